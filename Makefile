@@ -1,0 +1,60 @@
+# From a clone, on a machine with Python (3.11 or later) and make:
+#   make demo    runs the quickstart twice: the first run pays, the second is free
+#   make test    everything that has to hold: lint, types, layers, tests, notebooks, old LangChain packages
+PYTHON ?= python3
+BIN := .venv/bin
+OLDEST := langchain-core==1.0.0 langchain-openai==1.0.0 langchain-anthropic==1.0.0 langchain-ollama==1.0.0
+
+.PHONY: demo test lint unit notebooks compat bench format clean
+
+demo: .venv/ready
+	$(BIN)/python notebooks/demo.py
+
+test: lint unit notebooks compat
+
+lint: .venv/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+unit: .venv/ready
+	$(BIN)/coverage erase
+	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=95
+
+# In a store of their own, first cold and then warm: the outputs must be the same.
+notebooks: .venv/ready
+	rm -rf .venv/notebooks
+	NBCACHE_DIR=$(CURDIR)/.venv/notebooks $(BIN)/pytest --nbval notebooks
+	NBCACHE_DIR=$(CURDIR)/.venv/notebooks $(BIN)/pytest --nbval notebooks
+
+# The keys under the oldest supported LangChain packages; `unit` checks them under the newest.
+compat: .venv/oldest/ready
+	.venv/oldest/bin/python -m tests.compat
+
+bench: .venv/bench/ready
+	.venv/bench/bin/python -m tests.bench
+
+format: .venv/ready
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable . --group dev
+	touch $@
+
+.venv/oldest/ready: .venv/ready
+	$(PYTHON) -m venv .venv/oldest
+	.venv/oldest/bin/python -m pip install --quiet --editable . $(OLDEST)
+	touch $@
+
+# langchain-community is what nbcache is measured against; nothing else here may need it.
+.venv/bench/ready: .venv/ready
+	$(PYTHON) -m venv .venv/bench
+	.venv/bench/bin/python -m pip install --quiet --editable . langchain-openai langchain-community
+	touch $@

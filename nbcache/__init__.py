@@ -1,0 +1,83 @@
+"""Notebook-scoped caching of LLM calls: run a notebook twice and pay once.
+
+`%load_ext nbcache` in a notebook, or `nbcache.install()` in a script. What a magic does is a function here.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AmbiguousKeyError",
+    "NbcacheError",
+    "NbcacheWarning",
+    "NotInstalledError",
+    "NotebookCache",
+    "StoreError",
+    "UnknownKeyError",
+    "UnstableIdentityError",
+    "cache_key",
+    "check",
+    "clear",
+    "entries",
+    "evict",
+    "info",
+    "install",
+    "mode",
+    "show",
+    "stats",
+    "uninstall",
+]
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from nbcache.cache import NotebookCache
+    from nbcache.errors import (
+        AmbiguousKeyError,
+        NbcacheError,
+        NbcacheWarning,
+        NotInstalledError,
+        StoreError,
+        UnknownKeyError,
+        UnstableIdentityError,
+    )
+    from nbcache.keys import cache_key
+    from nbcache.modes import mode
+    from nbcache.session import check, clear, entries, evict, info, install, show, stats, uninstall
+
+# Where each name lives: loaded at its first use, so that `import nbcache` costs nothing.
+_HOMES = {
+    **dict.fromkeys(__all__, "errors"),
+    "NotebookCache": "cache",
+    "cache_key": "keys",
+    "mode": "modes",
+    **dict.fromkeys(("check", "clear", "entries", "evict", "info", "install", "show", "stats", "uninstall"), "session"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nbcache' has no attribute {name!r}")
+    value = getattr(import_module(f"nbcache.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def load_ipython_extension(shell: "InteractiveShell") -> None:
+    """`%load_ext nbcache`: turn the cache on for this notebook."""
+    from nbcache.ui.magics import load  # noqa: PLC0415 - IPython is only needed here
+
+    load(shell)
+
+
+def unload_ipython_extension(shell: "InteractiveShell") -> None:
+    """`%unload_ext nbcache`: put everything back."""
+    from nbcache.ui.magics import unload  # noqa: PLC0415 - as above
+
+    unload(shell)

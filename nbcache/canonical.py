@@ -1,0 +1,155 @@
+"""Any option of a call as canonical JSON: equal for what is equal, whatever process wrote it.
+
+A class or function counts by what it is, not by its name, so that an edited one is another call.
+What would have to be told by its memory address has no canonical form.
+"""
+
+import base64
+import dataclasses
+import functools
+import hashlib
+import inspect
+import json
+import pathlib
+import re
+import types
+import weakref
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import timedelta, tzinfo
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter
+
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
+_BY_TEXT = (Decimal, Fraction, pathlib.PurePath, timedelta, tzinfo, complex)
+_seen_types: weakref.WeakKeyDictionary[type, dict[str, Any]] = weakref.WeakKeyDictionary()
+
+
+class NotCanonicalError(TypeError):
+    """A value that only its memory address could tell from another."""
+
+
+def canonical(value: Any) -> bytes:
+    """`value` as canonical JSON (UTF-8). Raises NotCanonicalError, naming the type that has no such form."""
+    try:
+        return orjson.dumps(value, default=_tagged, option=_OPTIONS)
+    except TypeError as error:
+        if isinstance(error.__cause__, NotCanonicalError):
+            raise error.__cause__ from None
+    try:  # integers over 64 bits and lone surrogates, which orjson refuses
+        return json.dumps(value, default=_tagged, sort_keys=True, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotCanonicalError(str(error)) from None
+
+
+def digest(value: bytes, length: int = 16) -> str:
+    """The first `length` hexadecimal digits of the SHA-256 of `value`."""
+    return hashlib.sha256(value).hexdigest()[:length]
+
+
+def code_digest(cls: type) -> str:
+    """A digest of the code of a class: its methods as compiled, and its plain attributes.
+
+    It holds for one version of Python: bytecode differs between them, and then a call is paid again.
+    """
+    parts = []
+    for name, member in sorted(vars(cls).items()):
+        function = inspect.unwrap(getattr(member, "__func__", None) or getattr(member, "fget", None) or member)
+        if isinstance(function, types.FunctionType):
+            parts.append([name, _code(function.__code__)])
+        elif isinstance(function, str | int | float | bool) and not name.startswith("__"):
+            parts.append([name, repr(function)])
+    return digest(canonical(parts))
+
+
+def _tagged(value: Any) -> Any:
+    """The JSON form of what JSON has no form for: its tags begin with "!"."""
+    if isinstance(value, type) or type(value).__module__ == "typing" or isinstance(value, types.GenericAlias):
+        return _type(value)
+    if isinstance(value, SecretStr | SecretBytes):
+        return "!secret"
+    if isinstance(value, BaseModel):
+        return {"!object": type(value).__qualname__, "data": {**vars(value), **(value.__pydantic_extra__ or {})}}
+    if dataclasses.is_dataclass(value):
+        return {"!object": type(value).__qualname__, "data": vars(value)}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, AbstractSet):
+        return {"!set": sorted(canonical(item).decode() for item in value)}
+    if isinstance(value, bytes | bytearray | memoryview):
+        return {"!bytes": base64.b64encode(value).decode()}
+    if isinstance(value, _BY_TEXT):
+        return {"!text": f"{type(value).__qualname__}:{value}"}
+    if isinstance(value, re.Pattern):
+        return {"!pattern": [value.pattern, value.flags]}
+    return _number_or_function(value)
+
+
+def _number_or_function(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, tuple | list):
+        return list(value)
+    if isinstance(value, functools.partial):
+        return {"!partial": [value.func, value.args, value.keywords]}
+    if isinstance(value, types.MethodType):
+        return {"!method": [value.__func__, value.__self__]}
+    if isinstance(value, types.BuiltinFunctionType) and isinstance(value.__self__, types.ModuleType | None):
+        return {"!builtin": f"{value.__module__}.{value.__qualname__}"}
+    if isinstance(value, types.FunctionType):
+        return _function(value)
+    raise NotCanonicalError(f"a {type(value).__module__}.{type(value).__qualname__} object")
+
+
+def _type(cls: Any) -> dict[str, Any]:
+    """A class by its JSON schema where pydantic knows one, else by its code."""
+    try:
+        if cls in _seen_types:
+            return _seen_types[cls]
+    except TypeError:  # typing constructs are not always hashable or weakly referenceable
+        if (schema := _schema(cls)) is None:
+            raise NotCanonicalError(repr(cls)) from None
+        return {"!schema": schema}
+    if cls.__module__ in {"builtins", "datetime", "decimal", "uuid", "pathlib"}:
+        told: dict[str, Any] = {"!builtin": f"{cls.__module__}.{cls.__qualname__}"}
+    elif (schema := _schema(cls)) is not None:
+        told = {"!schema": schema}
+    else:
+        told = {"!class": [cls.__qualname__, code_digest(cls)]}
+    _seen_types[cls] = told
+    return told
+
+
+def _schema(cls: Any) -> dict[str, Any] | None:
+    try:
+        return TypeAdapter(cls).json_schema()
+    except Exception:  # noqa: BLE001 - pydantic raises several kinds, and a user's class may raise any
+        return None
+
+
+def _function(function: Callable[..., Any]) -> dict[str, Any]:
+    """A function by its name, code, defaults, annotations and what it closes over."""
+    cells = [cell.cell_contents for cell in function.__closure__ or () if cell.cell_contents is not function]
+    return {
+        "!function": function.__qualname__,
+        "code": _code(function.__code__),
+        "defaults": [function.__defaults__, function.__kwdefaults__],
+        "annotations": function.__annotations__,
+        "closure": cells,
+    }
+
+
+def _code(code: types.CodeType) -> list[Any]:
+    """Compiled code without where it was written: the same after a comment or a move."""
+    constants = [_code(item) if isinstance(item, types.CodeType) else _constant(item) for item in code.co_consts]
+    return [digest(code.co_code), code.co_names, code.co_varnames[: code.co_argcount], constants]
+
+
+def _constant(item: Any) -> str:
+    return repr(sorted(map(repr, item))) if isinstance(item, frozenset) else repr(item)

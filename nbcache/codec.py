@@ -1,0 +1,285 @@
+"""Answers ↔ bytes: exact, self-describing, checked, and never executed.
+
+A payload is a header (magic, format version, flags, key, time, checksum) and two sections, each
+compressed where that pays: the generations, all that a hit reads, and what the entry is about (its row
+of metadata, the prompt, the identity), so that a damaged table can be rebuilt from the payloads alone.
+"""
+
+import functools
+import json
+import os
+import struct
+import threading
+import zlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import langchain_core.messages as lc_messages
+import orjson
+import zstandard
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
+from pydantic import BaseModel
+
+from nbcache.entry import EntryMeta
+from nbcache.errors import DamagedError, NotStorableError
+from nbcache.plain import copy_plain, from_plain, to_plain
+
+_T = TypeVar("_T", bound=BaseModel)
+
+FORMAT_VERSION = 1
+_HEADER = struct.Struct(">3sBB20sdI")  # magic, version, flags, key, time of creation, length of the generations
+_START = _HEADER.size + 4  # of the sections, after a checksum of all the rest
+_MAGIC = b"NBC"
+_COMPRESSED_ANSWERS, _COMPRESSED_ABOUT, _REUSABLE, _HOLDS_OBJECTS = 1, 2, 4, 8
+_WORTH_COMPRESSING = 256  # bytes
+_LEVEL = 1  # of zstd: 2 kB answers take a quarter less time than at 3, and 2 % more room
+
+_MESSAGES: dict[str, type[BaseMessage]] = {
+    name: getattr(lc_messages, name)
+    for kind in ("AI", "Human", "System", "Chat", "Function", "Tool")
+    for name in (f"{kind}Message", f"{kind}MessageChunk")
+}
+_GENERATIONS: dict[str, type[Generation]] = {
+    cls.__name__: cls for cls in (Generation, GenerationChunk, ChatGeneration, ChatGenerationChunk)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an entry is about: its row, the prompt as LangChain wrote it, and the call's identity (JSON)."""
+
+    meta: EntryMeta
+    prompt: str
+    identity: str
+    endpoint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A payload that was read and found whole. `created` is in seconds since the epoch."""
+
+    key: str
+    created: float
+    flags: int
+    answers: bytes
+    rest: bytes
+
+    @property
+    def reusable(self) -> bool:
+        """Whether it may be a hit in mode `on`."""
+        return bool(self.flags & _REUSABLE)
+
+    @property
+    def holds_objects(self) -> bool:
+        """Whether it holds objects of a class of the caller's."""
+        return bool(self.flags & _HOLDS_OBJECTS)
+
+    def generations(self, classes: Iterable[type[BaseModel]] = ()) -> list[Generation]:
+        """The generations, as new objects.
+
+        `classes` are the caller's, for pydantic objects among them. Raises DamagedError, or NotStorableError
+        where the class of such an object is not to be had here.
+        """
+        data = _decompressed(self.answers, self.flags & _COMPRESSED_ANSWERS)
+        tagged = b'"!' in data
+        try:
+            return [_generation(item, classes if tagged else None) for item in _parsed(data)]
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
+
+    def plain(self) -> list[dict[str, Any]]:
+        """The generations as plain JSON values, for people to read. Raises DamagedError."""
+        try:
+            found: list[dict[str, Any]] = _parsed(_decompressed(self.answers, self.flags & _COMPRESSED_ANSWERS))
+        except ValueError as error:
+            raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
+        return found
+
+    def about(self) -> About:
+        """What the entry is about. Raises DamagedError."""
+        try:
+            told = _parsed(_decompressed(self.rest, self.flags & _COMPRESSED_ABOUT))
+            meta = told.pop("meta")
+            row = EntryMeta(**{**meta, "tags": tuple(meta["tags"]), "notebooks": tuple(meta["notebooks"])})
+            return About(row, **told)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
+
+
+def encode(generations: Sequence[Generation], about: About, *, reusable: bool) -> bytes:
+    """The payload of an entry. Raises NotStorableError where `generations` would not come back exactly."""
+    plain = _json([_plain_generation(generation) for generation in generations])
+    answers, compressed = _pack(plain)
+    rest, rest_compressed = _pack(_json(about))
+    flags = (
+        (_COMPRESSED_ANSWERS if compressed else 0)
+        | (_COMPRESSED_ABOUT if rest_compressed else 0)
+        | (_REUSABLE if reusable else 0)
+        | (_HOLDS_OBJECTS if b'"!model"' in plain else 0)
+    )
+    meta = about.meta
+    head = _HEADER.pack(_MAGIC, FORMAT_VERSION, flags, bytes.fromhex(meta.key), meta.created, len(answers))
+    checksum = zlib.crc32(rest, zlib.crc32(answers, zlib.crc32(head)))
+    return b"".join((head, checksum.to_bytes(4, "big"), answers, rest))
+
+
+def read(payload: bytes, key: str) -> Payload:
+    """Check that `payload` is whole, and the entry of `key`: stored under another it is damage.
+
+    Raises DamagedError, with `newer` where a newer nbcache wrote it.
+    """
+    if len(payload) < _START or payload[:3] != _MAGIC:
+        raise DamagedError(f"entry {key[:8]} is damaged: no payload of nbcache")
+    _, version, flags, stored_key, created, length = _HEADER.unpack_from(payload)
+    if version > FORMAT_VERSION:
+        raise DamagedError(f"entry {key[:8]} was written by a newer nbcache", newer=True)
+    body = memoryview(payload)[_START:]
+    checksum = zlib.crc32(body, zlib.crc32(payload[: _HEADER.size]))
+    if checksum != int.from_bytes(payload[_HEADER.size : _START], "big") or stored_key.hex() != key:
+        raise DamagedError(f"entry {key[:8]} is damaged: its checksum or key is not what was written")
+    return Payload(key, created, flags, bytes(body[:length]), bytes(body[length:]))
+
+
+def fresh(generations: Iterable[Generation]) -> list[Generation]:
+    """Copies to hand out: LangChain and the user change what they are given."""
+    return [_copy_generation(generation) for generation in generations]
+
+
+def _copy_generation(generation: Generation) -> Generation:
+    values = copy_plain(generation.__dict__)
+    if isinstance(generation, ChatGeneration):
+        message = generation.message
+        fields = copy_plain(message.__dict__)
+        fields["id"] = _new_id()
+        values["message"] = _restored(type(message), fields, copy_plain(message.__pydantic_extra__))
+    return _restored(type(generation), values, copy_plain(generation.__pydantic_extra__))
+
+
+def _plain_generation(generation: Generation) -> dict[str, Any]:
+    cls = type(generation)
+    if _GENERATIONS.get(cls.__name__) is not cls:
+        raise NotStorableError(f"a {cls.__module__}.{cls.__qualname__} object")
+    plain: dict[str, Any] = {"type": cls.__name__}
+    if generation.generation_info is not None:
+        plain["info"] = to_plain(generation.generation_info)
+    if isinstance(generation, ChatGeneration):
+        plain["message"] = _plain_message(generation.message)
+        if generation.text != generation.message.content:
+            plain["text"] = generation.text
+    else:
+        plain["text"] = generation.text
+    return plain
+
+
+def _plain_message(message: BaseMessage) -> dict[str, Any]:
+    """The message's own fields: dumped through its generation, a subclass's would be lost."""
+    cls = type(message)
+    if _MESSAGES.get(cls.__name__) is not cls:
+        raise NotStorableError(f"a {cls.__module__}.{cls.__qualname__} object")
+    defaults = _defaults(cls)
+    fields = {
+        name: value for name, value in message.__dict__.items() if name != "id" and value != defaults.get(name, ...)
+    }
+    return {"type": cls.__name__, "fields": to_plain({**fields, **(message.__pydantic_extra__ or {})})}
+
+
+def _generation(plain: dict[str, Any], classes: Iterable[type[BaseModel]] | None) -> Generation:
+    """A generation from its plain form; `classes` is None where that form is the very value."""
+    cls = _GENERATIONS[plain["type"]]
+    values: dict[str, Any] = {"generation_info": plain.get("info")}
+    if "message" not in plain:
+        values["text"] = plain["text"]
+        return _restored(cls, {**_defaults(cls), **_untagged(values, classes)})
+    told = plain["message"]
+    message_cls = _MESSAGES[told["type"]]
+    fields = _untagged(told["fields"], classes)
+    extra = {name: fields.pop(name) for name in fields.keys() - message_cls.model_fields.keys()}
+    message = _restored(message_cls, {**_defaults(message_cls), **fields, "id": _new_id()}, extra)
+    text = plain.get("text", message.content)
+    return _restored(cls, {**_defaults(cls), **_untagged(values, classes), "message": message, "text": text})
+
+
+def _new_id() -> str:
+    """A repeated id would make LangGraph's add_messages replace the earlier message (langchain#33883)."""
+    return "lc_run--" + os.urandom(16).hex()
+
+
+def _untagged(values: dict[str, Any], classes: Iterable[type[BaseModel]] | None) -> dict[str, Any]:
+    if classes is None:
+        return values
+    return {name: from_plain(value, classes) for name, value in values.items()}
+
+
+def _restored(cls: type[_T], values: dict[str, Any], extra: dict[str, Any] | None = None) -> _T:
+    """An instance of `cls` as it was, without the validation that it went through when it was made.
+
+    Validators would work anew on what they have already changed, and cost more than the rest of a hit.
+    """
+    restored = cls.__new__(cls)
+    _set(restored, "__dict__", values)
+    _set(restored, "__pydantic_fields_set__", set(values))
+    _set(restored, "__pydantic_extra__", extra)
+    _set(restored, "__pydantic_private__", None)
+    return restored
+
+
+_set = object.__setattr__
+
+
+def _defaults(cls: type[BaseModel]) -> dict[str, Any]:
+    """The defaults of the fields of `cls`, those that can be changed as new objects.
+
+    They were left out when the message was stored, and a class may have gained some since then.
+    """
+    fixed, made = _default_values(cls)
+    return {**fixed, **{name: make() for name, make in made}}
+
+
+@functools.cache
+def _default_values(cls: type[BaseModel]) -> tuple[dict[str, Any], list[tuple[str, Callable[[], Any]]]]:
+    fixed, made = {}, []
+    for name, field in cls.model_fields.items():
+        if field.default_factory is not None:
+            made.append((name, field.default_factory))
+        elif not field.is_required():
+            fixed[name] = field.default
+    return fixed, made  # type: ignore[return-value]  # none of these factories takes the validated data
+
+
+class _Zstd(threading.local):
+    """A compressor and a decompressor for each thread: they can't be shared, and cost 20 µs to make."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(level=_LEVEL).compress
+        self.decompress = zstandard.ZstdDecompressor().decompress
+
+
+_zstd = _Zstd()
+
+
+def _pack(data: bytes) -> tuple[bytes, bool]:
+    if len(data) >= _WORTH_COMPRESSING:
+        smaller = _zstd.compress(data)
+        if len(smaller) < len(data):
+            return smaller, True
+    return data, False
+
+
+def _decompressed(data: bytes, compressed: int) -> bytes:
+    return _zstd.decompress(data) if compressed else data
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return json.loads(data)
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # a lone surrogate: half of an emoji that a provider cut in two
+        return json.dumps(value).encode()

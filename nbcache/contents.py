@@ -1,0 +1,118 @@
+"""The entries of a store, or of one notebook in it: to list, read, evict and clear."""
+
+import json
+import time
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from nbcache import codec
+from nbcache.entry import KEY_LENGTH, Cleared, EntryMeta, Filter, Record, Totals
+from nbcache.errors import AmbiguousKeyError, DamagedError, UnknownKeyError
+from nbcache.stores import Store
+from nbcache.text import answer_text, prompt_text
+from nbcache.units import seconds
+
+_CANDIDATES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What `notebook` owns in `store`, or all of it where `notebook` is None."""
+
+    store: Store
+    notebook: str | None = None
+
+    def totals(self) -> Totals:
+        """How many entries, and how many bytes."""
+        return self.store.totals(self.notebook)
+
+    def entries(self) -> list[EntryMeta]:
+        """The rows, newest first."""
+        return self.store.page(Filter(notebook=self.notebook))
+
+    def find(self, prefix: str) -> EntryMeta:
+        """The entry whose key begins with `prefix`, whoever owns it.
+
+        Raises UnknownKeyError where there is none, AmbiguousKeyError where there are several.
+        """
+        wanted = prefix.strip().lower()
+        if not wanted or len(wanted) > KEY_LENGTH or set(wanted) - set("0123456789abcdef"):
+            raise UnknownKeyError(
+                f"{prefix!r} is no key: a key is {KEY_LENGTH} hexadecimal digits, or the first few of them"
+            )
+        found = self.store.page(Filter(key=wanted), limit=_CANDIDATES + 1)
+        if not found:
+            raise UnknownKeyError(f"no entry has a key that begins with {prefix!r}")
+        if len(found) > 1:
+            keys = [meta.key for meta in found]
+            shown = ", ".join(key[: len(wanted) + 6] for key in keys[:_CANDIDATES])
+            more = ", …" if len(keys) > _CANDIDATES else ""
+            raise AmbiguousKeyError(f"{prefix!r} could be any of {shown}{more}: write more digits", keys)
+        return found[0]
+
+    def read(self, prefix: str) -> Record:
+        """The entry whose key begins with `prefix`, whole. Raises as `find`, or DamagedError."""
+        meta = self.find(prefix)
+        payload = self.store.get(meta.key)
+        if payload is None:
+            raise UnknownKeyError(f"entry {meta.key[:8]} has just gone")
+        whole = codec.read(payload, meta.key)
+        about = whole.about()
+        identity = {**json.loads(about.identity), "endpoint": about.endpoint}
+        return Record(meta, prompt_text(about.prompt), answer_text(whole.plain()), identity)
+
+    def evict(self, prefix: str) -> EntryMeta:
+        """Delete the entry whose key begins with `prefix`, for all its owners; the row it had. Raises as `find`."""
+        meta = self.find(prefix)
+        self.store.delete(meta.key)
+        return meta
+
+    def clear(  # noqa: PLR0913 - filters, each with its default
+        self,
+        *,
+        older_than: float | str | timedelta | None = None,
+        model: str | None = None,
+        tag: str | None = None,
+        match: str | None = None,
+        unused: bool = False,
+        dry_run: bool = False,
+    ) -> Cleared:
+        """Clear the entries for which all of this holds, or all entries; what it did, or with `dry_run` would do.
+
+        `older_than` is seconds (or text such as `7d`) since the answer was stored; `match` is text in the
+        prompt or the answer, in any case; `unused` means never hit. Entries that other notebooks own too
+        are kept for them: a clear never makes another notebook pay. Raises ValueError or StoreError.
+        """
+        age = seconds(older_than, "older_than")
+        which = Filter(
+            notebook=self.notebook,
+            model=model,
+            tag=tag,
+            before=None if age is None else time.time() - age,
+            unused=unused,
+        )
+        meant = [meta for meta in self.store.page(which) if match is None or self._says(meta, match.lower())]
+        if dry_run:
+            going = [meta for meta in meant if self.notebook is None or not set(meta.notebooks) - {self.notebook}]
+            return Cleared(len(going), sum(meta.size_bytes for meta in going), len(meant) - len(going))
+        return self.store.clear([meta.key for meta in meant], owner=self.notebook)
+
+    def check(self, *, fix: bool = False) -> list[str]:
+        """What is wrong with the store, a line each; mended with `fix`."""
+        return self.store.check(fix=fix, read=_row)
+
+    def _says(self, meta: EntryMeta, text: str) -> bool:
+        if text in meta.prompt.lower() or text in meta.answer.lower():
+            return True
+        try:
+            record = self.read(meta.key)
+        except (DamagedError, UnknownKeyError):
+            return False
+        return text in record.prompt.lower() or text in record.answer.lower()
+
+
+def _row(payload: bytes, key: str) -> EntryMeta:
+    """The row that a payload tells of; raises DamagedError unless all of it can be read."""
+    whole = codec.read(payload, key)
+    whole.plain()
+    return replace(whole.about().meta, key=key)

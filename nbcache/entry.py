@@ -1,0 +1,106 @@
+"""What is known of an entry and of a store, in plain frozen records."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+KEY_LENGTH = 40
+PREVIEW_LENGTH = 120
+
+
+@dataclass(frozen=True, slots=True)
+class EntryMeta:
+    """One row of the store. Times are seconds since the epoch, sizes are bytes as stored."""
+
+    key: str
+    model: str
+    prompt: str  # previews: the whole text is in the entry's record
+    answer: str
+    status: str
+    created: float
+    tags: tuple[str, ...] = ()
+    notebooks: tuple[str, ...] = ()
+    cell: str | None = None
+    last_hit: float | None = None
+    hits: int = 0
+    size_bytes: int = 0
+    expires: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """Hits that were counted in memory and are to be written down: who hit what, how often, when last."""
+
+    key: str
+    notebook: str | None
+    hits: int
+    when: float
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries are meant. Every field that is set must hold; an empty filter means all.
+
+    `notebook` is an owner, `before` a time of creation (seconds since the epoch), `unused` means never hit,
+    `key` a prefix of the key.
+    """
+
+    notebook: str | None = None
+    model: str | None = None
+    tag: str | None = None
+    before: float | None = None
+    unused: bool = False
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What a store holds, and how many entries its bounds have evicted since it was made."""
+
+    entries: int = 0
+    size_bytes: int = 0
+    evictions: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What a clear did: entries deleted, bytes freed, and entries kept because other notebooks own them too."""
+
+    deleted: int = 0
+    size_bytes: int = 0
+    kept: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Hits, misses and failures of the cache itself since `install`, and what the scope holds now (bytes)."""
+
+    hits: int
+    misses: int
+    errors: int
+    entries: int
+    size_bytes: int
+    evictions: int = 0
+    hit_rate: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        calls = self.hits + self.misses
+        object.__setattr__(self, "hit_rate", self.hits / calls if calls else 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Info:
+    """Where a message came from: whether it was a hit, its key, and when its answer was recorded."""
+
+    hit: bool
+    key: str
+    recorded: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """An entry as a person reads it: the whole prompt and answer, and the call's identity."""
+
+    meta: EntryMeta
+    prompt: str
+    answer: str
+    identity: dict[str, object]

@@ -1,0 +1,92 @@
+"""What can go wrong, and the one way in which it is said."""
+
+import logging
+import threading
+import warnings
+
+logger = logging.getLogger("nbcache")
+
+
+class NbcacheError(Exception):
+    """The root of every error that nbcache raises."""
+
+
+class NotInstalledError(NbcacheError, RuntimeError):
+    """Asked for the running cache while none is on."""
+
+
+class UnknownKeyError(NbcacheError, LookupError):
+    """No entry has this key."""
+
+
+class AmbiguousKeyError(NbcacheError, ValueError):
+    """Several entries have a key that begins like this. `candidates` are their whole keys."""
+
+    def __init__(self, message: str, candidates: list[str]) -> None:
+        super().__init__(message)
+        self.candidates = candidates
+
+
+class UnstableIdentityError(NbcacheError):
+    """A call whose identity can't be established: it must not be cached.
+
+    `cause` names the class and parameter, so that one cause is warned of once.
+    """
+
+    def __init__(self, cause: str, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class NotStorableError(NbcacheError):
+    """An answer that would not come back exactly as it was."""
+
+
+class StoreError(NbcacheError):
+    """The store could not do what was asked; nothing was lost but the caching."""
+
+
+class StoreBusyError(StoreError):
+    """Another process holds the store."""
+
+
+class StoreRefusedError(StoreError):
+    """The file is not ours to touch: another program's, or of a newer nbcache."""
+
+
+class DamagedError(StoreError):
+    """Bytes that are not what was written. `newer` when a newer nbcache wrote them."""
+
+    def __init__(self, message: str, *, newer: bool = False) -> None:
+        super().__init__(message)
+        self.newer = newer
+
+
+class NbcacheWarning(UserWarning):
+    """The cache could not help; the call went on without it."""
+
+
+_warned: set[str] = set()
+_lock = threading.Lock()
+
+
+def warn_once(cause: str, message: str) -> None:
+    """Say `message` once for each `cause` in a session. Never raises.
+
+    Under `-W error` a warning is an exception, and inside a lookup it would cost the user a paid
+    answer: then it goes to the `nbcache` logger instead.
+    """
+    with _lock:
+        if cause in _warned:
+            return
+        _warned.add(cause)
+    try:
+        warnings.warn(message, NbcacheWarning, stacklevel=2)
+    except Exception:  # noqa: BLE001 - a filter or a hook of the user's may raise anything
+        logger.warning(message)
+
+
+def forget_warnings() -> None:
+    """Start a new session: each cause may be warned of once more."""
+    with _lock:
+        _warned.clear()

@@ -1,0 +1,304 @@
+"""Which model a call goes to, and with what settings: the model's half of the key.
+
+`llm_string`, all that LangChain tells a cache, is not enough: ChatOllama's does not name the model, a
+changed `temperature` leaves ChatOpenAI's as it was (langchain#39598), BaseLLM's leaves out the call's
+options (langchain#40403). So where the call is known its model object is asked as well.
+"""
+
+import functools
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.language_models.base import BaseLanguageModel
+from pydantic_core import PydanticUndefined
+
+from nbcache import snapshot
+from nbcache.call import Call
+from nbcache.canonical import NotCanonicalError, canonical, code_digest, digest
+from nbcache.endpoint import endpoint_in, endpoint_of
+from nbcache.errors import UnstableIdentityError
+from nbcache.ignored import counted, is_ignored
+from nbcache.llm_string import Told, parse
+
+if TYPE_CHECKING:
+    from nbcache.keys import CallKey
+
+MODEL_NAMES = ("model", "model_name", "model_id", "deployment_name", "azure_deployment", "repo_id")
+TOKEN_LIMITS = {
+    *("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample"),
+    *("max_new_tokens", "num_predict"),
+}
+# Their llm_string names nothing but the class, whatever else a call adds to it.
+_TELL_NOTHING = {"chat-ollama", "ollama-llm"}
+_ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+")
+_REMEDY = (
+    "so its answers are not cached. Give the class an `_identifying_params` property that returns every "
+    "setting its answers depend on"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A model and its settings. `document` is canonical JSON, without the endpoint.
+
+    `keys` are those of its last prompts: a cell that is run again asks the same ones.
+    """
+
+    document: bytes
+    endpoint: str
+    model: str
+    limits_tokens: bool
+    keys: "dict[str, CallKey]" = field(default_factory=dict, compare=False, repr=False)
+
+
+def identify(llm_string: str, call: Call | None) -> Identity:
+    """The identity of a call from its `llm_string` and, where known, the call itself.
+
+    Raises UnstableIdentityError where two different calls could look alike.
+    """
+    told = parse(llm_string)
+    return _of_string(told) if call is None else _of_call(told, call)
+
+
+def _of_string(told: Told) -> Identity:
+    """What a string alone tells. It is taken at its word, unless it is known to hide something."""
+    unnamed = [name for name in told.unnamed if not is_ignored(name)]
+    if told.name in _TELL_NOTHING or unnamed or (told.raw is None and not told.params):
+        lacks = f"parameter {unnamed[0]!r} only by its name or address" if unnamed else "nothing but its class"
+        raise UnstableIdentityError(
+            f"llm_string {told.name}",
+            f"nbcache: the model {told.name!r} tells LangChain's cache {lacks}, so its answers are not cached. "
+            "Turn the cache on with `%load_ext nbcache` or `nbcache.install()`, which ask the model itself",
+        )
+    if told.raw is not None and (address := _ADDRESS.search(told.raw)):
+        raise UnstableIdentityError(
+            "llm_string address",
+            f"nbcache: a call whose parameters hold a memory address ({address[0]}) is not cached. "
+            "Turn the cache on with `nbcache.install()`, or pass plain values",
+        )
+    params, options = counted(told.params), counted(told.options)
+    endpoint = endpoint_in(params)
+    document = {"class": told.name, "told": params, "options": options, "raw": told.raw}
+    return Identity(
+        _canonical(told.name, {name: part for name, part in document.items() if part}),
+        endpoint,
+        _model_name(params, told.name),
+        _limits_tokens(params, options),
+    )
+
+
+def _of_call(told: Told, call: Call) -> Identity:
+    """What the model itself tells, worked out anew only where something of it has changed."""
+    if call.options or call.stop is not None:
+        return _work_out(told, call)
+    if (identity := snapshot.recall(call.model, told)) is None:
+        identity = _work_out(told, call)
+        snapshot.remember(call.model, told, identity)
+    return identity
+
+
+def _work_out(told: Told, call: Call) -> Identity:
+    model, cls = call.model, type(call.model)
+    if told.name not in {_type_of(model), ".".join(cls.lc_id())}:
+        return _of_string(told)  # a model within a model, whose own entry point is not wrapped
+    fields = settings(model)
+    options = _options(call, fields)
+    endpoint = endpoint_of(model, fields)
+    rest = _not_in_fields(told, model, call)
+    if not (told.params or told.raw or fields):
+        raise UnstableIdentityError(
+            f"silent {cls.__qualname__}",
+            f"nbcache: {cls.__qualname__} tells nothing about itself but its type, {_REMEDY}",
+        )
+    document = {"class": [told.name, cls.__qualname__, _code_of(cls)], "fields": fields}
+    if rest:
+        document["told"] = rest
+    if options:
+        document["options"] = options
+    if call.stop is not None:
+        document["stop"] = list(call.stop)
+    return Identity(
+        _canonical(cls.__qualname__, document),
+        endpoint,
+        _model_name(options, "") or _model_name(fields, "") or _model_name(told.params, cls.__qualname__),
+        _limits_tokens(fields, options),
+    )
+
+
+def settings(model: BaseLanguageModel[Any]) -> dict[str, Any]:
+    """The fields of `model` that count: those not at their class's default, and always the model's name.
+
+    Defaults don't count so that a field which is new in a LangChain release doesn't bill everything again.
+    """
+    values = model.__dict__
+    fields: dict[str, Any] = {}
+    for name, default, excluded in _plan(type(model)):
+        value = values.get(name)
+        if value is default and name not in MODEL_NAMES:
+            continue
+        if value is None and (default is PydanticUndefined or default is None):
+            continue
+        if type(value) is type(default) and value == default and name not in MODEL_NAMES:
+            continue
+        if excluded and not isinstance(value, str | int | float | dict | list | tuple):
+            continue  # clients and the like, which LangChain doesn't take for settings either
+        fields[name] = value
+    if model.__pydantic_extra__:
+        fields.update(model.__pydantic_extra__)
+    filled_in = _filled_in(type(model), fields)
+    return {name: value for name, value in counted(fields).items() if filled_in.get(name) != value}
+
+
+@functools.lru_cache(maxsize=256)
+def _plan(cls: type[BaseLanguageModel[Any]]) -> list[tuple[str, Any, bool]]:
+    """(name, default, excluded from serialisation) of each field that may count."""
+    plan = []
+    for name, info in cls.model_fields.items():
+        if is_ignored(name) or "Secret" in str(info.annotation) or name in _counters.get(cls, ()):
+            continue
+        default = info.default
+        if info.default_factory in {dict, list, tuple, set}:
+            default = info.default_factory()
+        elif info.default_factory is not None:
+            default = PydanticUndefined  # it may come from the environment, so it counts
+        plan.append((name, default, bool(info.exclude)))
+    return plan
+
+
+def _filled_in(cls: type[BaseLanguageModel[Any]], fields: dict[str, Any]) -> dict[str, Any]:
+    """Values that the class itself fills in for this model, and so are defaults too.
+
+    ChatAnthropic works out `max_tokens` from the model's name, and differently in each release.
+    """
+    name = fields.get("model")
+    if not hasattr(cls, "set_default_max_tokens") or not isinstance(name, str):
+        return {}
+    return _default_max_tokens(cls, name)
+
+
+@functools.lru_cache(maxsize=256)
+def _default_max_tokens(cls: Any, model: str) -> dict[str, Any]:
+    try:
+        return {"max_tokens": cls.set_default_max_tokens({"model": model})["max_tokens"]}
+    except Exception:  # noqa: BLE001 - not LangChain's public API: without it the value counts
+        return {}
+
+
+def _options(call: Call, fields: dict[str, Any]) -> dict[str, Any]:
+    """The options of the call that count. One that is None counts where it takes a setting's place."""
+    options = {
+        name: value
+        for name, value in call.options.items()
+        if value is not None or name in fields or name in type(call.model).model_fields
+    }
+    return counted(options) if options else options
+
+
+def _not_in_fields(told: Told, model: BaseLanguageModel[Any], call: Call) -> dict[str, Any]:
+    """What `llm_string` tells that neither the model's fields nor the call's options tell better."""
+    if told.raw is not None:
+        return {"raw": _ADDRESS.sub("<…", told.raw)}
+    names = _field_names(type(model))
+    values = model.__dict__
+    rest = {}
+    for name, value in told.params.items():
+        if name in call.options:
+            continue
+        field = names.get(name)
+        # A serialised model's arguments are its fields, frozen at the first use. Others tell what they
+        # work out at each call, so that what differs from the field counts as well.
+        if field is None or not (told.serialised or values.get(field) == value):
+            rest[name] = value
+    if not rest:
+        return rest
+    rest = counted(rest)
+    if unnamed := rest.keys() & set(told.unnamed):
+        raise _unstable(type(model).__qualname__, min(unnamed), rest[min(unnamed)])
+    return rest
+
+
+@functools.lru_cache(maxsize=256)
+def _field_names(cls: type[BaseLanguageModel[Any]]) -> dict[str, str]:
+    """Names and aliases of the fields of a class, each to the field's name."""
+    names = {name: name for name in cls.model_fields}
+    return names | {info.alias: name for name, info in cls.model_fields.items() if info.alias}
+
+
+@functools.lru_cache(maxsize=256)
+def _code_of(cls: type[BaseLanguageModel[Any]]) -> list[str]:
+    """The code of classes written in the notebook, whose name says little: another's may be named alike.
+
+    The defaults of their fields are part of it: they change with an edit, not with a release.
+    """
+    written_here = [base for base in cls.__mro__ if base.__module__ == "__main__"]
+    if not written_here:
+        return []
+    defaults = {name: repr(info.default) for name, info in cls.model_fields.items()}
+    return [*map(code_digest, written_here), digest(_ADDRESS.sub("<…", str(defaults)).encode())]
+
+
+def _type_of(model: BaseLanguageModel[Any]) -> str:
+    return str(getattr(model, "_llm_type", ""))
+
+
+def _model_name(params: dict[str, Any], otherwise: str) -> str:
+    return next((str(params[name]) for name in MODEL_NAMES if isinstance(params.get(name), str)), otherwise)
+
+
+def _limits_tokens(*parts: dict[str, Any]) -> bool:
+    return any(part.get(name) is not None for part in parts for name in TOKEN_LIMITS & part.keys())
+
+
+def _canonical(name: str, document: dict[str, Any]) -> bytes:
+    try:
+        return canonical(document)
+    except NotCanonicalError as error:
+        raise _unstable(name, _culprit(document), error) from None
+
+
+def _unstable(name: str, parameter: str, what: object) -> UnstableIdentityError:
+    return UnstableIdentityError(
+        f"unstable {name}.{parameter}",
+        f"nbcache: calls of {name} are not cached: its parameter {parameter!r} is or holds {what}, which looks "
+        "different in every process. Pass plain values, or a pydantic object, instead",
+    )
+
+
+def _culprit(document: dict[str, Any]) -> str:
+    """The parameter that has no canonical form."""
+    for part in document.values():
+        for name, value in part.items() if isinstance(part, dict) else ():
+            try:
+                canonical(value)
+            except NotCanonicalError:
+                return str(name)
+    return "?"
+
+
+# Fields in which a model counts its own calls: state, not settings.
+_counters: dict[type, set[str]] = {}
+
+
+def whole_numbers(model: BaseLanguageModel[Any]) -> dict[str, int]:
+    """The fields of `model` that might be counters, with their values now."""
+    values = model.__dict__
+    return {name: values[name] for name, _, _ in _plan(type(model)) if type(values.get(name)) is int}
+
+
+def learn_counters(model: BaseLanguageModel[Any], before: dict[str, int]) -> bool:
+    """Note which fields count the model's own calls; True where one was found.
+
+    Such a field is a whole number that grew while the model answered and that the class doesn't name
+    among its `_identifying_params`: `FakeListChatModel.i`, or the `calls: int` of many a test's model.
+    """
+    try:
+        told = model._identifying_params.keys()  # noqa: SLF001 - what classes tell
+    except Exception:  # noqa: BLE001 - the user's own code
+        return False
+    grown = {name for name, value in whole_numbers(model).items() if value > before.get(name, value)} - told
+    if grown:
+        _counters.setdefault(type(model), set()).update(grown)
+        _plan.cache_clear()
+        snapshot.forget()
+    return bool(grown)

@@ -1,0 +1,120 @@
+"""The key of a call: equal exactly for calls that must get the same answer.
+
+Keys are a promise. They are versioned and tested against golden ones, so that no refactoring makes
+anybody pay again.
+"""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from nbcache.call import Call
+from nbcache.entry import KEY_LENGTH
+from nbcache.identity import identify
+
+KEY_VERSION = 1
+_KEYS_KEPT, _SHORT = 512, 10_000  # prompts of each model, and characters
+_LONG_INTEGER = re.compile(r"\d{19}")
+
+
+@dataclass(frozen=True, slots=True)
+class CallKey:
+    """A call as the cache knows it: its key, and what the key was made of."""
+
+    key: str
+    prompt: str
+    identity: bytes
+    endpoint: str
+    model: str
+    limits_tokens: bool
+
+
+def cache_key(prompt: str, llm_string: str, call: Call | None = None) -> str:
+    """The key (40 hexadecimal digits) under which the answer to this call is stored.
+
+    `prompt` and `llm_string` are what LangChain hands to `BaseCache.lookup`; `call` adds the model object
+    and the options, where they are known. Raises UnstableIdentityError where the call's identity can't be
+    established.
+    """
+    return call_key(prompt, llm_string, call).key
+
+
+def call_key(prompt: str, llm_string: str, call: Call | None = None) -> CallKey:
+    """As `cache_key`, with what the key was made of."""
+    identity = identify(llm_string, call)
+    known = identity.keys.get(prompt)
+    if known is not None:
+        return known
+    canonical_prompt = _canonical_prompt(prompt, llm_string, call)
+    key = _digest(b"%d" % KEY_VERSION, canonical_prompt, identity.document, identity.endpoint.encode())
+    found = CallKey(key, prompt, identity.document, identity.endpoint, identity.model, identity.limits_tokens)
+    if len(prompt) <= _SHORT:
+        if len(identity.keys) >= _KEYS_KEPT:
+            identity.keys.clear()
+        identity.keys[prompt] = found
+    return found
+
+
+def _digest(*fields: bytes) -> str:
+    """A digest of length-prefixed fields: joined bare, ("ab", "c") and ("a", "bc") would be one."""
+    hashed = hashlib.sha256()
+    for part in fields:
+        hashed.update(b"%d:" % len(part))
+        hashed.update(part)
+    return hashed.hexdigest()[:KEY_LENGTH]
+
+
+def _canonical_prompt(prompt: str, llm_string: str, call: Call | None) -> bytes:
+    """The prompt without what is never sent to a provider.
+
+    LangChain adds `total_cost: 0` to the usage of a hit, so that the next turn of a re-run chat has
+    another prompt string and is paid again (langchain#35308).
+    """
+    verbatim = b"text:" + prompt.encode(errors="surrogatepass")
+    if not prompt.startswith('[{"lc":') or (call is not None and not call.is_chat):
+        return verbatim
+    try:
+        # Integers over 64 bits would lose digits in orjson; it refuses NaN and lone surrogates by itself.
+        exact = _LONG_INTEGER.search(prompt) is None
+        messages = orjson.loads(prompt) if exact else json.loads(prompt)
+    except ValueError:
+        exact, messages = False, json.loads(prompt)
+    if not all(_is_message(message) for message in messages):
+        return verbatim
+    surely_chat = call is not None or llm_string.startswith("{")
+    keep_metadata = _sends_metadata_back(llm_string, call)
+    for message in messages:
+        _strip(message["kwargs"], surely_chat=surely_chat, keep_metadata=keep_metadata)
+    if exact:
+        return orjson.dumps(messages, option=orjson.OPT_SORT_KEYS)
+    return json.dumps(messages, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _is_message(message: Any) -> bool:
+    return isinstance(message, dict) and "id" in message and isinstance(message.get("kwargs"), dict)
+
+
+def _strip(message: dict[str, Any], *, surely_chat: bool, keep_metadata: bool) -> None:
+    if surely_chat:
+        message.pop("id", None)
+        message.pop("usage_metadata", None)
+        if not keep_metadata:
+            message.pop("response_metadata", None)
+        return
+    # It may be the text of a prompt that only looks like messages: take out no more than LangChain put in.
+    usage = message.get("usage_metadata")
+    if isinstance(usage, dict) and usage.get("total_cost") == 0:
+        del usage["total_cost"]
+    if not usage:
+        message.pop("usage_metadata", None)
+
+
+def _sends_metadata_back(llm_string: str, call: Call | None) -> bool:
+    """Whether the model refers to earlier answers by their response's id."""
+    if call is None:
+        return '"use_previous_response_id": true' in llm_string
+    return bool(call.model.__dict__.get("use_previous_response_id"))

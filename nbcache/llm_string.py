@@ -1,0 +1,114 @@
+"""Reading `llm_string`, in the two forms in which LangChain writes it.
+
+Chat models that LangChain can serialise: their JSON, `---`, and the call's options as a list of pairs.
+All others: one list of pairs, of what identifies the model and, for chat models, the options.
+"""
+
+import ast
+import functools
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What an `llm_string` tells. `raw` is the string itself where it has neither form.
+
+    `unnamed` are the parameters of which the string tells no more than that there is such an object.
+    """
+
+    name: str
+    params: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    serialised: bool = False
+    raw: str | None = None
+    unnamed: tuple[str, ...] = ()
+
+
+@functools.lru_cache(maxsize=512)
+def parse(llm_string: str) -> Told:
+    """The parts of `llm_string`; whatever it is, all of it is kept."""
+    told = None
+    if llm_string.startswith("{"):
+        told = _serialised(llm_string)
+    elif llm_string.startswith("[("):
+        told = _pairs(llm_string)
+    return told or Told("", raw=llm_string)
+
+
+def _serialised(llm_string: str) -> Told | None:
+    try:
+        model, end = json.JSONDecoder().raw_decode(llm_string)
+    except ValueError:
+        return None
+    if not isinstance(model, dict) or not isinstance(model.get("kwargs"), dict) or llm_string[end : end + 3] != "---":
+        return None
+    kwargs = {name: value for name, value in model["kwargs"].items() if _lc_type(value) != "secret"}
+    options = _literal(llm_string[end + 3 :])
+    if options is None:
+        options = {"options": llm_string[end + 3 :]}
+    return Told(
+        ".".join(map(str, model.get("id") or ())),
+        _without_nulls(kwargs),
+        _without_nulls(options),
+        serialised=True,
+        unnamed=(
+            *(name for name, value in kwargs.items() if _lc_type(value) == "not_implemented"),
+            *_printed_objects(options),
+        ),
+    )
+
+
+def _pairs(llm_string: str) -> Told | None:
+    params = _literal(llm_string)
+    if params is None or "_type" not in params:
+        return None
+    unnamed = _printed_objects(params)
+    name = str(params.pop("_type"))
+    options = {"stop": params.pop("stop", None)}
+    return Told(name, _without_nulls(params), _without_nulls(options), unnamed=unnamed)
+
+
+def _literal(text: str) -> dict[str, Any] | None:
+    """A list of pairs as it was printed; what is no literal stays the text that it was printed as."""
+    for source in (text, _quote_objects(text)):
+        try:
+            return dict(_value(ast.parse(source, mode="eval").body))
+        except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
+            continue
+    return None
+
+
+def _value(node: ast.AST) -> Any:
+    match node:
+        case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
+            return [_value(item) for item in items]
+        case ast.Dict(keys=keys, values=values):
+            return {_value(k) if k else None: _value(v) for k, v in zip(keys, values, strict=True)}
+    try:
+        return ast.literal_eval(node)
+    except ValueError:
+        return "!text:" + ast.unparse(node)
+
+
+_STRING_OR_OBJECT = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|<[^<>'"]*(?:'[^']*'[^<>'"]*)*>""")
+
+
+def _quote_objects(text: str) -> str:
+    """Put `<class 'City'>` and its like into quotes, outside of strings."""
+    return _STRING_OR_OBJECT.sub(lambda m: repr("!object:" + m[0]) if m[0][0] == "<" else m[0], text)
+
+
+def _printed_objects(params: dict[str, Any]) -> tuple[str, ...]:
+    """The parameters that hold an object of which only a name or an address was printed."""
+    return tuple(name for name, value in params.items() if "!object:<" in str(value))
+
+
+def _lc_type(value: Any) -> str:
+    return str(value.get("type")) if isinstance(value, dict) and value.get("lc") == 1 else ""
+
+
+def _without_nulls(params: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in params.items() if value is not None}

@@ -1,0 +1,70 @@
+"""The modes, and which of them holds for a call."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import timedelta
+
+from nbcache.units import seconds
+
+ON, OFF, READ_ONLY, REFRESH, REPLAY = MODES = ("on", "off", "read-only", "refresh", "replay")
+LOOKS_UP = frozenset({ON, READ_ONLY})
+KEEPS = frozenset({ON, REFRESH})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A mode with its options. `mode` or `ttl` (seconds) of None leaves what holds around it."""
+
+    mode: str | None = None
+    ttl: float | None = None
+    tags: tuple[str, ...] = ()
+
+    def within(self, outer: "Settings") -> "Settings":
+        """These settings where `outer` holds around them: tags add up."""
+        return Settings(
+            self.mode or outer.mode,
+            outer.ttl if self.ttl is None else self.ttl,
+            tuple(dict.fromkeys((*outer.tags, *self.tags))),
+        )
+
+
+current_settings: ContextVar[Settings | None] = ContextVar("nbcache_settings", default=None)
+
+
+def checked_mode(mode: str) -> str:
+    """`mode`, if it is one. Raises ValueError, naming those there are."""
+    if mode == REPLAY:
+        raise ValueError("replay comes with a later release of nbcache; until then: on, off, read-only, refresh")
+    if mode not in MODES:
+        raise ValueError(f"mode={mode!r}: write on, off, read-only or refresh")
+    return mode
+
+
+def settings(
+    mode: str | None = None, ttl: float | str | timedelta | None = None, tags: str | Iterable[str] = ()
+) -> Settings:
+    """Checked settings. `ttl` is seconds, a timedelta, or text such as `7d`. Raises ValueError."""
+    tags = (tags,) if isinstance(tags, str) else tuple(tags)
+    for tag in tags:
+        if not isinstance(tag, str) or not tag.strip() or "\x1f" in tag:
+            raise ValueError(f"tag={tag!r}: write a word or a few")
+    return Settings(None if mode is None else checked_mode(mode), seconds(ttl), tuple(tags))
+
+
+@contextmanager
+def mode(
+    mode: str | None = None, *, ttl: float | str | timedelta | None = None, tags: str | Iterable[str] = ()
+) -> Iterator[None]:
+    """Within this block the cache is in `mode`, keeps answers for `ttl` and puts `tags` on them.
+
+    It follows the context, as LangChain's own threads and tasks do: other threads and tasks that run
+    meanwhile are not touched. Blocks nest; tags add up. Raises ValueError for a mode or ttl that is none.
+    """
+    inner = settings(mode, ttl, tags)
+    token = current_settings.set(inner.within(current_settings.get() or Settings()))
+    try:
+        yield
+    finally:
+        current_settings.reset(token)

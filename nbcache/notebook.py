@@ -1,0 +1,74 @@
+"""Where this kernel is: its notebook, the cell that runs, and the folder of its store."""
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+FOLDER = ".nbcache"
+
+
+def notebook_path(user_namespace: dict[str, object] | None = None) -> Path | None:
+    """The path of the running notebook, where something tells: None under nbval, nbclient and in a terminal.
+
+    `NBCACHE_NOTEBOOK` comes first, then VS Code's `__vsc_ipynb_file__` (a variable in the kernel), then
+    jupyter-server's `JPY_SESSION_NAME`.
+    """
+    told = (
+        os.environ.get("NBCACHE_NOTEBOOK")
+        or (user_namespace or {}).get("__vsc_ipynb_file__")
+        or os.environ.get("JPY_SESSION_NAME")
+    )
+    # A console's session has a name that is no notebook's.
+    if not isinstance(told, str) or not (told.endswith(".ipynb") or os.environ.get("NBCACHE_NOTEBOOK")):
+        return None
+    return Path(told).expanduser().absolute()
+
+
+def notebook_name(notebook: Path | None, store_folder: Path | None) -> str | None:
+    """How an entry names its owner: the notebook's path from the folder that holds the store."""
+    if notebook is None:
+        return None
+    if store_folder is not None and notebook.is_relative_to(store_folder.parent):
+        return notebook.relative_to(store_folder.parent).as_posix()
+    return notebook.as_posix()
+
+
+def store_folder(notebook: Path | None = None) -> Path:
+    """The folder of the store: `NBCACHE_DIR`, or the nearest `.nbcache` upward, or a new one.
+
+    It is looked for from the kernel's working directory, not above the repository's root or the home
+    folder, and only where the user owns it: another's could hold answers that they planted. A new one
+    is made beside the notebook, else in the working directory.
+    """
+    if given := os.environ.get("NBCACHE_DIR"):
+        return Path(given).expanduser().absolute()
+    here = Path.cwd()
+    for folder in _upward(here):
+        if _is_mine(folder / FOLDER):
+            return folder / FOLDER
+    beside = notebook.parent if notebook is not None and notebook.parent.is_dir() else here
+    return beside / FOLDER
+
+
+def user_folder() -> Path:
+    """The user's own store, the same from everywhere."""
+    return platformdirs.user_cache_path("nbcache") / "store"
+
+
+def _upward(here: Path) -> list[Path]:
+    """`here` and the folders above it, up to the repository's root or the home folder."""
+    found = []
+    for folder in (here, *here.parents):
+        found.append(folder)
+        if folder == Path.home() or (folder / ".git").exists():
+            break
+    return found
+
+
+def _is_mine(folder: Path) -> bool:
+    try:
+        found = folder.stat()
+    except OSError:
+        return False
+    return folder.is_dir() and (not hasattr(os, "getuid") or found.st_uid == os.getuid())

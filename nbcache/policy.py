@@ -1,0 +1,71 @@
+"""What an answer is good for: whether it may be handed out again in place of a new one."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from langchain_core.outputs import ChatGeneration, Generation
+
+OK, CUT_OFF, FILTERED, EMPTY = "ok", "cut off", "filtered", "empty"
+
+_REASON_FIELDS = ("finish_reason", "stop_reason", "done_reason", "finishReason", "stopReason")
+_CUT_OFF = {"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "incomplete"}
+_FILTERED = {
+    *("content_filter", "content_filtered", "safety", "refusal", "recitation", "blocklist", "prohibited_content"),
+    *("spii", "guardrail_intervened", "image_safety"),
+}
+
+
+def status_of(generations: Sequence[Generation]) -> str:
+    """`ok`, `cut off`, `filtered` or `empty`: of several generations, what is wrong with any of them.
+
+    No generations at all is `empty`.
+    """
+    found = {_status(generation) for generation in generations} or {EMPTY}
+    return next(status for status in (FILTERED, CUT_OFF, EMPTY, OK) if status in found)
+
+
+def reusable(status: str, *, limits_tokens: bool) -> bool:
+    """Whether such an answer is a hit in mode `on`; others are recordings.
+
+    An answer that is cut off is what a call asked for that set its own token limit, and an accident otherwise.
+    """
+    return status == OK or (status == CUT_OFF and limits_tokens)
+
+
+def _status(generation: Generation) -> str:
+    reasons = {reason.lower() for reason in _reasons(generation)}
+    if reasons & _FILTERED or _refused(generation):
+        return FILTERED
+    if reasons & _CUT_OFF:
+        return CUT_OFF
+    return OK if _says_something(generation) else EMPTY
+
+
+def _reasons(generation: Generation) -> Iterable[str]:
+    told: list[Mapping[str, Any]] = [generation.generation_info or {}]
+    if isinstance(generation, ChatGeneration):
+        metadata = generation.message.response_metadata
+        told.append(metadata)
+        if metadata.get("status") == "incomplete":  # OpenAI's Responses API
+            told.append({"finish_reason": (metadata.get("incomplete_details") or {}).get("reason", "incomplete")})
+    for mapping in told:
+        for name in _REASON_FIELDS:
+            if isinstance(mapping.get(name), str):
+                yield mapping[name]
+
+
+def _refused(generation: Generation) -> bool:
+    return isinstance(generation, ChatGeneration) and bool(generation.message.additional_kwargs.get("refusal"))
+
+
+def _says_something(generation: Generation) -> bool:
+    if generation.text.strip():
+        return True
+    if not isinstance(generation, ChatGeneration):
+        return False
+    message = generation.message
+    if getattr(message, "tool_calls", None) or getattr(message, "invalid_tool_calls", None):
+        return True
+    if message.additional_kwargs:  # function calls of old, audio, parsed objects
+        return True
+    return any(block for block in message.content if not isinstance(block, str)) if message.content else False

@@ -1,0 +1,76 @@
+"""Whether a model is still as it was when its identity was last worked out.
+
+Working it out takes three times as long as looking, and most calls find the model unchanged.
+"""
+
+import operator
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from langchain_core.language_models.base import BaseLanguageModel
+from pydantic import SecretBytes, SecretStr
+
+from nbcache.endpoint import client_url
+from nbcache.ignored import is_ignored
+
+if TYPE_CHECKING:
+    from nbcache.identity import Identity
+    from nbcache.llm_string import Told
+
+_UNCHANGING = (str, int, float, bool, type(None), SecretStr, SecretBytes)
+_CAPACITY = 64  # models; a notebook has a handful
+
+
+class _Snapshot(NamedTuple):
+    model: weakref.ref[Any]
+    told: "Told"
+    values: tuple[object, ...]
+    empty: tuple[Any, ...]
+    url: object
+    identity: "Identity"
+
+
+_snapshots: OrderedDict[int, _Snapshot] = OrderedDict()
+_lock = threading.Lock()
+
+
+def recall(model: BaseLanguageModel[Any], told: "Told") -> "Identity | None":
+    """The identity of `model` if nothing of it has changed since `remember`."""
+    known = _snapshots.get(id(model))
+    if known is None or known.model() is not model or known.told is not told:
+        return None
+    values = tuple(model.__dict__.values())
+    unchanged = len(values) == len(known.values) and all(map(operator.is_, values, known.values))
+    if not unchanged or any(known.empty) or model.__pydantic_extra__ or client_url(model) is not known.url:
+        return None
+    return known.identity
+
+
+def remember(model: BaseLanguageModel[Any], told: "Told", identity: "Identity") -> None:
+    """Keep `identity` for as long as `model` stays as it is.
+
+    Only where a change can be seen from outside: not with options that are filled containers, which
+    may be edited in place, nor with an HTTP client of the user's own, whose headers may be.
+    """
+    values = tuple(model.__dict__.values())
+    settings = [model.__dict__.get(name) for name in type(model).model_fields if not is_ignored(name)]
+    containers = [value for value in settings if isinstance(value, Mapping | list | tuple | set)]
+    others = [value for value in settings if not isinstance(value, (*_UNCHANGING, Mapping, list, tuple, set))]
+    if any(containers) or others or model.__pydantic_extra__:
+        return
+    if any(model.__dict__.get(name) is not None for name in ("http_client", "http_async_client")):
+        return
+    snapshot = _Snapshot(weakref.ref(model), told, values, tuple(containers), client_url(model), identity)
+    with _lock:
+        _snapshots[id(model)] = snapshot
+        while len(_snapshots) > _CAPACITY:
+            _snapshots.popitem(last=False)
+
+
+def forget() -> None:
+    """Work every identity out anew."""
+    with _lock:
+        _snapshots.clear()

@@ -1,0 +1,96 @@
+"""Where entries are kept: bytes and a row of metadata in, bytes and rows out."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+from urllib.parse import unquote, urlsplit
+
+from nbcache.entry import Cleared, EntryMeta, Filter, Totals, Touch
+from nbcache.stores.disk import DiskStore
+from nbcache.stores.memory import MemoryStore
+
+__all__ = ["DiskStore", "MemoryStore", "Store", "open_store"]
+
+
+@runtime_checkable
+class Store(Protocol):
+    """What the cache asks of a store.
+
+    Safe to use from any thread. What fails raises StoreError; StoreBusyError where another process is in
+    the way, at once where `wait` is false.
+    """
+
+    @property
+    def url(self) -> str:
+        """What the store is called: `disk:///path`, `memory://`."""
+
+    def get(self, key: str, *, wait: bool = True) -> bytes | None:
+        """The payload of `key`, or None where there is none or it has expired."""
+
+    def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
+        """Keep `payload` for `ttl` seconds, or for good. Committed when it returns.
+
+        A payload that is there already is replaced; its owners stay owners.
+        """
+
+    def touch(self, touches: Iterable[Touch]) -> None:
+        """Write down hits: recency, counts and owners. Keys that are gone are passed over."""
+
+    def delete(self, key: str) -> bool:
+        """Delete the entry for good; whether there was one."""
+
+    def row(self, key: str) -> EntryMeta | None:
+        """The row of one entry."""
+
+    def page(self, which: Filter = Filter(), *, limit: int | None = None, offset: int = 0) -> list[EntryMeta]:  # noqa: B008 - frozen
+        """The rows that `which` means, newest first."""
+
+    def totals(self, notebook: str | None = None) -> Totals:
+        """What the store holds, or what one notebook owns of it."""
+
+    def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
+        """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more."""
+
+    def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
+        """Evict from the next `put` on, least recently used first, what is over these bounds.
+
+        Raises ValueError where one is below 1.
+        """
+
+    def check(self, *, fix: bool = False, read: "Callable[[bytes, str], EntryMeta] | None" = None) -> list[str]:
+        """What is wrong with the store, a line each. With `fix`, mend it: damaged entries are deleted.
+
+        `read` reads the row out of a payload and raises DamagedError where the payload is damaged.
+        """
+
+    def close(self) -> None:
+        """Let go of files. A store that is used again opens again."""
+
+
+def open_store(place: "str | Path | Store", *, max_bytes: int | None = None, max_entries: int | None = None) -> Store:
+    """The store at `place`: a folder's path, `disk:///path`, `memory://`, or a store.
+
+    Raises ValueError for a place that can't be one. Nothing is made on disk before it is used.
+    """
+    if isinstance(place, Store):
+        store: Store = place
+    elif isinstance(place, Path):
+        store = DiskStore(place)
+    elif isinstance(place, str) and place.strip():
+        store = _of_url(place)
+    else:
+        raise ValueError(f"store={place!r}: write a folder, disk:///path or memory://")
+    if max_bytes is not None or max_entries is not None:
+        store.bound(max_bytes, max_entries)
+    return store
+
+
+def _of_url(place: str) -> Store:
+    parts = urlsplit(place)
+    if "://" not in place:
+        return DiskStore(Path(place))
+    if parts.scheme == "memory" and not parts.netloc and parts.path in {"", "/"}:
+        return MemoryStore()
+    if parts.scheme == "disk" and not parts.netloc and parts.path not in {"", "/"}:
+        return DiskStore(Path(unquote(parts.path)))
+    raise ValueError(f"store={place!r}: write a folder, disk:///absolute/path (three slashes) or memory://")

@@ -1,0 +1,344 @@
+"""A store in a folder: diskcache for the payloads, a table of metadata beside them, one SQLite file.
+
+diskcache is used for what it is good at. Without: pickle (CVE-2025-69872: a planted pickle must never
+run), a connection for every thread (0.3 ms at each thread's first call, and hundreds of open files),
+statistics and recency written on every read, waiting a minute for a lock.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import diskcache
+
+from nbcache.entry import Cleared, EntryMeta, Filter, Totals, Touch
+from nbcache.errors import DamagedError, StoreBusyError, StoreError, StoreRefusedError, warn_once
+from nbcache.stores import rows
+from nbcache.stores.folder import APPLICATION_ID, DATABASE, STORE_VERSION, Kind, kind_of, prepare, set_aside
+from nbcache.stores.pool import Patience, Pool, is_busy
+
+_T = TypeVar("_T")
+
+_READ_PATIENCE = 0.5  # seconds to wait for another process before a lookup counts as a miss
+_WRITE_PATIENCE = 2.0
+_STALE = 0.1  # seconds within which a lookup may not notice that the folder was deleted
+_READ = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)"
+
+
+class DiskStore:
+    """Entries in the folder `folder`, kept until cleared, or least recently used first within bounds.
+
+    Opened at first use. A damaged database is set aside under a new name in the folder and a new one
+    begun; another program's file, or one of a newer nbcache, is left alone (StoreRefusedError).
+    """
+
+    def __init__(self, folder: str | Path, *, max_bytes: int | None = None, max_entries: int | None = None) -> None:
+        self.folder = Path(folder).expanduser().absolute()
+        if self.folder.exists() and not self.folder.is_dir():
+            raise ValueError(f"store={str(folder)!r} is a file: write a folder")
+        self._database = self.folder / DATABASE
+        self._patience = Patience()
+        self._opening = threading.Lock()
+        self._cache: _Cache | None = None
+        self.bound(max_bytes, max_entries)
+
+    @property
+    def url(self) -> str:
+        """`disk://` and the folder's path."""
+        return f"disk://{self.folder}"
+
+    def get(self, key: str, *, wait: bool = True) -> bytes | None:
+        """The payload of `key`, or None. Without `wait`, raises StoreBusyError sooner than take its time."""
+        cache = self._cache
+        if cache is not None and not cache.pool.moved(within=_STALE):
+            try:
+                return cache.read(key)
+            except sqlite3.Error:  # in the way, or damaged: the way of all others tells which
+                pass
+        if not wait:
+            raise StoreBusyError(f"{self.folder} has to be opened or waited for")
+        return self._run(lambda cache: cache.read(key), _READ_PATIENCE)
+
+    def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
+        """Keep `payload` for `ttl` seconds, or for good. Raises StoreError where it is larger than the bound."""
+        if self._max_bytes is not None and len(payload) > self._max_bytes:
+            raise StoreError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
+
+        def write(cache: _Cache) -> None:
+            with cache.transact():
+                cache.forget_expired(key)
+                cache.set(key, payload, expire=ttl)
+                rows.insert(cache.execute, _sized(meta, key, payload))
+                rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=key)
+
+        self._run(write, _WRITE_PATIENCE)
+
+    def touch(self, touches: Iterable[Touch]) -> None:
+        """Write down hits: recency, counts and owners."""
+        found = list(touches)
+
+        def write(cache: _Cache) -> None:
+            with cache.transact():
+                for touched in found:
+                    rows.touch(cache.execute, touched)
+
+        if found:
+            self._run(write, _WRITE_PATIENCE)
+
+    def delete(self, key: str) -> bool:
+        """Delete the entry for good; whether there was one."""
+        return self.clear([key]).deleted > 0
+
+    def row(self, key: str) -> EntryMeta | None:
+        """The row of one entry."""
+        found = [meta for meta in self.page(Filter(key=key), limit=1) if meta.key == key]
+        return found[0] if found else None
+
+    def page(self, which: Filter = Filter(), *, limit: int | None = None, offset: int = 0) -> list[EntryMeta]:  # noqa: B008 - frozen
+        """The rows that `which` means, newest first."""
+        return self._run(lambda cache: rows.select(cache.execute, which, time.time(), limit, offset), _READ_PATIENCE)
+
+    def totals(self, notebook: str | None = None) -> Totals:
+        """What the store holds, or what one notebook owns of it."""
+        return self._run(lambda cache: Totals(*rows.totals(cache.execute, notebook, time.time())), _READ_PATIENCE)
+
+    def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
+        """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more.
+
+        What is deleted is overwritten, and its traces in SQLite's log are cut off: once no other process
+        has the store open, the text is in no file of the folder.
+        """
+
+        def write(cache: _Cache) -> Cleared:
+            deleted = freed = kept = 0
+            with cache.transact():
+                for key in keys:
+                    size = rows.size_of(cache.execute, key)
+                    if owner is not None and size is not None and rows.disown(cache.execute, key, owner):
+                        kept += 1
+                    elif cache.delete(key) and size is not None:
+                        deleted, freed = deleted + 1, freed + size
+            cache.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            return Cleared(deleted, freed, kept)
+
+        return self._run(write, _WRITE_PATIENCE)
+
+    def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
+        """Evict what is over these bounds from the next `put` on. Raises ValueError where one is below 1."""
+        for name, value in (("max_bytes", max_bytes), ("max_entries", max_entries)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name}={value!r}: write a number above zero")
+        self._max_bytes, self._max_entries = max_bytes, max_entries
+
+    def check(self, *, fix: bool = False, read: Callable[[bytes, str], EntryMeta] | None = None) -> list[str]:
+        """What is wrong with the store, a line each. With `fix`, mend it; a damaged entry is deleted.
+
+        A damaged database file is set aside by opening it, with or without `fix`, as at any use.
+        """
+
+        def look(cache: _Cache) -> list[str]:
+            problems = [str(line) for (line,) in cache.execute("PRAGMA integrity_check") if line != "ok"]
+            with cache.transaction(undo=not fix):
+                return problems + cache.mend_payloads(read) + rows.mend(cache.execute)
+
+        return self._run(look, _WRITE_PATIENCE)
+
+    def close(self) -> None:
+        """Let go of the files; the last one out folds SQLite's log into the database."""
+        with self._opening:
+            cache, self._cache = self._cache, None
+            if cache is not None:
+                cache.pool.close()
+
+    def _run(self, operation: "Callable[[_Cache], _T]", patience: float) -> _T:
+        """Do `operation`, waiting at most `patience` seconds for others; a damaged database is replaced once."""
+        try:
+            return self._patience.retry(lambda: self._with_cache(operation), patience, str(self.folder))
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise StoreError(f"{self.folder}: {error}") from error
+            self._replace_damaged(str(error))
+        try:
+            return self._patience.retry(lambda: self._with_cache(operation), patience, str(self.folder))
+        except sqlite3.Error as error:
+            raise StoreError(f"{self.folder}: {error}") from error
+
+    def _with_cache(self, operation: "Callable[[_Cache], _T]") -> _T:
+        cache = self._cache
+        if cache is None or cache.pool.moved():
+            cache = self._open()
+        with cache.pool.hold():
+            return operation(cache)
+
+    def _open(self) -> "_Cache":
+        """The database, opened or made. Raises StoreRefusedError where the file isn't ours to touch."""
+        with self._opening:
+            if self._cache is not None:
+                if not self._cache.pool.moved():
+                    return self._cache
+                self._cache.pool.close()
+                self._cache = None
+            prepare(self.folder)
+            kind = kind_of(self._database)
+            if kind is Kind.FOREIGN:
+                raise StoreRefusedError(f"{self._database} belongs to another program; it is left alone")
+            if kind is Kind.NEWER:
+                raise StoreRefusedError(
+                    f"{self._database} was written by a newer nbcache: upgrade with `pip install -U nbcache`"
+                )
+            if kind is Kind.DAMAGED:
+                raise sqlite3.DatabaseError("file is not a database")
+            self._cache = _Cache(self.folder)
+            return self._cache
+
+    def _replace_damaged(self, what: str) -> None:
+        with self._opening:
+            cache, self._cache = self._cache, None
+            moved = cache is not None and cache.pool.moved()  # another process was faster
+            if cache is not None:
+                cache.pool.close()
+            if moved:
+                return
+            try:
+                aside = set_aside(self.folder)
+            except OSError as error:
+                raise StoreError(f"{self._database} is damaged ({what}) and can't be renamed: {error}") from error
+        warn_once(
+            f"damaged {aside}",
+            f"nbcache: {self._database} was damaged ({what}). It is set aside as {aside.name}, and a new cache begun",
+        )
+
+
+class _Bytes(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
+    """str keys and bytes values, all in the database. Nothing is ever pickled or unpickled."""
+
+    def put(self, key: object) -> tuple[str, bool]:
+        if type(key) is not str:
+            raise TypeError(f"a key is a str, not {type(key).__name__}")
+        return key, True
+
+    def get(self, key: object, raw: object) -> str:
+        if type(key) is not str or not raw:
+            raise DamagedError("a key that nbcache did not write")
+        return key
+
+    def store(self, value: object, read: object, key: object = None) -> tuple[int, int, None, object]:  # noqa: ARG002
+        if type(value) is not bytes:
+            raise TypeError(f"a payload is bytes, not {type(value).__name__}")
+        return 0, diskcache.core.MODE_RAW, None, value
+
+    def fetch(self, mode: int, filename: object, value: object, read: object) -> bytes:  # noqa: ARG002
+        if mode != diskcache.core.MODE_RAW or type(value) is not bytes:
+            raise DamagedError("a payload that nbcache did not write")
+        return value
+
+
+class _Cache(diskcache.Cache):  # type: ignore[misc]
+    """diskcache on a pool of connections, with our tables in its file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.pool = Pool(folder / DATABASE)
+        self._deadline = time.monotonic() + _WRITE_PATIENCE
+        with self.pool.hold():
+            self._claim()
+            super().__init__(str(folder), timeout=0, disk=_Bytes, statistics=0, eviction_policy="none")
+            self._make_tables()
+
+    @property
+    def _con(self) -> sqlite3.Connection:
+        return self.pool.held
+
+    @property
+    def _sql_retry(self) -> rows.Execute:
+        """Diskcache waits a minute for each statement of its start; here all of them share our patience."""
+
+        def execute(statement: str, *values: Any) -> sqlite3.Cursor:
+            while True:
+                try:
+                    return self.execute(statement, *values)
+                except sqlite3.OperationalError as error:
+                    if not is_busy(error) or time.monotonic() > self._deadline:
+                        raise
+                    time.sleep(0.002)
+
+        return execute
+
+    @property
+    def execute(self) -> rows.Execute:
+        """Run a statement on the connection that this thread holds."""
+        return self.pool.held.execute
+
+    def close(self) -> None:
+        """Diskcache closes and reopens while it starts; the pool is closed by its store."""
+
+    def read(self, key: str) -> bytes | None:
+        """The payload of `key`: as diskcache's `get`, without what it does for other kinds of values."""
+        connection = self.pool.take()
+        try:
+            found = connection.execute(_READ, (key, time.time())).fetchone()
+        finally:
+            self.pool.give_back(connection)
+        if found is None:
+            return None
+        return self._disk.fetch(*found, read=False)  # type: ignore[no-any-return]
+
+    @contextmanager
+    def transaction(self, *, undo: bool = False, begin: rows.Execute | None = None) -> Iterator[None]:
+        """All of the block or nothing; with `undo` nothing, so that one can look what it would have done."""
+        (begin or self.execute)("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self.execute("ROLLBACK")
+            raise
+        self.execute("ROLLBACK" if undo else "COMMIT")
+
+    def forget_expired(self, key: str) -> None:
+        """An entry that has expired is gone, its owners and hits too, before it is stored anew."""
+        self.execute("DELETE FROM Cache WHERE key = ? AND raw = 1 AND expire_time <= ?", (key, time.time()))
+
+    def mend_payloads(self, read: Callable[[bytes, str], EntryMeta] | None) -> list[str]:
+        """What of the payloads is damaged, or has no row: deleted, or the row rebuilt from the payload."""
+        problems = []
+        for rowid, key, raw, mode, value in self.execute("SELECT rowid, key, raw, mode, value FROM Cache").fetchall():
+            try:
+                payload = self._disk.fetch(mode, None, value, read=False)
+                meta = None if read is None else read(payload, self._disk.get(key, raw))
+            except DamagedError as error:
+                problems.append(str(error))
+                if not error.newer:
+                    self.execute("DELETE FROM Cache WHERE rowid = ?", (rowid,))
+                continue
+            known = self.execute("SELECT 1 FROM entry WHERE id = ?", (rowid,)).fetchone()
+            if not known and meta is not None:
+                problems.append(f"entry {key[:8]} had no row")
+                rows.insert(self.execute, _sized(meta, key, payload))
+        return problems
+
+    def _claim(self) -> None:
+        """Mark the file as ours while it is new: before WAL mode, so that the header is in the file itself."""
+        if not self.execute("PRAGMA application_id").fetchone()[0]:
+            self._sql_retry(f"PRAGMA application_id = {APPLICATION_ID}")
+            self._sql_retry(f"PRAGMA user_version = {STORE_VERSION}")
+
+    def _make_tables(self) -> None:
+        if self.execute("SELECT 1 FROM sqlite_master WHERE name = 'total_delete'").fetchone():
+            return
+        with self.transaction(begin=self._sql_retry):
+            for statement in rows.SCHEMA:
+                self.execute(statement)
+
+
+def _sized(meta: EntryMeta, key: str, payload: bytes) -> EntryMeta:
+    return replace(meta, key=key, size_bytes=len(payload))
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    """Whether SQLite says that the file is no database, a broken one, or not the one that we made."""
+    text = str(error)
+    return any(sign in text for sign in ("not a database", "malformed", "no such table", "no such column"))

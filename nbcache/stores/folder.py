@@ -1,0 +1,89 @@
+"""The store's folder and its database file, before SQLite opens it."""
+
+import contextlib
+import os
+import stat
+import time
+from enum import Enum
+from pathlib import Path
+
+from nbcache.errors import StoreError
+
+DATABASE = "cache.db"  # what diskcache calls it
+APPLICATION_ID = 0x6E626361  # "nbca": the file is ours
+STORE_VERSION = 1
+_SQLITE = b"SQLite format 3\0"
+_CACHEDIR_TAG = """\
+Signature: 8a477f597d28d172789f06886806bc55
+# This folder holds answers that nbcache keeps. It can be deleted: the calls are then paid again.
+# The form of this file: Cache Directory Tagging, bford.info/cachedir
+"""
+
+
+class Kind(Enum):
+    """What the database file is."""
+
+    NEW = "new"
+    OURS = "ours"
+    NEWER = "newer"
+    FOREIGN = "foreign"
+    DAMAGED = "damaged"
+
+
+def prepare(folder: Path) -> None:
+    """Make the folder, if need be, and an empty database file in it.
+
+    A new folder is for its owner alone (0700, files 0600) and brings its own `.gitignore` and
+    `CACHEDIR.TAG`. One that exists keeps its permissions, and new files in it follow them: it may be a
+    team's.
+    """
+    try:
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True)
+            (folder / ".gitignore").write_text("*\n")
+            (folder / "CACHEDIR.TAG").write_text(_CACHEDIR_TAG)
+        database = folder / DATABASE
+        if not database.exists():
+            _create(database)
+    except FileExistsError:
+        return  # another process was faster
+    except OSError as error:
+        raise StoreError(f"{folder} can't be used: {error.strerror or error}") from error
+
+
+def _create(path: Path) -> None:
+    """An empty file with the permissions of its folder, neither more nor less; SQLite's own files follow it."""
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    try:
+        with contextlib.suppress(OSError):  # a file system without permissions
+            os.fchmod(descriptor, stat.S_IMODE(path.parent.stat().st_mode) & 0o666)
+    finally:
+        os.close(descriptor)
+
+
+def kind_of(database: Path) -> Kind:
+    """What the file is, told from its header alone: another program's file is not even opened."""
+    try:
+        with database.open("rb") as file:
+            header = file.read(100)
+    except FileNotFoundError:
+        return Kind.NEW
+    except OSError as error:
+        raise StoreError(f"{database} can't be read: {error.strerror or error}") from error
+    if not header:
+        return Kind.NEW
+    if len(header) < 100 or not header.startswith(_SQLITE):
+        return Kind.DAMAGED
+    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+        return Kind.FOREIGN
+    return Kind.NEWER if int.from_bytes(header[60:64], "big") > STORE_VERSION else Kind.OURS
+
+
+def set_aside(folder: Path) -> Path:
+    """Give the damaged database and its companions a new name in the folder; the new name."""
+    stamp = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}"
+    aside = folder / f"damaged-{stamp}.db"
+    for suffix in ("-wal", "-shm", ""):
+        with contextlib.suppress(FileNotFoundError):
+            (folder / (DATABASE + suffix)).rename(folder / (aside.name + suffix))
+    return aside

@@ -1,0 +1,180 @@
+"""A store in this process's memory: the reference for what a store does. Nothing survives the kernel."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from nbcache.entry import Cleared, EntryMeta, Filter, Totals, Touch
+from nbcache.errors import DamagedError, StoreError
+
+
+class MemoryStore:
+    """Bounded in entries and bytes; evicts the least recently used first, or the oldest with `order="oldest"`.
+
+    `order="oldest"` is what LangChain's InMemoryCache does with `maxsize`.
+    """
+
+    def __init__(
+        self,
+        max_entries: int | None = None,
+        max_bytes: int | None = None,
+        *,
+        order: Literal["recent", "oldest"] = "recent",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if order not in {"recent", "oldest"}:
+            raise ValueError(f"order={order!r}: write 'recent' or 'oldest'")
+        self._order = order
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._entries: OrderedDict[str, tuple[bytes, EntryMeta]] = OrderedDict()
+        self._bytes = 0
+        self._evictions = 0
+        self.bound(max_bytes, max_entries)
+
+    @property
+    def url(self) -> str:
+        """`memory://`."""
+        return "memory://"
+
+    def get(self, key: str, *, wait: bool = True) -> bytes | None:  # noqa: ARG002 - never waits
+        """The payload of `key`, or None where there is none or it has expired."""
+        with self._lock:
+            found = self._live(key)
+            if found is None:
+                return None
+            if self._order == "recent":
+                self._entries.move_to_end(key)
+            return found[0]
+
+    def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
+        """Keep `payload` for `ttl` seconds, or for good. Raises StoreError where it is larger than the bound."""
+        if self._max_bytes is not None and len(payload) > self._max_bytes:
+            raise StoreError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
+        now = self._clock()
+        with self._lock:
+            old = self._live(key)
+            owners = meta.notebooks if old is None else tuple(dict.fromkeys((*old[1].notebooks, *meta.notebooks)))
+            expires = None if ttl is None else now + ttl
+            self._drop(key)
+            row = replace(meta, key=key, notebooks=owners, size_bytes=len(payload), expires=expires)
+            self._entries[key] = (payload, row)
+            self._bytes += len(payload)
+            self._evict()
+
+    def touch(self, touches: Iterable[Touch]) -> None:
+        """Write down hits: recency, counts and owners."""
+        with self._lock:
+            for touch in touches:
+                found = self._live(touch.key)
+                if found is None:
+                    continue
+                payload, meta = found
+                owners = meta.notebooks
+                if touch.notebook is not None and touch.notebook not in owners:
+                    owners = (*owners, touch.notebook)
+                last_hit = max(meta.last_hit or 0.0, touch.when)
+                meta = replace(meta, hits=meta.hits + touch.hits, last_hit=last_hit, notebooks=owners)
+                self._entries[touch.key] = (payload, meta)
+
+    def delete(self, key: str) -> bool:
+        """Delete the entry; whether there was one."""
+        with self._lock:
+            there = self._live(key) is not None
+            self._drop(key)
+            return there
+
+    def row(self, key: str) -> EntryMeta | None:
+        """The row of one entry."""
+        with self._lock:
+            found = self._live(key)
+            return None if found is None else found[1]
+
+    def page(self, which: Filter = Filter(), *, limit: int | None = None, offset: int = 0) -> list[EntryMeta]:  # noqa: B008 - frozen
+        """The rows that `which` means, newest first."""
+        with self._lock:
+            rows = [found[1] for key in list(self._entries) if (found := self._live(key)) and _meant(found[1], which)]
+        rows.sort(key=lambda row: row.created)
+        rows.reverse()
+        return rows[offset:] if limit is None else rows[offset : offset + limit]
+
+    def totals(self, notebook: str | None = None) -> Totals:
+        """What the store holds, or what one notebook owns of it."""
+        rows = self.page(Filter(notebook=notebook))
+        return Totals(len(rows), sum(row.size_bytes for row in rows), self._evictions)
+
+    def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
+        """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more."""
+        deleted = freed = kept = 0
+        with self._lock:
+            for key in keys:
+                found = self._live(key)
+                if found is None:
+                    continue
+                payload, meta = found
+                others = tuple(name for name in meta.notebooks if name != owner)
+                if owner is not None and others:
+                    self._entries[key] = (payload, replace(meta, notebooks=others))
+                    kept += 1
+                else:
+                    self._drop(key)
+                    deleted += 1
+                    freed += meta.size_bytes
+        return Cleared(deleted, freed, kept)
+
+    def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
+        """Evict what is over these bounds from the next `put` on. Raises ValueError where one is below 1."""
+        for name, value in (("max_bytes", max_bytes), ("max_entries", max_entries)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name}={value!r}: write a number above zero")
+        self._max_bytes, self._max_entries = max_bytes, max_entries
+
+    def check(self, *, fix: bool = False, read: Callable[[bytes, str], EntryMeta] | None = None) -> list[str]:
+        """Entries whose payload `read` finds damaged; deleted with `fix`."""
+        problems = []
+        with self._lock:
+            for key, (payload, _) in list(self._entries.items()):
+                try:
+                    if read is not None:
+                        read(payload, key)
+                except DamagedError as error:
+                    problems.append(str(error))
+                    if fix and not error.newer:
+                        self._drop(key)
+        return problems
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _live(self, key: str) -> tuple[bytes, EntryMeta] | None:
+        found = self._entries.get(key)
+        if found is not None and found[1].expires is not None and found[1].expires <= self._clock():
+            self._drop(key)
+            return None
+        return found
+
+    def _drop(self, key: str) -> None:
+        found = self._entries.pop(key, None)
+        if found is not None:
+            self._bytes -= len(found[0])
+
+    def _evict(self) -> None:
+        while (self._max_entries is not None and len(self._entries) > self._max_entries) or (
+            self._max_bytes is not None and self._bytes > self._max_bytes
+        ):
+            self._drop(next(iter(self._entries)))
+            self._evictions += 1
+
+
+def _meant(meta: EntryMeta, which: Filter) -> bool:
+    return (
+        (which.notebook is None or which.notebook in meta.notebooks)
+        and (which.model is None or which.model == meta.model)
+        and (which.tag is None or which.tag in meta.tags)
+        and (which.before is None or meta.created < which.before)
+        and not (which.unused and meta.hits)
+        and (which.key is None or meta.key.startswith(which.key))
+    )

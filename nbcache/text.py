@@ -1,0 +1,87 @@
+"""Prompts and answers as people read them."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.outputs import ChatGeneration, Generation
+
+from nbcache.entry import PREVIEW_LENGTH
+
+
+def prompt_text(prompt: str) -> str:
+    """A prompt as LangChain hands it to a cache, as text: a chat's messages, each after its role."""
+    messages = _messages(prompt)
+    if messages is None:
+        return prompt
+    return "\n\n".join(f"{_role(message)}: {_message_text(message)}" for message in messages)
+
+
+def prompt_preview(prompt: str) -> str:
+    """The beginning of the last message, which is what was asked."""
+    messages = _messages(prompt)
+    return preview(_message_text(messages[-1]) if messages else prompt)
+
+
+def answer_text(plain: list[dict[str, Any]]) -> str:
+    """The generations of an entry, in the codec's plain form, as text."""
+    return "\n\n".join(
+        _message_text(item["message"]["fields"]) if "message" in item else str(item.get("text", "")) for item in plain
+    )
+
+
+def answer_preview(generations: Sequence[Generation]) -> str:
+    """The beginning of the first generation: its text, else the tools it calls."""
+    if not generations:
+        return ""
+    first = generations[0]
+    if first.text.strip() or not isinstance(first, ChatGeneration):
+        return preview(first.text)
+    return preview(calls_text(getattr(first.message, "tool_calls", ())) or content_text(first.message.content))
+
+
+def preview(text: str) -> str:
+    """The first words of `text`, on one line."""
+    line = " ".join(text[: 4 * PREVIEW_LENGTH].split())
+    return line if len(line) <= PREVIEW_LENGTH else line[: PREVIEW_LENGTH - 1] + "…"
+
+
+def content_text(content: Any) -> str:
+    """The text of a message's content: what is no text is named in brackets."""
+    if isinstance(content, str):
+        return content
+    return "\n".join(_block_text(block) for block in content or ())
+
+
+def calls_text(tool_calls: Any) -> str:
+    """Tool calls, as the code that they stand for."""
+    return "\n".join(f"{call.get('name')}({json.dumps(call.get('args'), default=str)})" for call in tool_calls or ())
+
+
+def _message_text(fields: dict[str, Any]) -> str:
+    calls = [*(fields.get("tool_calls") or ()), *(fields.get("invalid_tool_calls") or ())]
+    return "\n".join(part for part in (content_text(fields.get("content")), calls_text(calls)) if part)
+
+
+def _block_text(block: Any) -> str:
+    if isinstance(block, str):
+        return block
+    if not isinstance(block, dict):
+        return str(block)
+    for name in ("text", "reasoning", "thinking", "refusal"):
+        if isinstance(block.get(name), str):
+            return str(block[name])
+    return f"[{block.get('type', 'content')}]"
+
+
+def _messages(prompt: str) -> list[dict[str, Any]] | None:
+    if not prompt.startswith('[{"lc":'):
+        return None
+    try:
+        return [message["kwargs"] for message in json.loads(prompt)] or None
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _role(message: dict[str, Any]) -> str:
+    return str(message.get("role") or message.get("type") or "message")

@@ -1,0 +1,140 @@
+"""The words of `%llmcache`: what may be typed, and the one line that says so when it is wrong."""
+
+import argparse
+import shlex
+from typing import NoReturn
+
+from IPython.core.error import UsageError
+
+from nbcache import modes
+
+LATER = {
+    "replay": "replay (run from the recorded answers alone, without a key)",
+    "why": "why (the reason for a miss)",
+    "plan": "plan (what a run would pay)",
+    "export": "export (the recorded answers as one file)",
+    "import": "import (such a file)",
+    "last": "last (the last cell's calls)",
+}
+MODES = tuple(mode for mode in modes.MODES if mode not in LATER)
+SUBCOMMANDS = (*MODES, "status", "stats", "ls", "show", "evict", "clear", "where", "check", *LATER)
+OPTIONS = {
+    **dict.fromkeys(MODES, ("--ttl", "--tag", "--scope", "--store", "--max-size", "--max-entries")),
+    "clear": ("--older-than", "--model", "--tag", "--match", "--unused", "--dry-run", "--scope"),
+    "stats": ("--scope",),
+    "ls": ("--scope",),
+    "check": ("--fix",),
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}. {self.description}")
+
+
+def parse(line: str) -> argparse.Namespace:
+    """What the line of a `%llmcache` asks for. Raises UsageError, saying what to type instead."""
+    words = _words(line)
+    word = words[0] if words else "status"
+    if word in LATER:
+        raise UsageError(f"%llmcache {LATER[word]} comes with a later release of nbcache")
+    if word not in SUBCOMMANDS and word != "cell":
+        raise UsageError(f"%llmcache {word}: type one of {', '.join(w for w in SUBCOMMANDS if w not in LATER)}")
+    asked = _parsers[word].parse_args(words[1:])
+    asked.word = word
+    return asked
+
+
+def parse_cell(line: str) -> argparse.Namespace:
+    """The same for `%%llmcache`, which takes a mode. Raises UsageError."""
+    words = _words(line)
+    if "--samples" in words:
+        raise UsageError("%%llmcache --samples comes with a later release of nbcache")
+    if words and words[0] == "replay":
+        raise UsageError(f"%%llmcache {LATER['replay']} comes with a later release of nbcache")
+    if not words or words[0] not in MODES:
+        raise UsageError(f"%%llmcache takes a mode for its cell: type one of {', '.join(MODES)}")
+    asked = _parsers["cell"].parse_args(words[1:])
+    asked.word = words[0]
+    return asked
+
+
+def _words(line: str) -> list[str]:
+    try:
+        return shlex.split(line, comments=True)
+    except ValueError as error:
+        raise UsageError(f"%llmcache {line}: {error}") from None
+
+
+def _parser(word: str, description: str) -> _Parser:
+    return _Parser(prog=f"%llmcache {word}", description=description, add_help=False, allow_abbrev=False)
+
+
+def _mode_parser(word: str) -> _Parser:
+    parser = _parser(
+        word,
+        f"Type: %llmcache {word} [--ttl 7d] [--tag T] [--scope notebook|folder] [--store URL|user] "
+        "[--max-size 2GB] [--max-entries N]",
+    )
+    _add_cell_options(parser)
+    parser.add_argument("--scope", choices=("notebook", "folder"))
+    parser.add_argument("--store")
+    parser.add_argument("--max-size")
+    parser.add_argument("--max-entries", type=int)
+    return parser
+
+
+def _add_cell_options(parser: _Parser) -> None:
+    parser.add_argument("--ttl")
+    parser.add_argument("--tag", action="append", default=[])
+
+
+def _key_parser(word: str) -> _Parser:
+    parser = _parser(
+        word, f"Type: %llmcache {word} KEY (the first digits of a key are enough; `%llmcache ls` lists them)"
+    )
+    parser.add_argument("key")
+    return parser
+
+
+def _scope_parser(word: str) -> _Parser:
+    parser = _parser(word, f"Type: %llmcache {word} [--scope notebook|folder]")
+    parser.add_argument("--scope", choices=("notebook", "folder"))
+    return parser
+
+
+def _clear_parser() -> _Parser:
+    parser = _parser(
+        "clear",
+        "Type: %llmcache clear [--older-than 7d] [--model M] [--tag T] [--match TEXT] [--unused] "
+        "[--scope notebook|folder] [--dry-run]",
+    )
+    for name in ("--older-than", "--model", "--tag", "--match"):
+        parser.add_argument(name)
+    parser.add_argument("--scope", choices=("notebook", "folder"))
+    parser.add_argument("--unused", action="store_true")
+    parser.add_argument("--dry-run", action="store_true")
+    return parser
+
+
+def _check_parser() -> _Parser:
+    parser = _parser("check", "Type: %llmcache check [--fix]")
+    parser.add_argument("--fix", action="store_true")
+    return parser
+
+
+def _cell_parser() -> _Parser:
+    parser = _parser("cell", "Type: %%llmcache on|off|read-only|refresh [--ttl 7d] [--tag T]")
+    _add_cell_options(parser)
+    return parser
+
+
+_parsers = {
+    **{word: _mode_parser(word) for word in MODES},
+    **{word: _scope_parser(word) for word in ("stats", "ls")},
+    **{word: _key_parser(word) for word in ("show", "evict")},
+    **{word: _parser(word, f"Type: %llmcache {word}") for word in ("status", "where")},
+    "clear": _clear_parser(),
+    "check": _check_parser(),
+    "cell": _cell_parser(),
+}

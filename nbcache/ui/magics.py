@@ -1,0 +1,204 @@
+"""`%llmcache` and `%%llmcache`, and what has to happen around each cell."""
+
+import argparse
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
+from IPython.core.magic import Magics, line_cell_magic, magics_class
+from langchain_core.globals import get_llm_cache
+from traitlets import TraitError
+
+from nbcache import modes, session
+from nbcache.errors import NbcacheError, warn_once
+from nbcache.modes import Settings
+from nbcache.notebook import notebook_path
+from nbcache.ui import arguments, report
+from nbcache.ui.config import NBCache
+
+_NAME = "llmcache"
+
+
+@magics_class
+class CacheMagics(Magics):
+    """The magics of one shell."""
+
+    shell: InteractiveShell
+
+    def __init__(self, shell: InteractiveShell, config: NBCache) -> None:
+        super().__init__(shell)
+        self.settings = config
+
+    @line_cell_magic(_NAME)  # type: ignore[arg-type]  # IPython types its decorators for functions
+    def llmcache(self, line: str, cell: str | None = None) -> Any:
+        """Steer the cache of LLM calls.
+
+        %llmcache                     what is on, and what it did so far
+        %llmcache on|off|read-only|refresh  [--ttl 7d] [--tag T] [--scope notebook|folder]
+                                      [--store URL|user] [--max-size 2GB] [--max-entries N]
+        %%llmcache on|off|read-only|refresh  [--ttl 7d] [--tag T]     for one cell
+        %llmcache stats | ls | show KEY | evict KEY | where | check [--fix]
+        %llmcache clear [--older-than 7d] [--model M] [--tag T] [--match TEXT] [--unused] [--dry-run]
+        """
+        if cell is not None:  # called by its name; in a cell that somebody types, `as_line` has done this
+            arguments.parse_cell(line)
+            self.shell.run_cell(as_line([f"%%{_NAME} {line}\n", cell])[0] + cell)  # type: ignore[no-untyped-call]
+            return None
+        try:
+            return self._do(line)
+        except (ValueError, TraitError, NbcacheError) as error:
+            raise UsageError(str(error)) from None
+
+    def _do(self, line: str) -> Any:
+        if line.split(maxsplit=1)[:1] == ["cell"]:
+            return self._for_this_cell(arguments.parse_cell(line.split(maxsplit=1)[1]))
+        asked = arguments.parse(line)
+        if asked.word in arguments.MODES:
+            return self._switch(asked)
+        return getattr(self, f"_{asked.word}")(asked)
+
+    def _for_this_cell(self, asked: argparse.Namespace) -> None:
+        cache = session.installed()
+        cache.enter_cell(cache.cell, modes.settings(asked.word, asked.ttl, asked.tag))
+
+    def _switch(self, asked: argparse.Namespace) -> None:
+        options = {
+            "store": asked.store,
+            "scope": asked.scope,
+            "max_bytes": asked.max_size,
+            "max_entries": asked.max_entries,
+        }
+        anew = {name: value for name, value in options.items() if value is not None}
+        settings = modes.settings(asked.word, asked.ttl, asked.tag)
+        if anew or not session.is_installed():
+            self._install(settings, anew)
+        elif session.take_back():
+            print("nbcache is LangChain's global cache again")
+        session.installed().switch(settings)
+        print(report.status(session.installed()))
+
+    def _install(self, settings: Settings, options: dict[str, Any]) -> None:
+        """Install anew, with what holds already where nothing else is asked for."""
+        if session.is_installed():
+            cache = session.installed()
+            options = {"store": cache.store, "scope": cache.scope, **options}
+        session.install(
+            mode=settings.mode or modes.ON, ttl=settings.ttl, tags=settings.tags, notebook=self._notebook(), **options
+        )
+
+    def _notebook(self) -> Path | None:
+        return notebook_path(self.shell.user_ns)
+
+    def _status(self, _: argparse.Namespace) -> None:
+        print(
+            report.status(session.installed())
+            if session.is_installed()
+            else "nbcache is off: `%llmcache on` turns it on"
+        )
+
+    def _stats(self, asked: argparse.Namespace) -> None:
+        print(report.stats(session.stats(asked.scope)))
+
+    def _ls(self, asked: argparse.Namespace) -> Any:
+        return session.entries(asked.scope)
+
+    def _show(self, asked: argparse.Namespace) -> None:
+        print(report.record(session.show(asked.key)))
+
+    def _evict(self, asked: argparse.Namespace) -> None:
+        print(report.evicted(session.evict(asked.key)))
+
+    def _where(self, _: argparse.Namespace) -> None:
+        print(report.where(session.installed()))
+
+    def _check(self, asked: argparse.Namespace) -> None:
+        print(report.checked(session.check(fix=asked.fix), fix=asked.fix))
+
+    def _clear(self, asked: argparse.Namespace) -> None:
+        which = {name: getattr(asked, name) for name in ("older_than", "model", "tag", "match", "unused", "dry_run")}
+        print(report.cleared(session.clear(scope=asked.scope, **which), dry_run=asked.dry_run))
+
+    # Around each cell
+
+    def before_cell(self, info: ExecutionInfo) -> None:
+        """Note which cell runs."""
+        if session.is_installed():
+            cell_id = getattr(info, "cell_id", None) or f"In [{self.shell.execution_count}]"
+            session.installed().enter_cell(cell_id)
+
+    def after_cell(self, _: Any = None) -> None:
+        """The cell's mode ends, its hits are written down, and a surprise is told."""
+        if not session.is_installed():
+            return
+        session.installed().leave_cell()
+        if get_llm_cache() is not session.installed():
+            warn_once(
+                "replaced",
+                "nbcache: another cache has been set as LangChain's global one; `%llmcache on` takes it back",
+            )
+
+
+def as_line(lines: list[str]) -> list[str]:
+    """A cell that begins with `%%llmcache` as one that begins with a call: its body stays a cell's.
+
+    So top-level `await`, the last expression's value and line numbers work as in any other cell; a cell
+    magic that runs its body itself can't give them.
+    """
+    if not lines or lines[0].split(maxsplit=1)[:1] != [f"%%{_NAME}"]:
+        return lines
+    line = lines[0].split(maxsplit=1)[1:]
+    words = "cell " + (line[0].strip() if line else "")
+    return [f"get_ipython().run_line_magic({_NAME!r}, {words!r})\n", *lines[1:]]
+
+
+def _complete(_: InteractiveShell, event: SimpleNamespace) -> list[str]:
+    words = event.text_until_cursor.split()
+    done = words[1:] if event.text_until_cursor.endswith(" ") else words[1:-1]
+    if not done:
+        return list(arguments.SUBCOMMANDS)
+    return list(arguments.OPTIONS.get(done[0], ()))
+
+
+_loaded: dict[InteractiveShell, CacheMagics] = {}
+
+
+def load(shell: InteractiveShell) -> None:
+    """Turn the cache on in `shell`: magics, hooks, settings. Loading twice changes nothing more.
+
+    Raises UsageError, leaving nothing behind, where a setting is wrong.
+    """
+    if shell in _loaded:
+        return
+    try:
+        config = NBCache(parent=shell)
+        config.install(notebook_path(shell.user_ns))
+    except (ValueError, TraitError) as error:
+        raise UsageError(str(error)) from None
+    magics = CacheMagics(shell, config)
+    _loaded[shell] = magics
+    shell.register_magics(magics)
+    shell.configurables.append(config)  # type: ignore[arg-type]  # IPython types it by its first member
+    shell.events.register("pre_run_cell", magics.before_cell)
+    shell.events.register("post_run_cell", magics.after_cell)
+    shell.input_transformers_cleanup.append(as_line)
+    for name in (f"%{_NAME}", f"%%{_NAME}"):
+        shell.set_hook("complete_command", _complete, str_key=name)  # type: ignore[no-untyped-call]
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Put back exactly what was there before `load`."""
+    magics = _loaded.pop(shell, None)
+    if magics is None:
+        return
+    shell.events.unregister("pre_run_cell", magics.before_cell)
+    shell.events.unregister("post_run_cell", magics.after_cell)
+    shell.input_transformers_cleanup.remove(as_line)
+    shell.configurables.remove(magics.settings)  # type: ignore[arg-type]  # as above
+    for kind in ("line", "cell"):
+        shell.magics_manager.magics[kind].pop(_NAME, None)
+    shell.magics_manager.registry.pop(type(magics).__name__, None)
+    for name in (f"%{_NAME}", f"%%{_NAME}"):
+        shell.strdispatchers["complete_command"].strs.pop(name, None)
+    session.uninstall()

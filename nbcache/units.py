@@ -1,0 +1,67 @@
+"""Durations and sizes as people write them: `7d`, `90s`, `2GB`."""
+
+import math
+import re
+from datetime import timedelta
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
+
+
+def seconds(value: float | str | timedelta | None, name: str = "ttl") -> float | None:
+    """Seconds in `value`: a number, a timedelta, or text such as `90s`, `12h`, `7d`. None stays None.
+
+    Raises ValueError, saying what to write, unless the result is finite and above zero.
+    """
+    if value is None:
+        return None
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    return _positive(_parsed(value, _SECONDS), name, value, "a number of seconds, or text such as 90s, 12h or 7d")
+
+
+def size(value: float | str | None, name: str = "max_bytes") -> int | None:
+    """Bytes in `value`: a number, or text such as `500MB` or `2GB`. None stays None.
+
+    Raises ValueError, saying what to write, unless the result is finite and above zero.
+    """
+    if value is None:
+        return None
+    return int(_positive(_parsed(value, _BYTES), name, value, "a number of bytes, or text such as 500MB or 2GB"))
+
+
+def count(value: float | str | None, name: str = "max_entries") -> int | None:
+    """A whole number above zero, or None."""
+    if value is None:
+        return None
+    number = _positive(_parsed(value, {}), name, value, "a whole number")
+    if number != int(number):
+        raise ValueError(f"{name}={value!r}: write a whole number")
+    return int(number)
+
+
+def bytes_text(number: float) -> str:
+    """`number` of bytes for people: `512 B`, `12.3 kB`."""
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"
+
+
+def _parsed(value: float | str, units: dict[str, int]) -> float:
+    if isinstance(value, bool):
+        return math.nan
+    if isinstance(value, int | float):
+        return float(value)
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-zA-Z]*)\s*", value) if isinstance(value, str) else None
+    if match is None:
+        return math.nan
+    unit = match[2].lower()
+    return float(match[1]) * units.get(unit, math.nan) if unit else float(match[1])
+
+
+def _positive(number: float, name: str, value: object, write: str) -> float:
+    if not (math.isfinite(number) and number > 0):
+        raise ValueError(f"{name}={value!r}: write {write}, above zero")
+    return number
