@@ -31,7 +31,7 @@ TOKEN_LIMITS = {
 }
 # Their llm_string names nothing but the class, whatever else a call adds to it.
 _TELL_NOTHING = {"chat-ollama", "ollama-llm"}
-_ADDRESS = re.compile(r"<[^<>]* at 0x[0-9a-fA-F]+")
+_ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 _REMEDY = (
     "so its answers are not cached. Give the class an `_identifying_params` property that returns every "
     "setting its answers depend on"
@@ -71,12 +71,8 @@ def _of_string(told: Told) -> Identity:
             f"nbcache: the model {told.name!r} tells LangChain's cache {lacks}, so its answers are not cached. "
             "Turn the cache on with `%load_ext nbcache` or `nbcache.install()`, which ask the model itself",
         )
-    if told.raw is not None and (address := _ADDRESS.search(told.raw)):
-        raise UnstableIdentityError(
-            "llm_string address",
-            f"nbcache: a call whose parameters hold a memory address ({address[0]}) is not cached. "
-            "Turn the cache on with `nbcache.install()`, or pass plain values",
-        )
+    if told.raw is not None:
+        _refuse_address(told.raw)
     params, options = counted(told.params), counted(told.options)
     endpoint = endpoint_in(params)
     document = {"class": told.name, "told": params, "options": options, "raw": told.raw}
@@ -86,6 +82,15 @@ def _of_string(told: Told) -> Identity:
         _model_name(params, told.name),
         _limits_tokens(params, options),
     )
+
+
+def _refuse_address(raw: str) -> None:
+    if address := _ADDRESS.search(raw):
+        raise UnstableIdentityError(
+            "llm_string address",
+            f"nbcache: a call whose parameters hold an object's memory address ({raw[max(0, address.start() - 60) :][:80]!r}) "
+            "is not cached. Turn the cache on with `nbcache.install()`, or pass plain values",
+        )
 
 
 def _of_call(told: Told, call: Call) -> Identity:
@@ -100,7 +105,7 @@ def _of_call(told: Told, call: Call) -> Identity:
 
 def _work_out(told: Told, call: Call) -> Identity:
     model, cls = call.model, type(call.model)
-    if told.name not in {_type_of(model), ".".join(cls.lc_id())}:
+    if told.raw is None and told.name not in {_type_of(model), ".".join(cls.lc_id())}:
         return _of_string(told)  # a model within a model, whose own entry point is not wrapped
     fields = settings(model)
     options = _options(call, fields)
@@ -198,7 +203,8 @@ def _options(call: Call, fields: dict[str, Any]) -> dict[str, Any]:
 def _not_in_fields(told: Told, model: BaseLanguageModel[Any], call: Call) -> dict[str, Any]:
     """What `llm_string` tells that neither the model's fields nor the call's options tell better."""
     if told.raw is not None:
-        return {"raw": _ADDRESS.sub("<…", told.raw)}
+        _refuse_address(told.raw)
+        return {"raw": told.raw}
     names = _field_names(type(model))
     values = model.__dict__
     rest = {}
@@ -235,7 +241,7 @@ def _code_of(cls: type[BaseLanguageModel[Any]]) -> list[str]:
     if not written_here:
         return []
     defaults = {name: repr(info.default) for name, info in cls.model_fields.items()}
-    return [*map(code_digest, written_here), digest(_ADDRESS.sub("<…", str(defaults)).encode())]
+    return [*map(code_digest, written_here), digest(_ADDRESS.sub("", str(defaults)).encode())]
 
 
 def _type_of(model: BaseLanguageModel[Any]) -> str:

@@ -93,7 +93,7 @@ def _value(node: ast.AST) -> Any:
         return "!text:" + ast.unparse(node)
 
 
-_STRING_OR_OBJECT = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|<[^<>'"]*(?:'[^']*'[^<>'"]*)*>""")
+_STRING_OR_OBJECT = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|<(?:[^<>'"]|'[^']*'|<[^<>]*>)*>""")
 
 
 def _quote_objects(text: str) -> str:

@@ -40,8 +40,9 @@ def prepare(folder: Path) -> None:
     try:
         if not folder.is_dir():
             folder.mkdir(mode=0o700, parents=True)
-            (folder / ".gitignore").write_text("*\n")
-            (folder / "CACHEDIR.TAG").write_text(_CACHEDIR_TAG)
+            for name, text in ((".gitignore", "*\n"), ("CACHEDIR.TAG", _CACHEDIR_TAG)):
+                _create(folder / name)
+                (folder / name).write_text(text)
         database = folder / DATABASE
         if not database.exists():
             _create(database)

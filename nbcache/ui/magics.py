@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from IPython.core.error import UsageError
-from IPython.core.interactiveshell import ExecutionInfo, InteractiveShell
+from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class
 from langchain_core.globals import get_llm_cache
 from traitlets import TraitError
@@ -30,6 +30,8 @@ class CacheMagics(Magics):
     def __init__(self, shell: InteractiveShell, config: NBCache) -> None:
         super().__init__(shell)
         self.settings = config
+        # IPython counts a cell before `pre_run_cell` or after the cell has run, as its release will have it.
+        self._seen, self._ahead = shell.execution_count, 0
 
     @line_cell_magic(_NAME)  # type: ignore[arg-type]  # IPython types its decorators for functions
     def llmcache(self, line: str, cell: str | None = None) -> Any:
@@ -52,8 +54,9 @@ class CacheMagics(Magics):
             raise UsageError(str(error)) from None
 
     def _do(self, line: str) -> Any:
-        if line.split(maxsplit=1)[:1] == ["cell"]:
-            return self._for_this_cell(arguments.parse_cell(line.split(maxsplit=1)[1]))
+        word, _, rest = line.strip().partition(" ")
+        if word == "cell":
+            return self._for_this_cell(arguments.parse_cell(rest))
         asked = arguments.parse(line)
         if asked.word in arguments.MODES:
             return self._switch(asked)
@@ -124,12 +127,14 @@ class CacheMagics(Magics):
 
     def before_cell(self, info: ExecutionInfo) -> None:
         """Note which cell runs."""
+        self._seen = self.shell.execution_count
         if session.is_installed():
-            cell_id = getattr(info, "cell_id", None) or f"In [{self.shell.execution_count}]"
-            session.installed().enter_cell(cell_id)
+            session.installed().enter_cell(getattr(info, "cell_id", None) or f"In [{self._seen - self._ahead}]")
 
-    def after_cell(self, _: Any = None) -> None:
+    def after_cell(self, result: ExecutionResult) -> None:
         """The cell's mode ends, its hits are written down, and a surprise is told."""
+        if result.execution_count is not None:
+            self._ahead = self._seen - result.execution_count
         if not session.is_installed():
             return
         session.installed().leave_cell()

@@ -2,7 +2,6 @@
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 from nbcache.cache import NotebookCache
 from nbcache.entry import Cleared, EntryMeta, Record, Stats
@@ -78,11 +77,8 @@ def where(cache: NotebookCache) -> str:
 
 
 def store_text(store: Store) -> str:
-    """The store's folder from here, or its URL."""
-    if not isinstance(store, DiskStore):
-        return store.url
-    here = Path.cwd()
-    return str(store.folder.relative_to(here)) if store.folder.is_relative_to(here) else str(store.folder)
+    """The store's folder, or its URL."""
+    return str(store.folder) if isinstance(store, DiskStore) else store.url
 
 
 def checked(problems: list[str], *, fix: bool) -> str:
