@@ -133,7 +133,7 @@ class CacheMagics(Magics):
 
     def after_cell(self, result: ExecutionResult) -> None:
         """The cell's mode ends, its hits are written down, and a surprise is told."""
-        if result.execution_count is not None:
+        if result.info is not None and result.info.store_history and result.execution_count is not None:
             self._ahead = self._seen - result.execution_count
         if not session.is_installed():
             return
@@ -200,7 +200,8 @@ def unload(shell: InteractiveShell) -> None:
     shell.events.unregister("pre_run_cell", magics.before_cell)
     shell.events.unregister("post_run_cell", magics.after_cell)
     shell.input_transformers_cleanup.remove(as_line)
-    shell.configurables.remove(magics.settings)  # type: ignore[arg-type]  # as above
+    for mine in (magics, magics.settings):  # IPython adds the one with its magics, and never takes it out
+        shell.configurables.remove(mine)  # type: ignore[arg-type]  # as above
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop(_NAME, None)
     shell.magics_manager.registry.pop(type(magics).__name__, None)

@@ -1,0 +1,39 @@
+"""Every test begins with the cache off, in an empty folder, whatever the machine's environment says."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from langchain_core.globals import set_llm_cache
+
+import nbcache
+from nbcache.errors import forget_warnings
+from tests.provider import Provider
+
+# The same examples on every machine, however slow it is, and no folder of Hypothesis's own.
+settings.register_profile("nbcache", deadline=None, database=None, derandomize=True)
+settings.load_profile("nbcache")
+
+_ENVIRONMENT = ("NBCACHE_", "OPENAI_", "ANTHROPIC_", "OLLAMA_", "LANGCHAIN_", "LANGSMITH_")
+
+
+@pytest.fixture(autouse=True)
+def clean_slate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    for name in os.environ:
+        if name.startswith(_ENVIRONMENT):
+            monkeypatch.delenv(name)
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.chdir(tmp_path)
+    forget_warnings()
+    yield
+    nbcache.uninstall()
+    set_llm_cache(None)
+
+
+@pytest.fixture
+def provider() -> Iterator[Provider]:
+    with Provider() as running:
+        yield running

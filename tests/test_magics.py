@@ -1,0 +1,348 @@
+"""%llmcache and %%llmcache in a real shell, and that unloading leaves nothing."""
+
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
+from langchain_core.caches import InMemoryCache
+from langchain_core.globals import get_llm_cache, set_llm_cache
+from langchain_core.language_models import FakeListChatModel
+from traitlets.config import Config
+
+import nbcache
+from nbcache import NbcacheWarning, session
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[InteractiveShell]:
+    monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / "nb.ipynb"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    InteractiveShell.clear_instance()
+    made = InteractiveShell.instance()
+    made.user_ns["model"] = FakeListChatModel(responses=[f"answer {i}" for i in range(100)])
+    yield made
+    nbcache.unload_ipython_extension(made)
+    InteractiveShell.clear_instance()
+
+
+def execute(shell: InteractiveShell, source: str, **kwargs: Any) -> ExecutionResult:
+    done: ExecutionResult = shell.run_cell(source, **kwargs)  # type: ignore[no-untyped-call]
+    return done
+
+
+@pytest.fixture
+def run(shell: InteractiveShell, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a cell as a notebook does; what it printed. An error in the cell is raised."""
+
+    def run_cell(source: str, **kwargs: Any) -> str:
+        capsys.readouterr()
+        execute(shell, source, **kwargs).raise_error()  # type: ignore[no-untyped-call]
+        return capsys.readouterr().out
+
+    return run_cell
+
+
+@pytest.fixture
+def loaded(run: Callable[..., str]) -> Callable[..., str]:
+    run("%load_ext nbcache", store_history=True)  # as a kernel does, so that cells are counted
+    return run
+
+
+def test_loading_turns_it_on_and_unloading_puts_everything_back(
+    shell: InteractiveShell, run: Callable[..., str]
+) -> None:
+    before = InMemoryCache()
+    set_llm_cache(before)
+
+    def state() -> Any:
+        magics = shell.magics_manager
+        return (
+            {kind: set(names) for kind, names in magics.magics.items()},
+            set(magics.registry),
+            [made for made in shell.configurables if type(made).__module__.startswith("nbcache")],
+            {name: list(hooks) for name, hooks in shell.events.callbacks.items()},
+            list(shell.input_transformers_cleanup),
+            {key: list(value) for key, value in shell.strdispatchers["complete_command"].strs.items()},
+        )
+
+    run("%load_ext nbcache")
+    run("%unload_ext nbcache")  # IPython keeps the magics that load extensions
+    was = state()
+    run("%load_ext nbcache")
+    assert state() != was
+    assert get_llm_cache() is session.installed()
+    run("%unload_ext nbcache")
+    assert state() == was
+    assert get_llm_cache() is before
+    run("%load_ext nbcache")
+    run("%reload_ext nbcache")
+    assert run("%llmcache").startswith("nbcache: on")
+
+
+def test_a_call_is_paid_once(loaded: Callable[..., str]) -> None:
+    assert loaded("print(model.invoke('q').content)") == loaded("print(model.invoke('q').content)") == "answer 0\n"
+    assert "1 hit, 1 miss (50% hits)" in loaded("%llmcache stats")
+
+
+def test_the_status_names_mode_notebook_and_counts(loaded: Callable[..., str]) -> None:
+    assert loaded("%llmcache").splitlines() == [
+        "nbcache: on, for the notebook nb.ipynb",
+        "this session: 0 hits, 0 misses",
+        "stored: 0 entries, 0 B",
+    ]
+
+
+def test_entries_tell_the_notebook_and_the_cell(loaded: Callable[..., str]) -> None:
+    loaded("model.invoke('q')", cell_id="cell-7")
+    loaded("model.invoke('r')", store_history=True)
+    loaded("model.invoke('s')", store_history=True)
+    frame = nbcache.entries()
+    assert set(frame.notebook) == {"nb.ipynb"}
+    assert list(frame.cell) == ["In [3]", "In [2]", "cell-7"]
+
+
+@pytest.mark.parametrize("mode", ["off", "read-only", "refresh", "on"])
+def test_a_mode_holds_until_the_next(mode: str, loaded: Callable[..., str]) -> None:
+    loaded("model.invoke('known')")
+    assert loaded(f"%llmcache {mode}").startswith(f"nbcache: {mode}")
+    known = loaded("print(model.invoke('known').content)")
+    assert (known == "answer 0\n") == (mode in {"on", "read-only"})
+    loaded("model.invoke('new')")
+    assert ("new" in list(nbcache.entries().prompt)) == (mode in {"on", "refresh"})
+
+
+def test_options_of_a_mode_are_kept_with_new_entries(loaded: Callable[..., str]) -> None:
+    loaded("%llmcache on --ttl 7d --tag draft --tag 'second try'")
+    loaded("model.invoke('q')")
+    (tags,) = nbcache.entries().tags
+    assert tags == "draft, second try"
+    assert nbcache.entries().expires.notna().all()
+
+
+def test_a_store_of_its_own_and_bounds(loaded: Callable[..., str], tmp_path: Path) -> None:
+    loaded("model.invoke('elsewhere')")
+    loaded(f"%llmcache on --store {tmp_path / 'other'} --max-entries 2 --max-size 1MB")
+    for i in range(3):
+        loaded(f"model.invoke('{i}')")
+    assert (tmp_path / "other" / "cache.db").exists()
+    assert nbcache.stats().entries == 2
+    assert "evicted by the store's bounds so far: 1 entry" in loaded("%llmcache stats")
+    assert str(tmp_path / "other") in loaded("%llmcache where")
+
+
+def test_the_scope_can_be_the_folder(loaded: Callable[..., str]) -> None:
+    loaded("%llmcache on --scope folder")
+    assert "the whole folder" in loaded("%llmcache")
+
+
+def test_a_cell_magic_holds_for_its_cell_alone(loaded: Callable[..., str]) -> None:
+    loaded("model.invoke('q')")
+    assert loaded("%%llmcache refresh --tag again\nprint(model.invoke('q').content)") == "answer 1\n"
+    assert loaded("print(model.invoke('q').content)") == "answer 1\n"
+    assert list(nbcache.entries().tags) == ["again"]
+
+
+def test_a_cells_mode_holds_in_raw_threads_too(shell: InteractiveShell, loaded: Callable[..., str]) -> None:
+    shell.user_ns["Thread"] = threading.Thread
+    loaded("model.invoke('q')")
+    said = loaded("%%llmcache off\nt = Thread(target=lambda: print(model.invoke('q').content)); t.start(); t.join()")
+    assert said == "answer 1\n"
+
+
+def test_a_cell_that_fails_still_ends_its_mode(loaded: Callable[..., str]) -> None:
+    loaded("model.invoke('q')")
+    with pytest.raises(ZeroDivisionError):
+        loaded("%%llmcache off\n1 / 0")
+    assert loaded("print(model.invoke('q').content)") == "answer 0\n"
+
+
+def test_a_cell_with_a_mode_is_like_any_other_cell(shell: InteractiveShell, loaded: Callable[..., str]) -> None:
+    """Top-level await, the last value, and the numbers of lines in a traceback."""
+    done = execute(shell, "%%llmcache off\nimport asyncio\nawait asyncio.sleep(0)\n6 * 7")
+    assert done.result == 42
+    failed = execute(shell, "%%llmcache off\n\n1 / 0")
+    assert failed.error_in_exec is not None
+    assert [frame.lineno for frame in traceback.extract_tb(failed.error_in_exec.__traceback__)][-1] == 3
+
+
+def test_the_cell_magic_called_by_name_does_the_same(shell: InteractiveShell, loaded: Callable[..., str]) -> None:
+    loaded("model.invoke('q')")
+    execute(shell, """get_ipython().run_cell_magic('llmcache', 'off', "said = model.invoke('q').content")""")
+    assert shell.user_ns["said"] == "answer 1"
+
+
+def test_show_tells_prompt_answer_model_parameters_where_and_when(loaded: Callable[..., str]) -> None:
+    loaded("model.invoke([('system', 'be brief'), ('human', 'What is a monad?')])", cell_id="cell-7")
+    said = loaded(f"%llmcache show {nbcache.entries().key[0][:6]}")
+    for part in (
+        "system: be brief",
+        "human: What is a monad?",
+        "answer 0",
+        "FakeListChatModel",
+        "nb.ipynb",
+        "cell-7",
+        "UTC",
+    ):
+        assert part in said
+    assert '"responses"' in said
+
+
+def test_ls_is_a_frame(shell: InteractiveShell, loaded: Callable[..., str]) -> None:
+    loaded("model.invoke('q')")
+    frame = shell.run_line_magic("llmcache", "ls")
+    assert list(frame.prompt) == ["q"]
+
+
+def test_evict_and_clear_say_what_they_did(loaded: Callable[..., str]) -> None:
+    for name in "abc":
+        loaded(f"model.invoke('{name}')")
+    key = nbcache.entries().key[0]
+    assert loaded(f"%llmcache evict {key[:9]}").startswith(f"evicted {key[:8]} (FakeListChatModel")
+    assert "would delete 2 entries" in loaded("%llmcache clear --dry-run")
+    assert nbcache.stats().entries == 2
+    assert "deleted 1 entry" in loaded("%llmcache clear --match 'answer 0'")
+    assert "deleted 0 entries" in loaded("%llmcache clear --older-than 7d")
+    assert "deleted 1 entry" in loaded("%llmcache clear --unused --model FakeListChatModel")
+
+
+def test_check_finds_nothing_wrong(loaded: Callable[..., str]) -> None:
+    loaded("model.invoke('q')")
+    assert loaded("%llmcache check") == "nothing is wrong with the store\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("wibble", "type one of on, off"),
+        ("on --ttl 7x", "90s, 12h or 7d"),
+        ("on --ttl", "Type: %llmcache on"),
+        ("on --max-size big", "500MB or 2GB"),
+        ("on --max-entries 0", "above zero"),
+        ("on --max-entries many", "Type: %llmcache on"),
+        ("on --scope world", "notebook"),
+        ("on --store ftp://x", "write a folder"),
+        ("on --tag ''", "write a word"),
+        ("on extra words", "Type: %llmcache on"),
+        ("show", "Type: %llmcache show KEY"),
+        ("show zz", "is no key"),
+        ("show abcd", "no entry has a key"),
+        ("evict ''", "is no key"),
+        ("clear --older-than soon", "older_than"),
+        ("clear everything", "Type: %llmcache clear"),
+        ("stats 'unclosed", "No closing quotation"),
+        ("replay", "later release"),
+        ("why", "later release"),
+        ("plan", "later release"),
+        ("export x.json", "later release"),
+        ("import x.json", "later release"),
+        ("last", "later release"),
+    ],
+)
+def test_bad_input_gets_one_line_that_says_what_to_type(
+    line: str, says: str, shell: InteractiveShell, loaded: Callable[..., str]
+) -> None:
+    loaded("model.invoke('q')")
+    cache = session.installed()
+    with pytest.raises(UsageError) as raised:
+        shell.run_line_magic("llmcache", line)
+    assert says in str(raised.value)
+    assert "\n" not in str(raised.value)
+    assert session.installed() is cache
+    assert nbcache.stats().entries == 1
+
+
+@pytest.mark.parametrize("line", ["", "stats", "--ttl 7d", "replay", "on --samples", "off --ttl x"])
+def test_a_cell_magic_without_a_mode_does_not_run_its_cell(
+    line: str, shell: InteractiveShell, loaded: Callable[..., str]
+) -> None:
+    done = execute(shell, f"%%llmcache {line}\nran = True")
+    assert isinstance(done.error_in_exec, UsageError)
+    assert "ran" not in shell.user_ns
+
+
+def test_an_ambiguous_key_lists_the_candidates(shell: InteractiveShell, loaded: Callable[..., str]) -> None:
+    for i in range(40):
+        loaded(f"model.invoke('{i}')")
+    digits = [key[0] for key in nbcache.entries().key]
+    common = max(set(digits), key=digits.count)
+    with pytest.raises(UsageError, match="write more digits") as raised:
+        shell.run_line_magic("llmcache", f"show {common}")
+    assert any(key[:7] in str(raised.value) for key in nbcache.entries().key)
+
+
+def test_traits_switch_the_running_cache(shell: InteractiveShell, loaded: Callable[..., str]) -> None:
+    loaded("%config NBCache.ttl = '7d'")
+    loaded("%config NBCache.tags = ['draft']")
+    assert session.installed().settings.ttl == 604800
+    assert session.installed().settings.tags == ("draft",)
+    loaded("%config NBCache.mode = 'nonsense'")  # IPython itself says what is wrong
+    assert session.installed().settings.mode == "on"
+    loaded("%config NBCache.mode = 'off'")
+    assert session.installed().settings.mode == "off"
+    assert "least recently used" in loaded("%config NBCache")
+
+
+def test_traits_from_a_configuration_file_and_the_environment_over_them(
+    shell: InteractiveShell, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shell.config = Config({"NBCache": {"mode": "read-only", "ttl": "1h", "store": "memory://"}})
+    monkeypatch.setenv("NBCACHE_TTL", "2h")
+    run("%load_ext nbcache")
+    assert session.installed().settings.mode == "read-only"
+    assert session.installed().settings.ttl == 7200
+    assert session.installed().store.url == "memory://"
+    run("%llmcache on --ttl 3h")
+    assert session.installed().settings.ttl == 10800
+
+
+def test_a_wrong_environment_stops_loading_with_one_line(
+    shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBCACHE_TTL", "sometimes")
+    with pytest.raises(UsageError, match="12h or 7d"):
+        nbcache.load_ipython_extension(shell)
+    assert "llmcache" not in shell.magics_manager.magics["line"]
+    assert not session.is_installed()
+
+
+def test_ignored_parameters_do_not_split_the_key(shell: InteractiveShell, loaded: Callable[..., str]) -> None:
+    loaded("model.invoke('q', my_trace='1')")
+    loaded("model.invoke('q', my_trace='2')")
+    assert nbcache.stats().entries == 2
+    loaded("%config NBCache.ignore = ['my_trace']")
+    loaded("model.invoke('q', my_trace='3')")
+    loaded("model.invoke('q', my_trace='4')")
+    assert nbcache.stats().entries == 3
+    loaded("%config NBCache.ignore = []")
+
+
+def test_a_replaced_global_cache_is_noticed_and_taken_back(loaded: Callable[..., str]) -> None:
+    loaded("from langchain_core.globals import set_llm_cache")
+    with pytest.warns(NbcacheWarning, match="takes it back"):
+        loaded("set_llm_cache(None)")
+    assert "again" in loaded("%llmcache on")
+    assert get_llm_cache() is session.installed()
+
+
+def test_turned_off_by_python_it_says_so_and_comes_back(loaded: Callable[..., str]) -> None:
+    nbcache.uninstall()
+    assert "nbcache is off" in loaded("%llmcache")
+    loaded("%llmcache on")
+    assert session.is_installed()
+
+
+@pytest.mark.filterwarnings("ignore:.*Completer.complete:PendingDeprecationWarning")
+def test_words_and_options_complete(shell: InteractiveShell, loaded: Callable[..., str]) -> None:
+    def complete(line: str) -> list[str]:
+        _, found = shell.complete(line.rpartition(" ")[2], line, len(line))
+        return list(found)
+
+    assert {"stats", "status"} <= set(complete("%llmcache st"))
+    assert {"on", "off", "clear", "show"} <= set(complete("%llmcache "))
+    assert {"--older-than", "--dry-run"} <= set(complete("%llmcache clear --"))
+    assert "refresh" in complete("%%llmcache re")
