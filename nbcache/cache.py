@@ -2,6 +2,8 @@
 
 import asyncio
 import contextvars
+import functools
+import os
 import threading
 import time
 import weakref
@@ -43,7 +45,6 @@ _T = TypeVar("_T")
 
 _LARGE = 100_000  # bytes of a payload whose decoding would hold up an event loop
 _INFOS = 10_000  # messages of which it is remembered where they came from
-_threads = ThreadPoolExecutor(max_workers=4, thread_name_prefix="nbcache-io")
 
 
 class NotebookCache(BaseCache):
@@ -338,7 +339,13 @@ _NOTHING_SET = Settings()
 async def _in_thread(work: Callable[[], _T]) -> _T:
     """Do `work` in a thread of our own: the loop's default ones may all be busy with the user's tools."""
     context = contextvars.copy_context()
-    return await asyncio.get_running_loop().run_in_executor(_threads, context.run, work)
+    return await asyncio.get_running_loop().run_in_executor(_threads(os.getpid()), context.run, work)
+
+
+@functools.lru_cache(maxsize=1)
+def _threads(_process: int) -> ThreadPoolExecutor:
+    """The threads of this process: a forked child has none of its parent's."""
+    return ThreadPoolExecutor(max_workers=4, thread_name_prefix="nbcache-io")
 
 
 def _close(recency: Recency, store: Store) -> None:

@@ -70,7 +70,7 @@ class DiskStore:
             raise StoreError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
 
         def write(cache: _Cache) -> None:
-            with cache.transact():
+            with cache.transaction():
                 cache.forget_expired(key)
                 cache.set(key, payload, expire=ttl)
                 rows.insert(cache.execute, _sized(meta, key, payload))
@@ -83,7 +83,7 @@ class DiskStore:
         found = list(touches)
 
         def write(cache: _Cache) -> None:
-            with cache.transact():
+            with cache.transaction():
                 for touched in found:
                     rows.touch(cache.execute, touched)
 
@@ -116,7 +116,7 @@ class DiskStore:
 
         def write(cache: _Cache) -> Cleared:
             deleted = freed = kept = 0
-            with cache.transact():
+            with cache.transaction():
                 for key in keys:
                     size = rows.size_of(cache.execute, key)
                     if owner is not None and size is not None and rows.disown(cache.execute, key, owner):
@@ -241,6 +241,8 @@ class _Bytes(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
 class _Cache(diskcache.Cache):  # type: ignore[misc]
     """diskcache on a pool of connections, with our tables in its file."""
 
+    _txn_id: int | None
+
     def __init__(self, folder: Path) -> None:
         self.pool = Pool(folder / DATABASE)
         self._deadline = time.monotonic() + _WRITE_PATIENCE
@@ -289,14 +291,23 @@ class _Cache(diskcache.Cache):  # type: ignore[misc]
 
     @contextmanager
     def transaction(self, *, undo: bool = False, begin: rows.Execute | None = None) -> Iterator[None]:
-        """All of the block or nothing; with `undo` nothing, so that one can look what it would have done."""
-        (begin or self.execute)("BEGIN IMMEDIATE")
+        """All of the block or nothing; with `undo` nothing, so that one can look what it would have done.
+
+        diskcache's own methods join in: they look at `_txn_id`. It is put back before the end, when another
+        thread may already begin.
+        """
+        connection = self.pool.held
         try:
+            (begin or connection.execute)("BEGIN IMMEDIATE")
+            self._txn_id = threading.get_ident()
             yield
+            self._txn_id = None
+            connection.execute("ROLLBACK" if undo else "COMMIT")
         except BaseException:
-            self.execute("ROLLBACK")
+            if connection.in_transaction:
+                self._txn_id = None
+                connection.execute("ROLLBACK")
             raise
-        self.execute("ROLLBACK" if undo else "COMMIT")
 
     def forget_expired(self, key: str) -> None:
         """An entry that has expired is gone, its owners and hits too, before it is stored anew."""
