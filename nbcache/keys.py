@@ -4,6 +4,7 @@ Keys are a promise. They are versioned and tested against golden ones, so that n
 anybody pay again.
 """
 
+import contextlib
 import hashlib
 import json
 import re
@@ -77,13 +78,8 @@ def _canonical_prompt(prompt: str, llm_string: str, call: Call | None) -> bytes:
     verbatim = b"text:" + prompt.encode(errors="surrogatepass")
     if not prompt.startswith('[{"lc":') or (call is not None and not call.is_chat):
         return verbatim
-    try:
-        # Integers over 64 bits would lose digits in orjson; it refuses NaN and lone surrogates by itself.
-        exact = _LONG_INTEGER.search(prompt) is None
-        messages = orjson.loads(prompt) if exact else json.loads(prompt)
-    except ValueError:
-        exact, messages = False, json.loads(prompt)
-    if not all(_is_message(message) for message in messages):
+    messages, exact = _parsed(prompt)
+    if not all(map(_is_message, messages)):
         return verbatim
     surely_chat = call is not None or llm_string.startswith("{")
     keep_metadata = _sends_metadata_back(llm_string, call)
@@ -92,6 +88,20 @@ def _canonical_prompt(prompt: str, llm_string: str, call: Call | None) -> bytes:
     if exact:
         return orjson.dumps(messages, option=orjson.OPT_SORT_KEYS)
     return json.dumps(messages, sort_keys=True, separators=(",", ":")).encode()
+
+
+def _parsed(prompt: str) -> tuple[list[Any], bool]:
+    """The messages, and whether orjson can write what it has read; [None] where the prompt is no JSON.
+
+    Integers over 64 bits would lose digits in orjson; it refuses NaN and lone surrogates by itself.
+    """
+    if not _LONG_INTEGER.search(prompt):
+        with contextlib.suppress(ValueError):
+            return orjson.loads(prompt), True
+    try:
+        return json.loads(prompt), False
+    except ValueError:
+        return [None], False
 
 
 def _is_message(message: Any) -> bool:
