@@ -58,12 +58,29 @@ def code_digest(cls: type) -> str:
     """
     parts = []
     for name, member in sorted(vars(cls).items()):
-        function = inspect.unwrap(getattr(member, "__func__", None) or getattr(member, "fget", None) or member)
-        if isinstance(function, types.FunctionType):
-            parts.append([name, _code(function.__code__)])
-        elif isinstance(function, str | int | float | bool) and not name.startswith("__"):
-            parts.append([name, repr(function)])
+        functions: list[Any] = [getattr(member, place, None) for place in ("__func__", "fget", "fset", "func")]
+        functions = [
+            function for function in (*functions, inspect.unwrap(member)) if isinstance(function, types.FunctionType)
+        ]
+        if functions:
+            parts.append(
+                [
+                    name,
+                    [_code(f.__code__) for f in functions],
+                    _told([f.__defaults__, f.__kwdefaults__] for f in functions),
+                ]
+            )
+        elif not name.startswith(("__", "model_", "_abc_")):
+            parts.append([name, _told(member)])
     return digest(canonical(parts))
+
+
+def _told(value: Any) -> str:
+    """A digest of a value, or only its type where it has no canonical form."""
+    try:
+        return digest(canonical(list(value) if isinstance(value, types.GeneratorType) else value))
+    except NotCanonicalError:
+        return type(value).__qualname__
 
 
 def _tagged(value: Any) -> Any:
@@ -148,7 +165,8 @@ def _function(function: Callable[..., Any]) -> dict[str, Any]:
 def _code(code: types.CodeType) -> list[Any]:
     """Compiled code without where it was written: the same after a comment or a move."""
     constants = [_code(item) if isinstance(item, types.CodeType) else _constant(item) for item in code.co_consts]
-    return [digest(code.co_code), code.co_names, code.co_varnames[: code.co_argcount], constants]
+    arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    return [digest(code.co_code), code.co_names, arguments, code.co_argcount, code.co_flags, constants]
 
 
 def _constant(item: Any) -> str:

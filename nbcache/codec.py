@@ -12,7 +12,7 @@ import struct
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 import langchain_core.messages as lc_messages
@@ -26,6 +26,11 @@ from nbcache.entry import EntryMeta
 from nbcache.errors import DamagedError, NotStorableError
 from nbcache.plain import copy_plain, from_plain, to_plain
 
+# What garbage under a right checksum may raise.
+_UNREADABLE = (
+    *(KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError),
+    zstandard.ZstdError,
+)
 _T = TypeVar("_T", bound=BaseModel)
 
 FORMAT_VERSION = 1
@@ -82,20 +87,19 @@ class Payload:
         `classes` are the caller's, for pydantic objects among them. Raises DamagedError, or NotStorableError
         where the class of such an object is not to be had here.
         """
-        data = _decompressed(self.answers, self.flags & _COMPRESSED_ANSWERS)
-        tagged = b'"!' in data
         try:
-            return [_generation(item, classes if tagged else None) for item in _parsed(data)]
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            data = _decompressed(self.answers, self.flags & _COMPRESSED_ANSWERS)
+            tagged = b'"!' in data
+            return [_generation(item, classes if tagged else None) for item in _listed(_parsed(data))]
+        except _UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
     def plain(self) -> list[dict[str, Any]]:
         """The generations as plain JSON values, for people to read. Raises DamagedError."""
         try:
-            found: list[dict[str, Any]] = _parsed(_decompressed(self.answers, self.flags & _COMPRESSED_ANSWERS))
-        except ValueError as error:
+            return _listed(_parsed(_decompressed(self.answers, self.flags & _COMPRESSED_ANSWERS)))
+        except _UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
-        return found
 
     def about(self) -> About:
         """What the entry is about. Raises DamagedError."""
@@ -104,13 +108,16 @@ class Payload:
             meta = told.pop("meta")
             row = EntryMeta(**{**meta, "tags": tuple(meta["tags"]), "notebooks": tuple(meta["notebooks"])})
             return About(row, **told)
-        except (KeyError, TypeError, ValueError) as error:
+        except _UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
 
 def encode(generations: Sequence[Generation], about: About, *, reusable: bool) -> bytes:
     """The payload of an entry. Raises NotStorableError where `generations` would not come back exactly."""
-    plain = _json([_plain_generation(generation) for generation in generations])
+    try:
+        plain = _json([_plain_generation(generation) for generation in generations])
+    except RecursionError:
+        raise NotStorableError("a value that holds itself, or too many others,") from None
     answers, compressed = _pack(plain)
     rest, rest_compressed = _pack(_json(about))
     flags = (
@@ -229,23 +236,26 @@ _set = object.__setattr__
 
 
 def _defaults(cls: type[BaseModel]) -> dict[str, Any]:
-    """The defaults of the fields of `cls`, those that can be changed as new objects.
+    """The fields of `cls` in their order, with their defaults, those that can be changed as new objects.
 
     They were left out when the message was stored, and a class may have gained some since then.
     """
     fixed, made = _default_values(cls)
-    return {**fixed, **{name: make() for name, make in made}}
+    fields = fixed.copy()
+    for name, make in made:
+        fields[name] = make()
+    return fields
 
 
 @functools.cache
 def _default_values(cls: type[BaseModel]) -> tuple[dict[str, Any], list[tuple[str, Callable[[], Any]]]]:
-    fixed, made = {}, []
+    fixed: dict[str, Any] = {}
+    made: list[tuple[str, Any]] = []
     for name, field in cls.model_fields.items():
-        if field.default_factory is not None:
+        fixed[name] = ... if field.is_required() else field.default
+        if field.default_factory is not None:  # none of theirs takes the validated data
             made.append((name, field.default_factory))
-        elif not field.is_required():
-            fixed[name] = field.default
-    return fixed, made  # type: ignore[return-value]  # none of these factories takes the validated data
+    return fixed, made
 
 
 class _Zstd(threading.local):
@@ -271,6 +281,12 @@ def _decompressed(data: bytes, compressed: int) -> bytes:
     return _zstd.decompress(data) if compressed else data
 
 
+def _listed(value: Any) -> list[dict[str, Any]]:
+    if not isinstance(value, list):
+        raise TypeError("no list of generations")
+    return value
+
+
 def _parsed(data: bytes) -> Any:
     try:
         return orjson.loads(data)
@@ -282,4 +298,4 @@ def _json(value: Any) -> bytes:
     try:
         return orjson.dumps(value)
     except TypeError:  # a lone surrogate: half of an emoji that a provider cut in two
-        return json.dumps(value).encode()
+        return json.dumps(value, default=asdict).encode()

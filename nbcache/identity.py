@@ -8,9 +8,10 @@ options (langchain#40403). So where the call is known its model object is asked 
 import functools
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from langchain_core.language_models.base import BaseLanguageModel
+from pydantic import SecretBytes, SecretStr
 from pydantic_core import PydanticUndefined
 
 from nbcache import snapshot
@@ -160,7 +161,7 @@ def _plan(cls: type[BaseLanguageModel[Any]]) -> list[tuple[str, Any, bool]]:
     """(name, default, excluded from serialisation) of each field that may count."""
     plan = []
     for name, info in cls.model_fields.items():
-        if is_ignored(name) or "Secret" in str(info.annotation) or name in _counters.get(cls, ()):
+        if is_ignored(name) or _is_secret(info.annotation) or name in _counters.get(cls, ()):
             continue
         default = info.default
         if info.default_factory in {dict, list, tuple, set}:
@@ -169,6 +170,12 @@ def _plan(cls: type[BaseLanguageModel[Any]]) -> list[tuple[str, Any, bool]]:
             default = PydanticUndefined  # it may come from the environment, so it counts
         plan.append((name, default, bool(info.exclude)))
     return plan
+
+
+def _is_secret(annotation: Any) -> bool:
+    if isinstance(annotation, type) and issubclass(annotation, SecretStr | SecretBytes):
+        return True
+    return any(map(_is_secret, get_args(annotation)))
 
 
 def _filled_in(cls: type[BaseLanguageModel[Any]], fields: dict[str, Any]) -> dict[str, Any]:
@@ -287,16 +294,20 @@ _counters: dict[type, set[str]] = {}
 
 
 def whole_numbers(model: BaseLanguageModel[Any]) -> dict[str, int]:
-    """The fields of `model` that might be counters, with their values now."""
+    """The fields of `model` that might be counters, with their values now: those that begin at 0."""
     values = model.__dict__
-    return {name: values[name] for name, _, _ in _plan(type(model)) if type(values.get(name)) is int}
+    return {
+        name: values[name]
+        for name, default, _ in _plan(type(model))
+        if type(default) is int and default == 0 and type(values.get(name)) is int
+    }
 
 
 def learn_counters(model: BaseLanguageModel[Any], before: dict[str, int]) -> bool:
     """Note which fields count the model's own calls; True where one was found.
 
-    Such a field is a whole number that grew while the model answered and that the class doesn't name
-    among its `_identifying_params`: `FakeListChatModel.i`, or the `calls: int` of many a test's model.
+    Such a field is a whole number that begins at 0, that grew while the model answered, and that the class
+    doesn't name among its `_identifying_params`: `FakeListChatModel.i`, or the `calls: int` of many a test's model.
     """
     try:
         told = model._identifying_params.keys()  # noqa: SLF001 - what classes tell

@@ -3,6 +3,7 @@
 Everything that is not listed here counts, known to us or not.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -39,6 +40,8 @@ IGNORED_HEADERS = frozenset(
 )
 _IGNORED_HEADER_PREFIXES = ("x-b3-", "x-datadog-", "x-stainless-")
 # Options that are passed on whole to a client or a request, and hold more of the same.
+_DIGESTED = frozenset({"cookies", "params", "default_query", "extra_query"})
+_PASSWORD = re.compile(r"//[^/@]*@")
 _PASSED_ON = frozenset({"client_kwargs", "sync_client_kwargs", "async_client_kwargs", "model_kwargs"})
 
 _extra: frozenset[str] = frozenset()
@@ -61,15 +64,23 @@ def counted(params: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in params.items():
         if is_ignored(name):
             continue
-        if isinstance(value, Mapping):
-            if name.endswith("headers"):
-                value = counted_headers(value)  # noqa: PLW2901
-            elif name in _PASSED_ON:
-                value = counted(value)  # noqa: PLW2901
-            if not value and params[name]:
-                continue  # nothing of it counts
-        kept[name] = value
+        told = _without_secrets(name, value)
+        if told or not value:  # else nothing of it counts
+            kept[name] = told
     return kept
+
+
+def _without_secrets(name: str, value: Any) -> Any:
+    """What counts of an option, without what may be a credential: a digest does as well."""
+    if isinstance(value, Mapping):
+        if name.endswith("headers"):
+            return counted_headers(value)
+        if name in _DIGESTED:
+            return {key: digest(str(item).encode(errors="surrogatepass")) for key, item in value.items()}
+        return counted(value) if name in _PASSED_ON else value
+    if name.endswith("proxy") and isinstance(value, str):
+        return _PASSWORD.sub("//", value)
+    return value
 
 
 def counted_headers(headers: Mapping[Any, Any]) -> dict[str, str]:

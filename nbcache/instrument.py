@@ -42,7 +42,7 @@ class Instrument:
 
     def _sync(self, original: Callable[..., Any], *, is_chat: bool) -> Callable[..., Any]:
         @functools.wraps(original)
-        def generate(model: Any, *args: Any, **kwargs: Any) -> Any:
+        def generate(model: Any, /, *args: Any, **kwargs: Any) -> Any:
             if not self._active:
                 return original(model, *args, **kwargs)
             token = current_call.set(_call(model, args, kwargs, is_chat=is_chat))
@@ -55,7 +55,7 @@ class Instrument:
 
     def _async(self, original: Callable[..., Any], *, is_chat: bool) -> Callable[..., Any]:
         @functools.wraps(original)
-        async def agenerate(model: Any, *args: Any, **kwargs: Any) -> Any:
+        async def agenerate(model: Any, /, *args: Any, **kwargs: Any) -> Any:
             if not self._active:
                 return await original(model, *args, **kwargs)
             token = current_call.set(_call(model, args, kwargs, is_chat=is_chat))

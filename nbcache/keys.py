@@ -4,10 +4,10 @@ Keys are a promise. They are versioned and tested against golden ones, so that n
 anybody pay again.
 """
 
-import contextlib
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,30 +78,41 @@ def _canonical_prompt(prompt: str, llm_string: str, call: Call | None) -> bytes:
     verbatim = b"text:" + prompt.encode(errors="surrogatepass")
     if not prompt.startswith('[{"lc":') or (call is not None and not call.is_chat):
         return verbatim
-    messages, exact = _parsed(prompt)
+    messages, write = _parsed(prompt)
     if not all(map(_is_message, messages)):
         return verbatim
     surely_chat = call is not None or llm_string.startswith("{")
     keep_metadata = _sends_metadata_back(llm_string, call)
     for message in messages:
         _strip(message["kwargs"], surely_chat=surely_chat, keep_metadata=keep_metadata)
-    if exact:
-        return orjson.dumps(messages, option=orjson.OPT_SORT_KEYS)
-    return json.dumps(messages, sort_keys=True, separators=(",", ":")).encode()
+    return write(messages)
 
 
-def _parsed(prompt: str) -> tuple[list[Any], bool]:
-    """The messages, and whether orjson can write what it has read; [None] where the prompt is no JSON.
+def _parsed(prompt: str) -> tuple[list[Any], Callable[[Any], bytes]]:
+    """The messages, and how to write what was read; [None] where the prompt is no JSON.
 
-    Integers over 64 bits would lose digits in orjson; it refuses NaN and lone surrogates by itself.
+    Read by orjson, integers over 64 bits would lose digits; NaN and lone surrogates it refuses, and so
+    they are written by the standard library too, lest NaN become null.
     """
-    if not _LONG_INTEGER.search(prompt):
-        with contextlib.suppress(ValueError):
-            return orjson.loads(prompt), True
     try:
-        return json.loads(prompt), False
+        messages = orjson.loads(prompt)
     except ValueError:
-        return [None], False
+        try:
+            return json.loads(prompt), _json
+        except ValueError:
+            return [None], _json
+    return (json.loads(prompt) if _LONG_INTEGER.search(prompt) else messages), _orjson
+
+
+def _orjson(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError:
+        return _json(value)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
 def _is_message(message: Any) -> bool:

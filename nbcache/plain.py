@@ -48,8 +48,11 @@ def to_plain(value: Any) -> Any:
     if cls is dict:
         return _plain_dict(value)
     if cls in _SCALARS:
-        tag, write, _ = _SCALARS[cls]
-        return {tag: write(value)}
+        tag, write, read = _SCALARS[cls]
+        text = write(value)
+        if repr(read(text)) != repr(value):  # a named time zone, the second of two equal hours
+            raise NotStorableError(f"{value!r}")
+        return {tag: text}
     if cls in _COLLECTIONS:
         return {_COLLECTIONS[cls]: [to_plain(item) for item in value]}
     if isinstance(value, BaseModel):
@@ -115,14 +118,15 @@ def _plain_model(value: BaseModel) -> dict[str, Any]:
     """A pydantic object by its class's name and schema, and its data: checked to come back equal."""
     cls = type(value)
     try:
-        data = value.model_dump_json(by_alias=True)
-        if cls.model_validate_json(data) == value:
-            return {
-                "module": cls.__module__,
-                "name": cls.__qualname__,
-                "schema": digest(canonical(cls)),
-                "data": orjson.loads(data),
-            }
+        for only_set in (True, False):  # where a default is made anew each time, all of the data is needed
+            data = value.model_dump_json(by_alias=True, exclude_unset=only_set)
+            if cls.model_validate_json(data) == value:
+                return {
+                    "module": cls.__module__,
+                    "name": cls.__qualname__,
+                    "schema": digest(canonical(cls)),
+                    "data": orjson.loads(data),
+                }
     except (ValueError, TypeError) as error:  # pydantic's errors, NotCanonicalError, orjson's
         raise NotStorableError(f"a {cls.__qualname__} object ({type(error).__name__})") from error
     raise NotStorableError(f"a {cls.__qualname__} object, which its JSON does not give back")

@@ -55,7 +55,11 @@ def _reasons(generation: Generation) -> Iterable[str]:
 
 
 def _refused(generation: Generation) -> bool:
-    return isinstance(generation, ChatGeneration) and bool(generation.message.additional_kwargs.get("refusal"))
+    if not isinstance(generation, ChatGeneration):
+        return False
+    message = generation.message
+    blocks = [block for block in message.content if isinstance(block, dict)]
+    return bool(message.additional_kwargs.get("refusal")) or any(block.get("type") == "refusal" for block in blocks)
 
 
 def _says_something(generation: Generation) -> bool:
@@ -66,6 +70,15 @@ def _says_something(generation: Generation) -> bool:
     message = generation.message
     if getattr(message, "tool_calls", None) or getattr(message, "invalid_tool_calls", None):
         return True
-    if message.additional_kwargs:  # function calls of old, audio, parsed objects
+    if any(message.additional_kwargs.values()):  # function calls of old, audio, parsed objects
         return True
-    return any(block for block in message.content if not isinstance(block, str)) if message.content else False
+    return any(_shows_something(block) for block in message.content if isinstance(block, dict))
+
+
+def _shows_something(block: Mapping[str, Any]) -> bool:
+    """Whether a block of content is more than its type: an image, a call, reasoning."""
+    return any(
+        value.strip() if isinstance(value, str) else value
+        for name, value in block.items()
+        if name not in {"type", "index", "id", "annotations", "extras"}
+    )

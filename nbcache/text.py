@@ -78,9 +78,10 @@ def _messages(prompt: str) -> list[dict[str, Any]] | None:
     if not prompt.startswith('[{"lc":'):
         return None
     try:
-        return [message["kwargs"] for message in json.loads(prompt)] or None
+        messages = [message["kwargs"] for message in json.loads(prompt)]
     except (ValueError, TypeError, KeyError):
         return None
+    return messages if messages and all(isinstance(message, dict) for message in messages) else None
 
 
 def _role(message: dict[str, Any]) -> str:

@@ -27,7 +27,7 @@ def size(value: float | str | None, name: str = "max_bytes") -> int | None:
     """
     if value is None:
         return None
-    return int(_positive(_parsed(value, _BYTES), name, value, "a number of bytes, or text such as 500MB or 2GB"))
+    return int(_positive(_parsed(value, _BYTES) // 1, name, value, "a number of bytes, or text such as 500MB or 2GB"))
 
 
 def count(value: float | str | None, name: str = "max_entries") -> int | None:

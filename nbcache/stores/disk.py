@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import diskcache
 
@@ -50,7 +51,7 @@ class DiskStore:
     @property
     def url(self) -> str:
         """`disk://` and the folder's path."""
-        return f"disk://{self.folder}"
+        return f"disk://{quote(str(self.folder))}"
 
     def get(self, key: str, *, wait: bool = True) -> bytes | None:
         """The payload of `key`, or None. Without `wait`, raises StoreBusyError sooner than take its time."""
@@ -71,7 +72,7 @@ class DiskStore:
 
         def write(cache: _Cache) -> None:
             with cache.transaction():
-                cache.forget_expired(key)
+                cache.forget_expired()
                 cache.set(key, payload, expire=ttl)
                 rows.insert(cache.execute, _sized(meta, key, payload))
                 rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=key)
@@ -117,6 +118,7 @@ class DiskStore:
         def write(cache: _Cache) -> Cleared:
             deleted = freed = kept = 0
             with cache.transaction():
+                cache.forget_expired()
                 for key in keys:
                     size = rows.size_of(cache.execute, key)
                     if owner is not None and size is not None and rows.disown(cache.execute, key, owner):
@@ -309,9 +311,9 @@ class _Cache(diskcache.Cache):  # type: ignore[misc]
                 connection.execute("ROLLBACK")
             raise
 
-    def forget_expired(self, key: str) -> None:
-        """An entry that has expired is gone, its owners and hits too, before it is stored anew."""
-        self.execute("DELETE FROM Cache WHERE key = ? AND raw = 1 AND expire_time <= ?", (key, time.time()))
+    def forget_expired(self) -> None:
+        """Delete what has expired: its owners and hits too, before it is stored anew."""
+        self.execute("DELETE FROM Cache WHERE expire_time <= ?", (time.time(),))
 
     def mend_payloads(self, read: Callable[[bytes, str], EntryMeta] | None) -> list[str]:
         """What of the payloads is damaged, or has no row: deleted, or the row rebuilt from the payload."""

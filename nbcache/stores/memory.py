@@ -57,10 +57,17 @@ class MemoryStore:
         now = self._clock()
         with self._lock:
             old = self._live(key)
-            owners = meta.notebooks if old is None else tuple(dict.fromkeys((*old[1].notebooks, *meta.notebooks)))
-            expires = None if ttl is None else now + ttl
+            before = meta if old is None else old[1]
+            row = replace(
+                meta,
+                key=key,
+                notebooks=tuple(sorted({*before.notebooks, *meta.notebooks})),
+                hits=before.hits,
+                last_hit=before.last_hit,
+                size_bytes=len(payload),
+                expires=None if ttl is None else now + ttl,
+            )
             self._drop(key)
-            row = replace(meta, key=key, notebooks=owners, size_bytes=len(payload), expires=expires)
             self._entries[key] = (payload, row)
             self._bytes += len(payload)
             self._evict()
@@ -162,11 +169,16 @@ class MemoryStore:
             self._bytes -= len(found[0])
 
     def _evict(self) -> None:
-        while (self._max_entries is not None and len(self._entries) > self._max_entries) or (
-            self._max_bytes is not None and self._bytes > self._max_bytes
-        ):
+        for key in list(self._entries) if self._is_over() else ():
+            self._live(key)  # what has expired goes first, and is not counted
+        while self._is_over():
             self._drop(next(iter(self._entries)))
             self._evictions += 1
+
+    def _is_over(self) -> bool:
+        return (self._max_entries is not None and len(self._entries) > self._max_entries) or (
+            self._max_bytes is not None and self._bytes > self._max_bytes
+        )
 
 
 def _meant(meta: EntryMeta, which: Filter) -> bool:

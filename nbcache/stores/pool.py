@@ -15,6 +15,7 @@ from nbcache.errors import StoreBusyError
 
 _T = TypeVar("_T")
 
+_FORK_PATIENCE = 3.0  # seconds that a fork waits for writes of other threads
 _IDLE = 4  # connections kept open when nobody needs them
 _SULK = 10.0  # seconds after a wait in vain during which nobody waits again
 
@@ -27,10 +28,12 @@ class Pool:
         self._local = threading.local()
         self._inode = _inode(database)
         self._idle: list[sqlite3.Connection] = []
+        self._lent = 0
+        self._forking = False
+        self._changed = threading.Condition()
         self._closed = False
         self._looked = 0.0
-        # A connection must not be used across a fork: the child starts with none.
-        os.register_at_fork(after_in_child=_forgetter(self))
+        _pools.add(self)
 
     @property
     def held(self) -> sqlite3.Connection:
@@ -41,30 +44,42 @@ class Pool:
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Hold a connection (`held`) for as long as the block runs."""
-        self._local.connection = self.take()
+        connection = self.take()
+        self._local.connection = connection
         try:
             yield
         finally:
-            connection = self.held
             del self._local.connection
             self.give_back(connection)
 
     def take(self) -> sqlite3.Connection:
         """A connection that nobody else has until it is given back."""
+        with self._changed:
+            while self._forking:
+                self._changed.wait()
+            self._lent += 1
+            if self._idle:
+                return self._idle.pop()
         try:
-            return self._idle.pop()
-        except IndexError:
             return self._connect()
+        except BaseException:
+            self._returned()
+            raise
 
     def give_back(self, connection: sqlite3.Connection) -> None:
         """Let others have `connection`."""
-        if self._closed or len(self._idle) >= _IDLE:
+        if connection.in_transaction:  # an interrupt came between two statements
+            connection.execute("ROLLBACK")
+        with self._changed:
+            keep = not self._closed and len(self._idle) < _IDLE
+            if keep:
+                self._idle.append(connection)
+        if not keep:
             connection.close()
-        else:
-            self._idle.append(connection)
+        self._returned()
 
     def moved(self, within: float = 0.0) -> bool:
-        """Whether the file under this name is no longer the one that was opened; looked at anew after `within` seconds."""
+        """Whether the file of this name is no longer the one that was opened; looked at after `within` seconds anew."""
         now = time.monotonic()
         if now - self._looked < within:
             return False
@@ -74,14 +89,39 @@ class Pool:
     def close(self) -> None:
         """Close what nobody holds; what somebody does is closed when they are done."""
         self._closed = True
-        while self._idle:
-            self._idle.pop().close()
+        self._close_idle()
 
-    def forget(self) -> None:
-        """Start anew in a forked child, without touching the parent's connections."""
-        _abandoned.extend(self._idle)
-        self._idle = []
-        self._local = threading.local()
+    def before_fork(self) -> None:
+        """Close everything: SQLite's locks and what it knows of them don't survive a fork.
+
+        A child that inherits an open connection takes the parent's locks for its own, and loses what it writes.
+        """
+        with self._changed:
+            self._forking = True
+            self._changed.wait_for(lambda: self._lent == 0, timeout=_FORK_PATIENCE)
+        self._close_idle()
+
+    def after_fork(self, *, in_child: bool) -> None:
+        """Connect again as need be."""
+        if in_child:  # the parent's other threads are not here to let go of anything
+            self._changed = threading.Condition()
+            self._local = threading.local()
+            self._lent = 0
+        with self._changed:
+            self._forking = False
+            self._changed.notify_all()
+
+    def _returned(self) -> None:
+        with self._changed:
+            self._lent -= 1
+            if self._forking:
+                self._changed.notify_all()
+
+    def _close_idle(self) -> None:
+        with self._changed:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._database, timeout=0, isolation_level=None, check_same_thread=False)
@@ -91,18 +131,25 @@ class Pool:
         return connection
 
 
-_abandoned: list[sqlite3.Connection] = []
+_pools: "weakref.WeakSet[Pool]" = weakref.WeakSet()
 
 
-def _forgetter(pool: Pool) -> Callable[[], None]:
-    """A fork hook that doesn't keep the pool alive: hooks can't be taken back."""
-    reference = weakref.ref(pool)
+def _before_fork() -> None:
+    for pool in list(_pools):
+        pool.before_fork()
 
-    def forget() -> None:
-        if (alive := reference()) is not None:
-            alive.forget()
 
-    return forget
+def _after_fork(*, in_child: bool) -> None:
+    for pool in list(_pools):
+        pool.after_fork(in_child=in_child)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=lambda: _after_fork(in_child=False),
+        after_in_child=lambda: _after_fork(in_child=True),
+    )
 
 
 class Patience:

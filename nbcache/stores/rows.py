@@ -47,7 +47,6 @@ _SELECT = (
 
 def insert(sql: Execute, meta: EntryMeta) -> None:
     """Write the row of a payload that was just stored. Owners and hits of an earlier one stay."""
-    tags = _joined(meta.tags)
     sql(
         "INSERT INTO entry (id, model, prompt, answer, status, created, tags, cell, size, used)"
         f" VALUES ({_ROWID}, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
@@ -55,8 +54,8 @@ def insert(sql: Execute, meta: EntryMeta) -> None:
         " created = excluded.created, tags = excluded.tags, cell = excluded.cell, size = excluded.size,"
         " used = excluded.used",
         (
-            *(meta.key, meta.model, meta.prompt, meta.answer, meta.status, meta.created, tags, meta.cell),
-            *(meta.size_bytes, meta.created),
+            *(meta.key, _written(meta.model), _written(meta.prompt), _written(meta.answer), meta.status, meta.created),
+            *(_written(_joined(meta.tags)), meta.cell, meta.size_bytes, meta.created),
         ),
     )
     for notebook in meta.notebooks:
@@ -97,7 +96,7 @@ def totals(sql: Execute, notebook: str | None, now: float) -> tuple[int, int, in
 
 def disown(sql: Execute, key: str, owner: str) -> bool:
     """Take the ownership of `owner` away; whether others own the entry still."""
-    sql(f"DELETE FROM owner WHERE id = {_ROWID} AND notebook = ?", (key, owner))
+    sql(f"DELETE FROM owner WHERE id = {_ROWID} AND notebook = ?", (key, _written(owner)))
     return bool(sql(f"SELECT 1 FROM owner WHERE id = {_ROWID}", (key,)).fetchone())
 
 
@@ -146,7 +145,7 @@ def _bury(sql: Execute, key: str) -> None:
 
 
 def _own(sql: Execute, key: str, notebook: str) -> None:
-    sql("INSERT OR IGNORE INTO owner SELECT rowid, ? FROM Cache WHERE key = ? AND raw = 1", (notebook, key))
+    sql("INSERT OR IGNORE INTO owner SELECT rowid, ? FROM Cache WHERE key = ? AND raw = 1", (_written(notebook), key))
 
 
 def _total(sql: Execute, name: str) -> int:
@@ -156,11 +155,11 @@ def _total(sql: Execute, name: str) -> int:
 def _where(which: Filter) -> tuple[str, list[object]]:
     conditions: list[tuple[str, object]] = []
     if which.notebook is not None:
-        conditions.append(("EXISTS (SELECT 1 FROM owner WHERE id = e.id AND notebook = ?)", which.notebook))
+        conditions.append(("EXISTS (SELECT 1 FROM owner WHERE id = e.id AND notebook = ?)", _written(which.notebook)))
     if which.model is not None:
-        conditions.append(("e.model = ?", which.model))
+        conditions.append(("e.model = ?", _written(which.model)))
     if which.tag is not None:
-        conditions.append(("instr(e.tags, ?)", _joined([which.tag])))
+        conditions.append(("instr(e.tags, ?)", _written(_joined([which.tag]))))
     if which.before is not None:
         conditions.append(("e.created < ?", which.before))
     if which.unused:
@@ -182,6 +181,11 @@ def _meta(row: Sequence[object]) -> EntryMeta:
         size_bytes=size,  # type: ignore[arg-type]
         expires=expires,  # type: ignore[arg-type]
     )
+
+
+def _written(text: str) -> str:
+    """`text` as SQLite can store it: half an emoji becomes a question mark."""
+    return text.encode(errors="replace").decode()
 
 
 def _joined(words: Sequence[str]) -> str:
