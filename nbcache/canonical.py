@@ -12,9 +12,11 @@ import inspect
 import json
 import pathlib
 import re
+import sys
+import sysconfig
 import types
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import timedelta, tzinfo
 from decimal import Decimal
@@ -24,7 +26,9 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter
 
-_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
+# Keys stay in their order: a schema with its fields swapped asks for another answer.
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
+_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 _BY_TEXT = (Decimal, Fraction, pathlib.PurePath, timedelta, tzinfo, complex)
 _seen_types: weakref.WeakKeyDictionary[type, dict[str, Any]] = weakref.WeakKeyDictionary()
 
@@ -41,7 +45,7 @@ def canonical(value: Any) -> bytes:
         if isinstance(error.__cause__, NotCanonicalError):
             raise error.__cause__ from None
     try:  # integers over 64 bits and lone surrogates, which orjson refuses
-        return json.dumps(value, default=_tagged, sort_keys=True, separators=(",", ":")).encode()
+        return json.dumps(value, default=_tagged, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise NotCanonicalError(str(error)) from None
 
@@ -51,25 +55,25 @@ def digest(value: bytes, length: int = 16) -> str:
     return hashlib.sha256(value).hexdigest()[:length]
 
 
+def is_users_code(cls: type) -> bool:
+    """Whether a class is written in the notebook or in a module of the user's, and so is edited."""
+    if cls.__module__ == "__main__":
+        return True
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return file is not None and not file.startswith(_LIBRARIES)
+
+
 def code_digest(cls: type) -> str:
-    """A digest of the code of a class: its methods as compiled, and its plain attributes.
+    """A digest of the code of a class: its methods as compiled, with what they refer to, and its attributes.
 
     It holds for one version of Python: bytecode differs between them, and then a call is paid again.
     """
-    parts = []
+    parts: list[Any] = []
     for name, member in sorted(vars(cls).items()):
-        functions: list[Any] = [getattr(member, place, None) for place in ("__func__", "fget", "fset", "func")]
-        functions = [
-            function for function in (*functions, inspect.unwrap(member)) if isinstance(function, types.FunctionType)
-        ]
+        places: list[Any] = [getattr(member, place, None) for place in ("__func__", "fget", "fset", "func")]
+        functions = [f for f in (*places, inspect.unwrap(member)) if isinstance(f, types.FunctionType)]
         if functions:
-            parts.append(
-                [
-                    name,
-                    [_code(f.__code__) for f in functions],
-                    _told([f.__defaults__, f.__kwdefaults__] for f in functions),
-                ]
-            )
+            parts.append([name, [_Code(seen={cls}).of(function) for function in functions]])
         elif not name.startswith(("__", "model_", "_abc_")):
             parts.append([name, _told(member)])
     return digest(canonical(parts))
@@ -78,9 +82,41 @@ def code_digest(cls: type) -> str:
 def _told(value: Any) -> str:
     """A digest of a value, or only its type where it has no canonical form."""
     try:
-        return digest(canonical(list(value) if isinstance(value, types.GeneratorType) else value))
-    except NotCanonicalError:
+        return digest(canonical(value))
+    except (NotCanonicalError, RecursionError):
         return type(value).__qualname__
+
+
+class _Code:
+    """Compiled functions, with the functions and values that they refer to by name or close over."""
+
+    def __init__(self, seen: set[Any]) -> None:
+        self._seen = seen
+
+    def of(self, function: types.FunctionType) -> list[Any]:
+        if function.__code__ in self._seen:
+            return ["again"]
+        self._seen.add(function.__code__)
+        variables = inspect.getclosurevars(function) if function.__closure__ or function.__code__.co_names else None
+        around = {**variables.nonlocals, **variables.globals} if variables is not None else {}
+        return [
+            _code(function.__code__),
+            _told([function.__defaults__, function.__kwdefaults__]),
+            {name: self._around(value) for name, value in sorted(around.items())},
+        ]
+
+    def _around(self, value: Any) -> Any:
+        if isinstance(value, types.ModuleType):
+            return value.__name__
+        if isinstance(value, types.FunctionType):
+            return self.of(value) if is_users_code(value) else value.__qualname__  # type: ignore[arg-type]
+        if isinstance(value, type):
+            if value in self._seen or not is_users_code(value):
+                return value.__qualname__
+            self._seen.add(value)
+            functions = [f for f in vars(value).values() if isinstance(f, types.FunctionType)]
+            return [value.__qualname__, [self.of(function) for function in functions]]
+        return _told(value)
 
 
 def _tagged(value: Any) -> Any:
@@ -90,9 +126,10 @@ def _tagged(value: Any) -> Any:
     if isinstance(value, SecretStr | SecretBytes):
         return "!secret"
     if isinstance(value, BaseModel):
-        return {"!object": type(value).__qualname__, "data": {**vars(value), **(value.__pydantic_extra__ or {})}}
+        return {"!object": _class_of(value), "data": {**vars(value), **(value.__pydantic_extra__ or {})}}
     if dataclasses.is_dataclass(value):
-        return {"!object": type(value).__qualname__, "data": vars(value)}
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {"!object": _class_of(value), "data": fields}
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, AbstractSet):
@@ -124,6 +161,11 @@ def _number_or_function(value: Any) -> Any:
     raise NotCanonicalError(f"a {type(value).__module__}.{type(value).__qualname__} object")
 
 
+def _class_of(value: object) -> list[str]:
+    cls = type(value)
+    return [cls.__qualname__, code_digest(cls)] if is_users_code(cls) else [cls.__qualname__]
+
+
 def _type(cls: Any) -> dict[str, Any]:
     """A class by its JSON schema where pydantic knows one, else by its code."""
     try:
@@ -150,15 +192,12 @@ def _schema(cls: Any) -> dict[str, Any] | None:
         return None
 
 
-def _function(function: Callable[..., Any]) -> dict[str, Any]:
-    """A function by its name, code, defaults, annotations and what it closes over."""
-    cells = [cell.cell_contents for cell in function.__closure__ or () if cell.cell_contents is not function]
+def _function(function: types.FunctionType) -> dict[str, Any]:
+    """A function by its name, its code and what it refers to, and its annotations."""
     return {
         "!function": function.__qualname__,
-        "code": _code(function.__code__),
-        "defaults": [function.__defaults__, function.__kwdefaults__],
+        "code": _Code(seen=set()).of(function),
         "annotations": function.__annotations__,
-        "closure": cells,
     }
 
 

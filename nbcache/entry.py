@@ -69,6 +69,9 @@ class Cleared:
     size_bytes: int = 0
     kept: int = 0
 
+    def __add__(self, other: "Cleared") -> "Cleared":
+        return Cleared(self.deleted + other.deleted, self.size_bytes + other.size_bytes, self.kept + other.kept)
+
 
 @dataclass(frozen=True, slots=True)
 class Stats:

@@ -3,6 +3,7 @@
 Everything that is not listed here counts, known to us or not.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -13,20 +14,25 @@ IGNORED = frozenset(
     {
         # how long and how often to try
         *("timeout", "request_timeout", "default_request_timeout", "stream_chunk_timeout", "max_retries"),
-        *("rate_limiter", "http_socket_options", "keep_alive"),
-        # who asks, and what is told about it on the way
-        *("verbose", "callbacks", "callback_manager", "tags", "metadata", "name", "cache", "profile"),
-        *("custom_get_token_ids", "ls_structured_output_format", "structured_output_format"),
+        *("http_socket_options", "keep_alive", "validate_model_on_init"),
         # streamed or not, the answer is the same
         *("streaming", "stream", "stream_usage", "disable_streaming"),
+        # told to tracers alone
+        *("verbose", "ls_structured_output_format", "structured_output_format"),
         # authentication
-        *("api_key", "auth", "credentials", "azure_ad_token", "azure_ad_token_provider"),
-        *("azure_ad_async_token_provider", "aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
-        # the clients' objects: where they lead is the endpoint, and their headers count on their own
-        *("client", "async_client", "root_client", "root_async_client", "http_client", "http_async_client"),
-        *("validate_model_on_init",),
+        *("api_key", "azure_ad_token", "azure_ad_token_provider", "azure_ad_async_token_provider"),
+        *("aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
     }
 )
+# The same for the fields of LangChain's classes; a class of the user's own may mean something else by them.
+IGNORED_FIELDS = frozenset(
+    {
+        *("callbacks", "callback_manager", "tags", "metadata", "name", "cache", "profile", "rate_limiter"),
+        *("custom_get_token_ids", "auth", "credentials"),
+    }
+)
+# The clients' objects: where they lead is the endpoint, and their headers count on their own.
+CLIENTS = frozenset({"client", "async_client", "root_client", "root_async_client", "http_client", "http_async_client"})
 IGNORED_HEADERS = frozenset(
     {
         # authentication
@@ -42,6 +48,8 @@ _IGNORED_HEADER_PREFIXES = ("x-b3-", "x-datadog-", "x-stainless-")
 # Options that are passed on whole to a client or a request, and hold more of the same.
 _DIGESTED = frozenset({"cookies", "params", "default_query", "extra_query"})
 _PASSWORD = re.compile(r"//[^/@]*@")
+# Names of what may be a secret. Its digest counts: `eos_token` is none, and changes the answer.
+_SECRET = re.compile(r"(key|token|secret|password|authorization|credentials?)$", re.IGNORECASE)
 _PASSED_ON = frozenset({"client_kwargs", "sync_client_kwargs", "async_client_kwargs", "model_kwargs"})
 
 _extra: frozenset[str] = frozenset()
@@ -59,9 +67,9 @@ def is_ignored(name: str) -> bool:
 
 
 def counted(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `params` that count. Headers count by a digest of their value, which is never stored."""
+    """Those of `params` that count, by name, without credentials: a digest of one counts as well."""
     kept: dict[str, Any] = {}
-    for name, value in params.items():
+    for name, value in sorted(params.items()):
         if is_ignored(name):
             continue
         told = _without_secrets(name, value)
@@ -71,16 +79,28 @@ def counted(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_secrets(name: str, value: Any) -> Any:
-    """What counts of an option, without what may be a credential: a digest does as well."""
+    cls = type(value)
+    if cls is str:
+        if name.endswith("proxy"):
+            return _PASSWORD.sub("//", value)
+        return _digested(value) if _SECRET.search(name) else value
+    if cls is float:
+        return value if math.isfinite(value) else repr(value)  # else orjson writes null for them all
     if isinstance(value, Mapping):
         if name.endswith("headers"):
             return counted_headers(value)
         if name in _DIGESTED:
-            return {key: digest(str(item).encode(errors="surrogatepass")) for key, item in value.items()}
-        return counted(value) if name in _PASSED_ON else value
-    if name.endswith("proxy") and isinstance(value, str):
-        return _PASSWORD.sub("//", value)
+            return {key: _digested(str(item)) for key, item in value.items()}
+        if name in _PASSED_ON:
+            return counted(value)
+        return {key: _without_secrets(str(key), item) for key, item in value.items()}
+    if cls is list or cls is tuple:
+        return [_without_secrets(name, item) for item in value]
     return value
+
+
+def _digested(value: str) -> str:
+    return "!digest:" + digest(value.encode(errors="surrogatepass"))
 
 
 def counted_headers(headers: Mapping[Any, Any]) -> dict[str, str]:

@@ -15,9 +15,12 @@ import orjson
 
 from nbcache.call import Call
 from nbcache.entry import KEY_LENGTH
+from nbcache.errors import UnstableIdentityError
 from nbcache.identity import identify
 
 KEY_VERSION = 1
+# What LangChain's providers read of an earlier answer's metadata to send it on, or parts of it.
+_SENT_BACK = ("container", "model_provider", "output_version")
 _KEYS_KEPT, _SHORT = 512, 10_000  # prompts of each model, and characters
 _LONG_INTEGER = re.compile(r"\d{19}")
 
@@ -85,6 +88,9 @@ def _canonical_prompt(prompt: str, llm_string: str, call: Call | None) -> bytes:
     keep_metadata = _sends_metadata_back(llm_string, call)
     for message in messages:
         _strip(message["kwargs"], surely_chat=surely_chat, keep_metadata=keep_metadata)
+        message["kwargs"] = dict(sorted(message["kwargs"].items()))
+        if surely_chat:
+            _refuse_objects(message["kwargs"])
     return write(messages)
 
 
@@ -106,13 +112,13 @@ def _parsed(prompt: str) -> tuple[list[Any], Callable[[Any], bytes]]:
 
 def _orjson(value: Any) -> bytes:
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(value)
     except TypeError:
         return _json(value)
 
 
 def _json(value: Any) -> bytes:
-    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _is_message(message: Any) -> bool:
@@ -123,8 +129,12 @@ def _strip(message: dict[str, Any], *, surely_chat: bool, keep_metadata: bool) -
     if surely_chat:
         message.pop("id", None)
         message.pop("usage_metadata", None)
-        if not keep_metadata:
-            message.pop("response_metadata", None)
+        message.pop("artifact", None)
+        if isinstance(message.get("additional_kwargs"), dict):
+            message["additional_kwargs"].pop("parsed", None)
+        metadata = message.get("response_metadata")
+        if isinstance(metadata, dict) and not keep_metadata:
+            message["response_metadata"] = {name: metadata[name] for name in _SENT_BACK if name in metadata}
         return
     # It may be the text of a prompt that only looks like messages: take out no more than LangChain put in.
     usage = message.get("usage_metadata")
@@ -132,6 +142,23 @@ def _strip(message: dict[str, Any], *, surely_chat: bool, keep_metadata: bool) -
         del usage["total_cost"]
     if not usage:
         message.pop("usage_metadata", None)
+
+
+def _refuse_objects(value: Any) -> None:
+    """An object in a prompt is told by its `repr` alone: by an address, or cut short."""
+    if isinstance(value, list):
+        for item in value:
+            _refuse_objects(item)
+    elif isinstance(value, dict):
+        if value.get("lc") == 1 and value.get("type") == "not_implemented":
+            name = ".".join(map(str, value.get("id") or ["an object"]))
+            raise UnstableIdentityError(
+                f"prompt {name}",
+                f"nbcache: a call with {name} in its prompt is not cached, because LangChain tells only how it prints. "
+                "Pass its content as text, or as bytes in base64",
+            )
+        for item in value.values():
+            _refuse_objects(item)
 
 
 def _sends_metadata_back(llm_string: str, call: Call | None) -> bool:

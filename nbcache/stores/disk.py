@@ -5,6 +5,7 @@ run), a connection for every thread (0.3 ms at each thread's first call, and hun
 statistics and recency written on every read, waiting a minute for a lock.
 """
 
+import functools
 import sqlite3
 import threading
 import time
@@ -12,21 +13,21 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
 from urllib.parse import quote
 
 import diskcache
 
 from nbcache.entry import Cleared, EntryMeta, Filter, Totals, Touch
-from nbcache.errors import DamagedError, StoreBusyError, StoreError, StoreRefusedError, warn_once
+from nbcache.errors import DamagedError, StoreBusyError, StoreError
 from nbcache.stores import rows
-from nbcache.stores.folder import APPLICATION_ID, DATABASE, STORE_VERSION, Kind, kind_of, prepare, set_aside
-from nbcache.stores.pool import Patience, Pool, is_busy
-
-_T = TypeVar("_T")
+from nbcache.stores.database import Database, newer
+from nbcache.stores.folder import APPLICATION_ID, DATABASE, STORE_VERSION
+from nbcache.stores.pool import Pool
 
 _READ_PATIENCE = 0.5  # seconds to wait for another process before a lookup counts as a miss
 _WRITE_PATIENCE = 2.0
+_AT_ONCE = 500  # entries deleted in one transaction
+_SETTINGS = {"statistics": 0, "eviction_policy": "none", "cull_limit": 0}
 _STALE = 0.1  # seconds within which a lookup may not notice that the folder was deleted
 _READ = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)"
 
@@ -42,10 +43,7 @@ class DiskStore:
         self.folder = Path(folder).expanduser().absolute()
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"store={str(folder)!r} is a file: write a folder")
-        self._database = self.folder / DATABASE
-        self._patience = Patience()
-        self._opening = threading.Lock()
-        self._cache: _Cache | None = None
+        self._database = Database(self.folder, _Cache)
         self.bound(max_bytes, max_entries)
 
     @property
@@ -55,15 +53,19 @@ class DiskStore:
 
     def get(self, key: str, *, wait: bool = True) -> bytes | None:
         """The payload of `key`, or None. Without `wait`, raises StoreBusyError sooner than take its time."""
-        cache = self._cache
-        if cache is not None and not cache.pool.moved(within=_STALE):
+        cache = self._database.opened(within=_STALE)
+        if cache is not None:
             try:
-                return cache.read(key)
-            except sqlite3.Error:  # in the way, or damaged: the way of all others tells which
+                connection = cache.pool.take()
+                try:
+                    return cache.read(connection, key)
+                finally:
+                    cache.pool.give_back(connection)
+            except (sqlite3.Error, UnicodeDecodeError):  # in the way, or damaged: the way of all others tells
                 pass
         if not wait:
             raise StoreBusyError(f"{self.folder} has to be opened or waited for")
-        return self._run(lambda cache: cache.read(key), _READ_PATIENCE)
+        return self._database.run(lambda cache: cache.read(cache.pool.held, key), _READ_PATIENCE)
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
         """Keep `payload` for `ttl` seconds, or for good. Raises StoreError where it is larger than the bound."""
@@ -77,7 +79,7 @@ class DiskStore:
                 rows.insert(cache.execute, _sized(meta, key, payload))
                 rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=key)
 
-        self._run(write, _WRITE_PATIENCE)
+        self._database.run(write, _WRITE_PATIENCE)
 
     def touch(self, touches: Iterable[Touch]) -> None:
         """Write down hits: recency, counts and owners."""
@@ -89,7 +91,7 @@ class DiskStore:
                     rows.touch(cache.execute, touched)
 
         if found:
-            self._run(write, _WRITE_PATIENCE)
+            self._database.run(write, _WRITE_PATIENCE)
 
     def delete(self, key: str) -> bool:
         """Delete the entry for good; whether there was one."""
@@ -102,33 +104,41 @@ class DiskStore:
 
     def page(self, which: Filter = Filter(), *, limit: int | None = None, offset: int = 0) -> list[EntryMeta]:  # noqa: B008 - frozen
         """The rows that `which` means, newest first."""
-        return self._run(lambda cache: rows.select(cache.execute, which, time.time(), limit, offset), _READ_PATIENCE)
+        return self._database.run(
+            lambda cache: rows.select(cache.execute, which, time.time(), limit, offset), _READ_PATIENCE
+        )
 
     def totals(self, notebook: str | None = None) -> Totals:
         """What the store holds, or what one notebook owns of it."""
-        return self._run(lambda cache: Totals(*rows.totals(cache.execute, notebook, time.time())), _READ_PATIENCE)
+        return self._database.run(
+            lambda cache: Totals(*rows.totals(cache.execute, notebook, time.time())), _READ_PATIENCE
+        )
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more.
 
-        What is deleted is overwritten, and its traces in SQLite's log are cut off: once no other process
+        A few hundred at a time, so that other kernels need not wait. What is deleted is overwritten, and its traces in SQLite's log are cut off: once no other process
         has the store open, the text is in no file of the folder.
         """
 
-        def write(cache: _Cache) -> Cleared:
+        def write(cache: _Cache, some: Sequence[str]) -> Cleared:
             deleted = freed = kept = 0
             with cache.transaction():
                 cache.forget_expired()
-                for key in keys:
+                for key in some:
                     size = rows.size_of(cache.execute, key)
                     if owner is not None and size is not None and rows.disown(cache.execute, key, owner):
                         kept += 1
                     elif cache.delete(key) and size is not None:
                         deleted, freed = deleted + 1, freed + size
-            cache.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             return Cleared(deleted, freed, kept)
 
-        return self._run(write, _WRITE_PATIENCE)
+        done = Cleared()
+        for start in range(0, max(len(keys), 1), _AT_ONCE):
+            some = keys[start : start + _AT_ONCE]
+            done += self._database.run(functools.partial(write, some=some), _WRITE_PATIENCE)
+        self._database.run(lambda cache: cache.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall(), _WRITE_PATIENCE)
+        return done
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
         """Evict what is over these bounds from the next `put` on. Raises ValueError where one is below 1."""
@@ -145,75 +155,18 @@ class DiskStore:
 
         def look(cache: _Cache) -> list[str]:
             problems = [str(line) for (line,) in cache.execute("PRAGMA integrity_check") if line != "ok"]
+            if problems and fix:
+                cache.execute("REINDEX")
+                if cache.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
+                    raise sqlite3.DatabaseError(f"malformed: {problems[0]}")
             with cache.transaction(undo=not fix):
                 return problems + cache.mend_payloads(read) + rows.mend(cache.execute)
 
-        return self._run(look, _WRITE_PATIENCE)
+        return self._database.run(look, _WRITE_PATIENCE)
 
     def close(self) -> None:
         """Let go of the files; the last one out folds SQLite's log into the database."""
-        with self._opening:
-            cache, self._cache = self._cache, None
-            if cache is not None:
-                cache.pool.close()
-
-    def _run(self, operation: "Callable[[_Cache], _T]", patience: float) -> _T:
-        """Do `operation`, waiting at most `patience` seconds for others; a damaged database is replaced once."""
-        try:
-            return self._patience.retry(lambda: self._with_cache(operation), patience, str(self.folder))
-        except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
-                raise StoreError(f"{self.folder}: {error}") from error
-            self._replace_damaged(str(error))
-        try:
-            return self._patience.retry(lambda: self._with_cache(operation), patience, str(self.folder))
-        except sqlite3.Error as error:
-            raise StoreError(f"{self.folder}: {error}") from error
-
-    def _with_cache(self, operation: "Callable[[_Cache], _T]") -> _T:
-        cache = self._cache
-        if cache is None or cache.pool.moved():
-            cache = self._open()
-        with cache.pool.hold():
-            return operation(cache)
-
-    def _open(self) -> "_Cache":
-        """The database, opened or made. Raises StoreRefusedError where the file isn't ours to touch."""
-        with self._opening:
-            if self._cache is not None:
-                if not self._cache.pool.moved():
-                    return self._cache
-                self._cache.pool.close()
-                self._cache = None
-            prepare(self.folder)
-            kind = kind_of(self._database)
-            if kind is Kind.FOREIGN:
-                raise StoreRefusedError(f"{self._database} belongs to another program; it is left alone")
-            if kind is Kind.NEWER:
-                raise StoreRefusedError(
-                    f"{self._database} was written by a newer nbcache: upgrade with `pip install -U nbcache`"
-                )
-            if kind is Kind.DAMAGED:
-                raise sqlite3.DatabaseError("file is not a database")
-            self._cache = _Cache(self.folder)
-            return self._cache
-
-    def _replace_damaged(self, what: str) -> None:
-        with self._opening:
-            cache, self._cache = self._cache, None
-            moved = cache is not None and cache.pool.moved()  # another process was faster
-            if cache is not None:
-                cache.pool.close()
-            if moved:
-                return
-            try:
-                aside = set_aside(self.folder)
-            except OSError as error:
-                raise StoreError(f"{self._database} is damaged ({what}) and can't be renamed: {error}") from error
-        warn_once(
-            f"damaged {aside}",
-            f"nbcache: {self._database} was damaged ({what}). It is set aside as {aside.name}, and a new cache begun",
-        )
+        self._database.close()
 
 
 class _Bytes(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
@@ -247,11 +200,14 @@ class _Cache(diskcache.Cache):  # type: ignore[misc]
 
     def __init__(self, folder: Path) -> None:
         self.pool = Pool(folder / DATABASE)
-        self._deadline = time.monotonic() + _WRITE_PATIENCE
         with self.pool.hold():
             self._claim()
-            super().__init__(str(folder), timeout=0, disk=_Bytes, statistics=0, eviction_policy="none")
-            self._make_tables()
+            if self.execute("SELECT 1 FROM sqlite_master WHERE name = 'total_delete'").fetchone():
+                self._adopt()
+            else:
+                # The folder's name stays with the pool: diskcache would expand "$" and "~" in it.
+                super().__init__("/", timeout=0, disk=_Bytes, **_SETTINGS)
+                self._make_tables()
 
     @property
     def _con(self) -> sqlite3.Connection:
@@ -259,18 +215,8 @@ class _Cache(diskcache.Cache):  # type: ignore[misc]
 
     @property
     def _sql_retry(self) -> rows.Execute:
-        """Diskcache waits a minute for each statement of its start; here all of them share our patience."""
-
-        def execute(statement: str, *values: Any) -> sqlite3.Cursor:
-            while True:
-                try:
-                    return self.execute(statement, *values)
-                except sqlite3.OperationalError as error:
-                    if not is_busy(error) or time.monotonic() > self._deadline:
-                        raise
-                    time.sleep(0.002)
-
-        return execute
+        """Diskcache waits a minute for each statement of its start; here the store waits, and not as long."""
+        return self.execute
 
     @property
     def execute(self) -> rows.Execute:
@@ -280,19 +226,16 @@ class _Cache(diskcache.Cache):  # type: ignore[misc]
     def close(self) -> None:
         """Diskcache closes and reopens while it starts; the pool is closed by its store."""
 
-    def read(self, key: str) -> bytes | None:
+    def read(self, connection: sqlite3.Connection, key: str) -> bytes | None:
         """The payload of `key`: as diskcache's `get`, without what it does for other kinds of values."""
-        connection = self.pool.take()
-        try:
-            found = connection.execute(_READ, (key, time.time())).fetchone()
-        finally:
-            self.pool.give_back(connection)
+        found = connection.execute(_READ, (key, time.time())).fetchone()
         if found is None:
             return None
-        return self._disk.fetch(*found, read=False)  # type: ignore[no-any-return]
+        mode, filename, value = found
+        return self._disk.fetch(mode, filename, value, read=False)
 
     @contextmanager
-    def transaction(self, *, undo: bool = False, begin: rows.Execute | None = None) -> Iterator[None]:
+    def transaction(self, *, undo: bool = False) -> Iterator[None]:
         """All of the block or nothing; with `undo` nothing, so that one can look what it would have done.
 
         diskcache's own methods join in: they look at `_txn_id`. It is put back before the end, when another
@@ -300,7 +243,7 @@ class _Cache(diskcache.Cache):  # type: ignore[misc]
         """
         connection = self.pool.held
         try:
-            (begin or connection.execute)("BEGIN IMMEDIATE")
+            connection.execute("BEGIN IMMEDIATE")
             self._txn_id = threading.get_ident()
             yield
             self._txn_id = None
@@ -335,23 +278,27 @@ class _Cache(diskcache.Cache):  # type: ignore[misc]
 
     def _claim(self) -> None:
         """Mark the file as ours while it is new: before WAL mode, so that the header is in the file itself."""
+        ((version,),) = self.execute("PRAGMA user_version")
+        if version > STORE_VERSION:  # a newer nbcache has it open: its header doesn't tell yet
+            raise newer(self.pool.database)
         if not self.execute("PRAGMA application_id").fetchone()[0]:
-            self._sql_retry(f"PRAGMA application_id = {APPLICATION_ID}")
-            self._sql_retry(f"PRAGMA user_version = {STORE_VERSION}")
+            self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self.execute(f"PRAGMA user_version = {STORE_VERSION}")
+
+    def _adopt(self) -> None:
+        """Open a store that is made already by reading alone; diskcache would write its settings each time."""
+        self._directory, self._timeout, self._txn_id, self._local = "/", 0, None, threading.local()
+        self._disk = _Bytes("/")
+        for name, value in {**diskcache.core.DEFAULT_SETTINGS, **_SETTINGS}.items():
+            setattr(self, name, value)
 
     def _make_tables(self) -> None:
         if self.execute("SELECT 1 FROM sqlite_master WHERE name = 'total_delete'").fetchone():
             return
-        with self.transaction(begin=self._sql_retry):
+        with self.transaction():
             for statement in rows.SCHEMA:
                 self.execute(statement)
 
 
 def _sized(meta: EntryMeta, key: str, payload: bytes) -> EntryMeta:
     return replace(meta, key=key, size_bytes=len(payload))
-
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    """Whether SQLite says that the file is no database, a broken one, or not the one that we made."""
-    text = str(error)
-    return any(sign in text for sign in ("not a database", "malformed", "no such table", "no such column"))

@@ -1,13 +1,21 @@
 """The store's folder and its database file, before SQLite opens it."""
 
 import contextlib
+import itertools
 import os
+import sqlite3
 import stat
 import time
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
 from nbcache.errors import StoreError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 DATABASE = "cache.db"  # what diskcache calls it
 APPLICATION_ID = 0x6E626361  # "nbca": the file is ours
@@ -38,16 +46,18 @@ def prepare(folder: Path) -> None:
     team's.
     """
     try:
-        if not folder.is_dir():
-            folder.mkdir(mode=0o700, parents=True)
+        made = not folder.is_dir()
+        if made:
+            with contextlib.suppress(FileExistsError):
+                folder.mkdir(mode=0o700, parents=True)
             for name, text in ((".gitignore", "*\n"), ("CACHEDIR.TAG", _CACHEDIR_TAG)):
-                _create(folder / name)
-                (folder / name).write_text(text)
+                with contextlib.suppress(FileExistsError):
+                    _create(folder / name)
+                    (folder / name).write_text(text)
         database = folder / DATABASE
         if not database.exists():
-            _create(database)
-    except FileExistsError:
-        return  # another process was faster
+            with contextlib.suppress(FileExistsError):  # another process was faster
+                _create(database)
     except OSError as error:
         raise StoreError(f"{folder} can't be used: {error.strerror or error}") from error
 
@@ -80,10 +90,32 @@ def kind_of(database: Path) -> Kind:
     return Kind.NEWER if int.from_bytes(header[60:64], "big") > STORE_VERSION else Kind.OURS
 
 
+@contextlib.contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Be the only process that opens, makes or sets aside the database: else raises as SQLite does where it is locked."""
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise sqlite3.OperationalError("database is locked") from None
+        except OSError:  # a file system without locks
+            pass
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def set_aside(folder: Path) -> Path:
     """Give the damaged database and its companions a new name in the folder; the new name."""
     stamp = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}"
-    aside = folder / f"damaged-{stamp}.db"
+    names = (
+        folder / f"damaged-{stamp}{more}.db" for more in itertools.chain([""], (f"-{i}" for i in itertools.count(1)))
+    )
+    aside = next(name for name in names if not name.exists())
     for suffix in ("-wal", "-shm", ""):
         with contextlib.suppress(FileNotFoundError):
             (folder / (DATABASE + suffix)).rename(folder / (aside.name + suffix))

@@ -24,9 +24,9 @@ class Pool:
     """Connections to one database file. Each is held by one thread at a time."""
 
     def __init__(self, database: Path) -> None:
-        self._database = database
+        self.database = database
         self._local = threading.local()
-        self._inode = _inode(database)
+        self.inode = inode_of(database)
         self._idle: list[sqlite3.Connection] = []
         self._lent = 0
         self._forking = False
@@ -84,7 +84,7 @@ class Pool:
         if now - self._looked < within:
             return False
         self._looked = now
-        return _inode(self._database) != self._inode
+        return inode_of(self.database) != self.inode
 
     def close(self) -> None:
         """Close what nobody holds; what somebody does is closed when they are done."""
@@ -124,7 +124,8 @@ class Pool:
             connection.close()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._database, timeout=0, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self.database, timeout=0, isolation_level=None, check_same_thread=False)
+        connection.text_factory = _text
         connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode a killed process loses nothing
         connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
         connection.execute("PRAGMA mmap_size = 67108864")
@@ -183,7 +184,13 @@ def is_busy(error: BaseException) -> bool:
     return isinstance(cause, sqlite3.OperationalError) and ("locked" in str(cause) or "busy" in str(cause))
 
 
-def _inode(path: Path) -> tuple[int, int] | None:
+def _text(data: bytes) -> str:
+    """Text, also what a damaged file has spoilt."""
+    return data.decode(errors="surrogateescape")
+
+
+def inode_of(path: Path) -> tuple[int, int] | None:
+    """Which file has this name now; None where there is none."""
     try:
         found = os.stat(path)  # noqa: PTH116 - on the path of every lookup
     except OSError:

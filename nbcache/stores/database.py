@@ -1,0 +1,137 @@
+"""The database file of a store: opened at first use, waited for, and replaced when it is damaged."""
+
+import functools
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from nbcache.errors import StoreError, StoreRefusedError, warn_once
+from nbcache.stores.folder import DATABASE, Kind, alone, kind_of, prepare, set_aside
+from nbcache.stores.pool import Patience, Pool, inode_of, is_busy
+
+
+class _Pooled(Protocol):
+    @property
+    def pool(self) -> Pool: ...
+
+
+_C = TypeVar("_C", bound=_Pooled)
+_T = TypeVar("_T")
+
+# A flipped byte in a table's schema is no error of SQLite's, but of the text that Python makes of it.
+_FAILURES = (sqlite3.Error, UnicodeDecodeError)
+
+
+class Database(Generic[_C]):
+    """Runs operations on what `make` makes of the file in `folder`."""
+
+    def __init__(self, folder: Path, make: Callable[[Path], _C]) -> None:
+        self._folder = folder
+        self._path = folder / DATABASE
+        self._make = make
+        self._patience = Patience()
+        self._lock = threading.Lock()
+        self._open: _C | None = None
+
+    def opened(self, within: float) -> _C | None:
+        """What is open, if it is still the file of this name; looked at anew after `within` seconds."""
+        found = self._open
+        return None if found is None or found.pool.moved(within) else found
+
+    def run(self, operation: Callable[[_C], _T], patience: float) -> _T:
+        """Do `operation` while a connection is held, waiting at most `patience` seconds for other processes.
+
+        A damaged file is set aside and a new one begun, once. Raises StoreError.
+        """
+        name = str(self._folder)
+        try:
+            return self._patience.retry(lambda: self._attempt(operation), patience, name)
+        except _FailedError as failed:
+            if inode_of(self._path) == failed.inode:  # else another process or thread has replaced it
+                if not _is_damage(failed.cause):
+                    raise StoreError(f"{self._folder}: {failed.cause}") from failed.cause
+                self._patience.retry(functools.partial(self._replace, failed), patience, name)
+        try:
+            return self._patience.retry(lambda: self._attempt(operation), patience, name)
+        except _FailedError as failed:
+            raise StoreError(f"{self._folder}: {failed.cause}") from failed.cause
+
+    def close(self) -> None:
+        """Let go of the file; the last one out folds SQLite's log into it."""
+        with self._lock:
+            found, self._open = self._open, None
+            if found is not None:
+                found.pool.close()
+
+    def _attempt(self, operation: Callable[[_C], _T]) -> _T:
+        inode = inode_of(self._path)
+        try:
+            found = self.opened(0.0)
+            if found is None:
+                found = self._open_file()
+            inode = found.pool.inode
+            with found.pool.hold():
+                return operation(found)
+        except _FAILURES as error:
+            if is_busy(error):
+                raise
+            raise _FailedError(error, inode) from error
+
+    def _open_file(self) -> _C:
+        """The file, opened or made. Raises StoreRefusedError where it isn't ours to touch."""
+        with self._lock:
+            if (found := self.opened(0.0)) is not None:
+                return found
+            if self._open is not None:
+                self._open.pool.close()
+                self._open = None
+            prepare(self._folder)
+            with alone(self._folder):
+                kind = kind_of(self._path)
+                if kind is Kind.FOREIGN:
+                    raise StoreRefusedError(f"{self._path} belongs to another program; it is left alone")
+                if kind is Kind.NEWER:
+                    raise newer(self._path)
+                if kind is Kind.DAMAGED:
+                    raise sqlite3.DatabaseError("file is not a database")
+                self._open = self._make(self._folder)
+            return self._open
+
+    def _replace(self, failed: "_FailedError") -> None:
+        with self._lock, alone(self._folder):
+            if inode_of(self._path) != failed.inode:
+                return  # another was faster
+            found, self._open = self._open, None
+            if found is not None:
+                found.pool.close()
+            try:
+                aside = set_aside(self._folder)
+            except OSError as error:
+                raise StoreError(f"{self._path} is damaged ({failed.cause}) and can't be renamed: {error}") from error
+        warn_once(
+            f"damaged {aside}",
+            f"nbcache: {self._path} was damaged ({failed.cause}). It is set aside as {aside.name}, and a new cache begun",
+        )
+
+
+class _FailedError(Exception):
+    """An operation failed on the file that had this inode then."""
+
+    def __init__(self, cause: Exception, inode: tuple[int, int] | None) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.inode = inode
+
+
+def newer(path: Path) -> StoreRefusedError:
+    """The error for a file of a newer nbcache."""
+    return StoreRefusedError(f"{path} was written by a newer nbcache: upgrade with `pip install -U nbcache`")
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether SQLite says that the file is no database, a broken one, or not the one that we made."""
+    text = str(error)
+    signs = ("not a database", "malformed", "no such table", "no such column")
+    return isinstance(error, UnicodeDecodeError) or any(sign in text for sign in signs)
