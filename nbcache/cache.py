@@ -106,11 +106,10 @@ class NotebookCache(BaseCache):
         if asked is None:
             return None
         try:
-            payload = self.store.get(asked.key)
+            return self._answer(asked, self.store.get(asked.key))
         except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
             self._failed("look up an answer", error)
             return None
-        return self._answer(asked, payload)
 
     async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """As `lookup`, in the event loop: a read takes microseconds. What may take longer goes to a thread."""
@@ -122,12 +121,12 @@ class NotebookCache(BaseCache):
                 payload = self.store.get(asked.key, wait=False)
             except StoreBusyError:
                 payload = await _in_thread(lambda: self.store.get(asked.key))
+            if payload is not None and len(payload) > _LARGE:
+                return await _in_thread(lambda: self._answer(asked, payload))
+            return self._answer(asked, payload)
         except Exception as error:  # noqa: BLE001 - as above
             self._failed("look up an answer", error)
             return None
-        if payload is not None and len(payload) > _LARGE:
-            return await _in_thread(lambda: self._answer(asked, payload))
-        return self._answer(asked, payload)
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """Store the answer to this call. When it returns, the entry is committed."""
@@ -190,6 +189,11 @@ class NotebookCache(BaseCache):
     def switch(self, settings: Settings) -> None:
         """Let these settings hold from now on."""
         self._base = settings
+
+    @property
+    def cell_settings(self) -> Settings:
+        """The settings of the cell that runs."""
+        return self._cell_settings
 
     def enter_cell(self, cell: str | None, settings: Settings | None = None) -> None:
         """A cell begins; `settings` hold for the whole session while it runs, raw threads included."""
@@ -339,7 +343,11 @@ _NOTHING_SET = Settings()
 async def _in_thread(work: Callable[[], _T]) -> _T:
     """Do `work` in a thread of our own: the loop's default ones may all be busy with the user's tools."""
     context = contextvars.copy_context()
-    return await asyncio.get_running_loop().run_in_executor(_threads(os.getpid()), context.run, work)
+    try:
+        future = _threads(os.getpid()).submit(context.run, work)
+    except RuntimeError:  # the interpreter is ending, or has no more threads
+        return work()
+    return await asyncio.wrap_future(future)
 
 
 @functools.lru_cache(maxsize=1)

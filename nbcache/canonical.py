@@ -74,12 +74,12 @@ def code_digest(cls: type) -> str:
         functions = [f for f in (*places, inspect.unwrap(member)) if isinstance(f, types.FunctionType)]
         if functions:
             parts.append([name, [_Code(seen={cls}).of(function) for function in functions]])
-        elif not name.startswith(("__", "model_", "_abc_")):
-            parts.append([name, _told(member)])
+        elif not name.startswith(("__", "_abc_")) and not hasattr(BaseModel, name):
+            parts.append([name, value_digest(member)])
     return digest(canonical(parts))
 
 
-def _told(value: Any) -> str:
+def value_digest(value: Any) -> str:
     """A digest of a value, or only its type where it has no canonical form."""
     try:
         return digest(canonical(value))
@@ -101,7 +101,7 @@ class _Code:
         around = {**variables.nonlocals, **variables.globals} if variables is not None else {}
         return [
             _code(function.__code__),
-            _told([function.__defaults__, function.__kwdefaults__]),
+            value_digest([function.__defaults__, function.__kwdefaults__]),
             {name: self._around(value) for name, value in sorted(around.items())},
         ]
 
@@ -116,7 +116,7 @@ class _Code:
             self._seen.add(value)
             functions = [f for f in vars(value).values() if isinstance(f, types.FunctionType)]
             return [value.__qualname__, [self.of(function) for function in functions]]
-        return _told(value)
+        return value_digest(value)
 
 
 def _tagged(value: Any) -> Any:

@@ -1,18 +1,23 @@
 """Where a model's calls are sent: part of the key, since another server gives other answers."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from langchain_core.language_models.base import BaseLanguageModel
 
+from nbcache.canonical import is_users_code
 from nbcache.ignored import counted_headers
 
 _FIELDS = (
     *("base_url", "openai_api_base", "anthropic_api_url", "groq_api_base", "api_base", "azure_endpoint"),
     *("endpoint", "endpoint_url", "inference_server_url"),
 )
-_CLIENTS = ("root_client", "client", "_client", "root_async_client", "async_client", "_async_client")
-_HTTP_CLIENTS = ("http_client", "http_async_client")
+_CLIENTS = (
+    *("client", "root_client", "_client", "async_client", "root_async_client", "_async_client"),
+    *("http_client", "http_async_client"),
+)
+_ROUTING = ("_custom_headers", "_custom_query", "headers", "params", "cookies")
 
 
 def endpoint_in(params: dict[str, Any]) -> str:
@@ -22,36 +27,52 @@ def endpoint_in(params: dict[str, Any]) -> str:
 
 
 def endpoint_of(model: BaseLanguageModel[Any], fields: dict[str, Any]) -> str:
-    """Take the endpoint out of `fields`; the client's own counts, wherever it was set.
+    """Take the endpoint out of `fields`; the clients' own count too, wherever they were set.
 
-    `OPENAI_BASE_URL` and `OLLAMA_HOST` are in no field of LangChain's, only in the client that was made
-    from them. Headers of an HTTP client that was handed in may route calls, so they count as well.
+    `OPENAI_BASE_URL` and `OLLAMA_HOST` are in no field of LangChain's, only in the clients that were made
+    from them. Headers and parameters of a client that was handed in may route calls, so they count as well.
     """
     given = endpoint_in(fields)
-    endpoint = _of_clients(model) or given
-    for name in _HTTP_CLIENTS:
-        headers = getattr(model.__dict__.get(name), "headers", None)
-        if headers and (routing := counted_headers(headers)):
-            fields[f"{name} headers"] = routing
-    return endpoint
+    clients = {_canonical_url(str(url)) for url in client_urls(model)}
+    routing: dict[str, list[dict[str, str]]] = {}
+    for client in _clients(model):
+        for part in _ROUTING:
+            told = counted_headers(_mapping(getattr(client, part, None)))
+            if told and told not in routing.setdefault(part, []):
+                routing[part].append(told)
+    fields.update({f"client's {part}": told for part, told in routing.items() if told})
+    if clients and not is_users_code(type(model)):
+        given = ""  # providers make their clients from these fields; with OPENAI_BASE_URL the field is wrong
+    return " ".join(sorted({*clients, *given.split()}))
 
 
-def _of_clients(model: BaseLanguageModel[Any]) -> str:
-    url = client_url(model)
-    return _canonical_url(str(url)) if url is not None else ""
+def client_urls(model: BaseLanguageModel[Any]) -> list[object]:
+    """The base URLs of the clients that `model` calls, as they hold them: text or URL objects."""
+    urls = []
+    for client in _clients(model):
+        url = getattr(client, "base_url", None) or getattr(client, "endpoint_url", None)
+        if isinstance(url, str) or type(url).__name__ == "URL":
+            urls.append(url)
+    return urls
 
 
-def client_url(model: BaseLanguageModel[Any]) -> object:
-    """The base URL of the client that `model` calls, as the client holds it: text or a URL object."""
+def _clients(model: BaseLanguageModel[Any]) -> Iterator[Any]:
+    """The clients, and what they are made of: a resource of OpenAI's names its client, Ollama's wraps an HTTP client.
+
+    Not those that are made at the first call (ChatAnthropic's): they are made from the fields.
+    """
     fields, private = model.__dict__, model.__pydantic_private__ or {}
     for name in _CLIENTS:
-        client = fields.get(name) or private.get(name)
+        client = private.get(name) or (fields.get(name) if name in type(model).model_fields else None)
         if client is not None:
-            for owner in (client, getattr(client, "_client", None), getattr(client, "meta", None)):
-                url = getattr(owner, "base_url", None) or getattr(owner, "endpoint_url", None)
-                if isinstance(url, str) or type(url).__name__ == "URL":
-                    return url
-    return None
+            yield client
+            for inner in ("_client", "meta"):
+                if (found := getattr(client, inner, None)) is not None:
+                    yield found
+
+
+def _mapping(value: Any) -> Mapping[Any, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 _canonical_urls: dict[str, str] = {}

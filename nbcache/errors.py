@@ -50,6 +50,10 @@ class StoreBusyError(StoreError):
     """Another process holds the store."""
 
 
+class TooLargeError(StoreError):
+    """One answer is larger than all that the store may hold."""
+
+
 class StoreRefusedError(StoreError):
     """The file is not ours to touch: another program's, or of a newer nbcache."""
 

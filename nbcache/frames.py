@@ -25,5 +25,5 @@ def entries_frame(rows: Sequence[EntryMeta]) -> pd.DataFrame:
         columns=COLUMNS,
     )
     for name in ("created", "last_hit", "expires"):
-        frame[name] = pd.to_datetime(frame[name].astype("float64"), unit="s", utc=True)
+        frame[name] = pd.to_datetime(frame[name].astype("float64"), unit="s", utc=True, errors="coerce")
     return frame

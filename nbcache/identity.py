@@ -16,10 +16,10 @@ from pydantic_core import PydanticUndefined
 
 from nbcache import snapshot
 from nbcache.call import Call
-from nbcache.canonical import NotCanonicalError, canonical, code_digest, digest
+from nbcache.canonical import NotCanonicalError, canonical, code_digest, digest, is_users_code, value_digest
 from nbcache.endpoint import endpoint_in, endpoint_of
 from nbcache.errors import UnstableIdentityError
-from nbcache.ignored import counted, is_ignored
+from nbcache.ignored import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.llm_string import Told, parse
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ TOKEN_LIMITS = {
     *("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample"),
     *("max_new_tokens", "num_predict"),
 }
+_PLAIN = (str, int, float, bool, dict, list, tuple, set, frozenset, type(None))
 # Their llm_string names nothing but the class, whatever else a call adds to it.
 _TELL_NOTHING = {"chat-ollama", "ollama-llm"}
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
@@ -64,8 +65,9 @@ def identify(llm_string: str, call: Call | None) -> Identity:
 
 def _of_string(told: Told) -> Identity:
     """What a string alone tells. It is taken at its word, unless it is known to hide something."""
-    unnamed = [name for name in told.unnamed if not is_ignored(name)]
-    if told.name in _TELL_NOTHING or unnamed or (told.raw is None and not told.params):
+    unnamed = [name for name in told.unnamed if not is_ignored(name) and name not in CLIENTS | IGNORED_FIELDS]
+    says_something = counted(told.params).keys() - IGNORED_FIELDS
+    if told.name in _TELL_NOTHING or unnamed or (told.raw is None and not says_something):
         lacks = f"parameter {unnamed[0]!r} only by its name or address" if unnamed else "nothing but its class"
         raise UnstableIdentityError(
             f"llm_string {told.name}",
@@ -74,7 +76,8 @@ def _of_string(told: Told) -> Identity:
         )
     if told.raw is not None:
         _refuse_address(told.raw)
-    params, options = counted(told.params), counted(told.options)
+    params = {name: value for name, value in counted(told.params).items() if name not in CLIENTS | IGNORED_FIELDS}
+    options = counted(told.options)
     endpoint = endpoint_in(params)
     document = {"class": told.name, "told": params, "options": options, "raw": told.raw}
     return Identity(
@@ -100,7 +103,7 @@ def _of_call(told: Told, call: Call) -> Identity:
         return _work_out(told, call)
     if (identity := snapshot.recall(call.model, told)) is None:
         identity = _work_out(told, call)
-        snapshot.remember(call.model, told, identity)
+        snapshot.remember(call.model, told, identity, [name for name, _, _ in _plan(type(call.model))])
     return identity
 
 
@@ -112,18 +115,18 @@ def _work_out(told: Told, call: Call) -> Identity:
     options = _options(call, fields)
     endpoint = endpoint_of(model, fields)
     rest = _not_in_fields(told, model, call)
-    if not (told.params or told.raw or fields):
+    if not (counted(told.params).keys() - IGNORED_FIELDS or told.raw or fields):
         raise UnstableIdentityError(
             f"silent {cls.__qualname__}",
             f"nbcache: {cls.__qualname__} tells nothing about itself but its type, {_REMEDY}",
         )
-    document = {"class": [told.name, cls.__qualname__, _code_of(cls)], "fields": fields}
+    document: dict[str, Any] = {"class": [told.name, cls.__qualname__, *_code_of(cls)], "fields": fields}
     if rest:
         document["told"] = rest
     if options:
         document["options"] = options
     if call.stop is not None:
-        document["stop"] = list(call.stop)
+        document["stop"] = call.stop if isinstance(call.stop, str) else list(call.stop)
     return Identity(
         _canonical(cls.__qualname__, document),
         endpoint,
@@ -139,16 +142,16 @@ def settings(model: BaseLanguageModel[Any]) -> dict[str, Any]:
     """
     values = model.__dict__
     fields: dict[str, Any] = {}
-    for name, default, excluded in _plan(type(model)):
+    for name, default, skips_objects in _plan(type(model)):
         value = values.get(name)
-        if value is default and name not in MODEL_NAMES:
-            continue
         if value is None and (default is PydanticUndefined or default is None):
             continue
-        if type(value) is type(default) and value == default and name not in MODEL_NAMES:
-            continue
-        if excluded and not isinstance(value, str | int | float | dict | list | tuple):
+        is_plain = isinstance(value, _PLAIN)
+        if skips_objects and not is_plain:
             continue  # clients and the like, which LangChain doesn't take for settings either
+        at_default = value is default or (type(value) is type(default) and value == default)
+        if at_default and is_plain and name not in MODEL_NAMES:
+            continue  # another object may have changed inside
         fields[name] = value
     if model.__pydantic_extra__:
         fields.update(model.__pydantic_extra__)
@@ -158,18 +161,25 @@ def settings(model: BaseLanguageModel[Any]) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=256)
 def _plan(cls: type[BaseLanguageModel[Any]]) -> list[tuple[str, Any, bool]]:
-    """(name, default, excluded from serialisation) of each field that may count."""
+    """(name, default, whether it may hold an object that is no setting) of each field that may count."""
     plan = []
     for name, info in cls.model_fields.items():
-        if is_ignored(name) or _is_secret(info.annotation) or name in _counters.get(cls, ()):
+        if is_ignored(name) or name in CLIENTS or _is_secret(info.annotation) or name in _counters.get(cls, ()):
+            continue
+        is_users = _is_declared_by_user(cls, name)
+        if name in IGNORED_FIELDS and not is_users:
             continue
         default = info.default
         if info.default_factory in {dict, list, tuple, set}:
             default = info.default_factory()
         elif info.default_factory is not None:
             default = PydanticUndefined  # it may come from the environment, so it counts
-        plan.append((name, default, bool(info.exclude)))
+        plan.append((name, default, bool(info.exclude) and not is_users))
     return plan
+
+
+def _is_declared_by_user(cls: type, name: str) -> bool:
+    return any(name in vars(base).get("__annotations__", {}) and is_users_code(base) for base in cls.__mro__)
 
 
 def _is_secret(annotation: Any) -> bool:
@@ -221,6 +231,8 @@ def _not_in_fields(told: Told, model: BaseLanguageModel[Any], call: Call) -> dic
         field = names.get(name)
         # A serialised model's arguments are its fields, frozen at the first use. Others tell what they
         # work out at each call, so that what differs from the field counts as well.
+        if name in IGNORED_FIELDS and (field is None or not _is_declared_by_user(type(model), field)):
+            continue
         if field is None or not (told.serialised or values.get(field) == value):
             rest[name] = value
     if not rest:
@@ -240,15 +252,16 @@ def _field_names(cls: type[BaseLanguageModel[Any]]) -> dict[str, str]:
 
 @functools.lru_cache(maxsize=256)
 def _code_of(cls: type[BaseLanguageModel[Any]]) -> list[str]:
-    """The code of classes written in the notebook, whose name says little: another's may be named alike.
+    """The code of classes of the user's own, whose name says little: another's may be named alike.
 
     The defaults of their fields are part of it: they change with an edit, not with a release.
     """
-    written_here = [base for base in cls.__mro__ if base.__module__ == "__main__"]
-    if not written_here:
+    users = [base for base in cls.__mro__ if is_users_code(base)]
+    if not users:
         return []
-    defaults = {name: repr(info.default) for name, info in cls.model_fields.items()}
-    return [*map(code_digest, written_here), digest(_ADDRESS.sub("", str(defaults)).encode())]
+    declared = {name for base in users for name in vars(base).get("__annotations__", {})}
+    defaults = {name: value_digest(info.default) for name, info in cls.model_fields.items() if name in declared}
+    return [*map(code_digest, users), digest(canonical(sorted(defaults.items())))]
 
 
 def _type_of(model: BaseLanguageModel[Any]) -> str:
@@ -306,16 +319,21 @@ def whole_numbers(model: BaseLanguageModel[Any]) -> dict[str, int]:
 def learn_counters(model: BaseLanguageModel[Any], before: dict[str, int]) -> bool:
     """Note which fields count the model's own calls; True where one was found.
 
-    Such a field is a whole number that begins at 0, that grew while the model answered, and that the class
+    Such a field is a whole number that begins at 0, was 0 and grew while the model answered, and that the class
     doesn't name among its `_identifying_params`: `FakeListChatModel.i`, or the `calls: int` of many a test's model.
     """
     try:
         told = model._identifying_params.keys()  # noqa: SLF001 - what classes tell
     except Exception:  # noqa: BLE001 - the user's own code
         return False
-    grown = {name for name, value in whole_numbers(model).items() if value > before.get(name, value)} - told
+    grown = {name for name, value in whole_numbers(model).items() if value > before.get(name, value) == 0} - told
     if grown:
         _counters.setdefault(type(model), set()).update(grown)
-        _plan.cache_clear()
-        snapshot.forget()
+        forget()
     return bool(grown)
+
+
+def forget() -> None:
+    """Work every identity out anew: what counts has changed."""
+    _plan.cache_clear()
+    snapshot.forget()

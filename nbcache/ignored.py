@@ -18,7 +18,7 @@ IGNORED = frozenset(
         # streamed or not, the answer is the same
         *("streaming", "stream", "stream_usage", "disable_streaming"),
         # told to tracers alone
-        *("verbose", "ls_structured_output_format", "structured_output_format"),
+        "verbose",
         # authentication
         *("api_key", "azure_ad_token", "azure_ad_token_provider", "azure_ad_async_token_provider"),
         *("aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
@@ -56,7 +56,10 @@ _extra: frozenset[str] = frozenset()
 
 
 def ignore_also(names: Iterable[str]) -> None:
-    """Let these parameters and headers not count either (`%config NBCache.ignore`). Replaces earlier ones."""
+    """Let these parameters and headers not count either (`%config NBCache.ignore`). Replaces earlier ones.
+
+    `identity.forget` has to follow: some identities are worked out already.
+    """
     global _extra  # noqa: PLW0603 - one setting of the process, as the classes that it speaks of are
     _extra = frozenset(name.lower() for name in names)
 

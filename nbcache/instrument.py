@@ -14,7 +14,12 @@ from nbcache.call import Call, current_call
 from nbcache.modes import checked_mode
 
 # Arguments of `generate` that are LangChain's own; all others are options of the call.
-_NOT_OPTIONS = frozenset({"stop", "callbacks", "tags", "metadata", "run_name", "run_id"})
+_NOT_OPTIONS = frozenset(
+    {
+        *("stop", "callbacks", "tags", "metadata", "run_name", "run_id", "run_manager"),
+        *("ls_structured_output_format", "structured_output_format"),
+    }
+)
 
 
 class Instrument:
@@ -24,8 +29,13 @@ class Instrument:
         self._active = True
         self._wrapped: list[tuple[type, str, Any, Any]] = []
         for cls in (BaseChatModel, BaseLLM):
-            self._wrap(cls, "generate", self._sync(cls.generate, is_chat=cls is BaseChatModel))
-            self._wrap(cls, "agenerate", self._async(cls.agenerate, is_chat=cls is BaseChatModel))
+            self._wrap(cls, "generate", self._sync)
+            self._wrap(cls, "agenerate", self._async)
+        # A class with a `generate` of its own comes in here. This is LangChain's own affair: where a release
+        # has it no longer, such a class is known by its `llm_string` alone.
+        for name, wrapper in (("_generate_with_cache", self._sync), ("_agenerate_with_cache", self._async)):
+            if callable(BaseChatModel.__dict__.get(name)):
+                self._wrap(BaseChatModel, name, wrapper)
 
     def remove(self) -> None:
         """Put the originals back. Where somebody has wrapped ours since, ours stays and does nothing more."""
@@ -35,42 +45,52 @@ class Instrument:
                 setattr(cls, name, original)
         self._wrapped.clear()
 
-    def _wrap(self, cls: type, name: str, ours: Any) -> None:
+    def _wrap(self, cls: type, name: str, wrapper: Callable[..., Any]) -> None:
         original = cls.__dict__[name]
+        ours = wrapper(original, is_chat=cls is BaseChatModel, is_entry=not name.startswith("_"))
         setattr(cls, name, ours)
         self._wrapped.append((cls, name, original, ours))
 
-    def _sync(self, original: Callable[..., Any], *, is_chat: bool) -> Callable[..., Any]:
+    def _sync(self, original: Callable[..., Any], *, is_chat: bool, is_entry: bool) -> Callable[..., Any]:
         @functools.wraps(original)
-        def generate(model: Any, /, *args: Any, **kwargs: Any) -> Any:
-            if not self._active:
+        def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+            call = self._begin(model, args, kwargs, is_chat=is_chat, is_entry=is_entry)
+            if call is None:
                 return original(model, *args, **kwargs)
-            token = current_call.set(_call(model, args, kwargs, is_chat=is_chat))
+            token = current_call.set(call)
             try:
                 return original(model, *args, **kwargs)
             finally:
                 current_call.reset(token)
 
-        return generate
+        return wrapper
 
-    def _async(self, original: Callable[..., Any], *, is_chat: bool) -> Callable[..., Any]:
+    def _async(self, original: Callable[..., Any], *, is_chat: bool, is_entry: bool) -> Callable[..., Any]:
         @functools.wraps(original)
-        async def agenerate(model: Any, /, *args: Any, **kwargs: Any) -> Any:
-            if not self._active:
+        async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+            call = self._begin(model, args, kwargs, is_chat=is_chat, is_entry=is_entry)
+            if call is None:
                 return await original(model, *args, **kwargs)
-            token = current_call.set(_call(model, args, kwargs, is_chat=is_chat))
+            token = current_call.set(call)
             try:
                 return await original(model, *args, **kwargs)
             finally:
                 current_call.reset(token)
 
-        return agenerate
+        return wrapper
 
-
-def _call(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_chat: bool) -> Call:
-    stop = args[1] if len(args) > 1 else kwargs.get("stop")
-    options = {name: value for name, value in kwargs.items() if name not in _NOT_OPTIONS}
-    return Call(model, stop, options, is_chat, _mode(kwargs.get("metadata")))
+    def _begin(
+        self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_chat: bool, is_entry: bool
+    ) -> Call | None:
+        """The call that begins here; None where it began further out, or the cache is off."""
+        if not self._active:
+            return None
+        stop = args[1] if len(args) > 1 else kwargs.get("stop")
+        options = {name: value for name, value in kwargs.items() if name not in _NOT_OPTIONS}
+        outer = None if is_entry else current_call.get()
+        if outer is not None and outer.model is model and (outer.options, outer.stop) == (options, stop):
+            return None
+        return Call(model, stop, options, is_chat, _mode(kwargs.get("metadata")))
 
 
 def _mode(metadata: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None) -> str | None:
@@ -78,9 +98,7 @@ def _mode(metadata: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | Non
     if not metadata:
         return None
     told = [metadata] if isinstance(metadata, Mapping) else [one or {} for one in metadata]
-    asked = {one.get("nbcache") for one in told}
-    if asked == {None}:
-        return None
-    if len(asked) > 1:
-        raise ValueError(f"one batch has one mode, not {sorted(map(str, asked))}: call the model for each")
-    return checked_mode(asked.pop() or "")
+    asked = [one.get("nbcache") for one in told]
+    if any(mode != asked[0] for mode in asked):
+        raise ValueError(f"one batch has one mode, not {asked}: call the model for each")
+    return None if asked[0] is None else checked_mode(asked[0])

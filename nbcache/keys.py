@@ -135,6 +135,8 @@ def _strip(message: dict[str, Any], *, surely_chat: bool, keep_metadata: bool) -
         metadata = message.get("response_metadata")
         if isinstance(metadata, dict) and not keep_metadata:
             message["response_metadata"] = {name: metadata[name] for name in _SENT_BACK if name in metadata}
+        if not message.get("response_metadata"):
+            message.pop("response_metadata", None)
         return
     # It may be the text of a prompt that only looks like messages: take out no more than LangChain put in.
     usage = message.get("usage_metadata")

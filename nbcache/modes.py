@@ -37,7 +37,7 @@ def checked_mode(mode: str) -> str:
     """`mode`, if it is one. Raises ValueError, naming those there are."""
     if mode == REPLAY:
         raise ValueError("replay comes with a later release of nbcache; until then: on, off, read-only, refresh")
-    if mode not in MODES:
+    if not isinstance(mode, str) or mode not in MODES:
         raise ValueError(f"mode={mode!r}: write on, off, read-only or refresh")
     return mode
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import platformdirs
 
+from nbcache.errors import warn_once
+
 FOLDER = ".nbcache"
 
 
@@ -30,8 +32,8 @@ def notebook_name(notebook: Path | None, store_folder: Path | None) -> str | Non
     if notebook is None:
         return None
     if store_folder is not None and notebook.is_relative_to(store_folder.parent):
-        return notebook.relative_to(store_folder.parent).as_posix()
-    return notebook.as_posix()
+        notebook = notebook.relative_to(store_folder.parent)
+    return notebook.as_posix().encode(errors="replace").decode()
 
 
 def store_folder(notebook: Path | None = None) -> Path:
@@ -39,16 +41,26 @@ def store_folder(notebook: Path | None = None) -> Path:
 
     It is looked for from the kernel's working directory, not above the repository's root or the home
     folder, and only where the user owns it: another's could hold answers that they planted. A new one
-    is made beside the notebook, else in the working directory.
+    is made beside the notebook, else in the working directory; where another's is in the way there, or the
+    working directory is gone, the user's own store is taken.
     """
     if given := os.environ.get("NBCACHE_DIR"):
         return Path(given).expanduser().absolute()
-    here = Path.cwd()
+    try:
+        here = Path.cwd()
+    except OSError:  # it was deleted
+        return user_folder()
     for folder in _upward(here):
         if _is_mine(folder / FOLDER):
             return folder / FOLDER
-    beside = notebook.parent if notebook is not None and notebook.parent.is_dir() else here
-    return beside / FOLDER
+    beside = (notebook.parent if notebook is not None and notebook.parent.is_dir() else here) / FOLDER
+    if beside.exists() and not _is_mine(beside):
+        warn_once(
+            f"not mine {beside}",
+            f"nbcache: {beside} isn't yours, and could hold answers that somebody planted: your own store is used instead",
+        )
+        return user_folder()
+    return beside
 
 
 def user_folder() -> Path:
@@ -58,10 +70,14 @@ def user_folder() -> Path:
 
 def _upward(here: Path) -> list[Path]:
     """`here` and the folders above it, up to the repository's root or the home folder."""
+    try:
+        home = Path.home()
+    except RuntimeError:  # a container's user without one
+        home = None
     found = []
     for folder in (here, *here.parents):
         found.append(folder)
-        if folder == Path.home() or (folder / ".git").exists():
+        if folder == home or (folder / ".git").exists():
             break
     return found
 

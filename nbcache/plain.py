@@ -15,9 +15,10 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from langchain_core.load.serializable import Serializable
 from pydantic import BaseModel
 
-from nbcache.canonical import NotCanonicalError, canonical, digest
+from nbcache.canonical import NotCanonicalError, canonical, digest, is_users_code
 from nbcache.errors import NotStorableError
 
 _INT64 = 2**63
@@ -63,8 +64,8 @@ def to_plain(value: Any) -> Any:
 def from_plain(value: Any, classes: Iterable[type[BaseModel]] = ()) -> Any:
     """The value that `to_plain` was given. Pydantic objects become instances of one of `classes`.
 
-    A class that isn't among them is looked for in the modules already imported, by its name and JSON
-    schema. Raises NotStorableError where there is none.
+    One that isn't among them is looked for in the user's own modules already imported, by its name and JSON
+    schema: never among LangChain's, where to make an object can be to call a server. Raises NotStorableError where there is none.
     """
     if type(value) is list:
         return [from_plain(item, classes) for item in value]
@@ -146,4 +147,5 @@ def _imported(told: dict[str, Any]) -> list[type[BaseModel]]:
     found: Any = sys.modules.get(told["module"])
     for part in told["name"].split("."):
         found = getattr(found, part, None)
-    return [found] if isinstance(found, type) and issubclass(found, BaseModel) else []
+    is_data = isinstance(found, type) and issubclass(found, BaseModel) and not issubclass(found, Serializable)
+    return [found] if is_data and is_users_code(found) else []

@@ -6,7 +6,6 @@ import time
 from typing import TYPE_CHECKING
 
 from nbcache.entry import Touch
-from nbcache.errors import StoreError
 
 if TYPE_CHECKING:
     from nbcache.stores import Store
@@ -41,7 +40,7 @@ class Recency:
             hits, self._hits = self._hits, {}
         if hits:
             touches = [Touch(key, name, count, when) for (key, name), (count, when) in hits.items()]
-            with contextlib.suppress(StoreError):
+            with contextlib.suppress(Exception):
                 self._store.touch(touches)
 
     def close(self) -> None:
@@ -53,7 +52,8 @@ class Recency:
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():  # a forked child has no threads
             self._thread = threading.Thread(target=self._run, name="nbcache-recency", daemon=True)
-            self._thread.start()
+            with contextlib.suppress(RuntimeError):  # no more threads: the end of a cell writes them down
+                self._thread.start()
 
     def _run(self) -> None:
         while not self._stop.is_set():

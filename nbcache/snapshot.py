@@ -7,14 +7,13 @@ import operator
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.language_models.base import BaseLanguageModel
 from pydantic import SecretBytes, SecretStr
 
-from nbcache.endpoint import client_url
-from nbcache.ignored import is_ignored
+from nbcache.endpoint import client_urls
 
 if TYPE_CHECKING:
     from nbcache.identity import Identity
@@ -29,7 +28,7 @@ class _Snapshot(NamedTuple):
     told: "Told"
     values: tuple[object, ...]
     empty: tuple[Any, ...]
-    url: object
+    urls: list[object]
     identity: "Identity"
 
 
@@ -43,31 +42,39 @@ def recall(model: BaseLanguageModel[Any], told: "Told") -> "Identity | None":
     if known is None or known.model() is not model or known.told is not told:
         return None
     values = tuple(model.__dict__.values())
-    unchanged = len(values) == len(known.values) and all(map(operator.is_, values, known.values))
-    if not unchanged or any(known.empty) or model.__pydantic_extra__ or client_url(model) is not known.url:
+    if (
+        not _same(values, known.values)
+        or any(known.empty)
+        or model.__pydantic_extra__
+        or not _same(client_urls(model), known.urls)
+    ):
         return None
     return known.identity
 
 
-def remember(model: BaseLanguageModel[Any], told: "Told", identity: "Identity") -> None:
-    """Keep `identity` for as long as `model` stays as it is.
+def remember(model: BaseLanguageModel[Any], told: "Told", identity: "Identity", names: Sequence[str]) -> None:
+    """Keep `identity` for as long as `model` stays as it is; `names` are the fields that count.
 
     Only where a change can be seen from outside: not with options that are filled containers, which
     may be edited in place, nor with an HTTP client of the user's own, whose headers may be.
     """
     values = tuple(model.__dict__.values())
-    settings = [model.__dict__.get(name) for name in type(model).model_fields if not is_ignored(name)]
+    settings = [model.__dict__.get(name) for name in names]
     containers = [value for value in settings if isinstance(value, Mapping | list | tuple | set)]
     others = [value for value in settings if not isinstance(value, (*_UNCHANGING, Mapping, list, tuple, set))]
     if any(containers) or others or model.__pydantic_extra__:
         return
     if any(model.__dict__.get(name) is not None for name in ("http_client", "http_async_client")):
         return
-    snapshot = _Snapshot(weakref.ref(model), told, values, tuple(containers), client_url(model), identity)
+    snapshot = _Snapshot(weakref.ref(model), told, values, tuple(containers), client_urls(model), identity)
     with _lock:
         _snapshots[id(model)] = snapshot
         while len(_snapshots) > _CAPACITY:
             _snapshots.popitem(last=False)
+
+
+def _same(one: Sequence[object], other: Sequence[object]) -> bool:
+    return len(one) == len(other) and all(map(operator.is_, one, other))
 
 
 def forget() -> None:

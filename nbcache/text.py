@@ -50,17 +50,22 @@ def content_text(content: Any) -> str:
     """The text of a message's content: what is no text is named in brackets."""
     if isinstance(content, str):
         return content
-    return "\n".join(_block_text(block) for block in content or ())
+    return "\n".join(map(_block_text, content)) if isinstance(content, list) else str(content or "")
 
 
 def calls_text(tool_calls: Any) -> str:
     """Tool calls, as the code that they stand for."""
-    return "\n".join(f"{call.get('name')}({json.dumps(call.get('args'), default=str)})" for call in tool_calls or ())
+    calls = [call for call in tool_calls if isinstance(call, dict)] if isinstance(tool_calls, list) else []
+    return "\n".join(f"{call.get('name')}({json.dumps(call.get('args'), default=str)})" for call in calls)
 
 
 def _message_text(fields: dict[str, Any]) -> str:
-    calls = [*(fields.get("tool_calls") or ()), *(fields.get("invalid_tool_calls") or ())]
-    return "\n".join(part for part in (content_text(fields.get("content")), calls_text(calls)) if part)
+    parts = (
+        content_text(fields.get("content")),
+        calls_text(fields.get("tool_calls")),
+        calls_text(fields.get("invalid_tool_calls")),
+    )
+    return "\n".join(part for part in parts if part)
 
 
 def _block_text(block: Any) -> str:

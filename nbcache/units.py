@@ -5,6 +5,7 @@ import re
 from datetime import timedelta
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+_CENTURY = 100 * 365.25 * 86400
 _BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 
 
@@ -17,7 +18,10 @@ def seconds(value: float | str | timedelta | None, name: str = "ttl") -> float |
         return None
     if isinstance(value, timedelta):
         value = value.total_seconds()
-    return _positive(_parsed(value, _SECONDS), name, value, "a number of seconds, or text such as 90s, 12h or 7d")
+    number = _positive(_parsed(value, _SECONDS), name, value, "a number of seconds, or text such as 90s, 12h or 7d")
+    if number > _CENTURY:
+        raise ValueError(f"{name}={value!r}: write at most a hundred years, or leave it out to keep answers for good")
+    return number
 
 
 def size(value: float | str | None, name: str = "max_bytes") -> int | None:

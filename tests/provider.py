@@ -213,11 +213,11 @@ def _completions(request: Request, answer: Answer) -> tuple[str, str]:
     body, usage = request.body, _openai_usage(request, answer)
     common = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": body["model"]}
     if body.get("stream"):
-        chunks = [
+        chunks: list[dict[str, Any]] = [
             *({"choices": [{"index": 0, "text": piece, "finish_reason": None}]} for piece in _pieces(answer.text)),
             {"choices": [{"index": 0, "text": "", "finish_reason": answer.reason}]},
         ]
-        return _events(*({**common, **chunk} for chunk in chunks), done=True)
+        return _events(*(common | chunk for chunk in chunks), done=True)
     prompts = body["prompt"] if isinstance(body["prompt"], list) else [body["prompt"]]
     texts = [
         text if len(prompts) == 1 else f"{text} to {prompt!r}" for prompt in prompts for text in _choices(answer, body)

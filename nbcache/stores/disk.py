@@ -18,7 +18,7 @@ from urllib.parse import quote
 import diskcache
 
 from nbcache.entry import Cleared, EntryMeta, Filter, Totals, Touch
-from nbcache.errors import DamagedError, StoreBusyError, StoreError
+from nbcache.errors import DamagedError, StoreBusyError, TooLargeError
 from nbcache.stores import rows
 from nbcache.stores.database import Database, newer
 from nbcache.stores.folder import APPLICATION_ID, DATABASE, STORE_VERSION
@@ -68,9 +68,9 @@ class DiskStore:
         return self._database.run(lambda cache: cache.read(cache.pool.held, key), _READ_PATIENCE)
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
-        """Keep `payload` for `ttl` seconds, or for good. Raises StoreError where it is larger than the bound."""
+        """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError where it is larger than the bound."""
         if self._max_bytes is not None and len(payload) > self._max_bytes:
-            raise StoreError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
+            raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
 
         def write(cache: _Cache) -> None:
             with cache.transaction():

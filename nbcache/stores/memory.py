@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Literal
 
 from nbcache.entry import Cleared, EntryMeta, Filter, Totals, Touch
-from nbcache.errors import DamagedError, StoreError
+from nbcache.errors import DamagedError, TooLargeError
 
 
 class MemoryStore:
@@ -51,9 +51,9 @@ class MemoryStore:
             return found[0]
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
-        """Keep `payload` for `ttl` seconds, or for good. Raises StoreError where it is larger than the bound."""
+        """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError where it is larger than the bound."""
         if self._max_bytes is not None and len(payload) > self._max_bytes:
-            raise StoreError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
+            raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
         now = self._clock()
         with self._lock:
             old = self._live(key)

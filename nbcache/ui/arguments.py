@@ -1,6 +1,7 @@
 """The words of `%llmcache`: what may be typed, and the one line that says so when it is wrong."""
 
 import argparse
+import re
 import shlex
 from typing import NoReturn
 
@@ -61,7 +62,7 @@ def parse_cell(line: str) -> argparse.Namespace:
 
 def _words(line: str) -> list[str]:
     try:
-        return shlex.split(line, comments=True)
+        return shlex.split(re.sub(r"(^|\s)#\s.*", "", line))  # a comment; "C#" is none
     except ValueError as error:
         raise UsageError(f"%llmcache {line}: {error}") from None
 

@@ -8,7 +8,7 @@ from typing import Any
 from traitlets import Int, List, TraitError, Unicode, observe, validate
 from traitlets.config import Configurable
 
-from nbcache import modes, session
+from nbcache import identity, modes, session
 from nbcache.ignored import ignore_also
 from nbcache.modes import Settings
 from nbcache.units import count, seconds, size
@@ -45,7 +45,7 @@ class NBCache(Configurable):
     def install(self, notebook: Path | None = None) -> None:
         """Turn the cache on with these settings, but for those that the environment gives. Raises ValueError."""
         self._notebook = notebook or self._notebook
-        ignore_also(self.ignore)
+        self._ignore()
         given: dict[str, Any] = {
             "mode": self.mode,
             "ttl": self.ttl,
@@ -86,8 +86,9 @@ class NBCache(Configurable):
             self.install()
 
     @observe("ignore")
-    def _ignore(self, _: Any) -> None:
+    def _ignore(self, _: Any = None) -> None:
         ignore_also(self.ignore)
+        identity.forget()
 
 
 def _checked_scope(scope: str) -> None:

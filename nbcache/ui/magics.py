@@ -11,8 +11,9 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from langchain_core.globals import get_llm_cache
 from traitlets import TraitError
 
-from nbcache import modes, session
+from nbcache import identity, modes, session
 from nbcache.errors import NbcacheError, warn_once
+from nbcache.ignored import ignore_also
 from nbcache.modes import Settings
 from nbcache.notebook import notebook_path
 from nbcache.ui import arguments, report
@@ -32,6 +33,7 @@ class CacheMagics(Magics):
         self.settings = config
         # IPython counts a cell before `pre_run_cell` or after the cell has run, as its release will have it.
         self._seen, self._ahead = shell.execution_count, 0
+        self._depth = 0
 
     @line_cell_magic(_NAME)  # type: ignore[arg-type]  # IPython types its decorators for functions
     def llmcache(self, line: str, cell: str | None = None) -> Any:
@@ -46,7 +48,12 @@ class CacheMagics(Magics):
         """
         if cell is not None:  # called by its name; in a cell that somebody types, `as_line` has done this
             arguments.parse_cell(line)
-            self.shell.run_cell(as_line([f"%%{_NAME} {line}\n", cell])[0] + cell)  # type: ignore[no-untyped-call]
+            cache = session.installed()
+            outer = cache.cell_settings
+            try:
+                self.shell.run_cell(as_line([f"%%{_NAME} {line}\n", cell])[0] + cell)  # type: ignore[no-untyped-call]
+            finally:
+                cache.enter_cell(cache.cell, outer)
             return None
         try:
             return self._do(line)
@@ -127,12 +134,18 @@ class CacheMagics(Magics):
 
     def before_cell(self, info: ExecutionInfo) -> None:
         """Note which cell runs."""
+        self._depth += 1
+        if self._depth > 1:
+            return  # a cell that a cell runs: what holds for the outer one goes on
         self._seen = self.shell.execution_count
         if session.is_installed():
             session.installed().enter_cell(getattr(info, "cell_id", None) or f"In [{self._seen - self._ahead}]")
 
     def after_cell(self, result: ExecutionResult) -> None:
         """The cell's mode ends, its hits are written down, and a surprise is told."""
+        self._depth = max(0, self._depth - 1)
+        if self._depth:
+            return
         if result.info is not None and result.info.store_history and result.execution_count is not None:
             self._ahead = self._seen - result.execution_count
         if not session.is_installed():
@@ -153,9 +166,14 @@ def as_line(lines: list[str]) -> list[str]:
     """
     if not lines or lines[0].split(maxsplit=1)[:1] != [f"%%{_NAME}"]:
         return lines
-    line = lines[0].split(maxsplit=1)[1:]
-    words = "cell " + (line[0].strip() if line else "")
-    return [f"get_ipython().run_line_magic({_NAME!r}, {words!r})\n", *lines[1:]]
+    words = "cell " + lines[0].strip().partition(" ")[2]
+    head = f"get_ipython().run_line_magic({_NAME!r}, {words!r})\n"
+    inner = next((i for i, line in enumerate(lines[1:], 1) if line.strip()), 0)
+    if inner and lines[inner].startswith("%%"):  # as cell magics stack elsewhere
+        name, _, line = lines[inner][2:].strip().partition(" ")
+        body = "".join(lines[inner + 1 :])
+        return [head, f"get_ipython().run_cell_magic({name!r}, {line!r}, {body!r})\n"]
+    return [head, *lines[1:]]
 
 
 def _complete(_: InteractiveShell, event: SimpleNamespace) -> list[str]:
@@ -207,4 +225,6 @@ def unload(shell: InteractiveShell) -> None:
     shell.magics_manager.registry.pop(type(magics).__name__, None)
     for name in (f"%{_NAME}", f"%%{_NAME}"):
         shell.strdispatchers["complete_command"].strs.pop(name, None)
+    ignore_also(())
+    identity.forget()
     session.uninstall()

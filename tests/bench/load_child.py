@@ -1,0 +1,36 @@
+"""A fresh IPython: seconds for what a notebook's first cell runs.
+
+`python -m tests.bench.load_child imports+load|load`.
+"""
+
+import json
+import sys
+from time import perf_counter
+
+from IPython.core.interactiveshell import InteractiveShell
+
+IMPORTS, LOAD = "from langchain_core.language_models import BaseChatModel, BaseLLM", "%load_ext nbcache"
+CELLS = {"imports+load": [IMPORTS, LOAD], "load": [LOAD]}
+HEAVY = ("pandas", "anywidget", "genai_prices")
+
+
+def main(what: str) -> None:
+    """Run the cells and print as JSON: seconds for each, heavy modules loaded since, and LangChain's cache now."""
+    shell = InteractiveShell.instance()
+    # Nobody's import: the shell's own first cell.
+    shell.run_cell("pass").raise_error()  # type: ignore[no-untyped-call]
+    before = set(sys.modules)
+    seconds = []
+    for cell in CELLS[what]:
+        start = perf_counter()
+        shell.run_cell(cell).raise_error()  # type: ignore[no-untyped-call]
+        seconds.append(perf_counter() - start)
+    loaded = set(sys.modules) - before
+
+    from langchain_core.globals import get_llm_cache
+
+    heavy = sorted(loaded.intersection(HEAVY))
+    json.dump({"seconds": seconds, "heavy": heavy, "cache": type(get_llm_cache()).__name__}, sys.stdout)
+
+
+main(*sys.argv[1:])
