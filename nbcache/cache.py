@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.messages import BaseMessage
@@ -45,6 +45,15 @@ _T = TypeVar("_T")
 
 _LARGE = 100_000  # bytes of a payload whose decoding would hold up an event loop
 _INFOS = 10_000  # messages of which it is remembered where they came from
+
+
+class _Decoded(NamedTuple):
+    """A decoded answer, the bytes that it came from, and the store's version then (None if that tells nothing)."""
+
+    payload: bytes
+    version: object
+    created: float
+    generations: list[Generation]
 
 
 class NotebookCache(BaseCache):
@@ -91,7 +100,7 @@ class NotebookCache(BaseCache):
         self.scope = scope if self.notebook is not None else "folder"
         self.cell: str | None = None
         self._memory = memory
-        self._decoded: OrderedDict[str, tuple[bytes, codec.Payload, list[Generation]]] = OrderedDict()
+        self._decoded: OrderedDict[str, _Decoded] = OrderedDict()
         self._infos: OrderedDict[str, tuple[bool, str, float]] = OrderedDict()
         self._hits = self._misses = self._errors = 0
         self._lock = threading.Lock()
@@ -106,7 +115,9 @@ class NotebookCache(BaseCache):
         if asked is None:
             return None
         try:
-            return self._answer(asked, self.store.get(asked.key))
+            version = self._version()
+            again = self._again(asked, version)
+            return self._answer(asked, self.store.get(asked.key), version) if again is None else again
         except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
             self._failed("look up an answer", error)
             return None
@@ -117,13 +128,16 @@ class NotebookCache(BaseCache):
         if asked is None:
             return None
         try:
+            version = self._version()
+            if (again := self._again(asked, version)) is not None:
+                return again
             try:
                 payload = self.store.get(asked.key, wait=False)
             except StoreBusyError:
                 payload = await _in_thread(lambda: self.store.get(asked.key))
             if payload is not None and len(payload) > _LARGE:
-                return await _in_thread(lambda: self._answer(asked, payload))
-            return self._answer(asked, payload)
+                return await _in_thread(lambda: self._answer(asked, payload, version))
+            return self._answer(asked, payload, version)
         except Exception as error:  # noqa: BLE001 - as above
             self._failed("look up an answer", error)
             return None
@@ -247,11 +261,11 @@ class NotebookCache(BaseCache):
             return None
         return asked
 
-    def _answer(self, asked: CallKey, payload: bytes | None) -> list[Generation] | None:
+    def _answer(self, asked: CallKey, payload: bytes | None, version: object) -> list[Generation] | None:
         """The generations in `payload`, counted as a hit; None, counted as a miss, where they are no answer."""
         call = current_call.get()
         try:
-            found = None if payload is None else self._decode(asked.key, payload, call)
+            found = None if payload is None else self._decode(asked.key, payload, call, version)
         except NotStorableError as error:
             logger.debug("nbcache: entry %s: %s", asked.key, error)
             found = None
@@ -261,29 +275,46 @@ class NotebookCache(BaseCache):
         if found is None:
             self._missed(asked, call)
             return None
-        created, generations = found
+        return self._hit(asked.key, *found)
+
+    def _version(self) -> object:
+        return self.store.version() if self._memory else None
+
+    def _again(self, asked: CallKey, version: object) -> list[Generation] | None:
+        """The answer from memory, if nobody has written to the store since it came from there."""
+        kept = self._decoded.get(asked.key)
+        if kept is None or version is None or kept.version != version:
+            return None
+        return self._hit(asked.key, kept.created, codec.fresh(kept.generations))
+
+    def _hit(self, key: str, created: float, generations: list[Generation]) -> list[Generation]:
         with self._lock:
             self._hits += 1
-        self._recency.hit(asked.key, self.notebook)
-        self._remember(generations, (True, asked.key, created))
+        self._recency.hit(key, self.notebook)
+        self._remember(generations, (True, key, created))
         return generations
 
-    def _decode(self, key: str, payload: bytes, call: Call | None) -> tuple[float, list[Generation]] | None:
+    def _decode(
+        self, key: str, payload: bytes, call: Call | None, version: object
+    ) -> tuple[float, list[Generation]] | None:
         """When it was recorded and the generations, as new objects; None where `on` may not hand them out.
 
         Decoded answers are kept in memory beside the bytes they came from: what another kernel has evicted
         or replaced never gets this far, or has other bytes.
         """
         kept = self._decoded.get(key)
-        if kept is not None and kept[0] == payload:
-            return kept[1].created, codec.fresh(kept[2])
+        if kept is not None and kept.payload == payload:
+            self._decoded[key] = kept._replace(version=None if kept.version is None else version)
+            return kept.created, codec.fresh(kept.generations)
         whole = codec.read(payload, key)
         if not whole.reusable:
             return None
         generations = whole.generations(call.classes() if call is not None else ())
         if self._memory and not whole.holds_objects and len(payload) <= _LARGE:
+            # What expires does so without a write: its version tells nothing.
+            known = None if whole.expires else version
             with self._lock:
-                self._decoded[key] = (payload, whole, codec.fresh(generations))
+                self._decoded[key] = _Decoded(payload, known, whole.created, codec.fresh(generations))
                 while len(self._decoded) > self._memory:
                     self._decoded.popitem(last=False)
         return whole.created, generations
@@ -307,8 +338,9 @@ class NotebookCache(BaseCache):
             cell=self.cell,
         )
         about = codec.About(meta, prompt, asked.identity.decode(), asked.endpoint)
+        expires = settings.ttl is not None
         again = reusable(status, limits_tokens=asked.limits_tokens)
-        self.store.put(asked.key, codec.encode(generations, about, reusable=again), meta, settings.ttl)
+        self.store.put(asked.key, codec.encode(generations, about, reusable=again, expires=expires), meta, settings.ttl)
         self._remember(generations, (False, asked.key, meta.created))
 
     def _remember(self, generations: Iterable[Generation], told: tuple[bool, str, float]) -> None:

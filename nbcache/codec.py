@@ -37,7 +37,7 @@ FORMAT_VERSION = 1
 _HEADER = struct.Struct(">3sBB20sdI")  # magic, version, flags, key, time of creation, length of the generations
 _START = _HEADER.size + 4  # of the sections, after a checksum of all the rest
 _MAGIC = b"NBC"
-_COMPRESSED_ANSWERS, _COMPRESSED_ABOUT, _REUSABLE, _HOLDS_OBJECTS = 1, 2, 4, 8
+_COMPRESSED_ANSWERS, _COMPRESSED_ABOUT, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES = 1, 2, 4, 8, 16
 _WORTH_COMPRESSING = 256  # bytes
 _LEVEL = 1  # of zstd: 2 kB answers take a quarter less time than at 3, and 2 % more room
 
@@ -77,6 +77,11 @@ class Payload:
         return bool(self.flags & _REUSABLE)
 
     @property
+    def expires(self) -> bool:
+        """Whether it was stored for a time only."""
+        return bool(self.flags & _EXPIRES)
+
+    @property
     def holds_objects(self) -> bool:
         """Whether it holds objects of a class of the caller's."""
         return bool(self.flags & _HOLDS_OBJECTS)
@@ -112,7 +117,7 @@ class Payload:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
 
-def encode(generations: Sequence[Generation], about: About, *, reusable: bool) -> bytes:
+def encode(generations: Sequence[Generation], about: About, *, reusable: bool, expires: bool = False) -> bytes:
     """The payload of an entry. Raises NotStorableError where `generations` would not come back exactly."""
     try:
         plain = _json([_plain_generation(generation) for generation in generations])
@@ -124,6 +129,7 @@ def encode(generations: Sequence[Generation], about: About, *, reusable: bool) -
         (_COMPRESSED_ANSWERS if compressed else 0)
         | (_COMPRESSED_ABOUT if rest_compressed else 0)
         | (_REUSABLE if reusable else 0)
+        | (_EXPIRES if expires else 0)
         | (_HOLDS_OBJECTS if b'"!model"' in plain else 0)
     )
     meta = about.meta

@@ -1,6 +1,6 @@
 """Where a model's calls are sent: part of the key, since another server gives other answers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,7 +33,7 @@ def endpoint_of(model: BaseLanguageModel[Any], fields: dict[str, Any]) -> str:
     from them. Headers and parameters of a client that was handed in may route calls, so they count as well.
     """
     given = endpoint_in(fields)
-    clients = {_canonical_url(str(url)) for url in client_urls(model)}
+    clients = {_canonical_url(str(url)) for _, _, url in client_urls(model) if str(url)}
     routing: dict[str, list[dict[str, str]]] = {}
     for client in _clients(model):
         for part in _ROUTING:
@@ -46,29 +46,31 @@ def endpoint_of(model: BaseLanguageModel[Any], fields: dict[str, Any]) -> str:
     return " ".join(sorted({*clients, *given.split()}))
 
 
-def client_urls(model: BaseLanguageModel[Any]) -> list[object]:
-    """The base URLs of the clients that `model` calls, as they hold them: text or URL objects."""
-    urls = []
-    for client in _clients(model):
-        url = getattr(client, "base_url", None) or getattr(client, "endpoint_url", None)
-        if isinstance(url, str) or type(url).__name__ == "URL":
-            urls.append(url)
-    return urls
+def client_urls(model: BaseLanguageModel[Any]) -> list[tuple[Any, str, object]]:
+    """Who holds the base URLs that `model` calls, under which name, and the URLs: text or URL objects."""
+    found = []
+    for owner in _clients(model):
+        for name in ("base_url", "endpoint_url"):
+            url = getattr(owner, name, None)
+            if isinstance(url, str) or type(url).__name__ == "URL":
+                found.append((owner, name, url))
+    return found
 
 
-def _clients(model: BaseLanguageModel[Any]) -> Iterator[Any]:
-    """The clients, and what they are made of: a resource of OpenAI's names its client, Ollama's wraps an HTTP client.
+def _clients(model: BaseLanguageModel[Any]) -> list[Any]:
+    """The clients that know where they lead, each once: a resource of OpenAI's names its client, Ollama's an HTTP client.
 
     Not those that are made at the first call (ChatAnthropic's): they are made from the fields.
     """
     fields, private = model.__dict__, model.__pydantic_private__ or {}
+    found: list[Any] = []
     for name in _CLIENTS:
         client = private.get(name) or (fields.get(name) if name in type(model).model_fields else None)
-        if client is not None:
-            yield client
-            for inner in ("_client", "meta"):
-                if (found := getattr(client, inner, None)) is not None:
-                    yield found
+        if client is not None and getattr(client, "base_url", None) is None:
+            client = getattr(client, "_client", None) or getattr(client, "meta", None) or client
+        if client is not None and not any(client is known for known in found):
+            found.append(client)
+    return found
 
 
 def _mapping(value: Any) -> Mapping[Any, Any]:

@@ -59,8 +59,12 @@ def identify(llm_string: str, call: Call | None) -> Identity:
 
     Raises UnstableIdentityError where two different calls could look alike.
     """
-    told = parse(llm_string)
-    return _of_string(told) if call is None else _of_call(told, call)
+    return _of_text(llm_string) if call is None else _of_call(parse(llm_string), call)
+
+
+@functools.lru_cache(maxsize=256)
+def _of_text(llm_string: str) -> Identity:
+    return _of_string(parse(llm_string))
 
 
 def _of_string(told: Told) -> Identity:
@@ -336,4 +340,5 @@ def learn_counters(model: BaseLanguageModel[Any], before: dict[str, int]) -> boo
 def forget() -> None:
     """Work every identity out anew: what counts has changed."""
     _plan.cache_clear()
+    _of_text.cache_clear()
     snapshot.forget()

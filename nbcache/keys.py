@@ -22,7 +22,7 @@ KEY_VERSION = 1
 # What LangChain's providers read of an earlier answer's metadata to send it on, or parts of it.
 _SENT_BACK = ("container", "model_provider", "output_version")
 _KEYS_KEPT, _SHORT = 512, 10_000  # prompts of each model, and characters
-_LONG_INTEGER = re.compile(r"\d{19}")
+_LONG_INTEGER = re.compile(r"[ :\[,-][1-9][0-9]{18}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
 OK, CUT_OFF, FILTERED, EMPTY = "ok", "cut off", "filtered", "empty"
@@ -58,8 +59,9 @@ def _refused(generation: Generation) -> bool:
     if not isinstance(generation, ChatGeneration):
         return False
     message = generation.message
-    blocks = [block for block in message.content if isinstance(block, dict)]
-    return bool(message.additional_kwargs.get("refusal")) or any(block.get("type") == "refusal" for block in blocks)
+    if message.additional_kwargs.get("refusal"):
+        return True
+    return any(block.get("type") == "refusal" for block in _blocks(message))
 
 
 def _says_something(generation: Generation) -> bool:
@@ -72,7 +74,12 @@ def _says_something(generation: Generation) -> bool:
         return True
     if any(message.additional_kwargs.values()):  # function calls of old, audio, parsed objects
         return True
-    return any(_shows_something(block) for block in message.content if isinstance(block, dict))
+    return any(map(_shows_something, _blocks(message)))
+
+
+def _blocks(message: BaseMessage) -> list[dict[str, Any]]:
+    """The blocks of a message's content; none where it is text, which is long to walk through."""
+    return [block for block in message.content if isinstance(block, dict)] if isinstance(message.content, list) else []
 
 
 def _shows_something(block: Mapping[str, Any]) -> bool:

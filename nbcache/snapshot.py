@@ -28,7 +28,7 @@ class _Snapshot(NamedTuple):
     told: "Told"
     values: tuple[object, ...]
     empty: tuple[Any, ...]
-    urls: list[object]
+    urls: list[tuple[Any, str, object]]
     identity: "Identity"
 
 
@@ -41,13 +41,9 @@ def recall(model: BaseLanguageModel[Any], told: "Told") -> "Identity | None":
     known = _snapshots.get(id(model))
     if known is None or known.model() is not model or known.told is not told:
         return None
-    values = tuple(model.__dict__.values())
-    if (
-        not _same(values, known.values)
-        or any(known.empty)
-        or model.__pydantic_extra__
-        or not _same(client_urls(model), known.urls)
-    ):
+    if not _same(_values(model), known.values) or any(known.empty) or model.__pydantic_extra__:
+        return None
+    if any(getattr(owner, name) is not url for owner, name, url in known.urls):
         return None
     return known.identity
 
@@ -58,7 +54,6 @@ def remember(model: BaseLanguageModel[Any], told: "Told", identity: "Identity", 
     Only where a change can be seen from outside: not with options that are filled containers, which
     may be edited in place, nor with an HTTP client of the user's own, whose headers may be.
     """
-    values = tuple(model.__dict__.values())
     settings = [model.__dict__.get(name) for name in names]
     containers = [value for value in settings if isinstance(value, Mapping | list | tuple | set)]
     others = [value for value in settings if not isinstance(value, (*_UNCHANGING, Mapping, list, tuple, set))]
@@ -66,11 +61,15 @@ def remember(model: BaseLanguageModel[Any], told: "Told", identity: "Identity", 
         return
     if any(model.__dict__.get(name) is not None for name in ("http_client", "http_async_client")):
         return
-    snapshot = _Snapshot(weakref.ref(model), told, values, tuple(containers), client_urls(model), identity)
+    snapshot = _Snapshot(weakref.ref(model), told, _values(model), tuple(containers), client_urls(model), identity)
     with _lock:
         _snapshots[id(model)] = snapshot
         while len(_snapshots) > _CAPACITY:
             _snapshots.popitem(last=False)
+
+
+def _values(model: BaseLanguageModel[Any]) -> tuple[object, ...]:
+    return (*model.__dict__.values(), *(model.__pydantic_private__ or {}).values())
 
 
 def _same(one: Sequence[object], other: Sequence[object]) -> bool:

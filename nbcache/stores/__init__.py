@@ -27,6 +27,9 @@ class Store(Protocol):
     def get(self, key: str, *, wait: bool = True) -> bytes | None:
         """The payload of `key`, or None where there is none or it has expired."""
 
+    def version(self) -> object:
+        """What is equal only while nothing in the store has changed; None where that can't be told."""
+
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
         """Keep `payload` for `ttl` seconds, or for good. Committed when it returns.
 

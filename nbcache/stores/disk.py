@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -67,16 +66,26 @@ class DiskStore:
             raise StoreBusyError(f"{self.folder} has to be opened or waited for")
         return self._database.run(lambda cache: cache.read(cache.pool.held, key), _READ_PATIENCE)
 
+    def version(self) -> object:
+        """What is equal only while no process has written; None where that can't be told."""
+        cache = self._database.opened(within=_STALE)
+        try:
+            return None if cache is None else cache.pool.version()
+        except sqlite3.Error:
+            return None
+
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
         """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError where it is larger than the bound."""
+        if type(payload) is not bytes:
+            raise TypeError(f"a payload is bytes, not {type(payload).__name__}")
         if self._max_bytes is not None and len(payload) > self._max_bytes:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
 
         def write(cache: _Cache) -> None:
             with cache.transaction():
                 cache.forget_expired()
-                cache.set(key, payload, expire=ttl)
-                rows.insert(cache.execute, _sized(meta, key, payload))
+                rowid = rows.store(cache.execute, key, payload, None if ttl is None else time.time() + ttl)
+                rows.insert(cache.execute, rowid, meta, len(payload))
                 rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=key)
 
         self._database.run(write, _WRITE_PATIENCE)
@@ -273,7 +282,7 @@ class _Cache(diskcache.Cache):  # type: ignore[misc]
             known = self.execute("SELECT 1 FROM entry WHERE id = ?", (rowid,)).fetchone()
             if not known and meta is not None:
                 problems.append(f"entry {key[:8]} had no row")
-                rows.insert(self.execute, _sized(meta, key, payload))
+                rows.insert(self.execute, rowid, meta, len(payload))
         return problems
 
     def _claim(self) -> None:
@@ -298,7 +307,3 @@ class _Cache(diskcache.Cache):  # type: ignore[misc]
         with self.transaction():
             for statement in rows.SCHEMA:
                 self.execute(statement)
-
-
-def _sized(meta: EntryMeta, key: str, payload: bytes) -> EntryMeta:
-    return replace(meta, key=key, size_bytes=len(payload))

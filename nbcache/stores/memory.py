@@ -50,6 +50,9 @@ class MemoryStore:
                 self._entries.move_to_end(key)
             return found[0]
 
+    def version(self) -> None:
+        """Can't be told: an entry expires, and is used, without a change."""
+
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
         """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError where it is larger than the bound."""
         if self._max_bytes is not None and len(payload) > self._max_bytes:

@@ -31,6 +31,9 @@ class Pool:
         self._lent = 0
         self._forking = False
         self._changed = threading.Condition()
+        self._watching = threading.Lock()
+        self._watch: sqlite3.Connection | None = None  # tells what others write, so it never writes itself
+        self._watches = 0
         self._closed = False
         self._looked = 0.0
         _pools.add(self)
@@ -78,6 +81,14 @@ class Pool:
             connection.close()
         self._returned()
 
+    def version(self) -> tuple[int, int]:
+        """What is equal only while nobody has written to the file. Raises sqlite3.Error where it can't be told."""
+        with self._watching:
+            if self._watch is None:
+                self._watch = self._connect()
+                self._watches += 1
+            return self._watches, self._watch.execute("PRAGMA data_version").fetchone()[0]
+
     def moved(self, within: float = 0.0) -> bool:
         """Whether the file of this name is no longer the one that was opened; looked at after `within` seconds anew."""
         now = time.monotonic()
@@ -105,6 +116,7 @@ class Pool:
         """Connect again as need be."""
         if in_child:  # the parent's other threads are not here to let go of anything
             self._changed = threading.Condition()
+            self._watching = threading.Lock()
             self._local = threading.local()
             self._lent = 0
         with self._changed:
@@ -120,6 +132,10 @@ class Pool:
     def _close_idle(self) -> None:
         with self._changed:
             idle, self._idle = self._idle, []
+        with self._watching:
+            if self._watch is not None:
+                idle.append(self._watch)
+                self._watch = None
         for connection in idle:
             connection.close()
 
@@ -129,6 +145,7 @@ class Pool:
         connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode a killed process loses nothing
         connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
         connection.execute("PRAGMA mmap_size = 67108864")
+        connection.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: folding the log in costs more than writing it
         return connection
 
 
