@@ -7,20 +7,20 @@ import os
 import threading
 import time
 import weakref
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatGeneration, Generation
+from langchain_core.outputs import Generation
 
 from nbcache import codec, modes
 from nbcache.call import Call, current_call
 from nbcache.contents import Contents
+from nbcache.decoded import LARGE, DecodedAnswers
 from nbcache.entry import EntryMeta, Info, Stats
 from nbcache.errors import (
     DamagedError,
@@ -35,6 +35,7 @@ from nbcache.identity import learn_counters, whole_numbers
 from nbcache.keys import CallKey, call_key
 from nbcache.modes import Settings, current_settings
 from nbcache.notebook import notebook_name, notebook_path, store_folder
+from nbcache.origins import Origins
 from nbcache.policy import reusable, status_of
 from nbcache.recency import Recency
 from nbcache.stores import DiskStore, Store, open_store
@@ -42,18 +43,6 @@ from nbcache.text import answer_preview, prompt_preview
 from nbcache.units import count, size
 
 _T = TypeVar("_T")
-
-_LARGE = 100_000  # bytes of a payload whose decoding would hold up an event loop
-_INFOS = 10_000  # messages of which it is remembered where they came from
-
-
-class _Decoded(NamedTuple):
-    """A decoded answer, the bytes that it came from, and the store's version then (None if that tells nothing)."""
-
-    payload: bytes
-    version: object
-    created: float
-    generations: list[Generation]
 
 
 class NotebookCache(BaseCache):
@@ -99,9 +88,8 @@ class NotebookCache(BaseCache):
         self.notebook = notebook_name(path, self.store.folder if isinstance(self.store, DiskStore) else None)
         self.scope = scope if self.notebook is not None else "folder"
         self.cell: str | None = None
-        self._memory = memory
-        self._decoded: OrderedDict[str, _Decoded] = OrderedDict()
-        self._infos: OrderedDict[str, tuple[bool, str, float]] = OrderedDict()
+        self._decoded = DecodedAnswers(memory)
+        self._origins = Origins()
         self._hits = self._misses = self._errors = 0
         self._lock = threading.Lock()
         self._recency = Recency(self.store)
@@ -115,9 +103,10 @@ class NotebookCache(BaseCache):
         if asked is None:
             return None
         try:
-            version = self._version()
-            again = self._again(asked, version)
-            return self._answer(asked, self.store.get(asked.key), version) if again is None else again
+            version = self._decoded.version(self.store.version)
+            if (again := self._decoded.unchanged(asked.key, version)) is not None:
+                return self._hit(asked.key, *again)
+            return self._answer(asked, self.store.get(asked.key), version)
         except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
             self._failed("look up an answer", error)
             return None
@@ -128,14 +117,14 @@ class NotebookCache(BaseCache):
         if asked is None:
             return None
         try:
-            version = self._version()
-            if (again := self._again(asked, version)) is not None:
-                return again
+            version = self._decoded.version(self.store.version)
+            if (again := self._decoded.unchanged(asked.key, version)) is not None:
+                return self._hit(asked.key, *again)
             try:
                 payload = self.store.get(asked.key, wait=False)
             except StoreBusyError:
                 payload = await _in_thread(lambda: self.store.get(asked.key))
-            if payload is not None and len(payload) > _LARGE:
+            if payload is not None and len(payload) > LARGE:
                 return await _in_thread(lambda: self._answer(asked, payload, version))
             return self._answer(asked, payload, version)
         except Exception as error:  # noqa: BLE001 - as above
@@ -189,11 +178,7 @@ class NotebookCache(BaseCache):
 
     def info(self, message: BaseMessage) -> Info | None:
         """Where `message` came from; None where it didn't come through this cache, or too long ago."""
-        told = self._infos.get(message.id or "")
-        if told is None:
-            return None
-        hit, key, recorded = told
-        return Info(hit, key, datetime.fromtimestamp(recorded, UTC))
+        return self._origins.info(message)
 
     @property
     def settings(self) -> Settings:
@@ -265,7 +250,8 @@ class NotebookCache(BaseCache):
         """The generations in `payload`, counted as a hit; None, counted as a miss, where they are no answer."""
         call = current_call.get()
         try:
-            found = None if payload is None else self._decode(asked.key, payload, call, version)
+            classes = call.classes() if call is not None else ()
+            found = None if payload is None else self._decoded.decode(asked.key, payload, version, classes)
         except NotStorableError as error:
             logger.debug("nbcache: entry %s: %s", asked.key, error)
             found = None
@@ -277,47 +263,12 @@ class NotebookCache(BaseCache):
             return None
         return self._hit(asked.key, *found)
 
-    def _version(self) -> object:
-        return self.store.version() if self._memory else None
-
-    def _again(self, asked: CallKey, version: object) -> list[Generation] | None:
-        """The answer from memory, if nobody has written to the store since it came from there."""
-        kept = self._decoded.get(asked.key)
-        if kept is None or version is None or kept.version != version:
-            return None
-        return self._hit(asked.key, kept.created, codec.fresh(kept.generations))
-
     def _hit(self, key: str, created: float, generations: list[Generation]) -> list[Generation]:
         with self._lock:
             self._hits += 1
         self._recency.hit(key, self.notebook)
-        self._remember(generations, (True, key, created))
+        self._origins.note(generations, hit=True, key=key, created=created)
         return generations
-
-    def _decode(
-        self, key: str, payload: bytes, call: Call | None, version: object
-    ) -> tuple[float, list[Generation]] | None:
-        """When it was recorded and the generations, as new objects; None where `on` may not hand them out.
-
-        Decoded answers are kept in memory beside the bytes they came from: what another kernel has evicted
-        or replaced never gets this far, or has other bytes.
-        """
-        kept = self._decoded.get(key)
-        if kept is not None and kept.payload == payload:
-            self._decoded[key] = kept._replace(version=None if kept.version is None else version)
-            return kept.created, codec.fresh(kept.generations)
-        whole = codec.read(payload, key)
-        if not whole.reusable:
-            return None
-        generations = whole.generations(call.classes() if call is not None else ())
-        if self._memory and not whole.holds_objects and len(payload) <= _LARGE:
-            # What expires does so without a write: its version tells nothing.
-            known = None if whole.expires else version
-            with self._lock:
-                self._decoded[key] = _Decoded(payload, known, whole.created, codec.fresh(generations))
-                while len(self._decoded) > self._memory:
-                    self._decoded.popitem(last=False)
-        return whole.created, generations
 
     def _keep(self, prompt: str, llm_string: str, generations: Sequence[Generation], settings: Settings) -> None:
         call = current_call.get()
@@ -341,15 +292,7 @@ class NotebookCache(BaseCache):
         expires = settings.ttl is not None
         again = reusable(status, limits_tokens=asked.limits_tokens)
         self.store.put(asked.key, codec.encode(generations, about, reusable=again, expires=expires), meta, settings.ttl)
-        self._remember(generations, (False, asked.key, meta.created))
-
-    def _remember(self, generations: Iterable[Generation], told: tuple[bool, str, float]) -> None:
-        for generation in generations:
-            if isinstance(generation, ChatGeneration) and generation.message.id:
-                self._infos[generation.message.id] = told
-                if len(self._infos) > _INFOS:
-                    with self._lock:
-                        self._infos.popitem(last=False)
+        self._origins.note(generations, hit=False, key=asked.key, created=meta.created)
 
     def _missed(self, asked: CallKey | None, call: Call | None) -> None:
         with self._lock:

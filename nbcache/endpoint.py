@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from langchain_core.language_models.base import BaseLanguageModel
 
-from nbcache.canonical import is_users_code
+from nbcache.canonical import digest, is_users_code
 from nbcache.ignored import counted_headers
 
 _FIELDS = (
@@ -17,7 +17,7 @@ _CLIENTS = (
     *("client", "root_client", "_client", "async_client", "root_async_client", "_async_client"),
     *("http_client", "http_async_client"),
 )
-_ROUTING = ("_custom_headers", "_custom_query", "headers", "params", "cookies")
+_ROUTING = ("_custom_headers", "_custom_query", "headers", "params")  # no cookies: servers set them
 
 
 def endpoint_in(params: dict[str, Any]) -> str:
@@ -57,6 +57,17 @@ def client_urls(model: BaseLanguageModel[Any]) -> list[tuple[Any, str, object]]:
     return found
 
 
+def handed_in(model: BaseLanguageModel[Any]) -> list[object]:
+    """What may change of the HTTP clients that the user has handed in, to be compared: nothing for most models."""
+    found: list[object] = []
+    for name in ("http_client", "http_async_client"):
+        client = model.__dict__.get(name)
+        if client is not None:
+            headers = getattr(client, "headers", None)
+            found += [getattr(headers, "raw", object()), getattr(client, "params", None)]
+    return found
+
+
 def _clients(model: BaseLanguageModel[Any]) -> list[Any]:
     """The clients that know where they lead, each once: a resource of OpenAI's names its client, Ollama's an HTTP client.
 
@@ -91,7 +102,7 @@ def _canonical_url(url: str) -> str:
     except ValueError:
         return url
     host = (parts.hostname or "") + (f":{port}" if port else "")
-    query = f"?{parts.query}" if parts.query else ""
+    query = f"?{digest(parts.query.encode())}" if parts.query else ""  # it may hold a key
     result = f"{parts.scheme}://{host}{parts.path.rstrip('/')}{query}" if host else url.rstrip("/")
     if len(_canonical_urls) < 1000:
         _canonical_urls[url] = result

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from langchain_core.language_models.base import BaseLanguageModel
 from pydantic import SecretBytes, SecretStr
 
-from nbcache.endpoint import client_urls
+from nbcache.endpoint import client_urls, handed_in
 
 if TYPE_CHECKING:
     from nbcache.identity import Identity
@@ -29,6 +29,7 @@ class _Snapshot(NamedTuple):
     values: tuple[object, ...]
     empty: tuple[Any, ...]
     urls: list[tuple[Any, str, object]]
+    clients: list[object]
     identity: "Identity"
 
 
@@ -43,7 +44,7 @@ def recall(model: BaseLanguageModel[Any], told: "Told") -> "Identity | None":
         return None
     if not _same(_values(model), known.values) or any(known.empty) or model.__pydantic_extra__:
         return None
-    if any(getattr(owner, name) is not url for owner, name, url in known.urls):
+    if handed_in(model) != known.clients or any(getattr(owner, name) is not url for owner, name, url in known.urls):
         return None
     return known.identity
 
@@ -52,16 +53,15 @@ def remember(model: BaseLanguageModel[Any], told: "Told", identity: "Identity", 
     """Keep `identity` for as long as `model` stays as it is; `names` are the fields that count.
 
     Only where a change can be seen from outside: not with options that are filled containers, which
-    may be edited in place, nor with an HTTP client of the user's own, whose headers may be.
+    may be edited in place.
     """
     settings = [model.__dict__.get(name) for name in names]
     containers = [value for value in settings if isinstance(value, Mapping | list | tuple | set)]
     others = [value for value in settings if not isinstance(value, (*_UNCHANGING, Mapping, list, tuple, set))]
     if any(containers) or others or model.__pydantic_extra__:
         return
-    if any(model.__dict__.get(name) is not None for name in ("http_client", "http_async_client")):
-        return
-    snapshot = _Snapshot(weakref.ref(model), told, _values(model), tuple(containers), client_urls(model), identity)
+    urls, clients = client_urls(model), handed_in(model)
+    snapshot = _Snapshot(weakref.ref(model), told, _values(model), tuple(containers), urls, clients, identity)
     with _lock:
         _snapshots[id(model)] = snapshot
         while len(_snapshots) > _CAPACITY:

@@ -204,13 +204,13 @@ async def test_a_large_answer_is_decoded_in_a_thread(cache: NotebookCache) -> No
     large = os.urandom(200_000).hex()
     await cache.aupdate(PROMPT, LLM, answer(large))
     seen: list[int] = []
-    decode = cache._decode
+    decode = cache._decoded.decode
 
     def watched(*args: Any) -> Any:
         seen.append(threading.get_ident())
         return decode(*args)
 
-    cache._decode = watched  # type: ignore[method-assign, assignment]
+    cache._decoded.decode = watched  # type: ignore[method-assign, assignment]
     found = await cache.alookup(PROMPT, LLM)
     assert message(found).content == large
     assert seen

@@ -346,3 +346,26 @@ def test_words_and_options_complete(shell: InteractiveShell, loaded: Callable[..
     assert {"on", "off", "clear", "show"} <= set(complete("%llmcache "))
     assert {"--older-than", "--dry-run"} <= set(complete("%llmcache clear --"))
     assert "refresh" in complete("%%llmcache re")
+
+
+@pytest.mark.filterwarnings("ignore:.*:DeprecationWarning")
+def test_cell_magics_stack_on_it(loaded: Callable[..., str]) -> None:
+    loaded("model.invoke('q')")
+    said = loaded("%%llmcache off\n%%capture captured\nprint(model.invoke('q').content)")
+    assert said == ""
+    assert loaded("print(captured.stdout)") == "answer 1\n\n"
+    assert loaded("%%capture again\n%%llmcache off\nprint(model.invoke('q').content)") == ""
+    assert loaded("print(again.stdout)") == "answer 2\n\n"
+
+
+def test_a_cell_that_a_cell_runs_does_not_end_its_mode(shell: InteractiveShell, loaded: Callable[..., str]) -> None:
+    loaded("model.invoke('q')")
+    said = loaded("%%llmcache off\nget_ipython().run_cell('1')\nprint(model.invoke('q').content)")
+    assert said.endswith("answer 1\n")
+    assert loaded("print(model.invoke('q').content)") == "answer 0\n"
+
+
+def test_a_hash_within_a_word_is_no_comment(loaded: Callable[..., str]) -> None:
+    loaded("model.invoke('about C')")
+    assert "would delete 0 entries" in loaded("%llmcache clear --match C# --dry-run")
+    assert "would delete 1 entry" in loaded("%llmcache clear --match C --dry-run  # a comment")

@@ -39,7 +39,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
             monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / name))
         else:
             monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
-        notebook = nbformat.read(NOTEBOOKS / "quickstart.ipynb", as_version=4)
+        notebook = nbformat.read(NOTEBOOKS / "quickstart.ipynb", as_version=4)  # type: ignore[no-untyped-call]
         NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}, timeout=100).execute()
 
     return run_notebook

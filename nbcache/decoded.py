@@ -1,0 +1,72 @@
+"""Decoded answers kept in memory, so that a hit need neither read nor decode again."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from langchain_core.outputs import Generation
+from pydantic import BaseModel
+
+from nbcache import codec
+
+LARGE = 100_000  # bytes of a payload that is not kept, and whose decoding would hold up an event loop
+
+Answer = tuple[float, list[Generation]]  # when it was recorded (seconds since the epoch), and the generations
+
+
+class _Decoded(NamedTuple):
+    """An answer, the bytes that it came from, and the store's version then (None if that tells nothing)."""
+
+    payload: bytes
+    version: object
+    created: float
+    generations: list[Generation]
+
+
+class DecodedAnswers:
+    """The last `capacity` answers. Each is handed out as new objects."""
+
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._answers: OrderedDict[str, _Decoded] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def version(self, told: Callable[[], object]) -> object:
+        """The store's version as `told` by it; None where nothing is kept, and it need not be asked."""
+        return told() if self._capacity else None
+
+    def unchanged(self, key: str, version: object) -> Answer | None:
+        """The answer, if nobody has written to the store since it was read."""
+        kept = self._answers.get(key)
+        if kept is None or version is None or kept.version != version:
+            return None
+        return kept.created, codec.fresh(kept.generations)
+
+    def decode(self, key: str, payload: bytes, version: object, classes: Iterable[type[BaseModel]]) -> Answer | None:
+        """The answer in `payload`; None where it may not be handed out again.
+
+        What another kernel has evicted never gets this far, and what it has replaced has other bytes than
+        those kept. Raises DamagedError or NotStorableError.
+        """
+        kept = self._answers.get(key)
+        if kept is not None and kept.payload == payload:
+            self._answers[key] = kept._replace(version=None if kept.version is None else version)
+            return kept.created, codec.fresh(kept.generations)
+        whole = codec.read(payload, key)
+        if not whole.reusable:
+            return None
+        generations = whole.generations(classes)
+        # Objects of the caller's class are made anew: the class may be another by the next call.
+        if self._capacity and not whole.holds_objects and len(payload) <= LARGE:
+            # What expires does so without a write: then the version tells nothing.
+            self._keep(
+                key, _Decoded(payload, None if whole.expires else version, whole.created, codec.fresh(generations))
+            )
+        return whole.created, generations
+
+    def _keep(self, key: str, decoded: _Decoded) -> None:
+        with self._lock:
+            self._answers[key] = decoded
+            while len(self._answers) > self._capacity:
+                self._answers.popitem(last=False)

@@ -1,0 +1,38 @@
+"""Where messages came from: what `nbcache.info` tells."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGeneration, Generation
+
+from nbcache.entry import Info
+
+_CAPACITY = 10_000  # messages
+
+
+class Origins:
+    """The origin of the last messages, by their ids."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[str, tuple[bool, str, float]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def note(self, generations: Iterable[Generation], *, hit: bool, key: str, created: float) -> None:
+        """Note where the messages of `generations` came from."""
+        for generation in generations:
+            if isinstance(generation, ChatGeneration) and generation.message.id:
+                self._told[generation.message.id] = (hit, key, created)
+                if len(self._told) > _CAPACITY:
+                    with self._lock:
+                        self._told.popitem(last=False)
+
+    def info(self, message: BaseMessage) -> Info | None:
+        """Where `message` came from; None where that isn't known, or no longer."""
+        told = self._told.get(message.id or "")
+        if told is None:
+            return None
+        hit, key, recorded = told
+        return Info(hit, key, datetime.fromtimestamp(recorded, UTC))
