@@ -6,6 +6,7 @@ calls come in, they are wrapped here as well.
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel, BaseLLM
@@ -86,11 +87,18 @@ class Instrument:
         if not self._active:
             return None
         stop = args[1] if len(args) > 1 else kwargs.get("stop")
-        options = {name: value for name, value in kwargs.items() if name not in _NOT_OPTIONS}
+        options = _NO_OPTIONS if kwargs.keys() <= _NOT_OPTIONS else _options(kwargs)
         outer = None if is_entry else current_call.get()
-        if outer is not None and outer.model is model and (outer.options, outer.stop) == (options, stop):
+        if outer is not None and outer.model is model and outer.stop == stop and outer.options == options:
             return None
         return Call(model, stop, options, is_chat, _mode(kwargs.get("metadata")))
+
+
+_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+
+
+def _options(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in kwargs.items() if name not in _NOT_OPTIONS}
 
 
 def _mode(metadata: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None) -> str | None:

@@ -27,6 +27,7 @@ class _Snapshot(NamedTuple):
     model: weakref.ref[Any]
     told: "Told"
     values: tuple[object, ...]
+    private: tuple[object, ...]
     empty: tuple[Any, ...]
     urls: list[tuple[Any, str, object]]
     clients: list[object]
@@ -42,11 +43,14 @@ def recall(model: BaseLanguageModel[Any], told: "Told") -> "Identity | None":
     known = _snapshots.get(id(model))
     if known is None or known.model() is not model or known.told is not told:
         return None
-    if not _same(_values(model), known.values) or any(known.empty) or model.__pydantic_extra__:
+    if not _same(model.__dict__, known.values) or any(known.empty) or model.__pydantic_extra__:
         return None
-    if handed_in(model) != known.clients or any(getattr(owner, name) is not url for owner, name, url in known.urls):
+    if known.private and not _same(model.__pydantic_private__ or {}, known.private):
         return None
-    return known.identity
+    for owner, name, url in known.urls:
+        if getattr(owner, name) is not url:
+            return None
+    return known.identity if handed_in(model) == known.clients else None
 
 
 def remember(model: BaseLanguageModel[Any], told: "Told", identity: "Identity", names: Sequence[str]) -> None:
@@ -61,19 +65,16 @@ def remember(model: BaseLanguageModel[Any], told: "Told", identity: "Identity", 
     if any(containers) or others or model.__pydantic_extra__:
         return
     urls, clients = client_urls(model), handed_in(model)
-    snapshot = _Snapshot(weakref.ref(model), told, _values(model), tuple(containers), urls, clients, identity)
+    values, private = tuple(model.__dict__.values()), tuple((model.__pydantic_private__ or {}).values())
+    snapshot = _Snapshot(weakref.ref(model), told, values, private, tuple(containers), urls, clients, identity)
     with _lock:
         _snapshots[id(model)] = snapshot
         while len(_snapshots) > _CAPACITY:
             _snapshots.popitem(last=False)
 
 
-def _values(model: BaseLanguageModel[Any]) -> tuple[object, ...]:
-    return (*model.__dict__.values(), *(model.__pydantic_private__ or {}).values())
-
-
-def _same(one: Sequence[object], other: Sequence[object]) -> bool:
-    return len(one) == len(other) and all(map(operator.is_, one, other))
+def _same(values: Mapping[str, object], known: tuple[object, ...]) -> bool:
+    return len(values) == len(known) and all(map(operator.is_, values.values(), known))
 
 
 def forget() -> None:
