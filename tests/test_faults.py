@@ -772,3 +772,26 @@ def test_touch_of_a_failing_disk_store_is_silent(recorded: Path) -> None:
         cache.flush()
     cache.store.touch([Touch("0" * 40, None, 1, time.time())])
     assert said == []
+
+
+def test_database_cut_short_under_a_running_kernel_kills_nothing(tmp_path: Path) -> None:
+    code = f"""
+import os, warnings
+import nbcache
+from langchain_core.outputs import Generation
+warnings.simplefilter("ignore")
+folder = {str(tmp_path / "s")!r}
+cache = nbcache.NotebookCache(folder, memory=0)
+for number in range(200):
+    cache.update(f"q{{number}}", "some model", [Generation(text=os.urandom(2000).hex())])
+cache.close()
+assert cache.lookup("q0", "some model")
+os.truncate(folder + "/cache.db", 8192)
+for number in range(200):
+    cache.lookup(f"q{{number}}", "some model")
+cache.update("new", "some model", [Generation(text="x")])
+assert cache.lookup("new", "some model")
+print("alive")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "alive\n", (done.returncode, done.stderr)

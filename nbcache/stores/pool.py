@@ -144,7 +144,8 @@ class Pool:
         connection.text_factory = _text
         connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode a killed process loses nothing
         connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
-        connection.execute("PRAGMA mmap_size = 67108864")
+        connection.execute("PRAGMA mmap_size = 0")  # an error in a mapped file is no exception, but a signal
+        connection.execute("PRAGMA cache_size = -32000")
         connection.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: folding the log in costs more than writing it
         return connection
 
