@@ -7,8 +7,8 @@ options (langchain#40403). So where the call is known its model object is asked 
 
 import functools
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, get_args
+from dataclasses import dataclass
+from typing import Any, get_args
 
 from langchain_core.language_models.base import BaseLanguageModel
 from pydantic import SecretBytes, SecretStr
@@ -21,9 +21,6 @@ from nbcache.endpoint import endpoint_in, endpoint_of
 from nbcache.errors import UnstableIdentityError
 from nbcache.ignored import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.llm_string import Told, parse
-
-if TYPE_CHECKING:
-    from nbcache.keys import CallKey
 
 MODEL_NAMES = ("model", "model_name", "model_id", "deployment_name", "azure_deployment", "repo_id")
 TOKEN_LIMITS = {
@@ -42,16 +39,12 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A model and its settings. `document` is canonical JSON, without the endpoint.
-
-    `keys` are those of its last prompts: a cell that is run again asks the same ones.
-    """
+    """A model and its settings. `document` is canonical JSON, without the endpoint."""
 
     document: bytes
     endpoint: str
     model: str
     limits_tokens: bool
-    keys: "dict[str, CallKey]" = field(default_factory=dict, compare=False, repr=False)
 
 
 def identify(llm_string: str, call: Call | None) -> Identity:

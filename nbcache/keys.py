@@ -21,7 +21,7 @@ from nbcache.identity import identify
 KEY_VERSION = 1
 # What LangChain's providers read of an earlier answer's metadata to send it on, or parts of it.
 _SENT_BACK = ("container", "model_provider", "output_version")
-_KEYS_KEPT, _SHORT = 512, 10_000  # prompts of each model, and characters
+_KEYS_KEPT, _SHORT = 2048, 10_000  # keys, and characters of a prompt
 _LONG_INTEGER = re.compile(r"[ :\[,-][1-9][0-9]{18}")
 
 
@@ -50,17 +50,21 @@ def cache_key(prompt: str, llm_string: str, call: Call | None = None) -> str:
 def call_key(prompt: str, llm_string: str, call: Call | None = None) -> CallKey:
     """As `cache_key`, with what the key was made of."""
     identity = identify(llm_string, call)
-    known = identity.keys.get(prompt)
-    if known is not None:
+    asked = (prompt, identity.document, identity.endpoint)
+    if (known := _known.get(asked)) is not None:
         return known
     canonical_prompt = _canonical_prompt(prompt, llm_string, call)
     key = _digest(b"%d" % KEY_VERSION, canonical_prompt, identity.document, identity.endpoint.encode())
     found = CallKey(key, prompt, identity.document, identity.endpoint, identity.model, identity.limits_tokens)
     if len(prompt) <= _SHORT:
-        if len(identity.keys) >= _KEYS_KEPT:
-            identity.keys.clear()
-        identity.keys[prompt] = found
+        if len(_known) >= _KEYS_KEPT:
+            _known.clear()
+        _known[asked] = found
     return found
+
+
+# The keys of the last calls: a cell that is run again asks the same ones, if of a model that is made anew.
+_known: dict[tuple[str, bytes, str], CallKey] = {}
 
 
 def _digest(*fields: bytes) -> str:
@@ -89,7 +93,7 @@ def _canonical_prompt(prompt: str, llm_string: str, call: Call | None) -> bytes:
     for message in messages:
         _strip(message["kwargs"], surely_chat=surely_chat, keep_metadata=keep_metadata)
         message["kwargs"] = dict(sorted(message["kwargs"].items()))
-        if surely_chat:
+        if surely_chat and '"not_implemented"' in prompt:
             _refuse_objects(message["kwargs"])
     return write(messages)
 
