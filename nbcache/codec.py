@@ -147,12 +147,12 @@ def read(payload: bytes, key: str) -> Payload:
     if len(payload) < _START or payload[:3] != _MAGIC:
         raise DamagedError(f"entry {key[:8]} is damaged: no payload of nbcache")
     _, version, flags, stored_key, created, length = _HEADER.unpack_from(payload)
-    if version > FORMAT_VERSION:
-        raise DamagedError(f"entry {key[:8]} was written by a newer nbcache", newer=True)
     body = memoryview(payload)[_START:]
     checksum = zlib.crc32(body, zlib.crc32(payload[: _HEADER.size]))
     if checksum != int.from_bytes(payload[_HEADER.size : _START], "big") or stored_key.hex() != key:
         raise DamagedError(f"entry {key[:8]} is damaged: its checksum or key is not what was written")
+    if version > FORMAT_VERSION:  # every version keeps this header, so that a flipped bit is not taken for one
+        raise DamagedError(f"entry {key[:8]} was written by a newer nbcache", newer=True)
     return Payload(key, created, flags, bytes(body[:length]), bytes(body[length:]))
 
 

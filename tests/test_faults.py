@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 import warnings
+import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -26,7 +27,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult, Generation
 from pydantic import PrivateAttr
 
 import nbcache
-from nbcache import NbcacheWarning, NotebookCache
+from nbcache import NbcacheWarning, NotebookCache, codec
 from nbcache.codec import FORMAT_VERSION
 from nbcache.entry import EntryMeta, Touch
 from nbcache.errors import forget_warnings
@@ -124,6 +125,13 @@ def change(database: Path, *statements: str) -> None:
         for statement in statements:
             connection.execute(statement)
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+def of_a_newer_version(payload: bytes) -> bytes:
+    """The same payload as a newer nbcache would seal it: the header and its checksum are every version's."""
+    head = payload[:3] + bytes([FORMAT_VERSION + 1]) + payload[4 : codec._HEADER.size]
+    body = payload[codec._START :]
+    return head + zlib.crc32(body, zlib.crc32(head)).to_bytes(4, "big") + body
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -553,8 +561,11 @@ def test_answer_moved_under_another_key_is_a_miss(recorded: Path) -> None:
 
 
 def test_entry_of_a_newer_nbcache_is_a_miss_that_check_leaves_alone(recorded: Path) -> None:
-    newer = f"substr(value, 1, 3) || x'{FORMAT_VERSION + 1:02x}' || substr(value, 5)"
-    change(recorded, f"UPDATE Cache SET value = CAST({newer} AS BLOB)")
+    with closing(sqlite3.connect(recorded, isolation_level=None)) as connection:
+        for rowid, payload in connection.execute("SELECT rowid, value FROM Cache").fetchall():
+            newer = of_a_newer_version(payload)
+            connection.execute("UPDATE Cache SET value = ? WHERE rowid = ?", (newer, rowid))
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     nbcache.install(recorded.parent)
     model = Echo()
     with heard() as said, nbcache.mode("read-only"):
