@@ -63,8 +63,8 @@ def _of_text(llm_string: str) -> Identity:
 def _of_string(told: Told) -> Identity:
     """What a string alone tells. It is taken at its word, unless it is known to hide something."""
     unnamed = [name for name in told.unnamed if not is_ignored(name) and name not in CLIENTS | IGNORED_FIELDS]
-    says_something = counted(told.params).keys() - IGNORED_FIELDS
-    if told.name in _TELL_NOTHING or unnamed or (told.raw is None and not says_something):
+    params = {name: value for name, value in counted(told.params).items() if name not in CLIENTS | IGNORED_FIELDS}
+    if told.name in _TELL_NOTHING or unnamed or (told.raw is None and not params):
         lacks = f"parameter {unnamed[0]!r} only by its name or address" if unnamed else "nothing but its class"
         raise UnstableIdentityError(
             f"llm_string {told.name}",
@@ -73,7 +73,6 @@ def _of_string(told: Told) -> Identity:
         )
     if told.raw is not None:
         _refuse_address(told.raw)
-    params = {name: value for name, value in counted(told.params).items() if name not in CLIENTS | IGNORED_FIELDS}
     options = counted(told.options)
     endpoint = endpoint_in(params)
     document = {"class": told.name, "told": params, "options": options, "raw": told.raw}
@@ -106,13 +105,13 @@ def _of_call(told: Told, call: Call) -> Identity:
 
 def _work_out(told: Told, call: Call) -> Identity:
     model, cls = call.model, type(call.model)
-    if told.raw is None and told.name not in {_type_of(model), ".".join(cls.lc_id())}:
+    if told.raw is None and told.name not in {getattr(model, "_llm_type", ""), ".".join(cls.lc_id())}:
         return _of_string(told)  # a model within a model, whose own entry point is not wrapped
     fields = settings(model)
     options = _options(call, fields)
     endpoint = endpoint_of(model, fields)
     rest = _not_in_fields(told, model, call)
-    if not (counted(told.params).keys() - IGNORED_FIELDS or told.raw or fields):
+    if not (fields or told.raw or counted(told.params).keys() - IGNORED_FIELDS):
         raise UnstableIdentityError(
             f"silent {cls.__qualname__}",
             f"nbcache: {cls.__qualname__} tells nothing about itself but its type, {_REMEDY}",
@@ -259,10 +258,6 @@ def _code_of(cls: type[BaseLanguageModel[Any]]) -> list[str]:
     declared = {name for base in users for name in vars(base).get("__annotations__", {})}
     defaults = {name: value_digest(info.default) for name, info in cls.model_fields.items() if name in declared}
     return [*map(code_digest, users), digest(canonical(sorted(defaults.items())))]
-
-
-def _type_of(model: BaseLanguageModel[Any]) -> str:
-    return str(getattr(model, "_llm_type", ""))
 
 
 def _model_name(params: dict[str, Any], otherwise: str) -> str:
