@@ -69,8 +69,8 @@ class Payload:
     key: str
     created: float
     flags: int
-    answers: bytes
-    rest: bytes
+    answers: bytes | memoryview
+    rest: bytes | memoryview
 
     @property
     def reusable(self) -> bool:
@@ -153,7 +153,7 @@ def read(payload: bytes, key: str) -> Payload:
         raise DamagedError(f"entry {key[:8]} is damaged: its checksum or key is not what was written")
     if version > FORMAT_VERSION:  # every version keeps this header, so that a flipped bit is not taken for one
         raise DamagedError(f"entry {key[:8]} was written by a newer nbcache", newer=True)
-    return Payload(key, created, flags, bytes(body[:length]), bytes(body[length:]))
+    return Payload(key, created, flags, body[:length], body[length:])
 
 
 def fresh(generations: Iterable[Generation]) -> list[Generation]:
@@ -298,8 +298,8 @@ def _pack(data: bytes) -> tuple[bytes, bool]:
     return data, False
 
 
-def _decompressed(data: bytes, compressed: int) -> bytes:
-    return _zstd.decompress(data) if compressed else data
+def _decompressed(data: bytes | memoryview, compressed: int) -> bytes:
+    return _zstd.decompress(data) if compressed else bytes(data)
 
 
 def _listed(value: Any) -> list[dict[str, Any]]:

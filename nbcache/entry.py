@@ -27,6 +27,36 @@ class EntryMeta:
 
 
 @dataclass(frozen=True, slots=True)
+class Usage:
+    """What one call used, as its provider reported it. Tokens that were not reported are None, never 0.
+
+    `provider` is the name that genai-prices has for it where there is one, else the host or None;
+    `model` is what answered, else what was asked for. `input_tokens` include those read from and written to
+    the provider's prompt cache, `output_tokens` include reasoning. `estimated` where tokens were worked out
+    from the text. `local` is a model that runs on this machine and that nobody charges for.
+    """
+
+    provider: str | None = None
+    model: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0  # of those above
+    reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    service_tier: str | None = None
+    estimated: bool = False
+    local: bool = False
+
+    @property
+    def complete(self) -> bool:
+        """Whether both counts of tokens are known."""
+        return self.input_tokens is not None and self.output_tokens is not None
+
+
+@dataclass(frozen=True, slots=True)
 class Touch:
     """Hits that were counted in memory and are to be written down: who hit what, how often, when last."""
 

@@ -69,11 +69,7 @@ _known: dict[tuple[str, bytes, str], CallKey] = {}
 
 def _digest(*fields: bytes) -> str:
     """A digest of length-prefixed fields: joined bare, ("ab", "c") and ("a", "bc") would be one."""
-    hashed = hashlib.sha256()
-    for part in fields:
-        hashed.update(b"%d:" % len(part))
-        hashed.update(part)
-    return hashed.hexdigest()[:KEY_LENGTH]
+    return hashlib.sha256(b"".join([b"%d:%b" % (len(part), part) for part in fields])).hexdigest()[:KEY_LENGTH]
 
 
 def _canonical_prompt(prompt: str, llm_string: str, call: Call | None) -> bytes:
@@ -82,13 +78,12 @@ def _canonical_prompt(prompt: str, llm_string: str, call: Call | None) -> bytes:
     LangChain adds `total_cost: 0` to the usage of a hit, so that the next turn of a re-run chat has
     another prompt string and is paid again (langchain#35308).
     """
-    verbatim = b"text:" + prompt.encode(errors="surrogatepass")
     if not prompt.startswith('[{"lc":') or (call is not None and not call.is_chat):
-        return verbatim
-    messages, write = _parsed(prompt)
-    if not all(map(_is_message, messages)):
-        return verbatim
+        return _verbatim(prompt)
     surely_chat = call is not None or llm_string.startswith("{")
+    messages, write = _parsed(prompt, surely_chat=surely_chat)
+    if not all(map(_is_message, messages)):
+        return _verbatim(prompt)
     keep_metadata = _sends_metadata_back(llm_string, call)
     for message in messages:
         _strip(message["kwargs"], surely_chat=surely_chat, keep_metadata=keep_metadata)
@@ -98,7 +93,11 @@ def _canonical_prompt(prompt: str, llm_string: str, call: Call | None) -> bytes:
     return write(messages)
 
 
-def _parsed(prompt: str) -> tuple[list[Any], Callable[[Any], bytes]]:
+def _verbatim(prompt: str) -> bytes:
+    return b"text:" + prompt.encode(errors="surrogatepass")
+
+
+def _parsed(prompt: str, *, surely_chat: bool) -> tuple[list[Any], Callable[[Any], bytes]]:
     """The messages, and how to write what was read; [None] where the prompt is no JSON.
 
     Read by orjson, integers over 64 bits would lose digits; NaN and lone surrogates it refuses, and so
@@ -111,7 +110,14 @@ def _parsed(prompt: str) -> tuple[list[Any], Callable[[Any], bytes]]:
             return json.loads(prompt), _json
         except ValueError:
             return [None], _json
+    if surely_chat and all(map(_is_text, messages)):
+        return messages, _orjson
     return (json.loads(prompt) if _LONG_INTEGER.search(prompt) else messages), _orjson
+
+
+def _is_text(message: Any) -> bool:
+    """Whether a message, as LangChain writes it, holds no number: those of a person mostly do not."""
+    return _is_message(message) and not any(value and type(value) is not str for value in message["kwargs"].values())
 
 
 def _orjson(value: Any) -> bytes:

@@ -95,10 +95,11 @@ def copy_plain(value: Any) -> Any:
 
 
 _CONTAINERS = frozenset({dict, list, tuple, set})
+_ONLY_STR = {str}
 
 
 def _plain_dict(value: dict[Any, Any]) -> dict[str, Any]:
-    if all(type(name) is str for name in value):
+    if not value or {*map(type, value)} == _ONLY_STR:
         return {("!" + name if name[:1] == "!" else name): to_plain(item) for name, item in value.items()}
     return {"!pairs": [[to_plain(name), to_plain(item)] for name, item in value.items()]}
 

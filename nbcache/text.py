@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache.entry import PREVIEW_LENGTH
@@ -83,10 +84,17 @@ def _messages(prompt: str) -> list[dict[str, Any]] | None:
     if not prompt.startswith('[{"lc":'):
         return None
     try:
-        messages = [message["kwargs"] for message in json.loads(prompt)]
+        messages = [message["kwargs"] for message in _parsed(prompt)]
     except (ValueError, TypeError, KeyError):
         return None
     return messages if messages and all(isinstance(message, dict) for message in messages) else None
+
+
+def _parsed(prompt: str) -> Any:
+    try:
+        return orjson.loads(prompt)
+    except ValueError:  # half of an emoji, or NaN
+        return json.loads(prompt)
 
 
 def _role(message: dict[str, Any]) -> str:

@@ -66,12 +66,12 @@ class Database(Generic[_C]):
                 found.pool.close()
 
     def _attempt(self, operation: Callable[[_C], _T]) -> _T:
-        inode = inode_of(self._path)
+        found = self.opened(0.0)
+        inode = inode_of(self._path) if found is None else found.pool.inode
         try:
-            found = self.opened(0.0)
             if found is None:
                 found = self._open_file()
-            inode = found.pool.inode
+                inode = found.pool.inode
             with found.pool.hold():
                 return operation(found)
         except _FAILURES as error:

@@ -74,12 +74,11 @@ class Pool:
         if connection.in_transaction:  # an interrupt came between two statements
             connection.execute("ROLLBACK")
         with self._changed:
-            keep = not self._closed and len(self._idle) < _IDLE
-            if keep:
+            if self._closed or len(self._idle) >= _IDLE:
+                connection.close()
+            else:
                 self._idle.append(connection)
-        if not keep:
-            connection.close()
-        self._returned()
+            self._returned()
 
     def version(self) -> tuple[int, int]:
         """What is equal only while nobody has written to the file. Raises sqlite3.Error where it can't be told."""
