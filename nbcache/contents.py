@@ -24,7 +24,7 @@ class Contents:
 
     def totals(self) -> Totals:
         """How many entries, and how many bytes."""
-        return self.store.totals(self.notebook)
+        return self.store.totals(Filter(notebook=self.notebook))
 
     def entries(self) -> list[EntryMeta]:
         """The rows, newest first."""

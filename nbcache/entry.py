@@ -1,9 +1,14 @@
 """What is known of an entry and of a store, in plain frozen records."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 
 KEY_LENGTH = 40
+SORTABLE = (
+    *("created", "expires", "last_hit", "hits", "size_bytes", "model", "provider", "status", "cell"),
+    *("input_tokens", "output_tokens", "cost_usd", "seconds"),
+)
 PREVIEW_LENGTH = 120
 
 
@@ -24,6 +29,11 @@ class EntryMeta:
     hits: int = 0
     size_bytes: int = 0
     expires: float | None = None
+    provider: str | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: Decimal | None = None  # list price when it was recorded; None where that isn't known
+    seconds: float | None = None  # that the model took
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +68,49 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """Hits that were counted in memory and are to be written down: who hit what, how often, when last."""
+    """What was noted in memory of an entry and is to be written down: who hit it, how often, when last, its cost."""
 
     key: str
     notebook: str | None
     hits: int
     when: float
+    cost_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What the calls of one model in one execution of a cell paid and saved. Append-only; no text of any call.
+
+    `session` is one kernel's, `execution` counts its cells; `when` is the execution's first call (seconds since
+    the epoch). Money is in US dollars. `failed` are misses that got no answer: they cost nothing that is known.
+    """
+
+    session: str
+    execution: int
+    when: float
+    notebook: str | None
+    cell: str | None
+    model: str
+    hits: int = 0
+    misses: int = 0
+    spent_usd: Decimal = Decimal(0)
+    saved_usd: Decimal = Decimal(0)
+    saved_seconds: float = 0.0
+    unpriced_hits: int = 0
+    unpriced_misses: int = 0
+    estimated_hits: int = 0
+    estimated_misses: int = 0
+
+    def __add__(self, other: "Spending") -> "Spending":
+        """The sum; when, where and of what are this one's."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in _SUMMED}
+        return replace(self, **sums)
+
+
+_SUMMED = (
+    *("hits", "misses", "spent_usd", "saved_usd", "saved_seconds"),
+    *("unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +118,7 @@ class Filter:
     """Which entries are meant. Every field that is set must hold; an empty filter means all.
 
     `notebook` is an owner, `before` a time of creation (seconds since the epoch), `unused` means never hit,
-    `key` a prefix of the key.
+    `key` a prefix of the key; `words` are beginnings of words of the prompt or the answer (see `text.words`).
     """
 
     notebook: str | None = None
@@ -80,6 +127,20 @@ class Filter:
     before: float | None = None
     unused: bool = False
     key: str | None = None
+    cell: str | None = None
+    status: str | None = None
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Facets:
+    """The values that the entries of a store have, to choose a filter from."""
+
+    model: tuple[str, ...] = ()
+    tag: tuple[str, ...] = ()
+    notebook: tuple[str, ...] = ()
+    cell: tuple[str, ...] = ()
+    status: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """Prompts and answers as people read them."""
 
 import json
+import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +10,11 @@ import orjson
 from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache.entry import PREVIEW_LENGTH
+
+_SEARCHED = 1_000_000  # characters of an entry that can be searched
+_LONGEST = 40  # letters of a word
+_WORD = re.compile(r"[^\W_]+")
+_SIGN = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
 
 def prompt_text(prompt: str) -> str:
@@ -45,6 +52,16 @@ def preview(text: str) -> str:
     """The first words of `text`, on one line."""
     line = " ".join(text[: 4 * PREVIEW_LENGTH].split())
     return line if len(line) <= PREVIEW_LENGTH else line[: PREVIEW_LENGTH - 1] + "…"
+
+
+def words(text: str) -> set[str]:
+    """The words of `text`, to be searched by: folded, without underscores; of scripts without spaces, each sign."""
+    found: set[str] = set()
+    for word in _WORD.findall(unicodedata.normalize("NFKC", text[:_SEARCHED]).casefold()):
+        signs = _SIGN.findall(word)
+        found.update(signs)
+        found.update(part[:_LONGEST] for part in (_SIGN.split(word) if signs else (word,)) if part)
+    return found
 
 
 def content_text(content: Any) -> str:

@@ -29,6 +29,7 @@ from nbcache.contents import Contents
 from nbcache.entry import EntryMeta, Filter, Totals, Touch
 from nbcache.errors import DamagedError, StoreError
 from nbcache.stores import DiskStore, MemoryStore, open_store
+from tests.rows import row_of
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
@@ -355,7 +356,7 @@ def test_eight_processes_on_one_folder_lose_nothing_and_get_nothing_wrong(store:
         for number in range(ENTRIES):
             name = f"{process_number} {number}"
             assert store.get(key_of(name)) == payload_of(name)
-        assert store.totals(f"{process_number}.ipynb").entries == ENTRIES
+        assert store.totals(Filter(notebook=f"{process_number}.ipynb")).entries == ENTRIES
     assert store.totals().entries == PROCESSES * ENTRIES
     assert stat.S_IMODE((folder / "cache.db").stat().st_mode) == 0o600
     assert store.check() == []
@@ -400,7 +401,7 @@ def test_two_stores_on_one_folder_see_what_the_other_does(store: DiskStore, fold
     put(other, 1, b"replaced")
     assert store.get(key) == b"replaced"
     other.touch([Touch(key, "b.ipynb", 2, time.time())])
-    found = store.row(key)
+    found = row_of(store, key)
     assert found is not None
     assert (found.hits, found.notebooks) == (2, ("b.ipynb",))
     other.delete(key)
@@ -523,6 +524,7 @@ _FORKER_UNDER_LOAD = """
 import os, sys, threading, time, warnings
 from nbcache.entry import EntryMeta
 from nbcache.stores import DiskStore
+from tests.rows import row_of
 
 def put(key):
     store.put(key, key.encode(), EntryMeta(key, "m", "p", "a", "ok", time.time()))
@@ -655,7 +657,7 @@ def test_database_says_whose_it_is(store: DiskStore, folder: Path) -> None:
     put(store, 1)
     header = (folder / "cache.db").read_bytes()[:100]  # in the file itself, before the log is folded in
     assert header[68:72] == b"nbca"
-    assert int.from_bytes(header[60:64], "big") == 1
+    assert int.from_bytes(header[60:64], "big") == 2
 
 
 def test_what_is_evicted_or_expired_leaves_a_tombstone_without_text(folder: Path) -> None:
@@ -711,7 +713,7 @@ def test_store_of_version_1_is_read(tmp_path: Path) -> None:
         assert record.prompt == f"golden prompt {number}"
         assert record.identity == {"model": "golden", "endpoint": "https://example.org"}
     assert contents.check() == []
-    assert store.totals("a.ipynb").entries == 2
+    assert store.totals(Filter(notebook="a.ipynb")).entries == 2
     assert store.totals() == Totals(3, sum(meta.size_bytes for meta in rows), 0)
     put(store, "new")
     assert store.clear([key_of(0), key_of(1)], owner="a.ipynb").kept == 1

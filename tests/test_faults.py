@@ -586,7 +586,7 @@ def test_lost_rows_are_rebuilt_from_the_payloads(tmp_path: Path, folder: Path) -
     ask(model, "one", "two", "three")
     before = {row.key: row for row in nbcache.install(folder).contents("folder").entries()}
     nbcache.uninstall()
-    change(folder / "cache.db", "DELETE FROM entry", "DELETE FROM owner")
+    change(folder / "cache.db", "DELETE FROM entry")
     cache = nbcache.install(folder)
     assert cache.contents().entries() == []
     assert len(nbcache.check()) >= 3
@@ -602,16 +602,26 @@ def test_lost_rows_are_rebuilt_from_the_payloads(tmp_path: Path, folder: Path) -
 def test_rows_without_a_payload_and_wrong_totals_are_mended(recorded: Path) -> None:
     change(
         recorded,
-        "INSERT INTO owner VALUES (77, 'a.ipynb')",
-        "INSERT INTO entry SELECT 99, model, prompt, answer, status, created, tags, cell, 0, 0, size, used"
-        " FROM entry WHERE id = 1",
-        "UPDATE total SET value = 12345 WHERE name = 'bytes'",
+        "INSERT INTO preview VALUES (77, '', '')",
+        "INSERT INTO entry SELECT 99, created, expires, used, last_hit, hits, size, input_tokens, output_tokens, cost,"
+        " seconds, model, provider, status, cell, tags, notebooks FROM entry WHERE id = 1",
     )
     nbcache.install(recorded.parent)
-    assert len(nbcache.check()) == 3
-    assert len(nbcache.check(fix=True)) == 3
+    assert len(nbcache.check()) == 2
+    assert len(nbcache.check(fix=True)) == 2
     assert nbcache.check() == []
     assert nbcache.stats().entries == 3
+
+
+def test_wrong_totals_of_a_store_with_bounds_are_mended(folder: Path) -> None:
+    nbcache.install(folder, max_entries=10)
+    ask(Echo(), "one", "two", "three")
+    nbcache.uninstall()
+    change(folder / "cache.db", "UPDATE total SET value = 12345 WHERE name = 'bytes'")
+    nbcache.install(folder)
+    assert len(nbcache.check()) == 1
+    assert len(nbcache.check(fix=True)) == 1
+    assert nbcache.check() == []
 
 
 # Not ours

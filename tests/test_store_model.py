@@ -14,6 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from nbcache.entry import Cleared, EntryMeta, Filter, Totals, Touch
 from nbcache.stores import DiskStore, MemoryStore, Store
+from tests.rows import row_of
 
 NOTEBOOKS = ("a.ipynb", "b.ipynb", "naïve ☃.ipynb")
 TAGS = ("tag", "tagged", "☃")
@@ -177,12 +178,12 @@ class AgainstADict(RuleBasedStateMachine):
             assert (meta.model, meta.created, frozenset(meta.tags)) == (entry.model, entry.created, entry.tags)
             assert (set(meta.notebooks), meta.hits) == (entry.owners, entry.hits)
             assert (meta.last_hit, meta.expires) == (entry.last_hit, entry.expires)
-            assert self.store.row(meta.key) == meta
+            assert row_of(self.store, meta.key) == meta
         sizes = [len(entry.payload) for entry in self.entries.values()]
         assert self.store.totals() == Totals(len(sizes), sum(sizes), 0)
         for notebook in NOTEBOOKS:
             owned = [len(entry.payload) for entry in self.entries.values() if notebook in entry.owners]
-            assert self.store.totals(notebook) == Totals(len(owned), sum(owned), 0)
+            assert self.store.totals(Filter(notebook=notebook)) == Totals(len(owned), sum(owned), 0)
 
 
 class MemoryAgainstADict(AgainstADict):

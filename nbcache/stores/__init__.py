@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
-from nbcache.entry import Cleared, EntryMeta, Filter, Totals, Touch
+from nbcache.entry import Cleared, EntryMeta, Facets, Filter, Spending, Totals, Touch
 from nbcache.stores.disk import DiskStore
 from nbcache.stores.memory import MemoryStore
 
@@ -37,19 +37,39 @@ class Store(Protocol):
         """
 
     def touch(self, touches: Iterable[Touch]) -> None:
-        """Write down hits: recency, counts and owners. Keys that are gone are passed over."""
+        """Write down what was noted of entries: recency, hits, owners, costs. Keys that are gone are passed over."""
 
     def delete(self, key: str) -> bool:
         """Delete the entry for good; whether there was one."""
 
-    def row(self, key: str) -> EntryMeta | None:
-        """The row of one entry."""
+    def page(
+        self,
+        which: Filter = Filter(),  # noqa: B008 - frozen
+        *,
+        sort: str = "created",
+        descending: bool = True,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[EntryMeta]:
+        """The rows that `which` means, in this order: `sort` is a field of EntryMeta, among `SORTABLE`."""
 
-    def page(self, which: Filter = Filter(), *, limit: int | None = None, offset: int = 0) -> list[EntryMeta]:  # noqa: B008 - frozen
-        """The rows that `which` means, newest first."""
+    def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
+        """How many entries `which` means, and how many bytes."""
 
-    def totals(self, notebook: str | None = None) -> Totals:
-        """What the store holds, or what one notebook owns of it."""
+    def facets(self, notebook: str | None = None) -> Facets:
+        """The values that the entries have, of the store or of what one notebook owns."""
+
+    def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> int:
+        """Make entries findable by the words of their payloads; how many were left to do, of which it did `at_most`."""
+
+    def record(self, rows: Iterable[Spending]) -> None:
+        """Add rows to the lifetime ledger, which nothing clears."""
+
+    def spendings(self, notebook: str | None = None) -> list[Spending]:
+        """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
+
+    def gone(self, keys: Sequence[str]) -> dict[str, str]:
+        """Why those of `keys` that had gone by themselves went: `expired` or `evicted`. It is told once."""
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more."""

@@ -103,6 +103,8 @@ class Database(Generic[_C]):
         with self._lock, alone(self._folder):
             if inode_of(self._path) != failed.inode:
                 return  # another was faster
+            if kind_of(self._path) is Kind.NEWER:  # a newer nbcache has changed its tables since we opened it
+                raise newer(self._path)
             found, self._open = self._open, None
             if found is not None:
                 found.pool.close()
@@ -133,5 +135,5 @@ def newer(path: Path) -> StoreRefusedError:
 def _is_damage(error: Exception) -> bool:
     """Whether SQLite says that the file is no database, a broken one, or not the one that we made."""
     text = str(error)
-    signs = ("not a database", "malformed", "no such table", "no such column")
+    signs = ("not a database", "malformed", "no such table", "no such column", "no column named")
     return isinstance(error, UnicodeDecodeError) or any(sign in text for sign in signs)

@@ -1,34 +1,23 @@
-"""A store in a folder: diskcache for the payloads, a table of metadata beside them, one SQLite file.
-
-diskcache is used for what it is good at. Without: pickle (CVE-2025-69872: a planted pickle must never
-run), a connection for every thread (0.3 ms at each thread's first call, and hundreds of open files),
-statistics and recency written on every read, waiting a minute for a lock.
-"""
+"""A store in a folder: payloads, a table of metadata beside them and a search index, in one SQLite file."""
 
 import functools
 import sqlite3
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-import diskcache
-
-from nbcache.entry import Cleared, EntryMeta, Filter, Totals, Touch
-from nbcache.errors import DamagedError, StoreBusyError, TooLargeError
-from nbcache.stores import rows
-from nbcache.stores.database import Database, newer
-from nbcache.stores.folder import APPLICATION_ID, DATABASE, STORE_VERSION
-from nbcache.stores.pool import Pool
+from nbcache.entry import Cleared, EntryMeta, Facets, Filter, Spending, Totals, Touch
+from nbcache.errors import StoreBusyError, TooLargeError
+from nbcache.stores import rows, spendings, words
+from nbcache.stores.cachefile import CacheFile
+from nbcache.stores.database import Database
 
 _READ_PATIENCE = 0.5  # seconds to wait for another process before a lookup counts as a miss
 _WRITE_PATIENCE = 2.0
 _AT_ONCE = 500  # entries deleted in one transaction
-_SETTINGS = {"statistics": 0, "eviction_policy": "none", "cull_limit": 0}
 _STALE = 0.1  # seconds within which a lookup may not notice that the folder was deleted
-_READ = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)"
 
 
 class DiskStore:
@@ -42,7 +31,9 @@ class DiskStore:
         self.folder = Path(folder).expanduser().absolute()
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"store={str(folder)!r} is a file: write a folder")
-        self._database = Database(self.folder, _Cache)
+        self._database = Database(self.folder, CacheFile)
+        self._unindexed: deque[int] = deque()
+        self._found_unindexed = False
         self.bound(max_bytes, max_entries)
 
     @property
@@ -81,12 +72,16 @@ class DiskStore:
         if self._max_bytes is not None and len(payload) > self._max_bytes:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
 
-        def write(cache: _Cache) -> None:
+        def write(cache: CacheFile) -> None:
             with cache.transaction():
                 cache.forget_expired()
-                rowid = rows.store(cache.execute, key, payload, None if ttl is None else time.time() + ttl)
-                rows.insert(cache.execute, rowid, meta, len(payload))
+                expires = None if ttl is None else time.time() + ttl
+                rowid, new = rows.store(cache.execute, key, payload, expires)
+                rows.insert(cache.execute, rowid, meta, len(payload), expires)
+                for notebook in () if new else meta.notebooks:
+                    rows.own(cache.execute, rowid, notebook)
                 rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=key)
+            self._unindexed.append(rowid)
 
         self._database.run(write, _WRITE_PATIENCE)
 
@@ -94,7 +89,7 @@ class DiskStore:
         """Write down hits: recency, counts and owners."""
         found = list(touches)
 
-        def write(cache: _Cache) -> None:
+        def write(cache: CacheFile) -> None:
             with cache.transaction():
                 for touched in found:
                     rows.touch(cache.execute, touched)
@@ -106,31 +101,88 @@ class DiskStore:
         """Delete the entry for good; whether there was one."""
         return self.clear([key]).deleted > 0
 
-    def row(self, key: str) -> EntryMeta | None:
-        """The row of one entry."""
-        found = [meta for meta in self.page(Filter(key=key), limit=1) if meta.key == key]
-        return found[0] if found else None
-
-    def page(self, which: Filter = Filter(), *, limit: int | None = None, offset: int = 0) -> list[EntryMeta]:  # noqa: B008 - frozen
-        """The rows that `which` means, newest first."""
+    def page(
+        self,
+        which: Filter = Filter(),  # noqa: B008 - frozen
+        *,
+        sort: str = "created",
+        descending: bool = True,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[EntryMeta]:
+        """The rows that `which` means, in this order."""
         return self._database.run(
-            lambda cache: rows.select(cache.execute, which, time.time(), limit, offset), _READ_PATIENCE
+            lambda cache: rows.select(
+                cache.execute, which, time.time(), sort=sort, descending=descending, limit=limit, offset=offset
+            ),
+            _READ_PATIENCE,
         )
 
-    def totals(self, notebook: str | None = None) -> Totals:
-        """What the store holds, or what one notebook owns of it."""
-        return self._database.run(
-            lambda cache: Totals(*rows.totals(cache.execute, notebook, time.time())), _READ_PATIENCE
-        )
+    def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
+        """How many entries `which` means, and how many bytes."""
+        return self._database.run(lambda cache: Totals(*rows.totals(cache.execute, which, time.time())), _READ_PATIENCE)
+
+    def facets(self, notebook: str | None = None) -> Facets:
+        """The values that the entries have."""
+        return self._database.run(lambda cache: rows.facets(cache.execute, notebook, time.time()), _READ_PATIENCE)
+
+    def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> int:
+        """Make entries findable by their words; how many were left to do, of which it did `at_most`.
+
+        Those that this process has stored, and at first those that others have left.
+        """
+
+        def write(cache: CacheFile) -> int:
+            with cache.transaction():
+                if not words.make(cache.execute):
+                    return 0
+                if not self._found_unindexed:
+                    self._unindexed.extend(words.missing(cache.execute))
+                    self._found_unindexed = True
+                left = list(self._unindexed)
+                for rowid in left[:at_most]:
+                    found = cache.execute("SELECT key, value FROM Cache WHERE rowid = ?", (rowid,)).fetchone()
+                    if found is not None:
+                        words.add(cache.execute, rowid, words_of(found[1], found[0]))
+            for _ in left[:at_most]:
+                self._unindexed.popleft()
+            return len(left)
+
+        return self._database.run(write, _WRITE_PATIENCE) if self._unindexed or not self._found_unindexed else 0
+
+    def record(self, rows: Iterable[Spending]) -> None:
+        """Add rows to the lifetime ledger, which nothing clears."""
+        found = list(rows)
+
+        def write(cache: CacheFile) -> None:
+            with cache.transaction():
+                spendings.record(cache.execute, found)
+
+        if found:
+            self._database.run(write, _WRITE_PATIENCE)
+
+    def spendings(self, notebook: str | None = None) -> list[Spending]:
+        """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
+        return self._database.run(lambda cache: spendings.read(cache.execute, notebook), _READ_PATIENCE)
+
+    def gone(self, keys: Sequence[str]) -> dict[str, str]:
+        """Why those of `keys` that had gone by themselves went: `expired` or `evicted`. It is told once."""
+
+        def write(cache: CacheFile) -> dict[str, str]:
+            with cache.transaction():
+                return rows.gone(cache.execute, keys)
+
+        return self._database.run(write, _WRITE_PATIENCE) if keys else {}
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more.
 
-        A few hundred at a time, so that other kernels need not wait. What is deleted is overwritten, and its traces in SQLite's log are cut off: once no other process
-        has the store open, the text is in no file of the folder.
+        A few hundred at a time, so that other kernels need not wait. What is deleted is overwritten, and its
+        traces in the search index and in SQLite's log are cut off: once no other process has the store open,
+        the text is in no file of the folder.
         """
 
-        def write(cache: _Cache, some: Sequence[str]) -> Cleared:
+        def write(cache: CacheFile, some: Sequence[str]) -> Cleared:
             deleted = freed = kept = 0
             with cache.transaction():
                 cache.forget_expired()
@@ -146,7 +198,7 @@ class DiskStore:
         for start in range(0, max(len(keys), 1), _AT_ONCE):
             some = keys[start : start + _AT_ONCE]
             done += self._database.run(functools.partial(write, some=some), _WRITE_PATIENCE)
-        self._database.run(lambda cache: cache.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall(), _WRITE_PATIENCE)
+        self._database.run(CacheFile.forget_deleted, _WRITE_PATIENCE)
         return done
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
@@ -162,7 +214,7 @@ class DiskStore:
         A damaged database file is set aside by opening it, with or without `fix`, as at any use.
         """
 
-        def look(cache: _Cache) -> list[str]:
+        def look(cache: CacheFile) -> list[str]:
             problems = [str(line) for (line,) in cache.execute("PRAGMA integrity_check") if line != "ok"]
             if problems and fix:
                 cache.execute("REINDEX")
@@ -176,134 +228,3 @@ class DiskStore:
     def close(self) -> None:
         """Let go of the files; the last one out folds SQLite's log into the database."""
         self._database.close()
-
-
-class _Bytes(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
-    """str keys and bytes values, all in the database. Nothing is ever pickled or unpickled."""
-
-    def put(self, key: object) -> tuple[str, bool]:
-        if type(key) is not str:
-            raise TypeError(f"a key is a str, not {type(key).__name__}")
-        return key, True
-
-    def get(self, key: object, raw: object) -> str:
-        if type(key) is not str or not raw:
-            raise DamagedError("a key that nbcache did not write")
-        return key
-
-    def store(self, value: object, read: object, key: object = None) -> tuple[int, int, None, object]:  # noqa: ARG002
-        if type(value) is not bytes:
-            raise TypeError(f"a payload is bytes, not {type(value).__name__}")
-        return 0, diskcache.core.MODE_RAW, None, value
-
-    def fetch(self, mode: int, filename: object, value: object, read: object) -> bytes:  # noqa: ARG002
-        if mode != diskcache.core.MODE_RAW or type(value) is not bytes:
-            raise DamagedError("a payload that nbcache did not write")
-        return value
-
-
-class _Cache(diskcache.Cache):  # type: ignore[misc]
-    """diskcache on a pool of connections, with our tables in its file."""
-
-    _txn_id: int | None
-
-    def __init__(self, folder: Path) -> None:
-        self.pool = Pool(folder / DATABASE)
-        with self.pool.hold():
-            self._claim()
-            if self.execute("SELECT 1 FROM sqlite_master WHERE name = 'total_delete'").fetchone():
-                self._adopt()
-            else:
-                # The folder's name stays with the pool: diskcache would expand "$" and "~" in it.
-                super().__init__("/", timeout=0, disk=_Bytes, **_SETTINGS)
-                self._make_tables()
-
-    @property
-    def _con(self) -> sqlite3.Connection:
-        return self.pool.held
-
-    @property
-    def _sql_retry(self) -> rows.Execute:
-        """Diskcache waits a minute for each statement of its start; here the store waits, and not as long."""
-        return self.execute
-
-    @property
-    def execute(self) -> rows.Execute:
-        """Run a statement on the connection that this thread holds."""
-        return self.pool.held.execute
-
-    def close(self) -> None:
-        """Diskcache closes and reopens while it starts; the pool is closed by its store."""
-
-    def read(self, connection: sqlite3.Connection, key: str) -> bytes | None:
-        """The payload of `key`: as diskcache's `get`, without what it does for other kinds of values."""
-        found = connection.execute(_READ, (key, time.time())).fetchone()
-        if found is None:
-            return None
-        mode, filename, value = found
-        return self._disk.fetch(mode, filename, value, read=False)
-
-    @contextmanager
-    def transaction(self, *, undo: bool = False) -> Iterator[None]:
-        """All of the block or nothing; with `undo` nothing, so that one can look what it would have done.
-
-        diskcache's own methods join in: they look at `_txn_id`. It is put back before the end, when another
-        thread may already begin.
-        """
-        connection = self.pool.held
-        try:
-            connection.execute("BEGIN IMMEDIATE")
-            self._txn_id = threading.get_ident()
-            yield
-            self._txn_id = None
-            connection.execute("ROLLBACK" if undo else "COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                self._txn_id = None
-                connection.execute("ROLLBACK")
-            raise
-
-    def forget_expired(self) -> None:
-        """Delete what has expired: its owners and hits too, before it is stored anew."""
-        self.execute("DELETE FROM Cache WHERE expire_time <= ?", (time.time(),))
-
-    def mend_payloads(self, read: Callable[[bytes, str], EntryMeta] | None) -> list[str]:
-        """What of the payloads is damaged, or has no row: deleted, or the row rebuilt from the payload."""
-        problems = []
-        for rowid, key, raw, mode, value in self.execute("SELECT rowid, key, raw, mode, value FROM Cache").fetchall():
-            try:
-                payload = self._disk.fetch(mode, None, value, read=False)
-                meta = None if read is None else read(payload, self._disk.get(key, raw))
-            except DamagedError as error:
-                problems.append(str(error))
-                if not error.newer:
-                    self.execute("DELETE FROM Cache WHERE rowid = ?", (rowid,))
-                continue
-            known = self.execute("SELECT 1 FROM entry WHERE id = ?", (rowid,)).fetchone()
-            if not known and meta is not None:
-                problems.append(f"entry {key[:8]} had no row")
-                rows.insert(self.execute, rowid, meta, len(payload))
-        return problems
-
-    def _claim(self) -> None:
-        """Mark the file as ours while it is new: before WAL mode, so that the header is in the file itself."""
-        ((version,),) = self.execute("PRAGMA user_version")
-        if version > STORE_VERSION:  # a newer nbcache has it open: its header doesn't tell yet
-            raise newer(self.pool.database)
-        if not self.execute("PRAGMA application_id").fetchone()[0]:
-            self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-            self.execute(f"PRAGMA user_version = {STORE_VERSION}")
-
-    def _adopt(self) -> None:
-        """Open a store that is made already by reading alone; diskcache would write its settings each time."""
-        self._directory, self._timeout, self._txn_id, self._local = "/", 0, None, threading.local()
-        self._disk = _Bytes("/")
-        for name, value in {**diskcache.core.DEFAULT_SETTINGS, **_SETTINGS}.items():
-            setattr(self, name, value)
-
-    def _make_tables(self) -> None:
-        if self.execute("SELECT 1 FROM sqlite_master WHERE name = 'total_delete'").fetchone():
-            return
-        with self.transaction():
-            for statement in rows.SCHEMA:
-                self.execute(statement)

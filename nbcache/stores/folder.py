@@ -19,7 +19,7 @@ except ImportError:  # Windows
 
 DATABASE = "cache.db"  # what diskcache calls it
 APPLICATION_ID = 0x6E626361  # "nbca": the file is ours
-STORE_VERSION = 1
+STORE_VERSION = 2
 _SQLITE = b"SQLite format 3\0"
 _CACHEDIR_TAG = """\
 Signature: 8a477f597d28d172789f06886806bc55

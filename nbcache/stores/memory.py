@@ -5,9 +5,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
-from nbcache.entry import Cleared, EntryMeta, Filter, Totals, Touch
+from nbcache.entry import SORTABLE, Cleared, EntryMeta, Facets, Filter, Spending, Totals, Touch
 from nbcache.errors import DamagedError, TooLargeError
 
 
@@ -33,6 +33,9 @@ class MemoryStore:
         self._entries: OrderedDict[str, tuple[bytes, EntryMeta]] = OrderedDict()
         self._bytes = 0
         self._evictions = 0
+        self._words: dict[str, frozenset[str]] = {}
+        self._spendings: list[Spending] = []
+        self._gone: dict[str, str] = {}
         self.bound(max_bytes, max_entries)
 
     @property
@@ -86,8 +89,9 @@ class MemoryStore:
                 owners = meta.notebooks
                 if touch.notebook is not None and touch.notebook not in owners:
                     owners = (*owners, touch.notebook)
-                last_hit = max(meta.last_hit or 0.0, touch.when)
-                meta = replace(meta, hits=meta.hits + touch.hits, last_hit=last_hit, notebooks=owners)
+                last_hit = max(meta.last_hit or 0.0, touch.when) if touch.hits else meta.last_hit
+                cost = meta.cost_usd if touch.cost_usd is None else touch.cost_usd
+                meta = replace(meta, hits=meta.hits + touch.hits, last_hit=last_hit, notebooks=owners, cost_usd=cost)
                 self._entries[touch.key] = (payload, meta)
 
     def delete(self, key: str) -> bool:
@@ -97,24 +101,75 @@ class MemoryStore:
             self._drop(key)
             return there
 
-    def row(self, key: str) -> EntryMeta | None:
-        """The row of one entry."""
+    def page(
+        self,
+        which: Filter = Filter(),  # noqa: B008 - frozen
+        *,
+        sort: str = "created",
+        descending: bool = True,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[EntryMeta]:
+        """The rows that `which` means, in this order; what has no value comes last of what descends."""
+        if sort not in SORTABLE:
+            raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
         with self._lock:
-            found = self._live(key)
-            return None if found is None else found[1]
+            rows = [
+                found[1] for key in list(self._entries) if (found := self._live(key)) and self._is_meant(key, which)
+            ]
 
-    def page(self, which: Filter = Filter(), *, limit: int | None = None, offset: int = 0) -> list[EntryMeta]:  # noqa: B008 - frozen
-        """The rows that `which` means, newest first."""
-        with self._lock:
-            rows = [found[1] for key in list(self._entries) if (found := self._live(key)) and _meant(found[1], which)]
-        rows.sort(key=lambda row: row.created)
-        rows.reverse()
+        def rank(row: EntryMeta) -> tuple[bool, Any]:
+            value = getattr(row, sort)
+            return value is not None, value
+
+        rows.sort(key=rank)
+        if descending:
+            rows.reverse()
         return rows[offset:] if limit is None else rows[offset : offset + limit]
 
-    def totals(self, notebook: str | None = None) -> Totals:
-        """What the store holds, or what one notebook owns of it."""
-        rows = self.page(Filter(notebook=notebook))
+    def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
+        """How many entries `which` means, and how many bytes."""
+        rows = self.page(which)
         return Totals(len(rows), sum(row.size_bytes for row in rows), self._evictions)
+
+    def facets(self, notebook: str | None = None) -> Facets:
+        """The values that the entries have."""
+        rows = self.page(Filter(notebook=notebook))
+        return Facets(
+            _values([row.model] for row in rows),
+            _values(row.tags for row in rows),
+            _values(row.notebooks for row in rows),
+            _values([row.cell] for row in rows),
+            _values([row.status] for row in rows),
+        )
+
+    def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> int:
+        """Make entries findable by the words of their payloads; how many were left to do."""
+        with self._lock:
+            left = [key for key in self._entries if key not in self._words]
+            for key in left[:at_most]:
+                self._words[key] = frozenset(words_of(self._entries[key][0], key))
+        return len(left)
+
+    def record(self, rows: Iterable[Spending]) -> None:
+        """Add rows to the ledger, for as long as this process lives."""
+        with self._lock:
+            self._spendings += rows
+
+    def spendings(self, notebook: str | None = None) -> list[Spending]:
+        """The ledger: a row for each model in each execution of a cell, oldest first."""
+        summed: dict[object, Spending] = {}
+        with self._lock:
+            for row in self._spendings:
+                if notebook is None or row.notebook == notebook:
+                    which = (row.session, row.execution, row.notebook, row.cell, row.model)
+                    summed[which] = summed[which] + row if which in summed else row
+        return sorted(summed.values(), key=lambda row: row.when)
+
+    def gone(self, keys: Sequence[str]) -> dict[str, str]:
+        """Why those of `keys` that had gone by themselves went. It is told once."""
+        with self._lock:
+            return {key: self._gone.pop(key) for key in keys if key in self._gone}
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more."""
@@ -159,15 +214,33 @@ class MemoryStore:
     def close(self) -> None:
         """Nothing to let go of."""
 
+    def _is_meant(self, key: str, which: Filter) -> bool:
+        meta, words = self._entries[key][1], self._words.get(key, frozenset())
+        return (
+            (which.notebook is None or which.notebook in meta.notebooks)
+            and (which.model is None or which.model == meta.model)
+            and (which.cell is None or which.cell == meta.cell)
+            and (which.status is None or which.status == meta.status)
+            and (which.tag is None or which.tag in meta.tags)
+            and (which.before is None or meta.created < which.before)
+            and not (which.unused and meta.hits)
+            and (which.key is None or meta.key.startswith(which.key))
+            and all(
+                any(word == said or (len(word) > 1 and said.startswith(word)) for said in words) for word in which.words
+            )
+        )
+
     def _live(self, key: str) -> tuple[bytes, EntryMeta] | None:
         found = self._entries.get(key)
         if found is not None and found[1].expires is not None and found[1].expires <= self._clock():
             self._drop(key)
+            self._gone[key] = "expired"
             return None
         return found
 
     def _drop(self, key: str) -> None:
         found = self._entries.pop(key, None)
+        self._words.pop(key, None)
         if found is not None:
             self._bytes -= len(found[0])
 
@@ -175,7 +248,9 @@ class MemoryStore:
         for key in list(self._entries) if self._is_over() else ():
             self._live(key)  # what has expired goes first, and is not counted
         while self._is_over():
-            self._drop(next(iter(self._entries)))
+            key = next(iter(self._entries))
+            self._drop(key)
+            self._gone[key] = "evicted"
             self._evictions += 1
 
     def _is_over(self) -> bool:
@@ -184,12 +259,5 @@ class MemoryStore:
         )
 
 
-def _meant(meta: EntryMeta, which: Filter) -> bool:
-    return (
-        (which.notebook is None or which.notebook in meta.notebooks)
-        and (which.model is None or which.model == meta.model)
-        and (which.tag is None or which.tag in meta.tags)
-        and (which.before is None or meta.created < which.before)
-        and not (which.unused and meta.hits)
-        and (which.key is None or meta.key.startswith(which.key))
-    )
+def _values(each: Iterable[Iterable[str | None]]) -> tuple[str, ...]:
+    return tuple(sorted({value for values in each for value in values if value}))

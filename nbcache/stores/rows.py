@@ -1,119 +1,131 @@
-"""The table of metadata beside diskcache's own in one SQLite file: its schema and statements.
+"""The statements on the tables of metadata: what is written with a payload, looked for, and mended."""
 
-A row of `entry` has the rowid of its payload in `Cache`, diskcache's table. Triggers keep the two in
-step whatever deletes a payload, and keep the totals.
-"""
+from collections.abc import Sequence
 
-import sqlite3
-from collections.abc import Callable, Sequence
+from nbcache.entry import SORTABLE, EntryMeta, Facets, Filter, Touch
+from nbcache.stores import schema, words
+from nbcache.stores.sql import Execute, dollars, joined, pico, split, written
 
-from nbcache.entry import EntryMeta, Filter, Touch
-
-Execute = Callable[..., sqlite3.Cursor]
-
-_SEPARATOR = "\x1f"  # between tags and between notebooks; in no file's name that anybody types
+_COLUMN_OF = {name: name for name in SORTABLE} | {"size_bytes": "size", "cost_usd": "cost"}
 _TOMBSTONES = 10_000
-
-SCHEMA = (
-    # Counters of diskcache's own, which nothing here reads: they would cost a fifth of an update.
-    *(f"DROP TRIGGER IF EXISTS Settings_{name}" for name in ("count_insert", "count_delete", "size_insert")),
-    *(f"DROP TRIGGER IF EXISTS Settings_{name}" for name in ("size_update", "size_delete")),
-    "CREATE TABLE IF NOT EXISTS entry (id INTEGER PRIMARY KEY, model TEXT NOT NULL, prompt TEXT NOT NULL,"
-    " answer TEXT NOT NULL, status TEXT NOT NULL, created REAL NOT NULL, tags TEXT NOT NULL, cell TEXT,"
-    " last_hit REAL, hits INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL, used REAL NOT NULL)",
-    "CREATE INDEX IF NOT EXISTS entry_created ON entry (created)",
-    "CREATE TABLE IF NOT EXISTS owner (id INTEGER, notebook TEXT, PRIMARY KEY (id, notebook)) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS tombstone (id INTEGER PRIMARY KEY, key TEXT UNIQUE, gone REAL, why TEXT)",
-    "CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
-    "INSERT OR IGNORE INTO total VALUES ('entries', 0), ('bytes', 0), ('evictions', 0)",
-    "CREATE TRIGGER IF NOT EXISTS entry_gone AFTER DELETE ON Cache BEGIN"
-    " INSERT OR REPLACE INTO tombstone (key, gone, why) SELECT OLD.key, julianday('now'), 'expired'"
-    "  WHERE OLD.expire_time < (julianday('now') - 2440587.5) * 86400;"
-    " DELETE FROM entry WHERE id = OLD.rowid; DELETE FROM owner WHERE id = OLD.rowid; END",
-    "CREATE TRIGGER IF NOT EXISTS total_insert AFTER INSERT ON entry BEGIN"
-    " UPDATE total SET value = value + 1 WHERE name = 'entries';"
-    " UPDATE total SET value = value + NEW.size WHERE name = 'bytes'; END",
-    "CREATE TRIGGER IF NOT EXISTS total_update AFTER UPDATE OF size ON entry BEGIN"
-    " UPDATE total SET value = value + NEW.size - OLD.size WHERE name = 'bytes'; END",
-    "CREATE TRIGGER IF NOT EXISTS total_delete AFTER DELETE ON entry BEGIN"
-    " UPDATE total SET value = value - 1 WHERE name = 'entries';"
-    " UPDATE total SET value = value - OLD.size WHERE name = 'bytes'; END",
-)
 _ROWID = "(SELECT rowid FROM Cache WHERE key = ? AND raw = 1)"
-_SELECT = (
-    "SELECT c.key, e.model, e.prompt, e.answer, e.status, e.created, e.tags, e.cell, e.last_hit, e.hits, e.size,"
-    " c.expire_time, (SELECT group_concat(notebook, char(31)) FROM owner WHERE id = e.id)"
-    " FROM entry e JOIN Cache c ON c.rowid = e.id WHERE (c.expire_time IS NULL OR c.expire_time > ?)"
+_LIVE = "(e.expires IS NULL OR e.expires > ?)"
+_COLUMNS = (
+    "c.key, e.model, p.prompt, p.answer, e.status, e.created, e.tags, e.notebooks, e.cell, e.last_hit, e.hits, e.size,"
+    " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds"
 )
 
 
-def store(sql: Execute, key: str, payload: bytes, expires: float | None) -> int:
-    """Write a payload into diskcache's table as its own `set` does with such a value; the rowid."""
+def store(sql: Execute, key: str, payload: bytes, expires: float | None) -> tuple[int, bool]:
+    """Write a payload into diskcache's table as its own `set` does with such a value; the rowid, and if it is new."""
     found = sql("SELECT rowid FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
     if found is None:
         inserted = sql(
             "INSERT INTO Cache (key, raw, store_time, expire_time, access_time, mode, value) VALUES (?, 1, 0, ?, 0, 1, ?)",
             (key, expires, payload),
         )
-        return int(inserted.lastrowid or 0)
+        return int(inserted.lastrowid or 0), True
     rowid = int(found[0])
     sql("UPDATE Cache SET expire_time = ?, mode = 1, value = ? WHERE rowid = ?", (expires, payload, rowid))
-    return rowid
+    return rowid, False
 
 
-def insert(sql: Execute, rowid: int, meta: EntryMeta, size: int) -> None:
-    """Write the row of a payload that was just stored. Owners and hits of an earlier one stay."""
+def insert(sql: Execute, rowid: int, meta: EntryMeta, size: int, expires: float | None) -> None:
+    """Write the row of a payload that was just stored. Hits of an earlier one stay, and so do its owners."""
     sql(
-        "INSERT INTO entry (id, model, prompt, answer, status, created, tags, cell, size, used)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET"
-        " model = excluded.model, prompt = excluded.prompt, answer = excluded.answer, status = excluded.status,"
-        " created = excluded.created, tags = excluded.tags, cell = excluded.cell, size = excluded.size,"
-        " used = excluded.used",
+        "INSERT INTO entry (id, created, expires, used, size, input_tokens, output_tokens, seconds, model, provider,"
+        " status, cell, tags, notebooks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET created = excluded.created, expires = excluded.expires, used = excluded.used,"
+        " size = excluded.size, input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,"
+        " cost = NULL, seconds = excluded.seconds, model = excluded.model, provider = excluded.provider,"
+        " status = excluded.status, cell = excluded.cell, tags = excluded.tags",
         (
-            *(rowid, _written(meta.model), _written(meta.prompt), _written(meta.answer), meta.status, meta.created),
-            *(_written(_joined(meta.tags)), meta.cell and _written(meta.cell), size, meta.created),
+            *(rowid, meta.created, expires, meta.created, size, meta.input_tokens, meta.output_tokens, meta.seconds),
+            *(written(meta.model), meta.provider and written(meta.provider), meta.status),
+            *(meta.cell and written(meta.cell), joined(meta.tags), joined(meta.notebooks)),
         ),
     )
-    for notebook in meta.notebooks:
-        sql("INSERT OR IGNORE INTO owner VALUES (?, ?)", (rowid, _written(notebook)))
+    sql("INSERT OR REPLACE INTO preview VALUES (?, ?, ?)", (rowid, written(meta.prompt), written(meta.answer)))
+
+
+def own(sql: Execute, rowid: int, notebook: str) -> None:
+    """Make `notebook` an owner, if it isn't one."""
+    mine = joined([notebook])
+    sql(
+        "UPDATE entry SET notebooks = CASE notebooks WHEN '' THEN ?1 ELSE notebooks || substr(?1, 2) END"
+        " WHERE id = ?2 AND NOT instr(notebooks, ?1)",
+        (mine, rowid),
+    )
 
 
 def touch(sql: Execute, touched: Touch) -> None:
-    """Write down hits of one entry by one notebook."""
-    sql(
-        "UPDATE entry SET hits = hits + ?1, last_hit = max(coalesce(last_hit, 0), ?2), used = max(used, ?2)"
-        " WHERE id = (SELECT rowid FROM Cache WHERE key = ?3 AND raw = 1)",
-        (touched.hits, touched.when, touched.key),
-    )
+    """Write down what was noted of one entry."""
+    found = sql(f"SELECT rowid FROM Cache WHERE rowid = {_ROWID}", (touched.key,)).fetchone()
+    if found is None:
+        return
+    if touched.hits:
+        sql(
+            "UPDATE entry SET hits = hits + ?1, last_hit = max(coalesce(last_hit, 0), ?2), used = max(used, ?2)"
+            " WHERE id = ?3",
+            (touched.hits, touched.when, found[0]),
+        )
+    if touched.cost_usd is not None:
+        sql("UPDATE entry SET cost = ? WHERE id = ?", (pico(touched.cost_usd), found[0]))
     if touched.notebook is not None:
-        _own(sql, touched.key, touched.notebook)
+        own(sql, found[0], touched.notebook)
 
 
-def select(sql: Execute, which: Filter, now: float, limit: int | None, offset: int) -> list[EntryMeta]:
-    """The rows that `which` means, newest first."""
-    where, values = _where(which)
+def select(  # noqa: PLR0913 - what a page is
+    sql: Execute, which: Filter, now: float, *, sort: str, descending: bool, limit: int | None, offset: int
+) -> list[EntryMeta]:
+    """The rows that `which` means. First the ids alone, from the narrow table; then the few that are shown."""
+    if sort not in SORTABLE:
+        raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
+    where, values = _where(which, indexed=not which.words or words.is_made(sql))
+    order = f"e.{_COLUMN_OF[sort]} {'DESC' if descending else 'ASC'}, e.id {'DESC' if descending else 'ASC'}"
     rows = sql(
-        f"{_SELECT}{where} ORDER BY e.created DESC, e.id DESC LIMIT ? OFFSET ?",
+        f"SELECT {_COLUMNS} FROM (SELECT e.id FROM entry e WHERE {_LIVE}{where} ORDER BY {order} LIMIT ? OFFSET ?) found"
+        " JOIN entry e ON e.id = found.id JOIN Cache c ON c.rowid = e.id LEFT JOIN preview p ON p.id = e.id"
+        f" ORDER BY {order}",
         (now, *values, -1 if limit is None else limit, offset),
     )
     return [_meta(row) for row in rows]
 
 
-def totals(sql: Execute, notebook: str | None, now: float) -> tuple[int, int, int]:
-    """Entries and bytes, of the store or owned by one notebook, and all evictions."""
-    where, values = _where(Filter(notebook=notebook))
+def totals(sql: Execute, which: Filter, now: float) -> tuple[int, int, int]:
+    """Entries and bytes of what `which` means, and all evictions."""
+    where, values = _where(which, indexed=not which.words or words.is_made(sql))
     ((entries, size),) = sql(
-        "SELECT count(*), coalesce(sum(e.size), 0) FROM entry e JOIN Cache c ON c.rowid = e.id"
-        f" WHERE (c.expire_time IS NULL OR c.expire_time > ?){where}",
-        (now, *values),
+        f"SELECT count(*), coalesce(sum(e.size), 0) FROM entry e WHERE {_LIVE}{where}", (now, *values)
     )
     return entries, size, _total(sql, "evictions")
 
 
+def facets(sql: Execute, notebook: str | None, now: float) -> Facets:
+    """The values that the entries have."""
+    where, values = _where(Filter(notebook=notebook))
+
+    def of(column: str) -> tuple[str, ...]:
+        found = sql(
+            f"SELECT DISTINCT e.{column} FROM entry e WHERE {_LIVE}{where} AND e.{column} != '' ORDER BY 1",
+            (now, *values),
+        )
+        return tuple(value for (value,) in found)
+
+    def apart(column: str) -> tuple[str, ...]:
+        return tuple(sorted({each for text in of(column) for each in split(text)}))
+
+    return Facets(of("model"), apart("tags"), apart("notebooks"), of("cell"), of("status"))
+
+
 def disown(sql: Execute, key: str, owner: str) -> bool:
     """Take the ownership of `owner` away; whether others own the entry still."""
-    sql(f"DELETE FROM owner WHERE id = {_ROWID} AND notebook = ?", (key, _written(owner)))
-    return bool(sql(f"SELECT 1 FROM owner WHERE id = {_ROWID}", (key,)).fetchone())
+    row = sql(f"SELECT id, notebooks FROM entry WHERE id = {_ROWID}", (key,)).fetchone()
+    if row is None:
+        return False
+    others = [name for name in split(row[1]) if name != written(owner)]
+    sql("UPDATE entry SET notebooks = ? WHERE id = ?", (joined(others), row[0]))
+    return bool(others)
 
 
 def size_of(sql: Execute, key: str) -> int | None:
@@ -124,10 +136,9 @@ def size_of(sql: Execute, key: str) -> int | None:
 
 def evict(sql: Execute, max_bytes: int | None, max_entries: int | None, spare: str) -> None:
     """Delete the least recently used entries but `spare` until the store is within its bounds."""
-    if not _is_over(sql, max_bytes, max_entries):
+    if max_bytes is None and max_entries is None:
         return
-    # Only a store with bounds needs the index, which costs a fifth of an update.
-    sql("CREATE INDEX IF NOT EXISTS entry_used ON entry (used)")
+    schema.make_bounded(sql)
     while _is_over(sql, max_bytes, max_entries):
         row = sql(
             f"SELECT c.rowid, c.key FROM entry e JOIN Cache c ON c.rowid = e.id WHERE e.id != {_ROWID}"
@@ -137,7 +148,41 @@ def evict(sql: Execute, max_bytes: int | None, max_entries: int | None, spare: s
         if row is None:
             return
         sql("DELETE FROM Cache WHERE rowid = ?", (row[0],))
-        _bury(sql, row[1])
+        _bury(sql, row[1], "evicted")
+        sql("UPDATE total SET value = value + 1 WHERE name = 'evictions'")
+
+
+def forget_expired(sql: Execute, now: float) -> None:
+    """Delete what has expired."""
+    for rowid, key in sql("SELECT rowid, key FROM Cache WHERE expire_time <= ?", (now,)).fetchall():
+        sql("DELETE FROM Cache WHERE rowid = ?", (rowid,))
+        _bury(sql, key, "expired")
+
+
+def gone(sql: Execute, keys: Sequence[str]) -> dict[str, str]:
+    """Why those of `keys` that had gone by themselves went (`expired`, `evicted`); they are told once."""
+    found = {}
+    for key in keys:
+        row = sql("SELECT why FROM tombstone WHERE key = ?", (key,)).fetchone()
+        if row is not None:
+            found[key] = str(row[0])
+            sql("DELETE FROM tombstone WHERE key = ?", (key,))
+    return found
+
+
+def mend(sql: Execute) -> list[str]:
+    """What of the metadata belongs to no payload, or was counted wrong; mended."""
+    problems = []
+    for table in ("entry", "preview"):
+        lost = sql(f"DELETE FROM {table} WHERE id NOT IN (SELECT rowid FROM Cache)").rowcount
+        if lost:
+            problems.append(f"{lost} rows of {table} without a payload")
+    counted = sql("SELECT count(*), coalesce(sum(size), 0) FROM entry").fetchone()
+    if schema.counts_totals(sql) and counted != (_total(sql, "entries"), _total(sql, "bytes")):
+        problems.append("the totals were not those of the rows")
+        sql("UPDATE total SET value = ? WHERE name = 'entries'", (counted[0],))
+        sql("UPDATE total SET value = ? WHERE name = 'bytes'", (counted[1],))
+    return problems
 
 
 def _is_over(sql: Execute, max_bytes: int | None, max_entries: int | None) -> bool:
@@ -146,75 +191,46 @@ def _is_over(sql: Execute, max_bytes: int | None, max_entries: int | None) -> bo
     )
 
 
-def mend(sql: Execute) -> list[str]:
-    """What of the metadata belongs to no payload, or was counted wrong; mended."""
-    problems = []
-    for table in ("entry", "owner"):
-        lost = sql(f"DELETE FROM {table} WHERE id NOT IN (SELECT rowid FROM Cache)").rowcount
-        if lost:
-            problems.append(f"{lost} rows of {table} without a payload")
-    counted = sql("SELECT count(*), coalesce(sum(size), 0) FROM entry").fetchone()
-    if counted != (_total(sql, "entries"), _total(sql, "bytes")):
-        problems.append("the totals were not those of the rows")
-        sql("UPDATE total SET value = ? WHERE name = 'entries'", (counted[0],))
-        sql("UPDATE total SET value = ? WHERE name = 'bytes'", (counted[1],))
-    return problems
-
-
-def _bury(sql: Execute, key: str) -> None:
-    """Leave a tombstone (no text) and count the eviction; only so many are kept."""
-    sql("INSERT OR REPLACE INTO tombstone (key, gone, why) VALUES (?, julianday('now'), 'evicted')", (key,))
+def _bury(sql: Execute, key: str, why: str) -> None:
+    """Leave a tombstone (no text), for when somebody asks; only so many are kept."""
+    sql("INSERT OR REPLACE INTO tombstone (key, gone, why) VALUES (?, julianday('now'), ?)", (key, why))
     sql("DELETE FROM tombstone WHERE id <= (SELECT max(id) FROM tombstone) - ?", (_TOMBSTONES,))
-    sql("UPDATE total SET value = value + 1 WHERE name = 'evictions'")
-
-
-def _own(sql: Execute, key: str, notebook: str) -> None:
-    sql("INSERT OR IGNORE INTO owner SELECT rowid, ? FROM Cache WHERE key = ? AND raw = 1", (_written(notebook), key))
 
 
 def _total(sql: Execute, name: str) -> int:
     return int(sql("SELECT value FROM total WHERE name = ?", (name,)).fetchone()[0])
 
 
-def _where(which: Filter) -> tuple[str, list[object]]:
-    conditions: list[tuple[str, object]] = []
-    if which.notebook is not None:
-        conditions.append(("EXISTS (SELECT 1 FROM owner WHERE id = e.id AND notebook = ?)", _written(which.notebook)))
-    if which.model is not None:
-        conditions.append(("e.model = ?", _written(which.model)))
-    if which.tag is not None:
-        conditions.append(("instr(e.tags, ?)", _written(_joined([which.tag]))))
+def _where(which: Filter, *, indexed: bool = True) -> tuple[str, list[object]]:
+    conditions: list[tuple[str, list[object]]] = []
+    if which.words and indexed:
+        conditions.append(("e.id IN (SELECT rowid FROM words WHERE words MATCH ?)", [words.query(which.words)]))
+    elif which.words:  # no index: the previews are better than nothing
+        said = "(SELECT lower(prompt || ' ' || answer) FROM preview WHERE id = e.id)"
+        conditions += [(f"instr({said}, ?)", [written(word)]) for word in which.words]
+    for column, value in (("model", which.model), ("cell", which.cell), ("status", which.status)):
+        if value is not None:
+            conditions.append((f"e.{column} = ?", [written(value)]))
+    for column, value in (("notebooks", which.notebook), ("tags", which.tag)):
+        if value is not None:
+            conditions.append((f"instr(e.{column}, ?)", [joined([value])]))
     if which.before is not None:
-        conditions.append(("e.created < ?", which.before))
+        conditions.append(("e.created < ?", [which.before]))
     if which.unused:
-        conditions.append(("e.hits < ?", 1))
-    if which.key is not None:
-        conditions += [("c.key >= ?", which.key), ("c.key < ?", which.key + "g")]  # keys are hexadecimal
-    return "".join(f" AND {condition}" for condition, _ in conditions), [value for _, value in conditions]
+        conditions.append(("e.hits = 0", []))
+    if which.key is not None:  # keys are hexadecimal
+        conditions.append(
+            ("e.id IN (SELECT rowid FROM Cache WHERE key >= ? AND key < ?)", [which.key, which.key + "g"])
+        )
+    return "".join(f" AND {condition}" for condition, _ in conditions), [v for _, values in conditions for v in values]
 
 
 def _meta(row: Sequence[object]) -> EntryMeta:
-    key, model, prompt, answer, status, created, tags, cell, last_hit, hits, size, expires, notebooks = row
-    return EntryMeta(
-        *(key, model, prompt, answer, status, created),  # type: ignore[arg-type]  # as the schema says
-        tags=_split(tags),
-        notebooks=_split(notebooks),
-        cell=cell,  # type: ignore[arg-type]
-        last_hit=last_hit,  # type: ignore[arg-type]
-        hits=hits,  # type: ignore[arg-type]
-        size_bytes=size,  # type: ignore[arg-type]
-        expires=expires,  # type: ignore[arg-type]
+    key, model, prompt, answer, status, created, tags, notebooks, cell, last_hit, hits, size, expires = row[:13]
+    provider, input_tokens, output_tokens, cost, seconds = row[13:]
+    return EntryMeta(  # the types are those of the schema
+        *(key, model, prompt or "", answer or "", status, created, split(tags), split(notebooks)),  # type: ignore[arg-type]
+        *(cell, last_hit, hits, size, expires, provider, input_tokens, output_tokens),  # type: ignore[arg-type]
+        dollars(cost),  # type: ignore[arg-type]
+        seconds,  # type: ignore[arg-type]
     )
-
-
-def _written(text: str) -> str:
-    """`text` as SQLite can store it: half an emoji becomes a question mark."""
-    return text.encode(errors="replace").decode()
-
-
-def _joined(words: Sequence[str]) -> str:
-    return _SEPARATOR + _SEPARATOR.join(words) + _SEPARATOR if words else ""
-
-
-def _split(text: object) -> tuple[str, ...]:
-    return tuple(sorted(word for word in str(text or "").split(_SEPARATOR) if word))

@@ -1,0 +1,163 @@
+"""diskcache on a pool of connections, with our tables in its file.
+
+diskcache is used for what it is good at. Without: pickle (CVE-2025-69872: a planted pickle must never
+run), a connection for every thread (0.3 ms at each thread's first call, and hundreds of open files),
+statistics and recency written on every read, waiting a minute for a lock.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import diskcache
+
+from nbcache.entry import EntryMeta
+from nbcache.errors import DamagedError
+from nbcache.stores import rows, schema, words
+from nbcache.stores.database import newer
+from nbcache.stores.folder import APPLICATION_ID, DATABASE, STORE_VERSION
+from nbcache.stores.pool import Pool
+from nbcache.stores.sql import Execute
+
+_SETTINGS = {"statistics": 0, "eviction_policy": "none", "cull_limit": 0}
+_READ = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)"
+
+
+class _Bytes(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
+    """str keys and bytes values, all in the database. Nothing is ever pickled or unpickled."""
+
+    def put(self, key: object) -> tuple[str, bool]:
+        if type(key) is not str:
+            raise TypeError(f"a key is a str, not {type(key).__name__}")
+        return key, True
+
+    def get(self, key: object, raw: object) -> str:
+        if type(key) is not str or not raw:
+            raise DamagedError("a key that nbcache did not write")
+        return key
+
+    def store(self, value: object, read: object, key: object = None) -> tuple[int, int, None, object]:  # noqa: ARG002
+        if type(value) is not bytes:
+            raise TypeError(f"a payload is bytes, not {type(value).__name__}")
+        return 0, diskcache.core.MODE_RAW, None, value
+
+    def fetch(self, mode: int, filename: object, value: object, read: object) -> bytes:  # noqa: ARG002
+        if mode != diskcache.core.MODE_RAW or type(value) is not bytes:
+            raise DamagedError("a payload that nbcache did not write")
+        return value
+
+
+class CacheFile(diskcache.Cache):  # type: ignore[misc]
+    """The database in a folder."""
+
+    _txn_id: int | None
+
+    def __init__(self, folder: Path) -> None:
+        self.pool = Pool(folder / DATABASE)
+        with self.pool.hold():
+            self._claim()
+            if schema.is_made(self.execute) or schema.is_earlier(self.execute):
+                self._adopt()
+            else:
+                # The folder's name stays with the pool: diskcache would expand "$" and "~" in it.
+                super().__init__("/", timeout=0, disk=_Bytes, **_SETTINGS)
+            if not schema.is_made(self.execute):
+                self._make_tables()
+
+    @property
+    def _con(self) -> sqlite3.Connection:
+        return self.pool.held
+
+    @property
+    def _sql_retry(self) -> Execute:
+        """Diskcache waits a minute for each statement of its start; here the store waits, and not as long."""
+        return self.execute
+
+    @property
+    def execute(self) -> Execute:
+        """Run a statement on the connection that this thread holds."""
+        return self.pool.held.execute
+
+    def close(self) -> None:
+        """Diskcache closes and reopens while it starts; the pool is closed by its store."""
+
+    def read(self, connection: sqlite3.Connection, key: str) -> bytes | None:
+        """The payload of `key`: as diskcache's `get`, without what it does for other kinds of values."""
+        found = connection.execute(_READ, (key, time.time())).fetchone()
+        if found is None:
+            return None
+        mode, filename, value = found
+        return self._disk.fetch(mode, filename, value, read=False)
+
+    @contextmanager
+    def transaction(self, *, undo: bool = False) -> Iterator[None]:
+        """All of the block or nothing; with `undo` nothing, so that one can look what it would have done.
+
+        diskcache's own methods join in: they look at `_txn_id`. It is put back before the end, when another
+        thread may already begin.
+        """
+        connection = self.pool.held
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            self._txn_id = threading.get_ident()
+            yield
+            self._txn_id = None
+            connection.execute("ROLLBACK" if undo else "COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                self._txn_id = None
+                connection.execute("ROLLBACK")
+            raise
+
+    def forget_expired(self) -> None:
+        """Delete what has expired: its owners and hits too, before it is stored anew."""
+        rows.forget_expired(self.execute, time.time())
+
+    def forget_deleted(self) -> None:
+        """Take what was deleted out of the search index and SQLite's log, where it would be left otherwise."""
+        words.forget_deleted(self.execute)
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+    def mend_payloads(self, read: Callable[[bytes, str], EntryMeta] | None) -> list[str]:
+        """What of the payloads is damaged, or has no row: deleted, or the row rebuilt from the payload."""
+        problems = []
+        found = self.execute("SELECT rowid, key, raw, mode, value, expire_time FROM Cache").fetchall()
+        for rowid, key, raw, mode, value, expires in found:
+            try:
+                payload = self._disk.fetch(mode, None, value, read=False)
+                meta = None if read is None else read(payload, self._disk.get(key, raw))
+            except DamagedError as error:
+                problems.append(str(error))
+                if not error.newer:
+                    self.execute("DELETE FROM Cache WHERE rowid = ?", (rowid,))
+                continue
+            known = self.execute("SELECT 1 FROM entry WHERE id = ?", (rowid,)).fetchone()
+            if not known and meta is not None:
+                problems.append(f"entry {key[:8]} had no row")
+                rows.insert(self.execute, rowid, meta, len(payload), expires)
+        return problems
+
+    def _claim(self) -> None:
+        """Mark the file as ours while it is new: before WAL mode, so that the header is in the file itself."""
+        ((version,),) = self.execute("PRAGMA user_version")
+        if version > STORE_VERSION:  # a newer nbcache has it open: its header doesn't tell yet
+            raise newer(self.pool.database)
+        if not self.execute("PRAGMA application_id").fetchone()[0]:
+            self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self.execute(f"PRAGMA user_version = {STORE_VERSION}")
+
+    def _adopt(self) -> None:
+        """Open a store that is made already by reading alone; diskcache would write its settings each time."""
+        self._directory, self._timeout, self._txn_id, self._local = "/", 0, None, threading.local()
+        self._disk = _Bytes("/")
+        for name, value in {**diskcache.core.DEFAULT_SETTINGS, **_SETTINGS}.items():
+            setattr(self, name, value)
+
+    def _make_tables(self) -> None:
+        with self.transaction():
+            schema.make(self.execute)
+            self.execute(f"PRAGMA user_version = {STORE_VERSION}")
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # an earlier nbcache looks at the file's header

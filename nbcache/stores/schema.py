@@ -1,0 +1,89 @@
+"""The tables beside diskcache's own in one SQLite file, and how a file of an earlier nbcache comes to have them.
+
+A row of `entry` has the rowid of its payload in `Cache`, diskcache's table. It is narrow, so that looking
+through all of them is quick; what is only shown is in `preview`. Triggers keep them in step whatever
+deletes a payload.
+"""
+
+from nbcache.stores.sql import Execute
+
+_MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'preview'"  # the newest version's
+_EARLIER = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'owner'"  # version 1 alone has it
+_BOUNDED = "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = 'entry_used'"
+
+_TABLES = (
+    # Counters of diskcache's own, which nothing here reads: they would cost a fifth of an update.
+    *(f"DROP TRIGGER IF EXISTS Settings_{name}" for name in ("count_insert", "count_delete", "size_insert")),
+    *(f"DROP TRIGGER IF EXISTS Settings_{name}" for name in ("size_update", "size_delete")),
+    "CREATE TABLE entry (id INTEGER PRIMARY KEY, created REAL NOT NULL, expires REAL, used REAL NOT NULL,"
+    " last_hit REAL, hits INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL, input_tokens INTEGER,"
+    " output_tokens INTEGER, cost INTEGER, seconds REAL, model TEXT NOT NULL, provider TEXT, status TEXT NOT NULL,"
+    " cell TEXT, tags TEXT NOT NULL, notebooks TEXT NOT NULL)",
+    "CREATE TABLE preview (id INTEGER PRIMARY KEY, prompt TEXT NOT NULL, answer TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS tombstone (id INTEGER PRIMARY KEY, key TEXT UNIQUE, gone REAL, why TEXT)",
+    "CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    "INSERT OR IGNORE INTO total VALUES ('entries', 0), ('bytes', 0), ('evictions', 0)",
+    "CREATE TABLE spending (id INTEGER PRIMARY KEY, session TEXT NOT NULL, execution INTEGER NOT NULL, began REAL,"
+    " notebook TEXT, cell TEXT, model TEXT NOT NULL, hits INTEGER, misses INTEGER, spent INTEGER, saved INTEGER,"
+    " saved_seconds REAL, unpriced_hits INTEGER, unpriced_misses INTEGER, estimated_hits INTEGER,"
+    " estimated_misses INTEGER)",
+    "CREATE TRIGGER entry_gone AFTER DELETE ON Cache BEGIN"
+    " DELETE FROM entry WHERE id = OLD.rowid; DELETE FROM preview WHERE id = OLD.rowid; END",
+)
+# Only a store with bounds needs to know its totals and whose turn it is to go: that costs a third of an update.
+_BOUNDS = (
+    "CREATE INDEX entry_used ON entry (used)",
+    "UPDATE total SET value = (SELECT count(*) FROM entry) WHERE name = 'entries'",
+    "UPDATE total SET value = (SELECT coalesce(sum(size), 0) FROM entry) WHERE name = 'bytes'",
+    "CREATE TRIGGER total_insert AFTER INSERT ON entry BEGIN"
+    " UPDATE total SET value = value + 1 WHERE name = 'entries';"
+    " UPDATE total SET value = value + NEW.size WHERE name = 'bytes'; END",
+    "CREATE TRIGGER total_update AFTER UPDATE OF size ON entry BEGIN"
+    " UPDATE total SET value = value + NEW.size - OLD.size WHERE name = 'bytes'; END",
+    "CREATE TRIGGER total_delete AFTER DELETE ON entry BEGIN"
+    " UPDATE total SET value = value - 1 WHERE name = 'entries';"
+    " UPDATE total SET value = value - OLD.size WHERE name = 'bytes'; END",
+)
+_FROM_VERSION_1 = (
+    *(f"DROP TRIGGER {name}" for name in ("entry_gone", "total_insert", "total_update", "total_delete")),
+    "DROP INDEX IF EXISTS entry_used",
+    "DROP INDEX entry_created",
+    "ALTER TABLE entry RENAME TO entry_1",
+    *_TABLES,
+    "INSERT INTO entry (id, created, expires, used, last_hit, hits, size, model, status, cell, tags, notebooks)"
+    " SELECT e.id, e.created, c.expire_time, e.used, e.last_hit, e.hits, e.size, e.model, e.status, e.cell, e.tags,"
+    " coalesce((SELECT char(31) || group_concat(notebook, char(31)) || char(31) FROM owner WHERE id = e.id), '')"
+    " FROM entry_1 e JOIN Cache c ON c.rowid = e.id",
+    "INSERT INTO preview SELECT id, prompt, answer FROM entry_1",
+    "DROP TABLE entry_1",
+    "DROP TABLE owner",
+)
+
+
+def is_made(sql: Execute) -> bool:
+    """Whether the tables are there, in the version that this nbcache writes."""
+    return sql(_MADE).fetchone() is not None
+
+
+def is_earlier(sql: Execute) -> bool:
+    """Whether they are those of an earlier version."""
+    return sql(_EARLIER).fetchone() is not None
+
+
+def make(sql: Execute) -> None:
+    """Make the tables, or bring those of an earlier version up to this one. Within a transaction."""
+    if not is_made(sql):
+        for statement in _FROM_VERSION_1 if is_earlier(sql) else _TABLES:
+            sql(statement)
+
+
+def make_bounded(sql: Execute) -> None:
+    """Keep totals and the order of use from now on. Within a transaction."""
+    if sql(_BOUNDED).fetchone() is None:
+        for statement in _BOUNDS:
+            sql(statement)
+
+
+def counts_totals(sql: Execute) -> bool:
+    """Whether the store has ever had bounds, and so keeps totals."""
+    return sql(_BOUNDED).fetchone() is not None

@@ -1,0 +1,56 @@
+"""The search index: which words are in which entry. Filled later than the entries, in the background.
+
+It holds each entry's words once, in order by name, so that nothing can be read from it but which words
+there were. A word that begins as one asked for is a match.
+"""
+
+import sqlite3
+from collections.abc import Iterable
+
+from nbcache.stores.sql import Execute, written
+
+_MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'words'"
+
+
+def make(sql: Execute) -> bool:
+    """Make the index unless it is there; false where this SQLite has no FTS5. Within a transaction."""
+    if is_made(sql):
+        return True
+    try:
+        sql("CREATE VIRTUAL TABLE words USING fts5(text, detail=none, columnsize=0, tokenize='unicode61')")
+    except sqlite3.OperationalError as error:
+        if "fts5" not in str(error):
+            raise
+        return False
+    sql("CREATE TRIGGER words_gone AFTER DELETE ON Cache BEGIN DELETE FROM words WHERE rowid = OLD.rowid; END")
+    sql(
+        "CREATE TRIGGER words_changed AFTER UPDATE OF value ON Cache BEGIN"
+        " DELETE FROM words WHERE rowid = OLD.rowid; END"
+    )
+    return True
+
+
+def is_made(sql: Execute) -> bool:
+    """Whether there is an index."""
+    return sql(_MADE).fetchone() is not None
+
+
+def missing(sql: Execute) -> list[int]:
+    """The rowids of entries that are not in the index, which must be there."""
+    return [rowid for (rowid,) in sql("SELECT id FROM entry WHERE id NOT IN (SELECT id FROM words_content)")]
+
+
+def add(sql: Execute, rowid: int, words: Iterable[str]) -> None:
+    """Put an entry into the index, with these words."""
+    sql("INSERT OR REPLACE INTO words (rowid, text) VALUES (?, ?)", (rowid, written(" ".join(sorted(set(words))))))
+
+
+def query(words: Iterable[str]) -> str:
+    """What FTS5 is asked for entries with all of `words`, of which the ends may be missing, but for single letters."""
+    return " AND ".join(f'"{written(word)}"' + ("*" if len(word) > 1 else "") for word in words)
+
+
+def forget_deleted(sql: Execute) -> None:
+    """Take what was deleted out of the index's files, too: FTS5 only marks it as gone."""
+    if is_made(sql):
+        sql("INSERT INTO words (words) VALUES ('optimize')")

@@ -1,0 +1,280 @@
+"""What every store tells of its entries: pages, filters, facets, words; and the ledger that outlives them."""
+
+import shutil
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbcache.entry import SORTABLE, EntryMeta, Facets, Filter, Spending, Totals, Touch
+from nbcache.stores import DiskStore, MemoryStore, Store
+from nbcache.text import words
+from tests.rows import row_of
+from tests.test_store_contract import NOW, Clock, Make, clock, key_of, make, put, store  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+
+def said(payload: bytes, _key: str) -> set[str]:
+    return words(payload.decode())
+
+
+def keep(store: Store, name: str, **fields: object) -> str:  # noqa: F811 - a fixture's name
+    key = key_of(name)
+    meta = EntryMeta(*(key, "model", "prompt", "answer", "ok", NOW))
+    store.put(key, name.encode(), replace(meta, **fields))  # type: ignore[arg-type]  # whatever the test sets
+    return key
+
+
+@pytest.mark.parametrize("sort", [name for name in SORTABLE if name not in {"expires", "hits", "last_hit", "cost_usd"}])
+@pytest.mark.parametrize("descending", [True, False])
+def test_page_is_sorted_by_any_column(store: Store, sort: str, descending: bool) -> None:  # noqa: F811
+    values = ["a", "b", "c", "d"] if sort in {"model", "provider", "status", "cell"} else [1, 2, 3, 4]
+    if sort == "size_bytes":
+        keys = [put(store, n, b"x" * n) for n in (1, 2, 3, 4)]
+    else:
+        keys = [keep(store, str(n), **{sort: values[n]}) for n in (2, 0, 3, 1)]
+        keys = [keys[1], keys[3], keys[0], keys[2]]
+    wanted = keys[::-1] if descending else keys
+    assert [row.key for row in store.page(sort=sort, descending=descending)] == wanted
+    assert [row.key for row in store.page(sort=sort, descending=descending, limit=2, offset=1)] == wanted[1:3]
+
+
+def test_unknown_values_come_last_of_what_descends(store: Store) -> None:  # noqa: F811
+    known, unknown = keep(store, "known", seconds=1.5), keep(store, "unknown")
+    assert [row.key for row in store.page(sort="seconds")] == [known, unknown]
+    assert [row.key for row in store.page(sort="seconds", descending=False)] == [unknown, known]
+
+
+def test_unknown_column_is_refused(store: Store) -> None:  # noqa: F811
+    with pytest.raises(ValueError, match="created"):
+        store.page(sort="id; DROP TABLE entry")
+
+
+@pytest.mark.parametrize(
+    "which",
+    [
+        *(Filter(model="m1"), Filter(cell="In [1]"), Filter(status="cut off"), Filter(tag="t1")),
+        *(Filter(notebook="a.ipynb"), Filter(model="m1", status="cut off")),
+    ],
+    ids=repr,
+)
+def test_filter_means_the_same_in_a_page_and_in_totals(store: Store, which: Filter) -> None:  # noqa: F811
+    meant = keep(store, "x", model="m1", cell="In [1]", status="cut off", tags=("t1", "t2"), notebooks=("a.ipynb",))
+    keep(store, "other", model="m10", cell="In [10]", tags=("t10",), notebooks=("aa.ipynb",))
+    assert [row.key for row in store.page(which)] == [meant]
+    assert store.totals(which) == Totals(1, 1, 0)
+
+
+def test_facets_are_the_values_that_there_are(store: Store) -> None:  # noqa: F811
+    keep(store, "x", model="m2", cell="c1", status="ok", tags=("t2", "t1"), notebooks=("b.ipynb", "a.ipynb"))
+    keep(store, "y", model="m1", status="empty", tags=("t1",), notebooks=("a.ipynb",))
+    everything = Facets(("m1", "m2"), ("t1", "t2"), ("a.ipynb", "b.ipynb"), ("c1",), ("empty", "ok"))
+    assert store.facets() == everything
+    assert store.facets("b.ipynb") == Facets(("m2",), ("t1", "t2"), ("a.ipynb", "b.ipynb"), ("c1",), ("ok",))
+    assert store.facets("c.ipynb") == Facets()
+
+
+def test_what_a_call_used_is_in_its_row(store: Store) -> None:  # noqa: F811
+    used = {"provider": "openai", "input_tokens": 12, "output_tokens": 0, "seconds": 1.25}
+    key = keep(store, "x", **used)
+    found = row_of(store, key)
+    assert found is not None
+    assert {name: getattr(found, name) for name in used} == used
+    assert found.cost_usd is None
+    store.touch([Touch(key, None, 0, NOW, Decimal("0.000000037512"))])
+    priced = row_of(store, key)
+    assert priced == replace(found, cost_usd=Decimal("0.000000037512"))  # and no hit was counted
+    assert [row.key for row in store.page(sort="cost_usd")] == [key]
+
+
+def test_replaced_answer_is_not_sold_at_the_old_price(store: Store) -> None:  # noqa: F811
+    key = keep(store, "x")
+    store.touch([Touch(key, None, 0, NOW, Decimal(1))])
+    keep(store, "x", seconds=2.0)
+    found = row_of(store, key)
+    assert found is not None
+    assert (found.cost_usd, found.seconds) == (None, 2.0)
+
+
+# Words
+
+
+def find(store: Store, text: str) -> set[str]:  # noqa: F811
+    return {row.prompt for row in store.page(Filter(words=tuple(words(text))))}
+
+
+@pytest.fixture
+def searched(store: Store) -> Store:  # noqa: F811
+    for text in ("What is a monad?", "def my_func(x): return Größe", "東京の天気", "A monoid, in a category"):
+        keep(store, text, prompt=text)
+    while store.index(said, at_most=3):
+        pass
+    return store
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("monad", {"What is a monad?"}),
+        ("MONA", {"What is a monad?"}),
+        ("mon a", {"What is a monad?", "A monoid, in a category"}),
+        ("my func", {"def my_func(x): return Größe"}),
+        ("my_func", {"def my_func(x): return Größe"}),
+        ("grösse", {"def my_func(x): return Größe"}),
+        ("天気", {"東京の天気"}),
+        ("気天東", {"東京の天気"}),
+        ("nomad", set()),
+        ("monad category", set()),
+        ('"monad" OR x*', set()),
+    ],
+)
+def test_words_find_what_holds_all_of_them(searched: Store, asked: str, found: set[str]) -> None:
+    assert find(searched, asked) == found
+
+
+def test_what_is_gone_or_replaced_is_found_no_longer(searched: Store) -> None:
+    searched.delete(key_of("What is a monad?"))
+    searched.put(key_of("東京の天気"), b"other", EntryMeta(key_of("東京の天気"), "m", "new", "a", "ok", NOW))
+    assert find(searched, "monad") == set()
+    assert find(searched, "天気") == set()
+    while searched.index(said):
+        pass
+    assert find(searched, "other") == {"new"}
+    assert find(searched, "monad") == set()
+
+
+def test_index_has_nothing_left_to_do_once_it_is_done(searched: Store) -> None:
+    assert searched.index(said) == 0
+
+
+def test_words_of_a_deleted_entry_are_in_no_file(tmp_path: Path) -> None:
+    disk = DiskStore(tmp_path / "store")
+    keep(disk, "xylophone zugzwang", prompt="p")
+    for n in range(50):
+        keep(disk, f"other {n}")
+    disk.index(said)
+    disk.delete(key_of("xylophone zugzwang"))
+    disk.close()
+    left = b"".join(path.read_bytes() for path in (tmp_path / "store").iterdir())
+    assert b"other" in left
+    for word in (b"xylophone", b"zugzwang"):
+        assert word not in left.lower()
+
+
+def test_entries_that_another_process_left_are_indexed(tmp_path: Path) -> None:
+    one = DiskStore(tmp_path / "store")
+    keep(one, "left behind", prompt="p")
+    one.close()
+    another = DiskStore(tmp_path / "store")
+    assert find(another, "behind") == set()
+    another.index(said)
+    assert find(another, "behind") == {"p"}
+    another.close()
+
+
+def test_without_an_index_previews_are_searched(tmp_path: Path) -> None:
+    disk = DiskStore(tmp_path / "store")
+    keep(disk, "x", prompt="What is a Monad?")
+    assert find(disk, "monad") == {"What is a Monad?"}
+    assert find(disk, "nomad") == set()
+    disk.close()
+
+
+@given(st.text(), st.text())
+def test_any_text_can_be_indexed_and_asked_for(one: str, other: str) -> None:
+    memory = MemoryStore()
+    key = key_of("x")
+    memory.put(key, b"", EntryMeta(key, "m", "p", "a", "ok", NOW))
+    memory.index(lambda _payload, _key: words(one))
+    assert (not words(one)) or find(memory, one) == {"p"}
+    find(memory, other)
+
+
+# Money
+
+
+def spent(session: str, execution: int, model: str, notebook: str | None = "a.ipynb", **sums: object) -> Spending:
+    return Spending(session, execution, NOW + execution, notebook, f"In [{execution}]", model, **sums)  # type: ignore[arg-type]
+
+
+def test_ledger_sums_the_parts_of_each_execution_exactly(store: Store) -> None:  # noqa: F811
+    store.record([spent("s", 1, "m", misses=1, spent_usd=Decimal("0.1"), unpriced_hits=1, estimated_misses=1)])
+    store.record([spent("s", 1, "m", hits=2, spent_usd=Decimal("0.2"), saved_usd=Decimal("0.3"), saved_seconds=1.5)])
+    store.record([spent("s", 1, "n", misses=1), spent("s", 2, "m", misses=3), spent("t", 1, "m", "b.ipynb", misses=5)])
+    whole = spent(
+        *("s", 1, "m"),
+        hits=2,
+        misses=1,
+        spent_usd=Decimal("0.3"),
+        saved_usd=Decimal("0.3"),
+        saved_seconds=1.5,
+        unpriced_hits=1,
+        estimated_misses=1,
+    )
+    mine = [whole, spent("s", 1, "n", misses=1), spent("s", 2, "m", misses=3)]
+    assert store.spendings("a.ipynb") == mine
+    assert sorted(store.spendings(), key=lambda row: row.misses) == sorted(
+        [*mine, spent("t", 1, "m", "b.ipynb", misses=5)], key=lambda row: row.misses
+    )
+    assert store.spendings("c.ipynb") == []
+
+
+def test_ledger_outlives_clears(store: Store) -> None:  # noqa: F811
+    key = put(store, 1)
+    store.record([spent("s", 1, "m", misses=1)])
+    store.clear([key])
+    assert store.totals().entries == 0
+    assert store.spendings() == [spent("s", 1, "m", misses=1)]
+
+
+def test_two_kernels_on_one_folder_add_up(tmp_path: Path) -> None:
+    one, other = DiskStore(tmp_path), DiskStore(tmp_path)
+    for n in range(10):
+        one.record([spent("one", n, "m", misses=1, spent_usd=Decimal("0.000001"))])
+        other.record([spent("other", n, "m", misses=1, spent_usd=Decimal("0.000002"))])
+    for disk in (one, other):
+        assert sum(row.spent_usd for row in disk.spendings()) == Decimal("0.000030")
+        disk.close()
+
+
+# What has gone by itself
+
+
+def test_evicted_entry_is_told_once(make: Make) -> None:  # noqa: F811
+    bounded = make(max_entries=2)
+    evicted, cleared, _ = (put(bounded, n) for n in range(3))
+    bounded.delete(cleared)
+    assert bounded.gone([evicted, cleared, key_of("never")]) == {evicted: "evicted"}
+    assert bounded.gone([evicted]) == {}
+
+
+def test_expired_entry_is_told_once(store: Store, clock: Clock) -> None:  # noqa: F811
+    expired = put(store, 1, b"payload", ttl=10)
+    clock.advance(20)
+    assert store.get(expired) is None
+    put(store, 2)
+    assert store.gone([expired]) == {expired: "expired"}
+    assert store.gone([expired]) == {}
+
+
+# A store of the first version
+
+
+def test_first_versions_store_is_brought_up_to_date_with_all_it_held(tmp_path: Path) -> None:
+    shutil.copytree(Path(__file__).parent / "golden" / "store_v1", tmp_path / "store")
+    disk = DiskStore(tmp_path / "store")
+    rows = disk.page()
+    assert rows
+    assert all(row.prompt and row.provider is None for row in rows)
+    assert any(row.notebooks for row in rows)
+    assert disk.totals() == Totals(len(rows), sum(row.size_bytes for row in rows), disk.totals().evictions)
+    assert disk.check() == []
+    disk.bound(None, len(rows))
+    put(disk, "one too many")
+    assert disk.totals().entries == len(rows)
+    disk.close()
+    assert int.from_bytes((tmp_path / "store" / "cache.db").read_bytes()[60:64], "big") == 2
