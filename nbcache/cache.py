@@ -1,17 +1,11 @@
 """NotebookCache: what LangChain asks, and what happens then."""
 
-import asyncio
-import contextvars
-import functools
-import os
-import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.messages import BaseMessage
@@ -20,8 +14,8 @@ from langchain_core.outputs import Generation
 from nbcache import codec, modes
 from nbcache.call import Call, current_call
 from nbcache.contents import Contents
-from nbcache.decoded import LARGE, DecodedAnswers
-from nbcache.entry import EntryMeta, Info, Stats
+from nbcache.decoded import LARGE, Answer, DecodedAnswers
+from nbcache.entry import EntryMeta, Info, Stats, Totals, Usage
 from nbcache.errors import (
     DamagedError,
     NotStorableError,
@@ -31,18 +25,22 @@ from nbcache.errors import (
     logger,
     warn_once,
 )
-from nbcache.identity import learn_counters, whole_numbers
+from nbcache.facts import document
 from nbcache.keys import CallKey, call_key
+from nbcache.ledger import NEW, Ledger, total
 from nbcache.modes import Settings, current_settings
 from nbcache.notebook import notebook_name, notebook_path, store_folder
 from nbcache.origins import Origins
+from nbcache.pending import PendingCalls
 from nbcache.policy import reusable, status_of
-from nbcache.recency import Recency
+from nbcache.pricing import Prices
 from nbcache.stores import DiskStore, Store, open_store
 from nbcache.text import answer_preview, prompt_preview
+from nbcache.threads import in_thread
 from nbcache.units import count, size
+from nbcache.usage import usage_of
 
-_T = TypeVar("_T")
+_NOTHING_SET = Settings()
 
 
 class NotebookCache(BaseCache):
@@ -58,6 +56,7 @@ class NotebookCache(BaseCache):
         tags: put on new entries.
         memory: how many decoded answers are kept in memory besides.
         notebook: the running notebook; None to find out.
+        prices: what calls cost; None for the providers' list prices.
 
     Raises ValueError where one of these is wrong. Set by hand (`set_llm_cache`) it knows of a call what
     `llm_string` tells, and refuses the models whose string is known to be incomplete; `nbcache.install`
@@ -76,6 +75,7 @@ class NotebookCache(BaseCache):
         tags: str | Iterable[str] = (),
         memory: int = 1024,
         notebook: Path | None = None,
+        prices: Prices | None = None,
     ) -> None:
         if scope not in {"notebook", "folder"}:
             raise ValueError(f"scope={scope!r}: write notebook or folder")
@@ -90,67 +90,78 @@ class NotebookCache(BaseCache):
         self.cell: str | None = None
         self._decoded = DecodedAnswers(memory)
         self._origins = Origins()
-        self._hits = self._misses = self._errors = 0
-        self._lock = threading.Lock()
-        self._recency = Recency(self.store)
-        self._close = weakref.finalize(self, _close, self._recency, self.store)
+        self._errors = 0
+        self._renewed: set[str] = set()
+        self.ledger = Ledger(self.store, self.notebook, prices)
+        self._pending = PendingCalls(self.ledger)
+        self._close = weakref.finalize(self, _close, self.ledger, self.store)
 
     # What LangChain asks
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """The stored answer to this call, as new objects, or None."""
-        asked = self._asked(prompt, llm_string)
+        began = time.perf_counter()
+        asked = self._asked(prompt, llm_string, began)
         if asked is None:
             return None
         try:
-            version = self._decoded.version(self.store.version)
-            if (again := self._decoded.unchanged(asked.key, version)) is not None:
-                return self._hit(asked.key, *again)
-            return self._answer(asked, self.store.get(asked.key), version)
+            version, again = self._remembered(asked)
+            if again is not None:
+                return self._hit(asked, again, began)
+            return self._answer(asked, self.store.get(asked.key), version, began)
         except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
-            self._failed("look up an answer", error)
+            self._failed_lookup(error, asked, began)
             return None
 
     async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """As `lookup`, in the event loop: a read takes microseconds. What may take longer goes to a thread."""
-        asked = self._asked(prompt, llm_string)
+        began = time.perf_counter()
+        asked = self._asked(prompt, llm_string, began)
         if asked is None:
             return None
         try:
-            version = self._decoded.version(self.store.version)
-            if (again := self._decoded.unchanged(asked.key, version)) is not None:
-                return self._hit(asked.key, *again)
+            version, again = self._remembered(asked)
+            if again is not None:
+                return self._hit(asked, again, began)
             try:
                 payload = self.store.get(asked.key, wait=False)
             except StoreBusyError:
-                payload = await _in_thread(lambda: self.store.get(asked.key))
+                payload = await in_thread(lambda: self.store.get(asked.key))
             if payload is not None and len(payload) > LARGE:
-                return await _in_thread(lambda: self._answer(asked, payload, version))
-            return self._answer(asked, payload, version)
-        except Exception as error:  # noqa: BLE001 - as above
-            self._failed("look up an answer", error)
+                return await in_thread(lambda: self._answer(asked, payload, version, began))
+            return self._answer(asked, payload, version, began)
+        except Exception as error:  # noqa: BLE001 - as in lookup
+            self._failed_lookup(error, asked, began)
             return None
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """Store the answer to this call. When it returns, the entry is committed."""
-        settings = self._settings()
-        if settings.mode not in modes.KEEPS:
-            return
+        answered = self._pending.answered(prompt, llm_string)
+        settings = self._settings(answered.call)
+        keeps, stored, usage = settings.mode in modes.KEEPS, False, Usage()
         try:
-            self._keep(prompt, llm_string, return_val, settings)
+            asked = answered.key()
+            usage = usage_of(return_val, document(asked.identity), asked.endpoint)
+            if keeps:
+                self._keep(asked, return_val, usage, answered.seconds, settings)
+                stored = True
         except UnstableIdentityError as error:
-            warn_once(error.cause, str(error))
+            usage = usage_of(return_val, {}, "")
+            if keeps:
+                warn_once(error.cause, str(error))
         except NotStorableError as error:
             warn_once(
                 f"not storable {error}",
                 f"nbcache: an answer is not cached, because {error} in it would not come back as it is",
             )
-        except Exception as error:  # noqa: BLE001 - as above
-            self._failed("store an answer", error)
+        except Exception as error:  # noqa: BLE001 - as in lookup
+            if keeps:
+                self._failed("store an answer", error)
+        self._pending.paid(answered, usage, list(return_val), stored=stored)
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """As `update`, in a thread: a write never runs on an event loop."""
-        await _in_thread(lambda: self.update(prompt, llm_string, return_val))
+        await in_thread(lambda: self.update(prompt, llm_string, return_val))
 
     def clear(self, **kwargs: Any) -> None:
         """Clear the scope, or of it what `Contents.clear` is told by the same arguments. Raises StoreError."""
@@ -158,7 +169,7 @@ class NotebookCache(BaseCache):
 
     async def aclear(self, **kwargs: Any) -> None:
         """As `clear`, in a thread."""
-        await _in_thread(lambda: self.clear(**kwargs))
+        await in_thread(lambda: self.clear(**kwargs))
 
     # What the user asks
 
@@ -167,14 +178,27 @@ class NotebookCache(BaseCache):
         self.flush()
         return Contents(self.store, self.notebook if (scope or self.scope) == "notebook" else None)
 
-    def stats(self, scope: str | None = None) -> Stats:
-        """Hits, misses and errors since this cache was made, and what the scope holds."""
+    def stats(self, scope: str | None = None, *, lifetime: bool = False) -> Stats:
+        """Calls, money and time of this session, or of all that the ledger knows; and what the scope holds.
+
+        With `lifetime` the calls are those of the scope: of this notebook, or of all that share the store.
+        """
         try:
-            totals = self.contents(scope).totals()
+            contents = self.contents(scope)
+            held = contents.totals()
+            rows = contents.spendings() if lifetime else [self.ledger.session()]
         except StoreError as error:
             self._failed("count the entries", error)
-            return Stats(self._hits, self._misses, self._errors, 0, 0)
-        return Stats(self._hits, self._misses, self._errors, totals.entries, totals.size_bytes, totals.evictions)
+            held, rows = Totals(), [self.ledger.session()]
+        return Stats.of(total(rows), held, self._errors)
+
+    def renew(self, key: str) -> None:
+        """Let the next call of this key be made anew, and its answer replace the stored one."""
+        self._renewed.add(key)
+
+    def renews(self, key: str) -> bool:
+        """Whether the next call of this key is to be made anew."""
+        return key in self._renewed
 
     def info(self, message: BaseMessage) -> Info | None:
         """Where `message` came from; None where it didn't come through this cache, or too long ago."""
@@ -196,6 +220,8 @@ class NotebookCache(BaseCache):
 
     def enter_cell(self, cell: str | None, settings: Settings | None = None) -> None:
         """A cell begins; `settings` hold for the whole session while it runs, raw threads included."""
+        if cell != self.cell or settings is None:
+            self.ledger.enter_cell(cell)
         self.cell = cell
         self._cell_settings = settings or Settings()
 
@@ -205,12 +231,12 @@ class NotebookCache(BaseCache):
         self.flush()
 
     def flush(self) -> None:
-        """Write down the hits that were counted in memory."""
-        self._recency.flush()
+        """Write down what was counted in memory."""
+        self.ledger.flush()
 
     def close(self) -> None:
         """Write down what is in memory and let go of files. A cache that is used again opens again."""
-        self._recency.flush()
+        self.ledger.close()
         self.store.close()
 
     # One call through the house
@@ -226,111 +252,101 @@ class NotebookCache(BaseCache):
             settings = Settings(call.mode).within(settings)
         return settings
 
-    def _asked(self, prompt: str, llm_string: str) -> CallKey | None:
-        """The key to look up; None where this call is not to be looked up."""
+    def _asked(self, prompt: str, llm_string: str, began: float) -> CallKey | None:
+        """The key to look up; None where this call is not to be looked up, which is a miss."""
         call = current_call.get()
         mode = self._settings(call).mode
-        if mode == modes.OFF:
-            return None
-        try:
-            asked = call_key(prompt, llm_string, call)
-        except UnstableIdentityError as error:
-            warn_once(error.cause, str(error))
-            self._missed(None, call)
-            return None
-        except Exception as error:  # noqa: BLE001 - as above
-            self._failed("work out the key of a call", error)
-            return None
-        if mode not in modes.LOOKS_UP:
-            self._missed(asked, call)
-            return None
-        return asked
+        asked, why = None, mode or ""
+        if mode != modes.OFF:
+            try:
+                asked = call_key(prompt, llm_string, call)
+            except UnstableIdentityError as error:
+                warn_once(error.cause, str(error))
+                why = "not cacheable"
+            except Exception as error:  # noqa: BLE001 - as in lookup
+                self._failed("work out the key of a call", error)
+                why = "failure"
+        if asked is not None and mode in modes.LOOKS_UP:
+            if asked.key not in self._renewed:
+                return asked
+            why = "renewed"
+        self._pending.missed(prompt, asked, began, why)
+        return None
 
-    def _answer(self, asked: CallKey, payload: bytes | None, version: object) -> list[Generation] | None:
+    def _remembered(self, asked: CallKey) -> tuple[object, Answer | None]:
+        """The store's version, and the answer if it is in memory and nobody has written since."""
+        version = self._decoded.version(self.store.version)
+        return version, self._decoded.unchanged(asked.key, version)
+
+    def _answer(self, asked: CallKey, payload: bytes | None, version: object, began: float) -> list[Generation] | None:
         """The generations in `payload`, counted as a hit; None, counted as a miss, where they are no answer."""
         call = current_call.get()
+        why = NEW
         try:
             classes = call.classes() if call is not None else ()
             found = None if payload is None else self._decoded.decode(asked.key, payload, version, classes)
+            if found is None and payload is not None:
+                why = codec.read(payload, asked.key).about().meta.status
         except NotStorableError as error:
             logger.debug("nbcache: entry %s: %s", asked.key, error)
-            found = None
+            found, why = None, "class not here"
         except DamagedError as error:
             self._failed("read an entry", error)
-            found = None
+            found, why = None, "damaged"
         if found is None:
-            self._missed(asked, call)
+            self._pending.missed(asked.prompt, asked, began, why)
             return None
-        return self._hit(asked.key, *found)
+        return self._hit(asked, found, began)
 
-    def _hit(self, key: str, created: float, generations: list[Generation]) -> list[Generation]:
-        with self._lock:
-            self._hits += 1
-        self._recency.hit(key, self.notebook)
-        self._origins.note(generations, hit=True, key=key, created=created)
-        return generations
+    def _hit(self, asked: CallKey, found: Answer, began: float) -> list[Generation]:
+        self.ledger.hit(asked.key, found.payload, time.perf_counter() - began)
+        self._origins.note(found.generations, hit=True, key=asked.key, created=found.created)
+        return found.generations
 
-    def _keep(self, prompt: str, llm_string: str, generations: Sequence[Generation], settings: Settings) -> None:
-        call = current_call.get()
-        asked = call.pending.pop(prompt, None) if call is not None else None
-        counts = call is not None and learn_counters(call.model, call.numbers)
-        if asked is None or counts:
-            asked = call_key(prompt, llm_string, call)
+    def _keep(
+        self,
+        asked: CallKey,
+        generations: Sequence[Generation],
+        usage: Usage,
+        seconds: float | None,
+        settings: Settings,
+    ) -> None:
         status = status_of(generations)
         meta = EntryMeta(
             key=asked.key,
             model=asked.model,
-            prompt=prompt_preview(prompt),
+            prompt=prompt_preview(asked.prompt),
             answer=answer_preview(generations),
             status=status,
             created=time.time(),
             tags=settings.tags,
             notebooks=() if self.notebook is None else (self.notebook,),
             cell=self.cell,
+            provider=usage.provider,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            seconds=seconds,
         )
-        about = codec.About(meta, prompt, asked.identity.decode(), asked.endpoint)
+        about = codec.About(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage)
         expires = settings.ttl is not None
         again = reusable(status, limits_tokens=asked.limits_tokens)
         self.store.put(asked.key, codec.encode(generations, about, reusable=again, expires=expires), meta, settings.ttl)
+        self._renewed.discard(asked.key)
         self._origins.note(generations, hit=False, key=asked.key, created=meta.created)
 
-    def _missed(self, asked: CallKey | None, call: Call | None) -> None:
-        with self._lock:
-            self._misses += 1
-        if call is not None:
-            call.numbers = whole_numbers(call.model)
-            if asked is not None:
-                call.pending[asked.prompt] = asked
+    def _failed_lookup(self, error: Exception, asked: CallKey, began: float) -> None:
+        self._failed("look up an answer", error)
+        self._pending.missed(asked.prompt, asked, began, "failure")
 
     def _failed(self, what: str, error: Exception) -> None:
         """Count a failure of the cache and say so once; the user's call goes on."""
-        with self._lock:
-            self._errors += 1
+        self._errors += 1
         warn_once(
             f"{type(error).__name__} {self.store.url}",
             f"nbcache could not {what}: {error}. The call goes on without the cache",
         )
 
 
-_NOTHING_SET = Settings()
-
-
-async def _in_thread(work: Callable[[], _T]) -> _T:
-    """Do `work` in a thread of our own: the loop's default ones may all be busy with the user's tools."""
-    context = contextvars.copy_context()
-    try:
-        future = _threads(os.getpid()).submit(context.run, work)
-    except RuntimeError:  # the interpreter is ending, or has no more threads
-        return work()
-    return await asyncio.wrap_future(future)
-
-
-@functools.lru_cache(maxsize=1)
-def _threads(_process: int) -> ThreadPoolExecutor:
-    """The threads of this process: a forked child has none of its parent's."""
-    return ThreadPoolExecutor(max_workers=4, thread_name_prefix="nbcache-io")
-
-
-def _close(recency: Recency, store: Store) -> None:
-    recency.close()
+def _close(ledger: Ledger, store: Store) -> None:
+    ledger.close()
     store.close()

@@ -23,7 +23,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 from pydantic import BaseModel
 
-from nbcache.entry import EntryMeta
+from nbcache.entry import EntryMeta, Usage
 from nbcache.errors import DamagedError, NotStorableError
 from nbcache.plain import copy_plain, from_plain, to_plain
 
@@ -36,7 +36,7 @@ _T = TypeVar("_T", bound=BaseModel)
 
 FORMAT_VERSION = 1
 _HEADER = struct.Struct(">3sBB20sdI")  # magic, version, flags, key, time of creation, length of the generations
-_START = _HEADER.size + 4  # of the sections, after a checksum of all the rest
+HEADER_LENGTH = _START = _HEADER.size + 4  # bytes: the sections come after a checksum of all the rest
 _MAGIC = b"NBC"
 _COMPRESSED_ANSWERS, _COMPRESSED_ABOUT, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES = 1, 2, 4, 8, 16
 _WORTH_COMPRESSING = 256  # bytes
@@ -54,12 +54,13 @@ _GENERATIONS: dict[str, type[Generation]] = {
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What an entry is about: its row, the prompt as LangChain wrote it, and the call's identity (JSON)."""
+    """What an entry is about: its row, the prompt as LangChain wrote it, the call's identity (JSON), what it used."""
 
     meta: EntryMeta
     prompt: str
     identity: str
     endpoint: str
+    usage: Usage | None = None  # payloads of 0.1 have none
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,8 @@ class Payload:
             told = _parsed(_decompressed(self.rest, self.flags & _COMPRESSED_ABOUT))
             meta = told.pop("meta")
             row = EntryMeta(**{**meta, "tags": tuple(meta["tags"]), "notebooks": tuple(meta["notebooks"])})
-            return About(row, **told)
+            usage = told.pop("usage", None)
+            return About(row, **told, usage=None if usage is None else Usage(**usage))
         except _UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from nbcache import codec
-from nbcache.entry import KEY_LENGTH, Cleared, EntryMeta, Filter, Record, Totals
+from nbcache.entry import KEY_LENGTH, Cleared, EntryMeta, Filter, Record, Spending, Totals
 from nbcache.errors import AmbiguousKeyError, DamagedError, UnknownKeyError
 from nbcache.stores import Store
 from nbcache.text import answer_text, prompt_text
@@ -25,6 +25,10 @@ class Contents:
     def totals(self) -> Totals:
         """How many entries, and how many bytes."""
         return self.store.totals(Filter(notebook=self.notebook))
+
+    def spendings(self) -> list[Spending]:
+        """What was paid and saved since the store was made, oldest first."""
+        return self.store.spendings(self.notebook)
 
     def entries(self) -> list[EntryMeta]:
         """The rows, newest first."""

@@ -1,6 +1,5 @@
 """Decoded answers kept in memory, so that a hit need neither read nor decode again."""
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -9,10 +8,17 @@ from langchain_core.outputs import Generation
 from pydantic import BaseModel
 
 from nbcache import codec
+from nbcache.locks import Lock
 
 LARGE = 100_000  # bytes of a payload that is not kept, and whose decoding would hold up an event loop
 
-Answer = tuple[float, list[Generation]]  # when it was recorded (seconds since the epoch), and the generations
+
+class Answer(NamedTuple):
+    """The generations of an entry as new objects, when it was recorded (seconds since the epoch), and its payload."""
+
+    generations: list[Generation]
+    created: float
+    payload: bytes
 
 
 class _Decoded(NamedTuple):
@@ -30,7 +36,7 @@ class DecodedAnswers:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._answers: OrderedDict[str, _Decoded] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def version(self, told: Callable[[], object]) -> object:
         """The store's version as `told` by it; None where nothing is kept, and it need not be asked."""
@@ -41,7 +47,7 @@ class DecodedAnswers:
         kept = self._answers.get(key)
         if kept is None or version is None or kept.version != version:
             return None
-        return kept.created, codec.fresh(kept.generations)
+        return Answer(codec.fresh(kept.generations), kept.created, kept.payload)
 
     def decode(self, key: str, payload: bytes, version: object, classes: Iterable[type[BaseModel]]) -> Answer | None:
         """The answer in `payload`; None where it may not be handed out again.
@@ -52,7 +58,7 @@ class DecodedAnswers:
         kept = self._answers.get(key)
         if kept is not None and kept.payload == payload:
             self._answers[key] = kept._replace(version=None if kept.version is None else version)
-            return kept.created, codec.fresh(kept.generations)
+            return Answer(codec.fresh(kept.generations), kept.created, kept.payload)
         whole = codec.read(payload, key)
         if not whole.reusable:
             return None
@@ -63,7 +69,7 @@ class DecodedAnswers:
             self._keep(
                 key, _Decoded(payload, None if whole.expires else version, whole.created, codec.fresh(generations))
             )
-        return whole.created, generations
+        return Answer(generations, whole.created, payload)
 
     def _keep(self, key: str, decoded: _Decoded) -> None:
         with self._lock:

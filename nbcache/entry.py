@@ -1,6 +1,6 @@
 """What is known of an entry and of a store, in plain frozen records."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
@@ -77,12 +77,12 @@ class Touch:
     cost_usd: Decimal | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Spending:
-    """What the calls of one model in one execution of a cell paid and saved. Append-only; no text of any call.
+    """What the calls of one model in one execution of a cell paid and saved: a row of the ledger, without any text.
 
-    `session` is one kernel's, `execution` counts its cells; `when` is the execution's first call (seconds since
-    the epoch). Money is in US dollars. `failed` are misses that got no answer: they cost nothing that is known.
+    `session` is one kernel's, `execution` counts its cells; `when` is the first of the calls (seconds since the
+    epoch). Money is in US dollars.
     """
 
     session: str
@@ -101,16 +101,38 @@ class Spending:
     estimated_hits: int = 0
     estimated_misses: int = 0
 
-    def __add__(self, other: "Spending") -> "Spending":
-        """The sum; when, where and of what are this one's."""
-        sums = {name: getattr(self, name) + getattr(other, name) for name in _SUMMED}
-        return replace(self, **sums)
+    def add(self, other: "Spending") -> None:
+        """Add the sums of `other` to these."""
+        self.hits += other.hits
+        self.misses += other.misses
+        self.spent_usd += other.spent_usd
+        self.saved_usd += other.saved_usd
+        self.saved_seconds += other.saved_seconds
+        self.unpriced_hits += other.unpriced_hits
+        self.unpriced_misses += other.unpriced_misses
+        self.estimated_hits += other.estimated_hits
+        self.estimated_misses += other.estimated_misses
 
 
-_SUMMED = (
-    *("hits", "misses", "spent_usd", "saved_usd", "saved_seconds"),
-    *("unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses"),
-)
+@dataclass(slots=True)
+class CallRecord:
+    """One call of a model: a hit, or a miss and why. `when` is in seconds since the epoch.
+
+    `usd` is what it paid, or saved, in US dollars; None while that isn't known. `seconds` are those that the model
+    took, or that the hit saved. A miss is `answered` once the model has.
+    """
+
+    when: float
+    execution: int
+    cell: str | None
+    model: str
+    key: str | None
+    why: str = ""
+    hit: bool = False
+    seconds: float | None = None
+    usd: Decimal | None = None
+    estimated: bool = False
+    answered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +188,12 @@ class Cleared:
 
 @dataclass(frozen=True, slots=True)
 class Stats:
-    """Hits, misses and failures of the cache itself since `install`, and what the scope holds now (bytes)."""
+    """Calls, money and time, failures of the cache itself, and what the scope holds now (bytes).
+
+    Money is in US dollars, without the calls whose price isn't known: `unpriced_hits`, `unpriced_misses`. Saved
+    is up to `saved_usd`, since a call that is made again may get the provider's price for a cached prompt. Of
+    `estimated` calls the tokens were worked out from the text.
+    """
 
     hits: int
     misses: int
@@ -174,11 +201,33 @@ class Stats:
     entries: int
     size_bytes: int
     evictions: int = 0
-    hit_rate: float = field(init=False)
+    spent_usd: Decimal = Decimal(0)
+    saved_usd: Decimal = Decimal(0)
+    saved_seconds: float = 0.0
+    unpriced_hits: int = 0
+    unpriced_misses: int = 0
+    estimated_hits: int = 0
+    estimated_misses: int = 0
 
-    def __post_init__(self) -> None:
+    @classmethod
+    def of(cls, sums: Spending, held: Totals, errors: int) -> "Stats":
+        """The same, of what the ledger and the store tell."""
+        return cls(
+            *(sums.hits, sums.misses, errors, held.entries, held.size_bytes, held.evictions),
+            *(sums.spent_usd, sums.saved_usd, sums.saved_seconds, sums.unpriced_hits, sums.unpriced_misses),
+            *(sums.estimated_hits, sums.estimated_misses),
+        )
+
+    @property
+    def hit_rate(self) -> float:
+        """Hits of all calls, from 0 to 1; 0 where there were none."""
         calls = self.hits + self.misses
-        object.__setattr__(self, "hit_rate", self.hits / calls if calls else 0.0)
+        return self.hits / calls if calls else 0.0
+
+    @property
+    def estimated(self) -> int:
+        """Calls of which the tokens were worked out from the text."""
+        return self.estimated_hits + self.estimated_misses
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """What can go wrong, and the one way in which it is said."""
 
 import logging
-import threading
 import warnings
+
+from nbcache.locks import Lock
 
 logger = logging.getLogger("nbcache")
 
@@ -71,7 +72,7 @@ class NbcacheWarning(UserWarning):
 
 
 _warned: set[str] = set()
-_lock = threading.Lock()
+_lock = Lock()
 
 
 def warn_once(cause: str, message: str) -> None:

@@ -260,6 +260,11 @@ def _code_of(cls: type[BaseLanguageModel[Any]]) -> list[str]:
     return [*map(code_digest, users), digest(canonical(sorted(defaults.items())))]
 
 
+def model_name(model: BaseLanguageModel[Any]) -> str:
+    """What a model is called, of which no more is known."""
+    return _model_name(model.__dict__, type(model).__qualname__)
+
+
 def _model_name(params: dict[str, Any], otherwise: str) -> str:
     return next((str(params[name]) for name in MODEL_NAMES if isinstance(params.get(name), str)), otherwise)
 

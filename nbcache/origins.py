@@ -1,6 +1,5 @@
 """Where messages came from: what `nbcache.info` tells."""
 
-import threading
 from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -18,7 +17,6 @@ class Origins:
 
     def __init__(self) -> None:
         self._told: OrderedDict[str, tuple[bool, str, float]] = OrderedDict()
-        self._lock = threading.Lock()
 
     def note(self, generations: Iterable[Generation], *, hit: bool, key: str, created: float) -> None:
         """Note where the messages of `generations` came from."""
@@ -26,8 +24,7 @@ class Origins:
             if isinstance(generation, ChatGeneration) and generation.message.id:
                 self._told[generation.message.id] = (hit, key, created)
                 if len(self._told) > _CAPACITY:
-                    with self._lock:
-                        self._told.popitem(last=False)
+                    self._told.popitem(last=False)
 
     def info(self, message: BaseMessage) -> Info | None:
         """Where `message` came from; None where that isn't known, or no longer."""

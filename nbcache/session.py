@@ -1,7 +1,6 @@
 """What is on: the one installed cache, what was there before it, and the Python API over it."""
 
 import os
-import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,6 +15,7 @@ from nbcache.cache import NotebookCache
 from nbcache.entry import Cleared, EntryMeta, Info, Record, Stats
 from nbcache.errors import NotInstalledError, forget_warnings
 from nbcache.instrument import Instrument
+from nbcache.locks import Lock
 from nbcache.notebook import user_folder
 from nbcache.stores import Store
 
@@ -33,7 +33,7 @@ class _Session:
 
 
 _session: _Session | None = None
-_lock = threading.RLock()
+_lock = Lock()
 
 
 def install(  # noqa: PLR0913 - settings, each with its default

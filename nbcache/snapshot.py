@@ -4,7 +4,6 @@ Working it out takes three times as long as looking, and most calls find the mod
 """
 
 import operator
-import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from langchain_core.language_models.base import BaseLanguageModel
 from pydantic import SecretBytes, SecretStr
 
 from nbcache.endpoint import client_urls, handed_in
+from nbcache.locks import Lock
 
 if TYPE_CHECKING:
     from nbcache.identity import Identity
@@ -35,7 +35,7 @@ class _Snapshot(NamedTuple):
 
 
 _snapshots: OrderedDict[int, _Snapshot] = OrderedDict()
-_lock = threading.Lock()
+_lock = Lock()
 
 
 def recall(model: BaseLanguageModel[Any], told: "Told") -> "Identity | None":

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from langchain_tests.integration_tests import AsyncCacheTestSuite, SyncCacheTest
 
 import nbcache
 from nbcache import NbcacheWarning, NotebookCache
-from nbcache.entry import Filter
+from nbcache.entry import Filter, Touch
 from nbcache.stores import MemoryStore
 
 PROMPT, LLM = "What is a monad?", "some model"
@@ -118,16 +118,20 @@ def test_counts_are_of_hits_misses_and_failures(cache: NotebookCache) -> None:
     assert found.size_bytes > 0
 
 
-def test_hits_reach_the_store_without_a_cell(cache: NotebookCache) -> None:
-    """A timer writes them down: wait for the thread, not for the clock."""
+def test_hits_reach_the_store_without_a_cell() -> None:
+    written = threading.Event()
+
+    class Told(MemoryStore):
+        def touch(self, touches: Iterable[Touch]) -> None:
+            super().touch(touches)
+            written.set()
+
+    cache = NotebookCache(Told())
     cache.update(PROMPT, LLM, answer())
     cache.lookup(PROMPT, LLM)
-    cache._recency._stop.set()
-    thread = cache._recency._thread
-    assert thread is not None
-    cache._recency._wake.set()
-    thread.join(timeout=30)
+    assert written.wait(30)
     assert cache.store.page()[0].hits == 1
+    cache.close()
 
 
 @pytest.mark.parametrize(("reason", "status"), [("length", "cut off"), ("content_filter", "filtered"), ("stop", "ok")])

@@ -2,12 +2,12 @@
 
 import functools
 import sqlite3
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from nbcache.errors import StoreError, StoreRefusedError, warn_once
+from nbcache.locks import Lock
 from nbcache.stores.folder import DATABASE, Kind, alone, kind_of, prepare, set_aside
 from nbcache.stores.pool import Patience, Pool, inode_of, is_busy
 
@@ -32,7 +32,7 @@ class Database(Generic[_C]):
         self._path = folder / DATABASE
         self._make = make
         self._patience = Patience()
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._open: _C | None = None
 
     def opened(self, within: float) -> _C | None:

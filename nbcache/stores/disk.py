@@ -6,16 +6,19 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 from nbcache.entry import Cleared, EntryMeta, Facets, Filter, Spending, Totals, Touch
 from nbcache.errors import StoreBusyError, TooLargeError
+from nbcache.locks import Lock
 from nbcache.stores import rows, spendings, words
 from nbcache.stores.cachefile import CacheFile
 from nbcache.stores.database import Database
 
 _READ_PATIENCE = 0.5  # seconds to wait for another process before a lookup counts as a miss
 _WRITE_PATIENCE = 2.0
+_T = TypeVar("_T")
 _AT_ONCE = 500  # entries deleted in one transaction
 _STALE = 0.1  # seconds within which a lookup may not notice that the folder was deleted
 
@@ -32,6 +35,7 @@ class DiskStore:
         if self.folder.exists() and not self.folder.is_dir():
             raise ValueError(f"store={str(folder)!r} is a file: write a folder")
         self._database = Database(self.folder, CacheFile)
+        self._writes = Lock()  # threads of this process need not find each other in the way
         self._unindexed: deque[int] = deque()
         self._found_unindexed = False
         self.bound(max_bytes, max_entries)
@@ -83,7 +87,7 @@ class DiskStore:
                 rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=key)
             self._unindexed.append(rowid)
 
-        self._database.run(write, _WRITE_PATIENCE)
+        self._write(write)
 
     def touch(self, touches: Iterable[Touch]) -> None:
         """Write down hits: recency, counts and owners."""
@@ -95,7 +99,7 @@ class DiskStore:
                     rows.touch(cache.execute, touched)
 
         if found:
-            self._database.run(write, _WRITE_PATIENCE)
+            self._write(write)
 
     def delete(self, key: str) -> bool:
         """Delete the entry for good; whether there was one."""
@@ -148,7 +152,7 @@ class DiskStore:
                 self._unindexed.popleft()
             return len(left)
 
-        return self._database.run(write, _WRITE_PATIENCE) if self._unindexed or not self._found_unindexed else 0
+        return self._write(write) if self._unindexed or not self._found_unindexed else 0
 
     def record(self, rows: Iterable[Spending]) -> None:
         """Add rows to the lifetime ledger, which nothing clears."""
@@ -159,7 +163,7 @@ class DiskStore:
                 spendings.record(cache.execute, found)
 
         if found:
-            self._database.run(write, _WRITE_PATIENCE)
+            self._write(write)
 
     def spendings(self, notebook: str | None = None) -> list[Spending]:
         """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
@@ -172,7 +176,7 @@ class DiskStore:
             with cache.transaction():
                 return rows.gone(cache.execute, keys)
 
-        return self._database.run(write, _WRITE_PATIENCE) if keys else {}
+        return self._write(write) if keys else {}
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more.
@@ -197,8 +201,8 @@ class DiskStore:
         done = Cleared()
         for start in range(0, max(len(keys), 1), _AT_ONCE):
             some = keys[start : start + _AT_ONCE]
-            done += self._database.run(functools.partial(write, some=some), _WRITE_PATIENCE)
-        self._database.run(CacheFile.forget_deleted, _WRITE_PATIENCE)
+            done += self._write(functools.partial(write, some=some))
+        self._write(CacheFile.forget_deleted)
         return done
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
@@ -223,7 +227,11 @@ class DiskStore:
             with cache.transaction(undo=not fix):
                 return problems + cache.mend_payloads(read) + rows.mend(cache.execute)
 
-        return self._database.run(look, _WRITE_PATIENCE)
+        return self._write(look)
+
+    def _write(self, operation: Callable[[CacheFile], _T]) -> _T:
+        with self._writes:
+            return self._database.run(operation, _WRITE_PATIENCE)
 
     def close(self) -> None:
         """Let go of the files; the last one out folds SQLite's log into the database."""

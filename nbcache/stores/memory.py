@@ -163,7 +163,10 @@ class MemoryStore:
             for row in self._spendings:
                 if notebook is None or row.notebook == notebook:
                     which = (row.session, row.execution, row.notebook, row.cell, row.model)
-                    summed[which] = summed[which] + row if which in summed else row
+                    if which in summed:
+                        summed[which].add(row)
+                    else:
+                        summed[which] = replace(row)
         return sorted(summed.values(), key=lambda row: row.when)
 
     def gone(self, keys: Sequence[str]) -> dict[str, str]:

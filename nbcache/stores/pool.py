@@ -1,5 +1,6 @@
 """A small pool of SQLite connections for all threads, and how long to wait for another process."""
 
+import itertools
 import os
 import random
 import sqlite3
@@ -33,7 +34,7 @@ class Pool:
         self._changed = threading.Condition()
         self._watching = threading.Lock()
         self._watch: sqlite3.Connection | None = None  # tells what others write, so it never writes itself
-        self._watches = 0
+        self._watch_number = 0
         self._closed = False
         self._looked = 0.0
         _pools.add(self)
@@ -85,16 +86,18 @@ class Pool:
         with self._watching:
             if self._watch is None:
                 self._watch = self._connect()
-                self._watches += 1
-            return self._watches, self._watch.execute("PRAGMA data_version").fetchone()[0]
+                self._watch_number = next(_watches)
+            return self._watch_number, self._watch.execute("PRAGMA data_version").fetchone()[0]
 
     def moved(self, within: float = 0.0) -> bool:
         """Whether the file of this name is no longer the one that was opened; looked at after `within` seconds anew."""
         now = time.monotonic()
         if now - self._looked < within:
             return False
+        if inode_of(self.database) != self.inode:
+            return True
         self._looked = now
-        return inode_of(self.database) != self.inode
+        return False
 
     def close(self) -> None:
         """Close what nobody holds; what somebody does is closed when they are done."""
@@ -149,6 +152,7 @@ class Pool:
         return connection
 
 
+_watches = itertools.count()  # never the same again: another file may have been opened under this name
 _pools: "weakref.WeakSet[Pool]" = weakref.WeakSet()
 
 

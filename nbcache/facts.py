@@ -1,0 +1,51 @@
+"""What a stored answer tells of its call besides the answer: what it used, how long it took, its words."""
+
+import functools
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from nbcache import codec
+from nbcache.entry import Usage
+from nbcache.errors import DamagedError
+from nbcache.text import answer_text, prompt_text, words
+from nbcache.usage import estimated, usage_of
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The model's name as entries are listed by it, what the call used, and the seconds that it took, if known."""
+
+    model: str = ""
+    usage: Usage = field(default_factory=Usage)
+    seconds: float | None = None
+
+
+def facts_of(payload: bytes, key: str) -> Facts:
+    """What the entry `key` tells. Tokens that were not reported are estimated, and said to be. Raises DamagedError."""
+    whole = codec.read(payload, key)
+    about = whole.about()
+    usage = about.usage
+    if usage is None:  # stored before it was kept
+        usage = usage_of(whole.generations(), document(about.identity), about.endpoint)
+    if not usage.complete:
+        usage = estimated(usage, prompt_text(about.prompt), answer_text(whole.plain()))
+    return Facts(about.meta.model, usage, about.meta.seconds)
+
+
+def words_of(payload: bytes, key: str) -> set[str]:
+    """The words by which an entry is found: of its prompt and its answer. None of a damaged one."""
+    try:
+        whole = codec.read(payload, key)
+        return words(prompt_text(whole.about().prompt)) | words(answer_text(whole.plain()))
+    except DamagedError:
+        return set()
+
+
+@functools.lru_cache(maxsize=256)
+def document(identity: str | bytes) -> Mapping[str, Any]:
+    """A call's identity, parsed: not to be changed."""
+    found = orjson.loads(identity)
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,359 @@
+"""What calls cost and saved: noted in memory, written down after each cell and at most a second late.
+
+A hit only appends to a list; usage, prices and sums are worked out later, off its path.
+"""
+
+import contextlib
+import os
+import secrets
+import threading
+import time
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import NamedTuple, TypeVar
+
+from nbcache.codec import HEADER_LENGTH
+from nbcache.entry import CallRecord, Filter, Spending, Touch, Usage
+from nbcache.errors import DamagedError, logger
+from nbcache.facts import Facts, facts_of, words_of
+from nbcache.locks import Lock
+from nbcache.pricing import Prices
+from nbcache.stores import Store
+from nbcache.text import prompt_text
+from nbcache.usage import estimated
+
+_DELAY = 1.0  # seconds at most from a call until it is written down, unless a cell ends before
+_CALLS = 10_000  # calls of which each is remembered
+_FACTS = 4_096  # entries of which is remembered what they cost
+_POINTS = 200  # of the chart
+_AT_ONCE = 20  # entries indexed in one transaction, for which an update may have to wait
+NEW = "new"  # why a call missed that was never seen
+_K = TypeVar("_K")
+
+
+class _Hit(NamedTuple):
+    """A hit: when and where, and the payload that tells what it saved."""
+
+    where: "_Where"
+    key: str
+    payload: bytes
+    when: float
+    seconds: float
+
+
+class _Paid(NamedTuple):
+    """An answer that a call got from its model, with the texts to estimate its tokens from."""
+
+    record: CallRecord
+    usage: Usage
+    prompt: str
+    answer: str
+    seconds: float | None
+    stored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Where:
+    execution: int
+    cell: str | None
+
+
+class Ledger:
+    """The accounts of one session of one notebook. Safe to use from any thread."""
+
+    def __init__(self, store: Store, notebook: str | None, prices: Prices | None = None) -> None:
+        self.store = store
+        self.notebook = notebook
+        self.prices = prices or Prices()
+        self._begin()
+        _ledgers.add(self)
+
+    def _begin(self) -> None:
+        self._id = secrets.token_hex(8)
+        self._where = _Where(0, None)
+        self._noted: deque[_Hit | CallRecord | _Paid] = deque()
+        self._calls: deque[CallRecord] = deque(maxlen=_CALLS)
+        self._facts: OrderedDict[bytes, Facts] = OrderedDict()
+        self._touches: dict[tuple[str, str | None], Touch] = {}
+        self._unwritten: dict[tuple[int, str], Spending] = {}
+        self._of_model: dict[str, Spending] = {}
+        self._of_cell: dict[str, Spending] = {}
+        self._curve: list[tuple[float, Decimal, Decimal]] = []
+        self._listeners: list[Callable[[], None]] = []
+        self._sums, self._writing = Lock(), Lock()
+        self._wake, self._stop = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
+
+    # On the path of a call
+
+    def hit(self, key: str, payload: bytes, seconds: float) -> None:
+        """Note a hit of the entry `key`, whose lookup took so many seconds."""
+        self._note(_Hit(self._where, key, payload, time.time(), seconds))
+
+    def missed(self, key: str | None, model: str, why: str) -> CallRecord:
+        """Note a call that is made; `paid` tells later what it cost."""
+        where = self._where
+        record = CallRecord(time.time(), where.execution, where.cell, model, key, why)
+        self._note(record)
+        return record
+
+    def paid(  # noqa: PLR0913 - all that a call tells
+        self, record: CallRecord, usage: Usage, prompt: str, answer: str, *, seconds: float | None, stored: bool
+    ) -> None:
+        """Note the answer to a call that was made; of the texts tokens are estimated that were not reported."""
+        texts = ("", "") if usage.complete else (prompt, answer)
+        self._note(_Paid(record, usage, *texts, seconds, stored))
+
+    def _note(self, what: "_Hit | CallRecord | _Paid") -> None:
+        self._noted.append(what)
+        if not self._wake.is_set():
+            self._start()
+            self._wake.set()
+        for changed in self._listeners:
+            changed()
+
+    # Around a cell
+
+    def enter_cell(self, cell: str | None) -> None:
+        """A cell begins: what is noted from now on is of this execution."""
+        self._where = _Where(self._where.execution + 1, cell)
+
+    def listen(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` at each note, in whatever thread; what is returned ends that."""
+        self._listeners.append(changed)
+
+        def stop() -> None:
+            with contextlib.suppress(ValueError):
+                self._listeners.remove(changed)
+
+        return stop
+
+    # What it tells
+
+    def by_model(self) -> dict[str, Spending]:
+        """This session's sums by model."""
+        with self._account():
+            return {model: replace(row) for model, row in self._of_model.items()}
+
+    def session(self) -> Spending:
+        """This session's sums."""
+        return total(self.by_model().values())
+
+    def cells(self) -> list[Spending]:
+        """The sums of each cell's latest execution, in the order of these."""
+        with self._account():
+            return sorted(map(replace, self._of_cell.values()), key=lambda row: row.execution)
+
+    def execution(self) -> int:
+        """The number of the execution that is running, or was last."""
+        return self._where.execution
+
+    def calls(self) -> list[CallRecord]:
+        """The calls of the latest execution that made any."""
+        with self._account():
+            last = max((call.execution for call in self._calls), default=0)
+            return [call for call in self._calls if call.execution == last]
+
+    def curve(self) -> list[tuple[float, Decimal, Decimal]]:
+        """Saved and spent US dollars of this session, cumulated, at some moments (seconds since the epoch)."""
+        with self._account():
+            return list(self._curve)
+
+    # Writing down
+
+    def flush(self) -> None:
+        """Write everything down. Where the store fails, sums are kept for the next time; recency is not worth it."""
+        with self._writing:
+            with self._account():
+                touches, self._touches = list(self._touches.values()), {}
+                rows, self._unwritten = self._unwritten, {}
+            with contextlib.suppress(Exception):
+                self.store.touch(touches)
+            try:
+                self.store.record(rows.values())
+            except Exception as error:  # noqa: BLE001 - whatever fails, the sums are not lost
+                logger.debug("nbcache: the ledger could not be written: %s", error)
+                with self._sums:
+                    for row in rows.values():
+                        _add_to(self._unwritten, (row.execution, row.model), row)
+
+    def index(self) -> None:
+        """Make what was stored findable by its words."""
+        with contextlib.suppress(Exception):  # it is tried again with the next entry
+            while self.store.index(words_of, _AT_ONCE) > _AT_ONCE and not self._stop.is_set():
+                pass
+
+    def close(self) -> None:
+        """Write down the rest and end the thread."""
+        self._stop.set()
+        self._wake.set()
+        self.flush()
+
+    def begin_in_child(self) -> None:
+        """A forked child has accounts of its own: the parent writes down what happened until now."""
+        listeners = self._listeners
+        self._begin()
+        self._listeners = listeners
+
+    def _start(self) -> None:
+        if self._thread is None or not self._thread.is_alive():
+            self._stop.clear()
+            self._thread = threading.Thread(target=self._run, name="nbcache-ledger", daemon=True)
+            with contextlib.suppress(RuntimeError):  # no more threads: the end of a cell writes down
+                self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait()
+            if self._stop.wait(_DELAY):
+                return  # `close` writes down the rest
+            self._wake.clear()
+            self.flush()
+            self.index()
+
+    # Sums
+
+    @contextlib.contextmanager
+    def _account(self) -> Iterator[None]:
+        """The sums, with all in them that has been noted."""
+        with self._sums:
+            noted = [self._noted.popleft() for _ in range(len(self._noted))]
+            prices: dict[Usage, Decimal | None] = {}  # of this moment
+            for one in noted:
+                self._enter(one, prices)
+            if noted:
+                self._plot()
+            yield
+
+    def _enter(self, noted: "_Hit | CallRecord | _Paid", prices: "_PricesNow") -> None:
+        if isinstance(noted, _Hit):
+            self._enter_hit(noted, prices)
+        elif isinstance(noted, _Paid):
+            self._enter_paid(noted, prices)
+        else:
+            self._enter_miss(noted)
+
+    def _enter_hit(self, hit: _Hit, prices: "_PricesNow") -> None:
+        facts = self._facts_of(hit.key, hit.payload)
+        saved = None if facts.seconds is None else max(0.0, facts.seconds - hit.seconds)
+        usd = self._price(facts.usage, prices)
+        if usd is None:
+            usd = self._price_then(hit.key)
+        where = hit.where
+        call = CallRecord(
+            *(hit.when, where.execution, where.cell, facts.model, hit.key),
+            hit=True,
+            seconds=saved,
+            usd=usd,
+            estimated=facts.usage.estimated and bool(usd),
+            answered=True,
+        )
+        self._calls.append(call)
+        self._touch(Touch(hit.key, self.notebook, 1, hit.when))
+        row = self._row(call)
+        row.hits, row.saved_usd, row.saved_seconds = 1, usd or Decimal(0), saved or 0.0
+        row.unpriced_hits, row.estimated_hits = int(usd is None), int(call.estimated)
+        self._add(row)
+
+    def _enter_miss(self, call: CallRecord) -> None:
+        if call.why == NEW and call.key is not None:
+            with contextlib.suppress(Exception):
+                call.why = self.store.gone([call.key]).get(call.key, NEW)
+        logger.info("miss %s %s: %s", (call.key or "")[:8], call.model, call.why)
+        self._calls.append(call)
+        row = self._row(call)
+        row.misses = 1
+        self._add(row)
+
+    def _enter_paid(self, paid: _Paid, prices: "_PricesNow") -> None:
+        call, usage = paid.record, paid.usage
+        if not usage.complete:
+            usage = estimated(usage, prompt_text(paid.prompt), paid.answer)
+        call.usd, call.seconds, call.answered = self._price(usage, prices), paid.seconds, True
+        call.estimated = usage.estimated and bool(call.usd)
+        if paid.stored and call.key is not None and call.usd is not None and not usage.estimated:
+            self._touch(Touch(call.key, None, 0, call.when, call.usd))
+        row = self._row(call)
+        row.spent_usd = call.usd or Decimal(0)
+        row.unpriced_misses, row.estimated_misses = int(call.usd is None), int(call.estimated)
+        self._add(row)
+
+    def _row(self, call: CallRecord) -> Spending:
+        return Spending(self._id, call.execution, call.when, self.notebook, call.cell, call.model)
+
+    def _add(self, row: Spending) -> None:
+        _add_to(self._of_model, row.model, row)
+        _add_to(self._unwritten, (row.execution, row.model), row)
+        place = row.cell or ""
+        latest = self._of_cell.get(place)
+        if latest is None or latest.execution < row.execution:
+            self._of_cell[place] = replace(row)
+        elif latest.execution == row.execution:
+            latest.add(row)
+
+    def _touch(self, touch: Touch) -> None:
+        known = self._touches.get((touch.key, touch.notebook))
+        if known is not None:
+            touch = replace(touch, hits=touch.hits + known.hits, cost_usd=touch.cost_usd or known.cost_usd)
+        self._touches[touch.key, touch.notebook] = touch
+
+    def _price(self, usage: Usage, prices: "_PricesNow") -> Decimal | None:
+        if usage not in prices:
+            prices[usage] = self.prices.price(usage).usd
+        return prices[usage]
+
+    def _price_then(self, key: str) -> Decimal | None:
+        """What the answer cost when it was recorded, for where today's price isn't known."""
+        with contextlib.suppress(Exception):
+            for row in self.store.page(Filter(key=key), limit=1):
+                return row.cost_usd
+        return None
+
+    def _facts_of(self, key: str, payload: bytes) -> Facts:
+        known = self._facts.get(payload[:HEADER_LENGTH])  # which has the payload's checksum
+        if known is None:
+            try:
+                known = facts_of(payload, key)
+            except DamagedError:
+                known = Facts()
+            self._facts[payload[:HEADER_LENGTH]] = known
+            while len(self._facts) > _FACTS:
+                self._facts.popitem(last=False)
+        return known
+
+    def _plot(self) -> None:
+        whole = total(self._of_model.values())
+        self._curve.append((time.time(), whole.saved_usd, whole.spent_usd))
+        if len(self._curve) > _POINTS:  # every other one, and always the last
+            self._curve = self._curve[-1::-2][::-1]
+
+
+def _add_to(sums: dict[_K, Spending], of: _K, row: Spending) -> None:
+    if of in sums:
+        sums[of].add(row)
+    else:
+        sums[of] = replace(row)
+
+
+def total(rows: Iterable[Spending]) -> Spending:
+    """The sum of `rows`, of no model in particular."""
+    whole = Spending("", 0, 0.0, None, None, "")
+    for row in rows:
+        whole.add(row)
+    return whole
+
+
+_PricesNow = dict[Usage, Decimal | None]
+_ledgers: "weakref.WeakSet[Ledger]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for ledger in list(_ledgers):
+        ledger.begin_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,96 @@
+"""The calls that are being made: what was noted when they missed, until they are answered."""
+
+import time
+from collections import OrderedDict
+from collections.abc import MutableMapping
+from typing import TypeVar
+
+from langchain_core.outputs import Generation
+
+from nbcache.call import Call, Miss, current_call
+from nbcache.entry import Usage
+from nbcache.identity import learn_counters, model_name, whole_numbers
+from nbcache.keys import CallKey, call_key
+from nbcache.ledger import Ledger
+
+_K = TypeVar("_K")
+_BY_HAND = 1_000  # misses without a call that tells its end
+
+
+class PendingCalls:
+    """Misses that wait for their answers: with their call where that is known, else here."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._by_hand: OrderedDict[tuple[str, str], list[Miss]] = OrderedDict()
+
+    def missed(self, prompt: str, asked: CallKey | None, began: float, why: str) -> None:
+        """Count a call that is going to be made, and keep what its answer will need."""
+        call = current_call.get()
+        key = None if asked is None else asked.key
+        model = asked.model if asked is not None else "" if call is None else model_name(call.model)
+        miss = Miss(asked, self._ledger.missed(key, model, why), began)
+        if call is not None:
+            call.numbers = whole_numbers(call.model)
+            call.misses += 1
+            call.pending.setdefault(prompt, []).append(miss)
+            return
+        self._by_hand.setdefault((prompt, key or ""), []).append(miss)
+        while len(self._by_hand) > _BY_HAND:  # calls that failed, and so were never answered
+            self._by_hand.popitem(last=False)
+
+    def answered(self, prompt: str, llm_string: str) -> "Answered":
+        """The call that is answered now."""
+        now = time.perf_counter()
+        call = current_call.get()
+        if call is None:
+            return Answered(prompt, llm_string, None, None, None)
+        miss = _take(call.pending, prompt)
+        seconds = None
+        if miss is not None:  # a batch of a completion model is one request: each has its share
+            seconds = (now - miss.began) / (1 if call.is_chat else max(1, call.misses))
+        return Answered(prompt, llm_string, call, miss, seconds)
+
+    def paid(self, answered: "Answered", usage: Usage, generations: list[Generation], *, stored: bool) -> None:
+        """Note what the call used."""
+        miss, prompt = answered.miss, answered.prompt
+        if answered.call is None:
+            asked = answered.asked
+            miss = _take(self._by_hand, (prompt, asked.key if asked else "")) or _take(self._by_hand, (prompt, ""))
+        if miss is not None:
+            text = "\n".join(each.text for each in generations)
+            self._ledger.paid(miss.record, usage, prompt, text, seconds=answered.seconds, stored=stored)
+
+
+class Answered:
+    """A call and its answer's way into the store. `seconds` are those that the model took, where known."""
+
+    def __init__(
+        self, prompt: str, llm_string: str, call: Call | None, miss: Miss | None, seconds: float | None
+    ) -> None:
+        self.prompt = prompt
+        self.call = call
+        self.miss = miss
+        self.seconds = seconds
+        self.asked: CallKey | None = None
+        self._llm_string = llm_string
+
+    def key(self) -> CallKey:
+        """The key that the call began with, unless a counter was in it. Raises UnstableIdentityError."""
+        counts = self.call is not None and learn_counters(self.call.model, self.call.numbers)
+        if self.miss is None or self.miss.asked is None or counts:
+            self.asked = call_key(self.prompt, self._llm_string, self.call)
+        else:
+            self.asked = self.miss.asked
+        return self.asked
+
+
+def _take(waiting: MutableMapping[_K, list[Miss]], of: _K) -> Miss | None:
+    """The first miss that waits there for its answer."""
+    misses = waiting.get(of)
+    if not misses:
+        return None
+    miss = misses.pop(0)
+    if not misses:
+        waiting.pop(of, None)
+    return miss
