@@ -22,9 +22,12 @@ __all__ = [
     "clear",
     "entries",
     "evict",
+    "history",
     "info",
     "install",
+    "last",
     "mode",
+    "panel",
     "show",
     "stats",
     "uninstall",
@@ -45,15 +48,27 @@ if TYPE_CHECKING:
     )
     from nbcache.keys import cache_key
     from nbcache.modes import mode
-    from nbcache.session import check, clear, entries, evict, info, install, show, stats, uninstall
+    from nbcache.session import check, clear, entries, evict, history, info, install, last, show, stats, uninstall
+    from nbcache.ui.show import panel
 
 # Where each name lives: loaded at its first use, so that `import nbcache` costs nothing.
 _HOMES = {
-    **dict.fromkeys(__all__, "errors"),
-    "NotebookCache": "cache",
-    "cache_key": "keys",
-    "mode": "modes",
-    **dict.fromkeys(("check", "clear", "entries", "evict", "info", "install", "show", "stats", "uninstall"), "session"),
+    name: home
+    for home, names in {
+        "cache": ("NotebookCache",),
+        "errors": (
+            *("AmbiguousKeyError", "NbcacheError", "NbcacheWarning", "NotInstalledError", "StoreError"),
+            *("UnknownKeyError", "UnstableIdentityError"),
+        ),
+        "keys": ("cache_key",),
+        "modes": ("mode",),
+        "session": (
+            *("check", "clear", "entries", "evict", "history", "info", "install", "last", "show", "stats"),
+            "uninstall",
+        ),
+        "ui.show": ("panel",),
+    }.items()
+    for name in names
 }
 
 

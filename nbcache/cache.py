@@ -77,13 +77,13 @@ class NotebookCache(BaseCache):
         notebook: Path | None = None,
         prices: Prices | None = None,
     ) -> None:
-        if scope not in {"notebook", "folder"}:
-            raise ValueError(f"scope={scope!r}: write notebook or folder")
+        modes.checked_scope(scope)
         self._base = modes.settings(mode, ttl, tags)
         self._cell_settings = Settings()
-        path = notebook or notebook_path()
+        self.path = path = notebook or notebook_path()
+        self.max_bytes, self.max_entries = size(max_bytes), count(max_entries)
         self.store = open_store(
-            store_folder(path) if store is None else store, max_bytes=size(max_bytes), max_entries=count(max_entries)
+            store_folder(path) if store is None else store, max_bytes=self.max_bytes, max_entries=self.max_entries
         )
         self.notebook = notebook_name(path, self.store.folder if isinstance(self.store, DiskStore) else None)
         self.scope = scope if self.notebook is not None else "folder"
@@ -174,9 +174,17 @@ class NotebookCache(BaseCache):
     # What the user asks
 
     def contents(self, scope: str | None = None) -> Contents:
-        """The entries of the scope, to read, evict and clear."""
+        """The entries of the scope, to read, evict and clear.
+
+        Raises ValueError for a scope that is none, or this notebook's where its name isn't known.
+        """
+        if scope is not None and modes.checked_scope(scope) == modes.NOTEBOOK and self.notebook is None:
+            raise ValueError(
+                "scope='notebook': this notebook's name isn't known here; set NBCACHE_NOTEBOOK, or leave the scope "
+                "out for the whole folder"
+            )
         self.flush()
-        return Contents(self.store, self.notebook if (scope or self.scope) == "notebook" else None)
+        return Contents(self.store, self.notebook if (scope or self.scope) == modes.NOTEBOOK else None)
 
     def stats(self, scope: str | None = None, *, lifetime: bool = False) -> Stats:
         """Calls, money and time of this session, or of all that the ledger knows; and what the scope holds.
@@ -188,7 +196,7 @@ class NotebookCache(BaseCache):
             held = contents.totals()
             rows = contents.spendings() if lifetime else [self.ledger.session()]
         except StoreError as error:
-            self._failed("count the entries", error)
+            warn_once(f"{type(error).__name__} {self.store.url}", f"nbcache could not count the entries: {error}")
             held, rows = Totals(), [self.ledger.session()]
         return Stats.of(total(rows), held, self._errors)
 
@@ -208,6 +216,11 @@ class NotebookCache(BaseCache):
     def settings(self) -> Settings:
         """The mode and options that hold where no block, cell or call says otherwise."""
         return self._base
+
+    @property
+    def settings_now(self) -> Settings:
+        """The settings that hold here and now: of this block, else of this cell, else of the session."""
+        return self._settings()
 
     def switch(self, settings: Settings) -> None:
         """Let these settings hold from now on."""

@@ -1,13 +1,13 @@
 """The entries of a store, or of one notebook in it: to list, read, evict and clear."""
 
-import json
 import time
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from nbcache import codec
-from nbcache.entry import KEY_LENGTH, Cleared, EntryMeta, Filter, Record, Spending, Totals
+from nbcache.entry import KEY_LENGTH, Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals
 from nbcache.errors import AmbiguousKeyError, DamagedError, UnknownKeyError
+from nbcache.facts import document
 from nbcache.stores import Store
 from nbcache.text import answer_text, prompt_text
 from nbcache.units import seconds
@@ -39,7 +39,7 @@ class Contents:
 
         Raises UnknownKeyError where there is none, AmbiguousKeyError where there are several.
         """
-        wanted = prefix.strip().lower()
+        wanted = prefix.strip().lower() if isinstance(prefix, str) else ""
         if not wanted or len(wanted) > KEY_LENGTH or set(wanted) - set("0123456789abcdef"):
             raise UnknownKeyError(
                 f"{prefix!r} is no key: a key is {KEY_LENGTH} hexadecimal digits, or the first few of them"
@@ -54,16 +54,35 @@ class Contents:
             raise AmbiguousKeyError(f"{prefix!r} could be any of {shown}{more}: write more digits", keys)
         return found[0]
 
-    def read(self, prefix: str) -> Record:
-        """The entry whose key begins with `prefix`, whole. Raises as `find`, or DamagedError."""
+    def open(self, prefix: str) -> tuple[EntryMeta, codec.Payload]:
+        """The entry whose key begins with `prefix`: its row and its payload. Raises as `find`, or DamagedError."""
         meta = self.find(prefix)
-        payload = self.store.get(meta.key)
-        if payload is None:
-            raise UnknownKeyError(f"entry {meta.key[:8]} has just gone")
-        whole = codec.read(payload, meta.key)
-        about = whole.about()
-        identity = {**json.loads(about.identity), "endpoint": about.endpoint}
-        return Record(meta, prompt_text(about.prompt), answer_text(whole.plain()), identity)
+        return meta, self._payload(meta)
+
+    def read(self, prefix: str) -> Record:
+        """The entry whose key begins with `prefix`, as a person reads it. Raises as `open`."""
+        meta, payload = self.open(prefix)
+        return _record(meta, payload)
+
+    def page(
+        self,
+        which: Filter,
+        *,
+        sort: str = "created",
+        descending: bool = True,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[EntryMeta]:
+        """The rows that `which` means among these entries. Raises ValueError for a column that can't be sorted by."""
+        return self.store.page(self._mine(which), sort=sort, descending=descending, limit=limit, offset=offset)
+
+    def totals_of(self, which: Filter) -> Totals:
+        """How many of these entries `which` means, and how many bytes."""
+        return self.store.totals(self._mine(which))
+
+    def facets(self) -> Facets:
+        """The values that these entries have, to choose a filter from."""
+        return self.store.facets(self.notebook)
 
     def evict(self, prefix: str) -> EntryMeta:
         """Delete the entry whose key begins with `prefix`, for all its owners; the row it had. Raises as `find`."""
@@ -87,6 +106,8 @@ class Contents:
         prompt or the answer, in any case; `unused` means never hit. Entries that other notebooks own too
         are kept for them: a clear never makes another notebook pay. Raises ValueError or StoreError.
         """
+        if match is not None and not match:
+            raise ValueError("match='': write the text to look for; without it, all is meant")
         age = seconds(older_than, "older_than")
         which = Filter(
             notebook=self.notebook,
@@ -101,18 +122,37 @@ class Contents:
             return Cleared(len(going), sum(meta.size_bytes for meta in going), len(meant) - len(going))
         return self.store.clear([meta.key for meta in meant], owner=self.notebook)
 
+    def clear_these(self, which: Filter) -> Cleared:
+        """Clear what `which` means among these entries; those that other notebooks own too are kept for them."""
+        return self.store.clear([meta.key for meta in self.page(which)], owner=self.notebook)
+
     def check(self, *, fix: bool = False) -> list[str]:
         """What is wrong with the store, a line each; mended with `fix`."""
         return self.store.check(fix=fix, read=_row)
+
+    def _mine(self, which: Filter) -> Filter:
+        return which if self.notebook is None else replace(which, notebook=self.notebook)
+
+    def _payload(self, meta: EntryMeta) -> codec.Payload:
+        payload = self.store.get(meta.key)
+        if payload is None:
+            raise UnknownKeyError(f"entry {meta.key[:8]} has just gone")
+        return codec.read(payload, meta.key)
 
     def _says(self, meta: EntryMeta, text: str) -> bool:
         if text in meta.prompt.lower() or text in meta.answer.lower():
             return True
         try:
-            record = self.read(meta.key)
+            record = _record(meta, self._payload(meta))
         except (DamagedError, UnknownKeyError):
             return False
         return text in record.prompt.lower() or text in record.answer.lower()
+
+
+def _record(meta: EntryMeta, payload: codec.Payload) -> Record:
+    about = payload.about()
+    identity = {**document(about.identity), "endpoint": about.endpoint}
+    return Record(meta, prompt_text(about.prompt), answer_text(payload.plain()), identity)
 
 
 def _row(payload: bytes, key: str) -> EntryMeta:

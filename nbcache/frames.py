@@ -1,29 +1,84 @@
 """Rows as a DataFrame: the one place that imports pandas."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import fields, replace
 
 import pandas as pd
 
-from nbcache.entry import EntryMeta
+from nbcache.entry import CallRecord, EntryMeta, Spending
 
 COLUMNS = [
-    *("key", "model", "prompt", "answer", "status", "tags", "notebook", "cell"),
-    *("created", "last_hit", "hits", "size_bytes", "expires"),
+    *("key", "model", "provider", "prompt", "answer", "status", "tags", "notebook", "cell", "created", "last_hit"),
+    *("hits", "size_bytes", "expires", "input_tokens", "output_tokens", "cost_usd", "seconds"),
 ]
+_HISTORY = ["when", "notebook", "cell", "calls", "hits", "spent_usd", "saved_usd", "saved_seconds"]
+_CALLS = ["when", "cell", "model", "hit", "why", "usd", "estimated", "seconds", "key"]
+_NOT_SUMS = ("session", "execution", "when", "notebook", "cell", "model")
+_SUMS = [field.name for field in fields(Spending) if field.name not in _NOT_SUMS]
 
 
 def entries_frame(rows: Sequence[EntryMeta]) -> pd.DataFrame:
-    """A row for each entry; times are UTC, several notebooks or tags are joined by ", "."""
+    """A row for each entry; times are UTC, several notebooks or tags are joined by ", "; money is Decimal."""
     frame = pd.DataFrame(
         [
             (
-                *(row.key, row.model, row.prompt, row.answer, row.status, ", ".join(row.tags)),
+                *(row.key, row.model, row.provider, row.prompt, row.answer, row.status, ", ".join(row.tags)),
                 *(", ".join(row.notebooks), row.cell, row.created, row.last_hit, row.hits, row.size_bytes, row.expires),
+                *(row.input_tokens, row.output_tokens, row.cost_usd, row.seconds),
             )
             for row in rows
         ],
         columns=COLUMNS,
     )
     for name in ("created", "last_hit", "expires"):
-        frame[name] = pd.to_datetime(frame[name].astype("float64"), unit="s", utc=True, errors="coerce")
+        frame[name] = _times(frame[name])
+    for name in ("input_tokens", "output_tokens"):
+        frame[name] = frame[name].astype("Int64")
+    frame["seconds"] = frame["seconds"].astype("float64")
     return frame
+
+
+def history_frame(rows: Iterable[Spending]) -> pd.DataFrame:
+    """A row for each execution of a cell, whatever models it called; money is Decimal."""
+    executions: dict[tuple[str, int, str | None], Spending] = {}
+    for row in rows:
+        of = (row.session, row.execution, row.notebook)
+        if of in executions:
+            executions[of].add(row)
+        else:
+            executions[of] = replace(row)
+    frame = pd.DataFrame(
+        [
+            (
+                *(row.when, row.notebook, row.cell, row.hits + row.misses, row.hits),
+                *(row.spent_usd, row.saved_usd, row.saved_seconds),
+            )
+            for row in executions.values()
+        ],
+        columns=_HISTORY,
+    )
+    frame["when"] = _times(frame["when"])
+    return frame
+
+
+def models_frame(rows: Iterable[Spending]) -> pd.DataFrame:
+    """A row for each model, by name; money is Decimal."""
+    models: dict[str, Spending] = {}
+    for row in rows:
+        if row.model in models:
+            models[row.model].add(row)
+        else:
+            models[row.model] = replace(row)
+    found = [[getattr(models[name], sum_) for sum_ in _SUMS] for name in sorted(models)]
+    return pd.DataFrame(found, columns=_SUMS, index=pd.Index(sorted(models), name="model"))
+
+
+def calls_frame(calls: Iterable[CallRecord]) -> pd.DataFrame:
+    """A row for each call; `usd` is what it paid or saved, missing where that isn't known; money is Decimal."""
+    frame = pd.DataFrame([[getattr(call, name) for name in _CALLS] for call in calls], columns=_CALLS)
+    frame["when"] = _times(frame["when"])
+    return frame
+
+
+def _times(seconds: "pd.Series[float]") -> "pd.Series[pd.Timestamp]":
+    return pd.to_datetime(seconds.astype("float64"), unit="s", utc=True, errors="coerce")

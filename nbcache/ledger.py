@@ -131,6 +131,12 @@ class Ledger:
 
         return stop
 
+    def carry_on(self, other: "Ledger") -> None:
+        """Go on with the session of `other`, which has been closed."""
+        with other._account(), self._sums:  # noqa: SLF001 - one of us
+            for name in ("_id", "_where", "_calls", "_of_model", "_of_cell", "_curve", "_listeners"):
+                setattr(self, name, getattr(other, name))
+
     # What it tells
 
     def by_model(self) -> dict[str, Spending]:
@@ -180,11 +186,13 @@ class Ledger:
                     for row in rows.values():
                         _add_to(self._unwritten, (row.execution, row.model), row)
 
-    def index(self) -> None:
-        """Make what was stored findable by its words."""
+    def index(self, within: float | None = None) -> None:
+        """Make what was stored findable by its words, as far as it gets in so many seconds."""
+        ends = None if within is None else time.monotonic() + within
         with contextlib.suppress(Exception):  # it is tried again with the next entry
             while self.store.index(words_of, _AT_ONCE) > _AT_ONCE and not self._stop.is_set():
-                pass
+                if ends is not None and time.monotonic() > ends:
+                    return
 
     def close(self) -> None:
         """Write down the rest and end the thread."""

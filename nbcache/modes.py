@@ -11,6 +11,7 @@ from nbcache.units import seconds
 ON, OFF, READ_ONLY, REFRESH, REPLAY = MODES = ("on", "off", "read-only", "refresh", "replay")
 LOOKS_UP = frozenset({ON, READ_ONLY})
 KEEPS = frozenset({ON, REFRESH})
+NOTEBOOK, FOLDER = SCOPES = ("notebook", "folder")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,13 @@ def checked_mode(mode: str) -> str:
     if not isinstance(mode, str) or mode not in MODES:
         raise ValueError(f"mode={mode!r}: write on, off, read-only or refresh")
     return mode
+
+
+def checked_scope(scope: str) -> str:
+    """`scope`, if it is one. Raises ValueError."""
+    if not isinstance(scope, str) or scope not in SCOPES:
+        raise ValueError(f"scope={scope!r}: write notebook or folder")
+    return scope
 
 
 def settings(

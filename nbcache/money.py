@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
 
+from nbcache.entry import Spending, Stats
+
 _EXACT = Context(prec=60)  # a notebook may have set its own context to a few digits
 _CENT, _TEN_CENTS = Decimal("0.01"), Decimal("0.10")
 _LEAST = Decimal("0.0001")
@@ -106,3 +108,19 @@ def _text(usd: Decimal, rounding: str) -> str:
 
 def _two(large: int, small: int, unit: str, part: str) -> str:
     return f"{large:,} {unit} {small} {part}" if small else f"{large:,} {unit}"
+
+
+def spent(sums: Stats | Spending) -> Money:
+    """What the misses paid."""
+    return Money(sums.spent_usd, sums.misses, sums.unpriced_misses, sums.estimated_misses)
+
+
+def saved(sums: Stats | Spending) -> Money:
+    """What the hits would have paid."""
+    return Money(sums.saved_usd, sums.hits, sums.unpriced_hits, sums.estimated_hits)
+
+
+def saved_text(money: Money) -> str:
+    """What was saved, for people: `up to $0.42`, since a call that is made again may get a price for cached prompts."""
+    text = amount_text(money)
+    return f"up to {text}" if money.usd and not money.unpriced else text

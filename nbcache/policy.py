@@ -48,7 +48,9 @@ def _reasons(generation: Generation) -> Iterable[str]:
         metadata = generation.message.response_metadata
         told.append(metadata)
         if metadata.get("status") == "incomplete":  # OpenAI's Responses API
-            told.append({"finish_reason": (metadata.get("incomplete_details") or {}).get("reason", "incomplete")})
+            details = metadata.get("incomplete_details")
+            reason = details.get("reason") if isinstance(details, dict) else None
+            told.append({"finish_reason": reason or "incomplete"})
     for mapping in told:
         for name in _REASON_FIELDS:
             if isinstance(mapping.get(name), str):

@@ -1,11 +1,11 @@
 """What is on: the one installed cache, what was there before it, and the Python API over it."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.caches import BaseCache
 from langchain_core.globals import get_llm_cache, set_llm_cache
@@ -16,8 +16,11 @@ from nbcache.entry import Cleared, EntryMeta, Info, Record, Stats
 from nbcache.errors import NotInstalledError, forget_warnings
 from nbcache.instrument import Instrument
 from nbcache.locks import Lock
+from nbcache.modes import NOTEBOOK, ON, checked_mode, checked_scope
 from nbcache.notebook import user_folder
+from nbcache.pricing import Prices
 from nbcache.stores import Store
+from nbcache.units import count, seconds, size
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +35,7 @@ class _Session:
     before: BaseCache | None
 
 
+_T = TypeVar("_T")
 _session: _Session | None = None
 _lock = Lock()
 
@@ -39,43 +43,65 @@ _lock = Lock()
 def install(  # noqa: PLR0913 - settings, each with its default
     store: str | Path | Store | None = None,
     *,
-    scope: str = "notebook",
-    mode: str = "on",
+    scope: str | None = None,
+    mode: str | None = None,
     ttl: float | str | timedelta | None = None,
     max_bytes: float | str | None = None,
     max_entries: int | None = None,
-    tags: str | Iterable[str] = (),
+    tags: str | Iterable[str] | None = None,
     notebook: Path | None = None,
+    prices: Prices | Mapping[str, Mapping[str, Any]] | None = None,
 ) -> NotebookCache:
     """Turn the cache on for this process: LangChain's global cache, asking the models themselves.
 
-    The arguments are NotebookCache's; `store="user"` is the user's own store. What is left at its default
-    is taken from the environment (`NBCACHE_STORE`, `NBCACHE_SCOPE`, `NBCACHE_MODE`, `NBCACHE_TTL`,
-    `NBCACHE_MAX_BYTES`, `NBCACHE_MAX_ENTRIES`, `NBCACHE_TAGS`, comma-separated). An installed cache is replaced, and
-    the session's counts start anew. Raises ValueError, and changes nothing, where a setting is wrong.
+    The arguments are NotebookCache's; `store="user"` is the user's own store, and `prices` are the user's own, as
+    `Prices` takes them. What isn't given is taken from the environment (`NBCACHE_STORE`, `NBCACHE_SCOPE`,
+    `NBCACHE_MODE`, `NBCACHE_TTL`, `NBCACHE_MAX_BYTES`, `NBCACHE_MAX_ENTRIES`, `NBCACHE_TAGS`, comma-separated), else
+    it has NotebookCache's default. An installed cache is replaced, and its session's counts go on. Raises ValueError,
+    and changes nothing, where a setting is wrong.
     """
     global _session  # noqa: PLW0603 - there is one global cache in LangChain, and so one session
-    env = os.environ.get
-    store = store if store is not None else env("NBCACHE_STORE") or None
+    if notebook is None and _session is not None:
+        notebook = _session.cache.path
+    store = store if store is not None else _from_environment("STORE", str)
     cache = NotebookCache(
         user_folder() if store == "user" else store,
-        scope=env("NBCACHE_SCOPE", scope) if scope == "notebook" else scope,
-        mode=env("NBCACHE_MODE", mode) if mode == "on" else mode,
-        ttl=ttl if ttl is not None else env("NBCACHE_TTL") or None,
-        max_bytes=max_bytes if max_bytes is not None else env("NBCACHE_MAX_BYTES") or None,
-        max_entries=max_entries if max_entries is not None else _number(env("NBCACHE_MAX_ENTRIES")),
-        tags=tags or [tag.strip() for tag in env("NBCACHE_TAGS", "").split(",") if tag.strip()],
+        scope=scope or _from_environment("SCOPE", checked_scope) or NOTEBOOK,
+        mode=mode or _from_environment("MODE", checked_mode) or ON,
+        ttl=ttl if ttl is not None else _from_environment("TTL", seconds),
+        max_bytes=max_bytes if max_bytes is not None else _from_environment("MAX_BYTES", size),
+        max_entries=max_entries if max_entries is not None else _from_environment("MAX_ENTRIES", count),
+        tags=tags if tags is not None else _from_environment("TAGS", _words) or (),
         notebook=notebook,
+        prices=prices if isinstance(prices, Prices | None) else Prices(prices),
     )
     with _lock:
         forget_warnings()
         if _session is not None:
             _session.cache.close()
+            cache.ledger.carry_on(_session.cache.ledger)
             _session.cache = cache
         else:
             _session = _Session(cache, Instrument(), get_llm_cache())
         set_llm_cache(cache)
         return cache
+
+
+def reinstall(**changes: Any) -> NotebookCache:
+    """Install anew with these arguments of `install`, and with all else as it is. Raises as `install`."""
+    cache = installed()
+    settings = cache.settings
+    now = {
+        "store": cache.store,
+        "scope": cache.scope,
+        "mode": settings.mode,
+        "ttl": settings.ttl,
+        "tags": settings.tags,
+        "max_bytes": cache.max_bytes,
+        "max_entries": cache.max_entries,
+        "prices": cache.ledger.prices,
+    }
+    return install(**{**now, **changes})
 
 
 def uninstall() -> None:
@@ -115,9 +141,34 @@ def take_back() -> bool:
     return replaced
 
 
-def stats(scope: str | None = None) -> Stats:
-    """Hits, misses and errors since `install`, and the entries and bytes of the scope (`notebook` or `folder`)."""
-    return installed().stats(scope)
+def stats(scope: str | None = None, *, lifetime: bool = False, by: str | None = None) -> "Stats | pd.DataFrame":
+    """Calls, money and time since the cache was turned on, and the entries and bytes of the scope.
+
+    `lifetime` counts all calls that the store's ledger knows, of the scope (`notebook` or `folder`). `by="model"`
+    gives a DataFrame with a row for each model. Raises ValueError for another `by`.
+    """
+    cache = installed()
+    if by is None:
+        return cache.stats(scope, lifetime=lifetime)
+    if by != "model":
+        raise ValueError(f"by={by!r}: write model")
+    from nbcache.frames import models_frame  # noqa: PLC0415 - pandas takes a second to import
+
+    return models_frame(cache.contents(scope).spendings() if lifetime else cache.ledger.by_model().values())
+
+
+def history(scope: str | None = None) -> "pd.DataFrame":
+    """What each execution of a cell paid and saved, of the scope, oldest first. Times are UTC, money US dollars."""
+    from nbcache.frames import history_frame  # noqa: PLC0415 - as above
+
+    return history_frame(installed().contents(scope).spendings())
+
+
+def last() -> "pd.DataFrame":
+    """The calls of the last cell that made any, a row each: a hit or a miss and why, its model, dollars and seconds."""
+    from nbcache.frames import calls_frame  # noqa: PLC0415 - as above
+
+    return calls_frame(installed().ledger.calls())
 
 
 def entries(scope: str | None = None) -> "pd.DataFrame":
@@ -152,10 +203,16 @@ def check(*, fix: bool = False) -> list[str]:
     return installed().contents().check(fix=fix)
 
 
-def _number(text: str | None) -> int | None:
-    if not text:
+def _from_environment(name: str, check: Callable[[str], _T]) -> _T | None:
+    """The setting in the environment, checked; None where there is none. Raises ValueError, naming it."""
+    value = os.environ.get(f"NBCACHE_{name}")
+    if not value:
         return None
     try:
-        return int(text)
-    except ValueError:
-        raise ValueError(f"NBCACHE_MAX_ENTRIES={text!r}: write a whole number") from None
+        return check(value)
+    except ValueError as error:
+        raise ValueError(f"NBCACHE_{name} in the environment: {error}") from None
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]

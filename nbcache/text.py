@@ -19,7 +19,7 @@ _SIGN = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
 def prompt_text(prompt: str) -> str:
     """A prompt as LangChain hands it to a cache, as text: a chat's messages, each after its role."""
-    messages = _messages(prompt)
+    messages = messages_of(prompt)
     if messages is None:
         return prompt
     return "\n\n".join(f"{_role(message)}: {_message_text(message)}" for message in messages)
@@ -27,7 +27,7 @@ def prompt_text(prompt: str) -> str:
 
 def prompt_preview(prompt: str) -> str:
     """The beginning of the last message, which is what was asked."""
-    messages = _messages(prompt)
+    messages = messages_of(prompt)
     return preview(_message_text(messages[-1]) if messages else prompt)
 
 
@@ -97,7 +97,8 @@ def _block_text(block: Any) -> str:
     return f"[{block.get('type', 'content')}]"
 
 
-def _messages(prompt: str) -> list[dict[str, Any]] | None:
+def messages_of(prompt: str) -> list[dict[str, Any]] | None:
+    """The fields of the messages of a chat prompt; None where it is a text."""
     if not prompt.startswith('[{"lc":'):
         return None
     try:

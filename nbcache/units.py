@@ -53,6 +53,14 @@ def bytes_text(number: float) -> str:
     return f"{number:.1f} GB"
 
 
+def duration_text(seconds: float) -> str:
+    """`seconds` as they are typed: `7d`, `90s`."""
+    for unit in ("w", "d", "h", "m"):
+        if seconds >= _SECONDS[unit] and seconds % _SECONDS[unit] == 0:
+            return f"{seconds / _SECONDS[unit]:.0f}{unit}"
+    return f"{seconds:g}s"
+
+
 def _parsed(value: float | str, units: dict[str, int]) -> float:
     if isinstance(value, bool):
         return math.nan

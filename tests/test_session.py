@@ -66,13 +66,17 @@ def test_a_wrapper_that_was_put_over_ours_stays_and_works() -> None:
         BaseChatModel.generate = original  # type: ignore[method-assign]
 
 
-def test_install_replaces_and_counts_start_anew() -> None:
+def test_install_replaces_and_the_session_goes_on() -> None:
     first = nbcache.install("memory://")
     model().invoke("q")
     assert nbcache.stats().misses == 1
     second = nbcache.install("memory://")
     assert second is not first
     assert get_llm_cache() is second
+    model().invoke("q")
+    assert (nbcache.stats().hits, nbcache.stats().misses) == (0, 2)
+    nbcache.uninstall()
+    nbcache.install("memory://")
     assert (nbcache.stats().hits, nbcache.stats().misses) == (0, 0)
 
 
@@ -116,8 +120,8 @@ def test_entries_are_a_frame_newest_first(tmp_path: Path) -> None:
         asked.invoke(question)
     frame = nbcache.entries()
     assert list(frame.columns) == [
-        *("key", "model", "prompt", "answer", "status", "tags", "notebook", "cell"),
-        *("created", "last_hit", "hits", "size_bytes", "expires"),
+        *("key", "model", "provider", "prompt", "answer", "status", "tags", "notebook", "cell", "created"),
+        *("last_hit", "hits", "size_bytes", "expires", "input_tokens", "output_tokens", "cost_usd", "seconds"),
     ]
     assert list(frame.prompt) == ["second", "first"]
     assert list(frame.hits) == [0, 1]

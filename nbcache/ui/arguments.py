@@ -1,7 +1,6 @@
 """The words of `%llmcache`: what may be typed, and the one line that says so when it is wrong."""
 
 import argparse
-import re
 import shlex
 from typing import NoReturn
 
@@ -15,14 +14,13 @@ LATER = {
     "plan": "plan (what a run would pay)",
     "export": "export (the recorded answers as one file)",
     "import": "import (such a file)",
-    "last": "last (the last cell's calls)",
 }
 MODES = tuple(mode for mode in modes.MODES if mode not in LATER)
-SUBCOMMANDS = (*MODES, "status", "stats", "ls", "show", "evict", "clear", "where", "check", *LATER)
+SUBCOMMANDS = (*MODES, "panel", "stats", "last", "ls", "show", "evict", "clear", "where", "check", *LATER)
 OPTIONS = {
     **dict.fromkeys(MODES, ("--ttl", "--tag", "--scope", "--store", "--max-size", "--max-entries")),
     "clear": ("--older-than", "--model", "--tag", "--match", "--unused", "--dry-run", "--scope"),
-    "stats": ("--scope",),
+    "stats": ("--cell", "--lifetime", "--by", "--scope"),
     "ls": ("--scope",),
     "check": ("--fix",),
 }
@@ -36,10 +34,10 @@ class _Parser(argparse.ArgumentParser):
 def parse(line: str) -> argparse.Namespace:
     """What the line of a `%llmcache` asks for. Raises UsageError, saying what to type instead."""
     words = _words(line)
-    word = words[0] if words else "status"
+    word = words[0] if words else "panel"
     if word in LATER:
         raise UsageError(f"%llmcache {LATER[word]} comes with a later release of nbcache")
-    if word not in SUBCOMMANDS and word != "cell":
+    if word not in SUBCOMMANDS:
         raise UsageError(f"%llmcache {word}: type one of {', '.join(w for w in SUBCOMMANDS if w not in LATER)}")
     asked = _parsers[word].parse_args(words[1:])
     asked.word = word
@@ -55,16 +53,29 @@ def parse_cell(line: str) -> argparse.Namespace:
         raise UsageError(f"%%llmcache {LATER['replay']} comes with a later release of nbcache")
     if not words or words[0] not in MODES:
         raise UsageError(f"%%llmcache takes a mode for its cell: type one of {', '.join(MODES)}")
-    asked = _parsers["cell"].parse_args(words[1:])
+    asked = _cell.parse_args(words[1:])
     asked.word = words[0]
     return asked
 
 
 def _words(line: str) -> list[str]:
     try:
-        return shlex.split(re.sub(r"(^|\s)#\s.*", "", line))  # a comment; "C#" is none
+        return shlex.split(_without_comment(line))
     except ValueError as error:
         raise UsageError(f"%llmcache {line}: {error}") from None
+
+
+def _without_comment(line: str) -> str:
+    """`line` up to a word that begins with `#`: "C#" is none, nor is what stands in quotes."""
+    quote = ""
+    for at, sign in enumerate(line):
+        if quote:
+            quote = "" if sign == quote else quote
+        elif sign in "'\"":
+            quote = sign
+        elif sign == "#" and (at == 0 or line[at - 1].isspace()):
+            return line[:at]
+    return line
 
 
 def _parser(word: str, description: str) -> _Parser:
@@ -104,6 +115,16 @@ def _scope_parser(word: str) -> _Parser:
     return parser
 
 
+def _stats_parser() -> _Parser:
+    parser = _parser("stats", "Type: %llmcache stats [--cell | --lifetime] [--by model] [--scope notebook|folder]")
+    of = parser.add_mutually_exclusive_group()
+    of.add_argument("--cell", action="store_true")
+    of.add_argument("--lifetime", action="store_true")
+    parser.add_argument("--by", choices=("model",))
+    parser.add_argument("--scope", choices=("notebook", "folder"))
+    return parser
+
+
 def _clear_parser() -> _Parser:
     parser = _parser(
         "clear",
@@ -132,10 +153,11 @@ def _cell_parser() -> _Parser:
 
 _parsers = {
     **{word: _mode_parser(word) for word in MODES},
-    **{word: _scope_parser(word) for word in ("stats", "ls")},
+    "ls": _scope_parser("ls"),
+    "stats": _stats_parser(),
     **{word: _key_parser(word) for word in ("show", "evict")},
-    **{word: _parser(word, f"Type: %llmcache {word}") for word in ("status", "where")},
+    **{word: _parser(word, f"Type: %llmcache {word}") for word in ("panel", "last", "where")},
     "clear": _clear_parser(),
     "check": _check_parser(),
-    "cell": _cell_parser(),
 }
+_cell = _cell_parser()

@@ -2,16 +2,20 @@
 
 import os
 from collections.abc import Callable  # noqa: TC003 - traitlets reads annotations
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from traitlets import Int, List, TraitError, Unicode, observe, validate
+from traitlets import Bool, Dict, Int, List, TraitError, Unicode, observe, validate
 from traitlets.config import Configurable
 
 from nbcache import identity, modes, session
 from nbcache.ignored import ignore_also
-from nbcache.modes import Settings
+from nbcache.pricing import Prices
+from nbcache.stores import open_store
 from nbcache.units import count, seconds, size
+
+_ARGUMENTS = {"max_size": "max_bytes"}  # what `install` and the environment call it
 
 
 class NBCache(Configurable):
@@ -30,15 +34,22 @@ class NBCache(Configurable):
         allow_none=True,
         help="A folder, disk:///path, memory:// or user. None: the .nbcache folder found from here",
     ).tag(config=True)
-    max_size = Unicode(None, allow_none=True, help="How much is kept, least recently used first: 500MB, 2GB").tag(
-        config=True
-    )
-    max_entries = Int(None, allow_none=True, help="How many entries are kept, least recently used first").tag(
-        config=True
-    )
+    max_size = Unicode(
+        None, allow_none=True, help="How much is kept: 500MB, 2GB. The least recently used is evicted first"
+    ).tag(config=True)
+    max_entries = Int(
+        None, allow_none=True, help="How many entries are kept. The least recently used is evicted first"
+    ).tag(config=True)
     ignore = List(
         Unicode(), help="Names of more parameters and HTTP headers that can't change an answer, such as X-My-Trace"
     ).tag(config=True)
+
+    prices = Dict(
+        help="Your own prices, in US dollars per million tokens: {'gpt-4o-mini': {'input': 0.15, 'output': 0.6}}"
+    ).tag(config=True)
+    footer = Bool(False, help="Print a line under each cell that called a model: what it paid and saved").tag(
+        config=True
+    )
 
     _notebook: Path | None = None
 
@@ -46,25 +57,21 @@ class NBCache(Configurable):
         """Turn the cache on with these settings, but for those that the environment gives. Raises ValueError."""
         self._notebook = notebook or self._notebook
         self._ignore()
-        given: dict[str, Any] = {
-            "mode": self.mode,
-            "ttl": self.ttl,
-            "tags": self.tags,
-            "scope": self.scope,
-            "store": self.store,
-            "max_bytes": self.max_size,
-            "max_entries": self.max_entries,
+        names = ("mode", "ttl", "tags", "scope", "store", "max_size", "max_entries", "prices")
+        wanted = {
+            _ARGUMENTS.get(name, name): getattr(self, name) for name in names if not self._is_in_environment(name)
         }
-        wanted = {name: value for name, value in given.items() if f"NBCACHE_{name.upper()}" not in os.environ}
         session.install(notebook=self._notebook, **wanted)
 
-    @validate("mode", "ttl", "tags", "scope", "max_size", "max_entries")
+    @validate("mode", "ttl", "tags", "scope", "store", "max_size", "max_entries", "prices")
     def _checked(self, proposal: Any) -> Any:
         checks: dict[str, Callable[[Any], object]] = {
             "mode": modes.checked_mode,
             "ttl": seconds,
             "tags": lambda value: modes.settings(tags=value),
-            "scope": _checked_scope,
+            "scope": modes.checked_scope,
+            "store": open_store,
+            "prices": Prices,
             "max_size": size,
             "max_entries": count,
         }
@@ -76,21 +83,22 @@ class NBCache(Configurable):
         return proposal["value"]
 
     @observe("mode", "ttl", "tags")
-    def _switch(self, _: Any) -> None:
-        if session.is_installed():
-            session.installed().switch(Settings(self.mode, seconds(self.ttl), tuple(self.tags)))
+    def _switch(self, change: Any) -> None:
+        if session.is_installed() and not self._is_in_environment(change.name):
+            kept: dict[str, Any] = {"mode": self.mode, "ttl": seconds(self.ttl), "tags": tuple(self.tags)}
+            cache = session.installed()
+            cache.switch(replace(cache.settings, **{change.name: kept[change.name]}))
 
-    @observe("scope", "store", "max_size", "max_entries")
-    def _reinstall(self, _: Any) -> None:
-        if session.is_installed():
-            self.install()
+    @observe("scope", "store", "max_size", "max_entries", "prices")
+    def _reinstall(self, change: Any) -> None:
+        if session.is_installed() and not self._is_in_environment(change.name):
+            session.reinstall(**{_ARGUMENTS.get(change.name, change.name): change.new})
+
+    @staticmethod
+    def _is_in_environment(name: str) -> bool:
+        return bool(os.environ.get(f"NBCACHE_{_ARGUMENTS.get(name, name).upper()}"))
 
     @observe("ignore")
     def _ignore(self, _: Any = None) -> None:
         ignore_also(self.ignore)
         identity.forget()
-
-
-def _checked_scope(scope: str) -> None:
-    if scope not in {"notebook", "folder"}:
-        raise ValueError(f"scope={scope!r}: write notebook or folder")

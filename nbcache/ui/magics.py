@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+from IPython.core.display_functions import display
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class
@@ -16,7 +17,7 @@ from nbcache.errors import NbcacheError, warn_once
 from nbcache.ignored import ignore_also
 from nbcache.modes import Settings
 from nbcache.notebook import notebook_path
-from nbcache.ui import arguments, report
+from nbcache.ui import arguments, report, show
 from nbcache.ui.config import NBCache
 
 _NAME = "llmcache"
@@ -39,11 +40,12 @@ class CacheMagics(Magics):
     def llmcache(self, line: str, cell: str | None = None) -> Any:
         """Steer the cache of LLM calls.
 
-        %llmcache                     what is on, and what it did so far
+        %llmcache                     the panel: what is on, what it did so far, and every entry
         %llmcache on|off|read-only|refresh  [--ttl 7d] [--tag T] [--scope notebook|folder]
                                       [--store URL|user] [--max-size 2GB] [--max-entries N]
         %%llmcache on|off|read-only|refresh  [--ttl 7d] [--tag T]     for one cell
-        %llmcache stats | ls | show KEY | evict KEY | where | check [--fix]
+        %llmcache stats [--cell | --lifetime] [--by model] [--scope notebook|folder]
+        %llmcache last | ls | show KEY | evict KEY | where | check [--fix]
         %llmcache clear [--older-than 7d] [--model M] [--tag T] [--match TEXT] [--unused] [--dry-run]
         """
         if cell is not None:  # called by its name; in a cell that somebody types, `as_line` has done this
@@ -81,35 +83,39 @@ class CacheMagics(Magics):
             "max_entries": asked.max_entries,
         }
         anew = {name: value for name, value in options.items() if value is not None}
-        settings = modes.settings(asked.word, asked.ttl, asked.tag)
-        if anew or not session.is_installed():
-            self._install(settings, anew)
+        asked_for = modes.settings(asked.word, None if asked.ttl == "none" else asked.ttl, asked.tag)
+        if not session.is_installed():
+            self.settings.install(self._notebook())
+        if anew:
+            session.reinstall(**anew)
         elif session.take_back():
             print("nbcache is LangChain's global cache again")
-        session.installed().switch(settings)
-        print(report.status(session.installed()))
-
-    def _install(self, settings: Settings, options: dict[str, Any]) -> None:
-        """Install anew, with what holds already where nothing else is asked for."""
-        if session.is_installed():
-            cache = session.installed()
-            options = {"store": cache.store, "scope": cache.scope, **options}
-        session.install(
-            mode=settings.mode or modes.ON, ttl=settings.ttl, tags=settings.tags, notebook=self._notebook(), **options
-        )
+        cache = session.installed()
+        holds = cache.settings
+        ttl = None if asked.ttl == "none" else asked_for.ttl or holds.ttl
+        cache.switch(Settings(asked_for.mode, ttl, asked_for.tags or holds.tags))
+        print(report.status(cache))
 
     def _notebook(self) -> Path | None:
         return notebook_path(self.shell.user_ns)
 
-    def _status(self, _: argparse.Namespace) -> None:
-        print(
-            report.status(session.installed())
-            if session.is_installed()
-            else "nbcache is off: `%llmcache on` turns it on"
-        )
+    def _panel(self, _: argparse.Namespace) -> None:
+        in_notebook = getattr(self.shell, "kernel", None) is not None
+        display(show.panel() if session.is_installed() and in_notebook else show.summary())  # type: ignore[no-untyped-call]
 
-    def _stats(self, asked: argparse.Namespace) -> None:
-        print(report.stats(session.stats(asked.scope)))
+    def _stats(self, asked: argparse.Namespace) -> Any:
+        cache = session.installed()
+        if asked.by:
+            return session.stats(asked.scope, lifetime=asked.lifetime, by=asked.by)
+        if asked.cell:
+            cells = cache.ledger.cells()
+            print(report.footer(cells[-1]) if cells else "no cell has called a model yet")
+        else:
+            display(show.stats(cache, asked.scope, lifetime=asked.lifetime))  # type: ignore[no-untyped-call]
+        return None
+
+    def _last(self, _: argparse.Namespace) -> Any:
+        return session.last()
 
     def _ls(self, asked: argparse.Namespace) -> Any:
         return session.entries(asked.scope)
@@ -151,11 +157,19 @@ class CacheMagics(Magics):
         if not session.is_installed():
             return
         session.installed().leave_cell()
+        if self.settings.footer:
+            self._foot()
         if get_llm_cache() is not session.installed():
             warn_once(
                 "replaced",
                 "nbcache: another cache has been set as LangChain's global one; `%llmcache on` takes it back",
             )
+
+    def _foot(self) -> None:
+        ledger = session.installed().ledger
+        rows = ledger.cells()
+        if rows and rows[-1].execution == ledger.execution():
+            print(report.footer(rows[-1]))
 
 
 def as_line(lines: list[str]) -> list[str]:

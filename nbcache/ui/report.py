@@ -4,18 +4,24 @@ import json
 from datetime import UTC, datetime
 
 from nbcache.cache import NotebookCache
-from nbcache.entry import Cleared, EntryMeta, Record, Stats
+from nbcache.entry import Cleared, EntryMeta, Record, Spending, Stats
+from nbcache.money import amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text
 from nbcache.stores import DiskStore, Store
-from nbcache.units import bytes_text
+from nbcache.units import bytes_text, duration_text
 
 
 def status(cache: NotebookCache) -> str:
     """What is on, where, and what it did so far."""
-    settings = cache.settings
-    options = [f"ttl {settings.ttl:g} s"] if settings.ttl is not None else []
+    return f"{mode(cache)}\n{stats(cache.stats())}"
+
+
+def mode(cache: NotebookCache) -> str:
+    """What is on, and for whom."""
+    settings = cache.settings_now
+    options = [f"ttl {duration_text(settings.ttl)}"] if settings.ttl is not None else []
     options += [f"tag {tag}" for tag in settings.tags]
-    mode = ", ".join([str(settings.mode), *options])
-    return f"nbcache: {mode}, for {whose(cache)}\n{stats(cache.stats())}"
+    told = ", ".join([str(settings.mode), *options, *filter(None, [bounds(cache)])])
+    return f"nbcache: {told}, for {whose(cache)}"
 
 
 def whose(cache: NotebookCache) -> str:
@@ -23,18 +29,54 @@ def whose(cache: NotebookCache) -> str:
     return f"the notebook {cache.notebook}" if cache.scope == "notebook" else "the whole folder"
 
 
-def stats(found: Stats) -> str:
-    """The counts, a line each."""
+def bounds(cache: NotebookCache) -> str:
+    """The store's bounds; nothing where it has none."""
+    parts = [] if cache.max_bytes is None else [bytes_text(cache.max_bytes)]
+    parts += [] if cache.max_entries is None else [entries_text(cache.max_entries)]
+    return f"at most {' and '.join(parts)}" if parts else ""
+
+
+def stats(found: Stats, of: str = "this session") -> str:
+    """Calls, money and time, and what is stored, a line each."""
+    return "\n".join(f"{name + ':':<10} {value}" for name, value in stats_lines(found, of))
+
+
+def stats_lines(found: Stats, of: str = "this session") -> list[tuple[str, str]]:
+    """The same in pairs of a name and a text."""
+    calls = found.hits + found.misses
+    rate = f" ({found.hit_rate:.0%} hits)" if calls else ""
     lines = [
-        f"this session: {found.hits} {_s(found.hits, 'hit')}, {found.misses} {_s(found.misses, 'miss')}"
-        + (f" ({found.hit_rate:.0%} hits)" if found.hits + found.misses else "")
+        ("calls", f"{of}: {found.hits:,} {_s(found.hits, 'hit')}, {found.misses:,} {_s(found.misses, 'miss')}{rate}"),
+        ("paid", _noted(amount_text(spent(found)), note_text(spent(found), "miss"))),
+        ("saved", _noted(saved_text(saved(found)), note_text(saved(found), "hit"), _and_seconds(found))),
+        ("stored", f"{entries_text(found.entries)}, {bytes_text(found.size_bytes)}"),
     ]
     if found.errors:
-        lines.append(f"failures of the cache itself: {found.errors}")
-    lines.append(f"stored: {entries_text(found.entries)}, {bytes_text(found.size_bytes)}")
+        lines.append(("failures", f"{found.errors:,} of the cache itself"))
     if found.evictions:
-        lines.append(f"evicted by the store's bounds so far: {entries_text(found.evictions)}")
-    return "\n".join(lines)
+        lines.append(("evicted", f"{entries_text(found.evictions)} by the store's bounds so far"))
+    return lines
+
+
+def footer(sums: Spending) -> str:
+    """One line about a cell: `12 calls · 11 hits · paid $0.004 · saved up to $0.041 and 38 s`."""
+    calls = sums.hits + sums.misses
+    parts = [f"{calls:,} {_s(calls, 'call')}", f"{sums.hits:,} {_s(sums.hits, 'hit')}"]
+    parts += [_noted(f"paid {amount_text(spent(sums))}", note_text(spent(sums), "miss"))] if sums.misses else []
+    if sums.hits:
+        said = f"saved {saved_text(saved(sums))}" + (
+            f" and {seconds_text(sums.saved_seconds)}" if sums.saved_seconds else ""
+        )
+        parts.append(_noted(said, note_text(saved(sums), "hit")))
+    return " · ".join(parts)
+
+
+def _noted(*parts: str) -> str:
+    return " · ".join(part for part in parts if part)
+
+
+def _and_seconds(found: Stats) -> str:
+    return f"{seconds_text(found.saved_seconds)} of waiting" if found.saved_seconds else ""
 
 
 def record(found: Record) -> str:
@@ -51,6 +93,9 @@ def record(found: Record) -> str:
         "last hit": f"{_time(meta.last_hit)} ({meta.hits} {_s(meta.hits, 'hit')})" if meta.last_hit else None,
         "expires": _time(meta.expires),
         "size": bytes_text(meta.size_bytes),
+        "tokens": None if meta.input_tokens is None else f"{meta.input_tokens:,} in, {meta.output_tokens or 0:,} out",
+        "price": None if meta.cost_usd is None else usd_text(meta.cost_usd),
+        "took": None if meta.seconds is None else seconds_text(meta.seconds),
         "call": json.dumps(found.identity, indent=2, ensure_ascii=False),
     }
     head = "\n".join(f"{name + ':':<10} {value}" for name, value in facts.items() if value)

@@ -1,0 +1,252 @@
+"""What the panel shows, as plain values, and what it asks for. Texts for people are made here, not in the browser."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from nbcache import modes, session
+from nbcache.cache import NotebookCache
+from nbcache.chat import Said, answer_chat, prompt_chat
+from nbcache.contents import Contents
+from nbcache.entry import EntryMeta, Filter, Usage
+from nbcache.facts import document
+from nbcache.money import amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text
+from nbcache.text import words
+from nbcache.ui import report
+from nbcache.units import bytes_text
+
+_MODES = [mode for mode in modes.MODES if mode != modes.REPLAY]
+_MOST = 200  # rows of a page
+_SEARCH = 0.2  # seconds that a search waits for entries to become findable
+
+
+class Board:
+    """The numbers and entries of `cache`, or of the one that is installed; safe to use from any thread."""
+
+    def __init__(self, cache: NotebookCache | None = None) -> None:
+        self._given = cache
+
+    @property
+    def _cache(self) -> NotebookCache:
+        return self._given or session.installed()
+
+    def state(self) -> dict[str, Any]:
+        """The numbers of this session and of the scope. No prompt, and no answer."""
+        if self._given is None and not session.is_installed():
+            return {"on": False, "mode": modes.OFF, "modes": _MODES}
+        cache = self._cache
+        stats = cache.stats()
+        calls = stats.hits + stats.misses
+        return {
+            "on": True,
+            "mode": cache.settings.mode,
+            "modes": _MODES,
+            "whose": report.whose(cache),
+            "listable": True,
+            "hits": stats.hits,
+            "misses": stats.misses,
+            "hit_rate": stats.hit_rate if calls else None,
+            "saved": saved_text(saved(stats)),
+            "saved_note": note_text(saved(stats), "hit"),
+            "spent": amount_text(spent(stats)),
+            "spent_note": note_text(spent(stats), "miss"),
+            "time_saved": seconds_text(stats.saved_seconds),
+            "entries": stats.entries,
+            "size": bytes_text(stats.size_bytes),
+            "bounds": report.bounds(cache),
+            "evictions": stats.evictions,
+            "errors": stats.errors,
+        }
+
+    def chart(self) -> dict[str, Any]:
+        """Saved and spent US dollars over time, cumulated."""
+        if self._given is None and not session.is_installed():
+            return {"when": [], "saved": [], "spent": [], "saved_text": "$0", "spent_text": "$0"}
+        ledger = self._cache.ledger
+        curve, sums = ledger.curve(), ledger.session()
+        return {
+            "when": [when for when, _, _ in curve],
+            "saved": [float(usd) for _, usd, _ in curve],
+            "spent": [float(usd) for _, _, usd in curve],
+            "saved_text": saved_text(saved(sums)),
+            "spent_text": amount_text(spent(sums)),
+        }
+
+    def cells(self) -> list[dict[str, Any]]:
+        """What the latest execution of each cell paid and saved."""
+        if self._given is None and not session.is_installed():
+            return []
+        return [
+            {
+                "cell": row.cell or "outside of cells",
+                "calls": row.hits + row.misses,
+                "hits": row.hits,
+                "spent": amount_text(spent(row)),
+                "saved": saved_text(saved(row)),
+                "time_saved": seconds_text(row.saved_seconds),
+            }
+            for row in self._cache.ledger.cells()
+        ]
+
+    def listen(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` whenever numbers or entries may have changed; what is returned ends that."""
+        return self._cache.ledger.listen(changed)
+
+    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The reply to a request. Raises ValueError or NbcacheError, with a message for people."""
+        requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "page": self._page,
+            "entry": self._entry,
+            "renew": self._renew,
+            "evict": self._evict,
+            "evict shown": self._evict_shown,
+            "clear": self._clear,
+            "mode": self._mode,
+        }
+        wanted = requests.get(str(message.get("type")))
+        if wanted is None:
+            raise ValueError(f"the panel asked for {message.get('type')!r}: reload the page, and run the cell again")
+        return wanted(message)
+
+    @property
+    def _contents(self) -> Contents:
+        return self._cache.contents()
+
+    def _page(self, message: dict[str, Any]) -> dict[str, Any]:
+        which = _filter(message)
+        if which.words:
+            self._cache.ledger.index(within=_SEARCH)
+        contents = self._contents
+        total = contents.totals_of(which)
+        limit = min(max(1, int(message.get("limit") or 25)), _MOST)
+        offset = min(max(0, int(message.get("offset") or 0)), max(0, total.entries - 1) // limit * limit)
+        sort = {"cost": "cost_usd"}.get(str(message.get("sort")), str(message.get("sort") or "created"))
+        rows = contents.page(
+            which, sort=sort, descending=bool(message.get("descending", True)), limit=limit, offset=offset
+        )
+        reply: dict[str, Any] = {
+            "type": "page",
+            "rows": list(map(_row, rows)),
+            "total": total.entries,
+            "offset": offset,
+            "limit": limit,
+            "size": bytes_text(total.size_bytes),
+        }
+        if message.get("facets"):
+            facets = asdict(contents.facets())
+            if contents.notebook is not None:  # what others own besides is no way to choose
+                facets["notebook"] = ()
+            reply["facets"] = facets
+        return reply
+
+    def _entry(self, message: dict[str, Any]) -> dict[str, Any]:
+        meta, payload = self._contents.open(str(message.get("key")))
+        about = payload.about()
+        return {
+            "type": "entry",
+            "key": meta.key,
+            "prompt": list(map(_said, prompt_chat(about.prompt))),
+            "answer": list(map(_said, answer_chat(payload.plain()))),
+            "facts": _facts(meta, about.usage, renewed=self._cache.renews(meta.key)),
+            "parameters": json.dumps(
+                {**document(about.identity), "endpoint": about.endpoint}, indent=2, ensure_ascii=False
+            ),
+        }
+
+    def _renew(self, message: dict[str, Any]) -> dict[str, Any]:
+        meta = self._contents.find(str(message.get("key")))
+        self._cache.renew(meta.key)
+        return _done(f"the next such call in this session is made anew: {meta.key[:8]}")
+
+    def _evict(self, message: dict[str, Any]) -> dict[str, Any]:
+        meta = self._contents.evict(str(message.get("key")))
+        again = "" if meta.cost_usd is None else f"; to pay it again costs about {usd_text(meta.cost_usd)}"
+        return _done(f"evicted 1 entry, {bytes_text(meta.size_bytes)} freed{again}")
+
+    def _evict_shown(self, message: dict[str, Any]) -> dict[str, Any]:
+        return _done(report.cleared(self._contents.clear_these(_filter(message)), dry_run=False))
+
+    def _clear(self, _: dict[str, Any]) -> dict[str, Any]:
+        return _done(report.cleared(self._contents.clear(), dry_run=False))
+
+    def _mode(self, message: dict[str, Any]) -> dict[str, Any]:
+        mode = modes.checked_mode(str(message.get("mode")))
+        self._cache.switch(replace(self._cache.settings, mode=mode))
+        return _done(f"the mode is {mode}")
+
+
+def _filter(message: dict[str, Any]) -> Filter:
+    chosen: dict[str, Any] = {
+        name: message.get(name) or None for name in ("model", "tag", "notebook", "cell", "status")
+    }
+    return Filter(words=tuple(sorted(words(str(message.get("search") or "")))), **chosen)
+
+
+def _row(meta: EntryMeta) -> dict[str, Any]:
+    names = (
+        "key",
+        "prompt",
+        "answer",
+        "model",
+        "provider",
+        "status",
+        "tags",
+        "notebooks",
+        "cell",
+        "created",
+        "last_hit",
+    )
+    numbers = ("hits", "size_bytes", "expires", "input_tokens", "output_tokens", "seconds")
+    return {
+        **{name: getattr(meta, name) for name in (*names, *numbers)},
+        "size": bytes_text(meta.size_bytes),
+        "cost": "" if meta.cost_usd is None else usd_text(meta.cost_usd),
+    }
+
+
+def _said(said: Said) -> dict[str, Any]:
+    return {"role": said.role, "parts": [asdict(part) for part in said.parts]}
+
+
+def _facts(meta: EntryMeta, usage: Usage | None, *, renewed: bool) -> list[tuple[str, str]]:
+    hits = f"{meta.hits:,}" + (f", the last {_time(meta.last_hit)}" if meta.last_hit else "")
+    told = {
+        "Model": meta.model,
+        "Provider": meta.provider,
+        "Status": meta.status + (" (the next such call is made anew)" if renewed else ""),
+        "Tokens": _tokens(usage),
+        "Price": "not known" if meta.cost_usd is None else f"{usd_text(meta.cost_usd)} when it was recorded",
+        "Took": None if meta.seconds is None else seconds_text(meta.seconds),
+        "Recorded": _time(meta.created),
+        "Hits": hits,
+        "Expires": "never" if meta.expires is None else _time(meta.expires),
+        "Notebooks": ", ".join(meta.notebooks),
+        "Cell": meta.cell,
+        "Tags": ", ".join(meta.tags),
+        "Size": bytes_text(meta.size_bytes),
+        "Key": meta.key,
+    }
+    return [(name, value) for name, value in told.items() if value]
+
+
+def _tokens(usage: Usage | None) -> str:
+    if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
+        return "not reported"
+    parts = [
+        (usage.input_tokens, "in"),
+        (usage.output_tokens, "out"),
+        (usage.cache_read_tokens or None, "read from the provider's cache"),
+        (usage.cache_write_tokens or None, "written to it"),
+        (usage.reasoning_tokens or None, "of reasoning"),
+    ]
+    return ", ".join(f"{number:,} {what}" for number, what in parts if number is not None)
+
+
+def _time(when: float | None) -> str:
+    return "" if when is None else datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _done(text: str) -> dict[str, Any]:
+    return {"type": "done", "text": text}

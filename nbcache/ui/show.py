@@ -1,0 +1,62 @@
+"""What is shown in a notebook's output: HTML where it is displayed, the same as plain text elsewhere."""
+
+from dataclasses import dataclass, replace
+from html import escape
+from typing import TYPE_CHECKING
+
+from nbcache import session
+from nbcache.cache import NotebookCache
+from nbcache.ui import report
+
+if TYPE_CHECKING:
+    from nbcache.ui.panel import Panel
+
+_CELL = "text-align:left;padding:2px 12px 2px 0"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Names and texts, in two columns: a rich table in a notebook, lines in a terminal."""
+
+    title: str
+    lines: tuple[tuple[str, str], ...]
+
+    def __repr__(self) -> str:
+        width = max((len(name) for name, _ in self.lines), default=0) + 1
+        return "\n".join([self.title, *(f"{name + ':':<{width}} {text}" for name, text in self.lines)])
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f'<tr><th style="{_CELL}">{escape(name)}</th><td style="{_CELL}">{escape(text)}</td></tr>'
+            for name, text in self.lines
+        )
+        return f"<table><caption>{escape(self.title)}</caption><tbody>{rows}</tbody></table>"
+
+
+def stats(cache: NotebookCache, scope: str | None = None, *, lifetime: bool = False) -> Table:
+    """Calls, money and time of this session, or of all that the ledger knows; and what is stored."""
+    of = "so far" if lifetime else "this session"
+    return Table(report.mode(cache), tuple(report.stats_lines(cache.stats(scope, lifetime=lifetime), of)))
+
+
+def summary() -> Table:
+    """What the panel shows where there are no widgets: counts and money, which are the same in each run."""
+    if not session.is_installed():
+        return Table("nbcache is off: `%llmcache on` turns it on", ())
+    cache = session.installed()
+    found = replace(cache.stats(), saved_seconds=0.0)
+    lines = dict(report.stats_lines(found)) | {"stored": report.entries_text(found.entries)}
+    return Table(report.mode(cache), tuple(lines.items()))
+
+
+def panel() -> "Panel":
+    """The panel: a widget with the numbers of this session and every entry, live."""
+    from nbcache.ui.board import Board  # noqa: PLC0415 - widgets take a third of a second to import
+    from nbcache.ui.panel import Panel  # noqa: PLC0415
+
+    return Panel(Board(), _texts)
+
+
+def _texts() -> tuple[str, str]:
+    table = summary()
+    return repr(table), table._repr_html_()
