@@ -10,6 +10,7 @@ import functools
 import hashlib
 import inspect
 import json
+import os
 import pathlib
 import re
 import sys
@@ -28,7 +29,9 @@ from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter
 
 # Keys stay in their order: a schema with its fields swapped asks for another answer.
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
-_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+_LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
+# Others are installed for the user alone, or below the environment of another: their folders have these names.
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _BY_TEXT = (Decimal, Fraction, pathlib.PurePath, timedelta, tzinfo, complex)
 _seen_types: weakref.WeakKeyDictionary[type, dict[str, Any]] = weakref.WeakKeyDictionary()
 
@@ -60,7 +63,7 @@ def is_users_code(cls: type) -> bool:
     if cls.__module__ == "__main__":
         return True
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    return file is not None and not file.startswith(_LIBRARIES)
+    return file is not None and not file.startswith(_LIBRARIES) and not any(name in file for name in _INSTALLED)
 
 
 def code_digest(cls: type) -> str:

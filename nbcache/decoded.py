@@ -31,7 +31,7 @@ class _Decoded(NamedTuple):
 
 
 class DecodedAnswers:
-    """The last `capacity` answers. Each is handed out as new objects."""
+    """The `capacity` answers that were decoded last. Each is handed out as new objects."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity

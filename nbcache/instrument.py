@@ -89,7 +89,7 @@ class Instrument:
         stop = args[1] if len(args) > 1 else kwargs.get("stop")
         options = _NO_OPTIONS if kwargs.keys() <= _NOT_OPTIONS else _options(kwargs)
         outer = None if is_entry else current_call.get()
-        if outer is not None and outer.model is model and outer.stop == stop and outer.options == options:
+        if outer is not None and outer.model is model and outer.stop is stop and _same(outer.options, options):
             return None
         return Call(model, stop, options, is_chat, _mode(kwargs.get("metadata")))
 
@@ -99,6 +99,11 @@ _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 def _options(kwargs: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in kwargs.items() if name not in _NOT_OPTIONS}
+
+
+def _same(options: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
+    """Whether these are the very same values: to compare an option may be anything, arrays and errors included."""
+    return options.keys() == others.keys() and all(options[name] is others[name] for name in options)
 
 
 def _mode(metadata: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None) -> str | None:

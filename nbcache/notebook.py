@@ -1,5 +1,6 @@
 """Where this kernel is: its notebook, the cell that runs, and the folder of its store."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def notebook_path(user_namespace: dict[str, object] | None = None) -> Path | Non
     # A console's session has a name that is no notebook's.
     if not isinstance(told, str) or not (told.endswith(".ipynb") or os.environ.get("NBCACHE_NOTEBOOK")):
         return None
-    return Path(told).expanduser().absolute()
+    return _absolute(told)
 
 
 def notebook_name(notebook: Path | None, store_folder: Path | None) -> str | None:
@@ -45,7 +46,7 @@ def store_folder(notebook: Path | None = None) -> Path:
     working directory is gone, the user's own store is taken.
     """
     if given := os.environ.get("NBCACHE_DIR"):
-        return Path(given).expanduser().absolute()
+        return _absolute(given)
     try:
         here = Path.cwd()
     except OSError:  # it was deleted
@@ -63,6 +64,12 @@ def store_folder(notebook: Path | None = None) -> Path:
     return beside
 
 
+def _absolute(path: str) -> Path:
+    with contextlib.suppress(RuntimeError):  # no such user: then it is a folder with that name
+        return Path(path).expanduser().absolute()
+    return Path(path).absolute()
+
+
 def user_folder() -> Path:
     """The user's own store, the same from everywhere."""
     return platformdirs.user_cache_path("nbcache") / "store"
@@ -77,7 +84,7 @@ def _upward(here: Path) -> list[Path]:
     found = []
     for folder in (here, *here.parents):
         found.append(folder)
-        if folder == home or (folder / ".git").exists():
+        if folder == home or os.path.exists(folder / ".git"):  # noqa: PTH110 - pathlib's raises where it may not look
             break
     return found
 

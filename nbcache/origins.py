@@ -28,7 +28,7 @@ class Origins:
 
     def info(self, message: BaseMessage) -> Info | None:
         """Where `message` came from; None where that isn't known, or no longer."""
-        told = self._told.get(message.id or "")
+        told = self._told.get(getattr(message, "id", None) or "")
         if told is None:
             return None
         hit, key, recorded = told

@@ -1,6 +1,7 @@
 """A store in a folder: payloads, a table of metadata beside them and a search index, in one SQLite file."""
 
 import functools
+import os
 import sqlite3
 import time
 from collections import deque
@@ -32,7 +33,7 @@ class DiskStore:
 
     def __init__(self, folder: str | Path, *, max_bytes: int | None = None, max_entries: int | None = None) -> None:
         self.folder = Path(folder).expanduser().absolute()
-        if self.folder.exists() and not self.folder.is_dir():
+        if os.path.exists(self.folder) and not os.path.isdir(self.folder):  # noqa: PTH110, PTH112 - pathlib's may raise
             raise ValueError(f"store={str(folder)!r} is a file: write a folder")
         self._database = Database(self.folder, CacheFile)
         self._writes = Lock()  # threads of this process need not find each other in the way

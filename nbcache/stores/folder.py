@@ -66,7 +66,7 @@ def _create(path: Path) -> None:
     """An empty file with the permissions of its folder, neither more nor less; SQLite's own files follow it."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
-        with contextlib.suppress(OSError):  # a file system without permissions
+        with contextlib.suppress(OSError, AttributeError):  # a file system, or a system, without permissions
             os.fchmod(descriptor, stat.S_IMODE(path.parent.stat().st_mode) & 0o666)
     finally:
         os.close(descriptor)
@@ -96,7 +96,10 @@ def alone(folder: Path) -> Iterator[None]:
     if fcntl is None:
         yield
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError as error:
+        raise StoreError(f"{folder} can't be used: {error.strerror or error}") from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -59,7 +59,7 @@ class CacheMagics(Magics):
             return None
         try:
             return self._do(line)
-        except (ValueError, TraitError, NbcacheError) as error:
+        except (ValueError, TraitError, NbcacheError, OSError) as error:
             raise UsageError(str(error)) from None
 
     def _do(self, line: str) -> Any:
@@ -211,8 +211,8 @@ def load(shell: InteractiveShell) -> None:
     try:
         config = NBCache(parent=shell)
         config.install(notebook_path(shell.user_ns))
-    except (ValueError, TraitError) as error:
-        raise UsageError(str(error)) from None
+    except (ValueError, TraitError, NbcacheError, OSError) as error:
+        raise UsageError(f"nbcache is not on: {error}") from None
     magics = CacheMagics(shell, config)
     _loaded[shell] = magics
     shell.register_magics(magics)

@@ -131,7 +131,9 @@ def checked(problems: list[str], *, fix: bool) -> str:
     if not problems:
         return "nothing is wrong with the store"
     end = (
-        "mended: damaged entries were deleted" if fix else "`%llmcache check --fix` mends it, deleting damaged entries"
+        "mended: damaged entries were deleted, those of a newer nbcache left"
+        if fix
+        else "`%llmcache check --fix` mends it, deleting damaged entries"
     )
     return "\n".join([*problems, end])
 
