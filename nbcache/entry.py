@@ -66,7 +66,7 @@ class Usage:
         return self.input_tokens is not None and self.output_tokens is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Touch:
     """What was noted in memory of an entry and is to be written down: who hit it, how often, when last, its cost."""
 

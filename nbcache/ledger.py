@@ -61,6 +61,13 @@ class _Where:
     cell: str | None
 
 
+class _Batch(NamedTuple):
+    """What is entered at once: its sums, and today's prices."""
+
+    rows: dict[tuple[int, str | None, str], Spending]
+    prices: dict[Usage, Decimal | None]
+
+
 class Ledger:
     """The accounts of one session of one notebook. Safe to use from any thread."""
 
@@ -77,7 +84,7 @@ class Ledger:
         self._noted: deque[_Hit | CallRecord | _Paid] = deque()
         self._calls: deque[CallRecord] = deque(maxlen=_CALLS)
         self._facts: OrderedDict[bytes, Facts] = OrderedDict()
-        self._touches: dict[tuple[str, str | None], Touch] = {}
+        self._touches: dict[str, Touch] = {}
         self._unwritten: dict[tuple[int, str], Spending] = {}
         self._of_model: dict[str, Spending] = {}
         self._of_cell: dict[str, Spending] = {}
@@ -229,25 +236,27 @@ class Ledger:
         """The sums, with all in them that has been noted."""
         with self._sums:
             noted = [self._noted.popleft() for _ in range(len(self._noted))]
-            prices: dict[Usage, Decimal | None] = {}  # of this moment
+            now = _Batch({}, {})
             for one in noted:
-                self._enter(one, prices)
+                self._enter(one, now)
+            for row in now.rows.values():
+                self._add(row)
             if noted:
                 self._plot()
             yield
 
-    def _enter(self, noted: "_Hit | CallRecord | _Paid", prices: "_PricesNow") -> None:
+    def _enter(self, noted: "_Hit | CallRecord | _Paid", now: "_Batch") -> None:
         if isinstance(noted, _Hit):
-            self._enter_hit(noted, prices)
+            self._enter_hit(noted, now)
         elif isinstance(noted, _Paid):
-            self._enter_paid(noted, prices)
+            self._enter_paid(noted, now)
         else:
-            self._enter_miss(noted)
+            self._enter_miss(noted, now)
 
-    def _enter_hit(self, hit: _Hit, prices: "_PricesNow") -> None:
+    def _enter_hit(self, hit: _Hit, now: "_Batch") -> None:
         facts = self._facts_of(hit.key, hit.payload)
         saved = None if facts.seconds is None else max(0.0, facts.seconds - hit.seconds)
-        usd = self._price(facts.usage, prices)
+        usd = self._price(facts.usage, now)
         if usd is None:
             usd = self._price_then(hit.key)
         where = hit.where
@@ -260,37 +269,42 @@ class Ledger:
             answered=True,
         )
         self._calls.append(call)
-        self._touch(Touch(hit.key, self.notebook, 1, hit.when))
-        row = self._row(call)
-        row.hits, row.saved_usd, row.saved_seconds = 1, usd or Decimal(0), saved or 0.0
-        row.unpriced_hits, row.estimated_hits = int(usd is None), int(call.estimated)
-        self._add(row)
+        touch = self._touch(hit.key)
+        touch.hits, touch.when = touch.hits + 1, max(touch.when, hit.when)
+        row = self._row(call, now)
+        row.hits += 1
+        row.saved_usd += usd or 0
+        row.saved_seconds += saved or 0.0
+        row.unpriced_hits += usd is None
+        row.estimated_hits += call.estimated
 
-    def _enter_miss(self, call: CallRecord) -> None:
+    def _enter_miss(self, call: CallRecord, now: "_Batch") -> None:
         if call.why == NEW and call.key is not None:
             with contextlib.suppress(Exception):
                 call.why = self.store.gone([call.key]).get(call.key, NEW)
         logger.info("miss %s %s: %s", (call.key or "")[:8], call.model, call.why)
         self._calls.append(call)
-        row = self._row(call)
-        row.misses = 1
-        self._add(row)
+        self._row(call, now).misses += 1
 
-    def _enter_paid(self, paid: _Paid, prices: "_PricesNow") -> None:
+    def _enter_paid(self, paid: _Paid, now: "_Batch") -> None:
         call, usage = paid.record, paid.usage
         if not usage.complete:
             usage = estimated(usage, prompt_text(paid.prompt), paid.answer)
-        call.usd, call.seconds, call.answered = self._price(usage, prices), paid.seconds, True
+        call.usd, call.seconds, call.answered = self._price(usage, now), paid.seconds, True
         call.estimated = usage.estimated and bool(call.usd)
         if paid.stored and call.key is not None and call.usd is not None and not usage.estimated:
-            self._touch(Touch(call.key, None, 0, call.when, call.usd))
-        row = self._row(call)
-        row.spent_usd = call.usd or Decimal(0)
-        row.unpriced_misses, row.estimated_misses = int(call.usd is None), int(call.estimated)
-        self._add(row)
+            self._touch(call.key).cost_usd = call.usd
+        row = self._row(call, now)
+        row.spent_usd += call.usd or 0
+        row.unpriced_misses += call.usd is None
+        row.estimated_misses += call.estimated
 
-    def _row(self, call: CallRecord) -> Spending:
-        return Spending(self._id, call.execution, call.when, self.notebook, call.cell, call.model)
+    def _row(self, call: CallRecord, now: "_Batch") -> Spending:
+        of = (call.execution, call.cell, call.model)
+        row = now.rows.get(of)
+        if row is None:
+            row = now.rows[of] = Spending(self._id, call.execution, call.when, self.notebook, call.cell, call.model)
+        return row
 
     def _add(self, row: Spending) -> None:
         _add_to(self._of_model, row.model, row)
@@ -302,16 +316,16 @@ class Ledger:
         elif latest.execution == row.execution:
             latest.add(row)
 
-    def _touch(self, touch: Touch) -> None:
-        known = self._touches.get((touch.key, touch.notebook))
-        if known is not None:
-            touch = replace(touch, hits=touch.hits + known.hits, cost_usd=touch.cost_usd or known.cost_usd)
-        self._touches[touch.key, touch.notebook] = touch
+    def _touch(self, key: str) -> Touch:
+        touch = self._touches.get(key)
+        if touch is None:
+            touch = self._touches[key] = Touch(key, self.notebook, 0, 0.0)
+        return touch
 
-    def _price(self, usage: Usage, prices: "_PricesNow") -> Decimal | None:
-        if usage not in prices:
-            prices[usage] = self.prices.price(usage).usd
-        return prices[usage]
+    def _price(self, usage: Usage, now: "_Batch") -> Decimal | None:
+        if usage not in now.prices:
+            now.prices[usage] = self.prices.price(usage).usd
+        return now.prices[usage]
 
     def _price_then(self, key: str) -> Decimal | None:
         """What the answer cost when it was recorded, for where today's price isn't known."""
@@ -354,7 +368,6 @@ def total(rows: Iterable[Spending]) -> Spending:
     return whole
 
 
-_PricesNow = dict[Usage, Decimal | None]
 _ledgers: "weakref.WeakSet[Ledger]" = weakref.WeakSet()
 
 

@@ -16,6 +16,7 @@ from nbcache.locks import Lock
 from nbcache.stores import rows, spendings, words
 from nbcache.stores.cachefile import CacheFile
 from nbcache.stores.database import Database
+from nbcache.stores.pool import own_writes
 
 _READ_PATIENCE = 0.5  # seconds to wait for another process before a lookup counts as a miss
 _WRITE_PATIENCE = 2.0
@@ -231,8 +232,11 @@ class DiskStore:
         return self._write(look)
 
     def _write(self, operation: Callable[[CacheFile], _T]) -> _T:
-        with self._writes:
-            return self._database.run(operation, _WRITE_PATIENCE)
+        try:
+            with self._writes:
+                return self._database.run(operation, _WRITE_PATIENCE)
+        finally:
+            own_writes.count += 1
 
     def close(self) -> None:
         """Let go of the files; the last one out folds SQLite's log into the database."""
