@@ -5,12 +5,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 OLDEST := langchain-core==1.0.0 langchain-openai==1.0.0 langchain-anthropic==1.0.0 langchain-ollama==1.0.0
 
-.PHONY: demo test lint unit notebooks compat bench format clean
+.PHONY: demo test lint unit browser chromium notebooks compat bench format clean
 
 demo: .venv/ready
 	$(BIN)/python notebooks/demo.py
 
-test: lint unit notebooks compat
+test: lint unit browser notebooks compat
 
 lint: .venv/ready
 	$(BIN)/ruff check
@@ -20,7 +20,16 @@ lint: .venv/ready
 
 unit: .venv/ready
 	$(BIN)/coverage erase
-	$(BIN)/pytest --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/pytest --ignore tests/browser --cov --cov-report=term --cov-fail-under=95
+
+# The panel in JupyterLab and Notebook 7.
+browser: .venv/ready chromium
+	$(BIN)/pytest tests/browser
+
+chromium:
+	@command -v "$${NBCACHE_CHROMIUM:-chromium}" >/dev/null || command -v google-chrome >/dev/null || \
+	  { apt-get update -qq && apt-get install -y -qq chromium; } || \
+	  { echo "The panel's tests need a browser: install chromium, or name one in NBCACHE_CHROMIUM." >&2; exit 1; }
 
 # In a store of their own, first cold and then warm: the outputs must be the same.
 notebooks: .venv/ready

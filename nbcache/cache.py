@@ -208,6 +208,13 @@ class NotebookCache(BaseCache):
         """Whether the next call of this key is to be made anew."""
         return key in self._renewed
 
+    def carry_on(self, other: "NotebookCache") -> None:
+        """Go on with the session of `other`, which has been closed, and in the cell that runs."""
+        self.ledger.carry_on(other.ledger)
+        self.cell, self._cell_settings = other.cell, other.cell_settings
+        for name in ("_origins", "_errors", "_renewed"):
+            setattr(self, name, getattr(other, name))
+
     def info(self, message: BaseMessage) -> Info | None:
         """Where `message` came from; None where it didn't come through this cache, or too long ago."""
         return self._origins.info(message)
@@ -283,6 +290,8 @@ class NotebookCache(BaseCache):
             if asked.key not in self._renewed:
                 return asked
             why = "renewed"
+            if mode not in modes.KEEPS:  # no answer will replace the stored one: once is enough
+                self._renewed.discard(asked.key)
         self._pending.missed(prompt, asked, began, why)
         return None
 

@@ -8,6 +8,7 @@ from typing import Any
 from nbcache.text import content_text, messages_of
 
 _REASONING = ("reasoning", "thinking")
+_ARGUMENTS = ("input", "args", "arguments")  # Anthropic's, LangChain's, OpenAI's
 _CALLS = {"tool_use", "tool_call", "function_call", "server_tool_use"}  # among the message's tool calls, too
 
 
@@ -58,8 +59,9 @@ def _parts(message: dict[str, Any], *, is_result: bool) -> Iterator[Part]:
     content = message.get("content")
     for block in content if isinstance(content, list) else [content]:
         if is_result:
-            yield Part("tool result", content_text([block]), str(message.get("name") or ""))
-        elif block and not (isinstance(block, dict) and block.get("type") in _CALLS and message.get("tool_calls")):
+            text = "" if block is None else content_text([block])
+            yield Part("tool result", text, str(message.get("name") or ""))
+        elif block and not (_is_call(block) and message.get("tool_calls")):
             yield _part(block)
     for name in ("tool_calls", "invalid_tool_calls"):
         calls = message.get(name)
@@ -71,18 +73,25 @@ def _parts(message: dict[str, Any], *, is_result: bool) -> Iterator[Part]:
         yield Part("text", refusal)
 
 
+def _is_call(block: Any) -> bool:
+    return isinstance(block, dict) and str(block.get("type")) in _CALLS
+
+
 def _part(block: Any) -> Part:
     if not isinstance(block, dict):
         return Part("text", str(block))
     kind = str(block.get("type", ""))
     if kind in _REASONING:
-        return Part("reasoning", str(block.get(kind) or content_text([block])))
+        return Part("reasoning", str(block.get(kind) or content_text(block.get("summary")) or f"[{kind}]"))
     if kind in {"image", "image_url", "input_image"}:
         return Part("image", "[an image]")
     if isinstance(block.get("text"), str):
         return Part("text", block["text"])
+    if kind == "tool_result":
+        return Part("tool result", content_text(block.get("content")))
     if kind in _CALLS:
-        return Part("tool call", _arguments(block.get("input") or block.get("args")), str(block.get("name") or ""))
+        arguments: Any = next((block[name] for name in _ARGUMENTS if name in block), {})
+        return Part("tool call", _arguments(arguments), str(block.get("name") or ""))
     return Part("other", content_text([block]))
 
 

@@ -88,15 +88,16 @@ class Payload:
         """Whether it holds objects of a class of the caller's."""
         return bool(self.flags & _HOLDS_OBJECTS)
 
-    def generations(self, classes: Iterable[type[BaseModel]] = ()) -> list[Generation]:
+    def generations(self, classes: Iterable[type[BaseModel]] | None = ()) -> list[Generation]:
         """The generations, as new objects.
 
-        `classes` are the caller's, for pydantic objects among them. Raises DamagedError, or NotStorableError
-        where the class of such an object is not to be had here.
+        `classes` are the caller's, for pydantic objects among them; with None these, and all else that JSON has no
+        word for, stay as they were written. Raises DamagedError, or NotStorableError where the class of such an
+        object is not to be had here.
         """
         try:
             data = _decompressed(self.answers, self.flags & _COMPRESSED_ANSWERS)
-            tagged = b'"!' in data
+            tagged = classes is not None and b'"!' in data
             return [_generation(item, classes if tagged else None) for item in _listed(_parsed(data))]
         except _UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 
+EXACT = Context(prec=60)  # for sums of money: a notebook may have set its own context to a few digits
 KEY_LENGTH = 40
 SORTABLE = (
     *("created", "expires", "last_hit", "hits", "size_bytes", "model", "provider", "status", "cell"),
@@ -105,8 +106,8 @@ class Spending:
         """Add the sums of `other` to these."""
         self.hits += other.hits
         self.misses += other.misses
-        self.spent_usd += other.spent_usd
-        self.saved_usd += other.saved_usd
+        self.spent_usd = EXACT.add(self.spent_usd, other.spent_usd)
+        self.saved_usd = EXACT.add(self.saved_usd, other.saved_usd)
         self.saved_seconds += other.saved_seconds
         self.unpriced_hits += other.unpriced_hits
         self.unpriced_misses += other.unpriced_misses

@@ -5,12 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from nbcache import codec
 from nbcache.entry import Usage
 from nbcache.errors import DamagedError
-from nbcache.text import answer_text, prompt_text, words
+from nbcache.text import answer_text, parsed, prompt_text, words
 from nbcache.usage import estimated, usage_of
 
 
@@ -29,7 +27,7 @@ def facts_of(payload: bytes, key: str) -> Facts:
     about = whole.about()
     usage = about.usage
     if usage is None:  # stored before it was kept
-        usage = usage_of(whole.generations(), document(about.identity), about.endpoint)
+        usage = usage_of(whole.generations(None), document(about.identity), about.endpoint)
     if not usage.complete:
         usage = estimated(usage, prompt_text(about.prompt), answer_text(whole.plain()))
     return Facts(about.meta.model, usage, about.meta.seconds)
@@ -47,5 +45,5 @@ def words_of(payload: bytes, key: str) -> set[str]:
 @functools.lru_cache(maxsize=256)
 def document(identity: str | bytes) -> Mapping[str, Any]:
     """A call's identity, parsed: not to be changed."""
-    found = orjson.loads(identity)
+    found = parsed(identity)
     return found if isinstance(found, dict) else {}

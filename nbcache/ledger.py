@@ -6,6 +6,7 @@ A hit only appends to a list; usage, prices and sums are worked out later, off i
 import contextlib
 import os
 import secrets
+import sys
 import threading
 import time
 import weakref
@@ -16,8 +17,8 @@ from decimal import Decimal
 from typing import NamedTuple, TypeVar
 
 from nbcache.codec import HEADER_LENGTH
-from nbcache.entry import CallRecord, Filter, Spending, Touch, Usage
-from nbcache.errors import DamagedError, logger
+from nbcache.entry import EXACT, CallRecord, Filter, Spending, Touch, Usage
+from nbcache.errors import logger
 from nbcache.facts import Facts, facts_of, words_of
 from nbcache.locks import Lock
 from nbcache.pricing import Prices
@@ -139,9 +140,9 @@ class Ledger:
         return stop
 
     def carry_on(self, other: "Ledger") -> None:
-        """Go on with the session of `other`, which has been closed."""
+        """Go on with the session of `other`, which has been closed; its calls that still run count in it, too."""
         with other._account(), self._sums:  # noqa: SLF001 - one of us
-            for name in ("_id", "_where", "_calls", "_of_model", "_of_cell", "_curve", "_listeners"):
+            for name in ("_id", "_where", "_sums", "_calls", "_of_model", "_of_cell", "_curve", "_listeners"):
                 setattr(self, name, getattr(other, name))
 
     # What it tells
@@ -193,41 +194,43 @@ class Ledger:
                     for row in rows.values():
                         _add_to(self._unwritten, (row.execution, row.model), row)
 
-    def index(self, within: float | None = None) -> None:
+    def index(self, within: float | None = None, stop: threading.Event | None = None) -> None:
         """Make what was stored findable by its words, as far as it gets in so many seconds."""
         ends = None if within is None else time.monotonic() + within
         with contextlib.suppress(Exception):  # it is tried again with the next entry
-            while self.store.index(words_of, _AT_ONCE) > _AT_ONCE and not self._stop.is_set():
+            while self.store.index(words_of, _AT_ONCE) > _AT_ONCE and not (stop is not None and stop.is_set()):
                 if ends is not None and time.monotonic() > ends:
                     return
 
     def close(self) -> None:
         """Write down the rest and end the thread."""
-        self._stop.set()
-        self._wake.set()
+        stop, wake = self._stop, self._wake
+        self._stop, self._wake, self._thread = threading.Event(), threading.Event(), None  # for what is noted later
+        stop.set()
+        wake.set()
         self.flush()
 
     def begin_in_child(self) -> None:
         """A forked child has accounts of its own: the parent writes down what happened until now."""
-        listeners = self._listeners
+        listeners, where = self._listeners, self._where
         self._begin()
-        self._listeners = listeners
+        self._listeners, self._where = listeners, where
 
     def _start(self) -> None:
         if self._thread is None or not self._thread.is_alive():
-            self._stop.clear()
-            self._thread = threading.Thread(target=self._run, name="nbcache-ledger", daemon=True)
+            ends = (self._stop, self._wake)
+            self._thread = threading.Thread(target=self._run, args=ends, name="nbcache-ledger", daemon=True)
             with contextlib.suppress(RuntimeError):  # no more threads: the end of a cell writes down
                 self._thread.start()
 
-    def _run(self) -> None:
-        while not self._stop.is_set():
-            self._wake.wait()
-            if self._stop.wait(_DELAY):
+    def _run(self, stop: threading.Event, wake: threading.Event) -> None:
+        while not stop.is_set():
+            wake.wait()
+            if stop.wait(_DELAY):
                 return  # `close` writes down the rest
-            self._wake.clear()
+            wake.clear()
             self.flush()
-            self.index()
+            self.index(stop=stop)
 
     # Sums
 
@@ -273,7 +276,7 @@ class Ledger:
         touch.hits, touch.when = touch.hits + 1, max(touch.when, hit.when)
         row = self._row(call, now)
         row.hits += 1
-        row.saved_usd += usd or 0
+        row.saved_usd = EXACT.add(row.saved_usd, usd or 0)
         row.saved_seconds += saved or 0.0
         row.unpriced_hits += usd is None
         row.estimated_hits += call.estimated
@@ -281,7 +284,7 @@ class Ledger:
     def _enter_miss(self, call: CallRecord, now: "_Batch") -> None:
         if call.why == NEW and call.key is not None:
             with contextlib.suppress(Exception):
-                call.why = self.store.gone([call.key]).get(call.key, NEW)
+                call.why = self.store.gone(call.key, call.when) or NEW
         logger.info("miss %s %s: %s", (call.key or "")[:8], call.model, call.why)
         self._calls.append(call)
         self._row(call, now).misses += 1
@@ -292,10 +295,11 @@ class Ledger:
             usage = estimated(usage, prompt_text(paid.prompt), paid.answer)
         call.usd, call.seconds, call.answered = self._price(usage, now), paid.seconds, True
         call.estimated = usage.estimated and bool(call.usd)
-        if paid.stored and call.key is not None and call.usd is not None and not usage.estimated:
-            self._touch(call.key).cost_usd = call.usd
+        cost = None if usage.estimated else call.usd
+        if paid.stored and call.key is not None and (cost is not None or call.key in self._touches):
+            self._touch(call.key).cost_usd = cost
         row = self._row(call, now)
-        row.spent_usd += call.usd or 0
+        row.spent_usd = EXACT.add(row.spent_usd, call.usd or 0)
         row.unpriced_misses += call.usd is None
         row.estimated_misses += call.estimated
 
@@ -339,7 +343,7 @@ class Ledger:
         if known is None:
             try:
                 known = facts_of(payload, key)
-            except DamagedError:
+            except Exception:  # noqa: BLE001 - whatever it tells, it was a hit
                 known = Facts()
             self._facts[payload[:HEADER_LENGTH]] = known
             while len(self._facts) > _FACTS:
@@ -350,7 +354,7 @@ class Ledger:
         whole = total(self._of_model.values())
         self._curve.append((time.time(), whole.saved_usd, whole.spent_usd))
         if len(self._curve) > _POINTS:  # every other one, and always the last
-            self._curve = self._curve[-1::-2][::-1]
+            self._curve[:] = self._curve[-1::-2][::-1]
 
 
 def _add_to(sums: dict[_K, Spending], of: _K, row: Spending) -> None:
@@ -374,6 +378,13 @@ _ledgers: "weakref.WeakSet[Ledger]" = weakref.WeakSet()
 def _after_fork_in_child() -> None:
     for ledger in list(_ledgers):
         ledger.begin_in_child()
+    if (util := sys.modules.get("multiprocessing.util")) is not None:  # whose children end without Python's own end
+        util.register_after_fork(_ledgers, lambda _: util.Finalize(None, _flush_all, exitpriority=0))
+
+
+def _flush_all() -> None:
+    for ledger in list(_ledgers):
+        ledger.flush()
 
 
 if hasattr(os, "register_at_fork"):

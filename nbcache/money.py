@@ -2,11 +2,10 @@
 
 import math
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Context, Decimal
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
-from nbcache.entry import Spending, Stats
+from nbcache.entry import EXACT, Spending, Stats
 
-_EXACT = Context(prec=60)  # a notebook may have set its own context to a few digits
 _CENT, _TEN_CENTS = Decimal("0.01"), Decimal("0.10")
 _LEAST = Decimal("0.0001")
 
@@ -26,7 +25,7 @@ class Money:
 
     def __add__(self, other: "Money") -> "Money":
         return Money(
-            _EXACT.add(self.usd, other.usd),
+            EXACT.add(self.usd, other.usd),
             self.calls + other.calls,
             self.unpriced + other.unpriced,
             self.estimated + other.estimated,
@@ -100,8 +99,8 @@ def _text(usd: Decimal, rounding: str) -> str:
         return "$0" if rounding == ROUND_DOWN else f"<${_LEAST}"
     if not usd:
         return "$0"
-    digit = _CENT if usd >= _TEN_CENTS else Decimal(1).scaleb(usd.adjusted() - 1, _EXACT)
-    text = f"{usd.quantize(digit, rounding, _EXACT):,f}"
+    digit = _CENT if usd >= _TEN_CENTS else Decimal(1).scaleb(usd.adjusted() - 1, EXACT)
+    text = f"{usd.quantize(digit, rounding, EXACT):,f}"
     whole, _, fraction = text.partition(".")
     return f"${whole}.{fraction[:2]}{fraction[2:].rstrip('0')}"
 

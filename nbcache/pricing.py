@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Context, Decimal, DecimalException, localcontext
+from decimal import Decimal, DecimalException, localcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from nbcache.entry import Usage
+from nbcache.entry import EXACT, Usage
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice
@@ -18,7 +18,7 @@ Why = Literal["list price", "your price", "local", "unknown model", "unknown pro
 
 _WORDS = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "request")
 _EXAMPLE = '{"gpt-4o-mini": {"input": 0.15, "output": 0.60}} (US dollars per million tokens)'
-_MOST, _EXACT = 10**6, Context(prec=60)  # nothing overflows, whatever context the notebook has set
+_MOST = 10**6  # so that nothing overflows
 _PREFIX = re.compile(r"^(?:.*publishers/[^/]+/)?models/")
 _DATE = re.compile(r"[-@]20\d\d-?[01]\d-?[0-3]\d$")
 _USUAL_TIERS = {None, "", "default", "standard", "auto", "on_demand"}
@@ -110,7 +110,7 @@ def _own_price(usage: Usage, rates: Mapping[str, Decimal]) -> Price:
         "cache_write": usage.cache_write_tokens - usage.cache_write_1h_tokens,
         "cache_write_1h": usage.cache_write_1h_tokens,
     }
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         tokens = sum((rates[word] * count for word, count in counts.items()), Decimal(0)).scaleb(-6)
         return Price(tokens + rates["request"], "your price")
 
@@ -137,7 +137,7 @@ def _looked_up(usage: Usage, when: datetime, _data: datetime) -> Price:
     # genai-prices also finds `openai` in the name of any host that contains it.
     if usage.provider not in {provider.id for provider in data_snapshot.get_snapshot().providers}:
         return Price(None, "unknown provider")
-    with localcontext(_EXACT), suppress(LookupError):
+    with localcontext(EXACT), suppress(LookupError):
         found = calc_price(
             Counts(
                 input_tokens=usage.input_tokens,

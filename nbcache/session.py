@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from langchain_core.caches import BaseCache
 from langchain_core.globals import get_llm_cache, set_llm_cache
@@ -79,7 +79,7 @@ def install(  # noqa: PLR0913 - settings, each with its default
         forget_warnings()
         if _session is not None:
             _session.cache.close()
-            cache.ledger.carry_on(_session.cache.ledger)
+            cache.carry_on(_session.cache)
             _session.cache = cache
         else:
             _session = _Session(cache, Instrument(), get_llm_cache())
@@ -101,7 +101,10 @@ def reinstall(**changes: Any) -> NotebookCache:
         "max_entries": cache.max_entries,
         "prices": cache.ledger.prices,
     }
-    return install(**{**now, **changes})
+    anew = install(**{**now, **changes})
+    if "ttl" not in changes:  # None is as it is, too, and no reason to ask the environment
+        anew.switch(replace(anew.settings, ttl=settings.ttl))
+    return anew
 
 
 def uninstall() -> None:
@@ -139,6 +142,12 @@ def take_back() -> bool:
     replaced = get_llm_cache() is not cache
     set_llm_cache(cache)
     return replaced
+
+
+@overload
+def stats(scope: str | None = None, *, lifetime: bool = False, by: None = None) -> Stats: ...
+@overload
+def stats(scope: str | None = None, *, lifetime: bool = False, by: Literal["model"]) -> "pd.DataFrame": ...
 
 
 def stats(scope: str | None = None, *, lifetime: bool = False, by: str | None = None) -> "Stats | pd.DataFrame":

@@ -102,17 +102,18 @@ def messages_of(prompt: str) -> list[dict[str, Any]] | None:
     if not prompt.startswith('[{"lc":'):
         return None
     try:
-        messages = [message["kwargs"] for message in _parsed(prompt)]
-    except (ValueError, TypeError, KeyError):
+        messages = [message["kwargs"] for message in parsed(prompt)]
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
     return messages if messages and all(isinstance(message, dict) for message in messages) else None
 
 
-def _parsed(prompt: str) -> Any:
+def parsed(text: str | bytes) -> Any:
+    """The value that JSON stands for. Raises ValueError."""
     try:
-        return orjson.loads(prompt)
+        return orjson.loads(text)
     except ValueError:  # half of an emoji, or NaN
-        return json.loads(prompt)
+        return json.loads(text)
 
 
 def _role(message: dict[str, Any]) -> str:

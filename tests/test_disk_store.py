@@ -23,8 +23,9 @@ from typing import TYPE_CHECKING
 
 import diskcache
 import pytest
+from langchain_core.outputs import Generation
 
-from nbcache import codec
+from nbcache import NotebookCache, codec
 from nbcache.contents import Contents
 from nbcache.entry import EntryMeta, Filter, Totals, Touch
 from nbcache.errors import DamagedError, StoreError
@@ -213,6 +214,78 @@ def test_database_replaced_under_a_running_process_is_noticed(store: DiskStore, 
     shutil.copy(tmp_path / "other" / "cache.db", folder)
     assert [meta.key for meta in store.page()] == [key]
     assert store.get(key) == payload_of(2)
+
+
+# Under a cache that keeps answers in memory
+
+
+ASKED = ("What is a monad?", "some model")
+
+
+@pytest.fixture
+def two_caches(folder: Path) -> Iterator[tuple[NotebookCache, NotebookCache]]:
+    caches = NotebookCache(folder), NotebookCache(folder)
+    caches[0].update(*ASKED, [Generation(text="old")])
+    for _ in range(2):
+        assert said(caches[0]) == "old"
+    yield caches
+    for cache in caches:
+        cache.close()
+
+
+def said(cache: NotebookCache) -> str | None:
+    found = cache.lookup(*ASKED)
+    return None if found is None else found[0].text
+
+
+@pytest.mark.parametrize("reopened", ["before", "after"])
+@pytest.mark.parametrize("now", [None, "new"], ids=["evicted", "replaced"])
+def test_what_another_changed_while_a_cache_was_closed_is_not_served_from_memory(
+    now: str | None, reopened: str, two_caches: tuple[NotebookCache, NotebookCache]
+) -> None:
+    mine, theirs = two_caches
+    mine.close()
+    if reopened == "before":
+        mine.lookup("another prompt", "some model")
+    if now is None:
+        theirs.contents().evict(theirs.contents().entries()[0].key)
+    else:
+        theirs.update(*ASKED, [Generation(text=now)])
+    if reopened == "after":
+        mine.lookup("another prompt", "some model")
+    assert [said(mine), said(mine)] == [now, now]
+
+
+@pytest.mark.parametrize("memory", [0, 1024])
+def test_hits_stop_a_fifth_of_a_second_after_the_folder_was_deleted(
+    memory: int, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, ahead = time.monotonic, [0.0]
+    monkeypatch.setattr(time, "monotonic", lambda: real() + ahead[0])
+    with closing(NotebookCache(folder, memory=memory)) as cache:
+        cache.update(*ASKED, [Generation(text="old")])
+        for _ in range(2):
+            assert said(cache) == "old"
+        shutil.rmtree(folder)
+        ahead[0] += 0.2
+        assert said(cache) is None
+        assert not any(folder.glob("*.damaged*"))
+        cache.update(*ASKED, [Generation(text="new")])
+        assert said(cache) == "new"
+        ahead[0] += 0.2
+        assert said(cache) == "new"
+        assert cache.store.check() == []
+
+
+async def test_in_an_event_loop_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, ahead = time.monotonic, [0.0]
+    with closing(NotebookCache(folder)) as cache:
+        cache.update(*ASKED, [Generation(text="old")])
+        assert await cache.alookup(*ASKED) is not None
+        shutil.rmtree(folder)
+        monkeypatch.setattr(time, "monotonic", lambda: real() + ahead[0])
+        ahead[0] += 0.2
+        assert await cache.alookup(*ASKED) is None
 
 
 # Real deletion

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbcache.entry import SORTABLE, EntryMeta, Facets, Filter, Spending, Totals, Touch
+from nbcache.entry import SORTABLE, EntryMeta, Facets, Filter, Spending, Totals, Touch, Usage
+from nbcache.facts import facts_of
 from nbcache.stores import DiskStore, MemoryStore, Store
 from nbcache.text import words
 from tests.rows import row_of
@@ -244,21 +245,31 @@ def test_two_kernels_on_one_folder_add_up(tmp_path: Path) -> None:
 # What has gone by itself
 
 
-def test_evicted_entry_is_told_once(make: Make) -> None:  # noqa: F811
+def test_evicted_entry_is_told_once(make: Make, clock: Clock) -> None:  # noqa: F811
     bounded = make(max_entries=2)
     evicted, cleared, _ = (put(bounded, n) for n in range(3))
     bounded.delete(cleared)
-    assert bounded.gone([evicted, cleared, key_of("never")]) == {evicted: "evicted"}
-    assert bounded.gone([evicted]) == {}
+    told = [bounded.gone(key, clock.now) for key in (evicted, cleared, key_of("never"), evicted)]
+    assert told == ["evicted", None, None, None]
+
+
+def test_a_miss_from_before_the_eviction_is_not_told_of_it(make: Make, clock: Clock) -> None:  # noqa: F811
+    bounded = make(max_entries=1)
+    evicted = put(bounded, 1)
+    missed = clock.now
+    clock.advance(5)
+    put(bounded, 2)
+    assert bounded.gone(evicted, missed) is None
+    assert bounded.gone(evicted, clock.now) == "evicted"
 
 
 def test_expired_entry_is_told_once(store: Store, clock: Clock) -> None:  # noqa: F811
     expired = put(store, 1, b"payload", ttl=10)
     clock.advance(20)
     assert store.get(expired) is None
+    assert [store.gone(expired, clock.now - 11), store.gone(expired, clock.now)] == [None, "expired"]
     put(store, 2)
-    assert store.gone([expired]) == {expired: "expired"}
-    assert store.gone([expired]) == {}
+    assert store.gone(expired, clock.now) is None
 
 
 # A store of the first version
@@ -278,3 +289,25 @@ def test_first_versions_store_is_brought_up_to_date_with_all_it_held(tmp_path: P
     assert disk.totals().entries == len(rows)
     disk.close()
     assert int.from_bytes((tmp_path / "store" / "cache.db").read_bytes()[60:64], "big") == 2
+
+
+def test_store_of_version_2_is_read(tmp_path: Path) -> None:
+    shutil.copytree(Path(__file__).parent / "golden" / "store_v2", tmp_path / "store")
+    disk = DiskStore(tmp_path / "store")
+    closure, monad = disk.page(Filter(notebook="monads.ipynb"))
+    assert (closure.prompt, monad.prompt) == ("What is a closure?", "What is a monad?")
+    assert (monad.model, monad.provider, monad.status) == ("demo-model", "demo.nbcache.invalid", "ok")
+    assert (monad.input_tokens, monad.output_tokens, monad.hits) == (11, 27, 1)
+    assert (closure.cost_usd, monad.cost_usd) == (Decimal("0.01"), Decimal("0.0119"))
+    assert (monad.cell, monad.tags) == ("In [1]", ("golden",))
+    assert find(disk, "monad") == {"What is a monad?"}
+    payload = disk.get(monad.key)
+    assert payload is not None
+    assert facts_of(payload, monad.key).usage == Usage(
+        "demo.nbcache.invalid", "demo-model", input_tokens=11, output_tokens=27
+    )
+    (row,) = disk.spendings()
+    assert (row.hits, row.misses, row.spent_usd, row.saved_usd) == (1, 2, Decimal("0.0219"), Decimal("0.0119"))
+    assert (row.notebook, row.cell, row.model) == ("monads.ipynb", "In [1]", "demo-model")
+    assert disk.check() == []
+    disk.close()

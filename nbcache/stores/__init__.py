@@ -68,8 +68,8 @@ class Store(Protocol):
     def spendings(self, notebook: str | None = None) -> list[Spending]:
         """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
 
-    def gone(self, keys: Sequence[str]) -> dict[str, str]:
-        """Why those of `keys` that had gone by themselves went: `expired` or `evicted`. It is told once."""
+    def gone(self, key: str, when: float) -> str | None:
+        """Why `key`, missed at `when`, had gone by itself: `expired` or `evicted`. It is told once."""
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more."""

@@ -86,7 +86,7 @@ class DiskStore:
                 rows.insert(cache.execute, rowid, meta, len(payload), expires)
                 for notebook in () if new else meta.notebooks:
                     rows.own(cache.execute, rowid, notebook)
-                rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=key)
+                rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=key, now=time.time())
             self._unindexed.append(rowid)
 
         self._write(write)
@@ -171,14 +171,15 @@ class DiskStore:
         """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
         return self._database.run(lambda cache: spendings.read(cache.execute, notebook), _READ_PATIENCE)
 
-    def gone(self, keys: Sequence[str]) -> dict[str, str]:
-        """Why those of `keys` that had gone by themselves went: `expired` or `evicted`. It is told once."""
+    def gone(self, key: str, when: float) -> str | None:
+        """Why `key`, missed at `when`, had gone by itself. It is told once."""
 
-        def write(cache: CacheFile) -> dict[str, str]:
+        def write(cache: CacheFile) -> str | None:
             with cache.transaction():
-                return rows.gone(cache.execute, keys)
+                cache.forget_expired()
+                return rows.gone(cache.execute, key, when)
 
-        return self._write(write) if keys else {}
+        return self._write(write)
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more.

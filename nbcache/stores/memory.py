@@ -35,7 +35,7 @@ class MemoryStore:
         self._evictions = 0
         self._words: dict[str, frozenset[str]] = {}
         self._spendings: list[Spending] = []
-        self._gone: dict[str, str] = {}
+        self._gone: dict[str, tuple[float, str]] = {}
         self.bound(max_bytes, max_entries)
 
     @property
@@ -169,10 +169,15 @@ class MemoryStore:
                         summed[which] = replace(row)
         return sorted(summed.values(), key=lambda row: row.when)
 
-    def gone(self, keys: Sequence[str]) -> dict[str, str]:
-        """Why those of `keys` that had gone by themselves went. It is told once."""
+    def gone(self, key: str, when: float) -> str | None:
+        """Why `key`, missed at `when`, had gone by itself. It is told once."""
         with self._lock:
-            return {key: self._gone.pop(key) for key in keys if key in self._gone}
+            self._live(key)
+            went, why = self._gone.get(key, (when, None))
+            if why is not None and went <= when:
+                del self._gone[key]
+                return why
+            return None
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more."""
@@ -237,7 +242,7 @@ class MemoryStore:
         found = self._entries.get(key)
         if found is not None and found[1].expires is not None and found[1].expires <= self._clock():
             self._drop(key)
-            self._gone[key] = "expired"
+            self._gone[key] = (found[1].expires, "expired")
             return None
         return found
 
@@ -253,7 +258,7 @@ class MemoryStore:
         while self._is_over():
             key = next(iter(self._entries))
             self._drop(key)
-            self._gone[key] = "evicted"
+            self._gone[key] = (self._clock(), "evicted")
             self._evictions += 1
 
     def _is_over(self) -> bool:

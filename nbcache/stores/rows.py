@@ -1,5 +1,7 @@
 """The statements on the tables of metadata: what is written with a payload, looked for, and mended."""
 
+import json
+import math
 from collections.abc import Sequence
 
 from nbcache.entry import SORTABLE, EntryMeta, Facets, Filter, Touch
@@ -8,8 +10,10 @@ from nbcache.stores.sql import Execute, dollars, joined, pico, split, written
 
 _COLUMN_OF = {name: name for name in SORTABLE} | {"size_bytes": "size", "cost_usd": "cost"}
 _TOMBSTONES = 10_000
+_FAR = 5_000  # rows before a page
+_SAMPLE = 2_000
+_LOWEST, _HIGHEST = (-math.inf, 0), (b"", 0)  # as SQLite compares a number or a text, and an id
 _ROWID = "(SELECT rowid FROM Cache WHERE key = ? AND raw = 1)"
-_LIVE = "(e.expires IS NULL OR e.expires > ?)"
 _COLUMNS = (
     "c.key, e.model, p.prompt, p.answer, e.status, e.created, e.tags, e.notebooks, e.cell, e.last_hit, e.hits, e.size,"
     " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds"
@@ -81,41 +85,75 @@ def select(  # noqa: PLR0913 - what a page is
     """The rows that `which` means. First the ids alone, from the narrow table; then the few that are shown."""
     if sort not in SORTABLE:
         raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
-    where, values = _where(which, indexed=not which.words or words.is_made(sql))
-    order = f"e.{_COLUMN_OF[sort]} {'DESC' if descending else 'ASC'}, e.id {'DESC' if descending else 'ASC'}"
+    found, values = _found(sql, which, now)
+    column, direction = f"e.{_COLUMN_OF[sort]}", "DESC" if descending else "ASC"
+    order = f"{column} {direction}, e.id {direction}"
+    if limit is not None and offset >= _FAR and not which.words:
+        near = _near(sql, found, values, column, descending=descending, limit=limit, offset=offset)
+        if near is not None:
+            found, values = "json_each(?) near CROSS JOIN entry e ON e.id = near.value", [near[0]]
+            offset -= near[1]
     rows = sql(
-        f"SELECT {_COLUMNS} FROM (SELECT e.id FROM entry e WHERE {_LIVE}{where} ORDER BY {order} LIMIT ? OFFSET ?) found"
+        f"SELECT {_COLUMNS} FROM (SELECT e.id FROM {found} ORDER BY {order} LIMIT ? OFFSET ?) found"
         " JOIN entry e ON e.id = found.id JOIN Cache c ON c.rowid = e.id LEFT JOIN preview p ON p.id = e.id"
         f" ORDER BY {order}",
-        (now, *values, -1 if limit is None else limit, offset),
+        (*values, -1 if limit is None else limit, offset),
     )
     return [_meta(row) for row in rows]
 
 
+def _near(  # noqa: PLR0913 - what a page is
+    sql: Execute, found: str, values: list[object], column: str, *, descending: bool, limit: int, offset: int
+) -> tuple[str, int] | None:
+    """The ids (as JSON) among which those of a page far in are, and how many come before these.
+
+    To sort half of the rows takes longer than to look at all of them twice: a sample tells between which of its rows
+    the page is. None in the rare case that it isn't.
+    """
+    place = f"coalesce({column}, -9e999), e.id"  # SQLite's own order of what is unknown
+    direction, earlier = ("DESC", ">") if descending else ("ASC", "<")
+    step = max(1, (sql("SELECT max(id) FROM entry").fetchone()[0] or 0) // _SAMPLE)
+    sample = sql(
+        f"SELECT {place} FROM {found} AND e.id IN (WITH RECURSIVE some (id) AS (VALUES (1) UNION ALL"
+        f" SELECT id + 1 + abs(random() % {2 * step - 1}) FROM some WHERE id < {step * _SAMPLE}) SELECT id FROM some)"
+        f" ORDER BY 1 {direction}, 2 {direction}",
+        values,
+    ).fetchall()
+    slack = 3 * math.sqrt(offset / step) + 3
+    first, last = int(offset / step - slack), int((offset + limit) / step + slack)
+    if first >= len(sample):
+        return None
+    ends = (_HIGHEST, _LOWEST) if descending else (_LOWEST, _HIGHEST)
+    begin = sample[first] if first >= 0 else ends[0]
+    end = sample[last] if last < len(sample) else ends[1]
+    ((before, ids),) = sql(
+        f"SELECT count(*) FILTER (WHERE ({place}) {earlier} (?, ?)),"
+        f" json_group_array(e.id) FILTER (WHERE ({place}) BETWEEN (?, ?) AND (?, ?)) FROM {found}",
+        (*begin, *((*end, *begin) if descending else (*begin, *end)), *values),
+    )
+    enough = end is ends[1] or ids.count(",") + 1 >= offset - before + limit
+    return (ids, before) if before <= offset and enough else None
+
+
 def totals(sql: Execute, which: Filter, now: float) -> tuple[int, int, int]:
     """Entries and bytes of what `which` means, and all evictions."""
-    where, values = _where(which, indexed=not which.words or words.is_made(sql))
-    ((entries, size),) = sql(
-        f"SELECT count(*), coalesce(sum(e.size), 0) FROM entry e WHERE {_LIVE}{where}", (now, *values)
-    )
+    found, values = _found(sql, which, now)
+    ((entries, size),) = sql(f"SELECT count(*), coalesce(sum(e.size), 0) FROM {found}", values)
     return entries, size, _total(sql, "evictions")
 
 
 def facets(sql: Execute, notebook: str | None, now: float) -> Facets:
     """The values that the entries have."""
-    where, values = _where(Filter(notebook=notebook))
-
-    def of(column: str) -> tuple[str, ...]:
-        found = sql(
-            f"SELECT DISTINCT e.{column} FROM entry e WHERE {_LIVE}{where} AND e.{column} != '' ORDER BY 1",
-            (now, *values),
-        )
-        return tuple(value for (value,) in found)
+    found, values = _found(sql, Filter(notebook=notebook), now)
+    columns = ("model", "tags", "notebooks", "cell", "status")
+    (row,) = sql(f"SELECT {', '.join(f'json_group_array(DISTINCT e.{name})' for name in columns)} FROM {found}", values)
+    values_of = {name: [text for text in json.loads(values) if text] for name, values in zip(columns, row, strict=True)}
 
     def apart(column: str) -> tuple[str, ...]:
-        return tuple(sorted({each for text in of(column) for each in split(text)}))
+        return tuple(sorted({each for text in values_of[column] for each in split(text)}))
 
-    return Facets(of("model"), apart("tags"), apart("notebooks"), of("cell"), of("status"))
+    model, cell, status = (tuple(sorted(values_of[name])) for name in ("model", "cell", "status"))
+    return Facets(model, apart("tags"), apart("notebooks"), cell, status)
 
 
 def disown(sql: Execute, key: str, owner: str) -> bool:
@@ -134,7 +172,7 @@ def size_of(sql: Execute, key: str) -> int | None:
     return None if row is None else int(row[0])
 
 
-def evict(sql: Execute, max_bytes: int | None, max_entries: int | None, spare: str) -> None:
+def evict(sql: Execute, max_bytes: int | None, max_entries: int | None, *, spare: str, now: float) -> None:
     """Delete the least recently used entries but `spare` until the store is within its bounds."""
     if max_bytes is None and max_entries is None:
         return
@@ -148,26 +186,24 @@ def evict(sql: Execute, max_bytes: int | None, max_entries: int | None, spare: s
         if row is None:
             return
         sql("DELETE FROM Cache WHERE rowid = ?", (row[0],))
-        _bury(sql, row[1], "evicted")
+        _bury(sql, row[1], now, "evicted")
         sql("UPDATE total SET value = value + 1 WHERE name = 'evictions'")
 
 
 def forget_expired(sql: Execute, now: float) -> None:
     """Delete what has expired."""
-    for rowid, key in sql("SELECT rowid, key FROM Cache WHERE expire_time <= ?", (now,)).fetchall():
+    for rowid, key, when in sql("SELECT rowid, key, expire_time FROM Cache WHERE expire_time <= ?", (now,)).fetchall():
         sql("DELETE FROM Cache WHERE rowid = ?", (rowid,))
-        _bury(sql, key, "expired")
+        _bury(sql, key, when, "expired")
 
 
-def gone(sql: Execute, keys: Sequence[str]) -> dict[str, str]:
-    """Why those of `keys` that had gone by themselves went (`expired`, `evicted`); they are told once."""
-    found = {}
-    for key in keys:
-        row = sql("SELECT why FROM tombstone WHERE key = ?", (key,)).fetchone()
-        if row is not None:
-            found[key] = str(row[0])
-            sql("DELETE FROM tombstone WHERE key = ?", (key,))
-    return found
+def gone(sql: Execute, key: str, when: float) -> str | None:
+    """Why `key`, missed at `when`, had gone by itself (`expired`, `evicted`); it is told once."""
+    row = sql("SELECT why FROM tombstone WHERE key = ? AND gone <= ?", (key, when)).fetchone()
+    if row is None:
+        return None
+    sql("DELETE FROM tombstone WHERE key = ?", (key,))
+    return str(row[0])
 
 
 def mend(sql: Execute) -> list[str]:
@@ -191,9 +227,9 @@ def _is_over(sql: Execute, max_bytes: int | None, max_entries: int | None) -> bo
     )
 
 
-def _bury(sql: Execute, key: str, why: str) -> None:
+def _bury(sql: Execute, key: str, when: float, why: str) -> None:
     """Leave a tombstone (no text), for when somebody asks; only so many are kept."""
-    sql("INSERT OR REPLACE INTO tombstone (key, gone, why) VALUES (?, julianday('now'), ?)", (key, why))
+    sql("INSERT OR REPLACE INTO tombstone (key, gone, why) VALUES (?, ?, ?)", (key, when, why))
     sql("DELETE FROM tombstone WHERE id <= (SELECT max(id) FROM tombstone) - ?", (_TOMBSTONES,))
 
 
@@ -201,10 +237,13 @@ def _total(sql: Execute, name: str) -> int:
     return int(sql("SELECT value FROM total WHERE name = ?", (name,)).fetchone()[0])
 
 
-def _where(which: Filter, *, indexed: bool = True) -> tuple[str, list[object]]:
-    conditions: list[tuple[str, list[object]]] = []
-    if which.words and indexed:
-        conditions.append(("e.id IN (SELECT rowid FROM words WHERE words MATCH ?)", [words.query(which.words)]))
+def _found(sql: Execute, which: Filter, now: float) -> tuple[str, list[object]]:
+    """What comes after FROM for the rows `e` that `which` means, and its values."""
+    tables = "entry e"
+    conditions: list[tuple[str, list[object]]] = [("(e.expires IS NULL OR e.expires > ?)", [now])]
+    if which.words and words.is_made(sql):
+        tables = "words w CROSS JOIN entry e ON e.id = w.rowid"  # in this order: one look at each row that is found
+        conditions.append(("words MATCH ?", [words.query(which.words)]))
     elif which.words:  # no index: the previews are better than nothing
         said = "(SELECT lower(prompt || ' ' || answer) FROM preview WHERE id = e.id)"
         conditions += [(f"instr({said}, ?)", [written(word)]) for word in which.words]
@@ -222,7 +261,8 @@ def _where(which: Filter, *, indexed: bool = True) -> tuple[str, list[object]]:
         conditions.append(
             ("e.id IN (SELECT rowid FROM Cache WHERE key >= ? AND key < ?)", [which.key, which.key + "g"])
         )
-    return "".join(f" AND {condition}" for condition, _ in conditions), [v for _, values in conditions for v in values]
+    where = " AND ".join(condition for condition, _ in conditions)
+    return f"{tables} WHERE {where}", [value for _, values in conditions for value in values]
 
 
 def _meta(row: Sequence[object]) -> EntryMeta:

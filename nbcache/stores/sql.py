@@ -4,6 +4,8 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
+from nbcache.entry import EXACT
+
 Execute = Callable[..., sqlite3.Cursor]
 
 _SEPARATOR = "\x1f"  # between tags and between notebooks; in no file's name that anybody types
@@ -30,9 +32,9 @@ _PICO = 10**12
 
 def pico(usd: Decimal | None) -> int | None:
     """US dollars as SQLite keeps them: whole millionths of a millionth, of which sums are exact."""
-    return None if usd is None else int((usd * _PICO).to_integral_value())
+    return None if usd is None else int(EXACT.multiply(usd, _PICO).to_integral_value())
 
 
 def dollars(pico: int | None) -> Decimal | None:
     """The US dollars that were written so."""
-    return None if pico is None else Decimal(pico) / _PICO
+    return None if pico is None else EXACT.divide(Decimal(pico), _PICO)

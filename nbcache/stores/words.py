@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from nbcache.stores.sql import Execute, written
 
+_PREFIX = "prefix='2 3 4 5 6'"  # a tenth of the bytes more; beginnings of common words are found in half of the time
 _MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'words'"
 
 
@@ -17,7 +18,7 @@ def make(sql: Execute) -> bool:
     if is_made(sql):
         return True
     try:
-        sql("CREATE VIRTUAL TABLE words USING fts5(text, detail=none, columnsize=0, tokenize='unicode61')")
+        sql(f"CREATE VIRTUAL TABLE words USING fts5(text, detail=none, columnsize=0, tokenize='unicode61', {_PREFIX})")
     except sqlite3.OperationalError as error:
         if "fts5" not in str(error):
             raise

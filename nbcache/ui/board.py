@@ -107,7 +107,7 @@ class Board:
         }
         wanted = requests.get(str(message.get("type")))
         if wanted is None:
-            raise ValueError(f"the panel asked for {message.get('type')!r}: reload the page, and run the cell again")
+            raise _not_understood("type", message.get("type"))
         return wanted(message)
 
     @property
@@ -120,8 +120,8 @@ class Board:
             self._cache.ledger.index(within=_SEARCH)
         contents = self._contents
         total = contents.totals_of(which)
-        limit = min(max(1, int(message.get("limit") or 25)), _MOST)
-        offset = min(max(0, int(message.get("offset") or 0)), max(0, total.entries - 1) // limit * limit)
+        limit = min(max(1, _number(message, "limit") or 25), _MOST)
+        offset = min(max(0, _number(message, "offset")), max(0, total.entries - 1) // limit * limit)
         sort = {"cost": "cost_usd"}.get(str(message.get("sort")), str(message.get("sort") or "created"))
         rows = contents.page(
             which, sort=sort, descending=bool(message.get("descending", True)), limit=limit, offset=offset
@@ -178,10 +178,26 @@ class Board:
 
 
 def _filter(message: dict[str, Any]) -> Filter:
-    chosen: dict[str, Any] = {
-        name: message.get(name) or None for name in ("model", "tag", "notebook", "cell", "status")
-    }
-    return Filter(words=tuple(sorted(words(str(message.get("search") or "")))), **chosen)
+    chosen = {name: _text(message, name) or None for name in ("model", "tag", "notebook", "cell", "status")}
+    return Filter(words=tuple(sorted(words(_text(message, "search")))), **chosen)  # type: ignore[arg-type]  # texts
+
+
+def _text(message: dict[str, Any], name: str) -> str:
+    value = message.get(name) or ""
+    if not isinstance(value, str):
+        raise _not_understood(name, value)
+    return value
+
+
+def _number(message: dict[str, Any], name: str) -> int:
+    value = message.get(name) or 0
+    if not isinstance(value, int):
+        raise _not_understood(name, value)
+    return value
+
+
+def _not_understood(name: str, value: object) -> ValueError:
+    return ValueError(f"the panel asked for {name} {value!r}: reload the page, and run the cell again")
 
 
 def _row(meta: EntryMeta) -> dict[str, Any]:

@@ -105,6 +105,8 @@ class CacheMagics(Magics):
 
     def _stats(self, asked: argparse.Namespace) -> Any:
         cache = session.installed()
+        if asked.by and asked.cell:
+            raise UsageError("--cell and --by model don't go together: `%llmcache last` has each call of the last cell")
         if asked.by:
             return session.stats(asked.scope, lifetime=asked.lifetime, by=asked.by)
         if asked.cell:

@@ -2,7 +2,9 @@
 
 import json
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 
+from nbcache import modes
 from nbcache.cache import NotebookCache
 from nbcache.entry import Cleared, EntryMeta, Record, Spending, Stats
 from nbcache.money import amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text
@@ -25,8 +27,10 @@ def mode(cache: NotebookCache) -> str:
 
 
 def whose(cache: NotebookCache) -> str:
-    """The scope, by name."""
-    return f"the notebook {cache.notebook}" if cache.scope == "notebook" else "the whole folder"
+    """The scope, by the notebook's name."""
+    if cache.scope != modes.NOTEBOOK or cache.notebook is None:
+        return "the whole folder"
+    return f"the notebook {PurePosixPath(cache.notebook).name}"
 
 
 def bounds(cache: NotebookCache) -> str:
@@ -118,7 +122,8 @@ def cleared(done: Cleared, *, dry_run: bool) -> str:
 
 def where(cache: NotebookCache) -> str:
     """Where the entries are kept, and whose they are."""
-    return f"store: {store_text(cache.store)}\nscope: {whose(cache)}"
+    lines = [f"store: {store_text(cache.store)}", f"scope: {whose(cache)}"]
+    return "\n".join([*lines, *([f"owner: {cache.notebook}"] if cache.notebook else [])])
 
 
 def store_text(store: Store) -> str:

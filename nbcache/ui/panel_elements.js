@@ -1,0 +1,120 @@
+// Elements and texts. Whatever is shown goes in as text: nothing here, or anywhere in the panel, parses markup.
+
+function fill(node, properties, children) {
+  for (const [name, value] of Object.entries(properties)) {
+    if (typeof value === "function") {
+      node.addEventListener(name.slice(2), value);
+    } else if (value !== false && value !== null && value !== undefined) {
+      node.setAttribute(name, value === true ? "" : value);
+    }
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+// element("button", { class: "quiet", onclick: close, disabled: false }, "Close")
+export function element(tag, properties = {}, ...children) {
+  return fill(document.createElement(tag), properties, children);
+}
+
+export function drawing(tag, properties = {}, ...children) {
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), properties, children);
+}
+
+export function button(label, onclick, properties = {}) {
+  return element("button", { type: "button", onclick, ...properties }, label);
+}
+
+export function choice(label, onchange) {
+  return element("select", { "aria-label": label, onchange });
+}
+
+// Gives a <select> its options, [value, text] each, and keeps the one that is chosen.
+export function offer(select, options, chosen) {
+  const known = JSON.stringify([options, chosen]);
+  if (select.dataset.known === known) {
+    return;
+  }
+  select.dataset.known = known;
+  select.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
+  select.value = chosen;
+}
+
+// Makes `wanted` the children of `parent`. What stays is not moved: it keeps the focus and the selection.
+export function arrange(parent, wanted) {
+  const kept = new Set(wanted);
+  for (const child of [...parent.children]) {
+    if (!kept.has(child)) {
+      child.remove();
+    }
+  }
+  let next = parent.firstElementChild;
+  for (const node of wanted) {
+    if (node === next) {
+      next = next.nextElementSibling;
+    } else {
+      parent.insertBefore(node, next);
+    }
+  }
+}
+
+// Asks in place of a bar of buttons, and resolves to whether the answer was yes.
+export function confirmed(bar, asker, question, yes) {
+  return new Promise((resolve) => {
+    const answer = (agreed) => {
+      strip.remove();
+      bar.hidden = false;
+      asker.focus();
+      resolve(agreed);
+    };
+    const no = button("Cancel", () => answer(false));
+    const strip = element(
+      "div",
+      { class: "bar confirm", role: "group", "aria-label": "Please confirm" },
+      element("p", { role: "alert" }, question),
+      button(yes, () => answer(true), { class: "danger" }),
+      no,
+    );
+    strip.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") {
+        event.stopPropagation();
+        answer(false);
+      }
+    });
+    bar.hidden = true;
+    bar.after(strip);
+    no.focus();
+  });
+}
+
+const NUMBER = new Intl.NumberFormat("en");
+const THIS_YEAR = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const ANOTHER_YEAR = { year: "numeric", month: "short", day: "numeric" };
+
+export function count(value) {
+  return value === null || value === undefined ? "" : NUMBER.format(value);
+}
+
+export function counted(value, one, many) {
+  return `${count(value)} ${value === 1 ? one : many}`;
+}
+
+export function seconds(value) {
+  if (value === null || value === undefined) {
+    return "";
+  }
+  return value < 0.05 ? "<0.1 s" : `${value.toFixed(value < 10 ? 1 : 0)} s`;
+}
+
+export function moment(epochSeconds) {
+  if (epochSeconds === null || epochSeconds === undefined) {
+    return "";
+  }
+  const when = new Date(epochSeconds * 1000);
+  const recent = when.getFullYear() === new Date().getFullYear();
+  return when.toLocaleString("en", recent ? THIS_YEAR : ANOTHER_YEAR);
+}
+
+export function clock(epochSeconds) {
+  return new Date(epochSeconds * 1000).toLocaleTimeString("en", { hourCycle: "h23" });
+}

@@ -1,0 +1,147 @@
+// One entry, opened: its messages as a person reads a chat, its facts, its parameters, and what can be done with it.
+
+import { button, confirmed, element } from "./panel_elements.js";
+
+const FENCED = /(^```[^\n]*\n[\s\S]*?(?:\n```[ \t]*$|$(?![\s\S])))/m;
+
+const SPOKEN = { human: "User", user: "User", ai: "Assistant", assistant: "Assistant", system: "System", tool: "Tool" };
+
+// Prose as it was typed, line by line; what is fenced as code in letters of one width.
+function prose(text) {
+  return text
+    .split(FENCED)
+    .filter((piece) => piece.trim())
+    .map((piece) => {
+      const code = piece.startsWith("```");
+      return element(code ? "pre" : "div", { class: code ? "code" : "text" }, piece.replace(/^\n+|\n+$/g, ""));
+    });
+}
+
+function captioned(caption, text) {
+  return [element("div", { class: "caption" }, caption), element("pre", { class: "code" }, text)];
+}
+
+function part({ kind, text, name }) {
+  switch (kind) {
+    case "text":
+      return prose(text);
+    case "reasoning":
+      return [element("div", { class: "caption" }, "Reasoning"), element("div", { class: "text quiet" }, text)];
+    case "tool call":
+      return captioned(`Calls ${name || "a tool"}`, text);
+    case "tool result":
+      return captioned(name ? `Result of ${name}` : "Result", text);
+    case "image":
+      return captioned("Image", text);
+    default:
+      return captioned("Other content", text);
+  }
+}
+
+function message({ role, parts }) {
+  return element(
+    "div",
+    { class: "message", "data-role": role },
+    element("div", { class: "role" }, SPOKEN[role] || role),
+    ...parts.flatMap(part),
+  );
+}
+
+function conversation(label, messages) {
+  return element("section", { class: `said ${label.toLowerCase()}`, "aria-label": label }, ...messages.map(message));
+}
+
+// The text of messages, for the clipboard: that of one message bare, of several with who said it.
+function plainText(messages) {
+  const texts = messages.map(({ parts }) => parts.map(({ text }) => text).join("\n"));
+  return texts.length === 1
+    ? texts[0]
+    : messages.map(({ role }, index) => `${SPOKEN[role] || role}:\n${texts[index]}`).join("\n\n");
+}
+
+// Pages that were not served securely have no clipboard; they can still copy what is selected.
+async function copy(text, near) {
+  if (navigator.clipboard) {
+    await navigator.clipboard.writeText(text);
+    return;
+  }
+  const carrier = element("textarea", { class: "carrier", "aria-hidden": "true" });
+  carrier.value = text;
+  near.after(carrier);
+  carrier.select();
+  document.execCommand("copy");
+  carrier.remove();
+}
+
+function copyButton(label, messages, say) {
+  const self = button(label, async () => {
+    await copy(plainText(messages), self);
+    self.focus();
+    self.textContent = "Copied";
+    say("Copied to the clipboard");
+    self.addEventListener("blur", () => (self.textContent = label), { once: true });
+  });
+  return self;
+}
+
+function definitions(facts) {
+  return element(
+    "dl",
+    { class: "facts" },
+    ...facts.map(([term, text]) => element("div", {}, element("dt", {}, term), element("dd", {}, text))),
+  );
+}
+
+// `act(request)` carries a request out; `close()` closes the entry.
+export function openEntry(entry, { act, close, say }) {
+  const { key } = entry;
+  const renew = button("Refresh", async () => {
+    const question = "Refresh this entry? The next such call pays anew, and its answer takes this one's place.";
+    if (await confirmed(actions, renew, question, "Refresh entry")) {
+      act({ type: "renew", key });
+    }
+  });
+  const evict = button(
+    "Evict",
+    async () => {
+      if (await confirmed(actions, evict, "Evict this entry? The next such call is paid again.", "Evict entry")) {
+        act({ type: "evict", key });
+      }
+    },
+    { class: "danger" },
+  );
+  const actions = element(
+    "div",
+    { class: "bar" },
+    copyButton("Copy prompt", entry.prompt, say),
+    copyButton("Copy answer", entry.answer, say),
+    element("span", { class: "gap" }),
+    renew,
+    evict,
+  );
+  return element(
+    "section",
+    {
+      class: "entry",
+      "aria-label": "Entry",
+      onkeydown: (event) => {
+        if (event.key === "Escape") {
+          close();
+        }
+      },
+    },
+    element("div", { class: "chat" }, conversation("Prompt", entry.prompt), conversation("Answer", entry.answer)),
+    element(
+      "div",
+      { class: "about", role: "group", "aria-label": "Facts" },
+      definitions(entry.facts),
+      element(
+        "details",
+        {},
+        element("summary", {}, "Parameters"),
+        element("pre", { class: "code", tabindex: "0" }, entry.parameters),
+      ),
+    ),
+    element("div", { class: "actions" }, actions),
+  );
+}

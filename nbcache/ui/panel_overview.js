@@ -1,0 +1,166 @@
+// What it comes to: the cards, the chart, and the cells.
+
+import { clock, count, drawing, element, moment } from "./panel_elements.js";
+
+const CARDS = [
+  ["hits", "Hits"],
+  ["misses", "Misses"],
+  ["hit_rate", "Hit rate"],
+  ["saved", "Saved"],
+  ["spent", "Spent"],
+  ["time_saved", "Time saved"],
+  ["entries", "Entries"],
+];
+
+function percent(share) {
+  return share === null || share === undefined ? "–" : `${(share * 100).toFixed(share === 1 ? 0 : 1)}%`;
+}
+
+function several(value, one) {
+  return value ? `${count(value)} ${one}${value === 1 ? "" : "s"}` : "";
+}
+
+function valueOf(name, state) {
+  if (name === "hit_rate") {
+    return percent(state.hit_rate);
+  }
+  return typeof state[name] === "number" ? count(state[name]) : state[name];
+}
+
+function noteOf(name, state) {
+  const notes = {
+    misses: several(state.errors, "cache error"),
+    saved: state.saved_note,
+    spent: state.spent_note,
+    entries: [[state.size, state.bounds].filter(Boolean).join(" "), several(state.evictions, "eviction")]
+      .filter(Boolean)
+      .join(" · "),
+  };
+  return notes[name] || "";
+}
+
+const HEDGED = /^((?:up to |at least )?)(.*)$/s; // what is said before a number is set smaller
+
+export function makeCards() {
+  const node = element("dl", { class: "cards" });
+  const cards = CARDS.map(([name, label]) => {
+    const value = element("dd", { class: "value", "data-card": name });
+    const note = element("dd", { class: "note" });
+    node.append(element("div", { class: "card" }, element("dt", {}, label), value, note));
+    return { name, value, note };
+  });
+
+  function draw(state) {
+    for (const { name, value, note } of cards) {
+      const [, hedge, amount] = HEDGED.exec(valueOf(name, state) ?? "");
+      value.replaceChildren(element("span", { class: "hedge" }, hedge), amount);
+      note.textContent = noteOf(name, state);
+    }
+  }
+  return { node, draw };
+}
+
+const WIDTH = 1000;
+const HEIGHT = 100;
+const REST = 20; // of the width, for the last step to be seen
+const SHORT = 600; // seconds: a chart of less says the time to the second
+
+// Money comes in steps: a line between two calls would show what was not there.
+function steps(times, amounts, most) {
+  const first = times[0];
+  const span = times[times.length - 1] - first || 1;
+  let path = `M0 ${HEIGHT}`;
+  for (const [index, time] of times.entries()) {
+    const x = ((time - first) / span) * (WIDTH - REST);
+    const y = HEIGHT - (amounts[index] / most) * HEIGHT;
+    path += `H${x.toFixed(1)}V${y.toFixed(1)}`;
+  }
+  return `${path}H${WIDTH}`;
+}
+
+export function makeChart() {
+  const saved = drawing("path", { class: "saved" });
+  const spent = drawing("path", { class: "spent" });
+  const plot = drawing(
+    "svg",
+    { viewBox: `0 -3 ${WIDTH} ${HEIGHT + 6}`, preserveAspectRatio: "none", role: "img" },
+    saved,
+    spent,
+  );
+  const savedText = element("span", { class: "key saved" });
+  const spentText = element("span", { class: "key spent" });
+  const from = element("span");
+  const to = element("span");
+  const node = element(
+    "figure",
+    { class: "chart" },
+    element("figcaption", {}, element("span", { class: "title" }, "Over time"), savedText, spentText),
+    plot,
+    element("div", { class: "axis", "aria-hidden": "true" }, from, to),
+  );
+
+  function draw(chart) {
+    const times = chart.when || [];
+    node.hidden = times.length < 2;
+    if (node.hidden) {
+      return;
+    }
+    const most = Math.max(...chart.saved, ...chart.spent) || 1;
+    saved.setAttribute("d", steps(times, chart.saved, most));
+    spent.setAttribute("d", steps(times, chart.spent, most));
+    savedText.textContent = `Saved ${chart.saved_text}`;
+    spentText.textContent = `Spent ${chart.spent_text}`;
+    const [first, last] = [times[0], times[times.length - 1]];
+    const told = last - first < SHORT ? clock : moment;
+    from.textContent = told(first);
+    to.textContent = told(last);
+    plot.setAttribute(
+      "aria-label",
+      `From ${from.textContent} to ${to.textContent}: saved ${chart.saved_text}, spent ${chart.spent_text} in all`,
+    );
+  }
+  return { node, draw };
+}
+
+const CELL_COLUMNS = [
+  ["cell", "Cell"],
+  ["calls", "Calls"],
+  ["hits", "Hits"],
+  ["spent", "Spent"],
+  ["saved", "Saved"],
+  ["time_saved", "Time saved"],
+];
+
+function cellRow(cell) {
+  const [name, ...numbers] = CELL_COLUMNS.map(([column]) => cell[column]);
+  const texts = numbers.map((value) => (typeof value === "number" ? count(value) : value));
+  return element(
+    "tr",
+    {},
+    element("th", { scope: "row" }, name),
+    ...texts.map((text) => element("td", { class: "number" }, text)),
+  );
+}
+
+export function makeCells() {
+  const summary = element("summary");
+  const body = element("tbody");
+  const headings = CELL_COLUMNS.map(([column, label]) =>
+    element("th", { scope: "col", class: column === "cell" ? null : "number" }, label),
+  );
+  const table = element(
+    "table",
+    { "aria-label": "Cells, the latest execution of each" },
+    element("thead", {}, element("tr", {}, ...headings)),
+    body,
+  );
+  const scroller = element("div", { class: "scroller", tabindex: "0", role: "group", "aria-label": "Cells" }, table);
+  const node = element("details", { class: "cells" }, summary, scroller);
+
+  function draw(cells) {
+    node.hidden = cells.length === 0;
+    summary.textContent = `By cell (${count(cells.length)})`;
+    body.replaceChildren(...[...cells].reverse().map(cellRow));
+  }
+  return { node, draw };
+}

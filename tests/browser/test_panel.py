@@ -1,0 +1,441 @@
+"""The panel in JupyterLab and Notebook 7: what a person sees there is what the kernel knows."""
+
+import json
+import re
+from ast import literal_eval
+from importlib.resources import files
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.browser.conftest import Open
+from tests.browser.rig import Notebook
+from tests.provider import Provider
+
+BOTH = pytest.mark.parametrize("ui", ["lab", "notebook"])
+
+# Gives `call(text)`, which is paid once; `numbers()`, what the kernel counted; and `keys()`. In a store of its own.
+START = """
+%unload_ext nbcache
+import os, pathlib, tempfile, threading
+os.environ["NBCACHE_DIR"] = tempfile.mkdtemp()
+%load_ext nbcache
+%config NBCache.prices = {"tiny": {"input": 1000, "output": 5000}}
+import nbcache
+from langchain_openai import ChatOpenAI
+from nbcache.session import installed
+from nbcache.ui.board import Board
+from nbcache.ui.panel import Panel
+tiny = ChatOpenAI(model="tiny", base_url="PROVIDER", api_key="none")
+def call(text):
+    return tiny.invoke(text)
+numbers = Board().state
+def keys():
+    return [row.key for row in installed().store.page()]
+"""
+# A store that holds as many before anybody listens to it. Nothing opens them: they need no payload.
+HUNDRED_THOUSAND = (
+    START
+    + """
+from nbcache.entry import EntryMeta
+from nbcache.stores import MemoryStore
+store = MemoryStore()
+for number in range(100_000):
+    store.put(f"{number:040x}", b"", EntryMeta(
+        key=f"{number:040x}",
+        prompt=f"question {number}",
+        answer="an answer",
+        model="small" if number % 3 else "large",
+        status="ok" if number % 10 else "cut off",
+        tags=("round",) if number % 100 == 0 else (),
+        hits=number,
+        created=1_700_000_000 - number,
+    ))
+nbcache.install(store=store, scope="folder")
+"""
+)
+OFF = START + "\n%unload_ext nbcache"
+UNLISTABLE = (
+    START
+    + """
+class Unlistable(Board):
+    def state(self):
+        return {**super().state(), "listable": False}
+"""
+)
+SHOW_UNLISTABLE = "Panel(Unlistable(), lambda: ('', ''))"
+SHOW = "panel = nbcache.panel()\npanel"
+CALLS = "for number in [1, 2, 3, 1, 2, 1]:\n    call(f'question {number}')"
+
+DONE = re.compile(r"\[\d+\]:")  # the prompt of a cell that has run
+
+# Calls until the test says that it has seen enough.
+UNTIL_SEEN = """
+rounds = 0
+while not pathlib.Path('seen').exists():
+    call('question 1')
+    rounds += 1
+"""
+
+
+def card(notebook: Notebook, name: str) -> Locator:
+    return notebook.panel.locator(f"[data-card={name}]")
+
+
+def rows(notebook: Notebook) -> Locator:
+    return notebook.panel.locator("tr[data-key]")
+
+
+def opened(notebook: Notebook) -> Locator:
+    return notebook.panel.get_by_role("region", name="Entry", exact=True)
+
+
+def shown(first: int, last: int, total: int) -> str:
+    """What the panel says of a page."""
+    return f"{first:,}\N{EN DASH}{last:,} of {total:,}"
+
+
+def press(notebook: Notebook, name: str) -> None:
+    notebook.panel.get_by_role("button", name=name, exact=True).click()
+
+
+def violations(notebook: Notebook) -> list[str]:
+    """What axe finds wrong with the panel as it is now, and the contrasts that it could not make out.
+
+    It judges what is on the screen, and takes Lab's page for hidden as long as its body has no height.
+    """
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+    notebook.page.evaluate(axe)
+    size = notebook.page.viewport_size
+    notebook.page.set_viewport_size({"width": 1280, "height": 2000})
+    notebook.page.evaluate("document.body.style.height = '100vh'")
+    notebook.panel.locator("header").scroll_into_view_if_needed()
+    found: dict[str, Any] = notebook.panel.evaluate("(panel) => axe.run(panel.getRootNode().host)")
+    seen = [node["html"] for one in found["passes"] if one["id"] == "color-contrast" for node in one["nodes"]]
+    assert any("LLM cache" in html for html in seen)
+    assert size
+    notebook.page.set_viewport_size(size)
+    unclear = [one for one in found["incomplete"] if one["id"] == "color-contrast"]
+    return [f"{one['id']}: {node['html']}" for one in found["violations"] + unclear for node in one["nodes"]]
+
+
+@BOTH
+def test_the_numbers_are_the_kernels(open_notebook: Open, ui: str) -> None:
+    notebook = open_notebook(START, SHOW, CALLS, ui=ui).run()
+    for name in ("hits", "misses", "entries"):
+        expect(card(notebook, name)).to_have_text("3")
+        assert notebook.value(f"numbers()[{name!r}]") == "3"
+    expect(card(notebook, "hit_rate")).to_have_text("50.0%")
+    tokens = "{row.prompt: (row.input_tokens, row.output_tokens) for row in installed().store.page()}"
+    prices = {prompt: put * 0.001 + got * 0.005 for prompt, (put, got) in literal_eval(notebook.value(tokens)).items()}
+    one, two, three = (next(price for prompt, price in prices.items() if end in prompt) for end in "123")
+    expect(card(notebook, "spent")).to_have_text(f"${one + two + three:.2f}")
+    expect(card(notebook, "saved")).to_have_text(f"up to ${2 * one + two:.2f}")
+    assert repr(card(notebook, "time_saved").text_content()) == notebook.value("numbers()['time_saved']")
+    expect(notebook.panel.get_by_role("img")).to_have_attribute(
+        "aria-label", re.compile(rf"saved up to \${2 * one + two:.2f}, spent \${one + two + three:.2f} in all")
+    )
+
+    expect(notebook.panel.locator(".where")).to_have_text(shown(1, 3, 3))
+    expect(rows(notebook).first).to_contain_text(f"${three:.3f}")
+    notebook.panel.get_by_text("By cell").click()
+    cell = notebook.panel.get_by_role("table", name="Cells").locator("tbody tr")
+    expect(cell).to_have_count(1)
+    calls, hits, spent = (cell.locator("td").nth(index) for index in range(3))
+    expect(calls).to_have_text("6")
+    expect(hits).to_have_text("3")
+    expect(spent).to_have_text(f"${one + two + three:.2f}")
+
+
+def test_live_while_a_cell_runs_and_the_last_update_is_not_lost(open_notebook: Open) -> None:
+    notebook = open_notebook(START, SHOW, UNTIL_SEEN).begin()
+    expect(card(notebook, "hits")).to_have_text(re.compile(r"[1-9][\d,]*"))
+    busy = notebook.page.locator(".jp-InputPrompt").last
+    expect(busy).to_have_text("[*]:")
+    (notebook.path.parent / "seen").touch()
+    expect(busy).to_have_text(DONE)
+    expect(card(notebook, "hits")).to_have_text(f"{int(notebook.value('rounds')) - 1:,}")
+
+
+def test_at_most_four_updates_a_second(open_notebook: Open) -> None:
+    notebook = open_notebook(START, SHOW).run()
+    expect(notebook.panel.locator(".empty")).to_be_visible()
+    notebook.frames.clear()
+    took = notebook.value("[__import__('timeit').timeit(lambda: call('question 1'), number=5000)]")
+    seconds = json.loads(took)[0]
+    expect(card(notebook, "hits")).to_have_text("4,999")
+    updates = sum(b'"method": "update"' in frame or b'"method":"update"' in frame for frame in notebook.frames)
+    assert 1 <= updates <= 4 * seconds + 2
+
+
+@BOTH
+def test_evict_one_entry(open_notebook: Open, ui: str) -> None:
+    notebook = open_notebook(START, SHOW, CALLS, ui=ui).run()
+    expect(rows(notebook)).to_have_count(3)
+    victim, heir = (rows(notebook).nth(index).get_attribute("data-key") for index in (0, 1))
+    rows(notebook).first.get_by_role("button").click()
+    press(notebook, "Evict")
+    press(notebook, "Cancel")
+    expect(opened(notebook).get_by_role("button", name="Evict", exact=True)).to_be_focused()
+    press(notebook, "Evict")
+    press(notebook, "Evict entry")
+    notebook.status(re.compile(r"evicted 1 entry, .* freed"))
+    expect(rows(notebook)).to_have_count(2)
+    expect(card(notebook, "entries")).to_have_text("2")
+    expect(notebook.panel.locator(f"[data-key='{heir}']").get_by_role("button")).to_be_focused()
+    assert notebook.value(f"{victim!r} in keys()") == "False"
+    assert notebook.value("len(keys())") == "2"
+
+
+def test_an_entry_is_read_copied_and_renewed(open_notebook: Open, provider: Provider) -> None:
+    provider.answer(*(f"the answer to question {number}" for number in (1, 2, 3)))
+    notebook = open_notebook(START, SHOW, CALLS).run()
+    opener = rows(notebook).filter(has_text="question 2").get_by_role("button")
+    opener.click()
+    expect(opener).to_have_attribute("aria-expanded", "true")
+    expect(opened(notebook).get_by_role("region", name="Prompt")).to_contain_text("question 2")
+    expect(opened(notebook).get_by_role("region", name="Answer")).to_contain_text("answer to question 2")
+    opened(notebook).get_by_text("Parameters").click()
+    expect(opened(notebook).locator(".about pre")).to_contain_text("{")
+    press(notebook, "Copy answer")
+    expect(opened(notebook).get_by_role("button", name="Copied")).to_be_focused()
+    assert "the answer to question 2" in notebook.page.evaluate("navigator.clipboard.readText()")
+    press(notebook, "Refresh")
+    press(notebook, "Refresh entry")
+    notebook.status(re.compile("the next such call"))
+    opener.click()
+    expect(opened(notebook)).to_have_count(0)
+    notebook.value("call('question 2')")
+    assert len(provider.requests) == 4
+
+
+def test_evict_what_is_shown_and_clear_the_rest(open_notebook: Open) -> None:
+    notebook = open_notebook(START, SHOW, CALLS).run()
+    search = notebook.panel.get_by_role("searchbox")
+    search.fill("question 3")
+    expect(rows(notebook)).to_have_count(1)
+    press(notebook, "Evict what is shown (1)")
+    expect(notebook.panel.get_by_role("alert")).to_contain_text("Evict 1 entry")
+    press(notebook, "Evict 1 entry")
+    notebook.status(re.compile("deleted 1 entry"))
+    expect(notebook.panel.locator(".empty")).to_have_text("No entry is like that.")
+    press(notebook, "Clear filters")
+    expect(search).to_be_focused()
+    expect(rows(notebook)).to_have_count(2)
+    press(notebook, "Clear this notebook")
+    press(notebook, "Clear")
+    notebook.status(re.compile("deleted 2 entries"))
+    expect(notebook.panel.locator(".empty")).to_contain_text("No entries yet")
+    assert notebook.value("keys()") == "[]"
+
+
+def test_a_hundred_thousand_entries_are_paged_sorted_and_filtered(open_notebook: Open) -> None:
+    notebook = open_notebook(HUNDRED_THOUSAND, SHOW).run()
+    where = notebook.panel.locator(".where")
+    expect(where).to_have_text(shown(1, 10, 100_000))
+    press(notebook, "Next page")
+    expect(where).to_have_text(shown(11, 20, 100_000))
+    press(notebook, "Last page")
+    expect(where).to_have_text(shown(99_991, 100_000, 100_000))
+    expect(notebook.panel.get_by_role("button", name="Previous page")).to_be_focused()
+    notebook.panel.get_by_label("Rows per page").select_option("50")
+    expect(where).to_have_text(shown(1, 50, 100_000))
+    expect(rows(notebook)).to_have_count(50)
+
+    by_hits = notebook.panel.get_by_role("columnheader", name="Hits")
+    hits = rows(notebook).first.locator("td").nth(2)
+    by_hits.get_by_role("button").click()
+    expect(by_hits).to_have_attribute("aria-sort", "descending")
+    expect(hits).to_have_text("99,999")
+    by_hits.get_by_role("button").click()
+    expect(by_hits).to_have_attribute("aria-sort", "ascending")
+    expect(hits).to_have_text("0")
+
+    notebook.panel.get_by_label("Model", exact=True).select_option("large")
+    expect(where).to_have_text(shown(1, 50, 33_334))
+    notebook.panel.get_by_label("Status").select_option("cut off")
+    expect(where).to_have_text(shown(1, 50, 3_334))
+    notebook.panel.get_by_label("Tag").select_option("round")
+    expect(where).to_have_text(shown(1, 50, 334))
+    expect(rows(notebook).first).to_contain_text("question 0")
+    expect(hits).to_have_text("0")
+
+
+def test_a_busy_kernel_is_said_and_the_request_answered_in_the_end(open_notebook: Open) -> None:
+    notebook = open_notebook(START, SHOW, CALLS, "while not pathlib.Path('free').exists(): pass").begin()
+    expect(notebook.page.locator(".jp-InputPrompt").nth(2)).to_have_text(DONE)
+    notice = notebook.panel.locator(".notice")
+    expect(notice).to_contain_text("Queued: the kernel is busy")
+    (notebook.path.parent / "free").touch()
+    expect(notice).to_be_empty()
+    expect(rows(notebook)).to_have_count(3)
+
+
+@BOTH
+def test_after_a_restart_the_panel_says_to_run_the_cell_again(open_notebook: Open, ui: str) -> None:
+    notebook = open_notebook(START, SHOW, CALLS, ui=ui).run()
+    expect(rows(notebook)).to_have_count(3)
+    expect(card(notebook, "misses")).to_have_text("3")
+    notebook.restart()
+    expect(notebook.panel.locator(".notice")).to_contain_text("run the cell again")
+    expect(notebook.panel.get_by_role("searchbox")).to_be_disabled()
+    expect(card(notebook, "misses")).to_have_text("3")
+    notebook.wait("'panel' in globals()", "False")
+    notebook.errors.clear()  # the debugger's
+
+
+def test_a_hostile_prompt_is_text(open_notebook: Open) -> None:
+    attack = "<img src=x onerror='hacked = 1'><script>hacked = 1</script>{{constructor}}"
+    call = f"with nbcache.mode('on', tags={attack!r}):\n    call({attack!r})\ncall({attack + '2'!r})"
+    notebook = open_notebook(START, SHOW, call).run()
+    row = rows(notebook).last
+    expect(row).to_contain_text(attack)
+    row.get_by_role("button").click()
+    expect(opened(notebook).get_by_role("region", name="Prompt")).to_contain_text(attack)
+    notebook.panel.get_by_role("searchbox").fill(attack)
+    expect(notebook.panel.get_by_role("button", name="Clear filters")).to_be_visible()
+    notebook.panel.get_by_label("Tag").select_option(attack)
+    expect(rows(notebook)).to_have_count(1)
+    assert notebook.panel.locator("img:not(svg), script").count() == 0
+    assert notebook.page.evaluate("typeof hacked") == "undefined"
+
+
+@BOTH
+def test_no_barrier_in_either_theme(open_notebook: Open, ui: str) -> None:
+    notebook = open_notebook(START, SHOW, CALLS, ui=ui).run()
+    notebook.panel.get_by_text("By cell").click()
+    rows(notebook).first.get_by_role("button").click()
+    press(notebook, "Evict")
+    press(notebook, "Clear this notebook")
+    backgrounds = []
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        notebook.dress(theme)
+        assert violations(notebook) == []
+        backgrounds.append(notebook.panel.evaluate("(panel) => getComputedStyle(panel).backgroundColor"))
+    assert len(set(backgrounds)) == 2
+
+
+@BOTH
+def test_no_key_typed_in_the_panel_is_a_shortcut_of_the_notebook(open_notebook: Open, ui: str) -> None:
+    notebook = open_notebook(START, SHOW, CALLS, ui=ui).run()
+    opener = rows(notebook).first.get_by_role("button")
+    opener.focus()
+    for key in ("b", "a", "x"):
+        notebook.page.keyboard.press(key)
+        assert notebook.value("1") == "1"  # by then a shortcut would have done its work
+        assert notebook.page.locator(".jp-CodeCell").count() == 3
+    expect(opener).to_be_focused()
+
+
+@BOTH
+def test_the_keyboard_is_enough(open_notebook: Open, ui: str) -> None:
+    notebook = open_notebook(START, SHOW, CALLS, ui=ui).run()
+    keyboard = notebook.page.keyboard
+    search = notebook.panel.get_by_role("searchbox")
+    search.focus()
+    keyboard.type("question 1")
+    expect(rows(notebook)).to_have_count(1)
+    opener = rows(notebook).get_by_role("button")
+    for _ in range(30):
+        if opener.evaluate("(opener) => opener.getRootNode().activeElement === opener"):
+            break
+        keyboard.press("Tab")
+    expect(opener).to_be_focused()
+    keyboard.press("Enter")
+    expect(opened(notebook)).to_be_visible()
+    keyboard.press("Tab")
+    keyboard.press("Escape")
+    expect(opened(notebook)).to_have_count(0)
+    expect(opener).to_be_focused()
+    keyboard.press("Enter")
+    opened(notebook).get_by_role("button", name="Evict").focus()
+    keyboard.press("Enter")
+    expect(opened(notebook).get_by_role("button", name="Cancel")).to_be_focused()
+    keyboard.press("Shift+Tab")
+    keyboard.press("Enter")
+    notebook.status(re.compile("evicted 1 entr"))
+    expect(search).to_be_focused()
+
+
+def test_the_focus_stays_while_rows_come_in(open_notebook: Open) -> None:
+    notebook = open_notebook(START, SHOW, CALLS).run()
+    third = rows(notebook).nth(2)
+    opener = notebook.panel.locator(f"[data-key='{third.get_attribute('data-key')}']").get_by_role("button")
+    opener.focus()
+    notebook.value("call('question 4')")
+    expect(rows(notebook)).to_have_count(4)
+    expect(opener).to_be_focused()
+
+
+def test_a_narrow_notebook_hides_nothing_but_columns(open_notebook: Open) -> None:
+    notebook = open_notebook(START, SHOW, CALLS).run()
+    rows(notebook).first.get_by_role("button").click()
+    expect(opened(notebook)).to_be_visible()
+    notebook.panel.evaluate("(panel) => { panel.style.width = '360px' }")
+    expect(notebook.panel.get_by_role("columnheader", name="Last hit")).to_be_hidden()
+    wide = """(panel) => [...panel.querySelectorAll(":not(.cells *)")]
+        .filter((part) => part.checkVisibility({ visibilityProperty: true }))
+        .filter((part) => part.getBoundingClientRect().right > panel.getBoundingClientRect().right + 1)
+        .map((part) => part.outerHTML)"""
+    assert notebook.panel.evaluate(wide) == []
+    assert violations(notebook) == []
+
+
+def test_no_prompt_and_no_answer_is_saved_with_the_notebook(open_notebook: Open, provider: Provider) -> None:
+    provider.answer("Sousaphone")
+    notebook = open_notebook(START, SHOW, "_ = call('Xylo' + 'phone')").run()
+    rows(notebook).get_by_role("button").click()
+    expect(opened(notebook).get_by_role("region", name="Prompt")).to_contain_text("Xylophone")
+    expect(opened(notebook).get_by_role("region", name="Answer")).to_contain_text("Sousaphone")
+    expect(card(notebook, "misses")).to_have_text("1")
+    saved = notebook.save()
+    assert "application/vnd.jupyter.widget-state+json" in saved
+    assert '"misses": 1' in saved
+    assert "Xylophone" not in saved
+    assert "Sousaphone" not in saved
+
+
+def test_a_cell_that_runs_again_leaves_no_thread_and_no_widget_behind(open_notebook: Open) -> None:
+    notebook = open_notebook(START, SHOW, "panel", "import ipywidgets").run()
+    threads = "sum(thread.name == 'nbcache panel' for thread in threading.enumerate())"
+    widgets = "len(ipywidgets.Widget.widgets)"
+    before = notebook.value(f"{threads}, {widgets}")
+    for _ in range(3):
+        notebook.run_cell(1)
+        notebook.run_cell(2)
+    expect(notebook.page.locator("section.panel")).to_have_count(2)
+    notebook.wait(f"{threads}, {widgets}", before)
+    notebook.value("call('question 1')")
+    expect(rows(notebook)).to_have_count(1)
+
+
+def test_a_closed_panel_opens_again_where_it_is_shown_again(open_notebook: Open) -> None:
+    notebook = open_notebook(START, SHOW, "panel.close()", "panel", CALLS).run()
+    expect(notebook.page.locator("section.panel")).to_have_count(1)
+    expect(rows(notebook)).to_have_count(3)
+
+
+def test_the_mode_is_switched(open_notebook: Open) -> None:
+    notebook = open_notebook(START, SHOW).run()
+    notebook.panel.get_by_label("Mode", exact=True).select_option("refresh")
+    notebook.status(re.compile("refresh"))
+    assert notebook.value("numbers()['mode']") == "'refresh'"
+
+
+@pytest.mark.parametrize(
+    ("cells", "selector", "text"),
+    [
+        ((START, SHOW), ".empty", "No entries yet"),
+        ((OFF, SHOW), ".notice", "The cache is off. Type"),
+        ((START, "%llmcache off", SHOW), ".notice", "The cache is off: every call"),
+        ((UNLISTABLE, SHOW_UNLISTABLE), ".empty", "can't list"),
+    ],
+)
+def test_where_there_is_nothing_to_show_it_says_so(
+    open_notebook: Open, cells: tuple[str, ...], selector: str, text: str
+) -> None:
+    notebook = open_notebook(*cells).run()
+    expect(notebook.panel.locator(selector)).to_contain_text(text)
+    expect(notebook.panel.locator(".scroller:visible")).to_have_count(0)
+    assert violations(notebook) == []
