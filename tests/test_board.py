@@ -141,8 +141,9 @@ def test_the_chart_ends_with_the_sums(cache: NotebookCache, server: Canned) -> N
         model.invoke("q")
         Board().state()
     chart = Board().chart()
-    assert chart["saved"] == [0, 0.006, 0.012]
-    assert chart["spent"] == [0.006] * 3
+    assert (chart["saved"][-1], chart["spent"][-1]) == (0.012, 0.006)
+    assert {0.006, 0.012} <= set(chart["saved"]) <= {0, 0.006, 0.012}
+    assert len(chart["when"]) == len(chart["saved"]) == len(chart["spent"])
     assert (chart["saved_text"], chart["spent_text"]) == ("up to $0.012", "$0.006")
     assert chart["when"] == sorted(chart["when"])
 
@@ -494,7 +495,6 @@ def test_evict_shown_takes_what_the_filter_means_and_keeps_what_others_own(tmp_p
     assert done["text"].startswith("deleted 1 entry (")
     assert done["text"].endswith("; kept 1 that other notebooks own too")
     assert prompts(Board()) == ["my pear"]
-    assert sorted(session.installed().contents("folder").store.page(), key=lambda row: row.prompt)[1:] != []
     assert {row.prompt for row in session.installed().contents("folder").entries()} == {
         "my pear",
         "shared apple",
