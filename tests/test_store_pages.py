@@ -1,6 +1,9 @@
 """What every store tells of its entries: pages, filters, facets, words; and the ledger that outlives them."""
 
+import random
 import shutil
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 from nbcache.entry import SORTABLE, EntryMeta, Facets, Filter, Spending, Totals, Touch, Usage
 from nbcache.facts import facts_of
 from nbcache.stores import DiskStore, MemoryStore, Store
+from nbcache.stores.sql import joined
 from nbcache.text import words
 from tests.rows import row_of
 from tests.test_store_contract import NOW, Clock, Make, clock, key_of, make, put, store  # noqa: F401 - fixtures
@@ -48,6 +52,35 @@ def test_unknown_values_come_last_of_what_descends(store: Store) -> None:  # noq
     known, unknown = keep(store, "known", seconds=1.5), keep(store, "unknown")
     assert [row.key for row in store.page(sort="seconds")] == [known, unknown]
     assert [row.key for row in store.page(sort="seconds", descending=False)] == [unknown, known]
+
+
+@pytest.mark.parametrize("sort", ["seconds", "model", "created"])
+@pytest.mark.parametrize("descending", [True, False])
+def test_pages_far_in_go_on_where_the_page_before_ends(tmp_path: Path, sort: str, descending: bool) -> None:
+    disk, draw = DiskStore(tmp_path / "store"), random.Random(7)
+    put(disk, "first")
+    with closing(sqlite3.connect(tmp_path / "store" / "cache.db", isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        for number in range(2, 20_001):
+            seconds = None if number % 5 == 0 else draw.randrange(40)  # many are equal, and many not known
+            connection.execute(
+                "INSERT INTO Cache (rowid, key, raw, store_time, access_time, mode, value) VALUES (?, ?, 1, 0, 0, 1, ?)",
+                (number, key_of(number), b""),
+            )
+            connection.execute(
+                "INSERT INTO entry (id, created, used, size, seconds, model, status, tags, notebooks)"
+                " VALUES (?, ?, 0, 1, ?, ?, 'ok', '', ?)",
+                (number, draw.random(), seconds, draw.choice("abc"), joined(["a.ipynb"] if number % 2 else [])),
+            )
+            if number % 7 == 0:  # some are gone
+                connection.execute("DELETE FROM Cache WHERE rowid = ?", (number,))
+        connection.execute("COMMIT")
+    for which in (Filter(), Filter(notebook="a.ipynb")):
+        whole = [row.key for row in disk.page(which, sort=sort, descending=descending)]
+        for offset in (*range(0, len(whole), 997), len(whole) - 1, len(whole), len(whole) + 100_000):
+            page = disk.page(which, sort=sort, descending=descending, limit=50, offset=offset)
+            assert [row.key for row in page] == whole[offset : offset + 50]
+    disk.close()
 
 
 def test_unknown_column_is_refused(store: Store) -> None:  # noqa: F811

@@ -179,7 +179,9 @@ class DiskStore:
                 cache.forget_expired()
                 return rows.gone(cache.execute, key, when)
 
-        return self._write(write)
+        # Most misses are of calls that were never made before: to find that out is to read only.
+        known = self._database.run(lambda cache: rows.had(cache.execute, key), _READ_PATIENCE)
+        return self._write(write) if known else None
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more.

@@ -197,6 +197,17 @@ def forget_expired(sql: Execute, now: float) -> None:
         _bury(sql, key, when, "expired")
 
 
+def had(sql: Execute, key: str) -> bool:
+    """Whether `key` has gone by itself, or has expired and is about to go."""
+    return bool(
+        sql(
+            "SELECT EXISTS (SELECT 1 FROM tombstone WHERE key = ?1)"
+            " OR EXISTS (SELECT 1 FROM Cache WHERE key = ?1 AND expire_time IS NOT NULL)",
+            (key,),
+        ).fetchone()[0]
+    )
+
+
 def gone(sql: Execute, key: str, when: float) -> str | None:
     """Why `key`, missed at `when`, had gone by itself (`expired`, `evicted`); it is told once."""
     row = sql("SELECT why FROM tombstone WHERE key = ? AND gone <= ?", (key, when)).fetchone()
