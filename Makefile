@@ -62,8 +62,9 @@ clean:
 	.venv/oldest/bin/python -m pip install --quiet --editable . $(OLDEST)
 	touch $@
 
-# langchain-community is what nbcache is measured against; nothing else here may need it.
+# langchain-community is what nbcache is measured against; nothing else here may need it. The panel is measured in
+# JupyterLab, in the Chromium that `browser` takes; without one, the bench says that it didn't measure that.
 .venv/bench/ready: .venv/ready
 	$(PYTHON) -m venv .venv/bench
-	.venv/bench/bin/python -m pip install --quiet --editable . langchain-openai langchain-community
+	.venv/bench/bin/python -m pip install --quiet --editable . langchain-openai langchain-community jupyterlab playwright
 	touch $@

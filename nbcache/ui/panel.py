@@ -29,12 +29,13 @@ _INTERVAL = 0.25  # seconds between two updates, at least
 
 _FOLDER = Path(__file__).parent
 _PARTS = ("panel_elements.js", "panel_kernel.js", "panel_overview.js", "panel_entry.js", "panel_entries.js", "panel.js")
-_BETWEEN_PARTS = re.compile(r"^import [^;]*;\n|^export (?!default)", re.MULTILINE)
+# What the parts need on their own; and comments and indents, which a saved notebook would keep too.
+_LEFT_OUT = re.compile(r"^import [^;]*;\n|^export (?!default)|^ *//.*\n|^ +", re.MULTILINE)
 
 
 def _module() -> str:
     """The browser's side in one piece: a widget can import nothing from anywhere."""
-    script = "".join(_BETWEEN_PARTS.sub("", (_FOLDER / part).read_text("utf-8")) for part in _PARTS)
+    script = "".join(_LEFT_OUT.sub("", (_FOLDER / part).read_text("utf-8")) for part in _PARTS)
     return script.replace('"PANEL.CSS"', json.dumps((_FOLDER / "panel.css").read_text("utf-8")))
 
 

@@ -15,11 +15,13 @@ from typing import TypeVar
 
 from nbcache.errors import NbcacheWarning
 
-from . import BenchError, crowd, invoke, lookups, machine, processes, size
+from . import BenchError, browser, crowd, hits, invoke, lookups, machine, pages, processes, shelf, size, traffic
+from .panel import Panel
 from .report import page
 from .results import Results
 
 HERE = Path(__file__).parent
+SHELF = "shelf"
 T = TypeVar("T")
 
 
@@ -36,10 +38,13 @@ class Scale:
     crowd: int  # updates of each of them
     sqlite_crowd: int
     answers: int
+    shelf: int  # entries that the panel shows
+    pages: int  # rounds of those
+    paints: int
 
 
-FULL = Scale((1_000, 100_000), 100, 15, 50, 7, 8, 2_000, 100, 5_000)
-QUICK = Scale((50, 200), 20, 2, 5, 1, 2, 20, 5, 100)
+FULL = Scale((1_000, 100_000), 100, 15, 50, 7, 8, 2_000, 100, 5_000, 100_000, 5, 9)
+QUICK = Scale((50, 200), 20, 2, 5, 1, 2, 20, 5, 100, 300, 2, 2)
 
 
 def main() -> int:
@@ -73,6 +78,7 @@ def run(scale: Scale, folder: Path) -> Results:
     """Measure everything, each part in a folder of its own."""
     start = perf_counter()
     about = machine.describe(folder)
+    without = browser.missing()
 
     def part(name: str, measure: Callable[[Path], T]) -> T:
         began = perf_counter()
@@ -98,8 +104,26 @@ def run(scale: Scale, folder: Path) -> Results:
             "crowd of SQLiteCache", lambda here: crowd.sqlite_crowd(here, scale.processes, scale.sqlite_crowd)
         ),
         size=part("size", lambda here: size.measure(here, scale.answers)),
+        panel=Panel(
+            entries=scale.shelf,
+            hits=part("ledger", lambda here: hits.measure(here, batch=10 * scale.batch, rounds=scale.rounds)),
+            traffic=part("traffic", lambda here: traffic.measure(here, 1_000)),
+            pages=part("pages", lambda here: pages.measure(_shelf(here, scale), scale.shelf, scale.pages)),
+            paint=None
+            if without
+            else part(
+                "paint",
+                lambda here: browser.measure(here, folder / "pages" / SHELF, scale.shelf, scale.paints),
+            ),
+            without=without,
+        ),
         seconds=perf_counter() - start,
     )
+
+
+def _shelf(folder: Path, scale: Scale) -> Path:
+    shelf.fill(folder / SHELF, scale.shelf)
+    return folder / SHELF
 
 
 def _leave_out_the_users_settings() -> None:

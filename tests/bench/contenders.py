@@ -35,7 +35,7 @@ class Contender:
     """Whether what `get` returned is what was put."""
     close: Callable[[], object]
     settle: Callable[[], object] | None = None
-    """Do now what hits leave for later, so that it is not done in another's time."""
+    """Do now what calls leave for later, so that it is not done in another's time."""
 
 
 def of_cache(cache: BaseCache, close: Callable[[], object] = lambda: None) -> Contender:
@@ -55,13 +55,19 @@ def in_memory() -> Contender:
 
 def nbcache_from_disk(folder: Path) -> Contender:
     """Without its tier of decoded answers: every hit is read from the file."""
-    cache = NotebookCache(folder, memory=0)
-    return replace(of_cache(cache, cache.close), settle=cache.flush)
+    return _of_nbcache(NotebookCache(folder, memory=0))
 
 
 def nbcache_as_users_get_it(folder: Path) -> Contender:
-    cache = NotebookCache(folder)
-    return replace(of_cache(cache, cache.close), settle=cache.flush)
+    return _of_nbcache(NotebookCache(folder))
+
+
+def _of_nbcache(cache: NotebookCache) -> Contender:
+    def settle() -> None:
+        cache.flush()
+        cache.ledger.index()
+
+    return replace(of_cache(cache, cache.close), settle=settle)
 
 
 def sqlite_cache(file: Path) -> "SQLiteCache":

@@ -14,6 +14,8 @@ PACKAGES = (
     "diskcache",
     "SQLAlchemy",
     "ipython",
+    "anywidget",
+    "jupyterlab",
     "nbcache",
 )
 

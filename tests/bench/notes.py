@@ -18,7 +18,9 @@ NOTES = """\
 - The stores were filled by `update` (diskcache: `set`); SQLiteCache's table in bulk, with the same rows, because one
   by one takes minutes. Filling {large:,} took: {filling}.
 - SQLiteCache waits for the disk at every update: how long depends on the disk, and on who else writes to it.
-- Updates are measured last; each round adds new entries, looked up just before, as LangChain does.
+- Updates are measured last; each round adds new entries, looked up just before, as LangChain does. All stores of
+  nbcache have their search index filled by then. What a call leaves for later (its price and sums, recency, the words
+  of its answer) is done between the timed parts, where its thread would do it within a second, in another's time.
 - LangChain's deprecation warnings, which SQLiteCache causes on every hit, are silenced: printing them would add to
   its times.
 - `llm.invoke`: a real `ChatOpenAI`. The first calls are paid to a server on loopback, which counts requests; a timed
@@ -27,5 +29,17 @@ NOTES = """\
 - Processes: each writes its own entries, and looks up one of another's after every update; then each reads all and
   compares. Errors are exceptions, and warnings of nbcache. SQLiteCache makes fewer updates: it takes too long.
 - Bytes: all files of nbcache's folder, and SQLiteCache's file, after closing. The bench looks that every row has its
-  previews, and that entries can be read.
+  previews, that entries can be read, and that they are found by their words.
+- A hit in the ledger: the ledger alone, with 1,000 hits of different entries a round. Accounting works out what hits
+  saved, writing down brings recency and sums into the store; both run after the cell or a second later.
+- Pages and searches: {shelf:,} entries of several models, tags, notebooks and statuses. A time is that of the whole
+  request as the panel makes it, which counts all that the filter means too. Of a page the table has the slowest of
+  three places: the first page, the middle and the last. A search is for beginnings of words, the newest entry first.
+- What a panel sends: counted at its comm in this process, where no kernel and no browser are. What stands for the page
+  asks for the entries at most once a second, as the browser's side does, and gets them while the cell runs; a kernel
+  would answer after it. The second cell takes its time, so that it is seen what a long one sends.
+- First paint: a real JupyterLab and Chromium on this machine; a notebook that has run `nbcache.install` and imported
+  the panel runs one cell with `nbcache.panel()`. It ends at the task after the frame in which the table has its rows.
+  The bytes are all that comes over the kernel's socket for that cell, before any compression. The script is in there
+  once for each panel; it is counted apart.
 """

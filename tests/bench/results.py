@@ -7,23 +7,11 @@ from . import contenders as those
 from .crowd import Crowd
 from .invoke import AGAIN
 from .lookups import Lookups
+from .panel import Panel
 from .processes import ALONE, IMPORTS, Load
 from .size import Sizes
+from .target import Target
 from .timing import Series
-
-
-@dataclass(frozen=True)
-class Target:
-    """Something measured that should be at most `limit`. `best` is the ratio of the least disturbed rounds."""
-
-    what: str
-    measured: float
-    limit: float
-    best: float | None = None
-
-    @property
-    def reached(self) -> bool:
-        return self.measured <= self.limit
 
 
 @dataclass(frozen=True)
@@ -39,6 +27,7 @@ class Results:
     crowd: Crowd
     sqlite_crowd: Crowd
     size: Sizes
+    panel: Panel
     seconds: float
 
     def targets(self) -> list[Target]:
@@ -48,6 +37,7 @@ class Results:
         ours, theirs = those.FROM_DISK, those.SQLITE
         hits = {"keys at random": self.lookups.hit, "the same keys again": self.lookups.rehit}
         processes = f"{self.crowd.processes} processes, {self.crowd.each:,} updates and lookups each"
+        stored = f"bytes on disk, {self.size.entries:,} answers of 2 kB"
         return [
             *(
                 _ratio(f"lookup hit from disk, {keys}, at {n:,} / SQLiteCache", each[ours, n], each[theirs, n], 1 / 6)
@@ -79,7 +69,9 @@ class Results:
             Target(f"{processes}: lost", counts.lost, 0),
             Target(f"{processes}: errors", counts.errors, 0),
             Target(f"{processes}: wrong", counts.wrong, 0),
-            Target(f"bytes on disk, {self.size.entries:,} answers of 2 kB / SQLiteCache", self.size.ratio, 0.6),
+            Target(f"{stored}, without the search index / SQLiteCache", self.size.unindexed / self.size.sqlite, 0.6),
+            Target(f"{stored}, with it / SQLiteCache", self.size.nbcache / self.size.sqlite, 0.9),
+            *self.panel.targets(),
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -104,6 +96,7 @@ class Results:
             "crowd": asdict(self.crowd),
             "sqlite_crowd": asdict(self.sqlite_crowd),
             "size": asdict(self.size),
+            "panel": self.panel.as_json(),
             "run": self.seconds,
         }
 

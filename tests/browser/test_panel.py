@@ -100,6 +100,12 @@ def press(notebook: Notebook, name: str) -> None:
     notebook.panel.get_by_role("button", name=name, exact=True).click()
 
 
+def search(notebook: Notebook, text: str) -> None:
+    """Type it into the search; all that was stored can be found by then."""
+    notebook.value("installed().ledger.index()")
+    notebook.panel.get_by_role("searchbox").fill(text)
+
+
 def violations(notebook: Notebook) -> list[str]:
     """What axe finds wrong with the panel as it is now, and the contrasts that it could not make out.
 
@@ -212,8 +218,7 @@ def test_an_entry_is_read_copied_and_renewed(open_notebook: Open, provider: Prov
 
 def test_evict_what_is_shown_and_clear_the_rest(open_notebook: Open) -> None:
     notebook = open_notebook(START, SHOW, CALLS).run()
-    search = notebook.panel.get_by_role("searchbox")
-    search.fill("question 3")
+    search(notebook, "question 3")
     expect(rows(notebook)).to_have_count(1)
     press(notebook, "Evict what is shown (1)")
     expect(notebook.panel.get_by_role("alert")).to_contain_text("Evict 1 entry")
@@ -221,7 +226,7 @@ def test_evict_what_is_shown_and_clear_the_rest(open_notebook: Open) -> None:
     notebook.status(re.compile("deleted 1 entry"))
     expect(notebook.panel.locator(".empty")).to_have_text("No entry is like that.")
     press(notebook, "Clear filters")
-    expect(search).to_be_focused()
+    expect(notebook.panel.get_by_role("searchbox")).to_be_focused()
     expect(rows(notebook)).to_have_count(2)
     press(notebook, "Clear this notebook")
     press(notebook, "Clear")
@@ -293,7 +298,7 @@ def test_a_hostile_prompt_is_text(open_notebook: Open) -> None:
     expect(row).to_contain_text(attack)
     row.get_by_role("button").click()
     expect(opened(notebook).get_by_role("region", name="Prompt")).to_contain_text(attack)
-    notebook.panel.get_by_role("searchbox").fill(attack)
+    search(notebook, attack)
     expect(notebook.panel.get_by_role("button", name="Clear filters")).to_be_visible()
     notebook.panel.get_by_label("Tag").select_option(attack)
     expect(rows(notebook)).to_have_count(1)
@@ -332,8 +337,9 @@ def test_no_key_typed_in_the_panel_is_a_shortcut_of_the_notebook(open_notebook: 
 def test_the_keyboard_is_enough(open_notebook: Open, ui: str) -> None:
     notebook = open_notebook(START, SHOW, CALLS, ui=ui).run()
     keyboard = notebook.page.keyboard
-    search = notebook.panel.get_by_role("searchbox")
-    search.focus()
+    search(notebook, "")
+    box = notebook.panel.get_by_role("searchbox")
+    box.focus()
     keyboard.type("question 1")
     expect(rows(notebook)).to_have_count(1)
     opener = rows(notebook).get_by_role("button")
@@ -355,7 +361,7 @@ def test_the_keyboard_is_enough(open_notebook: Open, ui: str) -> None:
     keyboard.press("Shift+Tab")
     keyboard.press("Enter")
     notebook.status(re.compile("evicted 1 entr"))
-    expect(search).to_be_focused()
+    expect(box).to_be_focused()
 
 
 def test_the_focus_stays_while_rows_come_in(open_notebook: Open) -> None:
