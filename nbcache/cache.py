@@ -184,7 +184,9 @@ class NotebookCache(BaseCache):
                 "out for the whole folder"
             )
         self.flush()
-        return Contents(self.store, self.notebook if (scope or self.scope) == modes.NOTEBOOK else None)
+        return Contents(
+            self.store, self.notebook if (scope or self.scope) == modes.NOTEBOOK else None, self.ledger.tell
+        )
 
     def stats(self, scope: str | None = None, *, lifetime: bool = False) -> Stats:
         """Calls, money and time of this session, or of all that the ledger knows; and what the scope holds.
@@ -232,6 +234,7 @@ class NotebookCache(BaseCache):
     def switch(self, settings: Settings) -> None:
         """Let these settings hold from now on."""
         self._base = settings
+        self.ledger.tell()
 
     @property
     def cell_settings(self) -> Settings:

@@ -1,6 +1,7 @@
 """The entries of a store, or of one notebook in it: to list, read, evict and clear."""
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -21,6 +22,7 @@ class Contents:
 
     store: Store
     notebook: str | None = None
+    changed: Callable[[], None] = lambda: None  # called when entries were deleted
 
     def totals(self) -> Totals:
         """How many entries, and how many bytes."""
@@ -88,6 +90,7 @@ class Contents:
         """Delete the entry whose key begins with `prefix`, for all its owners; the row it had. Raises as `find`."""
         meta = self.find(prefix)
         self.store.delete(meta.key)
+        self.changed()
         return meta
 
     def clear(  # noqa: PLR0913 - filters, each with its default
@@ -120,11 +123,13 @@ class Contents:
         if dry_run:
             going = [meta for meta in meant if self.notebook is None or not set(meta.notebooks) - {self.notebook}]
             return Cleared(len(going), sum(meta.size_bytes for meta in going), len(meant) - len(going))
-        return self.store.clear([meta.key for meta in meant], owner=self.notebook)
+        return self.clear_these(meant)
 
-    def clear_these(self, which: Filter) -> Cleared:
-        """Clear what `which` means among these entries; those that other notebooks own too are kept for them."""
-        return self.store.clear([meta.key for meta in self.page(which)], owner=self.notebook)
+    def clear_these(self, rows: Sequence[EntryMeta]) -> Cleared:
+        """Clear these entries; those that other notebooks own too are kept for them."""
+        done = self.store.clear([meta.key for meta in rows], owner=self.notebook)
+        self.changed()
+        return done
 
     def check(self, *, fix: bool = False) -> list[str]:
         """What is wrong with the store, a line each; mended with `fix`."""

@@ -120,6 +120,10 @@ class Ledger:
         if not self._wake.is_set():
             self._start()
             self._wake.set()
+        self.tell()
+
+    def tell(self) -> None:
+        """Tell those who listen that numbers or entries may have changed."""
         for changed in self._listeners:
             changed()
 
@@ -142,7 +146,7 @@ class Ledger:
     def carry_on(self, other: "Ledger") -> None:
         """Go on with the session of `other`, which has been closed; its calls that still run count in it, too."""
         with other._account(), self._sums:  # noqa: SLF001 - one of us
-            for name in ("_id", "_where", "_sums", "_calls", "_of_model", "_of_cell", "_curve", "_listeners"):
+            for name in ("_id", "_where", "_sums", "_calls", "_of_model", "_of_cell", "_curve"):
                 setattr(self, name, getattr(other, name))
 
     # What it tells

@@ -1,5 +1,6 @@
 """What is on: the one installed cache, what was there before it, and the Python API over it."""
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -38,6 +39,7 @@ class _Session:
 _T = TypeVar("_T")
 _session: _Session | None = None
 _lock = Lock()
+_listeners: list[Callable[[], None]] = []
 
 
 def install(  # noqa: PLR0913 - settings, each with its default
@@ -84,7 +86,9 @@ def install(  # noqa: PLR0913 - settings, each with its default
         else:
             _session = _Session(cache, Instrument(), get_llm_cache())
         set_llm_cache(cache)
-        return cache
+    cache.ledger.listen(_tell)
+    _tell()
+    return cache
 
 
 def reinstall(**changes: Any) -> NotebookCache:
@@ -121,6 +125,26 @@ def uninstall() -> None:
         if get_llm_cache() is session.cache:
             set_llm_cache(session.before)
         session.cache.close()
+    _tell()
+
+
+def listen(changed: Callable[[], None]) -> Callable[[], None]:
+    """Call `changed`, in any thread, whenever numbers, entries or settings may have changed.
+
+    Those of a cache that is turned on later count, too. What is returned ends that.
+    """
+    _listeners.append(changed)
+
+    def stop() -> None:
+        with contextlib.suppress(ValueError):
+            _listeners.remove(changed)
+
+    return stop
+
+
+def _tell() -> None:
+    for changed in _listeners:
+        changed()
 
 
 def installed() -> NotebookCache:

@@ -56,12 +56,9 @@ def preview(text: str) -> str:
 
 def words(text: str) -> set[str]:
     """The words of `text`, to be searched by: folded, without underscores; of scripts without spaces, each sign."""
-    found: set[str] = set()
-    for word in _WORD.findall(unicodedata.normalize("NFKC", text[:_SEARCHED]).casefold()):
-        signs = _SIGN.findall(word)
-        found.update(signs)
-        found.update(part[:_LONGEST] for part in (_SIGN.split(word) if signs else (word,)) if part)
-    return found
+    folded = unicodedata.normalize("NFKC", text[:_SEARCHED]).casefold()
+    found = {word[:_LONGEST] for word in _WORD.findall(_SIGN.sub(" ", folded))}
+    return found.union(_SIGN.findall(folded))
 
 
 def content_text(content: Any) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -252,7 +252,7 @@ def test_a_notebook_sees_its_own_and_no_choice_of_others(tmp_path: Path) -> None
     fake().invoke("mine")
     assert prompts(Board()) == ["mine", "shared"]
     assert prompts(Board(), notebook="theirs.ipynb") == ["mine", "shared"]  # there is no such filter here
-    assert ask(Board(), "page", facets=True)["facets"]["notebook"] == ()
+    assert ask(Board(), "page", facets=True)["facets"]["notebook"] == []
 
 
 @pytest.mark.parametrize("descending", [True, False])
@@ -310,7 +310,7 @@ def test_a_row_has_the_entrys_numbers(cache: NotebookCache, server: Canned) -> N
     model.invoke("q")
     (row,) = ask(Board(), "page")["rows"]
     assert (row["model"], row["provider"], row["status"], row["cell"]) == ("m", "127.0.0.1", "ok", "In [1]")
-    assert (row["tags"], row["notebooks"], row["hits"]) == (("draft",), ("mine.ipynb",), 1)
+    assert (row["tags"], row["notebooks"], row["hits"]) == (["draft"], ["mine.ipynb"], 1)
     assert (row["input_tokens"], row["output_tokens"], row["cost"]) == (1000, 500, "$0.006")
     assert row["last_hit"] >= row["created"]
     assert row["expires"] is None
@@ -447,7 +447,7 @@ def test_hostile_text_comes_back_as_it_was_typed(text: str, cache: NotebookCache
     fake(text).invoke(text)
     (row,) = ask(Board(), "page")["rows"]
     entry = ask(Board(), "entry", key=row["key"])
-    said = {"kind": "text", "text": text, "name": ""}
+    said = {"kind": "text", "text": text.replace("\ud83d", "?"), "name": ""}
     assert (entry["prompt"], entry["answer"]) == (
         [{"role": "user", "parts": [said]}],
         [{"role": "assistant", "parts": [said]}],
@@ -491,7 +491,8 @@ def test_evict_shown_takes_what_the_filter_means_and_keeps_what_others_own(tmp_p
     for question in ("shared apple", "my apple", "my pear"):
         fake().invoke(question)
     assert prompts(Board(), search="apple") == ["my apple", "shared apple"]
-    done = ask(Board(), "evict shown", search="apple")
+    page = ask(Board(), "page", search="apple")
+    done = ask(Board(), "evict shown", search="apple", total=2, place=page["place"])
     assert done["text"].startswith("deleted 1 entry (")
     assert done["text"].endswith("; kept 1 that other notebooks own too")
     assert prompts(Board()) == ["my pear"]
@@ -509,9 +510,82 @@ def test_clear_takes_this_notebooks_own(tmp_path: Path) -> None:
     as_notebook(tmp_path / "store", tmp_path / "mine.ipynb")
     for question in "ab":
         fake().invoke(question)
-    assert ask(Board(), "clear")["text"].startswith("deleted 2 entries (")
+    place = Board().state()["place"]
+    assert ask(Board(), "clear", place=place)["text"].startswith("deleted 2 entries (")
     assert prompts(Board()) == []
     assert nbcache.stats("folder").entries == 1
+
+
+@pytest.mark.parametrize("action", ["evict shown", "clear"])
+def test_what_was_confirmed_for_one_store_is_not_done_to_another(action: str, tmp_path: Path) -> None:
+    as_notebook(tmp_path / "one", tmp_path / "mine.ipynb")
+    fake().invoke("a")
+    confirmed = {"place": Board().state()["place"], "total": 1}
+    session.reinstall(store=tmp_path / "other")
+    fake().invoke("b")
+    with pytest.raises(ValueError, match="another store"):
+        ask(Board(), action, **confirmed)
+    session.reinstall(store=tmp_path / "one", scope="folder")
+    with pytest.raises(ValueError, match="scope"):
+        ask(Board(), action, **confirmed)
+    session.reinstall(scope="notebook")
+    assert ask(Board(), action, **confirmed)["text"].startswith("deleted 1 entry")
+
+
+def test_no_more_is_evicted_than_was_confirmed(cache: NotebookCache) -> None:
+    fake().invoke("apple one")
+    page = ask(Board(), "page", search="apple")
+    fake().invoke("apple two")
+    prompts(Board(), search="apple")
+    with pytest.raises(ValueError, match="2 such entries by now, not 1"):
+        ask(Board(), "evict shown", search="apple", total=page["total"], place=page["place"])
+    assert cache.stats().entries == 2
+
+
+def test_a_search_without_a_word_means_nothing_rather_than_everything(cache: NotebookCache) -> None:
+    fake().invoke("a")
+    with pytest.raises(ValueError, match="letters"):
+        ask(Board(), "page", search=' "% ')
+    assert prompts(Board(), search=" ") == ["a"]
+
+
+def test_a_huge_prompt_is_cut_and_says_where_the_rest_is(cache: NotebookCache) -> None:
+    fake().invoke("word " * 100_000)
+    (row,) = ask(Board(), "page")["rows"]
+    (part,) = ask(Board(), "entry", key=row["key"])["prompt"][0]["parts"]
+    assert len(part["text"]) < 21_000
+    assert part["text"].endswith(f"[480,000 more characters: %llmcache show {row['key'][:8]} prints all]")
+
+
+@pytest.mark.parametrize("message", [None, 1, "x", []])
+def test_what_is_no_request_is_refused_in_words(message: Any, cache: NotebookCache) -> None:
+    with pytest.raises(ValueError, match="reload the page"):
+        Board().ask(message)
+
+
+def test_who_listens_hears_of_settings_deletions_and_of_off_and_on(tmp_path: Path) -> None:
+    heard: list[int] = []
+    stop = Board().listen(lambda: heard.append(1))  # before any cache is on
+
+    def told(do: Callable[[], object]) -> bool:
+        before = len(heard)
+        do()
+        return len(heard) > before
+
+    assert told(lambda: nbcache.install(tmp_path / "store"))
+    fake().invoke("a")
+    fake().invoke("b")
+    key = nbcache.entries().key[0]
+    assert told(lambda: ask(Board(), "mode", mode="off"))
+    assert told(lambda: session.reinstall(max_entries=5))
+    assert told(lambda: nbcache.evict(key))
+    assert told(nbcache.clear)
+    assert told(nbcache.uninstall)
+    assert Board().state()["on"] is False
+    assert told(lambda: nbcache.install(tmp_path / "store"))
+    assert told(lambda: fake().invoke("c"))
+    stop()
+    assert not told(lambda: fake().invoke("d"))
 
 
 @pytest.mark.parametrize("mode", ["off", "read-only", "refresh", "on"])

@@ -1002,9 +1002,9 @@ def test_the_curve_of_a_long_session_stays_short_and_complete(server: Canned, fo
 
 
 def test_listeners_hear_of_each_call_until_they_stop(server: Canned, folder: Path) -> None:
-    cache = install(folder)
+    install(folder)
     heard: list[int] = []
-    stop = cache.ledger.listen(lambda: heard.append(1))
+    stop = session.listen(lambda: heard.append(1))
     server.reply(used(1000, 500))
     client(server.url).invoke("q")
     client(server.url).invoke("q")

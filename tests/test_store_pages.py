@@ -156,6 +156,7 @@ def searched(store: Store) -> Store:  # noqa: F811
         ("monad", {"What is a monad?"}),
         ("MONA", {"What is a monad?"}),
         ("mon a", {"What is a monad?", "A monoid, in a category"}),
+        ("w", {"What is a monad?"}),
         ("my func", {"def my_func(x): return Größe"}),
         ("my_func", {"def my_func(x): return Größe"}),
         ("grösse", {"def my_func(x): return Größe"}),

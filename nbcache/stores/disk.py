@@ -1,6 +1,7 @@
 """A store in a folder: payloads, a table of metadata beside them and a search index, in one SQLite file."""
 
 import functools
+import itertools
 import os
 import sqlite3
 import time
@@ -145,14 +146,13 @@ class DiskStore:
                 if not self._found_unindexed:
                     self._unindexed.extend(words.missing(cache.execute))
                     self._found_unindexed = True
-                left = list(self._unindexed)
-                for rowid in left[:at_most]:
-                    found = cache.execute("SELECT key, value FROM Cache WHERE rowid = ?", (rowid,)).fetchone()
-                    if found is not None:
+                left, some = len(self._unindexed), list(itertools.islice(self._unindexed, at_most))
+                for rowid in some:
+                    if (found := words.wanting(cache.execute, rowid)) is not None:
                         words.add(cache.execute, rowid, words_of(found[1], found[0]))
-            for _ in left[:at_most]:
+            for _ in some:
                 self._unindexed.popleft()
-            return len(left)
+            return left
 
         return self._write(write) if self._unindexed or not self._found_unindexed else 0
 

@@ -233,9 +233,7 @@ class MemoryStore:
             and (which.before is None or meta.created < which.before)
             and not (which.unused and meta.hits)
             and (which.key is None or meta.key.startswith(which.key))
-            and all(
-                any(word == said or (len(word) > 1 and said.startswith(word)) for said in words) for word in which.words
-            )
+            and all(any(said.startswith(word) for said in words) for word in which.words)
         )
 
     def _live(self, key: str) -> tuple[bytes, EntryMeta] | None:

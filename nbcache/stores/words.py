@@ -41,14 +41,23 @@ def missing(sql: Execute) -> list[int]:
     return [rowid for (rowid,) in sql("SELECT id FROM entry WHERE id NOT IN (SELECT id FROM words_content)")]
 
 
+def wanting(sql: Execute, rowid: int) -> tuple[str, bytes] | None:
+    """The key and the payload of an entry, unless it is gone or another process has put it into the index."""
+    found: tuple[str, bytes] | None = sql(
+        "SELECT key, value FROM Cache WHERE rowid = ?1 AND NOT EXISTS (SELECT 1 FROM words_content WHERE id = ?1)",
+        (rowid,),
+    ).fetchone()
+    return found
+
+
 def add(sql: Execute, rowid: int, words: Iterable[str]) -> None:
     """Put an entry into the index, with these words."""
     sql("INSERT OR REPLACE INTO words (rowid, text) VALUES (?, ?)", (rowid, written(" ".join(sorted(set(words))))))
 
 
 def query(words: Iterable[str]) -> str:
-    """What FTS5 is asked for entries with all of `words`, of which the ends may be missing, but for single letters."""
-    return " AND ".join(f'"{written(word)}"' + ("*" if len(word) > 1 else "") for word in words)
+    """What FTS5 is asked for entries with all of `words`, of which the ends may be missing."""
+    return " AND ".join(f'"{written(word)}"*' for word in words)
 
 
 def forget_deleted(sql: Execute) -> None:

@@ -6,8 +6,9 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from nbcache import modes, session
+from nbcache import codec, modes, session
 from nbcache.cache import NotebookCache
+from nbcache.canonical import digest
 from nbcache.chat import Said, answer_chat, prompt_chat
 from nbcache.contents import Contents
 from nbcache.entry import EntryMeta, Filter, Usage
@@ -19,6 +20,7 @@ from nbcache.units import bytes_text
 
 _MODES = [mode for mode in modes.MODES if mode != modes.REPLAY]
 _MOST = 200  # rows of a page
+_LONGEST = 20_000  # characters of a message that are shown
 _SEARCH = 0.2  # seconds that a search waits for entries to become findable
 
 
@@ -44,6 +46,7 @@ class Board:
             "mode": cache.settings.mode,
             "modes": _MODES,
             "whose": report.whose(cache),
+            "place": self._place(),
             "listable": True,
             "hits": stats.hits,
             "misses": stats.misses,
@@ -91,8 +94,8 @@ class Board:
         ]
 
     def listen(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """Call `changed` whenever numbers or entries may have changed; what is returned ends that."""
-        return self._cache.ledger.listen(changed)
+        """Call `changed` whenever numbers, entries or settings may have changed; what is returned ends that."""
+        return session.listen(changed) if self._given is None else self._given.ledger.listen(changed)
 
     def ask(self, message: dict[str, Any]) -> dict[str, Any]:
         """The reply to a request. Raises ValueError or NbcacheError, with a message for people."""
@@ -105,14 +108,27 @@ class Board:
             "clear": self._clear,
             "mode": self._mode,
         }
+        if not isinstance(message, dict):
+            raise _not_understood("this:", message)
         wanted = requests.get(str(message.get("type")))
         if wanted is None:
             raise _not_understood("type", message.get("type"))
-        return wanted(message)
+        reply: dict[str, Any] = _sendable(wanted(message))
+        return reply
 
     @property
     def _contents(self) -> Contents:
         return self._cache.contents()
+
+    def _place(self) -> str:
+        """Which entries are meant, in short: what was confirmed for some is not done to others."""
+        return digest(f"{self._cache.store.url} {self._contents.notebook}".encode())
+
+    def _check_place(self, message: dict[str, Any]) -> None:
+        if message.get("place") != self._place():
+            raise ValueError(
+                "nothing was deleted: the cache has another store or scope by now. Look at its entries first"
+            )
 
     def _page(self, message: dict[str, Any]) -> dict[str, Any]:
         which = _filter(message)
@@ -128,6 +144,7 @@ class Board:
         )
         reply: dict[str, Any] = {
             "type": "page",
+            "place": self._place(),
             "rows": list(map(_row, rows)),
             "total": total.entries,
             "offset": offset,
@@ -147,12 +164,10 @@ class Board:
         return {
             "type": "entry",
             "key": meta.key,
-            "prompt": list(map(_said, prompt_chat(about.prompt))),
-            "answer": list(map(_said, answer_chat(payload.plain()))),
+            "prompt": [_said(said, meta.key) for said in prompt_chat(about.prompt)],
+            "answer": [_said(said, meta.key) for said in answer_chat(payload.plain())],
             "facts": _facts(meta, about.usage, renewed=self._cache.renews(meta.key)),
-            "parameters": json.dumps(
-                {**document(about.identity), "endpoint": about.endpoint}, indent=2, ensure_ascii=False
-            ),
+            "parameters": _cut(_parameters(about), meta.key),
         }
 
     def _renew(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -166,9 +181,17 @@ class Board:
         return _done(f"evicted 1 entry, {bytes_text(meta.size_bytes)} freed{again}")
 
     def _evict_shown(self, message: dict[str, Any]) -> dict[str, Any]:
-        return _done(report.cleared(self._contents.clear_these(_filter(message)), dry_run=False))
+        self._check_place(message)
+        contents, total = self._contents, _number(message, "total")
+        rows = contents.page(_filter(message))
+        if len(rows) != total:
+            raise ValueError(
+                f"nothing was deleted: there are {len(rows):,} such entries by now, not {total:,}. Look again"
+            )
+        return _done(report.cleared(contents.clear_these(rows), dry_run=False))
 
-    def _clear(self, _: dict[str, Any]) -> dict[str, Any]:
+    def _clear(self, message: dict[str, Any]) -> dict[str, Any]:
+        self._check_place(message)
         return _done(report.cleared(self._contents.clear(), dry_run=False))
 
     def _mode(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -179,7 +202,10 @@ class Board:
 
 def _filter(message: dict[str, Any]) -> Filter:
     chosen = {name: _text(message, name) or None for name in ("model", "tag", "notebook", "cell", "status")}
-    return Filter(words=tuple(sorted(words(_text(message, "search")))), **chosen)  # type: ignore[arg-type]  # texts
+    search = _text(message, "search")
+    if search.strip() and not words(search):
+        raise ValueError("search for words: letters and digits")
+    return Filter(words=tuple(sorted(words(search))), **chosen)  # type: ignore[arg-type]  # texts
 
 
 def _text(message: dict[str, Any], name: str) -> str:
@@ -222,8 +248,30 @@ def _row(meta: EntryMeta) -> dict[str, Any]:
     }
 
 
-def _said(said: Said) -> dict[str, Any]:
-    return {"role": said.role, "parts": [asdict(part) for part in said.parts]}
+def _said(said: Said, key: str) -> dict[str, Any]:
+    return {"role": said.role, "parts": [asdict(part) | {"text": _cut(part.text, key)} for part in said.parts]}
+
+
+def _parameters(about: codec.About) -> str:
+    told = {**document(about.identity), "endpoint": about.endpoint}
+    return json.dumps(told, indent=2, ensure_ascii=False)
+
+
+def _cut(text: str, key: str) -> str:
+    """As much as a page can show at once."""
+    more = len(text) - _LONGEST
+    return (
+        text if more <= 0 else f"{text[:_LONGEST]}…\n\n[{more:,} more characters: %llmcache show {key[:8]} prints all]"
+    )
+
+
+def _sendable(value: Any) -> Any:
+    """`value` as it can be sent: half an emoji becomes a question mark."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {name: _sendable(item) for name, item in value.items()}
+    return list(map(_sendable, value)) if isinstance(value, list | tuple) else value
 
 
 def _facts(meta: EntryMeta, usage: Usage | None, *, renewed: bool) -> list[tuple[str, str]]:
@@ -261,7 +309,8 @@ def _tokens(usage: Usage | None) -> str:
 
 
 def _time(when: float | None) -> str:
-    return "" if when is None else datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    """As the rows have it: in the local time zone, which the kernel and the browser mostly share."""
+    return "" if when is None else datetime.fromtimestamp(when, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def _done(text: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`%llmcache` and `%%llmcache`, and what has to happen around each cell."""
 
 import argparse
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -100,8 +101,12 @@ class CacheMagics(Magics):
         return notebook_path(self.shell.user_ns)
 
     def _panel(self, _: argparse.Namespace) -> None:
-        in_notebook = getattr(self.shell, "kernel", None) is not None
-        display(show.panel() if session.is_installed() and in_notebook else show.summary())  # type: ignore[no-untyped-call]
+        display(show.panel() if session.is_installed() and self._has_widgets() else show.summary())  # type: ignore[no-untyped-call]
+
+    def _has_widgets(self) -> bool:
+        """Whether somebody looks on who can show them: what runs notebooks without a page names none to the kernel."""
+        in_kernel = getattr(self.shell, "kernel", None) is not None
+        return in_kernel and (self._notebook() is not None or "google.colab" in sys.modules)
 
     def _stats(self, asked: argparse.Namespace) -> Any:
         cache = session.installed()

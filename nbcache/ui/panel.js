@@ -7,7 +7,7 @@ import { makeCards, makeCells, makeChart } from "./panel_overview.js";
 
 const STYLE = "PANEL.CSS"; // the file itself, once it is put together
 
-const GONE = "The kernel was restarted, and these are its last numbers: run the cell again.";
+const GONE = "The kernel was restarted, and these are its last numbers. Load nbcache and run the cell again.";
 const QUEUED = "Queued: the kernel is busy. If none is running, run the cell again.";
 const OFF = "The cache is off: every call asks its model, and nothing is kept. Choose another mode to turn it on.";
 const MISSING = "The cache is off. Type %llmcache on in a cell to turn it on, then run this cell again.";

@@ -254,17 +254,19 @@ export function makeEntries(ask) {
 
   async function evictAll() {
     const { offset, limit, sort, descending, ...filter } = query;
-    const which = counted(page.total, "entry", "entries");
+    const { total, place } = page; // what is confirmed is done to these alone
+    const which = counted(total, "entry", "entries");
     const question = `Evict ${which}${page.size && `, ${page.size}`}? Each such call is paid again the next time.`;
     if (await confirmed(bulk, evictShown, question, `Evict ${which}`)) {
-      act({ type: "evict shown", ...filter });
+      act({ type: "evict shown", ...filter, total, place });
     }
   }
 
   async function clearAll() {
+    const { place } = state;
     const shared = aNotebook() ? " Those that other notebooks use too stay with them." : "";
     if (await confirmed(bulk, clear, `Clear all entries of ${state.whose}?${shared}`, "Clear")) {
-      act({ type: "clear" });
+      act({ type: "clear", place });
     }
   }
 

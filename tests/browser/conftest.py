@@ -70,7 +70,8 @@ def open_notebook(
 def open_page(browser: Browser, server: Server, ui: str) -> Notebook:
     path = server.root / f"{ui}.ipynb"
     write_notebook(path)
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US", timezone_id="UTC")
+    # So high that a whole panel is on the screen: axe judges no more than that.
+    context = browser.new_context(viewport={"width": 1280, "height": 2000}, locale="en-US", timezone_id="UTC")
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     page = context.new_page()
     page.set_default_timeout(PATIENCE * 1000)

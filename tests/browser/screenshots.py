@@ -21,7 +21,7 @@ def main() -> int:
         for name in ("dashboard.ipynb", "demo_server.py"):
             shutil.copy(NOTEBOOKS / name, server.root)
         browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_OPTIONS)
-        context = browser.new_context(viewport={"width": 1280, "height": 1500}, locale="en-US", timezone_id="UTC")
+        context = browser.new_context(viewport={"width": 1280, "height": 2200}, locale="en-US", timezone_id="UTC")
         shoot(context.new_page(), server)
         browser.close()
     return 0
@@ -32,7 +32,7 @@ def shoot(page: Page, server: Server) -> None:
     notebook = Notebook(page, server, server.root / "dashboard.ipynb")
     notebook.open(server.page_of("dashboard.ipynb", "lab"))
     notebook.run()
-    notebook.panel.scroll_into_view_if_needed()
+    notebook.panel.locator("header").scroll_into_view_if_needed()
     rows = notebook.panel.locator("tbody tr[data-key]")
     rows.last.get_by_role("button").first.click()
     notebook.panel.get_by_text("Parameters").wait_for()

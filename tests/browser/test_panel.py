@@ -113,15 +113,12 @@ def violations(notebook: Notebook) -> list[str]:
     """
     axe = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
     notebook.page.evaluate(axe)
-    size = notebook.page.viewport_size
-    notebook.page.set_viewport_size({"width": 1280, "height": 2000})
     notebook.page.evaluate("document.body.style.height = '100vh'")
     notebook.panel.locator("header").scroll_into_view_if_needed()
+    expect(notebook.panel.locator("header")).to_be_in_viewport(ratio=1)
     found: dict[str, Any] = notebook.panel.evaluate("(panel) => axe.run(panel.getRootNode().host)")
     seen = [node["html"] for one in found["passes"] if one["id"] == "color-contrast" for node in one["nodes"]]
     assert any("LLM cache" in html for html in seen)
-    assert size
-    notebook.page.set_viewport_size(size)
     unclear = [one for one in found["incomplete"] if one["id"] == "color-contrast"]
     return [f"{one['id']}: {node['html']}" for one in found["violations"] + unclear for node in one["nodes"]]
 
