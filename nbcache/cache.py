@@ -88,6 +88,7 @@ class NotebookCache(BaseCache):
         self.notebook = notebook_name(path, self.store.folder if isinstance(self.store, DiskStore) else None)
         self.scope = scope if self.notebook is not None else "folder"
         self.cell: str | None = None
+        self.labels: dict[str, str] = {}
         self._decoded = DecodedAnswers(memory)
         self._origins = Origins()
         self._errors = 0
@@ -214,7 +215,7 @@ class NotebookCache(BaseCache):
         """Go on with the session of `other`, which has been closed, and in the cell that runs."""
         self.ledger.carry_on(other.ledger)
         self.cell, self._cell_settings = other.cell, other.cell_settings
-        for name in ("_origins", "_errors", "_renewed"):
+        for name in ("labels", "_origins", "_errors", "_renewed"):
             setattr(self, name, getattr(other, name))
 
     def info(self, message: BaseMessage) -> Info | None:
@@ -241,8 +242,13 @@ class NotebookCache(BaseCache):
         """The settings of the cell that runs."""
         return self._cell_settings
 
-    def enter_cell(self, cell: str | None, settings: Settings | None = None) -> None:
-        """A cell begins; `settings` hold for the whole session while it runs, raw threads included."""
+    def enter_cell(self, cell: str | None, settings: Settings | None = None, *, label: str | None = None) -> None:
+        """A cell begins; `settings` hold for the whole session while it runs, raw threads included.
+
+        `label` is what people know it by (`In [3]`), where its name is no more than an id.
+        """
+        if cell is not None and label is not None:
+            self.labels[cell] = label
         if cell != self.cell or settings is None:
             self.ledger.enter_cell(cell)
         self.cell = cell

@@ -187,7 +187,8 @@ def stats(scope: str | None = None, *, lifetime: bool = False, by: str | None = 
         raise ValueError(f"by={by!r}: write model")
     from nbcache.frames import models_frame  # noqa: PLC0415 - pandas takes a second to import
 
-    return models_frame(cache.contents(scope).spendings() if lifetime else cache.ledger.by_model().values())
+    contents = cache.contents(scope)
+    return models_frame(contents.spendings() if lifetime else cache.ledger.by_model().values())
 
 
 def history(scope: str | None = None) -> "pd.DataFrame":

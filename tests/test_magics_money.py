@@ -1,5 +1,6 @@
 """What `%llmcache` tells of money and time in a real shell, and whose settings hold."""
 
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +14,7 @@ from traitlets.config import Config
 import nbcache
 from nbcache import session
 from nbcache.ui import show
+from nbcache.ui.board import Board
 from tests import canned as c
 from tests.canned import Canned
 from tests.test_magics import execute, loaded, run, shell  # noqa: F401 - fixtures
@@ -416,3 +418,13 @@ def test_the_notebooks_scope_is_refused_where_its_name_is_not_known(
     assert nbcache.stats().entries == 1
     assert "the whole folder" in run("%llmcache")
     assert "deleted 1 entry" in run("%llmcache clear --scope folder")
+
+
+def test_the_panel_knows_cells_as_people_do(priced: Run, server: Canned) -> None:
+    pays(server)
+    priced("m.invoke('a')", cell_id="649c9f95", store_history=True)
+    (row,) = Board().cells()
+    assert re.fullmatch(r"In \[\d+\]", row["cell"])
+    assert list(nbcache.entries().cell) == ["649c9f95"]
+    session.reinstall(max_entries=5)
+    assert Board().cells() == [row]

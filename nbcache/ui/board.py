@@ -81,16 +81,17 @@ class Board:
         """What the latest execution of each cell paid and saved."""
         if self._given is None and not session.is_installed():
             return []
+        cache = self._cache
         return [
             {
-                "cell": row.cell or "outside of cells",
+                "cell": cache.labels.get(row.cell or "", row.cell) or "outside of cells",
                 "calls": row.hits + row.misses,
                 "hits": row.hits,
                 "spent": amount_text(spent(row)),
                 "saved": saved_text(saved(row)),
                 "time_saved": seconds_text(row.saved_seconds),
             }
-            for row in self._cache.ledger.cells()
+            for row in cache.ledger.cells()
         ]
 
     def listen(self, changed: Callable[[], None]) -> Callable[[], None]:

@@ -152,7 +152,8 @@ class CacheMagics(Magics):
             return  # a cell that a cell runs: what holds for the outer one goes on
         self._seen = self.shell.execution_count
         if session.is_installed():
-            session.installed().enter_cell(getattr(info, "cell_id", None) or f"In [{self._seen - self._ahead}]")
+            label = f"In [{self._seen - self._ahead}]"
+            session.installed().enter_cell(getattr(info, "cell_id", None) or label, label=label)
 
     def after_cell(self, result: ExecutionResult) -> None:
         """The cell's mode ends, its hits are written down, and a surprise is told."""
