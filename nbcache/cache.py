@@ -27,7 +27,7 @@ from nbcache.errors import (
 )
 from nbcache.facts import document
 from nbcache.keys import CallKey, call_key
-from nbcache.ledger import NEW, Ledger, total
+from nbcache.ledger import NEW, Ledger
 from nbcache.modes import Settings, current_settings
 from nbcache.notebook import notebook_name, notebook_path, store_folder
 from nbcache.origins import Origins
@@ -35,6 +35,7 @@ from nbcache.pending import PendingCalls
 from nbcache.policy import reusable, status_of
 from nbcache.pricing import Prices
 from nbcache.stores import DiskStore, Store, open_store
+from nbcache.sums import total
 from nbcache.text import answer_preview, prompt_preview
 from nbcache.threads import in_thread
 from nbcache.units import count, size
@@ -158,7 +159,10 @@ class NotebookCache(BaseCache):
         except Exception as error:  # noqa: BLE001 - as in lookup
             if keeps:
                 self._failed("store an answer", error)
-        self._pending.paid(answered, usage, list(return_val), stored=stored)
+        try:
+            self._pending.paid(answered, usage, list(return_val), stored=stored)
+        except Exception as error:  # noqa: BLE001 - as in lookup
+            self._failed("count an answer", error)
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """As `update`, in a thread: a write never runs on an event loop."""

@@ -109,8 +109,9 @@ class Contents:
         prompt or the answer, in any case; `unused` means never hit. Entries that other notebooks own too
         are kept for them: a clear never makes another notebook pay. Raises ValueError or StoreError.
         """
-        if match is not None and not match:
-            raise ValueError("match='': write the text to look for; without it, all is meant")
+        for name, value in (("match", match), ("tag", tag), ("model", model)):
+            if value is not None and not value:
+                raise ValueError(f"{name}='': write the text to look for; without it, all is meant")
         age = seconds(older_than, "older_than")
         which = Filter(
             notebook=self.notebook,

@@ -7,7 +7,6 @@ from typing import Any
 
 from nbcache import codec
 from nbcache.entry import Usage
-from nbcache.errors import DamagedError
 from nbcache.text import answer_text, parsed, prompt_text, words
 from nbcache.usage import estimated, usage_of
 
@@ -34,11 +33,11 @@ def facts_of(payload: bytes, key: str) -> Facts:
 
 
 def words_of(payload: bytes, key: str) -> set[str]:
-    """The words by which an entry is found: of its prompt and its answer. None of a damaged one."""
+    """The words by which an entry is found: of its prompt and its answer. None of one that can't be read."""
     try:
         whole = codec.read(payload, key)
         return words(prompt_text(whole.about().prompt)) | words(answer_text(whole.plain()))
-    except DamagedError:
+    except Exception:  # noqa: BLE001 - one such entry must not keep the others from being found
         return set()
 
 

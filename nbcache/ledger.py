@@ -11,10 +11,10 @@ import threading
 import time
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from nbcache.codec import HEADER_LENGTH
 from nbcache.entry import EXACT, CallRecord, Filter, Spending, Touch, Usage
@@ -23,6 +23,7 @@ from nbcache.facts import Facts, facts_of, words_of
 from nbcache.locks import Lock
 from nbcache.pricing import Prices
 from nbcache.stores import Store
+from nbcache.sums import add_to, total
 from nbcache.text import prompt_text
 from nbcache.usage import estimated
 
@@ -30,9 +31,9 @@ _DELAY = 1.0  # seconds at most from a call until it is written down, unless a c
 _CALLS = 10_000  # calls of which each is remembered
 _FACTS = 4_096  # entries of which is remembered what they cost
 _POINTS = 200  # of the chart
+_ABSURD = 10_000  # US dollars: no call costs that, whatever tokens somebody reports
 _AT_ONCE = 20  # entries indexed in one transaction, for which an update may have to wait
 NEW = "new"  # why a call missed that was never seen
-_K = TypeVar("_K")
 
 
 class _Hit(NamedTuple):
@@ -117,9 +118,9 @@ class Ledger:
 
     def _note(self, what: "_Hit | CallRecord | _Paid") -> None:
         self._noted.append(what)
-        if not self._wake.is_set():
-            self._start()
-            self._wake.set()
+        wake = self._wake
+        if not wake.is_set() and self._start():
+            wake.set()
         self.tell()
 
     def tell(self) -> None:
@@ -183,20 +184,28 @@ class Ledger:
     # Writing down
 
     def flush(self) -> None:
-        """Write everything down. Where the store fails, sums are kept for the next time; recency is not worth it."""
+        """Write everything down. Where the store fails, it is kept for the next time."""
         with self._writing:
             with self._account():
-                touches, self._touches = list(self._touches.values()), {}
+                touches, self._touches = self._touches, {}
                 rows, self._unwritten = self._unwritten, {}
-            with contextlib.suppress(Exception):
-                self.store.touch(touches)
+            try:
+                self.store.touch(touches.values())
+            except Exception as error:  # noqa: BLE001 - who hit what makes owners: it is not lost
+                logger.debug("nbcache: hits could not be written down: %s", error)
+                with self._sums:
+                    for key, touch in touches.items():
+                        now = self._touches.setdefault(key, touch)
+                        if now is not touch:
+                            now.hits, now.when = now.hits + touch.hits, max(now.when, touch.when)
+                            now.cost_usd = touch.cost_usd if now.cost_usd is None else now.cost_usd
             try:
                 self.store.record(rows.values())
             except Exception as error:  # noqa: BLE001 - whatever fails, the sums are not lost
                 logger.debug("nbcache: the ledger could not be written: %s", error)
                 with self._sums:
                     for row in rows.values():
-                        _add_to(self._unwritten, (row.execution, row.model), row)
+                        add_to(self._unwritten, (row.execution, row.model), row)
 
     def index(self, within: float | None = None, stop: threading.Event | None = None) -> None:
         """Make what was stored findable by its words, as far as it gets in so many seconds."""
@@ -220,12 +229,16 @@ class Ledger:
         self._begin()
         self._listeners, self._where = listeners, where
 
-    def _start(self) -> None:
+    def _start(self) -> bool:
+        """Let there be a thread; false where there can't be one, and the end of a cell writes down."""
         if self._thread is None or not self._thread.is_alive():
             ends = (self._stop, self._wake)
             self._thread = threading.Thread(target=self._run, args=ends, name="nbcache-ledger", daemon=True)
-            with contextlib.suppress(RuntimeError):  # no more threads: the end of a cell writes down
+            try:
                 self._thread.start()
+            except RuntimeError:  # no more threads, or the interpreter is ending
+                return False
+        return True
 
     def _run(self, stop: threading.Event, wake: threading.Event) -> None:
         while not stop.is_set():
@@ -315,8 +328,8 @@ class Ledger:
         return row
 
     def _add(self, row: Spending) -> None:
-        _add_to(self._of_model, row.model, row)
-        _add_to(self._unwritten, (row.execution, row.model), row)
+        add_to(self._of_model, row.model, row)
+        add_to(self._unwritten, (row.execution, row.model), row)
         place = row.cell or ""
         latest = self._of_cell.get(place)
         if latest is None or latest.execution < row.execution:
@@ -332,7 +345,8 @@ class Ledger:
 
     def _price(self, usage: Usage, now: "_Batch") -> Decimal | None:
         if usage not in now.prices:
-            now.prices[usage] = self.prices.price(usage).usd
+            usd = self.prices.price(usage).usd
+            now.prices[usage] = None if usd is not None and usd > _ABSURD else usd
         return now.prices[usage]
 
     def _price_then(self, key: str) -> Decimal | None:
@@ -359,21 +373,6 @@ class Ledger:
         self._curve.append((time.time(), whole.saved_usd, whole.spent_usd))
         if len(self._curve) > _POINTS:  # every other one, and always the last
             self._curve[:] = self._curve[-1::-2][::-1]
-
-
-def _add_to(sums: dict[_K, Spending], of: _K, row: Spending) -> None:
-    if of in sums:
-        sums[of].add(row)
-    else:
-        sums[of] = replace(row)
-
-
-def total(rows: Iterable[Spending]) -> Spending:
-    """The sum of `rows`, of no model in particular."""
-    whole = Spending("", 0, 0.0, None, None, "")
-    for row in rows:
-        whole.add(row)
-    return whole
 
 
 _ledgers: "weakref.WeakSet[Ledger]" = weakref.WeakSet()

@@ -12,6 +12,7 @@ from nbcache.entry import Usage
 from nbcache.identity import learn_counters, model_name, whole_numbers
 from nbcache.keys import CallKey, call_key
 from nbcache.ledger import Ledger
+from nbcache.locks import Lock
 
 _K = TypeVar("_K")
 _BY_HAND = 1_000  # misses without a call that tells its end
@@ -23,6 +24,7 @@ class PendingCalls:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._by_hand: OrderedDict[tuple[str, str], list[Miss]] = OrderedDict()
+        self._lock = Lock()
 
     def missed(self, prompt: str, asked: CallKey | None, began: float, why: str) -> None:
         """Count a call that is going to be made, and keep what its answer will need."""
@@ -32,12 +34,14 @@ class PendingCalls:
         miss = Miss(asked, self._ledger.missed(key, model, why), began)
         if call is not None:
             call.numbers = whole_numbers(call.model)
-            call.misses += 1
-            call.pending.setdefault(prompt, []).append(miss)
+            with self._lock:
+                call.misses += 1
+                call.pending.setdefault(prompt, []).append(miss)
             return
-        self._by_hand.setdefault((prompt, key or ""), []).append(miss)
-        while len(self._by_hand) > _BY_HAND:  # calls that failed, and so were never answered
-            self._by_hand.popitem(last=False)
+        with self._lock:
+            self._by_hand.setdefault((prompt, key or ""), []).append(miss)
+            while len(self._by_hand) > _BY_HAND:  # calls that failed, and so were never answered
+                self._by_hand.popitem(last=False)
 
     def answered(self, prompt: str, llm_string: str) -> "Answered":
         """The call that is answered now."""
@@ -45,7 +49,8 @@ class PendingCalls:
         call = current_call.get()
         if call is None:
             return Answered(prompt, llm_string, None, None, None)
-        miss = _take(call.pending, prompt)
+        with self._lock:
+            miss = _take(call.pending, prompt)
         seconds = None
         if miss is not None:  # a batch of a completion model is one request: each has its share
             seconds = (now - miss.began) / (1 if call.is_chat else max(1, call.misses))
@@ -55,9 +60,12 @@ class PendingCalls:
         """Note what the call used."""
         miss, prompt = answered.miss, answered.prompt
         if answered.call is None:
-            asked = answered.asked
-            miss = _take(self._by_hand, (prompt, asked.key if asked else "")) or _take(self._by_hand, (prompt, ""))
+            with self._lock:
+                miss = _take(self._by_hand, (prompt, answered.asked.key if answered.asked else ""))
+                miss = miss or _take(self._by_hand, (prompt, ""))
         if miss is not None:
+            if stored and answered.asked is not None:
+                miss.record.key = answered.asked.key  # another than it missed under, where a counter was in that
             text = "\n".join(each.text for each in generations)
             self._ledger.paid(miss.record, usage, prompt, text, seconds=answered.seconds, stored=stored)
 
@@ -86,11 +94,11 @@ class Answered:
 
 
 def _take(waiting: MutableMapping[_K, list[Miss]], of: _K) -> Miss | None:
-    """The first miss that waits there for its answer."""
+    """The last miss that waits there for its answer: earlier ones may be of calls that failed."""
     misses = waiting.get(of)
     if not misses:
         return None
-    miss = misses.pop(0)
+    miss = misses.pop()
     if not misses:
         waiting.pop(of, None)
     return miss

@@ -142,6 +142,10 @@ def listen(changed: Callable[[], None]) -> Callable[[], None]:
     return stop
 
 
+if hasattr(os, "register_at_fork"):  # who listens lives in the parent
+    os.register_at_fork(after_in_child=_listeners.clear)
+
+
 def _tell() -> None:
     for changed in _listeners:
         changed()

@@ -18,6 +18,7 @@ from nbcache.entry import SORTABLE, Stats, Totals
 from nbcache.errors import StoreError
 from nbcache.stores import MemoryStore
 from nbcache.ui.board import Board
+from nbcache.units import bytes_text
 from tests import canned as c
 from tests.canned import Canned
 from tests.provider import Answer, Provider
@@ -73,7 +74,7 @@ def test_the_numbers_are_the_kernels(cache: NotebookCache, server: Canned) -> No
     assert (state["saved"], state["saved_note"]) == ("up to $0.012", "")  # 2 x $0.006
     assert (state["spent"], state["spent_note"]) == ("$0.006", "")
     assert (state["entries"], state["evictions"], state["errors"]) == (1, 0, 0)
-    assert state["size"].removesuffix(" B") == str(stats.size_bytes)
+    assert state["size"] == bytes_text(stats.size_bytes)
     assert (state["on"], state["mode"], state["whose"], state["bounds"]) == (True, "on", "the notebook mine.ipynb", "")
     assert state["modes"] == ["on", "off", "read-only", "refresh"]
     assert Board(cache).state() == state
@@ -475,10 +476,12 @@ def test_renew_makes_exactly_the_next_call_anew(cache: NotebookCache) -> None:
 def test_evict_says_what_it_freed_and_what_it_costs_again(cache: NotebookCache, server: Canned) -> None:
     paying(server).invoke("q")
     fake().invoke("unpriced")
-    unpriced, priced = nbcache.entries().itertuples()
+    unpriced, priced = cache.contents().entries()
     done = ask(Board(), "evict", key=priced.key)
-    assert done["text"] == f"evicted 1 entry, {priced.size_bytes} B freed; to pay it again costs about $0.006"
-    assert ask(Board(), "evict", key=unpriced.key)["text"] == f"evicted 1 entry, {unpriced.size_bytes} B freed"
+    assert done["text"] == f"evicted 1 entry, {bytes_text(priced.size_bytes)} freed; to pay it again costs about $0.006"
+    assert (
+        ask(Board(), "evict", key=unpriced.key)["text"] == f"evicted 1 entry, {bytes_text(unpriced.size_bytes)} freed"
+    )
     assert nbcache.stats().entries == 0
 
 

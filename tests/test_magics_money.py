@@ -170,6 +170,8 @@ def test_last_has_a_row_for_each_call_of_the_last_cell_that_made_any(
         ("'on", "No closing quotation"),
         ("on --ttl 'none and more'", "90s, 12h or 7d"),
         ("clear --match ''", "write the text"),
+        ("clear --tag ''", "write the text"),
+        ("clear --model ''", "write the text"),
         ('clear --match ""', "write the text"),
         ("clear --scope notebok", "notebook"),
     ],

@@ -112,10 +112,11 @@ def _near(  # noqa: PLR0913 - what a page is
     """
     place = f"coalesce({column}, -9e999), e.id"  # SQLite's own order of what is unknown
     direction, earlier = ("DESC", ">") if descending else ("ASC", "<")
-    step = max(1, (sql("SELECT max(id) FROM entry").fetchone()[0] or 0) // _SAMPLE)
+    last_id = sql("SELECT max(id) FROM entry").fetchone()[0] or 0
+    step = max(1, -(-last_id // _SAMPLE))
     sample = sql(
         f"SELECT {place} FROM {found} AND e.id IN (WITH RECURSIVE some (id) AS (VALUES (1) UNION ALL"
-        f" SELECT id + 1 + abs(random() % {2 * step - 1}) FROM some WHERE id < {step * _SAMPLE}) SELECT id FROM some)"
+        f" SELECT id + 1 + abs(random() % {2 * step - 1}) FROM some WHERE id < {last_id}) SELECT id FROM some)"
         f" ORDER BY 1 {direction}, 2 {direction}",
         values,
     ).fetchall()

@@ -121,15 +121,19 @@ class Board:
     def _contents(self) -> Contents:
         return self._cache.contents()
 
-    def _place(self) -> str:
+    def _place(self, contents: Contents | None = None) -> str:
         """Which entries are meant, in short: what was confirmed for some is not done to others."""
-        return digest(f"{self._cache.store.url} {self._contents.notebook}".encode())
+        contents = contents or self._contents
+        return digest(f"{contents.store.url} {contents.notebook}".encode())
 
-    def _check_place(self, message: dict[str, Any]) -> None:
-        if message.get("place") != self._place():
+    def _confirmed(self, message: dict[str, Any]) -> Contents:
+        """The entries of which something was confirmed. Raises ValueError where others are meant by now."""
+        contents = self._contents
+        if message.get("place") != self._place(contents):
             raise ValueError(
                 "nothing was deleted: the cache has another store or scope by now. Look at its entries first"
             )
+        return contents
 
     def _page(self, message: dict[str, Any]) -> dict[str, Any]:
         which = _filter(message)
@@ -182,8 +186,7 @@ class Board:
         return _done(f"evicted 1 entry, {bytes_text(meta.size_bytes)} freed{again}")
 
     def _evict_shown(self, message: dict[str, Any]) -> dict[str, Any]:
-        self._check_place(message)
-        contents, total = self._contents, _number(message, "total")
+        contents, total = self._confirmed(message), _number(message, "total")
         rows = contents.page(_filter(message))
         if len(rows) != total:
             raise ValueError(
@@ -192,8 +195,7 @@ class Board:
         return _done(report.cleared(contents.clear_these(rows), dry_run=False))
 
     def _clear(self, message: dict[str, Any]) -> dict[str, Any]:
-        self._check_place(message)
-        return _done(report.cleared(self._contents.clear(), dry_run=False))
+        return _done(report.cleared(self._confirmed(message).clear(), dry_run=False))
 
     def _mode(self, message: dict[str, Any]) -> dict[str, Any]:
         mode = modes.checked_mode(str(message.get("mode")))
