@@ -1,6 +1,5 @@
 """NotebookCache: what LangChain asks, and what happens then."""
 
-import time
 import weakref
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -11,35 +10,23 @@ from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import Generation
 
-from nbcache import codec, modes
+from nbcache import modes
+from nbcache.answers import Answers
 from nbcache.call import Call, current_call
+from nbcache.codec import key_of
 from nbcache.contents import Contents
-from nbcache.decoded import LARGE, Answer, DecodedAnswers
-from nbcache.entry import EntryMeta, Info, Stats, Totals, Usage
-from nbcache.errors import (
-    DamagedError,
-    NotStorableError,
-    StoreBusyError,
-    StoreError,
-    UnstableIdentityError,
-    logger,
-    warn_once,
-)
-from nbcache.facts import document
-from nbcache.keys import CallKey, call_key
-from nbcache.ledger import NEW, Ledger
+from nbcache.decoded import Answer
+from nbcache.entry import Info, Stats, Totals
+from nbcache.errors import StoreError, warn_once
+from nbcache.ledger import Ledger
 from nbcache.modes import Settings, current_settings
 from nbcache.notebook import notebook_name, notebook_path, store_folder
-from nbcache.origins import Origins
-from nbcache.pending import PendingCalls
-from nbcache.policy import reusable, status_of
 from nbcache.pricing import Prices
+from nbcache.rules import Normalizer, Rules, ShouldStore
 from nbcache.stores import DiskStore, Store, open_store
 from nbcache.sums import total
-from nbcache.text import answer_preview, prompt_preview
 from nbcache.threads import in_thread
 from nbcache.units import count, size
-from nbcache.usage import usage_of
 
 _NOTHING_SET = Settings()
 
@@ -58,6 +45,10 @@ class NotebookCache(BaseCache):
         memory: how many decoded answers are kept in memory besides.
         notebook: the running notebook; None to find out.
         prices: what calls cost; None for the providers' list prices.
+        exclude: names of models, tags and chains (their `run_name`) whose calls are not cached; `*` stands for anything.
+        normalize: a function from text to text, applied to each text of a prompt for its key alone; or regular
+            expressions, of which what they match doesn't count.
+        should_store: whether an answer is kept, a message or, of a completion model, a text.
 
     Raises ValueError where one of these is wrong. Set by hand (`set_llm_cache`) it knows of a call what
     `llm_string` tells, and refuses the models whose string is known to be incomplete; `nbcache.install`
@@ -77,6 +68,9 @@ class NotebookCache(BaseCache):
         memory: int = 1024,
         notebook: Path | None = None,
         prices: Prices | None = None,
+        exclude: str | Iterable[str] = (),
+        normalize: Normalizer | None = None,
+        should_store: ShouldStore | None = None,
     ) -> None:
         modes.checked_scope(scope)
         self._base = modes.settings(mode, ttl, tags)
@@ -88,85 +82,45 @@ class NotebookCache(BaseCache):
         )
         self.notebook = notebook_name(path, self.store.folder if isinstance(self.store, DiskStore) else None)
         self.scope = scope if self.notebook is not None else "folder"
-        self.cell: str | None = None
         self.labels: dict[str, str] = {}
-        self._decoded = DecodedAnswers(memory)
-        self._origins = Origins()
-        self._errors = 0
-        self._renewed: set[str] = set()
+        self.rules = Rules(exclude, normalize, should_store)
         self.ledger = Ledger(self.store, self.notebook, prices)
-        self._pending = PendingCalls(self.ledger)
+        self._answers = Answers(self.store, self.ledger, self.notebook, memory=memory, rules=self.rules)
         self._close = weakref.finalize(self, _close, self.ledger, self.store)
 
     # What LangChain asks
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """The stored answer to this call, as new objects, or None."""
-        began = time.perf_counter()
-        asked = self._asked(prompt, llm_string, began)
-        if asked is None:
-            return None
-        try:
-            version, again = self._remembered(asked)
-            if again is not None:
-                return self._hit(asked, again, began)
-            return self._answer(asked, self.store.get(asked.key), version, began)
-        except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
-            self._failed_lookup(error, asked, began)
-            return None
+        call = current_call.get()
+        return _handed_out(self.find(prompt, llm_string, call), call)
 
     async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
-        """As `lookup`, in the event loop: a read takes microseconds. What may take longer goes to a thread."""
-        began = time.perf_counter()
-        asked = self._asked(prompt, llm_string, began)
-        if asked is None:
-            return None
-        try:
-            version, again = self._remembered(asked)
-            if again is not None:
-                return self._hit(asked, again, began)
-            try:
-                payload = self.store.get(asked.key, wait=False)
-            except StoreBusyError:
-                payload = await in_thread(lambda: self.store.get(asked.key))
-            if payload is not None and len(payload) > LARGE:
-                return await in_thread(lambda: self._answer(asked, payload, version, began))
-            return self._answer(asked, payload, version, began)
-        except Exception as error:  # noqa: BLE001 - as in lookup
-            self._failed_lookup(error, asked, began)
-            return None
+        """As `lookup`, without holding up the event loop."""
+        call = current_call.get()
+        return _handed_out(await self.afind(prompt, llm_string, call), call)
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """Store the answer to this call. When it returns, the entry is committed."""
-        answered = self._pending.answered(prompt, llm_string)
-        settings = self._settings(answered.call)
-        keeps, stored, usage = settings.mode in modes.KEEPS, False, Usage()
-        try:
-            asked = answered.key()
-            usage = usage_of(return_val, document(asked.identity), asked.endpoint)
-            if keeps:
-                self._keep(asked, return_val, usage, answered.seconds, settings)
-                stored = True
-        except UnstableIdentityError as error:
-            usage = usage_of(return_val, {}, "")
-            if keeps:
-                warn_once(error.cause, str(error))
-        except NotStorableError as error:
-            warn_once(
-                f"not storable {error}",
-                f"nbcache: an answer is not cached, because {error} in it would not come back as it is",
-            )
-        except Exception as error:  # noqa: BLE001 - as in lookup
-            if keeps:
-                self._failed("store an answer", error)
-        try:
-            self._pending.paid(answered, usage, list(return_val), stored=stored)
-        except Exception as error:  # noqa: BLE001 - as in lookup
-            self._failed("count an answer", error)
+        self.keep(prompt, llm_string, return_val, current_call.get())
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """As `update`, in a thread: a write never runs on an event loop."""
         await in_thread(lambda: self.update(prompt, llm_string, return_val))
+
+    # What is asked for calls of every kind
+
+    def find(self, prompt: str, llm_string: str, call: Call | None) -> Answer | None:
+        """The answer to `call`, counted as a hit; None, counted as a miss, where it is to be made."""
+        return self._answers.find(prompt, llm_string, call, self._settings(call))
+
+    async def afind(self, prompt: str, llm_string: str, call: Call | None) -> Answer | None:
+        """As `find`, without holding up the event loop."""
+        return await self._answers.afind(prompt, llm_string, call, self._settings(call))
+
+    def keep(self, prompt: str, llm_string: str, answer: Sequence[Generation], call: Call | None) -> None:
+        """Store the answer to `call`, which `find` didn't have. When it returns, the entry is committed."""
+        self._answers.keep(prompt, llm_string, answer, call, self._settings(call))
 
     def clear(self, **kwargs: Any) -> None:
         """Clear the scope, or of it what `Contents.clear` is told by the same arguments. Raises StoreError."""
@@ -205,26 +159,34 @@ class NotebookCache(BaseCache):
         except StoreError as error:
             warn_once(f"{type(error).__name__} {self.store.url}", f"nbcache could not count the entries: {error}")
             held, rows = Totals(), [self.ledger.session()]
-        return Stats.of(total(rows), held, self._errors)
+        return Stats.of(total(rows), held, self._answers.errors)
 
     def renew(self, key: str) -> None:
         """Let the next call of this key be made anew, and its answer replace the stored one."""
-        self._renewed.add(key)
+        self._answers.renewed.add(key)
 
     def renews(self, key: str) -> bool:
         """Whether the next call of this key is to be made anew."""
-        return key in self._renewed
+        return key in self._answers.renewed
 
     def carry_on(self, other: "NotebookCache") -> None:
         """Go on with the session of `other`, which has been closed, and in the cell that runs."""
         self.ledger.carry_on(other.ledger)
-        self.cell, self._cell_settings = other.cell, other.cell_settings
-        for name in ("labels", "_origins", "_errors", "_renewed"):
-            setattr(self, name, getattr(other, name))
+        self.labels, self._cell_settings = other.labels, other.cell_settings
+        self._answers.carry_on(other._answers)  # noqa: SLF001 - one of us
+
+    def recognize(self, message: BaseMessage, found: Answer) -> None:
+        """Let `message`, which is of the answer `found`, be known to `info` by the id that LangChain has given it."""
+        self._answers.origins.note_message(message, hit=True, key=key_of(found.payload), created=found.created)
 
     def info(self, message: BaseMessage) -> Info | None:
         """Where `message` came from; None where it didn't come through this cache, or too long ago."""
-        return self._origins.info(message)
+        return self._answers.origins.info(message)
+
+    @property
+    def cell(self) -> str | None:
+        """The cell that runs, or ran last."""
+        return self._answers.cell
 
     @property
     def settings(self) -> Settings:
@@ -234,7 +196,7 @@ class NotebookCache(BaseCache):
     @property
     def settings_now(self) -> Settings:
         """The settings that hold here and now: of this block, else of this cell, else of the session."""
-        return self._settings()
+        return self._settings(current_call.get())
 
     def switch(self, settings: Settings) -> None:
         """Let these settings hold from now on."""
@@ -255,7 +217,7 @@ class NotebookCache(BaseCache):
             self.labels[cell] = label
         if cell != self.cell or settings is None:
             self.ledger.enter_cell(cell)
-        self.cell = cell
+        self._answers.cell = cell
         self._cell_settings = settings or Settings()
 
     def leave_cell(self) -> None:
@@ -272,114 +234,26 @@ class NotebookCache(BaseCache):
         self.ledger.close()
         self.store.close()
 
-    # One call through the house
-
-    def _settings(self, call: Call | None = None) -> Settings:
+    def _settings(self, call: Call | None) -> Settings:
         settings = self._base
         if self._cell_settings != _NOTHING_SET:
             settings = self._cell_settings.within(settings)
         if (block := current_settings.get()) is not None:
             settings = block.within(settings)
-        call = call or current_call.get()
-        if call is not None and call.mode is not None:
-            settings = Settings(call.mode).within(settings)
+        if call is not None:
+            if call.mode is not None:
+                settings = Settings(call.mode).within(settings)
+            if self.rules.exclude and self.rules.excludes(call):
+                settings = Settings(modes.OFF).within(settings)
         return settings
 
-    def _asked(self, prompt: str, llm_string: str, began: float) -> CallKey | None:
-        """The key to look up; None where this call is not to be looked up, which is a miss."""
-        call = current_call.get()
-        mode = self._settings(call).mode
-        asked, why = None, mode or ""
-        if mode != modes.OFF:
-            try:
-                asked = call_key(prompt, llm_string, call)
-            except UnstableIdentityError as error:
-                warn_once(error.cause, str(error))
-                why = "not cacheable"
-            except Exception as error:  # noqa: BLE001 - as in lookup
-                self._failed("work out the key of a call", error)
-                why = "failure"
-        if asked is not None and mode in modes.LOOKS_UP:
-            if asked.key not in self._renewed:
-                return asked
-            why = "renewed"
-            if mode not in modes.KEEPS:  # no answer will replace the stored one: once is enough
-                self._renewed.discard(asked.key)
-        self._pending.missed(prompt, asked, began, why)
+
+def _handed_out(found: Answer | None, call: Call | None) -> RETURN_VAL_TYPE | None:
+    """The generations for LangChain; none where somebody listens to chunks: then the model is to stream them."""
+    if found is not None and call is not None and call.streams is not None and call.streams():
+        call.replay = found
         return None
-
-    def _remembered(self, asked: CallKey) -> tuple[object, Answer | None]:
-        """The store's version, and the answer if it is in memory and nobody has written since."""
-        version = self._decoded.version(self.store.version)
-        return version, self._decoded.unchanged(asked.key, version)
-
-    def _answer(self, asked: CallKey, payload: bytes | None, version: object, began: float) -> list[Generation] | None:
-        """The generations in `payload`, counted as a hit; None, counted as a miss, where they are no answer."""
-        call = current_call.get()
-        why = NEW
-        try:
-            classes = call.classes() if call is not None else ()
-            found = None if payload is None else self._decoded.decode(asked.key, payload, version, classes)
-            if found is None and payload is not None:
-                why = codec.read(payload, asked.key).about().meta.status
-        except NotStorableError as error:
-            logger.debug("nbcache: entry %s: %s", asked.key, error)
-            found, why = None, "class not here"
-        except DamagedError as error:
-            self._failed("read an entry", error)
-            found, why = None, "damaged"
-        if found is None:
-            self._pending.missed(asked.prompt, asked, began, why)
-            return None
-        return self._hit(asked, found, began)
-
-    def _hit(self, asked: CallKey, found: Answer, began: float) -> list[Generation]:
-        self.ledger.hit(asked.key, found.payload, time.perf_counter() - began)
-        self._origins.note(found.generations, hit=True, key=asked.key, created=found.created)
-        return found.generations
-
-    def _keep(
-        self,
-        asked: CallKey,
-        generations: Sequence[Generation],
-        usage: Usage,
-        seconds: float | None,
-        settings: Settings,
-    ) -> None:
-        status = status_of(generations)
-        meta = EntryMeta(
-            key=asked.key,
-            model=asked.model,
-            prompt=prompt_preview(asked.prompt),
-            answer=answer_preview(generations),
-            status=status,
-            created=time.time(),
-            tags=settings.tags,
-            notebooks=() if self.notebook is None else (self.notebook,),
-            cell=self.cell,
-            provider=usage.provider,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            seconds=seconds,
-        )
-        about = codec.About(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage)
-        expires = settings.ttl is not None
-        again = reusable(status, limits_tokens=asked.limits_tokens)
-        self.store.put(asked.key, codec.encode(generations, about, reusable=again, expires=expires), meta, settings.ttl)
-        self._renewed.discard(asked.key)
-        self._origins.note(generations, hit=False, key=asked.key, created=meta.created)
-
-    def _failed_lookup(self, error: Exception, asked: CallKey, began: float) -> None:
-        self._failed("look up an answer", error)
-        self._pending.missed(asked.prompt, asked, began, "failure")
-
-    def _failed(self, what: str, error: Exception) -> None:
-        """Count a failure of the cache and say so once; the user's call goes on."""
-        self._errors += 1
-        warn_once(
-            f"{type(error).__name__} {self.store.url}",
-            f"nbcache could not {what}: {error}. The call goes on without the cache",
-        )
+    return None if found is None else found.generations
 
 
 def _close(ledger: Ledger, store: Store) -> None:

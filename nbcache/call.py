@@ -1,17 +1,22 @@
 """The call that is running: what `instrument` knows of it and `BaseCache.lookup` is not told."""
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from pydantic import BaseModel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from langchain_core.language_models.base import BaseLanguageModel
 
+    from nbcache.decoded import Answer
+    from nbcache.draws import Draw
     from nbcache.entry import CallRecord
+    from nbcache.flight import Lease
+    from nbcache.identity import Identity
     from nbcache.keys import CallKey
 
 
@@ -27,27 +32,78 @@ class Miss:
     began: float
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
-    """A model and the options that it was called with.
+    """A model and the options that it was called with; `identity` where the call is not one of LangChain's models.
+
+    `outer` is the call within which this one is made, `mode` what the call itself asks for, `labels` its tags,
+    `parent` the run that it is a part of.
 
     `pending` holds the prompts that missed: the answer is stored under the identity that the call began
     with, whatever happens to the model meanwhile. `misses` is how many there were. `numbers` are the
-    model's whole-number fields then, to tell counters from settings.
+    model's whole-number fields then, to tell counters from settings. `leases` and `draws` are held until the answer
+    is there, or the call ends without one.
+
+    `is_one` says that the call is of one prompt, so that it may hold a lease; `is_stream` that it asks for chunks.
+    `streams` tells whether somebody listens to the chunks of a call that doesn't; then a hit is put into `replay` for
+    its chunks to be played. `chunks` are those that came from the model, in the codec's plain form, `whole` once the
+    last of them has.
     """
 
-    model: "BaseLanguageModel[Any]"
+    model: "BaseLanguageModel[Any] | None" = None
     stop: "Sequence[str] | None" = None
     options: "Mapping[str, Any]" = field(default_factory=dict)
     is_chat: bool = True
     mode: str | None = None
+    identity: "Identity | None" = None
+    outer: "Call | None" = None
+    labels: Sequence[str] = ()
+    parent: UUID | None = None
     pending: "dict[str, list[Miss]]" = field(default_factory=dict)
     misses: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
+    leases: "dict[str, Lease]" = field(default_factory=dict)
+    draws: "dict[str, list[Draw]]" = field(default_factory=dict)
+    is_one: bool = False
+    is_stream: bool = False
+    streams: Callable[..., bool] | None = None
+    replay: "Answer | None" = None
+    chunks: list[dict[str, Any]] | None = None
+    whole: bool = False
 
     def classes(self) -> "list[type[BaseModel]]":
         """The pydantic classes among the options: those of which the caller expects instances."""
         return [value for value in self.options.values() if isinstance(value, type) and issubclass(value, BaseModel)]
 
+    def asked_model(self) -> "BaseLanguageModel[Any]":
+        """The model, of a call that is one of LangChain's."""
+        assert self.model is not None
+        return self.model
+
+    def holds_lease(self) -> bool:
+        """Whether this call, or one around it, is waited for: then it must not wait for others."""
+        return bool(self.leases) or (self.outer is not None and self.outer.holds_lease())
+
+    def end(self) -> None:
+        """The call is over: what it holds and got no answer for goes to the next."""
+        for lease in list(self.leases.values()):
+            lease.release()
+        self.leases.clear()
+        for draws in list(self.draws.values()):
+            for draw in draws:
+                draw.samples.give_back(draw)
+        self.draws.clear()
+
 
 current_call: ContextVar[Call | None] = ContextVar("nbcache_call", default=None)
+
+
+@contextmanager
+def running(call: Call) -> Iterator[Call]:
+    """Within this block `call` is the current one; when it is left, the call is over."""
+    token = current_call.set(call)
+    try:
+        yield call
+    finally:
+        current_call.reset(token)
+        call.end()

@@ -2,7 +2,8 @@
 
 A payload is a header (magic, format version, flags, key, time, checksum) and two sections, each
 compressed where that pays: the generations, all that a hit reads, and what the entry is about (its row
-of metadata, the prompt, the identity), so that a damaged table can be rebuilt from the payloads alone.
+of metadata, the prompt, the identity), so that a damaged table can be rebuilt from the payloads alone. Where an
+answer was streamed its chunks come between them, and the format is version 2.
 """
 
 import functools
@@ -12,7 +13,7 @@ import os
 import struct
 import threading
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
@@ -23,6 +24,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 from pydantic import BaseModel
 
+from nbcache.chunks import packed, unpacked
 from nbcache.entry import EntryMeta, Usage
 from nbcache.errors import DamagedError, NotStorableError
 from nbcache.plain import copy_plain, from_plain, to_plain
@@ -34,11 +36,13 @@ _UNREADABLE = (
 )
 _T = TypeVar("_T", bound=BaseModel)
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+_WITHOUT_CHUNKS = 1
 _HEADER = struct.Struct(">3sBB20sdI")  # magic, version, flags, key, time of creation, length of the generations
 HEADER_LENGTH = _START = _HEADER.size + 4  # bytes: the sections come after a checksum of all the rest
 _MAGIC = b"NBC"
-_COMPRESSED_ANSWERS, _COMPRESSED_ABOUT, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES = 1, 2, 4, 8, 16
+_COMPRESSED_ANSWERS, _COMPRESSED_ABOUT, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES, _COMPRESSED_CHUNKS = 1, 2, 4, 8, 16, 32
+_LENGTH = struct.Struct(">I")  # of the chunks, before them
 _WORTH_COMPRESSING = 256  # bytes
 _FAST = -1  # of zstd, for what a hit doesn't read: a third less time than at 1
 _LEVEL = 1  # of zstd: 2 kB answers take a quarter less time than at 3, and 2 % more room
@@ -73,6 +77,7 @@ class Payload:
     flags: int
     answers: bytes | memoryview
     rest: bytes | memoryview
+    streamed: bytes | memoryview = b""
 
     @property
     def reusable(self) -> bool:
@@ -103,6 +108,16 @@ class Payload:
         except _UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
+    def chunks(self, classes: Iterable[type[BaseModel]] = ()) -> Iterator[GenerationChunk | ChatGenerationChunk]:
+        """The chunks in which the answer came, as new objects; none where it came whole. Raises as `generations`."""
+        if not self.streamed:
+            return
+        try:
+            for plain in unpacked(_parsed(_decompressed(self.streamed, self.flags & _COMPRESSED_CHUNKS))):
+                yield _generation(plain, classes)  # type: ignore[misc]  # a chunk's plain form names its class
+        except _UNREADABLE as error:
+            raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
+
     def plain(self) -> list[dict[str, Any]]:
         """The generations as plain JSON values, for people to read. Raises DamagedError."""
         try:
@@ -122,23 +137,38 @@ class Payload:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
 
-def encode(generations: Sequence[Generation], about: About, *, reusable: bool, expires: bool = False) -> bytes:
-    """The payload of an entry. Raises NotStorableError where `generations` would not come back exactly."""
+def encode(
+    generations: Sequence[Generation],
+    about: About,
+    *,
+    reusable: bool,
+    expires: bool = False,
+    chunks: Sequence[dict[str, Any]] | None = None,
+) -> bytes:
+    """The payload of an entry. Raises NotStorableError where `generations` would not come back exactly.
+
+    `chunks` are those in which they came, each as `plain` has it.
+    """
     try:
-        plain = _json([_plain_generation(generation) for generation in generations])
+        told = _json([_plain_generation(generation) for generation in generations])
     except RecursionError:
         raise NotStorableError("a value that holds itself, or too many others,") from None
-    answers, compressed = _pack(plain, _zstd.compress)
+    answers, compressed = _pack(told, _zstd.compress)
     rest, rest_compressed = _pack(_json(about), _zstd.compress_fast)
+    version, chunks_compressed = _WITHOUT_CHUNKS, False
+    if chunks:  # older releases read all other payloads
+        streamed, chunks_compressed = _pack(_json(packed(chunks)), _zstd.compress)
+        version, rest = FORMAT_VERSION, b"".join((_LENGTH.pack(len(streamed)), streamed, rest))
     flags = (
         (_COMPRESSED_ANSWERS if compressed else 0)
         | (_COMPRESSED_ABOUT if rest_compressed else 0)
         | (_REUSABLE if reusable else 0)
         | (_EXPIRES if expires else 0)
-        | (_HOLDS_OBJECTS if b'"!model"' in plain else 0)
+        | (_HOLDS_OBJECTS if b'"!model"' in told else 0)
+        | (_COMPRESSED_CHUNKS if chunks_compressed else 0)
     )
     meta = about.meta
-    head = _HEADER.pack(_MAGIC, FORMAT_VERSION, flags, bytes.fromhex(meta.key), meta.created, len(answers))
+    head = _HEADER.pack(_MAGIC, version, flags, bytes.fromhex(meta.key), meta.created, len(answers))
     checksum = zlib.crc32(rest, zlib.crc32(answers, zlib.crc32(head)))
     return b"".join((head, checksum.to_bytes(4, "big"), answers, rest))
 
@@ -157,7 +187,31 @@ def read(payload: bytes, key: str) -> Payload:
         raise DamagedError(f"entry {key[:8]} is damaged: its checksum or key is not what was written")
     if version > FORMAT_VERSION:  # every version keeps this header, so that a flipped bit is not taken for one
         raise DamagedError(f"entry {key[:8]} was written by a newer nbcache", newer=True)
-    return Payload(key, created, flags, body[:length], body[length:])
+    answers, rest, streamed = body[:length], body[length:], memoryview(b"")
+    if version > _WITHOUT_CHUNKS:
+        start = _LENGTH.size
+        end = start + _LENGTH.unpack_from(rest)[0]
+        streamed, rest = rest[start:end], rest[end:]
+    return Payload(key, created, flags, answers, rest, streamed)
+
+
+def plain(generation: Generation) -> dict[str, Any]:
+    """A generation or chunk in JSON's terms. Raises NotStorableError where it would not come back exactly."""
+    try:
+        return _plain_generation(generation)
+    except RecursionError:
+        raise NotStorableError("a value that holds itself, or too many others,") from None
+
+
+def restored(told: Iterable[dict[str, Any]], classes: Iterable[type[BaseModel]] = ()) -> list[Any]:
+    """The generations or chunks of which `plain` told, as new objects."""
+    return [_generation(item, classes) for item in told]
+
+
+def key_of(payload: bytes) -> str:
+    """The key of the entry that a payload says it is."""
+    stored: bytes = _HEADER.unpack_from(payload)[3]
+    return stored.hex()
 
 
 def fresh(generations: Iterable[Generation]) -> list[Generation]:

@@ -52,7 +52,9 @@ def identify(llm_string: str, call: Call | None) -> Identity:
 
     Raises UnstableIdentityError where two different calls could look alike.
     """
-    return _of_text(llm_string) if call is None else _of_call(parse(llm_string), call)
+    if call is None:
+        return _of_text(llm_string)
+    return _of_call(parse(llm_string), call) if call.identity is None else call.identity
 
 
 @functools.lru_cache(maxsize=256)
@@ -95,16 +97,18 @@ def _refuse_address(raw: str) -> None:
 
 def _of_call(told: Told, call: Call) -> Identity:
     """What the model itself tells, worked out anew only where something of it has changed."""
+    model = call.asked_model()
     if call.options or call.stop is not None:
         return _work_out(told, call)
-    if (identity := snapshot.recall(call.model, told)) is None:
+    if (identity := snapshot.recall(model, told)) is None:
         identity = _work_out(told, call)
-        snapshot.remember(call.model, told, identity, [name for name, _, _ in _plan(type(call.model))])
+        snapshot.remember(model, told, identity, [name for name, _, _ in _plan(type(model))])
     return identity
 
 
 def _work_out(told: Told, call: Call) -> Identity:
-    model, cls = call.model, type(call.model)
+    model = call.asked_model()
+    cls = type(model)
     if told.raw is None and told.name not in {getattr(model, "_llm_type", ""), ".".join(cls.lc_id())}:
         return _of_string(told)  # a model within a model, whose own entry point is not wrapped
     fields = settings(model)
@@ -208,7 +212,7 @@ def _options(call: Call, fields: dict[str, Any]) -> dict[str, Any]:
     options = {
         name: value
         for name, value in call.options.items()
-        if value is not None or name in fields or name in type(call.model).model_fields
+        if value is not None or name in fields or name in type(call.asked_model()).model_fields
     }
     return counted(options) if options else options
 
@@ -263,6 +267,15 @@ def _code_of(cls: type[BaseLanguageModel[Any]]) -> list[str]:
 def model_name(model: BaseLanguageModel[Any]) -> str:
     """What a model is called, of which no more is known."""
     return _model_name(model.__dict__, type(model).__qualname__)
+
+
+def model_names(call: Call) -> list[str]:
+    """By what names people know the model of a call: its own and its class's."""
+    if call.model is None:
+        return [] if call.identity is None else [call.identity.model]
+    told = (call.options, call.model.__dict__)
+    named = [part[name] for part in told for name in MODEL_NAMES if isinstance(part.get(name), str)]
+    return [*named, type(call.model).__qualname__]
 
 
 def _model_name(params: dict[str, Any], otherwise: str) -> str:

@@ -1,7 +1,6 @@
-"""Wraps the public entry points of LangChain's models while the cache is on.
+"""Wraps the entry points of LangChain's models while the cache is on.
 
-Each call then tells the cache its model and options through `current_call`. Where streamed and shared
-calls come in, they are wrapped here as well.
+Each call then tells the cache its model and options through `current_call`; streams are recorded and played.
 """
 
 import functools
@@ -10,100 +9,199 @@ from types import MappingProxyType
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel, BaseLLM
+from langchain_core.language_models.base import BaseLanguageModel
+from langchain_core.runnables import ensure_config
 
-from nbcache.call import Call, current_call
+from nbcache import streaming
+from nbcache.call import Call, current_call, running
 from nbcache.modes import checked_mode
+from nbcache.retries import retry_wrappers
+from nbcache.wrapping import Wrapping
 
-# Arguments of `generate` that are LangChain's own; all others are options of the call.
+# Arguments of the entry points that are LangChain's own; all others are options of the call.
 _NOT_OPTIONS = frozenset(
     {
-        *("stop", "callbacks", "tags", "metadata", "run_name", "run_id", "run_manager"),
+        *("stop", "callbacks", "tags", "metadata", "run_name", "run_id", "run_manager", "config", "stream"),
         *("ls_structured_output_format", "structured_output_format"),
     }
 )
+_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 class Instrument:
     """The wrapped entry points; `remove` puts back exactly what was there."""
 
     def __init__(self) -> None:
-        self._active = True
-        self._wrapped: list[tuple[type, str, Any, Any]] = []
+        self._wrapping = Wrapping()
+        wrap = self._wrapping.wrap
+        # One message of a chat is one call. This is LangChain's own affair: where a release has it no longer, a
+        # call is known by its public entry point, and identical calls don't wait for each other.
+        if callable(BaseChatModel.__dict__.get("_generate_with_cache")):
+            wrap(BaseChatModel, "_generate_with_cache", self._sync(_message_call))
+            wrap(BaseChatModel, "_agenerate_with_cache", self._async(_message_call))
+        else:
+            wrap(BaseChatModel, "generate", self._sync(_batch_call))
+            wrap(BaseChatModel, "agenerate", self._async(_batch_call))
+        wrap(BaseLLM, "generate", self._sync(_batch_call))
+        wrap(BaseLLM, "agenerate", self._async(_batch_call))
         for cls in (BaseChatModel, BaseLLM):
-            self._wrap(cls, "generate", self._sync)
-            self._wrap(cls, "agenerate", self._async)
-        # A class with a `generate` of its own comes in here. This is LangChain's own affair: where a release
-        # has it no longer, such a class is known by its `llm_string` alone.
-        for name, wrapper in (("_generate_with_cache", self._sync), ("_agenerate_with_cache", self._async)):
-            if callable(BaseChatModel.__dict__.get(name)):
-                self._wrap(BaseChatModel, name, wrapper)
+            wrap(cls, "stream", self._stream(_stream_call))
+            wrap(cls, "astream", self._astream(_stream_call))
+        for name, wrapper in (("_iter_v2_events", self._stream), ("_aiter_v2_events", self._astream)):
+            if callable(BaseChatModel.__dict__.get(name)):  # `stream_events`, since core 1.2
+                wrap(BaseChatModel, name, wrapper(_events_call))
+        for owner, name, retry_wrapper in retry_wrappers():
+            wrap(owner, name, retry_wrapper)
 
     def remove(self) -> None:
         """Put the originals back. Where somebody has wrapped ours since, ours stays and does nothing more."""
-        self._active = False
-        for cls, name, original, ours in self._wrapped:
-            if cls.__dict__.get(name) is ours:
-                setattr(cls, name, original)
-        self._wrapped.clear()
+        self._wrapping.remove()
 
-    def _wrap(self, cls: type, name: str, wrapper: Callable[..., Any]) -> None:
-        original = cls.__dict__[name]
-        ours = wrapper(original, is_chat=cls is BaseChatModel, is_entry=not name.startswith("_"))
-        setattr(cls, name, ours)
-        self._wrapped.append((cls, name, original, ours))
-
-    def _sync(self, original: Callable[..., Any], *, is_chat: bool, is_entry: bool) -> Callable[..., Any]:
-        @functools.wraps(original)
-        def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
-            call = self._begin(model, args, kwargs, is_chat=is_chat, is_entry=is_entry)
-            if call is None:
-                return original(model, *args, **kwargs)
-            token = current_call.set(call)
-            try:
-                return original(model, *args, **kwargs)
-            finally:
-                current_call.reset(token)
-
-        return wrapper
-
-    def _async(self, original: Callable[..., Any], *, is_chat: bool, is_entry: bool) -> Callable[..., Any]:
-        @functools.wraps(original)
-        async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
-            call = self._begin(model, args, kwargs, is_chat=is_chat, is_entry=is_entry)
-            if call is None:
-                return await original(model, *args, **kwargs)
-            token = current_call.set(call)
-            try:
-                return await original(model, *args, **kwargs)
-            finally:
-                current_call.reset(token)
-
-        return wrapper
-
-    def _begin(
-        self, model: Any, args: tuple[Any, ...], kwargs: dict[str, Any], *, is_chat: bool, is_entry: bool
-    ) -> Call | None:
+    def _begin(self, make: Callable[..., Call | None], model: Any, args: Any, kwargs: Any) -> Call | None:
         """The call that begins here; None where it began further out, or the cache is off."""
-        if not self._active:
+        if not self._wrapping.active:
             return None
-        stop = args[1] if len(args) > 1 else kwargs.get("stop")
-        options = _NO_OPTIONS if kwargs.keys() <= _NOT_OPTIONS else _options(kwargs)
-        outer = None if is_entry else current_call.get()
-        if outer is not None and outer.model is model and outer.stop is stop and _same(outer.options, options):
-            return None
-        return Call(model, stop, options, is_chat, _mode(kwargs.get("metadata")))
+        streaming.wrap_chunks(self._wrapping, type(model))
+        return make(model, args, kwargs)
+
+    def _sync(self, make: Callable[..., Call | None]) -> Callable[..., Any]:
+        def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(original)
+            def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+                call = self._begin(make, model, args, kwargs)
+                if call is None:
+                    return original(model, *args, **kwargs)
+                with running(call):
+                    return original(streaming.unhurried(model, call), *args, **kwargs)
+
+            return wrapper
+
+        return wrapped
+
+    def _async(self, make: Callable[..., Call | None]) -> Callable[..., Any]:
+        def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(original)
+            async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+                call = self._begin(make, model, args, kwargs)
+                if call is None:
+                    return await original(model, *args, **kwargs)
+                if call.streams is not None:
+                    call.streams = functools.partial(call.streams, async_api=True)
+                with running(call):
+                    return await original(streaming.unhurried(model, call), *args, **kwargs)
+
+            return wrapper
+
+        return wrapped
+
+    def _stream(self, make: Callable[..., Call | None]) -> Callable[..., Any]:
+        def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(original)
+            def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+                call = self._begin(make, model, args, kwargs)
+                if call is None:
+                    yield from original(model, *args, **kwargs)
+                else:
+                    yield from streaming.stepped(call, original(streaming.unhurried(model, call), *args, **kwargs))
+
+            return wrapper
+
+        return wrapped
+
+    def _astream(self, make: Callable[..., Call | None]) -> Callable[..., Any]:
+        def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
+            @functools.wraps(original)
+            async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+                call = self._begin(make, model, args, kwargs)
+                items = original(model if call is None else streaming.unhurried(model, call), *args, **kwargs)
+                async for item in items if call is None else streaming.astepped(call, items):
+                    yield item
+
+            return wrapper
+
+        return wrapped
 
 
-_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+def _message_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
+    """A call of `_generate_with_cache(messages, stop, run_manager, **options)`."""
+    stop = args[1] if len(args) > 1 else kwargs.get("stop")
+    run = args[2] if len(args) > 2 else kwargs.get("run_manager")
+    return Call(
+        model,
+        stop,
+        _options(kwargs),
+        mode=None if run is None else _mode(run.metadata),
+        outer=current_call.get(),
+        labels=() if run is None else run.tags,
+        parent=None if run is None else run.parent_run_id,
+        is_one=True,
+        streams=functools.partial(streaming.is_listened_to, model, run, kwargs),
+    )
 
 
-def _options(kwargs: dict[str, Any]) -> dict[str, Any]:
+def _batch_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
+    """A call of `generate(prompts, stop, callbacks, **options)`, which asks for all prompts before it makes any call."""
+    prompts = args[0] if args else kwargs.get("prompts")
+    callbacks = args[2] if len(args) > 2 else kwargs.get("callbacks")
+    first = callbacks[0] if isinstance(callbacks, list) and callbacks else callbacks
+    return Call(
+        model,
+        args[1] if len(args) > 1 else kwargs.get("stop"),
+        _options(kwargs),
+        is_chat=isinstance(model, BaseChatModel),
+        mode=_mode(kwargs.get("metadata")),
+        outer=current_call.get(),
+        labels=_flat(kwargs.get("tags")),
+        parent=getattr(first, "parent_run_id", None),
+        is_one=isinstance(model, BaseLLM) and isinstance(prompts, list) and len(prompts) == 1,
+    )
+
+
+def _stream_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
+    """A call of `stream(input, config, *, stop, **options)`."""
+    config = ensure_config(args[1] if len(args) > 1 else kwargs.get("config"))
+    return Call(
+        model,
+        kwargs.get("stop"),
+        _options(kwargs),
+        is_chat=isinstance(model, BaseChatModel),
+        mode=_mode(config.get("metadata")),
+        outer=current_call.get(),
+        labels=config.get("tags") or (),
+        parent=getattr(config.get("callbacks"), "parent_run_id", None),
+        is_stream=True,
+    )
+
+
+def _events_call(model: BaseLanguageModel[Any], _: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
+    """A call of `_iter_v2_events(messages, *, run_manager, stream, stop, **options)`."""
+    outer, run = current_call.get(), kwargs["run_manager"]
+    if outer is not None and outer.model is model:
+        return None  # within `invoke`, which has looked up already
+    return Call(
+        model,
+        kwargs.get("stop"),
+        _options(kwargs),
+        mode=_mode(run.metadata),
+        outer=outer,
+        labels=run.tags,
+        parent=run.parent_run_id,
+        is_stream=True,
+    )
+
+
+def _options(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    if kwargs.keys() <= _NOT_OPTIONS:
+        return _NO_OPTIONS
     return {name: value for name, value in kwargs.items() if name not in _NOT_OPTIONS}
 
 
-def _same(options: Mapping[str, Any], others: Mapping[str, Any]) -> bool:
-    """Whether these are the very same values: to compare an option may be anything, arrays and errors included."""
-    return options.keys() == others.keys() and all(options[name] is others[name] for name in options)
+def _flat(tags: Any) -> list[str]:
+    """The tags of a call, or of each of a batch."""
+    found = []
+    for tag in tags or ():
+        found += [tag] if isinstance(tag, str) else list(tag or ())
+    return found
 
 
 def _mode(metadata: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None) -> str | None:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -22,12 +22,16 @@ KEY_VERSION = 1
 # What LangChain's providers read of an earlier answer's metadata to send it on, or parts of it.
 _SENT_BACK = ("container", "model_provider", "output_version")
 _KEYS_KEPT, _SHORT = 2048, 10_000  # keys, and characters of a prompt
+Normalize = Callable[[str], str]
 _LONG_INTEGER = re.compile(r"[ :\[,-][1-9][0-9]{18}")
 
 
 @dataclass(frozen=True, slots=True)
 class CallKey:
-    """A call as the cache knows it: its key, and what the key was made of."""
+    """A call as the cache knows it: its key, and what the key was made of.
+
+    `draw` is which of several answers to the same call is meant; `plain` is the key of the first.
+    """
 
     key: str
     prompt: str
@@ -35,6 +39,8 @@ class CallKey:
     endpoint: str
     model: str
     limits_tokens: bool
+    plain: str
+    draw: int = 0
 
 
 def cache_key(prompt: str, llm_string: str, call: Call | None = None) -> str:
@@ -47,15 +53,18 @@ def cache_key(prompt: str, llm_string: str, call: Call | None = None) -> str:
     return call_key(prompt, llm_string, call).key
 
 
-def call_key(prompt: str, llm_string: str, call: Call | None = None) -> CallKey:
-    """As `cache_key`, with what the key was made of."""
+def call_key(prompt: str, llm_string: str, call: Call | None = None, normalize: Normalize | None = None) -> CallKey:
+    """As `cache_key`, with what the key was made of.
+
+    `normalize` is applied to each text of the prompt, for the key alone. What it raises, this raises.
+    """
     identity = identify(llm_string, call)
-    asked = (prompt, identity.document, identity.endpoint)
+    asked = (prompt, identity.document, identity.endpoint, normalize)
     if (known := _known.get(asked)) is not None:
         return known
-    canonical_prompt = _canonical_prompt(prompt, llm_string, call)
+    canonical_prompt = _canonical_prompt(prompt, llm_string, call, normalize)
     key = _digest(b"%d" % KEY_VERSION, canonical_prompt, identity.document, identity.endpoint.encode())
-    found = CallKey(key, prompt, identity.document, identity.endpoint, identity.model, identity.limits_tokens)
+    found = CallKey(key, prompt, identity.document, identity.endpoint, identity.model, identity.limits_tokens, key)
     if len(prompt) <= _SHORT:
         if len(_known) >= _KEYS_KEPT:
             _known.clear()
@@ -64,7 +73,15 @@ def call_key(prompt: str, llm_string: str, call: Call | None = None) -> CallKey:
 
 
 # The keys of the last calls: a cell that is run again asks the same ones, if of a model that is made anew.
-_known: dict[tuple[str, bytes, str], CallKey] = {}
+_known: dict[tuple[str, bytes, str, Normalize | None], CallKey] = {}
+
+
+def drawn(asked: CallKey, number: int) -> CallKey:
+    """The call of `asked`, which is draw 0, as the draw `number`: another call, with that number in its identity."""
+    if number == asked.draw:
+        return asked
+    key = _digest(b"draw %d" % number, asked.plain.encode())
+    return replace(asked, key=key, identity=asked.identity[:-1] + b',"draw":%d}' % number, draw=number)
 
 
 def _digest(*fields: bytes) -> str:
@@ -72,14 +89,14 @@ def _digest(*fields: bytes) -> str:
     return hashlib.sha256(b"".join([b"%d:%b" % (len(part), part) for part in fields])).hexdigest()[:KEY_LENGTH]
 
 
-def _canonical_prompt(prompt: str, llm_string: str, call: Call | None) -> bytes:
+def _canonical_prompt(prompt: str, llm_string: str, call: Call | None, normalize: Normalize | None) -> bytes:
     """The prompt without what is never sent to a provider.
 
     LangChain adds `total_cost: 0` to the usage of a hit, so that the next turn of a re-run chat has
     another prompt string and is paid again (langchain#35308).
     """
     if not prompt.startswith('[{"lc":') or (call is not None and not call.is_chat):
-        return _verbatim(prompt)
+        return _verbatim(prompt if normalize is None else _normalized_text(prompt, normalize))
     surely_chat = call is not None or llm_string.startswith("{")
     messages, write = _parsed(prompt, surely_chat=surely_chat)
     if not all(map(_is_message, messages)):
@@ -90,7 +107,33 @@ def _canonical_prompt(prompt: str, llm_string: str, call: Call | None) -> bytes:
         message["kwargs"] = dict(sorted(message["kwargs"].items()))
         if surely_chat and '"not_implemented"' in prompt:
             _refuse_objects(message["kwargs"])
+        if normalize is not None:
+            _normalize(message["kwargs"], normalize)
     return write(messages)
+
+
+def _normalize(message: dict[str, Any], normalize: Normalize) -> None:
+    """Let each text of a message count as `normalize` has it."""
+    content = message.get("content")
+    if isinstance(content, str):
+        message["content"] = normalize(content)
+    for block in content if isinstance(content, list) else ():
+        if isinstance(block, dict) and isinstance(block.get("text"), str):
+            block["text"] = normalize(block["text"])
+
+
+def _normalized_text(prompt: str, normalize: Normalize) -> str:
+    """The same for a prompt that is a text, or messages as the providers write them."""
+    if prompt.startswith('[{"'):
+        try:
+            messages = json.loads(prompt)
+        except ValueError:
+            return normalize(prompt)
+        for message in messages:
+            if isinstance(message, dict):
+                _normalize(message, normalize)
+        return json.dumps(messages, ensure_ascii=False)
+    return normalize(prompt)
 
 
 def _verbatim(prompt: str) -> bytes:
@@ -177,4 +220,4 @@ def _sends_metadata_back(llm_string: str, call: Call | None) -> bool:
     """Whether the model refers to earlier answers by their response's id."""
     if call is None:
         return '"use_previous_response_id": true' in llm_string
-    return bool(call.model.__dict__.get("use_previous_response_id"))
+    return bool(call.asked_model().__dict__.get("use_previous_response_id"))

@@ -6,6 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 
+from nbcache.draws import Samples
 from nbcache.units import seconds
 
 ON, OFF, READ_ONLY, REFRESH, REPLAY = MODES = ("on", "off", "read-only", "refresh", "replay")
@@ -16,11 +17,15 @@ NOTEBOOK, FOLDER = SCOPES = ("notebook", "folder")
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A mode with its options. `mode` or `ttl` (seconds) of None leaves what holds around it."""
+    """A mode with its options. `mode` or `ttl` (seconds) of None leaves what holds around it.
+
+    With `samples` identical calls get answers of their own.
+    """
 
     mode: str | None = None
     ttl: float | None = None
     tags: tuple[str, ...] = ()
+    samples: Samples | None = None
 
     def within(self, outer: "Settings") -> "Settings":
         """These settings where `outer` holds around them: tags add up."""
@@ -28,6 +33,7 @@ class Settings:
             self.mode or outer.mode,
             outer.ttl if self.ttl is None else self.ttl,
             tuple(dict.fromkeys((*outer.tags, *self.tags))),
+            self.samples or outer.samples,
         )
 
 
@@ -51,26 +57,37 @@ def checked_scope(scope: str) -> str:
 
 
 def settings(
-    mode: str | None = None, ttl: float | str | timedelta | None = None, tags: str | Iterable[str] = ()
+    mode: str | None = None,
+    ttl: float | str | timedelta | None = None,
+    tags: str | Iterable[str] = (),
+    *,
+    samples: bool = False,
 ) -> Settings:
     """Checked settings. `ttl` is seconds, a timedelta, or text such as `7d`. Raises ValueError."""
     tags = (tags,) if isinstance(tags, str) else tuple(tags)
     for tag in tags:
         if not isinstance(tag, str) or not tag.strip() or "\x1f" in tag:
             raise ValueError(f"tag={tag!r}: write a word or a few")
-    return Settings(None if mode is None else checked_mode(mode), seconds(ttl), tuple(tags))
+    return Settings(
+        None if mode is None else checked_mode(mode), seconds(ttl), tuple(tags), Samples() if samples else None
+    )
 
 
 @contextmanager
 def mode(
-    mode: str | None = None, *, ttl: float | str | timedelta | None = None, tags: str | Iterable[str] = ()
+    mode: str | None = None,
+    *,
+    ttl: float | str | timedelta | None = None,
+    tags: str | Iterable[str] = (),
+    samples: bool = False,
 ) -> Iterator[None]:
     """Within this block the cache is in `mode`, keeps answers for `ttl` and puts `tags` on them.
 
-    It follows the context, as LangChain's own threads and tasks do: other threads and tasks that run
+    With `samples` identical calls are draws of their own: n calls get n answers, and the same n, in this order, when
+    the block is run again. It follows the context, as LangChain's own threads and tasks do: other threads and tasks that run
     meanwhile are not touched. Blocks nest; tags add up. Raises ValueError for a mode or ttl that is none.
     """
-    inner = settings(mode, ttl, tags)
+    inner = settings(mode, ttl, tags, samples=samples)
     token = current_settings.set(inner.within(current_settings.get() or Settings()))
     try:
         yield

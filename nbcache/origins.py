@@ -21,10 +21,15 @@ class Origins:
     def note(self, generations: Iterable[Generation], *, hit: bool, key: str, created: float) -> None:
         """Note where the messages of `generations` came from."""
         for generation in generations:
-            if isinstance(generation, ChatGeneration) and generation.message.id:
-                self._told[generation.message.id] = (hit, key, created)
-                if len(self._told) > _CAPACITY:
-                    self._told.popitem(last=False)
+            if isinstance(generation, ChatGeneration):
+                self.note_message(generation.message, hit=hit, key=key, created=created)
+
+    def note_message(self, message: BaseMessage, *, hit: bool, key: str, created: float) -> None:
+        """Note where `message` came from."""
+        if message.id:
+            self._told[message.id] = (hit, key, created)
+            if len(self._told) > _CAPACITY:
+                self._told.popitem(last=False)
 
     def info(self, message: BaseMessage) -> Info | None:
         """Where `message` came from; None where that isn't known, or no longer."""

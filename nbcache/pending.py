@@ -2,15 +2,15 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping, Sequence
 from typing import TypeVar
 
 from langchain_core.outputs import Generation
 
-from nbcache.call import Call, Miss, current_call
+from nbcache.call import Call, Miss
 from nbcache.entry import Usage
 from nbcache.identity import learn_counters, model_name, whole_numbers
-from nbcache.keys import CallKey, call_key
+from nbcache.keys import CallKey, drawn
 from nbcache.ledger import Ledger
 from nbcache.locks import Lock
 
@@ -21,19 +21,20 @@ _BY_HAND = 1_000  # misses without a call that tells its end
 class PendingCalls:
     """Misses that wait for their answers: with their call where that is known, else here."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, key_of: Callable[[str, str, Call | None], CallKey]) -> None:
         self._ledger = ledger
+        self._key_of = key_of
         self._by_hand: OrderedDict[tuple[str, str], list[Miss]] = OrderedDict()
         self._lock = Lock()
 
-    def missed(self, prompt: str, asked: CallKey | None, began: float, why: str) -> None:
+    def missed(self, prompt: str, asked: CallKey | None, call: Call | None, began: float, why: str) -> None:
         """Count a call that is going to be made, and keep what its answer will need."""
-        call = current_call.get()
         key = None if asked is None else asked.key
-        model = asked.model if asked is not None else "" if call is None else model_name(call.model)
+        model = asked.model if asked is not None else _model_of(call)
         miss = Miss(asked, self._ledger.missed(key, model, why), began)
         if call is not None:
-            call.numbers = whole_numbers(call.model)
+            if call.model is not None:
+                call.numbers = whole_numbers(call.model)
             with self._lock:
                 call.misses += 1
                 call.pending.setdefault(prompt, []).append(miss)
@@ -43,20 +44,18 @@ class PendingCalls:
             while len(self._by_hand) > _BY_HAND:  # calls that failed, and so were never answered
                 self._by_hand.popitem(last=False)
 
-    def answered(self, prompt: str, llm_string: str) -> "Answered":
+    def answered(self, prompt: str, llm_string: str, call: Call | None) -> "Answered":
         """The call that is answered now."""
         now = time.perf_counter()
-        call = current_call.get()
-        if call is None:
-            return Answered(prompt, llm_string, None, None, None)
-        with self._lock:
-            miss = _take(call.pending, prompt)
-        seconds = None
-        if miss is not None:  # a batch of a completion model is one request: each has its share
-            seconds = (now - miss.began) / (1 if call.is_chat else max(1, call.misses))
-        return Answered(prompt, llm_string, call, miss, seconds)
+        miss = seconds = None
+        if call is not None:
+            with self._lock:
+                miss = _take(call.pending, prompt)
+            if miss is not None:  # a batch of a completion model is one request: each has its share
+                seconds = (now - miss.began) / (1 if call.is_chat else max(1, call.misses))
+        return Answered(prompt, call, miss, seconds, lambda: self._key_of(prompt, llm_string, call))
 
-    def paid(self, answered: "Answered", usage: Usage, generations: list[Generation], *, stored: bool) -> None:
+    def paid(self, answered: "Answered", usage: Usage, generations: Sequence[Generation], *, stored: bool) -> None:
         """Note what the call used."""
         miss, prompt = answered.miss, answered.prompt
         if answered.call is None:
@@ -74,23 +73,38 @@ class Answered:
     """A call and its answer's way into the store. `seconds` are those that the model took, where known."""
 
     def __init__(
-        self, prompt: str, llm_string: str, call: Call | None, miss: Miss | None, seconds: float | None
+        self,
+        prompt: str,
+        call: Call | None,
+        miss: Miss | None,
+        seconds: float | None,
+        key_now: Callable[[], CallKey],
     ) -> None:
         self.prompt = prompt
         self.call = call
         self.miss = miss
         self.seconds = seconds
         self.asked: CallKey | None = None
-        self._llm_string = llm_string
+        self._key_now = key_now
 
     def key(self) -> CallKey:
         """The key that the call began with, unless a counter was in it. Raises UnstableIdentityError."""
-        counts = self.call is not None and learn_counters(self.call.model, self.call.numbers)
-        if self.miss is None or self.miss.asked is None or counts:
-            self.asked = call_key(self.prompt, self._llm_string, self.call)
+        began_with = None if self.miss is None else self.miss.asked
+        model = None if self.call is None else self.call.model
+        counts = self.call is not None and model is not None and learn_counters(model, self.call.numbers)
+        if began_with is None or counts:
+            self.asked = drawn(self._key_now(), 0 if began_with is None else began_with.draw)
         else:
-            self.asked = self.miss.asked
+            self.asked = began_with
         return self.asked
+
+
+def _model_of(call: Call | None) -> str:
+    if call is None:
+        return ""
+    if call.model is not None:
+        return model_name(call.model)
+    return "" if call.identity is None else call.identity.model
 
 
 def _take(waiting: MutableMapping[_K, list[Miss]], of: _K) -> Miss | None:

@@ -263,7 +263,7 @@ def test_every_sort(sort: str, descending: bool, cache: NotebookCache, server: C
         server.reply(
             c.chat("m", {"prompt_tokens": asked, "completion_tokens": asked * number, "total_tokens": asked + number})
         )
-        cache.cell = f"In [{number}]"
+        cache.enter_cell(f"In [{number}]")
         with nbcache.mode(ttl=1000 * asked):
             for _ in range(hits + 1):
                 paying(server, replies=0).invoke(f"{number} " * asked)
@@ -304,7 +304,7 @@ def test_the_size_of_a_page_is_that_of_all_that_the_filter_means(cache: Notebook
 
 
 def test_a_row_has_the_entrys_numbers(cache: NotebookCache, server: Canned) -> None:
-    cache.cell = "In [1]"
+    cache.enter_cell("In [1]")
     model = paying(server)
     with nbcache.mode(tags="draft"):
         model.invoke("q")
@@ -394,7 +394,7 @@ def test_a_store_that_fails_is_told_and_the_sums_go_on(server: Canned) -> None:
 
 
 def test_an_entry_is_a_chat_with_its_facts_and_parameters(cache: NotebookCache, server: Canned) -> None:
-    cache.cell = "In [1]"
+    cache.enter_cell("In [1]")
     model = paying(server)
     for _ in range(2):
         model.invoke([("system", "be brief"), ("human", "What is a monad?")])

@@ -11,12 +11,13 @@ import pytest
 from langchain_core.caches import InMemoryCache
 from langchain_core.globals import get_llm_cache, set_llm_cache
 from langchain_core.language_models import BaseChatModel, BaseLLM, FakeListChatModel, FakeListLLM
+from langchain_core.runnables.retry import RunnableRetry
 
 import nbcache
 from nbcache import AmbiguousKeyError, NotInstalledError, UnknownKeyError, session
 from nbcache.stores import DiskStore
 
-ENTRY_POINTS = [(cls, name) for cls in (BaseChatModel, BaseLLM) for name in ("generate", "agenerate")]
+WRAPPED = (BaseChatModel, BaseLLM, RunnableRetry, FakeListChatModel)
 
 
 def model(*answers: str) -> FakeListChatModel:
@@ -26,16 +27,23 @@ def model(*answers: str) -> FakeListChatModel:
 def test_uninstall_puts_back_exactly_what_was_there() -> None:
     before = InMemoryCache()
     set_llm_cache(before)
-    originals = [cls.__dict__[name] for cls, name in ENTRY_POINTS]
+    originals = {cls: dict(vars(cls)) for cls in WRAPPED}
     cache = nbcache.install("memory://")
     assert get_llm_cache() is cache
-    assert all(cls.__dict__[name] is not was for (cls, name), was in zip(ENTRY_POINTS, originals, strict=True))
+    list(model().stream("q"))
+    assert all(changed(cls, originals[cls]) for cls in WRAPPED)
     nbcache.install("memory://")
     nbcache.uninstall()
     assert get_llm_cache() is before
-    assert [cls.__dict__[name] for cls, name in ENTRY_POINTS] == originals
+    assert not any(changed(cls, originals[cls]) for cls in WRAPPED)
     nbcache.uninstall()  # off already: does nothing
     assert get_llm_cache() is before
+
+
+def changed(cls: type, before: dict[str, object]) -> set[str]:
+    """The members of a class that are not the very objects that they were."""
+    now = vars(cls)
+    return {name for name in now.keys() | before.keys() if now.get(name) is not before.get(name)} - {"__signature__"}
 
 
 def test_a_global_cache_that_was_set_after_us_stays() -> None:
@@ -47,23 +55,23 @@ def test_a_global_cache_that_was_set_after_us_stays() -> None:
 
 
 def test_a_wrapper_that_was_put_over_ours_stays_and_works() -> None:
-    original = BaseChatModel.__dict__["generate"]
+    original = BaseChatModel.__dict__["_generate_with_cache"]
     nbcache.install("memory://")
-    ours = BaseChatModel.generate
+    ours = BaseChatModel._generate_with_cache
     seen = []
 
     def theirs(self: Any, *args: Any, **kwargs: Any) -> Any:
         seen.append(1)
         return ours(self, *args, **kwargs)
 
-    BaseChatModel.generate = theirs  # type: ignore[method-assign]
+    BaseChatModel._generate_with_cache = theirs  # type: ignore[method-assign]
     try:
         nbcache.uninstall()
         assert model().invoke("q").content == "one"
         assert seen == [1]
-        assert BaseChatModel.__dict__["generate"] is theirs
+        assert BaseChatModel.__dict__["_generate_with_cache"] is theirs
     finally:
-        BaseChatModel.generate = original  # type: ignore[method-assign]
+        BaseChatModel._generate_with_cache = original  # type: ignore[method-assign]
 
 
 def test_install_replaces_and_the_session_goes_on() -> None:

@@ -1,0 +1,341 @@
+"""The way of one call: looked up in memory, in the store and in flight; kept and counted when it is answered."""
+
+import time
+from collections.abc import Generator, Sequence
+from functools import partial
+from typing import Any
+
+from langchain_core.outputs import ChatGeneration, Generation
+
+from nbcache import codec, modes
+from nbcache.call import Call
+from nbcache.decoded import LARGE, Answer, DecodedAnswers
+from nbcache.draws import current_attempt
+from nbcache.entry import EntryMeta, Usage
+from nbcache.errors import (
+    DamagedError,
+    NotStorableError,
+    StoreBusyError,
+    UnstableIdentityError,
+    logger,
+    warn_once,
+)
+from nbcache.facts import document
+from nbcache.flight import Flights, Lease, Place, Waiter
+from nbcache.keys import CallKey, call_key, drawn
+from nbcache.ledger import NEW, Ledger
+from nbcache.modes import Settings
+from nbcache.origins import Origins
+from nbcache.pending import Answered, PendingCalls
+from nbcache.policy import reusable, status_of
+from nbcache.rules import Rules
+from nbcache.steps import InThread, Step, arun, run
+from nbcache.stores import Store
+from nbcache.text import answer_preview, prompt_preview
+from nbcache.threads import in_thread
+from nbcache.usage import usage_of
+
+_Steps = Generator[Step, Any, Answer | None]
+
+
+class Answers:
+    """The answers of one store, for one notebook. Nothing here raises into a call: what fails is a miss."""
+
+    def __init__(self, store: Store, ledger: Ledger, notebook: str | None, *, memory: int, rules: Rules) -> None:
+        self.store = store
+        self.ledger = ledger
+        self.notebook = notebook
+        self.rules = rules
+        self.cell: str | None = None
+        self.errors = 0
+        self.renewed: set[str] = set()
+        self.origins = Origins()
+        self.flights = Flights()
+        self._decoded = DecodedAnswers(memory)
+        self._pending = PendingCalls(ledger, self._key_of)
+
+    def find(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> Answer | None:
+        """The answer to this call, counted as a hit; None, counted as a miss, where it is to be made."""
+        began = time.perf_counter()
+        asked = self._asked(prompt, llm_string, call, settings, began)
+        if asked is None:
+            return None
+        try:
+            version, again = self._remembered(asked)
+            if again is not None:
+                return self._hit(asked, again, call, began)
+            return run(self._search(asked, call, version, began, on_loop=False))
+        except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
+            self._failed_lookup(error, asked, call, began)
+            return None
+
+    async def afind(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> Answer | None:
+        """As `find`, in the event loop: a read takes microseconds. What may take longer goes to a thread."""
+        began = time.perf_counter()
+        asked = self._asked(prompt, llm_string, call, settings, began)
+        if asked is None:
+            return None
+        try:
+            version, again = self._remembered(asked)
+            if again is not None:
+                return self._hit(asked, again, call, began)
+            return await arun(self._search(asked, call, version, began, on_loop=True))
+        except Exception as error:  # noqa: BLE001 - as in find
+            self._failed_lookup(error, asked, call, began)
+            return None
+
+    def keep(
+        self, prompt: str, llm_string: str, answer: Sequence[Generation], call: Call | None, settings: Settings
+    ) -> None:
+        """Store the answer to a call that was made, and give it to those who wait. When it returns, it is committed."""
+        if call is not None and call.replay is not None:
+            return  # it was a hit, played chunk by chunk
+        answered = self._pending.answered(prompt, llm_string, call)
+        lease = _settle(answered)
+        usage, stored = Usage(), False
+        try:
+            usage, stored = self._store(answered, answer, settings, lease)
+        except UnstableIdentityError as error:
+            usage = usage_of(answer, {}, "")
+            if settings.mode in modes.KEEPS:
+                warn_once(error.cause, str(error))
+        except Exception as error:  # noqa: BLE001 - as in find
+            self.failed("store an answer", error)
+        finally:
+            if lease is not None:
+                lease.land(None)
+        try:
+            self._pending.paid(answered, usage, answer, stored=stored)
+        except Exception as error:  # noqa: BLE001 - as in find
+            self.failed("count an answer", error)
+
+    def carry_on(self, other: "Answers") -> None:
+        """Go on where `other` ended."""
+        for name in ("cell", "errors", "renewed", "origins"):
+            setattr(self, name, getattr(other, name))
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Count a failure of the cache and say so once; the user's call goes on."""
+        self.errors += 1
+        warn_once(
+            f"{type(error).__name__} {self.store.url}",
+            f"nbcache could not {what}: {error}. The call goes on without the cache",
+        )
+
+    # The key to look up
+
+    def _asked(
+        self, prompt: str, llm_string: str, call: Call | None, settings: Settings, began: float
+    ) -> CallKey | None:
+        """The key to look up; None where this call is not to be looked up, which is a miss."""
+        mode = settings.mode
+        asked, why = None, mode or ""
+        if mode != modes.OFF:
+            try:
+                asked = self._as_drawn(self._key_of(prompt, llm_string, call), call, settings)
+            except UnstableIdentityError as error:
+                warn_once(error.cause, str(error))
+                why = "not cacheable"
+            except Exception as error:  # noqa: BLE001 - as in find
+                self.failed("work out the key of a call", error)
+                why = "failure"
+        if asked is not None and mode in modes.LOOKS_UP:
+            if asked.key not in self.renewed:
+                return asked
+            why = "renewed"
+            if mode not in modes.KEEPS:  # no answer will replace the stored one: once is enough
+                self.renewed.discard(asked.key)
+        self._pending.missed(prompt, asked, call, began, why)
+        return None
+
+    def _key_of(self, prompt: str, llm_string: str, call: Call | None) -> CallKey:
+        return call_key(prompt, llm_string, call, self.rules.normalize)
+
+    def _as_drawn(self, asked: CallKey, call: Call | None, settings: Settings) -> CallKey:
+        """The draw that this call is: the first, but among samples and after a rejected answer."""
+        if call is None:
+            return asked
+        if settings.samples is not None:
+            draw = settings.samples.take(asked.plain)
+            asked = drawn(asked, draw.number)
+            call.draws.setdefault(asked.key, []).append(draw)
+        elif (attempt := current_attempt.get()) is not None:
+            asked = drawn(asked, attempt.draw(asked.plain))
+        return asked
+
+    # The search
+
+    def _remembered(self, asked: CallKey) -> tuple[object, Answer | None]:
+        """The store's version, and the answer if it is in memory and nobody has written since."""
+        version = self._decoded.version(self.store.version)
+        return version, self._decoded.unchanged(asked.key, version)
+
+    def _search(self, asked: CallKey, call: Call | None, version: object, began: float, *, on_loop: bool) -> _Steps:
+        """The answer in the store, or in flight; None where there is none, and the call is to be made."""
+        landed = self.flights.landed
+        found, why = yield from self._read(asked, call, version)
+        if found is None and call is not None and call.is_one and not call.holds_lease():
+            turn = self.flights.join(asked.key, Place.here(on_loop=on_loop), call.leases)
+            if isinstance(turn, Waiter):
+                turn = yield turn
+            if isinstance(turn, bytes):
+                found, why = self._decode(asked, turn, None, call)
+            elif turn is not None and self.flights.landed != landed:  # while this one looked or waited
+                found, why = yield from self._read(asked, call, None)
+        if found is None:
+            self._pending.missed(asked.prompt, asked, call, began, why)
+            return None
+        return self._hit(asked, found, call, began)
+
+    def _read(
+        self, asked: CallKey, call: Call | None, version: object
+    ) -> Generator[Step, Any, tuple[Answer | None, str]]:
+        payload = yield _Read(self.store, asked.key)
+        if payload is None:
+            return None, NEW
+        if len(payload) <= LARGE:
+            return self._decode(asked, payload, version, call)
+        answer = yield InThread(partial(self._decode, asked, payload, version, call))
+        return answer  # type: ignore[no-any-return]
+
+    def _decode(self, asked: CallKey, payload: bytes, version: object, call: Call | None) -> tuple[Answer | None, str]:
+        """The answer in `payload`; else why it is none."""
+        try:
+            found = self._decoded.decode(asked.key, payload, version, () if call is None else call.classes())
+            if found is None:
+                return None, codec.read(payload, asked.key).about().meta.status
+        except NotStorableError as error:
+            logger.debug("nbcache: entry %s: %s", asked.key, error)
+            return None, "class not here"
+        except DamagedError as error:
+            self.failed("read an entry", error)
+            return None, "damaged"
+        return found, ""
+
+    def _hit(self, asked: CallKey, found: Answer, call: Call | None, began: float) -> Answer:
+        self.ledger.hit(asked.key, found.payload, time.perf_counter() - began)
+        self.origins.note(found.generations, hit=True, key=asked.key, created=found.created)
+        if call is not None:
+            _take_draw(call, asked)
+            if (lease := call.leases.pop(asked.key, None)) is not None:
+                lease.land(found.payload)
+        return found
+
+    def _failed_lookup(self, error: Exception, asked: CallKey, call: Call | None, began: float) -> None:
+        self.failed("look up an answer", error)
+        self._pending.missed(asked.prompt, asked, call, began, "failure")
+
+    # What is kept
+
+    def _is_wanted(self, answer: Sequence[Generation]) -> bool:
+        """Whether the user's own rule wants each of these generations kept."""
+        rule = self.rules.should_store
+        if rule is None:
+            return True
+        try:
+            return all(rule(each.message if isinstance(each, ChatGeneration) else each.text) for each in answer)
+        except Exception as error:  # noqa: BLE001 - the user's own code
+            warn_once("should_store", f"nbcache: should_store failed, so an answer is not cached: {error!r}")
+            return False
+
+    def _store(
+        self, answered: Answered, answer: Sequence[Generation], settings: Settings, lease: Lease | None
+    ) -> tuple[Usage, bool]:
+        """Store an answer, if it is to be kept, and give it to those who wait; what it used, and whether it is stored.
+
+        Raises UnstableIdentityError.
+        """
+        asked = answered.key()
+        usage = usage_of(answer, document(asked.identity), asked.endpoint)
+        keeps = settings.mode in modes.KEEPS and self._is_wanted(answer)
+        if not keeps and lease is None:
+            return usage, False
+        meta = self._meta(asked, answer, usage, answered.seconds, settings)
+        try:
+            payload = _encoded(asked, answer, usage, answered.call, meta, expires=settings.ttl is not None)
+        except NotStorableError as error:
+            warn_once(
+                f"not storable {error}",
+                f"nbcache: an answer is not cached, because {error} in it would not come back as it is",
+            )
+            return usage, False
+        try:
+            if keeps:
+                self.store.put(asked.key, payload, meta, settings.ttl)
+                self.renewed.discard(asked.key)
+                self.origins.note(answer, hit=False, key=asked.key, created=meta.created)
+        except Exception as error:  # noqa: BLE001 - as in find
+            self.failed("store an answer", error)
+            keeps = False
+        finally:
+            if lease is not None:
+                lease.land(payload)
+        return usage, keeps
+
+    def _meta(
+        self, asked: CallKey, answer: Sequence[Generation], usage: Usage, seconds: float | None, settings: Settings
+    ) -> EntryMeta:
+        return EntryMeta(
+            key=asked.key,
+            model=asked.model,
+            prompt=prompt_preview(asked.prompt),
+            answer=answer_preview(answer),
+            status=status_of(answer),
+            created=time.time(),
+            tags=settings.tags,
+            notebooks=() if self.notebook is None else (self.notebook,),
+            cell=self.cell,
+            provider=usage.provider,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            seconds=seconds,
+        )
+
+
+class _Read:
+    """A read of the store, which another process may hold."""
+
+    def __init__(self, store: Store, key: str) -> None:
+        self._store = store
+        self._key = key
+
+    def now(self) -> bytes | None:
+        return self._store.get(self._key)
+
+    async def later(self) -> bytes | None:
+        try:
+            return self._store.get(self._key, wait=False)
+        except StoreBusyError:
+            return await in_thread(self.now)
+
+
+def _encoded(  # noqa: PLR0913 - all that an entry is made of
+    asked: CallKey,
+    answer: Sequence[Generation],
+    usage: Usage,
+    call: Call | None,
+    meta: EntryMeta,
+    *,
+    expires: bool,
+) -> bytes:
+    about = codec.About(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage)
+    chunks = call.chunks if call is not None and call.whole else None
+    again = reusable(meta.status, limits_tokens=asked.limits_tokens)
+    return codec.encode(answer, about, reusable=again, expires=expires, chunks=chunks)
+
+
+def _settle(answered: Answered) -> Lease | None:
+    """The lease under which the call was made, if any; its draw is used up."""
+    call, miss = answered.call, answered.miss
+    if call is None or miss is None or miss.asked is None:
+        return None
+    _take_draw(call, miss.asked)
+    return call.leases.pop(miss.asked.key, None)
+
+
+def _take_draw(call: Call, asked: CallKey) -> None:
+    """The call has its answer: its draw is used up, and a retry would be another."""
+    if draws := call.draws.get(asked.key):
+        draws.pop()
+    elif (attempt := current_attempt.get()) is not None:
+        attempt.note(asked.plain)

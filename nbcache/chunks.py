@@ -1,0 +1,86 @@
+"""The chunks of a streamed answer: in few words, since most differ from the one before in their text alone."""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, AIMessageChunk
+from langchain_core.messages.tool import tool_call_chunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
+
+
+def packed(chunks: Iterable[dict[str, Any]]) -> list[Any]:
+    """The plain chunks, each a dict, or only its text where the rest is as in the chunk before."""
+    result: list[Any] = []
+    before = None
+    for chunk in chunks:
+        text = _text_of(chunk)
+        rest = None if text is None else _with_text(chunk, "")
+        result.append(text if rest is not None and rest == before else chunk)
+        before = rest
+    return result
+
+
+def unpacked(told: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """What `packed` was given."""
+    chunk: dict[str, Any] = {}
+    for item in told:
+        chunk = _with_text(chunk, item) if isinstance(item, str) else item
+        yield chunk
+
+
+def as_chunk(generation: Generation) -> GenerationChunk | ChatGenerationChunk:
+    """An answer that came whole, as the one chunk of a stream."""
+    if not isinstance(generation, ChatGeneration):
+        return GenerationChunk(text=generation.text, generation_info=generation.generation_info)
+    message = generation.message
+    return ChatGenerationChunk(message=_message_chunk(message), generation_info=generation.generation_info)
+
+
+def _message_chunk(message: Any) -> AIMessageChunk:
+    if isinstance(message, AIMessageChunk):
+        return message
+    calls = [*message.tool_calls, *message.invalid_tool_calls] if isinstance(message, AIMessage) else []
+    return AIMessageChunk(
+        content=message.content,
+        additional_kwargs=message.additional_kwargs,
+        response_metadata=message.response_metadata,
+        usage_metadata=getattr(message, "usage_metadata", None),
+        name=message.name,
+        tool_call_chunks=[
+            tool_call_chunk(name=call["name"], args=_arguments(call["args"]), id=call["id"], index=index)
+            for index, call in enumerate(calls)
+        ],
+        chunk_position="last",
+    )
+
+
+def _arguments(told: Any) -> str | None:
+    """The arguments of a call as they are streamed; those of an invalid one are text already."""
+    return told if isinstance(told, str | None) else json.dumps(told)
+
+
+def _text_of(chunk: dict[str, Any]) -> str | None:
+    """The text of a chunk that has no more than one."""
+    if "message" not in chunk:
+        text = chunk.get("text")
+        return text if isinstance(text, str) else None
+    content = chunk["message"]["fields"].get("content", "")
+    if isinstance(content, str):
+        return None if "text" in chunk else content
+    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
+        text = content[0].get("text")
+        return text if isinstance(text, str) and chunk.get("text") == text else None
+    return None
+
+
+def _with_text(chunk: dict[str, Any], text: str) -> dict[str, Any]:
+    """A chunk with another text."""
+    if "message" not in chunk:
+        return {**chunk, "text": text}
+    message = chunk["message"]
+    content = message["fields"].get("content", "")
+    if isinstance(content, str):
+        return {**chunk, "message": {**message, "fields": {**message["fields"], "content": text}}}
+    content = [{**content[0], "text": text}]
+    return {**chunk, "text": text, "message": {**message, "fields": {**message["fields"], "content": content}}}

@@ -1,0 +1,197 @@
+"""Calls in flight: one of all who ask makes the call, the others wait for its answer.
+
+Nobody waits in a circle: who waits holds no lease, and waits only for a call that can go on meanwhile, so not for
+one of its own thread, and not with a thread for what an event loop has to do.
+"""
+
+import asyncio
+import contextlib
+import os
+import threading
+import weakref
+from collections import deque
+from typing import NamedTuple
+
+from nbcache.locks import Lock
+
+Payload = bytes
+
+
+class Place(NamedTuple):
+    """Where a call is made: its thread, and its event loop and task where it is a coroutine's."""
+
+    thread: int
+    loop: asyncio.AbstractEventLoop | None = None
+    task: "asyncio.Task[object] | None" = None
+
+    @classmethod
+    def here(cls, *, on_loop: bool) -> "Place":
+        """This thread, and this task where the call is awaited."""
+        if not on_loop:
+            return cls(threading.get_ident())
+        return cls(threading.get_ident(), asyncio.get_running_loop(), asyncio.current_task())
+
+    def may_wait_for(self, leader: "Place") -> bool:
+        """Whether the leader's call goes on while somebody waits here."""
+        if leader.loop is None:
+            return leader.thread != self.thread
+        return leader.loop is self.loop and leader.task is not self.task
+
+
+class Flights:
+    """The calls in flight, by key. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._leases: dict[str, Lease] = {}
+        self.landed = 0  # how many have ended: whoever sees it change looks once more
+        _flights.add(self)
+
+    def join(self, key: str, here: Place, held: "dict[str, Lease]") -> "Lease | Waiter | None":
+        """The lease of `key` where nobody makes this call; else a waiter, or None where here nobody can wait.
+
+        A lease is put into `held` the moment that it is given, now or later: an interrupt can't lose it.
+        """
+        with self._lock:
+            lease = self._leases.get(key)
+            if lease is None:
+                lease = held[key] = Lease(self, key, here)
+                self._leases[key] = lease
+                return lease
+            if not here.may_wait_for(lease.place):
+                return None
+            waiter = Waiter(self, lease, here, held)
+            lease.waiters.append(waiter)
+            return waiter
+
+    def __len__(self) -> int:
+        return len(self._leases)
+
+    def end(self, lease: "Lease", payload: Payload | None, *, failed: bool) -> None:
+        """The call of `lease` has ended: its answer for all who wait; where it failed, one of them makes the call."""
+        with self._lock:
+            if self._leases.get(lease.key) is not lease:
+                return
+            self.landed += 1
+            waiters = list(lease.waiters)
+            if failed and (heir := self._heir(lease)) is not None:
+                waiters = heir.unable()
+            else:
+                del self._leases[lease.key]
+            for waiter in waiters:
+                waiter.tell(payload)
+
+    def leave(self, waiter: "Waiter") -> "Lease | None":
+        """Stop waiting; the lease that the waiter has just got, if any, to be released."""
+        with self._lock:
+            if waiter.told:
+                return waiter.outcome if isinstance(waiter.outcome, Lease) else None
+            with contextlib.suppress(ValueError):
+                waiter.lease.waiters.remove(waiter)
+            return None
+
+    def _heir(self, lease: "Lease") -> "Lease | None":
+        """The lease of the first who can still be told that it is theirs."""
+        while lease.waiters:
+            first = lease.waiters.popleft()
+            heir = first.held[lease.key] = Lease(self, lease.key, first.place, lease.waiters)
+            self._leases[lease.key] = heir
+            if first.tell(heir):
+                for waiter in heir.waiters:
+                    waiter.lease = heir
+                return heir
+        return None
+
+    def begin_in_child(self) -> None:
+        """A forked child has none of the threads that make these calls."""
+        self._leases.clear()
+
+
+class Lease:
+    """The right to make a call, and the duty to say how it ended. Saying it twice does nothing more."""
+
+    def __init__(self, flights: Flights, key: str, place: Place, waiters: "deque[Waiter] | None" = None) -> None:
+        self.key = key
+        self.place = place
+        self.waiters: deque[Waiter] = deque() if waiters is None else waiters
+        self._flights = flights
+
+    def land(self, payload: Payload | None) -> None:
+        """Give the answer to all who wait; with None each makes the call alone."""
+        self._flights.end(self, payload, failed=False)
+
+    def release(self) -> None:
+        """The call failed: the next of those who wait makes it."""
+        self._flights.end(self, None, failed=True)
+
+    def unable(self) -> "list[Waiter]":
+        """Take out those who can't wait for this call, which another makes than they began to wait for."""
+        out = [waiter for waiter in self.waiters if not waiter.place.may_wait_for(self.place)]
+        for waiter in out:
+            self.waiters.remove(waiter)
+        return out
+
+
+class Waiter:
+    """Somebody who waits: `now` in a thread, `later` on an event loop.
+
+    Both give the answer's payload; a lease where it is for this one to make the call; None to make it alone.
+    """
+
+    def __init__(self, flights: Flights, lease: Lease, place: Place, held: dict[str, Lease]) -> None:
+        self.lease = lease
+        self.place = place
+        self.held = held
+        self.told = False
+        self.outcome: Payload | Lease | None = None
+        self._flights = flights
+        self._event = threading.Event() if place.loop is None else asyncio.Event()
+
+    def tell(self, outcome: Payload | Lease | None) -> bool:
+        """End the waiting; false where nobody is there any more."""
+        self.told, self.outcome = True, outcome
+        if self.place.loop is None:
+            self._event.set()
+            return True
+        try:
+            self.place.loop.call_soon_threadsafe(self._event.set)
+        except RuntimeError:  # the loop is closed
+            return False
+        return True
+
+    def now(self) -> Payload | Lease | None:
+        """Wait in this thread."""
+        assert isinstance(self._event, threading.Event)
+        try:
+            self._event.wait()
+        except BaseException:
+            self._leave()
+            raise
+        return self.outcome
+
+    async def later(self) -> Payload | Lease | None:
+        """Wait on this event loop."""
+        assert isinstance(self._event, asyncio.Event)
+        try:
+            await self._event.wait()
+        except BaseException:
+            self._leave()
+            raise
+        return self.outcome
+
+    def _leave(self) -> None:
+        """An interrupt, or a cancelled task: what was handed over meanwhile goes to the next."""
+        if (lease := self._flights.leave(self)) is not None:
+            lease.release()
+
+
+_flights: "weakref.WeakSet[Flights]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for flights in list(_flights):
+        flights.begin_in_child()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

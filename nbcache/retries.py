@@ -1,0 +1,59 @@
+"""`with_retry`: what a parser has rejected is not handed out again, but the next draw of the same call."""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from langchain_core.runnables.retry import RunnableRetry
+
+from nbcache.draws import Attempt, current_attempt
+
+
+def retry_wrappers() -> Iterator[tuple[type, str, Callable[[Callable[..., Any]], Callable[..., Any]]]]:
+    """The class, the method and the wrapper of each. None where LangChain doesn't tell its attempts any more."""
+    if "_patch_config" in RunnableRetry.__dict__:
+        yield RunnableRetry, "_patch_config", _attempt
+        for name, wrapper in (("invoke", _sync), ("batch", _sync), ("ainvoke", _async), ("abatch", _async)):
+            yield RunnableRetry, name, wrapper
+
+
+def _attempt(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def wrapper(config: Any, run_manager: Any, retry_state: Any) -> Any:
+        now = current_attempt.get()
+        if now is not None:
+            current_attempt.set(replace(now, path=(*now.path[:-1], retry_state.attempt_number)))
+        return original(config, run_manager, retry_state)
+
+    return wrapper
+
+
+def _sync(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def wrapper(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        with _attempts():
+            return original(self, *args, **kwargs)
+
+    return wrapper
+
+
+def _async(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def wrapper(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        with _attempts():
+            return await original(self, *args, **kwargs)
+
+    return wrapper
+
+
+@contextmanager
+def _attempts() -> Iterator[None]:
+    """The attempts of one retried chain, which may be within another's."""
+    around = current_attempt.get()
+    token = current_attempt.set(Attempt() if around is None else replace(around, path=(*around.path, 1)))
+    try:
+        yield
+    finally:
+        current_attempt.reset(token)

@@ -1,0 +1,65 @@
+"""The user's own rules: what is not cached, what of a prompt doesn't count, what answers are kept."""
+
+import re
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatchcase
+from typing import Any
+
+from nbcache.call import Call
+from nbcache.chains import chain_names, watch_chains
+from nbcache.identity import model_names
+from nbcache.keys import Normalize
+
+Normalizer = str | Iterable[str] | Normalize
+ShouldStore = Callable[[Any], bool]
+
+
+class Rules:
+    """As `NotebookCache` takes them. Raises ValueError where one is wrong."""
+
+    def __init__(
+        self,
+        exclude: str | Iterable[str] = (),
+        normalize: Normalizer | None = None,
+        should_store: ShouldStore | None = None,
+    ) -> None:
+        self.exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+        for name in self.exclude:
+            if not isinstance(name, str) or not name.strip():
+                raise ValueError(f"exclude={name!r}: write the name of a model, a tag or a chain")
+        self.normalize = _normalize(normalize)
+        self.given_normalize = normalize
+        if should_store is not None and not callable(should_store):
+            raise ValueError(f"should_store={should_store!r}: give a function from an answer to True or False")
+        self.should_store = should_store
+        if self.exclude:
+            watch_chains()
+
+    def excludes(self, call: Call) -> bool:
+        """Whether `call` is one of those that are not cached."""
+        names = {*model_names(call), *call.labels, *chain_names(call.parent)}
+        return any(fnmatchcase(name, pattern) for pattern in self.exclude for name in names)
+
+
+def _normalize(given: Normalizer | None) -> Normalize | None:
+    """One function of all that is given."""
+    if given is None or callable(given):
+        return given
+    patterns = [given] if isinstance(given, str) else list(given)
+    try:
+        whole = [re.compile(pattern) for pattern in patterns]
+    except (re.error, TypeError) as error:
+        raise ValueError(f"normalize={given!r}: {error}; give regular expressions, or a function") from None
+    return _Patterns(whole) if whole else None
+
+
+class _Patterns:
+    """A text without what the patterns match."""
+
+    def __init__(self, patterns: list[re.Pattern[str]]) -> None:
+        self._patterns = patterns
+
+    def __call__(self, text: str) -> str:
+        for pattern in self._patterns:
+            text = pattern.sub("", text)
+        return text

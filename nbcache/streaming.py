@@ -1,0 +1,139 @@
+"""Streams: chunks pass through and are kept once the last has come; on a hit they are played again.
+
+LangChain's own `stream` does callbacks, ids and events; only where chunks come from is wrapped: `_stream` and
+`_astream` of a model's class.
+"""
+
+import functools
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel, BaseLLM
+
+from nbcache.call import Call, current_call, running
+from nbcache.recording import Chunk, Recording, Unhurried
+from nbcache.wrapping import Wrapping
+
+
+def wrap_chunks(wrapping: Wrapping, cls: type) -> None:
+    """Wrap where the chunks of a class's models come from, once: the class's own method or one that it inherits."""
+    if wrapping.knows(cls):
+        return
+    for name, wrapper in (("_stream", _stream), ("_astream", _astream)):
+        owner = next(base for base in cls.__mro__ if name in base.__dict__)
+        if owner not in {BaseChatModel, BaseLLM} and (owner, name) not in wrapping:
+            wrapping.wrap(owner, name, functools.partial(wrapper, wrapping))
+
+
+def is_listened_to(model: Any, run: Any, kwargs: Mapping[str, Any], *, async_api: bool = False) -> bool:
+    """Whether LangChain streams this `invoke` for somebody who listens to its chunks, as LangChain itself decides."""
+    if run is None or not run.handlers:
+        return False
+    told = {name: value for name, value in kwargs.items() if name not in {"stop", "run_manager"}}
+    if model._should_stream(async_api=async_api, run_manager=run, **told):  # noqa: SLF001 - as LangChain does next
+        return True
+    as_events = getattr(model, "_should_use_protocol_streaming", None)
+    native = hasattr(model, "_stream_chat_model_events") or hasattr(model, "_astream_chat_model_events")
+    return as_events is not None and not native and as_events(async_api=async_api, run_manager=run, **told)
+
+
+def unhurried(model: Any, call: Call) -> Any:
+    """`model`; where it has a rate limiter and chunks may be played, a copy that waits for it only to make a call."""
+    if getattr(model, "rate_limiter", None) is None or isinstance(model.rate_limiter, Unhurried):
+        return model
+    if not (call.is_stream or (call.streams is not None and call.streams())):
+        return model
+    return model.model_copy(update={"rate_limiter": Unhurried(model.rate_limiter)})
+
+
+def stepped(call: Call, items: Iterator[Any]) -> Iterator[Any]:
+    """`items`, each made while `call` is the current one: a generator's context is that of who asks for the next."""
+    try:
+        while True:
+            token = current_call.set(call)
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                current_call.reset(token)
+            yield item
+    finally:
+        with running(call):
+            _close(items)
+
+
+async def astepped(call: Call, items: Any) -> AsyncIterator[Any]:
+    """As `stepped`, awaited."""
+    try:
+        while True:
+            token = current_call.set(call)
+            try:
+                item = await anext(items)
+            except StopAsyncIteration:
+                return
+            finally:
+                current_call.reset(token)
+            yield item
+    finally:
+        with running(call):
+            await _aclose(items)
+
+
+def _stream(wrapping: Wrapping, original: Callable[..., Iterator[Chunk]]) -> Callable[..., Iterator[Chunk]]:
+    @functools.wraps(original)
+    def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Iterator[Chunk]:
+        stream = Recording.of(wrapping.active, model, args, kwargs)
+        if stream is None:
+            yield from original(model, *args, **kwargs)
+            return
+        if (found := stream.find()) is not None:
+            yield from stream.played(found)
+            return
+        stream.acquire()
+        chunks = original(stream.model, *args, **kwargs)
+        try:
+            for chunk in chunks:
+                stream.add(chunk)
+                yield chunk
+        finally:
+            _close(chunks)
+        stream.keep()
+
+    return wrapper
+
+
+def _astream(wrapping: Wrapping, original: Callable[..., AsyncIterator[Chunk]]) -> Callable[..., AsyncIterator[Chunk]]:
+    @functools.wraps(original)
+    async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> AsyncIterator[Chunk]:
+        stream = Recording.of(wrapping.active, model, args, kwargs)
+        if stream is None:
+            async for chunk in original(model, *args, **kwargs):
+                yield chunk
+            return
+        if (found := await stream.afind()) is not None:
+            for chunk in stream.played(found):
+                yield chunk
+            return
+        await stream.aacquire()
+        chunks = original(stream.model, *args, **kwargs)
+        try:
+            async for chunk in chunks:
+                stream.add(chunk)
+                yield chunk
+        finally:
+            await _aclose(chunks)
+        await stream.akeep()
+
+    return wrapper
+
+
+def _close(items: Any) -> None:
+    """Let an iterator that isn't read to its end let go of what it holds, if it can be told."""
+    if (close := getattr(items, "close", None)) is not None:
+        close()
+
+
+async def _aclose(items: Any) -> None:
+    if (close := getattr(items, "aclose", None)) is not None:
+        await close()
