@@ -10,7 +10,7 @@ from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import Generation
 
-from nbcache import modes
+from nbcache import modes, values
 from nbcache.answers import Answers
 from nbcache.call import Call, current_call
 from nbcache.codec import key_of
@@ -27,6 +27,7 @@ from nbcache.stores import DiskStore, Store, open_store
 from nbcache.sums import total
 from nbcache.threads import in_thread
 from nbcache.units import count, size
+from nbcache.values import KeyFn, Messages
 
 _NOTHING_SET = Settings()
 
@@ -233,6 +234,24 @@ class NotebookCache(BaseCache):
         """Write down what is in memory and let go of files. A cache that is used again opens again."""
         self.ledger.close()
         self.store.close()
+
+    # A store for any code
+
+    def get(self, messages: Messages, *, model: str, key_fn: KeyFn | None = None, **params: Any) -> Any:
+        """The value that was put for these messages, model and parameters, as a new object; None where there is none.
+
+        `messages` are a text or a list of dicts of JSON values. Where not all of them counts, `key_fn` returns what does.
+        Raises TypeError or ValueError, saying what to pass, for anything else.
+        """
+        found = self.find(*values.asked(messages, model, key_fn, params), None)
+        return None if found is None else values.value_in(found.generations)
+
+    def put(self, messages: Messages, value: Any, *, model: str, key_fn: KeyFn | None = None, **params: Any) -> None:
+        """Keep `value`, JSON or a pydantic object, for `get` with the same arguments. When it returns, it is committed.
+
+        Raises TypeError or ValueError where it would not come back as it is, or for arguments that `get` refuses.
+        """
+        self.keep(*values.asked(messages, model, key_fn, params), values.answer(value), None)
 
     def _settings(self, call: Call | None) -> Settings:
         settings = self._base

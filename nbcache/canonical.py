@@ -15,6 +15,7 @@ import pathlib
 import re
 import sys
 import sysconfig
+import threading
 import types
 import weakref
 from collections.abc import Mapping
@@ -196,12 +197,30 @@ def _schema(cls: Any) -> dict[str, Any] | None:
 
 
 def _function(function: types.FunctionType) -> dict[str, Any]:
-    """A function by its name, its code and what it refers to, and its annotations."""
-    return {
-        "!function": function.__qualname__,
-        "code": _Code(seen=set()).of(function),
-        "annotations": function.__annotations__,
-    }
+    """A function by its name, its code and what it refers to, and its annotations.
+
+    One that is reached again from itself counts by its name: two functions that refer to each other's owners would
+    take for ever.
+    """
+    codes = _inside.codes
+    if function.__code__ in codes:
+        return {"!function": function.__qualname__}
+    codes.add(function.__code__)
+    try:
+        code = _Code(seen=set()).of(function)
+    finally:
+        codes.discard(function.__code__)
+    return {"!function": function.__qualname__, "code": code, "annotations": function.__annotations__}
+
+
+class _Inside(threading.local):
+    """The code of the functions that are being told in this thread."""
+
+    def __init__(self) -> None:
+        self.codes: set[types.CodeType] = set()
+
+
+_inside = _Inside()
 
 
 def _code(code: types.CodeType) -> list[Any]:

@@ -20,6 +20,7 @@ class _Chains(BaseCallbackHandler):
     run_inline = True  # before the chain's models are called, in the caller's own thread
 
     def __init__(self) -> None:
+        self.ignores_chains = False
         self._runs: OrderedDict[UUID, tuple[str, UUID | None]] = OrderedDict()
         self._lock = Lock()
 
@@ -27,6 +28,11 @@ class _Chains(BaseCallbackHandler):
     def ignore_llm(self) -> bool:
         """Whether models are no matter."""
         return True
+
+    @property
+    def ignore_chain(self) -> bool:
+        """Whether nobody wants to know of chains."""
+        return self.ignores_chains
 
     ignore_chat_model = ignore_retriever = ignore_agent = ignore_llm
 
@@ -63,6 +69,12 @@ def watch_chains() -> None:
     if _hook is None:
         _hook = ContextVar("nbcache_chains", default=_chains)
         register_configure_hook(_hook, inheritable=True)
+    _chains.ignores_chains = False
+
+
+def ignore_chains() -> None:
+    """Let LangChain tell no more."""
+    _chains.ignores_chains = True
 
 
 def chain_names(run_id: UUID | None) -> Iterator[str]:

@@ -6,6 +6,7 @@ options (langchain#40403). So where the call is known its model object is asked 
 """
 
 import functools
+import json
 import re
 from dataclasses import dataclass
 from typing import Any, get_args
@@ -22,6 +23,8 @@ from nbcache.errors import UnstableIdentityError
 from nbcache.ignored import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.llm_string import Told, parse
 
+# Begins what stands in the place of an `llm_string` where no model is called: the identity's document, with its `model`.
+DOCUMENT = "!document:"
 MODEL_NAMES = ("model", "model_name", "model_id", "deployment_name", "azure_deployment", "repo_id")
 TOKEN_LIMITS = {
     *("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample"),
@@ -59,7 +62,24 @@ def identify(llm_string: str, call: Call | None) -> Identity:
 
 @functools.lru_cache(maxsize=256)
 def _of_text(llm_string: str) -> Identity:
+    if llm_string.startswith(DOCUMENT):
+        document = llm_string.removeprefix(DOCUMENT)
+        return Identity(document.encode(), "", json.loads(document)["model"], limits_tokens=False)
     return _of_string(parse(llm_string))
+
+
+def of_object(cls: type, kind: str, endpoint: str, **parts: Any) -> Identity:
+    """The identity of an object of `cls` that is called and is none of LangChain's models. `kind` is a plural.
+
+    All that is told of it is in `parts`; of them `options`, `fields` and `told` name its model. Raises
+    UnstableIdentityError.
+    """
+    package = "" if is_users_code(cls) else cls.__module__.partition(".")[0] + "."
+    document = {"class": [kind, package + cls.__qualname__, *_code_of(cls)]}
+    document |= {name: part for name, part in parts.items() if part}
+    names = (_model_name(parts.get(part) or {}, "") for part in ("options", "fields", "told"))
+    model = next(filter(None, names), cls.__qualname__)
+    return Identity(_canonical(cls.__qualname__, document), endpoint, model, limits_tokens=False)
 
 
 def _of_string(told: Told) -> Identity:
@@ -166,7 +186,7 @@ def _plan(cls: type[BaseLanguageModel[Any]]) -> list[tuple[str, Any, bool]]:
     for name, info in cls.model_fields.items():
         if is_ignored(name) or name in CLIENTS or _is_secret(info.annotation) or name in _counters.get(cls, ()):
             continue
-        is_users = _is_declared_by_user(cls, name)
+        is_users = is_declared_by_user(cls, name)
         if name in IGNORED_FIELDS and not is_users:
             continue
         default = info.default
@@ -178,7 +198,8 @@ def _plan(cls: type[BaseLanguageModel[Any]]) -> list[tuple[str, Any, bool]]:
     return plan
 
 
-def _is_declared_by_user(cls: type, name: str) -> bool:
+def is_declared_by_user(cls: type, name: str) -> bool:
+    """Whether a field is one of a class of the user's own, or was declared anew there."""
     return any(name in vars(base).get("__annotations__", {}) and is_users_code(base) for base in cls.__mro__)
 
 
@@ -231,7 +252,7 @@ def _not_in_fields(told: Told, model: BaseLanguageModel[Any], call: Call) -> dic
         field = names.get(name)
         # A serialised model's arguments are its fields, frozen at the first use. Others tell what they
         # work out at each call, so that what differs from the field counts as well.
-        if name in IGNORED_FIELDS and (field is None or not _is_declared_by_user(type(model), field)):
+        if name in IGNORED_FIELDS and (field is None or not is_declared_by_user(type(model), field)):
             continue
         if field is None or not (told.serialised or values.get(field) == value):
             rest[name] = value
@@ -260,7 +281,8 @@ def _code_of(cls: type[BaseLanguageModel[Any]]) -> list[str]:
     if not users:
         return []
     declared = {name for base in users for name in vars(base).get("__annotations__", {})}
-    defaults = {name: value_digest(info.default) for name, info in cls.model_fields.items() if name in declared}
+    fields = getattr(cls, "model_fields", {})  # of embeddings that are no pydantic class there are none
+    defaults = {name: value_digest(info.default) for name, info in fields.items() if name in declared}
     return [*map(code_digest, users), digest(canonical(sorted(defaults.items())))]
 
 

@@ -28,7 +28,6 @@ class Rules:
             if not isinstance(name, str) or not name.strip():
                 raise ValueError(f"exclude={name!r}: write the name of a model, a tag or a chain")
         self.normalize = _normalize(normalize)
-        self.given_normalize = normalize
         if should_store is not None and not callable(should_store):
             raise ValueError(f"should_store={should_store!r}: give a function from an answer to True or False")
         self.should_store = should_store

@@ -13,13 +13,16 @@ from langchain_core.globals import get_llm_cache, set_llm_cache
 from langchain_core.messages import BaseMessage
 
 from nbcache.cache import NotebookCache
+from nbcache.chains import ignore_chains
 from nbcache.entry import Cleared, EntryMeta, Info, Record, Stats
-from nbcache.errors import NotInstalledError, forget_warnings
+from nbcache.errors import NotInstalledError, forget_warnings, warn_once
 from nbcache.instrument import Instrument
 from nbcache.locks import Lock
 from nbcache.modes import NOTEBOOK, ON, checked_mode, checked_scope
 from nbcache.notebook import user_folder
 from nbcache.pricing import Prices
+from nbcache.repeats import most_repeated
+from nbcache.rules import Normalizer, ShouldStore
 from nbcache.stores import Store
 from nbcache.units import count, seconds, size
 
@@ -53,6 +56,9 @@ def install(  # noqa: PLR0913 - settings, each with its default
     tags: str | Iterable[str] | None = None,
     notebook: Path | None = None,
     prices: Prices | Mapping[str, Mapping[str, Any]] | None = None,
+    exclude: str | Iterable[str] = (),
+    normalize: Normalizer | None = None,
+    should_store: ShouldStore | None = None,
 ) -> NotebookCache:
     """Turn the cache on for this process: LangChain's global cache, asking the models themselves.
 
@@ -76,6 +82,9 @@ def install(  # noqa: PLR0913 - settings, each with its default
         tags=tags if tags is not None else _from_environment("TAGS", _words) or (),
         notebook=notebook,
         prices=prices if isinstance(prices, Prices | None) else Prices(prices),
+        exclude=exclude,
+        normalize=normalize,
+        should_store=should_store,
     )
     with _lock:
         forget_warnings()
@@ -104,6 +113,9 @@ def reinstall(**changes: Any) -> NotebookCache:
         "max_bytes": cache.max_bytes,
         "max_entries": cache.max_entries,
         "prices": cache.ledger.prices,
+        "exclude": cache.rules.exclude,
+        "normalize": cache.rules.normalize,
+        "should_store": cache.rules.should_store,
     }
     anew = install(**{**now, **changes})
     if "ttl" not in changes:  # None is as it is, too, and no reason to ask the environment
@@ -122,6 +134,7 @@ def uninstall() -> None:
             return
         session, _session = _session, None
         session.instrument.remove()
+        ignore_chains()
         if get_llm_cache() is session.cache:
             set_llm_cache(session.before)
         session.cache.close()
@@ -170,6 +183,17 @@ def take_back() -> bool:
     replaced = get_llm_cache() is not cache
     set_llm_cache(cache)
     return replaced
+
+
+def tell_repeats() -> None:
+    """Say once that a cell's identical calls got one answer, where samples may have been wanted."""
+    cache = installed()
+    if times := most_repeated(cache.ledger, cache.store):
+        warn_once(
+            "samples",
+            f"nbcache: {times} identical calls of this cell got one answer. `%%llmcache on --samples` gives each an "
+            "answer of its own, and the same ones when the cell is run again",
+        )
 
 
 @overload

@@ -1,63 +1,34 @@
-"""A model provider on loopback: enough of OpenAI, Anthropic and Ollama for LangChain's real clients.
+"""A model provider on loopback: enough of the wire formats of seven APIs for LangChain's real clients.
 
 An answer that nobody scripted depends on the whole request, so that a wrong hit shows.
 """
 
-import hashlib
 import json
 import threading
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
+from tests import provider_anthropic, provider_google
+from tests.provider_asked import Answer, Request, halves, pieces, tokens, unscripted
+
+__all__ = ["Answer", "Provider", "Request"]
+
 _PATIENCE = 30  # seconds that a held answer, or a test, waits at most
 
-_ANTHROPIC_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
 _RESPONSES_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
-
-
-@dataclass(frozen=True)
-class Request:
-    """A request as it came in; the names of `headers` are in lower case."""
-
-    path: str
-    headers: Mapping[str, str]
-    body: dict[str, Any]
-
-    @property
-    def echo(self) -> str:
-        """The answer to this request and no other: the model's name and a digest of the whole body."""
-        written = json.dumps(self.body, sort_keys=True)
-        return f"{self.body.get('model')} {hashlib.sha256(written.encode()).hexdigest()[:12]}"
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the model says. Several `choices` of a request say the same, each with its number after the first.
-
-    `tool_calls` are names and arguments; `finish_reason` is `stop`, `length`, `tool_calls` or `content_filter`.
-    """
-
-    text: str = ""
-    tool_calls: tuple[tuple[str, dict[str, Any]], ...] = ()
-    finish_reason: str = "stop"
-
-    @property
-    def reason(self) -> str:
-        """Why the model stopped: it calls tools, or what was scripted."""
-        return "tool_calls" if self.tool_calls and self.finish_reason == "stop" else self.finish_reason
 
 
 @dataclass
 class Provider:
     """The running server: what it was asked, and what it is to answer.
 
-    Use it as a context manager. `url` is its root; `openai`, `anthropic` and `ollama` are the arguments with
-    which a client finds it.
+    Use it as a context manager. `url` is its root; `openai` and the others are the arguments with which a client
+    finds it.
     """
 
     requests: list[Request] = field(default_factory=list)
@@ -125,19 +96,20 @@ class Provider:
             if not self._changed.wait_for(lambda: len(self.requests) >= count, _PATIENCE):
                 raise TimeoutError(f"{len(self.requests)} requests came in, not {count}")
 
-    def receive(self, request: Request) -> Answer | int:
-        """Record a request; its answer, or the status with which it fails."""
+    def receive(self, path: str, headers: dict[str, str], body: dict[str, Any]) -> tuple[Request, Answer | int]:
+        """Record a request; with it comes its answer, or the status with which it fails."""
         with self._changed:
+            request = Request(path, headers, body, number=len(self.requests) + 1)
             self.requests.append(request)
             reply = self._reply(request)
             self._changed.notify_all()
         self._open.wait(_PATIENCE)
-        return reply
+        return request, reply
 
     def _reply(self, request: Request) -> Answer | int:
         if self._failures:
             return self._failures.popleft()
-        return self._script.popleft() if self._script else Answer(request.echo)
+        return self._script.popleft() if self._script else unscripted(request)
 
 
 class _Server(ThreadingHTTPServer):
@@ -158,9 +130,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.path.partition("?")[0], headers, body)
-        answer = self.server.provider.receive(request)
-        speak = _DIALECTS.get(request.path)
+        request, answer = self.server.provider.receive(self.path.partition("?")[0], headers, body)
+        speak = _google if request.path.startswith(provider_google.PREFIX) else _DIALECTS.get(request.path)
         if isinstance(answer, int) or speak is None:
             status = answer if isinstance(answer, int) else 404
             self._send(status, "application/json", json.dumps({"error": {"message": f"status {status}"}}))
@@ -180,22 +151,20 @@ def _chat_completions(request: Request, answer: Answer) -> tuple[str, str]:
     body, usage = request.body, _openai_usage(request, answer)
     calls = [
         {
-            "id": f"call_{i}",
+            "id": request.call_id(i),
             "index": i,
             "type": "function",
             "function": {"name": name, "arguments": json.dumps(arguments)},
         }
         for i, (name, arguments) in enumerate(answer.tool_calls)
     ]
-    common = {"id": "chatcmpl-1", "created": 1, "model": body["model"]}
+    common = {"id": f"chatcmpl-{request.number}", "created": 1, "model": body["model"]}
     if body.get("stream"):
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
-        deltas += [{"content": piece} for piece in _pieces(answer.text)]
-        deltas += [{"tool_calls": [call]} for call in calls]
+        deltas += [{"content": piece} for piece in pieces(answer.text)]
+        deltas += [{"tool_calls": [part]} for call in calls for part in _call_in_parts(request, call)]
         chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
-        chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": answer.reason}]})
-        if (body.get("stream_options") or {}).get("include_usage"):
-            chunks.append({"choices": [], "usage": usage})
+        chunks += _closing(request, {"choices": [{"index": 0, "delta": {}, "finish_reason": answer.reason}]}, usage)
         return _events(*({**common, "object": "chat.completion.chunk", **chunk} for chunk in chunks), done=True)
     called: dict[str, Any] = {"tool_calls": calls} if calls else {}
     choices = [
@@ -209,12 +178,33 @@ def _chat_completions(request: Request, answer: Answer) -> tuple[str, str]:
     return _json({**common, "object": "chat.completion", "choices": choices, "usage": usage})
 
 
+def _call_in_parts(request: Request, call: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Who is called, then the arguments, cut wherever it happens to be; Mistral and Groq send a call whole."""
+    if not request.path.startswith("/v1/"):
+        yield call
+        return
+    function = call["function"]
+    yield {**call, "function": {**function, "arguments": ""}}
+    for piece in halves(function["arguments"]):
+        yield {"index": call["index"], "function": {"arguments": piece}}
+
+
+def _closing(request: Request, last: dict[str, Any], usage: dict[str, int]) -> list[dict[str, Any]]:
+    """The end of a stream; each provider has its own place for what was used."""
+    if request.path.startswith("/openai/"):  # Groq
+        return [{**last, "x_groq": {"id": f"req_{request.number}", "usage": usage}}]
+    if request.path.startswith("/mistral/"):
+        return [{**last, "usage": usage}]
+    wanted = (request.body.get("stream_options") or {}).get("include_usage")
+    return [last, {"choices": [], "usage": usage}] if wanted else [last]
+
+
 def _completions(request: Request, answer: Answer) -> tuple[str, str]:
     body, usage = request.body, _openai_usage(request, answer)
-    common = {"id": "cmpl-1", "object": "text_completion", "created": 1, "model": body["model"]}
+    common = {"id": f"cmpl-{request.number}", "object": "text_completion", "created": 1, "model": body["model"]}
     if body.get("stream"):
         chunks: list[dict[str, Any]] = [
-            *({"choices": [{"index": 0, "text": piece, "finish_reason": None}]} for piece in _pieces(answer.text)),
+            *({"choices": [{"index": 0, "text": piece, "finish_reason": None}]} for piece in pieces(answer.text)),
             {"choices": [{"index": 0, "text": "", "finish_reason": answer.reason}]},
         ]
         return _events(*(common | chunk for chunk in chunks), done=True)
@@ -228,31 +218,34 @@ def _completions(request: Request, answer: Answer) -> tuple[str, str]:
 
 def _responses(request: Request, answer: Answer) -> tuple[str, str]:
     content = [{"type": "output_text", "text": answer.text, "annotations": []}]
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "status": "completed", "content": content}
-    calls = [
+    message = {"id": f"msg_{request.number}", "type": "message", "role": "assistant", "content": content}
+    output: list[dict[str, Any]] = [message] if answer.text else []
+    output += [
         {
-            "id": f"fc_{i}",
+            "id": f"fc_{request.number}_{i}",
             "type": "function_call",
-            "call_id": f"call_{i}",
+            "call_id": request.call_id(i),
             "name": name,
             "arguments": json.dumps(arguments),
-            "status": "completed",
         }
         for i, (name, arguments) in enumerate(answer.tool_calls)
     ]
+    output = [{**item, "status": "completed"} for item in output]
     reason = _RESPONSES_REASONS.get(answer.reason)
     usage = _openai_usage(request, answer)
     response = {
-        "id": "resp_1",
+        "id": f"resp_{request.number}",
         "object": "response",
         "created_at": 1,
         "model": request.body["model"],
+        "previous_response_id": request.body.get("previous_response_id"),
+        "text": request.body.get("text") or {"format": {"type": "text"}},
         "parallel_tool_calls": True,
         "tool_choice": "auto",
         "tools": [],
         "status": "incomplete" if reason else "completed",
         "incomplete_details": {"reason": reason} if reason else None,
-        "output": [*([message] if answer.text else []), *calls],
+        "output": output,
         "usage": {
             "input_tokens": usage["prompt_tokens"],
             "input_tokens_details": {"cached_tokens": 0},
@@ -263,54 +256,49 @@ def _responses(request: Request, answer: Answer) -> tuple[str, str]:
     }
     if not request.body.get("stream"):
         return _json(response)
-    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    begun = {**response, "status": "in_progress", "output": [], "usage": None}
     events: list[dict[str, Any]] = [
-        {"type": "response.created", "response": {**response, "status": "in_progress", "output": [], "usage": None}},
-        {"type": "response.output_item.added", "output_index": 0, "item": {**message, "content": []}},
-        {"type": "response.content_part.added", **place, "part": {**content[0], "text": ""}},
-        *(
-            {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}
-            for piece in _pieces(answer.text)
-        ),
-        {"type": "response.output_text.done", **place, "text": answer.text, "logprobs": []},
-        {"type": "response.content_part.done", **place, "part": content[0]},
-        {"type": "response.output_item.done", "output_index": 0, "item": message},
+        {"type": "response.created", "response": begun},
+        *(event for i, item in enumerate(output) for event in _item_events(i, item)),
         {"type": "response.completed", "response": response},
     ]
     return _events(*({**event, "sequence_number": i} for i, event in enumerate(events)))
 
 
+def _item_events(i: int, item: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """What is streamed for one item of the output."""
+    place = {"item_id": item["id"], "output_index": i}
+    is_call = item["type"] == "function_call"
+    empty: dict[str, Any] = {"arguments": ""} if is_call else {"content": []}
+    yield {"type": "response.output_item.added", "output_index": i, "item": {**item, "status": "in_progress", **empty}}
+    if is_call:
+        for piece in halves(item["arguments"]):
+            yield {"type": "response.function_call_arguments.delta", **place, "delta": piece}
+        yield {"type": "response.function_call_arguments.done", **place, "arguments": item["arguments"]}
+    else:
+        part, place = item["content"][0], {**place, "content_index": 0}
+        yield {"type": "response.content_part.added", **place, "part": {**part, "text": ""}}
+        for piece in pieces(part["text"]):
+            yield {"type": "response.output_text.delta", **place, "delta": piece, "logprobs": []}
+        yield {"type": "response.output_text.done", **place, "text": part["text"], "logprobs": []}
+        yield {"type": "response.content_part.done", **place, "part": part}
+    yield {"type": "response.output_item.done", "output_index": i, "item": item}
+
+
 def _messages(request: Request, answer: Answer) -> tuple[str, str]:
-    tokens = _tokens(request, answer)
-    blocks: list[dict[str, Any]] = [{"type": "text", "text": answer.text}] if answer.text else []
-    blocks += [
-        {"type": "tool_use", "id": f"toolu_{i}", "name": name, "input": arguments}
-        for i, (name, arguments) in enumerate(answer.tool_calls)
-    ]
-    ending = {"stop_reason": _ANTHROPIC_REASONS[answer.reason], "stop_sequence": None}
-    usage = {"input_tokens": tokens[0], "output_tokens": tokens[1]}
-    message = {"id": "msg_1", "type": "message", "role": "assistant", "model": request.body["model"]}
-    if not request.body.get("stream"):
-        return _json({**message, "content": blocks, **ending, "usage": usage})
-    begun = {**message, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 0}}
-    events: list[dict[str, Any]] = [{"type": "message_start", "message": begun}]
-    for i, block in enumerate(blocks):
-        if block["type"] == "text":
-            empty: dict[str, Any] = {"type": "text", "text": ""}
-            deltas = [{"type": "text_delta", "text": piece} for piece in _pieces(block["text"])]
-        else:
-            empty = {**block, "input": {}}
-            deltas = [{"type": "input_json_delta", "partial_json": json.dumps(block["input"])}]
-        events.append({"type": "content_block_start", "index": i, "content_block": empty})
-        events += [{"type": "content_block_delta", "index": i, "delta": delta} for delta in deltas]
-        events.append({"type": "content_block_stop", "index": i})
-    events.append({"type": "message_delta", "delta": ending, "usage": usage})
-    return _events(*events, {"type": "message_stop"})
+    if request.body.get("stream"):
+        return _events(*provider_anthropic.events(request, answer))
+    return _json(provider_anthropic.message(request, answer))
+
+
+def _google(request: Request, answer: Answer) -> tuple[str, str]:
+    bodies = provider_google.generated(request, answer)
+    return _events(*bodies) if provider_google.is_streamed(request) else _json(bodies[0])
 
 
 def _ollama_chat(request: Request, answer: Answer) -> tuple[str, str]:
     calls = [{"function": {"name": name, "arguments": arguments}} for name, arguments in answer.tool_calls]
-    said: list[dict[str, Any]] = [{"role": "assistant", "content": piece} for piece in _pieces(answer.text)]
+    said: list[dict[str, Any]] = [{"role": "assistant", "content": piece} for piece in pieces(answer.text)]
     if calls:
         said.append({"role": "assistant", "content": "", "tool_calls": calls})
     nothing = {"message": {"role": "assistant", "content": ""}}
@@ -318,14 +306,14 @@ def _ollama_chat(request: Request, answer: Answer) -> tuple[str, str]:
 
 
 def _ollama_generate(request: Request, answer: Answer) -> tuple[str, str]:
-    return _ollama(request, answer, [{"response": piece} for piece in _pieces(answer.text)], {"response": ""})
+    return _ollama(request, answer, [{"response": piece} for piece in pieces(answer.text)], {"response": ""})
 
 
 def _ollama(request: Request, answer: Answer, said: list[dict[str, Any]], nothing: dict[str, Any]) -> tuple[str, str]:
     """NDJSON, which LangChain's clients of Ollama ask for even where nobody streams."""
     common = {"model": request.body["model"], "created_at": "2026-01-01T00:00:00Z"}
-    tokens = _tokens(request, answer)
-    counts = {"prompt_eval_count": tokens[0], "eval_count": tokens[1], "total_duration": 1000, "load_duration": 1}
+    asked, answered = tokens(request, answer)
+    counts = {"prompt_eval_count": asked, "eval_count": answered, "total_duration": 1000, "load_duration": 1}
     reason = "length" if answer.reason == "length" else "stop"
     lines = [
         *({**common, **one, "done": False} for one in said),
@@ -338,19 +326,8 @@ def _choices(answer: Answer, body: dict[str, Any]) -> list[str]:
     return [answer.text if i == 1 else f"{answer.text} #{i}" for i in range(1, (body.get("n") or 1) + 1)]
 
 
-def _pieces(text: str) -> list[str]:
-    """A text as it would be streamed: word by word."""
-    return text.replace(" ", " \0").split("\0") if text else []
-
-
-def _tokens(request: Request, answer: Answer) -> tuple[int, int]:
-    """As many tokens as a real model would about count, in and out."""
-    asked = request.body.get("messages") or request.body.get("input") or request.body.get("prompt")
-    return len(json.dumps(asked)) // 4 + 1, len(answer.text) // 4 + 8 * len(answer.tool_calls) + 1
-
-
 def _openai_usage(request: Request, answer: Answer) -> dict[str, int]:
-    asked, answered = _tokens(request, answer)
+    asked, answered = tokens(request, answer)
     answered *= request.body.get("n") or 1
     return {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
 
@@ -369,6 +346,8 @@ def _events(*events: dict[str, Any], done: bool = False) -> tuple[str, str]:
 
 _DIALECTS = {
     "/v1/chat/completions": _chat_completions,
+    "/mistral/v1/chat/completions": _chat_completions,
+    "/openai/v1/chat/completions": _chat_completions,  # Groq
     "/v1/completions": _completions,
     "/v1/responses": _responses,
     "/v1/messages": _messages,

@@ -257,7 +257,7 @@ def test_bad_input_gets_one_line_that_says_what_to_type(
     assert nbcache.stats().entries == 1
 
 
-@pytest.mark.parametrize("line", ["", "stats", "--ttl 7d", "replay", "on --samples", "off --ttl x"])
+@pytest.mark.parametrize("line", ["", "stats", "--ttl 7d", "replay", "on --sample", "off --ttl x"])
 def test_a_cell_magic_without_a_mode_does_not_run_its_cell(
     line: str, shell: InteractiveShell, loaded: Callable[..., str]
 ) -> None:
@@ -370,3 +370,54 @@ def test_a_hash_within_a_word_is_no_comment(loaded: Callable[..., str]) -> None:
     loaded("model.invoke('about C')")
     assert "would delete 0 entries" in loaded("%llmcache clear --match C# --dry-run")
     assert "would delete 1 entry" in loaded("%llmcache clear --match C --dry-run  # a comment")
+
+
+def test_samples_of_a_cell_are_replayed_when_it_is_run_again(loaded: Callable[..., str]) -> None:
+    cell = "%%llmcache on --samples --tag t\nprint([model.invoke('q').content for _ in range(3)])"
+    assert loaded(cell) == loaded(cell) == "['answer 0', 'answer 1', 'answer 2']\n"
+    assert loaded("print(model.invoke('q').content)") == "answer 0\n"
+    more = cell.replace("range(3)", "range(4)")
+    assert loaded(more) == "['answer 0', 'answer 1', 'answer 2', 'answer 3']\n"
+    assert nbcache.stats().misses == 4
+
+
+def test_several_identical_calls_of_a_cell_get_one_answer_and_one_notice(loaded: Callable[..., str]) -> None:
+    with pytest.warns(NbcacheWarning, match="4 identical calls .* --samples") as told:
+        loaded("for _ in range(4): model.invoke('q')")
+    assert len(told) == 1
+    loaded("for _ in range(4): model.invoke('p')")  # a second would be an error
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "for _ in range(2): model.invoke('q')",
+        "%%llmcache on --samples\nfor _ in range(4): model.invoke('q')",
+        "%%llmcache refresh\nfor _ in range(4): model.invoke('q')",
+        "for i in range(4): model.invoke(str(i))",
+        "for _ in range(4): model.bind(temperature=0).invoke('q')",
+    ],
+)
+def test_no_notice_where_nobody_would_be_surprised(cell: str, loaded: Callable[..., str]) -> None:
+    loaded(cell)  # a warning would be an error
+
+
+def test_rules_are_settings(
+    loaded: Callable[..., str], shell: InteractiveShell, caplog: pytest.LogCaptureFixture
+) -> None:
+    shell.user_ns["lower"] = str.lower
+    loaded("%config NBCache.normalize = lower")
+    loaded("model.invoke('Q'); model.invoke('q')")
+    assert nbcache.stats().misses == 1
+    loaded("%config NBCache.normalize = ['Q']")
+    loaded("%config NBCache.exclude = ['FakeList*']")
+    loaded("model.invoke('q')")
+    assert nbcache.stats().entries == 1
+    loaded("%config NBCache.exclude = []")
+    shell.user_ns["never"] = lambda answer: False
+    loaded("%config NBCache.should_store = never")
+    loaded("model.invoke('new')")
+    assert nbcache.stats().entries == 1
+    loaded("%config NBCache.normalize = '('")  # IPython logs what is wrong
+    assert "normalize='('" in caplog.text
+    assert session.installed().rules.normalize is not None

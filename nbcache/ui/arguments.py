@@ -47,8 +47,6 @@ def parse(line: str) -> argparse.Namespace:
 def parse_cell(line: str) -> argparse.Namespace:
     """The same for `%%llmcache`, which takes a mode. Raises UsageError."""
     words = _words(line)
-    if "--samples" in words:
-        raise UsageError("%%llmcache --samples comes with a later release of nbcache")
     if words and words[0] == "replay":
         raise UsageError(f"%%llmcache {LATER['replay']} comes with a later release of nbcache")
     if not words or words[0] not in MODES:
@@ -146,8 +144,9 @@ def _check_parser() -> _Parser:
 
 
 def _cell_parser() -> _Parser:
-    parser = _parser("cell", "Type: %%llmcache on|off|read-only|refresh [--ttl 7d] [--tag T]")
+    parser = _parser("cell", "Type: %%llmcache on|off|read-only|refresh [--ttl 7d] [--tag T] [--samples]")
     _add_cell_options(parser)
+    parser.add_argument("--samples", action="store_true")
     return parser
 
 

@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from traitlets import Any as AnyTrait
 from traitlets import Bool, Dict, Int, List, TraitError, Unicode, observe, validate
 from traitlets.config import Configurable
 
 from nbcache import identity, modes, session
 from nbcache.ignored import ignore_also
 from nbcache.pricing import Prices
+from nbcache.rules import Rules
 from nbcache.stores import open_store
 from nbcache.units import count, seconds, size
 
@@ -47,6 +49,17 @@ class NBCache(Configurable):
     prices = Dict(
         help="Your own prices, in US dollars per million tokens: {'gpt-4o-mini': {'input': 0.15, 'output': 0.6}}"
     ).tag(config=True)
+    exclude = List(
+        Unicode(), help="Models, tags and chains (by their run_name) whose calls are not cached; * stands for anything"
+    ).tag(config=True)
+    normalize = AnyTrait(
+        None,
+        allow_none=True,
+        help="What doesn't count in a prompt: regular expressions, or a function from a text to what counts of it",
+    ).tag(config=True)
+    should_store = AnyTrait(
+        None, allow_none=True, help="A function from an answer (a message, or a text) to whether it is kept"
+    ).tag(config=True)
     footer = Bool(False, help="Print a line under each cell that called a model: what it paid and saved").tag(
         config=True
     )
@@ -57,13 +70,19 @@ class NBCache(Configurable):
         """Turn the cache on with these settings, but for those that the environment gives. Raises ValueError."""
         self._notebook = notebook or self._notebook
         self._ignore()
-        names = ("mode", "ttl", "tags", "scope", "store", "max_size", "max_entries", "prices")
+        names = (
+            *("mode", "ttl", "tags", "scope", "store", "max_size", "max_entries", "prices"),
+            *("exclude", "normalize", "should_store"),
+        )
         wanted = {
             _ARGUMENTS.get(name, name): getattr(self, name) for name in names if not self._is_in_environment(name)
         }
         session.install(notebook=self._notebook, **wanted)
 
-    @validate("mode", "ttl", "tags", "scope", "store", "max_size", "max_entries", "prices")
+    @validate(
+        *("mode", "ttl", "tags", "scope", "store", "max_size", "max_entries", "prices"),
+        *("exclude", "normalize", "should_store"),
+    )
     def _checked(self, proposal: Any) -> Any:
         checks: dict[str, Callable[[Any], object]] = {
             "mode": modes.checked_mode,
@@ -74,6 +93,9 @@ class NBCache(Configurable):
             "prices": Prices,
             "max_size": size,
             "max_entries": count,
+            "exclude": Rules,
+            "normalize": lambda value: Rules(normalize=value),
+            "should_store": lambda value: Rules(should_store=value),
         }
         try:
             if proposal["value"] is not None:
@@ -89,7 +111,7 @@ class NBCache(Configurable):
             cache = session.installed()
             cache.switch(replace(cache.settings, **{change.name: kept[change.name]}))
 
-    @observe("scope", "store", "max_size", "max_entries", "prices")
+    @observe("scope", "store", "max_size", "max_entries", "prices", "exclude", "normalize", "should_store")
     def _reinstall(self, change: Any) -> None:
         if session.is_installed() and not self._is_in_environment(change.name):
             session.reinstall(**{_ARGUMENTS.get(change.name, change.name): change.new})

@@ -44,7 +44,7 @@ class CacheMagics(Magics):
         %llmcache                     the panel: what is on, what it did so far, and every entry
         %llmcache on|off|read-only|refresh  [--ttl 7d] [--tag T] [--scope notebook|folder]
                                       [--store URL|user] [--max-size 2GB] [--max-entries N]
-        %%llmcache on|off|read-only|refresh  [--ttl 7d] [--tag T]     for one cell
+        %%llmcache on|off|read-only|refresh  [--ttl 7d] [--tag T] [--samples]     for one cell
         %llmcache stats [--cell | --lifetime] [--by model] [--scope notebook|folder]
         %llmcache last | ls | show KEY | evict KEY | where | check [--fix]
         %llmcache clear [--older-than 7d] [--model M] [--tag T] [--match TEXT] [--unused] [--dry-run]
@@ -74,7 +74,7 @@ class CacheMagics(Magics):
 
     def _for_this_cell(self, asked: argparse.Namespace) -> None:
         cache = session.installed()
-        cache.enter_cell(cache.cell, modes.settings(asked.word, asked.ttl, asked.tag))
+        cache.enter_cell(cache.cell, modes.settings(asked.word, asked.ttl, asked.tag, samples=asked.samples))
 
     def _switch(self, asked: argparse.Namespace) -> None:
         options = {
@@ -165,6 +165,7 @@ class CacheMagics(Magics):
         if not session.is_installed():
             return
         session.installed().leave_cell()
+        session.tell_repeats()
         if self.settings.footer:
             self._foot()
         if get_llm_cache() is not session.installed():

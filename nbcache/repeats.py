@@ -1,0 +1,44 @@
+"""Identical calls of one cell that got one answer, where several may have been wanted."""
+
+from collections import Counter
+
+from nbcache import codec
+from nbcache.entry import CallRecord
+from nbcache.errors import StoreError
+from nbcache.facts import document
+from nbcache.ledger import Ledger
+from nbcache.stores import Store
+
+_SEVERAL = 3
+_NO_MODELS = {"embeddings", "values"}  # whose answers nobody samples
+
+
+def most_repeated(ledger: Ledger, store: Store) -> int:
+    """How often the cell that ran last made the same call, at a temperature that isn't 0; 0 where not several times."""
+    calls = [call for call in ledger.calls() if call.execution == ledger.execution()]
+    times = Counter(call.key for call in calls if call.key is not None)
+    for key, count in times.most_common():
+        if count < _SEVERAL:
+            break
+        if key is not None and _had_a_hit(calls, key) and _may_vary(store, key):
+            return count
+    return 0
+
+
+def _had_a_hit(calls: list[CallRecord], key: str) -> bool:
+    return any(call.hit and call.key == key for call in calls)
+
+
+def _may_vary(store: Store, key: str) -> bool:
+    """Whether the call, made again, may get another answer: at no temperature given, providers vary too."""
+    try:
+        payload = store.get(key)
+        told = {} if payload is None else document(codec.read(payload, key).about().identity)
+    except StoreError:
+        return False
+    kind = told.get("class")
+    if not told or (isinstance(kind, list) and kind and kind[0] in _NO_MODELS):
+        return False
+    parts = [told.get(name) for name in ("options", "fields", "told")]
+    given = [part["temperature"] for part in parts if isinstance(part, dict) and "temperature" in part]
+    return not given or given[0] != 0

@@ -1,0 +1,1 @@
+"""The real clients of LangChain's providers, run twice, each time in a process of its own."""
