@@ -190,6 +190,8 @@ def read(payload: bytes, key: str) -> Payload:
     answers, rest, streamed = body[:length], body[length:], memoryview(b"")
     if version > _WITHOUT_CHUNKS:
         start = _LENGTH.size
+        if len(rest) < start:
+            raise DamagedError(f"entry {key[:8]} is damaged: its chunks are missing")
         end = start + _LENGTH.unpack_from(rest)[0]
         streamed, rest = rest[start:end], rest[end:]
     return Payload(key, created, flags, answers, rest, streamed)

@@ -6,13 +6,23 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
+from nbcache.text import once
+
 OK, CUT_OFF, FILTERED, EMPTY = "ok", "cut off", "filtered", "empty"
 
 _REASON_FIELDS = ("finish_reason", "stop_reason", "done_reason", "finishReason", "stopReason")
-_CUT_OFF = {"length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "incomplete"}
+# As OpenAI, Anthropic, Google, Mistral, Bedrock, Cohere and DeepSeek name them; all in lower case.
+_CUT_OFF = {
+    *("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "incomplete"),
+    *("continuation", "error_limit"),
+}
 _FILTERED = {
     *("content_filter", "content_filtered", "safety", "refusal", "recitation", "blocklist", "prohibited_content"),
-    *("spii", "guardrail_intervened", "image_safety"),
+    *("spii", "guardrail_intervened", "image_safety", "image_prohibited_content", "image_recitation", "error_toxic"),
+    # the provider gave up: asked again, the model may do better
+    *("language", "other", "malformed_function_call", "unexpected_tool_call", "too_many_tool_calls", "no_image"),
+    *("image_other", "malformed_model_output", "malformed_tool_use", "insufficient_system_resource"),
+    *("error", "failed", "cancelled", "timeout", "user_cancel"),
 }
 
 
@@ -34,7 +44,7 @@ def reusable(status: str, *, limits_tokens: bool) -> bool:
 
 
 def _status(generation: Generation) -> str:
-    reasons = {reason.lower() for reason in _reasons(generation)}
+    reasons = {once(reason.lower()) for reason in _reasons(generation)}
     if reasons & _FILTERED or _refused(generation):
         return FILTERED
     if reasons & _CUT_OFF:
@@ -47,10 +57,10 @@ def _reasons(generation: Generation) -> Iterable[str]:
     if isinstance(generation, ChatGeneration):
         metadata = generation.message.response_metadata
         told.append(metadata)
-        if metadata.get("status") == "incomplete":  # OpenAI's Responses API
+        if isinstance(status := metadata.get("status"), str):  # OpenAI's Responses API
             details = metadata.get("incomplete_details")
             reason = details.get("reason") if isinstance(details, dict) else None
-            told.append({"finish_reason": reason or "incomplete"})
+            told += [{"finish_reason": reason}, {"finish_reason": status}]
     for mapping in told:
         for name in _REASON_FIELDS:
             if isinstance(mapping.get(name), str):

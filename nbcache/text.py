@@ -13,12 +13,13 @@ from nbcache.entry import PREVIEW_LENGTH
 
 _SEARCHED = 1_000_000  # characters of an entry that can be searched
 _LONGEST = 40  # letters of a word
+_SAYS = frozenset({"content", "tool_calls", "function_call", "refusal", "audio"})  # fields of a message
 _WORD = re.compile(r"[^\W_]+")
 _SIGN = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
 
 def prompt_text(prompt: str) -> str:
-    """A prompt as LangChain hands it to a cache, as text: a chat's messages, each after its role."""
+    """A prompt as LangChain hands it to a cache, or an SDK sends it, as text: a chat's messages, each after its role."""
     messages = messages_of(prompt)
     if messages is None:
         return prompt
@@ -91,18 +92,74 @@ def _block_text(block: Any) -> str:
     for name in ("text", "reasoning", "thinking", "refusal"):
         if isinstance(block.get(name), str):
             return str(block[name])
+    if block.get("type") == "tool_result":
+        return content_text(block.get("content"))
     return f"[{block.get('type', 'content')}]"
+
+
+def once(text: str) -> str:
+    """A word that was written several times without a break: so LangChain joins what each chunk of a stream tells."""
+    for length in range(2, len(text) // 2 + 1):
+        if len(text) % length == 0 and text[:length] * (len(text) // length) == text:
+            return text[:length]
+    return text
 
 
 def messages_of(prompt: str) -> list[dict[str, Any]] | None:
     """The fields of the messages of a chat prompt; None where it is a text."""
-    if not prompt.startswith('[{"lc":'):
+    if not prompt.startswith('[{"'):
         return None
+    read = _from_langchain if prompt.startswith('[{"lc":') else _from_provider
     try:
-        messages = [message["kwargs"] for message in parsed(prompt)]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        messages = list(map(read, parsed(prompt)))
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return messages if messages and all(isinstance(message, dict) for message in messages) else None
+
+
+def _from_langchain(message: dict[str, Any]) -> Any:
+    return message["kwargs"]
+
+
+def _from_provider(item: dict[str, Any]) -> dict[str, Any]:
+    """A message as OpenAI's and Anthropic's SDKs send it, in LangChain's terms. Raises ValueError where it is none."""
+    kind = item.get("type") or "message"
+    if isinstance(item.get("role"), str) and not item.keys().isdisjoint(_SAYS):
+        content, calls = item.get("content"), list(item.get("tool_calls") or ())
+        if isinstance(content, list):
+            calls += [block for block in content if _is_tool_use(block)]
+            content = [block for block in content if not _is_tool_use(block)]
+        return {**item, "content": content, "tool_calls": list(map(called, calls))}
+    if kind.endswith("_call"):  # of the Responses API
+        return {"role": "assistant", "tool_calls": [called(item)]}
+    if kind.endswith("_output"):
+        return {"role": "tool", "content": item.get("output")}
+    if kind in {"reasoning", "item_reference", "compaction"}:
+        return {"role": "assistant", "content": [item]}
+    raise ValueError("no message")
+
+
+def called(call: dict[str, Any]) -> dict[str, Any]:
+    """A tool call as a provider writes it, in LangChain's terms; `args` is a text where it is no JSON object."""
+    told = call.get("function") or call.get("custom") or call
+    args: Any = next((told[name] for name in ("arguments", "input") if name in told), {})
+    return {
+        "name": str(told.get("name") or call.get("type")),
+        "args": _arguments(args) if isinstance(args, str) else args,
+        "id": call.get("call_id") or call.get("id"),
+    }
+
+
+def _arguments(written: str) -> Any:
+    try:
+        args = parsed(written or "{}")
+    except ValueError:
+        return written
+    return args if isinstance(args, dict) else written
+
+
+def _is_tool_use(block: Any) -> bool:
+    return isinstance(block, dict) and block.get("type") == "tool_use"
 
 
 def parsed(text: str | bytes) -> Any:

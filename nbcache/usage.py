@@ -22,23 +22,24 @@ _KNOWN_AS = {
     "aws": (
         *("ChatBedrock", "ChatBedrockConverse", "BedrockLLM", "ChatAnthropicBedrock", "ChatAnthropicMantle"),
         *("amazon_bedrock", "amazon_bedrock_chat", "amazon_bedrock_converse_chat", "chat-anthropic-bedrock"),
-        *("bedrock", "bedrock_converse"),
+        *("bedrock", "bedrock_converse", "BedrockEmbeddings"),
     ),
-    "azure": ("AzureChatOpenAI", "AzureOpenAI", "azure-openai-chat", "azure", "azure_openai"),
-    "cohere": ("ChatCohere", "cohere"),
+    "azure": ("AzureChatOpenAI", "AzureOpenAI", "azure-openai-chat", "azure", "azure_openai", "AzureOpenAIEmbeddings"),
+    "cohere": ("ChatCohere", "cohere", "CohereEmbeddings"),
     "deepseek": ("ChatDeepSeek", "chat-deepseek", "deepseek"),
-    "fireworks": ("ChatFireworks", "fireworks-chat", "fireworks"),
+    "fireworks": ("ChatFireworks", "fireworks-chat", "fireworks", "FireworksEmbeddings"),
     "google": (
         *("ChatGoogleGenerativeAI", "GoogleGenerativeAI", "ChatVertexAI", "VertexAI", "ChatAnthropicVertex"),
         *("chat-google-generative-ai", "google_gemini", "vertexai", "google_genai", "google_vertexai"),
+        *("GoogleGenerativeAIEmbeddings", "VertexAIEmbeddings"),
     ),
     "groq": ("ChatGroq", "groq-chat", "groq"),
-    "mistral": ("ChatMistralAI", "mistralai-chat", "mistralai"),
-    "ollama": ("ChatOllama", "OllamaLLM", "chat-ollama", "ollama-llm", "ollama"),
-    "openai": ("ChatOpenAI", "OpenAI", "openai-chat", "openai"),
+    "mistral": ("ChatMistralAI", "mistralai-chat", "mistralai", "MistralAIEmbeddings"),
+    "ollama": ("ChatOllama", "OllamaLLM", "chat-ollama", "ollama-llm", "ollama", "OllamaEmbeddings"),
+    "openai": ("ChatOpenAI", "OpenAI", "openai-chat", "openai", "OpenAIEmbeddings"),
     "openrouter": ("ChatOpenRouter", "openrouter"),
     "perplexity": ("ChatPerplexity", "perplexitychat", "perplexity"),
-    "together": ("ChatTogether", "together-chat", "together"),
+    "together": ("ChatTogether", "together-chat", "together", "TogetherEmbeddings"),
     "x-ai": ("ChatXAI", "xai-chat", "xai"),
 }
 _PROVIDERS = {name: provider for provider, names in _KNOWN_AS.items() for name in names}
@@ -80,6 +81,8 @@ def usage_of(generations: Sequence[Generation], identity: Mapping[str, Any], end
     if local and model is not None and model.endswith(("-cloud", ":cloud")):
         local = False  # Ollama hands these on to its own servers
     counts = next(filter(None, map(_counts, generations)), {})
+    if "embeds" in identity:
+        counts = {"output_tokens": 0}  # a vector is no text: only what goes in is counted, and LangChain tells nothing
     if tier := _service_tier(told):
         counts["service_tier"] = tier
     return Usage(provider, model, local=local, **counts)

@@ -591,9 +591,9 @@ def resealed(data: bytes, version: int | None = None) -> bytes:
     return bytes(head) + struct.pack(">I", zlib.crc32(body, zlib.crc32(bytes(head)))) + body
 
 
-def forged(answers: bytes, flags: int = 0) -> bytes:
-    head = codec._HEADER.pack(b"NBC", codec.FORMAT_VERSION, flags, bytes.fromhex(KEY), 1.0, len(answers))
-    return resealed(head + b"\x00" * 4 + answers)
+def forged(answers: bytes, flags: int = 0, version: int = 1, rest: bytes = b"") -> bytes:
+    head = codec._HEADER.pack(b"NBC", version, flags, bytes.fromhex(KEY), 1.0, len(answers))
+    return resealed(head + b"\x00" * 4 + answers + rest)
 
 
 def test_the_payload_of_a_newer_version_is_not_called_damaged() -> None:

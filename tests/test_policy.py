@@ -6,7 +6,12 @@ import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
+import nbcache
+from nbcache import session
+from nbcache.facts import facts_of
 from nbcache.policy import CUT_OFF, EMPTY, FILTERED, OK, reusable, status_of
+from tests.clients.providers import CLIENTS
+from tests.provider import Answer, Provider
 
 
 def chat(content: Any = "x", info: dict[str, Any] | None = None, **fields: Any) -> ChatGeneration:
@@ -100,3 +105,50 @@ def test_only_what_is_whole_or_was_cut_off_as_asked_is_used_again() -> None:
     assert [reusable(status, limits_tokens=True) for status in (OK, CUT_OFF, FILTERED, EMPTY)] == [True] * 2 + [
         False
     ] * 2
+
+
+REASONS = {"stop": OK, "length": CUT_OFF, "content_filter": FILTERED}
+
+
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("reason", REASONS)
+@pytest.mark.parametrize("way", ["invoke", "stream"])
+def test_every_clients_own_words_are_understood(client: str, reason: str, way: str, provider: Provider) -> None:
+    if CLIENTS[client].provider == "ollama" and reason == "content_filter":
+        return  # it has no such reason
+    nbcache.install("memory://")
+    model = CLIENTS[client].connect(provider.url)()
+    provider.answer(Answer("one two three", finish_reason=reason))
+    for _ in [model.invoke("q")] if way == "invoke" else model.stream("q"):
+        pass
+    (row,) = session.installed().contents().entries()
+    assert row.status == REASONS[reason]
+    facts = facts_of(session.installed().store.get(row.key) or b"", row.key)
+    assert facts.usage.model in {row.model, None}
+    assert not facts.usage.estimated or CLIENTS[client].provider == "openai"
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"),
+    [
+        ("STOPSTOP", OK),
+        ("MAX_TOKENSMAX_TOKENS", CUT_OFF),
+        ("SAFETYSAFETYSAFETY", FILTERED),
+        ("CONTINUATION", CUT_OFF),
+        ("MALFORMED_FUNCTION_CALL", FILTERED),
+        ("OTHER", FILTERED),
+        ("error", FILTERED),
+        ("malformed_tool_use", FILTERED),
+        ("insufficient_system_resource", FILTERED),
+        ("compaction", OK),
+        ("eos", OK),
+    ],
+)
+def test_reasons_that_are_joined_or_rare_are_understood(reason: str, status: str) -> None:
+    """LangChain joins the words of a stream's chunks."""
+    assert status_of([chat(response_metadata={"finish_reason": reason})]) == status
+
+
+@pytest.mark.parametrize("told", [{"reason": "max_messages"}, {"reason": "steered"}, {}])
+def test_a_response_that_is_incomplete_for_whatever_reason_is_cut_off(told: dict[str, str]) -> None:
+    assert status_of([chat(response_metadata={"status": "incomplete", "incomplete_details": told})]) == CUT_OFF
