@@ -37,7 +37,7 @@ notebooks: .venv/ready
 	env -u OPENAI_API_KEY NBCACHE_DIR=$(CURDIR)/.venv/notebooks $(BIN)/pytest --nbval notebooks
 	env -u OPENAI_API_KEY NBCACHE_DIR=$(CURDIR)/.venv/notebooks $(BIN)/pytest --nbval notebooks
 
-# The keys under the oldest supported LangChain packages; `unit` checks them under the newest.
+# Keys, streams and shared calls under the oldest supported LangChain packages; `unit` checks them under the newest.
 compat: .venv/oldest/ready
 	.venv/oldest/bin/python -m tests.compat
 

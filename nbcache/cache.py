@@ -123,6 +123,10 @@ class NotebookCache(BaseCache):
         """Store the answer to `call`, which `find` didn't have. When it returns, the entry is committed."""
         self._answers.keep(prompt, llm_string, answer, call, self._settings(call))
 
+    def failed(self, what: str, error: Exception) -> None:
+        """Count a failure of the cache and say so once; the user's call goes on."""
+        self._answers.failed(what, error)
+
     def clear(self, **kwargs: Any) -> None:
         """Clear the scope, or of it what `Contents.clear` is told by the same arguments. Raises StoreError."""
         self.contents().clear(**kwargs)

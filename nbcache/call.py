@@ -1,7 +1,6 @@
 """The call that is running: what `instrument` knows of it and `BaseCache.lookup` is not told."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -47,7 +46,7 @@ class Call:
     `is_one` says that the call is of one prompt, so that it may hold a lease; `is_stream` that it asks for chunks.
     `streams` tells whether somebody listens to the chunks of a call that doesn't; then a hit is put into `replay` for
     its chunks to be played. `chunks` are those that came from the model, in the codec's plain form, `whole` once the
-    last of them has.
+    last of them has; `idle` are the seconds in which it waited for its reader.
     """
 
     model: "BaseLanguageModel[Any] | None" = None
@@ -70,6 +69,7 @@ class Call:
     replay: "Answer | None" = None
     chunks: list[dict[str, Any]] | None = None
     whole: bool = False
+    idle: float = 0.0
 
     def classes(self) -> "list[type[BaseModel]]":
         """The pydantic classes among the options: those of which the caller expects instances."""
@@ -86,24 +86,28 @@ class Call:
 
     def end(self) -> None:
         """The call is over: what it holds and got no answer for goes to the next."""
-        for lease in list(self.leases.values()):
-            lease.release()
-        self.leases.clear()
-        for draws in list(self.draws.values()):
-            for draw in draws:
+        while self.leases:
+            self.leases.popitem()[1].release()
+        while self.draws:
+            for draw in self.draws.popitem()[1]:
                 draw.samples.give_back(draw)
-        self.draws.clear()
 
 
 current_call: ContextVar[Call | None] = ContextVar("nbcache_call", default=None)
 
 
-@contextmanager
-def running(call: Call) -> Iterator[Call]:
+class running:  # noqa: N801 - used as a function: within `with running(call)` …
     """Within this block `call` is the current one; when it is left, the call is over."""
-    token = current_call.set(call)
-    try:
-        yield call
-    finally:
-        current_call.reset(token)
-        call.end()
+
+    __slots__ = ("_call", "_token")
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __enter__(self) -> Call:
+        self._token = current_call.set(self._call)
+        return self._call
+
+    def __exit__(self, *_: object) -> None:
+        current_call.reset(self._token)
+        self._call.end()

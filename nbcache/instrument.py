@@ -58,8 +58,8 @@ class Instrument:
         self._wrapping.remove()
 
     def _begin(self, make: Callable[..., Call | None], model: Any, args: Any, kwargs: Any) -> Call | None:
-        """The call that begins here; None where it began further out, or the cache is off."""
-        if not self._wrapping.active:
+        """The call that begins here; None where it began further out, or nothing of it is cached."""
+        if not self._wrapping.active or model.cache is False:
             return None
         streaming.wrap_chunks(self._wrapping, type(model))
         return make(model, args, kwargs)

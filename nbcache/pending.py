@@ -52,7 +52,7 @@ class PendingCalls:
             with self._lock:
                 miss = _take(call.pending, prompt)
             if miss is not None:  # a batch of a completion model is one request: each has its share
-                seconds = (now - miss.began) / (1 if call.is_chat else max(1, call.misses))
+                seconds = (now - miss.began - call.idle) / (1 if call.is_chat else max(1, call.misses))
         return Answered(prompt, call, miss, seconds, lambda: self._key_of(prompt, llm_string, call))
 
     def paid(self, answered: "Answered", usage: Usage, generations: Sequence[Generation], *, stored: bool) -> None:

@@ -1,6 +1,7 @@
 """One stream of a model's chunks: found and played, or made, recorded and kept."""
 
 import itertools
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -57,6 +58,7 @@ class Recording:
         self._prompt, self._llm_string = ("", "") if cache is None else _told(call, prompt, args)
         self._raw: list[Chunk] = []
         self._refused = False
+        self._handed_out = 0.0
         call.chunks = []
 
     @classmethod
@@ -76,7 +78,12 @@ class Recording:
         told = {name: value for name, value in kwargs.items() if name not in {"messages", "prompt", "run_manager"}}
         if len(args) > 1:
             told["stop"] = args[1]
-        return cls(call, model, cache, prompt, told)
+        try:
+            return cls(call, model, cache, prompt, told)
+        except Exception as error:  # noqa: BLE001 - whatever fails, the stream goes on
+            if cache is not None:
+                cache.failed("work out what a stream asks for", error)
+            return None
 
     def find(self) -> Answer | None:
         """The answer whose chunks are to be played, if there is one."""
@@ -114,6 +121,7 @@ class Recording:
     def add(self, chunk: Chunk) -> None:
         """Note a chunk as it came: whoever gets it may change it."""
         self._raw.append(chunk)
+        self._handed_out = time.perf_counter()
         if self._refused or self.call.chunks is None:
             return
         try:
@@ -121,11 +129,21 @@ class Recording:
         except NotStorableError:
             self._refused = True
 
+    def go_on(self) -> None:
+        """The reader wants the next: what it did meanwhile is not the model's time."""
+        self.call.idle += time.perf_counter() - self._handed_out
+
     def keep(self) -> None:
         """All have come: store the answer that they make, unless LangChain is going to."""
         self.call.whole = bool(self._raw) and not self._refused
-        if self._cache is not None and self._raw:
-            self._cache.keep(self._prompt, self._llm_string, self._answer(), self.call)
+        if self._cache is None or not self._raw:
+            return
+        try:
+            answer = self._answer()
+        except Exception as error:  # noqa: BLE001 - the reader has all chunks, and is not to be disturbed
+            self._cache.failed("put the chunks of a stream together", error)
+            return
+        self._cache.keep(self._prompt, self._llm_string, answer, self.call)
 
     async def akeep(self) -> None:
         """As `keep`, in a thread: a write never runs on an event loop."""

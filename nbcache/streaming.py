@@ -96,6 +96,7 @@ def _stream(wrapping: Wrapping, original: Callable[..., Iterator[Chunk]]) -> Cal
             for chunk in chunks:
                 stream.add(chunk)
                 yield chunk
+                stream.go_on()
         finally:
             _close(chunks)
         stream.keep()
@@ -121,6 +122,7 @@ def _astream(wrapping: Wrapping, original: Callable[..., AsyncIterator[Chunk]]) 
             async for chunk in chunks:
                 stream.add(chunk)
                 yield chunk
+                stream.go_on()
         finally:
             await _aclose(chunks)
         await stream.akeep()

@@ -22,7 +22,9 @@ def test_every_golden_key_has_its_case_and_no_two_are_alike() -> None:
 
 def test_the_script_tells_that_all_keys_hold(capsys: pytest.CaptureFixture[str]) -> None:
     assert compat.main() == 0
-    assert f"{len(compat.CASES)} of {len(compat.CASES)} keys hold" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert f"{len(compat.CASES)} of {len(compat.CASES)} keys hold" in told
+    assert "paid twice: nothing" in told
 
 
 def test_the_script_fails_and_names_the_key_that_does_not_hold(

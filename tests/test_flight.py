@@ -2,9 +2,14 @@
 
 import asyncio
 import gc
+import multiprocessing
 import random
+import signal
+import subprocess
+import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -28,9 +33,9 @@ PATIENCE = 30  # seconds
 
 @pytest.fixture(autouse=True)
 def installed(tmp_path: Any) -> Iterator[None]:
-    cache = nbcache.install(tmp_path / "store")
+    nbcache.install(tmp_path / "store")
     yield
-    assert len(cache._answers.flights) == 0, "a lease was left behind"
+    assert len(session.installed()._answers.flights) == 0, "a lease was left behind"
 
 
 def openai(provider: Provider, **settings: Any) -> ChatOpenAI:
@@ -445,6 +450,8 @@ class Awaited(Model):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_ten_thousand_calls_with_failures_cancellations_and_interrupts() -> None:
+    nbcache.uninstall()
+    nbcache.install("memory://")
     chaos = Chaos(seed=4)
     texts = [f"question {chaos.random.randrange(2000)}" for _ in range(10_000)]
     parts = [texts[start::16] for start in range(16)]
@@ -460,3 +467,65 @@ def test_ten_thousand_calls_with_failures_cancellations_and_interrupts() -> None
     assert chaos.wrong == []
     gc.collect()
     assert len(session.installed()._answers.flights) == 0
+
+
+WAITS_TO_BE_INTERRUPTED = """
+import sys, threading
+import nbcache
+from nbcache import session
+from langchain_core.language_models import FakeListChatModel
+
+class Model(FakeListChatModel):
+    def _call(self, *args, **kwargs):
+        go_on.wait()
+        return "answer"
+
+go_on = threading.Event()
+nbcache.install("memory://")
+model = Model(responses=["x"])
+flights = session.installed()._answers.flights
+leader = threading.Thread(target=model.invoke, args=("q",))
+leader.start()
+
+def tell():
+    while not any(lease.waiters for lease in list(flights._leases.values())):
+        threading.Event().wait(0.005)
+    print("waits", flush=True)
+
+while not len(flights):
+    threading.Event().wait(0.005)
+threading.Thread(target=tell).start()
+try:
+    model.invoke("q")
+except KeyboardInterrupt:
+    go_on.set()
+    leader.join()
+    print("interrupted", len(flights), model.invoke("q").content, nbcache.stats().misses)
+"""
+
+
+def test_who_waits_in_a_cell_can_be_interrupted() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITS_TO_BE_INTERRUPTED], stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waits\n"
+        process.send_signal(signal.SIGINT)
+        assert process.stdout.readline() == "interrupted 0 answer 1\n"
+        assert process.wait(PATIENCE) == 0
+
+
+def test_a_forked_child_does_not_wait_for_its_parents_threads(provider: Provider) -> None:
+    model = openai(provider)
+    with provider.hold() as go_on, ThreadPoolExecutor(1) as pool:
+        leader = pool.submit(model.invoke, "q")
+        provider.wait_for(1)
+        child = multiprocessing.get_context("fork").Process(target=model.invoke, args=("q",))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads: that is what is tested
+            child.start()
+        provider.wait_for(2)
+        go_on.set()
+        child.join(PATIENCE)
+        assert child.exitcode == 0
+        assert leader.result(PATIENCE).text

@@ -2,6 +2,7 @@
 
 import asyncio
 import operator
+import time
 from collections.abc import Callable, Iterator
 from functools import reduce
 from typing import Any
@@ -467,3 +468,29 @@ async def test_tasks_that_are_cancelled_mid_stream_leave_nothing(provider: Provi
     assert nbcache.stats().entries == 0
     assert await collected(model.astream("q"))
     assert len(provider.requests) == 2
+
+
+def test_the_readers_own_time_is_not_the_models(provider: Provider) -> None:
+    model = openai(provider)
+    clock = time.perf_counter
+    late = 0.0
+
+    def later() -> float:
+        return clock() + late
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "perf_counter", later)
+        for _ in model.stream("q"):
+            late += 1000
+    assert nbcache.entries()["seconds"][0] < 1000
+
+
+def test_a_model_that_cannot_be_told_streams_all_the_same(provider: Provider) -> None:
+    class Untellable(ChatOpenAI):
+        def _get_llm_string(self, *args: Any, **kwargs: Any) -> str:
+            raise RuntimeError("no words")
+
+    model = Untellable(model="gpt-4o-mini", **provider.openai)
+    with pytest.warns(nbcache.NbcacheWarning, match="no words"):
+        assert joined(list(model.stream("q"))).text
+    assert nbcache.stats().entries == 0

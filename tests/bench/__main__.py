@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from nbcache.errors import NbcacheWarning
 
-from . import BenchError, browser, crowd, hits, invoke, lookups, machine, pages, processes, shelf, size, traffic
+from . import BenchError, browser, calls, crowd, hits, invoke, lookups, machine, pages, processes, shelf, size, traffic
 from .panel import Panel
 from .report import page
 from .results import Results
@@ -104,6 +104,7 @@ def run(scale: Scale, folder: Path) -> Results:
             "crowd of SQLiteCache", lambda here: crowd.sqlite_crowd(here, scale.processes, scale.sqlite_crowd)
         ),
         size=part("size", lambda here: size.measure(here, scale.answers)),
+        calls=part("calls", lambda here: calls.measure(here, batch=scale.batch, rounds=scale.rounds)),
         panel=Panel(
             entries=scale.shelf,
             hits=part("ledger", lambda here: hits.measure(here, batch=10 * scale.batch, rounds=scale.rounds)),

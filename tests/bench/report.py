@@ -59,6 +59,7 @@ def page(results: Results) -> str:
                     )
                 ],
             ),
+            *results.calls.sections(),
             *sections(results.panel),
             "## The machine",
             "",

@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from . import contenders as those
+from .calls import Calls
 from .crowd import Crowd
 from .invoke import AGAIN
 from .lookups import Lookups
@@ -27,6 +28,7 @@ class Results:
     crowd: Crowd
     sqlite_crowd: Crowd
     size: Sizes
+    calls: Calls
     panel: Panel
     seconds: float
 
@@ -71,6 +73,7 @@ class Results:
             Target(f"{processes}: wrong", counts.wrong, 0),
             Target(f"{stored}, without the search index / SQLiteCache", self.size.unindexed / self.size.sqlite, 0.6),
             Target(f"{stored}, with it / SQLiteCache", self.size.nbcache / self.size.sqlite, 0.9),
+            *self.calls.targets(),
             *self.panel.targets(),
         ]
 
@@ -96,6 +99,7 @@ class Results:
             "crowd": asdict(self.crowd),
             "sqlite_crowd": asdict(self.sqlite_crowd),
             "size": asdict(self.size),
+            "calls": self.calls.as_json(),
             "panel": self.panel.as_json(),
             "run": self.seconds,
         }
