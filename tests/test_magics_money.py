@@ -17,6 +17,7 @@ from nbcache.ui import show
 from nbcache.ui.board import Board
 from tests import canned as c
 from tests.canned import Canned
+from tests.provider import Answer, Provider
 from tests.test_magics import execute, loaded, run, shell  # noqa: F401 - fixtures
 
 Run = Callable[..., str]
@@ -430,3 +431,12 @@ def test_the_panel_knows_cells_as_people_do(priced: Run, server: Canned) -> None
     assert list(nbcache.entries().cell) == ["649c9f95"]
     session.reinstall(max_entries=5)
     assert Board().cells() == [row]
+
+
+def test_answers_that_are_no_hits_are_counted_by_what_is_wrong_with_them(priced: Run, provider: Provider) -> None:
+    model = ChatOpenAI(model="m", **provider.openai)
+    provider.answer(*(Answer("x", finish_reason=reason) for reason in ("length", "length", "content_filter", "stop")))
+    for question in "abcd":
+        model.invoke(question)
+    stored = next(line for line in priced("%llmcache stats").splitlines() if line.startswith("stored:"))
+    assert stored.endswith(" · 2 cut off, 1 filtered")

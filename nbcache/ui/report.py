@@ -40,6 +40,12 @@ def bounds(cache: NotebookCache) -> str:
     return f"at most {' and '.join(parts)}" if parts else ""
 
 
+def statuses_text(counts: dict[str, int]) -> str:
+    """Of the entries, those that are kept as they came but asked for again."""
+    parts = [f"{count:,} {status}" for status, count in counts.items() if count]
+    return f" · {', '.join(parts)}" if parts else ""
+
+
 def stats(found: Stats, of: str = "this session") -> str:
     """Calls, money and time, and what is stored, a line each."""
     return "\n".join(f"{name + ':':<10} {value}" for name, value in stats_lines(found, of))

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 from nbcache import session
 from nbcache.cache import NotebookCache
+from nbcache.entry import Filter
+from nbcache.errors import StoreError
+from nbcache.policy import CUT_OFF, EMPTY, FILTERED
 from nbcache.ui import report
 
 if TYPE_CHECKING:
@@ -36,7 +39,18 @@ class Table:
 def stats(cache: NotebookCache, scope: str | None = None, *, lifetime: bool = False) -> Table:
     """Calls, money and time of this session, or of all that the ledger knows; and what is stored."""
     of = "so far" if lifetime else "this session"
-    return Table(report.mode(cache), tuple(report.stats_lines(cache.stats(scope, lifetime=lifetime), of)))
+    lines = dict(report.stats_lines(cache.stats(scope, lifetime=lifetime), of))
+    lines["stored"] += report.statuses_text(_statuses(cache, scope))
+    return Table(report.mode(cache), tuple(lines.items()))
+
+
+def _statuses(cache: NotebookCache, scope: str | None) -> dict[str, int]:
+    """How many entries have each status but `ok`."""
+    contents = cache.contents(scope)
+    try:
+        return {status: contents.totals_of(Filter(status=status)).entries for status in (CUT_OFF, FILTERED, EMPTY)}
+    except StoreError:  # `stats` has said so
+        return {}
 
 
 def summary() -> Table:
