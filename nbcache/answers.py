@@ -35,8 +35,6 @@ from nbcache.text import answer_preview, prompt_preview
 from nbcache.threads import in_thread
 from nbcache.usage import usage_of
 
-_Steps = Generator[Step, Any, Answer | None]
-
 
 class Answers:
     """The answers of one store, for one notebook. Nothing here raises into a call: what fails is a miss."""
@@ -56,33 +54,11 @@ class Answers:
 
     def find(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> Answer | None:
         """The answer to this call, counted as a hit; None, counted as a miss, where it is to be made."""
-        began = time.perf_counter()
-        asked = self._asked(prompt, llm_string, call, settings, began)
-        if asked is None:
-            return None
-        try:
-            version, again = self._remembered(asked)
-            if again is not None:
-                return self._hit(asked, again, call, began)
-            return run(self._search(asked, call, version, began, on_loop=False))
-        except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
-            self._failed_lookup(error, asked, call, began)
-            return None
+        return run(self._search(prompt, llm_string, call, settings, on_loop=False))
 
     async def afind(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> Answer | None:
         """As `find`, in the event loop: a read takes microseconds. What may take longer goes to a thread."""
-        began = time.perf_counter()
-        asked = self._asked(prompt, llm_string, call, settings, began)
-        if asked is None:
-            return None
-        try:
-            version, again = self._remembered(asked)
-            if again is not None:
-                return self._hit(asked, again, call, began)
-            return await arun(self._search(asked, call, version, began, on_loop=True))
-        except Exception as error:  # noqa: BLE001 - as in find
-            self._failed_lookup(error, asked, call, began)
-            return None
+        return await arun(self._search(prompt, llm_string, call, settings, on_loop=True))
 
     def keep(
         self, prompt: str, llm_string: str, answer: Sequence[Generation], call: Call | None, settings: Settings
@@ -99,14 +75,14 @@ class Answers:
             usage = usage_of(answer, {}, "")
             if settings.mode in modes.KEEPS:
                 warn_once(error.cause, str(error))
-        except Exception as error:  # noqa: BLE001 - as in find
+        except Exception as error:  # noqa: BLE001 - as in _search
             self.failed("store an answer", error)
         finally:
             if lease is not None:
                 lease.land(None)
         try:
             self._pending.paid(answered, usage, answer, stored=stored)
-        except Exception as error:  # noqa: BLE001 - as in find
+        except Exception as error:  # noqa: BLE001 - as in _search
             self.failed("count an answer", error)
 
     def carry_on(self, other: "Answers") -> None:
@@ -136,7 +112,7 @@ class Answers:
             except UnstableIdentityError as error:
                 warn_once(error.cause, str(error))
                 why = "not cacheable"
-            except Exception as error:  # noqa: BLE001 - as in find
+            except Exception as error:  # noqa: BLE001 - as in _search
                 self.failed("work out the key of a call", error)
                 why = "failure"
         if asked is not None and mode in modes.LOOKS_UP:
@@ -170,22 +146,41 @@ class Answers:
         version = self._decoded.version(self.store.version)
         return version, self._decoded.unchanged(asked.key, version)
 
-    def _search(self, asked: CallKey, call: Call | None, version: object, began: float, *, on_loop: bool) -> _Steps:
-        """The answer in the store, or in flight; None where there is none, and the call is to be made."""
+    def _search(
+        self, prompt: str, llm_string: str, call: Call | None, settings: Settings, *, on_loop: bool
+    ) -> Generator[Step, Any, Answer | None]:
+        began = time.perf_counter()
+        asked = self._asked(prompt, llm_string, call, settings, began)
+        if asked is None:
+            return None
+        try:
+            version, found = self._remembered(asked)
+            if found is None:
+                found, why = yield from self._stored_or_in_flight(asked, call, version, on_loop=on_loop)
+            if found is not None:
+                return self._hit(asked, found, call, began)
+        except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
+            self.failed("look up an answer", error)
+            why = "failure"
+        self._pending.missed(prompt, asked, call, began, why)
+        return None
+
+    def _stored_or_in_flight(
+        self, asked: CallKey, call: Call | None, version: object, *, on_loop: bool
+    ) -> Generator[Step, Any, tuple[Answer | None, str]]:
+        """The answer in the store, or to the same call that somebody makes now; else why there is none."""
         landed = self.flights.landed
         found, why = yield from self._read(asked, call, version)
-        if found is None and call is not None and call.is_one and not call.holds_lease():
-            turn = self.flights.join(asked.key, Place.here(on_loop=on_loop), call.leases)
-            if isinstance(turn, Waiter):
-                turn = yield turn
-            if isinstance(turn, bytes):
-                found, why = self._decode(asked, turn, None, call)
-            elif turn is not None and self.flights.landed != landed:  # while this one looked or waited
-                found, why = yield from self._read(asked, call, None)
-        if found is None:
-            self._pending.missed(asked.prompt, asked, call, began, why)
-            return None
-        return self._hit(asked, found, call, began)
+        if found is not None or call is None or not call.is_one or call.holds_lease():
+            return found, why
+        turn = self.flights.join(asked.key, Place.here(on_loop=on_loop), call.leases)
+        if isinstance(turn, Waiter):
+            turn = yield turn
+        if isinstance(turn, bytes):
+            return self._decode(asked, turn, None, call)
+        if turn is not None and self.flights.landed != landed:  # somebody was done while this one looked or waited
+            return (yield from self._read(asked, call, None))
+        return None, why
 
     def _read(
         self, asked: CallKey, call: Call | None, version: object
@@ -220,10 +215,6 @@ class Answers:
             if (lease := call.leases.pop(asked.key, None)) is not None:
                 lease.land(found.payload)
         return found
-
-    def _failed_lookup(self, error: Exception, asked: CallKey, call: Call | None, began: float) -> None:
-        self.failed("look up an answer", error)
-        self._pending.missed(asked.prompt, asked, call, began, "failure")
 
     # What is kept
 
@@ -264,7 +255,7 @@ class Answers:
                 self.store.put(asked.key, payload, meta, settings.ttl)
                 self.renewed.discard(asked.key)
                 self.origins.note(answer, hit=False, key=asked.key, created=meta.created)
-        except Exception as error:  # noqa: BLE001 - as in find
+        except Exception as error:  # noqa: BLE001 - as in _search
             self.failed("store an answer", error)
             keeps = False
         finally:
