@@ -31,6 +31,7 @@ __all__ = [
     "show",
     "stats",
     "uninstall",
+    "wrap",
 ]
 
 if TYPE_CHECKING:
@@ -48,7 +49,20 @@ if TYPE_CHECKING:
     )
     from nbcache.keys import cache_key
     from nbcache.modes import mode
-    from nbcache.session import check, clear, entries, evict, history, info, install, last, show, stats, uninstall
+    from nbcache.session import (
+        check,
+        clear,
+        entries,
+        evict,
+        history,
+        info,
+        install,
+        last,
+        show,
+        stats,
+        uninstall,
+        wrap,
+    )
     from nbcache.ui.show import panel
 
 # Where each name lives: loaded at its first use, so that `import nbcache` costs nothing.
@@ -64,7 +78,7 @@ _HOMES = {
         "modes": ("mode",),
         "session": (
             *("check", "clear", "entries", "evict", "history", "info", "install", "last", "show", "stats"),
-            "uninstall",
+            *("uninstall", "wrap"),
         ),
         "ui.show": ("panel",),
     }.items()

@@ -135,7 +135,7 @@ def _message_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Ma
         labels=() if run is None else run.tags,
         parent=None if run is None else run.parent_run_id,
         is_one=True,
-        streams=functools.partial(streaming.is_listened_to, model, run, kwargs),
+        streams=functools.partial(streaming.is_listened_to, model, run, kwargs) if run and run.handlers else None,
     )
 
 
@@ -206,7 +206,7 @@ def _flat(tags: Any) -> list[str]:
 
 def _mode(metadata: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None) -> str | None:
     """The mode that a call asks for by `config={"metadata": {"nbcache": "off"}}`. Raises ValueError."""
-    if not metadata:
+    if not metadata or (type(metadata) is dict and "nbcache" not in metadata):
         return None
     told = [metadata] if isinstance(metadata, Mapping) else [one or {} for one in metadata]
     asked = [one.get("nbcache") for one in told]

@@ -185,6 +185,30 @@ def take_back() -> bool:
     return replaced
 
 
+def wrap(target: _T) -> _T:
+    """The same kind of thing as `target`, cached: an OpenAI or Anthropic client, or LangChain's `Embeddings`.
+
+    It asks the cache that is on at the time of each call; while none is on, it is as `target`, which stays as it is.
+    Raises TypeError for anything else. LangChain's models need no wrapping.
+    """
+    from langchain_core.embeddings import Embeddings  # noqa: PLC0415 - not everybody's, and nor are the next
+    from langchain_core.language_models import BaseLanguageModel  # noqa: PLC0415
+
+    from nbcache.embeddings import wrap_embeddings  # noqa: PLC0415
+    from nbcache.sdk import wrap_client  # noqa: PLC0415
+
+    if isinstance(target, BaseLanguageModel):
+        raise TypeError(f"nbcache.wrap: {type(target).__qualname__} is one of LangChain's models, cached as it is")
+    if isinstance(target, Embeddings):
+        return wrap_embeddings(target, _cache_now)  # type: ignore[return-value]  # Embeddings, as it was
+    return wrap_client(target, _cache_now)
+
+
+def _cache_now() -> NotebookCache | None:
+    session = _session
+    return None if session is None else session.cache
+
+
 def tell_repeats() -> None:
     """Say once that a cell's identical calls got one answer, where samples may have been wanted."""
     cache = installed()

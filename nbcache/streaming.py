@@ -27,8 +27,6 @@ def wrap_chunks(wrapping: Wrapping, cls: type) -> None:
 
 def is_listened_to(model: Any, run: Any, kwargs: Mapping[str, Any], *, async_api: bool = False) -> bool:
     """Whether LangChain streams this `invoke` for somebody who listens to its chunks, as LangChain itself decides."""
-    if run is None or not run.handlers:
-        return False
     told = {name: value for name, value in kwargs.items() if name not in {"stop", "run_manager"}}
     if model._should_stream(async_api=async_api, run_manager=run, **told):  # noqa: SLF001 - as LangChain does next
         return True

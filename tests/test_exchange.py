@@ -321,6 +321,18 @@ def test_a_failure_that_is_told_with_status_200_is_not_kept(body: dict[str, Any]
     assert (len(wire.requests), nbcache.stats().entries) == (2, 0)
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+@pytest.mark.usefixtures("store")
+def test_only_status_200_and_the_like_is_kept(is_stream: bool) -> None:
+    body = b"".join(EVENTS) if is_stream else json.dumps(completion()).encode()
+    wire = Wire(lambda _: httpx2.Response(400, content=body, headers={"content-type": "text/event-stream"}))
+    client = wire.openai()
+    for _ in range(2):
+        with pytest.raises(openai.BadRequestError):
+            ask(client, stream=is_stream)
+    assert (len(wire.requests), nbcache.stats().entries) == (2, 0)
+
+
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("status", ["failed", "in_progress", "queued", "cancelled"])
 def test_a_response_that_is_not_finished_is_not_kept(status: str) -> None:
@@ -403,6 +415,26 @@ def test_a_hit_comes_event_by_event() -> None:
     for _ in range(2):
         with client.chat.completions.with_streaming_response.create(**CHAT, stream=True) as response:
             assert list(response.http_response.iter_raw()) == EVENTS
+
+
+def test_what_comes_after_the_end_passes_and_is_no_part_of_the_answer() -> None:
+    class Counted(MemoryStore):
+        puts = 0
+
+        def put(self, *told: Any) -> None:
+            self.puts += 1
+            super().put(*told)
+
+    store = Counted()
+    nbcache.install(store)
+    pieces = [*EVENTS, b": bye\n\n", b": bye\n\n"]
+    client = StreamWire(pieces).openai()
+    came = []
+    for _ in range(2):
+        with client.chat.completions.with_streaming_response.create(**CHAT, stream=True) as response:
+            came.append(list(response.http_response.iter_raw()))
+    assert came == [pieces, EVENTS]
+    assert store.puts == 1
 
 
 @pytest.mark.usefixtures("store")

@@ -1,20 +1,24 @@
-"""The quickstart in real kernels: what one run paid, no other run of it pays, wherever and under whatever name."""
+"""The notebooks in real kernels: what one run paid, no other run of it pays, wherever and under whatever name."""
 
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from nbclient import NotebookClient
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
 sys.path.insert(0, str(NOTEBOOKS))
 
-from demo_server import DemoServer  # noqa: E402 - the examples are no package
+from demo_server import DemoServer, client_options, embedding_options  # noqa: E402 - the examples are no package
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),  # of the kernel's client
@@ -26,27 +30,46 @@ pytestmark = [
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[DemoServer]:
     with DemoServer(latency=0) as running:
         monkeypatch.setenv("NBCACHE_DEMO_URL", running.url)
+        monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # somebody's own, of which nothing is to be seen
         yield running
 
 
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Run the quickstart as `name` in a fresh kernel, as JupyterLab does or, without a session, as nbval does."""
-    shutil.copy(NOTEBOOKS / "demo_server.py", tmp_path)
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Any]]:
+    """Run a notebook as `name` in a fresh kernel, as JupyterLab does or, without a session, as nbval does.
 
-    def run_notebook(name: str, *, in_lab: bool) -> None:
+    What comes back are the outputs of those of its cells that nbval checks.
+    """
+    for module in NOTEBOOKS.glob("demo_*.py"):
+        shutil.copy(module, tmp_path)
+
+    def run_notebook(name: str, *, in_lab: bool, of: str = "quickstart.ipynb") -> list[Any]:
         if in_lab:
             monkeypatch.setenv("JPY_SESSION_NAME", str(tmp_path / name))
         else:
             monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
-        notebook = nbformat.read(NOTEBOOKS / "quickstart.ipynb", as_version=4)  # type: ignore[no-untyped-call]
+        notebook = nbformat.read(NOTEBOOKS / of, as_version=4)  # type: ignore[no-untyped-call]
         NotebookClient(notebook, resources={"metadata": {"path": str(tmp_path)}}, timeout=100).execute()
+        return outputs(notebook)
 
     return run_notebook
 
 
+def outputs(notebook: Any) -> list[Any]:
+    """What each cell that nbval checks printed, and what it displayed; nothing goes to stderr."""
+    found = []
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and "NBVAL_IGNORE_OUTPUT" not in cell.source:
+            streams = [output for output in cell.outputs if output.output_type == "stream"]
+            assert {output.name for output in streams} <= {"stdout"}
+            shown = [output.data for output in cell.outputs if output.output_type != "stream"]
+            found.append(("".join(output.text for output in streams), shown))
+    return found
+
+
 def test_recorded_in_lab_it_is_hit_without_a_session_and_under_another_name(
-    run: Callable[..., None], server: DemoServer, tmp_path: Path
+    run: Callable[..., list[Any]], server: DemoServer, tmp_path: Path
 ) -> None:
     run("quickstart.ipynb", in_lab=True)
     paid = server.requests
@@ -55,6 +78,62 @@ def test_recorded_in_lab_it_is_hit_without_a_session_and_under_another_name(
     run("quickstart.ipynb", in_lab=False)
     run("a copy.ipynb", in_lab=True)
     assert server.requests == paid
+
+
+def test_the_agent_its_documents_and_samples_are_paid_once(run: Callable[..., list[Any]], server: DemoServer) -> None:
+    first = run("agents.ipynb", in_lab=True, of="agents.ipynb")
+    # Nine texts in two requests; an agent, and another one streamed, with two turns and a search each; three samples.
+    assert server.requests == 2 + 2 * 3 + 3
+    assert run("agents.ipynb", in_lab=False, of="agents.ipynb") == first
+    assert run("a copy.ipynb", in_lab=True, of="agents.ipynb") == first
+    assert server.requests == 2 + 2 * 3 + 3
+
+
+@tool
+def look_up(question: str) -> str:
+    """Look something up."""
+    return f"I was asked: {question}"
+
+
+def summed(model: Any, messages: Sequence[BaseMessage]) -> AIMessage:
+    """The answer of a stream, its chunks put together."""
+    first, *others = model.stream(messages)
+    for chunk in others:
+        first += chunk
+    assert isinstance(first, AIMessage)
+    return first
+
+
+@pytest.mark.usefixtures("server")
+def test_the_demo_server_says_the_same_whole_and_streamed() -> None:
+    model = ChatOpenAI(**client_options()).bind_tools([look_up])
+    asked = [HumanMessage("What is foggy?")]
+    whole, streamed = model.invoke(asked), summed(model, asked)
+    assert whole.text == streamed.text
+    assert whole.text.startswith("[demo answer]")
+    called = [message.tool_calls[0] | {"id": ""} for message in (whole, streamed)]
+    assert called == [{"name": "look_up", "args": {"question": "What is foggy?"}, "id": "", "type": "tool_call"}] * 2
+    assert whole.response_metadata["finish_reason"] == streamed.response_metadata["finish_reason"] == "tool_calls"
+    assert whole.usage_metadata == streamed.usage_metadata
+    result = ToolMessage("The moon is round. A bog is foggy.", tool_call_id=str(whole.tool_calls[0]["id"]))
+    answers = [model.invoke([*asked, whole, result]), summed(model, [*asked, whole, result])]
+    assert {answer.text for answer in answers} == {"[demo answer] I looked it up: A bog is foggy."}
+    assert not any(answer.tool_calls for answer in answers)
+
+
+@pytest.mark.usefixtures("server")
+async def test_the_demo_servers_vectors_are_the_same_in_either_form_and_near_by_words() -> None:
+    embeddings = OpenAIEmbeddings(**embedding_options())
+    texts = ["When does the boat come?", "The boat comes on Tuesday.", "The cat sleeps."]
+    asked, boat, cat = embeddings.embed_documents(texts)  # packed, as the client wants them
+    plain = embeddings.client.create(model="any", input=texts, encoding_format="float")
+    assert [asked, boat, cat] == [pytest.approx(one.embedding) for one in plain.data]
+    assert await embeddings.aembed_query(texts[0]) == asked
+
+    def nearness(vector: list[float]) -> float:
+        return sum(a * b for a, b in zip(asked, vector, strict=True))
+
+    assert nearness(boat) > nearness(cat)
 
 
 def test_the_demo_says_that_the_second_run_made_no_request() -> None:

@@ -281,3 +281,9 @@ def test_every_public_name_is_there_and_no_other() -> None:
     with pytest.raises(AttributeError, match="nothing_like_it"):
         _ = nbcache.nothing_like_it
     assert set(nbcache.__all__) <= set(dir(nbcache))
+
+
+@pytest.mark.parametrize("thing", [model(), object(), "a client", None], ids=repr)
+def test_what_cannot_be_wrapped_is_an_error_that_says_so(thing: object) -> None:
+    with pytest.raises(TypeError, match=r"nbcache\.wrap"):
+        nbcache.wrap(thing)

@@ -18,8 +18,8 @@ THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder)) as server, sync_playwright() as playwright:
-        for name in ("dashboard.ipynb", "demo_server.py"):
-            shutil.copy(NOTEBOOKS / name, server.root)
+        for file in (NOTEBOOKS / "dashboard.ipynb", *NOTEBOOKS.glob("demo_*.py")):
+            shutil.copy(file, server.root)
         browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_OPTIONS)
         context = browser.new_context(viewport={"width": 1280, "height": 2200}, locale="en-US", timezone_id="UTC")
         shoot(context.new_page(), server)

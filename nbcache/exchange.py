@@ -1,0 +1,200 @@
+"""A request of an SDK that counts as a call: what of it counts, how it is answered, and how that is kept."""
+
+import contextvars
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+from langchain_core.outputs import Generation
+
+from nbcache import events, replies
+from nbcache.cache import NotebookCache
+from nbcache.call import Call
+from nbcache.canonical import canonical
+from nbcache.decoded import Answer
+from nbcache.endpoint import endpoint_in
+from nbcache.errors import warn_once
+from nbcache.identity import TOKEN_LIMITS, Identity
+from nbcache.ignored import counted, counted_headers
+from nbcache.threads import in_thread
+
+Body = dict[str, Any]
+_DEPLOYMENT = re.compile(r"/deployments/([^/]+)")
+# Of an answer: its type, and the ids by which the SDKs' objects name their request. No cookies, no limits of then.
+_HEADERS = ("content-type", "request-id", "x-request-id", "apim-request-id", "anthropic-workspace-id")
+# Made anew for each request, of one that is signed for AWS.
+_SIGNATURES = frozenset({"x-amz-date", "x-amz-content-sha256", "x-amz-security-token"})
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One way to ask for an answer: whose, at which path, and which fields of the body are the prompt.
+
+    `ends` are the events with which a stream has told all, `joined` makes of its events the body of an answer that
+    came whole, and `read` of such a body the generations.
+    """
+
+    sdk: str
+    path: str
+    system: str
+    said: str
+    ends: frozenset[str]
+    joined: events.Joined
+    read: Callable[[Body], list[Generation] | None]
+
+
+_DIALECTS = (
+    Dialect("openai", "/chat/completions", "", "messages", events.OPENAI_ENDS, events.chat, replies.chat),
+    Dialect("openai", "/completions", "", "prompt", events.OPENAI_ENDS, events.completion, replies.completion),
+    Dialect(
+        *("openai", "/responses", "instructions", "input"), events.RESPONSES_ENDS, events.response, replies.response
+    ),
+    Dialect("anthropic", "/v1/messages", "system", "messages", events.MESSAGES_ENDS, events.message, replies.message),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An answer as it came over the wire: `body` is text, without an encoding of the way."""
+
+    status: int
+    headers: dict[str, str]
+    body: str
+
+    def pieces(self) -> list[bytes]:
+        """The body, cut after each event where it is a stream of them."""
+        body = self.body.encode()
+        return events.cut(body) if self.headers.get("content-type", "").startswith("text/event-stream") else [body]
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """A call of an SDK on its way: asked of `cache`, and kept there. What fails here is a miss."""
+
+    cache: NotebookCache
+    dialect: Dialect
+    prompt: str
+    call: Call
+    is_stream: bool
+    _context: contextvars.Context = field(default_factory=contextvars.copy_context)
+
+    @classmethod
+    def of(cls, cache: NotebookCache, sdk: str, request: Any) -> "Exchange | None":
+        """The call that `request` of httpx is; None where it is none, or one whose answer can't be given again."""
+        dialect = _dialect(sdk, request)
+        body = None if dialect is None else _body(request)
+        if dialect is None or body is None or body.get("background") or body.get("conversation") is not None:
+            return None  # what goes on at the provider's, or changes what it remembers
+        is_stream = bool(body.get("stream"))
+        prompt, identity = _told(dialect, request, body)
+        call = Call(identity=identity, is_chat=False, is_one=not is_stream)
+        if is_stream:
+            call.mode = cache.settings_now.mode  # it may be read to its end in another cell or block
+        return cls(cache, dialect, prompt, call, is_stream)
+
+    def find(self) -> Recorded | None:
+        """The answer, if there is one."""
+        return _recorded(self.cache.find(self.prompt, "", self.call))
+
+    async def afind(self) -> Recorded | None:
+        """As `find`."""
+        return _recorded(await self.cache.afind(self.prompt, "", self.call))
+
+    def keep(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Store the answer that came, unless it is none to be kept."""
+        try:
+            answer = self._answer(status, headers, body)
+        except Exception as error:  # noqa: BLE001 - whatever a provider sends, the user gets it
+            warn_once(
+                f"answer {self.dialect.path} {type(error).__name__}",
+                f"nbcache: an answer from {self.dialect.path} is not cached, because it isn't understood: {error!r}",
+            )
+            return
+        if answer is not None:  # in the block in which the call was made, wherever its stream is read
+            self._context.run(self.cache.keep, self.prompt, "", answer, self.call)
+
+    async def akeep(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """As `keep`, in a thread: a write never runs on an event loop."""
+        await in_thread(lambda: self.keep(status, headers, body))
+
+    def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> list[Generation] | None:
+        told = self.dialect.joined(events.events_of(body)) if self.is_stream else json.loads(body)
+        answer = self.dialect.read(told) if isinstance(told, dict) else None
+        if answer is not None:
+            kept = {name: headers[name] for name in _HEADERS if name in headers}
+            http = {"status": status, "headers": kept, "body": body.decode()}
+            answer[0].generation_info = {**(answer[0].generation_info or {}), "http": http}
+        return answer
+
+
+def _recorded(found: Answer | None) -> Recorded | None:
+    if found is None:
+        return None
+    try:
+        return Recorded(**(found.generations[0].generation_info or {})["http"])
+    except (LookupError, TypeError):
+        warn_once("no http", "nbcache: an entry of an SDK's call holds no answer for it. The call is made")
+        return None
+
+
+def _dialect(sdk: str, request: Any) -> Dialect | None:
+    if request.method != "POST":
+        return None
+    path = request.url.path
+    return next((each for each in _DIALECTS if each.sdk == sdk and path.endswith(each.path)), None)
+
+
+def _body(request: Any) -> Body | None:
+    """The JSON object that is sent; None where it is something else, or made while it is sent."""
+    try:
+        body = json.loads(request.content)
+    except Exception:  # noqa: BLE001 - of httpx's own kinds
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _told(dialect: Dialect, request: Any, body: Body) -> tuple[str, Identity]:
+    """The prompt, as people read it, and all else that counts: nothing of the body twice, and nothing left out."""
+    rest = dict(body)
+    is_stream = bool(rest.pop("stream", False))
+    asked = {name: rest.pop(name) for name in (dialect.system, dialect.said) if name in rest}
+    headers = {name: value for name, value in request.headers.items() if name not in _SIGNATURES}
+    url = urlsplit(str(request.url))
+    endpoint = url._replace(path=url.path.removesuffix(dialect.path)).geturl()
+    document = {
+        "class": [dialect.sdk, dialect.path],
+        # A text is not the list that it spells, nor a system prompt the message that it is shown as.
+        "prompt": {name: type(value).__name__ for name, value in asked.items()},
+        "options": counted(rest),
+        "headers": counted_headers(headers),
+        "stream": is_stream,
+    }
+    identity = Identity(
+        canonical({name: part for name, part in document.items() if part}),
+        endpoint_in({"base_url": endpoint}),
+        _model(body, url.path),
+        limits_tokens=any(body.get(name) is not None for name in TOKEN_LIMITS),
+    )
+    return _prompt(asked.get(dialect.system), asked.get(dialect.said)), identity
+
+
+def _prompt(system: Any, said: Any) -> str:
+    if system is None and isinstance(said, str):
+        return said
+    messages = [] if system is None else [{"role": "system", "content": system}]
+    if isinstance(said, str):
+        messages.append({"role": "user", "content": said})
+    elif isinstance(said, list):
+        messages += said
+    elif said is not None:
+        messages.append(said)
+    return json.dumps(messages, ensure_ascii=False) if messages else ""
+
+
+def _model(body: Body, path: str) -> str:
+    deployment = _DEPLOYMENT.search(path)
+    told = body.get("model") or (deployment[1] if deployment else "")
+    return told if isinstance(told, str) else ""

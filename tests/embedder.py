@@ -1,0 +1,127 @@
+"""A server of embeddings on loopback, which speaks OpenAI's language and notes every text that it is sent."""
+
+import base64
+import hashlib
+import json
+import struct
+import threading
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+_PATIENCE = 30  # seconds that a held answer waits at most
+
+
+@dataclass
+class Embedder:
+    """The running server, as a context manager. `requests` are the bodies that came in.
+
+    Of the next requests as many as `failures` has fail, each with its status; `leave_out` vectors are missing in each
+    answer. While `open` is not set no answer leaves.
+    """
+
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    failures: list[int] = field(default_factory=list)
+    leave_out: int = 0
+
+    def __post_init__(self) -> None:
+        self.open = threading.Event()
+        self.open.set()
+        self.lock = threading.Lock()
+        self._came = threading.Condition()
+        self._server = _Server(("127.0.0.1", 0), _Handler)
+        self._server.embedder = self
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="embedder", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.open.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}/v1"
+
+    @property
+    def texts(self) -> list[str]:
+        """Every text that was sent, in this order."""
+        return [text for request in self.requests for text in request["input"]]
+
+    def wait_for(self, count: int) -> None:
+        """Wait until `count` requests have come in. Raises TimeoutError."""
+        with self._came:
+            if not self._came.wait_for(lambda: len(self.requests) >= count, _PATIENCE):
+                raise TimeoutError(f"{len(self.requests)} requests came in, not {count}")
+
+    def receive(self, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        """The status and the answer to a request."""
+        if isinstance(body["input"], str):
+            body["input"] = [body["input"]]
+        with self._came:
+            self.requests.append(body)
+            failure = self.failures.pop(0) if self.failures else None
+            self._came.notify_all()
+        self.open.wait(_PATIENCE)
+        if failure is not None:
+            return failure, {"error": {"message": f"status {failure}"}}
+        texts = body["input"][: len(body["input"]) - self.leave_out]
+        data = [{"object": "embedding", "index": i, "embedding": _sent(body, text)} for i, text in enumerate(texts)]
+        usage = {"prompt_tokens": 1, "total_tokens": 1}
+        return 200, {"object": "list", "model": body["model"], "data": data, "usage": usage}
+
+
+def vector_of(text: str, model: str = "text-embedding-3-small", dimensions: int = 8) -> list[float]:
+    """The vector that the server has for a text: its numbers need all of their 64 bits."""
+    seed = hashlib.shake_256(f"{model} {dimensions} {text}".encode(errors="surrogatepass")).digest(dimensions * 4)
+    return [number / 2**31 - 1 for number in struct.unpack(f"<{dimensions}I", seed)]
+
+
+def in_32_bits(vector: list[float]) -> list[float]:
+    """The vector as OpenAI sends it where the client leaves that to it."""
+    return list(struct.unpack(f"<{len(vector)}f", struct.pack(f"<{len(vector)}f", *vector)))
+
+
+def bits(vectors: list[list[float]]) -> list[bytes]:
+    """The numbers as bytes: no two different ones are the same there, not even 0.0 and -0.0."""
+    return [struct.pack(f"<{len(vector)}d", *vector) for vector in vectors]
+
+
+def _sent(body: dict[str, Any], text: str) -> Any:
+    vector = vector_of(text, body["model"], body.get("dimensions") or 8)
+    if body.get("encoding_format") == "base64":
+        return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
+    return vector
+
+
+class _Server(ThreadingHTTPServer):
+    embedder: Embedder
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that hangs up is its own affair."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    disable_nagle_algorithm = True
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has in the base class
+        pass
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        status, answer = self.server.embedder.receive(body)
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
