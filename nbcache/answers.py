@@ -20,7 +20,7 @@ from nbcache.errors import (
     logger,
     warn_once,
 )
-from nbcache.facts import document
+from nbcache.facts import asks_a_model, document
 from nbcache.flight import Flights, Lease, Place, Waiter
 from nbcache.keys import CallKey, call_key, drawn
 from nbcache.ledger import NEW, Ledger
@@ -218,10 +218,10 @@ class Answers:
 
     # What is kept
 
-    def _is_wanted(self, answer: Sequence[Generation]) -> bool:
+    def _is_wanted(self, asked: CallKey, answer: Sequence[Generation]) -> bool:
         """Whether the user's own rule wants each of these generations kept."""
         rule = self.rules.should_store
-        if rule is None:
+        if rule is None or not asks_a_model(document(asked.identity)):
             return True
         try:
             return all(rule(each.message if isinstance(each, ChatGeneration) else each.text) for each in answer)
@@ -238,7 +238,7 @@ class Answers:
         """
         asked = answered.key()
         usage = usage_of(answer, document(asked.identity), asked.endpoint)
-        keeps = settings.mode in modes.KEEPS and self._is_wanted(answer)
+        keeps = settings.mode in modes.KEEPS and self._is_wanted(asked, answer)
         if not keeps and lease is None:
             return usage, False
         meta = self._meta(asked, answer, usage, answered.seconds, settings)

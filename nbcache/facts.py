@@ -41,6 +41,12 @@ def words_of(payload: bytes, key: str) -> set[str]:
         return set()
 
 
+def asks_a_model(told: Mapping[str, Any]) -> bool:
+    """Whether a call, by its document, asks a language model: embeddings and values that were put don't."""
+    kind = told.get("class")
+    return not (isinstance(kind, list) and kind[:1] and kind[0] in {"embeddings", "values"})
+
+
 @functools.lru_cache(maxsize=256)
 def document(identity: str | bytes) -> Mapping[str, Any]:
     """A call's identity, parsed: not to be changed."""

@@ -23,7 +23,8 @@ from nbcache.errors import UnstableIdentityError
 from nbcache.ignored import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.llm_string import Told, parse
 
-# Begins what stands in the place of an `llm_string` where no model is called: the identity's document, with its `model`.
+# Begins what stands in the place of an `llm_string` where no model is called: the identity's document, with its `model`,
+# and in a line of its own what counts of the prompt, where that isn't the whole.
 DOCUMENT = "!document:"
 MODEL_NAMES = ("model", "model_name", "model_id", "deployment_name", "azure_deployment", "repo_id")
 TOKEN_LIMITS = {
@@ -42,12 +43,16 @@ _REMEDY = (
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A model and its settings. `document` is canonical JSON, without the endpoint."""
+    """A model and its settings. `document` is canonical JSON, without the endpoint.
+
+    `part` is what counts of the prompt, where that isn't the whole.
+    """
 
     document: bytes
     endpoint: str
     model: str
     limits_tokens: bool
+    part: str | None = None
 
 
 def identify(llm_string: str, call: Call | None) -> Identity:
@@ -63,8 +68,9 @@ def identify(llm_string: str, call: Call | None) -> Identity:
 @functools.lru_cache(maxsize=256)
 def _of_text(llm_string: str) -> Identity:
     if llm_string.startswith(DOCUMENT):
-        document = llm_string.removeprefix(DOCUMENT)
-        return Identity(document.encode(), "", json.loads(document)["model"], limits_tokens=False)
+        document, has_part, part = llm_string.removeprefix(DOCUMENT).partition("\n")
+        model = json.loads(document)["model"]
+        return Identity(document.encode(), "", model, limits_tokens=False, part=part if has_part else None)
     return _of_string(parse(llm_string))
 
 

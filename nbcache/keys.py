@@ -59,10 +59,11 @@ def call_key(prompt: str, llm_string: str, call: Call | None = None, normalize: 
     `normalize` is applied to each text of the prompt, for the key alone. What it raises, this raises.
     """
     identity = identify(llm_string, call)
-    asked = (prompt, identity.document, identity.endpoint, normalize)
+    counts = prompt if identity.part is None else identity.part
+    asked = (prompt, counts, identity.document, identity.endpoint, normalize)
     if (known := _known.get(asked)) is not None:
         return known
-    canonical_prompt = _canonical_prompt(prompt, llm_string, call, normalize)
+    canonical_prompt = _canonical_prompt(counts, llm_string, call, normalize)
     key = _digest(b"%d" % KEY_VERSION, canonical_prompt, identity.document, identity.endpoint.encode())
     found = CallKey(key, prompt, identity.document, identity.endpoint, identity.model, identity.limits_tokens, key)
     if len(prompt) <= _SHORT:
@@ -73,7 +74,7 @@ def call_key(prompt: str, llm_string: str, call: Call | None = None, normalize: 
 
 
 # The keys of the last calls: a cell that is run again asks the same ones, if of a model that is made anew.
-_known: dict[tuple[str, bytes, str, Normalize | None], CallKey] = {}
+_known: dict[tuple[str, str, bytes, str, Normalize | None], CallKey] = {}
 
 
 def drawn(asked: CallKey, number: int) -> CallKey:

@@ -5,12 +5,11 @@ from collections import Counter
 from nbcache import codec
 from nbcache.entry import CallRecord
 from nbcache.errors import StoreError
-from nbcache.facts import document
+from nbcache.facts import asks_a_model, document
 from nbcache.ledger import Ledger
 from nbcache.stores import Store
 
 _SEVERAL = 3
-_NO_MODELS = {"embeddings", "values"}  # whose answers nobody samples
 
 
 def most_repeated(ledger: Ledger, store: Store) -> int:
@@ -36,8 +35,7 @@ def _may_vary(store: Store, key: str) -> bool:
         told = {} if payload is None else document(codec.read(payload, key).about().identity)
     except StoreError:
         return False
-    kind = told.get("class")
-    if not told or (isinstance(kind, list) and kind and kind[0] in _NO_MODELS):
+    if not told or not asks_a_model(told):
         return False
     parts = [told.get(name) for name in ("options", "fields", "told")]
     given = [part["temperature"] for part in parts if isinstance(part, dict) and "temperature" in part]

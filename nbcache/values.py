@@ -32,9 +32,11 @@ def asked(messages: Messages, model: str, key_fn: KeyFn | None, params: Mapping[
         kind, prompt = "messages", _json("messages", list(map(_sorted, messages)))
     else:
         raise TypeError(f"messages: {_kinds(messages)} is neither a text nor a list of dicts; pass {_EXAMPLE}")
+    part = ""
     if key_fn is not None:
-        kind, prompt = _part(key_fn(messages))
-    return prompt, DOCUMENT + _document(model, kind, params)
+        kind, counts = _part(key_fn(messages))
+        part = "\n" + counts
+    return prompt, DOCUMENT + _document(model, kind, params) + part
 
 
 def answer(value: Any) -> list[Generation]:

@@ -258,6 +258,19 @@ def test_what_a_key_fn_raises_is_raised(cache: NotebookCache) -> None:
         cache.get("q", model="m", key_fn=lambda _: 1 / 0)
 
 
+def test_people_see_the_messages_and_not_the_part_that_counts(cache: NotebookCache) -> None:
+    cache.put(ASKED, 1, model="m", key_fn=lambda _: "counts")
+    (meta,) = cache.contents().entries()
+    assert meta.prompt == "What is a monad?"
+    assert cache.contents().read(meta.key).prompt == "system: Be terse.\n\nuser: What is a monad?"
+
+
+def test_of_the_same_messages_different_parts_may_count(cache: NotebookCache) -> None:
+    for number in range(2):
+        cache.put(ASKED, number, model="m", key_fn=Always(str(number)))
+    assert [cache.get(ASKED, model="m", key_fn=Always(part)) for part in ("0", "1", "")] == [0, 1, None]
+
+
 # What is wrong is said
 
 
