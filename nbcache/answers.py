@@ -35,6 +35,8 @@ from nbcache.text import answer_preview, prompt_preview
 from nbcache.threads import in_thread
 from nbcache.usage import usage_of
 
+_LONGEST_WAIT = 600.0  # seconds: what the providers' clients wait for an answer
+
 
 class Answers:
     """The answers of one store, for one notebook. Nothing here raises into a call: what fails is a miss."""
@@ -67,7 +69,7 @@ class Answers:
         if call is not None and call.replay is not None:
             return  # it was a hit, played chunk by chunk
         answered = self._pending.answered(prompt, llm_string, call)
-        lease = _settle(answered)
+        lease = _settled(answered)
         usage, stored = Usage(), False
         try:
             usage, stored = self._store(answered, answer, settings, lease)
@@ -85,10 +87,14 @@ class Answers:
         except Exception as error:  # noqa: BLE001 - as in _search
             self.failed("count an answer", error)
 
+    def pass_by(self, call: Call, why: str) -> None:
+        """Count a call that is made and not cached."""
+        self._pending.missed("", None, call, why)
+
     def carry_on(self, other: "Answers") -> None:
         """Go on where `other` ended."""
-        for name in ("cell", "errors", "renewed", "origins"):
-            setattr(self, name, getattr(other, name))
+        self.cell, self.errors = other.cell, other.errors
+        self.renewed, self.origins = other.renewed, other.origins
 
     def failed(self, what: str, error: Exception) -> None:
         """Count a failure of the cache and say so once; the user's call goes on."""
@@ -100,9 +106,7 @@ class Answers:
 
     # The key to look up
 
-    def _asked(
-        self, prompt: str, llm_string: str, call: Call | None, settings: Settings, began: float
-    ) -> CallKey | None:
+    def _asked(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> CallKey | None:
         """The key to look up; None where this call is not to be looked up, which is a miss."""
         mode = settings.mode
         asked, why = None, mode or ""
@@ -121,7 +125,7 @@ class Answers:
             why = "renewed"
             if mode not in modes.KEEPS:  # no answer will replace the stored one: once is enough
                 self.renewed.discard(asked.key)
-        self._pending.missed(prompt, asked, call, began, why)
+        self._pending.missed(prompt, asked, call, why)
         return None
 
     def _key_of(self, prompt: str, llm_string: str, call: Call | None) -> CallKey:
@@ -150,7 +154,7 @@ class Answers:
         self, prompt: str, llm_string: str, call: Call | None, settings: Settings, *, on_loop: bool
     ) -> Generator[Step, Any, Answer | None]:
         began = time.perf_counter()
-        asked = self._asked(prompt, llm_string, call, settings, began)
+        asked = self._asked(prompt, llm_string, call, settings)
         if asked is None:
             return None
         try:
@@ -162,7 +166,7 @@ class Answers:
         except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
             self.failed("look up an answer", error)
             why = "failure"
-        self._pending.missed(prompt, asked, call, began, why)
+        self._pending.missed(prompt, asked, call, why)
         return None
 
     def _stored_or_in_flight(
@@ -171,13 +175,13 @@ class Answers:
         """The answer in the store, or to the same call that somebody makes now; else why there is none."""
         landed = self.flights.landed
         found, why = yield from self._read(asked, call, version)
-        if found is not None or call is None or not call.is_one or call.holds_lease():
+        if found is not None or call is None or not call.shares or call.holds_lease():
             return found, why
-        turn = self.flights.join(asked.key, Place.here(on_loop=on_loop), call.leases)
+        turn = self.flights.join(asked.key, Place.here(on_loop=on_loop), call.leases, _patience(call))
         if isinstance(turn, Waiter):
             turn = yield turn
         if isinstance(turn, bytes):
-            return self._decode(asked, turn, None, call)
+            return (yield from self._decoded_from(asked, call, turn, None))
         if turn is not None and self.flights.landed != landed:  # somebody was done while this one looked or waited
             return (yield from self._read(asked, call, None))
         return None, why
@@ -188,6 +192,11 @@ class Answers:
         payload = yield _Read(self.store, asked.key)
         if payload is None:
             return None, NEW
+        return (yield from self._decoded_from(asked, call, payload, version))
+
+    def _decoded_from(
+        self, asked: CallKey, call: Call | None, payload: bytes, version: object
+    ) -> Generator[Step, Any, tuple[Answer | None, str]]:
         if len(payload) <= LARGE:
             return self._decode(asked, payload, version, call)
         answer = yield InThread(partial(self._decode, asked, payload, version, call))
@@ -210,10 +219,10 @@ class Answers:
     def _hit(self, asked: CallKey, found: Answer, call: Call | None, began: float) -> Answer:
         self.ledger.hit(asked.key, found.payload, time.perf_counter() - began)
         self.origins.note(found.generations, hit=True, key=asked.key, created=found.created)
-        if call is not None:
-            _take_draw(call, asked)
-            if (lease := call.leases.pop(asked.key, None)) is not None:
-                lease.land(found.payload)
+        lease = None if call is None else call.settle(asked.key)
+        if lease is not None:
+            lease.land(found.payload)
+        _note_attempt(asked)
         return found
 
     # What is kept
@@ -239,7 +248,7 @@ class Answers:
         asked = answered.key()
         usage = usage_of(answer, document(asked.identity), asked.endpoint)
         keeps = settings.mode in modes.KEEPS and self._is_wanted(asked, answer)
-        if not keeps and lease is None:
+        if not keeps and (lease is None or not lease.waiters):
             return usage, False
         meta = self._meta(asked, answer, usage, answered.seconds, settings)
         try:
@@ -315,18 +324,25 @@ def _encoded(  # noqa: PLR0913 - all that an entry is made of
     return codec.encode(answer, about, reusable=again, expires=expires, chunks=chunks)
 
 
-def _settle(answered: Answered) -> Lease | None:
-    """The lease under which the call was made, if any; its draw is used up."""
+def _patience(call: Call) -> float:
+    """How many seconds a call waits for another's answer: no longer than it would for its own."""
+    for name in ("request_timeout", "timeout", "default_request_timeout"):
+        given = getattr(call.model, name, None)
+        if isinstance(given, int | float) and given > 0:
+            return float(given)
+    return _LONGEST_WAIT
+
+
+def _settled(answered: Answered) -> Lease | None:
+    """The lease under which the call was made that is answered now, if any."""
     call, miss = answered.call, answered.miss
     if call is None or miss is None or miss.asked is None:
         return None
-    _take_draw(call, miss.asked)
-    return call.leases.pop(miss.asked.key, None)
+    _note_attempt(miss.asked)
+    return call.settle(miss.asked.key)
 
 
-def _take_draw(call: Call, asked: CallKey) -> None:
-    """The call has its answer: its draw is used up, and a retry would be another."""
-    if draws := call.draws.get(asked.key):
-        draws.pop()
-    elif (attempt := current_attempt.get()) is not None:
+def _note_attempt(asked: CallKey) -> None:
+    """The call has its answer: made again by a retry, it is another draw."""
+    if (attempt := current_attempt.get()) is not None:
         attempt.note(asked.plain)

@@ -1,6 +1,7 @@
 """The bodies of responses: one on its way, which is recorded as it is read, and one that was."""
 
 import functools
+import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -36,6 +37,12 @@ class _Stream:
         self._response = response
         self._exchange = exchange
         self._recorder = Recorder(exchange.dialect.ends)
+        self._handed_out: float | None = None
+
+    def _asked_for_more(self) -> None:
+        """Whoever reads comes back: the time until now was theirs, not the model's."""
+        if self._handed_out is not None:
+            self._exchange.call.idle += time.perf_counter() - self._handed_out
 
     def _take(self) -> tuple[bytes | None, bool]:
         """The next piece, if it is there, and whether the answer is whole with it."""
@@ -63,6 +70,7 @@ class SyncStream(_Stream):
         return self
 
     def __next__(self) -> bytes:
+        self._asked_for_more()
         piece, is_whole = self._take()
         while piece is None:
             try:
@@ -73,6 +81,7 @@ class SyncStream(_Stream):
             piece, is_whole = self._take()
         if is_whole:
             self._exchange.keep(*self._answer())
+        self._handed_out = time.perf_counter()
         return piece
 
     def close(self) -> None:
@@ -92,6 +101,7 @@ class AsyncStream(_Stream):
         return self
 
     async def __anext__(self) -> bytes:
+        self._asked_for_more()
         piece, is_whole = self._take()
         while piece is None:
             try:
@@ -102,6 +112,7 @@ class AsyncStream(_Stream):
             piece, is_whole = self._take()
         if is_whole:
             await self._exchange.akeep(*self._answer())
+        self._handed_out = time.perf_counter()
         return piece
 
     async def aclose(self) -> None:

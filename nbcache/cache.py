@@ -113,15 +113,20 @@ class NotebookCache(BaseCache):
 
     def find(self, prompt: str, llm_string: str, call: Call | None) -> Answer | None:
         """The answer to `call`, counted as a hit; None, counted as a miss, where it is to be made."""
-        return self._answers.find(prompt, llm_string, call, self._settings(call))
+        return self._answers.find(prompt, llm_string, call, self._settled(call))
 
     async def afind(self, prompt: str, llm_string: str, call: Call | None) -> Answer | None:
         """As `find`, without holding up the event loop."""
-        return await self._answers.afind(prompt, llm_string, call, self._settings(call))
+        return await self._answers.afind(prompt, llm_string, call, self._settled(call))
 
     def keep(self, prompt: str, llm_string: str, answer: Sequence[Generation], call: Call | None) -> None:
         """Store the answer to `call`, which `find` didn't have. When it returns, the entry is committed."""
-        self._answers.keep(prompt, llm_string, answer, call, self._settings(call))
+        settings = self._settings(call) if call is None or call.settings is None else call.settings
+        self._answers.keep(prompt, llm_string, answer, call, settings)
+
+    def pass_by(self, call: Call, why: str) -> None:
+        """Count a call that is made and not cached."""
+        self._answers.pass_by(call, why)
 
     def failed(self, what: str, error: Exception) -> None:
         """Count a failure of the cache and say so once; the user's call goes on."""
@@ -256,6 +261,13 @@ class NotebookCache(BaseCache):
         Raises TypeError or ValueError where it would not come back as it is, or for arguments that `get` refuses.
         """
         self.keep(*values.asked(messages, model, key_fn, params), values.answer(value), None)
+
+    def _settled(self, call: Call | None) -> Settings:
+        """The settings that hold for `call`, until it is answered: its cell may have ended by then."""
+        settings = self._settings(call)
+        if call is not None:
+            call.settings = settings
+        return settings
 
     def _settings(self, call: Call | None) -> Settings:
         settings = self._base

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from nbcache.decoded import Answer
     from nbcache.draws import Draw
     from nbcache.entry import CallRecord
-    from nbcache.flight import Lease
+    from nbcache.flight import Lease, Waiter
     from nbcache.identity import Identity
     from nbcache.keys import CallKey
+    from nbcache.modes import Settings
 
 
 @dataclass(slots=True)
@@ -43,10 +44,12 @@ class Call:
     model's whole-number fields then, to tell counters from settings. `leases` and `draws` are held until the answer
     is there, or the call ends without one.
 
-    `is_one` says that the call is of one prompt, so that it may hold a lease; `is_stream` that it asks for chunks.
+    `shares` says that the call is of one prompt, and may wait and be waited for; `is_stream` that it asks for chunks.
     `streams` tells whether somebody listens to the chunks of a call that doesn't; then a hit is put into `replay` for
     its chunks to be played. `chunks` are those that came from the model, in the codec's plain form, `whole` once the
-    last of them has; `idle` are the seconds in which it waited for its reader.
+    last of them has; `idle` are the seconds in which it waited for its reader. `settings` are those that held when the
+    answer was looked up. `owed` is how a rate limiter was asked for a call that may turn out not to be made, `sends`
+    that it is.
     """
 
     model: "BaseLanguageModel[Any] | None" = None
@@ -61,15 +64,18 @@ class Call:
     pending: "dict[str, list[Miss]]" = field(default_factory=dict)
     misses: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
-    leases: "dict[str, Lease]" = field(default_factory=dict)
+    leases: "dict[str, Lease | Waiter]" = field(default_factory=dict)
     draws: "dict[str, list[Draw]]" = field(default_factory=dict)
-    is_one: bool = False
+    shares: bool = False
     is_stream: bool = False
     streams: Callable[..., bool] | None = None
     replay: "Answer | None" = None
     chunks: list[dict[str, Any]] | None = None
     whole: bool = False
     idle: float = 0.0
+    settings: "Settings | None" = None
+    owed: dict[str, Any] | None = None
+    sends: bool = False
 
     def classes(self) -> "list[type[BaseModel]]":
         """The pydantic classes among the options: those of which the caller expects instances."""
@@ -82,7 +88,7 @@ class Call:
 
     def holds_lease(self) -> bool:
         """Whether this call, or one around it, is waited for: then it must not wait for others."""
-        return bool(self.leases) or (self.outer is not None and self.outer.holds_lease())
+        return any(turn.leads for turn in self.leases.values()) or (self.outer is not None and self.outer.holds_lease())
 
     def end(self) -> None:
         """The call is over: what it holds and got no answer for goes to the next."""
@@ -90,7 +96,14 @@ class Call:
             self.leases.popitem()[1].release()
         while self.draws:
             for draw in self.draws.popitem()[1]:
-                draw.samples.give_back(draw)
+                draw.give_back()
+
+    def settle(self, key: str) -> "Lease | None":
+        """The call `key` has its answer: its draw is used up; the lease under which it was made, if any."""
+        if draws := self.draws.get(key):
+            draws.pop(0)
+        turn = self.leases.pop(key, None)
+        return turn if turn is None or turn.leads else None  # type: ignore[return-value]  # what leads is a lease
 
 
 current_call: ContextVar[Call | None] = ContextVar("nbcache_call", default=None)
@@ -109,5 +122,9 @@ class running:  # noqa: N801 - used as a function: within `with running(call)` â
         return self._call
 
     def __exit__(self, *_: object) -> None:
-        current_call.reset(self._token)
-        self._call.end()
+        try:
+            current_call.reset(self._token)
+        except ValueError:  # a coroutine that nobody finished: it is closed in another context
+            pass
+        finally:
+            self._call.end()

@@ -49,32 +49,36 @@ class _Chains(BaseCallbackHandler):
         del serialized, inputs
         with self._lock:
             self._runs[run_id] = (str(kwargs.get("name") or ""), parent_run_id)
+            for around in list(self._around(parent_run_id)):
+                self._runs.move_to_end(around)  # what still runs is not forgotten
             while len(self._runs) > _RUNS:
                 self._runs.popitem(last=False)
 
     def names(self, run_id: UUID | None) -> Iterator[str]:
         """The names of a chain and those around it."""
-        while run_id is not None and (known := self._runs.get(run_id)) is not None:
-            name, run_id = known
-            yield name
+        for around in self._around(run_id):
+            yield self._runs.get(around, ("", None))[0]
+
+    def _around(self, run_id: UUID | None) -> Iterator[UUID]:
+        """The run and those around it, the innermost first; each once, whatever ids somebody gives."""
+        seen: set[UUID] = set()
+        while run_id is not None and run_id not in seen and (known := self._runs.get(run_id)) is not None:
+            seen.add(run_id)
+            yield run_id
+            run_id = known[1]
 
 
 _chains = _Chains()
 _hook: ContextVar[_Chains | None] | None = None
 
 
-def watch_chains() -> None:
-    """Let LangChain tell of chains from now on: of every thread, since the handler is the variable's default."""
+def watch_chains(*, wanted: bool) -> None:
+    """Let LangChain tell of chains from now on, or no more: of every thread, as the handler is the variable's default."""
     global _hook  # noqa: PLW0603 - LangChain keeps a hook for good, so there is one
-    if _hook is None:
+    if _hook is None and wanted:
         _hook = ContextVar("nbcache_chains", default=_chains)
         register_configure_hook(_hook, inheritable=True)
-    _chains.ignores_chains = False
-
-
-def ignore_chains() -> None:
-    """Let LangChain tell no more."""
-    _chains.ignores_chains = True
+    _chains.ignores_chains = not wanted
 
 
 def chain_names(run_id: UUID | None) -> Iterator[str]:

@@ -41,7 +41,7 @@ def _message_chunk(message: Any) -> AIMessageChunk:
     if isinstance(message, AIMessageChunk):
         return message
     calls = [*message.tool_calls, *message.invalid_tool_calls] if isinstance(message, AIMessage) else []
-    return AIMessageChunk(
+    chunk = AIMessageChunk(
         content=message.content,
         additional_kwargs=message.additional_kwargs,
         response_metadata=message.response_metadata,
@@ -53,6 +53,9 @@ def _message_chunk(message: Any) -> AIMessageChunk:
         ],
         chunk_position="last",
     )
+    if isinstance(message, AIMessage):  # LangChain would mend the arguments of an invalid one, and make it valid
+        chunk.tool_calls, chunk.invalid_tool_calls = message.tool_calls, message.invalid_tool_calls
+    return chunk
 
 
 def _arguments(told: Any) -> str | None:

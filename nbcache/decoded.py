@@ -22,10 +22,14 @@ class Answer(NamedTuple):
 
 
 class _Decoded(NamedTuple):
-    """An answer, the bytes that it came from, and the store's version then (None if that tells nothing)."""
+    """An answer, the bytes that it came from, and the store's version then, if known.
+
+    What expires does so without a write: then the version tells nothing.
+    """
 
     payload: bytes
     version: object
+    expires: bool
     created: float
     generations: list[Generation]
 
@@ -57,7 +61,7 @@ class DecodedAnswers:
         """
         kept = self._answers.get(key)
         if kept is not None and kept.payload == payload:
-            self._answers[key] = kept._replace(version=None if kept.version is None else version)
+            self._answers[key] = kept._replace(version=None if kept.expires else version)
             return Answer(codec.fresh(kept.generations), kept.created, kept.payload)
         whole = codec.read(payload, key)
         if not whole.reusable:
@@ -65,10 +69,8 @@ class DecodedAnswers:
         generations = whole.generations(classes)
         # Objects of the caller's class are made anew: the class may be another by the next call.
         if self._capacity and not whole.holds_objects and len(payload) <= LARGE:
-            # What expires does so without a write: then the version tells nothing.
-            self._keep(
-                key, _Decoded(payload, None if whole.expires else version, whole.created, codec.fresh(generations))
-            )
+            version = None if whole.expires else version
+            self._keep(key, _Decoded(payload, version, whole.expires, whole.created, codec.fresh(generations)))
         return Answer(generations, whole.created, payload)
 
     def _keep(self, key: str, decoded: _Decoded) -> None:

@@ -42,6 +42,10 @@ class Draw:
     key: str
     samples: Samples
 
+    def give_back(self) -> None:
+        """The call got no answer: the next is this draw."""
+        self.samples.give_back(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -55,11 +59,16 @@ class Attempt:
 
     def draw(self, key: str) -> int:
         """Which draw the call `key` is: as many were given in earlier attempts, and rejected."""
-        return sum(path < self.path for path in self.answered.get(key, ()))
+        return sum(path < self.path for path in tuple(self.answered.get(key, ())))  # others may add to them
 
     def note(self, key: str) -> None:
         """The call `key` was answered in this attempt."""
         self.answered.setdefault(key, set()).add(self.path)
+
+    def forget(self) -> None:
+        """What was answered in this attempt was not rejected."""
+        for paths in list(self.answered.values()):
+            paths.difference_update([path for path in tuple(paths) if path[: len(self.path)] == self.path])
 
 
 current_attempt: ContextVar[Attempt | None] = ContextVar("nbcache_attempt", default=None)

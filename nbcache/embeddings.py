@@ -113,7 +113,7 @@ class CachedEmbeddings(Embeddings):
             return None
         is_one = len({*texts}) == 1  # a call of several would hold a lease while it waits for the next
         names = (type(model).__qualname__,)
-        call = Call(identity=identity, is_chat=False, outer=current_call.get(), labels=names, is_one=is_one)
+        call = Call(identity=identity, is_chat=False, outer=current_call.get(), labels=names, shares=is_one)
         return _Asked(cache, call, texts)
 
 
@@ -134,7 +134,7 @@ class _Asked:
 
     async def alook_up(self) -> None:
         """As `look_up`: many in a thread, since they would hold up the event loop together."""
-        if self.call.is_one:
+        if self.call.shares:
             self._note(self.texts[0], await self.cache.afind(self.texts[0], "", self.call))
         else:
             await in_thread(self.look_up)

@@ -1,10 +1,9 @@
 """A request of an SDK that counts as a call: what of it counts, how it is answered, and how that is kept."""
 
-import contextvars
 import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -79,7 +78,6 @@ class Exchange:
     prompt: str
     call: Call
     is_stream: bool
-    _context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
     @classmethod
     def of(cls, cache: NotebookCache, sdk: str, request: Any) -> "Exchange | None":
@@ -90,10 +88,7 @@ class Exchange:
             return None  # what goes on at the provider's, or changes what it remembers
         is_stream = bool(body.get("stream"))
         prompt, identity = _told(dialect, request, body)
-        call = Call(identity=identity, is_chat=False, is_one=not is_stream)
-        if is_stream:
-            call.mode = cache.settings_now.mode  # it may be read to its end in another cell or block
-        return cls(cache, dialect, prompt, call, is_stream)
+        return cls(cache, dialect, prompt, Call(identity=identity, is_chat=False, shares=not is_stream), is_stream)
 
     def find(self) -> Recorded | None:
         """The answer, if there is one."""
@@ -113,8 +108,8 @@ class Exchange:
                 f"nbcache: an answer from {self.dialect.path} is not cached, because it isn't understood: {error!r}",
             )
             return
-        if answer is not None:  # in the block in which the call was made, wherever its stream is read
-            self._context.run(self.cache.keep, self.prompt, "", answer, self.call)
+        if answer is not None:
+            self.cache.keep(self.prompt, "", answer, self.call)
 
     async def akeep(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """As `keep`, in a thread: a write never runs on an event loop."""

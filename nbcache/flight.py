@@ -14,28 +14,29 @@ from typing import NamedTuple
 
 from nbcache.locks import Lock
 
-Payload = bytes
-
 
 class Place(NamedTuple):
-    """Where a call is made: its thread, and its event loop and task where it is a coroutine's."""
+    """Where a call is made: its thread, and its event loop and task (by its id) where it is a coroutine's."""
 
     thread: int
     loop: asyncio.AbstractEventLoop | None = None
-    task: "asyncio.Task[object] | None" = None
+    task: int | None = None
 
     @classmethod
-    def here(cls, *, on_loop: bool) -> "Place":
-        """This thread, and this task where the call is awaited."""
+    def here(cls, *, on_loop: bool) -> "Place | None":
+        """This thread, and this task where the call is awaited.
+
+        None where a call holds up an event loop: what it would wait for may need that loop.
+        """
         if not on_loop:
-            return cls(threading.get_ident())
-        return cls(threading.get_ident(), asyncio.get_running_loop(), asyncio.current_task())
+            return cls(threading.get_ident()) if asyncio._get_running_loop() is None else None  # noqa: SLF001
+        return cls(threading.get_ident(), asyncio.get_running_loop(), id(asyncio.current_task()))
 
     def may_wait_for(self, leader: "Place") -> bool:
         """Whether the leader's call goes on while somebody waits here."""
         if leader.loop is None:
             return leader.thread != self.thread
-        return leader.loop is self.loop and leader.task is not self.task
+        return leader.loop is self.loop and leader.task != self.task
 
 
 class Flights:
@@ -47,27 +48,30 @@ class Flights:
         self.landed = 0  # how many have ended: whoever sees it change looks once more
         _flights.add(self)
 
-    def join(self, key: str, here: Place, held: "dict[str, Lease]") -> "Lease | Waiter | None":
+    def join(
+        self, key: str, here: Place | None, held: "dict[str, Lease | Waiter]", patience: float
+    ) -> "Lease | Waiter | None":
         """The lease of `key` where nobody makes this call; else a waiter, or None where here nobody can wait.
 
-        A lease is put into `held` the moment that it is given, now or later: an interrupt can't lose it.
+        Either is put into `held` the moment that it is given, and a lease in the waiter's place: whoever releases
+        what is held there when the call ends, loses none to an interrupt. Nobody waits for more than `patience` seconds.
         """
         with self._lock:
             lease = self._leases.get(key)
             if lease is None:
-                lease = held[key] = Lease(self, key, here)
+                lease = held[key] = Lease(self, key, here or Place(threading.get_ident()))
                 self._leases[key] = lease
                 return lease
-            if not here.may_wait_for(lease.place):
+            if here is None or not here.may_wait_for(lease.place):
                 return None
-            waiter = Waiter(self, lease, here, held)
+            waiter = held[key] = Waiter(self, lease, here, held, patience)
             lease.waiters.append(waiter)
             return waiter
 
     def __len__(self) -> int:
         return len(self._leases)
 
-    def end(self, lease: "Lease", payload: Payload | None, *, failed: bool) -> None:
+    def end(self, lease: "Lease", payload: bytes | None, *, failed: bool) -> None:
         """The call of `lease` has ended: its answer for all who wait; where it failed, one of them makes the call."""
         with self._lock:
             if self._leases.get(lease.key) is not lease:
@@ -110,13 +114,15 @@ class Flights:
 class Lease:
     """The right to make a call, and the duty to say how it ended. Saying it twice does nothing more."""
 
+    leads = True
+
     def __init__(self, flights: Flights, key: str, place: Place, waiters: "deque[Waiter] | None" = None) -> None:
         self.key = key
         self.place = place
         self.waiters: deque[Waiter] = deque() if waiters is None else waiters
         self._flights = flights
 
-    def land(self, payload: Payload | None) -> None:
+    def land(self, payload: bytes | None) -> None:
         """Give the answer to all who wait; with None each makes the call alone."""
         self._flights.end(self, payload, failed=False)
 
@@ -138,18 +144,25 @@ class Waiter:
     Both give the answer's payload; a lease where it is for this one to make the call; None to make it alone.
     """
 
-    def __init__(self, flights: Flights, lease: Lease, place: Place, held: dict[str, Lease]) -> None:
+    leads = False
+
+    def __init__(
+        self, flights: Flights, lease: Lease, place: Place, held: "dict[str, Lease | Waiter]", patience: float
+    ) -> None:
         self.lease = lease
         self.place = place
         self.held = held
+        self.patience = patience
         self.told = False
-        self.outcome: Payload | Lease | None = None
+        self.outcome: bytes | Lease | None = None
         self._flights = flights
         self._event = threading.Event() if place.loop is None else asyncio.Event()
 
-    def tell(self, outcome: Payload | Lease | None) -> bool:
+    def tell(self, outcome: bytes | Lease | None) -> bool:
         """End the waiting; false where nobody is there any more."""
         self.told, self.outcome = True, outcome
+        if not isinstance(outcome, Lease):
+            self.held.pop(self.lease.key, None)
         if self.place.loop is None:
             self._event.set()
             return True
@@ -159,28 +172,30 @@ class Waiter:
             return False
         return True
 
-    def now(self) -> Payload | Lease | None:
+    def now(self) -> bytes | Lease | None:
         """Wait in this thread."""
         assert isinstance(self._event, threading.Event)
-        try:
-            self._event.wait()
-        except BaseException:
-            self._leave()
-            raise
+        if not self._event.wait(self.patience):
+            self._give_up()
         return self.outcome
 
-    async def later(self) -> Payload | Lease | None:
+    async def later(self) -> bytes | Lease | None:
         """Wait on this event loop."""
         assert isinstance(self._event, asyncio.Event)
         try:
-            await self._event.wait()
-        except BaseException:
-            self._leave()
-            raise
+            await asyncio.wait_for(self._event.wait(), self.patience)
+        except TimeoutError:
+            self._give_up()
         return self.outcome
 
-    def _leave(self) -> None:
-        """An interrupt, or a cancelled task: what was handed over meanwhile goes to the next."""
+    def _give_up(self) -> None:
+        """Wait no more: what was told in the last moment holds."""
+        self._flights.leave(self)
+        if not self.told:
+            self.held.pop(self.lease.key, None)
+
+    def release(self) -> None:
+        """Stop waiting, at an interrupt or when the task is cancelled: a lease handed over meanwhile goes to the next."""
         if (lease := self._flights.leave(self)) is not None:
             lease.release()
 

@@ -12,7 +12,7 @@ from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.runnables import ensure_config
 
-from nbcache import streaming
+from nbcache import limiters, streaming
 from nbcache.call import Call, current_call, running
 from nbcache.modes import checked_mode
 from nbcache.retries import retry_wrappers
@@ -62,6 +62,7 @@ class Instrument:
         if not self._wrapping.active or model.cache is False:
             return None
         streaming.wrap_chunks(self._wrapping, type(model))
+        limiters.wrap_limiter(self._wrapping, model)
         return make(model, args, kwargs)
 
     def _sync(self, make: Callable[..., Call | None]) -> Callable[..., Any]:
@@ -72,7 +73,7 @@ class Instrument:
                 if call is None:
                     return original(model, *args, **kwargs)
                 with running(call):
-                    return original(streaming.unhurried(model, call), *args, **kwargs)
+                    return original(model, *args, **kwargs)
 
             return wrapper
 
@@ -88,7 +89,7 @@ class Instrument:
                 if call.streams is not None:
                     call.streams = functools.partial(call.streams, async_api=True)
                 with running(call):
-                    return await original(streaming.unhurried(model, call), *args, **kwargs)
+                    return await original(model, *args, **kwargs)
 
             return wrapper
 
@@ -102,7 +103,7 @@ class Instrument:
                 if call is None:
                     yield from original(model, *args, **kwargs)
                 else:
-                    yield from streaming.stepped(call, original(streaming.unhurried(model, call), *args, **kwargs))
+                    yield from streaming.stepped(call, original(model, *args, **kwargs))
 
             return wrapper
 
@@ -113,7 +114,7 @@ class Instrument:
             @functools.wraps(original)
             async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
                 call = self._begin(make, model, args, kwargs)
-                items = original(model if call is None else streaming.unhurried(model, call), *args, **kwargs)
+                items = original(model, *args, **kwargs)
                 async for item in items if call is None else streaming.astepped(call, items):
                     yield item
 
@@ -134,7 +135,7 @@ def _message_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Ma
         outer=current_call.get(),
         labels=() if run is None else run.tags,
         parent=None if run is None else run.parent_run_id,
-        is_one=True,
+        shares=True,
         streams=functools.partial(streaming.is_listened_to, model, run, kwargs) if run and run.handlers else None,
     )
 
@@ -149,11 +150,11 @@ def _batch_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapp
         args[1] if len(args) > 1 else kwargs.get("stop"),
         _options(kwargs),
         is_chat=isinstance(model, BaseChatModel),
-        mode=_mode(kwargs.get("metadata")),
+        mode=_mode(kwargs.get("metadata")) or _mode(model.metadata),
         outer=current_call.get(),
-        labels=_flat(kwargs.get("tags")),
+        labels=(*(model.tags or ()), *_flat(kwargs.get("tags"))),
         parent=getattr(first, "parent_run_id", None),
-        is_one=isinstance(model, BaseLLM) and isinstance(prompts, list) and len(prompts) == 1,
+        shares=isinstance(model, BaseLLM) and isinstance(prompts, list) and len(prompts) == 1,
     )
 
 
@@ -165,9 +166,9 @@ def _stream_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Map
         kwargs.get("stop"),
         _options(kwargs),
         is_chat=isinstance(model, BaseChatModel),
-        mode=_mode(config.get("metadata")),
+        mode=_mode(config.get("metadata")) or _mode(model.metadata),
         outer=current_call.get(),
-        labels=config.get("tags") or (),
+        labels=(*(model.tags or ()), *(config.get("tags") or ())),
         parent=getattr(config.get("callbacks"), "parent_run_id", None),
         is_stream=True,
     )

@@ -60,13 +60,13 @@ def call_key(prompt: str, llm_string: str, call: Call | None = None, normalize: 
     """
     identity = identify(llm_string, call)
     counts = prompt if identity.part is None else identity.part
-    asked = (prompt, counts, identity.document, identity.endpoint, normalize)
-    if (known := _known.get(asked)) is not None:
+    asked = (prompt, counts, identity.document, identity.endpoint)
+    if normalize is None and (known := _known.get(asked)) is not None:
         return known
     canonical_prompt = _canonical_prompt(counts, llm_string, call, normalize)
     key = _digest(b"%d" % KEY_VERSION, canonical_prompt, identity.document, identity.endpoint.encode())
     found = CallKey(key, prompt, identity.document, identity.endpoint, identity.model, identity.limits_tokens, key)
-    if len(prompt) <= _SHORT:
+    if normalize is None and len(prompt) <= _SHORT:
         if len(_known) >= _KEYS_KEPT:
             _known.clear()
         _known[asked] = found
@@ -74,7 +74,7 @@ def call_key(prompt: str, llm_string: str, call: Call | None = None, normalize: 
 
 
 # The keys of the last calls: a cell that is run again asks the same ones, if of a model that is made anew.
-_known: dict[tuple[str, str, bytes, str, Normalize | None], CallKey] = {}
+_known: dict[tuple[str, str, bytes, str], CallKey] = {}
 
 
 def drawn(asked: CallKey, number: int) -> CallKey:
@@ -117,10 +117,18 @@ def _normalize(message: dict[str, Any], normalize: Normalize) -> None:
     """Let each text of a message count as `normalize` has it."""
     content = message.get("content")
     if isinstance(content, str):
-        message["content"] = normalize(content)
+        message["content"] = _counting(content, normalize)
     for block in content if isinstance(content, list) else ():
         if isinstance(block, dict) and isinstance(block.get("text"), str):
-            block["text"] = normalize(block["text"])
+            block["text"] = _counting(block["text"], normalize)
+
+
+def _counting(text: str, normalize: Normalize) -> str:
+    """What counts of `text`. Raises TypeError where that is no text: all prompts might count alike."""
+    counts = normalize(text)
+    if not isinstance(counts, str):
+        raise TypeError(f"normalize returned {counts!r}, and no text")
+    return counts
 
 
 def _normalized_text(prompt: str, normalize: Normalize) -> str:
@@ -129,12 +137,12 @@ def _normalized_text(prompt: str, normalize: Normalize) -> str:
         try:
             messages = json.loads(prompt)
         except ValueError:
-            return normalize(prompt)
+            return _counting(prompt, normalize)
         for message in messages:
             if isinstance(message, dict):
                 _normalize(message, normalize)
         return json.dumps(messages, ensure_ascii=False)
-    return normalize(prompt)
+    return _counting(prompt, normalize)
 
 
 def _verbatim(prompt: str) -> bytes:

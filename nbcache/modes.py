@@ -1,7 +1,7 @@
 """The modes, and which of them holds for a call."""
 
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
@@ -92,4 +92,5 @@ def mode(
     try:
         yield
     finally:
-        current_settings.reset(token)
+        with suppress(ValueError):  # a generator that is read in several contexts: each is its own
+            current_settings.reset(token)

@@ -27,11 +27,11 @@ class PendingCalls:
         self._by_hand: OrderedDict[tuple[str, str], list[Miss]] = OrderedDict()
         self._lock = Lock()
 
-    def missed(self, prompt: str, asked: CallKey | None, call: Call | None, began: float, why: str) -> None:
+    def missed(self, prompt: str, asked: CallKey | None, call: Call | None, why: str) -> None:
         """Count a call that is going to be made, and keep what its answer will need."""
         key = None if asked is None else asked.key
         model = asked.model if asked is not None else _model_of(call)
-        miss = Miss(asked, self._ledger.missed(key, model, why), began)
+        miss = Miss(asked, self._ledger.missed(key, model, why), time.perf_counter())
         if call is not None:
             if call.model is not None:
                 call.numbers = whole_numbers(call.model)
@@ -50,7 +50,7 @@ class PendingCalls:
         miss = seconds = None
         if call is not None:
             with self._lock:
-                miss = _take(call.pending, prompt)
+                miss = _take(call.pending, prompt, 0)
             if miss is not None:  # a batch of a completion model is one request: each has its share
                 seconds = (now - miss.began - call.idle) / (1 if call.is_chat else max(1, call.misses))
         return Answered(prompt, call, miss, seconds, lambda: self._key_of(prompt, llm_string, call))
@@ -59,9 +59,9 @@ class PendingCalls:
         """Note what the call used."""
         miss, prompt = answered.miss, answered.prompt
         if answered.call is None:
-            with self._lock:
-                miss = _take(self._by_hand, (prompt, answered.asked.key if answered.asked else ""))
-                miss = miss or _take(self._by_hand, (prompt, ""))
+            with self._lock:  # the last: earlier ones may be of calls that failed
+                miss = _take(self._by_hand, (prompt, answered.asked.key if answered.asked else ""), -1)
+                miss = miss or _take(self._by_hand, (prompt, ""), -1)
         if miss is not None:
             if stored and answered.asked is not None:
                 miss.record.key = answered.asked.key  # another than it missed under, where a counter was in that
@@ -107,12 +107,12 @@ def _model_of(call: Call | None) -> str:
     return "" if call.identity is None else call.identity.model
 
 
-def _take(waiting: MutableMapping[_K, list[Miss]], of: _K) -> Miss | None:
-    """The last miss that waits there for its answer: earlier ones may be of calls that failed."""
+def _take(waiting: MutableMapping[_K, list[Miss]], of: _K, which: int) -> Miss | None:
+    """The first (0) or the last (-1) miss that waits there for its answer."""
     misses = waiting.get(of)
     if not misses:
         return None
-    miss = misses.pop()
+    miss = misses.pop(which)
     if not misses:
         waiting.pop(of, None)
     return miss

@@ -11,75 +11,52 @@ from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.load import dumps
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
-from langchain_core.rate_limiters import BaseRateLimiter
 
 from nbcache import codec
 from nbcache.cache import NotebookCache
-from nbcache.call import Call, current_call
+from nbcache.call import Call
 from nbcache.chunks import as_chunk
 from nbcache.decoded import Answer
-from nbcache.errors import NotStorableError
+from nbcache.errors import warn_once
+from nbcache.identity import whole_numbers
+from nbcache.modes import READ_ONLY, Settings
 from nbcache.threads import in_thread
 
 Chunk = GenerationChunk | ChatGenerationChunk
 
 
-class Unhurried(BaseRateLimiter):
-    """A model's rate limiter, for which chunks that are played don't wait."""
-
-    def __init__(self, limiter: BaseRateLimiter) -> None:
-        self.limiter = limiter
-
-    def acquire(self, *, blocking: bool = True) -> bool:
-        """Wait, unless nothing is sent or `Recording.acquire` will do it."""
-        return _waits_later() or self.limiter.acquire(blocking=blocking)
-
-    async def aacquire(self, *, blocking: bool = True) -> bool:
-        """As `acquire`."""
-        return _waits_later() or await self.limiter.aacquire(blocking=blocking)
-
-
-def _waits_later() -> bool:
-    call = current_call.get()
-    return call is not None and (call.is_stream or call.replay is not None)
-
-
 class Recording:
     """The chunks of `call`. Asked for by `invoke` they are LangChain's to look up and store; else it is done here."""
 
-    def __init__(
-        self, call: Call, model: Any, cache: NotebookCache | None, prompt: Any, args: Mapping[str, Any]
-    ) -> None:
+    def __init__(self, call: Call, cache: NotebookCache | None, prompt: Any, args: Mapping[str, Any]) -> None:
         self.call = call
-        self.model = call.model  # not a copy of it: what it counts, it counts in itself
-        self._limiter = getattr(model, "rate_limiter", None)
         self._cache = cache
-        self._owner = _cache_of(model)
-        self._prompt, self._llm_string = ("", "") if cache is None else _told(call, prompt, args)
+        self._prompt, self._llm_string = _told(call, prompt, args) if call.is_stream else ("", "")
         self._raw: list[Chunk] = []
-        self._refused = False
-        self._handed_out = 0.0
+        self._refused: Exception | None = None
+        self._numbers: dict[str, int] = {}
         call.chunks = []
 
     @classmethod
-    def of(cls, active: bool, model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> "Recording | None":  # noqa: FBT001
+    def of(cls, call: Call | None, model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> "Recording | None":
         """The recording of the stream that begins here; None where there is none to be made."""
-        call = current_call.get()
-        if not active or call is None or call.chunks is not None or not _is_called_by(call, model):
+        if call is None or call.chunks is not None or call.model is not model:
             return None  # nobody's call, or the class's own method calls that of its base
-        cache = None
+        cache = cache_of(model)
         if call.is_stream:
-            cache = _cache_of(model)
-            if cache is None or _has_choices(model, kwargs):
+            if cache is None:
                 return None
-        elif not call.is_chat:
-            return None
+            if _has_choices(model, kwargs):
+                cache.pass_by(call, "not cacheable")
+                return None
+        elif call.streams is None or not call.streams():
+            return None  # the model's own `_generate` streams for itself
         prompt = args[0] if args else kwargs.get("messages", kwargs.get("prompt"))
         told = {name: value for name, value in kwargs.items() if name not in {"messages", "prompt", "run_manager"}}
         if len(args) > 1:
             told["stop"] = args[1]
         try:
-            return cls(call, model, cache, prompt, told)
+            return cls(call, cache, prompt, told)
         except Exception as error:  # noqa: BLE001 - whatever fails, the stream goes on
             if cache is not None:
                 cache.failed("work out what a stream asks for", error)
@@ -87,13 +64,13 @@ class Recording:
 
     def find(self) -> Answer | None:
         """The answer whose chunks are to be played, if there is one."""
-        if self._cache is None:
+        if self._cache is None or not self.call.is_stream:
             return self.call.replay
         return self._cache.find(self._prompt, self._llm_string, self.call)
 
     async def afind(self) -> Answer | None:
         """As `find`."""
-        if self._cache is None:
+        if self._cache is None or not self.call.is_stream:
             return self.call.replay
         return await self._cache.afind(self._prompt, self._llm_string, self.call)
 
@@ -105,44 +82,41 @@ class Recording:
             if isinstance(chunk, ChatGenerationChunk):
                 chunk.message.id = None  # LangChain gives all chunks of a stream the id of its run
             yield chunk
-            if chunk is first and isinstance(chunk, ChatGenerationChunk) and self._owner is not None:
-                self._owner.recognize(chunk.message, found)
-
-    def acquire(self) -> None:
-        """Wait for the model's rate limiter: a call is made."""
-        if self._cache is not None and isinstance(self._limiter, Unhurried):
-            self._limiter.limiter.acquire(blocking=True)
-
-    async def aacquire(self) -> None:
-        """As `acquire`."""
-        if self._cache is not None and isinstance(self._limiter, Unhurried):
-            await self._limiter.limiter.aacquire(blocking=True)
+            if chunk is first and isinstance(chunk, ChatGenerationChunk) and self._cache is not None:
+                self._cache.recognize(chunk.message, found)
 
     def add(self, chunk: Chunk) -> None:
         """Note a chunk as it came: whoever gets it may change it."""
         self._raw.append(chunk)
+        if self._refused is None and self.call.chunks is not None:
+            try:
+                self.call.chunks.append(codec.plain(chunk))
+            except Exception as error:  # noqa: BLE001 - whatever is in it, its reader gets it
+                self._refused = error
+        if self.call.numbers:
+            self._numbers = whole_numbers(self.call.asked_model())
         self._handed_out = time.perf_counter()
-        if self._refused or self.call.chunks is None:
-            return
-        try:
-            self.call.chunks.append(codec.plain(chunk))
-        except NotStorableError:
-            self._refused = True
 
     def go_on(self) -> None:
-        """The reader wants the next: what it did meanwhile is not the model's time."""
+        """The reader wants the next: what it did meanwhile is not the model's time, and what it set no counter."""
         self.call.idle += time.perf_counter() - self._handed_out
+        if self.call.numbers:
+            now = whole_numbers(self.call.asked_model())
+            self.call.numbers |= {name: -1 for name, value in now.items() if value != self._numbers.get(name)}
 
     def keep(self) -> None:
         """All have come: store the answer that they make, unless LangChain is going to."""
-        self.call.whole = bool(self._raw) and not self._refused
-        if self._cache is None or not self._raw:
+        self.call.whole = bool(self._raw) and self._refused is None
+        if self._cache is None or not self.call.is_stream or not self._raw or cache_of(self.call.model) is None:
             return
         try:
             answer = self._answer()
         except Exception as error:  # noqa: BLE001 - the reader has all chunks, and is not to be disturbed
             self._cache.failed("put the chunks of a stream together", error)
             return
+        if self._refused is not None:  # all that is left is what the reader has, and may have changed
+            warn_once(f"not storable {self._refused}", f"nbcache: a stream is not cached: {self._refused} in it")
+            self.call.settings = Settings(READ_ONLY).within(self.call.settings or Settings())
         self._cache.keep(self._prompt, self._llm_string, answer, self.call)
 
     async def akeep(self) -> None:
@@ -158,16 +132,12 @@ class Recording:
         if isinstance(whole, ChatGeneration):
             first = self._raw[0]
             whole.message.id = first.message.id if isinstance(first, ChatGenerationChunk) else None
-            if getattr(self.model, "output_version", None) == "v1":
+            if getattr(self.call.model, "output_version", None) == "v1":
                 whole.message = _as_blocks(whole.message)
         return [whole]
 
 
-def _is_called_by(call: Call, model: Any) -> bool:
-    return call.model is model or isinstance(getattr(model, "rate_limiter", None), Unhurried)
-
-
-def _cache_of(model: Any) -> NotebookCache | None:
+def cache_of(model: Any) -> NotebookCache | None:
     """The cache that LangChain would ask for an `invoke`, where it is one of ours."""
     if model.cache is False:
         return None

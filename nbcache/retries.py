@@ -10,6 +10,12 @@ from langchain_core.runnables.retry import RunnableRetry
 
 from nbcache.draws import Attempt, current_attempt
 
+# Whose errors say that a request failed.
+_CLIENTS = {
+    *("openai", "anthropic", "groq", "mistralai", "ollama", "google", "botocore", "cohere"),
+    *("httpx", "httpcore", "requests", "aiohttp", "urllib3", "grpc"),
+}
+
 
 def retry_wrappers() -> Iterator[tuple[type, str, Callable[[Callable[..., Any]], Callable[..., Any]]]]:
     """The class, the method and the wrapper of each. None where LangChain doesn't tell its attempts any more."""
@@ -24,10 +30,31 @@ def _attempt(original: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(config: Any, run_manager: Any, retry_state: Any) -> Any:
         now = current_attempt.get()
         if now is not None:
-            current_attempt.set(replace(now, path=(*now.path[:-1], retry_state.attempt_number)))
+            now = replace(now, path=(*now.path[:-1], retry_state.attempt_number))
+            current_attempt.set(now)
+            _watch(retry_state, now)
         return original(config, run_manager, retry_state)
 
     return wrapper
+
+
+def _watch(retry_state: Any, attempt: Attempt) -> None:
+    """Let an attempt that fails by no fault of its answers count for nothing: then these are good for the next."""
+    failed = type(retry_state).set_exception
+
+    def set_exception(told: Any) -> None:
+        if _is_outage(told[1]):
+            attempt.forget()
+        failed(retry_state, told)
+
+    retry_state.set_exception = set_exception
+
+
+def _is_outage(error: BaseException | None) -> bool:
+    """Whether a connection or a provider failed, and not somebody who read an answer."""
+    return isinstance(error, OSError) or any(
+        cls.__module__.partition(".")[0] in _CLIENTS for cls in type(error).__mro__
+    )
 
 
 def _sync(original: Callable[..., Any]) -> Callable[..., Any]:

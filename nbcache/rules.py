@@ -1,12 +1,13 @@
 """The user's own rules: what is not cached, what of a prompt doesn't count, what answers are kept."""
 
+import inspect
 import re
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 from typing import Any
 
 from nbcache.call import Call
-from nbcache.chains import chain_names, watch_chains
+from nbcache.chains import chain_names
 from nbcache.identity import model_names
 from nbcache.keys import Normalize
 
@@ -28,16 +29,14 @@ class Rules:
             if not isinstance(name, str) or not name.strip():
                 raise ValueError(f"exclude={name!r}: write the name of a model, a tag or a chain")
         self.normalize = _normalize(normalize)
-        if should_store is not None and not callable(should_store):
-            raise ValueError(f"should_store={should_store!r}: give a function from an answer to True or False")
+        if should_store is not None and (not callable(should_store) or inspect.iscoroutinefunction(should_store)):
+            raise ValueError(f"should_store={should_store!r}: give a plain function from an answer to True or False")
         self.should_store = should_store
-        if self.exclude:
-            watch_chains()
 
     def excludes(self, call: Call) -> bool:
         """Whether `call` is one of those that are not cached."""
         names = {*model_names(call), *call.labels, *chain_names(call.parent)}
-        return any(fnmatchcase(name, pattern) for pattern in self.exclude for name in names)
+        return any(fnmatchcase(name, pattern) for pattern in self.exclude for name in names if isinstance(name, str))
 
 
 def _normalize(given: Normalizer | None) -> Normalize | None:

@@ -13,7 +13,7 @@ from langchain_core.globals import get_llm_cache, set_llm_cache
 from langchain_core.messages import BaseMessage
 
 from nbcache.cache import NotebookCache
-from nbcache.chains import ignore_chains
+from nbcache.chains import watch_chains
 from nbcache.entry import Cleared, EntryMeta, Info, Record, Stats
 from nbcache.errors import NotInstalledError, forget_warnings, warn_once
 from nbcache.instrument import Instrument
@@ -95,6 +95,7 @@ def install(  # noqa: PLR0913 - settings, each with its default
         else:
             _session = _Session(cache, Instrument(), get_llm_cache())
         set_llm_cache(cache)
+        watch_chains(wanted=bool(cache.rules.exclude))
     cache.ledger.listen(_tell)
     _tell()
     return cache
@@ -134,7 +135,7 @@ def uninstall() -> None:
             return
         session, _session = _session, None
         session.instrument.remove()
-        ignore_chains()
+        watch_chains(wanted=False)
         if get_llm_cache() is session.cache:
             set_llm_cache(session.before)
         session.cache.close()

@@ -1,7 +1,7 @@
 """Streams: chunks pass through and are kept once the last has come; on a hit they are played again.
 
-LangChain's own `stream` does callbacks, ids and events; only where chunks come from is wrapped: `_stream` and
-`_astream` of a model's class.
+LangChain's own `stream` does callbacks, ids and events: what is recorded and played is what `_stream` and `_astream`
+of a model's class make. The public entry points only say what call it is.
 """
 
 import functools
@@ -10,19 +10,15 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel, BaseLLM
 
+from nbcache import limiters
 from nbcache.call import Call, current_call, running
-from nbcache.recording import Chunk, Recording, Unhurried
+from nbcache.recording import Chunk, Recording
 from nbcache.wrapping import Wrapping
 
 
 def wrap_chunks(wrapping: Wrapping, cls: type) -> None:
     """Wrap where the chunks of a class's models come from, once: the class's own method or one that it inherits."""
-    if wrapping.knows(cls):
-        return
-    for name, wrapper in (("_stream", _stream), ("_astream", _astream)):
-        owner = next(base for base in cls.__mro__ if name in base.__dict__)
-        if owner not in {BaseChatModel, BaseLLM} and (owner, name) not in wrapping:
-            wrapping.wrap(owner, name, functools.partial(wrapper, wrapping))
+    wrapping.wrap_first(cls, {"_stream": _stream, "_astream": _astream}, but=(BaseChatModel, BaseLLM))
 
 
 def is_listened_to(model: Any, run: Any, kwargs: Mapping[str, Any], *, async_api: bool = False) -> bool:
@@ -33,15 +29,6 @@ def is_listened_to(model: Any, run: Any, kwargs: Mapping[str, Any], *, async_api
     as_events = getattr(model, "_should_use_protocol_streaming", None)
     native = hasattr(model, "_stream_chat_model_events") or hasattr(model, "_astream_chat_model_events")
     return as_events is not None and not native and as_events(async_api=async_api, run_manager=run, **told)
-
-
-def unhurried(model: Any, call: Call) -> Any:
-    """`model`; where it has a rate limiter and chunks may be played, a copy that waits for it only to make a call."""
-    if getattr(model, "rate_limiter", None) is None or isinstance(model.rate_limiter, Unhurried):
-        return model
-    if not (call.is_stream or (call.streams is not None and call.streams())):
-        return model
-    return model.model_copy(update={"rate_limiter": Unhurried(model.rate_limiter)})
 
 
 def stepped(call: Call, items: Iterator[Any]) -> Iterator[Any]:
@@ -81,15 +68,17 @@ async def astepped(call: Call, items: Any) -> AsyncIterator[Any]:
 def _stream(wrapping: Wrapping, original: Callable[..., Iterator[Chunk]]) -> Callable[..., Iterator[Chunk]]:
     @functools.wraps(original)
     def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Iterator[Chunk]:
-        stream = Recording.of(wrapping.active, model, args, kwargs)
-        if stream is None:
-            yield from original(model, *args, **kwargs)
-            return
-        if (found := stream.find()) is not None:
+        call = current_call.get()
+        stream = Recording.of(call, model, args, kwargs) if wrapping.active else None
+        found = None if stream is None else stream.find()
+        if stream is not None and found is not None:
             yield from stream.played(found)
             return
-        stream.acquire()
-        chunks = original(stream.model, *args, **kwargs)
+        limiters.wait(call, model)
+        chunks = original(model, *args, **kwargs)
+        if stream is None:
+            yield from chunks
+            return
         try:
             for chunk in chunks:
                 stream.add(chunk)
@@ -105,25 +94,26 @@ def _stream(wrapping: Wrapping, original: Callable[..., Iterator[Chunk]]) -> Cal
 def _astream(wrapping: Wrapping, original: Callable[..., AsyncIterator[Chunk]]) -> Callable[..., AsyncIterator[Chunk]]:
     @functools.wraps(original)
     async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> AsyncIterator[Chunk]:
-        stream = Recording.of(wrapping.active, model, args, kwargs)
-        if stream is None:
-            async for chunk in original(model, *args, **kwargs):
-                yield chunk
-            return
-        if (found := await stream.afind()) is not None:
+        call = current_call.get()
+        stream = Recording.of(call, model, args, kwargs) if wrapping.active else None
+        found = None if stream is None else await stream.afind()
+        if stream is not None and found is not None:
             for chunk in stream.played(found):
                 yield chunk
             return
-        await stream.aacquire()
-        chunks = original(stream.model, *args, **kwargs)
+        await limiters.await_(call, model)
+        chunks = original(model, *args, **kwargs)
         try:
             async for chunk in chunks:
-                stream.add(chunk)
+                if stream is not None:
+                    stream.add(chunk)
                 yield chunk
-                stream.go_on()
+                if stream is not None:
+                    stream.go_on()
         finally:
             await _aclose(chunks)
-        await stream.akeep()
+        if stream is not None:
+            await stream.akeep()
 
     return wrapper
 

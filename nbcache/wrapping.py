@@ -1,8 +1,13 @@
 """Wrapping methods of other people's classes, and putting them back."""
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from typing import Any
+
+from nbcache.locks import Lock
+
+Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Wrapping:
@@ -12,18 +17,9 @@ class Wrapping:
         self.active = True
         self._wrapped: list[tuple[type, str, Any, Any]] = []
         self._known: weakref.WeakSet[type] = weakref.WeakSet()
+        self._lock = Lock()
 
-    def __contains__(self, method: tuple[type, str]) -> bool:
-        return any((owner, name) == method for owner, name, _, _ in self._wrapped)
-
-    def knows(self, cls: type) -> bool:
-        """Whether `cls` has been asked about before."""
-        if cls in self._known:
-            return True
-        self._known.add(cls)
-        return False
-
-    def wrap(self, owner: type, name: str, wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    def wrap(self, owner: type, name: str, wrapper: Wrapper) -> None:
         """Put `wrapper` of a class's own method into its place."""
         original = owner.__dict__[name]
         is_static = isinstance(original, staticmethod)
@@ -33,10 +29,26 @@ class Wrapping:
         setattr(owner, name, ours)
         self._wrapped.append((owner, name, original, ours))
 
+    def wrap_first(self, cls: type, wrappers: Mapping[str, Callable[..., Any]], but: Collection[type] = ()) -> None:
+        """Wrap these methods of `cls` when it is first seen: its own, or those that it inherits, but not from `but`.
+
+        Each wrapper gets this object and the original.
+        """
+        if cls in self._known:
+            return
+        with self._lock:
+            for name, wrapper in wrappers.items():
+                owner = next(base for base in cls.__mro__ if name in base.__dict__)
+                if owner not in but and (owner, name) not in {(each, method) for each, method, _, _ in self._wrapped}:
+                    self.wrap(owner, name, partial(wrapper, self))
+            self._known.add(cls)
+
     def remove(self) -> None:
-        """Put the originals back. Where somebody has wrapped ours since, ours stays and does nothing more."""
+        """Put the originals back. Where somebody has wrapped ours since, ours stays and asks `active`."""
         self.active = False
-        for owner, name, original, ours in reversed(self._wrapped):
-            if owner.__dict__.get(name) is ours:
-                setattr(owner, name, original)
-        self._wrapped.clear()
+        with self._lock:
+            for owner, name, original, ours in reversed(self._wrapped):
+                if owner.__dict__.get(name) is ours:
+                    setattr(owner, name, original)
+            self._wrapped.clear()
+            self._known.clear()

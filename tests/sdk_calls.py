@@ -16,7 +16,7 @@ import openai
 from pydantic import BaseModel
 
 import nbcache
-from tests.wire import CHAT, MESSAGE, RESPONSE, TOOL, WEATHER, wrap
+from tests.wire import CHAT, MESSAGE, RESPONSE, TOOL, WEATHER
 
 
 class City(BaseModel):
@@ -164,10 +164,10 @@ def plain(value: Any) -> Any:
 
 def outcomes(url: str) -> dict[str, Any]:
     sdks = {
-        "OpenAI": wrap(openai.OpenAI(base_url=f"{url}/v1", api_key="sk-test")),
-        "AsyncOpenAI": wrap(openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="sk-test")),
-        "Anthropic": wrap(anthropic.Anthropic(base_url=url, api_key="sk-test")),
-        "AsyncAnthropic": wrap(anthropic.AsyncAnthropic(base_url=url, api_key="sk-test")),
+        "OpenAI": nbcache.wrap(openai.OpenAI(base_url=f"{url}/v1", api_key="sk-test")),
+        "AsyncOpenAI": nbcache.wrap(openai.AsyncOpenAI(base_url=f"{url}/v1", api_key="sk-test")),
+        "Anthropic": nbcache.wrap(anthropic.Anthropic(base_url=url, api_key="sk-test")),
+        "AsyncAnthropic": nbcache.wrap(anthropic.AsyncAnthropic(base_url=url, api_key="sk-test")),
     }
     found = {}
     with asyncio.Runner() as runner, warnings.catch_warnings():

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import httpx
 import pytest
 from langchain_core.output_parsers import JsonOutputParser, StrOutputParser
+from langchain_core.outputs import Generation, LLMResult
 from langchain_core.runnables import Runnable, RunnableLambda
-from langchain_openai import ChatOpenAI
+from langchain_openai import ChatOpenAI, OpenAI
 from langgraph.graph import START, MessagesState, StateGraph
 
 import nbcache
@@ -291,3 +293,32 @@ def test_what_is_no_hit_is_drawn_again(provider: Provider) -> None:
     model = openai(provider)
     assert drawn(model, 2) == ["half", "whole"]
     assert drawn(model, 2) == ["more", "whole"]
+
+
+def test_samples_of_a_completion_models_batch_keep_their_order(provider: Provider) -> None:
+    completions = iter(range(100))
+
+    class Numbered(OpenAI):
+        def _generate(self, prompts: list[str], *args: Any, **kwargs: Any) -> LLMResult:
+            return LLMResult(generations=[[Generation(text=str(next(completions)))] for _ in prompts])
+
+    model = Numbered(model="m", **provider.openai)
+    for _ in range(2):
+        with nbcache.mode(samples=True):
+            assert model.batch(["q"] * 3) == ["0", "1", "2"]
+
+
+@pytest.mark.parametrize("outage", [ConnectionError(), httpx.ReadTimeout("late")], ids=repr)
+def test_an_answer_that_nobody_rejected_is_used_again_after_an_outage(outage: Exception, provider: Provider) -> None:
+    numbers(provider)
+    fails = iter([outage])
+
+    def later(text: str) -> str:
+        if (error := next(fails, None)) is not None:
+            raise error
+        return text
+
+    chain = (openai(provider) | StrOutputParser() | RunnableLambda(later)).with_retry(wait_exponential_jitter=False)
+    assert chain.invoke("q") == "0"
+    assert chain.invoke("q") == "0"
+    assert len(provider.requests) == 1

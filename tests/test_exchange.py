@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -41,7 +42,6 @@ from tests.wire import (
     event,
     said,
     streamed,
-    wrap,
 )
 
 
@@ -54,7 +54,7 @@ def store(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def client(provider: Provider, store: Path) -> Any:
-    return wrap(openai.OpenAI(**provider.openai, max_retries=0))
+    return nbcache.wrap(openai.OpenAI(**provider.openai, max_retries=0))
 
 
 # Which calls are the same
@@ -215,7 +215,7 @@ def test_errors_are_the_sdks_own_and_never_kept(client: Any, provider: Provider)
 @pytest.mark.usefixtures("store")
 def test_the_sdk_tries_again_as_it_always_does(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(openai.OpenAI, "_sleep_for_retry", lambda *_, **__: None)
-    client = wrap(openai.OpenAI(**provider.openai, max_retries=2))
+    client = nbcache.wrap(openai.OpenAI(**provider.openai, max_retries=2))
     provider.fail(500, times=2)
     assert said(client) == said(client)
     assert len(provider.requests) == 3
@@ -294,7 +294,9 @@ def test_the_status_is_told_of_streams_and_of_every_api(
         return  # it knows no tools
     sdk, run = SCENARIOS[kind]
     is_anthropic = sdk == "Anthropic"
-    client = wrap(anthropic.Anthropic(**provider.anthropic) if is_anthropic else openai.OpenAI(**provider.openai))
+    client = nbcache.wrap(
+        anthropic.Anthropic(**provider.anthropic) if is_anthropic else openai.OpenAI(**provider.openai)
+    )
     provider.answer(answer, answer)
     run(client)
     run(client)
@@ -455,7 +457,7 @@ def test_a_stream_that_is_read_in_part_is_closed_and_not_kept(count: int) -> Non
 async def test_an_async_stream_that_is_read_in_part_is_closed_and_not_kept() -> None:
     wire = StreamWire([b"".join(EVENTS)])
     http = httpx2.AsyncClient(transport=wire.transport)
-    client = wrap(openai.AsyncOpenAI(api_key="sk-test", http_client=http))
+    client = nbcache.wrap(openai.AsyncOpenAI(api_key="sk-test", http_client=http))
     async with await ask(client, stream=True) as stream:
         await anext(stream)
     assert wire.bodies[0].closed
@@ -512,7 +514,10 @@ def test_a_stream_of_anthropics_that_fails_is_not_kept() -> None:
     for _ in range(2):
         with pytest.raises(anthropic.APIStatusError, match="busy"):
             list(client.messages.create(**MESSAGE, stream=True))
-    assert (len(wire.requests), nbcache.stats().entries) == (2, 0)
+    wire = StreamWire([event(begun), event(failed), event({"type": "message_stop"})])  # read by one who doesn't mind
+    with wire.anthropic().messages.with_streaming_response.create(**MESSAGE, stream=True) as response:
+        assert len(list(response.http_response.iter_raw())) == 3
+    assert nbcache.stats().entries == 0
 
 
 @pytest.mark.usefixtures("store")
@@ -604,6 +609,16 @@ def test_anthropics_own_cache_is_counted_as_anthropic_prices_it() -> None:
     assert (row["input_tokens"], row["output_tokens"], row["answer"]) == (11_100, 200, "Hello")
 
 
+@pytest.mark.usefixtures("store")
+def test_the_time_of_who_reads_a_stream_is_not_the_models(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, gone = time.perf_counter, [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock() + gone[0])
+    for _ in ask(StreamWire(EVENTS).openai(), stream=True):
+        gone[0] += 1000
+    (seconds,) = nbcache.entries()["seconds"]
+    assert 0 < seconds < 1000
+
+
 def test_a_model_on_another_host_has_no_price(client: Any) -> None:
     said(client)
     said(client)
@@ -614,7 +629,7 @@ def test_a_model_on_another_host_has_no_price(client: Any) -> None:
 @pytest.mark.usefixtures("store")
 def test_an_azure_deployment_is_called_by_the_model_that_answers() -> None:
     wire = Wire(answered())
-    client = wrap(
+    client = nbcache.wrap(
         openai.AzureOpenAI(
             azure_endpoint="https://a.openai.azure.com",
             api_version="1",
@@ -765,13 +780,13 @@ def test_entries_are_found_by_the_words_of_prompt_and_answer(client: Any, provid
 
 def test_no_key_of_the_users_reaches_the_store(provider: Provider, store: Path) -> None:
     secrets = ["sk-very-secret", "bearer-secret", "header-secret", "mcp-secret", "extra-secret"]
-    client = wrap(
+    client = nbcache.wrap(
         openai.OpenAI(base_url=f"{provider.url}/v1", api_key=secrets[0], default_headers={"x-my-auth": secrets[2]})
     )
     tools: Any = [{"type": "mcp", "server_label": "s", "headers": {"Authorization": secrets[1], "x-key": secrets[3]}}]
     client.responses.create(**RESPONSE, tools=tools, extra_body={"api_key": secrets[4], "my_token": secrets[4]})
     streamed(client)
-    wrap(anthropic.Anthropic(base_url=provider.url, api_key=secrets[0])).messages.create(**MESSAGE)
+    nbcache.wrap(anthropic.Anthropic(base_url=provider.url, api_key=secrets[0])).messages.create(**MESSAGE)
     cache = session.installed()
     cache.flush()
     told = b""

@@ -469,6 +469,75 @@ def test_ten_thousand_calls_with_failures_cancellations_and_interrupts() -> None
     assert len(session.installed()._answers.flights) == 0
 
 
+async def test_a_call_that_holds_up_the_loop_does_not_wait_for_a_thread_that_needs_it() -> None:
+    loop, began = asyncio.get_running_loop(), threading.Event()
+
+    async def told() -> None: ...
+
+    def act(_: str) -> str:
+        if threading.current_thread() is not threading.main_thread():
+            began.set()
+            asyncio.run_coroutine_threadsafe(told(), loop).result(PATIENCE)
+        return "answer"
+
+    model = Model(act=act)
+    leader = asyncio.create_task(asyncio.to_thread(model.invoke, "q"))
+    await asyncio.to_thread(began.wait, PATIENCE)
+    assert model.invoke("q").content == "answer"
+    assert (await leader).content == "answer"
+
+
+@pytest.mark.parametrize("awaited", [False, True])
+async def test_nobody_waits_longer_than_for_an_answer_of_its_own(awaited: bool, provider: Provider) -> None:
+    patient, impatient = openai(provider), openai(provider, timeout=0.1)
+    with provider.hold() as go_on:
+        leader = asyncio.create_task(patient.ainvoke("q"))
+        await asyncio.to_thread(provider.wait_for, 1)
+        if awaited:
+            with pytest.raises(Exception, match="timed out"):
+                await impatient.ainvoke("q")
+        else:
+            hung = asyncio.get_running_loop().run_in_executor(None, patient.invoke, "p")
+            await asyncio.to_thread(provider.wait_for, 2)
+            with pytest.raises(Exception, match="timed out"):
+                await asyncio.to_thread(impatient.invoke, "p")
+        go_on.set()
+        await leader
+        if not awaited:
+            await hung
+
+
+async def test_a_task_that_nobody_finishes_holds_nobody_up() -> None:
+    """The garbage collector closes its coroutine, in another context."""
+    began = asyncio.Event()
+
+    class Never(Awaited):
+        async def _agenerate(self, *args: Any, **kwargs: Any) -> ChatResult:
+            if began.is_set():
+                return await super()._agenerate(*args, **kwargs)
+            began.set()
+            return await asyncio.get_running_loop().create_future()  # type: ignore[no-any-return]
+
+    model = Never(act=lambda text: text)
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # it would tell of tasks that were destroyed
+    task = asyncio.create_task(model.ainvoke("q"))
+    await began.wait()
+    assert len(session.installed()._answers.flights) == 1
+    del task
+    gc.collect()
+    assert len(session.installed()._answers.flights) == 0
+    assert (await asyncio.wait_for(model.ainvoke("q"), PATIENCE)).content == "q"
+
+
+def test_what_was_waited_for_is_found_in_memory_afterwards(provider: Provider) -> None:
+    model = openai(provider)
+    eight_at_once(model, provider)
+    model.invoke("q")
+    cache = session.installed()
+    cache.store.get = lambda *_, **__: pytest.fail("it was read again")  # type: ignore[method-assign]
+    assert model.invoke("q").text
+
+
 WAITS_TO_BE_INTERRUPTED = """
 import sys, threading
 import nbcache

@@ -1,7 +1,10 @@
 """The user's own rules: what isn't cached, what doesn't count in a prompt, what isn't kept; and one call's own mode."""
 
+import contextvars
 import re
 import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -270,3 +273,73 @@ def test_an_answers_status_is_counted_and_seen(provider: Provider) -> None:
     for question in "abc":
         model.invoke(question)
     assert sorted(nbcache.entries()["status"]) == ["cut off", "filtered", "ok"]
+
+
+@pytest.mark.parametrize("returned", [None, 3, b"x"], ids=repr)
+def test_a_function_that_returns_no_text_makes_no_two_prompts_alike(returned: Any, provider: Provider) -> None:
+    nbcache.install("memory://", normalize=lambda _: returned)
+    model = openai(provider)
+    with pytest.warns(NbcacheWarning, match="no text"):
+        assert model.invoke("p").text != model.invoke("q").text
+
+
+def test_a_rule_that_changes_its_mind_is_asked_each_time(provider: Provider) -> None:
+    ignored = ["1"]
+    nbcache.install("memory://", normalize=lambda text: text.replace(ignored[0], ""))
+    model = openai(provider)
+    model.invoke("id 1")
+    ignored[0] = "2"
+    model.invoke("id 1")
+    assert len(provider.requests) == 2
+
+
+def test_a_tag_that_is_no_text_is_no_name(provider: Provider) -> None:
+    nbcache.install("memory://", exclude=["x"])
+    tags: Any = [1]
+    assert openai(provider).invoke("q", config={"tags": tags}).text
+
+
+def test_a_chain_stays_excluded_however_long_it_runs(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nbcache.chains._RUNS", 10)
+    nbcache.install("memory://", exclude=["brainstorm"])
+    model, step = openai(provider), RunnableLambda(lambda x: x)
+
+    def long(question: str) -> Any:
+        for number in range(30):
+            step.invoke(number)
+        return model.invoke(question)
+
+    RunnableLambda(long).with_config(run_name="brainstorm").invoke("q")
+    assert nbcache.stats().entries == 0
+
+
+def test_a_run_that_says_it_is_its_own_parent_is_no_endless_loop(provider: Provider) -> None:
+    nbcache.install("memory://", exclude=["x"])
+    model, run_id = openai(provider), uuid.uuid4()
+    inner: Any = RunnableLambda(lambda x: x) | model
+    outer: Any = RunnableLambda(lambda x, config: inner.invoke(x, {**config, "run_id": run_id}))
+    assert outer.invoke("q", {"run_id": run_id}).text
+
+
+def test_an_async_rule_is_refused() -> None:
+    async def later(_: Any) -> bool:
+        return True
+
+    with pytest.raises(ValueError, match="should_store"):
+        Rules(should_store=later)  # type: ignore[arg-type]
+
+
+def test_a_block_in_a_generator_that_is_read_in_several_threads_is_in_nobodys_way(provider: Provider, on: None) -> None:
+    def answers() -> Any:
+        with nbcache.mode("off"):
+            for question in "ab":
+                yield openai(provider).invoke(question).text
+
+    generator = answers()
+
+    def read() -> str:
+        return str(contextvars.copy_context().run(lambda: next(generator, "")))
+
+    with ThreadPoolExecutor(2) as pool:
+        texts = [pool.submit(read).result() for _ in range(3)]
+    assert texts[-1] == ""

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 from langchain_anthropic import ChatAnthropic
+from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.language_models import FakeListChatModel, GenericFakeChatModel
+from langchain_core.language_models import BaseChatModel, FakeListChatModel, GenericFakeChatModel
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage
-from langchain_core.outputs import ChatGenerationChunk, GenerationChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_ollama import ChatOllama
 from langchain_openai import ChatOpenAI, OpenAI
@@ -443,18 +444,173 @@ def test_a_payload_without_chunks_is_as_older_releases_read_it(provider: Provide
     assert payload[3] == codec.FORMAT_VERSION == 2
 
 
-def test_chunks_of_a_class_of_ones_own_pass_and_the_answer_is_kept_whole() -> None:
-    class Own(GenerationChunk):
+def test_chunks_of_a_class_of_ones_own_pass_and_are_not_kept() -> None:
+    """All that would be left of them at the end is what the reader has, and may have changed."""
+
+    class Own(ChatGenerationChunk):
         pass
 
-    class Model(OpenAI):
-        def _stream(self, *args: Any, **kwargs: Any) -> Iterator[GenerationChunk]:
-            yield Own(text="x")
-            yield Own(text="y")
+    class Model(FakeListChatModel):
+        def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+            yield Own(message=AIMessageChunk(content="x"))
 
-    model = Model(model="m", api_key="k")
-    assert list(model.stream("q")) == ["x", "y"]
-    assert list(model.stream("q")) == ["xy"]
+    stream = Model(responses=["never"]).stream("q")
+    next(stream).content = "changed"
+    with pytest.warns(nbcache.NbcacheWarning, match="Own"):
+        list(stream)
+    assert (nbcache.stats().entries, nbcache.stats().misses) == (0, 1)
+
+
+def test_a_chunk_that_cannot_even_be_compared_passes() -> None:
+    class Odd:
+        def __eq__(self, other: object) -> bool:
+            raise RuntimeError("more than one value")
+
+        __hash__ = None  # type: ignore[assignment]
+
+    class Model(FakeListChatModel):
+        def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+            yield ChatGenerationChunk(message=AIMessageChunk(content="x", additional_kwargs={"odd": Odd()}))
+
+    with pytest.warns(nbcache.NbcacheWarning, match="not cached"):
+        assert joined(list(Model(responses=["never"]).stream("q"))).content == "x"
+
+
+def test_a_model_that_streams_for_itself_keeps_its_answer_alone() -> None:
+    class Drafts(FakeListChatModel):
+        def _generate(self, *args: Any, **kwargs: Any) -> Any:
+            for _ in range(2):
+                list(self._stream(*args, **kwargs))
+            return super()._generate(*args, **kwargs)
+
+        def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+            yield ChatGenerationChunk(message=AIMessageChunk(content="draft"))
+
+    model = Drafts(responses=["final"])
+    assert model.invoke("q").content == "final"
+    assert joined(list(model.stream("q"))).content == "final"
+
+
+def test_what_the_reader_sets_meanwhile_is_a_setting_and_no_counter() -> None:
+    class Seeded(FakeListChatModel):
+        seed: int = 0
+
+        @property
+        def _identifying_params(self) -> dict[str, Any]:
+            return {}
+
+        def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+            for word in ("seed", str(self.seed)):
+                yield ChatGenerationChunk(message=AIMessageChunk(content=word))
+
+    model = Seeded(responses=["never"])
+    for seed in (1, 2):
+        for _ in model.stream("q"):
+            model.seed = seed
+    assert [joined(list(Seeded(responses=["never"], seed=seed).stream("p"))).content for seed in (1, 2, 3)] == [
+        "seed1",
+        "seed2",
+        "seed3",
+    ]
+
+
+class Says(BaseChatModel):
+    """A model that answers with one message, and never streams."""
+
+    message: AIMessage
+
+    @property
+    def _llm_type(self) -> str:
+        return "says"
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        return ChatResult(generations=[ChatGeneration(message=self.message.model_copy())])
+
+
+def test_an_invalid_tool_call_stays_invalid() -> None:
+    class Streams(Says):
+        def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+            raise AssertionError("it is a hit")
+
+    call: Any = {"name": "delete", "args": '{"path": "/a', "id": "1", "error": "JSON", "type": "invalid_tool_call"}
+    model = Streams(message=AIMessage("", invalid_tool_calls=[call]))
+    model.invoke("q")
+    (chunk,) = model.stream("q")
+    assert isinstance(chunk, AIMessageChunk)
+    assert (chunk.tool_calls, chunk.invalid_tool_calls) == ([], [call])
+    listened = model.invoke("q", config={"callbacks": [Tokens()]})
+    assert (listened.tool_calls, listened.invalid_tool_calls) == ([], [call])
+    assert graph(model).invoke({"messages": [("user", "q")]}, stream_mode="values")["messages"][-1].tool_calls == []
+
+
+def test_what_began_while_it_was_off_is_not_kept(provider: Provider) -> None:
+    model = openai(provider)
+    with nbcache.mode("off"):
+        stream = model.stream("q")
+        next(stream)
+    list(stream)
+    assert nbcache.stats().entries == 0
+
+
+def test_tags_and_metadata_of_the_model_itself_hold_for_its_streams(provider: Provider) -> None:
+    nbcache.install("memory://", exclude=["draft"])
+    for settings in ({"tags": ["draft"]}, {"metadata": {"nbcache": "off"}}):
+        list(openai(provider, **settings).stream("q"))
+        OpenAI(model="m", **provider.openai, **settings).invoke("q")
+    assert nbcache.stats().entries == 0
+
+
+class Counts(InMemoryRateLimiter):
+    """A rate limiter that counts the calls which it lets through."""
+
+    def acquire(self, *, blocking: bool = True) -> bool:
+        self.available_tokens += 1
+        return True
+
+    async def aacquire(self, *, blocking: bool = True) -> bool:
+        return self.acquire()
+
+
+@pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
+async def test_each_request_waits_for_the_rate_limiter_once(provider: Provider) -> None:
+    limiter = Counts()
+    model = openai(provider, rate_limiter=limiter)
+
+    def waited() -> tuple[float, int]:
+        return limiter.available_tokens, len(provider.requests)
+
+    list(model.stream("q"))
+    list(model.stream("q"))
+    await collected(model.astream("q"))
+    model.invoke("q", config={"callbacks": [Tokens()]})
+    assert waited() == (1, 1)
+    list(model.stream("q", n=2))
+    list(openai(provider, rate_limiter=limiter, cache=False).stream("q"))
+    list(openai(provider, rate_limiter=limiter, cache=InMemoryCache()).stream("q"))
+    assert waited() == (4, 4)
+    list(model.stream_events("p", version="v3"))
+    assert waited() == (5, 5)
+    nbcache.uninstall()
+    list(model.stream("q"))
+    assert waited() == (6, 6)
+
+
+def test_a_model_that_cannot_stream_counts_in_itself_with_a_rate_limiter_too() -> None:
+    class Counted(Says):
+        calls: int = 0
+
+        def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+            self.calls += 1
+            return ChatResult(generations=[ChatGeneration(message=AIMessage(f"call {self.calls}"))])
+
+    model = Counted(message=AIMessage("never"), rate_limiter=Counts())
+    assert [joined(list(model.stream(q))).content for q in "qp"] == ["call 1", "call 2"]
+
+
+def test_streams_of_several_choices_are_counted(provider: Provider) -> None:
+    list(openai(provider).stream("q", n=2))
+    assert nbcache.stats().misses == 1
+    assert nbcache.last()["why"][0] == "not cacheable"
 
 
 async def test_tasks_that_are_cancelled_mid_stream_leave_nothing(provider: Provider) -> None:

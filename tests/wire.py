@@ -9,8 +9,6 @@ import httpx2
 import openai
 
 import nbcache
-from nbcache import session
-from nbcache.sdk import wrap_client
 
 ASKED: Any = [{"role": "user", "content": "What is a monad?"}]
 WEATHER: Any = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
@@ -20,14 +18,6 @@ CHAT: Any = {"model": "gpt-4o-mini", "messages": ASKED}
 RESPONSE: Any = {"model": "gpt-4o-mini", "input": "What is a monad?", "instructions": "Be terse."}
 MESSAGE: Any = {"model": "claude-for-tests", "max_tokens": 100, "system": "Be terse.", "messages": ASKED}
 TOOL: Any = {"type": "function", "function": {"name": "weather", "parameters": WEATHER}}
-
-
-def cache_now() -> nbcache.NotebookCache | None:
-    return session.installed() if session.is_installed() else None
-
-
-def wrap(client: Any) -> Any:
-    return wrap_client(client, cache_now)
 
 
 def ask(client: Any, **more: Any) -> Any:
@@ -56,11 +46,13 @@ class Wire:
 
     def openai(self, **settings: Any) -> Any:
         http = httpx2.Client(transport=self.transport)
-        return wrap(openai.OpenAI(**{"api_key": "sk-test", "http_client": http, "max_retries": 0, **settings}))
+        return nbcache.wrap(openai.OpenAI(**{"api_key": "sk-test", "http_client": http, "max_retries": 0, **settings}))
 
     def anthropic(self, **settings: Any) -> Any:
         http = httpx2.Client(transport=self.transport)
-        return wrap(anthropic.Anthropic(**{"api_key": "sk-test", "http_client": http, "max_retries": 0, **settings}))
+        return nbcache.wrap(
+            anthropic.Anthropic(**{"api_key": "sk-test", "http_client": http, "max_retries": 0, **settings})
+        )
 
 
 def completion(text: str | None = "hi", reason: str = "stop", **message: Any) -> dict[str, Any]:

@@ -1,0 +1,65 @@
+"""A model's rate limiter: only for a call that is made, so that a hit never waits for it.
+
+LangChain asks the limiter before it asks for a stream's chunks, where it turns out whether a request is sent.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from nbcache.call import Call, current_call
+from nbcache.wrapping import Wrapping
+
+
+def wrap_limiter(wrapping: Wrapping, model: Any) -> None:
+    """Wrap how calls of `model` wait, once for each class of limiters."""
+    limiter = getattr(model, "rate_limiter", None)
+    if limiter is not None:
+        wrapping.wrap_first(type(limiter), {"acquire": _acquire, "aacquire": _aacquire})
+
+
+def wait(call: Call | None, model: Any) -> None:
+    """Wait for the limiter as LangChain would have: a request is going to be sent."""
+    if (owed := _owed(call, model)) is not None:
+        model.rate_limiter.acquire(**owed)
+
+
+async def await_(call: Call | None, model: Any) -> None:
+    """As `wait`."""
+    if (owed := _owed(call, model)) is not None:
+        await model.rate_limiter.aacquire(**owed)
+
+
+def _owed(call: Call | None, model: Any) -> dict[str, Any] | None:
+    if call is None or call.model is not model:
+        return None
+    call.sends = True
+    owed, call.owed = call.owed, None
+    return owed
+
+
+def _defers(wrapping: Wrapping, limiter: Any, how: dict[str, Any]) -> bool:
+    """Whether it is not known yet that a request is sent; then it is noted how to wait."""
+    call = current_call.get()
+    if call is None or call.sends or not wrapping.active or not (call.is_stream or call.replay is not None):
+        return False
+    if getattr(call.model, "rate_limiter", None) is not limiter:
+        return False
+    call.owed = how
+    return True
+
+
+def _acquire(wrapping: Wrapping, original: Callable[..., bool]) -> Callable[..., bool]:
+    @functools.wraps(original)
+    def wrapper(limiter: Any, /, **how: Any) -> bool:
+        return _defers(wrapping, limiter, how) or original(limiter, **how)
+
+    return wrapper
+
+
+def _aacquire(wrapping: Wrapping, original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def wrapper(limiter: Any, /, **how: Any) -> bool:
+        return _defers(wrapping, limiter, how) or await original(limiter, **how)
+
+    return wrapper
