@@ -12,7 +12,6 @@ from typing import Any, Self
 from nbcache.bodies import AsyncStream, Played, SyncStream, of_family
 from nbcache.cache import NotebookCache
 from nbcache.call import current_call, running
-from nbcache.errors import warn_once
 from nbcache.exchange import Exchange, Recorded
 
 CacheNow = Callable[[], NotebookCache | None]
@@ -68,16 +67,13 @@ class _Transport:
         """The call that `request` is; None where it passes through."""
         if self._client.is_closed:
             raise RuntimeError("Cannot send a request, as the client has been closed.")
+        cache = self._cache_now()
+        if cache is None or current_call.get() is not None:
+            return None  # within a call of LangChain's, which is looked up and counted itself
         try:
-            cache = self._cache_now()
-            if cache is None or current_call.get() is not None:
-                return None  # within a call of LangChain's, which is looked up and counted itself
             return Exchange.of(cache, self._sdk, request)
         except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
-            warn_once(
-                f"sdk {type(error).__name__}",
-                f"nbcache could not tell what is asked: {error!r}. The call goes on without the cache",
-            )
+            cache.failed("work out the key of a call", error)
             return None
 
     def _inner(self, request: Any) -> Any:

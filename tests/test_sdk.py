@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,8 +19,7 @@ import pytest
 from langchain_openai import ChatOpenAI
 
 import nbcache
-from nbcache import NbcacheWarning, modes, session
-from nbcache.sdk import wrap_client
+from nbcache import NbcacheWarning, exchange, modes, session
 from nbcache.stores import MemoryStore
 from tests.provider import Provider
 from tests.sdk_calls import ASYNC, SCENARIOS, outcomes
@@ -486,14 +484,8 @@ def test_a_timeout_is_the_sdks_own(provider: Provider) -> None:
 # When something of ours fails
 
 
-def test_whatever_fails_of_ours_the_call_goes_on(provider: Provider) -> None:
-    def broken() -> nbcache.NotebookCache | None:
-        raise OSError("no disk")
-
-    client = wrap_client(openai.OpenAI(**provider.openai), broken)
-    with pytest.warns(NbcacheWarning, match="no disk"):
-        assert said(client) == provider.requests[0].echo
-
+@pytest.mark.filterwarnings("ignore::nbcache.NbcacheWarning")
+def test_where_the_store_fails_the_call_goes_on(provider: Provider) -> None:
     class Broken(MemoryStore):
         def get(self, key: str, *, wait: bool = True) -> bytes | None:
             raise OSError("no disk")
@@ -503,8 +495,16 @@ def test_whatever_fails_of_ours_the_call_goes_on(provider: Provider) -> None:
 
     nbcache.install(Broken())
     client = nbcache.wrap(openai.OpenAI(**provider.openai))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NbcacheWarning)
-        assert said(client) == said(client)
-        assert streamed(client) == streamed(client)
-    assert len(provider.requests) == 5
+    assert said(client) == said(client)
+    assert streamed(client) == streamed(client)
+    assert len(provider.requests) == 4
+
+
+def test_where_a_call_cannot_be_told_it_goes_on_uncached(
+    client: Any, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "counted", lambda _: 1 / 0)
+    with pytest.warns(NbcacheWarning, match="could not work out the key"):
+        assert said(client) == provider.requests[0].echo
+    assert streamed(client) == provider.requests[1].echo
+    assert (nbcache.stats().entries, nbcache.stats().errors) == (0, 2)
