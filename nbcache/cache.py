@@ -47,6 +47,7 @@ class NotebookCache(BaseCache):
         notebook: the running notebook; None to find out.
         prices: what calls cost; None for the providers' list prices.
         exclude: names of models, tags and chains (their `run_name`) whose calls are not cached; `*` stands for anything.
+            Set by hand, the cache knows of no call what it is a part of: this needs `nbcache.install`.
         normalize: a function from text to text, applied to each text of a prompt for its key alone; or regular
             expressions, of which what they match doesn't count.
         should_store: whether an answer is kept, a message or, of a completion model, a text.

@@ -44,7 +44,7 @@ class CallKey:
 
 
 def cache_key(prompt: str, llm_string: str, call: Call | None = None) -> str:
-    """The key (40 hexadecimal digits) under which the answer to this call is stored.
+    """The key (40 hexadecimal digits) of this call, where no rule of the user's changes it, and of its first draw.
 
     `prompt` and `llm_string` are what LangChain hands to `BaseCache.lookup`; `call` adds the model object
     and the options, where they are known. Raises UnstableIdentityError where the call's identity can't be

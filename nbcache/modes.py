@@ -83,8 +83,8 @@ def mode(
 ) -> Iterator[None]:
     """Within this block the cache is in `mode`, keeps answers for `ttl` and puts `tags` on them.
 
-    With `samples` identical calls are draws of their own: n calls get n answers, and the same n, in this order, when
-    the block is run again. It follows the context, as LangChain's own threads and tasks do: other threads and tasks that run
+    With `samples` identical calls are draws of their own: n calls get n answers, and the same n when the block is run
+    again, in the order in which they are asked for. It follows the context, as LangChain's own threads and tasks do: other threads and tasks that run
     meanwhile are not touched. Blocks nest; tags add up. Raises ValueError for a mode or ttl that is none.
     """
     inner = settings(mode, ttl, tags, samples=samples)

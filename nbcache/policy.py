@@ -6,8 +6,6 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
-from nbcache.text import once
-
 OK, CUT_OFF, FILTERED, EMPTY = "ok", "cut off", "filtered", "empty"
 
 _REASON_FIELDS = ("finish_reason", "stop_reason", "done_reason", "finishReason", "stopReason")
@@ -44,7 +42,7 @@ def reusable(status: str, *, limits_tokens: bool) -> bool:
 
 
 def _status(generation: Generation) -> str:
-    reasons = {once(reason.lower()) for reason in _reasons(generation)}
+    reasons = {_once(reason.lower()) for reason in _reasons(generation)}
     if reasons & _FILTERED or _refused(generation):
         return FILTERED
     if reasons & _CUT_OFF:
@@ -101,3 +99,11 @@ def _shows_something(block: Mapping[str, Any]) -> bool:
         for name, value in block.items()
         if name not in {"type", "index", "id", "annotations", "extras"}
     )
+
+
+def _once(text: str) -> str:
+    """A word that was written several times without a break: so LangChain joins what each chunk of a stream tells."""
+    for length in range(2, len(text) // 2 + 1):
+        if len(text) % length == 0 and text[:length] * (len(text) // length) == text:
+            return text[:length]
+    return text

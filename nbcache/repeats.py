@@ -13,7 +13,10 @@ _SEVERAL = 3
 
 
 def most_repeated(ledger: Ledger, store: Store) -> int:
-    """How often the cell that ran last made the same call, at a temperature that isn't 0; 0 where not several times."""
+    """How often the cell that ran last made the same call, at a temperature that isn't 0, and got what was there.
+
+    0 where that was less than three times.
+    """
     calls = [call for call in ledger.calls() if call.execution == ledger.execution()]
     times = Counter(call.key for call in calls if call.key is not None)
     for key, count in times.most_common():

@@ -16,7 +16,7 @@ from nbcache.cache import NotebookCache
 from nbcache.chains import watch_chains
 from nbcache.entry import Cleared, EntryMeta, Info, Record, Stats
 from nbcache.errors import NotInstalledError, forget_warnings, warn_once
-from nbcache.instrument import Instrument
+from nbcache.hooks.instrument import Instrument
 from nbcache.locks import Lock
 from nbcache.modes import NOTEBOOK, ON, checked_mode, checked_scope
 from nbcache.notebook import user_folder
@@ -195,8 +195,8 @@ def wrap(target: _T) -> _T:
     from langchain_core.embeddings import Embeddings  # noqa: PLC0415 - not everybody's, and nor are the next
     from langchain_core.language_models import BaseLanguageModel  # noqa: PLC0415
 
-    from nbcache.embeddings import wrap_embeddings  # noqa: PLC0415
-    from nbcache.sdk import wrap_client  # noqa: PLC0415
+    from nbcache.embeddings.cached import wrap_embeddings  # noqa: PLC0415
+    from nbcache.sdk.clients import wrap_client  # noqa: PLC0415
 
     if isinstance(target, BaseLanguageModel):
         raise TypeError(f"nbcache.wrap: {type(target).__qualname__} is one of LangChain's models, cached as it is")

@@ -97,14 +97,6 @@ def _block_text(block: Any) -> str:
     return f"[{block.get('type', 'content')}]"
 
 
-def once(text: str) -> str:
-    """A word that was written several times without a break: so LangChain joins what each chunk of a stream tells."""
-    for length in range(2, len(text) // 2 + 1):
-        if len(text) % length == 0 and text[:length] * (len(text) // length) == text:
-            return text[:length]
-    return text
-
-
 def messages_of(prompt: str) -> list[dict[str, Any]] | None:
     """The fields of the messages of a chat prompt; None where it is a text."""
     if not prompt.startswith('[{"'):

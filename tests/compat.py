@@ -25,7 +25,7 @@ from pydantic import BaseModel, Field
 
 import nbcache
 from nbcache.call import current_call
-from nbcache.instrument import Instrument
+from nbcache.hooks.instrument import Instrument
 from nbcache.keys import KEY_VERSION, cache_key
 
 GOLDEN = Path(__file__).with_name("golden") / f"keys_v{KEY_VERSION}.json"

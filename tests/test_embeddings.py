@@ -35,15 +35,15 @@ import nbcache
 from nbcache import NbcacheWarning, NotebookCache, session
 from nbcache.call import Call
 from nbcache.codec import About, encode, read
-from nbcache.embedder import embedder_identity
-from nbcache.embeddings import CachedEmbeddings, wrap_embeddings
+from nbcache.embeddings.cached import CachedEmbeddings, wrap_embeddings
+from nbcache.embeddings.embedder import embedder_identity
+from nbcache.embeddings.vectors import as_generation, vector_in
 from nbcache.entry import EntryMeta, Filter
 from nbcache.facts import document
 from nbcache.keys import cache_key
 from nbcache.pricing import Prices
 from nbcache.ui.board import Board
 from nbcache.usage import estimated, usage_of
-from nbcache.vectors import as_generation, vector_in
 from tests.embedder import Embedder, bits, in_32_bits, vector_of
 
 MODEL = "text-embedding-3-small"
@@ -238,7 +238,7 @@ import sys
 import nbcache
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_openai import OpenAIEmbeddings
-from nbcache.embeddings import wrap_embeddings
+from nbcache.embeddings.cached import wrap_embeddings
 from tests.embedder import bits
 
 url, folder = sys.argv[1:]
@@ -616,7 +616,7 @@ def test_a_stored_vector_that_cant_be_read_is_made_anew(
 ) -> None:
     wrapped = cached(openai_model(embedder))
     unreadable = Generation(text="vector", generation_info={"packed": "q", "vector": "AAAA"})
-    monkeypatch.setattr("nbcache.embeddings.as_generation", lambda _: unreadable)
+    monkeypatch.setattr("nbcache.embeddings.cached.as_generation", lambda _: unreadable)
     wrapped.embed_documents(["a", "b"])
     monkeypatch.undo()
     with pytest.warns(NbcacheWarning, match="made anew"):

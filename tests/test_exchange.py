@@ -19,9 +19,9 @@ import nbcache
 from nbcache import NbcacheWarning, codec, session
 from nbcache.chat import Part, answer_chat, prompt_chat
 from nbcache.entry import Filter
-from nbcache.events import Recorder, cut
-from nbcache.exchange import Exchange
 from nbcache.keys import call_key
+from nbcache.sdk.events import Recorder, cut
+from nbcache.sdk.exchange import Exchange
 from nbcache.stores import MemoryStore
 from nbcache.text import prompt_text
 from tests.provider import Answer, Provider

@@ -28,8 +28,8 @@ from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAI
 from nbcache.call import Call, current_call
 from nbcache.entry import Usage
 from nbcache.errors import UnstableIdentityError
+from nbcache.hooks.instrument import Instrument
 from nbcache.identity import identify
-from nbcache.instrument import Instrument
 from nbcache.usage import estimated, usage_of
 from tests import canned as c
 from tests.canned import Canned, Reply

@@ -11,7 +11,7 @@ Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Wrapping:
-    """What was wrapped. `remove` puts back the very objects that were there."""
+    """What was wrapped, and whether it is to do anything. `remove` puts back the very objects that were there."""
 
     def __init__(self) -> None:
         self.active = True

@@ -10,10 +10,10 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel, BaseLLM
 
-from nbcache import limiters
 from nbcache.call import Call, current_call, running
-from nbcache.recording import Chunk, Recording
-from nbcache.wrapping import Wrapping
+from nbcache.hooks import limiters
+from nbcache.hooks.recording import Chunk, Recording
+from nbcache.hooks.wrapping import Wrapping
 
 
 def wrap_chunks(wrapping: Wrapping, cls: type) -> None:

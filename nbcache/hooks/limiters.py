@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nbcache.call import Call, current_call
-from nbcache.wrapping import Wrapping
+from nbcache.hooks.wrapping import Wrapping
 
 
 def wrap_limiter(wrapping: Wrapping, model: Any) -> None:

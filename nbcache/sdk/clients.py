@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from nbcache.transport import CacheNow, cached
+from nbcache.sdk.transport import CacheNow, cached
 
 _T = TypeVar("_T")
 _CLIENTS = {

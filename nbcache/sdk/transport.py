@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable
 from typing import Any, Self
 
-from nbcache.bodies import AsyncStream, Played, SyncStream, of_family
 from nbcache.cache import NotebookCache
 from nbcache.call import current_call, running
-from nbcache.exchange import Exchange, Recorded
+from nbcache.sdk.bodies import AsyncStream, Played, SyncStream, of_family
+from nbcache.sdk.exchange import Exchange, Recorded
 
 CacheNow = Callable[[], NotebookCache | None]
 _CLIENTS = {"Client": False, "AsyncClient": True}  # and whether they are asynchronous

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from nbcache.errors import warn_once
-from nbcache.events import Recorder
-from nbcache.exchange import Exchange
+from nbcache.sdk.events import Recorder
+from nbcache.sdk.exchange import Exchange
 
 
 @functools.cache

@@ -11,11 +11,11 @@ from langchain_core.embeddings import Embeddings
 from nbcache.cache import NotebookCache
 from nbcache.call import Call, current_call, running
 from nbcache.decoded import Answer
-from nbcache.embedder import embedder_identity
+from nbcache.embeddings.embedder import embedder_identity
+from nbcache.embeddings.vectors import as_generation, vector_in
 from nbcache.errors import UnstableIdentityError, warn_once
 from nbcache.modes import OFF
 from nbcache.threads import in_thread
-from nbcache.vectors import as_generation, vector_in
 
 _OWN = ("_wrapped", "_cache_now")
 _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ImportError)

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 
 from langchain_core.outputs import Generation
 
-from nbcache import events, replies
 from nbcache.cache import NotebookCache
 from nbcache.call import Call
 from nbcache.canonical import canonical
@@ -18,6 +17,7 @@ from nbcache.endpoint import endpoint_in
 from nbcache.errors import warn_once
 from nbcache.identity import TOKEN_LIMITS, Identity
 from nbcache.ignored import counted, counted_headers
+from nbcache.sdk import events, replies
 from nbcache.threads import in_thread
 
 Body = dict[str, Any]

@@ -12,11 +12,11 @@ from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.runnables import ensure_config
 
-from nbcache import limiters, streaming
 from nbcache.call import Call, current_call, running
+from nbcache.hooks import limiters, streaming
+from nbcache.hooks.retries import retry_wrappers
+from nbcache.hooks.wrapping import Wrapping
 from nbcache.modes import checked_mode
-from nbcache.retries import retry_wrappers
-from nbcache.wrapping import Wrapping
 
 # Arguments of the entry points that are LangChain's own; all others are options of the call.
 _NOT_OPTIONS = frozenset(

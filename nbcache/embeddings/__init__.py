@@ -1,0 +1,1 @@
+"""LangChain's `Embeddings`, cached text by text."""

@@ -1,0 +1,1 @@
+"""What is wrapped of LangChain while the cache is on."""

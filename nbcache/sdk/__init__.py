@@ -1,0 +1,1 @@
+"""The clients of the OpenAI and Anthropic SDKs, cached at their HTTP transport."""
