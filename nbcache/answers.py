@@ -326,8 +326,8 @@ def _encoded(  # noqa: PLR0913 - all that an entry is made of
 
 def _patience(call: Call) -> float:
     """How many seconds a call waits for another's answer: no longer than it would for its own."""
-    for name in ("request_timeout", "timeout", "default_request_timeout"):
-        given = getattr(call.model, name, None)
+    told = (getattr(call.model, name, None) for name in ("request_timeout", "timeout", "default_request_timeout"))
+    for given in (call.patience, *told):
         if isinstance(given, int | float) and given > 0:
             return float(given)
     return _LONGEST_WAIT

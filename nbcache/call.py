@@ -48,7 +48,7 @@ class Call:
     `streams` tells whether somebody listens to the chunks of a call that doesn't; then a hit is put into `replay` for
     its chunks to be played. `chunks` are those that came from the model, in the codec's plain form, `whole` once the
     last of them has; `idle` are the seconds in which it waited for its reader. `settings` are those that held when the
-    answer was looked up. `owed` is how a rate limiter was asked for a call that may turn out not to be made, `sends`
+    answer was looked up. `patience` are the seconds that it would wait for an answer of its own, if it tells. `owed` is how a rate limiter was asked for a call that may turn out not to be made, `sends`
     that it is.
     """
 
@@ -74,6 +74,7 @@ class Call:
     whole: bool = False
     idle: float = 0.0
     settings: "Settings | None" = None
+    patience: float | None = None
     owed: dict[str, Any] | None = None
     sends: bool = False
 

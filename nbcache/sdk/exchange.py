@@ -88,7 +88,9 @@ class Exchange:
             return None  # what goes on at the provider's, or changes what it remembers
         is_stream = bool(body.get("stream"))
         prompt, identity = _told(dialect, request, body)
-        return cls(cache, dialect, prompt, Call(identity=identity, is_chat=False, shares=not is_stream), is_stream)
+        waits = (request.extensions.get("timeout") or {}).get("read")
+        call = Call(identity=identity, is_chat=False, shares=not is_stream, patience=waits)
+        return cls(cache, dialect, prompt, call, is_stream)
 
     def find(self) -> Recorded | None:
         """The answer, if there is one."""
