@@ -110,7 +110,10 @@ class Answers:
         """The key to look up; None where this call is not to be looked up, which is a miss."""
         mode = settings.mode
         asked, why = None, mode or ""
-        if mode != modes.OFF:
+        if mode == modes.OFF:
+            if call is not None and self.rules.excludes(call):
+                why = "excluded"
+        else:
             try:
                 asked = self._as_drawn(self._key_of(prompt, llm_string, call), call, settings)
             except UnstableIdentityError as error:
@@ -135,7 +138,7 @@ class Answers:
         """The draw that this call is: the first, but among samples and after a rejected answer."""
         if call is None:
             return asked
-        if settings.samples is not None:
+        if settings.samples:
             draw = settings.samples.take(asked.plain)
             asked = drawn(asked, draw.number)
             call.draws.setdefault(asked.key, []).append(draw)
@@ -233,7 +236,7 @@ class Answers:
         if rule is None or not asks_a_model(document(asked.identity)):
             return True
         try:
-            return all(rule(each.message if isinstance(each, ChatGeneration) else each.text) for each in answer)
+            return all(rule(each.message if isinstance(each, ChatGeneration) else each) for each in answer)
         except Exception as error:  # noqa: BLE001 - the user's own code
             warn_once("should_store", f"nbcache: should_store failed, so an answer is not cached: {error!r}")
             return False

@@ -50,7 +50,7 @@ class NotebookCache(BaseCache):
             Set by hand, the cache knows of no call what it is a part of: this needs `nbcache.install`.
         normalize: a function from text to text, applied to each text of a prompt for its key alone; or regular
             expressions, of which what they match doesn't count.
-        should_store: whether an answer is kept, a message or, of a completion model, a text.
+        should_store: whether an answer is kept: a message or, of a completion model, a Generation; each has a `text`.
 
     Raises ValueError where one of these is wrong. Set by hand (`set_llm_cache`) it knows of a call what
     `llm_string` tells, and refuses the models whose string is known to be incomplete; `nbcache.install`

@@ -5,6 +5,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from nbcache.draws import Samples
 from nbcache.units import seconds
@@ -19,13 +20,13 @@ NOTEBOOK, FOLDER = SCOPES = ("notebook", "folder")
 class Settings:
     """A mode with its options. `mode` or `ttl` (seconds) of None leaves what holds around it.
 
-    With `samples` identical calls get answers of their own.
+    With `samples` identical calls get answers of their own; with False they don't, whatever holds around.
     """
 
     mode: str | None = None
     ttl: float | None = None
     tags: tuple[str, ...] = ()
-    samples: Samples | None = None
+    samples: Samples | Literal[False] | None = None
 
     def within(self, outer: "Settings") -> "Settings":
         """These settings where `outer` holds around them: tags add up."""
@@ -33,7 +34,7 @@ class Settings:
             self.mode or outer.mode,
             outer.ttl if self.ttl is None else self.ttl,
             tuple(dict.fromkeys((*outer.tags, *self.tags))),
-            self.samples or outer.samples,
+            outer.samples if self.samples is None else self.samples,
         )
 
 
@@ -61,16 +62,15 @@ def settings(
     ttl: float | str | timedelta | None = None,
     tags: str | Iterable[str] = (),
     *,
-    samples: bool = False,
+    samples: bool | None = None,
 ) -> Settings:
     """Checked settings. `ttl` is seconds, a timedelta, or text such as `7d`. Raises ValueError."""
     tags = (tags,) if isinstance(tags, str) else tuple(tags)
     for tag in tags:
         if not isinstance(tag, str) or not tag.strip() or "\x1f" in tag:
             raise ValueError(f"tag={tag!r}: write a word or a few")
-    return Settings(
-        None if mode is None else checked_mode(mode), seconds(ttl), tuple(tags), Samples() if samples else None
-    )
+    drawn: Samples | Literal[False] | None = Samples() if samples else None if samples is None else False
+    return Settings(None if mode is None else checked_mode(mode), seconds(ttl), tuple(tags), drawn)
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def mode(
     *,
     ttl: float | str | timedelta | None = None,
     tags: str | Iterable[str] = (),
-    samples: bool = False,
+    samples: bool | None = None,
 ) -> Iterator[None]:
     """Within this block the cache is in `mode`, keeps answers for `ttl` and puts `tags` on them.
 

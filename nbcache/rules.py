@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -24,6 +24,8 @@ class Rules:
         normalize: Normalizer | None = None,
         should_store: ShouldStore | None = None,
     ) -> None:
+        if not isinstance(exclude, Iterable) or isinstance(exclude, Mapping):
+            raise ValueError(f"exclude={exclude!r}: write the names of models, tags or chains")  # noqa: TRY004 - a setting
         self.exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude)
         for name in self.exclude:
             if not isinstance(name, str) or not name.strip():
@@ -43,8 +45,8 @@ def _normalize(given: Normalizer | None) -> Normalize | None:
     """One function of all that is given."""
     if given is None or callable(given):
         return given
-    patterns = [given] if isinstance(given, str) else list(given)
     try:
+        patterns = [given] if isinstance(given, str) else list(given)
         whole = [re.compile(pattern) for pattern in patterns]
     except (re.error, TypeError) as error:
         raise ValueError(f"normalize={given!r}: {error}; give regular expressions, or a function") from None

@@ -198,8 +198,12 @@ def wrap(target: _T) -> _T:
     from nbcache.embeddings.cached import wrap_embeddings  # noqa: PLC0415
     from nbcache.sdk.clients import wrap_client  # noqa: PLC0415
 
+    if isinstance(target, type):
+        raise TypeError(f"nbcache.wrap: {target.__qualname__} is a class: wrap an object, {target.__qualname__}(…)")
     if isinstance(target, BaseLanguageModel):
-        raise TypeError(f"nbcache.wrap: {type(target).__qualname__} is one of LangChain's models, cached as it is")
+        raise TypeError(
+            f"nbcache.wrap: {type(target).__qualname__} is one of LangChain's models: use it as it is, it is cached"
+        )
     if isinstance(target, Embeddings):
         return wrap_embeddings(target, _cache_now)  # type: ignore[return-value]  # Embeddings, as it was
     return wrap_client(target, _cache_now)

@@ -138,6 +138,9 @@ def test_blocks_nest_and_the_inner_one_draws_anew(provider: Provider) -> None:
             assert model.invoke("q").text == "1"
         with nbcache.mode(samples=True):
             assert model.invoke("q").text == "0"
+        with nbcache.mode(samples=False):
+            assert [model.invoke("q").text for _ in range(2)] == ["0", "0"]
+        assert model.invoke("q").text == "2"
 
 
 def test_the_first_free_draw_is_taken() -> None:

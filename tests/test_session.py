@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel, BaseLLM, FakeListChatM
 from langchain_core.runnables.retry import RunnableRetry
 
 import nbcache
-from nbcache import AmbiguousKeyError, NotInstalledError, UnknownKeyError, session
+from nbcache import AmbiguousKeyError, NotebookCache, NotInstalledError, UnknownKeyError, session
 from nbcache.stores import DiskStore
 
 WRAPPED = (BaseChatModel, BaseLLM, RunnableRetry, FakeListChatModel)
@@ -283,7 +283,7 @@ def test_every_public_name_is_there_and_no_other() -> None:
     assert set(nbcache.__all__) <= set(dir(nbcache))
 
 
-@pytest.mark.parametrize("thing", [model(), object(), "a client", None], ids=repr)
+@pytest.mark.parametrize("thing", [model(), object(), "a client", None, NotebookCache], ids=repr)
 def test_what_cannot_be_wrapped_is_an_error_that_says_so(thing: object) -> None:
     with pytest.raises(TypeError, match=r"nbcache\.wrap"):
         nbcache.wrap(thing)

@@ -213,4 +213,9 @@ def _mode(metadata: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | Non
     asked = [one.get("nbcache") for one in told]
     if any(mode != asked[0] for mode in asked):
         raise ValueError(f"one batch has one mode, not {asked}: call the model for each")
-    return None if asked[0] is None else checked_mode(asked[0])
+    if asked[0] is None:
+        return None
+    try:
+        return checked_mode(asked[0])
+    except ValueError as error:
+        raise ValueError(f'config={{"metadata": {{"nbcache": {asked[0]!r}}}}}: {error}') from None

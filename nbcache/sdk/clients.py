@@ -21,7 +21,7 @@ def wrap_client(client: _T, cache_now: CacheNow) -> _T:
     if sdk is None:
         raise TypeError(
             f"nbcache.wrap: {_named(client)} is no client of the OpenAI or Anthropic SDK. Give an OpenAI, AsyncOpenAI, "
-            "AzureOpenAI, AsyncAzureOpenAI, Anthropic or AsyncAnthropic object"
+            "AzureOpenAI, AsyncAzureOpenAI, Anthropic or AsyncAnthropic object, or LangChain's Embeddings"
         )
     original: Any = client
     http_client = original._client  # noqa: SLF001 - the SDKs take it as an argument, and tell it nowhere

@@ -39,6 +39,8 @@ def parse(line: str) -> argparse.Namespace:
         raise UsageError(f"%llmcache {LATER[word]} comes with a later release of nbcache")
     if word not in SUBCOMMANDS:
         raise UsageError(f"%llmcache {word}: type one of {', '.join(w for w in SUBCOMMANDS if w not in LATER)}")
+    if "--samples" in words and word in MODES:
+        raise UsageError(f"samples are drawn by one cell: type `%%llmcache {word} --samples` at its top")
     asked = _parsers[word].parse_args(words[1:])
     asked.word = word
     return asked

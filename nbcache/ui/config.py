@@ -58,7 +58,9 @@ class NBCache(Configurable):
         help="What doesn't count in a prompt: regular expressions, or a function from a text to what counts of it",
     ).tag(config=True)
     should_store = AnyTrait(
-        None, allow_none=True, help="A function from an answer (a message, or a text) to whether it is kept"
+        None,
+        allow_none=True,
+        help="A function from an answer (a message, or a Generation: each has a text) to whether it is kept",
     ).tag(config=True)
     footer = Bool(False, help="Print a line under each cell that called a model: what it paid and saved").tag(
         config=True

@@ -74,7 +74,7 @@ class CacheMagics(Magics):
 
     def _for_this_cell(self, asked: argparse.Namespace) -> None:
         cache = session.installed()
-        cache.enter_cell(cache.cell, modes.settings(asked.word, asked.ttl, asked.tag, samples=asked.samples))
+        cache.enter_cell(cache.cell, modes.settings(asked.word, asked.ttl, asked.tag, samples=asked.samples or None))
 
     def _switch(self, asked: argparse.Namespace) -> None:
         options = {
