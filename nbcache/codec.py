@@ -113,7 +113,7 @@ class Payload:
         if not self.streamed:
             return
         try:
-            for plain in unpacked(_parsed(_decompressed(self.streamed, self.flags & _COMPRESSED_CHUNKS))):
+            for plain in unpacked(_streamed(bytes(self.streamed), self.flags & _COMPRESSED_CHUNKS)):
                 yield _generation(plain, classes)  # type: ignore[misc]  # a chunk's plain form names its class
         except _UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
@@ -363,9 +363,15 @@ def _decompressed(data: bytes | memoryview, compressed: int) -> bytes:
     return _zstd.decompress(data) if compressed else bytes(data)
 
 
-def _listed(value: Any) -> list[dict[str, Any]]:
+@functools.lru_cache(maxsize=64)
+def _streamed(data: bytes, compressed: int) -> list[Any]:
+    """The packed chunks: what is made of them is new each time. The first chunk of a hit is not to wait for them all."""
+    return _listed(_parsed(_decompressed(data, compressed)))
+
+
+def _listed(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise TypeError("no list of generations")
+        raise TypeError("no list")
     return value
 
 

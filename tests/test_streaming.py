@@ -189,6 +189,16 @@ def test_what_the_reader_does_to_a_chunk_is_not_kept(provider: Provider) -> None
     assert "changed" not in hit.response_metadata
 
 
+def test_what_the_reader_does_to_a_played_chunk_is_not_played_again(chat: Any, provider: Provider) -> None:
+    live = [bare(chunk) for chunk in chat.stream("q")]
+    for chunk in chat.stream("q"):
+        chunk.response_metadata["changed"] = True
+        if isinstance(chunk.content, list):
+            for block in chunk.content:
+                block["text"] = "changed"
+    assert [bare(chunk) for chunk in chat.stream("q")] == live
+
+
 def test_chunks_come_at_once(provider: Provider) -> None:
     made: list[str] = []
 
