@@ -271,7 +271,7 @@ def test_a_model_that_calls_itself_does_not_wait_for_itself() -> None:
 
 def test_two_models_that_call_each_other_do_not_wait_in_a_circle() -> None:
     """Each leads a call of its own, and asks within it for what the other leads."""
-    both_lead = threading.Barrier(2)
+    both_lead, both_ask = threading.Barrier(2), threading.Barrier(2)
     models: dict[str, Model] = {}
 
     def ask(other: str) -> Callable[[str], str]:
@@ -279,6 +279,7 @@ def test_two_models_that_call_each_other_do_not_wait_in_a_circle() -> None:
 
         def act(text: str) -> str:
             if next(calls, None) is None:
+                both_ask.wait(PATIENCE)  # until then neither has its answer
                 return "inner"
             both_lead.wait(PATIENCE)
             return f"{other}: {models[other].invoke(text).text}"
