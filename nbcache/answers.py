@@ -52,7 +52,7 @@ class Answers:
         self.origins = Origins()
         self.flights = Flights()
         self._decoded = DecodedAnswers(memory)
-        self._pending = PendingCalls(ledger, self._key_of)
+        self._pending = PendingCalls(ledger)
 
     def find(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> Answer | None:
         """The answer to this call, counted as a hit; None, counted as a miss, where it is to be made."""
@@ -221,7 +221,6 @@ class Answers:
 
     def _hit(self, asked: CallKey, found: Answer, call: Call | None, began: float) -> Answer:
         self.ledger.hit(asked.key, found.payload, time.perf_counter() - began)
-        self.origins.note(found.generations, hit=True, key=asked.key, created=found.created)
         lease = None if call is None else call.settle(asked.key)
         if lease is not None:
             lease.land(found.payload)
@@ -248,7 +247,7 @@ class Answers:
 
         Raises UnstableIdentityError.
         """
-        asked = answered.key()
+        asked = answered.key(self._key_of)
         usage = usage_of(answer, document(asked.identity), asked.endpoint)
         keeps = settings.mode in modes.KEEPS and self._is_wanted(asked, answer)
         if not keeps and (lease is None or not lease.waiters):

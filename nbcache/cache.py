@@ -95,12 +95,12 @@ class NotebookCache(BaseCache):
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """The stored answer to this call, as new objects, or None."""
         call = current_call.get()
-        return _handed_out(self.find(prompt, llm_string, call), call)
+        return self._handed_out(self.find(prompt, llm_string, call), call)
 
     async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """As `lookup`, without holding up the event loop."""
         call = current_call.get()
-        return _handed_out(await self.afind(prompt, llm_string, call), call)
+        return self._handed_out(await self.afind(prompt, llm_string, call), call)
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """Store the answer to this call. When it returns, the entry is committed."""
@@ -254,7 +254,7 @@ class NotebookCache(BaseCache):
         Raises TypeError or ValueError, saying what to pass, for anything else.
         """
         found = self.find(*values.asked(messages, model, key_fn, params), None)
-        return None if found is None else values.value_in(found.generations)
+        return None if found is None else values.value_in(found.generations())
 
     def put(self, messages: Messages, value: Any, *, model: str, key_fn: KeyFn | None = None, **params: Any) -> None:
         """Keep `value`, JSON or a pydantic object, for `get` with the same arguments. When it returns, it is committed.
@@ -262,6 +262,17 @@ class NotebookCache(BaseCache):
         Raises TypeError or ValueError where it would not come back as it is, or for arguments that `get` refuses.
         """
         self.keep(*values.asked(messages, model, key_fn, params), values.answer(value), None)
+
+    def _handed_out(self, found: Answer | None, call: Call | None) -> RETURN_VAL_TYPE | None:
+        """The generations for LangChain; none where somebody listens to chunks: then the model is to stream them."""
+        if found is None:
+            return None
+        if call is not None and call.streams is not None and call.streams():
+            call.replay = found
+            return None
+        generations = found.generations()
+        self._answers.origins.note(generations, hit=True, key=key_of(found.payload), created=found.created)
+        return generations
 
     def _settled(self, call: Call | None) -> Settings:
         """The settings that hold for `call`, until it is answered: its cell may have ended by then."""
@@ -282,14 +293,6 @@ class NotebookCache(BaseCache):
             if self.rules.exclude and self.rules.excludes(call):
                 settings = Settings(modes.OFF).within(settings)
         return settings
-
-
-def _handed_out(found: Answer | None, call: Call | None) -> RETURN_VAL_TYPE | None:
-    """The generations for LangChain; none where somebody listens to chunks: then the model is to stream them."""
-    if found is not None and call is not None and call.streams is not None and call.streams():
-        call.replay = found
-        return None
-    return None if found is None else found.generations
 
 
 def _close(ledger: Ledger, store: Store) -> None:

@@ -68,7 +68,7 @@ class Call:
     draws: "dict[str, list[Draw]]" = field(default_factory=dict)
     shares: bool = False
     is_stream: bool = False
-    streams: Callable[..., bool] | None = None
+    streams: Callable[[], bool] | None = None
     replay: "Answer | None" = None
     chunks: list[dict[str, Any]] | None = None
     whole: bool = False

@@ -363,7 +363,7 @@ def _decompressed(data: bytes | memoryview, compressed: int) -> bytes:
     return _zstd.decompress(data) if compressed else bytes(data)
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=256)
 def _streamed(data: bytes, compressed: int) -> list[Any]:
     """The packed chunks: what is made of them is new each time. The first chunk of a hit is not to wait for them all."""
     return _listed(_parsed(_decompressed(data, compressed)))

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import NamedTuple
 
 from langchain_core.outputs import Generation
@@ -13,12 +14,19 @@ from nbcache.locks import Lock
 LARGE = 100_000  # bytes of a payload that is not kept, and whose decoding would hold up an event loop
 
 
-class Answer(NamedTuple):
-    """The generations of an entry as new objects, when it was recorded (seconds since the epoch), and its payload."""
+class Answer:
+    """The answer of an entry: its payload, and when it was recorded (seconds since the epoch)."""
 
-    generations: list[Generation]
-    created: float
-    payload: bytes
+    __slots__ = ("_make", "created", "payload")
+
+    def __init__(self, payload: bytes, created: float, make: Callable[[], list[Generation]]) -> None:
+        self.payload = payload
+        self.created = created
+        self._make = make
+
+    def generations(self) -> list[Generation]:
+        """Its generations, made for whoever asks first. A stream that is played doesn't need them."""
+        return self._make()
 
 
 class _Decoded(NamedTuple):
@@ -32,6 +40,10 @@ class _Decoded(NamedTuple):
     expires: bool
     created: float
     generations: list[Generation]
+
+    def answer(self) -> Answer:
+        """It, to hand out."""
+        return Answer(self.payload, self.created, partial(codec.fresh, self.generations))
 
 
 class DecodedAnswers:
@@ -51,7 +63,7 @@ class DecodedAnswers:
         kept = self._answers.get(key)
         if kept is None or version is None or kept.version != version:
             return None
-        return Answer(codec.fresh(kept.generations), kept.created, kept.payload)
+        return kept.answer()
 
     def decode(self, key: str, payload: bytes, version: object, classes: Iterable[type[BaseModel]]) -> Answer | None:
         """The answer in `payload`; None where it may not be handed out again.
@@ -62,7 +74,7 @@ class DecodedAnswers:
         kept = self._answers.get(key)
         if kept is not None and kept.payload == payload:
             self._answers[key] = kept._replace(version=None if kept.expires else version)
-            return Answer(codec.fresh(kept.generations), kept.created, kept.payload)
+            return kept.answer()
         whole = codec.read(payload, key)
         if not whole.reusable:
             return None
@@ -71,7 +83,7 @@ class DecodedAnswers:
         if self._capacity and not whole.holds_objects and len(payload) <= LARGE:
             version = None if whole.expires else version
             self._keep(key, _Decoded(payload, version, whole.expires, whole.created, codec.fresh(generations)))
-        return Answer(generations, whole.created, payload)
+        return Answer(payload, whole.created, lambda: generations)
 
     def _keep(self, key: str, decoded: _Decoded) -> None:
         with self._lock:

@@ -68,7 +68,8 @@ class Flights:
             lease.waiters.append(waiter)
             return waiter
 
-    def __len__(self) -> int:
+    def in_flight(self) -> int:
+        """How many calls are being made."""
         return len(self._leases)
 
     def end(self, lease: "Lease", payload: bytes | None, *, failed: bool) -> None:
@@ -77,12 +78,14 @@ class Flights:
             if self._leases.get(lease.key) is not lease:
                 return
             self.landed += 1
-            waiters = list(lease.waiters)
-            if failed and (heir := self._heir(lease)) is not None:
-                waiters = heir.unable()
+            alone = list(lease.waiters)
+            if failed and (heir := self._heir(lease)) is not None:  # another makes the call than they wait for
+                alone = [waiter for waiter in heir.waiters if not waiter.place.may_wait_for(heir.place)]
+                for waiter in alone:
+                    heir.waiters.remove(waiter)
             else:
                 del self._leases[lease.key]
-            for waiter in waiters:
+            for waiter in alone:
                 waiter.tell(payload)
 
     def leave(self, waiter: "Waiter") -> "Lease | None":
@@ -129,13 +132,6 @@ class Lease:
     def release(self) -> None:
         """The call failed: the next of those who wait makes it."""
         self._flights.end(self, None, failed=True)
-
-    def unable(self) -> "list[Waiter]":
-        """Take out those who can't wait for this call, which another makes than they began to wait for."""
-        out = [waiter for waiter in self.waiters if not waiter.place.may_wait_for(self.place)]
-        for waiter in out:
-            self.waiters.remove(waiter)
-        return out
 
 
 class Waiter:

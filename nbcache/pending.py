@@ -3,6 +3,7 @@
 import time
 from collections import OrderedDict
 from collections.abc import Callable, MutableMapping, Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 from langchain_core.outputs import Generation
@@ -15,15 +16,15 @@ from nbcache.ledger import Ledger
 from nbcache.locks import Lock
 
 _K = TypeVar("_K")
+KeyOf = Callable[[str, str, Call | None], CallKey]
 _BY_HAND = 1_000  # misses without a call that tells its end
 
 
 class PendingCalls:
     """Misses that wait for their answers: with their call where that is known, else here."""
 
-    def __init__(self, ledger: Ledger, key_of: Callable[[str, str, Call | None], CallKey]) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
-        self._key_of = key_of
         self._by_hand: OrderedDict[tuple[str, str], list[Miss]] = OrderedDict()
         self._lock = Lock()
 
@@ -53,7 +54,7 @@ class PendingCalls:
                 miss = _take(call.pending, prompt, 0)
             if miss is not None:  # a batch of a completion model is one request: each has its share
                 seconds = (now - miss.began - call.idle) / (1 if call.is_chat else max(1, call.misses))
-        return Answered(prompt, call, miss, seconds, lambda: self._key_of(prompt, llm_string, call))
+        return Answered(prompt, llm_string, call, miss, seconds)
 
     def paid(self, answered: "Answered", usage: Usage, generations: Sequence[Generation], *, stored: bool) -> None:
         """Note what the call used."""
@@ -69,31 +70,25 @@ class PendingCalls:
             self._ledger.paid(miss.record, usage, prompt, text, seconds=answered.seconds, stored=stored)
 
 
+@dataclass(slots=True)
 class Answered:
     """A call and its answer's way into the store. `seconds` are those that the model took, where known."""
 
-    def __init__(
-        self,
-        prompt: str,
-        call: Call | None,
-        miss: Miss | None,
-        seconds: float | None,
-        key_now: Callable[[], CallKey],
-    ) -> None:
-        self.prompt = prompt
-        self.call = call
-        self.miss = miss
-        self.seconds = seconds
-        self.asked: CallKey | None = None
-        self._key_now = key_now
+    prompt: str
+    llm_string: str
+    call: Call | None
+    miss: Miss | None
+    seconds: float | None
+    asked: CallKey | None = None
 
-    def key(self) -> CallKey:
+    def key(self, key_of: KeyOf) -> CallKey:
         """The key that the call began with, unless a counter was in it. Raises UnstableIdentityError."""
         began_with = None if self.miss is None else self.miss.asked
         model = None if self.call is None else self.call.model
         counts = self.call is not None and model is not None and learn_counters(model, self.call.numbers)
         if began_with is None or counts:
-            self.asked = drawn(self._key_now(), 0 if began_with is None else began_with.draw)
+            now = key_of(self.prompt, self.llm_string, self.call)
+            self.asked = drawn(now, 0 if began_with is None else began_with.draw)
         else:
             self.asked = began_with
         return self.asked

@@ -2,14 +2,13 @@
 
 import base64
 import json
-import threading
 import zlib
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.loopback import Handler, Loopback
 
 
 @dataclass(frozen=True)
@@ -21,55 +20,22 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Canned:
+class Canned(Loopback):
     """The running server, as a context manager: it answers each request, wherever it is sent, with the next reply."""
 
     def __init__(self) -> None:
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
-
-    def reply(self, *replies: Reply) -> None:
-        self._server.replies.extend(replies)
-
-
-class _Server(ThreadingHTTPServer):
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+        super().__init__(_Handler)
         self.replies: deque[Reply] = deque()
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client may hang up once it has what it needs."""
+    def reply(self, *replies: Reply) -> None:
+        self.replies.extend(replies)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has in the base class
-        pass
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("content-length") or 0))
-        reply = self.server.replies.popleft()
-        self.send_response(200)
-        for name, value in {"Content-Type": reply.kind, "Content-Length": len(reply.body), **reply.headers}.items():
-            self.send_header(name, str(value))
-        self.end_headers()
-        self.wfile.write(reply.body)
+class _Handler(Handler):
+    def respond(self) -> None:
+        self.body()
+        reply = self.server.owner.replies.popleft()
+        self.send(200, reply.kind, reply.body, reply.headers)
 
 
 def as_json(body: Any, **headers: str) -> Reply:

@@ -3,7 +3,9 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import openai
 import pytest
 from hypothesis import settings
 from langchain_core.globals import set_llm_cache
@@ -37,3 +39,17 @@ def clean_slate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
 def provider() -> Iterator[Provider]:
     with Provider() as running:
         yield running
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """The folder of a store that is on."""
+    folder = tmp_path / "store"
+    nbcache.install(folder)
+    return folder
+
+
+@pytest.fixture
+def client(provider: Provider, store: Path) -> Any:
+    """OpenAI's own client, wrapped."""
+    return nbcache.wrap(openai.OpenAI(**provider.openai, max_retries=0))

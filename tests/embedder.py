@@ -6,15 +6,15 @@ import json
 import struct
 import threading
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
+
+from tests.loopback import Handler, Loopback
 
 _PATIENCE = 30  # seconds that a held answer waits at most
 
 
 @dataclass
-class Embedder:
+class Embedder(Loopback):
     """The running server, as a context manager. `requests` are the bodies that came in.
 
     Of the next requests as many as `failures` has fail, each with its status; `leave_out` vectors are missing in each
@@ -30,25 +30,10 @@ class Embedder:
         self.open.set()
         self.lock = threading.Lock()
         self._came = threading.Condition()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.embedder = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="embedder", daemon=True)
+        super().__init__(_Handler)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def let_go(self) -> None:
         self.open.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/v1"
 
     @property
     def texts(self) -> list[str]:
@@ -101,27 +86,7 @@ def _sent(body: dict[str, Any], text: str) -> Any:
     return vector
 
 
-class _Server(ThreadingHTTPServer):
-    embedder: Embedder
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is its own affair."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    disable_nagle_algorithm = True
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has in the base class
-        pass
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        status, answer = self.server.embedder.receive(body)
-        data = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+class _Handler(Handler):
+    def respond(self) -> None:
+        status, answer = self.server.owner.receive(json.loads(self.body()))
+        self.send(status, "application/json", json.dumps(answer).encode())

@@ -9,11 +9,10 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests import provider_anthropic, provider_google
+from tests.loopback import Handler, Loopback
 from tests.provider_asked import Answer, Request, halves, pieces, tokens, unscripted
 
 __all__ = ["Answer", "Provider", "Request"]
@@ -24,7 +23,7 @@ _RESPONSES_REASONS = {"length": "max_output_tokens", "content_filter": "content_
 
 
 @dataclass
-class Provider:
+class Provider(Loopback):
     """The running server: what it was asked, and what it is to answer.
 
     Use it as a context manager. `url` is its root; `openai` and the others are the arguments with which a client
@@ -39,25 +38,10 @@ class Provider:
         self._open = threading.Event()
         self._open.set()
         self._changed = threading.Condition()
-        self._server = _Server(("127.0.0.1", 0), _Handler)
-        self._server.provider = self
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="provider", daemon=True)
+        super().__init__(_Handler)
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def let_go(self) -> None:
         self._open.set()
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
 
     @property
     def openai(self) -> dict[str, Any]:
@@ -112,39 +96,18 @@ class Provider:
         return self._script.popleft() if self._script else unscripted(request)
 
 
-class _Server(ThreadingHTTPServer):
-    provider: Provider
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that hangs up is part of some tests."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    disable_nagle_algorithm = True
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name it has in the base class
-        pass
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+class _Handler(Handler):
+    def respond(self) -> None:
+        body = json.loads(self.body())
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request, answer = self.server.provider.receive(self.path.partition("?")[0], headers, body)
+        request, answer = self.server.owner.receive(self.path.partition("?")[0], headers, body)
         speak = _google if request.path.startswith(provider_google.PREFIX) else _DIALECTS.get(request.path)
         if isinstance(answer, int) or speak is None:
             status = answer if isinstance(answer, int) else 404
-            self._send(status, "application/json", json.dumps({"error": {"message": f"status {status}"}}))
+            self.send(status, "application/json", json.dumps({"error": {"message": f"status {status}"}}).encode())
         else:
-            self._send(200, *speak(request, answer))
-
-    def _send(self, status: int, kind: str, content: str) -> None:
-        data = content.encode()
-        self.send_response(status)
-        self.send_header("Content-Type", kind)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+            kind, text = speak(request, answer)
+            self.send(200, kind, text.encode())
 
 
 def _chat_completions(request: Request, answer: Answer) -> tuple[str, str]:

@@ -75,7 +75,12 @@ def cached(model: Embeddings) -> Embeddings:
 
 def openai_model(embedder: Embedder, **settings: Any) -> OpenAIEmbeddings:
     """OpenAI's, which sends texts as they are: its tokenizer would have to be downloaded."""
-    fixed = {"model": MODEL, "api_key": "sk-test", "base_url": embedder.url, "check_embedding_ctx_length": False}
+    fixed = {
+        "model": MODEL,
+        "api_key": "sk-test",
+        "base_url": f"{embedder.url}/v1",
+        "check_embedding_ctx_length": False,
+    }
     return OpenAIEmbeddings(**{**fixed, "max_retries": 0, **settings})
 
 
@@ -258,7 +263,7 @@ nbcache.uninstall()
 
 
 def test_a_second_run_in_a_new_process_pays_nothing_and_is_equal_to_the_bit(embedder: Embedder, tmp_path: Path) -> None:
-    command = [sys.executable, "-c", _AGAIN, embedder.url, str(tmp_path / "store")]
+    command = [sys.executable, "-c", _AGAIN, f"{embedder.url}/v1", str(tmp_path / "store")]
     root = Path(__file__).parent.parent
     runs = [subprocess.run(command, cwd=root, capture_output=True, text=True, check=True) for _ in range(2)]
     assert runs[0].stdout == runs[1].stdout

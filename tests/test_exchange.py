@@ -44,19 +44,6 @@ from tests.wire import (
     streamed,
 )
 
-
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    folder = tmp_path / "store"
-    nbcache.install(folder)
-    return folder
-
-
-@pytest.fixture
-def client(provider: Provider, store: Path) -> Any:
-    return nbcache.wrap(openai.OpenAI(**provider.openai, max_retries=0))
-
-
 # Which calls are the same
 
 

@@ -27,18 +27,6 @@ from tests.wire import ASKED, CHAT, MESSAGE, RESPONSE, Wire, answered, ask, comp
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Path:
-    folder = tmp_path / "store"
-    nbcache.install(folder)
-    return folder
-
-
-@pytest.fixture
-def client(provider: Provider, store: Path) -> Any:
-    return nbcache.wrap(openai.OpenAI(**provider.openai, max_retries=0))
-
-
-@pytest.fixture
 def aclient(provider: Provider, store: Path) -> Any:
     return nbcache.wrap(openai.AsyncOpenAI(**provider.openai, max_retries=0))
 
@@ -449,7 +437,7 @@ async def test_a_cancelled_call_holds_nobody_up(aclient: Any, provider: Provider
         await asyncio.to_thread(provider.wait_for, 2)
         answer.set()
         assert (await follower).choices[0].message.content == provider.requests[1].echo
-    assert len(session.installed()._answers.flights) == 0
+    assert session.installed()._answers.flights.in_flight() == 0
     assert (await ask(aclient)).choices[0].message.content == provider.requests[1].echo
     assert len(provider.requests) == 2
 

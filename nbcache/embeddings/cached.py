@@ -142,7 +142,7 @@ class _Asked:
     def _note(self, text: str, found: Answer | None) -> None:
         if found is not None:
             try:
-                self.known[text] = vector_in(found.generations[0])
+                self.known[text] = vector_in(found.generations()[0])
                 return
             except _UNREADABLE as error:  # a newer release packs in another way
                 warn_once("vector", f"nbcache: a stored vector can't be read, and is made anew: {error}")

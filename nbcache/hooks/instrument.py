@@ -3,8 +3,8 @@
 Each call then tells the cache its model and options through `current_call`; streams are recorded and played.
 """
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
 from types import MappingProxyType
 from typing import Any
 
@@ -26,6 +26,7 @@ _NOT_OPTIONS = frozenset(
     }
 )
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+_Begun = Callable[[Any, Any, Any], Call | None]
 
 
 class Instrument:
@@ -33,97 +34,90 @@ class Instrument:
 
     def __init__(self) -> None:
         self._wrapping = Wrapping()
-        wrap = self._wrapping.wrap
         # One message of a chat is one call. This is LangChain's own affair: where a release has it no longer, a
         # call is known by its public entry point, and identical calls don't wait for each other.
         if callable(BaseChatModel.__dict__.get("_generate_with_cache")):
-            wrap(BaseChatModel, "_generate_with_cache", self._sync(_message_call))
-            wrap(BaseChatModel, "_agenerate_with_cache", self._async(_message_call))
+            self._wrap(BaseChatModel, "_generate_with_cache", _sync, _message_call)
+            self._wrap(BaseChatModel, "_agenerate_with_cache", _async, partial(_message_call, async_api=True))
         else:
-            wrap(BaseChatModel, "generate", self._sync(_batch_call))
-            wrap(BaseChatModel, "agenerate", self._async(_batch_call))
-        wrap(BaseLLM, "generate", self._sync(_batch_call))
-        wrap(BaseLLM, "agenerate", self._async(_batch_call))
+            self._wrap(BaseChatModel, "generate", _sync, _batch_call)
+            self._wrap(BaseChatModel, "agenerate", _async, _batch_call)
+        self._wrap(BaseLLM, "generate", _sync, _batch_call)
+        self._wrap(BaseLLM, "agenerate", _async, _batch_call)
         for cls in (BaseChatModel, BaseLLM):
-            wrap(cls, "stream", self._stream(_stream_call))
-            wrap(cls, "astream", self._astream(_stream_call))
-        for name, wrapper in (("_iter_v2_events", self._stream), ("_aiter_v2_events", self._astream)):
+            self._wrap(cls, "stream", _stream, _stream_call)
+            self._wrap(cls, "astream", _astream, _stream_call)
+        for name, wrapper in (("_iter_v2_events", _stream), ("_aiter_v2_events", _astream)):
             if callable(BaseChatModel.__dict__.get(name)):  # `stream_events`, since core 1.2
-                wrap(BaseChatModel, name, wrapper(_events_call))
+                self._wrap(BaseChatModel, name, wrapper, _events_call)
         for owner, name, retry_wrapper in retry_wrappers():
-            wrap(owner, name, retry_wrapper)
+            self._wrapping.wrap(owner, name, retry_wrapper)
 
     def remove(self) -> None:
         """Put the originals back. Where somebody has wrapped ours since, ours stays and does nothing more."""
         self._wrapping.remove()
 
-    def _begin(self, make: Callable[..., Call | None], model: Any, args: Any, kwargs: Any) -> Call | None:
-        """The call that begins here; None where it began further out, or nothing of it is cached."""
-        if not self._wrapping.active or model.cache is False:
-            return None
-        streaming.wrap_chunks(self._wrapping, type(model))
-        limiters.wrap_limiter(self._wrapping, model)
-        return make(model, args, kwargs)
-
-    def _sync(self, make: Callable[..., Call | None]) -> Callable[..., Any]:
-        def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
-            @functools.wraps(original)
-            def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
-                call = self._begin(make, model, args, kwargs)
-                if call is None:
-                    return original(model, *args, **kwargs)
-                with running(call):
-                    return original(model, *args, **kwargs)
-
-            return wrapper
-
-        return wrapped
-
-    def _async(self, make: Callable[..., Call | None]) -> Callable[..., Any]:
-        def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
-            @functools.wraps(original)
-            async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
-                call = self._begin(make, model, args, kwargs)
-                if call is None:
-                    return await original(model, *args, **kwargs)
-                if call.streams is not None:
-                    call.streams = functools.partial(call.streams, async_api=True)
-                with running(call):
-                    return await original(model, *args, **kwargs)
-
-            return wrapper
-
-        return wrapped
-
-    def _stream(self, make: Callable[..., Call | None]) -> Callable[..., Any]:
-        def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
-            @functools.wraps(original)
-            def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
-                call = self._begin(make, model, args, kwargs)
-                if call is None:
-                    yield from original(model, *args, **kwargs)
-                else:
-                    yield from streaming.stepped(call, original(model, *args, **kwargs))
-
-            return wrapper
-
-        return wrapped
-
-    def _astream(self, make: Callable[..., Call | None]) -> Callable[..., Any]:
-        def wrapped(original: Callable[..., Any]) -> Callable[..., Any]:
-            @functools.wraps(original)
-            async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
-                call = self._begin(make, model, args, kwargs)
-                items = original(model, *args, **kwargs)
-                async for item in items if call is None else streaming.astepped(call, items):
-                    yield item
-
-            return wrapper
-
-        return wrapped
+    def _wrap(self, owner: type, name: str, wrapper: Callable[..., Any], make: Callable[..., Call | None]) -> None:
+        self._wrapping.wrap(owner, name, partial(wrapper, partial(_begun, self._wrapping, make)))
 
 
-def _message_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
+def _begun(wrapping: Wrapping, make: Callable[..., Call | None], model: Any, args: Any, kwargs: Any) -> Call | None:
+    """The call that begins here; None where it began further out, or nothing of it is cached."""
+    if not wrapping.active or model.cache is False:
+        return None
+    streaming.wrap_chunks(wrapping, type(model))
+    limiters.wrap_limiter(wrapping, model)
+    return make(model, args, kwargs)
+
+
+def _sync(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+        call = begun(model, args, kwargs)
+        if call is None:
+            return original(model, *args, **kwargs)
+        with running(call):
+            return original(model, *args, **kwargs)
+
+    return wrapper
+
+
+def _async(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+        call = begun(model, args, kwargs)
+        if call is None:
+            return await original(model, *args, **kwargs)
+        with running(call):
+            return await original(model, *args, **kwargs)
+
+    return wrapper
+
+
+def _stream(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+        call = begun(model, args, kwargs)
+        items = original(model, *args, **kwargs)
+        yield from items if call is None else streaming.stepped(call, items)
+
+    return wrapper
+
+
+def _astream(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+        call = begun(model, args, kwargs)
+        items = original(model, *args, **kwargs)
+        async for item in items if call is None else streaming.astepped(call, items):
+            yield item
+
+    return wrapper
+
+
+def _message_call(
+    model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, async_api: bool = False
+) -> Call:
     """A call of `_generate_with_cache(messages, stop, run_manager, **options)`."""
     stop = args[1] if len(args) > 1 else kwargs.get("stop")
     run = args[2] if len(args) > 2 else kwargs.get("run_manager")
@@ -136,7 +130,7 @@ def _message_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Ma
         labels=() if run is None else run.tags,
         parent=None if run is None else run.parent_run_id,
         shares=True,
-        streams=functools.partial(streaming.is_listened_to, model, run, kwargs) if run and run.handlers else None,
+        streams=partial(streaming.is_listened_to, model, run, kwargs, async_api) if run and run.handlers else None,
     )
 
 

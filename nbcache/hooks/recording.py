@@ -77,7 +77,7 @@ class Recording:
     def played(self, found: Answer) -> Iterator[Chunk]:
         """The chunks as they were recorded; one, where the answer didn't come in chunks."""
         chunks = codec.read(found.payload, codec.key_of(found.payload)).chunks(self.call.classes())
-        first = next(chunks, None) or as_chunk(found.generations[0])
+        first = next(chunks, None) or as_chunk(found.generations()[0])
         for chunk in itertools.chain((first,), chunks):
             if isinstance(chunk, ChatGenerationChunk):
                 chunk.message.id = None  # LangChain gives all chunks of a stream the id of its run

@@ -21,7 +21,7 @@ def wrap_chunks(wrapping: Wrapping, cls: type) -> None:
     wrapping.wrap_first(cls, {"_stream": _stream, "_astream": _astream}, but=(BaseChatModel, BaseLLM))
 
 
-def is_listened_to(model: Any, run: Any, kwargs: Mapping[str, Any], *, async_api: bool = False) -> bool:
+def is_listened_to(model: Any, run: Any, kwargs: Mapping[str, Any], async_api: bool) -> bool:  # noqa: FBT001 - as LangChain's
     """Whether LangChain streams this `invoke` for somebody who listens to its chunks, as LangChain itself decides."""
     told = {name: value for name, value in kwargs.items() if name not in {"stop", "run_manager"}}
     if model._should_stream(async_api=async_api, run_manager=run, **told):  # noqa: SLF001 - as LangChain does next

@@ -131,7 +131,7 @@ def _recorded(found: Answer | None) -> Recorded | None:
     if found is None:
         return None
     try:
-        return Recorded(**(found.generations[0].generation_info or {})["http"])
+        return Recorded(**(found.generations()[0].generation_info or {})["http"])
     except (LookupError, TypeError):
         warn_once("no http", "nbcache: an entry of an SDK's call holds no answer for it. The call is made")
         return None
