@@ -10,10 +10,12 @@ __version__ = "0.3.0"
 
 __all__ = [
     "AmbiguousKeyError",
+    "CassetteError",
     "NbcacheError",
     "NbcacheWarning",
     "NotInstalledError",
     "NotebookCache",
+    "ReplayMiss",
     "StoreError",
     "UnknownKeyError",
     "UnstableIdentityError",
@@ -22,7 +24,9 @@ __all__ = [
     "clear",
     "entries",
     "evict",
+    "export_cassette",
     "history",
+    "import_cassette",
     "info",
     "install",
     "installed",
@@ -41,9 +45,11 @@ if TYPE_CHECKING:
     from nbcache.cache import NotebookCache
     from nbcache.errors import (
         AmbiguousKeyError,
+        CassetteError,
         NbcacheError,
         NbcacheWarning,
         NotInstalledError,
+        ReplayMiss,
         StoreError,
         UnknownKeyError,
         UnstableIdentityError,
@@ -55,7 +61,9 @@ if TYPE_CHECKING:
         clear,
         entries,
         evict,
+        export_cassette,
         history,
+        import_cassette,
         info,
         install,
         installed,
@@ -74,13 +82,13 @@ _HOMES = {
         "cache": ("NotebookCache",),
         "errors": (
             *("AmbiguousKeyError", "NbcacheError", "NbcacheWarning", "NotInstalledError", "StoreError"),
-            *("UnknownKeyError", "UnstableIdentityError"),
+            *("UnknownKeyError", "UnstableIdentityError", "ReplayMiss", "CassetteError"),
         ),
         "keys": ("cache_key",),
         "modes": ("mode",),
         "session": (
-            *("check", "clear", "entries", "evict", "history", "info", "install", "installed", "last", "show", "stats"),
-            *("uninstall", "wrap"),
+            *("check", "clear", "entries", "evict", "export_cassette", "history", "import_cassette", "info", "install"),
+            *("installed", "last", "show", "stats", "uninstall", "wrap"),
         ),
         "ui.show": ("panel",),
     }.items()

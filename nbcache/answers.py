@@ -15,6 +15,7 @@ from nbcache.entry import EntryMeta, Usage
 from nbcache.errors import (
     DamagedError,
     NotStorableError,
+    ReplayMiss,
     StoreBusyError,
     UnstableIdentityError,
     logger,
@@ -26,8 +27,9 @@ from nbcache.keys import CallKey, call_key, drawn
 from nbcache.ledger import NEW, Ledger
 from nbcache.modes import Settings
 from nbcache.origins import Origins
-from nbcache.pending import Answered, PendingCalls
+from nbcache.pending import Answered, PendingCalls, called
 from nbcache.policy import reusable, status_of
+from nbcache.replay import Recordings
 from nbcache.rules import Rules
 from nbcache.steps import InThread, Step, arun, run
 from nbcache.stores import Store
@@ -35,19 +37,31 @@ from nbcache.text import answer_preview, prompt_preview
 from nbcache.threads import in_thread
 from nbcache.usage import usage_of
 
+NEVER_RECORDED = "was never recorded"
 _LONGEST_WAIT = 600.0  # seconds: what the providers' clients wait for an answer
 
 
 class Answers:
     """The answers of one store, for one notebook. Nothing here raises into a call: what fails is a miss."""
 
-    def __init__(self, store: Store, ledger: Ledger, notebook: str | None, *, memory: int, rules: Rules) -> None:
+    def __init__(  # noqa: PLR0913 - all that a call meets
+        self,
+        store: Store,
+        ledger: Ledger,
+        notebook: str | None,
+        *,
+        memory: int,
+        rules: Rules,
+        recordings: Recordings,
+    ) -> None:
         self.store = store
         self.ledger = ledger
         self.notebook = notebook
         self.rules = rules
+        self.recordings = recordings
         self.cell: str | None = None
         self.errors = 0
+        self.lost: list[ReplayMiss] = []
         self.renewed: set[str] = set()
         self.origins = Origins()
         self.flights = Flights()
@@ -55,7 +69,10 @@ class Answers:
         self._pending = PendingCalls(ledger)
 
     def find(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> Answer | None:
-        """The answer to this call, counted as a hit; None, counted as a miss, where it is to be made."""
+        """The answer to this call, counted as a hit; None, counted as a miss, where it is to be made.
+
+        Raises ReplayMiss in mode `replay`, where none is to be made.
+        """
         return run(self._search(prompt, llm_string, call, settings, on_loop=False))
 
     async def afind(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> Answer | None:
@@ -91,10 +108,22 @@ class Answers:
         """Count a call that is made and not cached."""
         self._pending.missed("", None, call, why)
 
+    def refuse(self, call: Call | None, why: str, prompt: str = "", asked: CallKey | None = None) -> ReplayMiss:
+        """The error of a call that is not made in `replay`, which is counted as a miss."""
+        self._pending.missed(prompt, asked, call, why.partition("\n")[0])
+        model = asked.model if asked is not None else called(call)
+        said = f" {prompt_preview(prompt)!r}" if prompt else ""
+        miss = ReplayMiss(
+            f"in replay nothing is sent, and this call of {model or 'a model'}{said} {why}",
+            None if asked is None else asked.key,
+        )
+        self.lost.append(miss)
+        return miss
+
     def carry_on(self, other: "Answers") -> None:
         """Go on where `other` ended."""
         self.cell, self.errors = other.cell, other.errors
-        self.renewed, self.origins = other.renewed, other.origins
+        self.renewed, self.origins, self.lost = other.renewed, other.origins, other.lost
 
     def failed(self, what: str, error: Exception) -> None:
         """Count a failure of the cache and say so once; the user's call goes on."""
@@ -157,6 +186,8 @@ class Answers:
         self, prompt: str, llm_string: str, call: Call | None, settings: Settings, *, on_loop: bool
     ) -> Generator[Step, Any, Answer | None]:
         began = time.perf_counter()
+        if settings.mode == modes.REPLAY:
+            return (yield from self._replayed(prompt, llm_string, call, settings))
         asked = self._asked(prompt, llm_string, call, settings)
         if asked is None:
             return None
@@ -171,6 +202,31 @@ class Answers:
             why = "failure"
         self._pending.missed(prompt, asked, call, why)
         return None
+
+    def _replayed(
+        self, prompt: str, llm_string: str, call: Call | None, settings: Settings
+    ) -> Generator[Step, Any, Answer]:
+        """The recorded answer. Raises ReplayMiss: whatever the reason, the call is not to be made."""
+        began = time.perf_counter()
+        try:
+            asked = self._as_drawn(self._key_of(prompt, llm_string, call), call, settings)
+        except Exception as error:  # noqa: BLE001 - whatever fails, the call is not to be made
+            why = f"has no key: {error}" if isinstance(error, UnstableIdentityError) else f"has no key: {error!r}"
+            raise self.refuse(call, why, prompt) from None
+        try:
+            payload = yield InThread(partial(self.recordings.find, asked))
+            if payload is not None:
+                found = yield InThread(partial(self._recorded, payload, call))
+                return self._hit(asked, found, call, began)
+        except Exception as error:
+            raise self.refuse(call, f"can't be looked up: {error}", prompt, asked) from error
+        raise self.refuse(call, NEVER_RECORDED, prompt, asked)
+
+    def _recorded(self, payload: bytes, call: Call | None) -> Answer:
+        """The answer in a payload, whatever its status. Raises DamagedError or NotStorableError."""
+        whole = codec.read(payload, codec.key_of(payload))
+        generations = whole.generations(() if call is None else call.classes())
+        return Answer(payload, whole.created, lambda: generations)
 
     def _stored_or_in_flight(
         self, asked: CallKey, call: Call | None, version: object, *, on_loop: bool
@@ -320,7 +376,8 @@ def _encoded(  # noqa: PLR0913 - all that an entry is made of
     *,
     expires: bool,
 ) -> bytes:
-    about = codec.About(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage)
+    said = asked.said.decode(errors="surrogatepass") if asked.by_rule else None
+    about = codec.About(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage, said)
     chunks = call.chunks if call is not None and call.whole else None
     again = reusable(meta.status, limits_tokens=asked.limits_tokens)
     return codec.encode(answer, about, reusable=again, expires=expires, chunks=chunks)

@@ -1,5 +1,6 @@
 """NotebookCache: what LangChain asks, and what happens then."""
 
+import os
 import weakref
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -17,12 +18,14 @@ from nbcache.codec import key_of
 from nbcache.contents import Contents
 from nbcache.decoded import Answer
 from nbcache.entry import Info, Stats, Totals
-from nbcache.errors import StoreError, warn_once
+from nbcache.errors import ReplayMiss, StoreError, warn_once
 from nbcache.ledger import Ledger
 from nbcache.modes import Settings, current_settings
-from nbcache.notebook import notebook_name, notebook_path, store_folder
+from nbcache.notebook import cassette_path, notebook_name, notebook_path, store_folder
 from nbcache.pricing import Prices
+from nbcache.replay import Recordings
 from nbcache.rules import Normalizer, Rules, ShouldStore
+from nbcache.scrub import Scrubber
 from nbcache.stores import DiskStore, Store, open_store
 from nbcache.sums import total
 from nbcache.threads import in_thread
@@ -38,7 +41,8 @@ class NotebookCache(BaseCache):
     Args:
         store: a folder, `disk:///path`, `memory://` or a Store; None for the `.nbcache` folder found from here.
         scope: whose entries statistics and `clear` mean: this `notebook`'s, or the whole `folder`'s.
-        mode: `on`, `off`, `read-only` or `refresh`.
+        mode: `on`, `off`, `read-only`, `refresh` or `replay`. Where the environment's `NBCACHE_MODE` is `replay`,
+            that holds whatever is said here or later.
         ttl: seconds (or a timedelta, or `7d`) to keep new answers; None for good.
         max_bytes: bytes of answers to keep (or `2GB`), least recently used first; None for no bound.
         max_entries: the same in entries.
@@ -51,6 +55,9 @@ class NotebookCache(BaseCache):
         normalize: a function from text to text, applied to each text of a prompt for its key alone; or regular
             expressions, of which what they match doesn't count.
         should_store: whether an answer is kept: a message or, of a completion model, a Generation; each has a `text`.
+        cassette: the file of recorded answers that `replay` plays, and `export_cassette` writes; None for the one beside
+            the notebook. Where there is none, `replay` plays the store's.
+        secrets: regular expressions of what is not written into a cassette, besides keys, tokens and passwords.
 
     Raises ValueError where one of these is wrong. Set by hand (`set_llm_cache`) it knows of a call what
     `llm_string` tells, and refuses the models whose string is known to be incomplete; `nbcache.install`
@@ -73,6 +80,8 @@ class NotebookCache(BaseCache):
         exclude: str | Iterable[str] = (),
         normalize: Normalizer | None = None,
         should_store: ShouldStore | None = None,
+        cassette: str | Path | None = None,
+        secrets: str | Iterable[str] = (),
     ) -> None:
         modes.checked_scope(scope)
         self._base = modes.settings(mode, ttl, tags)
@@ -87,7 +96,16 @@ class NotebookCache(BaseCache):
         self.labels: dict[str, str] = {}
         self.rules = Rules(exclude, normalize, should_store)
         self.ledger = Ledger(self.store, self.notebook, prices)
-        self._answers = Answers(self.store, self.ledger, self.notebook, memory=memory, rules=self.rules)
+        self.is_locked = os.environ.get("NBCACHE_MODE") == modes.REPLAY
+        self.scrubber = Scrubber(secrets)
+        given = None if cassette is None else Path(cassette).expanduser().absolute()
+        self.recordings = Recordings(self.store, self.rules.normalize, self.scrubber, given or cassette_path(path))
+        self._answers = Answers(
+            *(self.store, self.ledger, self.notebook),
+            memory=memory,
+            rules=self.rules,
+            recordings=self.recordings,
+        )
         self._close = weakref.finalize(self, _close, self.ledger, self.store)
 
     # What LangChain asks
@@ -126,8 +144,20 @@ class NotebookCache(BaseCache):
         self._answers.keep(prompt, llm_string, answer, call, settings)
 
     def pass_by(self, call: Call, why: str) -> None:
-        """Count a call that is made and not cached."""
+        """Count a call that is made and not cached. Raises ReplayMiss in mode `replay`, where none is made."""
+        self.guard(call, f"is {why}")
         self._answers.pass_by(call, why)
+
+    def guard(self, call: Call, why: str) -> None:
+        """A call is going to be made past the cache: raises ReplayMiss in mode `replay`, where none is made."""
+        if self._settings(call).mode == modes.REPLAY:
+            raise self._answers.refuse(call, why)
+
+    def take_lost(self) -> list[ReplayMiss]:
+        """The calls that `replay` didn't make since this was asked last."""
+        lost = self._answers.lost[:]
+        del self._answers.lost[: len(lost)]
+        return lost
 
     def failed(self, what: str, error: Exception) -> None:
         """Count a failure of the cache and say so once; the user's call goes on."""
@@ -202,7 +232,7 @@ class NotebookCache(BaseCache):
     @property
     def settings(self) -> Settings:
         """The mode and options that hold where no block, cell or call says otherwise."""
-        return self._base
+        return Settings(modes.REPLAY).within(self._base) if self.is_locked else self._base
 
     @property
     def settings_now(self) -> Settings:
@@ -290,9 +320,9 @@ class NotebookCache(BaseCache):
         if call is not None:
             if call.mode is not None:
                 settings = Settings(call.mode).within(settings)
-            if self.rules.exclude and self.rules.excludes(call):
+            if self.rules.exclude and settings.mode != modes.REPLAY and self.rules.excludes(call):
                 settings = Settings(modes.OFF).within(settings)
-        return settings
+        return Settings(modes.REPLAY).within(settings) if self.is_locked else settings
 
 
 def _close(ledger: Ledger, store: Store) -> None:

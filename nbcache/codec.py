@@ -30,7 +30,7 @@ from nbcache.errors import DamagedError, NotStorableError
 from nbcache.plain import copy_plain, from_plain, to_plain
 
 # What garbage under a right checksum may raise.
-_UNREADABLE = (
+UNREADABLE = (
     *(KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError),
     zstandard.ZstdError,
 )
@@ -59,13 +59,22 @@ _GENERATIONS: dict[str, type[Generation]] = {
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What an entry is about: its row, the prompt as LangChain wrote it, the call's identity (JSON), what it used."""
+    """What an entry is about: its row, the prompt as LangChain wrote it, the call's identity (JSON), what it used.
+
+    `said` is what counted of the prompt, where the prompt alone doesn't tell.
+    """
 
     meta: EntryMeta
     prompt: str
     identity: str
     endpoint: str
     usage: Usage | None = None  # payloads of 0.1 have none
+    said: str | None = None
+
+    def told(self) -> dict[str, Any]:
+        """It by its fields: older releases know of no `said`."""
+        fields = {name: getattr(self, name) for name in ("meta", "prompt", "identity", "endpoint", "usage")}
+        return fields if self.said is None else {**fields, "said": self.said}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,24 +114,29 @@ class Payload:
             data = _decompressed(self.answers, self.flags & _COMPRESSED_ANSWERS)
             tagged = classes is not None and b'"!' in data
             return [_generation(item, classes if tagged else None) for item in _listed(_parsed(data))]
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
     def chunks(self, classes: Iterable[type[BaseModel]] = ()) -> Iterator[GenerationChunk | ChatGenerationChunk]:
         """The chunks in which the answer came, as new objects; none where it came whole. Raises as `generations`."""
-        if not self.streamed:
-            return
         try:
-            for plain in unpacked(_streamed(bytes(self.streamed), self.flags & _COMPRESSED_CHUNKS)):
+            for plain in unpacked(self.packed_chunks()):
                 yield _generation(plain, classes)  # type: ignore[misc]  # a chunk's plain form names its class
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
+            raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
+
+    def packed_chunks(self) -> list[Any]:
+        """The chunks as they are kept, in few words. Raises DamagedError."""
+        try:
+            return _streamed(bytes(self.streamed), self.flags & _COMPRESSED_CHUNKS) if self.streamed else []
+        except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
     def plain(self) -> list[dict[str, Any]]:
         """The generations as plain JSON values, for people to read. Raises DamagedError."""
         try:
             return _listed(_parsed(_decompressed(self.answers, self.flags & _COMPRESSED_ANSWERS)))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
     def about(self) -> About:
@@ -133,7 +147,7 @@ class Payload:
             row = EntryMeta(**{**meta, "tags": tuple(meta["tags"]), "notebooks": tuple(meta["notebooks"])})
             usage = told.pop("usage", None)
             return About(row, **told, usage=None if usage is None else Usage(**usage))
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
 
@@ -149,22 +163,32 @@ def encode(
 
     `chunks` are those in which they came, each as `plain` has it.
     """
-    try:
-        told = _json([_plain_generation(generation) for generation in generations])
-    except RecursionError:
-        raise NotStorableError("a value that holds itself, or too many others,") from None
-    answers, compressed = _pack(told, _zstd.compress)
-    rest, rest_compressed = _pack(_json(about), _zstd.compress_fast)
+    told = list(map(plain, generations))
+    return assemble(told, about, reusable=reusable, expires=expires, chunks=packed(chunks) if chunks else None)
+
+
+def assemble(
+    told: Sequence[dict[str, Any]],
+    about: About,
+    *,
+    reusable: bool,
+    expires: bool = False,
+    chunks: Sequence[Any] | None = None,
+) -> bytes:
+    """The payload of an entry whose generations `plain` told of. `chunks` are packed."""
+    written = _json(told)
+    answers, compressed = _pack(written, _zstd.compress)
+    rest, rest_compressed = _pack(_json(about.told()), _zstd.compress_fast)
     version, chunks_compressed = _WITHOUT_CHUNKS, False
     if chunks:  # older releases read all other payloads
-        streamed, chunks_compressed = _pack(_json(packed(chunks)), _zstd.compress)
+        streamed, chunks_compressed = _pack(_json(chunks), _zstd.compress)
         version, rest = FORMAT_VERSION, b"".join((_LENGTH.pack(len(streamed)), streamed, rest))
     flags = (
         (_COMPRESSED_ANSWERS if compressed else 0)
         | (_COMPRESSED_ABOUT if rest_compressed else 0)
         | (_REUSABLE if reusable else 0)
         | (_EXPIRES if expires else 0)
-        | (_HOLDS_OBJECTS if b'"!model"' in told else 0)
+        | (_HOLDS_OBJECTS if b'"!model"' in written else 0)
         | (_COMPRESSED_CHUNKS if chunks_compressed else 0)
     )
     meta = about.meta
@@ -205,8 +229,8 @@ def plain(generation: Generation) -> dict[str, Any]:
         raise NotStorableError("a value that holds itself, or too many others,") from None
 
 
-def restored(told: Iterable[dict[str, Any]], classes: Iterable[type[BaseModel]] = ()) -> list[Any]:
-    """The generations or chunks of which `plain` told, as new objects."""
+def restored(told: Iterable[dict[str, Any]], classes: Iterable[type[BaseModel]] | None = ()) -> list[Any]:
+    """The generations or chunks of which `plain` told, as new objects; `classes` as for `Payload.generations`."""
     return [_generation(item, classes) for item in told]
 
 

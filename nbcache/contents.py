@@ -1,7 +1,7 @@
 """The entries of a store, or of one notebook in it: to list, read, evict and clear."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -101,12 +101,13 @@ class Contents:
         tag: str | None = None,
         match: str | None = None,
         unused: bool = False,
+        spare: Collection[str] = (),
         dry_run: bool = False,
     ) -> Cleared:
         """Clear the entries for which all of this holds, or all entries; what it did, or with `dry_run` would do.
 
         `older_than` is seconds (or text such as `7d`) since the answer was stored; `match` is text in the
-        prompt or the answer, in any case; `unused` means never hit. Entries that other notebooks own too
+        prompt or the answer, in any case; `unused` means never hit; those whose keys are in `spare` stay. Entries that other notebooks own too
         are kept for them: a clear never makes another notebook pay. Raises ValueError or StoreError.
         """
         for name, value in (("match", match), ("tag", tag), ("model", model)):
@@ -120,7 +121,8 @@ class Contents:
             before=None if age is None else time.time() - age,
             unused=unused,
         )
-        meant = [meta for meta in self.store.page(which) if match is None or self._says(meta, match.lower())]
+        rows = (meta for meta in self.store.page(which) if meta.key not in spare)
+        meant = [meta for meta in rows if match is None or self._says(meta, match.lower())]
         if dry_run:
             going = [meta for meta in meant if self.notebook is None or not set(meta.notebooks) - {self.notebook}]
             return Cleared(len(going), sum(meta.size_bytes for meta in going), len(meant) - len(going))

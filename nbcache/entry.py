@@ -141,7 +141,8 @@ class Filter:
     """Which entries are meant. Every field that is set must hold; an empty filter means all.
 
     `notebook` is an owner, `before` a time of creation (seconds since the epoch), `unused` means never hit,
-    `key` a prefix of the key; `words` are beginnings of words of the prompt or the answer (see `text.words`).
+    `key` a prefix of the key; `words` are beginnings of words of the prompt or the answer (see `text.words`), `prompt`
+    is its preview. With `stale` those that have expired are meant, too, as far as they are still there.
     """
 
     notebook: str | None = None
@@ -153,6 +154,8 @@ class Filter:
     cell: str | None = None
     status: str | None = None
     words: tuple[str, ...] = ()
+    prompt: str | None = None
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,33 @@ class StoreRefusedError(StoreError):
     """The file is not ours to touch: another program's, or of a newer nbcache."""
 
 
+class CassetteError(NbcacheError, ValueError):
+    """A file of recorded answers that can't be read: it is refused whole."""
+
+
+class ReplayMiss(BaseException):
+    """In mode `replay`, a call whose answer was never recorded: it is not made.
+
+    It is no `Exception`, so that what goes on after an error (fallbacks, retries, an agent's tools) doesn't go on.
+    `key` is the call's, where it has one.
+    """
+
+    # LangChain's `agenerate` takes what is raised, and is no Exception, for a result, before it raises it (core 1.x).
+    generations = ()
+    llm_output = None
+
+    def __init__(self, message: str, key: str | None = None) -> None:
+        super().__init__(message)
+        self.key = key
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows: the way through LangChain to here tells nothing."""
+        return [
+            f"{type(self).__name__}: {line}" if not number else line
+            for number, line in enumerate(str(self).split("\n"))
+        ]
+
+
 class DamagedError(StoreError):
     """Bytes that are not what was written. `newer` when a newer nbcache wrote them."""
 

@@ -314,6 +314,15 @@ def _limits_tokens(*parts: dict[str, Any]) -> bool:
     return any(part.get(name) is not None for part in parts for name in TOKEN_LIMITS & part.keys())
 
 
+def limits_tokens_in(document: str) -> bool:
+    """Whether a call set its own limit of tokens, by its document. Raises ValueError where that is no JSON object."""
+    told = json.loads(document)
+    if not isinstance(told, dict):
+        raise ValueError("no JSON object")  # noqa: TRY004 - as for what is no JSON
+    parts = [told.get(name) for name in (("fields", "options") if "fields" in told else ("told", "options"))]
+    return _limits_tokens(*(part for part in parts if isinstance(part, dict)))
+
+
 def _canonical(name: str, document: dict[str, Any]) -> bytes:
     try:
         return canonical(document)

@@ -7,7 +7,8 @@ anybody pay again.
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,32 +16,33 @@ import orjson
 
 from nbcache.call import Call
 from nbcache.entry import KEY_LENGTH
-from nbcache.errors import UnstableIdentityError
-from nbcache.identity import identify
+from nbcache.identity import Identity, identify, limits_tokens_in
+from nbcache.prompts import READINGS, VERBATIM, Normalize, Reading, canonical_prompt
+from nbcache.scrub import Scrubber
 
 KEY_VERSION = 1
-# What LangChain's providers read of an earlier answer's metadata to send it on, or parts of it.
-_SENT_BACK = ("container", "model_provider", "output_version")
+_DRAW = re.compile(r',"draw":(\d+)}\Z')
 _KEYS_KEPT, _SHORT = 2048, 10_000  # keys, and characters of a prompt
-Normalize = Callable[[str], str]
-_LONG_INTEGER = re.compile(r"[ :\[,-][1-9][0-9]{18}")
 
 
 @dataclass(frozen=True, slots=True)
 class CallKey:
     """A call as the cache knows it: its key, and what the key was made of.
 
-    `draw` is which of several answers to the same call is meant; `plain` is the key of the first.
+    `said` is what counts of the prompt, in one form; `by_rule` where it was the user's rule that told. `draw` is which of several answers to the same call is meant;
+    `plain` is the key of the first.
     """
 
     key: str
     prompt: str
+    said: bytes
     identity: bytes
     endpoint: str
     model: str
     limits_tokens: bool
     plain: str
     draw: int = 0
+    by_rule: bool = False
 
 
 def cache_key(prompt: str, llm_string: str, call: Call | None = None) -> str:
@@ -63,9 +65,10 @@ def call_key(prompt: str, llm_string: str, call: Call | None = None, normalize: 
     asked = (prompt, counts, identity.document, identity.endpoint)
     if normalize is None and (known := _known.get(asked)) is not None:
         return known
-    canonical_prompt = _canonical_prompt(counts, llm_string, call, normalize)
-    key = _digest(b"%d" % KEY_VERSION, canonical_prompt, identity.document, identity.endpoint.encode())
-    found = CallKey(key, prompt, identity.document, identity.endpoint, identity.model, identity.limits_tokens, key)
+    reading = _reading(llm_string, call)
+    said = canonical_prompt(counts, reading, normalize)
+    is_changed = normalize is not None and said != canonical_prompt(counts, reading)
+    found = _call_key(said, prompt, identity, by_rule=is_changed or identity.part is not None)
     if normalize is None and len(prompt) <= _SHORT:
         if len(_known) >= _KEYS_KEPT:
             _known.clear()
@@ -85,148 +88,111 @@ def drawn(asked: CallKey, number: int) -> CallKey:
     return replace(asked, key=key, identity=asked.identity[:-1] + b',"draw":%d}' % number, draw=number)
 
 
+def recalled(  # noqa: PLR0913 - all that an entry tells of its call
+    key: str,
+    prompt: str,
+    *,
+    identity: str,
+    endpoint: str,
+    model: str,
+    said: str | None = None,
+    normalize: Normalize | None = None,
+) -> CallKey | None:
+    """The call of the entry `key`, from what the entry tells of it; None where another key comes out.
+
+    That is so where a `normalize` had its part in the key that isn't the one given, and `said` wasn't kept.
+    """
+    for each in _sayings(prompt, said, normalize):
+        found = restored(each, prompt, identity=identity, endpoint=endpoint, model=model, by_rule=said is not None)
+        if found.key == key:
+            return found
+    return None
+
+
+def restored(said: bytes, prompt: str, *, identity: str, endpoint: str, model: str, by_rule: bool) -> CallKey:  # noqa: PLR0913
+    """A call from all that counts of it, with its key worked out. Raises ValueError where `identity` is no JSON object."""
+    plain = _DRAW.sub("}", identity)
+    draw = _DRAW.search(identity)
+    whole = Identity(plain.encode(errors="surrogatepass"), endpoint, model, limits_tokens_in(plain))
+    return drawn(_call_key(said, prompt, whole, by_rule=by_rule), int(draw[1]) if draw else 0)
+
+
+def replay_key(asked: CallKey, scrubber: Scrubber) -> str:
+    """What is equal for calls that `replay` takes for the same: the endpoint doesn't count, nor do secrets."""
+    return _digest(b"replay", _scrubbed(asked.said, scrubber), _scrubbed(asked.identity, scrubber))
+
+
+def scrubbed(asked: CallKey, scrubber: Scrubber) -> tuple[CallKey, list[str]]:
+    """The call without secrets, which is another one, and the kinds of those that were in it."""
+    said, identity, endpoint, prompt = told = [
+        _value(asked.said),
+        _value(asked.identity),
+        asked.endpoint,
+        _value(asked.prompt.encode(errors="surrogatepass")),
+    ]
+    kinds = scrubber.found(told)
+    if not kinds:
+        return asked, kinds
+    said, identity, endpoint, prompt = scrubber.value(told)
+    written = _written(said)
+    if not asked.by_rule:
+        prompt = written.removeprefix(VERBATIM).decode(errors="surrogatepass")
+    call = restored(
+        *(written, prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)),
+        identity=_written(identity).decode(),
+        endpoint=endpoint,
+        model=asked.model,
+        by_rule=asked.by_rule,
+    )
+    return call, kinds
+
+
+def _scrubbed(told: bytes, scrubber: Scrubber) -> bytes:
+    """`told` without secrets. Without any in it, it is as it is: two texts may be the same JSON."""
+    value = _value(told)
+    return _written(scrubber.value(value)) if scrubber.found(value) else told
+
+
+def _value(told: bytes) -> Any:
+    """What is told in JSON; what is none is a text."""
+    with suppress(ValueError):
+        return json.loads(told)
+    return told.decode(errors="surrogatepass")
+
+
+def _written(value: Any) -> bytes:
+    if isinstance(value, str):
+        return value.encode(errors="surrogatepass")
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _sayings(prompt: str, said: str | None, normalize: Normalize | None) -> Iterator[bytes]:
+    """What may have counted of a prompt when it was asked."""
+    if said is not None:
+        yield said.encode(errors="surrogatepass")
+        return
+    for rule in dict.fromkeys((None, normalize)):
+        for reading in READINGS:
+            with suppress(Exception):  # the rule is the user's own code
+                yield canonical_prompt(prompt, reading, rule)
+
+
 def _digest(*fields: bytes) -> str:
     """A digest of length-prefixed fields: joined bare, ("ab", "c") and ("a", "bc") would be one."""
     return hashlib.sha256(b"".join([b"%d:%b" % (len(part), part) for part in fields])).hexdigest()[:KEY_LENGTH]
 
 
-def _canonical_prompt(prompt: str, llm_string: str, call: Call | None, normalize: Normalize | None) -> bytes:
-    """The prompt without what is never sent to a provider.
-
-    LangChain adds `total_cost: 0` to the usage of a hit, so that the next turn of a re-run chat has
-    another prompt string and is paid again (langchain#35308).
-    """
-    if not prompt.startswith('[{"lc":') or (call is not None and not call.is_chat):
-        return _verbatim(prompt if normalize is None else _normalized_text(prompt, normalize))
-    surely_chat = call is not None or llm_string.startswith("{")
-    messages, write = _parsed(prompt, surely_chat=surely_chat)
-    if not all(map(_is_message, messages)):
-        return _verbatim(prompt)
-    keep_metadata = _sends_metadata_back(llm_string, call)
-    for message in messages:
-        _strip(message["kwargs"], surely_chat=surely_chat, keep_metadata=keep_metadata)
-        message["kwargs"] = dict(sorted(message["kwargs"].items()))
-        if surely_chat and '"not_implemented"' in prompt:
-            _refuse_objects(message["kwargs"])
-        if normalize is not None:
-            _normalize(message["kwargs"], normalize)
-    return write(messages)
+def _call_key(said: bytes, prompt: str, identity: Identity, *, by_rule: bool) -> CallKey:
+    key = _digest(b"%d" % KEY_VERSION, said, identity.document, identity.endpoint.encode())
+    whole = (identity.document, identity.endpoint, identity.model, identity.limits_tokens)
+    return CallKey(key, prompt, said, *whole, plain=key, by_rule=by_rule)
 
 
-def _normalize(message: dict[str, Any], normalize: Normalize) -> None:
-    """Let each text of a message count as `normalize` has it."""
-    content = message.get("content")
-    if isinstance(content, str):
-        message["content"] = _counting(content, normalize)
-    for block in content if isinstance(content, list) else ():
-        if isinstance(block, dict) and isinstance(block.get("text"), str):
-            block["text"] = _counting(block["text"], normalize)
-
-
-def _counting(text: str, normalize: Normalize) -> str:
-    """What counts of `text`. Raises TypeError where that is no text: all prompts might count alike."""
-    counts = normalize(text)
-    if not isinstance(counts, str):
-        raise TypeError(f"normalize returned {counts!r}, and no text")
-    return counts
-
-
-def _normalized_text(prompt: str, normalize: Normalize) -> str:
-    """The same for a prompt that is a text, or messages as the providers write them."""
-    if prompt.startswith('[{"'):
-        try:
-            messages = json.loads(prompt)
-        except ValueError:
-            return _counting(prompt, normalize)
-        for message in messages:
-            if isinstance(message, dict):
-                _normalize(message, normalize)
-        return json.dumps(messages, ensure_ascii=False)
-    return _counting(prompt, normalize)
-
-
-def _verbatim(prompt: str) -> bytes:
-    return b"text:" + prompt.encode(errors="surrogatepass")
-
-
-def _parsed(prompt: str, *, surely_chat: bool) -> tuple[list[Any], Callable[[Any], bytes]]:
-    """The messages, and how to write what was read; [None] where the prompt is no JSON.
-
-    Read by orjson, integers over 64 bits would lose digits; NaN and lone surrogates it refuses, and so
-    they are written by the standard library too, lest NaN become null.
-    """
-    try:
-        messages = orjson.loads(prompt)
-    except ValueError:
-        try:
-            return json.loads(prompt), _json
-        except ValueError:
-            return [None], _json
-    if surely_chat and all(map(_is_text, messages)):
-        return messages, _orjson
-    return (json.loads(prompt) if _LONG_INTEGER.search(prompt) else messages), _orjson
-
-
-def _is_text(message: Any) -> bool:
-    """Whether a message, as LangChain writes it, holds no number: those of a person mostly do not."""
-    return _is_message(message) and not any(value and type(value) is not str for value in message["kwargs"].values())
-
-
-def _orjson(value: Any) -> bytes:
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return _json(value)
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
-
-
-def _is_message(message: Any) -> bool:
-    return isinstance(message, dict) and "id" in message and isinstance(message.get("kwargs"), dict)
-
-
-def _strip(message: dict[str, Any], *, surely_chat: bool, keep_metadata: bool) -> None:
-    if surely_chat:
-        message.pop("id", None)
-        message.pop("usage_metadata", None)
-        message.pop("artifact", None)
-        if isinstance(message.get("additional_kwargs"), dict):
-            message["additional_kwargs"].pop("parsed", None)
-        metadata = message.get("response_metadata")
-        if isinstance(metadata, dict) and not keep_metadata:
-            message["response_metadata"] = {name: metadata[name] for name in _SENT_BACK if name in metadata}
-        if not message.get("response_metadata"):
-            message.pop("response_metadata", None)
-        return
-    # It may be the text of a prompt that only looks like messages: take out no more than LangChain put in.
-    usage = message.get("usage_metadata")
-    if isinstance(usage, dict) and usage.get("total_cost") == 0:
-        del usage["total_cost"]
-    if not usage:
-        message.pop("usage_metadata", None)
-
-
-def _refuse_objects(value: Any) -> None:
-    """An object in a prompt is told by its `repr` alone: by an address, or cut short."""
-    if isinstance(value, list):
-        for item in value:
-            _refuse_objects(item)
-    elif isinstance(value, dict):
-        if value.get("lc") == 1 and value.get("type") == "not_implemented":
-            name = ".".join(map(str, value.get("id") or ["an object"]))
-            raise UnstableIdentityError(
-                f"prompt {name}",
-                f"nbcache: a call with {name} in its prompt is not cached, because LangChain tells only how it prints. "
-                "Pass its content as text, or as bytes in base64",
-            )
-        for item in value.values():
-            _refuse_objects(item)
-
-
-def _sends_metadata_back(llm_string: str, call: Call | None) -> bool:
-    """Whether the model refers to earlier answers by their response's id."""
+def _reading(llm_string: str, call: Call | None) -> Reading:
     if call is None:
-        return '"use_previous_response_id": true' in llm_string
-    return bool(call.asked_model().__dict__.get("use_previous_response_id"))
+        return Reading(True, llm_string.startswith("{"), '"use_previous_response_id": true' in llm_string)
+    sends_back = call.is_chat and bool(call.asked_model().__dict__.get("use_previous_response_id"))
+    return Reading(call.is_chat, True, sends_back)

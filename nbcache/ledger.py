@@ -90,6 +90,7 @@ class Ledger:
         self._unwritten: dict[tuple[int, str], Spending] = {}
         self._of_model: dict[str, Spending] = {}
         self._of_cell: dict[str, Spending] = {}
+        self._used: set[str] = set()
         self._curve: list[tuple[float, Decimal, Decimal]] = []
         self._listeners: list[Callable[[], None]] = []
         self._sums, self._writing = Lock(), Lock()
@@ -147,7 +148,7 @@ class Ledger:
     def carry_on(self, other: "Ledger") -> None:
         """Go on with the session of `other`, which has been closed; its calls that still run count in it, too."""
         with other._account(), self._sums:  # noqa: SLF001 - one of us
-            for name in ("_id", "_where", "_sums", "_calls", "_of_model", "_of_cell", "_curve"):
+            for name in ("_id", "_where", "_sums", "_calls", "_of_model", "_of_cell", "_used", "_curve"):
                 setattr(self, name, getattr(other, name))
 
     # What it tells
@@ -175,6 +176,11 @@ class Ledger:
         with self._account():
             last = max((call.execution for call in self._calls), default=0)
             return [call for call in self._calls if call.execution == last]
+
+    def used(self) -> set[str]:
+        """The keys of the entries that this session has hit or stored."""
+        with self._account():
+            return set(self._used)
 
     def curve(self) -> list[tuple[float, Decimal, Decimal]]:
         """Saved and spent US dollars of this session, cumulated, at some moments (seconds since the epoch)."""
@@ -280,6 +286,7 @@ class Ledger:
         if usd is None:
             usd = self._price_then(hit.key)
         where = hit.where
+        self._used.add(hit.key)
         call = CallRecord(
             *(hit.when, where.execution, where.cell, facts.model, hit.key),
             hit=True,
@@ -313,6 +320,8 @@ class Ledger:
         call.usd, call.seconds, call.answered = self._price(usage, now), paid.seconds, True
         call.estimated = usage.estimated and bool(call.usd)
         cost = None if usage.estimated else call.usd
+        if paid.stored and call.key is not None:
+            self._used.add(call.key)
         if paid.stored and call.key is not None and (cost is not None or call.key in self._touches):
             self._touch(call.key).cost_usd = cost
         row = self._row(call, now)

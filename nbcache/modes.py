@@ -43,10 +43,8 @@ current_settings: ContextVar[Settings | None] = ContextVar("nbcache_settings", d
 
 def checked_mode(mode: str) -> str:
     """`mode`, if it is one. Raises ValueError, naming those there are."""
-    if mode == REPLAY:
-        raise ValueError("replay comes with a later release of nbcache; until then: on, off, read-only, refresh")
     if not isinstance(mode, str) or mode not in MODES:
-        raise ValueError(f"mode={mode!r}: write on, off, read-only or refresh")
+        raise ValueError(f"mode={mode!r}: write on, off, read-only, refresh or replay")
     return mode
 
 

@@ -9,6 +9,7 @@ import platformdirs
 from nbcache.errors import warn_once
 
 FOLDER = ".nbcache"
+CASSETTE_SUFFIX = ".llmcache.jsonl"
 
 
 def notebook_path(user_namespace: dict[str, object] | None = None) -> Path | None:
@@ -62,6 +63,16 @@ def store_folder(notebook: Path | None = None) -> Path:
         )
         return user_folder()
     return beside
+
+
+def cassette_path(notebook: Path | None = None) -> Path | None:
+    """The file of recorded answers: `NBCACHE_CASSETTE`, or the one beside the notebook, whether it is there or not.
+
+    None where the notebook isn't known.
+    """
+    if given := os.environ.get("NBCACHE_CASSETTE"):
+        return _absolute(given)
+    return None if notebook is None else notebook.with_name(notebook.stem + CASSETTE_SUFFIX)
 
 
 def _absolute(path: str) -> Path:

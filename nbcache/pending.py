@@ -31,7 +31,7 @@ class PendingCalls:
     def missed(self, prompt: str, asked: CallKey | None, call: Call | None, why: str) -> None:
         """Count a call that is going to be made, and keep what its answer will need."""
         key = None if asked is None else asked.key
-        model = asked.model if asked is not None else _model_of(call)
+        model = asked.model if asked is not None else called(call)
         miss = Miss(asked, self._ledger.missed(key, model, why), time.perf_counter())
         if call is not None:
             if call.model is not None:
@@ -94,7 +94,8 @@ class Answered:
         return self.asked
 
 
-def _model_of(call: Call | None) -> str:
+def called(call: Call | None) -> str:
+    """The name of the model of a call of which no more is known."""
     if call is None:
         return ""
     if call.model is not None:

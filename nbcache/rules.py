@@ -9,7 +9,7 @@ from typing import Any
 from nbcache.call import Call
 from nbcache.chains import chain_names
 from nbcache.identity import model_names
-from nbcache.keys import Normalize
+from nbcache.prompts import Normalize
 
 Normalizer = str | Iterable[str] | Normalize
 ShouldStore = Callable[[Any], bool]

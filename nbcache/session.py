@@ -16,6 +16,7 @@ from nbcache.cache import NotebookCache
 from nbcache.chains import watch_chains
 from nbcache.entry import Cleared, EntryMeta, Info, Record, Stats
 from nbcache.errors import NotInstalledError, forget_warnings, warn_once
+from nbcache.exports import Exported, Imported, Progress, export_entries, import_entries
 from nbcache.hooks.instrument import Instrument
 from nbcache.locks import Lock
 from nbcache.modes import NOTEBOOK, ON, checked_mode, checked_scope
@@ -59,6 +60,8 @@ def install(  # noqa: PLR0913 - settings, each with its default
     exclude: str | Iterable[str] = (),
     normalize: Normalizer | None = None,
     should_store: ShouldStore | None = None,
+    cassette: str | Path | None = None,
+    secrets: str | Iterable[str] = (),
 ) -> NotebookCache:
     """Turn the cache on for this process: LangChain's global cache, asking the models themselves.
 
@@ -85,6 +88,8 @@ def install(  # noqa: PLR0913 - settings, each with its default
         exclude=exclude,
         normalize=normalize,
         should_store=should_store,
+        cassette=cassette,
+        secrets=secrets,
     )
     with _lock:
         forget_warnings()
@@ -93,7 +98,7 @@ def install(  # noqa: PLR0913 - settings, each with its default
             cache.carry_on(_session.cache)
             _session.cache = cache
         else:
-            _session = _Session(cache, Instrument(), get_llm_cache())
+            _session = _Session(cache, Instrument(_cache_now), get_llm_cache())
         set_llm_cache(cache)
         watch_chains(wanted=bool(cache.rules.exclude))
     cache.ledger.listen(_tell)
@@ -117,6 +122,8 @@ def reinstall(**changes: Any) -> NotebookCache:
         "exclude": cache.rules.exclude,
         "normalize": cache.rules.normalize,
         "should_store": cache.rules.should_store,
+        "cassette": cache.recordings.path,
+        "secrets": cache.scrubber.patterns,
     }
     anew = install(**{**now, **changes})
     if "ttl" not in changes:  # None is as it is, too, and no reason to ask the environment
@@ -279,9 +286,63 @@ def evict(key: str) -> EntryMeta:
     return installed().contents().evict(key)
 
 
-def clear(*, scope: str | None = None, **which: Any) -> Cleared:
-    """Clear the scope, or what of it is meant: see `Contents.clear` (older_than, model, tag, match, unused, dry_run)."""
-    return installed().contents(scope).clear(**which)
+def clear(*, scope: str | None = None, unused: bool = False, **which: Any) -> Cleared:
+    """Clear the scope, or what of it is meant: see `Contents.clear` (older_than, model, tag, match, dry_run).
+
+    `unused` means what this session has neither hit nor stored. Raises ValueError where it has called nothing yet.
+    """
+    cache = installed()
+    if not unused:
+        return cache.contents(scope).clear(**which)
+    used = cache.ledger.used()
+    if not used:
+        raise ValueError("unused: this session hasn't used an entry yet, so all would go; run the notebook first")
+    return cache.contents(scope).clear(spare=used, **which)
+
+
+def export_cassette(
+    path: str | Path | None = None,
+    used: bool = False,  # noqa: FBT001, FBT002 - the API's promise
+    *,
+    check: bool = False,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write this notebook's entries into a file for git, from which `replay` plays them; secrets are taken out.
+
+    `path` is by default beside the notebook, `<notebook>.llmcache.jsonl`, or what `NBCACHE_CASSETTE` names. `used` takes
+    only what this session has hit or stored, and `check` writes nothing: what is returned tells whether the file would
+    change. Raises ValueError where there is nothing to write, or no file to write it to; StoreError or OSError.
+    """
+    cache = installed()
+    target = cache.recordings.path if path is None else Path(path).expanduser()
+    if target is None:
+        raise ValueError("this notebook's file isn't known here: name the file to export to")
+    return export_entries(
+        cache.contents(),
+        target,
+        scrubber=cache.scrubber,
+        normalize=cache.rules.normalize,
+        keys=cache.ledger.used() if used else None,
+        check=check,
+        progress=progress,
+    )
+
+
+def import_cassette(
+    path: str | Path,
+    prefer: str = "store",
+    dry_run: bool = False,  # noqa: FBT001, FBT002 - as above
+    *,
+    progress: Progress | None = None,
+) -> Imported:
+    """Put the answers recorded in a file into the store, as this notebook's: all of them, or none where it is wrong.
+
+    Where both have another answer to the same call, `prefer` says which stays: `store` or `file`. With `dry_run` nothing
+    is changed. Raises ValueError, CassetteError, StoreError or OSError.
+    """
+    return import_entries(
+        installed().contents(), Path(path).expanduser(), prefer=prefer, dry_run=dry_run, progress=progress
+    )
 
 
 def info(message: BaseMessage) -> Info | None:

@@ -54,7 +54,7 @@ class Keys(BaseCache):
 
 def keys_asked(ask: Callable[[], object]) -> list[str]:
     """The keys that LangChain's calls within `ask` are looked up by. None of them is sent."""
-    keys, before, instrument = Keys(), get_llm_cache(), Instrument()
+    keys, before, instrument = Keys(), get_llm_cache(), Instrument(lambda: None)
     set_llm_cache(keys)
     try:
         ask()

@@ -76,7 +76,7 @@ def test_the_numbers_are_the_kernels(cache: NotebookCache, server: Canned) -> No
     assert (state["entries"], state["evictions"], state["errors"]) == (1, 0, 0)
     assert state["size"] == bytes_text(stats.size_bytes)
     assert (state["on"], state["mode"], state["whose"], state["bounds"]) == (True, "on", "the notebook mine.ipynb", "")
-    assert state["modes"] == ["on", "off", "read-only", "refresh"]
+    assert state["modes"] == ["on", "off", "read-only", "refresh", "replay"]
     assert Board(cache).state() == state
 
 
@@ -118,7 +118,7 @@ def test_before_any_call_there_is_nothing_and_no_rate(cache: NotebookCache) -> N
 
 def test_while_the_cache_is_off_it_says_so() -> None:
     board = Board()
-    assert board.state() == {"on": False, "mode": "off", "modes": ["on", "off", "read-only", "refresh"]}
+    assert board.state() == {"on": False, "mode": "off", "modes": ["on", "off", "read-only", "refresh", "replay"]}
     assert board.cells() == []
     assert board.chart() == {"when": [], "saved": [], "spent": [], "saved_text": "$0", "spent_text": "$0"}
     with pytest.raises(NbcacheError, match="load_ext"):
@@ -348,7 +348,7 @@ def test_a_row_has_the_entrys_numbers(cache: NotebookCache, server: Canned) -> N
         {"type": "evict shown", "notebook": ["mine.ipynb"]},
         {"type": "mode"},
         {"type": "mode", "mode": "nonsense"},
-        {"type": "mode", "mode": "replay"},
+        {"type": "mode", "mode": "on replay"},
         {"type": "mode", "mode": ["on"]},
     ],
     ids=repr,
@@ -591,7 +591,7 @@ def test_who_listens_hears_of_settings_deletions_and_of_off_and_on(tmp_path: Pat
     assert not told(lambda: fake().invoke("d"))
 
 
-@pytest.mark.parametrize("mode", ["off", "read-only", "refresh", "on"])
+@pytest.mark.parametrize("mode", ["off", "read-only", "refresh", "replay", "on"])
 def test_the_mode_is_switched_and_nothing_else(mode: str, tmp_path: Path) -> None:
     cache = as_notebook(tmp_path / "store", tmp_path / "mine.ipynb", ttl="7d", tags=["draft"])
     assert ask(Board(), "mode", mode=mode)["text"] == f"the mode is {mode}"

@@ -159,7 +159,7 @@ async def test_a_disk_hit_is_answered_in_the_event_loop_itself(cache: NotebookCa
     seen: list[int] = []
     get = cache.store.get
 
-    def watched(key: str, *, wait: bool = True) -> bytes | None:
+    def watched(key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:
         seen.append(threading.get_ident())
         return get(key, wait=wait)
 

@@ -422,7 +422,7 @@ def test_not_cacheable(folder: Path) -> None:
 
 
 class Broken(MemoryStore):
-    def get(self, key: str, *, wait: bool = True) -> bytes | None:
+    def get(self, key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:
         raise StoreError("out of order")
 
 

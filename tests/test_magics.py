@@ -209,7 +209,7 @@ def test_evict_and_clear_say_what_they_did(loaded: Callable[..., str]) -> None:
     assert nbcache.stats().entries == 2
     assert "deleted 1 entry" in loaded("%llmcache clear --match 'answer 0'")
     assert "deleted 0 entries" in loaded("%llmcache clear --older-than 7d")
-    assert "deleted 1 entry" in loaded("%llmcache clear --unused --model FakeListChatModel")
+    assert "deleted 1 entry" in loaded("%llmcache clear --model FakeListChatModel")
 
 
 def test_check_finds_nothing_wrong(loaded: Callable[..., str]) -> None:
@@ -237,11 +237,13 @@ def test_check_finds_nothing_wrong(loaded: Callable[..., str]) -> None:
         ("clear --older-than soon", "older_than"),
         ("clear everything", "Type: %llmcache clear"),
         ("stats 'unclosed", "No closing quotation"),
-        ("replay", "later release"),
         ("why", "later release"),
         ("plan", "later release"),
-        ("export x.json", "later release"),
-        ("import x.json", "later release"),
+        ("export a b", "Type: %llmcache export"),
+        ("export --check no-such.jsonl", "out of date"),
+        ("import", "Type: %llmcache import FILE"),
+        ("import no-such.jsonl", "No such file"),
+        ("import . --prefer mine", "--prefer"),
     ],
 )
 def test_bad_input_gets_one_line_that_says_what_to_type(
@@ -257,7 +259,7 @@ def test_bad_input_gets_one_line_that_says_what_to_type(
     assert nbcache.stats().entries == 1
 
 
-@pytest.mark.parametrize("line", ["", "stats", "--ttl 7d", "replay", "on --sample", "off --ttl x"])
+@pytest.mark.parametrize("line", ["", "stats", "--ttl 7d", "replay now", "on --sample", "off --ttl x"])
 def test_a_cell_magic_without_a_mode_does_not_run_its_cell(
     line: str, shell: InteractiveShell, loaded: Callable[..., str]
 ) -> None:
@@ -421,3 +423,78 @@ def test_rules_are_settings(
     loaded("%config NBCache.normalize = '('")  # IPython logs what is wrong
     assert "normalize='('" in caplog.text
     assert session.installed().rules.normalize is not None
+
+
+# Replay
+
+
+def test_replay_says_what_it_plays(loaded: Callable[..., str], tmp_path: Path) -> None:
+    loaded("model.invoke('q')")
+    assert "replay, from the store" in loaded("%llmcache replay")
+    assert "nb.llmcache.jsonl: 1 recording" in loaded("%llmcache export")
+    assert f"replay, from {tmp_path / 'nb.llmcache.jsonl'}, 1 recording" in loaded("%llmcache replay")
+    assert loaded("print(model.invoke('q').text)") == "answer 0\n"
+
+
+def test_a_miss_in_replay_is_shown_in_a_line(loaded: Callable[..., str], shell: InteractiveShell) -> None:
+    done = execute(shell, "%%llmcache replay\nmodel.invoke('When does the boat come?')")
+    assert isinstance(done.error_in_exec, nbcache.ReplayMiss)
+    shown = done.error_in_exec._render_traceback_()
+    assert shown[0].startswith("ReplayMiss: ")
+    assert "When does the boat come?" in "\n".join(shown)
+
+
+def test_a_cell_that_swallowed_a_miss_fails(
+    loaded: Callable[..., str], shell: InteractiveShell, capsys: pytest.CaptureFixture[str]
+) -> None:
+    loaded("%llmcache replay")
+    for swallowing in (
+        "try:\n    model.invoke('q')\nexcept BaseException:\n    pass",
+        "import threading\nthreading.excepthook = lambda _: None\n"
+        "thread = threading.Thread(target=model.invoke, args=('q',))\nthread.start()\nthread.join()",
+    ):
+        done = execute(shell, swallowing)
+        assert isinstance(done.error_in_exec, nbcache.ReplayMiss)
+        assert "never recorded" in capsys.readouterr().out
+    assert execute(shell, "1 + 1").success
+
+
+def test_replay_from_outside_holds_against_magics(
+    shell: InteractiveShell, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBCACHE_MODE", "replay")
+    run("%load_ext nbcache")
+    assert "set from outside" in run("%llmcache on")
+    for source in ("model.invoke('q')", "%%llmcache off\nmodel.invoke('q')"):
+        assert isinstance(execute(shell, source).error_in_exec, nbcache.ReplayMiss)
+    run("%config NBCache.mode = 'on'")
+    assert isinstance(execute(shell, "model.invoke('q')").error_in_exec, nbcache.ReplayMiss)
+
+
+def test_export_and_import_say_what_they_did(loaded: Callable[..., str], tmp_path: Path) -> None:
+    secret = "sk-" + "Ab1" * 12
+    loaded("model.invoke('q')")
+    loaded(f"model.invoke('my key is {secret}')")
+    said = loaded("%llmcache export answers.jsonl")
+    assert "answers.jsonl: 2 recordings" in said
+    assert "an OpenAI key in the call is written as [secret]" in said
+    assert "as it was" in loaded("%llmcache export answers.jsonl --check")
+    loaded("%llmcache clear")
+    assert "would import" in loaded("%llmcache import answers.jsonl --dry-run")
+    assert "2 new, 0 the same, 0 conflicting" in loaded("%llmcache import answers.jsonl")
+
+
+def test_clear_unused_takes_what_this_session_has_not_touched(
+    loaded: Callable[..., str], shell: InteractiveShell
+) -> None:
+    loaded("model.invoke('edited since')")
+    loaded("model.invoke('kept')")
+    loaded("%unload_ext nbcache")
+    loaded("%load_ext nbcache")
+    with pytest.raises(UsageError, match="run the notebook first"):
+        shell.run_line_magic("llmcache", "clear --unused")
+    loaded("model.invoke('kept'); model.invoke('new')")
+    assert "1 entry" in loaded("%llmcache clear --unused --dry-run")
+    assert nbcache.stats().entries == 3
+    loaded("%llmcache clear --unused")
+    assert sorted(nbcache.entries().prompt) == ["kept", "new"]

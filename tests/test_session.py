@@ -96,9 +96,9 @@ def test_a_wrong_setting_leaves_what_is_installed() -> None:
         {"scope": "x"},
         {"store": "x://y"},
         {"max_bytes": -1},
-        {"mode": "replay"},
+        {"secrets": "("},
     ):
-        with pytest.raises(ValueError, match=r"write|later"):
+        with pytest.raises(ValueError, match="write"):
             nbcache.install(**{"store": "memory://", **wrong})  # type: ignore[arg-type]
     assert get_llm_cache() is cache
     assert session.installed() is cache
@@ -220,9 +220,9 @@ def test_mode_follows_the_context_and_nests() -> None:
     assert seen == ["four"]  # a thread of the user's own has a context of its own
 
 
-@pytest.mark.parametrize("wrong", [{"mode": "x"}, {"mode": "replay"}, {"ttl": "x"}, {"tags": [" "]}])
+@pytest.mark.parametrize("wrong", [{"mode": "x"}, {"ttl": "x"}, {"tags": [" "]}])
 def test_a_wrong_mode_block_raises_before_it_begins(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"write|later"), nbcache.mode(**wrong):
+    with pytest.raises(ValueError, match="write"), nbcache.mode(**wrong):
         pytest.fail("the block must not run")
 
 
@@ -263,8 +263,8 @@ def test_the_environment_sets_what_is_left_at_its_default(monkeypatch: pytest.Mo
     with pytest.raises(ValueError, match="NBCACHE_MAX_ENTRIES"):
         nbcache.install()
     monkeypatch.delenv("NBCACHE_MAX_ENTRIES")
-    monkeypatch.setenv("NBCACHE_MODE", "replay")
-    with pytest.raises(ValueError, match="later"):
+    monkeypatch.setenv("NBCACHE_MODE", "replay now")
+    with pytest.raises(ValueError, match="NBCACHE_MODE"):
         nbcache.install()
 
 

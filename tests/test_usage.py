@@ -89,7 +89,7 @@ def seen(model: BaseLanguageModel[Any], *, by_hand: bool = False, options: Mappi
     """What a cache sees of one call; `by_hand` is a cache that was set without `nbcache.install`."""
     recorder = Recorder()
     set_llm_cache(recorder)
-    instrument = None if by_hand else Instrument()
+    instrument = None if by_hand else Instrument(lambda: None)
     try:
         model.invoke("hi", **(options or {}))
     finally:

@@ -104,11 +104,13 @@ class CachedEmbeddings(Embeddings):
             _check_texts(texts, type(model))
             identity = embedder_identity(model, what, args, options)
         except UnstableIdentityError as error:
+            cache.guard(_call_of(model), f"has no key: {error}")
             if cache.settings_now.mode != OFF:
                 warn_once(error.cause, str(error))
             return None
         except Exception as error:  # noqa: BLE001 - the user's own class: whatever it raises, the call goes on
             name = type(model).__qualname__
+            cache.guard(_call_of(model), f"has no key: {error!r}")
             warn_once(f"embeddings {name}", f"nbcache could not find out what {name} is: {error!r}. It is not cached")
             return None
         is_one = len({*texts}) == 1  # a call of several would hold a lease while it waits for the next
@@ -144,7 +146,9 @@ class _Asked:
             try:
                 self.known[text] = vector_in(found.generations()[0])
                 return
-            except _UNREADABLE as error:  # a newer release packs in another way
+            except _UNREADABLE as error:
+                self.cache.guard(self.call, f"has a vector that can't be read: {error}")
+                # a newer release packs in another way
                 warn_once("vector", f"nbcache: a stored vector can't be read, and is made anew: {error}")
         self.missing.append(text)
 
@@ -174,6 +178,11 @@ class _Asked:
             found.append(copy.copy(self.known[text]) if text in given else self.known[text])
             given.add(text)
         return found
+
+
+def _call_of(model: Embeddings) -> Call:
+    """A call of `model` of which no more is known."""
+    return Call(is_chat=False, labels=(type(model).__qualname__,))
 
 
 def _listed(texts: Any) -> Any:

@@ -12,8 +12,10 @@ from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.runnables import ensure_config
 
+from nbcache.cache import NotebookCache
 from nbcache.call import Call, current_call, running
 from nbcache.hooks import limiters, streaming
+from nbcache.hooks.recording import cache_of
 from nbcache.hooks.retries import retry_wrappers
 from nbcache.hooks.wrapping import Wrapping
 from nbcache.modes import checked_mode
@@ -26,14 +28,17 @@ _NOT_OPTIONS = frozenset(
     }
 )
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+_PAST_US = "isn't looked up, since the model has `cache=False`"
+_REPLACED = "isn't looked up, since another cache has been set; `%llmcache on` takes it back"
 _Begun = Callable[[Any, Any, Any], Call | None]
 
 
 class Instrument:
     """The wrapped entry points; `remove` puts back exactly what was there."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache_now: Callable[[], NotebookCache | None]) -> None:
         self._wrapping = Wrapping()
+        self._cache_now = cache_now
         # One message of a chat is one call. This is LangChain's own affair: where a release has it no longer, a
         # call is known by its public entry point, and identical calls don't wait for each other.
         if callable(BaseChatModel.__dict__.get("_generate_with_cache")):
@@ -58,16 +63,31 @@ class Instrument:
         self._wrapping.remove()
 
     def _wrap(self, owner: type, name: str, wrapper: Callable[..., Any], make: Callable[..., Call | None]) -> None:
-        self._wrapping.wrap(owner, name, partial(wrapper, partial(_begun, self._wrapping, make)))
+        self._wrapping.wrap(owner, name, partial(wrapper, partial(_begun, self._wrapping, self._cache_now, make)))
 
 
-def _begun(wrapping: Wrapping, make: Callable[..., Call | None], model: Any, args: Any, kwargs: Any) -> Call | None:
-    """The call that begins here; None where it began further out, or nothing of it is cached."""
-    if not wrapping.active or model.cache is False:
+def _begun(  # noqa: PLR0913, PLR0917 - as it is called
+    wrapping: Wrapping,
+    cache_now: Callable[[], NotebookCache | None],
+    make: Callable[..., Call | None],
+    model: Any,
+    args: Any,
+    kwargs: Any,
+) -> Call | None:
+    """The call that begins here; None where it began further out, or nothing of it is cached.
+
+    Raises ReplayMiss where nothing is to be sent, and the model asks no cache of ours.
+    """
+    if not wrapping.active:
+        return None
+    call = make(model, args, kwargs)
+    if call is not None and cache_of(model) is None and (cache := cache_now()) is not None:
+        cache.guard(call, _PAST_US if model.cache is False else _REPLACED)
+    if model.cache is False:
         return None
     streaming.wrap_chunks(wrapping, type(model))
     limiters.wrap_limiter(wrapping, model)
-    return make(model, args, kwargs)
+    return call
 
 
 def _sync(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:

@@ -59,6 +59,7 @@ class Recording:
             return cls(call, cache, prompt, told)
         except Exception as error:  # noqa: BLE001 - whatever fails, the stream goes on
             if cache is not None:
+                cache.guard(call, f"can't be looked up: {error!r}")
                 cache.failed("work out what a stream asks for", error)
             return None
 

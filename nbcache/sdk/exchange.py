@@ -94,11 +94,21 @@ class Exchange:
 
     def find(self) -> Recorded | None:
         """The answer, if there is one."""
-        return _recorded(self.cache.find(self.prompt, "", self.call))
+        return self._recorded(self.cache.find(self.prompt, "", self.call))
 
     async def afind(self) -> Recorded | None:
         """As `find`."""
-        return _recorded(await self.cache.afind(self.prompt, "", self.call))
+        return self._recorded(await self.cache.afind(self.prompt, "", self.call))
+
+    def _recorded(self, found: Answer | None) -> Recorded | None:
+        if found is None:
+            return None
+        try:
+            return Recorded(**(found.generations()[0].generation_info or {})["http"])
+        except (LookupError, TypeError):
+            self.cache.guard(self.call, "was recorded without the answer that the SDK reads")
+            warn_once("no http", "nbcache: an entry of an SDK's call holds no answer for it. The call is made")
+            return None
 
     def keep(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Store the answer that came, unless it is none to be kept."""
@@ -125,16 +135,6 @@ class Exchange:
             http = {"status": status, "headers": kept, "body": body.decode()}
             answer[0].generation_info = {**(answer[0].generation_info or {}), "http": http}
         return answer
-
-
-def _recorded(found: Answer | None) -> Recorded | None:
-    if found is None:
-        return None
-    try:
-        return Recorded(**(found.generations()[0].generation_info or {})["http"])
-    except (LookupError, TypeError):
-        warn_once("no http", "nbcache: an entry of an SDK's call holds no answer for it. The call is made")
-        return None
 
 
 def _dialect(sdk: str, request: Any) -> Dialect | None:

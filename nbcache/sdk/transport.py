@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from nbcache.cache import NotebookCache
-from nbcache.call import current_call, running
+from nbcache.call import Call, current_call, running
 from nbcache.sdk.bodies import AsyncStream, Played, SyncStream, of_family
 from nbcache.sdk.exchange import Exchange, Recorded
 
@@ -71,10 +71,14 @@ class _Transport:
         if cache is None or current_call.get() is not None:
             return None  # within a call of LangChain's, which is looked up and counted itself
         try:
-            return Exchange.of(cache, self._sdk, request)
+            exchange = Exchange.of(cache, self._sdk, request)
         except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
+            cache.guard(Call(is_chat=False), f"can't be looked up: {error!r}")
             cache.failed("work out the key of a call", error)
             return None
+        if exchange is None:
+            cache.guard(Call(is_chat=False), f"({request.method} {request.url.path}) is of a kind that isn't recorded")
+        return exchange
 
     def _inner(self, request: Any) -> Any:
         return self._client._transport_for_url(request.url)  # noqa: SLF001 - as its `send` does

@@ -24,8 +24,8 @@ class Store(Protocol):
     def url(self) -> str:
         """What the store is called: `disk:///path`, `memory://`."""
 
-    def get(self, key: str, *, wait: bool = True) -> bytes | None:
-        """The payload of `key`, or None where there is none or it has expired."""
+    def get(self, key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:
+        """The payload of `key`, or None where there is none or it has expired; with `stale` what has, if still there."""
 
     def version(self) -> object:
         """What is equal only while nothing in the store has changed; None where that can't be told."""
@@ -35,6 +35,9 @@ class Store(Protocol):
 
         A payload that is there already is replaced; its owners stay owners.
         """
+
+    def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
+        """As `put` for each key with its payload and row, for good: all of them or none."""
 
     def touch(self, touches: Iterable[Touch]) -> None:
         """Write down what was noted of entries: recency, hits, owners, costs. Keys that are gone are passed over."""

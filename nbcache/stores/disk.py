@@ -48,21 +48,21 @@ class DiskStore:
         """`disk://` and the folder's path."""
         return f"disk://{quote(str(self.folder))}"
 
-    def get(self, key: str, *, wait: bool = True) -> bytes | None:
+    def get(self, key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:
         """The payload of `key`, or None. Without `wait`, raises StoreBusyError sooner than take its time."""
         cache = self._database.opened(within=_STALE)
         if cache is not None:
             try:
                 connection = cache.pool.take()
                 try:
-                    return cache.read(connection, key)
+                    return cache.read(connection, key, stale=stale)
                 finally:
                     cache.pool.give_back(connection)
             except (sqlite3.Error, UnicodeDecodeError):  # in the way, or damaged: the way of all others tells
                 pass
         if not wait:
             raise StoreBusyError(f"{self.folder} has to be opened or waited for")
-        return self._database.run(lambda cache: cache.read(cache.pool.held, key), _READ_PATIENCE)
+        return self._database.run(lambda cache: cache.read(cache.pool.held, key, stale=stale), _READ_PATIENCE)
 
     def version(self) -> object:
         """What is equal only while no process has written; None where that can't be told."""
@@ -82,15 +82,25 @@ class DiskStore:
         def write(cache: CacheFile) -> None:
             with cache.transaction():
                 cache.forget_expired()
-                expires = None if ttl is None else time.time() + ttl
-                rowid, new = rows.store(cache.execute, key, payload, expires)
-                rows.insert(cache.execute, rowid, meta, len(payload), expires)
-                for notebook in () if new else meta.notebooks:
-                    rows.own(cache.execute, rowid, notebook)
+                rowid = rows.put(cache.execute, key, payload, meta, None if ttl is None else time.time() + ttl)
                 rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=key, now=time.time())
             self._unindexed.append(rowid)
 
         self._write(write)
+
+    def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
+        """Keep all of these for good, in one transaction."""
+        found = list(entries)
+
+        def write(cache: CacheFile) -> None:
+            with cache.transaction():
+                cache.forget_expired()
+                rowids = [rows.put(cache.execute, key, payload, meta, None) for key, payload, meta in found]
+                rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=found[-1][0], now=time.time())
+            self._unindexed.extend(rowids)
+
+        if found:
+            self._write(write)
 
     def touch(self, touches: Iterable[Touch]) -> None:
         """Write down hits: recency, counts and owners."""

@@ -43,10 +43,10 @@ class MemoryStore:
         """`memory://`."""
         return "memory://"
 
-    def get(self, key: str, *, wait: bool = True) -> bytes | None:  # noqa: ARG002 - never waits
-        """The payload of `key`, or None where there is none or it has expired."""
+    def get(self, key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:  # noqa: ARG002 - never waits
+        """The payload of `key`, or None where there is none or it has expired; with `stale` what has, if still there."""
         with self._lock:
-            found = self._live(key)
+            found = self._entries.get(key) if stale else self._live(key)
             if found is None:
                 return None
             if self._order == "recent":
@@ -77,6 +77,12 @@ class MemoryStore:
             self._entries[key] = (payload, row)
             self._bytes += len(payload)
             self._evict()
+
+    def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
+        """Keep all of these for good."""
+        with self._lock:
+            for key, payload, meta in entries:
+                self.put(key, payload, meta)
 
     def touch(self, touches: Iterable[Touch]) -> None:
         """Write down hits: recency, counts and owners."""
@@ -114,9 +120,8 @@ class MemoryStore:
         if sort not in SORTABLE:
             raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
         with self._lock:
-            rows = [
-                found[1] for key in list(self._entries) if (found := self._live(key)) and self._is_meant(key, which)
-            ]
+            live = self._entries.get if which.stale else self._live
+            rows = [found[1] for key in list(self._entries) if (found := live(key)) and self._is_meant(key, which)]
 
         def rank(row: EntryMeta) -> tuple[bool, Any]:
             value = getattr(row, sort)
@@ -228,6 +233,7 @@ class MemoryStore:
             (which.notebook is None or which.notebook in meta.notebooks)
             and (which.model is None or which.model == meta.model)
             and (which.cell is None or which.cell == meta.cell)
+            and (which.prompt is None or which.prompt == meta.prompt)
             and (which.status is None or which.status == meta.status)
             and (which.tag is None or which.tag in meta.tags)
             and (which.before is None or meta.created < which.before)

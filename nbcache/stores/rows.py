@@ -20,6 +20,15 @@ _COLUMNS = (
 )
 
 
+def put(sql: Execute, key: str, payload: bytes, meta: EntryMeta, expires: float | None) -> int:
+    """Write an entry, with its row; the rowid."""
+    rowid, new = store(sql, key, payload, expires)
+    insert(sql, rowid, meta, len(payload), expires)
+    for notebook in () if new else meta.notebooks:
+        own(sql, rowid, notebook)
+    return rowid
+
+
 def store(sql: Execute, key: str, payload: bytes, expires: float | None) -> tuple[int, bool]:
     """Write a payload into diskcache's table as its own `set` does with such a value; the rowid, and if it is new."""
     found = sql("SELECT rowid FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
@@ -37,15 +46,21 @@ def store(sql: Execute, key: str, payload: bytes, expires: float | None) -> tupl
 def insert(sql: Execute, rowid: int, meta: EntryMeta, size: int, expires: float | None) -> None:
     """Write the row of a payload that was just stored. Hits of an earlier one stay, and so do its owners."""
     sql(
-        "INSERT INTO entry (id, created, expires, used, size, input_tokens, output_tokens, seconds, model, provider,"
-        " status, cell, tags, notebooks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        "INSERT INTO entry (id, created, expires, used, size, input_tokens, output_tokens, cost, seconds, model,"
+        " provider, status, cell, tags, notebooks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (id) DO UPDATE SET created = excluded.created, expires = excluded.expires, used = excluded.used,"
         " size = excluded.size, input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,"
-        " cost = NULL, seconds = excluded.seconds, model = excluded.model, provider = excluded.provider,"
+        " cost = excluded.cost, seconds = excluded.seconds, model = excluded.model, provider = excluded.provider,"
         " status = excluded.status, cell = excluded.cell, tags = excluded.tags",
         (
-            *(rowid, meta.created, expires, meta.created, size, meta.input_tokens, meta.output_tokens, meta.seconds),
-            *(written(meta.model), meta.provider and written(meta.provider), meta.status),
+            *(rowid, meta.created, expires, meta.created, size, meta.input_tokens, meta.output_tokens),
+            *(
+                pico(meta.cost_usd),
+                meta.seconds,
+                written(meta.model),
+                meta.provider and written(meta.provider),
+                meta.status,
+            ),
             *(meta.cell and written(meta.cell), joined(meta.tags), joined(meta.notebooks)),
         ),
     )
@@ -251,20 +266,16 @@ def _total(sql: Execute, name: str) -> int:
 
 def _found(sql: Execute, which: Filter, now: float) -> tuple[str, list[object]]:
     """What comes after FROM for the rows `e` that `which` means, and its values."""
-    tables = "entry e"
-    conditions: list[tuple[str, list[object]]] = [("(e.expires IS NULL OR e.expires > ?)", [now])]
-    if which.words and words.is_made(sql):
-        tables = "words w CROSS JOIN entry e ON e.id = w.rowid"  # in this order: one look at each row that is found
-        conditions.append(("words MATCH ?", [words.query(which.words)]))
-    elif which.words:  # no index: the previews are better than nothing
-        said = "(SELECT lower(prompt || ' ' || answer) FROM preview WHERE id = e.id)"
-        conditions += [(f"instr({said}, ?)", [written(word)]) for word in which.words]
+    tables, conditions = _said(sql, which.words)
+    conditions.append(("(e.expires IS NULL OR e.expires > ?)", [0 if which.stale else now]))
     for column, value in (("model", which.model), ("cell", which.cell), ("status", which.status)):
         if value is not None:
             conditions.append((f"e.{column} = ?", [written(value)]))
     for column, value in (("notebooks", which.notebook), ("tags", which.tag)):
         if value is not None:
             conditions.append((f"instr(e.{column}, ?)", [joined([value])]))
+    if which.prompt is not None:
+        conditions.append(("e.id IN (SELECT id FROM preview WHERE prompt = ?)", [written(which.prompt)]))
     if which.before is not None:
         conditions.append(("e.created < ?", [which.before]))
     if which.unused:
@@ -275,6 +286,16 @@ def _found(sql: Execute, which: Filter, now: float) -> tuple[str, list[object]]:
         )
     where = " AND ".join(condition for condition, _ in conditions)
     return f"{tables} WHERE {where}", [value for _, values in conditions for value in values]
+
+
+def _said(sql: Execute, wanted: Sequence[str]) -> tuple[str, list[tuple[str, list[object]]]]:
+    """The tables in which entries that say these words are found, and the conditions."""
+    if not wanted:
+        return "entry e", []
+    if words.is_made(sql):  # in this order: one look at each row that is found
+        return "words w CROSS JOIN entry e ON e.id = w.rowid", [("words MATCH ?", [words.query(wanted)])]
+    said = "(SELECT lower(prompt || ' ' || answer) FROM preview WHERE id = e.id)"  # better than nothing
+    return "entry e", [(f"instr({said}, ?)", [written(word)]) for word in wanted]
 
 
 def _meta(row: Sequence[object]) -> EntryMeta:

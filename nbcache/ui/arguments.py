@@ -9,20 +9,33 @@ from IPython.core.error import UsageError
 from nbcache import modes
 
 LATER = {
-    "replay": "replay (run from the recorded answers alone, without a key)",
     "why": "why (the reason for a miss)",
     "plan": "plan (what a run would pay)",
-    "export": "export (the recorded answers as one file)",
-    "import": "import (such a file)",
 }
-MODES = tuple(mode for mode in modes.MODES if mode not in LATER)
-SUBCOMMANDS = (*MODES, "panel", "stats", "last", "ls", "show", "evict", "clear", "where", "check", *LATER)
+MODES = modes.MODES
+SUBCOMMANDS = (
+    *MODES,
+    "panel",
+    "stats",
+    "last",
+    "ls",
+    "show",
+    "evict",
+    "clear",
+    "where",
+    "check",
+    "export",
+    "import",
+    *LATER,
+)
 OPTIONS = {
     **dict.fromkeys(MODES, ("--ttl", "--tag", "--scope", "--store", "--max-size", "--max-entries")),
     "clear": ("--older-than", "--model", "--tag", "--match", "--unused", "--dry-run", "--scope"),
     "stats": ("--cell", "--lifetime", "--by", "--scope"),
     "ls": ("--scope",),
     "check": ("--fix",),
+    "export": ("--used", "--check"),
+    "import": ("--dry-run", "--prefer"),
 }
 
 
@@ -49,8 +62,6 @@ def parse(line: str) -> argparse.Namespace:
 def parse_cell(line: str) -> argparse.Namespace:
     """The same for `%%llmcache`, which takes a mode. Raises UsageError."""
     words = _words(line)
-    if words and words[0] == "replay":
-        raise UsageError(f"%%llmcache {LATER['replay']} comes with a later release of nbcache")
     if not words or words[0] not in MODES:
         raise UsageError(f"%%llmcache takes a mode for its cell: type one of {', '.join(MODES)}")
     asked = _cell.parse_args(words[1:])
@@ -145,8 +156,24 @@ def _check_parser() -> _Parser:
     return parser
 
 
+def _export_parser() -> _Parser:
+    parser = _parser("export", "Type: %llmcache export [FILE] [--used] [--check]")
+    parser.add_argument("path", nargs="?")
+    parser.add_argument("--used", action="store_true")
+    parser.add_argument("--check", action="store_true")
+    return parser
+
+
+def _import_parser() -> _Parser:
+    parser = _parser("import", "Type: %llmcache import FILE [--dry-run] [--prefer store|file]")
+    parser.add_argument("path")
+    parser.add_argument("--dry-run", action="store_true")
+    parser.add_argument("--prefer", choices=("store", "file"), default="store")
+    return parser
+
+
 def _cell_parser() -> _Parser:
-    parser = _parser("cell", "Type: %%llmcache on|off|read-only|refresh [--ttl 7d] [--tag T] [--samples]")
+    parser = _parser("cell", "Type: %%llmcache on|off|read-only|refresh|replay [--ttl 7d] [--tag T] [--samples]")
     _add_cell_options(parser)
     parser.add_argument("--samples", action="store_true")
     return parser
@@ -160,5 +187,7 @@ _parsers = {
     **{word: _parser(word, f"Type: %llmcache {word}") for word in ("panel", "last", "where")},
     "clear": _clear_parser(),
     "check": _check_parser(),
+    "export": _export_parser(),
+    "import": _import_parser(),
 }
 _cell = _cell_parser()

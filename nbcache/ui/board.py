@@ -18,7 +18,7 @@ from nbcache.text import words
 from nbcache.ui import report
 from nbcache.units import bytes_text
 
-_MODES = [mode for mode in modes.MODES if mode != modes.REPLAY]
+_MODES = list(modes.MODES)
 _MOST = 200  # rows of a page
 _LONGEST = 20_000  # characters of a message that are shown
 _SEARCH = 0.2  # seconds that a search waits for entries to become findable

@@ -14,6 +14,7 @@ from nbcache import identity, modes, session
 from nbcache.ignored import ignore_also
 from nbcache.pricing import Prices
 from nbcache.rules import Rules
+from nbcache.scrub import Scrubber
 from nbcache.stores import open_store
 from nbcache.units import count, seconds, size
 
@@ -23,7 +24,7 @@ _ARGUMENTS = {"max_size": "max_bytes"}  # what `install` and the environment cal
 class NBCache(Configurable):
     """Settings of the cache. The environment (`NBCACHE_…`) overrides them, and `%llmcache` both."""
 
-    mode = Unicode("on", help="on, off, read-only or refresh").tag(config=True)
+    mode = Unicode("on", help="on, off, read-only, refresh or replay").tag(config=True)
     ttl = Unicode(None, allow_none=True, help="How long new answers are kept: 90s, 12h, 7d. None: for good").tag(
         config=True
     )
@@ -62,6 +63,9 @@ class NBCache(Configurable):
         allow_none=True,
         help="A function from an answer (a message, or a Generation: each has a text) to whether it is kept",
     ).tag(config=True)
+    secrets = List(
+        Unicode(), help="Regular expressions of what is not written into a cassette, besides keys, tokens and passwords"
+    ).tag(config=True)
     footer = Bool(False, help="Print a line under each cell that called a model: what it paid and saved").tag(
         config=True
     )
@@ -74,7 +78,7 @@ class NBCache(Configurable):
         self._ignore()
         names = (
             *("mode", "ttl", "tags", "scope", "store", "max_size", "max_entries", "prices"),
-            *("exclude", "normalize", "should_store"),
+            *("exclude", "normalize", "should_store", "secrets"),
         )
         wanted = {
             _ARGUMENTS.get(name, name): getattr(self, name) for name in names if not self._is_in_environment(name)
@@ -83,7 +87,7 @@ class NBCache(Configurable):
 
     @validate(
         *("mode", "ttl", "tags", "scope", "store", "max_size", "max_entries", "prices"),
-        *("exclude", "normalize", "should_store"),
+        *("exclude", "normalize", "should_store", "secrets"),
     )
     def _checked(self, proposal: Any) -> Any:
         checks: dict[str, Callable[[Any], object]] = {
@@ -98,6 +102,7 @@ class NBCache(Configurable):
             "exclude": Rules,
             "normalize": lambda value: Rules(normalize=value),
             "should_store": lambda value: Rules(should_store=value),
+            "secrets": Scrubber,
         }
         try:
             if proposal["value"] is not None:
@@ -113,7 +118,7 @@ class NBCache(Configurable):
             cache = session.installed()
             cache.switch(replace(cache.settings, **{change.name: kept[change.name]}))
 
-    @observe("scope", "store", "max_size", "max_entries", "prices", "exclude", "normalize", "should_store")
+    @observe("scope", "store", "max_size", "max_entries", "prices", "exclude", "normalize", "should_store", "secrets")
     def _reinstall(self, change: Any) -> None:
         if session.is_installed() and not self._is_in_environment(change.name):
             session.reinstall(**{_ARGUMENTS.get(change.name, change.name): change.new})

@@ -20,6 +20,7 @@ from nbcache.modes import Settings
 from nbcache.notebook import notebook_path
 from nbcache.ui import arguments, report, show
 from nbcache.ui.config import NBCache
+from nbcache.ui.progress import progress
 
 _NAME = "llmcache"
 
@@ -42,11 +43,13 @@ class CacheMagics(Magics):
         """Steer the cache of LLM calls.
 
         %llmcache                     the panel: what is on, what it did so far, and every entry
-        %llmcache on|off|read-only|refresh  [--ttl 7d] [--tag T] [--scope notebook|folder]
+        %llmcache on|off|read-only|refresh|replay  [--ttl 7d] [--tag T] [--scope notebook|folder]
                                       [--store URL|user] [--max-size 2GB] [--max-entries N]
-        %%llmcache on|off|read-only|refresh  [--ttl 7d] [--tag T] [--samples]     for one cell
+        %%llmcache on|off|read-only|refresh|replay  [--ttl 7d] [--tag T] [--samples]     for one cell
         %llmcache stats [--cell | --lifetime] [--by model] [--scope notebook|folder]
         %llmcache last | ls | show KEY | evict KEY | where | check [--fix]
+        %llmcache export [FILE] [--used] [--check]     the entries as a file for git, which `replay` plays
+        %llmcache import FILE [--dry-run] [--prefer store|file]
         %llmcache clear [--older-than 7d] [--model M] [--tag T] [--match TEXT] [--unused] [--dry-run]
         """
         if cell is not None:  # called by its name; in a cell that somebody types, `as_line` has done this
@@ -143,6 +146,18 @@ class CacheMagics(Magics):
         which = {name: getattr(asked, name) for name in ("older_than", "model", "tag", "match", "unused", "dry_run")}
         print(report.cleared(session.clear(scope=asked.scope, **which), dry_run=asked.dry_run))
 
+    def _export(self, asked: argparse.Namespace) -> None:
+        with progress("exported") as shown:
+            done = session.export_cassette(asked.path, asked.used, check=asked.check, progress=shown)
+        if asked.check and done.changed:
+            raise UsageError(f"{done.path} is out of date: `%llmcache export` writes it anew")
+        print(report.exported(done))
+
+    def _import(self, asked: argparse.Namespace) -> None:
+        with progress("imported") as shown:
+            done = session.import_cassette(asked.path, asked.prefer, asked.dry_run, progress=shown)
+        print(report.imported(done, dry_run=asked.dry_run))
+
     # Around each cell
 
     def before_cell(self, info: ExecutionInfo) -> None:
@@ -165,6 +180,7 @@ class CacheMagics(Magics):
         if not session.is_installed():
             return
         session.installed().leave_cell()
+        self._fail_after_replay(result)
         session.tell_repeats()
         if self.settings.footer:
             self._foot()
@@ -173,6 +189,13 @@ class CacheMagics(Magics):
                 "replaced",
                 "nbcache: another cache has been set as LangChain's global one; `%llmcache on` takes it back",
             )
+
+    def _fail_after_replay(self, result: ExecutionResult) -> None:
+        """Let a cell fail in which a call was not made and somebody swallowed that: its results aren't those recorded."""
+        lost = session.installed().take_lost()
+        if lost and result.success:
+            result.error_in_exec = lost[0]
+            self.shell.showtraceback((type(lost[0]), lost[0], None))
 
     def _foot(self) -> None:
         ledger = session.installed().ledger

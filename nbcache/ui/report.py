@@ -7,7 +7,10 @@ from pathlib import PurePosixPath
 from nbcache import modes
 from nbcache.cache import NotebookCache
 from nbcache.entry import Cleared, EntryMeta, Record, Spending, Stats
+from nbcache.errors import CassetteError
+from nbcache.exports import Exported, Imported
 from nbcache.money import amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text
+from nbcache.scrub import SECRET
 from nbcache.stores import DiskStore, Store
 from nbcache.units import bytes_text, duration_text
 
@@ -23,7 +26,19 @@ def mode(cache: NotebookCache) -> str:
     options = [f"ttl {duration_text(settings.ttl)}"] if settings.ttl is not None else []
     options += [f"tag {tag}" for tag in settings.tags]
     told = ", ".join([str(settings.mode), *options, *filter(None, [bounds(cache)])])
-    return f"nbcache: {told}, for {whose(cache)}"
+    told += " (set from outside by NBCACHE_MODE, and so it stays)" if cache.is_locked else ""
+    return f"nbcache: {told}, {played(cache) if settings.mode == modes.REPLAY else f'for {whose(cache)}'}"
+
+
+def played(cache: NotebookCache) -> str:
+    """What `replay` plays."""
+    try:
+        cassette = cache.recordings.cassette()
+    except (CassetteError, OSError) as error:
+        return f"from nothing: {error}"
+    if cassette is None:
+        return f"from the store, as there is no {cache.recordings.path or 'cassette'}"
+    return f"from {cassette.path}, {_recordings(len(cassette.recordings))}"
 
 
 def whose(cache: NotebookCache) -> str:
@@ -135,6 +150,35 @@ def where(cache: NotebookCache) -> str:
 def store_text(store: Store) -> str:
     """The store's folder, or its URL."""
     return str(store.folder) if isinstance(store, DiskStore) else store.url
+
+
+def exported(done: Exported) -> str:
+    """What an export wrote, and what it left out."""
+    lines = [
+        f"{done.path}: {_recordings(done.entries)}, {bytes_text(done.size_bytes)}{'' if done.changed else ', as it was'}"
+    ]
+    lines += [
+        f"  {key[:8]}: {', '.join(kinds)} in the call is written as {SECRET}" for key, kinds in done.scrubbed.items()
+    ]
+    lines += [f"  {key[:8]} is left out: {why}" for key, why in done.left_out.items()]
+    return "\n".join(lines)
+
+
+def imported(done: Imported, *, dry_run: bool) -> str:
+    """What an import did, or would do."""
+    parts = [f"{done.new:,} new", f"{done.same:,} the same", f"{len(done.conflicting):,} conflicting"]
+    lines = [f"{'would import' if dry_run else 'imported'} {done.path}: {', '.join(parts)}"]
+    if done.conflicting:
+        keys = ", ".join(key[:8] for key in done.conflicting[:5]) + (", …" if len(done.conflicting) > 5 else "")
+        kept, other = ("store's", "file") if done.preferred == "store" else ("file's", "store")
+        lines.append(
+            f"  of {keys} the {kept} answers {'would stay' if dry_run else 'stay'}; `--prefer {other}` takes the others"
+        )
+    return "\n".join(lines)
+
+
+def _recordings(count: int) -> str:
+    return f"{count:,} {_s(count, 'recording')}"
 
 
 def checked(problems: list[str], *, fix: bool) -> str:

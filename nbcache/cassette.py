@@ -1,0 +1,346 @@
+"""A cassette: recorded answers as a file of JSON lines, one readable entry a line, to be kept in git with a notebook.
+
+A cassette is untrusted: nothing in it is executed or imported, keys and statuses are worked out anew, and a file
+with a line that is wrong is refused whole.
+"""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from nbcache import codec
+from nbcache.chunks import unpacked
+from nbcache.codec import About, Payload
+from nbcache.entry import EntryMeta, Usage
+from nbcache.errors import CassetteError
+from nbcache.keys import CallKey, replay_key, restored
+from nbcache.policy import reusable, status_of
+from nbcache.prompts import VERBATIM
+from nbcache.scrub import Scrubber
+from nbcache.text import answer_preview, prompt_preview
+
+FORMAT_VERSION = 1
+_MESSAGE = re.compile(r"[A-Z][A-Za-z]*Message(Chunk)?")
+_LC = ["langchain", "schema", "messages"]  # where LangChain's own messages say they come from
+# What a reader of a file doesn't see, or sees in another order: written as JSON's escapes.
+_UNSEEN = re.compile("[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_USAGE = {each.name: each.default for each in fields(Usage)}
+_USAGE_TEXTS, _USAGE_FLAGS = {"provider", "model", "service_tier"}, {"estimated", "local"}
+_KNOWN = {
+    *("nbcache", "key", "model", "messages", "verbatim", "prompt", "counts", "answer", "chunks", "status"),
+    *("parameters", "endpoint", "draw", "tokens", "price", "recorded", "seconds", "tags"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One line: the call, its answer in the codec's plain form, and what is told of it."""
+
+    call: CallKey
+    answer: list[dict[str, Any]]
+    chunks: list[Any]
+    usage: Usage | None
+    created: float
+    cost_usd: Decimal | None = None
+    seconds: float | None = None
+    tags: tuple[str, ...] = ()
+    status: str = ""
+
+    def line(self) -> str:
+        """It as it is written, without the line's end. The same recording is always the same line."""
+        told: dict[str, Any] = {"nbcache": FORMAT_VERSION, "key": self.call.key, "model": self.call.model}
+        told |= _written_prompt(self.call) | {"answer": self.answer}
+        told |= {"chunks": self.chunks} if self.chunks else {}
+        told |= {"status": self.status, **_written_parameters(self.call), "endpoint": self.call.endpoint}
+        tokens = _written_usage(self.usage) if self.usage else {}
+        told |= {"tokens": tokens} if tokens else {}
+        told |= {} if self.cost_usd is None else {"price": f"{self.cost_usd:f}"}
+        told |= {"recorded": datetime.fromtimestamp(self.created, UTC).isoformat().replace("+00:00", "Z")}
+        told |= {} if self.seconds is None else {"seconds": round(self.seconds, 3)}
+        told |= {"tags": list(self.tags)} if self.tags else {}
+        return _UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", _as_line(told))
+
+    def meta(self, notebook: str | None = None) -> EntryMeta:
+        """The row of the entry that it is."""
+        usage = self.usage or Usage()
+        return EntryMeta(
+            key=self.call.key,
+            model=self.call.model,
+            prompt=prompt_preview(self.call.prompt),
+            answer=answer_preview(codec.restored(self.answer, None)),
+            status=self.status,
+            created=self.created,
+            tags=self.tags,
+            notebooks=() if notebook is None else (notebook,),
+            provider=usage.provider,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens,
+            cost_usd=self.cost_usd,
+            seconds=self.seconds,
+        )
+
+    def payload(self, meta: EntryMeta) -> bytes:
+        """The payload of the entry that it is."""
+        said = self.call.said.decode(errors="surrogatepass") if self.call.by_rule else None
+        about = About(meta, self.call.prompt, self.call.identity.decode(), self.call.endpoint, self.usage, said)
+        again = reusable(self.status, limits_tokens=self.call.limits_tokens)
+        return codec.assemble(self.answer, about, reusable=again, chunks=self.chunks)
+
+    def same_answer(self, payload: Payload) -> bool:
+        """Whether an entry has this very answer. Raises DamagedError."""
+        return self.answer == payload.plain() and self.chunks == payload.packed_chunks()
+
+
+@dataclass(slots=True)
+class Cassette:
+    """The recordings of a file, found by call. `used` are the keys of those that were asked for."""
+
+    path: Path
+    recordings: dict[str, Recording]
+    used: set[str] = field(default_factory=set)
+
+    @classmethod
+    def open(cls, path: Path, scrubber: Scrubber) -> "Cassette":
+        """Read `path`. Raises CassetteError, naming the line, or OSError."""
+        return cls(path, {replay_key(each.call, scrubber): each for each in read(path)})
+
+    def find(self, wanted: str) -> bytes | None:
+        """The payload of the recording with this replay key."""
+        found = self.recordings.get(wanted)
+        if found is None:
+            return None
+        self.used.add(found.call.key)
+        return found.payload(found.meta())
+
+    def unused(self) -> list[Recording]:
+        """The recordings that nobody has asked for."""
+        return [each for each in self.recordings.values() if each.call.key not in self.used]
+
+
+def read(path: Path) -> list[Recording]:
+    """The recordings of a file, in its order. Raises CassetteError, naming the line, or OSError."""
+    found: dict[str, int] = {}
+    recordings = []
+    for number, line in _lines(path):
+        try:
+            recording = _recording(json.loads(line))
+        except CassetteError as error:
+            raise CassetteError(f"{path}, line {number}: {error}") from None
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ArithmeticError) as error:
+            raise CassetteError(f"{path}, line {number} is no recording: {_reason(error)}") from None
+        key = recording.call.key
+        if key in found:
+            raise CassetteError(f"{path}, line {number} records the same call as line {found[key]}")
+        found[key] = number
+        recordings.append(recording)
+    return recordings
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise CassetteError(
+            f"{path} is no cassette: it is no UTF-8 text ({error.reason} at byte {error.start})"
+        ) from None
+    for number, line in enumerate(text.split("\n"), 1):  # JSON has no other line's end
+        if line.strip():
+            yield number, line
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+# A line, read
+
+
+def _recording(told: Any) -> Recording:
+    _check(told)
+    call = _call(told)
+    if told.get("key", call.key) != call.key:
+        raise CassetteError(
+            f"its key is {told['key']!r}, but its prompt and parameters have {call.key!r}: they were edited, or the key "
+            "was. Take the key out to have it worked out anew"
+        )
+    answer, chunks = _dicts(told["answer"], "answer"), told.get("chunks") or []
+    usage = _usage(told["tokens"]) if "tokens" in told else None
+    try:
+        status = status_of(codec.restored(answer, None))
+        codec.restored(unpacked(chunks), None)
+    except codec.UNREADABLE as error:
+        raise CassetteError(f"its answer can't be read: {error!r}") from None
+    return Recording(
+        *(call, answer, chunks, usage, _when(told["recorded"])),
+        cost_usd=_price(told.get("price")),
+        seconds=_number(told.get("seconds"), "seconds"),
+        tags=_texts(told.get("tags", []), "tags"),
+        status=status,
+    )
+
+
+def _check(told: Any) -> None:
+    if not isinstance(told, dict) or "nbcache" not in told:
+        raise CassetteError("it is no recording of nbcache")
+    version = told["nbcache"]
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise CassetteError(f"it was written by a newer nbcache (format {version!r}; this one reads {FORMAT_VERSION})")
+    if unknown := told.keys() - _KNOWN:
+        raise CassetteError(f"it has a field that is none: {min(unknown)!r}")
+
+
+def _call(told: Mapping[str, Any]) -> CallKey:
+    prompt, said = _prompt(told)
+    model, endpoint, parameters = told["model"], told["endpoint"], told["parameters"]
+    if not isinstance(model, str) or not isinstance(endpoint, str):
+        raise CassetteError("its model and endpoint are texts")
+    identity = parameters if isinstance(parameters, str) else _compact(parameters).decode()
+    if (draw := told.get("draw")) is not None:
+        identity = identity[:-1] + f',"draw":{int(draw)}}}'
+    return restored(said, prompt, identity=identity, endpoint=endpoint, model=model, by_rule="counts" in told)
+
+
+def _prompt(told: Mapping[str, Any]) -> tuple[str, bytes]:
+    """The prompt as it is shown, and what counts of it."""
+    if "messages" in told:
+        messages = _dicts(told["messages"], "messages")
+        if told.get("verbatim"):
+            prompt = json.dumps(messages, ensure_ascii=False)
+            said = VERBATIM + prompt.encode(errors="surrogatepass")
+        else:
+            said = _compact([_expanded(message) for message in messages])
+            prompt = said.decode(errors="surrogatepass")
+    else:
+        prompt = told["prompt"]
+        if not isinstance(prompt, str):
+            raise CassetteError("its prompt is a text")
+        said = (b"" if told.get("verbatim") is False else VERBATIM) + prompt.encode(errors="surrogatepass")
+    counts = told.get("counts")
+    return prompt, said if counts is None else counts.encode(errors="surrogatepass")
+
+
+def _expanded(message: dict[str, Any]) -> dict[str, Any]:
+    if len(message) == 1:
+        ((name, kwargs),) = message.items()
+        if _MESSAGE.fullmatch(name):
+            return {"lc": 1, "type": "constructor", "id": [*_LC, name], "kwargs": kwargs}
+    return message
+
+
+def _usage(told: Any) -> Usage:
+    if not isinstance(told, dict) or told.keys() - _USAGE.keys():
+        raise CassetteError("its tokens aren't what nbcache writes")
+    for name, value in told.items():
+        if name in _USAGE_TEXTS:
+            is_right = isinstance(value, str)
+        elif name in _USAGE_FLAGS:
+            is_right = isinstance(value, bool)
+        else:
+            is_right = type(value) is int and 0 <= value < 2**53
+        if not is_right:
+            raise CassetteError(f"its tokens say {name}: {value!r}")
+    return Usage(**told)
+
+
+def _when(told: Any) -> float:
+    if not isinstance(told, str):
+        raise CassetteError("it says no time at which it was recorded")
+    return datetime.fromisoformat(told).timestamp()
+
+
+def _price(told: Any) -> Decimal | None:
+    try:
+        price = None if told is None else Decimal(told)
+    except InvalidOperation:
+        price = Decimal("NaN")
+    if price is not None and not (price.is_finite() and 0 <= price < 10**6):
+        raise CassetteError(f"its price is {told!r}")
+    return price
+
+
+def _number(told: Any, name: str) -> float | None:
+    if told is not None and (isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told < 10**9):
+        raise CassetteError(f"its {name} are {told!r}")
+    return None if told is None else float(told)
+
+
+def _texts(told: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(told, list) or not all(isinstance(text, str) and text and "\x1f" not in text for text in told):
+        raise CassetteError(f"its {name} are no texts")
+    return tuple(told)
+
+
+def _dicts(told: Any, name: str) -> list[dict[str, Any]]:
+    if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
+        raise CassetteError(f"its {name} is no list of objects")
+    return told
+
+
+# A line, written
+
+
+def _written_prompt(call: CallKey) -> dict[str, Any]:
+    """The prompt in the most readable way that gives it back exactly."""
+    is_text = call.by_rule or call.said.startswith(VERBATIM)
+    said = VERBATIM + call.prompt.encode(errors="surrogatepass") if call.by_rule else call.said
+    prompt = said.removeprefix(VERBATIM if is_text else b"").decode(errors="surrogatepass")
+    written: dict[str, Any] = {"messages": _messages(prompt, verbatim=is_text)}
+    written |= {"verbatim": True} if is_text else {}
+    if written["messages"] is None or _prompt(written) != (prompt, said):
+        written = {"prompt": prompt, **({} if is_text else {"verbatim": False})}
+    return written | ({"counts": call.said.decode(errors="surrogatepass")} if call.by_rule else {})
+
+
+def _messages(prompt: str, *, verbatim: bool) -> list[dict[str, Any]] | None:
+    """The messages that a prompt holds; None where it doesn't."""
+    try:
+        told = json.loads(prompt) if prompt.startswith("[{") else None
+    except ValueError:
+        return None
+    if not isinstance(told, list) or not all(isinstance(message, dict) for message in told):
+        return None
+    return told if verbatim else [_shortened(message) for message in told]
+
+
+def _shortened(message: dict[str, Any]) -> dict[str, Any]:
+    short = {message["id"][-1]: message["kwargs"]} if isinstance(message.get("id"), list) and message["id"] else message
+    return short if _expanded(short) == message else message
+
+
+def _written_parameters(call: CallKey) -> dict[str, Any]:
+    identity = call.identity.decode()
+    draw = {}
+    if call.draw:
+        identity, draw = identity[: identity.rindex(',"draw":')] + "}", {"draw": call.draw}
+    parameters = json.loads(identity)
+    return {"parameters": parameters if _compact(parameters).decode() == identity else identity, **draw}
+
+
+def _written_usage(usage: Usage) -> dict[str, Any]:
+    return {name: value for name, value in asdict(usage).items() if value != _USAGE[name]}
+
+
+def _compact(value: Any) -> bytes:
+    """As the canonical forms are written."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _as_line(told: dict[str, Any]) -> str:
+    line = json.dumps(told, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # half of an emoji
+        line = json.dumps(told)
+    return line

@@ -1,0 +1,204 @@
+"""Entries into a cassette, and back: `%llmcache export` and `%llmcache import`."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from operator import attrgetter
+from pathlib import Path
+
+from nbcache import codec
+from nbcache.cassette import Recording, read
+from nbcache.contents import Contents
+from nbcache.entry import EntryMeta, Touch
+from nbcache.errors import DamagedError, NbcacheError
+from nbcache.keys import recalled, replay_key, scrubbed
+from nbcache.prompts import Normalize
+from nbcache.scrub import Scrubber
+
+Progress = Callable[[int, int], None]
+FILE, STORE = PREFERENCES = ("file", "store")
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote, or with `check` would have: `changed` is whether the file is another by that.
+
+    `scrubbed` are the kinds of secrets that were taken out of a call, and `left_out` why an entry isn't in the file,
+    both by the entry's key.
+    """
+
+    path: Path
+    entries: int
+    size_bytes: int
+    changed: bool
+    scrubbed: dict[str, list[str]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did, or with `dry_run` would do: how many were new and the same, and the keys of conflicting ones."""
+
+    path: Path
+    new: int
+    same: int
+    conflicting: tuple[str, ...]
+    preferred: str
+
+
+class _LeftOutError(NbcacheError):
+    """An entry that is not to be in a cassette."""
+
+
+def export_entries(  # noqa: PLR0913 - what an export is
+    contents: Contents,
+    path: Path,
+    *,
+    scrubber: Scrubber,
+    normalize: Normalize | None = None,
+    keys: Collection[str] | None = None,
+    check: bool = False,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write the entries, or those of them among `keys`, to `path`; with `check` only look what that would change.
+
+    `normalize` is the rule under which the entries were stored. Raises ValueError where there are none, StoreError or OSError.
+    """
+    rows = [row for row in contents.entries() if keys is None or row.key in keys]
+    if not rows:
+        raise ValueError("there is nothing to export: no entry is this notebook's" + (" and was used" if keys else ""))
+    found: dict[str, Recording] = {}
+    taken_out: dict[str, list[str]] = {}
+    left_out: dict[str, str] = {}
+    for number, row in enumerate(sorted(rows, key=attrgetter("created"))):
+        try:
+            recording, kinds = _recorded(contents, row, scrubber, normalize)
+        except (_LeftOutError, DamagedError) as why:
+            left_out[row.key] = str(why)
+            continue
+        if kinds:
+            taken_out[row.key] = kinds
+        same = replay_key(recording.call, scrubber)
+        if same in found:
+            left_out[found[same].call.key] = (
+                "a later one answers the same call, at another endpoint or with another secret"
+            )
+        found[same] = recording
+        if progress is not None:
+            progress(number + 1, len(rows))
+    text = "".join(sorted(recording.line() + "\n" for recording in found.values())).encode()
+    changed = not path.exists() or path.read_bytes() != text
+    if changed and not check:
+        _write(path, text)
+    return Exported(path, len(found), len(text), changed, taken_out, left_out)
+
+
+def import_entries(
+    contents: Contents,
+    path: Path,
+    *,
+    prefer: str = STORE,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Imported:
+    """Put the recordings of a cassette into the store; in a conflict what `prefer` names stays: `store` or `file`.
+
+    All of them or, where the file is wrong, none. Raises ValueError, CassetteError, StoreError or OSError.
+    """
+    if prefer not in PREFERENCES:
+        raise ValueError(f"prefer={prefer!r}: write file or store")
+    return merge(contents, read(path), path, prefer=prefer, dry_run=dry_run, progress=progress)
+
+
+def merge(  # noqa: PLR0913 - as above
+    contents: Contents,
+    recordings: Iterable[Recording],
+    path: Path,
+    *,
+    prefer: str,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Imported:
+    """Put recordings into the store: as `import_entries`."""
+    wanted: list[tuple[str, bytes, EntryMeta]] = []
+    known: list[Touch] = []
+    conflicting: list[str] = []
+    whole = list(recordings)
+    for number, recording in enumerate(whole, 1):
+        key = recording.call.key
+        is_there, is_same = _compare(contents, recording)
+        if is_there and not is_same:
+            conflicting.append(key)
+        if not is_there or (not is_same and prefer == FILE):
+            meta = recording.meta(contents.notebook)
+            wanted.append((key, recording.payload(meta), meta))
+        else:
+            known.append(Touch(key, contents.notebook, 0, 0.0))
+        if progress is not None:
+            progress(number, len(whole))
+    if not dry_run:
+        contents.store.put_all(wanted)
+        contents.store.touch(known)  # this notebook uses them, too
+        contents.changed()
+    new = len(wanted) - (len(conflicting) if prefer == FILE else 0)
+    return Imported(path, new, len(whole) - new - len(conflicting), tuple(conflicting), prefer)
+
+
+def _recorded(
+    contents: Contents, row: EntryMeta, scrubber: Scrubber, normalize: Normalize | None
+) -> tuple[Recording, list[str]]:
+    """An entry as a recording without secrets, and the kinds of those that were taken out. Raises _LeftOutError."""
+    payload = contents.store.get(row.key)
+    if payload is None:
+        raise _LeftOutError("it has just gone")
+    whole = codec.read(payload, row.key)
+    about, answer, chunks = whole.about(), whole.plain(), whole.packed_chunks()
+    if kinds := scrubber.found([answer, chunks]):
+        raise _LeftOutError(f"its answer holds {', '.join(kinds)}")
+    call = recalled(
+        *(row.key, about.prompt),
+        identity=about.identity,
+        endpoint=about.endpoint,
+        model=row.model,
+        said=about.said,
+        normalize=normalize,
+    )
+    if call is None:
+        raise _LeftOutError("it was stored under a `normalize` that isn't set now")
+    call, kinds = scrubbed(call, scrubber)
+    told = {"cost_usd": row.cost_usd, "seconds": row.seconds, "tags": row.tags, "status": row.status}
+    return Recording(call, answer, chunks, about.usage, whole.created, **told), kinds  # type: ignore[arg-type]
+
+
+def _compare(contents: Contents, recording: Recording) -> tuple[bool, bool]:
+    """Whether there is an entry for this call, and whether with the same answer."""
+    payload = contents.store.get(recording.call.key)
+    if payload is None:
+        return False, False
+    with contextlib.suppress(DamagedError):
+        return True, recording.same_answer(codec.read(payload, recording.call.key))
+    return False, False
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    """What new files of this process may not be: it can only be asked by setting it."""
+    now = os.umask(0o077)
+    os.umask(now)
+    return now

@@ -1,0 +1,88 @@
+"""The recorded answers that mode `replay` plays, whatever their age, status or endpoint."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from nbcache import codec
+from nbcache.cassette import Cassette
+from nbcache.entry import Filter
+from nbcache.errors import DamagedError
+from nbcache.keys import CallKey, recalled, replay_key
+from nbcache.locks import Lock
+from nbcache.prompts import Normalize
+from nbcache.scrub import Scrubber
+from nbcache.stores import Store
+from nbcache.text import prompt_preview
+
+
+class Recordings:
+    """The answers of the cassette at `path`; where there is no such file, those of the store.
+
+    `scrubber` takes the secrets out of a call before it is looked for, as they were taken out of the recorded ones.
+    """
+
+    def __init__(self, store: Store, normalize: Normalize | None, scrubber: Scrubber, path: Path | None) -> None:
+        self.path = path
+        self._store = store
+        self._normalize = normalize
+        self._scrubber = scrubber
+        self._read: tuple[object, Cassette | None] = (None, None)
+        self._lock = Lock()
+
+    def find(self, asked: CallKey) -> bytes | None:
+        """The payload that answers this call, if it was recorded. Raises StoreError, CassetteError or OSError."""
+        cassette = self.cassette()
+        if cassette is not None:
+            return cassette.find(self._replay_key(asked))
+        payload = self._store.get(asked.key, stale=True)
+        return payload if payload is not None else self._at_another_endpoint(asked)
+
+    def cassette(self) -> Cassette | None:
+        """The cassette, read again when its file has changed; None where there is none. Raises CassetteError or OSError."""
+        if self.path is None:
+            return None
+        with self._lock:
+            state = _state(self.path)
+            if state != self._read[0]:
+                self._read = (state, None if state is None else Cassette.open(self.path, self._scrubber))
+            return self._read[1]
+
+    def _at_another_endpoint(self, asked: CallKey) -> bytes | None:
+        wanted = self._replay_key(asked)
+        for key, payload in self._alike(asked):
+            try:
+                about = codec.read(payload, key).about()
+            except DamagedError:
+                continue
+            call = recalled(
+                *(key, about.prompt),
+                identity=about.identity,
+                endpoint=about.endpoint,
+                model=about.meta.model,
+                said=about.said,
+                normalize=self._normalize,
+            )
+            if call is not None and self._replay_key(call) == wanted:
+                return payload
+        return None
+
+    def _alike(self, asked: CallKey) -> Iterator[tuple[str, bytes]]:
+        """The entries of the same model whose prompts look the same."""
+        shown = {prompt_preview(prompt) for prompt in (asked.prompt, self._scrubber.text(asked.prompt))}
+        for prompt in shown:
+            for row in self._store.page(Filter(model=asked.model, prompt=prompt, stale=True)):
+                payload = self._store.get(row.key, stale=True)
+                if payload is not None:
+                    yield row.key, payload
+
+    def _replay_key(self, asked: CallKey) -> str:
+        return replay_key(asked, self._scrubber)
+
+
+def _state(path: Path) -> object:
+    """What is different when the file is; None where there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,199 @@
+"""Secrets in what others will read: found, and replaced by a placeholder.
+
+Known are the forms in which services hand out keys, and values beside a name that says what they are. A password in the
+middle of a sentence looks like any other word; for the like of it there are the user's own patterns.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+SECRET = "[secret]"  # noqa: S105 - what is written in place of one
+
+
+class _Rule(NamedTuple):
+    """A form of secrets: the group `secret` of its pattern is one; without that group, all that it matches."""
+
+    kind: str  # "" where the name beside it tells
+    words: tuple[str, ...]  # one of them is in every text that it matches; to look for those is far quicker
+    pattern: re.Pattern[str]
+    folded: bool = False  # it is sought in the text's lower case: re is slow where case doesn't matter
+
+
+# A key begins where no word goes on. The letters of an escape, in JSON or in a URL, or of a terminal's color are no word.
+_BEFORE = (r"\\[nrt]", r"\\u[\da-fA-F]{4}", r"%[\da-fA-F]{2}", r"[\[;]\dm", r"[\[;]\d\dm")
+# Where keys have dashes, names of CSS classes and of files look alike; those are of shorter words, all in lower case.
+_NO_WORDS = r"(?=[a-z_-]*(?:[A-Z0-9]|(?<=[a-z]{16})))[\w-]{20,}"
+
+
+def _key(kind: str, prefix: str, rest: str = _NO_WORDS) -> _Rule:
+    """Keys that begin with `prefix`. So does the pattern: re is fast where it begins with letters."""
+    starts = "|".join([rf"(?<![\w-]{prefix})", *(f"(?<={before}{prefix})" for before in _BEFORE)])
+    return _Rule(kind, (prefix.partition("[")[0],), re.compile(f"{prefix}(?:{starts}){rest}", re.ASCII))
+
+
+_KEYS = (
+    _key("an Anthropic key", "sk-ant-"),
+    _key("an OpenRouter key", "sk-or-"),
+    _key("an OpenAI key", "sk-"),
+    _key("a Groq key", "gsk_", r"[A-Za-z0-9]{20,}"),
+    _key("an xAI key", "xai-", r"[A-Za-z0-9]{20,}"),
+    _key("a LangSmith key", "lsv2_", r"\w{20,}"),
+    _key("a Tavily key", "tvly-"),
+    _key("a Google key", "AIza", r"[\w-]{35,}+(?![+/=])"),  # but not within Base64, which has those signs too
+    _key("a Hugging Face token", "hf_", r"[A-Za-z0-9]{30,}"),
+    _key("a GitHub token", "gh[pousr]_", r"[A-Za-z0-9]{36,}"),
+    _key("a GitHub token", "github_pat_", r"\w{20,}"),
+    _key("a GitLab token", "glpat-", r"[\w-]{20,}(?:\.[\w-]+)*"),
+    _key("a Slack token", "xox[abeprs]-", r"(?=[A-Za-z-]*\d)[A-Za-z0-9-]{10,}"),
+    _key("an AWS key", "AKIA", r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
+    _key("an AWS key", "ASIA", r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
+    _key("a Stripe key", "sk_live_", r"[A-Za-z0-9]{16,}"),
+    _key("a Stripe key", "rk_live_", r"[A-Za-z0-9]{16,}"),
+    _key("a JSON web token", "eyJ", r"[\w-]+\.eyJ[\w-]+\.[\w-]*"),
+)
+
+
+def _header(name: str, looks: str) -> _Rule:
+    """A header with its value, which `looks` like one: up to the end of the line, or of the quotes around it all."""
+    quote = rf"(?:(?<=(?P<quote>[\"'`]){name}:)|(?<![\"'`]{name}:))"
+    line = r"(?:(?!(?P=quote))[^\r\n\\]|\\(?![\\nr\"'`]))+"
+    pattern = rf"(?P<name>{name}):{quote}[ \t]*(?P<secret>(?={looks}){line})"
+    return _Rule("", (f"{name}:",), re.compile(pattern, re.ASCII), folded=True)
+
+
+# "Authorization: see below" is prose, and so is "Cookie: a small biscuit".
+_CREDENTIALS = r"(?:apikey|basic|bearer|digest|key|negotiate|ntlm|oauth|token)[ \t]+\S|\S{0,64}?\d|\S{16}"
+_COOKIE = r"[^\s=;,]{1,64}="
+_WIDE = "\xa0\u2000-\uffef"  # signs of typesetters, and Chinese and its like: there, a value ends without a space
+_SORTS = "access", "account", "api", "auth", "encryption", "master", "private", "secret", "signing", "subscription"
+_SECRET_KEYS = "|".join(f"{sort}[-_ ]?key" for sort in _SORTS)
+# As often, a token is a word to a model, or a page of a list.
+_OTHERS = "bos|cls|end|eos|eot|max|min|new|num|pad|per|sep|unk", "last|mask|next|page|stop", "first|image|start"
+_TOKEN = "token" + "".join(f"(?<!(?:{others})[-_]token)" for others in _OTHERS)
+_NAMES = f"authorization|cookie|password|passwd|passphrase|{_SECRET_KEYS}|secret|{_TOKEN}"
+_NAMED = re.compile(rf"(?:{_NAMES})\Z", re.ASCII)
+_KINDS = {"authorization": "an Authorization header", **{w: f"a {w}" for w in ("cookie", "key", "secret", "token")}}
+# In quotes, a value goes on to the sign that opened it; within JSON that is itself a text, backslashes are part of it.
+_QUOTED = r"(?:(?!(?P=open))(?:\\.|[^\\\r\n])){8,}"
+# Without, it has a digit, or it may be prose, and is no call and no index of code. It ends before punctuation, an escaped
+# line break, and the next name of a query or of a connection's settings.
+_BARE = (
+    rf"(?![a-z_][\w.]*[(\[{{])(?=[^\s\"'`{_WIDE}]{{0,63}}?\d)"
+    rf"(?:[^\s\"'`\\&,;{_WIDE}]|[&,;](?![\w.-]{{1,64}}=)|\\(?![\\nrt\"'`])){{8,}}(?<![,;.)\]}}>])"
+)
+_ASSIGNED = (
+    rf"(?P<name>{_NAMES})\\{{0,7}}[\"'`]?\]?[ \t]*(?:=>|:=|:[ \t]*str[ \t]*=|==?|[:\uff1a])[ \t]*"
+    rf"(?:[bfru]{{1,2}}(?=[\"']))?(?P<open>\\{{0,7}}[\"'`])?(?P<secret>(?(open){_QUOTED}|{_BARE}))"
+)
+_ASSIGNING = ("passw", "passphrase", "cookie", "authorization", "key", "secret", "token")
+_BEARER = r"bearer[ \t]+(?P<secret>[a-z0-9][\w.~+/=-]{15,})"
+_URL = rf"://(?P<secret>[^\s/?#:@\"'`<>{_WIDE}]*:[^\s/?#\"'`<>{_WIDE}]+)@"
+_PEM = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+_PRIVATE_KEY = re.compile(rf"-----BEGIN {_PEM}.*?(?:-----END {_PEM}|\Z)", re.DOTALL)
+# What may hold others comes before them: torn to pieces, it would no longer be known.
+_RULES = (
+    _Rule("a private key", ("-----BEGIN ",), _PRIVATE_KEY),
+    _header("proxy-authorization", _CREDENTIALS),
+    _header("authorization", _CREDENTIALS),
+    _header("set-cookie", _COOKIE),
+    _header("cookie", _COOKIE),
+    _Rule("a password in a URL", ("://",), re.compile(_URL, re.ASCII)),
+    _Rule("", _ASSIGNING, re.compile(_ASSIGNED, re.ASCII), folded=True),
+    _Rule("a bearer token", ("bearer",), re.compile(_BEARER, re.ASCII), folded=True),
+    *_KEYS,
+)
+
+
+class Scrubber:
+    """Takes secrets out of texts and JSON values, and what the user's own regular expressions match besides.
+
+    Where such an expression has a group named `secret`, that group alone is taken out. It is sought between the secrets
+    that are found already, as in texts of their own. Raises ValueError where one is wrong.
+    """
+
+    def __init__(self, patterns: str | Iterable[str] = ()) -> None:
+        if not isinstance(patterns, Iterable):
+            raise ValueError(f"patterns={patterns!r}: write a regular expression, or several")  # noqa: TRY004 - a setting
+        self.patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+        self._rules = (*_RULES, *map(_own, self.patterns))
+        self._words = [(word, rule.folded, at) for at, rule in enumerate(self._rules) for word in rule.words]
+
+    def text(self, text: str) -> str:
+        """`text` without secrets."""
+        return SECRET.join(self._parts(text)[::2])
+
+    def value(self, value: Any) -> Any:
+        """A JSON value without secrets: those in its texts, and the texts under keys that name one, such as `password`."""
+        return self._clean(value, [])
+
+    def found(self, value: Any) -> list[str]:
+        """What `value` takes out, in words for a report: each kind once, in the order in which they come."""
+        kinds: list[str] = []
+        self._clean(value, kinds)
+        return list(dict.fromkeys(kinds))
+
+    def _clean(self, value: Any, kinds: list[str]) -> Any:
+        if isinstance(value, str):
+            parts = self._parts(value)
+            kinds += filter(None, parts[1::2])
+            return SECRET.join(parts[::2])
+        if isinstance(value, list):
+            return [self._clean(item, kinds) for item in value]
+        if not isinstance(value, dict):
+            return value
+        clean = {}
+        for key, item in value.items():
+            name = self._clean(key, kinds)
+            secret = isinstance(name, str) and isinstance(item, str) and item not in {"", SECRET}
+            named = _NAMED.search(name.lower()) if secret else None
+            kinds += [_kind(named[0], item)] if named else []
+            clean[name] = SECRET if named else self._clean(item, kinds)
+        return clean
+
+    def _parts(self, text: str) -> list[str]:
+        """The text around its secrets, and in each one's place its kind; "" for what is a placeholder already."""
+        parts = [part for piece in text.split(SECRET) for part in ("", piece)][1:]
+        lower = _folded(text)
+        likely = sorted({at for word, folded, at in self._words if word in (lower if folded else text)})
+        before = 0
+        while len(parts) > before:  # once more: where a text ends now, a pattern may match that didn't
+            before = len(parts)
+            for rule in map(self._rules.__getitem__, likely):
+                parts = [cut for at, part in enumerate(parts) for cut in ([part] if at % 2 else _cut(rule, part))]
+        return parts
+
+
+def _own(pattern: str) -> _Rule:
+    """The user's own form. Raises ValueError where it is none."""
+    try:
+        wrong = "matches the empty text" if re.match(pattern, "") else ""
+    except (TypeError, re.error, OverflowError, RecursionError) as error:
+        wrong = str(error)
+    if wrong or not isinstance(pattern, str):
+        raise ValueError(f"patterns={pattern!r}: {wrong or 'no text'}; write a regular expression like 'ACME-[0-9]+'")
+    return _Rule(f"your pattern '{pattern}'", ("",), re.compile(pattern))
+
+
+def _cut(rule: _Rule, text: str) -> list[str]:
+    """`text` around the secrets of one form, and in each one's place its kind."""
+    group = "secret" if "secret" in rule.pattern.groupindex else 0
+    parts, end = [], 0
+    for match in rule.pattern.finditer(_folded(text) if rule.folded else text):
+        start, stop = match.span(group)
+        if start < stop:
+            parts += [text[end:start], rule.kind or _kind(match["name"], text[start:stop])]
+            end = stop
+    return [*parts, text[end:]]
+
+
+def _kind(name: str, secret: str) -> str:
+    """What a secret is by its own form, or else by its name."""
+    own = (rule.kind for rule in (_RULES[0], *_KEYS) if rule.pattern.fullmatch(secret))
+    named = (kind for ending, kind in _KINDS.items() if name.endswith(ending))
+    return next(own, next(named, "a password"))
+
+
+def _folded(text: str) -> str:
+    """`text` in lower case, sign by sign: the lower case of `İ` alone would be two."""
+    return text.replace("İ", "i").lower()

@@ -1,0 +1,30 @@
+"""A line that tells how far long work is."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+_PATIENCE = 1.0  # seconds before it is shown
+_EVERY = 0.1  # seconds
+
+
+@contextmanager
+def progress(done: str) -> Iterator[Callable[[int, int], None]]:
+    """Within the block, what it gives shows on stderr how many of how many are `done`, once that takes a while."""
+    began = shown = time.monotonic()
+    width = 0
+
+    def show(count: int, of: int) -> None:
+        nonlocal shown, width
+        now = time.monotonic()
+        if now - began > _PATIENCE and now - shown > _EVERY:
+            shown, text = now, f"{done} {count:,} of {of:,}"
+            print(f"\r{text:<{width}}", end="", file=sys.stderr, flush=True)
+            width = len(text)
+
+    try:
+        yield show
+    finally:
+        if width:
+            print(f"\r{'':<{width}}\r", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,414 @@
+"""Secrets are taken out of what others will read; and nothing else is."""
+
+import base64
+import copy
+import json
+import random
+import re
+import time
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbcache.scrub import SECRET, Scrubber
+
+SCRUBBER = Scrubber()
+ALNUM = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"  # 36 letters and digits
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0.SflKxwRJSMeKKF2QT4fwpMeJf36POk6yJV_adQssw5c"
+PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA1c7+9z5Pad7OejecsQ0bu3aumYn\n-----END RSA PRIVATE KEY-----"
+
+# What each service hands out, and what it is called in a report.
+KEYS = {
+    f"sk-{ALNUM}": "an OpenAI key",
+    f"sk-proj-{ALNUM[:12]}_{ALNUM[12:]}": "an OpenAI key",
+    "sk-abcdefghijklmnopqrst": "an OpenAI key",
+    f"sk-ant-api03-{ALNUM}-AA": "an Anthropic key",
+    f"sk-or-v1-{'0a' * 32}": "an OpenRouter key",
+    f"gsk_{ALNUM}": "a Groq key",
+    f"xai-{ALNUM}": "an xAI key",
+    f"lsv2_pt_{'0a' * 16}_{'0a' * 5}": "a LangSmith key",
+    f"tvly-dev-{ALNUM}": "a Tavily key",
+    f"AIza{ALNUM[:34]}_": "a Google key",
+    f"hf_{ALNUM[:34]}": "a Hugging Face token",
+    **{f"gh{sort}_{ALNUM}": "a GitHub token" for sort in "pousr"},
+    f"github_pat_{ALNUM[:22]}_{ALNUM}": "a GitHub token",
+    f"glpat-{ALNUM[:20]}": "a GitLab token",
+    f"glpat-{ALNUM[:20]}.01.{ALNUM[:9]}": "a GitLab token",
+    **{f"xox{sort}-123456789012-{ALNUM[:24]}": "a Slack token" for sort in "baprs"},
+    "AKIAIOSFODNN7EXAMPLE": "an AWS key",
+    "ASIAIOSFODNN7EXAMPLE": "an AWS key",
+    f"sk_live_{ALNUM[:24]}": "a Stripe key",
+    f"rk_live_{ALNUM[:24]}": "a Stripe key",
+    JWT: "a JSON web token",
+    f"{JWT.rpartition('.')[0]}.": "a JSON web token",
+    PEM: "a private key",
+    PEM.replace("\n", "\\n"): "a private key",
+    PEM.replace("RSA ", ""): "a private key",
+    PEM.replace("RSA ", "PGP ").replace("KEY-", "KEY BLOCK-"): "a private key",
+}
+# Texts, with the secret between « and ».
+HITS = {
+    "an Authorization header": [
+        "Authorization: «Basic dXNlcjpwYXNz»",
+        "authorization:«Bearer abc»\nHost: x",
+        'GET / HTTP/1.1\r\nProxy-Authorization: «Digest username="Mufasa", response="6629fae4"»\r\nHost: x',
+        "curl -H 'Authorization: «Token abc»' https://example.org",
+        'curl -H "Authorization: «Basic dXNlcjpwYXNz»" https://example.org',
+        "send `Authorization: «a1b2c3»` with it",
+        "Authorization: «abcdefghijklmnopqrst»",
+        r'{"request": "GET /\r\nAuthorization: «Basic dXNlcjpwYXNz»\r\nHost: x", "status": 401}',
+        r'"curl -H \"Authorization: «Basic dXNlcjpwYXNz»\" https://example.org"',
+        '{"Authorization": "«Basic dXNlcjpwYXNz»", "Accept": "*/*"}',
+        'headers["Authorization"] = "«Basic dXNlcjpwYXNz»"',
+    ],
+    "a cookie": [
+        'Cookie: «theme="dark"; session=abc»\nHost: x',
+        "set-cookie:«sid=abc; Path=/; HttpOnly»\r\n",
+        "curl -H 'Cookie: «a=\"b\"; c=d»' https://example.org",
+        'curl -H "Set-Cookie: «a=b»" https://example.org',
+        "{'cookie': '«sid=abc; theme=dark»'}",
+    ],
+    "a bearer token": ["Bearer «abcdefghijklmnop»", "a bearer  «a.b~c+d/e-f_g0123=» in the header"],
+    "a password in a URL": [
+        "postgresql://«user:pass»@localhost:5432/db",
+        "redis://«:pass»@host",
+        "see <https://«user:p@ss»@example.org/a?b=c@d>",
+    ],
+    "a password": [
+        "password: «hunter22»",
+        "PASSWORD=«hunter22»",
+        "connect(user='me', password='«correct horse»')",
+        "connect(password=«hunter22», user=me)",
+        "Server=db;Password=«hunter22»;Database=x",
+        '{"db_passwd" : "«hun\\"ter22»", "n": 1}',
+        r'"{\"password\": \"«hunter22»\", \"n\": 1}"',
+        "the `password`: `«hunter22»`",
+        "passphrase = '«it\\'s mine»'",
+        '{"password": "«cut off he»',
+        "密码 password\uff1a«hunter22»\uff0c请帮我看看",
+    ],
+    "a key": [
+        "api_key=«a1b2c3d4»",
+        "export OPENAI_API_KEY=«a1b2c3d4» # mine",
+        "openaiApiKey: '«abcdefgh»'",
+        'api_key: str = "«abcdefgh»"',
+        'os.environ["OPENAI_API_KEY"] = "«abcdefgh»"',
+        'Client(api_key=f"«abc-{date}»")',
+        "X-API-Key: «a1b2c3d4»",
+        "my API key: «a1b2c3d4».",
+        "https://example.org/?key=1&api-key=«a1b2c3d4»&page=2",
+        r"A=b\nSECRET_KEY=«a1b2c3d4»\nC=d",
+        "aws_secret_access_key = «wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»",
+        '{"SecretAccessKey": "«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»"}',
+        "AccountName=x;AccountKey=«ab+/12345==»",
+        "master-key => «a1b2c3d4»",
+    ],
+    "a token": [
+        "token=«a1b2c3d4»",
+        r"A=b\nTOKEN=«a1b2c3d4»\nC=d",
+        "HF_TOKEN := «a1b2c3d4»",
+        "accessToken: «a1b2c3d4»",
+        'if token == "«abcdefgh»":',
+        "İstanbul token=«a1b2c3d4» İ",  # the lower case of İ is two signs
+    ],
+    "a secret": ["client_secret=«a1b2c3d4»", 'SECRET = "«abcdefgh»"', "secret=«ab&cd1234»"],
+}
+PLAIN = [
+    "",
+    SECRET,
+    "sk-test and sk-learn",
+    "sk-toggleable__label-arrow sk-estimator-doc-link sk-container-id-1",
+    "task-3f2a1b4c-5d6e-4f80-9a0b-1c2d3e4f5a6b",
+    "the disk-encryption-at-rest-2024-guide",
+    "xoxo-hugs-and-kisses",
+    "A Bearer of bad news, bearer ________________________",
+    "Authorization: see below. Cookie: a small, sweet biscuit",
+    "password: see below",
+    "Passwords: 12345678; password_hash: 12345678",
+    "max_tokens: 12345678, token_count=12345678, tokens=12345678, secretary: a1b2c3d4, tokenizer='abcdefgh'",
+    'eos_token="<|endoftext|>", next_page_token: "CAUQAA12345", input_cost_per_token: 0.00000015',
+    'api_key=os.environ["OPENAI_API_KEY_2"]',
+    "token = tokens[0].text2",
+    "password = getpass2('Password: ')",
+    "api_key=short1",
+    "primary_key: a1b2c3d4, cache_key='abcdefgh', key=a1b2c3d4",
+    "3f2a1b4c-5d6e-4f80-9a0b-1c2d3e4f5a6b",
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    r"$\int_0^1 \mathrm{token}(x)\,dx = \frac{1}{2}$ and $K_{key}=12345678$",
+    "| token | secret |\n|-------|--------|\n| a1b2c3d4 | b2c3d4e5f6 |",
+    "http://localhost:8080?email=me@example.org ssh://git@github.com:22/x me@example.org https://x/@user:1",
+    "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
+    "-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----",
+    f"/AIza{ALNUM}/{ALNUM}==",
+    "eyJhbGciOiJIUzI1NiJ9 alone",
+]
+
+
+def hits() -> list[Any]:
+    return [pytest.param(text, kind, id=f"{kind}-{n}") for kind, texts in HITS.items() for n, text in enumerate(texts)]
+
+
+# Texts
+
+
+@pytest.mark.parametrize(("key", "kind"), KEYS.items())
+def test_a_key_is_known_by_its_form(key: str, kind: str) -> None:
+    for before, after in [("", ""), ("my key is ", ", keep it"), ("KEY=", "\n"), ("`", "`"), ('{"a":"', '"}')]:
+        assert SCRUBBER.text(before + key + after) == before + SECRET + after
+        assert SCRUBBER.found(before + key + after) == [kind]
+
+
+@pytest.mark.parametrize("key", [key for key in KEYS if key != PEM])
+def test_and_after_an_escape_or_a_color(key: str) -> None:
+    for before in (r"\n", r"\u94a5", "%3D", "\x1b[0m", "\x1b[1;32m", "密钥"):
+        assert SCRUBBER.text(f"it:{before}{key}") == f"it:{before}{SECRET}"
+
+
+@pytest.mark.parametrize(("text", "kind"), hits())
+def test_a_secret_is_known_by_what_stands_beside_it(text: str, kind: str) -> None:
+    asked = text.replace("«", "").replace("»", "")
+    assert SCRUBBER.text(asked) == re.sub("«.*»", SECRET, text, flags=re.DOTALL)
+    assert SCRUBBER.found(asked) == [kind]
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_nothing_else_is_touched(text: str) -> None:
+    assert SCRUBBER.text(text) == text
+    assert SCRUBBER.found(text) == []
+
+
+def test_a_private_key_that_is_cut_off_goes_to_the_end() -> None:
+    assert SCRUBBER.text(f"a\n{PEM[:60]}\nMIIE") == f"a\n{SECRET}"
+
+
+def test_images_are_left_as_they_are() -> None:
+    pixels = random.Random(0).randbytes(1_000_000)
+    for encoded in (base64.b64encode(pixels).decode(), base64.b64encode(bytes(300_000)).decode()):
+        text = f"What's the key idea of this? data:image/png;base64,{encoded}"
+        assert SCRUBBER.text(text) == text
+
+
+def test_a_key_is_called_by_its_own_form_rather_than_by_its_name() -> None:
+    key = f"sk-ant-api03-{ALNUM}"
+    assert SCRUBBER.found([f"export MY_TOKEN={key}"]) == ["an Anthropic key"]
+    assert SCRUBBER.found({"api_key": key}) == ["an Anthropic key"]
+    assert SCRUBBER.found({"api_key": PEM}) == ["a private key"]
+
+
+# JSON values
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        *(
+            (name, "an Authorization header")
+            for name in ("authorization", "Proxy-Authorization", "proxy_authorization")
+        ),
+        *((name, "a cookie") for name in ("cookie", "Set-Cookie", "set_cookie")),
+        *((name, "a key") for name in ("x-api-key", "api_key", "apikey", "API-KEY", "OPENAI_API_KEY", "apiKey")),
+        *((name, "a key") for name in ("secret_key", "aws_secret_access_key", "private_key", "SecretAccessKey")),
+        *((name, "a token") for name in ("token", "access_token", "refresh-token", "id_token", "accessToken")),
+        *((name, "a secret") for name in ("secret", "client_secret", "Client-Secret")),
+        *((name, "a password") for name in ("password", "passwd", "PGPASSWORD", "db.password")),
+    ],
+)
+def test_the_text_under_a_name_of_secrets_is_one(name: str, kind: str) -> None:
+    asked = [{"headers": {"a": "b", name: "x y", "c": 1}}]
+    assert SCRUBBER.value(asked) == [{"headers": {"a": "b", name: SECRET, "c": 1}}]
+    assert SCRUBBER.found(asked) == [kind]
+
+
+@pytest.mark.parametrize(
+    "name", ["max_tokens", "token_count", "tokens", "secretary", "eos_token", "key", "prompt_cache_key", "secret_name"]
+)
+def test_the_text_under_another_name_is_none(name: str) -> None:
+    asked = {name: "a text"}
+    assert SCRUBBER.value(asked) == asked
+    assert SCRUBBER.found(asked) == []
+
+
+def test_what_is_no_text_has_no_secret() -> None:
+    asked: dict[str, Any] = {
+        "password": {"type": "string"},
+        "token": None,
+        "secret": "",
+        "api_key": 12345678,
+        "cookie": [],
+        "a": 1.5,
+    }
+    assert SCRUBBER.value(asked) == asked
+    assert SCRUBBER.found(asked) == []
+
+
+def test_secrets_in_the_names_of_a_dict_are_taken_out() -> None:
+    assert SCRUBBER.value({f"key sk-{ALNUM}": 1, 2: "a"}) == {f"key {SECRET}": 1, 2: "a"}
+    assert SCRUBBER.found({f"sk-{ALNUM}": 1}) == ["an OpenAI key"]
+
+
+def test_a_value_is_not_changed_in_place() -> None:
+    asked = [{"password": "a", "messages": [f"sk-{ALNUM}"]}]
+    before = copy.deepcopy(asked)
+    assert SCRUBBER.value(asked) == [{"password": SECRET, "messages": [SECRET]}]
+    assert asked == before
+
+
+def test_each_kind_is_told_once_in_the_order_in_which_they_come() -> None:
+    asked = [
+        f"Bearer {ALNUM} and ACME-1 and sk-{ALNUM}",
+        {"cookie": "a", "b": [f"sk-{ALNUM}", "https://a:b@c, ACME-2"], "password": "c"},
+    ]
+    assert Scrubber(r"ACME-\d+").found(asked) == [
+        "a bearer token",
+        r"your pattern 'ACME-\d+'",
+        "an OpenAI key",
+        "a cookie",
+        "a password in a URL",
+        "a password",
+    ]
+
+
+def test_values_may_be_deep() -> None:
+    deep: Any = {"password": "a"}
+    scrubbed: Any = {"password": SECRET}
+    for _ in range(150):
+        deep, scrubbed = {"a": [deep]}, {"a": [scrubbed]}
+    assert SCRUBBER.value(deep) == scrubbed
+    assert SCRUBBER.found(deep) == ["a password"]
+
+
+# The user's own patterns
+
+
+def test_the_users_patterns_are_sought_besides() -> None:
+    scrubber = Scrubber(pattern for pattern in [r"ACME-\d+", r"(?i)project (?P<secret>\w+)", r"(a)\1b"])
+    assert scrubber.patterns == (r"ACME-\d+", r"(?i)project (?P<secret>\w+)", r"(a)\1b")
+    assert scrubber.text(f"ACME-12 in Project Manhattan, aab sk-{ALNUM}") == (
+        f"{SECRET} in Project {SECRET}, {SECRET} {SECRET}"
+    )
+    assert Scrubber("ab").patterns == ("ab",)
+    assert Scrubber().patterns == ()
+
+
+@pytest.mark.parametrize(
+    "pattern", ["secret", r"\[", r"\w", ".", r"(?s).+", r"\b", "(?=a)", r"x(?P<secret>y)?", "a$", "^b"]
+)
+def test_no_pattern_takes_a_placeholder_for_a_secret(pattern: str) -> None:
+    scrubber = Scrubber(pattern)
+    for text in (SECRET, f"aa sk-{ALNUM}bb", "the secret x xy [secret", f"b{SECRET}a{SECRET}b", "bbb aaa"):
+        once = scrubber.text(text)
+        assert scrubber.text(once) == once
+        assert bool(scrubber.found(text)) == (once != text)
+        assert scrubber.found(once) == []
+
+
+@pytest.mark.parametrize(
+    ("patterns", "why"),
+    [
+        ("(", r"'\('.*unterminated.*write"),
+        (["a", "x*"], r"'x\*'.*empty text.*write"),
+        ([""], "''.*empty text.*write"),
+        ([1], "=1:.*write"),
+        ([re.compile("a")], "no text.*write"),
+        (b"a", "=97:.*write"),
+        ("a{99999999999}", "too large.*write"),
+        (None, "None.*write"),
+        (3, "=3.*write"),
+    ],
+)
+def test_a_wrong_pattern_is_an_error(patterns: Any, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        Scrubber(patterns)
+
+
+# Whatever is written
+
+
+PIECES = st.sampled_from(
+    [
+        *(
+            "sk-",
+            "eyJ",
+            ".eyJ",
+            "AIza",
+            ALNUM,
+            "token=",
+            "password: ",
+            "api_key",
+            "Cookie: a=",
+            "Authorization: ",
+            "bearer ",
+        ),
+        *("://", "u:p@", "-----BEGIN PRIVATE KEY-----", "-----END PRIVATE KEY-----", SECRET, "secret", "[", "]"),
+        *('"', "'", "\\", "\\n", "\n", " ", ":", "=", "&a=", ",", "1", "İ", "\u017fecret=", "\uff0c", "\ud83d"),
+    ]
+)
+TEXTS = st.text() | st.lists(PIECES | st.text(max_size=3), max_size=12).map("".join)
+NAMES = TEXTS | st.sampled_from(["password", "token", "Authorization", "content", f"sk-{ALNUM}_password", "eos_token"])
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXTS
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner), max_leaves=8)
+ANY_SCRUBBER = st.sampled_from([SCRUBBER, Scrubber(["eos_", r"\d+", "e$", "^s"])])
+PLANTED = [
+    *KEYS,
+    "password=hunter22",
+    "Bearer a1b2c3d4e5f6g7h8",
+    "https://me:hunter22@x",
+    "Authorization: Basic aHVudGVy",
+]
+SECRETS = {*KEYS, "hunter22", "a1b2c3d4e5f6g7h8", "aHVudGVy"}
+
+
+@given(VALUES, ANY_SCRUBBER)
+def test_scrubbing_twice_is_scrubbing_once_and_found_tells_whether_there_is_need(
+    value: Any, scrubber: Scrubber
+) -> None:
+    once = scrubber.value(value)
+    assert scrubber.value(once) == once
+    assert scrubber.found(once) == []
+    assert bool(scrubber.found(value)) == (once != value)
+
+
+@given(TEXTS, ANY_SCRUBBER)
+def test_a_text_is_scrubbed_alike_alone_and_in_a_value(text: str, scrubber: Scrubber) -> None:
+    assert [scrubber.text(text)] == scrubber.value([text])
+
+
+@given(st.text(), st.sampled_from(PLANTED), st.text(), NAMES)
+def test_nothing_of_a_secret_survives(before: str, planted: str, after: str, name: str) -> None:
+    text = f"{before} {planted} {after}"
+    for scrubbed in (
+        SCRUBBER.text(text),
+        json.dumps(SCRUBBER.value([{name: [text]}, {text: name}]), ensure_ascii=False),
+        SCRUBBER.text(json.dumps([{name: text}])),
+    ):
+        assert not [secret for secret in SECRETS if secret in planted and secret in scrubbed]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("sk-", "sk-a ", r"\neyJ", "eyJa.", "%41eyJ", "-----BEGIN PRIVATE KEY-----", "-----BEGIN A", "://a:", "://:@"),
+        *(
+            "bearer ",
+            "authorization: ",
+            "'authorization:",
+            "cookie:a",
+            "token=",
+            "token='",
+            'token=\\"',
+            "token=a.",
+            "\\",
+        ),
+        *("token=1,", "password=hunter22 ", "api_key: str ", "&a=", "A1", " ", '"', SECRET, "[secret", f"sk-{ALNUM} "),
+    ],
+)
+def test_four_times_the_text_takes_no_sixteen_times_as_long(text: str) -> None:
+    def seconds(times: int) -> float:
+        asked = f"token=eyJ {text * times}"
+        started = time.process_time()
+        SCRUBBER.text(asked)
+        return time.process_time() - started
+
+    assert min(seconds(20_000) for _ in range(2)) < 10 * min(seconds(5_000) for _ in range(3))
