@@ -33,9 +33,11 @@ __all__ = [
     "last",
     "mode",
     "panel",
+    "plan",
     "show",
     "stats",
     "uninstall",
+    "why",
     "wrap",
 ]
 
@@ -68,9 +70,11 @@ if TYPE_CHECKING:
         install,
         installed,
         last,
+        plan,
         show,
         stats,
         uninstall,
+        why,
         wrap,
     )
     from nbcache.ui.show import panel
@@ -88,7 +92,7 @@ _HOMES = {
         "modes": ("mode",),
         "session": (
             *("check", "clear", "entries", "evict", "export_cassette", "history", "import_cassette", "info", "install"),
-            *("installed", "last", "show", "stats", "uninstall", "wrap"),
+            *("installed", "last", "plan", "show", "stats", "uninstall", "why", "wrap"),
         ),
         "ui.show": ("panel",),
     }.items()

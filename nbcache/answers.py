@@ -1,5 +1,6 @@
 """The way of one call: looked up in memory, in the store and in flight; kept and counted when it is answered."""
 
+import contextlib
 import time
 from collections.abc import Generator, Sequence
 from functools import partial
@@ -17,6 +18,7 @@ from nbcache.errors import (
     NotStorableError,
     ReplayMiss,
     StoreBusyError,
+    UnknownKeyError,
     UnstableIdentityError,
     logger,
     warn_once,
@@ -25,6 +27,7 @@ from nbcache.facts import asks_a_model, document
 from nbcache.flight import Flights, Lease, Place, Waiter
 from nbcache.keys import CallKey, call_key, drawn
 from nbcache.ledger import NEW, Ledger
+from nbcache.misses import Why, difference, explain, heading
 from nbcache.modes import Settings
 from nbcache.origins import Origins
 from nbcache.pending import Answered, PendingCalls, called
@@ -37,7 +40,6 @@ from nbcache.text import answer_preview, prompt_preview
 from nbcache.threads import in_thread
 from nbcache.usage import usage_of
 
-NEVER_RECORDED = "was never recorded"
 _LONGEST_WAIT = 600.0  # seconds: what the providers' clients wait for an answer
 
 
@@ -108,22 +110,32 @@ class Answers:
         """Count a call that is made and not cached."""
         self._pending.missed("", None, call, why)
 
-    def refuse(self, call: Call | None, why: str, prompt: str = "", asked: CallKey | None = None) -> ReplayMiss:
-        """The error of a call that is not made in `replay`, which is counted as a miss."""
-        self._pending.missed(prompt, asked, call, why.partition("\n")[0])
+    def refuse(
+        self, call: Call | None, detail: str, prompt: str = "", asked: CallKey | None = None, *, why: str = modes.REPLAY
+    ) -> ReplayMiss:
+        """The error of a call that is not made in `replay`, which is counted as a miss; `detail` goes on after its name."""
+        self._pending.missed(prompt, asked, call, why, "" if why == NEW else f"in replay, it {detail}")
         model = asked.model if asked is not None else called(call)
         said = f" {prompt_preview(prompt)!r}" if prompt else ""
-        miss = ReplayMiss(
-            f"in replay nothing is sent, and this call of {model or 'a model'}{said} {why}",
-            None if asked is None else asked.key,
-        )
+        text = f"in replay nothing is sent, and this call of {model or 'a model'}{said} {detail}"
+        miss = ReplayMiss(text, None if asked is None else asked.key)
         self.lost.append(miss)
         return miss
+
+    def why(self, key: str | None = None) -> Why:
+        """Why the last call missed, or the last of those whose key begins with `key`. Raises UnknownKeyError."""
+        log = [missed for missed in self._pending.log if key is None or (missed.record.key or "").startswith(key)]
+        if not log:
+            which = "no call" if key is None else f"no call whose key begins with {key!r}"
+            raise UnknownKeyError(f"{which} has missed in this session")
+        replayed = log[-1].record.why == modes.REPLAY
+        return explain(log[-1], self.recordings.recorded_like if replayed else self.recordings.stored_like)
 
     def carry_on(self, other: "Answers") -> None:
         """Go on where `other` ended."""
         self.cell, self.errors = other.cell, other.errors
         self.renewed, self.origins, self.lost = other.renewed, other.origins, other.lost
+        self._pending.log = other._pending.log  # noqa: SLF001 - one of us
 
     def failed(self, what: str, error: Exception) -> None:
         """Count a failure of the cache and say so once; the user's call goes on."""
@@ -138,7 +150,7 @@ class Answers:
     def _asked(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> CallKey | None:
         """The key to look up; None where this call is not to be looked up, which is a miss."""
         mode = settings.mode
-        asked, why = None, mode or ""
+        asked, why, detail = None, mode or "", ""
         if mode == modes.OFF:
             if call is not None and self.rules.excludes(call):
                 why = "excluded"
@@ -147,17 +159,17 @@ class Answers:
                 asked = self._as_drawn(self._key_of(prompt, llm_string, call), call, settings)
             except UnstableIdentityError as error:
                 warn_once(error.cause, str(error))
-                why = "not cacheable"
+                why, detail = "not cacheable", str(error).removeprefix("nbcache: ")
             except Exception as error:  # noqa: BLE001 - as in _search
                 self.failed("work out the key of a call", error)
-                why = "failure"
+                why, detail = "failure", f"its key could not be worked out: {error!r}"
         if asked is not None and mode in modes.LOOKS_UP:
             if asked.key not in self.renewed:
                 return asked
             why = "renewed"
             if mode not in modes.KEEPS:  # no answer will replace the stored one: once is enough
                 self.renewed.discard(asked.key)
-        self._pending.missed(prompt, asked, call, why)
+        self._pending.missed(prompt, asked, call, why, detail)
         return None
 
     def _key_of(self, prompt: str, llm_string: str, call: Call | None) -> CallKey:
@@ -220,7 +232,18 @@ class Answers:
                 return self._hit(asked, found, call, began)
         except Exception as error:
             raise self.refuse(call, f"can't be looked up: {error}", prompt, asked) from error
-        raise self.refuse(call, NEVER_RECORDED, prompt, asked)
+        raise self.refuse(call, f"was never recorded{self._nearest(asked)}", prompt, asked, why=NEW)
+
+    def _nearest(self, asked: CallKey) -> str:
+        """What is recorded that is like this call, and how to record it."""
+        lines = []
+        with contextlib.suppress(Exception):  # whatever fails, the error is that nothing was recorded
+            nearest, changes = difference(asked, self.recordings.recorded_like(asked))
+            if nearest is not None:
+                lines = [f"{heading(asked, nearest)}:", *(f"  {change}" for change in changes)]
+        source = self.recordings.path if self.recordings.is_there() else f"the store {self.store.url}"
+        where = f"it isn't in {source}"
+        return "\n".join(["", *lines, f"{where}. To record it, run it with `%llmcache on`, then `%llmcache export`"])
 
     def _recorded(self, payload: bytes, call: Call | None) -> Answer:
         """The answer in a payload, whatever its status. Raises DamagedError or NotStorableError."""

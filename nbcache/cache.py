@@ -20,6 +20,7 @@ from nbcache.decoded import Answer
 from nbcache.entry import Info, Stats, Totals
 from nbcache.errors import ReplayMiss, StoreError, warn_once
 from nbcache.ledger import Ledger
+from nbcache.misses import Why
 from nbcache.modes import Settings, current_settings
 from nbcache.notebook import cassette_path, notebook_name, notebook_path, store_folder
 from nbcache.pricing import Prices
@@ -33,6 +34,7 @@ from nbcache.units import count, size
 from nbcache.values import KeyFn, Messages
 
 _NOTHING_SET = Settings()
+_INDEXED_WITHIN = 0.5  # seconds that one waits for what was just stored to become findable
 
 
 class NotebookCache(BaseCache):
@@ -152,6 +154,12 @@ class NotebookCache(BaseCache):
         """A call is going to be made past the cache: raises ReplayMiss in mode `replay`, where none is made."""
         if self._settings(call).mode == modes.REPLAY:
             raise self._answers.refuse(call, why)
+
+    def why(self, key: str | None = None) -> Why:
+        """Why the last call of this session missed, or that whose key begins with `key`. Raises UnknownKeyError."""
+        self.flush()
+        self.ledger.index(within=_INDEXED_WITHIN)
+        return self._answers.why(key)
 
     def take_lost(self) -> list[ReplayMiss]:
         """The calls that `replay` didn't make since this was asked last."""

@@ -120,7 +120,8 @@ class CallRecord:
     """One call of a model: a hit, or a miss and why. `when` is in seconds since the epoch.
 
     `usd` is what it paid, or saved, in US dollars; None while that isn't known. `seconds` are those that the model
-    took, or that the hit saved. A miss is `answered` once the model has.
+    took, or that the hit saved. A miss is `answered` once the model has; `gone` is when its answer expired or was
+    evicted (seconds since the epoch).
     """
 
     when: float
@@ -134,6 +135,22 @@ class CallRecord:
     usd: Decimal | None = None
     estimated: bool = False
     answered: bool = False
+    gone: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionCall:
+    """What a session called: a key ("" of calls that have none), how often, and what one call costs (US dollars).
+
+    `usd` is None where that isn't known, `estimated` where the tokens were. `when` is the last of the calls.
+    """
+
+    key: str
+    model: str
+    calls: int
+    usd: Decimal | None = None
+    estimated: bool = False
+    when: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

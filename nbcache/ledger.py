@@ -12,15 +12,16 @@ import time
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
 from nbcache.codec import HEADER_LENGTH
-from nbcache.entry import EXACT, CallRecord, Filter, Spending, Touch, Usage
+from nbcache.entry import EXACT, CallRecord, Filter, SessionCall, Spending, Touch, Usage
 from nbcache.errors import logger
 from nbcache.facts import Facts, facts_of, words_of
 from nbcache.locks import Lock
+from nbcache.noted import Hit, Paid, SessionCalls, Where
 from nbcache.pricing import Prices
 from nbcache.stores import Store
 from nbcache.sums import add_to, total
@@ -34,33 +35,6 @@ _POINTS = 200  # of the chart
 _ABSURD = 10_000  # US dollars: no call costs that, whatever tokens somebody reports
 _AT_ONCE = 20  # entries indexed in one transaction, for which an update may have to wait
 NEW = "new"  # why a call missed that was never seen
-
-
-class _Hit(NamedTuple):
-    """A hit: when and where, and the payload that tells what it saved."""
-
-    where: "_Where"
-    key: str
-    payload: bytes
-    when: float
-    seconds: float
-
-
-class _Paid(NamedTuple):
-    """An answer that a call got from its model, with the texts to estimate its tokens from."""
-
-    record: CallRecord
-    usage: Usage
-    prompt: str
-    answer: str
-    seconds: float | None
-    stored: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Where:
-    execution: int
-    cell: str | None
 
 
 class _Batch(NamedTuple):
@@ -82,15 +56,15 @@ class Ledger:
 
     def _begin(self) -> None:
         self._id = secrets.token_hex(8)
-        self._where = _Where(0, None)
-        self._noted: deque[_Hit | CallRecord | _Paid] = deque()
+        self._where = Where(0, None)
+        self._noted: deque[Hit | CallRecord | Paid] = deque()
         self._calls: deque[CallRecord] = deque(maxlen=_CALLS)
         self._facts: OrderedDict[bytes, Facts] = OrderedDict()
         self._touches: dict[str, Touch] = {}
         self._unwritten: dict[tuple[int, str], Spending] = {}
         self._of_model: dict[str, Spending] = {}
         self._of_cell: dict[str, Spending] = {}
-        self._used: set[str] = set()
+        self._called = SessionCalls()
         self._curve: list[tuple[float, Decimal, Decimal]] = []
         self._listeners: list[Callable[[], None]] = []
         self._sums, self._writing = Lock(), Lock()
@@ -101,7 +75,7 @@ class Ledger:
 
     def hit(self, key: str, payload: bytes, seconds: float) -> None:
         """Note a hit of the entry `key`, whose lookup took so many seconds."""
-        self._note(_Hit(self._where, key, payload, time.time(), seconds))
+        self._note(Hit(self._where, key, payload, time.time(), seconds))
 
     def missed(self, key: str | None, model: str, why: str) -> CallRecord:
         """Note a call that is made; `paid` tells later what it cost."""
@@ -115,9 +89,9 @@ class Ledger:
     ) -> None:
         """Note the answer to a call that was made; of the texts tokens are estimated that were not reported."""
         texts = ("", "") if usage.complete else (prompt, answer)
-        self._note(_Paid(record, usage, *texts, seconds, stored))
+        self._note(Paid(record, usage, *texts, seconds, stored))
 
-    def _note(self, what: "_Hit | CallRecord | _Paid") -> None:
+    def _note(self, what: "Hit | CallRecord | Paid") -> None:
         self._noted.append(what)
         wake = self._wake
         if not wake.is_set() and self._start():
@@ -133,7 +107,7 @@ class Ledger:
 
     def enter_cell(self, cell: str | None) -> None:
         """A cell begins: what is noted from now on is of this execution."""
-        self._where = _Where(self._where.execution + 1, cell)
+        self._where = Where(self._where.execution + 1, cell)
 
     def listen(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call `changed` at each note, in whatever thread; what is returned ends that."""
@@ -148,7 +122,7 @@ class Ledger:
     def carry_on(self, other: "Ledger") -> None:
         """Go on with the session of `other`, which has been closed; its calls that still run count in it, too."""
         with other._account(), self._sums:  # noqa: SLF001 - one of us
-            for name in ("_id", "_where", "_sums", "_calls", "_of_model", "_of_cell", "_used", "_curve"):
+            for name in ("_id", "_where", "_sums", "_calls", "_of_model", "_of_cell", "_called", "_curve"):
                 setattr(self, name, getattr(other, name))
 
     # What it tells
@@ -180,7 +154,12 @@ class Ledger:
     def used(self) -> set[str]:
         """The keys of the entries that this session has hit or stored."""
         with self._account():
-            return set(self._used)
+            return set(self._called.used)
+
+    def called(self) -> list[SessionCall]:
+        """What this session has called, each key once."""
+        with self._account():
+            return self._called.all()
 
     def curve(self) -> list[tuple[float, Decimal, Decimal]]:
         """Saved and spent US dollars of this session, cumulated, at some moments (seconds since the epoch)."""
@@ -195,6 +174,7 @@ class Ledger:
             with self._account():
                 touches, self._touches = self._touches, {}
                 rows, self._unwritten = self._unwritten, {}
+                called = self._called.take()
             try:
                 self.store.touch(touches.values())
             except Exception as error:  # noqa: BLE001 - who hit what makes owners: it is not lost
@@ -207,11 +187,13 @@ class Ledger:
                             now.cost_usd = touch.cost_usd if now.cost_usd is None else now.cost_usd
             try:
                 self.store.record(rows.values())
+                self.store.record_calls(self._id, self.notebook, called)
             except Exception as error:  # noqa: BLE001 - whatever fails, the sums are not lost
                 logger.debug("nbcache: the ledger could not be written: %s", error)
                 with self._sums:
                     for row in rows.values():
                         add_to(self._unwritten, (row.execution, row.model), row)
+                    self._called.put_back(called)
 
     def index(self, within: float | None = None, stop: threading.Event | None = None) -> None:
         """Make what was stored findable by its words, as far as it gets in so many seconds."""
@@ -228,6 +210,11 @@ class Ledger:
         stop.set()
         wake.set()
         self.flush()
+
+    @property
+    def id(self) -> str:
+        """The session's."""
+        return self._id
 
     def begin_in_child(self) -> None:
         """A forked child has accounts of its own: the parent writes down what happened until now."""
@@ -271,22 +258,22 @@ class Ledger:
                 self._plot()
             yield
 
-    def _enter(self, noted: "_Hit | CallRecord | _Paid", now: "_Batch") -> None:
-        if isinstance(noted, _Hit):
+    def _enter(self, noted: "Hit | CallRecord | Paid", now: "_Batch") -> None:
+        if isinstance(noted, Hit):
             self._enter_hit(noted, now)
-        elif isinstance(noted, _Paid):
+        elif isinstance(noted, Paid):
             self._enter_paid(noted, now)
         else:
             self._enter_miss(noted, now)
 
-    def _enter_hit(self, hit: _Hit, now: "_Batch") -> None:
+    def _enter_hit(self, hit: Hit, now: "_Batch") -> None:
         facts = self._facts_of(hit.key, hit.payload)
         saved = None if facts.seconds is None else max(0.0, facts.seconds - hit.seconds)
         usd = self._price(facts.usage, now)
         if usd is None:
             usd = self._price_then(hit.key)
         where = hit.where
-        self._used.add(hit.key)
+        self._called.used.add(hit.key)
         call = CallRecord(
             *(hit.when, where.execution, where.cell, facts.model, hit.key),
             hit=True,
@@ -296,6 +283,8 @@ class Ledger:
             answered=True,
         )
         self._calls.append(call)
+        self._called.note(call)
+        self._called.price(call, usd, estimated=call.estimated)
         touch = self._touch(hit.key)
         touch.hits, touch.when = touch.hits + 1, max(touch.when, hit.when)
         row = self._row(call, now)
@@ -308,12 +297,14 @@ class Ledger:
     def _enter_miss(self, call: CallRecord, now: "_Batch") -> None:
         if call.why == NEW and call.key is not None:
             with contextlib.suppress(Exception):
-                call.why = self.store.gone(call.key, call.when) or NEW
+                if found := self.store.gone(call.key, call.when):
+                    call.why, call.gone = found
         logger.info("miss %s %s: %s", (call.key or "")[:8], call.model, call.why)
         self._calls.append(call)
+        self._called.note(call)
         self._row(call, now).misses += 1
 
-    def _enter_paid(self, paid: _Paid, now: "_Batch") -> None:
+    def _enter_paid(self, paid: Paid, now: "_Batch") -> None:
         call, usage = paid.record, paid.usage
         if not usage.complete:
             usage = estimated(usage, prompt_text(paid.prompt), paid.answer)
@@ -321,9 +312,10 @@ class Ledger:
         call.estimated = usage.estimated and bool(call.usd)
         cost = None if usage.estimated else call.usd
         if paid.stored and call.key is not None:
-            self._used.add(call.key)
+            self._called.used.add(call.key)
         if paid.stored and call.key is not None and (cost is not None or call.key in self._touches):
             self._touch(call.key).cost_usd = cost
+        self._called.price(call, call.usd, estimated=call.estimated)
         row = self._row(call, now)
         row.spent_usd = EXACT.add(row.spent_usd, call.usd or 0)
         row.unpriced_misses += call.usd is None

@@ -1,7 +1,7 @@
 """The calls that are being made: what was noted when they missed, until they are answered."""
 
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -14,9 +14,11 @@ from nbcache.identity import learn_counters, model_name, whole_numbers
 from nbcache.keys import CallKey, drawn
 from nbcache.ledger import Ledger
 from nbcache.locks import Lock
+from nbcache.misses import Missed
 
 _K = TypeVar("_K")
 KeyOf = Callable[[str, str, Call | None], CallKey]
+_LOGGED = 500  # misses that can be explained
 _BY_HAND = 1_000  # misses without a call that tells its end
 
 
@@ -25,14 +27,19 @@ class PendingCalls:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self.log: deque[Missed] = deque(maxlen=_LOGGED)
         self._by_hand: OrderedDict[tuple[str, str], list[Miss]] = OrderedDict()
         self._lock = Lock()
 
-    def missed(self, prompt: str, asked: CallKey | None, call: Call | None, why: str) -> None:
-        """Count a call that is going to be made, and keep what its answer will need."""
+    def missed(self, prompt: str, asked: CallKey | None, call: Call | None, why: str, detail: str = "") -> None:
+        """Count a call that is going to be made, and keep what its answer will need.
+
+        `why` is a word or two, `detail` a sentence where these don't tell.
+        """
         key = None if asked is None else asked.key
         model = asked.model if asked is not None else called(call)
         miss = Miss(asked, self._ledger.missed(key, model, why), time.perf_counter())
+        self.log.append(Missed(miss.record, asked, prompt, detail))
         if call is not None:
             if call.model is not None:
                 call.numbers = whole_numbers(call.model)

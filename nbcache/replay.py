@@ -12,7 +12,10 @@ from nbcache.locks import Lock
 from nbcache.prompts import Normalize
 from nbcache.scrub import Scrubber
 from nbcache.stores import Store
-from nbcache.text import prompt_preview
+from nbcache.text import prompt_preview, prompt_text, words
+
+_WORDS = 16  # of a prompt: the longest tell most
+_CANDIDATES = 40
 
 
 class Recordings:
@@ -47,24 +50,48 @@ class Recordings:
                 self._read = (state, None if state is None else Cassette.open(self.path, self._scrubber))
             return self._read[1]
 
+    def is_there(self) -> bool:
+        """Whether there is a cassette."""
+        return self.path is not None and self.path.exists()
+
+    def recorded_like(self, asked: CallKey) -> Iterator[CallKey]:
+        """Recorded calls that may be much like `asked`, of what is played."""
+        cassette = self.cassette()
+        if cassette is None:
+            yield from self.stored_like(asked)
+            return
+        yield from (recording.call for recording in cassette.recordings.values())
+
+    def stored_like(self, asked: CallKey) -> Iterator[CallKey]:
+        """Calls in the store that may be much like `asked`: those that say most of the same words."""
+        wanted = sorted(words(prompt_text(asked.prompt)), key=lambda word: (-len(word), word))[:_WORDS]
+        for key in self._store.alike(wanted, _CANDIDATES):
+            payload = self._store.get(key, stale=True)
+            if payload is not None and (call := self._call(key, payload)) is not None:
+                yield call
+
     def _at_another_endpoint(self, asked: CallKey) -> bytes | None:
         wanted = self._replay_key(asked)
         for key, payload in self._alike(asked):
-            try:
-                about = codec.read(payload, key).about()
-            except DamagedError:
-                continue
-            call = recalled(
-                *(key, about.prompt),
-                identity=about.identity,
-                endpoint=about.endpoint,
-                model=about.meta.model,
-                said=about.said,
-                normalize=self._normalize,
-            )
+            call = self._call(key, payload)
             if call is not None and self._replay_key(call) == wanted:
                 return payload
         return None
+
+    def _call(self, key: str, payload: bytes) -> CallKey | None:
+        """The call of an entry, if that can be told."""
+        try:
+            about = codec.read(payload, key).about()
+        except DamagedError:
+            return None
+        return recalled(
+            *(key, about.prompt),
+            identity=about.identity,
+            endpoint=about.endpoint,
+            model=about.meta.model,
+            said=about.said,
+            normalize=self._normalize,
+        )
 
     def _alike(self, asked: CallKey) -> Iterator[tuple[str, bytes]]:
         """The entries of the same model whose prompts look the same."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,8 +20,10 @@ from nbcache.errors import NotInstalledError, forget_warnings, warn_once
 from nbcache.exports import Exported, Imported, Progress, export_entries, import_entries
 from nbcache.hooks.instrument import Instrument
 from nbcache.locks import Lock
+from nbcache.misses import Why
 from nbcache.modes import NOTEBOOK, ON, checked_mode, checked_scope
 from nbcache.notebook import user_folder
+from nbcache.plans import Plan, planned
 from nbcache.pricing import Prices
 from nbcache.repeats import most_repeated
 from nbcache.rules import Normalizer, ShouldStore
@@ -343,6 +346,30 @@ def import_cassette(
     return import_entries(
         installed().contents(), Path(path).expanduser(), prefer=prefer, dry_run=dry_run, progress=progress
     )
+
+
+def plan() -> Plan:
+    """What the calls of this session would cost now, or where it has made none those of this notebook's last session.
+
+    Raises ValueError where nothing is known of any; StoreError.
+    """
+    cache = installed()
+    cache.flush()
+    ledger, name = cache.ledger, "this"
+    calls = ledger.called()
+    if not calls:
+        name, calls = "last", cache.store.last_calls(cache.notebook, but=ledger.id)
+    if not calls:
+        raise ValueError("plan: no session of this notebook has called a model yet; run it once")
+    return planned(name, calls, cache.store, time.time())
+
+
+def why(key: str | None = None) -> Why:
+    """Why the last call missed, or the last one whose key begins with `key`, of this session; `str()` of it is the text.
+
+    Raises UnknownKeyError where none did.
+    """
+    return installed().why(key)
 
 
 def info(message: BaseMessage) -> Info | None:

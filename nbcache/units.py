@@ -61,6 +61,15 @@ def duration_text(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
+def ago_text(seconds: float) -> str:
+    """About how long `seconds` are, for people: `2 hours`, `3 days`."""
+    for unit, name in (("w", "week"), ("d", "day"), ("h", "hour"), ("m", "minute"), ("s", "second")):
+        number = int(seconds // _SECONDS[unit])
+        if number:
+            return f"{number:,} {name}{'' if number == 1 else 's'}"
+    return "less than a second"
+
+
 def _parsed(value: float | str, units: dict[str, int]) -> float:
     if isinstance(value, bool):
         return math.nan

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
-from nbcache.entry import Cleared, EntryMeta, Facets, Filter, Spending, Totals, Touch
+from nbcache.entry import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.stores.disk import DiskStore
 from nbcache.stores.memory import MemoryStore
 
@@ -71,8 +71,17 @@ class Store(Protocol):
     def spendings(self, notebook: str | None = None) -> list[Spending]:
         """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
 
-    def gone(self, key: str, when: float) -> str | None:
-        """Why `key`, missed at `when`, had gone by itself: `expired` or `evicted`. It is told once."""
+    def record_calls(self, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
+        """Write down what a session of a notebook has called; only of its last two sessions it is kept."""
+
+    def last_calls(self, notebook: str | None, but: str | None = None) -> list[SessionCall]:
+        """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
+
+    def gone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
+        """Why and when `key`, missed at `when`, had gone by itself: `expired` or `evicted`. Without `keep`, told once."""
+
+    def alike(self, words: Sequence[str], limit: int) -> list[str]:
+        """The keys of entries that say most of these words, as far as they are indexed: the likeliest first, about."""
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more."""

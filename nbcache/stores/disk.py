@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from nbcache.entry import Cleared, EntryMeta, Facets, Filter, Spending, Totals, Touch
+from nbcache.entry import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import StoreBusyError, TooLargeError
 from nbcache.locks import Lock
-from nbcache.stores import rows, spendings, words
+from nbcache.stores import rows, sessions, spendings, words
 from nbcache.stores.cachefile import CacheFile
 from nbcache.stores.database import Database
 from nbcache.stores.pool import own_writes
@@ -181,13 +181,32 @@ class DiskStore:
         """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
         return self._database.run(lambda cache: spendings.read(cache.execute, notebook), _READ_PATIENCE)
 
-    def gone(self, key: str, when: float) -> str | None:
-        """Why `key`, missed at `when`, had gone by itself. It is told once."""
+    def record_calls(self, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
+        """Write down what a session of a notebook has called."""
+        found = list(calls)
 
-        def write(cache: CacheFile) -> str | None:
+        def write(cache: CacheFile) -> None:
+            with cache.transaction():
+                sessions.record(cache.execute, session, notebook, found)
+
+        if found:
+            self._write(write)
+
+    def last_calls(self, notebook: str | None, but: str | None = None) -> list[SessionCall]:
+        """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
+        return self._database.run(lambda cache: sessions.read(cache.execute, notebook, but), _READ_PATIENCE)
+
+    def alike(self, words: Sequence[str], limit: int) -> list[str]:
+        """The keys of entries that say most of these words, as far as they are indexed: the likeliest first, about."""
+        return self._database.run(lambda cache: rows.alike(cache.execute, words, limit), _READ_PATIENCE)
+
+    def gone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
+        """Why and when `key`, missed at `when`, had gone by itself. Without `keep`, told once."""
+
+        def write(cache: CacheFile) -> tuple[str, float] | None:
             with cache.transaction():
                 cache.forget_expired()
-                return rows.gone(cache.execute, key, when)
+                return rows.gone(cache.execute, key, when, keep=keep)
 
         # Most misses are of calls that were never made before: to find that out is to read only.
         known = self._database.run(lambda cache: rows.had(cache.execute, key), _READ_PATIENCE)

@@ -5,9 +5,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any, Literal
 
-from nbcache.entry import SORTABLE, Cleared, EntryMeta, Facets, Filter, Spending, Totals, Touch
+from nbcache.entry import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import DamagedError, TooLargeError
 
 
@@ -35,6 +36,7 @@ class MemoryStore:
         self._evictions = 0
         self._words: dict[str, frozenset[str]] = {}
         self._spendings: list[Spending] = []
+        self._sessions: dict[tuple[str | None, str], dict[tuple[str, str], SessionCall]] = {}
         self._gone: dict[str, tuple[float, str]] = {}
         self.bound(max_bytes, max_entries)
 
@@ -174,14 +176,37 @@ class MemoryStore:
                         summed[which] = replace(row)
         return sorted(summed.values(), key=lambda row: row.when)
 
-    def gone(self, key: str, when: float) -> str | None:
-        """Why `key`, missed at `when`, had gone by itself. It is told once."""
+    def record_calls(self, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
+        """Write down what a session of a notebook has called."""
+        with self._lock:
+            of = self._sessions.setdefault((notebook, session), {})
+            of |= {(call.key, call.model): call for call in calls}
+            mine = [each for each in self._sessions if each[0] == notebook]
+            for old in mine[:-2]:
+                del self._sessions[old]
+
+    def last_calls(self, notebook: str | None, but: str | None = None) -> list[SessionCall]:
+        """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
+        with self._lock:
+            mine = [calls for (of, session), calls in self._sessions.items() if of == notebook and session != but]
+            return sorted(mine[-1].values(), key=attrgetter("when", "key")) if mine else []
+
+    def alike(self, words: Sequence[str], limit: int) -> list[str]:
+        """The keys of entries that say most of these words, as far as they are indexed: the likeliest first."""
+        wanted = set(words)
+        with self._lock:
+            common = {key: len(wanted & said) for key, said in self._words.items()}
+        return [key for key in sorted(common, key=lambda key: -common[key]) if common[key]][:limit]
+
+    def gone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
+        """Why and when `key`, missed at `when`, had gone by itself. Without `keep`, told once."""
         with self._lock:
             self._live(key)
             went, why = self._gone.get(key, (when, None))
             if why is not None and went <= when:
-                del self._gone[key]
-                return why
+                if not keep:
+                    del self._gone[key]
+                return why, went
             return None
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import deque
 from collections.abc import Sequence
 
 from nbcache.entry import SORTABLE, EntryMeta, Facets, Filter, Touch
@@ -224,13 +225,33 @@ def had(sql: Execute, key: str) -> bool:
     )
 
 
-def gone(sql: Execute, key: str, when: float) -> str | None:
-    """Why `key`, missed at `when`, had gone by itself (`expired`, `evicted`); it is told once."""
-    row = sql("SELECT why FROM tombstone WHERE key = ? AND gone <= ?", (key, when)).fetchone()
+def alike(sql: Execute, wanted: Sequence[str], limit: int) -> list[str]:
+    """The keys of entries with all of the words; then of those with half of them, a quarter, and so on, the newest first."""
+    if not wanted or not words.is_made(sql):
+        return []
+    found: dict[str, None] = {}
+    groups = deque([wanted])
+    while groups and len(found) < limit:
+        group = groups.popleft()
+        some = sql(
+            "SELECT c.key FROM (SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?) w"
+            " JOIN Cache c ON c.rowid = w.rowid",
+            (words.whole(group), limit),
+        )
+        found |= {key: None for (key,) in some}
+        if len(group) > 1:
+            groups.extend((group[::2], group[1::2]))
+    return list(found)[:limit]
+
+
+def gone(sql: Execute, key: str, when: float, *, keep: bool) -> tuple[str, float] | None:
+    """Why and when `key`, missed at `when`, had gone by itself (`expired`, `evicted`); without `keep`, told once."""
+    row = sql("SELECT why, gone FROM tombstone WHERE key = ? AND gone <= ?", (key, when)).fetchone()
     if row is None:
         return None
-    sql("DELETE FROM tombstone WHERE key = ?", (key,))
-    return str(row[0])
+    if not keep:
+        sql("DELETE FROM tombstone WHERE key = ?", (key,))
+    return str(row[0]), float(row[1])
 
 
 def mend(sql: Execute) -> list[str]:

@@ -60,6 +60,11 @@ def query(words: Iterable[str]) -> str:
     return " AND ".join(f'"{written(word)}"*' for word in words)
 
 
+def whole(words: Iterable[str]) -> str:
+    """The same for entries with all of `words` as they are."""
+    return " AND ".join(f'"{written(word)}"' for word in words)
+
+
 def forget_deleted(sql: Execute) -> None:
     """Take what was deleted out of the index's files, too: FTS5 only marks it as gone."""
     if is_made(sql):

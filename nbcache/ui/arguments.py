@@ -8,10 +8,6 @@ from IPython.core.error import UsageError
 
 from nbcache import modes
 
-LATER = {
-    "why": "why (the reason for a miss)",
-    "plan": "plan (what a run would pay)",
-}
 MODES = modes.MODES
 SUBCOMMANDS = (
     *MODES,
@@ -26,7 +22,8 @@ SUBCOMMANDS = (
     "check",
     "export",
     "import",
-    *LATER,
+    "why",
+    "plan",
 )
 OPTIONS = {
     **dict.fromkeys(MODES, ("--ttl", "--tag", "--scope", "--store", "--max-size", "--max-entries")),
@@ -48,10 +45,8 @@ def parse(line: str) -> argparse.Namespace:
     """What the line of a `%llmcache` asks for. Raises UsageError, saying what to type instead."""
     words = _words(line)
     word = words[0] if words else "panel"
-    if word in LATER:
-        raise UsageError(f"%llmcache {LATER[word]} comes with a later release of nbcache")
     if word not in SUBCOMMANDS:
-        raise UsageError(f"%llmcache {word}: type one of {', '.join(w for w in SUBCOMMANDS if w not in LATER)}")
+        raise UsageError(f"%llmcache {word}: type one of {', '.join(SUBCOMMANDS)}")
     if "--samples" in words and word in MODES:
         raise UsageError(f"samples are drawn by one cell: type `%%llmcache {word} --samples` at its top")
     asked = _parsers[word].parse_args(words[1:])
@@ -164,6 +159,12 @@ def _export_parser() -> _Parser:
     return parser
 
 
+def _why_parser() -> _Parser:
+    parser = _parser("why", "Type: %llmcache why [KEY] (`%llmcache last` lists the calls of the last cell)")
+    parser.add_argument("key", nargs="?")
+    return parser
+
+
 def _import_parser() -> _Parser:
     parser = _parser("import", "Type: %llmcache import FILE [--dry-run] [--prefer store|file]")
     parser.add_argument("path")
@@ -184,10 +185,11 @@ _parsers = {
     "ls": _scope_parser("ls"),
     "stats": _stats_parser(),
     **{word: _key_parser(word) for word in ("show", "evict")},
-    **{word: _parser(word, f"Type: %llmcache {word}") for word in ("panel", "last", "where")},
+    **{word: _parser(word, f"Type: %llmcache {word}") for word in ("panel", "last", "plan", "where")},
     "clear": _clear_parser(),
     "check": _check_parser(),
     "export": _export_parser(),
+    "why": _why_parser(),
     "import": _import_parser(),
 }
 _cell = _cell_parser()

@@ -47,7 +47,7 @@ class CacheMagics(Magics):
                                       [--store URL|user] [--max-size 2GB] [--max-entries N]
         %%llmcache on|off|read-only|refresh|replay  [--ttl 7d] [--tag T] [--samples]     for one cell
         %llmcache stats [--cell | --lifetime] [--by model] [--scope notebook|folder]
-        %llmcache last | ls | show KEY | evict KEY | where | check [--fix]
+        %llmcache last | why [KEY] | plan | ls | show KEY | evict KEY | where | check [--fix]
         %llmcache export [FILE] [--used] [--check]     the entries as a file for git, which `replay` plays
         %llmcache import FILE [--dry-run] [--prefer store|file]
         %llmcache clear [--older-than 7d] [--model M] [--tag T] [--match TEXT] [--unused] [--dry-run]
@@ -152,6 +152,12 @@ class CacheMagics(Magics):
         if asked.check and done.changed:
             raise UsageError(f"{done.path} is out of date: `%llmcache export` writes it anew")
         print(report.exported(done))
+
+    def _why(self, asked: argparse.Namespace) -> None:
+        print(session.why(asked.key))
+
+    def _plan(self, _: argparse.Namespace) -> None:
+        print(report.plan(session.plan()))
 
     def _import(self, asked: argparse.Namespace) -> None:
         with progress("imported") as shown:

@@ -1,6 +1,7 @@
 """What `%llmcache` says, in plain words."""
 
 import json
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
@@ -9,7 +10,8 @@ from nbcache.cache import NotebookCache
 from nbcache.entry import Cleared, EntryMeta, Record, Spending, Stats
 from nbcache.errors import CassetteError
 from nbcache.exports import Exported, Imported
-from nbcache.money import amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text
+from nbcache.money import Money, amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text
+from nbcache.plans import Plan
 from nbcache.scrub import SECRET
 from nbcache.stores import DiskStore, Store
 from nbcache.units import bytes_text, duration_text
@@ -150,6 +152,26 @@ def where(cache: NotebookCache) -> str:
 def store_text(store: Store) -> str:
     """The store's folder, or its URL."""
     return str(store.folder) if isinstance(store, DiskStore) else store.url
+
+
+def plan(found: Plan) -> str:
+    """What would be hits, and what would be paid, by why."""
+    of = "this session's calls" if found.session == "this" else "the calls of this notebook's last session"
+    told = f"{of}, made again: {found.hits:,} {_s(found.hits, 'hit')}"
+    if not found.misses:
+        return f"{told}, nothing to pay"
+    money = Money(found.usd, found.calls, found.unpriced, found.estimated)
+    paid = _noted(amount_text(money), note_text(money, "call"))
+    whys = Counter[tuple[str, str]]()
+    for miss in found.misses:
+        whys[miss.why, miss.model] += miss.calls
+    return "\n".join(
+        [
+            f"{told}, {found.calls:,} {_s(found.calls, 'miss')}",
+            f"to pay: {paid}, if they cost what they did then",
+            *(f"  {calls:,} {why}: {model}" for (why, model), calls in whys.most_common()),
+        ]
+    )
 
 
 def exported(done: Exported) -> str:

@@ -1,0 +1,178 @@
+"""Why a call missed: what went, or what differs from the nearest call that was recorded."""
+
+import difflib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from nbcache.entry import CallRecord
+from nbcache.keys import CallKey
+from nbcache.ledger import NEW
+from nbcache.text import prompt_preview, prompt_text, words
+from nbcache.units import ago_text
+
+_LIKE = 0.5  # how much of a prompt must be the same, from 0 to 1, for a difference to tell something
+_COMPARED = 4_000  # characters of a prompt, to find the nearest
+_SHOWN = 12  # lines of a difference
+_WIDTH = 160  # characters of one
+_UNSET = object()
+_SECTIONS = (
+    "fields",
+    "options",
+    "told",
+    "params",
+)  # of an identity's document: which of them tells, nobody needs to know
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why a call missed. `reason` is one of few words, `changes` what differs from the entry `nearest`, a line each."""
+
+    model: str
+    prompt: str
+    reason: str
+    text: str
+    key: str | None = None
+    nearest: str | None = None
+    changes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        said = f" {self.prompt!r}" if self.prompt else ""
+        return "\n".join([f"{self.model or 'a call'}{said}: {self.text}", *(f"  {line}" for line in self.changes)])
+
+
+@dataclass(slots=True)
+class Missed:
+    """A call that missed: its line in the ledger, what the key was made of if it had one, and what went wrong if anything."""
+
+    record: CallRecord
+    asked: CallKey | None
+    prompt: str
+    detail: str = ""
+
+
+_TEXTS = {
+    "off": "the cache was off for this call",
+    "refresh": "in mode `refresh` every call is made anew",
+    "renewed": "it was to be made anew, as asked in the panel",
+    "excluded": "it is excluded, by `%config NBCache.exclude`",
+    "class not here": "its answer holds an object of a class that isn't defined here, or is another by now",
+    "damaged": "its entry was damaged; `%llmcache check --fix` mends the store",
+    "failure": "the cache failed, and the call went on without it",
+    "cut off": "an answer is recorded, but it was cut off, which makes it no hit; `replay` plays it",
+    "filtered": "an answer is recorded, but it was filtered, or failed at the provider's, which makes it no hit; `replay` plays it",
+    "empty": "an answer is recorded, but it was empty, which makes it no hit; `replay` plays it",
+    "expired": "its answer had expired",
+    "evicted": "its answer had been evicted to keep within the store's bounds",
+}
+
+
+def explain(missed: Missed, like: Callable[[CallKey], Iterable[CallKey]]) -> Why:
+    """Why it missed. `like` gives recorded calls that may be the nearest, and is only asked for a call that is new."""
+    record, asked = missed.record, missed.asked
+    told = partial(Why, record.model, prompt_preview(missed.prompt), key=record.key)
+    if record.gone is not None:
+        return told(reason=record.why, text=f"{_TEXTS[record.why]}, {ago_text(record.when - record.gone)} before")
+    if record.why != NEW or asked is None:
+        text = missed.detail or _TEXTS.get(record.why) or f"it is {record.why}"
+        return told(reason=record.why, text=text)
+    nearest, changes = difference(asked, like(asked))
+    if nearest is None:
+        return told(reason="new", text="nothing like it was recorded")
+    return told(reason="new", text=heading(asked, nearest), nearest=nearest.key, changes=changes)
+
+
+def difference(asked: CallKey, calls: Iterable[CallKey]) -> tuple[CallKey | None, tuple[str, ...]]:
+    """The nearest of `calls`, and what differs, a line each; None where none is near."""
+    others = [call for call in calls if call.key != asked.key]
+    said = prompt_text(asked.prompt)
+    ranked = sorted(others, key=lambda call: _distance(asked, said, call))
+    if not ranked or _unlikeness(said, prompt_text(ranked[0].prompt)) > 1 - _LIKE:
+        return None, ()
+    return ranked[0], (*_settings(ranked[0], asked), *_lines(prompt_text(ranked[0].prompt), said))
+
+
+def heading(asked: CallKey, nearest: CallKey) -> str:
+    """What kind of difference it is."""
+    if asked.plain == nearest.plain:
+        return (
+            f"draw {asked.draw + 1} of this call is new, and draw {nearest.draw + 1} is recorded as {nearest.key[:8]}"
+        )
+    same_prompt, same_rest = asked.said == nearest.said, asked.identity == nearest.identity
+    if same_prompt and same_rest:
+        return f"the same call is recorded as {nearest.key[:8]}, at another endpoint"
+    if same_prompt:
+        return f"the same prompt is recorded as {nearest.key[:8]}, with other settings"
+    if same_rest:
+        return f"a prompt like it is recorded as {nearest.key[:8]}, with the same settings"
+    return f"a call like it is recorded as {nearest.key[:8]}"
+
+
+def _distance(asked: CallKey, said: str, call: CallKey) -> tuple[float, int]:
+    prompts = 0.0 if call.said == asked.said else _unlikeness(said, prompt_text(call.prompt)) + 0.001
+    return prompts, len(_settings(call, asked))
+
+
+def _unlikeness(one: str, other: str) -> float:
+    """0 for equal texts, 1 for those that have nothing in common."""
+    mine, theirs = words(one[:_COMPARED]), words(other[:_COMPARED])
+    return 1 - (len(mine & theirs) / len(mine | theirs) if mine or theirs else float(one == other))
+
+
+# What differs
+
+
+def _settings(before: CallKey, now: CallKey) -> list[str]:
+    old, new = _flat(before), _flat(now)
+    names = [name for name in dict.fromkeys([*old, *new]) if old.get(name, _UNSET) != new.get(name, _UNSET)]
+    lines = [f"{name}: {_shown(old.get(name, _UNSET))} → {_shown(new.get(name, _UNSET))}" for name in names]
+    if names and all(name not in old or name not in new for name in names):
+        lines.append("(what is set on one side only may be a default that the upgrade of a package has changed)")
+    return lines
+
+
+def _flat(call: CallKey) -> dict[str, Any]:
+    """The settings of a call by their names."""
+    document = json.loads(call.identity)
+    found: dict[str, Any] = {"model": call.model}
+    for section in _SECTIONS:
+        if isinstance(part := document.pop(section, None), dict):
+            found |= _flattened("", part)
+    document.pop("draw", None)
+    found |= _flattened("", document)
+    found |= {"endpoint": call.endpoint} if call.endpoint else {}
+    found |= {"draw": call.draw + 1} if call.draw else {}
+    return {name: value for name, value in found.items() if name not in {"model_name", "raw"} or value != call.model}
+
+
+def _flattened(name: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping) and value:
+        inner = (_flattened(f"{name}.{key}" if name else str(key), item) for key, item in value.items())
+    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        inner = (_flattened(f"{name}[{number}]", item) for number, item in enumerate(value))
+    else:
+        return {name: value}
+    return {key: item for part in inner for key, item in part.items()}
+
+
+def _shown(value: Any) -> str:
+    return "not set" if value is _UNSET else _cut(json.dumps(value, ensure_ascii=False))
+
+
+def _lines(before: str, now: str) -> list[str]:
+    """The lines of a prompt that differ, as a diff has them."""
+    if before == now:
+        return []
+    lines = [
+        line
+        for line in difflib.unified_diff(before.split("\n"), now.split("\n"), lineterm="", n=0)
+        if not line.startswith(("---", "+++", "@@"))
+    ]
+    shown = [f"{line[0]} {_cut(line[1:])}" for line in lines[:_SHOWN]]
+    return shown + ([f"… and {len(lines) - _SHOWN:,} lines more"] if len(lines) > _SHOWN else [])
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"

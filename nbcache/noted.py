@@ -1,0 +1,73 @@
+"""What a session notes of its calls, on their path and by key."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import NamedTuple
+
+from nbcache.entry import CallRecord, SessionCall, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """An execution of a cell."""
+
+    execution: int
+    cell: str | None
+
+
+class Hit(NamedTuple):
+    """A hit: when and where, and the payload that tells what it saved."""
+
+    where: Where
+    key: str
+    payload: bytes
+    when: float
+    seconds: float
+
+
+class Paid(NamedTuple):
+    """An answer that a call got from its model, with the texts to estimate its tokens from."""
+
+    record: CallRecord
+    usage: Usage
+    prompt: str
+    answer: str
+    seconds: float | None
+    stored: bool
+
+
+class SessionCalls:
+    """How often each key was called in this session, and what one such call costs."""
+
+    def __init__(self) -> None:
+        self._calls: dict[tuple[str, str], SessionCall] = {}
+        self._unwritten: set[tuple[str, str]] = set()
+        self.used: set[str] = set()  # keys of entries that were hit or stored
+
+    def note(self, call: CallRecord) -> None:
+        """One more call."""
+        known = self._calls.get(of := (call.key or "", call.model))
+        made = known or SessionCall(call.key or "", call.model, 0, when=call.when)
+        self._calls[of] = replace(made, calls=made.calls + 1, when=max(made.when, call.when))
+        self._unwritten.add(of)
+
+    def price(self, call: CallRecord, usd: Decimal | None, *, estimated: bool) -> None:
+        """What a call of this key costs, as the last one told."""
+        of = (call.key or "", call.model)
+        if of in self._calls:
+            self._calls[of] = replace(self._calls[of], usd=usd, estimated=estimated)
+            self._unwritten.add(of)
+
+    def all(self) -> list[SessionCall]:
+        """One for each key."""
+        return list(self._calls.values())
+
+    def take(self) -> list[SessionCall]:
+        """Those that have changed since this was asked last."""
+        changed, self._unwritten = self._unwritten, set()
+        return [self._calls[of] for of in changed]
+
+    def put_back(self, calls: Iterable[SessionCall]) -> None:
+        """They could not be written down: next time."""
+        self._unwritten |= {(call.key, call.model) for call in calls}

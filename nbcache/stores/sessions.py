@@ -1,0 +1,43 @@
+"""The statements on what the last sessions of each notebook called: keys and prices, and no text."""
+
+from collections.abc import Iterable
+
+from nbcache.entry import SessionCall
+from nbcache.stores.sql import Execute, dollars, pico, written
+
+_TABLE = (
+    "CREATE TABLE IF NOT EXISTS called (notebook TEXT NOT NULL, session TEXT NOT NULL, key TEXT NOT NULL,"
+    " model TEXT NOT NULL, calls INTEGER, usd INTEGER, estimated INTEGER, last REAL,"
+    " PRIMARY KEY (notebook, session, key, model)) WITHOUT ROWID"
+)
+_MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'called'"  # stores of before 0.4 have none
+_SESSIONS = "SELECT session FROM called WHERE notebook = ?1 GROUP BY session ORDER BY max(last) DESC"
+
+
+def record(sql: Execute, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
+    """Write down calls of a session, each key in place of what was told of it before. Within a transaction."""
+    sql(_TABLE)
+    of = written(notebook or "")
+    for call in calls:
+        sql(
+            "INSERT OR REPLACE INTO called VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (of, session, call.key, written(call.model), call.calls, pico(call.usd), call.estimated, call.when),
+        )
+    sql(f"DELETE FROM called WHERE notebook = ?1 AND session NOT IN ({_SESSIONS} LIMIT 2)", (of,))
+
+
+def read(sql: Execute, notebook: str | None, but: str | None) -> list[SessionCall]:
+    """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
+    if sql(_MADE).fetchone() is None:
+        return []
+    of = written(notebook or "")
+    sessions = [session for (session,) in sql(_SESSIONS, (of,)) if session != but]
+    rows = sql(
+        "SELECT key, model, calls, usd, estimated, last FROM called WHERE notebook = ? AND session = ?"
+        " ORDER BY last, key",
+        (of, sessions[0] if sessions else ""),
+    )
+    return [
+        SessionCall(key, model, calls, dollars(usd), bool(estimated), when)
+        for key, model, calls, usd, estimated, when in rows
+    ]

@@ -1,0 +1,101 @@
+"""What a run would cost now."""
+
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_openai import ChatOpenAI
+
+import nbcache
+from nbcache import session
+from nbcache.stores import DiskStore, MemoryStore
+from nbcache.ui import report
+from tests.provider import Answer, Provider
+
+PRICES = {"gpt-4o-mini": {"input": 1_000_000, "output": 0}}  # a dollar a token
+MAKES: dict[str, Callable[[Path], Any]] = {"disk": DiskStore, "memory": lambda _: MemoryStore()}
+
+
+def chat(provider: Provider) -> ChatOpenAI:
+    return ChatOpenAI(model="gpt-4o-mini", max_retries=0, **provider.openai)
+
+
+def install(store: Any, tmp_path: Path, **given: Any) -> None:
+    nbcache.install(store, notebook=tmp_path / "demo.ipynb", prices=PRICES, **given)
+
+
+def test_what_is_there_costs_nothing(provider: Provider, tmp_path: Path) -> None:
+    install(tmp_path / "store", tmp_path)
+    for text in "abb":
+        chat(provider).invoke(text)
+    plan = nbcache.plan()
+    assert (plan.session, plan.hits, plan.misses, plan.usd) == ("this", 3, (), 0)
+    assert report.plan(plan) == "this session's calls, made again: 3 hits, nothing to pay"
+
+
+@pytest.mark.parametrize("make", MAKES.values(), ids=MAKES.keys())
+def test_the_last_sessions_calls_are_planned(provider: Provider, tmp_path: Path, make: Callable[[Path], Any]) -> None:
+    store = make(tmp_path / "store")
+    install(store, tmp_path)
+    costs = {text: chat(provider).invoke(text).usage_metadata["input_tokens"] for text in ("a", "bb", "ccc")}  # type: ignore[index]
+    chat(provider).invoke("bb")
+    nbcache.uninstall()
+    install(store, tmp_path)
+    keys = {row.prompt: row.key for row in session.installed().contents().entries()}
+    nbcache.evict(keys["bb"])
+    nbcache.evict(keys["ccc"])
+    plan = nbcache.plan()
+    assert (plan.session, plan.hits, plan.calls) == ("last", 2, 2)
+    assert plan.usd == Decimal(costs["bb"] + costs["ccc"])
+    assert {miss.why for miss in plan.misses} == {"not there"}
+    assert "last session, made again: 2 hits, 2 misses" in report.plan(plan)
+
+
+def test_it_tells_what_has_expired_what_was_evicted_and_what_is_no_hit(provider: Provider, tmp_path: Path) -> None:
+    install(tmp_path / "store", tmp_path, max_entries=2)
+    provider.answer("a", "b", Answer("half", finish_reason="length"))
+    for text in ("evicted", "kept", "cut"):
+        chat(provider).invoke(text)
+    assert [miss.why for miss in nbcache.plan().misses] == ["evicted", "cut off"]
+    assert [miss.why for miss in nbcache.plan().misses] == ["evicted", "cut off"]  # to look changes nothing
+    nbcache.uninstall()
+    install(tmp_path / "other", tmp_path, ttl=0.05)
+    chat(provider).invoke("expires")
+    (row,) = session.installed().contents().entries()
+    while time.time() <= (row.expires or 0):
+        time.sleep(0.01)
+    assert [miss.why for miss in nbcache.plan().misses] == ["expired"]
+
+
+def test_a_price_that_is_not_known_is_not_made_up(provider: Provider, tmp_path: Path) -> None:
+    nbcache.install(tmp_path / "store", notebook=tmp_path / "demo.ipynb")  # a loopback server has no list price
+    chat(provider).invoke("a")
+    nbcache.clear()
+    plan = nbcache.plan()
+    assert (plan.usd, plan.unpriced) == (0, 1)
+    assert "to pay: unknown" in report.plan(plan)
+
+
+def test_a_notebook_plans_its_own_calls(provider: Provider, tmp_path: Path) -> None:
+    install(tmp_path / "store", tmp_path)
+    chat(provider).invoke("a")
+    nbcache.uninstall()
+    nbcache.install(tmp_path / "store", notebook=tmp_path / "other.ipynb")
+    with pytest.raises(ValueError, match="run it once"):
+        nbcache.plan()
+
+
+def test_only_the_last_two_sessions_are_kept(provider: Provider, tmp_path: Path) -> None:
+    for text in "abcd":
+        install(tmp_path / "store", tmp_path)
+        chat(provider).invoke(text)
+        name = session.installed().notebook
+        nbcache.uninstall()
+    store = DiskStore(tmp_path / "store")
+    assert [call.calls for call in store.last_calls(name)] == [1]
+    rows = store._database.run(lambda cache: cache.execute("SELECT DISTINCT session FROM called").fetchall(), 1)
+    assert len(rows) == 2
+    store.close()

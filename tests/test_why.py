@@ -1,0 +1,185 @@
+"""Why a call missed: what went, or what differs from the nearest that was recorded."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from langchain_core.language_models import FakeListChatModel
+from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_openai import ChatOpenAI
+
+import nbcache
+from nbcache import ReplayMiss, session
+from nbcache.errors import UnknownKeyError
+from tests.provider import Answer, Provider
+
+RULES = "You are a helpful harbour master.\nAnswer in one sentence.\nNever guess a departure time."
+
+
+def chat(provider: Provider, **given: Any) -> ChatOpenAI:
+    return ChatOpenAI(**{"model": "gpt-4o-mini", "max_retries": 0, **provider.openai, **given})
+
+
+def text() -> str:
+    return str(nbcache.why())
+
+
+def test_a_call_like_no_other_was_never_seen(provider: Provider, store: Path) -> None:
+    chat(provider).invoke("When does the boat come?")
+    assert "nothing like it was recorded" in text()
+    assert nbcache.why().reason == "new"
+    chat(provider).invoke("zinc oxide melts")
+    assert "nothing like it was recorded" in text()
+
+
+def test_a_changed_setting_is_named_with_both_values(provider: Provider, store: Path) -> None:
+    chat(provider, temperature=0.0).invoke("When does the boat come?")
+    recorded = nbcache.entries().key[0]
+    chat(provider, temperature=0.2).invoke("When does the boat come?")
+    found = nbcache.why()
+    assert found.nearest == recorded
+    assert found.changes == ("temperature: 0.0 → 0.2",)
+    assert "the same prompt is recorded" in found.text
+    assert "When does the boat come?" in str(found)
+
+
+def test_another_model_is_named(provider: Provider, store: Path) -> None:
+    chat(provider).invoke("When does the boat come?")
+    chat(provider, model="gpt-4o").invoke("When does the boat come?")
+    assert nbcache.why().changes == ('model: "gpt-4o-mini" → "gpt-4o"',)
+
+
+def test_the_changed_line_of_a_system_prompt_is_shown(provider: Provider, store: Path) -> None:
+    question = HumanMessage("When does the boat come?")
+    chat(provider).invoke([SystemMessage(RULES), question])
+    chat(provider).invoke([SystemMessage(RULES.replace("one sentence", "two sentences")), question])
+    found = nbcache.why()
+    assert found.changes == ("- Answer in one sentence.", "+ Answer in two sentences.")
+    assert "with the same settings" in found.text
+
+
+def test_a_tool_that_was_edited_is_shown_where_it_differs(provider: Provider, store: Path) -> None:
+    def tool(description: str) -> dict[str, Any]:
+        return {"type": "function", "function": {"name": "f", "description": description, "parameters": {}}}
+
+    for description in ("Looks up.", "Looks things up."):
+        chat(provider).bind_tools([tool(description)]).invoke("When does the boat come?")
+    assert nbcache.why().changes == ('tools[0].function.description: "Looks up." → "Looks things up."',)
+
+
+def test_a_default_that_changed_is_suspected(provider: Provider, store: Path) -> None:
+    chat(provider).invoke("When does the boat come?")
+    chat(provider, top_p=0.9).invoke("When does the boat come?")
+    assert nbcache.why().changes[0] == "top_p: not set → 0.9"
+    assert "upgrade of a package" in nbcache.why().changes[1]
+
+
+def test_another_endpoint_is_named(provider: Provider, store: Path) -> None:
+    chat(provider).invoke("When does the boat come?")
+    with Provider() as other:
+        chat(provider, **other.openai).invoke("When does the boat come?")
+    assert "at another endpoint" in nbcache.why().text
+
+
+def test_another_draw_is_named(provider: Provider, store: Path) -> None:
+    with nbcache.mode(samples=True):
+        chat(provider).invoke("When does the boat come?")
+        chat(provider).invoke("When does the boat come?")
+    assert "draw 2 of this call is new" in text()
+
+
+def test_what_expired_says_how_long_before(provider: Provider, tmp_path: Path) -> None:
+    nbcache.install(tmp_path / "store", ttl=0.1)
+    model = chat(provider)
+    model.invoke("When does the boat come?")
+    (row,) = session.installed().contents().entries()
+    while time.time() <= (row.expires or 0):
+        time.sleep(0.01)
+    model.invoke("When does the boat come?")
+    assert "its answer had expired, less than a second before" in text()
+
+
+def test_what_was_evicted_says_so(provider: Provider, tmp_path: Path) -> None:
+    nbcache.install(tmp_path / "store", max_entries=1)
+    for prompt in ("boat", "train", "boat"):
+        chat(provider).invoke(prompt)
+    assert "evicted to keep within the store's bounds" in text()
+    assert nbcache.why().reason == "evicted"
+
+
+@pytest.mark.parametrize(("finish", "says"), [("length", "cut off"), ("content_filter", "filtered")])
+def test_a_recording_that_is_no_hit_says_why(provider: Provider, store: Path, finish: str, says: str) -> None:
+    provider.answer(Answer("half", finish_reason=finish), Answer("half", finish_reason=finish))
+    chat(provider).invoke("boat")
+    chat(provider).invoke("boat")
+    assert says in text()
+    assert "`replay` plays it" in text()
+
+
+def test_a_call_that_has_no_key_says_what_is_in_the_way(store: Path) -> None:
+    class Silent(FakeListChatModel):
+        rng: Any = None
+
+    with pytest.warns(nbcache.NbcacheWarning):
+        Silent(responses=["a"], rng=object()).invoke("boat")
+    assert nbcache.why().reason == "not cacheable"
+    assert "'rng'" in text()
+
+
+def test_modes_say_that_they_were_it(provider: Provider, store: Path) -> None:
+    with nbcache.mode("off"):
+        chat(provider).invoke("boat")
+    assert "the cache was off for this call" in text()
+    with nbcache.mode("refresh"):
+        chat(provider).invoke("boat")
+    assert "made anew" in text()
+    nbcache.install(store, exclude="gpt-4o*")
+    chat(provider).invoke("boat")
+    assert "excluded" in text()
+
+
+def test_any_call_of_the_session_can_be_asked_for(provider: Provider, store: Path) -> None:
+    chat(provider, temperature=0.0).invoke("When does the boat come?")
+    chat(provider, temperature=0.2).invoke("When does the boat come?")
+    key = nbcache.why().key or ""
+    chat(provider).invoke("zinc oxide melts")
+    assert nbcache.why(key[:8]).changes == ("temperature: 0.0 → 0.2",)
+    with pytest.raises(UnknownKeyError, match="no call whose key"):
+        nbcache.why("ffff0000")
+
+
+def test_without_a_miss_there_is_nothing_to_explain(store: Path) -> None:
+    with pytest.raises(UnknownKeyError, match="no call has missed"):
+        nbcache.why()
+
+
+def test_an_sdks_call_is_explained_as_well(provider: Provider, store: Path) -> None:
+    sdk = nbcache.wrap(openai.OpenAI(**provider.openai, max_retries=0))
+    for temperature in (0.0, 0.5):
+        sdk.chat.completions.create(
+            model="gpt-4o-mini", messages=[{"role": "user", "content": "boat"}], temperature=temperature
+        )
+    assert nbcache.why().changes == ("temperature: 0.0 → 0.5",)
+
+
+# In replay
+
+
+def test_a_miss_in_replay_shows_what_differs_from_the_nearest_recording(
+    provider: Provider, store: Path, tmp_path: Path
+) -> None:
+    chat(provider, temperature=0.0).invoke("When does the boat come?")
+    chat(provider, temperature=0.0).invoke("Where is the harbour?")
+    nbcache.export_cassette(tmp_path / "c.jsonl")
+    for cassette in (tmp_path / "c.jsonl", None):
+        nbcache.install(store, mode="replay", cassette=cassette)
+        with pytest.raises(ReplayMiss) as miss:
+            chat(provider, temperature=0.2).invoke("When does the boat come?")
+        said = str(miss.value)
+        assert "the same prompt is recorded as" in said
+        assert "temperature: 0.0 → 0.2" in said
+        assert "`%llmcache export`" in said
+        assert ("c.jsonl" in said) is (cassette is not None)
+        assert "temperature: 0.0 → 0.2" in text()
