@@ -114,7 +114,8 @@ class Answers:
         self, call: Call | None, detail: str, prompt: str = "", asked: CallKey | None = None, *, why: str = modes.REPLAY
     ) -> ReplayMiss:
         """The error of a call that is not made in `replay`, which is counted as a miss; `detail` goes on after its name."""
-        self._pending.missed(prompt, asked, call, why, "" if why == NEW else f"in replay, it {detail}")
+        told = "" if why == NEW else f"in replay, it {detail}"
+        self._pending.missed(prompt, asked, call, why, detail=told, replayed=True)
         model = asked.model if asked is not None else called(call)
         said = f" {prompt_preview(prompt)!r}" if prompt else ""
         text = f"in replay nothing is sent, and this call of {model or 'a model'}{said} {detail}"
@@ -128,8 +129,8 @@ class Answers:
         if not log:
             which = "no call" if key is None else f"no call whose key begins with {key!r}"
             raise UnknownKeyError(f"{which} has missed in this session")
-        replayed = log[-1].record.why == modes.REPLAY
-        return explain(log[-1], self.recordings.recorded_like if replayed else self.recordings.stored_like)
+        like = self.recordings.recorded_like if log[-1].replayed else self.recordings.stored_like
+        return explain(log[-1], like)
 
     def carry_on(self, other: "Answers") -> None:
         """Go on where `other` ended."""
@@ -169,7 +170,7 @@ class Answers:
             why = "renewed"
             if mode not in modes.KEEPS:  # no answer will replace the stored one: once is enough
                 self.renewed.discard(asked.key)
-        self._pending.missed(prompt, asked, call, why, detail)
+        self._pending.missed(prompt, asked, call, why, detail=detail)
         return None
 
     def _key_of(self, prompt: str, llm_string: str, call: Call | None) -> CallKey:
@@ -238,12 +239,13 @@ class Answers:
         """What is recorded that is like this call, and how to record it."""
         lines = []
         with contextlib.suppress(Exception):  # whatever fails, the error is that nothing was recorded
-            nearest, changes = difference(asked, self.recordings.recorded_like(asked))
+            nearest, changes = difference(asked, self.recordings.recorded_like(asked), endpoint=False)
             if nearest is not None:
                 lines = [f"{heading(asked, nearest)}:", *(f"  {change}" for change in changes)]
-        source = self.recordings.path if self.recordings.is_there() else f"the store {self.store.url}"
-        where = f"it isn't in {source}"
-        return "\n".join(["", *lines, f"{where}. To record it, run it with `%llmcache on`, then `%llmcache export`"])
+        path = self.recordings.path
+        source = path.name if path is not None and path.exists() else "the store, and there is no cassette"
+        how = "To record it, run it with `%llmcache on` and a key, then `%llmcache export`"
+        return "\n".join(["", *lines, f"It isn't in {source}. {how}"])
 
     def _recorded(self, payload: bytes, call: Call | None) -> Answer:
         """The answer in a payload, whatever its status. Raises DamagedError or NotStorableError."""

@@ -29,6 +29,7 @@ from nbcache.rules import Normalizer, Rules, ShouldStore
 from nbcache.scrub import Scrubber
 from nbcache.stores import DiskStore, Store, open_store
 from nbcache.sums import total
+from nbcache.tally import write_tally
 from nbcache.threads import in_thread
 from nbcache.units import count, size
 from nbcache.values import KeyFn, Messages
@@ -108,7 +109,7 @@ class NotebookCache(BaseCache):
             rules=self.rules,
             recordings=self.recordings,
         )
-        self._close = weakref.finalize(self, _close, self.ledger, self.store)
+        self._close = weakref.finalize(self, _close, self.ledger, self.store, self.recordings)
 
     # What LangChain asks
 
@@ -277,11 +278,11 @@ class NotebookCache(BaseCache):
     def flush(self) -> None:
         """Write down what was counted in memory."""
         self.ledger.flush()
+        write_tally(self.ledger, self.recordings)
 
     def close(self) -> None:
         """Write down what is in memory and let go of files. A cache that is used again opens again."""
-        self.ledger.close()
-        self.store.close()
+        _close(self.ledger, self.store, self.recordings)
 
     # A store for any code
 
@@ -333,6 +334,7 @@ class NotebookCache(BaseCache):
         return Settings(modes.REPLAY).within(settings) if self.is_locked else settings
 
 
-def _close(ledger: Ledger, store: Store) -> None:
+def _close(ledger: Ledger, store: Store, recordings: Recordings) -> None:
     ledger.close()
     store.close()
+    write_tally(ledger, recordings)

@@ -3,7 +3,7 @@
 import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from nbcache.units import ago_text
 
 _LIKE = 0.5  # how much of a prompt must be the same, from 0 to 1, for a difference to tell something
 _COMPARED = 4_000  # characters of a prompt, to find the nearest
+_NEAR, _SPELT = 5, 500  # calls of which the letters are compared, and how many of them
 _SHOWN = 12  # lines of a difference
 _WIDTH = 160  # characters of one
 _UNSET = object()
@@ -51,6 +52,7 @@ class Missed:
     asked: CallKey | None
     prompt: str
     detail: str = ""
+    replayed: bool = False  # in mode `replay`
 
 
 _TEXTS = {
@@ -78,20 +80,26 @@ def explain(missed: Missed, like: Callable[[CallKey], Iterable[CallKey]]) -> Why
     if record.why != NEW or asked is None:
         text = missed.detail or _TEXTS.get(record.why) or f"it is {record.why}"
         return told(reason=record.why, text=text)
-    nearest, changes = difference(asked, like(asked))
+    nearest, changes = difference(asked, like(asked), endpoint=not missed.replayed)
     if nearest is None:
         return told(reason="new", text="nothing like it was recorded")
     return told(reason="new", text=heading(asked, nearest), nearest=nearest.key, changes=changes)
 
 
-def difference(asked: CallKey, calls: Iterable[CallKey]) -> tuple[CallKey | None, tuple[str, ...]]:
-    """The nearest of `calls`, and what differs, a line each; None where none is near."""
+def difference(
+    asked: CallKey, calls: Iterable[CallKey], *, endpoint: bool = True
+) -> tuple[CallKey | None, tuple[str, ...]]:
+    """The nearest of `calls`, and what differs, a line each, where it counts the `endpoint`; None where none is near."""
+    if not endpoint:
+        asked = replace(asked, endpoint="")
+        calls = (replace(call, endpoint="") for call in calls)
     others = [call for call in calls if call.key != asked.key]
     said = prompt_text(asked.prompt)
-    ranked = sorted(others, key=lambda call: _distance(asked, said, call))
+    ranked = sorted(others, key=lambda call: _distance(asked, said, call))[:_NEAR]
     if not ranked or _unlikeness(said, prompt_text(ranked[0].prompt)) > 1 - _LIKE:
         return None, ()
-    return ranked[0], (*_settings(ranked[0], asked), *_lines(prompt_text(ranked[0].prompt), said))
+    nearest = min(ranked, key=lambda call: (*_distance(asked, said, call), _misspelt(said, prompt_text(call.prompt))))
+    return nearest, (*_settings(nearest, asked), *_lines(prompt_text(nearest.prompt), said))
 
 
 def heading(asked: CallKey, nearest: CallKey) -> str:
@@ -119,6 +127,11 @@ def _unlikeness(one: str, other: str) -> float:
     """0 for equal texts, 1 for those that have nothing in common."""
     mine, theirs = words(one[:_COMPARED]), words(other[:_COMPARED])
     return 1 - (len(mine & theirs) / len(mine | theirs) if mine or theirs else float(one == other))
+
+
+def _misspelt(one: str, other: str) -> float:
+    """The same by letters, for prompts that share as many words."""
+    return 1 - difflib.SequenceMatcher(None, one[:_SPELT], other[:_SPELT]).ratio()
 
 
 # What differs

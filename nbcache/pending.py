@@ -31,15 +31,24 @@ class PendingCalls:
         self._by_hand: OrderedDict[tuple[str, str], list[Miss]] = OrderedDict()
         self._lock = Lock()
 
-    def missed(self, prompt: str, asked: CallKey | None, call: Call | None, why: str, detail: str = "") -> None:
-        """Count a call that is going to be made, and keep what its answer will need.
+    def missed(  # noqa: PLR0913 - all that is known of it
+        self,
+        prompt: str,
+        asked: CallKey | None,
+        call: Call | None,
+        why: str,
+        *,
+        detail: str = "",
+        replayed: bool = False,
+    ) -> None:
+        """Count a call that is going to be made, or with `replayed` would be, and keep what its answer will need.
 
         `why` is a word or two, `detail` a sentence where these don't tell.
         """
         key = None if asked is None else asked.key
         model = asked.model if asked is not None else called(call)
         miss = Miss(asked, self._ledger.missed(key, model, why), time.perf_counter())
-        self.log.append(Missed(miss.record, asked, prompt, detail))
+        self.log.append(Missed(miss.record, asked, prompt, detail, replayed))
         if call is not None:
             if call.model is not None:
                 call.numbers = whole_numbers(call.model)

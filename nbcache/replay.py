@@ -50,10 +50,6 @@ class Recordings:
                 self._read = (state, None if state is None else Cassette.open(self.path, self._scrubber))
             return self._read[1]
 
-    def is_there(self) -> bool:
-        """Whether there is a cassette."""
-        return self.path is not None and self.path.exists()
-
     def recorded_like(self, asked: CallKey) -> Iterator[CallKey]:
         """Recorded calls that may be much like `asked`, of what is played."""
         cassette = self.cassette()

@@ -27,6 +27,7 @@ from nbcache.plans import Plan, planned
 from nbcache.pricing import Prices
 from nbcache.repeats import most_repeated
 from nbcache.rules import Normalizer, ShouldStore
+from nbcache.stand_ins import stand_in
 from nbcache.stores import Store
 from nbcache.units import count, seconds, size
 
@@ -104,6 +105,7 @@ def install(  # noqa: PLR0913 - settings, each with its default
             _session = _Session(cache, Instrument(_cache_now), get_llm_cache())
         set_llm_cache(cache)
         watch_chains(wanted=bool(cache.rules.exclude))
+        stand_in(wanted=cache.is_locked)
     cache.ledger.listen(_tell)
     _tell()
     return cache
@@ -146,6 +148,7 @@ def uninstall() -> None:
         session, _session = _session, None
         session.instrument.remove()
         watch_chains(wanted=False)
+        stand_in(wanted=False)
         if get_llm_cache() is session.cache:
             set_llm_cache(session.before)
         session.cache.close()

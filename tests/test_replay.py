@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -274,3 +275,17 @@ def test_embeddings_are_played(store: Path) -> None:
         with pytest.raises(ReplayMiss):
             again.embed_documents(["a", "c"])
         assert len(embedder.requests) == 1
+
+
+def test_clients_that_demand_a_key_can_be_made_without_one(
+    store: Path, monkeypatch: pytest.MonkeyPatch, provider: Provider
+) -> None:
+    nbcache.uninstall()
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "mine")
+    monkeypatch.setenv("NBCACHE_MODE", "replay")
+    nbcache.install(store)
+    with pytest.raises(ReplayMiss):
+        ChatOpenAI(model="gpt-4o-mini").invoke("q")
+    assert os.environ["ANTHROPIC_API_KEY"] == "mine"
+    nbcache.uninstall()
+    assert "OPENAI_API_KEY" not in os.environ

@@ -182,4 +182,12 @@ def test_a_miss_in_replay_shows_what_differs_from_the_nearest_recording(
         assert "temperature: 0.0 → 0.2" in said
         assert "`%llmcache export`" in said
         assert ("c.jsonl" in said) is (cassette is not None)
-        assert "temperature: 0.0 → 0.2" in text()
+        assert nbcache.why().changes == ("temperature: 0.0 → 0.2",)
+
+
+def test_in_replay_another_endpoint_makes_no_difference(provider: Provider, store: Path) -> None:
+    chat(provider, temperature=0.0).invoke("When does the boat come?")
+    nbcache.install(store, mode="replay")
+    with Provider() as other, pytest.raises(ReplayMiss):
+        chat(provider, temperature=0.2, **other.openai).invoke("When does the boat come?")
+    assert nbcache.why().changes == ("temperature: 0.0 → 0.2",)
