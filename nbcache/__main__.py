@@ -1,0 +1,8 @@
+"""`python -m nbcache`: the command line."""
+
+import sys
+
+from nbcache.ui.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

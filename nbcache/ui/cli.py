@@ -1,0 +1,197 @@
+"""`nbcache …` in a terminal: what the magics do with a store, without a notebook."""
+
+import argparse
+import contextlib
+import io
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from nbcache.entry import KEY_LENGTH, EntryMeta, Filter, Spending, Stats
+from nbcache.errors import AmbiguousKeyError, NbcacheError, UnknownKeyError
+from nbcache.money import amount_text, saved, saved_text, spent, usd_text
+from nbcache.stores import DiskStore, Store
+from nbcache.sums import add_to, total
+from nbcache.ui import cli_store, documents
+from nbcache.ui.cli_arguments import STATUSES, parser
+from nbcache.ui.terminal import age, columns, complain, cut, harmless, is_terminal, say, say_json, say_table
+from nbcache.units import bytes_text
+
+if TYPE_CHECKING:  # LangChain takes a second to import: `--help` and `where` don't wait for it
+    from nbcache.contents import Contents
+
+_DONE, _NOTHING, _FAILED, _INTERRUPTED = 0, 1, 2, 130  # `--help` says what they mean
+_SCREENFUL = 50  # entries that `ls` shows in a terminal
+_DIGITS = 8  # of a key in a terminal, if they are enough
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line says; the exit code. Raises SystemExit as argparse does."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    try:
+        try:
+            return _run(parser().parse_args(argv))
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except BrokenPipeError:  # who reads has enough
+        code = _DONE
+    except OSError as error:
+        complain(str(error))
+        code = _FAILED
+    with contextlib.suppress(OSError):  # else Python tries again when it ends, and says that it failed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return code
+
+
+def _run(asked: argparse.Namespace) -> int:
+    try:
+        store = cli_store.named(asked.store)
+        if asked.word == "where":
+            return _where(asked, store)
+        with contextlib.closing(store), cli_store.warnings_told() as told:
+            code = _DO[asked.word](asked, cli_store.contents(store, asked.notebook, fix=asked.fix))
+        replaced = told and not asked.fix  # it was damaged: it has been set aside, and a new store begun
+        return _FAILED if replaced else code
+    except (cli_store.NothingError, UnknownKeyError, AmbiguousKeyError) as error:
+        complain(str(error))
+        return _NOTHING
+    except (NbcacheError, ValueError, OverflowError) as error:
+        complain(str(error))
+        return _FAILED
+
+
+# The commands
+
+
+def _ls(asked: argparse.Namespace, contents: "Contents") -> int:
+    which = Filter(model=asked.model, tag=asked.tag, status=asked.status)
+    limit = asked.limit or (_SCREENFUL if is_terminal() and not asked.json else None)
+    if asked.match is None:
+        rows, number = contents.page(which, limit=limit), contents.totals_of(which).entries
+    else:
+        text = asked.match.lower()
+        found = [meta for meta in contents.page(which) if contents._says(meta, text)]  # noqa: SLF001 - as its `clear`
+        rows, number = found[:limit], len(found)
+    if asked.json:
+        say_json([documents.entry(meta) for meta in rows])
+    elif not rows:
+        complain("no entries")
+    else:
+        digits = _digits(contents.store, rows) if is_terminal() else None
+        names = ("key", "age", "model", "tokens", "cost", "hits", "size", "prompt")
+        say_table(names, [_cells(meta, digits) for meta in rows], numbers=range(3, 7))
+        if is_terminal() and number > len(rows):
+            say(f"{number - len(rows):,} more: `--limit {number}` lists all")
+    return _DONE
+
+
+def _cells(meta: EntryMeta, digits: int | None) -> tuple[str, ...]:
+    tokens = None if meta.input_tokens is None else f"{meta.input_tokens + (meta.output_tokens or 0):,}"
+    cost = None if meta.cost_usd is None else usd_text(meta.cost_usd)
+    model = meta.model if digits is None else cut(harmless(meta.model), columns() // 5)
+    numbers = (tokens or "?", cost or "?", f"{meta.hits:,}", bytes_text(meta.size_bytes))
+    return (meta.key[:digits], age(time.time() - meta.created), model, *numbers, meta.prompt)
+
+
+def _digits(store: Store, rows: Sequence[EntryMeta]) -> int:
+    """How many digits of its key tell each of these entries from every other in the store."""
+    digits = _DIGITS
+    while digits < KEY_LENGTH and any(store.totals(Filter(key=meta.key[:digits])).entries > 1 for meta in rows):
+        digits += 1
+    return digits
+
+
+def _stats(asked: argparse.Namespace, contents: "Contents") -> int:
+    from nbcache.ui import report  # noqa: PLC0415 - as above
+
+    rows = contents.spendings()
+    if asked.by:
+        return _by_model(asked, rows)
+    found = Stats.of(total(rows), contents.totals(), 0)
+    statuses = {name: contents.totals_of(Filter(status=name)).entries for name in STATUSES if name != "ok"}
+    lines = dict(report.stats_lines(found, "so far"))
+    lines["stored"] += report.statuses_text(statuses)
+    return _tell(
+        asked, documents.stats(found, statuses), "\n".join(f"{name + ':':<10} {lines[name]}" for name in lines)
+    )
+
+
+def _by_model(asked: argparse.Namespace, rows: Sequence[Spending]) -> int:
+    models: dict[str, Spending] = {}
+    for row in rows:
+        add_to(models, row.model, row)
+    if asked.json:
+        say_json([{"model": model, **documents.sums(models[model])} for model in sorted(models)])
+    else:
+        cells = [
+            (model, f"{row.hits:,}", f"{row.misses:,}", amount_text(spent(row)), saved_text(saved(row)))
+            for model, row in sorted(models.items())
+        ]
+        say_table(("model", "hits", "misses", "paid", "saved"), cells, numbers=range(1, 5))
+    return _DONE
+
+
+def _show(asked: argparse.Namespace, contents: "Contents") -> int:
+    from nbcache.ui import report  # noqa: PLC0415 - as above
+
+    found = contents.read(_key(asked, contents))
+    return _tell(asked, documents.record(found), report.record(found))
+
+
+def _evict(asked: argparse.Namespace, contents: "Contents") -> int:
+    from nbcache.ui import report  # noqa: PLC0415 - as above
+
+    meta = contents.evict(_key(asked, contents))
+    return _tell(asked, documents.entry(meta), report.evicted(meta))
+
+
+def _key(asked: argparse.Namespace, contents: "Contents") -> str:
+    """The whole key that is meant; where a notebook is named, one of its own. Raises as `Contents.find`."""
+    meta = contents.find(asked.key)
+    if contents.notebook not in {None, *meta.notebooks}:
+        raise UnknownKeyError(f"no entry of {contents.notebook} has a key that begins with {asked.key!r}")
+    return meta.key
+
+
+def _clear(asked: argparse.Namespace, contents: "Contents") -> int:
+    from nbcache.ui import report  # noqa: PLC0415 - as above
+
+    which = {name: getattr(asked, name) for name in ("older_than", "model", "tag", "match", "unused", "dry_run")}
+    done = contents.clear(**which)
+    return _tell(asked, documents.cleared(done, dry_run=asked.dry_run), report.cleared(done, dry_run=asked.dry_run))
+
+
+def _check(asked: argparse.Namespace, contents: "Contents") -> int:
+    from nbcache.ui import report  # noqa: PLC0415 - as above
+
+    problems = contents.check(fix=asked.fix)
+    left = contents.check() if asked.fix and problems else problems
+    text = report.checked(problems, fix=asked.fix).replace("%llmcache", "nbcache")
+    _tell(asked, {"problems": problems, "left": left}, text)
+    return _NOTHING if left else _DONE
+
+
+def _where(asked: argparse.Namespace, store: DiskStore) -> int:
+    exists = cli_store.exists(store)
+    _tell(asked, {"store": str(store.folder), "exists": exists}, f"store: {store.folder}")
+    if not exists:
+        complain("nothing was cached there yet")
+    return _DONE if exists else _NOTHING
+
+
+_DO = {"ls": _ls, "stats": _stats, "show": _show, "evict": _evict, "clear": _clear, "check": _check}
+
+
+def _tell(asked: argparse.Namespace, document: dict[str, Any], text: str) -> int:
+    if asked.json:
+        say_json(document)
+    else:
+        say(text)
+    return _DONE

@@ -1,0 +1,64 @@
+"""What `nbcache … --json` prints. Programs read it: fields may be added, and none changes its meaning."""
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+from nbcache.entry import Cleared, EntryMeta, Record, Spending, Stats
+from nbcache.money import Money, amount_text, saved, spent
+
+_ENTRY = """\
+key, model, provider, prompt and answer (their beginnings), status, tags, notebooks, cell, created, last_hit, hits,
+size_bytes, expires, input_tokens, output_tokens, cost_usd, seconds"""
+_SUMS = """\
+hits, misses, spent_usd and saved_usd (null where no call has a price), saved_seconds, unpriced_hits, unpriced_misses,
+estimated_hits, estimated_misses"""
+FIELDS = {
+    "ls": f"a list of entries, each with {_ENTRY}",
+    "stats": f"{_SUMS}, entries, size_bytes, evictions, statuses; by model a list, each with model and the first nine",
+    "show": "the fields of ls, prompt and answer whole, and call: its class, endpoint and parameters",
+    "evict": "the deleted entry, with the fields of ls",
+    "clear": "deleted, size_bytes, kept (because other notebooks own them too), dry_run",
+    "check": "problems, left (those that were not mended)",
+    "where": "store, exists",
+}
+UNITS = "times are ISO 8601 in UTC, sizes bytes, money US dollars in a string; what isn't known is null"
+
+
+def entry(meta: EntryMeta) -> dict[str, Any]:
+    """One entry, with the beginnings of its prompt and its answer."""
+    times = {name: _time(getattr(meta, name)) for name in ("created", "last_hit", "expires")}
+    return {**asdict(meta), **times, "cost_usd": None if meta.cost_usd is None else f"{meta.cost_usd:f}"}
+
+
+def record(found: Record) -> dict[str, Any]:
+    """One entry whole."""
+    return {**entry(found.meta), "prompt": found.prompt, "answer": found.answer, "call": found.identity}
+
+
+def stats(found: Stats, statuses: dict[str, int]) -> dict[str, Any]:
+    """Calls, money and time, and what is stored."""
+    stored = {name: getattr(found, name) for name in ("entries", "size_bytes", "evictions")}
+    return {**sums(found), **stored, "statuses": statuses}
+
+
+def sums(found: Stats | Spending) -> dict[str, Any]:
+    """Calls, money and time."""
+    names = ("saved_seconds", "unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses")
+    calls = {"hits": found.hits, "misses": found.misses}
+    money = {"spent_usd": _usd(spent(found)), "saved_usd": _usd(saved(found))}
+    return {**calls, **money, **{name: getattr(found, name) for name in names}}
+
+
+def cleared(done: Cleared, *, dry_run: bool) -> dict[str, Any]:
+    """What a clear did, or would do."""
+    told = {name: getattr(done, name) for name in ("deleted", "size_bytes", "kept")}
+    return {**told, "dry_run": dry_run}
+
+
+def _time(when: float | None) -> str | None:
+    return None if when is None else datetime.fromtimestamp(when, UTC).isoformat()
+
+
+def _usd(money: Money) -> str | None:
+    return None if amount_text(money) == "unknown" else f"{money.usd:f}"
