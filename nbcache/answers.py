@@ -27,7 +27,7 @@ from nbcache.facts import asks_a_model, document
 from nbcache.flight import Flights, Lease, Place, Waiter
 from nbcache.keys import CallKey, call_key, drawn
 from nbcache.ledger import NEW, Ledger
-from nbcache.misses import Why, difference, explain, heading
+from nbcache.misses import Missed, Why, difference, explain, heading
 from nbcache.modes import Settings
 from nbcache.origins import Origins
 from nbcache.pending import Answered, PendingCalls, called
@@ -125,12 +125,19 @@ class Answers:
 
     def why(self, key: str | None = None) -> Why:
         """Why the last call missed, or the last of those whose key begins with `key`. Raises UnknownKeyError."""
-        log = [missed for missed in self._pending.log if key is None or (missed.record.key or "").startswith(key)]
+        log = [missed for missed in self.misses() if key is None or (missed.record.key or "").startswith(key)]
         if not log:
             which = "no call" if key is None else f"no call whose key begins with {key!r}"
             raise UnknownKeyError(f"{which} has missed in this session")
-        like = self.recordings.recorded_like if log[-1].replayed else self.recordings.stored_like
-        return explain(log[-1], like)
+        return self.explain(log[-1])
+
+    def explain(self, missed: Missed) -> Why:
+        """Why this call missed."""
+        return explain(missed, self.recordings.recorded_like if missed.replayed else self.recordings.stored_like)
+
+    def misses(self) -> list[Missed]:
+        """The last misses, the newest last."""
+        return list(self._pending.log)
 
     def carry_on(self, other: "Answers") -> None:
         """Go on where `other` ended."""

@@ -20,7 +20,7 @@ from nbcache.decoded import Answer
 from nbcache.entry import Info, Stats, Totals
 from nbcache.errors import ReplayMiss, StoreError, warn_once
 from nbcache.ledger import Ledger
-from nbcache.misses import Why
+from nbcache.misses import Missed, Why
 from nbcache.modes import Settings, current_settings
 from nbcache.notebook import cassette_path, notebook_name, notebook_path, store_folder
 from nbcache.pricing import Prices
@@ -161,6 +161,16 @@ class NotebookCache(BaseCache):
         self.flush()
         self.ledger.index(within=_INDEXED_WITHIN)
         return self._answers.why(key)
+
+    def explain(self, missed: Missed) -> Why:
+        """Why this one of `misses` missed."""
+        self.ledger.index(within=_INDEXED_WITHIN)
+        return self._answers.explain(missed)
+
+    def misses(self) -> list[Missed]:
+        """The last misses of this session, the newest last."""
+        self.flush()
+        return self._answers.misses()
 
     def take_lost(self) -> list[ReplayMiss]:
         """The calls that `replay` didn't make since this was asked last."""

@@ -7,7 +7,7 @@ with a line that is wrong is refused whole.
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -89,6 +89,7 @@ class Recording:
     def payload(self, meta: EntryMeta) -> bytes:
         """The payload of the entry that it is."""
         said = self.call.said.decode(errors="surrogatepass") if self.call.by_rule else None
+        meta = replace(meta, cost_usd=None)  # which is the row's alone
         about = About(meta, self.call.prompt, self.call.identity.decode(), self.call.endpoint, self.usage, said)
         again = reusable(self.status, limits_tokens=self.call.limits_tokens)
         return codec.assemble(self.answer, about, reusable=again, chunks=self.chunks)

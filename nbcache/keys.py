@@ -117,26 +117,26 @@ def restored(said: bytes, prompt: str, *, identity: str, endpoint: str, model: s
     return drawn(_call_key(said, prompt, whole, by_rule=by_rule), int(draw[1]) if draw else 0)
 
 
-def replay_key(asked: CallKey, scrubber: Scrubber) -> str:
-    """What is equal for calls that `replay` takes for the same: the endpoint doesn't count, nor do secrets."""
-    return _digest(b"replay", _scrubbed(asked.said, scrubber), _scrubbed(asked.identity, scrubber))
+def replay_key(asked: CallKey, scrubber: Scrubber | None) -> str:
+    """What is equal for calls that `replay` takes for the same: the endpoint doesn't count, nor do secrets.
+
+    `scrubber` is None where there are none in the call.
+    """
+    said, identity = (part if scrubber is None else _scrubbed(part, scrubber) for part in (asked.said, asked.identity))
+    return _digest(b"replay", said, identity)
 
 
 def scrubbed(asked: CallKey, scrubber: Scrubber) -> tuple[CallKey, list[str]]:
     """The call without secrets, which is another one, and the kinds of those that were in it."""
-    said, identity, endpoint, prompt = told = [
-        _value(asked.said),
-        _value(asked.identity),
-        asked.endpoint,
-        _value(asked.prompt.encode(errors="surrogatepass")),
-    ]
+    told = [_value(asked.said), _value(asked.identity), asked.endpoint]
+    if asked.by_rule:  # else the prompt is what counts of it
+        told.append(_value(asked.prompt.encode(errors="surrogatepass")))
     kinds = scrubber.found(told)
     if not kinds:
         return asked, kinds
-    said, identity, endpoint, prompt = scrubber.value(told)
+    said, identity, endpoint, *shown = scrubber.value(told)
     written = _written(said)
-    if not asked.by_rule:
-        prompt = written.removeprefix(VERBATIM).decode(errors="surrogatepass")
+    prompt = shown[0] if shown else written.removeprefix(VERBATIM).decode(errors="surrogatepass")
     call = restored(
         *(written, prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)),
         identity=_written(identity).decode(),

@@ -3,8 +3,9 @@
 import difflib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from typing import Any
 
 from nbcache.entry import CallRecord
@@ -19,6 +20,7 @@ _NEAR, _SPELT = 5, 500  # calls of which the letters are compared, and how many 
 _SHOWN = 12  # lines of a difference
 _WIDTH = 160  # characters of one
 _UNSET = object()
+_numbers = count(1)
 _SECTIONS = (
     "fields",
     "options",
@@ -53,6 +55,7 @@ class Missed:
     prompt: str
     detail: str = ""
     replayed: bool = False  # in mode `replay`
+    number: int = field(default_factory=_numbers.__next__)  # which tells it from all others, those without a key too
 
 
 _TEXTS = {

@@ -29,10 +29,10 @@ class Reading:
     keep_metadata: bool
 
 
-# All ways to read one.
+# All ways to read one, the likeliest first.
 READINGS = (
-    Reading(as_chat=False, surely_chat=False, keep_metadata=False),
     *(Reading(True, surely, keep) for surely in (True, False) for keep in (False, True)),
+    Reading(as_chat=False, surely_chat=False, keep_metadata=False),
 )
 
 

@@ -105,6 +105,9 @@ _RULES = (
 )
 
 
+_SHORT = 1_000  # characters
+
+
 class Scrubber:
     """Takes secrets out of texts and JSON values, and what the user's own regular expressions match besides.
 
@@ -117,6 +120,7 @@ class Scrubber:
             raise ValueError(f"patterns={patterns!r}: write a regular expression, or several")  # noqa: TRY004 - a setting
         self.patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
         self._rules = (*_RULES, *map(_own, self.patterns))
+        self._any = re.compile("|".join(re.escape(word) for rule in self._rules for word in rule.words), re.IGNORECASE)
         self._words = [(word, rule.folded, at) for at, rule in enumerate(self._rules) for word in rule.words]
 
     def text(self, text: str) -> str:
@@ -153,6 +157,8 @@ class Scrubber:
 
     def _parts(self, text: str) -> list[str]:
         """The text around its secrets, and in each one's place its kind; "" for what is a placeholder already."""
+        if len(text) < _SHORT and not self._any.search(text):
+            return [text]  # as most texts of an entry, of which there are many
         parts = [part for piece in text.split(SECRET) for part in ("", piece)][1:]
         lower = _folded(text)
         likely = sorted({at for word, folded, at in self._words if word in (lower if folded else text)})

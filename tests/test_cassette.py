@@ -249,6 +249,26 @@ def test_what_a_rule_has_normalized_comes_back(provider: Provider, tmp_path: Pat
     assert chat(provider).invoke("It is 23:59. When does the boat come?").text == said
 
 
+def test_prices_and_tokens_come_back(provider: Provider, tmp_path: Path, file: Path) -> None:
+    prices = {"gpt-4o-mini": {"input": 2, "output": 8}}
+    nbcache.install(tmp_path / "store", prices=prices)
+    chat(provider).invoke("a")
+    (before,) = session.installed().contents().entries()
+    assert before.cost_usd
+    nbcache.export_cassette(file)
+    elsewhere(tmp_path, prices=prices)
+    nbcache.import_cassette(file)
+    (after,) = session.installed().contents().entries()
+    assert (after.cost_usd, after.input_tokens, after.output_tokens) == (
+        before.cost_usd,
+        before.input_tokens,
+        before.output_tokens,
+    )
+    elsewhere(tmp_path, mode="replay", cassette=file, prices=prices)
+    chat(provider).invoke("a")
+    assert nbcache.stats().saved_usd == before.cost_usd
+
+
 # Secrets
 
 

@@ -97,9 +97,11 @@ def terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run_it
 
 
-def start(*argv: str, **options: Any) -> subprocess.Popen[str]:
+def start(*argv: str, stdout: Any = subprocess.PIPE, **environment: str) -> subprocess.Popen[str]:
+    """A process that has this environment besides; its output is buffered, whatever the machine's environment says."""
     command = [sys.executable, "-m", "nbcache", *argv]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, encoding="utf-8", **options)
+    env = {**os.environ, "PYTHONUNBUFFERED": "", **environment}
+    return subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, encoding="utf-8", env=env)
 
 
 # Listing
@@ -107,7 +109,7 @@ def start(*argv: str, **options: Any) -> subprocess.Popen[str]:
 
 def test_ls_in_a_pipe_lists_every_entry_whole_newest_first() -> None:
     keep(*(f"prompt {number}" for number in range(60)))
-    with start("ls", stdout=subprocess.PIPE) as process:
+    with start("ls") as process:
         out, err = process.communicate()
     head, *lines = out.splitlines()
     assert (process.returncode, err) == (0, "")
@@ -131,8 +133,7 @@ def test_ls_in_a_terminal_fits_its_width_whatever_is_in_a_prompt() -> None:
     keep("日本語のプロンプト" * 20, f"{HOSTILE} " * 9, "👩‍👩‍👧 " * 50, answer=HOSTILE)
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
-    environment = {name: value for name, value in os.environ.items() if name != "COLUMNS"}
-    with start("ls", stdout=theirs, env=environment) as process:
+    with start("ls", stdout=theirs, COLUMNS="") as process:
         os.close(theirs)
         shown = b""
         while True:
@@ -156,8 +157,13 @@ def test_no_answer_drives_a_terminal(command: list[str], terminal: Run) -> None:
     (meta,) = stored().values()
     said = terminal(*command, *([meta.key] if command != ["ls"] else []))
     assert said.code == 0
-    assert "\\x1b]0;pwned\\x07" in said.out
+    assert "\\x1b]" in said.out
     assert not set("\x1b\x07\x9b\u202e\r") & set(said.out)
+
+
+def test_lines_end_as_they_do_here(run: Run) -> None:
+    keep("q", answer="one\r\ntwo\tthree")
+    assert run("show", stored()["q"].key).out.endswith("--- answer ---\none\ntwo\tthree\n")
 
 
 def test_keys_in_a_terminal_are_as_long_as_tells_them_apart(terminal: Run) -> None:
@@ -530,6 +536,7 @@ def test_looking_changes_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("NBCACHE_NOTEBOOK", str(Path.cwd() / "other.ipynb"))
     for command in (["ls"], ["ls", "--match", "q"], ["stats"], ["show", before["q"].key], ["check"], ["where"]):
         assert run(*command).code == 0
+    assert not Path(".nbcache/cache.db-wal").exists()  # the store was closed each time
     assert stored() == before
     assert json.loads(run("stats", "--json").out)["hits"] == 0
 
@@ -601,15 +608,16 @@ def test_help_and_where_import_no_langchain() -> None:
     assert done.returncode == 0
 
 
-def test_a_reader_that_has_enough_ends_it_quietly() -> None:
-    keep(*(f"prompt {number}" for number in range(3)))
-    for argv in (["ls"], ["--help"]):
-        ours, theirs = os.pipe()
-        os.close(ours)
-        with start(*argv, stdout=theirs) as process:
-            os.close(theirs)
-            _, err = process.communicate()
-        assert (process.returncode, err) == (0, "")
+@pytest.mark.parametrize("argv", [["ls"], ["--help"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_enough_ends_it_quietly(argv: list[str], unbuffered: str) -> None:
+    keep("q")
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with start(*argv, stdout=theirs, PYTHONUNBUFFERED=unbuffered) as process:
+        os.close(theirs)
+        _, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
@@ -624,8 +632,7 @@ def test_an_output_that_can_not_be_written_is_told_with_2() -> None:
 def test_what_a_terminal_can_not_show_is_replaced() -> None:
     keep("日本 q", answer="half an emoji \ud83d")
     key = stored()["日本 q"].key
-    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
-    with start("show", key, stdout=subprocess.PIPE, env=environment) as process:
+    with start("show", key, PYTHONIOENCODING="ascii") as process:
         out, err = process.communicate()
     assert (process.returncode, err) == (0, "")
     assert "human: ?? q" in out

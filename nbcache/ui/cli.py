@@ -7,15 +7,18 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbcache.entry import KEY_LENGTH, EntryMeta, Filter, Spending, Stats
 from nbcache.errors import AmbiguousKeyError, NbcacheError, UnknownKeyError
 from nbcache.money import amount_text, saved, saved_text, spent, usd_text
+from nbcache.notebook import CASSETTE_SUFFIX, cassette_path, notebook_name
 from nbcache.stores import DiskStore, Store
 from nbcache.sums import add_to, total
 from nbcache.ui import cli_store, documents
 from nbcache.ui.cli_arguments import STATUSES, parser
+from nbcache.ui.progress import progress
 from nbcache.ui.terminal import age, columns, complain, cut, harmless, is_terminal, say, say_json, say_table
 from nbcache.units import bytes_text
 
@@ -56,7 +59,11 @@ def _run(asked: argparse.Namespace) -> int:
         if asked.word == "where":
             return _where(asked, store)
         with contextlib.closing(store), cli_store.warnings_told() as told:
-            code = _DO[asked.word](asked, cli_store.contents(store, asked.notebook, fix=asked.fix))
+            if asked.word == "import":
+                contents = cli_store.contents_to_fill(store, _owner(asked, store))
+            else:
+                contents = cli_store.contents(store, asked.notebook, fix=asked.fix)
+            code = _DO[asked.word](asked, contents)
         replaced = told and not asked.fix  # it was damaged: it has been set aside, and a new store begun
         return _FAILED if replaced else code
     except (cli_store.NothingError, UnknownKeyError, AmbiguousKeyError) as error:
@@ -178,6 +185,52 @@ def _check(asked: argparse.Namespace, contents: "Contents") -> int:
     return _NOTHING if left else _DONE
 
 
+def _export(asked: argparse.Namespace, contents: "Contents") -> int:
+    from nbcache.exports import export_entries  # noqa: PLC0415 - as above
+    from nbcache.scrub import Scrubber  # noqa: PLC0415 - as above
+    from nbcache.ui import report  # noqa: PLC0415 - as above
+
+    with progress("exported") as shown:
+        done = export_entries(
+            contents, _cassette(asked, contents), scrubber=Scrubber(asked.secret), check=asked.check, progress=shown
+        )
+    _tell(asked, documents.exported(done), report.exported(done))
+    if asked.check and done.changed:
+        complain(f"{done.path} is out of date")
+        return _NOTHING
+    return _DONE
+
+
+def _cassette(asked: argparse.Namespace, contents: "Contents") -> Path:
+    """The file to write: what was named, else the one beside the notebook. Raises ValueError."""
+    if asked.file is not None:
+        return Path(asked.file)
+    assert isinstance(contents.store, DiskStore)
+    beside = None if contents.notebook is None else cassette_path(contents.store.folder.parent / contents.notebook)
+    if beside is None:
+        raise ValueError("export: name the file to write, or the `--notebook` to write it beside")
+    return beside
+
+
+def _import(asked: argparse.Namespace, contents: "Contents") -> int:
+    from nbcache.exports import import_entries  # noqa: PLC0415 - as above
+    from nbcache.ui import report  # noqa: PLC0415 - as above
+
+    with progress("imported") as shown:
+        done = import_entries(contents, Path(asked.file), prefer=asked.prefer, dry_run=asked.dry_run, progress=shown)
+    text = report.imported(done, dry_run=asked.dry_run)
+    return _tell(asked, documents.imported(done, dry_run=asked.dry_run), text)
+
+
+def _owner(asked: argparse.Namespace, store: DiskStore) -> str | None:
+    """Whose the imported entries are: the notebook that was named, else the one that the file is beside."""
+    if asked.notebook is not None:
+        return str(asked.notebook)
+    notebook = Path(asked.file).absolute()
+    notebook = notebook.with_name(notebook.name.removesuffix(CASSETTE_SUFFIX) + ".ipynb")
+    return notebook_name(notebook, store.folder) if notebook.exists() else None
+
+
 def _where(asked: argparse.Namespace, store: DiskStore) -> int:
     exists = cli_store.exists(store)
     _tell(asked, {"store": str(store.folder), "exists": exists}, f"store: {store.folder}")
@@ -187,6 +240,7 @@ def _where(asked: argparse.Namespace, store: DiskStore) -> int:
 
 
 _DO = {"ls": _ls, "stats": _stats, "show": _show, "evict": _evict, "clear": _clear, "check": _check}
+_DO |= {"export": _export, "import": _import}
 
 
 def _tell(asked: argparse.Namespace, document: dict[str, Any], text: str) -> int:

@@ -57,6 +57,15 @@ def contents(store: DiskStore, notebook: str | None, *, fix: bool) -> "Contents"
     return Contents(store, notebook)
 
 
+def contents_to_fill(store: DiskStore, notebook: str | None) -> "Contents":
+    """The same to put something in, where the store and the notebook may be new. Raises StoreError."""
+    if exists(store):
+        contents(store, None, fix=False)
+    from nbcache.contents import Contents  # noqa: PLC0415 - as above
+
+    return Contents(store, notebook)
+
+
 @contextlib.contextmanager
 def warnings_told() -> Iterator[list[str]]:
     """What nbcache warns of in the block, said on stderr at its end; what other libraries do concerns nobody here."""

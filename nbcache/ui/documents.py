@@ -1,11 +1,14 @@
 """What `nbcache … --json` prints. Programs read it: fields may be added, and none changes its meaning."""
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbcache.entry import Cleared, EntryMeta, Record, Spending, Stats
 from nbcache.money import Money, amount_text, saved, spent
+
+if TYPE_CHECKING:  # they import LangChain
+    from nbcache.exports import Exported, Imported
 
 _ENTRY = """\
 key, model, provider, prompt and answer (their beginnings), status, tags, notebooks, cell, created, last_hit, hits,
@@ -19,6 +22,8 @@ FIELDS = {
     "show": "the fields of ls, prompt and answer whole, and call: its class, endpoint and parameters",
     "evict": "the deleted entry, with the fields of ls",
     "clear": "deleted, size_bytes, kept (because other notebooks own them too), dry_run",
+    "export": "path, entries, size_bytes, changed, scrubbed and left_out (by key, why)",
+    "import": "path, new, same, conflicting (keys), preferred, dry_run",
     "check": "problems, left (those that were not mended)",
     "where": "store, exists",
 }
@@ -27,8 +32,9 @@ UNITS = "times are ISO 8601 in UTC, sizes bytes, money US dollars in a string; w
 
 def entry(meta: EntryMeta) -> dict[str, Any]:
     """One entry, with the beginnings of its prompt and its answer."""
-    times = {name: _time(getattr(meta, name)) for name in ("created", "last_hit", "expires")}
-    return {**asdict(meta), **times, "cost_usd": None if meta.cost_usd is None else f"{meta.cost_usd:f}"}
+    told = {field.name: getattr(meta, field.name) for field in fields(meta)}
+    times = {name: _time(told[name]) for name in ("created", "last_hit", "expires")}
+    return {**told, **times, "cost_usd": None if meta.cost_usd is None else f"{meta.cost_usd:f}"}
 
 
 def record(found: Record) -> dict[str, Any]:
@@ -54,6 +60,16 @@ def cleared(done: Cleared, *, dry_run: bool) -> dict[str, Any]:
     """What a clear did, or would do."""
     told = {name: getattr(done, name) for name in ("deleted", "size_bytes", "kept")}
     return {**told, "dry_run": dry_run}
+
+
+def exported(done: "Exported") -> dict[str, Any]:
+    """What an export wrote."""
+    return {**asdict(done), "path": str(done.path)}
+
+
+def imported(done: "Imported", *, dry_run: bool) -> dict[str, Any]:
+    """What an import did, or would do."""
+    return {**asdict(done), "path": str(done.path), "dry_run": dry_run}
 
 
 def _time(when: float | None) -> str | None:

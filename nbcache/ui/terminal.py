@@ -73,4 +73,6 @@ def age(seconds: float) -> str:
 
 def _width(text: str) -> int:
     """How many columns of a terminal `text` takes: those of Chinese and of emoji are two."""
+    if text.isascii():
+        return len(text)
     return sum(0 if unicodedata.combining(s) else 1 + (unicodedata.east_asian_width(s) in "WF") for s in text)
