@@ -2,6 +2,7 @@
 
 import contextlib
 import time
+from collections import deque
 from collections.abc import Generator, Sequence
 from functools import partial
 from typing import Any
@@ -40,6 +41,7 @@ from nbcache.text import answer_preview, prompt_preview
 from nbcache.threads import in_thread
 from nbcache.usage import usage_of
 
+_LOST = 100  # calls not made in replay that are remembered until a cell ends
 _LONGEST_WAIT = 600.0  # seconds: what the providers' clients wait for an answer
 
 
@@ -63,7 +65,7 @@ class Answers:
         self.recordings = recordings
         self.cell: str | None = None
         self.errors = 0
-        self.lost: list[ReplayMiss] = []
+        self.lost: deque[ReplayMiss] = deque(maxlen=_LOST)
         self.renewed: set[str] = set()
         self.origins = Origins()
         self.flights = Flights()
@@ -132,8 +134,9 @@ class Answers:
         return self.explain(log[-1])
 
     def explain(self, missed: Missed) -> Why:
-        """Why this call missed."""
-        return explain(missed, self.recordings.recorded_like if missed.replayed else self.recordings.stored_like)
+        """Why this call missed; what was stored since had no part in it."""
+        like = self.recordings.recorded_like if missed.replayed else self.recordings.stored_like
+        return explain(missed, partial(like, until=missed.record.when))
 
     def misses(self) -> list[Missed]:
         """The last misses, the newest last."""

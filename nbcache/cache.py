@@ -174,9 +174,8 @@ class NotebookCache(BaseCache):
 
     def take_lost(self) -> list[ReplayMiss]:
         """The calls that `replay` didn't make since this was asked last."""
-        lost = self._answers.lost[:]
-        del self._answers.lost[: len(lost)]
-        return lost
+        lost = self._answers.lost
+        return [lost.popleft() for _ in range(len(lost))]
 
     def failed(self, what: str, error: Exception) -> None:
         """Count a failure of the cache and say so once; the user's call goes on."""

@@ -7,7 +7,7 @@ with a line that is wrong is refused whole.
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -327,7 +327,8 @@ def _written_parameters(call: CallKey) -> dict[str, Any]:
 
 
 def _written_usage(usage: Usage) -> dict[str, Any]:
-    return {name: value for name, value in asdict(usage).items() if value != _USAGE[name]}
+    told = {name: getattr(usage, name) for name in _USAGE}
+    return {name: value for name, value in told.items() if value != _USAGE[name]}
 
 
 def _compact(value: Any) -> bytes:

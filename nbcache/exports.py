@@ -4,11 +4,11 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 
-from nbcache import codec
+from nbcache import codec, langchain_file
 from nbcache.cassette import Recording, read
 from nbcache.contents import Contents
 from nbcache.entry import EntryMeta, Touch
@@ -39,13 +39,19 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did, or with `dry_run` would do: how many were new and the same, and the keys of conflicting ones."""
+    """What an import did, or with `dry_run` would do: how many were new and the same, and the keys of conflicting ones.
+
+    Of a file of LangChain's: why answers were left out, and how many each time, and how many of the others only a cache
+    that was set by hand asks for.
+    """
 
     path: Path
     new: int
     same: int
     conflicting: tuple[str, ...]
     preferred: str
+    left_out: dict[str, int] = field(default_factory=dict)
+    by_hand: int = 0
 
 
 class _LeftOutError(NbcacheError):
@@ -105,11 +111,15 @@ def import_entries(
 ) -> Imported:
     """Put the recordings of a cassette into the store; in a conflict what `prefer` names stays: `store` or `file`.
 
-    All of them or, where the file is wrong, none. Raises ValueError, CassetteError, StoreError or OSError.
+    It may be a file of LangChain's `SQLiteCache`, too. All of them or, where the file is wrong, none. Raises ValueError, CassetteError, StoreError or OSError.
     """
     if prefer not in PREFERENCES:
         raise ValueError(f"prefer={prefer!r}: write file or store")
-    return merge(contents, read(path), path, prefer=prefer, dry_run=dry_run, progress=progress)
+    if not langchain_file.is_database(path):
+        return merge(contents, read(path), path, prefer=prefer, dry_run=dry_run, progress=progress)
+    found = langchain_file.read(path)
+    done = merge(contents, found.recordings, path, prefer=prefer, dry_run=dry_run, progress=progress)
+    return replace(done, left_out=found.left_out, by_hand=found.by_hand)
 
 
 def merge(  # noqa: PLR0913 - as above

@@ -1,5 +1,6 @@
 """The recorded answers that mode `replay` plays, whatever their age, status or endpoint."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,20 +51,20 @@ class Recordings:
                 self._read = (state, None if state is None else Cassette.open(self.path, self._scrubber))
             return self._read[1]
 
-    def recorded_like(self, asked: CallKey) -> Iterator[CallKey]:
-        """Recorded calls that may be much like `asked`, of what is played."""
+    def recorded_like(self, asked: CallKey, until: float = math.inf) -> Iterator[CallKey]:
+        """Recorded calls that may be much like `asked`, of what is played; from the store as `stored_like` has them."""
         cassette = self.cassette()
         if cassette is None:
-            yield from self.stored_like(asked)
+            yield from self.stored_like(asked, until)
             return
         yield from (recording.call for recording in cassette.recordings.values())
 
-    def stored_like(self, asked: CallKey) -> Iterator[CallKey]:
-        """Calls in the store that may be much like `asked`: those that say most of the same words."""
+    def stored_like(self, asked: CallKey, until: float = math.inf) -> Iterator[CallKey]:
+        """Calls stored `until` then that may be much like `asked`: those that say most of the same words."""
         wanted = sorted(words(prompt_text(asked.prompt)), key=lambda word: (-len(word), word))[:_WORDS]
         for key in self._store.alike(wanted, _CANDIDATES):
             payload = self._store.get(key, stale=True)
-            if payload is not None and (call := self._call(key, payload)) is not None:
+            if payload is not None and (call := self._call(key, payload, until)) is not None:
                 yield call
 
     def _at_another_endpoint(self, asked: CallKey) -> bytes | None:
@@ -74,11 +75,13 @@ class Recordings:
                 return payload
         return None
 
-    def _call(self, key: str, payload: bytes) -> CallKey | None:
-        """The call of an entry, if that can be told."""
+    def _call(self, key: str, payload: bytes, until: float = math.inf) -> CallKey | None:
+        """The call of an entry, if that can be told, and was stored `until` then (seconds since the epoch)."""
         try:
             about = codec.read(payload, key).about()
         except DamagedError:
+            return None
+        if about.meta.created > until:
             return None
         return recalled(
             *(key, about.prompt),

@@ -4,6 +4,7 @@ Known are the forms in which services hand out keys, and values beside a name th
 middle of a sentence looks like any other word; for the like of it there are the user's own patterns.
 """
 
+import functools
 import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -105,7 +106,7 @@ _RULES = (
 )
 
 
-_SHORT = 1_000  # characters
+_SHORT, _REMEMBERED = 100, 4_096  # characters, and texts
 
 
 class Scrubber:
@@ -120,7 +121,7 @@ class Scrubber:
             raise ValueError(f"patterns={patterns!r}: write a regular expression, or several")  # noqa: TRY004 - a setting
         self.patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
         self._rules = (*_RULES, *map(_own, self.patterns))
-        self._any = re.compile("|".join(re.escape(word) for rule in self._rules for word in rule.words), re.IGNORECASE)
+        self._harmless: set[str] = set()  # most texts of entries are names of fields, the same in all
         self._words = [(word, rule.folded, at) for at, rule in enumerate(self._rules) for word in rule.words]
 
     def text(self, text: str) -> str:
@@ -148,17 +149,23 @@ class Scrubber:
             return value
         clean = {}
         for key, item in value.items():
-            name = self._clean(key, kinds)
+            name = key if key in self._harmless else self._clean(key, kinds)
             secret = isinstance(name, str) and isinstance(item, str) and item not in {"", SECRET}
-            named = _NAMED.search(name.lower()) if secret else None
+            named = _named(name) if secret and "logprob" not in value else None  # of words that a model weighed
             kinds += [_kind(named[0], item)] if named else []
             clean[name] = SECRET if named else self._clean(item, kinds)
         return clean
 
     def _parts(self, text: str) -> list[str]:
         """The text around its secrets, and in each one's place its kind; "" for what is a placeholder already."""
-        if len(text) < _SHORT and not self._any.search(text):
-            return [text]  # as most texts of an entry, of which there are many
+        if text in self._harmless:
+            return [text]
+        parts = self._sought(text)
+        if len(parts) == 1 and len(text) < _SHORT and len(self._harmless) < _REMEMBERED:
+            self._harmless.add(text)
+        return parts
+
+    def _sought(self, text: str) -> list[str]:
         parts = [part for piece in text.split(SECRET) for part in ("", piece)][1:]
         lower = _folded(text)
         likely = sorted({at for word, folded, at in self._words if word in (lower if folded else text)})
@@ -168,6 +175,12 @@ class Scrubber:
             for rule in map(self._rules.__getitem__, likely):
                 parts = [cut for at, part in enumerate(parts) for cut in ([part] if at % 2 else _cut(rule, part))]
         return parts
+
+
+@functools.lru_cache(maxsize=_REMEMBERED)
+def _named(name: str) -> "re.Match[str] | None":
+    """What in a key's name says that its value is a secret."""
+    return _NAMED.search(name.lower())
 
 
 def _own(pattern: str) -> _Rule:

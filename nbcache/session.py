@@ -139,8 +139,16 @@ def reinstall(**changes: Any) -> NotebookCache:
 def uninstall() -> None:
     """Turn the cache off and put back what was there before the first install. Does nothing when off.
 
-    A global cache that somebody set after us stays.
+    A global cache that somebody set after us stays. Where `replay` was set from outside, so does ours: nothing is sent.
     """
+    if _session is not None and _session.cache.is_locked:
+        warn_once("locked", "nbcache stays on: NBCACHE_MODE is replay, which was set from outside")
+        return
+    end()
+
+
+def end() -> None:
+    """As `uninstall`, whatever was set from outside."""
     global _session
     with _lock:
         if _session is None:

@@ -9,14 +9,16 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from nbcache.cassette import read
 from nbcache.entry import Spending
 from nbcache.errors import CassetteError, logger
-from nbcache.ledger import Ledger
 from nbcache.locks import Lock
-from nbcache.replay import Recordings
 from nbcache.sums import total
+
+if TYPE_CHECKING:
+    from nbcache.ledger import Ledger
+    from nbcache.replay import Recordings
 
 FOLDER = "NBCACHE_REPORT"  # in the environment: the folder of the files
 _DOLLARS = ("spent_usd", "saved_usd")
@@ -57,6 +59,8 @@ class Tally:
         return [self._cassette(path) for path in wanted if path.exists()]
 
     def _cassette(self, path: Path) -> PlayedCassette:
+        from nbcache.cassette import read  # noqa: PLC0415 - LangChain is much to import for a run that calls no model
+
         try:
             recordings = read(path)
         except (CassetteError, OSError) as error:
@@ -81,7 +85,7 @@ def read_tally(folder: Path) -> Tally:
     return tally
 
 
-def write_tally(ledger: Ledger, recordings: Recordings) -> None:
+def write_tally(ledger: "Ledger", recordings: "Recordings") -> None:
     """Write down what this session has done so far, where `NBCACHE_REPORT` asks for it. Never raises."""
     folder = os.environ.get(FOLDER)
     if not folder:
@@ -93,7 +97,7 @@ def write_tally(ledger: Ledger, recordings: Recordings) -> None:
         logger.debug("nbcache: what this session did could not be told to pytest: %s", error)
 
 
-def _write(folder: Path, ledger: Ledger, recordings: Recordings) -> None:
+def _write(folder: Path, ledger: "Ledger", recordings: "Recordings") -> None:
     rows = list(ledger.by_model().values())
     if not rows:
         return

@@ -11,6 +11,7 @@ from hypothesis import settings
 from langchain_core.globals import set_llm_cache
 
 import nbcache
+from nbcache import session
 from nbcache.errors import forget_warnings
 from tests.provider import Provider
 
@@ -31,7 +32,7 @@ def clean_slate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     monkeypatch.chdir(tmp_path)
     forget_warnings()
     yield
-    nbcache.uninstall()
+    session.end()
     set_llm_cache(None)
 
 

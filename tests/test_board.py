@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -54,6 +55,16 @@ def ask(board: Board, kind: str, **message: Any) -> dict[str, Any]:
     reply = board.ask({"type": kind, **message})
     assert json.loads(json.dumps(reply))  # what a widget sends is JSON
     return reply
+
+
+def misses(**message: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = ask(Board(), "misses", **message)["rows"]
+    return rows
+
+
+def why(miss: dict[str, Any]) -> tuple[str, list[str]]:
+    reply = ask(Board(), "why", number=miss["number"])
+    return reply["text"], list(reply["changes"])
 
 
 def prompts(board: Board, **message: Any) -> list[str]:
@@ -173,7 +184,8 @@ def test_no_prompt_and_no_answer_is_in_what_is_pushed(cache: NotebookCache) -> N
     assert "cell-1" in pushed
     for word in ("zebra", "giraffe"):
         assert word not in pushed
-    assert "giraffe" in json.dumps(ask(Board(), "page"))
+    for kind in ("page", "misses"):
+        assert "giraffe" in json.dumps(ask(Board(), kind))
 
 
 def test_it_tells_when_something_changes_until_it_is_told_to_stop(cache: NotebookCache) -> None:
@@ -317,6 +329,71 @@ def test_a_row_has_the_entrys_numbers(cache: NotebookCache, server: Canned) -> N
     assert row["expires"] is None
 
 
+# Misses
+
+
+def test_the_last_misses_are_listed_the_newest_first_each_with_its_reason(tmp_path: Path) -> None:
+    before = time.time()
+    as_notebook(tmp_path / "store", tmp_path / "mine.ipynb", max_entries=1)
+    for question in ("boat", "boat", "train", "boat"):
+        fake().invoke(question)
+    for mode in ("refresh", "off"):
+        with nbcache.mode(mode):
+            fake().invoke("boat")
+    rows = misses()
+    assert [(row["prompt"], row["why"]) for row in rows] == [
+        ("boat", "off"),
+        ("boat", "refresh"),
+        ("boat", "evicted"),
+        ("train", "new"),
+        ("boat", "new"),
+    ]
+    assert {row["model"] for row in rows} == {"FakeListChatModel"}
+    assert before <= rows[-1]["when"] <= rows[0]["when"] <= time.time()
+    assert misses(limit=2) == rows[:2]
+    assert "evicted to keep within the store's bounds" in why(rows[2])[0]
+
+
+def test_a_miss_is_explained_by_what_differs_from_the_nearest(cache: NotebookCache, provider: Provider) -> None:
+    for temperature, rules in ((0.0, "Be brief."), (0.2, "Be brief."), (0.2, "Be long.")):
+        model = ChatOpenAI(model="m", temperature=temperature, **provider.openai)
+        model.invoke([SystemMessage(rules), HumanMessage("When does the boat come?")])
+    longer, warmer, first = misses()
+    assert why(first) == ("nothing like it was recorded", [])
+    assert why(warmer)[1] == ["temperature: 0.0 → 0.2"]
+    assert why(longer)[1] == ["- system: Be brief.", "+ system: Be long."]
+    assert "with the same settings" in why(longer)[0]
+
+
+def test_misses_of_one_key_and_of_none_are_told_apart(cache: NotebookCache) -> None:
+    fake().invoke("boat")
+    with nbcache.mode("refresh"):
+        fake().invoke("boat")
+    for mode in ("off", "off"):
+        with nbcache.mode(mode):
+            fake().invoke("train")
+    rows = misses()
+    assert len({row["number"] for row in rows}) == 4
+    assert [why(row)[0] for row in rows] == [
+        "the cache was off for this call",
+        "the cache was off for this call",
+        "in mode `refresh` every call is made anew",
+        "nothing like it was recorded",
+    ]
+
+
+def test_where_nothing_missed_no_miss_is_listed(cache: NotebookCache, tmp_path: Path) -> None:
+    assert misses() == []
+    fake().invoke("boat")
+    (ended,) = misses()
+    nbcache.uninstall()
+    as_notebook(tmp_path / "store", tmp_path / "mine.ipynb")
+    fake().invoke("boat")
+    assert misses() == []
+    with pytest.raises(ValueError, match="no longer known"):
+        why(ended)
+
+
 # What can't be answered
 
 
@@ -346,6 +423,12 @@ def test_a_row_has_the_entrys_numbers(cache: NotebookCache, server: Canned) -> N
         {"type": "evict", "key": "0" * 41},
         {"type": "evict shown", "model": 5},
         {"type": "evict shown", "notebook": ["mine.ipynb"]},
+        {"type": "misses", "limit": "many"},
+        {"type": "why"},
+        {"type": "why", "number": "1"},
+        {"type": "why", "number": [1]},
+        {"type": "why", "number": -1},
+        {"type": "why", "number": 10**30},
         {"type": "mode"},
         {"type": "mode", "mode": "nonsense"},
         {"type": "mode", "mode": "on replay"},

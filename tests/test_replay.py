@@ -177,6 +177,10 @@ def test_neither_a_call_s_own_mode_nor_another_cache_weakens_it(
     set_llm_cache(None)
     with pytest.raises(ReplayMiss, match="another cache"):
         chat(provider).invoke("new")
+    with pytest.warns(nbcache.NbcacheWarning, match="stays on"):
+        nbcache.uninstall()
+    with pytest.raises(ReplayMiss):
+        chat(provider).invoke("new")
     by_hand = nbcache.NotebookCache(store, mode="on")
     with pytest.raises(ReplayMiss):
         chat(provider, cache=by_hand).invoke("new")
@@ -287,5 +291,5 @@ def test_clients_that_demand_a_key_can_be_made_without_one(
     with pytest.raises(ReplayMiss):
         ChatOpenAI(model="gpt-4o-mini").invoke("q")
     assert os.environ["ANTHROPIC_API_KEY"] == "mine"
-    nbcache.uninstall()
+    session.end()
     assert "OPENAI_API_KEY" not in os.environ

@@ -13,8 +13,9 @@ from nbcache.chat import Said, answer_chat, prompt_chat
 from nbcache.contents import Contents
 from nbcache.entry import EntryMeta, Filter, Usage
 from nbcache.facts import document
+from nbcache.misses import Missed
 from nbcache.money import amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text
-from nbcache.text import words
+from nbcache.text import prompt_preview, words
 from nbcache.ui import report
 from nbcache.units import bytes_text
 
@@ -103,6 +104,8 @@ class Board:
         requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "page": self._page,
             "entry": self._entry,
+            "misses": self._misses,
+            "why": self._why,
             "renew": self._renew,
             "evict": self._evict,
             "evict shown": self._evict_shown,
@@ -141,7 +144,7 @@ class Board:
             self._cache.ledger.index(within=_SEARCH)
         contents = self._contents
         total = contents.totals_of(which)
-        limit = min(max(1, _number(message, "limit") or 25), _MOST)
+        limit = _limit(message)
         offset = min(max(0, _number(message, "offset")), max(0, total.entries - 1) // limit * limit)
         sort = {"cost": "cost_usd"}.get(str(message.get("sort")), str(message.get("sort") or "created"))
         rows = contents.page(
@@ -174,6 +177,18 @@ class Board:
             "facts": _facts(meta, about.usage, renewed=self._cache.renews(meta.key)),
             "parameters": _cut(_parameters(about), meta.key),
         }
+
+    def _misses(self, message: dict[str, Any]) -> dict[str, Any]:
+        latest = self._cache.misses()[-_limit(message) :]
+        return {"type": "misses", "rows": list(map(_miss, reversed(latest)))}
+
+    def _why(self, message: dict[str, Any]) -> dict[str, Any]:
+        number = _number(message, "number")
+        found = next((missed for missed in self._cache.misses() if missed.number == number), None)
+        if found is None:
+            raise ValueError("why this call missed is no longer known: too many have missed since, or in a new session")
+        why = self._cache.explain(found)
+        return {"type": "why", "number": number, "text": why.text, "changes": why.changes}
 
     def _renew(self, message: dict[str, Any]) -> dict[str, Any]:
         meta = self._contents.find(str(message.get("key")))
@@ -225,6 +240,11 @@ def _number(message: dict[str, Any], name: str) -> int:
     return value
 
 
+def _limit(message: dict[str, Any]) -> int:
+    """How many rows are asked for, within reason."""
+    return min(max(1, _number(message, "limit") or 25), _MOST)
+
+
 def _not_understood(name: str, value: object) -> ValueError:
     return ValueError(f"the panel asked for {name} {value!r}: reload the page, and run the cell again")
 
@@ -248,6 +268,17 @@ def _row(meta: EntryMeta) -> dict[str, Any]:
         **{name: getattr(meta, name) for name in (*names, *numbers)},
         "size": bytes_text(meta.size_bytes),
         "cost": "" if meta.cost_usd is None else usd_text(meta.cost_usd),
+    }
+
+
+def _miss(missed: Missed) -> dict[str, Any]:
+    record = missed.record
+    return {
+        "number": missed.number,
+        "when": record.when,
+        "model": record.model,
+        "prompt": prompt_preview(missed.prompt),
+        "why": record.why,
     }
 
 

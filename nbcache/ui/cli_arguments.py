@@ -7,7 +7,7 @@ from nbcache.ui.documents import FIELDS, UNITS
 
 STATUSES = ("ok", "cut off", "filtered", "empty")  # as in nbcache.policy, which imports LangChain
 _EXIT_CODES = """\
-Exit codes: 0 done; 1 no such key, notebook or store, or a check found what it didn't mend; 2 wrong usage, or a store that
+Exit codes: 0 done; 1 no such key, notebook or store, a file out of date, or a check found what it didn't mend; 2 wrong usage, or a store that
 can't be read; 130 interrupted."""
 
 

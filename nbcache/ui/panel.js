@@ -3,6 +3,7 @@
 import { choice, element, offer } from "./panel_elements.js";
 import { makeEntries } from "./panel_entries.js";
 import { connect } from "./panel_kernel.js";
+import { makeMisses } from "./panel_misses.js";
 import { makeCards, makeCells, makeChart } from "./panel_overview.js";
 
 const STYLE = "PANEL.CSS"; // the file itself, once it is put together
@@ -42,7 +43,8 @@ function render({ model, el }) {
     },
   });
   const entries = makeEntries(kernel.ask);
-  const overview = element("div", { class: "overview" }, cards.node, chart.node, cells.node);
+  const misses = makeMisses(kernel.ask);
+  const overview = element("div", { class: "overview" }, cards.node, chart.node, cells.node, misses.node);
   const head = element(
     "header",
     {},
@@ -91,7 +93,10 @@ function render({ model, el }) {
     "change:state": drawState,
     "change:chart": () => chart.draw(model.get("chart")),
     "change:cells": () => cells.draw(model.get("cells")),
-    "change:revision": () => entries.follow(),
+    "change:revision": () => {
+      entries.follow();
+      misses.follow(model.get("state"));
+    },
   };
   for (const [event, listener] of Object.entries(listeners)) {
     model.on(event, listener);

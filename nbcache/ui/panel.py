@@ -28,7 +28,15 @@ logger = logging.getLogger("nbcache")
 _INTERVAL = 0.25  # seconds between two updates, at least
 
 _FOLDER = Path(__file__).parent
-_PARTS = ("panel_elements.js", "panel_kernel.js", "panel_overview.js", "panel_entry.js", "panel_entries.js", "panel.js")
+_PARTS = (
+    "panel_elements.js",
+    "panel_kernel.js",
+    "panel_overview.js",
+    "panel_misses.js",
+    "panel_entry.js",
+    "panel_entries.js",
+    "panel.js",
+)
 # What the parts need on their own; and comments and indents, which a saved notebook would keep too.
 _LEFT_OUT = re.compile(r"^import [^;]*;\n|^export (?!default)|^ *//.*\n|^ +", re.MULTILINE)
 

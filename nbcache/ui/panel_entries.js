@@ -13,9 +13,9 @@ import {
   seconds,
 } from "./panel_elements.js";
 import { openEntry } from "./panel_entry.js";
+import { makeFollower } from "./panel_kernel.js";
 
 const TYPING = 200; // milliseconds without a keystroke until a search begins
-const BREATH = 1000; // milliseconds between two looks at what has changed
 
 const FILTERS = [
   ["model", "Model", "All models"],
@@ -176,8 +176,6 @@ export function makeEntries(ask) {
   let rows = new Map();
   let opened = null; // the key and the table row of the entry that is being read
   let latest = 0; // the number of the page that was asked for last
-  let following = false;
-  let behind = false; // something has changed since the last look
   let state = {};
   let loaded = false;
 
@@ -229,20 +227,11 @@ export function makeEntries(ask) {
     }
   }
 
-  // Keeps up with changes, one look at a time. While an entry is being read, the page stands still.
-  async function follow() {
-    behind = true;
-    if (following || opened || !state.listable) {
-      return;
-    }
-    following = true;
-    while (behind && !opened) {
-      behind = false;
-      await load({ anew: true, quietly: loaded });
-      await new Promise((resolve) => setTimeout(resolve, BREATH));
-    }
-    following = false;
-  }
+  // While an entry is being read, the page stands still.
+  const { follow, resume } = makeFollower(
+    () => load({ anew: true, quietly: loaded }),
+    () => opened || !state.listable,
+  );
 
   async function act(request) {
     const reply = await ask(request);
@@ -293,9 +282,7 @@ export function makeEntries(ask) {
     opened = null;
     opener.focus();
     drawRows();
-    if (behind) {
-      follow();
-    }
+    resume();
   }
 
   function drawRows() {

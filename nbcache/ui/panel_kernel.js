@@ -1,6 +1,7 @@
-// Requests to the kernel, each with its reply.
+// Requests to the kernel, each with its reply; and looks at what has changed there.
 
 const PATIENCE = 1500; // milliseconds until a request counts as queued
+const BREATH = 1000; // milliseconds between two looks at what has changed
 const ANYTHING = { type: "page", search: "", sort: "created", descending: true, offset: 0, limit: 1 };
 
 // Every page that shows a notebook hears every reply: numbers that begin anywhere tell whose it is.
@@ -71,4 +72,30 @@ export function connect(model, { queued, failed, lost }) {
   }
 
   return { ask, disconnect };
+}
+
+// Keeps up with changes, one `look()` at a time. While it is `still()`, nothing is looked at.
+export function makeFollower(look, still) {
+  let following = false;
+  let behind = false; // something has changed since the last look
+
+  async function resume() {
+    if (following) {
+      return;
+    }
+    following = true;
+    while (behind && !still()) {
+      behind = false;
+      await look();
+      await new Promise((resolve) => setTimeout(resolve, BREATH));
+    }
+    following = false;
+  }
+
+  function follow() {
+    behind = true;
+    return resume();
+  }
+
+  return { follow, resume };
 }

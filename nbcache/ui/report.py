@@ -196,6 +196,10 @@ def imported(done: Imported, *, dry_run: bool) -> str:
         lines.append(
             f"  of {keys} the {kept} answers {'would stay' if dry_run else 'stay'}; `--prefer {other}` takes the others"
         )
+    if done.by_hand:
+        lines.append(f"  {done.by_hand:,} only for a cache set by hand: the file doesn't tell where those calls went")
+    if done.left_out:
+        lines.append(f"  left out: {'; '.join(f'{count:,}, {why}' for why, count in done.left_out.items())}")
     return "\n".join(lines)
 
 

@@ -15,7 +15,22 @@ from typing import TypeVar
 
 from nbcache.errors import NbcacheWarning
 
-from . import BenchError, browser, calls, crowd, hits, invoke, lookups, machine, pages, processes, shelf, size, traffic
+from . import (
+    BenchError,
+    browser,
+    calls,
+    cassettes,
+    crowd,
+    hits,
+    invoke,
+    lookups,
+    machine,
+    pages,
+    processes,
+    shelf,
+    size,
+    traffic,
+)
 from .panel import Panel
 from .report import page
 from .results import Results
@@ -41,10 +56,11 @@ class Scale:
     shelf: int  # entries that the panel shows
     pages: int  # rounds of those
     paints: int
+    recordings: int  # of a cassette
 
 
-FULL = Scale((1_000, 100_000), 100, 15, 50, 7, 8, 2_000, 100, 5_000, 100_000, 5, 9)
-QUICK = Scale((50, 200), 20, 2, 5, 1, 2, 20, 5, 100, 300, 2, 2)
+FULL = Scale((1_000, 100_000), 100, 15, 50, 7, 8, 2_000, 100, 5_000, 100_000, 5, 9, 10_000)
+QUICK = Scale((50, 200), 20, 2, 5, 1, 2, 20, 5, 100, 300, 2, 2, 100)
 
 
 def main() -> int:
@@ -117,6 +133,10 @@ def run(scale: Scale, folder: Path) -> Results:
                 lambda here: browser.measure(here, folder / "pages" / SHELF, scale.shelf, scale.paints),
             ),
             without=without,
+        ),
+        cassettes=part(
+            "cassettes",
+            lambda here: cassettes.measure(here, scale.recordings, folder / "pages" / SHELF, scale.shelf),
         ),
         seconds=perf_counter() - start,
     )

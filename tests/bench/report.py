@@ -61,6 +61,7 @@ def page(results: Results) -> str:
             ),
             *results.calls.sections(),
             *sections(results.panel),
+            *results.cassettes.sections(),
             "## The machine",
             "",
             *table(("", ""), results.machine.items()),

@@ -5,6 +5,7 @@ from typing import Any
 
 from . import contenders as those
 from .calls import Calls
+from .cassettes import Cassettes
 from .crowd import Crowd
 from .invoke import AGAIN
 from .lookups import Lookups
@@ -30,6 +31,7 @@ class Results:
     size: Sizes
     calls: Calls
     panel: Panel
+    cassettes: Cassettes
     seconds: float
 
     def targets(self) -> list[Target]:
@@ -75,6 +77,7 @@ class Results:
             Target(f"{stored}, with it / SQLiteCache", self.size.nbcache / self.size.sqlite, 0.9),
             *self.calls.targets(),
             *self.panel.targets(),
+            *self.cassettes.targets(),
         ]
 
     def as_json(self) -> dict[str, Any]:
@@ -101,6 +104,7 @@ class Results:
             "size": asdict(self.size),
             "calls": self.calls.as_json(),
             "panel": self.panel.as_json(),
+            "cassettes": self.cassettes.as_json(),
             "run": self.seconds,
         }
 

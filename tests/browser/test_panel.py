@@ -96,6 +96,14 @@ def shown(first: int, last: int, total: int) -> str:
     return f"{first:,}\N{EN DASH}{last:,} of {total:,}"
 
 
+def misses(notebook: Notebook) -> Locator:
+    """The rows of the list of misses, which is unfolded once the panel has caught up."""
+    expect(card(notebook, "misses")).to_have_text(notebook.value("numbers()['misses']"))
+    notebook.panel.get_by_text("Recent misses").click()
+    expect(notebook.panel.locator(".misses[open]")).to_be_visible()
+    return notebook.panel.get_by_role("list", name="Recent misses").get_by_role("listitem")
+
+
 def press(notebook: Notebook, name: str) -> None:
     notebook.panel.get_by_role("button", name=name, exact=True).click()
 
@@ -218,6 +226,44 @@ def test_an_entry_is_read_copied_and_renewed(open_notebook: Open, provider: Prov
     assert len(provider.requests) == 4
 
 
+def test_a_miss_says_why_it_was_one(open_notebook: Open) -> None:
+    warmer = "tiny.temperature = 0.0\ncall('question 1')\ntiny.temperature = 0.2\ncall('question 1')"
+    notebook = open_notebook(START, SHOW, warmer).run()
+    listed = misses(notebook)
+    expect(listed).to_have_count(2)
+    opener = listed.first.get_by_role("button")
+    expect(opener).to_have_text(re.compile(r"question 1.*tiny.*new"))
+    opener.focus()
+    notebook.page.keyboard.press("Enter")
+    told = listed.first.get_by_role("group", name="Why it missed")
+    expect(told).to_contain_text("the same prompt is recorded")
+    expect(told).to_contain_text("temperature: 0.0 → 0.2")
+    expect(opener).to_have_attribute("aria-expanded", "true")
+
+    notebook.value("call('question 1, and more')")
+    expect(listed).to_have_count(3)
+    expect(listed.nth(1).get_by_role("group", name="Why it missed")).to_contain_text("temperature")
+    expect(listed.nth(1).get_by_role("button")).to_be_focused()
+    listed.first.get_by_role("button").click()
+    for kind, line in (("removed", "- human: question 1"), ("added", "+ human: question 1, and more")):
+        expect(listed.first.locator(f".{kind}")).to_have_text(line)
+    notebook.page.keyboard.press("Space")
+    expect(listed.first.get_by_role("group", name="Why it missed")).to_have_count(0)
+    expect(listed.first.get_by_role("button")).to_have_attribute("aria-expanded", "false")
+
+
+def test_a_miss_that_is_being_read_stays_in_the_list(open_notebook: Open) -> None:
+    notebook = open_notebook(START, SHOW, "for number in range(20):\n    call(f'question {number}')").run()
+    listed = misses(notebook)
+    expect(listed).to_have_count(20)
+    listed.last.get_by_role("button").click()
+    expect(listed.last.get_by_role("group", name="Why it missed")).to_be_visible()
+    notebook.value("[call(f'riddle {number}') for number in range(3)] and None")
+    expect(listed.first).to_contain_text("riddle 2")
+    expect(listed).to_have_count(21)
+    expect(listed.last).to_contain_text("question 0")
+
+
 def test_evict_what_is_shown_and_clear_the_rest(open_notebook: Open) -> None:
     notebook = open_notebook(START, SHOW, CALLS).run()
     search(notebook, "question 3")
@@ -296,6 +342,10 @@ def test_a_hostile_prompt_is_text(open_notebook: Open) -> None:
     attack = "<img src=x onerror='hacked = 1'><script>hacked = 1</script>{{constructor}}"
     call = f"with nbcache.mode('on', tags={attack!r}):\n    call({attack!r})\ncall({attack + '2'!r})"
     notebook = open_notebook(START, SHOW, call).run()
+    listed = misses(notebook)
+    expect(listed.last).to_contain_text(attack)
+    listed.first.get_by_role("button").click()
+    expect(listed.first.locator(".added")).to_have_text(f"+ human: {attack}2")
     row = rows(notebook).last
     expect(row).to_contain_text(attack)
     row.get_by_role("button").click()
@@ -312,6 +362,8 @@ def test_a_hostile_prompt_is_text(open_notebook: Open) -> None:
 def test_no_barrier_in_either_theme(open_notebook: Open, ui: str) -> None:
     notebook = open_notebook(START, SHOW, CALLS, ui=ui).run()
     notebook.panel.get_by_text("By cell").click()
+    misses(notebook).first.get_by_role("button").click()
+    expect(notebook.panel.locator(".added")).to_be_visible()
     rows(notebook).first.get_by_role("button").click()
     press(notebook, "Evict")
     press(notebook, "Clear this notebook")
@@ -380,6 +432,8 @@ def test_a_narrow_notebook_hides_nothing_but_columns(open_notebook: Open) -> Non
     notebook = open_notebook(START, SHOW, CALLS).run()
     rows(notebook).first.get_by_role("button").click()
     expect(opened(notebook)).to_be_visible()
+    misses(notebook).first.get_by_role("button").click()
+    expect(notebook.panel.locator(".added")).to_be_visible()
     notebook.panel.evaluate("(panel) => { panel.style.width = '360px' }")
     expect(notebook.panel.get_by_role("columnheader", name="Last hit")).to_be_hidden()
     wide = """(panel) => [...panel.querySelectorAll(":not(.cells *)")]
@@ -396,6 +450,7 @@ def test_no_prompt_and_no_answer_is_saved_with_the_notebook(open_notebook: Open,
     rows(notebook).get_by_role("button").click()
     expect(opened(notebook).get_by_role("region", name="Prompt")).to_contain_text("Xylophone")
     expect(opened(notebook).get_by_role("region", name="Answer")).to_contain_text("Sousaphone")
+    expect(misses(notebook)).to_contain_text("Xylophone")
     expect(card(notebook, "misses")).to_have_text("1")
     saved = notebook.save()
     assert "application/vnd.jupyter.widget-state+json" in saved
@@ -446,4 +501,5 @@ def test_where_there_is_nothing_to_show_it_says_so(
     notebook = open_notebook(*cells).run()
     expect(notebook.panel.locator(selector)).to_contain_text(text)
     expect(notebook.panel.locator(".scroller:visible")).to_have_count(0)
+    expect(notebook.panel.get_by_text("Recent misses")).to_be_hidden()
     assert violations(notebook) == []

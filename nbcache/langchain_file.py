@@ -1,0 +1,183 @@
+"""The file of LangChain's `SQLiteCache` (`.langchain.db`), read: what was paid for under it is imported like a cassette.
+
+The file is untrusted, as a cassette is: LangChain's `load` would make whatever object it names. Here only generations and
+messages are made of it.
+"""
+
+import contextlib
+import itertools
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+from typing import Any
+
+from langchain_core import messages as lc_messages
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
+
+from nbcache import codec
+from nbcache.cassette import Recording
+from nbcache.errors import CassetteError, NbcacheError, NotStorableError, UnstableIdentityError
+from nbcache.facts import document
+from nbcache.identity import DOCUMENT
+from nbcache.keys import call_key
+from nbcache.known_models import KnownModels
+from nbcache.policy import status_of
+from nbcache.usage import usage_of
+
+_MAGIC = b"SQLite format 3\0"
+_WAL_AT, _WAL = 18, 2  # https://www.sqlite.org/fileformat.html: the version that is needed to write the file
+_LONGEST = 2**28  # bytes of one value: a few words of a hostile schema make far more
+_DEEPEST = 100  # levels of an answer: as deep as any JSON library goes
+_COLUMNS = ("prompt", "llm", "idx", "response")
+_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'full_llm_cache' AND sql LIKE 'CREATE TABLE %'"
+_ROWS = "SELECT prompt, llm, idx, response FROM full_llm_cache ORDER BY prompt, llm, idx"
+
+_GENERATIONS: dict[tuple[str, ...], type[Any]] = {
+    tuple(cls.lc_id()): cls for cls in (Generation, GenerationChunk, ChatGeneration, ChatGenerationChunk)
+}
+_MESSAGES: dict[tuple[str, ...], type[Any]] = {
+    tuple(cls.lc_id()): cls
+    for kind in ("AI", "Human", "System", "Chat", "Function", "Tool")
+    for cls in (getattr(lc_messages, f"{kind}Message"), getattr(lc_messages, f"{kind}MessageChunk"))
+}
+_OBJECT, _DEEP = "it holds an object that is no part of an answer", "it is nested too deeply"
+_WRONG, _SAME = "it isn't as LangChain writes answers", "the file has another answer to the same call"
+_UNKEYED = "the file doesn't tell enough of its model"
+
+
+class _LeftOutError(NbcacheError):
+    """An answer that is not to be imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class LangChainFile:
+    """What is in a file: `left_out` says why and how many answers aren't among the recordings.
+
+    `by_hand` is how many only a cache that was set by hand asks for: the file doesn't tell where those calls went.
+    """
+
+    recordings: list[Recording]
+    left_out: dict[str, int]
+    by_hand: int
+
+
+def is_database(path: Path) -> bool:
+    """Whether a file is an SQLite database. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+def read(path: Path) -> LangChainFile:
+    """The answers in a file of LangChain's `SQLiteCache`, which is not written to. Raises CassetteError or OSError."""
+    created = path.stat().st_mtime
+    models = KnownModels()
+    found: dict[str, Recording] = {}
+    left_out: Counter[str] = Counter()
+    by_hand = 0
+    for (prompt, llm), rows in itertools.groupby(_rows(path), itemgetter(0, 1)):
+        try:
+            recording, is_by_hand = _recording(prompt, llm, list(rows), models, created)
+        except _LeftOutError as why:
+            left_out[str(why)] += 1
+        except UnstableIdentityError:
+            left_out[_UNKEYED] += 1
+        except RecursionError:
+            left_out[_DEEP] += 1
+        except (*codec.UNREADABLE, NotStorableError):
+            left_out[_WRONG] += 1
+        else:
+            if recording.call.key in found:
+                left_out[_SAME] += 1
+                continue
+            found[recording.call.key] = recording
+            by_hand += is_by_hand
+    return LangChainFile([*found.values()], dict(left_out), by_hand)
+
+
+def _rows(path: Path) -> Iterator[tuple[Any, ...]]:
+    """The rows of the table, those of one answer together and in order. Raises CassetteError, before the first row."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?{_way(path)}", uri=True)) as database:
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+            database.execute("PRAGMA trusted_schema = OFF")
+            columns = {row[1] for row in database.execute("PRAGMA table_xinfo(full_llm_cache)") if not row[6]}
+            if database.execute(_TABLE).fetchone() is None or not columns.issuperset(_COLUMNS):
+                raise CassetteError(
+                    f"{path} is no cassette, and no file of LangChain's SQLiteCache: it is an SQLite database without "
+                    f"a table full_llm_cache of {', '.join(_COLUMNS)}"
+                )
+            ((problem,),) = database.execute("PRAGMA quick_check(1)").fetchall()
+            if problem != "ok":
+                raise CassetteError(f"{path} is damaged, and nothing of it was imported: {problem}")
+            return iter(database.execute(_ROWS).fetchall())
+    except sqlite3.Error as error:
+        raise CassetteError(f"{path} can't be read, and nothing of it was imported: {error}") from None
+
+
+def _way(path: Path) -> str:
+    """How to open a database so that nothing is written, not even beside it. Raises CassetteError."""
+    with path.open("rb") as file:
+        if file.read(_WAL_AT + 1)[-1] != _WAL:
+            return "mode=ro"
+    log = path.with_name(path.name + "-wal")
+    if log.exists() and log.stat().st_size:
+        raise CassetteError(
+            f"{path} is in use, or was when a program ended: part of it is still in {log.name}. Close it"
+        )
+    return "mode=ro&immutable=1"  # else even a reader of such a file leaves files beside it
+
+
+# One answer
+
+
+def _recording(
+    prompt: Any, llm: Any, rows: list[tuple[Any, ...]], models: KnownModels, created: float
+) -> tuple[Recording, bool]:
+    """The recording of an answer, and whether only a cache that was set by hand asks for it.
+
+    Raises _LeftOutError, UnstableIdentityError, or what wrong data raises.
+    """
+    is_whole = [row[2] for row in rows] == [*range(len(rows))]
+    is_text = all(isinstance(text, str) for text in (prompt, llm, *(row[3] for row in rows)))
+    if not is_whole or not is_text or llm.startswith(DOCUMENT):  # that is our own, and would say what its key is
+        raise _LeftOutError(_WRONG)
+    generations = [_generation(row[3]) for row in rows]
+    call = models.call(llm)
+    asked = call_key(prompt, llm, call)
+    usage = usage_of(generations, document(asked.identity), asked.endpoint)
+    answer = [codec.plain(generation) for generation in generations]
+    return Recording(asked, answer, [], usage, created, status=status_of(generations)), call is None
+
+
+def _generation(response: str) -> Generation:
+    try:
+        told = json.loads(response)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict) or "lc" not in told:
+        return Generation(text=response)  # LangChain's first releases wrote no more than that
+    return _made(told, _GENERATIONS)  # type: ignore[no-any-return]
+
+
+def _made(told: Mapping[str, Any], known: Mapping[tuple[str, ...], type[Any]]) -> Any:
+    """The object that LangChain's `dumps` told of, if it is of one of these classes. Raises _LeftOutError."""
+    cls = known.get(tuple(told["id"])) if told["type"] == "constructor" else None
+    if cls is None:
+        raise _LeftOutError(_OBJECT)
+    fields = dict(told["kwargs"])
+    message = {"message": _made(fields.pop("message"), _MESSAGES)} if issubclass(cls, ChatGeneration) else {}
+    _refuse_objects(fields)
+    return cls.model_validate({**fields, **message})
+
+
+def _refuse_objects(value: Any, depth: int = 0) -> None:
+    if depth > _DEEPEST:
+        raise _LeftOutError(_DEEP)
+    if isinstance(value, dict) and not value.keys().isdisjoint({"lc", "__lc_escaped__"}):
+        raise _LeftOutError(_OBJECT)
+    for item in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _refuse_objects(item, depth + 1)

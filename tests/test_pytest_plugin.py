@@ -1,0 +1,562 @@
+"""The pytest plugin: recorded answers in tests, and in the notebooks that nbval runs."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from langchain_core.language_models import FakeListChatModel
+from langchain_openai import ChatOpenAI
+
+import nbcache
+from nbcache import exports, money, pytest_misses, session, tally  # noqa: F401 - see `imported`
+from tests.provider import Provider
+
+pytest_plugins = ["pytester"]
+
+Run = Callable[..., pytest.RunResult]
+
+# What a run within this one is to be without: other plugins, of which each takes its time.
+_ALONE = ("-p", "nbcache", "-p", "no:cacheprovider")
+
+ASK = """
+from langchain_core.language_models import FakeListChatModel
+from langchain_openai import ChatOpenAI
+import nbcache
+
+def ask(text):
+    return FakeListChatModel(responses=["at noon"]).invoke(text).text
+"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported() -> None:
+    """Import here what a call imports: pytester takes back what a run within this one does, and the next pays anew."""
+    with Provider() as provider:
+        nbcache.install("memory://")
+        ChatOpenAI(model="gpt-4o-mini", **provider.openai).invoke("boat?")
+        nbcache.uninstall()
+
+
+@pytest.fixture(autouse=True)
+def plain(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    pytester.makeini("[pytest]\nfilterwarnings = ignore")
+    pytester.makepyfile(asking=ASK)
+
+
+@pytest.fixture
+def run(pytester: pytest.Pytester) -> Run:
+    """Run pytest here, in this process."""
+    return lambda *arguments: pytester.runpytest_inprocess(*_ALONE, *arguments)
+
+
+def record(cassette: Path, *texts: str) -> None:
+    """A cassette of what `ask` asks."""
+    nbcache.install("memory://")
+    for text in texts:
+        FakeListChatModel(responses=["at noon"]).invoke(text)
+    nbcache.export_cassette(cassette)
+    nbcache.uninstall()
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines(keepends=True)
+
+
+def asked(path: Path) -> list[str]:
+    """What the recordings of a cassette asked."""
+    return sorted(json.loads(line)["messages"][-1]["HumanMessage"]["content"] for line in lines(path))
+
+
+# Off unless asked
+
+
+def test_without_the_option_nothing_happens(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        import os, sys
+
+        def test_nothing():
+            assert not [name for name in os.environ if name.startswith("NBCACHE")]
+            assert not {"langchain_core", "pandas", "IPython", "nbcache.session"} & sys.modules.keys()
+    """)
+    done = pytester.runpytest_subprocess(*_ALONE)
+    done.assert_outcomes(passed=1)
+    assert "hits" not in done.stdout.str()
+
+
+def test_the_plugin_is_imported_lightly() -> None:
+    code = "import sys, pytest; had = set(sys.modules); import nbcache.pytest_plugin; print(*set(sys.modules) - had)"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert {name for name in done.stdout.split() if not name.startswith("nbcache")} <= {"tempfile", "random", "bisect"}
+    assert not {"nbcache.errors", "nbcache.modes", "nbcache.session"} & set(done.stdout.split())
+
+
+def test_without_the_plugin_its_option_is_none(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD")
+    pytester.makepyfile("def test_nothing(): ...")
+    run = partial(pytester.runpytest_inprocess, "-p", "no:nbcache")
+    run().assert_outcomes(passed=1)
+    assert run("--nbcache=replay").ret == pytest.ExitCode.USAGE_ERROR
+
+
+def test_the_users_own_mode_is_left_alone(run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBCACHE_MODE", "read-only")
+    pytester.makepyfile("""
+        import os
+
+        def test_mode():
+            assert os.environ["NBCACHE_MODE"] == "read-only"
+            assert "NBCACHE_REPORT" not in os.environ
+    """)
+    done = run()
+    done.assert_outcomes(passed=1)
+    assert "hits" not in done.stdout.str()
+
+
+# The mode
+
+
+@pytest.mark.parametrize("mode", ["on", "off", "read-only", "refresh", "replay"])
+def test_the_mode_holds_for_the_run_and_no_longer(run: Run, pytester: pytest.Pytester, mode: str) -> None:
+    at_import = f"import os\nassert os.environ['NBCACHE_MODE'] == {mode!r}\n"
+    pytester.makeconftest(at_import)
+    pytester.makepyfile(f"""
+        import nbcache
+        {at_import.splitlines()[0]}
+
+        def test_mode(tmp_path):
+            assert nbcache.install(tmp_path).settings.mode == {mode!r}
+            nbcache.uninstall()
+    """)
+    run(f"--nbcache={mode}").assert_outcomes(passed=1)
+    assert not [name for name in os.environ if name.startswith("NBCACHE")]
+
+
+def test_a_mode_that_is_none_is_refused_and_the_five_are_named(run: Run) -> None:
+    done = run("--nbcache=reply")
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines("*--nbcache: mode='reply': write on, off, read-only, refresh or replay")
+
+
+@pytest.mark.parametrize("arguments", [["--nbcache=on"], []])
+def test_strict_goes_with_replay_only(run: Run, arguments: list[str]) -> None:
+    done = run("--nbcache-strict", *arguments)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines("*add --nbcache=replay*")
+
+
+# Notebooks
+
+
+def notebook(path: Path, *cells: str) -> None:
+    built: Any = nbformat.v4
+    nbformat.write(built.new_notebook(cells=[built.new_code_cell(cell) for cell in cells]), path)  # type: ignore[no-untyped-call]
+
+
+def run_notebooks(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
+    return pytester.runpytest_subprocess(*_ALONE, "-p", "nbval", "--nbval", "--nbval-current-env", *arguments)
+
+
+LOAD = "%load_ext nbcache\nfrom asking import ask"
+
+
+def test_each_notebook_plays_the_cassette_beside_it(pytester: pytest.Pytester) -> None:
+    for name, texts in {"harbor": ["boat?", "ferry?"], "cats": ["cat?"]}.items():
+        where = f"import os; assert os.environ['NBCACHE_NOTEBOOK'] == {str(pytester.path / name)!r} + '.ipynb'"
+        notebook(
+            pytester.path / f"{name}.ipynb", LOAD, *(f"assert ask({text!r}) == 'at noon'" for text in texts), where
+        )
+        record(pytester.path / f"{name}.llmcache.jsonl", *texts)
+    pytester.makepyfile(
+        test_last="""
+        import os
+
+        def test_restored():
+            assert "NBCACHE_NOTEBOOK" not in os.environ
+    """
+    )
+    done = run_notebooks(pytester, "--nbcache=replay", "--nbcache-strict")
+    done.assert_outcomes(passed=8)
+    done.stdout.fnmatch_lines("nbcache: 3 hits, 0 misses, 0 recordings unused")
+
+
+def test_a_line_taken_out_fails_one_cell_which_names_the_call(pytester: pytest.Pytester) -> None:
+    notebook(pytester.path / "harbor.ipynb", LOAD, "ask('boat?')", "ask('When does the ferry come?')", "ask('cat?')")
+    cassette = pytester.path / "harbor.llmcache.jsonl"
+    record(cassette, "boat?", "When does the ferry come?", "cat?")
+    cassette.write_text("".join(line for line in lines(cassette) if "ferry" not in line))
+    notebook(pytester.path / "never.ipynb", "'without nbcache'")
+    record(pytester.path / "never.llmcache.jsonl", "boat?")
+    done = run_notebooks(pytester, "--nbcache=replay", "--nbcache-strict")
+    done.assert_outcomes(passed=4, failed=1)
+    done.stdout.fnmatch_lines(
+        [
+            "*ask('When does the ferry come?')",
+            "*nothing is sent*'When does the ferry come?' was never recorded*",
+            "nbcache: 2 hits, 1 miss, 1 recording unused",
+            "  never.llmcache.jsonl: boat?",
+            "nbcache: strict: never.llmcache.jsonl was not used at all",
+        ]
+    )
+
+
+# Recordings that nobody uses
+
+
+@pytest.fixture
+def some_unused(pytester: pytest.Pytester) -> Path:
+    """A test that uses one of eight recordings."""
+    pytester.makepyfile(
+        test_harbor="""
+        from asking import ask
+
+        def test_boat(nbcache_cassette):
+            assert ask("boat?") == "at noon"
+
+        def test_other(): ...
+    """
+    )
+    cassette = pytester.path / "test_harbor.llmcache.jsonl"
+    record(cassette, "boat?", *(f"old {number}" for number in range(7)))
+    return cassette
+
+
+@pytest.mark.usefixtures("some_unused")
+def test_unused_recordings_are_counted_and_five_are_named(run: Run) -> None:
+    done = run("--nbcache=replay")
+    assert done.ret == pytest.ExitCode.OK
+    done.stdout.fnmatch_lines(
+        ["nbcache: 1 hit, 0 misses, 7 recordings unused", *["  test_harbor.llmcache.jsonl: old ?"] * 5, "  and 2 more"]
+    )
+    assert done.stdout.str().count(".jsonl: old") == 5
+
+
+@pytest.mark.usefixtures("some_unused")
+def test_strict_fails_a_run_that_leaves_recordings_unused(run: Run) -> None:
+    done = run("--nbcache=replay", "--nbcache-strict")
+    done.assert_outcomes(passed=2)
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+    done.stdout.fnmatch_lines("nbcache: strict: test_harbor.llmcache.jsonl: 7 of 8 recordings not used")
+
+
+@pytest.mark.usefixtures("some_unused")
+@pytest.mark.parametrize("selected", [["-k", "boat"], ["test_harbor.py::test_boat"]])
+def test_a_run_of_some_tests_is_not_judged(run: Run, selected: list[str]) -> None:
+    done = run("--nbcache=replay", "--nbcache-strict", *selected)
+    assert done.ret == pytest.ExitCode.OK
+    done.stdout.fnmatch_lines(["nbcache: 1 hit, 0 misses", "nbcache: not all tests were run*"])
+
+
+def test_strict_fails_where_a_cassette_can_not_be_read(run: Run, some_unused: Path) -> None:
+    some_unused.write_text("no recording\n")
+    done = run("--nbcache=replay", "--nbcache-strict")
+    done.stdout.fnmatch_lines("nbcache: strict: *test_harbor.llmcache.jsonl, line 1 is no recording*")
+    assert done.ret == pytest.ExitCode.TESTS_FAILED
+
+
+# Tests whose calls were never recorded
+
+
+def test_a_miss_fails_its_test_with_the_line_that_asks_and_the_run_goes_on(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_harbor="""
+        from asking import ask
+
+        def test_boat(nbcache_cassette):
+            ask("When does the boat come?")
+
+        def test_next(): ...
+    """
+    )
+    done = run("--nbcache=replay")
+    done.assert_outcomes(failed=1, passed=1)
+    done.stdout.fnmatch_lines(
+        [
+            ">       ask(*When does the boat come?*)",
+            "E *ReplayMiss: *'When does the boat come?' was never recorded*",
+            "asking.py:*: ReplayMiss",
+            "`pytest --nbcache=on` asks the model, and records what it says",
+            "FAILED test_harbor.py::test_boat - *ReplayMiss*",
+        ]
+    )
+    assert "langchain_core" not in done.stdout.str()
+
+
+def test_a_miss_in_a_fixture_fails_the_tests_that_need_it_and_all_others_are_torn_down(
+    run: Run, pytester: pytest.Pytester
+) -> None:
+    pytester.makepyfile(
+        test_harbor="""
+        import pytest
+        from asking import ask, nbcache
+
+        gone = []
+
+        @pytest.fixture(scope="module")
+        def cache(tmp_path_factory):
+            nbcache.install(tmp_path_factory.mktemp("store"))
+            yield
+            nbcache.uninstall()
+
+        @pytest.fixture(scope="module")
+        def answer(cache):
+            return ask("boat?")
+
+        def test_one(answer): ...
+        def test_two(answer): ...
+
+        @pytest.fixture
+        def other():
+            yield
+            gone.append("other")
+
+        @pytest.fixture
+        def late(cache, other):
+            yield
+            ask("ferry?")
+
+        def test_three(late): ...
+
+        def test_last():
+            assert gone == ["other"]
+    """
+    )
+    done = run("--nbcache=replay")
+    done.assert_outcomes(errors=3, passed=2)
+    assert done.stdout.str().count("'boat?' was never recorded") == 2
+    done.stdout.fnmatch_lines("ERROR test_harbor.py::test_three - *ReplayMiss*")
+
+
+# The fixture
+
+
+def recorded_tests(pytester: pytest.Pytester, provider: Provider) -> Path:
+    pytester.makepyfile(
+        test_harbor=f"""
+        import pytest
+        from langchain_openai import ChatOpenAI
+
+        model = ChatOpenAI(model="gpt-4o-mini", base_url="{provider.url}/v1", api_key="sk-test", max_retries=0)
+
+        @pytest.mark.parametrize("text", ["boat?", "ferry?", "boat?"])
+        def test_asks(nbcache_cassette, text):
+            assert model.invoke(text).text
+    """
+    )
+    return pytester.path / "test_harbor.llmcache.jsonl"
+
+
+def test_tests_are_recorded_once_and_replayed_with_no_server(run: Run, pytester: pytest.Pytester) -> None:
+    with Provider() as provider:
+        cassette = recorded_tests(pytester, provider)
+        run("--nbcache=on").assert_outcomes(passed=3)
+        assert len(provider.requests) == 2  # the third test asks what the first did
+        assert asked(cassette) == ["boat?", "ferry?"]
+        recorded = cassette.read_bytes()
+        run("--nbcache=on").assert_outcomes(passed=3)
+        assert len(provider.requests) == 2
+    for arguments in (["--nbcache=replay"], []):
+        run(*arguments).assert_outcomes(passed=3)
+    assert cassette.read_bytes() == recorded
+
+
+def test_recording_one_test_keeps_what_others_recorded(run: Run, pytester: pytest.Pytester) -> None:
+    with Provider() as provider:
+        cassette = recorded_tests(pytester, provider)
+        run("--nbcache=on", "-k", "ferry").assert_outcomes(passed=1, deselected=2)
+        assert asked(cassette) == ["ferry?"]
+        ferry = lines(cassette)
+        run("--nbcache=on", "-k", "boat").assert_outcomes(passed=2, deselected=1)
+        assert asked(cassette) == ["boat?", "ferry?"]
+        assert set(ferry) < set(lines(cassette))
+
+
+def test_refresh_asks_anew_for_what_is_run_and_keeps_the_rest(run: Run, pytester: pytest.Pytester) -> None:
+    with Provider() as provider:
+        cassette = recorded_tests(pytester, provider)
+        run("--nbcache=on")
+        before = lines(cassette)
+        provider.answer("another")
+        run("--nbcache=refresh", "-k", "ferry").assert_outcomes(passed=1, deselected=2)
+        assert len(provider.requests) == 3
+        assert asked(cassette) == ["boat?", "ferry?"]
+        (anew,) = set(lines(cassette)) - set(before)
+        assert "another" in anew
+
+
+@pytest.mark.parametrize("mode", ["read-only", "off"])
+def test_nothing_is_recorded_in_other_modes(run: Run, pytester: pytest.Pytester, mode: str) -> None:
+    with Provider() as provider:
+        cassette = recorded_tests(pytester, provider)
+        run(f"--nbcache={mode}").assert_outcomes(passed=3)
+        assert len(provider.requests) == 3
+    assert not cassette.exists()
+
+
+def test_a_bound_in_the_environment_drops_nothing_that_was_recorded(
+    run: Run, pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBCACHE_MAX_ENTRIES", "1")
+    with Provider() as provider:
+        cassette = recorded_tests(pytester, provider)
+        run("--nbcache=on").assert_outcomes(passed=3)
+    assert asked(cassette) == ["boat?", "ferry?"]
+
+
+def test_code_that_turns_the_cache_on_itself_plays_the_same_cassette(run: Run, pytester: pytest.Pytester) -> None:
+    record(pytester.path / "test_harbor.llmcache.jsonl", "boat?")
+    pytester.makepyfile(
+        test_harbor="""
+        from asking import ask, nbcache
+
+        def test_boat(nbcache_cassette):
+            nbcache.install()
+            assert ask("boat?") == "at noon"
+            assert nbcache.stats().hits == 1
+
+        def test_off_again():
+            from nbcache import session
+            assert not session.is_installed()
+    """
+    )
+    done = run("--nbcache=replay")
+    done.assert_outcomes(passed=2)
+    done.stdout.fnmatch_lines("nbcache: 1 hit, 0 misses, 0 recordings unused")
+
+
+def test_what_was_on_before_a_test_is_on_after_it(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_harbor="""
+        import pytest
+        from asking import ask, nbcache
+
+        @pytest.fixture(scope="module", autouse=True)
+        def ours(tmp_path_factory):
+            cache = nbcache.install(tmp_path_factory.mktemp("ours"), tags="ours", ttl=900, max_entries=9, exclude="draft")
+            ask("boat?")
+            yield cache
+            nbcache.uninstall()
+
+        def test_within(ours, nbcache_cassette):
+            assert nbcache.installed().store is not ours.store
+            assert nbcache.installed().settings.mode == "replay"
+
+        def test_after(ours):
+            now = nbcache.installed()
+            assert (now.store, now.settings, now.max_entries) == (ours.store, ours.settings, 9)
+            assert now.rules.exclude == ours.rules.exclude
+            assert not now.recordings.path
+            assert ask("boat?") == "at noon"
+            assert nbcache.stats().hits == 1
+    """
+    )
+    run().assert_outcomes(passed=2)
+    assert not session.is_installed()
+
+
+def test_what_a_test_turned_off_stays_off(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_harbor="""
+        from asking import nbcache
+        from nbcache import session
+
+        def test_off(nbcache_cassette):
+            nbcache.uninstall()
+
+        def test_after():
+            assert not session.is_installed()
+    """
+    )
+    run().assert_outcomes(passed=2)
+
+
+def test_an_answer_with_a_secret_is_not_recorded_and_a_warning_says_so(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\nfilterwarnings = always")
+    with Provider() as provider:
+        cassette = recorded_tests(pytester, provider)
+        provider.answer("Take sk-" + "Ab1" * 12)
+        done = run("--nbcache=on")
+    done.assert_outcomes(passed=3, warnings=1)
+    done.stdout.fnmatch_lines("*an answer is not recorded in test_harbor.llmcache.jsonl: its answer holds*")
+    assert asked(cassette) == ["boat?", "ferry?"]
+
+
+# What is told at the end
+
+
+def test_money_is_told_where_it_is_known(run: Run, pytester: pytest.Pytester) -> None:
+    with Provider() as provider:
+        pytester.makepyfile(
+            test_harbor=f"""
+            import nbcache
+            from langchain_openai import ChatOpenAI
+
+            def test_boat(nbcache_cassette):
+                nbcache.install(prices={{"gpt-4o-mini": {{"request": 0.12}}}})
+                ChatOpenAI(model="gpt-4o-mini", base_url="{provider.url}/v1", api_key="sk-test").invoke("boat?")
+        """
+        )
+        run("--nbcache=on").stdout.fnmatch_lines("nbcache: 0 hits, 1 miss, paid $0.12")
+    run("--nbcache=replay").stdout.fnmatch_lines("nbcache: 1 hit, 0 misses, saved up to $0.12, 0 recordings unused")
+
+
+def test_what_other_processes_did_is_told_too(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_harbor="""
+        import subprocess, sys
+
+        def test_boat(nbcache_cassette):
+            code = "from asking import ask, nbcache; nbcache.install(); ask('boat?')"
+            subprocess.run([sys.executable, "-c", code], check=True)
+    """
+    )
+    record(pytester.path / "test_harbor.llmcache.jsonl", "boat?")
+    run("--nbcache=replay").stdout.fnmatch_lines("nbcache: 1 hit, 0 misses, 0 recordings unused")
+
+
+# The files by which processes tell what they did
+
+
+@pytest.fixture
+def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which it is told."""
+    folder = tmp_path / "told"
+    folder.mkdir()
+    monkeypatch.setenv(tally.FOLDER, str(folder))
+    return folder
+
+
+def test_a_cell_that_has_ended_is_told_even_if_the_kernel_is_killed_then(told: Path) -> None:
+    cache = nbcache.install("memory://")
+    cache.enter_cell("1")
+    FakeListChatModel(responses=["a"]).invoke("boat?")
+    cache.leave_cell()
+    assert tally.read_tally(told).sums.misses == 1
+
+
+def test_a_session_that_is_installed_anew_is_told_once_with_all_that_it_played(told: Path, tmp_path: Path) -> None:
+    cassette = tmp_path / "any.llmcache.jsonl"
+    record(cassette, "boat?", "ferry?")
+    for text in ("boat?", "ferry?"):
+        nbcache.install(mode="replay", cassette=cassette)
+        FakeListChatModel(responses=["at noon"]).invoke(text)
+    nbcache.uninstall()
+    found = tally.read_tally(told)
+    assert (found.sums.hits, found.sums.misses) == (2, 2)  # two were misses when they were recorded
+    (played,) = found.cassettes(())
+    assert (played.recordings, played.unused) == (2, ())
+
+
+def test_what_can_not_be_told_disturbs_nobody(told: Path) -> None:
+    told.rmdir()
+    cache = nbcache.install("memory://")
+    FakeListChatModel(responses=["a"]).invoke("boat?")
+    cache.flush()
+    assert not told.exists()
