@@ -4,12 +4,14 @@ A cassette is untrusted: nothing in it is executed or imported, keys and statuse
 with a line that is wrong is refused whole.
 """
 
+import contextlib
 import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,8 @@ from nbcache import codec
 from nbcache.chunks import unpacked
 from nbcache.codec import About, Payload
 from nbcache.entry import EntryMeta, Usage
-from nbcache.errors import CassetteError
-from nbcache.keys import CallKey, replay_key, restored
+from nbcache.errors import CassetteError, NotStorableError
+from nbcache.keys import CallKey, replay_key, restored, scrubbed
 from nbcache.policy import reusable, status_of
 from nbcache.prompts import VERBATIM
 from nbcache.scrub import Scrubber
@@ -31,6 +33,8 @@ _MESSAGE = re.compile(r"[A-Z][A-Za-z]*Message(Chunk)?")
 _LC = ["langchain", "schema", "messages"]  # where LangChain's own messages say they come from
 # What a reader of a file doesn't see, or sees in another order: written as JSON's escapes.
 _UNSEEN = re.compile("[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_PRICE = re.compile(r"\d{1,6}(\.\d{1,30})?")
+_DAY = 86_400.0  # seconds by which another machine's clock may be ahead
 _USAGE = {each.name: each.default for each in fields(Usage)}
 _USAGE_TEXTS, _USAGE_FLAGS = {"provider", "model", "service_tier"}, {"estimated", "local"}
 _KNOWN = {
@@ -104,25 +108,36 @@ class Cassette:
     """The recordings of a file, found by call. `used` are the keys of those that were asked for."""
 
     path: Path
+    scrubber: Scrubber
     recordings: dict[str, Recording]
+    elsewhere: dict[str, list[Recording]]
     used: set[str] = field(default_factory=set)
 
     @classmethod
     def open(cls, path: Path, scrubber: Scrubber) -> "Cassette":
         """Read `path`. Raises CassetteError, naming the line, or OSError."""
-        return cls(path, {replay_key(each.call, scrubber): each for each in read(path)})
+        made = cls(path, scrubber, {}, {})
+        for recording in read(path):
+            made.recordings[scrubbed(recording.call, scrubber)[0].key] = recording
+            made.elsewhere.setdefault(replay_key(recording.call, scrubber), []).append(recording)
+        return made
 
-    def find(self, wanted: str) -> bytes | None:
-        """The payload of the recording with this replay key."""
-        found = self.recordings.get(wanted)
+    def find(self, asked: CallKey) -> bytes | None:
+        """The payload of the recording of this call, at its endpoint or else at the only other one.
+
+        Raises CassetteError where it was recorded at several others: whose answer is meant, nobody knows.
+        """
+        found = self.recordings.get(scrubbed(asked, self.scrubber)[0].key)
+        if found is None:
+            others = self.elsewhere.get(replay_key(asked, self.scrubber), [])
+            if len(others) > 1:
+                endpoints = ", ".join(other.call.endpoint for other in others)
+                raise CassetteError(f"it was recorded at several endpoints ({endpoints}), and is asked of another")
+            found = others[0] if others else None
         if found is None:
             return None
         self.used.add(found.call.key)
         return found.payload(found.meta())
-
-    def unused(self) -> list[Recording]:
-        """The recordings that nobody has asked for."""
-        return [each for each in self.recordings.values() if each.call.key not in self.used]
 
 
 def read(path: Path) -> list[Recording]:
@@ -176,24 +191,30 @@ def _recording(told: Any) -> Recording:
     answer, chunks = _dicts(told["answer"], "answer"), told.get("chunks") or []
     usage = _usage(told["tokens"]) if "tokens" in told else None
     try:
+        for part in (answer, unpacked(chunks)):
+            with contextlib.suppress(NotStorableError):  # an object of a class that isn't here
+                codec.restored(part, [])
         status = status_of(codec.restored(answer, None))
-        codec.restored(unpacked(chunks), None)
     except codec.UNREADABLE as error:
         raise CassetteError(f"its answer can't be read: {error!r}") from None
-    return Recording(
+    made = Recording(
         *(call, answer, chunks, usage, _when(told["recorded"])),
         cost_usd=_price(told.get("price")),
         seconds=_number(told.get("seconds"), "seconds"),
         tags=_texts(told.get("tags", []), "tags"),
         status=status,
     )
+    made.payload(made.meta())  # whatever is wrong with it is found now
+    return made
 
 
 def _check(told: Any) -> None:
     if not isinstance(told, dict) or "nbcache" not in told:
         raise CassetteError("it is no recording of nbcache")
     version = told["nbcache"]
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if type(version) is not int or version < 1:
+        raise CassetteError(f"its format is {version!r}")
+    if version > FORMAT_VERSION:
         raise CassetteError(f"it was written by a newer nbcache (format {version!r}; this one reads {FORMAT_VERSION})")
     if unknown := told.keys() - _KNOWN:
         raise CassetteError(f"it has a field that is none: {min(unknown)!r}")
@@ -255,17 +276,16 @@ def _usage(told: Any) -> Usage:
 def _when(told: Any) -> float:
     if not isinstance(told, str):
         raise CassetteError("it says no time at which it was recorded")
-    return datetime.fromisoformat(told).timestamp()
+    when = datetime.fromisoformat(told).timestamp()
+    if not 0 <= when <= time.time() + _DAY:
+        raise CassetteError(f"it says that it was recorded at {told}")
+    return when
 
 
 def _price(told: Any) -> Decimal | None:
-    try:
-        price = None if told is None else Decimal(told)
-    except InvalidOperation:
-        price = Decimal("NaN")
-    if price is not None and not (price.is_finite() and 0 <= price < 10**6):
+    if told is not None and not (isinstance(told, str) and _PRICE.fullmatch(told)):
         raise CassetteError(f"its price is {told!r}")
-    return price
+    return None if told is None else Decimal(told)
 
 
 def _number(told: Any, name: str) -> float | None:

@@ -4,16 +4,16 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 
 from nbcache import codec, langchain_file
 from nbcache.cassette import Recording, read
 from nbcache.contents import Contents
-from nbcache.entry import EntryMeta, Touch
+from nbcache.entry import EntryMeta, Touch, Usage
 from nbcache.errors import DamagedError, NbcacheError
-from nbcache.keys import recalled, replay_key, scrubbed
+from nbcache.keys import recalled, scrubbed
 from nbcache.prompts import Normalize
 from nbcache.scrub import Scrubber
 
@@ -78,7 +78,7 @@ def export_entries(  # noqa: PLR0913 - what an export is
     found: dict[str, Recording] = {}
     taken_out: dict[str, list[str]] = {}
     left_out: dict[str, str] = {}
-    for number, row in enumerate(sorted(rows, key=attrgetter("created"))):
+    for number, row in enumerate(sorted(rows, key=attrgetter("created"), reverse=True)):
         try:
             recording, kinds = _recorded(contents, row, scrubber, normalize)
         except (_LeftOutError, DamagedError) as why:
@@ -86,12 +86,10 @@ def export_entries(  # noqa: PLR0913 - what an export is
             continue
         if kinds:
             taken_out[row.key] = kinds
-        same = replay_key(recording.call, None)
-        if same in found:
-            left_out[found[same].call.key] = (
-                "a later one answers the same call, at another endpoint or with another secret"
-            )
-        found[same] = recording
+        if recording.call.key in found:
+            left_out[row.key] = "without its secret it is the same call as a later one"
+            continue
+        found[recording.call.key] = recording
         if progress is not None:
             progress(number + 1, len(rows))
     text = "".join(sorted(recording.line() + "\n" for recording in found.values())).encode()
@@ -178,8 +176,17 @@ def _recorded(
     if call is None:
         raise _LeftOutError("it was stored under a `normalize` that isn't set now")
     call, kinds = scrubbed(call, scrubber)
-    told = {"cost_usd": row.cost_usd, "seconds": row.seconds, "tags": row.tags, "status": row.status}
-    return Recording(call, answer, chunks, about.usage, whole.created, **told), kinds  # type: ignore[arg-type]
+    beside = [call.model, list(row.tags), None if about.usage is None else asdict(about.usage)]
+    kinds += [kind for kind in scrubber.found(beside) if kind not in kinds]
+    model, tags, usage = scrubber.value(beside)
+    recording = Recording(
+        *(replace(call, model=model), answer, chunks, None if usage is None else Usage(**usage), whole.created),
+        cost_usd=row.cost_usd,
+        seconds=row.seconds,
+        tags=tuple(tags),
+        status=row.status,
+    )
+    return recording, kinds
 
 
 def _compare(contents: Contents, recording: Recording) -> tuple[bool, bool]:

@@ -4,8 +4,12 @@ The text is untrusted: a model is made of one of the classes listed here, and of
 """
 
 import ast
+import contextlib
 import json
+import os
+import re
 import warnings
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -28,6 +32,12 @@ _PACKAGES = {
 }
 # With these Google's class looks for credentials on the network, or opens files, before anybody has called it.
 _REACHING_OUT = {"vertexai", "credentials", "project", "location", "client_args"}
+
+
+# Variables in which the clients look for where to send a request, and on whose behalf.
+_ENDPOINT = re.compile(
+    r"(OPENAI|AZURE|ANTHROPIC|MISTRAL|GROQ|GOOGLE|GEMINI)_.*(BASE|URL|ENDPOINT|PROXY|ORG|ORG_ID|ORGANIZATION)"
+)
 
 
 class KnownModels:
@@ -62,13 +72,24 @@ def _model(serialised: str) -> BaseChatModel | None:
     try:
         if '"lc": ' in json.dumps(settings):
             return None  # an object, of which no more than a name was written
-        with warnings.catch_warnings():
+        with contextlib.ExitStack() as environment, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             cls = getattr(import_module(package), told["id"][-1])
+            environment.enter_context(_without_endpoints())  # where a call went is told, or is the class's default
             model = cls(**settings, **dict.fromkeys(secrets, "not-a-secret"))
         return model if _has_taken(model, settings) else None
     except Exception:  # noqa: BLE001 - the class's own code, for which this may be anything
         return None
+
+
+@contextlib.contextmanager
+def _without_endpoints() -> Iterator[None]:
+    """Within this block the environment names no endpoint and no organization of a provider."""
+    told = {name: os.environ.pop(name) for name in [*os.environ] if _ENDPOINT.fullmatch(name)}
+    try:
+        yield
+    finally:
+        os.environ.update(told)
 
 
 def _as_written(value: Any) -> Any:

@@ -110,7 +110,7 @@ def _rows(path: Path) -> Iterator[tuple[Any, ...]]:
                     f"{path} is no cassette, and no file of LangChain's SQLiteCache: it is an SQLite database without "
                     f"a table full_llm_cache of {', '.join(_COLUMNS)}"
                 )
-            ((problem,),) = database.execute("PRAGMA quick_check(1)").fetchall()
+            ((problem,),) = database.execute("PRAGMA integrity_check(1)").fetchall()
             if problem != "ok":
                 raise CassetteError(f"{path} is damaged, and nothing of it was imported: {problem}")
             return iter(database.execute(_ROWS).fetchall())

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import NamedTuple
 
-from nbcache.entry import CallRecord, SessionCall, Usage
+from nbcache.entry import EXACT, CallRecord, SessionCall, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +55,14 @@ class SessionCalls:
     def price(self, call: CallRecord, usd: Decimal | None, *, estimated: bool) -> None:
         """What a call of this key costs, as the last one told."""
         of = (call.key or "", call.model)
-        if of in self._calls:
-            self._calls[of] = replace(self._calls[of], usd=usd, estimated=estimated)
-            self._unwritten.add(of)
+        if of not in self._calls:
+            return
+        known = self._calls[of]
+        if call.key is None:  # all of them together
+            usd = EXACT.add(known.usd or 0, usd or 0)
+            estimated = estimated or known.estimated
+        self._calls[of] = replace(known, usd=usd, estimated=estimated)
+        self._unwritten.add(of)
 
     def all(self) -> list[SessionCall]:
         """One for each key."""

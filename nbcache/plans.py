@@ -9,10 +9,12 @@ from nbcache.entry import EXACT, SessionCall
 from nbcache.errors import DamagedError
 from nbcache.stores import Store
 
+_NO_KEY = "not looked up"  # off, excluded, or not cacheable
+
 
 @dataclass(frozen=True, slots=True)
 class PlannedMiss:
-    """A call that would be made: why, and what it costs (US dollars), if known."""
+    """Calls that would be made, of one key: why, and what they cost together (US dollars), if known."""
 
     key: str
     model: str
@@ -44,7 +46,7 @@ class Plan:
         """What they would cost, without the unpriced ones."""
         paid = Decimal(0)
         for miss in self.misses:
-            paid = EXACT.add(paid, EXACT.multiply(miss.usd or 0, miss.calls))
+            paid = EXACT.add(paid, miss.usd or 0)
         return paid
 
     @property
@@ -67,16 +69,17 @@ def planned(session: str, calls: Sequence[SessionCall], store: Store, now: float
             hits += call.calls
             continue
         # The answer to the first of them will be there for the others, unless none can be kept.
-        made = call.calls if why in {"not cacheable", "cut off", "filtered", "empty"} else 1
+        made = call.calls if why in {_NO_KEY, "cut off", "filtered", "empty"} else 1
         hits += call.calls - made
-        misses.append(PlannedMiss(call.key, call.model, why, made, call.usd, call.estimated))
+        usd = call.usd if call.usd is None or not call.key else EXACT.multiply(call.usd, made)
+        misses.append(PlannedMiss(call.key, call.model, why, made, usd, call.estimated))
     return Plan(session, hits, tuple(misses))
 
 
 def _why(key: str, store: Store, now: float) -> str | None:
     """Why this call would be no hit; None where it would be one."""
     if not key:
-        return "not cacheable"
+        return _NO_KEY
     payload = store.get(key)
     if payload is None:
         gone = store.gone(key, now, keep=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 from nbcache import codec
 from nbcache.cassette import Cassette
 from nbcache.entry import Filter
-from nbcache.errors import DamagedError
+from nbcache.errors import CassetteError, DamagedError
 from nbcache.keys import CallKey, recalled, replay_key
 from nbcache.locks import Lock
 from nbcache.prompts import Normalize
@@ -37,7 +37,7 @@ class Recordings:
         """The payload that answers this call, if it was recorded. Raises StoreError, CassetteError or OSError."""
         cassette = self.cassette()
         if cassette is not None:
-            return cassette.find(self._replay_key(asked))
+            return cassette.find(asked)
         payload = self._store.get(asked.key, stale=True)
         return payload if payload is not None else self._at_another_endpoint(asked)
 
@@ -68,12 +68,15 @@ class Recordings:
                 yield call
 
     def _at_another_endpoint(self, asked: CallKey) -> bytes | None:
-        wanted = self._replay_key(asked)
+        """The answer to this call at the only other endpoint. Raises CassetteError where there are several."""
+        wanted, found = self._replay_key(asked), {}
         for key, payload in self._alike(asked):
             call = self._call(key, payload)
             if call is not None and self._replay_key(call) == wanted:
-                return payload
-        return None
+                found[call.endpoint] = payload
+        if len(found) > 1:
+            raise CassetteError(f"it was recorded at several endpoints ({', '.join(found)}), and is asked of another")
+        return next(iter(found.values()), None)
 
     def _call(self, key: str, payload: bytes, until: float = math.inf) -> CallKey | None:
         """The call of an entry, if that can be told, and was stored `until` then (seconds since the epoch)."""

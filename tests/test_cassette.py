@@ -269,7 +269,32 @@ def test_prices_and_tokens_come_back(provider: Provider, tmp_path: Path, file: P
     assert nbcache.stats().saved_usd == before.cost_usd
 
 
+def test_what_was_recorded_at_two_endpoints_is_played_for_each_and_for_no_third(
+    provider: Provider, store: Path, file: Path, tmp_path: Path
+) -> None:
+    with Provider() as other, Provider() as third:
+        provider.answer("here")
+        other.answer("there")
+        for server in (provider, other):
+            chat(provider, **server.openai).invoke("a")
+        assert nbcache.export_cassette(file).entries == 2
+        for cassette in (file, None):
+            nbcache.install(store, mode="replay", cassette=cassette)
+            assert chat(provider).invoke("a").text == "here"
+            assert chat(provider, **other.openai).invoke("a").text == "there"
+            with pytest.raises(ReplayMiss, match="several endpoints"):
+                chat(provider, **third.openai).invoke("a")
+
+
 # Secrets
+
+
+def test_a_secret_in_a_tag_is_not_written(provider: Provider, tmp_path: Path, file: Path) -> None:
+    nbcache.install(tmp_path / "store", tags=[f"with {KEY}"])
+    provider.answer("fine")
+    chat(provider).invoke("a")
+    assert nbcache.export_cassette(file).scrubbed
+    assert KEY not in file.read_text()
 
 
 def test_a_secret_in_a_call_is_not_written_and_the_call_still_replays(
@@ -396,6 +421,8 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no object": lambda _: [1],
     "another program's": without("nbcache"),
     "a newer format": changed("nbcache", 2),
+    "a format that never was": changed("nbcache", 0),
+    "a format that is no number": changed("nbcache", True),
     "a key that is not its own": changed("key", "ab" * 20),
     "an edited prompt": lambda line: {**line, "messages": [{"HumanMessage": {"content": "b", "type": "human"}}]},
     "an edited parameter": lambda line: {**line, "parameters": {**line["parameters"], "temperature": 1}},
@@ -411,7 +438,12 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "tokens that nobody knows": changed("tokens", {"bribes": 1}),
     "an absurd price": changed("price", "1e99"),
     "a price that is none": changed("price", "free"),
+    "a price of a million places": changed("price", "1e-999999"),
+    "a price that is no text": changed("price", True),
     "no time": changed("recorded", "yesterday"),
+    "a time to come": changed("recorded", "9999-01-01T00:00:00Z"),
+    "a date that is none": changed("answer", [{"type": "Generation", "text": "a", "info": {"x": {"!date": "no"}}}]),
+    "half of an emoji among the parameters": changed("parameters", '{"class":"\ud83d"}'),
     "no seconds": changed("seconds", -1),
     "a tag that hides another": changed("tags", ["a\x1fb"]),
     "a field that is none": changed("__class__", "os"),

@@ -541,7 +541,8 @@ def test_what_was_waited_for_is_found_in_memory_afterwards(provider: Provider) -
 
 
 WAITS_TO_BE_INTERRUPTED = """
-import sys, threading
+import signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may have it ignored
 import nbcache
 from nbcache import session
 from langchain_core.language_models import FakeListChatModel

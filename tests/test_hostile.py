@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from nbcache import NbcacheWarning
 from nbcache.call import Call, current_call
 from nbcache.codec import About, encode
 from nbcache.entry import EntryMeta
+from nbcache.errors import NotStorableError
 from nbcache.keys import call_key
 from nbcache.plain import from_plain
 from tests.provider import Provider
@@ -299,3 +301,21 @@ def test_an_entry_under_another_key_is_damage_and_no_answer(installed: Path) -> 
     cache.store.put(key, payload, meta.__class__(key, "m", "p", "a", "ok", 1.0))
     with pytest.warns(NbcacheWarning, match="damaged"):
         assert cache.lookup("q", "some model") is None
+
+
+def test_a_class_s_name_in_an_answer_runs_nothing_that_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[str] = []
+
+    class Client:
+        @property
+        def boom(self) -> None:
+            ran.append("property")
+
+    module: Any = types.ModuleType("planted")
+    module.client = Client()
+    module.__getattr__ = ran.append
+    monkeypatch.setitem(sys.modules, "planted", module)
+    for name in ("client.boom", "lazy"):
+        with pytest.raises(NotStorableError):
+            from_plain({"!model": {"module": "planted", "name": name, "schema": "", "data": {}}})
+    assert ran == []

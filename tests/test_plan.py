@@ -100,3 +100,13 @@ def test_only_the_last_two_sessions_are_kept(provider: Provider, tmp_path: Path)
     rows = store._database.run(lambda cache: cache.execute("SELECT DISTINCT session FROM called").fetchall(), 1)
     assert len(rows) == 2
     store.close()
+
+
+def test_calls_without_a_key_cost_what_all_of_them_did(provider: Provider, tmp_path: Path) -> None:
+    install(tmp_path / "store", tmp_path)
+    with nbcache.mode("off"):
+        costs = [chat(provider).invoke(text).usage_metadata["input_tokens"] for text in ("a", "b " * 50, "c")]  # type: ignore[index]
+    plan = nbcache.plan()
+    assert [miss.why for miss in plan.misses] == ["not looked up"]
+    assert plan.calls == 3
+    assert plan.usd == Decimal(sum(costs))

@@ -247,7 +247,7 @@ def test_strict_fails_a_run_that_leaves_recordings_unused(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("some_unused")
-@pytest.mark.parametrize("selected", [["-k", "boat"], ["test_harbor.py::test_boat"]])
+@pytest.mark.parametrize("selected", [["-k", "boat"], ["test_harbor.py::test_boat", "asking.py"]])
 def test_a_run_of_some_tests_is_not_judged(run: Run, selected: list[str]) -> None:
     done = run("--nbcache=replay", "--nbcache-strict", *selected)
     assert done.ret == pytest.ExitCode.OK
@@ -391,13 +391,16 @@ def test_refresh_asks_anew_for_what_is_run_and_keeps_the_rest(run: Run, pytester
         assert "another" in anew
 
 
-@pytest.mark.parametrize("mode", ["read-only", "off"])
-def test_nothing_is_recorded_in_other_modes(run: Run, pytester: pytest.Pytester, mode: str) -> None:
+@pytest.mark.parametrize(("mode", "paid"), [("read-only", 1), ("off", 3), ("replay", 0)])
+def test_in_other_modes_the_file_stays_as_it_is(run: Run, pytester: pytest.Pytester, mode: str, paid: int) -> None:
     with Provider() as provider:
         cassette = recorded_tests(pytester, provider)
-        run(f"--nbcache={mode}").assert_outcomes(passed=3)
-        assert len(provider.requests) == 3
-    assert not cassette.exists()
+        run("--nbcache=on", "-k", "boat").assert_outcomes(passed=2, deselected=1)
+        cassette.write_text("".join([*lines(cassette), "\n"]))
+        before = cassette.read_bytes()
+        run(f"--nbcache={mode}")
+        assert len(provider.requests) == 1 + paid
+    assert cassette.read_bytes() == before
 
 
 def test_a_bound_in_the_environment_drops_nothing_that_was_recorded(
@@ -464,17 +467,22 @@ def test_what_was_on_before_a_test_is_on_after_it(run: Run, pytester: pytest.Pyt
 def test_what_a_test_turned_off_stays_off(run: Run, pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         test_harbor="""
+        import pytest
         from asking import nbcache
         from nbcache import session
 
-        def test_off(nbcache_cassette):
+        @pytest.mark.parametrize("is_on", [True, False])
+        def test_off(is_on, request):
+            if is_on:
+                nbcache.install("memory://")
+            request.getfixturevalue("nbcache_cassette")
             nbcache.uninstall()
 
         def test_after():
             assert not session.is_installed()
     """
     )
-    run().assert_outcomes(passed=2)
+    run("--nbcache=read-only").assert_outcomes(passed=3)  # in replay nothing turns it off
 
 
 def test_an_answer_with_a_secret_is_not_recorded_and_a_warning_says_so(run: Run, pytester: pytest.Pytester) -> None:
@@ -505,6 +513,17 @@ def test_money_is_told_where_it_is_known(run: Run, pytester: pytest.Pytester) ->
         )
         run("--nbcache=on").stdout.fnmatch_lines("nbcache: 0 hits, 1 miss, paid $0.12")
     run("--nbcache=replay").stdout.fnmatch_lines("nbcache: 1 hit, 0 misses, saved up to $0.12, 0 recordings unused")
+
+
+def test_a_cache_that_nobody_turns_off_is_told_too(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        from asking import ask, nbcache
+
+        def test_boat():
+            nbcache.install("memory://")
+            ask("boat?")
+    """)
+    run("--nbcache=on").stdout.fnmatch_lines("nbcache: 0 hits, 1 miss")
 
 
 def test_what_other_processes_did_is_told_too(run: Run, pytester: pytest.Pytester) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import openai
 import pytest
+from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.globals import set_llm_cache
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.output_parsers import StrOutputParser
@@ -204,6 +205,20 @@ def test_one_call_can_ask_for_replay(provider: Provider, store: Path) -> None:
         chat(provider).invoke("new", config=asked)
     with pytest.raises(ReplayMiss):
         list(chat(provider).stream("new", config=asked))
+    assert len(provider.requests) == 1
+
+
+def test_a_wrapped_client_sends_nothing_from_within_another_call(provider: Provider, store: Path) -> None:
+    class Asks(BaseCallbackHandler):
+        raise_error = True
+
+        def on_llm_new_token(self, *_: Any, **__: Any) -> None:
+            _sdk(provider).chat.completions.create(model="m", messages=[{"role": "user", "content": "q"}])
+
+    list(chat(provider).stream("q"))
+    replay(store)
+    with pytest.raises(ReplayMiss):
+        list(chat(provider).stream("q", config={"callbacks": [Asks()]}))
     assert len(provider.requests) == 1
 
 

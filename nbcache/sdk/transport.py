@@ -68,8 +68,11 @@ class _Transport:
         if self._client.is_closed:
             raise RuntimeError("Cannot send a request, as the client has been closed.")
         cache = self._cache_now()
-        if cache is None or current_call.get() is not None:
-            return None  # within a call of LangChain's, which is looked up and counted itself
+        if cache is None:
+            return None
+        if (outer := current_call.get()) is not None:  # one of LangChain's, which is looked up and counted itself
+            cache.guard(outer, "sends a request of its own, which isn't recorded")
+            return None
         try:
             exchange = Exchange.of(cache, self._sdk, request)
         except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
