@@ -123,16 +123,20 @@ class Contents:
         )
         rows = (meta for meta in self.store.page(which) if meta.key not in spare)
         meant = [meta for meta in rows if match is None or self._says(meta, match.lower())]
-        if dry_run:
-            going = [meta for meta in meant if self.notebook is None or not set(meta.notebooks) - {self.notebook}]
-            return Cleared(len(going), sum(meta.size_bytes for meta in going), len(meant) - len(going))
-        return self.clear_these(meant)
+        if not dry_run:
+            return self.clear_these(meant)
+        going = self._going(meant)
+        return Cleared(len(going), sum(meta.size_bytes for meta in going), len(meant) - len(going), going)
 
     def clear_these(self, rows: Sequence[EntryMeta]) -> Cleared:
         """Clear these entries; those that other notebooks own too are kept for them."""
         done = self.store.clear([meta.key for meta in rows], owner=self.notebook)
         self.changed()
-        return done
+        return replace(done, entries=self._going(rows))
+
+    def _going(self, rows: Sequence[EntryMeta]) -> tuple[EntryMeta, ...]:
+        """Of these entries those that nobody else owns."""
+        return tuple(row for row in rows if self.notebook is None or not set(row.notebooks) - {self.notebook})
 
     def check(self, *, fix: bool = False) -> list[str]:
         """What is wrong with the store, a line each; mended with `fix`."""

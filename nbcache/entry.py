@@ -197,11 +197,15 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """What a clear did: entries deleted, bytes freed, and entries kept because other notebooks own them too."""
+    """What a clear did: entries deleted, bytes freed, and entries kept because other notebooks own them too.
+
+    `entries` are those deleted or, of a dry run, that would be, where a notebook's or a folder's were cleared.
+    """
 
     deleted: int = 0
     size_bytes: int = 0
     kept: int = 0
+    entries: tuple[EntryMeta, ...] = ()
 
     def __add__(self, other: "Cleared") -> "Cleared":
         return Cleared(self.deleted + other.deleted, self.size_bytes + other.size_bytes, self.kept + other.kept)

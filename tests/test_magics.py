@@ -205,7 +205,9 @@ def test_evict_and_clear_say_what_they_did(loaded: Callable[..., str]) -> None:
         loaded(f"model.invoke('{name}')")
     key = nbcache.entries().key[0]
     assert loaded(f"%llmcache evict {key[:9]}").startswith(f"evicted {key[:8]} (FakeListChatModel")
-    assert "would delete 2 entries" in loaded("%llmcache clear --dry-run")
+    would = loaded("%llmcache clear --dry-run")
+    assert "would delete 2 entries" in would
+    assert all(key[:8] in would for key in nbcache.entries().key)
     assert nbcache.stats().entries == 2
     assert "deleted 1 entry" in loaded("%llmcache clear --match 'answer 0'")
     assert "deleted 0 entries" in loaded("%llmcache clear --older-than 7d")
@@ -494,7 +496,10 @@ def test_clear_unused_takes_what_this_session_has_not_touched(
     with pytest.raises(UsageError, match="run the notebook first"):
         shell.run_line_magic("llmcache", "clear --unused")
     loaded("model.invoke('kept'); model.invoke('new')")
-    assert "1 entry" in loaded("%llmcache clear --unused --dry-run")
+    said = loaded("%llmcache clear --unused --dry-run")
+    assert "1 entry" in said
+    assert "edited since" in said
+    assert "kept" not in said
     assert nbcache.stats().entries == 3
     loaded("%llmcache clear --unused")
     assert sorted(nbcache.entries().prompt) == ["kept", "new"]

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
@@ -15,6 +16,8 @@ from nbcache.plans import Plan
 from nbcache.scrub import SECRET
 from nbcache.stores import DiskStore, Store
 from nbcache.units import bytes_text, duration_text
+
+_LISTED = 50  # entries that a dry run names
 
 
 def status(cache: NotebookCache) -> str:
@@ -140,7 +143,20 @@ def cleared(done: Cleared, *, dry_run: bool) -> str:
     line = f"{verb} {entries_text(done.deleted)} ({bytes_text(done.size_bytes)})"
     if done.kept:
         line += f"; {'would keep' if dry_run else 'kept'} {done.kept} that other notebooks own too"
-    return line + ("; nothing was changed" if dry_run else "")
+    line += _to_pay_again(done.entries)
+    if not dry_run:
+        return line
+    shown = [f"  {meta.key[:8]}  {meta.model}  {meta.prompt}" for meta in done.entries[:_LISTED]]
+    more = [f"  and {len(done.entries) - _LISTED:,} more"] if len(done.entries) > _LISTED else []
+    return "\n".join([f"{line}; nothing was changed", *shown, *more])
+
+
+def _to_pay_again(entries: Sequence[EntryMeta]) -> str:
+    """What the answers would cost if they were made again, as far as it is known."""
+    money = Money()
+    for meta in entries:
+        money = money.add(meta.cost_usd)
+    return f"; {amount_text(money)} to pay again" if money.usd else ""
 
 
 def where(cache: NotebookCache) -> str:
