@@ -200,8 +200,9 @@ def nbcache_cassette(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
             session.import_cassette(cassette)
         yield cassette
         if mode in modes.KEEPS:
-            # Code under test may have turned it on anew, with rules of its own.
-            _record(session.installed() if session.is_installed() else cache, cassette)
+            # Code under test may have turned it on anew, with rules of its own. A store of its own is none of ours.
+            now = session.installed() if session.is_installed() else cache
+            _record(now if now.store.url == cache.store.url else cache, cassette)
 
 
 def _record(cache: "NotebookCache", cassette: Path) -> None:

@@ -434,6 +434,21 @@ def test_code_that_turns_the_cache_on_itself_plays_the_same_cassette(run: Run, p
     done.stdout.fnmatch_lines("nbcache: 1 hit, 0 misses, 0 recordings unused")
 
 
+def test_what_code_keeps_in_a_store_of_its_own_is_not_recorded(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_harbor="""
+        from asking import ask, nbcache
+
+        def test_boat(nbcache_cassette, tmp_path):
+            ask("boat?")
+            nbcache.install(tmp_path)
+            ask("private")
+    """
+    )
+    run("--nbcache=on").assert_outcomes(passed=1)
+    assert asked(pytester.path / "test_harbor.llmcache.jsonl") == ["boat?"]
+
+
 def test_what_was_on_before_a_test_is_on_after_it(run: Run, pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         test_harbor="""
