@@ -1,6 +1,5 @@
 """The way of one call: looked up in memory, in the store and in flight; kept and counted when it is answered."""
 
-import contextlib
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -13,7 +12,7 @@ from nbcache import codec, modes
 from nbcache.call import Call
 from nbcache.decoded import LARGE, Answer, DecodedAnswers
 from nbcache.draws import current_attempt
-from nbcache.entry import EntryMeta, Usage
+from nbcache.entry import Usage
 from nbcache.errors import (
     DamagedError,
     NotStorableError,
@@ -28,21 +27,21 @@ from nbcache.facts import asks_a_model, document
 from nbcache.flight import Flights, Lease, Place, Waiter
 from nbcache.keys import CallKey, call_key, drawn
 from nbcache.ledger import NEW, Ledger
-from nbcache.misses import Missed, Why, difference, explain, heading
+from nbcache.misses import Missed, Why, explain, nearest_text
 from nbcache.modes import Settings
 from nbcache.origins import Origins
 from nbcache.pending import Answered, PendingCalls, called
 from nbcache.policy import reusable, status_of
+from nbcache.records import about_of, row_of
 from nbcache.replay import Recordings
 from nbcache.rules import Rules
 from nbcache.steps import InThread, Step, arun, run
 from nbcache.stores import Store
-from nbcache.text import answer_preview, prompt_preview
+from nbcache.text import prompt_preview
 from nbcache.threads import in_thread
 from nbcache.usage import usage_of
 
 _LOST = 100  # calls not made in replay that are remembered until a cell ends
-_LONGEST_WAIT = 600.0  # seconds: what the providers' clients wait for an answer
 
 
 class Answers:
@@ -243,19 +242,7 @@ class Answers:
                 return self._hit(asked, found, call, began)
         except Exception as error:
             raise self.refuse(call, f"can't be looked up: {error}", prompt, asked) from error
-        raise self.refuse(call, f"was never recorded{self._nearest(asked)}", prompt, asked, why=NEW)
-
-    def _nearest(self, asked: CallKey) -> str:
-        """What is recorded that is like this call, and how to record it."""
-        lines = []
-        with contextlib.suppress(Exception):  # whatever fails, the error is that nothing was recorded
-            nearest, changes = difference(asked, self.recordings.recorded_like(asked), endpoint=False)
-            if nearest is not None:
-                lines = [f"{heading(asked, nearest)}:", *(f"  {change}" for change in changes)]
-        path = self.recordings.path
-        source = path.name if path is not None and path.exists() else "the store, and there is no cassette"
-        how = "To record it, run it with `%llmcache on` and a key, then `%llmcache export`"
-        return "\n".join(["", *lines, f"It isn't in {source}. {how}"])
+        raise self.refuse(call, f"was never recorded{nearest_text(asked, self.recordings)}", prompt, asked, why=NEW)
 
     def _recorded(self, payload: bytes, call: Call | None) -> Answer:
         """The answer in a payload, whatever its status. Raises DamagedError or NotStorableError."""
@@ -271,7 +258,7 @@ class Answers:
         found, why = yield from self._read(asked, call, version)
         if found is not None or call is None or not call.shares or call.holds_lease():
             return found, why
-        turn = self.flights.join(asked.key, Place.here(on_loop=on_loop), call.leases, _patience(call))
+        turn = self.flights.join(asked.key, Place.here(on_loop=on_loop), call.leases, call.longest_wait())
         if isinstance(turn, Waiter):
             turn = yield turn
         if isinstance(turn, bytes):
@@ -343,9 +330,22 @@ class Answers:
         keeps = settings.mode in modes.KEEPS and self._is_wanted(asked, answer)
         if not keeps and (lease is None or not lease.waiters):
             return usage, False
-        meta = self._meta(asked, answer, usage, answered.seconds, settings)
+        meta = row_of(
+            *(asked, answer, usage),
+            status=status_of(answer),
+            created=time.time(),
+            seconds=answered.seconds,
+            tags=settings.tags,
+            notebook=self.notebook,
+            cell=self.cell,
+        )
         try:
-            payload = _encoded(asked, answer, usage, answered.call, meta, expires=settings.ttl is not None)
+            payload = codec.encode(
+                *(answer, about_of(asked, meta, usage)),
+                reusable=reusable(meta.status, limits_tokens=asked.limits_tokens),
+                expires=settings.ttl is not None,
+                chunks=answered.chunks(),
+            )
         except NotStorableError as error:
             warn_once(
                 f"not storable {error}",
@@ -365,25 +365,6 @@ class Answers:
                 lease.land(payload)
         return usage, keeps
 
-    def _meta(
-        self, asked: CallKey, answer: Sequence[Generation], usage: Usage, seconds: float | None, settings: Settings
-    ) -> EntryMeta:
-        return EntryMeta(
-            key=asked.key,
-            model=asked.model,
-            prompt=prompt_preview(asked.prompt),
-            answer=answer_preview(answer),
-            status=status_of(answer),
-            created=time.time(),
-            tags=settings.tags,
-            notebooks=() if self.notebook is None else (self.notebook,),
-            cell=self.cell,
-            provider=usage.provider,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            seconds=seconds,
-        )
-
 
 class _Read:
     """A read of the store, which another process may hold."""
@@ -400,31 +381,6 @@ class _Read:
             return self._store.get(self._key, wait=False)
         except StoreBusyError:
             return await in_thread(self.now)
-
-
-def _encoded(  # noqa: PLR0913 - all that an entry is made of
-    asked: CallKey,
-    answer: Sequence[Generation],
-    usage: Usage,
-    call: Call | None,
-    meta: EntryMeta,
-    *,
-    expires: bool,
-) -> bytes:
-    said = asked.said.decode(errors="surrogatepass") if asked.by_rule else None
-    about = codec.About(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage, said)
-    chunks = call.chunks if call is not None and call.whole else None
-    again = reusable(meta.status, limits_tokens=asked.limits_tokens)
-    return codec.encode(answer, about, reusable=again, expires=expires, chunks=chunks)
-
-
-def _patience(call: Call) -> float:
-    """How many seconds a call waits for another's answer: no longer than it would for its own."""
-    told = (getattr(call.model, name, None) for name in ("request_timeout", "timeout", "default_request_timeout"))
-    for given in (call.patience, *told):
-        if isinstance(given, int | float) and given > 0:
-            return float(given)
-    return _LONGEST_WAIT
 
 
 def _settled(answered: Answered) -> Lease | None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from nbcache.modes import Settings
 
 
+_LONGEST_WAIT = 600.0  # seconds: what the providers' clients wait for an answer
+
+
 @dataclass(slots=True)
 class Miss:
     """A prompt that was looked up in vain: its key, if it has one, its line in the ledger, and when it began.
@@ -48,8 +51,8 @@ class Call:
     `streams` tells whether somebody listens to the chunks of a call that doesn't; then a hit is put into `replay` for
     its chunks to be played. `chunks` are those that came from the model, in the codec's plain form, `whole` once the
     last of them has; `idle` are the seconds in which it waited for its reader. `settings` are those that held when the
-    answer was looked up. `patience` are the seconds that it would wait for an answer of its own, if it tells. `owed` is how a rate limiter was asked for a call that may turn out not to be made, `sends`
-    that it is.
+    answer was looked up. `patience` are the seconds that it would wait for an answer of its own, if it tells. `owed` is
+    how a rate limiter was asked for a call that may turn out not to be made, `sends` that it is.
     """
 
     model: "BaseLanguageModel[Any] | None" = None
@@ -90,6 +93,14 @@ class Call:
     def holds_lease(self) -> bool:
         """Whether this call, or one around it, is waited for: then it must not wait for others."""
         return any(turn.leads for turn in self.leases.values()) or (self.outer is not None and self.outer.holds_lease())
+
+    def longest_wait(self) -> float:
+        """How many seconds it waits for another's answer: no longer than it would for its own."""
+        told = (getattr(self.model, name, None) for name in ("request_timeout", "timeout", "default_request_timeout"))
+        for given in (self.patience, *told):
+            if isinstance(given, int | float) and given > 0:
+                return float(given)
+        return _LONGEST_WAIT
 
     def end(self) -> None:
         """The call is over: what it holds and got no answer for goes to the next."""

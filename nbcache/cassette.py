@@ -13,21 +13,20 @@ from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
-
-import orjson
+from typing import Any, TypeVar
 
 from nbcache import codec
 from nbcache.chunks import unpacked
-from nbcache.codec import About, Payload
+from nbcache.codec import Payload
 from nbcache.entry import EntryMeta, Usage
 from nbcache.errors import CassetteError, NotStorableError
 from nbcache.keys import CallKey, replay_key, restored, scrubbed
 from nbcache.policy import reusable, status_of
-from nbcache.prompts import VERBATIM
+from nbcache.prompts import VERBATIM, written_json
+from nbcache.records import about_of, row_of
 from nbcache.scrub import Scrubber
-from nbcache.text import answer_preview, prompt_preview
 
+_T = TypeVar("_T")
 FORMAT_VERSION = 1
 _MESSAGE = re.compile(r"[A-Z][A-Za-z]*Message(Chunk)?")
 _LC = ["langchain", "schema", "messages"]  # where LangChain's own messages say they come from
@@ -73,28 +72,19 @@ class Recording:
 
     def meta(self, notebook: str | None = None) -> EntryMeta:
         """The row of the entry that it is."""
-        usage = self.usage or Usage()
-        return EntryMeta(
-            key=self.call.key,
-            model=self.call.model,
-            prompt=prompt_preview(self.call.prompt),
-            answer=answer_preview(codec.restored(self.answer, None)),
+        return row_of(
+            *(self.call, codec.restored(self.answer, None), self.usage or Usage()),
             status=self.status,
             created=self.created,
-            tags=self.tags,
-            notebooks=() if notebook is None else (notebook,),
-            provider=usage.provider,
-            input_tokens=usage.input_tokens,
-            output_tokens=usage.output_tokens,
-            cost_usd=self.cost_usd,
             seconds=self.seconds,
+            tags=self.tags,
+            notebook=notebook,
+            cost_usd=self.cost_usd,
         )
 
     def payload(self, meta: EntryMeta) -> bytes:
         """The payload of the entry that it is."""
-        said = self.call.said.decode(errors="surrogatepass") if self.call.by_rule else None
-        meta = replace(meta, cost_usd=None)  # which is the row's alone
-        about = About(meta, self.call.prompt, self.call.identity.decode(), self.call.endpoint, self.usage, said)
+        about = about_of(self.call, replace(meta, cost_usd=None), self.usage)  # what it cost is the row's alone
         again = reusable(self.status, limits_tokens=self.call.limits_tokens)
         return codec.assemble(self.answer, about, reusable=again, chunks=self.chunks)
 
@@ -130,14 +120,18 @@ class Cassette:
         found = self.recordings.get(scrubbed(asked, self.scrubber)[0].key)
         if found is None:
             others = self.elsewhere.get(replay_key(asked, self.scrubber), [])
-            if len(others) > 1:
-                endpoints = ", ".join(other.call.endpoint for other in others)
-                raise CassetteError(f"it was recorded at several endpoints ({endpoints}), and is asked of another")
-            found = others[0] if others else None
+            found = the_only({other.call.endpoint: other for other in others})
         if found is None:
             return None
         self.used.add(found.call.key)
         return found.payload(found.meta())
+
+
+def the_only(recorded: Mapping[str, _T]) -> _T | None:
+    """Of what was recorded at other endpoints, the only one, if there is any. Raises CassetteError for several."""
+    if len(recorded) > 1:
+        raise CassetteError(f"it was recorded at several endpoints ({', '.join(recorded)}), and is asked of another")
+    return next(iter(recorded.values()), None)
 
 
 def read(path: Path) -> list[Recording]:
@@ -204,7 +198,8 @@ def _recording(told: Any) -> Recording:
         tags=_texts(told.get("tags", []), "tags"),
         status=status,
     )
-    made.payload(made.meta())  # whatever is wrong with it is found now
+    made.meta()  # whatever is wrong with it is found now
+    call.identity.decode()
     return made
 
 
@@ -225,7 +220,7 @@ def _call(told: Mapping[str, Any]) -> CallKey:
     model, endpoint, parameters = told["model"], told["endpoint"], told["parameters"]
     if not isinstance(model, str) or not isinstance(endpoint, str):
         raise CassetteError("its model and endpoint are texts")
-    identity = parameters if isinstance(parameters, str) else _compact(parameters).decode()
+    identity = parameters if isinstance(parameters, str) else written_json(parameters).decode()
     if (draw := told.get("draw")) is not None:
         identity = identity[:-1] + f',"draw":{int(draw)}}}'
     return restored(said, prompt, identity=identity, endpoint=endpoint, model=model, by_rule="counts" in told)
@@ -239,7 +234,7 @@ def _prompt(told: Mapping[str, Any]) -> tuple[str, bytes]:
             prompt = json.dumps(messages, ensure_ascii=False)
             said = VERBATIM + prompt.encode(errors="surrogatepass")
         else:
-            said = _compact([_expanded(message) for message in messages])
+            said = written_json([_expanded(message) for message in messages])
             prompt = said.decode(errors="surrogatepass")
     else:
         prompt = told["prompt"]
@@ -343,20 +338,12 @@ def _written_parameters(call: CallKey) -> dict[str, Any]:
     if call.draw:
         identity, draw = identity[: identity.rindex(',"draw":')] + "}", {"draw": call.draw}
     parameters = json.loads(identity)
-    return {"parameters": parameters if _compact(parameters).decode() == identity else identity, **draw}
+    return {"parameters": parameters if written_json(parameters).decode() == identity else identity, **draw}
 
 
 def _written_usage(usage: Usage) -> dict[str, Any]:
     told = {name: getattr(usage, name) for name in _USAGE}
     return {name: value for name, value in told.items() if value != _USAGE[name]}
-
-
-def _compact(value: Any) -> bytes:
-    """As the canonical forms are written."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _as_line(told: dict[str, Any]) -> str:

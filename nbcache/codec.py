@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import struct
-import threading
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -27,6 +26,7 @@ from pydantic import BaseModel
 from nbcache.chunks import packed, unpacked
 from nbcache.entry import EntryMeta, Usage
 from nbcache.errors import DamagedError, NotStorableError
+from nbcache.packing import packed_bytes, unpacked_bytes
 from nbcache.plain import copy_plain, from_plain, to_plain
 
 # What garbage under a right checksum may raise.
@@ -43,9 +43,6 @@ HEADER_LENGTH = _START = _HEADER.size + 4  # bytes: the sections come after a ch
 _MAGIC = b"NBC"
 _COMPRESSED_ANSWERS, _COMPRESSED_ABOUT, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES, _COMPRESSED_CHUNKS = 1, 2, 4, 8, 16, 32
 _LENGTH = struct.Struct(">I")  # of the chunks, before them
-_WORTH_COMPRESSING = 256  # bytes
-_FAST = -1  # of zstd, for what a hit doesn't read: a third less time than at 1
-_LEVEL = 1  # of zstd: 2 kB answers take a quarter less time than at 3, and 2 % more room
 
 _MESSAGES: dict[str, type[BaseMessage]] = {
     name: getattr(lc_messages, name)
@@ -111,7 +108,7 @@ class Payload:
         object is not to be had here.
         """
         try:
-            data = _decompressed(self.answers, self.flags & _COMPRESSED_ANSWERS)
+            data = unpacked_bytes(self.answers, self.flags & _COMPRESSED_ANSWERS)
             tagged = classes is not None and b'"!' in data
             return [_generation(item, classes if tagged else None) for item in _listed(_parsed(data))]
         except UNREADABLE as error:
@@ -135,14 +132,14 @@ class Payload:
     def plain(self) -> list[dict[str, Any]]:
         """The generations as plain JSON values, for people to read. Raises DamagedError."""
         try:
-            return _listed(_parsed(_decompressed(self.answers, self.flags & _COMPRESSED_ANSWERS)))
+            return _listed(_parsed(unpacked_bytes(self.answers, self.flags & _COMPRESSED_ANSWERS)))
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
     def about(self) -> About:
         """What the entry is about. Raises DamagedError."""
         try:
-            told = _parsed(_decompressed(self.rest, self.flags & _COMPRESSED_ABOUT))
+            told = _parsed(unpacked_bytes(self.rest, self.flags & _COMPRESSED_ABOUT))
             meta = told.pop("meta")
             row = EntryMeta(**{**meta, "tags": tuple(meta["tags"]), "notebooks": tuple(meta["notebooks"])})
             usage = told.pop("usage", None)
@@ -177,11 +174,11 @@ def assemble(
 ) -> bytes:
     """The payload of an entry whose generations `plain` told of. `chunks` are packed."""
     written = _json(told)
-    answers, compressed = _pack(written, _zstd.compress)
-    rest, rest_compressed = _pack(_json(about.told()), _zstd.compress_fast)
+    answers, compressed = packed_bytes(written)
+    rest, rest_compressed = packed_bytes(_json(about.told()), fast=True)
     version, chunks_compressed = _WITHOUT_CHUNKS, False
     if chunks:  # older releases read all other payloads
-        streamed, chunks_compressed = _pack(_json(chunks), _zstd.compress)
+        streamed, chunks_compressed = packed_bytes(_json(chunks))
         version, rest = FORMAT_VERSION, b"".join((_LENGTH.pack(len(streamed)), streamed, rest))
     flags = (
         (_COMPRESSED_ANSWERS if compressed else 0)
@@ -363,34 +360,10 @@ def _default_values(cls: type[BaseModel]) -> tuple[dict[str, Any], list[tuple[st
     return fixed, made
 
 
-class _Zstd(threading.local):
-    """A compressor and a decompressor for each thread: they can't be shared, and cost 20 µs to make."""
-
-    def __init__(self) -> None:
-        self.compress = zstandard.ZstdCompressor(level=_LEVEL).compress
-        self.compress_fast = zstandard.ZstdCompressor(level=_FAST).compress
-        self.decompress = zstandard.ZstdDecompressor().decompress
-
-
-_zstd = _Zstd()
-
-
-def _pack(data: bytes, compress: Callable[[bytes], bytes]) -> tuple[bytes, bool]:
-    if len(data) >= _WORTH_COMPRESSING:
-        smaller = compress(data)
-        if len(smaller) < len(data):
-            return smaller, True
-    return data, False
-
-
-def _decompressed(data: bytes | memoryview, compressed: int) -> bytes:
-    return _zstd.decompress(data) if compressed else bytes(data)
-
-
 @functools.lru_cache(maxsize=256)
 def _streamed(data: bytes, compressed: int) -> list[Any]:
     """The packed chunks: what is made of them is new each time. The first chunk of a hit is not to wait for them all."""
-    return _listed(_parsed(_decompressed(data, compressed)))
+    return _listed(_parsed(unpacked_bytes(data, compressed)))
 
 
 def _listed(value: Any) -> list[Any]:

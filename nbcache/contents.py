@@ -122,7 +122,7 @@ class Contents:
             unused=unused,
         )
         rows = (meta for meta in self.store.page(which) if meta.key not in spare)
-        meant = [meta for meta in rows if match is None or self._says(meta, match.lower())]
+        meant = [meta for meta in rows if match is None or self.says(meta, match.lower())]
         if not dry_run:
             return self.clear_these(meant)
         going = self._going(meant)
@@ -138,6 +138,16 @@ class Contents:
         """Of these entries those that nobody else owns."""
         return tuple(row for row in rows if self.notebook is None or not set(row.notebooks) - {self.notebook})
 
+    def says(self, meta: EntryMeta, text: str) -> bool:
+        """Whether the entry's prompt or answer says `text`, which is in lower case."""
+        if text in meta.prompt.lower() or text in meta.answer.lower():
+            return True
+        try:
+            record = _record(meta, self._payload(meta))
+        except (DamagedError, UnknownKeyError):
+            return False
+        return text in record.prompt.lower() or text in record.answer.lower()
+
     def check(self, *, fix: bool = False) -> list[str]:
         """What is wrong with the store, a line each; mended with `fix`."""
         return self.store.check(fix=fix, read=_row)
@@ -150,15 +160,6 @@ class Contents:
         if payload is None:
             raise UnknownKeyError(f"entry {meta.key[:8]} has just gone")
         return codec.read(payload, meta.key)
-
-    def _says(self, meta: EntryMeta, text: str) -> bool:
-        if text in meta.prompt.lower() or text in meta.answer.lower():
-            return True
-        try:
-            record = _record(meta, self._payload(meta))
-        except (DamagedError, UnknownKeyError):
-            return False
-        return text in record.prompt.lower() or text in record.answer.lower()
 
 
 def _record(meta: EntryMeta, payload: codec.Payload) -> Record:

@@ -13,8 +13,9 @@ from nbcache.cassette import Recording, read
 from nbcache.contents import Contents
 from nbcache.entry import EntryMeta, Touch, Usage
 from nbcache.errors import DamagedError, NbcacheError
-from nbcache.keys import recalled, scrubbed
+from nbcache.keys import scrubbed
 from nbcache.prompts import Normalize
+from nbcache.records import call_of
 from nbcache.scrub import Scrubber
 
 Progress = Callable[[int, int], None]
@@ -165,14 +166,7 @@ def _recorded(
     about, answer, chunks = whole.about(), whole.plain(), whole.packed_chunks()
     if kinds := scrubber.found([answer, chunks]):
         raise _LeftOutError(f"its answer holds {', '.join(kinds)}")
-    call = recalled(
-        *(row.key, about.prompt),
-        identity=about.identity,
-        endpoint=about.endpoint,
-        model=row.model,
-        said=about.said,
-        normalize=normalize,
-    )
+    call = call_of(row.key, about, normalize)
     if call is None:
         raise _LeftOutError("it was stored under a `normalize` that isn't set now")
     call, kinds = scrubbed(call, scrubber)

@@ -12,12 +12,10 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-import orjson
-
 from nbcache.call import Call
 from nbcache.entry import KEY_LENGTH
 from nbcache.identity import Identity, identify, limits_tokens_in
-from nbcache.prompts import READINGS, VERBATIM, Normalize, Reading, canonical_prompt
+from nbcache.prompts import READINGS, VERBATIM, Normalize, Reading, canonical_prompt, written_json
 from nbcache.scrub import Scrubber
 
 KEY_VERSION = 1
@@ -117,13 +115,9 @@ def restored(said: bytes, prompt: str, *, identity: str, endpoint: str, model: s
     return drawn(_call_key(said, prompt, whole, by_rule=by_rule), int(draw[1]) if draw else 0)
 
 
-def replay_key(asked: CallKey, scrubber: Scrubber | None) -> str:
-    """What is equal for calls that `replay` takes for the same: the endpoint doesn't count, nor do secrets.
-
-    `scrubber` is None where there are none in the call.
-    """
-    said, identity = (part if scrubber is None else _scrubbed(part, scrubber) for part in (asked.said, asked.identity))
-    return _digest(b"replay", said, identity)
+def replay_key(asked: CallKey, scrubber: Scrubber) -> str:
+    """What is equal for calls that `replay` takes for the same: the endpoint doesn't count, nor do secrets."""
+    return _digest(b"replay", _scrubbed(asked.said, scrubber), _scrubbed(asked.identity, scrubber))
 
 
 def scrubbed(asked: CallKey, scrubber: Scrubber) -> tuple[CallKey, list[str]]:
@@ -163,10 +157,7 @@ def _value(told: bytes) -> Any:
 def _written(value: Any) -> bytes:
     if isinstance(value, str):
         return value.encode(errors="surrogatepass")
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return json.dumps(value, separators=(",", ":")).encode()
+    return written_json(value)
 
 
 def _sayings(prompt: str, said: str | None, normalize: Normalize | None) -> Iterator[bytes]:

@@ -1,7 +1,9 @@
 """Why a call missed: what went, or what differs from the nearest call that was recorded."""
 
+import contextlib
 import difflib
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,22 +13,19 @@ from typing import Any
 from nbcache.entry import CallRecord
 from nbcache.keys import CallKey
 from nbcache.ledger import NEW
+from nbcache.replay import Recordings
 from nbcache.text import prompt_preview, prompt_text, words
 from nbcache.units import ago_text
 
 _LIKE = 0.5  # how much of a prompt must be the same, from 0 to 1, for a difference to tell something
 _COMPARED = 4_000  # characters of a prompt, to find the nearest
 _NEAR, _SPELT = 5, 500  # calls of which the letters are compared, and how many of them
+_NOT_THE_SAME = 0.001  # what two prompts of the same words differ by
 _SHOWN = 12  # lines of a difference
 _WIDTH = 160  # characters of one
 _UNSET = object()
 _numbers = count(1)
-_SECTIONS = (
-    "fields",
-    "options",
-    "told",
-    "params",
-)  # of an identity's document: which of them tells, nobody needs to know
+_SECTIONS = ("fields", "options", "told", "params")  # of an identity's document: which of them tells matters to nobody
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +88,19 @@ def explain(missed: Missed, like: Callable[[CallKey], Iterable[CallKey]]) -> Why
     return told(reason="new", text=heading(asked, nearest), nearest=nearest.key, changes=changes)
 
 
+def nearest_text(asked: CallKey, recordings: Recordings) -> str:
+    """What is recorded that is like this call, and how to record it: lines to go on with."""
+    lines = []
+    with contextlib.suppress(Exception):  # whatever fails, the error is that nothing was recorded
+        nearest, changes = difference(asked, recordings.recorded_like(asked), endpoint=False)
+        if nearest is not None:
+            lines = [f"{heading(asked, nearest)}:", *(f"  {change}" for change in changes)]
+    path = recordings.path
+    source = path.name if path is not None and path.exists() else "the store, and there is no cassette"
+    how = "To record it, run it with `%llmcache on` and a key, then `%llmcache export`"
+    return "\n".join(["", *lines, f"It isn't in {source}. {how}"])
+
+
 def difference(
     asked: CallKey, calls: Iterable[CallKey], *, endpoint: bool = True
 ) -> tuple[CallKey | None, tuple[str, ...]]:
@@ -96,13 +108,26 @@ def difference(
     if not endpoint:
         asked = replace(asked, endpoint="")
         calls = (replace(call, endpoint="") for call in calls)
-    others = [call for call in calls if call.key != asked.key]
     said = prompt_text(asked.prompt)
-    ranked = sorted(others, key=lambda call: _distance(asked, said, call))[:_NEAR]
-    if not ranked or _unlikeness(said, prompt_text(ranked[0].prompt)) > 1 - _LIKE:
+    near, least = _closest((call for call in calls if call.key != asked.key), _unlike(asked, said))
+    if least > _NOT_THE_SAME + 1 - _LIKE:
         return None, ()
-    nearest = min(ranked, key=lambda call: (*_distance(asked, said, call), _misspelt(said, prompt_text(call.prompt))))
+    near, _ = _closest(near, lambda call: len(_settings(call, asked)))
+    nearest = min(near[:_NEAR], key=lambda call: _misspelt(said, prompt_text(call.prompt)))
     return nearest, (*_settings(nearest, asked), *_lines(prompt_text(nearest.prompt), said))
+
+
+def _closest(calls: Iterable[CallKey], distance: Callable[[CallKey], float]) -> tuple[list[CallKey], float]:
+    """Those at the least distance, and that distance; infinite where there are none."""
+    found: list[CallKey] = []
+    least = math.inf
+    for call in calls:
+        far = distance(call)
+        if far < least:
+            found, least = [], far
+        if far == least:
+            found.append(call)
+    return found, least
 
 
 def heading(asked: CallKey, nearest: CallKey) -> str:
@@ -121,15 +146,18 @@ def heading(asked: CallKey, nearest: CallKey) -> str:
     return f"a call like it is recorded as {nearest.key[:8]}"
 
 
-def _distance(asked: CallKey, said: str, call: CallKey) -> tuple[float, int]:
-    prompts = 0.0 if call.said == asked.said else _unlikeness(said, prompt_text(call.prompt)) + 0.001
-    return prompts, len(_settings(call, asked))
+def _unlike(asked: CallKey, said: str) -> Callable[[CallKey], float]:
+    """How unlike what was asked a call's prompt is: 0 for the same, to 1 for one that has no word in common."""
+    mine = words(said[:_COMPARED])
 
+    def distance(call: CallKey) -> float:
+        if call.said == asked.said:
+            return 0.0
+        text = prompt_text(call.prompt)
+        theirs = words(text[:_COMPARED])
+        return _NOT_THE_SAME + 1 - (len(mine & theirs) / len(mine | theirs) if mine or theirs else float(text == said))
 
-def _unlikeness(one: str, other: str) -> float:
-    """0 for equal texts, 1 for those that have nothing in common."""
-    mine, theirs = words(one[:_COMPARED]), words(other[:_COMPARED])
-    return 1 - (len(mine & theirs) / len(mine | theirs) if mine or theirs else float(one == other))
+    return distance
 
 
 def _misspelt(one: str, other: str) -> float:
@@ -181,11 +209,8 @@ def _lines(before: str, now: str) -> list[str]:
     """The lines of a prompt that differ, as a diff has them."""
     if before == now:
         return []
-    lines = [
-        line
-        for line in difflib.unified_diff(before.split("\n"), now.split("\n"), lineterm="", n=0)
-        if not line.startswith(("---", "+++", "@@"))
-    ]
+    _, _, *told = difflib.unified_diff(before.split("\n"), now.split("\n"), lineterm="", n=0)  # two lines of names
+    lines = [line for line in told if not line.startswith("@@")]
     shown = [f"{line[0]} {_cut(line[1:])}" for line in lines[:_SHOWN]]
     return shown + ([f"… and {len(lines) - _SHOWN:,} lines more"] if len(lines) > _SHOWN else [])
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
 from nbcache.entry import EXACT, Spending, Stats
+from nbcache.units import counted
 
 _CENT, _TEN_CENTS = Decimal("0.01"), Decimal("0.10")
 _LEAST = Decimal("0.0001")
@@ -66,8 +67,7 @@ def note_text(money: Money, word: str) -> str:
 
     `word` is what the calls are, in the singular: `hit`, `miss`, `call`.
     """
-    words = word if money.calls == 1 else word + ("es" if word.endswith("s") else "s")
-    of = f" of {money.calls:,} {words}"
+    of = f" of {counted(money.calls, word)}"
     notes: list[str] = []
     for number, what in ((money.unpriced, "unpriced"), (money.estimated, "estimated")):
         if number:

@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from langchain_core.outputs import Generation
 
@@ -96,6 +96,10 @@ class Answered:
     miss: Miss | None
     seconds: float | None
     asked: CallKey | None = None
+
+    def chunks(self) -> list[dict[str, Any]] | None:
+        """The chunks in which the answer came, if it was streamed to its end."""
+        return self.call.chunks if self.call is not None and self.call.whole else None
 
     def key(self, key_of: KeyOf) -> CallKey:
         """The key that the call began with, unless a counter was in it. Raises UnstableIdentityError."""

@@ -108,8 +108,8 @@ def _parsed(prompt: str, *, surely_chat: bool) -> tuple[list[Any], Callable[[Any
         except ValueError:
             return [None], _json
     if surely_chat and all(map(_is_text, messages)):
-        return messages, _orjson
-    return (json.loads(prompt) if _LONG_INTEGER.search(prompt) else messages), _orjson
+        return messages, written_json
+    return (json.loads(prompt) if _LONG_INTEGER.search(prompt) else messages), written_json
 
 
 def _is_text(message: Any) -> bool:
@@ -117,7 +117,8 @@ def _is_text(message: Any) -> bool:
     return _is_message(message) and not any(value and type(value) is not str for value in message["kwargs"].values())
 
 
-def _orjson(value: Any) -> bytes:
+def written_json(value: Any) -> bytes:
+    """`value` as the canonical forms are written."""
     try:
         return orjson.dumps(value)
     except TypeError:

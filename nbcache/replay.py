@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nbcache import codec
-from nbcache.cassette import Cassette
+from nbcache.cassette import Cassette, the_only
 from nbcache.entry import Filter
-from nbcache.errors import CassetteError, DamagedError
-from nbcache.keys import CallKey, recalled, replay_key
+from nbcache.errors import DamagedError
+from nbcache.keys import CallKey, replay_key
 from nbcache.locks import Lock
 from nbcache.prompts import Normalize
+from nbcache.records import call_of
 from nbcache.scrub import Scrubber
 from nbcache.stores import Store
 from nbcache.text import prompt_preview, prompt_text, words
@@ -51,6 +52,11 @@ class Recordings:
                 self._read = (state, None if state is None else Cassette.open(self.path, self._scrubber))
             return self._read[1]
 
+    @property
+    def opened(self) -> Cassette | None:
+        """The cassette, if it was read."""
+        return self._read[1]
+
     def recorded_like(self, asked: CallKey, until: float = math.inf) -> Iterator[CallKey]:
         """Recorded calls that may be much like `asked`, of what is played; from the store as `stored_like` has them."""
         cassette = self.cassette()
@@ -74,9 +80,7 @@ class Recordings:
             call = self._call(key, payload)
             if call is not None and self._replay_key(call) == wanted:
                 found[call.endpoint] = payload
-        if len(found) > 1:
-            raise CassetteError(f"it was recorded at several endpoints ({', '.join(found)}), and is asked of another")
-        return next(iter(found.values()), None)
+        return the_only(found)
 
     def _call(self, key: str, payload: bytes, until: float = math.inf) -> CallKey | None:
         """The call of an entry, if that can be told, and was stored `until` then (seconds since the epoch)."""
@@ -86,14 +90,7 @@ class Recordings:
             return None
         if about.meta.created > until:
             return None
-        return recalled(
-            *(key, about.prompt),
-            identity=about.identity,
-            endpoint=about.endpoint,
-            model=about.meta.model,
-            said=about.said,
-            normalize=self._normalize,
-        )
+        return call_of(key, about, self._normalize)
 
     def _alike(self, asked: CallKey) -> Iterator[tuple[str, bytes]]:
         """The entries of the same model whose prompts look the same."""

@@ -16,6 +16,7 @@ from langchain_core.messages import BaseMessage
 from nbcache.cache import NotebookCache
 from nbcache.chains import watch_chains
 from nbcache.entry import Cleared, EntryMeta, Info, Record, Stats
+from nbcache.environment import from_environment, words
 from nbcache.errors import NotInstalledError, forget_warnings, warn_once
 from nbcache.exports import Exported, Imported, Progress, export_entries, import_entries
 from nbcache.hooks.instrument import Instrument
@@ -78,15 +79,15 @@ def install(  # noqa: PLR0913 - settings, each with its default
     global _session  # noqa: PLW0603 - there is one global cache in LangChain, and so one session
     if notebook is None and _session is not None:
         notebook = _session.cache.path
-    store = store if store is not None else _from_environment("STORE", str)
+    store = store if store is not None else from_environment("STORE", str)
     cache = NotebookCache(
         user_folder() if store == "user" else store,
-        scope=scope or _from_environment("SCOPE", checked_scope) or NOTEBOOK,
-        mode=mode or _from_environment("MODE", checked_mode) or ON,
-        ttl=ttl if ttl is not None else _from_environment("TTL", seconds),
-        max_bytes=max_bytes if max_bytes is not None else _from_environment("MAX_BYTES", size),
-        max_entries=max_entries if max_entries is not None else _from_environment("MAX_ENTRIES", count),
-        tags=tags if tags is not None else _from_environment("TAGS", _words) or (),
+        scope=scope or from_environment("SCOPE", checked_scope) or NOTEBOOK,
+        mode=mode or from_environment("MODE", checked_mode) or ON,
+        ttl=ttl if ttl is not None else from_environment("TTL", seconds),
+        max_bytes=max_bytes if max_bytes is not None else from_environment("MAX_BYTES", size),
+        max_entries=max_entries if max_entries is not None else from_environment("MAX_ENTRIES", count),
+        tags=tags if tags is not None else from_environment("TAGS", words) or (),
         notebook=notebook,
         prices=prices if isinstance(prices, Prices | None) else Prices(prices),
         exclude=exclude,
@@ -391,18 +392,3 @@ def info(message: BaseMessage) -> Info | None:
 def check(*, fix: bool = False) -> list[str]:
     """What is wrong with the store, a line each; with `fix` mended, where damaged entries are deleted."""
     return installed().contents().check(fix=fix)
-
-
-def _from_environment(name: str, check: Callable[[str], _T]) -> _T | None:
-    """The setting in the environment, checked; None where there is none. Raises ValueError, naming it."""
-    value = os.environ.get(f"NBCACHE_{name}")
-    if not value:
-        return None
-    try:
-        return check(value)
-    except ValueError as error:
-        raise ValueError(f"NBCACHE_{name} in the environment: {error}") from None
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]

@@ -105,7 +105,6 @@ def _write(folder: Path, ledger: "Ledger", recordings: "Recordings") -> None:
     if file.exists():  # a session that was installed anew goes on with its sums, but has just opened its cassette
         tally.add_file(file)
     tally.sums = total(rows)
-    _, cassette = recordings._read  # noqa: SLF001 - one of us; asked for, it would be opened where nobody has
-    if cassette is not None:
+    if (cassette := recordings.opened) is not None:  # to ask for it would read it where nobody has
         tally.note(cassette.path.resolve(), cassette.used.copy())
     tally.write(file)

@@ -44,6 +44,16 @@ def count(value: float | str | None, name: str = "max_entries") -> int | None:
     return int(number)
 
 
+def counted(number: int, word: str) -> str:
+    """`number` of what `word` names in the singular: `1 hit`, `1,200 misses`."""
+    return f"{number:,} {plural(number, word)}"
+
+
+def plural(number: int, word: str) -> str:
+    """`word`, in the plural unless the number is one."""
+    return word if number == 1 else word + ("es" if word.endswith("s") else "s")
+
+
 def bytes_text(number: float) -> str:
     """`number` of bytes for people: `512 B`, `12.3 kB`."""
     for unit in ("B", "kB", "MB"):
@@ -66,7 +76,7 @@ def ago_text(seconds: float) -> str:
     for unit, name in (("w", "week"), ("d", "day"), ("h", "hour"), ("m", "minute"), ("s", "second")):
         number = int(seconds // _SECONDS[unit])
         if number:
-            return f"{number:,} {name}{'' if number == 1 else 's'}"
+            return counted(number, name)
     return "less than a second"
 
 

@@ -84,7 +84,7 @@ def _ls(asked: argparse.Namespace, contents: "Contents") -> int:
         rows, number = contents.page(which, limit=limit), contents.totals_of(which).entries
     else:
         text = asked.match.lower()
-        found = [meta for meta in contents.page(which) if contents._says(meta, text)]  # noqa: SLF001 - as its `clear`
+        found = [meta for meta in contents.page(which) if contents.says(meta, text)]
         rows, number = found[:limit], len(found)
     if asked.json:
         say_json([documents.entry(meta) for meta in rows])

@@ -1,31 +1,35 @@
 """What `%llmcache` says, in plain words."""
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from nbcache import modes
-from nbcache.cache import NotebookCache
 from nbcache.entry import Cleared, EntryMeta, Record, Spending, Stats
 from nbcache.errors import CassetteError
-from nbcache.exports import Exported, Imported
 from nbcache.money import Money, amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text
-from nbcache.plans import Plan
 from nbcache.scrub import SECRET
 from nbcache.stores import DiskStore, Store
-from nbcache.units import bytes_text, duration_text
+from nbcache.units import bytes_text, counted, duration_text, plural
+
+if TYPE_CHECKING:  # what a command line need not import
+    from nbcache.cache import NotebookCache
+    from nbcache.exports import Exported, Imported
+    from nbcache.plans import Plan
 
 _LISTED = 50  # entries that a dry run names
 
 
-def status(cache: NotebookCache) -> str:
+def status(cache: "NotebookCache") -> str:
     """What is on, where, and what it did so far."""
     return f"{mode(cache)}\n{stats(cache.stats())}"
 
 
-def mode(cache: NotebookCache) -> str:
+def mode(cache: "NotebookCache") -> str:
     """What is on, and for whom."""
     settings = cache.settings_now
     options = [f"ttl {duration_text(settings.ttl)}"] if settings.ttl is not None else []
@@ -35,7 +39,7 @@ def mode(cache: NotebookCache) -> str:
     return f"nbcache: {told}, {played(cache) if settings.mode == modes.REPLAY else f'for {whose(cache)}'}"
 
 
-def played(cache: NotebookCache) -> str:
+def played(cache: "NotebookCache") -> str:
     """What `replay` plays."""
     try:
         cassette = cache.recordings.cassette()
@@ -43,17 +47,24 @@ def played(cache: NotebookCache) -> str:
         return f"from nothing: {error}"
     if cassette is None:
         return f"from the store, as there is no {cache.recordings.path or 'cassette'}"
-    return f"from {cassette.path}, {_recordings(len(cassette.recordings))}"
+    return f"from {_from_here(cassette.path)}, {counted(len(cassette.recordings), 'recording')}"
 
 
-def whose(cache: NotebookCache) -> str:
+def _from_here(path: Path) -> Path:
+    """The shorter path, so that an output that is kept in a notebook doesn't name its author's folders."""
+    with contextlib.suppress(OSError, ValueError):  # the working directory is gone, or the file is elsewhere
+        return path.relative_to(Path.cwd())
+    return path
+
+
+def whose(cache: "NotebookCache") -> str:
     """The scope, by the notebook's name."""
     if cache.scope != modes.NOTEBOOK or cache.notebook is None:
         return "the whole folder"
     return f"the notebook {PurePosixPath(cache.notebook).name}"
 
 
-def bounds(cache: NotebookCache) -> str:
+def bounds(cache: "NotebookCache") -> str:
     """The store's bounds; nothing where it has none."""
     parts = [] if cache.max_bytes is None else [bytes_text(cache.max_bytes)]
     parts += [] if cache.max_entries is None else [entries_text(cache.max_entries)]
@@ -76,7 +87,7 @@ def stats_lines(found: Stats, of: str = "this session") -> list[tuple[str, str]]
     calls = found.hits + found.misses
     rate = f" ({found.hit_rate:.0%} hits)" if calls else ""
     lines = [
-        ("calls", f"{of}: {found.hits:,} {_s(found.hits, 'hit')}, {found.misses:,} {_s(found.misses, 'miss')}{rate}"),
+        ("calls", f"{of}: {counted(found.hits, 'hit')}, {counted(found.misses, 'miss')}{rate}"),
         ("paid", _noted(amount_text(spent(found)), note_text(spent(found), "miss"))),
         ("saved", _noted(saved_text(saved(found)), note_text(saved(found), "hit"), _and_seconds(found))),
         ("stored", f"{entries_text(found.entries)}, {bytes_text(found.size_bytes)}"),
@@ -91,7 +102,7 @@ def stats_lines(found: Stats, of: str = "this session") -> list[tuple[str, str]]
 def footer(sums: Spending) -> str:
     """One line about a cell: `12 calls · 11 hits · paid $0.004 · saved up to $0.041 and 38 s`."""
     calls = sums.hits + sums.misses
-    parts = [f"{calls:,} {_s(calls, 'call')}", f"{sums.hits:,} {_s(sums.hits, 'hit')}"]
+    parts = [f"{counted(calls, 'call')}", f"{counted(sums.hits, 'hit')}"]
     parts += [_noted(f"paid {amount_text(spent(sums))}", note_text(spent(sums), "miss"))] if sums.misses else []
     if sums.hits:
         said = f"saved {saved_text(saved(sums))}" + (
@@ -120,7 +131,7 @@ def record(found: Record) -> str:
         "notebooks": ", ".join(meta.notebooks),
         "cell": meta.cell,
         "stored": _time(meta.created),
-        "last hit": f"{_time(meta.last_hit)} ({meta.hits} {_s(meta.hits, 'hit')})" if meta.last_hit else None,
+        "last hit": f"{_time(meta.last_hit)} ({meta.hits} {plural(meta.hits, 'hit')})" if meta.last_hit else None,
         "expires": _time(meta.expires),
         "size": bytes_text(meta.size_bytes),
         "tokens": None if meta.input_tokens is None else f"{meta.input_tokens:,} in, {meta.output_tokens or 0:,} out",
@@ -159,7 +170,7 @@ def _to_pay_again(entries: Sequence[EntryMeta]) -> str:
     return f"; {amount_text(money)} to pay again" if money.usd else ""
 
 
-def where(cache: NotebookCache) -> str:
+def where(cache: "NotebookCache") -> str:
     """Where the entries are kept, and whose they are."""
     lines = [f"store: {store_text(cache.store)}", f"scope: {whose(cache)}"]
     return "\n".join([*lines, *([f"owner: {cache.notebook}"] if cache.notebook else [])])
@@ -170,10 +181,10 @@ def store_text(store: Store) -> str:
     return str(store.folder) if isinstance(store, DiskStore) else store.url
 
 
-def plan(found: Plan) -> str:
+def plan(found: "Plan") -> str:
     """What would be hits, and what would be paid, by why."""
     of = "this session's calls" if found.session == "this" else "the calls of this notebook's last session"
-    told = f"{of}, made again: {found.hits:,} {_s(found.hits, 'hit')}"
+    told = f"{of}, made again: {counted(found.hits, 'hit')}"
     if not found.misses:
         return f"{told}, nothing to pay"
     money = Money(found.usd, found.calls, found.unpriced, found.estimated)
@@ -183,17 +194,17 @@ def plan(found: Plan) -> str:
         whys[miss.why, miss.model] += miss.calls
     return "\n".join(
         [
-            f"{told}, {found.calls:,} {_s(found.calls, 'miss')}",
+            f"{told}, {counted(found.calls, 'miss')}",
             f"to pay: {paid}, if they cost what they did then",
             *(f"  {calls:,} {why}: {model}" for (why, model), calls in whys.most_common()),
         ]
     )
 
 
-def exported(done: Exported) -> str:
+def exported(done: "Exported") -> str:
     """What an export wrote, and what it left out."""
     lines = [
-        f"{done.path}: {_recordings(done.entries)}, {bytes_text(done.size_bytes)}{'' if done.changed else ', as it was'}"
+        f"{done.path}: {counted(done.entries, 'recording')}, {bytes_text(done.size_bytes)}{'' if done.changed else ', as it was'}"
     ]
     lines += [
         f"  {key[:8]}: {', '.join(kinds)} in the call is written as {SECRET}" for key, kinds in done.scrubbed.items()
@@ -202,7 +213,7 @@ def exported(done: Exported) -> str:
     return "\n".join(lines)
 
 
-def imported(done: Imported, *, dry_run: bool) -> str:
+def imported(done: "Imported", *, dry_run: bool) -> str:
     """What an import did, or would do."""
     parts = [f"{done.new:,} new", f"{done.same:,} the same", f"{len(done.conflicting):,} conflicting"]
     lines = [f"{'would import' if dry_run else 'imported'} {done.path}: {', '.join(parts)}"]
@@ -217,10 +228,6 @@ def imported(done: Imported, *, dry_run: bool) -> str:
     if done.left_out:
         lines.append(f"  left out: {'; '.join(f'{count:,}, {why}' for why, count in done.left_out.items())}")
     return "\n".join(lines)
-
-
-def _recordings(count: int) -> str:
-    return f"{count:,} {_s(count, 'recording')}"
 
 
 def checked(problems: list[str], *, fix: bool) -> str:
@@ -238,10 +245,6 @@ def checked(problems: list[str], *, fix: bool) -> str:
 def entries_text(number: int) -> str:
     """A count of entries."""
     return f"{number:,} {'entry' if number == 1 else 'entries'}"
-
-
-def _s(number: int, word: str) -> str:
-    return word if number == 1 else word + ("es" if word.endswith("s") else "s")
 
 
 def _time(when: float | None) -> str | None:

@@ -1,0 +1,35 @@
+"""Bytes in less room, where that pays."""
+
+import threading
+
+import zstandard
+
+_WORTH_COMPRESSING = 256  # bytes
+_FAST = -1  # of zstd, for what a hit doesn't read: a third less time than at 1
+_LEVEL = 1  # of zstd: 2 kB answers take a quarter less time than at 3, and 2 % more room
+
+
+class _Zstd(threading.local):
+    """A compressor and a decompressor for each thread: they can't be shared, and cost 20 µs to make."""
+
+    def __init__(self) -> None:
+        self.compress = zstandard.ZstdCompressor(level=_LEVEL).compress
+        self.compress_fast = zstandard.ZstdCompressor(level=_FAST).compress
+        self.decompress = zstandard.ZstdDecompressor().decompress
+
+
+_zstd = _Zstd()
+
+
+def packed_bytes(data: bytes, *, fast: bool = False) -> tuple[bytes, bool]:
+    """`data`, compressed where that makes it smaller, and whether it is."""
+    if len(data) >= _WORTH_COMPRESSING:
+        smaller = (_zstd.compress_fast if fast else _zstd.compress)(data)
+        if len(smaller) < len(data):
+            return smaller, True
+    return data, False
+
+
+def unpacked_bytes(data: bytes | memoryview, compressed: int) -> bytes:
+    """What `packed_bytes` was given. Raises zstandard.ZstdError."""
+    return _zstd.decompress(data) if compressed else bytes(data)
