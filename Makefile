@@ -5,17 +5,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 OLDEST := langchain-core==1.0.0 langchain-openai==1.0.0 langchain-anthropic==1.0.0 langchain-ollama==1.0.0
 
-.PHONY: demo test lint unit apart browser chromium notebooks compat bench format clean
+.PHONY: demo test lint unit browser chromium notebooks compat bench format clean
 
 demo: .venv/ready
 	$(BIN)/python notebooks/demo.py
 
-# The unit tests keep one core busy: what doesn't depend on how quick the machine is has the other meanwhile.
-test: lint
-	$(MAKE) --jobs=2 --output-sync=line unit apart
-	$(MAKE) browser
-
-apart: notebooks compat
+test: lint unit browser
+	$(MAKE) --jobs=2 --output-sync=line notebooks compat
 
 lint: .venv/ready
 	$(BIN)/ruff check
@@ -25,7 +21,7 @@ lint: .venv/ready
 
 unit: .venv/ready
 	$(BIN)/coverage erase
-	$(BIN)/pytest --ignore tests/browser --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/pytest --ignore tests/browser --numprocesses=2 --dist=loadfile --cov --cov-report=term --cov-fail-under=95
 
 # The panel in JupyterLab and Notebook 7. What fails is tried once more: a browser on a busy machine may take its time.
 browser: .venv/ready chromium

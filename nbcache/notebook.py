@@ -15,18 +15,20 @@ CASSETTE_SUFFIX = ".llmcache.jsonl"
 def notebook_path(user_namespace: dict[str, object] | None = None) -> Path | None:
     """The path of the running notebook, where something tells: None under nbval, nbclient and in a terminal.
 
-    `NBCACHE_NOTEBOOK` comes first, then VS Code's `__vsc_ipynb_file__` (a variable in the kernel), then
-    jupyter-server's `JPY_SESSION_NAME`.
+    `NBCACHE_NOTEBOOK` comes first, then the page that shows the notebook.
     """
-    told = (
-        os.environ.get("NBCACHE_NOTEBOOK")
-        or (user_namespace or {}).get("__vsc_ipynb_file__")
-        or os.environ.get("JPY_SESSION_NAME")
-    )
-    # A console's session has a name that is no notebook's.
-    if not isinstance(told, str) or not (told.endswith(".ipynb") or os.environ.get("NBCACHE_NOTEBOOK")):
-        return None
-    return _absolute(told)
+    told = os.environ.get("NBCACHE_NOTEBOOK")
+    return _absolute(told) if told else shown_notebook(user_namespace)
+
+
+def shown_notebook(user_namespace: dict[str, object] | None = None) -> Path | None:
+    """The path of the notebook whose page is open on this kernel, as it tells the kernel.
+
+    VS Code sets the variable `__vsc_ipynb_file__` in the kernel, and jupyter-server `JPY_SESSION_NAME` in its
+    environment: a path for a notebook, and another name for a console.
+    """
+    told = (user_namespace or {}).get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
+    return _absolute(told) if isinstance(told, str) and told.endswith(".ipynb") else None
 
 
 def notebook_name(notebook: Path | None, store_folder: Path | None) -> str | None:

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from nbcache.units import counted
+
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
@@ -76,7 +78,7 @@ class _Run:
         config.add_cleanup(environment.undo)
         environment.setenv("NBCACHE_MODE", mode)
         self._folder: Path | None = None  # None in a worker of xdist, which tells the process that started it
-        if "PYTEST_XDIST_WORKER" not in os.environ:
+        if not {"PYTEST_XDIST_WORKER", "NBCACHE_REPORT"} <= os.environ.keys():
             self._folder = Path(tempfile.mkdtemp(prefix="nbcache-report-"))
             config.add_cleanup(partial(shutil.rmtree, self._folder, ignore_errors=True))
             environment.setenv("NBCACHE_REPORT", str(self._folder))
@@ -103,11 +105,11 @@ class _Run:
         from nbcache.tally import read_tally  # noqa: PLC0415
 
         tally = read_tally(self._folder)
-        told = [_counted(tally.sums.hits, "hit"), _counted(tally.sums.misses, "miss"), *_money(tally.sums)]
+        told = [counted(tally.sums.hits, "hit"), counted(tally.sums.misses, "miss"), *_money(tally.sums)]
         is_whole = self._is_whole(session)
         cassettes = tally.cassettes(filter(None, map(cassette_path, self._ran))) if self._plays and is_whole else []
         unused = [f"  {self._name(each.path)}: {prompt}" for each in cassettes for prompt in each.unused]
-        told += [f"{_counted(len(unused), 'recording')} unused"] if cassettes else []
+        told += [f"{counted(len(unused), 'recording')} unused"] if cassettes else []
         more = [f"  and {len(unused) - _SHOWN:,} more"] if len(unused) > _SHOWN else []
         self._report = ["nbcache: " + ", ".join(told), *unused[:_SHOWN], *more]
         if self._is_strict:
@@ -130,7 +132,7 @@ class _Run:
             elif unused and unused == each.recordings:
                 self._faults.append(f"{name} was not used at all")
             elif unused:
-                self._faults.append(f"{name}: {unused:,} of {_counted(each.recordings, 'recording')} not used")
+                self._faults.append(f"{name}: {unused:,} of {counted(each.recordings, 'recording')} not used")
         if self._faults and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -153,10 +155,6 @@ def _write_down() -> None:
     session = sys.modules.get("nbcache.session")
     if session is not None and session.is_installed():
         session.installed().flush()
-
-
-def _counted(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 'es' if word.endswith('s') else 's'}"
 
 
 def _money(sums: "Spending") -> list[str]:

@@ -41,6 +41,7 @@ from nbcache.codec import About, Payload, encode, fresh, read
 from nbcache.entry import EntryMeta
 from nbcache.errors import DamagedError, NotStorableError
 from nbcache.plain import from_plain, to_plain
+from tests.naming import shown
 
 GOLDEN = Path(__file__).with_name("golden")
 KEY = "0123456789abcdef0123456789abcdef01234567"
@@ -321,7 +322,7 @@ class OwnGeneration(ChatGeneration):
         (Opaque, "type"),
         (len, "builtin_function_or_method"),
     ],
-    ids=repr,
+    ids=shown,
 )
 def test_what_would_not_come_back_is_not_stored_and_is_named(value: Any, named: str) -> None:
     with pytest.raises(NotStorableError, match=named):
@@ -441,7 +442,7 @@ class Bag(BaseModel):
     content: Any
 
 
-@pytest.mark.parametrize("content", [(1, 2), {1}, b"\xff", Decimal(1), Point(x=1), Opaque(), math.inf], ids=repr)
+@pytest.mark.parametrize("content", [(1, 2), {1}, b"\xff", Decimal(1), Point(x=1), Opaque(), math.inf], ids=shown)
 def test_an_object_that_its_json_does_not_give_back_is_not_stored(content: Any) -> None:
     with pytest.raises(NotStorableError, match="Bag"):
         parsed(Bag(content=content), Bag)

@@ -35,6 +35,7 @@ from nbcache.errors import UnstableIdentityError
 from nbcache.ignored import ignore_also
 from nbcache.keys import cache_key, call_key
 from tests.compat import CHAT, GOLDEN, City, keys_asked
+from tests.naming import shown
 from tests.provider import Provider
 
 OPENAI = '[("_type", "openai-chat"), ("model_name", "gpt-4o"), ("stop", None)]'.replace('"', "'")
@@ -295,7 +296,7 @@ def test_text_may_not_move_from_the_prompt_to_the_model() -> None:
         {"base_url": "https://API.openai.com:443/v1/"},
         {"openai_proxy": None},
     ],
-    ids=str,
+    ids=shown,
 )
 def test_what_cannot_change_the_answer_does_not_split_the_key(settings: dict[str, Any]) -> None:
     assert key(chat_openai(**settings)) == key(chat_openai())

@@ -16,6 +16,7 @@ from langchain_core.runnables.retry import RunnableRetry
 import nbcache
 from nbcache import AmbiguousKeyError, NotebookCache, NotInstalledError, UnknownKeyError, session
 from nbcache.stores import DiskStore
+from tests.naming import shown
 
 WRAPPED = (BaseChatModel, BaseLLM, RunnableRetry, FakeListChatModel)
 
@@ -281,9 +282,11 @@ def test_every_public_name_is_there_and_no_other() -> None:
     with pytest.raises(AttributeError, match="nothing_like_it"):
         _ = nbcache.nothing_like_it
     assert set(nbcache.__all__) <= set(dir(nbcache))
+    modules = {path.stem for path in Path(nbcache.__file__).parent.iterdir()}
+    assert not modules & set(nbcache.__all__)  # importing such a module would put it in the name's place
 
 
-@pytest.mark.parametrize("thing", [model(), object(), "a client", None, NotebookCache], ids=repr)
+@pytest.mark.parametrize("thing", [model(), object(), "a client", None, NotebookCache], ids=shown)
 def test_what_cannot_be_wrapped_is_an_error_that_says_so(thing: object) -> None:
     with pytest.raises(TypeError, match=r"nbcache\.wrap"):
         nbcache.wrap(thing)

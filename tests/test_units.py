@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from nbcache.units import bytes_text, count, seconds, size
+from tests.naming import shown
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ def test_counts_are_read() -> None:
 WRONG = [0, -1, math.nan, math.inf, "", "7 days", "d", "-1d", "1e3", "0s", "1d 2h", True, [], object()]
 
 
-@pytest.mark.parametrize("written", WRONG, ids=repr)
+@pytest.mark.parametrize("written", WRONG, ids=shown)
 @pytest.mark.parametrize(
     ("read", "name", "hint"), [(seconds, "ttl", "7d"), (size, "max_bytes", "2GB"), (count, "max_entries", "whole")]
 )

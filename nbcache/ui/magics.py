@@ -17,7 +17,7 @@ from nbcache import identity, modes, session
 from nbcache.errors import NbcacheError, warn_once
 from nbcache.ignored import ignore_also
 from nbcache.modes import Settings
-from nbcache.notebook import notebook_path
+from nbcache.notebook import notebook_path, shown_notebook
 from nbcache.ui import arguments, report, show
 from nbcache.ui.config import NBCache
 from nbcache.ui.progress import progress
@@ -109,7 +109,7 @@ class CacheMagics(Magics):
     def _has_widgets(self) -> bool:
         """Whether somebody looks on who can show them: what runs notebooks without a page names none to the kernel."""
         in_kernel = getattr(self.shell, "kernel", None) is not None
-        return in_kernel and (self._notebook() is not None or "google.colab" in sys.modules)
+        return in_kernel and (shown_notebook(self.shell.user_ns) is not None or "google.colab" in sys.modules)
 
     def _stats(self, asked: argparse.Namespace) -> Any:
         cache = session.installed()
