@@ -35,7 +35,7 @@ from nbcache.units import count, size
 from nbcache.values import KeyFn, Messages
 
 _NOTHING_SET = Settings()
-_INDEXED_WITHIN = 0.5  # seconds that one waits for what was just stored to become findable
+_INDEXED_WITHIN = 0.01  # seconds that one waits for what was just stored to become findable: it comes first
 
 
 class NotebookCache(BaseCache):

@@ -4,7 +4,6 @@ A cassette is untrusted: nothing in it is executed or imported, keys and statuse
 with a line that is wrong is refused whole.
 """
 
-import contextlib
 import json
 import re
 import time
@@ -12,8 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
+
+from langchain_core.outputs import Generation
 
 from nbcache import codec
 from nbcache.chunks import unpacked
@@ -35,7 +37,7 @@ _UNSEEN = re.compile("[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060
 _PRICE = re.compile(r"\d{1,6}(\.\d{1,30})?")
 _DAY = 86_400.0  # seconds by which another machine's clock may be ahead
 _USAGE = {each.name: each.default for each in fields(Usage)}
-_USAGE_TEXTS, _USAGE_FLAGS = {"provider", "model", "service_tier"}, {"estimated", "local"}
+USAGE_TEXTS, _USAGE_FLAGS = {"provider", "model", "service_tier"}, {"estimated", "local"}
 _KNOWN = {
     *("nbcache", "key", "model", "messages", "verbatim", "prompt", "counts", "answer", "chunks", "status"),
     *("parameters", "endpoint", "draw", "tokens", "price", "recorded", "seconds", "tags"),
@@ -44,48 +46,37 @@ _KNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One line: the call, its answer in the codec's plain form, and what is told of it."""
+    """One line: the call, its answer in the codec's plain form, and the row of the entry that it is."""
 
     call: CallKey
     answer: list[dict[str, Any]]
     chunks: list[Any]
     usage: Usage | None
-    created: float
-    cost_usd: Decimal | None = None
-    seconds: float | None = None
-    tags: tuple[str, ...] = ()
-    status: str = ""
+    meta: EntryMeta
 
     def line(self) -> str:
         """It as it is written, without the line's end. The same recording is always the same line."""
+        meta = self.meta
         told: dict[str, Any] = {"nbcache": FORMAT_VERSION, "key": self.call.key, "model": self.call.model}
         told |= _written_prompt(self.call) | {"answer": self.answer}
         told |= {"chunks": self.chunks} if self.chunks else {}
-        told |= {"status": self.status, **_written_parameters(self.call), "endpoint": self.call.endpoint}
+        told |= {"status": meta.status, **_written_parameters(self.call), "endpoint": self.call.endpoint}
         tokens = _written_usage(self.usage) if self.usage else {}
         told |= {"tokens": tokens} if tokens else {}
-        told |= {} if self.cost_usd is None else {"price": f"{self.cost_usd:f}"}
-        told |= {"recorded": datetime.fromtimestamp(self.created, UTC).isoformat().replace("+00:00", "Z")}
-        told |= {} if self.seconds is None else {"seconds": round(self.seconds, 3)}
-        told |= {"tags": list(self.tags)} if self.tags else {}
-        return _UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", _as_line(told))
+        told |= {} if meta.cost_usd is None else {"price": f"{meta.cost_usd:f}"}
+        told |= {"recorded": datetime.fromtimestamp(meta.created, UTC).isoformat().replace("+00:00", "Z")}
+        told |= {} if meta.seconds is None else {"seconds": round(meta.seconds, 3)}
+        told |= {"tags": list(meta.tags)} if meta.tags else {}
+        return _seen(_as_line(told))
 
-    def meta(self, notebook: str | None = None) -> EntryMeta:
-        """The row of the entry that it is."""
-        return row_of(
-            *(self.call, codec.restored(self.answer, None), self.usage or Usage()),
-            status=self.status,
-            created=self.created,
-            seconds=self.seconds,
-            tags=self.tags,
-            notebook=notebook,
-            cost_usd=self.cost_usd,
-        )
+    def owned_by(self, notebook: str | None) -> "Recording":
+        """The same as an entry of this notebook's."""
+        return replace(self, meta=replace(self.meta, notebooks=() if notebook is None else (notebook,)))
 
-    def payload(self, meta: EntryMeta) -> bytes:
+    def payload(self) -> bytes:
         """The payload of the entry that it is."""
-        about = about_of(self.call, replace(meta, cost_usd=None), self.usage)  # what it cost is the row's alone
-        again = reusable(self.status, limits_tokens=self.call.limits_tokens)
+        about = about_of(self.call, replace(self.meta, cost_usd=None), self.usage)  # what it cost is the row's alone
+        again = reusable(self.meta.status, limits_tokens=self.call.limits_tokens)
         return codec.assemble(self.answer, about, reusable=again, chunks=self.chunks)
 
     def same_answer(self, payload: Payload) -> bool:
@@ -124,7 +115,7 @@ class Cassette:
         if found is None:
             return None
         self.used.add(found.call.key)
-        return found.payload(found.meta())
+        return found.payload()
 
 
 def the_only(recorded: Mapping[str, _T]) -> _T | None:
@@ -182,25 +173,33 @@ def _recording(told: Any) -> Recording:
             f"its key is {told['key']!r}, but its prompt and parameters have {call.key!r}: they were edited, or the key "
             "was. Take the key out to have it worked out anew"
         )
+    call.identity.decode()  # whatever is wrong with it is found now
     answer, chunks = _dicts(told["answer"], "answer"), told.get("chunks") or []
     usage = _usage(told["tokens"]) if "tokens" in told else None
     try:
-        for part in (answer, unpacked(chunks)):
-            with contextlib.suppress(NotStorableError):  # an object of a class that isn't here
-                codec.restored(part, [])
-        status = status_of(codec.restored(answer, None))
+        _generations(list(unpacked(chunks)))
+        generations = _generations(answer)
+        status = status_of(generations)
     except codec.UNREADABLE as error:
         raise CassetteError(f"its answer can't be read: {error!r}") from None
-    made = Recording(
-        *(call, answer, chunks, usage, _when(told["recorded"])),
-        cost_usd=_price(told.get("price")),
+    meta = row_of(
+        *(call, generations, usage or Usage()),
+        status=status,
+        created=_when(told["recorded"]),
         seconds=_number(told.get("seconds"), "seconds"),
         tags=_texts(told.get("tags", []), "tags"),
-        status=status,
+        notebook=None,
+        cost_usd=_price(told.get("price")),
     )
-    made.meta()  # whatever is wrong with it is found now
-    call.identity.decode()
-    return made
+    return Recording(call, answer, chunks, usage, meta)
+
+
+def _generations(plain: list[dict[str, Any]]) -> list[Generation]:
+    """The generations of an answer, objects of classes that aren't here in their plain form. Raises what wrong data does."""
+    try:
+        return codec.restored(plain, [])
+    except NotStorableError:
+        return codec.restored(plain, None)
 
 
 def _check(told: Any) -> None:
@@ -257,7 +256,7 @@ def _usage(told: Any) -> Usage:
     if not isinstance(told, dict) or told.keys() - _USAGE.keys():
         raise CassetteError("its tokens aren't what nbcache writes")
     for name, value in told.items():
-        if name in _USAGE_TEXTS:
+        if name in USAGE_TEXTS:
             is_right = isinstance(value, str)
         elif name in _USAGE_FLAGS:
             is_right = isinstance(value, bool)
@@ -337,13 +336,26 @@ def _written_parameters(call: CallKey) -> dict[str, Any]:
     draw = {}
     if call.draw:
         identity, draw = identity[: identity.rindex(',"draw":')] + "}", {"draw": call.draw}
+    return {"parameters": _readable(identity), **draw}
+
+
+@lru_cache(maxsize=256)
+def _readable(identity: str) -> Any:
+    """An identity, which most calls of a notebook share, in JSON where that gives it back exactly."""
     parameters = json.loads(identity)
-    return {"parameters": parameters if written_json(parameters).decode() == identity else identity, **draw}
+    return parameters if written_json(parameters).decode() == identity else identity
 
 
 def _written_usage(usage: Usage) -> dict[str, Any]:
     told = {name: getattr(usage, name) for name in _USAGE}
     return {name: value for name, value in told.items() if value != _USAGE[name]}
+
+
+def _seen(line: str) -> str:
+    """`line` with what is not seen in it as escapes."""
+    if line.isascii() and "\x7f" not in line:  # far quicker
+        return line
+    return _UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", line)
 
 
 def _as_line(told: dict[str, Any]) -> str:

@@ -4,14 +4,14 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 
 from nbcache import codec, langchain_file
-from nbcache.cassette import Recording, read
+from nbcache.cassette import USAGE_TEXTS, Recording, read
 from nbcache.contents import Contents
-from nbcache.entry import EntryMeta, Touch, Usage
+from nbcache.entry import EntryMeta, Touch
 from nbcache.errors import DamagedError, NbcacheError
 from nbcache.keys import scrubbed
 from nbcache.prompts import Normalize
@@ -76,7 +76,7 @@ def export_entries(  # noqa: PLR0913 - what an export is
     rows = [row for row in contents.entries() if keys is None or row.key in keys]
     if not rows:
         raise ValueError("there is nothing to export: no entry is this notebook's" + (" and was used" if keys else ""))
-    found: dict[str, Recording] = {}
+    lines: dict[str, str] = {}
     taken_out: dict[str, list[str]] = {}
     left_out: dict[str, str] = {}
     for number, row in enumerate(sorted(rows, key=attrgetter("created"), reverse=True)):
@@ -87,17 +87,17 @@ def export_entries(  # noqa: PLR0913 - what an export is
             continue
         if kinds:
             taken_out[row.key] = kinds
-        if recording.call.key in found:
+        if recording.call.key in lines:
             left_out[row.key] = "without its secret it is the same call as a later one"
             continue
-        found[recording.call.key] = recording
+        lines[recording.call.key] = recording.line() + "\n"
         if progress is not None:
             progress(number + 1, len(rows))
-    text = "".join(sorted(recording.line() + "\n" for recording in found.values())).encode()
+    text = "".join(sorted(lines.values())).encode()
     changed = not path.exists() or path.read_bytes() != text
     if changed and not check:
         _write(path, text)
-    return Exported(path, len(found), len(text), changed, taken_out, left_out)
+    return Exported(path, len(lines), len(text), changed, taken_out, left_out)
 
 
 def import_entries(
@@ -141,8 +141,8 @@ def merge(  # noqa: PLR0913 - as above
         if is_there and not is_same:
             conflicting.append(key)
         if not is_there or (not is_same and prefer == FILE):
-            meta = recording.meta(contents.notebook)
-            wanted.append((key, recording.payload(meta), meta))
+            mine = recording.owned_by(contents.notebook)
+            wanted.append((key, mine.payload(), mine.meta))
         else:
             known.append(Touch(key, contents.notebook, 0, 0.0))
         if progress is not None:
@@ -170,17 +170,15 @@ def _recorded(
     if call is None:
         raise _LeftOutError("it was stored under a `normalize` that isn't set now")
     call, kinds = scrubbed(call, scrubber)
-    beside = [call.model, list(row.tags), None if about.usage is None else asdict(about.usage)]
-    kinds += [kind for kind in scrubber.found(beside) if kind not in kinds]
-    model, tags, usage = scrubber.value(beside)
-    recording = Recording(
-        *(replace(call, model=model), answer, chunks, None if usage is None else Usage(**usage), whole.created),
-        cost_usd=row.cost_usd,
-        seconds=row.seconds,
-        tags=tuple(tags),
-        status=row.status,
-    )
-    return recording, kinds
+    told = {name: getattr(about.usage, name) for name in USAGE_TEXTS} if about.usage else {}
+    beside = [call.model, list(row.tags), told]
+    usage = about.usage
+    if found := scrubber.found(beside):
+        kinds = list(dict.fromkeys([*kinds, *found]))
+        model, tags, told = scrubber.value(beside)
+        call, row = replace(call, model=model), replace(row, tags=tuple(tags))
+        usage = replace(usage, **told) if usage else None
+    return Recording(call, answer, chunks, usage, row), kinds
 
 
 def _compare(contents: Contents, recording: Recording) -> tuple[bool, bool]:

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from nbcache.call import Call
@@ -117,34 +118,50 @@ def restored(said: bytes, prompt: str, *, identity: str, endpoint: str, model: s
 
 def replay_key(asked: CallKey, scrubber: Scrubber) -> str:
     """What is equal for calls that `replay` takes for the same: the endpoint doesn't count, nor do secrets."""
-    return _digest(b"replay", _scrubbed(asked.said, scrubber), _scrubbed(asked.identity, scrubber))
+    return _digest(b"replay", _clean(asked.said, scrubber)[0], _clean_identity(asked.identity, scrubber)[0])
 
 
 def scrubbed(asked: CallKey, scrubber: Scrubber) -> tuple[CallKey, list[str]]:
     """The call without secrets, which is another one, and the kinds of those that were in it."""
-    told = [_value(asked.said), _value(asked.identity), asked.endpoint]
+    said, kinds = _clean(asked.said, scrubber)
+    identity, of_identity = _clean_identity(asked.identity, scrubber)
+    kinds += [*of_identity, *scrubber.found(asked.endpoint)]
     if asked.by_rule:  # else the prompt is what counts of it
-        told.append(_value(asked.prompt.encode(errors="surrogatepass")))
-    kinds = scrubber.found(told)
+        kinds += scrubber.found(_value(asked.prompt.encode(errors="surrogatepass")))
     if not kinds:
         return asked, kinds
-    said, identity, endpoint, *shown = scrubber.value(told)
-    written = _written(said)
-    prompt = shown[0] if shown else written.removeprefix(VERBATIM).decode(errors="surrogatepass")
     call = restored(
-        *(written, prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)),
-        identity=_written(identity).decode(),
-        endpoint=endpoint,
+        *(said, _clean_prompt(asked, scrubber) if asked.by_rule else _prompt_in(said)),
+        identity=identity.decode(),
+        endpoint=scrubber.text(asked.endpoint),
         model=asked.model,
         by_rule=asked.by_rule,
     )
-    return call, kinds
+    return call, list(dict.fromkeys(kinds))
 
 
-def _scrubbed(told: bytes, scrubber: Scrubber) -> bytes:
-    """`told` without secrets. Without any in it, it is as it is: two texts may be the same JSON."""
+def _clean(told: bytes, scrubber: Scrubber) -> tuple[bytes, list[str]]:
+    """`told` without secrets, and their kinds. Without any in it, it is as it is: two texts may be the same JSON."""
     value = _value(told)
-    return _written(scrubber.value(value)) if scrubber.found(value) else told
+    kinds = scrubber.found(value)
+    return (_written(scrubber.value(value)) if kinds else told), kinds
+
+
+@lru_cache(maxsize=256)
+def _clean_identity(identity: bytes, scrubber: Scrubber) -> tuple[bytes, list[str]]:
+    """The same for an identity, which most calls of a notebook share."""
+    return _clean(identity, scrubber)
+
+
+def _clean_prompt(asked: CallKey, scrubber: Scrubber) -> str:
+    """The prompt as it is shown, without secrets."""
+    prompt = scrubber.value(_value(asked.prompt.encode(errors="surrogatepass")))
+    return prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)
+
+
+def _prompt_in(said: bytes) -> str:
+    """The prompt of which nothing but this counts."""
+    return said.removeprefix(VERBATIM).decode(errors="surrogatepass")
 
 
 def _value(told: bytes) -> Any:

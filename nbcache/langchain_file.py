@@ -26,6 +26,7 @@ from nbcache.identity import DOCUMENT
 from nbcache.keys import call_key
 from nbcache.known_models import KnownModels
 from nbcache.policy import status_of
+from nbcache.records import row_of
 from nbcache.usage import usage_of
 
 _MAGIC = b"SQLite format 3\0"
@@ -150,7 +151,8 @@ def _recording(
     asked = call_key(prompt, llm, call)
     usage = usage_of(generations, document(asked.identity), asked.endpoint)
     answer = [codec.plain(generation) for generation in generations]
-    return Recording(asked, answer, [], usage, created, status=status_of(generations)), call is None
+    meta = row_of(asked, generations, usage, status=status_of(generations), created=created, notebook=None)
+    return Recording(asked, answer, [], usage, meta), call is None
 
 
 def _generation(response: str) -> Generation:

@@ -199,7 +199,7 @@ class Ledger:
         """Make what was stored findable by its words, as far as it gets in so many seconds."""
         ends = None if within is None else time.monotonic() + within
         with contextlib.suppress(Exception):  # it is tried again with the next entry
-            while self.store.index(words_of, _AT_ONCE) > _AT_ONCE and not (stop is not None and stop.is_set()):
+            while self.store.index(words_of, _AT_ONCE) and not (stop is not None and stop.is_set()):
                 if ends is not None and time.monotonic() > ends:
                     return
 

@@ -19,9 +19,9 @@ def row_of(  # noqa: PLR0913 - all that a row tells
     *,
     status: str,
     created: float,
-    seconds: float | None,
-    tags: tuple[str, ...],
     notebook: str | None,
+    seconds: float | None = None,
+    tags: tuple[str, ...] = (),
     cell: str | None = None,
     cost_usd: Decimal | None = None,
 ) -> EntryMeta:

@@ -140,20 +140,31 @@ class Scrubber:
 
     def _clean(self, value: Any, kinds: list[str]) -> Any:
         if isinstance(value, str):
+            if value in self._harmless:
+                return value
             parts = self._parts(value)
             kinds += filter(None, parts[1::2])
             return SECRET.join(parts[::2])
         if isinstance(value, list):
             return [self._clean(item, kinds) for item in value]
-        if not isinstance(value, dict):
-            return value
+        return self._clean_dict(value, kinds) if isinstance(value, dict) else value
+
+    def _clean_dict(self, value: dict[Any, Any], kinds: list[str]) -> dict[Any, Any]:
         clean = {}
         for key, item in value.items():
             name = key if key in self._harmless else self._clean(key, kinds)
-            secret = isinstance(name, str) and isinstance(item, str) and item not in {"", SECRET}
-            named = _named(name) if secret and "logprob" not in value else None  # of words that a model weighed
-            kinds += [_kind(named[0], item)] if named else []
-            clean[name] = SECRET if named else self._clean(item, kinds)
+            if not isinstance(item, str):
+                clean[name] = self._clean(item, kinds) if isinstance(item, list | dict) else item
+            elif (
+                isinstance(name, str)
+                and item not in {"", SECRET}
+                and (named := _named(name))
+                and "logprob" not in value  # of words that a model weighed
+            ):
+                kinds.append(_kind(named[0], item))
+                clean[name] = SECRET
+            else:
+                clean[name] = self._clean(item, kinds)
         return clean
 
     def _parts(self, text: str) -> list[str]:

@@ -66,7 +66,7 @@ class Tally:
         except (CassetteError, OSError) as error:
             return PlayedCassette(path, error=str(error))
         played = self.played.get(path, set())
-        unused = (recording.meta().prompt for recording in recordings if recording.call.key not in played)
+        unused = (recording.meta.prompt for recording in recordings if recording.call.key not in played)
         return PlayedCassette(path, len(recordings), tuple(unused))
 
     def write(self, file: Path) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from nbcache.entry import SORTABLE, EntryMeta, Facets, Filter, Spending, Totals, Touch, Usage
 from nbcache.facts import facts_of
 from nbcache.stores import DiskStore, MemoryStore, Store
+from nbcache.stores import disk as disk_module
 from nbcache.stores.sql import joined
 from nbcache.text import words
 from tests.rows import row_of
@@ -183,7 +184,7 @@ def test_what_is_gone_or_replaced_is_found_no_longer(searched: Store) -> None:
 
 
 def test_index_has_nothing_left_to_do_once_it_is_done(searched: Store) -> None:
-    assert searched.index(said) == 0
+    assert not searched.index(said)
 
 
 def test_words_of_a_deleted_entry_are_in_no_file(tmp_path: Path) -> None:
@@ -200,14 +201,20 @@ def test_words_of_a_deleted_entry_are_in_no_file(tmp_path: Path) -> None:
         assert word not in left.lower()
 
 
-def test_entries_that_another_process_left_are_indexed(tmp_path: Path) -> None:
+def test_entries_that_another_process_left_are_indexed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk_module, "_LOOKED_AT", 2)
     one = DiskStore(tmp_path / "store")
-    keep(one, "left behind", prompt="p")
+    for number in range(5):
+        keep(one, f"left behind {number}", prompt=f"p{number}")
     one.close()
     another = DiskStore(tmp_path / "store")
     assert find(another, "behind") == set()
-    another.index(said)
-    assert find(another, "behind") == {"p"}
+    assert another.index(said, at_most=3)
+    keep(another, "of its own", prompt="own")
+    while another.index(said, at_most=3):
+        pass
+    assert find(another, "behind") == {f"p{number}" for number in range(5)}
+    assert find(another, "own") == {"own"}
     another.close()
 
 

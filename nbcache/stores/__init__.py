@@ -62,8 +62,8 @@ class Store(Protocol):
     def facets(self, notebook: str | None = None) -> Facets:
         """The values that the entries have, of the store or of what one notebook owns."""
 
-    def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> int:
-        """Make entries findable by the words of their payloads; how many were left to do, of which it did `at_most`."""
+    def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
+        """Make entries findable by the words of their payloads, `at_most` so many; whether some are left to do."""
 
     def record(self, rows: Iterable[Spending]) -> None:
         """Add rows to the lifetime ledger, which nothing clears."""

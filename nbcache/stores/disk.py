@@ -1,7 +1,6 @@
 """A store in a folder: payloads, a table of metadata beside them and a search index, in one SQLite file."""
 
 import functools
-import itertools
 import os
 import sqlite3
 import time
@@ -25,6 +24,9 @@ _T = TypeVar("_T")
 _AT_ONCE = 500  # entries deleted in one transaction
 _STALE = 0.1  # seconds within which a lookup may not notice that the folder was deleted
 
+_LAST = 2**63 - 1  # of all rowids
+_LOOKED_AT = 2_000  # entries at once, to find those that are not indexed: about ten milliseconds
+
 
 class DiskStore:
     """Entries in the folder `folder`, kept until cleared, or least recently used first within bounds.
@@ -40,7 +42,7 @@ class DiskStore:
         self._database = Database(self.folder, CacheFile)
         self._writes = Lock()  # threads of this process need not find each other in the way
         self._unindexed: deque[int] = deque()
-        self._found_unindexed = False
+        self._unseen = _LAST  # before this rowid, nobody has looked yet for entries that others left out of the index
         self.bound(max_bytes, max_entries)
 
     @property
@@ -143,28 +145,33 @@ class DiskStore:
         """The values that the entries have."""
         return self._database.run(lambda cache: rows.facets(cache.execute, notebook, time.time()), _READ_PATIENCE)
 
-    def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> int:
-        """Make entries findable by their words; how many were left to do, of which it did `at_most`.
+    def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
+        """Make entries findable by their words, `at_most` so many; whether some are left to do.
 
-        Those that this process has stored, and at first those that others have left.
+        Those that this process has stored, and those that others have left, for which it looks a part at a time.
         """
 
-        def write(cache: CacheFile) -> int:
+        def write(cache: CacheFile) -> bool:
             with cache.transaction():
                 if not words.make(cache.execute):
-                    return 0
-                if not self._found_unindexed:
-                    self._unindexed.extend(words.missing(cache.execute))
-                    self._found_unindexed = True
-                left, some = len(self._unindexed), list(itertools.islice(self._unindexed, at_most))
+                    return False
+                some = [self._unindexed[at] for at in range(min(at_most, len(self._unindexed)))]
                 for rowid in some:
                     if (found := words.wanting(cache.execute, rowid)) is not None:
                         words.add(cache.execute, rowid, words_of(found[1], found[0]))
             for _ in some:
                 self._unindexed.popleft()
-            return left
+            return True
 
-        return self._write(write) if self._unindexed or not self._found_unindexed else 0
+        if self._unseen:  # to look is to read, for which nobody has to wait
+            left, self._unseen = self._database.run(self._left_out, _READ_PATIENCE)
+            self._unindexed.extend(left)
+        if self._unindexed and not self._write(write):
+            return False
+        return bool(self._unindexed or self._unseen)
+
+    def _left_out(self, cache: CacheFile) -> tuple[list[int], int]:
+        return words.missing(cache.execute, self._unseen, _LOOKED_AT)
 
     def record(self, rows: Iterable[Spending]) -> None:
         """Add rows to the lifetime ledger, which nothing clears."""

@@ -150,13 +150,13 @@ class MemoryStore:
             _values([row.status] for row in rows),
         )
 
-    def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> int:
-        """Make entries findable by the words of their payloads; how many were left to do."""
+    def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
+        """Make entries findable by the words of their payloads, `at_most` so many; whether some are left to do."""
         with self._lock:
             left = [key for key in self._entries if key not in self._words]
             for key in left[:at_most]:
                 self._words[key] = frozenset(words_of(self._entries[key][0], key))
-        return len(left)
+        return len(left) > at_most
 
     def record(self, rows: Iterable[Spending]) -> None:
         """Add rows to the ledger, for as long as this process lives."""

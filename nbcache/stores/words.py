@@ -36,9 +36,17 @@ def is_made(sql: Execute) -> bool:
     return sql(_MADE).fetchone() is not None
 
 
-def missing(sql: Execute) -> list[int]:
-    """The rowids of entries that are not in the index, which must be there."""
-    return [rowid for (rowid,) in sql("SELECT id FROM entry WHERE id NOT IN (SELECT id FROM words_content)")]
+def missing(sql: Execute, before: int, at_most: int) -> tuple[list[int], int]:
+    """Entries that are not in the index, among the `at_most` newest of those `before` a rowid.
+
+    Their rowids, and the one before which to go on; 0 where there are no more.
+    """
+    is_there = "EXISTS (SELECT 1 FROM words_content c WHERE c.id = entry.id)" if is_made(sql) else "0"
+    looked = sql(
+        f"SELECT id, {is_there} FROM entry WHERE id < ? ORDER BY id DESC LIMIT ?",
+        (before, at_most),
+    ).fetchall()
+    return [rowid for rowid, is_there in looked if not is_there], looked[-1][0] if len(looked) == at_most else 0
 
 
 def wanting(sql: Execute, rowid: int) -> tuple[str, bytes] | None:

@@ -19,8 +19,8 @@ CHUNK = 1_000
 class _Unindexed(DiskStore):
     """A store whose entries nobody makes findable by their words."""
 
-    def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> int:
-        return 0
+    def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
+        return False
 
 
 @dataclass(frozen=True)
