@@ -7,7 +7,7 @@ with a line that is wrong is refused whole.
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -24,6 +24,7 @@ from nbcache.entry import EntryMeta, Usage
 from nbcache.errors import CassetteError, NotStorableError
 from nbcache.keys import CallKey, replay_key, restored, scrubbed
 from nbcache.policy import reusable, status_of
+from nbcache.progress import Progress, followed
 from nbcache.prompts import VERBATIM, written_json
 from nbcache.records import about_of, row_of
 from nbcache.scrub import Scrubber
@@ -125,11 +126,11 @@ def the_only(recorded: Mapping[str, _T]) -> _T | None:
     return next(iter(recorded.values()), None)
 
 
-def read(path: Path) -> list[Recording]:
+def read(path: Path, progress: Progress | None = None) -> list[Recording]:
     """The recordings of a file, in its order. Raises CassetteError, naming the line, or OSError."""
     found: dict[str, int] = {}
     recordings = []
-    for number, line in _lines(path):
+    for number, line in followed(_lines(path), progress):
         try:
             recording = _recording(json.loads(line))
         except CassetteError as error:
@@ -144,16 +145,15 @@ def read(path: Path) -> list[Recording]:
     return recordings
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _lines(path: Path) -> list[tuple[int, str]]:
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise CassetteError(
             f"{path} is no cassette: it is no UTF-8 text ({error.reason} at byte {error.start})"
         ) from None
-    for number, line in enumerate(text.split("\n"), 1):  # JSON has no other line's end
-        if line.strip():
-            yield number, line
+    lines = enumerate(text.split("\n"), 1)  # JSON has no other line's end
+    return [(number, line) for number, line in lines if line.strip()]
 
 
 def _reason(error: Exception) -> str:

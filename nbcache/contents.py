@@ -1,5 +1,6 @@
 """The entries of a store, or of one notebook in it: to list, read, evict and clear."""
 
+import itertools
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from nbcache import codec
 from nbcache.entry import KEY_LENGTH, Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals
 from nbcache.errors import AmbiguousKeyError, DamagedError, UnknownKeyError
 from nbcache.facts import document
+from nbcache.progress import Progress, followed
 from nbcache.stores import Store
 from nbcache.text import answer_text, prompt_text
 from nbcache.units import seconds
@@ -103,6 +105,7 @@ class Contents:
         unused: bool = False,
         spare: Collection[str] = (),
         dry_run: bool = False,
+        progress: Progress | None = None,
     ) -> Cleared:
         """Clear the entries for which all of this holds, or all entries; what it did, or with `dry_run` would do.
 
@@ -121,8 +124,9 @@ class Contents:
             before=None if age is None else time.time() - age,
             unused=unused,
         )
-        rows = (meta for meta in self.store.page(which) if meta.key not in spare)
-        meant = [meta for meta in rows if match is None or self.says(meta, match.lower())]
+        meant = [meta for meta in self.store.page(which) if meta.key not in spare]
+        if match is not None:
+            meant = self.saying(meant, match, progress)
         if not dry_run:
             return self.clear_these(meant)
         going = self._going(meant)
@@ -138,8 +142,11 @@ class Contents:
         """Of these entries those that nobody else owns."""
         return tuple(row for row in rows if self.notebook is None or not set(row.notebooks) - {self.notebook})
 
-    def says(self, meta: EntryMeta, text: str) -> bool:
-        """Whether the entry's prompt or answer says `text`, which is in lower case."""
+    def saying(self, rows: Sequence[EntryMeta], text: str, progress: Progress | None = None) -> list[EntryMeta]:
+        """Those of these entries of which the prompt or the answer says `text`, in any case."""
+        return [meta for meta in followed(rows, progress) if self._says(meta, text.lower())]
+
+    def _says(self, meta: EntryMeta, text: str) -> bool:
         if text in meta.prompt.lower() or text in meta.answer.lower():
             return True
         try:
@@ -148,9 +155,21 @@ class Contents:
             return False
         return text in record.prompt.lower() or text in record.answer.lower()
 
-    def check(self, *, fix: bool = False) -> list[str]:
+    def check(self, *, fix: bool = False, progress: Progress | None = None) -> list[str]:
         """What is wrong with the store, a line each; mended with `fix`."""
-        return self.store.check(fix=fix, read=_row)
+        return self.store.check(fix=fix, read=_row if progress is None else self._followed(_row, progress))
+
+    def _followed(
+        self, read: Callable[[bytes, str], EntryMeta], progress: Progress
+    ) -> Callable[[bytes, str], EntryMeta]:
+        """`read`, which is called for each entry of the store."""
+        whole, numbers = self.store.totals().entries, itertools.count(1)
+
+        def follow(payload: bytes, key: str) -> EntryMeta:
+            progress(next(numbers), whole)
+            return read(payload, key)
+
+        return follow
 
     def _mine(self, which: Filter) -> Filter:
         return which if self.notebook is None else replace(which, notebook=self.notebook)

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
@@ -14,11 +14,11 @@ from nbcache.contents import Contents
 from nbcache.entry import EntryMeta, Touch
 from nbcache.errors import DamagedError, NbcacheError
 from nbcache.keys import scrubbed
+from nbcache.progress import Progress, followed
 from nbcache.prompts import Normalize
 from nbcache.records import call_of
 from nbcache.scrub import Scrubber
 
-Progress = Callable[[int, int], None]
 FILE, STORE = PREFERENCES = ("file", "store")
 
 
@@ -79,7 +79,7 @@ def export_entries(  # noqa: PLR0913 - what an export is
     lines: dict[str, str] = {}
     taken_out: dict[str, list[str]] = {}
     left_out: dict[str, str] = {}
-    for number, row in enumerate(sorted(rows, key=attrgetter("created"), reverse=True)):
+    for row in followed(sorted(rows, key=attrgetter("created"), reverse=True), progress):
         try:
             recording, kinds = _recorded(contents, row, scrubber, normalize)
         except (_LeftOutError, DamagedError) as why:
@@ -91,8 +91,6 @@ def export_entries(  # noqa: PLR0913 - what an export is
             left_out[row.key] = "without its secret it is the same call as a later one"
             continue
         lines[recording.call.key] = recording.line() + "\n"
-        if progress is not None:
-            progress(number + 1, len(rows))
     text = "".join(sorted(lines.values())).encode()
     changed = not path.exists() or path.read_bytes() != text
     if changed and not check:
@@ -115,27 +113,25 @@ def import_entries(
     if prefer not in PREFERENCES:
         raise ValueError(f"prefer={prefer!r}: write file or store")
     if not langchain_file.is_database(path):
-        return merge(contents, read(path), path, prefer=prefer, dry_run=dry_run, progress=progress)
+        return merge(contents, read(path, progress), path, prefer=prefer, dry_run=dry_run)
     found = langchain_file.read(path)
-    done = merge(contents, found.recordings, path, prefer=prefer, dry_run=dry_run, progress=progress)
+    done = merge(contents, found.recordings, path, prefer=prefer, dry_run=dry_run)
     return replace(done, left_out=found.left_out, by_hand=found.by_hand)
 
 
-def merge(  # noqa: PLR0913 - as above
+def merge(
     contents: Contents,
-    recordings: Iterable[Recording],
+    recordings: Sequence[Recording],
     path: Path,
     *,
     prefer: str,
     dry_run: bool = False,
-    progress: Progress | None = None,
 ) -> Imported:
     """Put recordings into the store: as `import_entries`."""
     wanted: list[tuple[str, bytes, EntryMeta]] = []
     known: list[Touch] = []
     conflicting: list[str] = []
-    whole = list(recordings)
-    for number, recording in enumerate(whole, 1):
+    for recording in recordings:
         key = recording.call.key
         is_there, is_same = _compare(contents, recording)
         if is_there and not is_same:
@@ -145,14 +141,12 @@ def merge(  # noqa: PLR0913 - as above
             wanted.append((key, mine.payload(), mine.meta))
         else:
             known.append(Touch(key, contents.notebook, 0, 0.0))
-        if progress is not None:
-            progress(number, len(whole))
     if not dry_run:
         contents.store.put_all(wanted)
         contents.store.touch(known)  # this notebook uses them, too
         contents.changed()
     new = len(wanted) - (len(conflicting) if prefer == FILE else 0)
-    return Imported(path, new, len(whole) - new - len(conflicting), tuple(conflicting), prefer)
+    return Imported(path, new, len(recordings) - new - len(conflicting), tuple(conflicting), prefer)
 
 
 def _recorded(

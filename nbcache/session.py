@@ -18,7 +18,7 @@ from nbcache.chains import watch_chains
 from nbcache.entry import Cleared, EntryMeta, Info, Record, Stats
 from nbcache.environment import from_environment, words
 from nbcache.errors import NotInstalledError, forget_warnings, warn_once
-from nbcache.exports import Exported, Imported, Progress, export_entries, import_entries
+from nbcache.exports import Exported, Imported, export_entries, import_entries
 from nbcache.hooks.instrument import Instrument
 from nbcache.locks import Lock
 from nbcache.misses import Why
@@ -26,6 +26,7 @@ from nbcache.modes import NOTEBOOK, ON, checked_mode, checked_scope
 from nbcache.notebook import user_folder
 from nbcache.plans import Plan, planned
 from nbcache.pricing import Prices
+from nbcache.progress import Progress
 from nbcache.repeats import most_repeated
 from nbcache.rules import Normalizer, ShouldStore
 from nbcache.stand_ins import stand_in
@@ -389,6 +390,6 @@ def info(message: BaseMessage) -> Info | None:
     return installed().info(message)
 
 
-def check(*, fix: bool = False) -> list[str]:
+def check(*, fix: bool = False, progress: Progress | None = None) -> list[str]:
     """What is wrong with the store, a line each; with `fix` mended, where damaged entries are deleted."""
-    return installed().contents().check(fix=fix)
+    return installed().contents().check(fix=fix, progress=progress)

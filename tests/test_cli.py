@@ -27,7 +27,7 @@ from nbcache.contents import Contents
 from nbcache.entry import EntryMeta, Filter
 from nbcache.notebook import user_folder
 from nbcache.stores import DiskStore
-from nbcache.ui import report
+from nbcache.ui import progress, report
 from nbcache.ui.cli import main
 from nbcache.ui.cli_arguments import STATUSES
 from nbcache.ui.terminal import age
@@ -664,3 +664,32 @@ def test_a_planted_time_is_told_with_2(run: Run) -> None:
     with closing(sqlite3.connect(".nbcache/cache.db")) as database, database:
         database.execute("UPDATE entry SET created = 1e300")
     assert run("show", meta.key).code == 2
+
+
+# Long work
+
+
+@pytest.mark.parametrize(
+    ("command", "done"),
+    [
+        (["export", "there.jsonl"], "exported"),
+        (["import", "answers.jsonl"], "read"),
+        (["ls", "--match", "boat"], "searched"),
+        (["clear", "--match", "nothing like it"], "searched"),
+        (["check"], "checked"),
+    ],
+    ids=lambda words: " ".join(words) if isinstance(words, list) else words,
+)
+def test_long_work_shows_how_far_it_is_and_takes_that_away(
+    run: Run, monkeypatch: pytest.MonkeyPatch, command: list[str], done: str
+) -> None:
+    keep("boat?", "ferry?", "cat?")
+    run("export", "answers.jsonl")
+    assert run(*command).err == ""  # nothing took long
+    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
+    monkeypatch.setattr(progress, "_EVERY", -1.0)
+    ran = run(*command)
+    assert ran.code == 0
+    shown = ran.err.split("\r")
+    assert shown[1:-2] == [f"{done} {number} of 3" for number in (1, 2, 3)]
+    assert (shown[0], shown[-2].strip(), shown[-1]) == ("", "", "")

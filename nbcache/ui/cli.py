@@ -83,8 +83,8 @@ def _ls(asked: argparse.Namespace, contents: "Contents") -> int:
     if asked.match is None:
         rows, number = contents.page(which, limit=limit), contents.totals_of(which).entries
     else:
-        text = asked.match.lower()
-        found = [meta for meta in contents.page(which) if contents.says(meta, text)]
+        with progress("searched") as shown:
+            found = contents.saying(contents.page(which), asked.match, shown)
         rows, number = found[:limit], len(found)
     if asked.json:
         say_json([documents.entry(meta) for meta in rows])
@@ -171,14 +171,16 @@ def _clear(asked: argparse.Namespace, contents: "Contents") -> int:
     from nbcache.ui import report  # noqa: PLC0415 - as above
 
     which = {name: getattr(asked, name) for name in ("older_than", "model", "tag", "match", "unused", "dry_run")}
-    done = contents.clear(**which)
+    with progress("searched") as shown:
+        done = contents.clear(progress=shown, **which)
     return _tell(asked, documents.cleared(done, dry_run=asked.dry_run), report.cleared(done, dry_run=asked.dry_run))
 
 
 def _check(asked: argparse.Namespace, contents: "Contents") -> int:
     from nbcache.ui import report  # noqa: PLC0415 - as above
 
-    problems = contents.check(fix=asked.fix)
+    with progress("checked") as shown:
+        problems = contents.check(fix=asked.fix, progress=shown)
     left = contents.check() if asked.fix and problems else problems
     text = report.checked(problems, fix=asked.fix).replace("%llmcache", "nbcache")
     _tell(asked, {"problems": problems, "left": left}, text)
@@ -216,7 +218,7 @@ def _import(asked: argparse.Namespace, contents: "Contents") -> int:
     from nbcache.exports import import_entries  # noqa: PLC0415 - as above
     from nbcache.ui import report  # noqa: PLC0415 - as above
 
-    with progress("imported") as shown:
+    with progress("read") as shown:
         done = import_entries(contents, Path(asked.file), prefer=asked.prefer, dry_run=asked.dry_run, progress=shown)
     text = report.imported(done, dry_run=asked.dry_run)
     return _tell(asked, documents.imported(done, dry_run=asked.dry_run), text)

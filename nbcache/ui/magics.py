@@ -140,11 +140,15 @@ class CacheMagics(Magics):
         print(report.where(session.installed()))
 
     def _check(self, asked: argparse.Namespace) -> None:
-        print(report.checked(session.check(fix=asked.fix), fix=asked.fix))
+        with progress("checked") as shown:
+            problems = session.check(fix=asked.fix, progress=shown)
+        print(report.checked(problems, fix=asked.fix))
 
     def _clear(self, asked: argparse.Namespace) -> None:
         which = {name: getattr(asked, name) for name in ("older_than", "model", "tag", "match", "unused", "dry_run")}
-        print(report.cleared(session.clear(scope=asked.scope, **which), dry_run=asked.dry_run))
+        with progress("searched") as shown:
+            done = session.clear(scope=asked.scope, progress=shown, **which)
+        print(report.cleared(done, dry_run=asked.dry_run))
 
     def _export(self, asked: argparse.Namespace) -> None:
         with progress("exported") as shown:
@@ -160,7 +164,7 @@ class CacheMagics(Magics):
         print(report.plan(session.plan()))
 
     def _import(self, asked: argparse.Namespace) -> None:
-        with progress("imported") as shown:
+        with progress("read") as shown:
             done = session.import_cassette(asked.path, asked.prefer, asked.dry_run, progress=shown)
         print(report.imported(done, dry_run=asked.dry_run))
 
