@@ -22,7 +22,7 @@ from nbcache.errors import ReplayMiss, StoreError, warn_once
 from nbcache.ledger import Ledger
 from nbcache.misses import Missed, Why
 from nbcache.modes import Settings, current_settings
-from nbcache.notebook import cassette_path, notebook_name, notebook_path, store_folder
+from nbcache.notebook import cassette_path, checked_path, notebook_name, notebook_path, store_folder
 from nbcache.pricing import Prices
 from nbcache.replay import Recordings
 from nbcache.rules import Normalizer, Rules, ShouldStore
@@ -78,7 +78,7 @@ class NotebookCache(BaseCache):
         max_entries: int | None = None,
         tags: str | Iterable[str] = (),
         memory: int = 1024,
-        notebook: Path | None = None,
+        notebook: str | Path | None = None,
         prices: Prices | None = None,
         exclude: str | Iterable[str] = (),
         normalize: Normalizer | None = None,
@@ -89,7 +89,7 @@ class NotebookCache(BaseCache):
         modes.checked_scope(scope)
         self._base = modes.settings(mode, ttl, tags)
         self._cell_settings = Settings()
-        self.path = path = notebook or notebook_path()
+        self.path = path = notebook_path() if notebook is None else checked_path("notebook", notebook)
         self.max_bytes, self.max_entries = size(max_bytes), count(max_entries)
         self.store = open_store(
             store_folder(path) if store is None else store, max_bytes=self.max_bytes, max_entries=self.max_entries
@@ -101,8 +101,8 @@ class NotebookCache(BaseCache):
         self.ledger = Ledger(self.store, self.notebook, prices)
         self.is_locked = os.environ.get("NBCACHE_MODE") == modes.REPLAY
         self.scrubber = Scrubber(secrets)
-        given = None if cassette is None else Path(cassette).expanduser().absolute()
-        self.recordings = Recordings(self.store, self.rules.normalize, self.scrubber, given or cassette_path(path))
+        played = cassette_path(path) if cassette is None else checked_path("cassette", cassette)
+        self.recordings = Recordings(self.store, self.rules.normalize, self.scrubber, played)
         self._answers = Answers(
             *(self.store, self.ledger, self.notebook),
             memory=memory,

@@ -63,6 +63,8 @@ def settings(
     samples: bool | None = None,
 ) -> Settings:
     """Checked settings. `ttl` is seconds, a timedelta, or text such as `7d`. Raises ValueError."""
+    if not isinstance(tags, Iterable):
+        raise ValueError(f"tags={tags!r}: write a tag, or a list of tags")  # noqa: TRY004 - a setting
     tags = (tags,) if isinstance(tags, str) else tuple(tags)
     for tag in tags:
         if not isinstance(tag, str) or not tag.strip() or "\x1f" in tag:

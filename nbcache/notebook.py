@@ -77,7 +77,14 @@ def cassette_path(notebook: Path | None = None) -> Path | None:
     return None if notebook is None else notebook.with_name(notebook.stem + CASSETTE_SUFFIX)
 
 
-def _absolute(path: str) -> Path:
+def checked_path(name: str, path: str | Path) -> Path:
+    """The absolute path that the setting `name` gives. Raises ValueError where it is none."""
+    if not isinstance(path, str | Path) or not str(path):
+        raise ValueError(f"{name}={path!r}: write a file's path")
+    return _absolute(path)
+
+
+def _absolute(path: str | Path) -> Path:
     with contextlib.suppress(RuntimeError):  # no such user: then it is a folder with that name
         return Path(path).expanduser().absolute()
     return Path(path).absolute()

@@ -61,7 +61,7 @@ def install(  # noqa: PLR0913 - settings, each with its default
     max_bytes: float | str | None = None,
     max_entries: int | None = None,
     tags: str | Iterable[str] | None = None,
-    notebook: Path | None = None,
+    notebook: str | Path | None = None,
     prices: Prices | Mapping[str, Mapping[str, Any]] | None = None,
     exclude: str | Iterable[str] = (),
     normalize: Normalizer | None = None,

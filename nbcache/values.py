@@ -33,6 +33,8 @@ def asked(messages: Messages, model: str, key_fn: KeyFn | None, params: Mapping[
     else:
         raise TypeError(f"messages: {_kinds(messages)} is neither a text nor a list of dicts; pass {_EXAMPLE}")
     part = ""
+    if key_fn is not None and not callable(key_fn):
+        raise TypeError(f"key_fn={key_fn!r}: pass a function from the messages to what counts of them")
     if key_fn is not None:
         kind, counts = _part(key_fn(messages))
         part = "\n" + counts

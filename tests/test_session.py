@@ -269,6 +269,23 @@ def test_the_environment_sets_what_is_left_at_its_default(monkeypatch: pytest.Mo
         nbcache.install()
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["store", "scope", "mode", "ttl", "tags", "notebook", "prices", "exclude", "normalize", "cassette", "secrets"],
+)
+def test_a_setting_of_another_kind_is_refused_by_its_name_and_changes_nothing(name: str) -> None:
+    cache = nbcache.install("memory://")
+    with pytest.raises(ValueError, match="patterns" if name == "secrets" else name):
+        nbcache.install(**{name: 3.5 if name != "ttl" else []})  # type: ignore[arg-type]
+    assert session.installed() is cache
+
+
+def test_a_notebook_may_be_named_by_text(tmp_path: Path) -> None:
+    nbcache.install(notebook=str(tmp_path / "a.ipynb"))
+    FakeListChatModel(responses=["at noon"]).invoke("boat?")
+    assert [meta.notebooks for meta in session.installed().store.page()] == [("a.ipynb",)]
+
+
 def test_importing_is_light() -> None:
     heavy = "pandas, anywidget, ipywidgets, genai_prices, redis, langchain_community, IPython, langchain_core"
     code = f"import nbcache, sys; print([n for n in '{heavy}'.split(', ') if n in sys.modules])"

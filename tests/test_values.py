@@ -221,6 +221,11 @@ def test_keys_stay_what_they_are() -> None:
 # A part of the messages
 
 
+def test_a_key_fn_that_is_no_function_is_refused(cache: NotebookCache) -> None:
+    with pytest.raises(TypeError, match="key_fn='last': pass a function"):
+        cache.get(ASKED, model="m", key_fn="last")  # type: ignore[arg-type]
+
+
 def test_with_a_key_fn_only_what_it_returns_counts(cache: NotebookCache) -> None:
     between = [ASKED[0], {"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}, ASKED[1]]
     cache.put(between, "terse", model="m", key_fn=first_and_last)
