@@ -166,6 +166,19 @@ function makePager(turn, resize) {
   return { node, draw };
 }
 
+// Why no entry is shown.
+function emptiness({ listable, mode }, filtered) {
+  if (!listable) {
+    return "This store can't list its entries. The numbers above are what this session saw.";
+  }
+  if (filtered) {
+    return "No entry is like that.";
+  }
+  return mode === "replay"
+    ? "No entries. In replay, calls are answered from recordings, and nothing is stored."
+    : "No entries yet. Run a cell that calls a model: the first call is paid, and the same call again is a hit.";
+}
+
 export function makeEntries(ask) {
   const query = { search: "", sort: "created", descending: true, offset: 0, limit: PAGE_SIZES[0] };
   for (const [name] of FILTERS) {
@@ -334,11 +347,7 @@ export function makeEntries(ask) {
     clear.hidden = !state.entries && none;
     clear.textContent = aNotebook() ? "Clear this notebook" : `Clear ${state.whose}`;
     empty.hidden = Boolean(state.listable) && !(none && loaded);
-    empty.textContent = !state.listable
-      ? "This store can't list its entries. The numbers above are what this session saw."
-      : filtered
-        ? "No entry is like that."
-        : "No entries yet. Run a cell that calls a model: the first call is paid, and the same call again is a hit.";
+    empty.textContent = emptiness(state, filtered);
   }
 
   function draw(newState) {

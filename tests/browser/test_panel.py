@@ -494,6 +494,7 @@ def test_the_mode_is_switched(open_notebook: Open) -> None:
     ("cells", "selector", "text"),
     [
         ((START, SHOW), ".empty", "No entries yet"),
+        ((START, "%llmcache replay", SHOW), ".empty", "answered from recordings"),
         ((OFF, SHOW), ".notice", "The cache is off. Type"),
         ((START, "%llmcache off", SHOW), ".notice", "The cache is off: every call"),
         ((UNLISTABLE, SHOW_UNLISTABLE), ".empty", "can't list"),
