@@ -236,17 +236,17 @@ class Answers:
             why = f"has no key: {error}" if isinstance(error, UnstableIdentityError) else f"has no key: {error!r}"
             raise self.refuse(call, why, prompt) from None
         try:
-            payload = yield InThread(partial(self.recordings.find, asked))
-            if payload is not None:
-                found = yield InThread(partial(self._recorded, payload, call))
-                return self._hit(asked, found, call, began)
+            recorded = yield InThread(partial(self.recordings.find, asked))
+            if recorded is not None:
+                found = yield InThread(partial(self._recorded, recorded[0], recorded[1], call))
+                return self._hit(asked, found, call, began, recorded[0])
         except Exception as error:
             raise self.refuse(call, f"can't be looked up: {error}", prompt, asked) from error
         raise self.refuse(call, f"was never recorded{nearest_text(asked, self.recordings)}", prompt, asked, why=NEW)
 
-    def _recorded(self, payload: bytes, call: Call | None) -> Answer:
-        """The answer in a payload, whatever its status. Raises DamagedError or NotStorableError."""
-        whole = codec.read(payload, codec.key_of(payload))
+    def _recorded(self, key: str, payload: bytes, call: Call | None) -> Answer:
+        """The answer in the payload of the entry `key`, whatever its status. Raises DamagedError or NotStorableError."""
+        whole = codec.read(payload, key)
         generations = whole.generations(() if call is None else call.classes())
         return Answer(payload, whole.created, lambda: generations)
 
@@ -297,8 +297,9 @@ class Answers:
             return None, "damaged"
         return found, ""
 
-    def _hit(self, asked: CallKey, found: Answer, call: Call | None, began: float) -> Answer:
-        self.ledger.hit(asked.key, found.payload, time.perf_counter() - began)
+    def _hit(self, asked: CallKey, found: Answer, call: Call | None, began: float, key: str | None = None) -> Answer:
+        """Count a hit of the entry `key`, by default that of the call itself."""
+        self.ledger.hit(key or asked.key, found.payload, time.perf_counter() - began)
         lease = None if call is None else call.settle(asked.key)
         if lease is not None:
             lease.land(found.payload)

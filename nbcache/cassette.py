@@ -7,7 +7,7 @@ with a line that is wrong is refused whole.
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -15,13 +15,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from langchain_core.outputs import Generation
-
 from nbcache import codec
-from nbcache.chunks import unpacked
+from nbcache.checks import dicts, is_flat, recorded_answer
 from nbcache.codec import Payload
 from nbcache.entry import EntryMeta, Usage
-from nbcache.errors import CassetteError, NotStorableError
+from nbcache.errors import CassetteError
 from nbcache.keys import CallKey, replay_key, restored, scrubbed
 from nbcache.policy import reusable, status_of
 from nbcache.progress import Progress, followed
@@ -36,7 +34,9 @@ _LC = ["langchain", "schema", "messages"]  # where LangChain's own messages say 
 # What a reader of a file doesn't see, or sees in another order: written as JSON's escapes.
 _UNSEEN = re.compile("[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _PRICE = re.compile(r"\d{1,6}(\.\d{1,30})?")
-_DAY = 86_400.0  # seconds by which another machine's clock may be ahead
+_DAY = 86_400.0  # seconds: by which another machine's clock may be ahead, and that an answer may have taken
+_MOST_DRAWS = 1_000_000
+_DEEPEST = 200  # levels of lists and objects: what looks at them calls itself for each
 _USAGE = {each.name: each.default for each in fields(Usage)}
 USAGE_TEXTS, _USAGE_FLAGS = {"provider", "model", "service_tier"}, {"estimated", "local"}
 _KNOWN = {
@@ -91,39 +91,47 @@ class Cassette:
 
     path: Path
     scrubber: Scrubber
-    recordings: dict[str, Recording]
-    elsewhere: dict[str, list[Recording]]
+    recordings: dict[str, Recording] = field(default_factory=dict)
+    _alike: dict[str, list[Recording]] = field(default_factory=dict)
     used: set[str] = field(default_factory=set)
 
     @classmethod
     def open(cls, path: Path, scrubber: Scrubber) -> "Cassette":
         """Read `path`. Raises CassetteError, naming the line, or OSError."""
-        made = cls(path, scrubber, {}, {})
+        made = cls(path, scrubber)
         for recording in read(path):
-            made.recordings[scrubbed(recording.call, scrubber)[0].key] = recording
-            made.elsewhere.setdefault(replay_key(recording.call, scrubber), []).append(recording)
+            made.recordings[recording.call.key] = recording
+            made._alike.setdefault(replay_key(recording.call, scrubber), []).append(recording)
         return made
 
-    def find(self, asked: CallKey) -> bytes | None:
-        """The payload of the recording of this call, at its endpoint or else at the only other one.
+    def find(self, asked: CallKey) -> tuple[str, bytes] | None:
+        """The key and the payload of the recording of this call, or of the only one that `nearest_of` takes for it.
 
-        Raises CassetteError where it was recorded at several others: whose answer is meant, nobody knows.
+        Raises CassetteError where there are several.
         """
-        found = self.recordings.get(scrubbed(asked, self.scrubber)[0].key)
+        found = self.recordings.get(asked.key)
         if found is None:
-            others = self.elsewhere.get(replay_key(asked, self.scrubber), [])
-            found = the_only({other.call.endpoint: other for other in others})
+            others = self._alike.get(replay_key(asked, self.scrubber), [])
+            found = nearest_of([(other.call, other) for other in others], asked, self.scrubber)
         if found is None:
             return None
         self.used.add(found.call.key)
-        return found.payload()
+        return found.call.key, found.payload()
 
 
-def the_only(recorded: Mapping[str, _T]) -> _T | None:
-    """Of what was recorded at other endpoints, the only one, if there is any. Raises CassetteError for several."""
-    if len(recorded) > 1:
-        raise CassetteError(f"it was recorded at several endpoints ({', '.join(recorded)}), and is asked of another")
-    return next(iter(recorded.values()), None)
+def nearest_of(recorded: Sequence[tuple[CallKey, _T]], asked: CallKey, scrubber: Scrubber) -> _T | None:
+    """Of calls with the same `replay_key` as `asked` the only one at its endpoint, else the only one at another.
+
+    Raises CassetteError where there are several: whose answer is meant, nobody knows.
+    """
+    wanted = scrubbed(asked, scrubber)[0].key
+    here = [it for call, it in recorded if scrubbed(call, scrubber)[0].key == wanted]
+    if len(here) > 1:
+        raise CassetteError("it was recorded several times, with something else in the place of a secret")
+    if not here and len(recorded) > 1:
+        endpoints = ", ".join(sorted({call.endpoint for call, _ in recorded}))
+        raise CassetteError(f"it was recorded at several endpoints ({endpoints}), and is asked of another")
+    return here[0] if here else next((it for _, it in recorded), None)
 
 
 def read(path: Path, progress: Progress | None = None) -> list[Recording]:
@@ -132,7 +140,7 @@ def read(path: Path, progress: Progress | None = None) -> list[Recording]:
     recordings = []
     for number, line in followed(_lines(path), progress):
         try:
-            recording = _recording(json.loads(line))
+            recording = _recording(_parsed(line))
         except CassetteError as error:
             raise CassetteError(f"{path}, line {number}: {error}") from None
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ArithmeticError) as error:
@@ -165,6 +173,14 @@ def _reason(error: Exception) -> str:
 # A line, read
 
 
+def _parsed(line: str) -> Any:
+    """What a line tells. Raises ValueError; RecursionError where it is nested too deeply."""
+    told = json.loads(line)
+    if line.count("[") + line.count("{") > _DEEPEST and not is_flat(told, _DEEPEST):
+        raise RecursionError
+    return told
+
+
 def _recording(told: Any) -> Recording:
     _check(told)
     call = _call(told)
@@ -174,17 +190,11 @@ def _recording(told: Any) -> Recording:
             "was. Take the key out to have it worked out anew"
         )
     call.identity.decode()  # whatever is wrong with it is found now
-    answer, chunks = _dicts(told["answer"], "answer"), told.get("chunks") or []
     usage = _usage(told["tokens"]) if "tokens" in told else None
-    try:
-        _generations(list(unpacked(chunks)))
-        generations = _generations(answer)
-        status = status_of(generations)
-    except codec.UNREADABLE as error:
-        raise CassetteError(f"its answer can't be read: {error!r}") from None
+    answer, chunks, generations = recorded_answer(told["answer"], told.get("chunks") or [])
     meta = row_of(
         *(call, generations, usage or Usage()),
-        status=status,
+        status=status_of(generations),
         created=_when(told["recorded"]),
         seconds=_number(told.get("seconds"), "seconds"),
         tags=_texts(told.get("tags", []), "tags"),
@@ -192,14 +202,6 @@ def _recording(told: Any) -> Recording:
         cost_usd=_price(told.get("price")),
     )
     return Recording(call, answer, chunks, usage, meta)
-
-
-def _generations(plain: list[dict[str, Any]]) -> list[Generation]:
-    """The generations of an answer, objects of classes that aren't here in their plain form. Raises what wrong data does."""
-    try:
-        return codec.restored(plain, [])
-    except NotStorableError:
-        return codec.restored(plain, None)
 
 
 def _check(told: Any) -> None:
@@ -221,14 +223,18 @@ def _call(told: Mapping[str, Any]) -> CallKey:
         raise CassetteError("its model and endpoint are texts")
     identity = parameters if isinstance(parameters, str) else written_json(parameters).decode()
     if (draw := told.get("draw")) is not None:
-        identity = identity[:-1] + f',"draw":{int(draw)}}}'
+        if type(draw) is not int or not 1 <= draw < _MOST_DRAWS:
+            raise CassetteError(f"its draw is {str(draw)[:40]!r}")
+        identity = identity[:-1] + f',"draw":{draw}}}'
     return restored(said, prompt, identity=identity, endpoint=endpoint, model=model, by_rule="counts" in told)
 
 
 def _prompt(told: Mapping[str, Any]) -> tuple[str, bytes]:
     """The prompt as it is shown, and what counts of it."""
     if "messages" in told:
-        messages = _dicts(told["messages"], "messages")
+        if "prompt" in told:
+            raise CassetteError("it has messages and a prompt, which would be two")
+        messages = dicts(told["messages"], "messages")
         if told.get("verbatim"):
             prompt = json.dumps(messages, ensure_ascii=False)
             said = VERBATIM + prompt.encode(errors="surrogatepass")
@@ -283,7 +289,7 @@ def _price(told: Any) -> Decimal | None:
 
 
 def _number(told: Any, name: str) -> float | None:
-    if told is not None and (isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told < 10**9):
+    if told is not None and (isinstance(told, bool) or not isinstance(told, int | float) or not 0 <= told <= _DAY):
         raise CassetteError(f"its {name} are {told!r}")
     return None if told is None else float(told)
 
@@ -292,12 +298,6 @@ def _texts(told: Any, name: str) -> tuple[str, ...]:
     if not isinstance(told, list) or not all(isinstance(text, str) and text and "\x1f" not in text for text in told):
         raise CassetteError(f"its {name} are no texts")
     return tuple(told)
-
-
-def _dicts(told: Any, name: str) -> list[dict[str, Any]]:
-    if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
-        raise CassetteError(f"its {name} is no list of objects")
-    return told
 
 
 # A line, written

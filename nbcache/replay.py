@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nbcache import codec
-from nbcache.cassette import Cassette, the_only
+from nbcache.cassette import Cassette, nearest_of
 from nbcache.entry import Filter
 from nbcache.errors import DamagedError
 from nbcache.keys import CallKey, replay_key
@@ -34,13 +34,16 @@ class Recordings:
         self._read: tuple[object, Cassette | None] = (None, None)
         self._lock = Lock()
 
-    def find(self, asked: CallKey) -> bytes | None:
-        """The payload that answers this call, if it was recorded. Raises StoreError, CassetteError or OSError."""
+    def find(self, asked: CallKey) -> tuple[str, bytes] | None:
+        """The entry that answers this call, if it was recorded: its key and payload.
+
+        Raises StoreError, CassetteError or OSError.
+        """
         cassette = self.cassette()
         if cassette is not None:
             return cassette.find(asked)
         payload = self._store.get(asked.key, stale=True)
-        return payload if payload is not None else self._at_another_endpoint(asked)
+        return self._nearest(asked) if payload is None else (asked.key, payload)
 
     def cassette(self) -> Cassette | None:
         """The cassette, read again when its file has changed; None where there is none. Raises CassetteError or OSError."""
@@ -73,14 +76,14 @@ class Recordings:
             if payload is not None and (call := self._call(key, payload, until)) is not None:
                 yield call
 
-    def _at_another_endpoint(self, asked: CallKey) -> bytes | None:
-        """The answer to this call at the only other endpoint. Raises CassetteError where there are several."""
+    def _nearest(self, asked: CallKey) -> tuple[str, bytes] | None:
+        """The entry that `nearest_of` takes for this call's. Raises CassetteError where there are several."""
         wanted, found = self._replay_key(asked), {}
         for key, payload in self._alike(asked):
             call = self._call(key, payload)
             if call is not None and self._replay_key(call) == wanted:
-                found[call.endpoint] = payload
-        return the_only(found)
+                found[key] = call, (key, payload)
+        return nearest_of([*found.values()], asked, self._scrubber)
 
     def _call(self, key: str, payload: bytes, until: float = math.inf) -> CallKey | None:
         """The call of an entry, if that can be told, and was stored `until` then (seconds since the epoch)."""

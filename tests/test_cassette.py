@@ -15,6 +15,7 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 import nbcache
 from nbcache import ReplayMiss, session
 from nbcache.cassette import read
+from nbcache.chunks import packed
 from nbcache.errors import CassetteError
 from tests.embedder import Embedder, bits
 from tests.provider import Answer, Provider
@@ -417,6 +418,22 @@ def without(name: str) -> Callable[[dict[str, Any]], Any]:
     return lambda line: {key: value for key, value in line.items() if key != name}
 
 
+def said(**fields: Any) -> Callable[[dict[str, Any]], Any]:
+    """The answer's message with other fields."""
+    message = {"type": "AIMessage", "fields": {"content": "at noon", **fields}}
+    return answered({"type": "ChatGeneration", "message": message})
+
+
+def wired(**told: Any) -> Callable[[dict[str, Any]], Any]:
+    """The answer of an SDK, which came otherwise over the wire."""
+    http = {"status": 200, "headers": {}, "body": "{}", **told}
+    return answered({"type": "Generation", "text": "at noon", "info": {"http": http}})
+
+
+def answered(*generations: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
+    return lambda line: {**without("chunks")(line), "answer": list(generations)}
+
+
 DAMAGE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no object": lambda _: [1],
     "another program's": without("nbcache"),
@@ -451,6 +468,23 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a prompt that is no text": lambda line: {**without("messages")(line), "prompt": 1},
     "counts that are no text": changed("counts", 1),
     "a draw that is none": changed("draw", "one"),
+    "a draw before the first": lambda line: {**without("key")(line), "draw": -3},
+    "half a draw": lambda line: {**without("key")(line), "draw": 1.5},
+    "a prompt beside the messages": changed("prompt", "another"),
+    "an answer of nothing": answered(),
+    "an answer that is a chunk": answered({"type": "GenerationChunk", "text": "x"}),
+    "content that is none": said(content=5),
+    "usage that is none": said(usage_metadata="much"),
+    "tool calls that are none": said(tool_calls=[5]),
+    "chunks that say something else": changed("chunks", packed([{"type": "GenerationChunk", "text": "else"}])),
+    "an hour of a century": changed("seconds", 10**9),
+    "a tower": answered({"type": "Generation", "text": "a", "info": json.loads('{"a":' * 300 + "1" + "}" * 300)}),
+    "an answer from elsewhere": wired(status=307, headers={"location": "http://127.0.0.1:9"}),
+    "a failure": wired(status=429),
+    "a cookie": wired(headers={"set-cookie": "a=b"}),
+    "two headers in one": wired(headers={"x-request-id": "a\r\nlocation: b"}),
+    "a body that is none": wired(body=5),
+    "half of an emoji in a body": wired(body="\ud83d"),
 }
 
 
@@ -464,6 +498,15 @@ def test_a_wrong_line_is_named_and_the_file_refused_whole(
     with pytest.raises(CassetteError, match=r"answers\.llmcache\.jsonl, line 3"):
         nbcache.import_cassette(file)
     assert nbcache.stats().entries == 0
+
+
+@pytest.mark.parametrize("edit", [said(), wired(), answered({"type": "Generation", "text": "at one"})])
+def test_an_answer_that_was_edited_well_is_taken(
+    provider: Provider, store: Path, file: Path, tmp_path: Path, edit: Callable[[dict[str, Any]], Any]
+) -> None:
+    file.write_text(json.dumps(edit(line_of(provider, file))))
+    elsewhere(tmp_path)
+    assert nbcache.import_cassette(file).new == 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from nbcache.text import parsed
+from nbcache.wire import Recorded
 
 _BOUNDARY = re.compile(rb"\r\n\r\n?|\n\n|\r\r")  # a reader needs no more than the first sign of an empty line's end
 _STRADDLES = 3  # bytes of a boundary that may have come with the chunk before
@@ -25,8 +26,14 @@ MESSAGES_ENDS = frozenset({"message_stop"})
 def cut(body: bytes) -> list[bytes]:
     """The bytes of a stream, cut after each event."""
     ends = [match.end() for match in _BOUNDARY.finditer(body)]
-    pieces = [body[start:end] for start, end in zip([0, *ends], [*ends, len(body)], strict=True)]
-    return [piece for piece in pieces if piece]
+    parts = [body[start:end] for start, end in zip([0, *ends], [*ends, len(body)], strict=True)]
+    return [part for part in parts if part]
+
+
+def pieces(recorded: Recorded) -> list[bytes]:
+    """The body of an answer, cut after each event where it is a stream of them."""
+    body = recorded.body.encode()
+    return cut(body) if recorded.headers.get("content-type", "").startswith("text/event-stream") else [body]
 
 
 def events_of(body: bytes) -> list[Body]:

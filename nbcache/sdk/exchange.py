@@ -19,11 +19,10 @@ from nbcache.identity import TOKEN_LIMITS, Identity
 from nbcache.ignored import counted, counted_headers
 from nbcache.sdk import events, replies
 from nbcache.threads import in_thread
+from nbcache.wire import HEADERS, Recorded
 
 Body = dict[str, Any]
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)")
-# Of an answer: its type, and the ids by which the SDKs' objects name their request. No cookies, no limits of then.
-_HEADERS = ("content-type", "request-id", "x-request-id", "apim-request-id", "anthropic-workspace-id")
 # Made anew for each request, of one that is signed for AWS.
 _SIGNATURES = frozenset({"x-amz-date", "x-amz-content-sha256", "x-amz-security-token"})
 
@@ -53,20 +52,6 @@ _DIALECTS = (
     ),
     Dialect("anthropic", "/v1/messages", "system", "messages", events.MESSAGES_ENDS, events.message, replies.message),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """An answer as it came over the wire: `body` is text, without an encoding of the way."""
-
-    status: int
-    headers: dict[str, str]
-    body: str
-
-    def pieces(self) -> list[bytes]:
-        """The body, cut after each event where it is a stream of them."""
-        body = self.body.encode()
-        return events.cut(body) if self.headers.get("content-type", "").startswith("text/event-stream") else [body]
 
 
 @dataclass(slots=True, eq=False)
@@ -104,8 +89,8 @@ class Exchange:
         if found is None:
             return None
         try:
-            return Recorded(**(found.generations()[0].generation_info or {})["http"])
-        except (LookupError, TypeError):
+            return Recorded.of((found.generations()[0].generation_info or {})["http"])
+        except (LookupError, ValueError):
             self.cache.guard(self.call, "was recorded without the answer that the SDK reads")
             warn_once("no http", "nbcache: an entry of an SDK's call holds no answer for it. The call is made")
             return None
@@ -131,7 +116,7 @@ class Exchange:
         told = self.dialect.joined(events.events_of(body)) if self.is_stream else json.loads(body)
         answer = self.dialect.read(told) if isinstance(told, dict) else None
         if answer is not None:
-            kept = {name: headers[name] for name in _HEADERS if name in headers}
+            kept = {name: headers[name] for name in HEADERS if name in headers}
             http = {"status": status, "headers": kept, "body": body.decode()}
             answer[0].generation_info = {**(answer[0].generation_info or {}), "http": http}
         return answer

@@ -12,7 +12,9 @@ from typing import Any, Self
 from nbcache.cache import NotebookCache
 from nbcache.call import Call, current_call, running
 from nbcache.sdk.bodies import AsyncStream, Played, SyncStream, of_family
-from nbcache.sdk.exchange import Exchange, Recorded
+from nbcache.sdk.events import pieces
+from nbcache.sdk.exchange import Exchange
+from nbcache.wire import Recorded
 
 CacheNow = Callable[[], NotebookCache | None]
 _CLIENTS = {"Client": False, "AsyncClient": True}  # and whether they are asynchronous
@@ -87,7 +89,7 @@ class _Transport:
         return self._client._transport_for_url(request.url)  # noqa: SLF001 - as its `send` does
 
     def _played(self, recorded: Recorded) -> Any:
-        stream = of_family(Played, self._family)(recorded.pieces())
+        stream = of_family(Played, self._family)(pieces(recorded))
         return self._family.Response(recorded.status, headers=recorded.headers, stream=stream)
 
     def _passed_on(self, response: Any, stream: Any) -> Any:
