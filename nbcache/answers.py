@@ -248,6 +248,9 @@ class Answers:
         """The answer in the payload of the entry `key`, whatever its status. Raises DamagedError or NotStorableError."""
         whole = codec.read(payload, key)
         generations = whole.generations(() if call is None else call.classes())
+        of_chat = call is not None and call.model is not None and call.is_chat
+        if of_chat and not all(isinstance(each, ChatGeneration) for each in generations):
+            raise DamagedError(f"entry {key[:8]} holds no answer of a chat model")
         return Answer(payload, whole.created, lambda: generations)
 
     def _stored_or_in_flight(

@@ -29,6 +29,7 @@ from nbcache.scrub import Scrubber
 
 _T = TypeVar("_T")
 FORMAT_VERSION = 1
+FIRST = b'{"nbcache":'  # bytes of a cassette
 _MESSAGE = re.compile(r"[A-Z][A-Za-z]*Message(Chunk)?")
 _LC = ["langchain", "schema", "messages"]  # where LangChain's own messages say they come from
 # What a reader of a file doesn't see, or sees in another order: written as JSON's escapes.

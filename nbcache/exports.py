@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import tempfile
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,16 +10,17 @@ from operator import attrgetter
 from pathlib import Path
 
 from nbcache import codec, langchain_file
-from nbcache.cassette import USAGE_TEXTS, Recording, read
+from nbcache.cassette import FIRST, USAGE_TEXTS, Recording, read
 from nbcache.contents import Contents
 from nbcache.entry import EntryMeta, Touch
-from nbcache.errors import DamagedError, NbcacheError
+from nbcache.errors import CassetteError, DamagedError, NbcacheError
 from nbcache.keys import scrubbed
 from nbcache.progress import Progress, followed
 from nbcache.prompts import Normalize
 from nbcache.records import call_of
 from nbcache.scrub import Scrubber
 
+_KEY = re.compile(rb'^{"nbcache": ?\d+, ?"key": ?"([0-9a-f]+)"', re.MULTILINE)
 FILE, STORE = PREFERENCES = ("file", "store")
 
 
@@ -27,7 +29,7 @@ class Exported:
     """What an export wrote, or with `check` would have: `changed` is whether the file is another by that.
 
     `scrubbed` are the kinds of secrets that were taken out of a call, and `left_out` why an entry isn't in the file,
-    both by the entry's key.
+    both by the entry's key. `gone` are the keys of recordings that were in the file and aren't any more.
     """
 
     path: Path
@@ -36,6 +38,7 @@ class Exported:
     changed: bool
     scrubbed: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
+    gone: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,11 @@ def export_entries(  # noqa: PLR0913 - what an export is
 
     `normalize` is the rule under which the entries were stored. Raises ValueError where there are none, StoreError or OSError.
     """
+    path = _target(path)
     rows = [row for row in contents.entries() if keys is None or row.key in keys]
     if not rows:
-        raise ValueError("there is nothing to export: no entry is this notebook's" + (" and was used" if keys else ""))
+        whose = "there is no entry" if contents.notebook is None else f"no entry is {contents.notebook}'s"
+        raise ValueError(f"there is nothing to export: {whose}" + ("" if keys is None else " that was used"))
     lines: dict[str, str] = {}
     taken_out: dict[str, list[str]] = {}
     left_out: dict[str, str] = {}
@@ -92,10 +97,12 @@ def export_entries(  # noqa: PLR0913 - what an export is
             continue
         lines[recording.call.key] = recording.line() + "\n"
     text = "".join(sorted(lines.values())).encode()
-    changed = not path.exists() or path.read_bytes() != text
+    before = path.read_bytes() if path.exists() else None
+    gone = [key for key in map(bytes.decode, _KEY.findall(before or b"")) if key not in lines]
+    changed = before != text
     if changed and not check:
         _write(path, text)
-    return Exported(path, len(lines), len(text), changed, taken_out, left_out)
+    return Exported(path, len(lines), len(text), changed, taken_out, left_out, tuple(gone))
 
 
 def import_entries(
@@ -112,6 +119,8 @@ def import_entries(
     """
     if prefer not in PREFERENCES:
         raise ValueError(f"prefer={prefer!r}: write file or store")
+    if path.exists() and not path.is_file():
+        raise CassetteError(f"{path} is no file")
     if not langchain_file.is_database(path):
         return merge(contents, read(path, progress), path, prefer=prefer, dry_run=dry_run)
     found = langchain_file.read(path)
@@ -183,6 +192,19 @@ def _compare(contents: Contents, recording: Recording) -> tuple[bool, bool]:
     with contextlib.suppress(DamagedError):
         return True, recording.same_answer(codec.read(payload, recording.call.key))
     return False, False
+
+
+def _target(path: Path) -> Path:
+    """The file to write: what `path` links to. Raises ValueError where that is there and no cassette."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is no file: name the file to export to")
+    if path.exists() and path.stat().st_size:
+        with path.open("rb") as file:
+            beginning = file.read(len(FIRST))
+        if beginning != FIRST:
+            raise ValueError(f"{path} is there and no cassette, so it stays as it is: name another file to export to")
+    return path
 
 
 def _write(path: Path, data: bytes) -> None:

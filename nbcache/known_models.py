@@ -4,12 +4,10 @@ The text is untrusted: a model is made of one of the classes listed here, and of
 """
 
 import ast
-import contextlib
 import json
 import os
 import re
 import warnings
-from collections.abc import Iterator
 from functools import lru_cache
 from importlib import import_module
 from typing import Any
@@ -18,6 +16,7 @@ from langchain_core.language_models import BaseChatModel
 
 from nbcache.call import Call
 from nbcache.canonical import canonical
+from nbcache.errors import NbcacheError
 from nbcache.ignored import CLIENTS, IGNORED_FIELDS, is_ignored
 from nbcache.llm_string import parse
 
@@ -32,12 +31,19 @@ _PACKAGES = {
 }
 # With these Google's class looks for credentials on the network, or opens files, before anybody has called it.
 _REACHING_OUT = {"vertexai", "credentials", "project", "location", "client_args"}
+# Variables in which the clients look for where to send a request, and on whose behalf, by package.
+_OWNERS = {
+    "langchain_anthropic": "ANTHROPIC",
+    "langchain_google_genai": "GOOGLE|GEMINI",
+    "langchain_groq": "GROQ",
+    "langchain_mistralai": "MISTRAL",
+    "langchain_openai": "OPENAI|AZURE",
+}
+_ENDPOINT = "(?:{})_.*(?:BASE|URL|ENDPOINT|PROXY|ORG|ORG_ID|ORGANIZATION)"
 
 
-# Variables in which the clients look for where to send a request, and on whose behalf.
-_ENDPOINT = re.compile(
-    r"(OPENAI|AZURE|ANTHROPIC|MISTRAL|GROQ|GOOGLE|GEMINI)_.*(BASE|URL|ENDPOINT|PROXY|ORG|ORG_ID|ORGANIZATION)"
-)
+class EndpointNamedError(NbcacheError):
+    """The environment names an endpoint: whether it did when the call was made, nobody knows."""
 
 
 class KnownModels:
@@ -66,30 +72,32 @@ def _model(serialised: str) -> BaseChatModel | None:
     given = {name: value for name, value in told["kwargs"].items() if value is not None}
     if package is None or given.keys() & (CLIENTS | _REACHING_OUT):
         return None
+    _refuse_endpoints(package)
     secrets = {name for name, value in given.items() if isinstance(value, dict) and value.get("type") == "secret"}
     counted = {name for name in given.keys() - secrets - IGNORED_FIELDS if not is_ignored(name)}
     settings: dict[str, Any] = {name: _as_written(given[name]) for name in sorted(counted)}
     try:
         if '"lc": ' in json.dumps(settings):
             return None  # an object, of which no more than a name was written
-        with contextlib.ExitStack() as environment, warnings.catch_warnings():
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             cls = getattr(import_module(package), told["id"][-1])
-            environment.enter_context(_without_endpoints())  # where a call went is told, or is the class's default
             model = cls(**settings, **dict.fromkeys(secrets, "not-a-secret"))
         return model if _has_taken(model, settings) else None
     except Exception:  # noqa: BLE001 - the class's own code, for which this may be anything
         return None
 
 
-@contextlib.contextmanager
-def _without_endpoints() -> Iterator[None]:
-    """Within this block the environment names no endpoint and no organization of a provider."""
-    told = {name: os.environ.pop(name) for name in [*os.environ] if _ENDPOINT.fullmatch(name)}
-    try:
-        yield
-    finally:
-        os.environ.update(told)
+def _refuse_endpoints(package: str) -> None:
+    """Raise EndpointNamedError where the environment says where such a model's calls go now.
+
+    Where a call went is told, or is the class's default; and the environment is every thread's, so it stays as it is.
+    """
+    pattern = re.compile(_ENDPOINT.format(_OWNERS[package]))
+    if named := sorted(filter(pattern.fullmatch, os.environ)):
+        raise EndpointNamedError(
+            f"the file doesn't tell whether {', '.join(named)} was set when it was asked; unset it to import"
+        )
 
 
 def _as_written(value: Any) -> Any:

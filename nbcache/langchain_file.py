@@ -24,7 +24,7 @@ from nbcache.errors import CassetteError, NbcacheError, NotStorableError, Unstab
 from nbcache.facts import document
 from nbcache.identity import DOCUMENT
 from nbcache.keys import call_key
-from nbcache.known_models import KnownModels
+from nbcache.known_models import EndpointNamedError, KnownModels
 from nbcache.policy import status_of
 from nbcache.records import row_of
 from nbcache.usage import usage_of
@@ -82,7 +82,7 @@ def read(path: Path) -> LangChainFile:
     for (prompt, llm), rows in itertools.groupby(_rows(path), itemgetter(0, 1)):
         try:
             recording, is_by_hand = _recording(prompt, llm, list(rows), models, created)
-        except _LeftOutError as why:
+        except (_LeftOutError, EndpointNamedError) as why:
             left_out[str(why)] += 1
         except UnstableIdentityError:
             left_out[_UNKEYED] += 1

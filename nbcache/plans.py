@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from nbcache import codec
+from nbcache import codec, modes
 from nbcache.entry import EXACT, SessionCall
 from nbcache.errors import DamagedError
 from nbcache.stores import Store
@@ -28,13 +28,14 @@ class PlannedMiss:
 class Plan:
     """What would be hits, and what would be paid: `session` is `this` or the `last`, whose calls they are.
 
-    Money is in US dollars, as the session's own calls cost; of `unpriced` calls that isn't known, of `estimated` ones
+    That is in mode `on`; in `mode` `replay` none of them would be made. Money is in US dollars, as the session's own calls cost; of `unpriced` calls that isn't known, of `estimated` ones
     the tokens weren't.
     """
 
     session: str
     hits: int
     misses: tuple[PlannedMiss, ...]
+    mode: str = modes.ON
 
     @property
     def calls(self) -> int:

@@ -22,7 +22,7 @@ from nbcache.exports import Exported, Imported, export_entries, import_entries
 from nbcache.hooks.instrument import Instrument
 from nbcache.locks import Lock
 from nbcache.misses import Why
-from nbcache.modes import NOTEBOOK, ON, checked_mode, checked_scope
+from nbcache.modes import NOTEBOOK, ON, REPLAY, checked_mode, checked_scope
 from nbcache.notebook import user_folder
 from nbcache.plans import Plan, planned
 from nbcache.pricing import Prices
@@ -374,6 +374,8 @@ def plan() -> Plan:
         name, calls = "last", cache.store.last_calls(cache.notebook, but=ledger.id)
     if not calls:
         raise ValueError("plan: no session of this notebook has called a model yet; run it once")
+    if cache.settings.mode == REPLAY:
+        return Plan(name, 0, (), REPLAY)
     return planned(name, calls, cache.store, time.time())
 
 

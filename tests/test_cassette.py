@@ -1,6 +1,7 @@
 """Cassettes: what is exported, what it gives back, and what is refused."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from nbcache import ReplayMiss, session
 from nbcache.cassette import read
 from nbcache.chunks import packed
 from nbcache.errors import CassetteError
+from nbcache.ui import report
 from tests.embedder import Embedder, bits
 from tests.provider import Answer, Provider
 from tests.sdk_calls import outcomes
@@ -285,6 +287,48 @@ def test_what_was_recorded_at_two_endpoints_is_played_for_each_and_for_no_third(
             assert chat(provider, **other.openai).invoke("a").text == "there"
             with pytest.raises(ReplayMiss, match="several endpoints"):
                 chat(provider, **third.openai).invoke("a")
+
+
+def test_no_other_file_is_written_over(provider: Provider, store: Path, tmp_path: Path) -> None:
+    chat(provider).invoke("a")
+    notebook = tmp_path / "any.ipynb"
+    notebook.write_text("{}")
+    with pytest.raises(ValueError, match="no cassette, so it stays"):
+        nbcache.export_cassette(notebook)
+    assert notebook.read_text() == "{}"
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ValueError, match="is no file"):
+        nbcache.export_cassette(tmp_path / "fifo")
+    with pytest.raises(CassetteError, match="is no file"):
+        nbcache.import_cassette(tmp_path / "fifo")
+    (tmp_path / "empty.jsonl").touch()
+    assert nbcache.export_cassette(tmp_path / "empty.jsonl").entries == 1
+
+
+def test_a_link_stays_one(provider: Provider, store: Path, file: Path, tmp_path: Path) -> None:
+    chat(provider).invoke("a")
+    nbcache.export_cassette(file)
+    link = tmp_path / "link.jsonl"
+    link.symlink_to(file)
+    chat(provider).invoke("b")
+    assert nbcache.export_cassette(link).entries == 2
+    assert link.is_symlink()
+    assert len(lines(file)) == 2
+
+
+def test_what_an_export_takes_out_of_the_file_is_told(
+    provider: Provider, store: Path, file: Path, tmp_path: Path
+) -> None:
+    for text in ("a", "b"):
+        chat(provider).invoke(text)
+    nbcache.export_cassette(file)
+    keys = {line["key"] for line in lines(file)}
+    elsewhere(tmp_path)
+    chat(provider).invoke("c")
+    done = nbcache.export_cassette(file)
+    assert set(done.gone) == keys
+    assert "2 recordings of the file before" in report.exported(done)
+    assert nbcache.export_cassette(file).gone == ()
 
 
 # Secrets

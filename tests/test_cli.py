@@ -1,6 +1,7 @@
 """`nbcache …` in a terminal: real processes for what only they show, `main` in this one for the many cases."""
 
 import fcntl
+import io
 import json
 import os
 import re
@@ -686,6 +687,8 @@ def test_long_work_shows_how_far_it_is_and_takes_that_away(
     keep("boat?", "ferry?", "cat?")
     run("export", "answers.jsonl")
     assert run(*command).err == ""  # nothing took long
+    assert isinstance(sys.stderr, io.TextIOBase)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setattr(progress, "_PATIENCE", -1.0)
     monkeypatch.setattr(progress, "_EVERY", -1.0)
     ran = run(*command)
@@ -693,3 +696,10 @@ def test_long_work_shows_how_far_it_is_and_takes_that_away(
     shown = ran.err.split("\r")
     assert shown[1:-2] == [f"{done} {number} of 3" for number in (1, 2, 3)]
     assert (shown[0], shown[-2].strip(), shown[-1]) == ("", "", "")
+
+
+def test_what_goes_into_a_file_says_nothing_of_how_far_it_was(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep("boat?")
+    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
+    monkeypatch.setattr(progress, "_EVERY", -1.0)
+    assert run("check").err == ""

@@ -503,3 +503,8 @@ def test_clear_unused_takes_what_this_session_has_not_touched(
     assert nbcache.stats().entries == 3
     loaded("%llmcache clear --unused")
     assert sorted(nbcache.entries().prompt) == ["kept", "new"]
+
+
+def test_a_notebook_that_has_nothing_to_explain_or_plan_goes_on(loaded: Callable[[str], str]) -> None:
+    assert loaded("%llmcache why") == "no call has missed in this session\n"
+    assert loaded("%llmcache plan") == "plan: no session of this notebook has called a model yet; run it once\n"

@@ -33,7 +33,7 @@ def test_what_is_there_costs_nothing(provider: Provider, tmp_path: Path) -> None
         chat(provider).invoke(text)
     plan = nbcache.plan()
     assert (plan.session, plan.hits, len(plan.misses), float(plan.usd)) == ("this", 3, 0, 0.0)
-    assert report.plan(plan) == "this session's calls, made again: 3 hits, nothing to pay"
+    assert report.plan(plan) == "this session's calls, made again in mode `on`: 3 hits, nothing to pay"
 
 
 @pytest.mark.parametrize("make", MAKES.values(), ids=MAKES.keys())
@@ -51,7 +51,7 @@ def test_the_last_sessions_calls_are_planned(provider: Provider, tmp_path: Path,
     assert (plan.session, plan.hits, plan.calls) == ("last", 2, 2)
     assert plan.usd == Decimal(costs["bb"] + costs["ccc"])
     assert {miss.why for miss in plan.misses} == {"not there"}
-    assert "last session, made again: 2 hits, 2 misses" in report.plan(plan)
+    assert "last session, made again in mode `on`: 2 hits, 2 misses" in report.plan(plan)
 
 
 def test_it_tells_what_has_expired_what_was_evicted_and_what_is_no_hit(provider: Provider, tmp_path: Path) -> None:
@@ -110,3 +110,14 @@ def test_calls_without_a_key_cost_what_all_of_them_did(provider: Provider, tmp_p
     assert [miss.why for miss in plan.misses] == ["not looked up"]
     assert plan.calls == 3
     assert plan.usd == Decimal(sum(costs))
+
+
+def test_in_replay_there_is_nothing_to_pay(provider: Provider, tmp_path: Path) -> None:
+    install(tmp_path / "store", tmp_path)
+    chat(provider).invoke("a")
+    nbcache.export_cassette(tmp_path / "a.jsonl")
+    install(tmp_path / "empty", tmp_path, mode="replay", cassette=tmp_path / "a.jsonl")
+    chat(provider).invoke("a")
+    plan = nbcache.plan()
+    assert (plan.mode, plan.calls, float(plan.usd)) == ("replay", 0, 0.0)
+    assert report.plan(plan) == "this session's calls: nothing to pay, as `replay` makes none"

@@ -60,7 +60,7 @@ def _run(asked: argparse.Namespace) -> int:
             return _where(asked, store)
         with contextlib.closing(store), cli_store.warnings_told() as told:
             if asked.word == "import":
-                contents = cli_store.contents_to_fill(store, _owner(asked, store))
+                contents = cli_store.contents_to_fill(store, _owner(asked, store), dry_run=asked.dry_run)
             else:
                 contents = cli_store.contents(store, asked.notebook, fix=asked.fix)
             code = _DO[asked.word](asked, contents)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nbcache.errors import NbcacheError, NbcacheWarning, StoreError
 from nbcache.notebook import notebook_path, store_folder, user_folder
-from nbcache.stores import DiskStore, open_store
+from nbcache.stores import DiskStore, MemoryStore, open_store
 from nbcache.stores.folder import DATABASE, Kind, kind_of
 from nbcache.ui.terminal import complain
 
@@ -57,13 +57,13 @@ def contents(store: DiskStore, notebook: str | None, *, fix: bool) -> "Contents"
     return Contents(store, notebook)
 
 
-def contents_to_fill(store: DiskStore, notebook: str | None) -> "Contents":
+def contents_to_fill(store: DiskStore, notebook: str | None, *, dry_run: bool) -> "Contents":
     """The same to put something in, where the store and the notebook may be new. Raises StoreError."""
     if exists(store):
         contents(store, None, fix=False)
     from nbcache.contents import Contents  # noqa: PLC0415 - as above
 
-    return Contents(store, notebook)
+    return Contents(MemoryStore() if dry_run and not exists(store) else store, notebook)
 
 
 @contextlib.contextmanager

@@ -14,7 +14,7 @@ from langchain_core.globals import get_llm_cache
 from traitlets import TraitError
 
 from nbcache import identity, modes, session
-from nbcache.errors import NbcacheError, warn_once
+from nbcache.errors import NbcacheError, UnknownKeyError, warn_once
 from nbcache.ignored import ignore_also
 from nbcache.modes import Settings
 from nbcache.notebook import notebook_path, shown_notebook
@@ -154,14 +154,24 @@ class CacheMagics(Magics):
         with progress("exported") as shown:
             done = session.export_cassette(asked.path, asked.used, check=asked.check, progress=shown)
         if asked.check and done.changed:
-            raise UsageError(f"{done.path} is out of date: `%llmcache export` writes it anew")
+            how = "%llmcache export --used" if asked.used else "%llmcache export"
+            raise UsageError(f"{done.path} is out of date: `{how}` writes it anew")
         print(report.exported(done))
 
     def _why(self, asked: argparse.Namespace) -> None:
-        print(session.why(asked.key))
+        try:
+            print(session.why(asked.key))
+        except UnknownKeyError as nothing:
+            if asked.key is not None:
+                raise
+            print(nothing)  # a notebook that is run again, and misses nothing, is not to end here
 
     def _plan(self, _: argparse.Namespace) -> None:
-        print(report.plan(session.plan()))
+        session.installed()
+        try:
+            print(report.plan(session.plan()))
+        except ValueError as nothing:
+            print(nothing)  # nor is one that is run for the first time
 
     def _import(self, asked: argparse.Namespace) -> None:
         with progress("read") as shown:

@@ -184,7 +184,9 @@ def store_text(store: Store) -> str:
 def plan(found: "Plan") -> str:
     """What would be hits, and what would be paid, by why."""
     of = "this session's calls" if found.session == "this" else "the calls of this notebook's last session"
-    told = f"{of}, made again: {counted(found.hits, 'hit')}"
+    if found.mode == modes.REPLAY:
+        return f"{of}: nothing to pay, as `replay` makes none"
+    told = f"{of}, made again in mode `on`: {counted(found.hits, 'hit')}"
     if not found.misses:
         return f"{told}, nothing to pay"
     money = Money(found.usd, found.calls, found.unpriced, found.estimated)
@@ -210,6 +212,12 @@ def exported(done: "Exported") -> str:
         f"  {key[:8]}: {', '.join(kinds)} in the call is written as {SECRET}" for key, kinds in done.scrubbed.items()
     ]
     lines += [f"  {key[:8]} is left out: {why}" for key, why in done.left_out.items()]
+    if done.gone:
+        keys = ", ".join(key[:8] for key in done.gone[:5]) + (", …" if len(done.gone) > 5 else "")
+        lines.append(
+            f"  {counted(len(done.gone), 'recording')} of the file before ({keys}) not among them. Where the store never had "
+            "them, take the file as it was and import it first"
+        )
     return "\n".join(lines)
 
 
