@@ -51,21 +51,41 @@ _KEYS = (
     _key("an AWS key", "ASIA", r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
     _key("a Stripe key", "sk_live_", r"[A-Za-z0-9]{16,}"),
     _key("a Stripe key", "rk_live_", r"[A-Za-z0-9]{16,}"),
+    _key("a Stripe key", "sk_test_", r"[A-Za-z0-9]{16,}"),
+    _key("a Stripe secret", "whsec_", r"[A-Za-z0-9+/=]{20,}"),
+    _key("a Slack token", "xapp-", r"(?=[A-Za-z0-9-]*\d)[A-Za-z0-9-]{20,}"),
+    _key("a SendGrid key", "SG[.]", r"[\w-]{16,}\.[\w-]{16,}"),
+    _key("an npm token", "npm_", r"[A-Za-z0-9]{36}"),
+    _key("a PyPI token", "pypi-AgE", r"[\w-]{20,}"),
+    _key("a Google secret", "GOCSPX-", r"[\w-]{20,}"),
+    _key("a Google token", "ya29[.]", r"[\w.-]{20,}"),
+    _key("a DigitalOcean token", "dop_v1_", r"[a-f0-9]{64}"),
+    _key("an NVIDIA key", "nvapi-"),
+    _key("a Perplexity key", "pplx-", r"[A-Za-z0-9]{32,}"),
+    _key("a Replicate token", "r8_", r"[A-Za-z0-9]{32,}"),
+    _key("a Cerebras key", "csk-", r"[A-Za-z0-9]{32,}"),
+    _key("a Fireworks key", "fw_", r"(?=[A-Za-z]*\d)[A-Za-z0-9]{20,}"),
     _key("a JSON web token", "eyJ", r"[\w-]+\.eyJ[\w-]+\.[\w-]*"),
 )
 
 
-def _header(name: str, looks: str) -> _Rule:
-    """A header with its value, which `looks` like one: up to the end of the line, or of the quotes around it all."""
+def _header(name: str, value: str) -> _Rule:
+    """A header with its value. What stands around both, quotes or a sentence, isn't part of it."""
     quote = rf"(?:(?<=(?P<quote>[\"'`]){name}:)|(?<![\"'`]{name}:))"
-    line = r"(?:(?!(?P=quote))[^\r\n\\]|\\(?![\\nr\"'`]))+"
-    pattern = rf"(?P<name>{name}):{quote}[ \t]*(?P<secret>(?={looks}){line})"
+    pattern = rf"(?P<name>{name}):{quote}[ \t]*(?P<secret>{value})"
     return _Rule("", (f"{name}:",), re.compile(pattern, re.ASCII), folded=True)
 
 
+def _signs(but: str) -> str:
+    """One sign of a header's value, none of these and not the quote around it all."""
+    return rf"(?:(?!(?P=quote))[^{but}\\]|\\(?![\\nr\"'`]))"
+
+
 # "Authorization: see below" is prose, and so is "Cookie: a small biscuit".
-_CREDENTIALS = r"(?:apikey|basic|bearer|digest|key|negotiate|ntlm|oauth|token)[ \t]+\S|\S{0,64}?\d|\S{16}"
-_COOKIE = r"[^\s=;,]{1,64}="
+_IN_LINE, _IN_WORD, _IN_PAIR = _signs(r"\r\n"), _signs(r"\s"), _signs(r"\s;")
+_SCHEMES = r"(?:apikey|basic|bearer|digest|key|negotiate|ntlm|oauth|token)[ \t]+"
+_CREDENTIALS = rf"(?:digest|oauth)[ \t]+(?=\w+=){_IN_LINE}+|{_SCHEMES}{_IN_WORD}+|(?=\S{{0,64}}?\d|\S{{16}}){_IN_WORD}+"
+_COOKIE = rf"[^\s=;,]{{1,64}}={_IN_PAIR}*(?:;[ \t]*[^\s=;,\"'`\\]{{1,64}}(?:={_IN_PAIR}*)?)*"
 _WIDE = "\xa0\u2000-\uffef"  # signs of typesetters, and Chinese and its like: there, a value ends without a space
 _SORTS = "access", "account", "api", "auth", "encryption", "master", "private", "secret", "signing", "subscription"
 _SECRET_KEYS = "|".join(f"{sort}[-_ ]?key" for sort in _SORTS)
@@ -75,23 +95,35 @@ _TOKEN = "token" + "".join(f"(?<!(?:{others})[-_]token)" for others in _OTHERS)
 _NAMES = f"authorization|cookie|password|passwd|passphrase|{_SECRET_KEYS}|secret|{_TOKEN}"
 _NAMED = re.compile(rf"(?:{_NAMES})\Z", re.ASCII)
 _KINDS = {"authorization": "an Authorization header", **{w: f"a {w}" for w in ("cookie", "key", "secret", "token")}}
+_PASSWORDS = "password|passwd|passphrase|(?<![a-z])(?:pass|pwd)"  # a short one is one, too
 # In quotes, a value goes on to the sign that opened it; within JSON that is itself a text, backslashes are part of it.
-_QUOTED = r"(?:(?!(?P=open))(?:\\.|[^\\\r\n])){8,}"
-# Without, it has a digit, or it may be prose, and is no call and no index of code. It ends before punctuation, an escaped
-# line break, and the next name of a query or of a connection's settings.
-_BARE = (
-    rf"(?![a-z_][\w.]*[(\[{{])(?=[^\s\"'`{_WIDE}]{{0,63}}?\d)"
-    rf"(?:[^\s\"'`\\&,;{_WIDE}]|[&,;](?![\w.-]{{1,64}}=)|\\(?![\\nrt\"'`])){{8,}}(?<![,;.)\]}}>])"
-)
-_ASSIGNED = (
-    rf"(?P<name>{_NAMES})\\{{0,7}}[\"'`]?\]?[ \t]*(?:=>|:=|:[ \t]*str[ \t]*=|==?|[:\uff1a])[ \t]*"
-    rf"(?:[bfru]{{1,2}}(?=[\"']))?(?P<open>\\{{0,7}}[\"'`])?(?P<secret>(?(open){_QUOTED}|{_BARE}))"
-)
-_ASSIGNING = ("passw", "passphrase", "cookie", "authorization", "key", "secret", "token")
-_BEARER = r"bearer[ \t]+(?P<secret>[a-z0-9][\w.~+/=-]{15,})"
-_URL = rf"://(?P<secret>[^\s/?#:@\"'`<>{_WIDE}]*:[^\s/?#\"'`<>{_WIDE}]+)@"
+_QUOTED = r"(?:(?!(?P=open))(?:\\.|[^\\\r\n]))"
+# Without, it has a digit, or it may be prose, and is no call, index or attribute of code, no address and no date. It ends
+# before punctuation, an escaped line break, and the next name of a query or of a connection's settings.
+_CODE = r"(?![a-z_][\w.]*[(\[{])(?![a-z_]\w{0,19}(?:\.[a-z_]\w{0,19})+(?![\w.-]))"
+_TOLD = rf"{_CODE}(?!https?://|\d{{4}}-\d\d-\d\d(?!\w))(?=[^\s\"'`{_WIDE}]{{0,63}}?\d)"
+_BARE = rf"(?:[^\s\"'`\\&,;{_WIDE}]|[&,;](?![\w.-]{{1,64}}=)|\\(?![\\nrt\"'`]))"
+
+
+def _assigned(names: str, quoted: int, bare: int) -> re.Pattern[str]:
+    """A value beside its name, of so many signs at least in quotes and without."""
+    return re.compile(
+        rf"(?P<name>{names})\\{{0,7}}[\"'`]?\]?[ \t]*(?:=>|:=|:[ \t]*str[ \t]*=|==?|[:\uff1a])[ \t]*"
+        r"(?:[bfru]{1,2}(?=[\"']))?(?P<open>\\{0,7}[\"'`])?"
+        rf"(?P<secret>(?(open){_QUOTED}{{{quoted},}}|{_TOLD}{_BARE}{{{bare},}}(?<![,;.)\]}}>])))",
+        re.ASCII,
+    )
+
+
+_FLAG = rf"--[\w-]{{0,24}}?(?P<name>{_PASSWORDS}|{_NAMES})[ \t]+(?P<secret>(?=\S{{0,63}}?\d)[^\s\"'`]{{6,}})"
+_FLAGS = ("--pass", "--pwd", "--api", "--token", "--secret", "--access", "--client", "--auth")
+_ASSIGNING = ("cookie", "authorization", "key", "secret", "token")
+_BEARER = r"bearer[ \t]+(?P<secret>(?=[a-z.~+/=_-]*\d|\S{24})[a-z0-9][\w.~+/=-]{15,})"
+_URL = rf"://(?P<secret>[^\s/?#:@\"'`<>{_WIDE}]*:(?!\d{{2,5}}@)[^\s/?#\"'`<>{_WIDE}]+)@"
 _PEM = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
-_PRIVATE_KEY = re.compile(rf"-----BEGIN {_PEM}.*?(?:-----END {_PEM}|\Z)", re.DOTALL)
+# Where it is cut off, its lines are Base64, of which the last may be short.
+_BASE64 = r"(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{16,})+(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]+\Z)?"
+_PRIVATE_KEY = re.compile(rf"-----BEGIN {_PEM}(?:(?:[^-]|-(?!----BEGIN ))*?-----END {_PEM}|{_BASE64})")
 # What may hold others comes before them: torn to pieces, it would no longer be known.
 _RULES = (
     _Rule("a private key", ("-----BEGIN ",), _PRIVATE_KEY),
@@ -100,13 +132,16 @@ _RULES = (
     _header("set-cookie", _COOKIE),
     _header("cookie", _COOKIE),
     _Rule("a password in a URL", ("://",), re.compile(_URL, re.ASCII)),
-    _Rule("", _ASSIGNING, re.compile(_ASSIGNED, re.ASCII), folded=True),
+    _Rule("", ("pass", "pwd"), _assigned(_PASSWORDS, 4, 6), folded=True),
+    _Rule("", _ASSIGNING, _assigned(_NAMES, 8, 8), folded=True),
+    _Rule("", _FLAGS, re.compile(_FLAG, re.ASCII), folded=True),
     _Rule("a bearer token", ("bearer",), re.compile(_BEARER, re.ASCII), folded=True),
     *_KEYS,
 )
 
 
 _SHORT, _REMEMBERED = 100, 4_096  # characters, and texts
+_LONG_WORD = 20  # letters: more are none
 
 
 class Scrubber:
@@ -159,6 +194,7 @@ class Scrubber:
                 isinstance(name, str)
                 and item not in {"", SECRET}
                 and (named := _named(name))
+                and not (named[0] == "token" and item.isalpha() and len(item) < _LONG_WORD)
                 and "logprob" not in value  # of words that a model weighed
             ):
                 kinds.append(_kind(named[0], item))

@@ -40,6 +40,20 @@ KEYS = {
     "AKIAIOSFODNN7EXAMPLE": "an AWS key",
     "ASIAIOSFODNN7EXAMPLE": "an AWS key",
     f"sk_live_{ALNUM[:24]}": "a Stripe key",
+    f"sk_test_{ALNUM[:24]}": "a Stripe key",
+    f"whsec_{ALNUM}": "a Stripe secret",
+    f"xapp-1-A1B2-123456-{ALNUM}": "a Slack token",
+    f"SG.{ALNUM[:22]}.{ALNUM}": "a SendGrid key",
+    f"npm_{ALNUM}": "an npm token",
+    f"pypi-AgEIcHlwaS5vcmc{ALNUM}": "a PyPI token",
+    f"GOCSPX-{ALNUM[:28]}": "a Google secret",
+    f"ya29.{ALNUM}": "a Google token",
+    f"dop_v1_{'0a' * 32}": "a DigitalOcean token",
+    f"nvapi-{ALNUM}": "an NVIDIA key",
+    f"pplx-{ALNUM}": "a Perplexity key",
+    f"r8_{ALNUM}": "a Replicate token",
+    f"csk-{ALNUM}": "a Cerebras key",
+    f"fw_{ALNUM[:24]}": "a Fireworks key",
     f"rk_live_{ALNUM[:24]}": "a Stripe key",
     JWT: "a JSON web token",
     f"{JWT.rpartition('.')[0]}.": "a JSON web token",
@@ -71,7 +85,11 @@ HITS = {
         'curl -H "Set-Cookie: «a=b»" https://example.org',
         "{'cookie': '«sid=abc; theme=dark»'}",
     ],
-    "a bearer token": ["Bearer «abcdefghijklmnop»", "a bearer  «a.b~c+d/e-f_g0123=» in the header"],
+    "a bearer token": [
+        "Bearer «abcdefghijklmno1»",
+        "bearer «abcdefghijklmnopqrstuvwxyz»",
+        "a bearer  «a.b~c+d/e-f_g0123=» in the header",
+    ],
     "a password in a URL": [
         "postgresql://«user:pass»@localhost:5432/db",
         "redis://«:pass»@host",
@@ -88,6 +106,11 @@ HITS = {
         "the `password`: `«hunter22»`",
         "passphrase = '«it\\'s mine»'",
         '{"password": "«cut off he»',
+        r'"arguments": "{\"password\": \"«hunter2»\"}"',
+        "password=«hunter2»",
+        "DB_PASS=«hunter2»",
+        "Uid=me;Pwd=«hunter2»;Database=x",
+        "login --password «hunter2»",
         "密码 password\uff1a«hunter22»\uff0c请帮我看看",
     ],
     "a key": [
@@ -133,6 +156,11 @@ PLAIN = [
     'eos_token="<|endoftext|>", next_page_token: "CAUQAA12345", input_cost_per_token: 0.00000015',
     'api_key=os.environ["OPENAI_API_KEY_2"]',
     "token = tokens[0].text2",
+    "self.token = parser1.next; password = form2.value",
+    "API key: https://example.org/keys?page=2, token: 2024-11-21",
+    "Define: bearer responsibilities, bearer telecommunications",
+    "A file begins with -----BEGIN PRIVATE KEY----- . What is 1+1?",
+    "http://localhost:8080@now",
     "password = getpass2('Password: ')",
     "api_key=short12",
     "primary_key: a1b2c3d4, cache_key='abcdefgh', key=a1b2c3d4",
@@ -185,6 +213,26 @@ def test_a_private_key_that_is_cut_off_goes_to_the_end() -> None:
     assert SCRUBBER.text(f"a\n{PEM[:60]}\nMIIE") == f"a\n{SECRET}"
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("How do I send Authorization: Bearer abc1 with curl?", "How do I send Authorization: Bearer abc1 with httpx?"),
+        ("Authorization: OAuth2 tokens. The capital of France?", "Authorization: OAuth2 tokens. The capital of Peru?"),
+        ("Set-Cookie: a=b is what? In French", "Set-Cookie: a=b is what? In German"),
+        (f"{PEM[:60]}\nMIIE\n. What is 1+1?", f"{PEM[:60]}\nMIIE\n. What is 2+2?"),
+    ],
+)
+def test_what_goes_on_after_a_secret_stays(one: str, other: str) -> None:
+    assert SECRET in SCRUBBER.text(one)
+    assert SCRUBBER.text(one) != SCRUBBER.text(other)
+
+
+@pytest.mark.parametrize("value", ["BTC", "ETH", "Washington"])
+def test_a_word_is_no_token(value: str) -> None:
+    for asked in ({"token": value}, {"args": {"next_of_token": value}}):
+        assert SCRUBBER.value(asked) == asked
+
+
 def test_images_are_left_as_they_are() -> None:
     pixels = random.Random(0).randbytes(1_000_000)
     for encoded in (base64.b64encode(pixels).decode(), base64.b64encode(bytes(300_000)).decode()):
@@ -202,7 +250,7 @@ def test_a_key_is_called_by_its_own_form_rather_than_by_its_name() -> None:
 
 def test_what_holds_a_key_is_taken_out_whole() -> None:
     held = f"one two sk-{ALNUM} three"
-    assert SCRUBBER.text(f'password="{held}"; Cookie: a={held}') == f'password="{SECRET}"; Cookie: {SECRET}'
+    assert SCRUBBER.text(f'password="{held}"; Cookie: a=sk-{ALNUM}') == f'password="{SECRET}"; Cookie: {SECRET}'
 
 
 # JSON values
@@ -260,7 +308,7 @@ def test_secrets_in_the_names_of_a_dict_are_taken_out() -> None:
 
 def test_what_a_name_says_without_its_secrets_is_what_counts() -> None:
     scrubber = Scrubber("eos_")  # without it, the name of a token that is none
-    assert scrubber.value({"eos_token": "a"}) == {f"{SECRET}token": SECRET}
+    assert scrubber.value({"eos_token": "a1"}) == {f"{SECRET}token": SECRET}
     assert scrubber.value({f"sk-{ALNUM}_password": "a"}) == {SECRET: "a"}
 
 
@@ -431,6 +479,6 @@ def test_four_times_the_text_takes_no_sixteen_times_as_long(text: str) -> None:
 
 
 def test_the_tokens_of_log_probabilities_are_words() -> None:
-    told = {"content": [{"token": "Hello", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
+    told = {"content": [{"token": "Hello!", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
     assert SCRUBBER.found(told) == []
-    assert SCRUBBER.found({"token": "Hello"}) == ["a token"]
+    assert SCRUBBER.found({"token": "Hello!"}) == ["a token"]
