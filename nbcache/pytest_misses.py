@@ -1,6 +1,7 @@
 """Tests whose calls were never recorded: they fail as tests do, and say where the call is made."""
 
-from collections.abc import Generator
+import sys
+from collections.abc import Callable, Generator
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -32,6 +33,24 @@ class _Misses:
         for module in (fixtures, runner):
             known = getattr(module, "TEST_OUTCOME", ())
             environment.setattr(module, "TEST_OUTCOME", (*known, ReplayMiss), raising=False)
+        before_8_4 = sys.modules.get("_pytest.python_api")
+        raises = getattr(pytest, "RaisesExc", None) or getattr(before_8_4, "RaisesContext", None)
+        if raises is not None:
+            environment.setattr(raises, "__exit__", _noting(raises.__exit__))
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self) -> Generator[None, Any, None]:
+        """What another test has lost is none of this one's."""
+        _take_lost()
+        yield
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_call(self) -> Generator[None, Any, None]:
+        """A test in which something swallowed a miss fails, unless it said that it would raise one."""
+        outcome: Any = yield
+        lost = [miss for miss in _take_lost() if not miss.is_expected]
+        if lost and (outcome.excinfo is None or issubclass(outcome.excinfo[0], pytest.skip.Exception)):
+            outcome.force_exception(lost[0])
 
     @pytest.hookimpl(hookwrapper=True)  # as old releases of pluggy know it
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, None]:
@@ -42,6 +61,24 @@ class _Misses:
         outcome = yield
         if found is not None and "nbcache_cassette" in getattr(item, "fixturenames", ()):
             outcome.get_result().sections.append(("nbcache", _HINT))
+
+
+def _noting(leave: Callable[..., bool]) -> Callable[..., bool]:
+    """`leave` of `pytest.raises`, which notes at a miss that it was expected."""
+
+    def noting(self: Any, kind: Any, error: Any, traceback: Any) -> bool:
+        is_expected = leave(self, kind, error, traceback)
+        if is_expected and isinstance(error, ReplayMiss):
+            error.is_expected = True
+        return is_expected
+
+    return noting
+
+
+def _take_lost() -> list[ReplayMiss]:
+    """The misses of the cache that is on in this process, and that nobody has taken yet."""
+    session = sys.modules.get("nbcache.session")
+    return session.installed().take_lost() if session is not None and session.is_installed() else []
 
 
 def _shorten(traceback: TracebackType, root: Path) -> None:

@@ -351,6 +351,47 @@ def test_a_miss_in_a_fixture_fails_the_tests_that_need_it_and_all_others_are_tor
     done.stdout.fnmatch_lines("ERROR test_harbor.py::test_three - *ReplayMiss*")
 
 
+def test_a_test_in_which_a_miss_was_swallowed_fails(run: Run, pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_harbor="""
+        import asyncio, contextlib, threading
+        import pytest
+        from asking import ask, nbcache
+
+        @pytest.fixture(autouse=True)
+        def cache(tmp_path):
+            nbcache.install(tmp_path)
+            yield
+            nbcache.uninstall()
+
+        def quiet():
+            with contextlib.suppress(BaseException):
+                ask("boat?")
+
+        def test_in_a_block():
+            quiet()
+
+        def test_in_a_thread():
+            thread = threading.Thread(target=quiet)
+            thread.start()
+            thread.join()
+
+        def test_and_skipped():
+            quiet()
+            pytest.skip("no key")
+
+        def test_as_expected():
+            with pytest.raises(nbcache.ReplayMiss, match="boat"):
+                ask("boat?")
+
+        def test_another(): ...
+    """
+    )
+    done = run("--nbcache=replay")
+    done.assert_outcomes(failed=3, passed=2)
+    done.stdout.fnmatch_lines("FAILED test_harbor.py::test_and_skipped - *ReplayMiss*")
+
+
 # The fixture
 
 
