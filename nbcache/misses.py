@@ -96,7 +96,13 @@ def nearest_text(asked: CallKey, recordings: Recordings) -> str:
         if nearest is not None:
             lines = [f"{heading(asked, nearest)}:", *(f"  {change}" for change in changes)]
     path = recordings.path
-    source = path.name if path is not None and path.exists() else "the store, and there is no cassette"
+    if path is None:
+        source = (
+            "the store, and no cassette is known: this notebook's name isn't, here. NBCACHE_NOTEBOOK names it, or "
+            "NBCACHE_CASSETTE the file"
+        )
+    else:
+        source = path.name if path.exists() else f"the store, and there is no {path.name}"
     how = "To record it, run it with `%llmcache on` and a key, then `%llmcache export`"
     return "\n".join(["", *lines, f"It isn't in {source}. {how}"])
 

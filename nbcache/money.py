@@ -51,7 +51,8 @@ def usd_text(usd: Decimal) -> str:
 def amount_text(money: Money) -> str:
     """A sum for people: `$0.42`, `~$0.42` if some of it is estimated, `≥ $0.42` if some calls are unpriced.
 
-    What follows `≥` is rounded down, so that it holds. `unknown` if no call has a price, `$0` if there were no calls.
+    What follows `≥` is rounded down, so that it holds; where nothing is left by that, it is `> $0`. `unknown` if no call
+    has a price, `$0` if there were no calls.
     """
     if money.unpriced and money.unpriced >= money.calls:
         return "unknown"
@@ -59,7 +60,9 @@ def amount_text(money: Money) -> str:
     if not money.unpriced:
         return about + usd_text(money.usd)
     known = _text(money.usd, ROUND_DOWN)
-    return f"≥ {known}" if known == "$0" else f"≥ {about}{known}"
+    if known == "$0":
+        return f"{'>' if money.usd else '≥'} $0"
+    return f"≥ {about}{known}"
 
 
 def note_text(money: Money, word: str) -> str:

@@ -145,6 +145,15 @@ def test_it_can_be_copied_and_pickled(cache: NotebookCache) -> None:
     assert Sent.lists == [["a"]]
 
 
+def test_what_pydantic_copies_is_cached_too(embedder: Embedder, cache: NotebookCache) -> None:
+    wrapped: Any = cached(openai_model(embedder))
+    wrapped.embed_query("a")
+    wrapped.model_copy().embed_query("a")
+    assert embedder.texts == ["a"]
+    wrapped.model_copy(update={"model": "another"}).embed_query("a")
+    assert embedder.texts == ["a", "a"]
+
+
 # Paid once
 
 

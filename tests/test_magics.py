@@ -508,3 +508,10 @@ def test_clear_unused_takes_what_this_session_has_not_touched(
 def test_a_notebook_that_has_nothing_to_explain_or_plan_goes_on(loaded: Callable[[str], str]) -> None:
     assert loaded("%llmcache why") == "no call has missed in this session\n"
     assert loaded("%llmcache plan") == "plan: no session of this notebook has called a model yet; run it once\n"
+
+
+@pytest.mark.parametrize("line", ["help", "--help", "-h", "help export", "export --help", "export x.jsonl -h"])
+def test_help_says_how_to_type_it(loaded: Callable[[str], str], line: str) -> None:
+    told = loaded(f"%llmcache {line}")
+    assert "%llmcache export [FILE] [--used] [--check]\n" in told
+    assert (told.count("%llmcache ") > 3) == ("export" not in line)

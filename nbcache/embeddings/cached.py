@@ -43,6 +43,10 @@ class CachedEmbeddings(Embeddings):
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._wrapped, name, value)
 
+    def model_copy(self, **given: Any) -> "CachedEmbeddings":
+        """A copy of the model in it, as pydantic makes one, that is cached too. Raises what the model raises."""
+        return type(self)(getattr(self._wrapped, "model_copy")(**given), self._cache_now)  # noqa: B009 - not all have it
+
     def __repr__(self) -> str:
         return f"CachedEmbeddings({self._wrapped!r})"
 

@@ -54,6 +54,15 @@ def parse(line: str) -> argparse.Namespace:
     return asked
 
 
+def help_of(line: str) -> str | None:
+    """How to type what the line asks help for: one subcommand, or all of them; None where it asks for none."""
+    words = line.split()
+    if not words or (words[0] != "help" and words[-1] not in {"--help", "-h"}):
+        return None
+    meant = [word for word in words if word in SUBCOMMANDS] or SUBCOMMANDS
+    return "\n".join(str(_parsers[word].description).removeprefix("Type: ") for word in meant)
+
+
 def parse_cell(line: str) -> argparse.Namespace:
     """The same for `%%llmcache`, which takes a mode. Raises UsageError."""
     words = _words(line)

@@ -68,6 +68,9 @@ class CacheMagics(Magics):
 
     def _do(self, line: str) -> Any:
         word, _, rest = line.strip().partition(" ")
+        if (text := arguments.help_of(line)) is not None:
+            print(text)
+            return None
         if word == "cell":
             return self._for_this_cell(arguments.parse_cell(rest))
         asked = arguments.parse(line)

@@ -46,7 +46,9 @@ def played(cache: "NotebookCache") -> str:
     except (CassetteError, OSError) as error:
         return f"from nothing: {error}"
     if cassette is None:
-        return f"from the store, as there is no {cache.recordings.path or 'cassette'}"
+        path = cache.recordings.path
+        why = "this notebook's name isn't known here" if path is None else f"there is no {_from_here(path)}"
+        return f"from the store, as {why}"
     return f"from {_from_here(cassette.path)}, {counted(len(cassette.recordings), 'recording')}"
 
 
