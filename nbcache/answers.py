@@ -199,11 +199,6 @@ class Answers:
 
     # The search
 
-    def _remembered(self, asked: CallKey) -> tuple[object, Answer | None]:
-        """The store's version, and the answer if it is in memory and nobody has written since."""
-        version = self._decoded.version(self.store.version)
-        return version, self._decoded.unchanged(asked.key, version)
-
     def _search(
         self, prompt: str, llm_string: str, call: Call | None, settings: Settings, *, on_loop: bool
     ) -> Generator[Step, Any, Answer | None]:
@@ -214,7 +209,8 @@ class Answers:
         if asked is None:
             return None
         try:
-            version, found = self._remembered(asked)
+            version = self._decoded.version(self.store.version)
+            found = self._decoded.unchanged(asked.key, version)  # in memory, and nobody has written since
             if found is None:
                 found, why = yield from self._stored_or_in_flight(asked, call, version, on_loop=on_loop)
             if found is not None:
