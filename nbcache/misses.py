@@ -120,7 +120,9 @@ def difference(
         return None, ()
     near, _ = _closest(near, lambda call: len(_settings(call, asked)))
     nearest = min(near[:_NEAR], key=lambda call: _misspelt(said, prompt_text(call.prompt)))
-    return nearest, (*_settings(nearest, asked), *_lines(prompt_text(nearest.prompt), said))
+    changes = (*_settings(nearest, asked), *_lines(prompt_text(nearest.prompt), said))
+    is_unseen = not changes and nearest.said != asked.said
+    return nearest, ("what isn't text in the prompt: an image, a file, or who says it",) if is_unseen else changes
 
 
 def _closest(calls: Iterable[CallKey], distance: Callable[[CallKey], float]) -> tuple[list[CallKey], float]:

@@ -26,6 +26,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
     made = InteractiveShell.instance()
     made.user_ns["model"] = FakeListChatModel(responses=[f"answer {i}" for i in range(100)])
     yield made
+    session.end()  # however the test has locked it
     nbcache.unload_ipython_extension(made)
     InteractiveShell.clear_instance()
 
@@ -471,6 +472,11 @@ def test_replay_from_outside_holds_against_magics(
         assert isinstance(execute(shell, source).error_in_exec, nbcache.ReplayMiss)
     run("%config NBCache.mode = 'on'")
     assert isinstance(execute(shell, "model.invoke('q')").error_in_exec, nbcache.ReplayMiss)
+    with pytest.warns(nbcache.NbcacheWarning, match="stays on"):
+        nbcache.unload_ipython_extension(shell)
+    swallowing = "try:\n    model.invoke('q')\nexcept BaseException:\n    pass"
+    assert isinstance(execute(shell, swallowing).error_in_exec, nbcache.ReplayMiss)
+    assert "set from outside" in run("%llmcache")
 
 
 def test_export_and_import_say_what_they_did(loaded: Callable[..., str], tmp_path: Path) -> None:

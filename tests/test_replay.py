@@ -308,3 +308,20 @@ def test_clients_that_demand_a_key_can_be_made_without_one(
     assert os.environ["ANTHROPIC_API_KEY"] == "mine"
     session.end()
     assert "OPENAI_API_KEY" not in os.environ
+
+
+def test_what_is_played_from_elsewhere_counts_for_the_recording(provider: Provider, tmp_path: Path) -> None:
+    prices = {"gpt-4o-mini": {"input": 1_000_000, "output": 1_000_000}}
+    given: dict[str, Any] = {"prices": prices, "notebook": tmp_path / "a.ipynb"}
+    cache = nbcache.install(tmp_path / "store", **given)
+    chat(provider).invoke("a")
+    (row,) = cache.contents().entries()
+    session.end()
+    nbcache.install(tmp_path / "store", mode="replay", **given)
+    with Provider() as other:
+        chat(other).invoke("a")
+    last = nbcache.last().iloc[-1]
+    assert (last["key"], last["model"]) == (row.key, row.model)
+    assert nbcache.stats().saved_usd == row.cost_usd
+    assert nbcache.clear(unused=True, dry_run=True).entries == ()
+    assert nbcache.export_cassette(tmp_path / "a.jsonl", used=True).entries == 1

@@ -83,6 +83,13 @@ def test_another_endpoint_is_named(provider: Provider, store: Path) -> None:
     assert "at another endpoint" in nbcache.why().text
 
 
+def test_another_image_is_named(provider: Provider, store: Path) -> None:
+    for data in ("aGk=", "aG8="):
+        image = {"type": "image_url", "image_url": {"url": f"data:image/png;base64,{data}"}}
+        chat(provider).invoke([HumanMessage([{"type": "text", "text": "Which boat is this?"}, image])])
+    assert nbcache.why().changes == ("what isn't text in the prompt: an image, a file, or who says it",)
+
+
 def test_another_draw_is_named(provider: Provider, store: Path) -> None:
     with nbcache.mode(samples=True):
         chat(provider).invoke("When does the boat come?")

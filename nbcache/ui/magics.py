@@ -280,7 +280,10 @@ def load(shell: InteractiveShell) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Put back exactly what was there before `load`."""
+    """Put back exactly what was there before `load`; nothing, where `replay` was set from outside and so stays."""
+    if session.is_installed() and session.installed().is_locked:
+        session.uninstall()  # which says so
+        return
     magics = _loaded.pop(shell, None)
     if magics is None:
         return
