@@ -516,7 +516,6 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "half a draw": lambda line: {**without("key")(line), "draw": 1.5},
     "a prompt beside the messages": changed("prompt", "another"),
     "an answer of nothing": answered(),
-    "an answer that is a chunk": answered({"type": "GenerationChunk", "text": "x"}),
     "content that is none": said(content=5),
     "usage that is none": said(usage_metadata="much"),
     "tool calls that are none": said(tool_calls=[5]),

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import nbcache
 from tests.clients.providers import PROVIDERS, scenarios_of
 from tests.provider import Provider
 
@@ -60,9 +61,19 @@ def difference(one: Any, other: Any) -> str:
 
 
 @pytest.fixture(scope="module", params=PROVIDERS)
-def provider_and_runs(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Run, Run]:
-    provider = str(request.param)
-    return provider, *runs(provider, tmp_path_factory.mktemp(provider))
+def provider(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def folder(provider: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the runs have their store."""
+    return tmp_path_factory.mktemp(provider)
+
+
+@pytest.fixture(scope="module")
+def provider_and_runs(provider: str, folder: Path) -> tuple[str, Run, Run]:
+    return provider, *runs(provider, folder)
 
 
 def test_every_scenario_works_and_asks_as_often_as_it_has_questions(provider_and_runs: tuple[str, Run, Run]) -> None:
@@ -83,6 +94,17 @@ def test_a_new_process_gets_equal_answers(provider_and_runs: tuple[str, Run, Run
     differ = [mark for mark, outcome in first.outcomes.items() if outcome != again.outcomes[mark]]
     told = [f"{mark}\n{difference(first.outcomes[mark], again.outcomes[mark])}" for mark in differ]
     assert not told, "\n".join(told)
+
+
+@pytest.mark.usefixtures("provider_and_runs")
+def test_every_answer_goes_into_a_cassette_and_comes_back_from_it(folder: Path, tmp_path: Path) -> None:
+    nbcache.install(folder / "store", scope="folder")
+    done = nbcache.export_cassette(tmp_path / "one.jsonl")
+    assert (done.entries, done.left_out, done.scrubbed) == (nbcache.stats().entries, {}, {})
+    nbcache.install(tmp_path / "elsewhere", scope="folder")
+    assert nbcache.import_cassette(tmp_path / "one.jsonl").new == done.entries
+    nbcache.export_cassette(tmp_path / "again.jsonl")
+    assert (tmp_path / "again.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
 
 
 def test_without_the_cache_a_new_process_asks_everything_again(tmp_path: Path) -> None:
