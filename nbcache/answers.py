@@ -238,7 +238,8 @@ class Answers:
                 return self._hit(asked, found, call, began, recorded[0])
         except Exception as error:
             raise self.refuse(call, f"can't be looked up: {error}", prompt, asked) from error
-        raise self.refuse(call, f"was never recorded{nearest_text(asked, self.recordings)}", prompt, asked, why=NEW)
+        nearest = yield InThread(partial(nearest_text, asked, self.recordings))
+        raise self.refuse(call, f"was never recorded{nearest}", prompt, asked, why=NEW)
 
     def _recorded(self, key: str, payload: bytes, call: Call | None) -> Answer:
         """The answer in the payload of the entry `key`, whatever its status. Raises DamagedError or NotStorableError."""

@@ -4,6 +4,7 @@ A cassette is untrusted: nothing in it is executed or imported, keys and statuse
 with a line that is wrong is refused whole.
 """
 
+import contextlib
 import json
 import re
 import time
@@ -177,9 +178,20 @@ def _reason(error: Exception) -> str:
 def _parsed(line: str) -> Any:
     """What a line tells. Raises ValueError; RecursionError where it is nested too deeply."""
     told = json.loads(line)
-    if line.count("[") + line.count("{") > _DEEPEST and not is_flat(told, _DEEPEST):
-        raise RecursionError
+    _check_depth(line, told)
     return told
+
+
+def _check_depth(text: str, told: Any) -> None:
+    """Raise RecursionError where `told`, which `text` says in JSON, is nested too deeply."""
+    if text.count("[") + text.count("{") > _DEEPEST and not is_flat(told, _DEEPEST):
+        raise RecursionError
+
+
+def _check_text(text: str) -> None:
+    """The same for a text that may be JSON."""
+    with contextlib.suppress(ValueError):
+        _check_depth(text, json.loads(text))
 
 
 def _recording(told: Any) -> Recording:
@@ -223,10 +235,13 @@ def _call(told: Mapping[str, Any]) -> CallKey:
     if not isinstance(model, str) or not isinstance(endpoint, str):
         raise CassetteError("its model and endpoint are texts")
     identity = parameters if isinstance(parameters, str) else written_json(parameters).decode()
+    for text in (prompt, said.decode(errors="surrogatepass").removeprefix(VERBATIM.decode()), identity):
+        _check_text(text)
     if (draw := told.get("draw")) is not None:
         if type(draw) is not int or not 1 <= draw < _MOST_DRAWS:
             raise CassetteError(f"its draw is {str(draw)[:40]!r}")
         identity = identity[:-1] + f',"draw":{draw}}}'
+        json.loads(identity)
     return restored(said, prompt, identity=identity, endpoint=endpoint, model=model, by_rule="counts" in told)
 
 

@@ -65,7 +65,7 @@ def _check(generation: Generation) -> None:
     """Raise ValueError or TypeError where a field has another type than its class says: the codec restores it unseen."""
     if isinstance(generation, ChatGeneration):
         message = generation.message
-        type(message).model_validate({**message.__dict__, **(message.__pydantic_extra__ or {})})
+        type(message).model_validate({**message.__dict__, **(message.__pydantic_extra__ or {})}, strict=True)
     if not isinstance(generation.text, str):
         raise TypeError("its text is none")
     info = generation.generation_info

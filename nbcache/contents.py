@@ -1,6 +1,5 @@
 """The entries of a store, or of one notebook in it: to list, read, evict and clear."""
 
-import itertools
 import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -157,19 +156,7 @@ class Contents:
 
     def check(self, *, fix: bool = False, progress: Progress | None = None) -> list[str]:
         """What is wrong with the store, a line each; mended with `fix`."""
-        return self.store.check(fix=fix, read=_row if progress is None else self._followed(_row, progress))
-
-    def _followed(
-        self, read: Callable[[bytes, str], EntryMeta], progress: Progress
-    ) -> Callable[[bytes, str], EntryMeta]:
-        """`read`, which is called for each entry of the store."""
-        whole, numbers = self.store.totals().entries, itertools.count(1)
-
-        def follow(payload: bytes, key: str) -> EntryMeta:
-            progress(next(numbers), whole)
-            return read(payload, key)
-
-        return follow
+        return self.store.check(fix=fix, read=_row, progress=progress)
 
     def _mine(self, which: Filter) -> Filter:
         return which if self.notebook is None else replace(which, notebook=self.notebook)

@@ -73,7 +73,6 @@ class ReplayMiss(BaseException):
     # LangChain's `agenerate` takes what is raised, and is no Exception, for a result, before it raises it (core 1.x).
     generations = ()
     llm_output = None
-    is_expected = False  # by a test, which says so with `pytest.raises`
 
     def __init__(self, message: str, key: str | None = None) -> None:
         super().__init__(message)

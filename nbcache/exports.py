@@ -1,5 +1,6 @@
 """Entries into a cassette, and back: `%llmcache export` and `%llmcache import`."""
 
+import codecs
 import contextlib
 import os
 import re
@@ -21,6 +22,7 @@ from nbcache.records import call_of
 from nbcache.scrub import Scrubber
 
 _KEY = re.compile(rb'^{"nbcache": ?\d+, ?"key": ?"([0-9a-f]+)"', re.MULTILINE)
+_LOOKED_AT = 4_096  # bytes of a file, to find out what it is
 FILE, STORE = PREFERENCES = ("file", "store")
 
 
@@ -201,8 +203,8 @@ def _target(path: Path) -> Path:
         raise ValueError(f"{path} is no file: name the file to export to")
     if path.exists() and path.stat().st_size:
         with path.open("rb") as file:
-            beginning = file.read(len(FIRST))
-        if beginning != FIRST:
+            beginning = file.read(_LOOKED_AT).removeprefix(codecs.BOM_UTF8).lstrip()
+        if not beginning.startswith(FIRST):
             raise ValueError(f"{path} is there and no cassette, so it stays as it is: name another file to export to")
     return path
 

@@ -37,9 +37,9 @@ _OWNERS = {
     "langchain_google_genai": "GOOGLE|GEMINI",
     "langchain_groq": "GROQ",
     "langchain_mistralai": "MISTRAL",
-    "langchain_openai": "OPENAI|AZURE",
+    "langchain_openai": "OPENAI|AZURE_OPENAI",
 }
-_ENDPOINT = "(?:{})_.*(?:BASE|URL|ENDPOINT|PROXY|ORG|ORG_ID|ORGANIZATION)"
+_ENDPOINT = "(?:{})_.*(?:BASE|URL|ENDPOINT|PROXY|ORG|ORG_ID|ORGANIZATION|USE_VERTEXAI)"
 
 
 class EndpointNamedError(NbcacheError):

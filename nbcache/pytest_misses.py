@@ -48,7 +48,7 @@ class _Misses:
     def pytest_runtest_call(self) -> Generator[None, Any, None]:
         """A test in which something swallowed a miss fails, unless it said that it would raise one."""
         outcome: Any = yield
-        lost = [miss for miss in _take_lost() if not miss.is_expected]
+        lost = _take_lost()
         if lost and (outcome.excinfo is None or issubclass(outcome.excinfo[0], pytest.skip.Exception)):
             outcome.force_exception(lost[0])
 
@@ -64,12 +64,12 @@ class _Misses:
 
 
 def _noting(leave: Callable[..., bool]) -> Callable[..., bool]:
-    """`leave` of `pytest.raises`, which notes at a miss that it was expected."""
+    """`leave` of `pytest.raises`: where it expected a miss, it did all that were lost until then, as those of a batch."""
 
     def noting(self: Any, kind: Any, error: Any, traceback: Any) -> bool:
         is_expected = leave(self, kind, error, traceback)
         if is_expected and isinstance(error, ReplayMiss):
-            error.is_expected = True
+            _take_lost()
         return is_expected
 
     return noting

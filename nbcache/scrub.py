@@ -93,14 +93,14 @@ _SECRET_KEYS = "|".join(f"{sort}[-_ ]?key" for sort in _SORTS)
 _OTHERS = "bos|cls|end|eos|eot|max|min|new|num|pad|per|sep|unk", "last|mask|next|page|stop", "first|image|start"
 _TOKEN = "token" + "".join(f"(?<!(?:{others})[-_]token)" for others in _OTHERS)
 _NAMES = f"authorization|cookie|password|passwd|passphrase|{_SECRET_KEYS}|secret|{_TOKEN}"
-_NAMED = re.compile(rf"(?:{_NAMES})\Z", re.ASCII)
+_NAMED = re.compile(rf"(?:{_NAMES}|pwd|(?<=[_-])pass)\Z", re.ASCII)
 _KINDS = {"authorization": "an Authorization header", **{w: f"a {w}" for w in ("cookie", "key", "secret", "token")}}
 _PASSWORDS = "password|passwd|passphrase|(?<![a-z])(?:pass|pwd)"  # a short one is one, too
 # In quotes, a value goes on to the sign that opened it; within JSON that is itself a text, backslashes are part of it.
 _QUOTED = r"(?:(?!(?P=open))(?:\\.|[^\\\r\n]))"
 # Without, it has a digit, or it may be prose, and is no call, index or attribute of code, no address and no date. It ends
 # before punctuation, an escaped line break, and the next name of a query or of a connection's settings.
-_CODE = r"(?![a-z_][\w.]*[(\[{])(?![a-z_]\w{0,19}(?:\.[a-z_]\w{0,19})+(?![\w.-]))"
+_CODE = r"(?![a-z_][\w.]*[(\[{])(?![a-z_]\w{0,19}(?:\.[a-z_]\w{0,19}){0,9}\.[a-z_]{1,20}(?![\w.-]))"
 _TOLD = rf"{_CODE}(?!https?://|\d{{4}}-\d\d-\d\d(?!\w))(?=[^\s\"'`{_WIDE}]{{0,63}}?\d)"
 _BARE = rf"(?:[^\s\"'`\\&,;{_WIDE}]|[&,;](?![\w.-]{{1,64}}=)|\\(?![\\nrt\"'`]))"
 
@@ -119,7 +119,9 @@ _FLAG = rf"--[\w-]{{0,24}}?(?P<name>{_PASSWORDS}|{_NAMES})[ \t]+(?P<secret>(?=\S
 _FLAGS = ("--pass", "--pwd", "--api", "--token", "--secret", "--access", "--client", "--auth")
 _ASSIGNING = ("cookie", "authorization", "key", "secret", "token")
 _BEARER = r"bearer[ \t]+(?P<secret>(?=[a-z.~+/=_-]*\d|\S{24})[a-z0-9][\w.~+/=-]{15,})"
-_URL = rf"://(?P<secret>[^\s/?#:@\"'`<>{_WIDE}]*:(?!\d{{2,5}}@)[^\s/?#\"'`<>{_WIDE}]+)@"
+_URL = (
+    rf"://(?!(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{{2,5}}@)(?P<secret>[^\s/?#:@\"'`<>{_WIDE}]*:[^\s/?#\"'`<>{_WIDE}]+)@"
+)
 _PEM = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 # Where it is cut off, its lines are Base64, of which the last may be short.
 _BASE64 = r"(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{16,})+(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]+\Z)?"
@@ -194,7 +196,7 @@ class Scrubber:
                 isinstance(name, str)
                 and item not in {"", SECRET}
                 and (named := _named(name))
-                and not (named[0] == "token" and item.isalpha() and len(item) < _LONG_WORD)
+                and not (name.lower() == "token" and item.isalpha() and len(item) < _LONG_WORD)
                 and "logprob" not in value  # of words that a model weighed
             ):
                 kinds.append(_kind(named[0], item))

@@ -301,6 +301,8 @@ def test_no_other_file_is_written_over(provider: Provider, store: Path, tmp_path
         nbcache.export_cassette(tmp_path / "fifo")
     with pytest.raises(CassetteError, match="is no file"):
         nbcache.import_cassette(tmp_path / "fifo")
+    (tmp_path / "marked.jsonl").write_bytes(b'\xef\xbb\xbf\n{"nbcache": 1}')
+    assert nbcache.export_cassette(tmp_path / "marked.jsonl").changed
     (tmp_path / "empty.jsonl").touch()
     assert nbcache.export_cassette(tmp_path / "empty.jsonl").entries == 1
 
@@ -458,8 +460,8 @@ def changed(name: str, value: Any) -> Callable[[dict[str, Any]], Any]:
     return lambda line: {**line, name: value}
 
 
-def without(name: str) -> Callable[[dict[str, Any]], Any]:
-    return lambda line: {key: value for key, value in line.items() if key != name}
+def without(*names: str) -> Callable[[dict[str, Any]], Any]:
+    return lambda line: {key: value for key, value in line.items() if key not in names}
 
 
 def said(**fields: Any) -> Callable[[dict[str, Any]], Any]:
@@ -521,6 +523,12 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "tool calls that are none": said(tool_calls=[5]),
     "chunks that say something else": changed("chunks", packed([{"type": "GenerationChunk", "text": "else"}])),
     "an hour of a century": changed("seconds", 10**9),
+    "a tower in a text": lambda line: {
+        **without("key", "messages")(line),
+        "prompt": "[" * 300 + "]" * 300,
+        "verbatim": False,
+    },
+    "a draw of nothing": lambda line: {**without("key")(line), "parameters": {}, "draw": 1},
     "a tower": answered({"type": "Generation", "text": "a", "info": json.loads('{"a":' * 300 + "1" + "}" * 300)}),
     "an answer from elsewhere": wired(status=307, headers={"location": "http://127.0.0.1:9"}),
     "a failure": wired(status=429),

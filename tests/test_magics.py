@@ -521,3 +521,8 @@ def test_help_says_how_to_type_it(loaded: Callable[[str], str], line: str) -> No
     told = loaded(f"%llmcache {line}")
     assert "%llmcache export [FILE] [--used] [--check]\n" in told
     assert (told.count("%llmcache ") > 3) == ("export" not in line)
+
+
+def test_a_cell_that_asks_for_help_does_not_run(loaded: Callable[..., str], shell: InteractiveShell) -> None:
+    assert isinstance(execute(shell, "%%llmcache replay --help\nran = True").error_in_exec, UsageError)
+    assert "ran" not in shell.user_ns

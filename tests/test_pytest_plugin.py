@@ -383,6 +383,9 @@ def test_a_test_in_which_a_miss_was_swallowed_fails(run: Run, pytester: pytest.P
         def test_as_expected():
             with pytest.raises(nbcache.ReplayMiss, match="boat"):
                 ask("boat?")
+            quiet_batch = lambda: asyncio.run(asyncio.to_thread(lambda: [quiet(), ask("boat?")]))
+            with pytest.raises(nbcache.ReplayMiss):
+                quiet_batch()
 
         def test_another(): ...
     """

@@ -92,6 +92,7 @@ HITS = {
     ],
     "a password in a URL": [
         "postgresql://«user:pass»@localhost:5432/db",
+        "postgresql://«user:1234»@localhost:5432/db",
         "redis://«:pass»@host",
         "see <https://«user:p@ss»@example.org/a?b=c@d>",
     ],
@@ -128,6 +129,8 @@ HITS = {
         '{"SecretAccessKey": "«wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY»"}',
         "AccountName=x;AccountKey=«ab+/12345==»",
         "master-key => «a1b2c3d4»",
+        "api-key=«sk.abc.def1234»",
+        "api_key: «proj.live.a8f3k2j9»",
     ],
     "a token": [
         "token=«a1b2c3d4»",
@@ -229,8 +232,8 @@ def test_what_goes_on_after_a_secret_stays(one: str, other: str) -> None:
 
 @pytest.mark.parametrize("value", ["BTC", "ETH", "Washington"])
 def test_a_word_is_no_token(value: str) -> None:
-    for asked in ({"token": value}, {"args": {"next_of_token": value}}):
-        assert SCRUBBER.value(asked) == asked
+    assert SCRUBBER.value({"token": value}) == {"token": value}
+    assert SCRUBBER.value({"access_token": value}) == {"access_token": SECRET}
 
 
 def test_images_are_left_as_they_are() -> None:
@@ -270,7 +273,7 @@ def test_what_holds_a_key_is_taken_out_whole() -> None:
         ("Ocp-Apim-Subscription-Key", "a key"),
         *((name, "a token") for name in ("token", "access_token", "refresh-token", "id_token", "accessToken")),
         *((name, "a secret") for name in ("secret", "client_secret", "Client-Secret")),
-        *((name, "a password") for name in ("password", "passwd", "PGPASSWORD", "db.password")),
+        *((name, "a password") for name in ("password", "passwd", "PGPASSWORD", "db.password", "pwd", "db_pass")),
     ],
 )
 def test_the_text_under_a_name_of_secrets_is_one(name: str, kind: str) -> None:

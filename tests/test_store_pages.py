@@ -209,8 +209,10 @@ def test_entries_that_another_process_left_are_indexed(tmp_path: Path, monkeypat
     one.close()
     another = DiskStore(tmp_path / "store")
     assert find(another, "behind") == set()
-    assert another.index(said, at_most=3)
+    assert another.index(said, at_most=1)
     keep(another, "of its own", prompt="own")
+    assert another.index(said, at_most=1)
+    assert find(another, "own") == {"own"}  # before what others left
     while another.index(said, at_most=3):
         pass
     assert find(another, "behind") == {f"p{number}" for number in range(5)}

@@ -90,7 +90,7 @@ class Exchange:
             return None
         try:
             return Recorded.of((found.generations()[0].generation_info or {})["http"])
-        except (LookupError, ValueError):
+        except (LookupError, ValueError, TypeError):
             self.cache.guard(self.call, "was recorded without the answer that the SDK reads")
             warn_once("no http", "nbcache: an entry of an SDK's call holds no answer for it. The call is made")
             return None

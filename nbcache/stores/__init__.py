@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from nbcache.entry import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
+from nbcache.progress import Progress
 from nbcache.stores.disk import DiskStore
 from nbcache.stores.memory import MemoryStore
 
@@ -92,10 +93,17 @@ class Store(Protocol):
         Raises ValueError where one is below 1.
         """
 
-    def check(self, *, fix: bool = False, read: "Callable[[bytes, str], EntryMeta] | None" = None) -> list[str]:
+    def check(
+        self,
+        *,
+        fix: bool = False,
+        read: Callable[[bytes, str], EntryMeta] | None = None,
+        progress: Progress | None = None,
+    ) -> list[str]:
         """What is wrong with the store, a line each. With `fix`, mend it: damaged entries are deleted.
 
-        `read` reads the row out of a payload and raises DamagedError where the payload is damaged.
+        `read` reads the row out of a payload and raises DamagedError where the payload is damaged; `progress` is told how
+        many are done.
         """
 
     def close(self) -> None:

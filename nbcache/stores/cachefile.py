@@ -16,6 +16,7 @@ import diskcache
 
 from nbcache.entry import EntryMeta
 from nbcache.errors import DamagedError
+from nbcache.progress import Progress, followed
 from nbcache.stores import rows, schema, words
 from nbcache.stores.database import newer
 from nbcache.stores.folder import APPLICATION_ID, DATABASE, STORE_VERSION
@@ -121,11 +122,13 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
         words.forget_deleted(self.execute)
         self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
-    def mend_payloads(self, read: Callable[[bytes, str], EntryMeta] | None) -> list[str]:
+    def mend_payloads(
+        self, read: Callable[[bytes, str], EntryMeta] | None, progress: Progress | None = None
+    ) -> list[str]:
         """What of the payloads is damaged, or has no row: deleted, or the row rebuilt from the payload."""
         problems = []
         found = self.execute("SELECT rowid, key, raw, mode, value, expire_time FROM Cache").fetchall()
-        for rowid, key, raw, mode, value, expires in found:
+        for rowid, key, raw, mode, value, expires in followed(found, progress):
             try:
                 payload = self._disk.fetch(mode, None, value, read=False)
                 meta = None if read is None else read(payload, self._disk.get(key, raw))

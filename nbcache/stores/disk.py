@@ -13,6 +13,7 @@ from urllib.parse import quote
 from nbcache.entry import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import StoreBusyError, TooLargeError
 from nbcache.locks import Lock
+from nbcache.progress import Progress
 from nbcache.stores import rows, sessions, spendings, words
 from nbcache.stores.cachefile import CacheFile
 from nbcache.stores.database import Database
@@ -41,7 +42,8 @@ class DiskStore:
             raise ValueError(f"store={str(folder)!r} is a file: write a folder")
         self._database = Database(self.folder, CacheFile)
         self._writes = Lock()  # threads of this process need not find each other in the way
-        self._unindexed: deque[int] = deque()
+        self._unindexed: deque[int] = deque()  # this process's own
+        self._left_out: deque[int] = deque()  # by others
         self._unseen = _LAST  # before this rowid, nobody has looked yet for entries that others left out of the index
         self.bound(max_bytes, max_entries)
 
@@ -155,22 +157,25 @@ class DiskStore:
             with cache.transaction():
                 if not words.make(cache.execute):
                     return False
-                some = [self._unindexed[at] for at in range(min(at_most, len(self._unindexed)))]
-                for rowid in some:
+                own = [self._unindexed[at] for at in range(min(at_most, len(self._unindexed)))]
+                left = [self._left_out[at] for at in range(min(at_most - len(own), len(self._left_out)))]
+                for rowid in own + left:
                     if (found := words.wanting(cache.execute, rowid)) is not None:
                         words.add(cache.execute, rowid, words_of(found[1], found[0]))
-            for _ in some:
+            for _ in own:
                 self._unindexed.popleft()
+            for _ in left:
+                self._left_out.popleft()
             return True
 
-        if self._unseen:  # to look is to read, for which nobody has to wait
-            left, self._unseen = self._database.run(self._left_out, _READ_PATIENCE)
-            self._unindexed.extend(left)
-        if self._unindexed and not self._write(write):
+        if self._unseen and not self._left_out:  # to look is to read, for which nobody has to wait
+            found, self._unseen = self._database.run(self._missing, _READ_PATIENCE)
+            self._left_out.extend(found)
+        if (self._unindexed or self._left_out) and not self._write(write):
             return False
-        return bool(self._unindexed or self._unseen)
+        return bool(self._unindexed or self._left_out or self._unseen)
 
-    def _left_out(self, cache: CacheFile) -> tuple[list[int], int]:
+    def _missing(self, cache: CacheFile) -> tuple[list[int], int]:
         return words.missing(cache.execute, self._unseen, _LOOKED_AT)
 
     def record(self, rows: Iterable[Spending]) -> None:
@@ -253,7 +258,13 @@ class DiskStore:
                 raise ValueError(f"{name}={value!r}: write a number above zero")
         self._max_bytes, self._max_entries = max_bytes, max_entries
 
-    def check(self, *, fix: bool = False, read: Callable[[bytes, str], EntryMeta] | None = None) -> list[str]:
+    def check(
+        self,
+        *,
+        fix: bool = False,
+        read: Callable[[bytes, str], EntryMeta] | None = None,
+        progress: Progress | None = None,
+    ) -> list[str]:
         """What is wrong with the store, a line each. With `fix`, mend it; a damaged entry is deleted.
 
         A damaged database file is set aside by opening it, with or without `fix`, as at any use.
@@ -266,7 +277,7 @@ class DiskStore:
                 if cache.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
                     raise sqlite3.DatabaseError(f"malformed: {problems[0]}")
             with cache.transaction(undo=not fix):
-                return problems + cache.mend_payloads(read) + rows.mend(cache.execute)
+                return problems + cache.mend_payloads(read, progress) + rows.mend(cache.execute)
 
         return self._write(look)
 

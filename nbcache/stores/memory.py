@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from nbcache.entry import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import DamagedError, TooLargeError
+from nbcache.progress import Progress, followed
 
 
 class MemoryStore:
@@ -235,11 +236,17 @@ class MemoryStore:
                 raise ValueError(f"{name}={value!r}: write a number above zero")
         self._max_bytes, self._max_entries = max_bytes, max_entries
 
-    def check(self, *, fix: bool = False, read: Callable[[bytes, str], EntryMeta] | None = None) -> list[str]:
+    def check(
+        self,
+        *,
+        fix: bool = False,
+        read: Callable[[bytes, str], EntryMeta] | None = None,
+        progress: Progress | None = None,
+    ) -> list[str]:
         """Entries whose payload `read` finds damaged; deleted with `fix`."""
         problems = []
         with self._lock:
-            for key, (payload, _) in list(self._entries.items()):
+            for key, (payload, _) in followed(list(self._entries.items()), progress):
                 try:
                     if read is not None:
                         read(payload, key)

@@ -57,8 +57,8 @@ def parse(line: str) -> argparse.Namespace:
 def help_of(line: str) -> str | None:
     """How to type what the line asks help for: one subcommand, or all of them; None where it asks for none."""
     words = line.split()
-    if not words or (words[0] != "help" and words[-1] not in {"--help", "-h"}):
-        return None
+    if not words or words[0] == "cell" or (words[0] != "help" and words[-1] not in {"--help", "-h"}):
+        return None  # a cell whose first line is wrong is not to run
     meant = [word for word in words if word in SUBCOMMANDS] or SUBCOMMANDS
     return "\n".join(str(_parsers[word].description).removeprefix("Type: ") for word in meant)
 

@@ -17,7 +17,7 @@ def progress(done: str) -> Iterator[Callable[[int, int], None]]:
 
     def show(count: int, of: int) -> None:
         nonlocal shown, width
-        if not (sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel.")):
+        if sys.stderr is None or not (sys.stderr.isatty() or type(sys.stderr).__module__.startswith("ipykernel.")):
             return  # a file, which keeps what it is told
         now = time.monotonic()
         if now - began > _PATIENCE and now - shown > _EVERY:
