@@ -1,5 +1,6 @@
 """The notebooks in real kernels: what one run paid, no other run of it pays, wherever and under whatever name."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -144,3 +145,19 @@ def test_the_demo_says_that_the_second_run_made_no_request() -> None:
     assert "no request at all" in done.stdout
     assert "demo server" in done.stdout
     assert "jupyter lab" in done.stdout.lower()
+
+
+RECORDED = (NOTEBOOKS / "replay.llmcache.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+
+
+@pytest.mark.parametrize("number", range(len(RECORDED)))
+def test_a_recording_that_is_taken_out_fails_the_one_cell_that_asks_for_it(number: int, tmp_path: Path) -> None:
+    shutil.copy(NOTEBOOKS / "replay.ipynb", tmp_path)
+    left = [line for at, line in enumerate(RECORDED) if at != number]
+    (tmp_path / "replay.llmcache.jsonl").write_text("".join(left), encoding="utf-8")
+    command = ("-m", "pytest", "-p", "no:cacheprovider", "--nbval", "--nbcache=replay", "replay.ipynb")
+    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert "1 failed" in done.stdout, done.stdout
+    asked = json.loads(RECORDED[number])["messages"][-1]["HumanMessage"]["content"]
+    assert f"{asked!r} was never recorded" in done.stdout
+    assert "To record it, run it with `%llmcache on` and a key" in done.stdout
