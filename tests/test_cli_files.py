@@ -47,6 +47,7 @@ def test_what_was_exported_is_imported_elsewhere(run: Any, tmp_path: Path) -> No
     run("export", "all.jsonl")
     elsewhere = str(tmp_path / "elsewhere")
     assert exported(run("import", "all.jsonl", "--store", elsewhere, "--dry-run", "--json"))["new"] == 2
+    assert not (tmp_path / "elsewhere").exists()
     told = exported(run("import", "all.jsonl", "--store", elsewhere, "--json"))
     assert (told["new"], told["same"], told["conflicting"]) == (2, 0, [])
     assert exported(run("import", "all.jsonl", "--store", elsewhere, "--json"))["same"] == 2

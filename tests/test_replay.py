@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -325,3 +327,32 @@ def test_what_is_played_from_elsewhere_counts_for_the_recording(provider: Provid
     assert nbcache.stats().saved_usd == row.cost_usd
     assert nbcache.clear(unused=True, dry_run=True).entries == ()
     assert nbcache.export_cassette(tmp_path / "a.jsonl", used=True).entries == 1
+
+
+def test_a_payload_in_the_place_of_another_is_no_answer_in_replay(provider: Provider, tmp_path: Path) -> None:
+    provider.answer("one", "two")
+    nbcache.install(tmp_path / "store")
+    for text in ("a", "b"):
+        chat(provider).invoke(text)
+    session.end()
+    with closing(sqlite3.connect(tmp_path / "store" / "cache.db")) as database, database:
+        (one, first), (two, second) = database.execute("SELECT rowid, value FROM Cache").fetchall()
+        database.executemany("UPDATE Cache SET value = ? WHERE rowid = ?", [(second, one), (first, two)])
+    nbcache.install(tmp_path / "store", mode="replay")
+    for text in ("a", "b"):
+        with pytest.raises(ReplayMiss):
+            chat(provider).invoke(text)
+
+
+def test_of_recordings_that_differ_in_what_is_a_secret_now_the_very_call_is_played(
+    provider: Provider, tmp_path: Path
+) -> None:
+    provider.answer("one", "two")
+    nbcache.install(tmp_path / "store")
+    for order in ("order 123", "order 456"):
+        chat(provider).invoke(order)
+    nbcache.export_cassette(tmp_path / "a.jsonl")
+    nbcache.install(tmp_path / "empty", mode="replay", cassette=tmp_path / "a.jsonl", secrets=[r"\d+"])
+    assert [chat(provider).invoke(f"order {number}").text for number in (123, 456)] == ["one", "two"]
+    with pytest.raises(ReplayMiss, match="several times"):
+        chat(provider).invoke("order 789")
