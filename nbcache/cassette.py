@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nbcache import codec
-from nbcache.checks import dicts, is_flat, recorded_answer
+from nbcache.checks import checked_answer, dicts, is_flat
 from nbcache.codec import Payload
 from nbcache.entry import EntryMeta, Usage
 from nbcache.errors import CassetteError
@@ -175,23 +175,17 @@ def _reason(error: Exception) -> str:
 # A line, read
 
 
-def _parsed(line: str) -> Any:
-    """What a line tells. Raises ValueError; RecursionError where it is nested too deeply."""
-    told = json.loads(line)
-    _check_depth(line, told)
+def _parsed(text: str) -> Any:
+    """What a text says in JSON. Raises ValueError; RecursionError where it is nested too deeply."""
+    told = json.loads(text)
+    if _may_be_deep(text) and not is_flat(told, _DEEPEST):
+        raise RecursionError
     return told
 
 
-def _check_depth(text: str, told: Any) -> None:
-    """Raise RecursionError where `told`, which `text` says in JSON, is nested too deeply."""
-    if text.count("[") + text.count("{") > _DEEPEST and not is_flat(told, _DEEPEST):
-        raise RecursionError
-
-
-def _check_text(text: str) -> None:
-    """The same for a text that may be JSON."""
-    with contextlib.suppress(ValueError):
-        _check_depth(text, json.loads(text))
+def _may_be_deep(text: str) -> bool:
+    """Whether a text has the signs for it: most haven't, and need not be read for that."""
+    return text.count("[") + text.count("{") > _DEEPEST
 
 
 def _recording(told: Any) -> Recording:
@@ -204,7 +198,8 @@ def _recording(told: Any) -> Recording:
         )
     call.identity.decode()  # whatever is wrong with it is found now
     usage = _usage(told["tokens"]) if "tokens" in told else None
-    answer, chunks, generations = recorded_answer(told["answer"], told.get("chunks") or [])
+    answer, chunks = dicts(told["answer"], "answer"), told.get("chunks") or []
+    generations = checked_answer(answer, chunks)
     meta = row_of(
         *(call, generations, usage or Usage()),
         status=status_of(generations),
@@ -235,8 +230,10 @@ def _call(told: Mapping[str, Any]) -> CallKey:
     if not isinstance(model, str) or not isinstance(endpoint, str):
         raise CassetteError("its model and endpoint are texts")
     identity = parameters if isinstance(parameters, str) else written_json(parameters).decode()
-    for text in (prompt, said.decode(errors="surrogatepass").removeprefix(VERBATIM.decode()), identity):
-        _check_text(text)
+    for text in {prompt, said.removeprefix(VERBATIM).decode(errors="surrogatepass"), identity}:
+        if _may_be_deep(text):
+            with contextlib.suppress(ValueError):  # no JSON, and so not deep
+                _parsed(text)
     if (draw := told.get("draw")) is not None:
         if type(draw) is not int or not 1 <= draw < _MOST_DRAWS:
             raise CassetteError(f"its draw is {str(draw)[:40]!r}")

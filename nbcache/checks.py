@@ -11,11 +11,10 @@ from nbcache.errors import CassetteError, NotStorableError
 from nbcache.wire import Recorded
 
 
-def recorded_answer(answer: Any, chunks: Any) -> tuple[list[dict[str, Any]], list[Any], list[Generation]]:
-    """An answer in the codec's plain form, its packed chunks, and its generations. Raises CassetteError."""
-    told = dicts(answer, "answer")
+def checked_answer(answer: list[dict[str, Any]], chunks: Any) -> list[Generation]:
+    """The generations of an answer in the codec's plain form, with its packed chunks. Raises CassetteError."""
     try:
-        generations = _generations(told)
+        generations = _generations(answer)
         pieces = _generations(list(unpacked(chunks)))
         for each in (*generations, *pieces):
             _check(each)
@@ -28,7 +27,7 @@ def recorded_answer(answer: Any, chunks: Any) -> tuple[list[dict[str, Any]], lis
         raise CassetteError("its answer is none")
     if pieces and "".join(each.text for each in pieces) != generations[0].text:
         raise CassetteError("its chunks say something else than its answer; where you edited that, take the chunks out")
-    return told, chunks, generations
+    return generations
 
 
 def dicts(told: Any, name: str) -> list[dict[str, Any]]:

@@ -143,7 +143,8 @@ class Contents:
 
     def saying(self, rows: Sequence[EntryMeta], text: str, progress: Progress | None = None) -> list[EntryMeta]:
         """Those of these entries of which the prompt or the answer says `text`, in any case."""
-        return [meta for meta in followed(rows, progress) if self._says(meta, text.lower())]
+        wanted = text.lower()
+        return [meta for meta in followed(rows, progress) if self._says(meta, wanted)]
 
     def _says(self, meta: EntryMeta, text: str) -> bool:
         if text in meta.prompt.lower() or text in meta.answer.lower():

@@ -142,7 +142,8 @@ class CallRecord:
 class SessionCall:
     """What a session called: a key ("" of calls that have none), how often, and what one call costs (US dollars).
 
-    Of calls without a key `usd` is what all of them cost. It is None where that isn't known, `estimated` where the tokens were. `when` is the last of the calls.
+    Of calls without a key `usd` is what all of them cost. It is None where that isn't known, `estimated` where the tokens were.
+    `when` is the last of the calls.
     """
 
     key: str

@@ -18,6 +18,6 @@ def from_environment(name: str, check: Callable[[str], _T]) -> _T | None:
         raise ValueError(f"NBCACHE_{name} in the environment: {error}") from None
 
 
-def words(text: str) -> list[str]:
+def comma_separated(text: str) -> list[str]:
     """The words of a list with commas."""
     return [word.strip() for word in text.split(",") if word.strip()]

@@ -117,7 +117,8 @@ def import_entries(
 ) -> Imported:
     """Put the recordings of a cassette into the store; in a conflict what `prefer` names stays: `store` or `file`.
 
-    It may be a file of LangChain's `SQLiteCache`, too. All of them or, where the file is wrong, none. Raises ValueError, CassetteError, StoreError or OSError.
+    It may be a file of LangChain's `SQLiteCache`, too. All of them or, where the file is wrong, none. Raises ValueError,
+    CassetteError, StoreError or OSError.
     """
     if prefer not in PREFERENCES:
         raise ValueError(f"prefer={prefer!r}: write file or store")

@@ -28,8 +28,8 @@ _KEYS_KEPT, _SHORT = 2048, 10_000  # keys, and characters of a prompt
 class CallKey:
     """A call as the cache knows it: its key, and what the key was made of.
 
-    `said` is what counts of the prompt, in one form; `by_rule` where it was the user's rule that told. `draw` is which of several answers to the same call is meant;
-    `plain` is the key of the first.
+    `said` is what counts of the prompt, in one form; `by_rule` where it was the user's rule that told. `draw` is
+    which of several answers to the same call is meant; `plain` is the key of the first.
     """
 
     key: str

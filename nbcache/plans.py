@@ -28,8 +28,8 @@ class PlannedMiss:
 class Plan:
     """What would be hits, and what would be paid: `session` is `this` or the `last`, whose calls they are.
 
-    That is in mode `on`; in `mode` `replay` none of them would be made. Money is in US dollars, as the session's own calls cost; of `unpriced` calls that isn't known, of `estimated` ones
-    the tokens weren't.
+    That is in mode `on`; in `mode` `replay` none of them would be made. Money is in US dollars, as the
+    session's own calls cost; of `unpriced` calls that isn't known, of `estimated` ones the tokens weren't.
     """
 
     session: str

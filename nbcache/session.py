@@ -16,7 +16,7 @@ from langchain_core.messages import BaseMessage
 from nbcache.cache import NotebookCache
 from nbcache.chains import watch_chains
 from nbcache.entry import Cleared, EntryMeta, Info, Record, Stats
-from nbcache.environment import from_environment, words
+from nbcache.environment import comma_separated, from_environment
 from nbcache.errors import NotInstalledError, forget_warnings, warn_once
 from nbcache.exports import Exported, Imported, export_entries, import_entries
 from nbcache.hooks.instrument import Instrument
@@ -88,7 +88,7 @@ def install(  # noqa: PLR0913 - settings, each with its default
         ttl=ttl if ttl is not None else from_environment("TTL", seconds),
         max_bytes=max_bytes if max_bytes is not None else from_environment("MAX_BYTES", size),
         max_entries=max_entries if max_entries is not None else from_environment("MAX_ENTRIES", count),
-        tags=tags if tags is not None else from_environment("TAGS", words) or (),
+        tags=tags if tags is not None else from_environment("TAGS", comma_separated) or (),
         notebook=notebook,
         prices=prices if isinstance(prices, Prices | None) else Prices(prices),
         exclude=exclude,

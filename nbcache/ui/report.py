@@ -215,12 +215,16 @@ def exported(done: "Exported") -> str:
     ]
     lines += [f"  {key[:8]} is left out: {why}" for key, why in done.left_out.items()]
     if done.gone:
-        keys = ", ".join(key[:8] for key in done.gone[:5]) + (", …" if len(done.gone) > 5 else "")
         lines.append(
-            f"  {counted(len(done.gone), 'recording')} of the file before ({keys}) not among them. Where the store never had "
+            f"  {counted(len(done.gone), 'recording')} of the file before ({_some(done.gone)}) not among them. Where the store never had "
             "them, take the file as it was and import it first"
         )
     return "\n".join(lines)
+
+
+def _some(keys: Sequence[str]) -> str:
+    """The first few keys, by their first digits."""
+    return ", ".join(key[:8] for key in keys[:5]) + (", …" if len(keys) > 5 else "")
 
 
 def imported(done: "Imported", *, dry_run: bool) -> str:
@@ -228,10 +232,9 @@ def imported(done: "Imported", *, dry_run: bool) -> str:
     parts = [f"{done.new:,} new", f"{done.same:,} the same", f"{len(done.conflicting):,} conflicting"]
     lines = [f"{'would import' if dry_run else 'imported'} {done.path}: {', '.join(parts)}"]
     if done.conflicting:
-        keys = ", ".join(key[:8] for key in done.conflicting[:5]) + (", …" if len(done.conflicting) > 5 else "")
         kept, other = ("store's", "file") if done.preferred == "store" else ("file's", "store")
         lines.append(
-            f"  of {keys} the {kept} answers {'would stay' if dry_run else 'stay'}; `--prefer {other}` takes the others"
+            f"  of {_some(done.conflicting)} the {kept} answers {'would stay' if dry_run else 'stay'}; `--prefer {other}` takes the others"
         )
     if done.by_hand:
         lines.append(f"  {done.by_hand:,} only for a cache set by hand: the file doesn't tell where those calls went")
