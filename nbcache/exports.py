@@ -5,7 +5,7 @@ import contextlib
 import os
 import re
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
@@ -21,7 +21,7 @@ from nbcache.prompts import Normalize
 from nbcache.records import call_of
 from nbcache.scrub import Scrubber
 
-_KEY = re.compile(rb'^{"nbcache": ?\d+, ?"key": ?"([0-9a-f]+)"', re.MULTILINE)
+_KEY = re.compile(rb'{"nbcache": ?\d+, ?"key": ?"([0-9a-f]+)"')
 _LOOKED_AT = 4_096  # bytes of a file, to find out what it is
 FILE, STORE = PREFERENCES = ("file", "store")
 
@@ -100,7 +100,7 @@ def export_entries(  # noqa: PLR0913 - what an export is
         lines[recording.call.key] = recording.line() + "\n"
     text = "".join(sorted(lines.values())).encode()
     before = path.read_bytes() if path.exists() else None
-    gone = [key for key in map(bytes.decode, _KEY.findall(before or b"")) if key not in lines]
+    gone = [key for key in _keys_in(before or b"") if key not in lines]
     changed = before != text
     if changed and not check:
         _write(path, text)
@@ -185,6 +185,11 @@ def _recorded(
         call, row = replace(call, model=model), replace(row, tags=tuple(tags))
         usage = replace(usage, **told) if usage else None
     return Recording(call, answer, chunks, usage, row), kinds
+
+
+def _keys_in(cassette: bytes) -> Iterator[str]:
+    """The keys that the lines of a file name first, as an export writes them."""
+    return (found[1].decode() for found in map(_KEY.match, cassette.split(b"\n")) if found)
 
 
 def _compare(contents: Contents, recording: Recording) -> tuple[bool, bool]:

@@ -6,7 +6,7 @@ middle of a sentence looks like any other word; for the like of it there are the
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 SECRET = "[secret]"  # noqa: S105 - what is written in place of one
@@ -16,7 +16,7 @@ class _Rule(NamedTuple):
     """A form of secrets: the group `secret` of its pattern is one; without that group, all that it matches."""
 
     kind: str  # "" where the name beside it tells
-    words: tuple[str, ...]  # one of them is in every text that it matches; to look for those is far quicker
+    words: tuple[str, ...]  # one is in every text that it matches; to look for those is far quicker. () if unknown
     pattern: re.Pattern[str]
     folded: bool = False  # it is sought in the text's lower case: re is slow where case doesn't matter
 
@@ -88,14 +88,15 @@ _CREDENTIALS = rf"(?:digest|oauth)[ \t]+(?=\w+=){_IN_LINE}+|{_SCHEMES}{_IN_WORD}
 _COOKIE = rf"[^\s=;,]{{1,64}}={_IN_PAIR}*(?:;[ \t]*[^\s=;,\"'`\\]{{1,64}}(?:={_IN_PAIR}*)?)*"
 _WIDE = "\xa0\u2000-\uffef"  # signs of typesetters, and Chinese and its like: there, a value ends without a space
 _SORTS = "access", "account", "api", "auth", "encryption", "master", "private", "secret", "signing", "subscription"
-_SECRET_KEYS = "|".join(f"{sort}[-_ ]?key" for sort in _SORTS)
+_SECRET_KEY = "key(?:" + "|".join(f"(?<={sort}key)|(?<={sort}[-_ ]key)" for sort in _SORTS) + ")"
 # As often, a token is a word to a model, or a page of a list.
 _OTHERS = "bos|cls|end|eos|eot|max|min|new|num|pad|per|sep|unk", "last|mask|next|page|stop", "first|image|start"
 _TOKEN = "token" + "".join(f"(?<!(?:{others})[-_]token)" for others in _OTHERS)
-_NAMES = f"authorization|cookie|password|passwd|passphrase|{_SECRET_KEYS}|secret|{_TOKEN}"
-_NAMED = re.compile(rf"(?:{_NAMES}|pwd|(?<=[_-])pass)\Z", re.ASCII)
+_ASSIGNING = {each: each for each in ("authorization", "cookie", "secret")} | {"key": _SECRET_KEY, "token": _TOKEN}
+_NAMES = "|".join(_ASSIGNING.values())
+_NAMED = re.compile(rf"(?:{_NAMES}|pass(?:word|wd|phrase|(?<=[_-]pass))|pwd)\Z", re.ASCII)
 _KINDS = {"authorization": "an Authorization header", **{w: f"a {w}" for w in ("cookie", "key", "secret", "token")}}
-_PASSWORDS = "password|passwd|passphrase|(?<![a-z])(?:pass|pwd)"  # a short one is one, too
+_PASSWORDS = "pass(?:word|wd|phrase|(?<![a-z]pass))|pwd(?<![a-z]pwd)"  # a short one is one, too
 # In quotes, a value goes on to the sign that opened it; within JSON that is itself a text, backslashes are part of it.
 _QUOTED = r"(?:(?!(?P=open))(?:\\.|[^\\\r\n]))"
 # Without, it has a digit, or it may be prose, and is no call, index or attribute of code, no address and no date. It ends
@@ -116,8 +117,6 @@ def _assigned(names: str, quoted: int, bare: int) -> re.Pattern[str]:
 
 
 _FLAG = rf"--[\w-]{{0,24}}?(?P<name>{_PASSWORDS}|{_NAMES})[ \t]+(?P<secret>(?=\S{{0,63}}?\d)[^\s\"'`]{{6,}})"
-_FLAGS = ("--pass", "--pwd", "--api", "--token", "--secret", "--access", "--client", "--auth")
-_ASSIGNING = ("cookie", "authorization", "key", "secret", "token")
 _BEARER = r"bearer[ \t]+(?P<secret>(?=[a-z.~+/=_-]*\d|\S{24})[a-z0-9][\w.~+/=-]{15,})"
 _URL = (
     rf"://(?!(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{{2,5}}@)(?P<secret>[^\s/?#:@\"'`<>{_WIDE}]*:[^\s/?#\"'`<>{_WIDE}]+)@"
@@ -135,14 +134,32 @@ _RULES = (
     _header("cookie", _COOKIE),
     _Rule("a password in a URL", ("://",), re.compile(_URL, re.ASCII)),
     _Rule("", ("pass", "pwd"), _assigned(_PASSWORDS, 4, 6), folded=True),
-    _Rule("", _ASSIGNING, _assigned(_NAMES, 8, 8), folded=True),
-    _Rule("", _FLAGS, re.compile(_FLAG, re.ASCII), folded=True),
+    *(_Rule("", (word,), _assigned(name, 8, 8), folded=True) for word, name in _ASSIGNING.items()),
+    _Rule("", ("--",), re.compile(_FLAG, re.ASCII), folded=True),
     _Rule("a bearer token", ("bearer",), re.compile(_BEARER, re.ASCII), folded=True),
     *_KEYS,
 )
 
 
-_SHORT, _REMEMBERED = 100, 4_096  # characters, and texts
+def _roots() -> Iterator[tuple[str, bool, list[int]]]:
+    """The fewest words to look for: where a shorter one is not, no longer one can be. Each with its rules' places."""
+    words = {(word, rule.folded) for rule in _RULES for word in rule.words}
+    roots = ((word, folded) for word, folded in words if sum(each in word for each, of in words if of is folded) == 1)
+    for root, folded in sorted(roots):
+        places = [at for at, rule in enumerate(_RULES) if rule.folded is folded and any(root in w for w in rule.words)]
+        yield root, folded, places
+
+
+_ROOTS = list(_roots())
+
+
+def _likely(text: str) -> list[int]:
+    """The places of the rules of which a word is in `text`, in their order."""
+    lower = _folded(text)
+    return sorted({at for root, folded, places in _ROOTS if root in (lower if folded else text) for at in places})
+
+
+_SHORT, _REMEMBERED = 1_000, 4_096  # characters, and texts
 _LONG_WORD = 20  # letters: more are none
 
 
@@ -159,7 +176,6 @@ class Scrubber:
         self.patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
         self._rules = (*_RULES, *map(_own, self.patterns))
         self._harmless: set[str] = set()  # most texts of entries are names of fields, the same in all
-        self._words = [(word, rule.folded, at) for at, rule in enumerate(self._rules) for word in rule.words]
 
     def text(self, text: str) -> str:
         """`text` without secrets."""
@@ -216,8 +232,7 @@ class Scrubber:
 
     def _sought(self, text: str) -> list[str]:
         parts = [part for piece in text.split(SECRET) for part in ("", piece)][1:]
-        lower = _folded(text)
-        likely = sorted({at for word, folded, at in self._words if word in (lower if folded else text)})
+        likely = [*_likely(text), *range(len(_RULES), len(self._rules))]
         before = 0
         while len(parts) > before:  # once more: where a text ends now, a pattern may match that didn't
             before = len(parts)
@@ -240,7 +255,7 @@ def _own(pattern: str) -> _Rule:
         wrong = str(error)
     if wrong or not isinstance(pattern, str):
         raise ValueError(f"patterns={pattern!r}: {wrong or 'no text'}; write a regular expression like 'ACME-[0-9]+'")
-    return _Rule(f"your pattern '{pattern}'", ("",), re.compile(pattern))
+    return _Rule(f"your pattern '{pattern}'", (), re.compile(pattern))
 
 
 def _cut(rule: _Rule, text: str) -> list[str]:
