@@ -8,7 +8,7 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -142,7 +142,7 @@ def read(path: Path, progress: Progress | None = None) -> list[Recording]:
     recordings = []
     for number, line in followed(_lines(path), progress):
         try:
-            recording = _recording(_parsed(line))
+            recording = _recording(_parsed(line, _named_once))
         except CassetteError as error:
             raise CassetteError(f"{path}, line {number}: {error}") from None
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ArithmeticError) as error:
@@ -175,11 +175,20 @@ def _reason(error: Exception) -> str:
 # A line, read
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str, of_pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
     """What a text says in JSON. Raises ValueError; RecursionError where it is nested too deeply."""
-    told = json.loads(text)
+    told = json.loads(text, object_pairs_hook=of_pairs)
     if _may_be_deep(text) and not is_flat(told, _DEEPEST):
         raise RecursionError
+    return told
+
+
+def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object. Raises CassetteError where it has a name twice: who reads the line would take the first, JSON the last."""
+    told = dict(pairs)
+    if len(told) < len(pairs):
+        twice = next(name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at]))
+        raise CassetteError(f"it has {twice!r} twice in one object")
     return told
 
 
@@ -189,7 +198,7 @@ def _may_be_deep(text: str) -> bool:
 
 
 def _recording(told: Any) -> Recording:
-    _check(told)
+    _check_version(told)
     call = _call(told)
     if told.get("key", call.key) != call.key:
         raise CassetteError(
@@ -212,7 +221,7 @@ def _recording(told: Any) -> Recording:
     return Recording(call, answer, chunks, usage, meta)
 
 
-def _check(told: Any) -> None:
+def _check_version(told: Any) -> None:
     if not isinstance(told, dict) or "nbcache" not in told:
         raise CassetteError("it is no recording of nbcache")
     version = told["nbcache"]

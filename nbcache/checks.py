@@ -17,7 +17,7 @@ def checked_answer(answer: list[dict[str, Any]], chunks: Any) -> list[Generation
         generations = _generations(answer)
         pieces = _generations(list(unpacked(chunks)))
         for each in (*generations, *pieces):
-            _check(each)
+            _check_fields(each)
     except ValidationError as error:
         first = error.errors()[0]
         raise CassetteError(f"its answer has a wrong {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
@@ -60,7 +60,7 @@ def _generations(plain: list[dict[str, Any]]) -> list[Generation]:
         return codec.restored(plain, None)
 
 
-def _check(generation: Generation) -> None:
+def _check_fields(generation: Generation) -> None:
     """Raise ValueError or TypeError where a field has another type than its class says: the codec restores it unseen."""
     if isinstance(generation, ChatGeneration):
         message = generation.message

@@ -1,6 +1,7 @@
 """Tests whose calls were never recorded: they fail as tests do, and say where the call is made."""
 
 import sys
+import unittest.case
 from collections.abc import Callable, Generator
 from itertools import pairwise
 from pathlib import Path
@@ -35,8 +36,8 @@ class _Misses:
             environment.setattr(module, "TEST_OUTCOME", (*known, ReplayMiss), raising=False)
         before_8_4 = sys.modules.get("_pytest.python_api")
         raises = getattr(pytest, "RaisesExc", None) or getattr(before_8_4, "RaisesContext", None)
-        if raises is not None:
-            environment.setattr(raises, "__exit__", _noting(raises.__exit__))
+        for expecting in filter(None, (raises, getattr(unittest.case, "_AssertRaisesContext", None))):
+            environment.setattr(expecting, "__exit__", _noting(expecting.__exit__))
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_setup(self) -> Generator[None, Any, None]:
@@ -64,7 +65,7 @@ class _Misses:
 
 
 def _noting(leave: Callable[..., bool]) -> Callable[..., bool]:
-    """`leave` of `pytest.raises`: where it expected a miss, it did all that were lost until then, as those of a batch."""
+    """`leave` of `pytest.raises` or unittest's: where it expected a miss, it did all that were lost until then, as those of a batch."""
 
     def noting(self: Any, kind: Any, error: Any, traceback: Any) -> bool:
         is_expected = leave(self, kind, error, traceback)

@@ -118,9 +118,11 @@ def _assigned(names: str, quoted: int, bare: int) -> re.Pattern[str]:
 
 _FLAG = rf"--[\w-]{{0,24}}?(?P<name>{_PASSWORDS}|{_NAMES})[ \t]+(?P<secret>(?=\S{{0,63}}?\d)[^\s\"'`]{{6,}})"
 _BEARER = r"bearer[ \t]+(?P<secret>(?=[a-z.~+/=_-]*\d|\S{24})[a-z0-9][\w.~+/=-]{15,})"
-_URL = (
-    rf"://(?!(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{{2,5}}@)(?P<secret>[^\s/?#:@\"'`<>{_WIDE}]*:[^\s/?#\"'`<>{_WIDE}]+)@"
+_ELEMENT = (
+    rf"<[\w:.-]{{0,24}}?(?P<name>{_PASSWORDS}|{_NAMES})>[ \t]*(?P<secret>(?=[^\s<>]{{0,63}}?\d)[^\s<>]{{6,}})[ \t]*</"
 )
+_LOGIN = rf"[^\s/?#:@\"'`<>{_WIDE}]*:[^\s/?#\"'`<>{_WIDE}]+"  # or a token alone
+_URL = rf"://(?!(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{{2,5}}@)(?P<secret>{_LOGIN}|(?=[A-Za-z_-]*\d)[\w-]{{20,}})@"
 _PEM = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 # Where it is cut off, its lines are Base64, of which the last may be short.
 _BASE64 = r"(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{16,})+(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]+\Z)?"
@@ -136,6 +138,7 @@ _RULES = (
     _Rule("", ("pass", "pwd"), _assigned(_PASSWORDS, 4, 6), folded=True),
     *(_Rule("", (word,), _assigned(name, 8, 8), folded=True) for word, name in _ASSIGNING.items()),
     _Rule("", ("--",), re.compile(_FLAG, re.ASCII), folded=True),
+    _Rule("", ("</",), re.compile(_ELEMENT, re.ASCII), folded=True),
     _Rule("a bearer token", ("bearer",), re.compile(_BEARER, re.ASCII), folded=True),
     *_KEYS,
 )
@@ -206,20 +209,25 @@ class Scrubber:
         clean = {}
         for key, item in value.items():
             name = key if key in self._harmless else self._clean(key, kinds)
-            if not isinstance(item, str):
-                clean[name] = self._clean(item, kinds) if isinstance(item, list | dict) else item
+            if not isinstance(item, str | list | dict):
+                clean[name] = item
             elif (
-                isinstance(name, str)
-                and item not in {"", SECRET}
-                and (named := _named(name))
-                and not (name.lower() == "token" and item.isalpha() and len(item) < _LONG_WORD)
-                and "logprob" not in value  # of words that a model weighed
-            ):
-                kinds.append(_kind(named[0], item))
-                clean[name] = SECRET
+                isinstance(name, str) and (named := _named(name)) and "logprob" not in value
+            ):  # words that a model weighed
+                clean[name] = self._clean_named(name.lower(), named[0], item, kinds)
             else:
                 clean[name] = self._clean(item, kinds)
         return clean
+
+    def _clean_named(self, name: str, ending: str, item: Any, kinds: list[str]) -> Any:
+        """What stands under a name that says what it is: a text is a secret, and so is each of several."""
+        if isinstance(item, list):
+            return [self._clean_named(name, ending, each, kinds) for each in item]
+        is_word = name == "token" and isinstance(item, str) and item.isalpha() and len(item) < _LONG_WORD
+        if not isinstance(item, str) or is_word or item in {"", SECRET}:
+            return self._clean(item, kinds)
+        kinds.append(_kind(ending, item))
+        return SECRET
 
     def _parts(self, text: str) -> list[str]:
         """The text around its secrets, and in each one's place its kind; "" for what is a placeholder already."""

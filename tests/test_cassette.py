@@ -329,7 +329,7 @@ def test_what_an_export_takes_out_of_the_file_is_told(
     chat(provider).invoke("c")
     done = nbcache.export_cassette(file)
     assert set(done.gone) == keys
-    assert "2 recordings of the file before" in report.exported(done)
+    assert "no longer in it: 2 recordings" in report.exported(done)
     assert nbcache.export_cassette(file).gone == ()
 
 
@@ -549,6 +549,18 @@ def test_a_wrong_line_is_named_and_the_file_refused_whole(
     with pytest.raises(CassetteError, match=r"answers\.llmcache\.jsonl, line 3"):
         nbcache.import_cassette(file)
     assert nbcache.stats().entries == 0
+
+
+def test_a_line_that_says_something_twice_is_refused(
+    provider: Provider, store: Path, file: Path, tmp_path: Path
+) -> None:
+    text = json.dumps(line_of(provider, file))
+    elsewhere(tmp_path)
+    for written in ('"content": "a"', '"answer": []'):  # in front of the true one: a reader would take it for the one
+        name = written.partition(":")[0]
+        file.write_text(text.replace(f"{name}: ", f"{written}, {name}: ", 1))
+        with pytest.raises(CassetteError, match=f"line 1: it has {name.replace(chr(34), chr(39))} twice"):
+            nbcache.import_cassette(file)
 
 
 @pytest.mark.parametrize("edit", [said(), wired(), answered({"type": "Generation", "text": "at one"})])

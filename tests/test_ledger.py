@@ -669,6 +669,13 @@ else:
 """
 
 
+_UNTIL_WRITTEN = """import time
+    from nbcache.stores.disk import DiskStore
+    other, deadline = DiskStore(sys.argv[1]), time.monotonic() + 30
+    while not any(row.hits for row in other.spendings()) and time.monotonic() < deadline:
+        time.sleep(0.02)"""
+
+
 def _run(code: str, *arguments: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code, *arguments], check=False, capture_output=True, text=True, timeout=60
@@ -1024,6 +1031,6 @@ def test_the_forked_childs_thread_writes_down_too(server: Canned, folder: Path) 
     if not hasattr(os, "fork"):
         pytest.skip("no fork here")
     server.reply(used(1000, 500))
-    _run(_FORKS.replace("cache.flush()", "__import__('time').sleep(3)"), str(folder), f"{server.url}/v1")
+    _run(_FORKS.replace("cache.flush()", _UNTIL_WRITTEN), str(folder), f"{server.url}/v1")
     install(folder)
     assert money(stats(lifetime=True)) == (1, 1, CALL, CALL)

@@ -354,7 +354,7 @@ def test_a_miss_in_a_fixture_fails_the_tests_that_need_it_and_all_others_are_tor
 def test_a_test_in_which_a_miss_was_swallowed_fails(run: Run, pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         test_harbor="""
-        import asyncio, contextlib, threading
+        import asyncio, contextlib, threading, unittest
         import pytest
         from asking import ask, nbcache
 
@@ -387,11 +387,23 @@ def test_a_test_in_which_a_miss_was_swallowed_fails(run: Run, pytester: pytest.P
             with pytest.raises(nbcache.ReplayMiss):
                 quiet_batch()
 
+        class TestHarbor(unittest.TestCase):
+            def test_as_expected(self):
+                with self.assertRaises(nbcache.ReplayMiss):
+                    ask("boat?")
+                with self.assertRaisesRegex(nbcache.ReplayMiss, "boat"):
+                    ask("boat?")
+                self.assertRaises(nbcache.ReplayMiss, ask, "boat?")
+
+            def test_and_swallowed(self):
+                self.assertRaises(nbcache.ReplayMiss, ask, "boat?")
+                quiet()
+
         def test_another(): ...
     """
     )
     done = run("--nbcache=replay")
-    done.assert_outcomes(failed=3, passed=2)
+    done.assert_outcomes(failed=4, passed=3)
     done.stdout.fnmatch_lines("FAILED test_harbor.py::test_and_skipped - *ReplayMiss*")
 
 

@@ -95,6 +95,7 @@ HITS = {
         "postgresql://«user:1234»@localhost:5432/db",
         "redis://«:pass»@host",
         "see <https://«user:p@ss»@example.org/a?b=c@d>",
+        "git clone https://«a1b2c3d4e5f6a7b8c9d0»@example.org/repo.git",
     ],
     "a password": [
         "password: «hunter22»",
@@ -113,6 +114,7 @@ HITS = {
         "Uid=me;Pwd=«hunter2»;Database=x",
         "login --password «hunter2»",
         "密码 password\uff1a«hunter22»\uff0c请帮我看看",
+        "<server><id>a</id><db:password>«hunter22»</db:password></server>",
     ],
     "a key": [
         "api_key=«a1b2c3d4»",
@@ -164,6 +166,8 @@ PLAIN = [
     "Define: bearer responsibilities, bearer telecommunications",
     "A file begins with -----BEGIN PRIVATE KEY----- . What is 1+1?",
     "http://localhost:8080@now",
+    "https://a-user-of-ours-with-a-name@example.org ssh://deploy2@example.org",
+    "<secret>The cat is called Tom 2.</secret> <token>word</token> if password>12345678</3:",
     "password = getpass2('Password: ')",
     "api_key=short12",
     "primary_key: a1b2c3d4, cache_key='abcdefgh', key=a1b2c3d4",
@@ -289,6 +293,15 @@ def test_the_text_under_another_name_is_none(name: str) -> None:
     asked = {name: "a text"}
     assert SCRUBBER.value(asked) == asked
     assert SCRUBBER.found(asked) == []
+
+
+def test_each_of_several_texts_under_a_name_of_secrets_is_one() -> None:
+    asked = {"cookie": ["a=b", ["c=d"], 1, {"name": "e"}, ""], "token": ["BTC", "a1"]}
+    assert SCRUBBER.value(asked) == {
+        "cookie": [SECRET, [SECRET], 1, {"name": "e"}, ""],
+        "token": ["BTC", SECRET],
+    }
+    assert SCRUBBER.found(asked) == ["a cookie", "a token"]
 
 
 def test_what_is_no_text_has_no_secret() -> None:
@@ -466,6 +479,9 @@ def test_nothing_of_a_secret_survives(before: str, planted: str, after: str, nam
             "token='",
             'token=\\"',
             "token=a.",
+            "<token>",
+            "<a-token>a1 ",
+            "://a1-",
             "\\",
         ),
         *("token=1,", "password=hunter22 ", "api_key: str ", "&a=", "A1", " ", '"', SECRET, "[secret", f"sk-{ALNUM} "),

@@ -216,8 +216,8 @@ def exported(done: "Exported") -> str:
     lines += [f"  {key[:8]} is left out: {why}" for key, why in done.left_out.items()]
     if done.gone:
         lines.append(
-            f"  {counted(len(done.gone), 'recording')} of the file before ({_some(done.gone)}) not among them. Where the store never had "
-            "them, take the file as it was and import it first"
+            f"  no longer in it: {counted(len(done.gone), 'recording')} ({_some(done.gone)}). Where the store never had them, take "
+            "the file as it was and import it first"
         )
     return "\n".join(lines)
 
