@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,24 +87,19 @@ class Recording:
         return self.answer == payload.plain() and self.chunks == payload.packed_chunks()
 
 
-@dataclass(slots=True)
+@dataclass
 class Cassette:
     """The recordings of a file, found by call. `used` are the keys of those that were asked for."""
 
     path: Path
     scrubber: Scrubber
-    recordings: dict[str, Recording] = field(default_factory=dict)
-    _alike: dict[str, list[Recording]] = field(default_factory=dict)
+    recordings: dict[str, Recording]
     used: set[str] = field(default_factory=set)
 
     @classmethod
     def open(cls, path: Path, scrubber: Scrubber) -> "Cassette":
         """Read `path`. Raises CassetteError, naming the line, or OSError."""
-        made = cls(path, scrubber)
-        for recording in read(path):
-            made.recordings[recording.call.key] = recording
-            made._alike.setdefault(replay_key(recording.call, scrubber), []).append(recording)
-        return made
+        return cls(path, scrubber, {recording.call.key: recording for recording in read(path)})
 
     def find(self, asked: CallKey) -> tuple[str, bytes] | None:
         """The key and the payload of the recording of this call, or of the only one that `nearest_of` takes for it.
@@ -113,12 +108,20 @@ class Cassette:
         """
         found = self.recordings.get(asked.key)
         if found is None:
-            others = self._alike.get(replay_key(asked, self.scrubber), [])
+            others = self._by_replay_key.get(replay_key(asked, self.scrubber), [])
             found = nearest_of([(other.call, other) for other in others], asked, self.scrubber)
         if found is None:
             return None
         self.used.add(found.call.key)
         return found.call.key, found.payload()
+
+    @cached_property
+    def _by_replay_key(self) -> dict[str, list[Recording]]:
+        """Them by what counts in replay, which takes its time: a call that is just as recorded needs none of it."""
+        found: dict[str, list[Recording]] = {}
+        for recording in self.recordings.values():
+            found.setdefault(replay_key(recording.call, self.scrubber), []).append(recording)
+        return found
 
 
 def nearest_of(recorded: Sequence[tuple[CallKey, _T]], asked: CallKey, scrubber: Scrubber) -> _T | None:

@@ -314,6 +314,7 @@ def _limits_tokens(*parts: dict[str, Any]) -> bool:
     return any(part.get(name) is not None for part in parts for name in TOKEN_LIMITS & part.keys())
 
 
+@functools.lru_cache(maxsize=256)  # most calls of a notebook share theirs
 def limits_tokens_in(document: str) -> bool:
     """Whether a call set its own limit of tokens, by its document. Raises ValueError where that is no JSON object."""
     told = json.loads(document)

@@ -7,19 +7,18 @@ anybody pay again.
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
-
-import orjson
 
 from nbcache.call import Call
 from nbcache.entry import KEY_LENGTH
 from nbcache.identity import Identity, identify, limits_tokens_in
 from nbcache.prompts import READINGS, VERBATIM, Normalize, Reading, canonical_prompt, written_json
 from nbcache.scrub import Scrubber
+from nbcache.text import parsed
 
 KEY_VERSION = 1
 _DRAW = re.compile(r',"draw":(\d+)}\Z')
@@ -129,7 +128,7 @@ def scrubbed(asked: CallKey, scrubber: Scrubber) -> tuple[CallKey, list[str]]:
     identity, of_identity = _clean_identity(asked.identity, scrubber)
     kinds += [*of_identity, *scrubber.found(asked.endpoint)]
     if asked.by_rule:  # else the prompt is what counts of it
-        kinds += scrubber.found(_value(asked.prompt.encode(errors="surrogatepass")))
+        kinds += scrubber.found(_value(asked.prompt.encode(errors="surrogatepass"), parsed))
     if not kinds:
         return asked, kinds
     call = restored(
@@ -144,8 +143,8 @@ def scrubbed(asked: CallKey, scrubber: Scrubber) -> tuple[CallKey, list[str]]:
 
 def _clean(told: bytes, scrubber: Scrubber) -> tuple[bytes, list[str]]:
     """`told` without secrets, and their kinds. Without any in it, it is as it is: two texts may be the same JSON."""
-    kinds = scrubber.found(_texts_in(told))
-    return (_written(scrubber.value(_value(told))) if kinds else told), kinds
+    kinds = scrubber.found(_value(told, parsed))  # which long integers don't matter to
+    return (_written(scrubber.value(_value(told, json.loads))) if kinds else told), kinds
 
 
 @lru_cache(maxsize=256)
@@ -156,7 +155,7 @@ def _clean_identity(identity: bytes, scrubber: Scrubber) -> tuple[bytes, list[st
 
 def _clean_prompt(asked: CallKey, scrubber: Scrubber) -> str:
     """The prompt as it is shown, without secrets."""
-    prompt = scrubber.value(_value(asked.prompt.encode(errors="surrogatepass")))
+    prompt = scrubber.value(_value(asked.prompt.encode(errors="surrogatepass"), json.loads))
     return prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)
 
 
@@ -165,18 +164,10 @@ def _prompt_in(said: bytes) -> str:
     return said.removeprefix(VERBATIM).decode(errors="surrogatepass")
 
 
-def _texts_in(told: bytes) -> Any:
-    """As `_value`, but for long integers: for who looks at the texts alone. That is quicker."""
-    try:
-        return orjson.loads(told)
-    except ValueError:
-        return _value(told)
-
-
-def _value(told: bytes) -> Any:
+def _value(told: bytes, read: Callable[[bytes], Any]) -> Any:
     """What is told in JSON; what is none is a text."""
     with suppress(ValueError):
-        return json.loads(told)
+        return read(told)
     return told.decode(errors="surrogatepass")
 
 
