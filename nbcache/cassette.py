@@ -72,15 +72,13 @@ class Recording:
         told |= {"tags": list(meta.tags)} if meta.tags else {}
         return _seen(_as_line(told))
 
-    def owned_by(self, notebook: str | None) -> "Recording":
-        """The same as an entry of this notebook's."""
-        return replace(self, meta=replace(self.meta, notebooks=() if notebook is None else (notebook,)))
-
-    def payload(self) -> bytes:
-        """The payload of the entry that it is."""
-        about = about_of(self.call, replace(self.meta, cost_usd=None), self.usage)  # what it cost is the row's alone
-        again = reusable(self.meta.status, limits_tokens=self.call.limits_tokens)
-        return codec.assemble(self.answer, about, reusable=again, chunks=self.chunks)
+    def entry(self, notebook: str | None = None) -> tuple[bytes, EntryMeta]:
+        """The payload and the row of the entry that it is, as this notebook's."""
+        meta = self.meta if notebook is None else replace(self.meta, notebooks=(notebook,))
+        told = meta if meta.cost_usd is None else replace(meta, cost_usd=None)  # what it cost is the row's alone
+        again = reusable(meta.status, limits_tokens=self.call.limits_tokens)
+        about = about_of(self.call, told, self.usage)
+        return codec.assemble(self.answer, about, reusable=again, chunks=self.chunks), meta
 
     def same_answer(self, payload: Payload) -> bool:
         """Whether an entry has this very answer. Raises DamagedError."""
@@ -113,7 +111,7 @@ class Cassette:
         if found is None:
             return None
         self.used.add(found.call.key)
-        return found.call.key, found.payload()
+        return found.call.key, found.entry()[0]
 
     @cached_property
     def _by_replay_key(self) -> dict[str, list[Recording]]:

@@ -149,8 +149,7 @@ def merge(
         if is_there and not is_same:
             conflicting.append(key)
         if not is_there or (not is_same and prefer == FILE):
-            mine = recording.owned_by(contents.notebook)
-            wanted.append((key, mine.payload(), mine.meta))
+            wanted.append((key, *recording.entry(contents.notebook)))
         else:
             known.append(Touch(key, contents.notebook, 0, 0.0))
     if not dry_run:

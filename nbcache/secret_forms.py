@@ -1,0 +1,208 @@
+"""What secrets look like: the forms in which services hand out keys, and values beside a name that says what they are.
+
+A password in the middle of a sentence looks like any other word; for the like of it there are the user's own patterns.
+"""
+
+import functools
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+
+class Rule(NamedTuple):
+    """A form of secrets: the group `secret` of its pattern is one; without that group, all that it matches.
+
+    To look for what must be there is far quicker than the pattern: one of the `words`, or the `prefix` with which it
+    begins, itself a pattern that ends with `-` or `_`.
+    """
+
+    kind: str  # "" where the name beside it tells
+    pattern: re.Pattern[str]
+    words: tuple[str, ...] = ()
+    prefix: str = ""
+    folded: bool = False  # it is sought in the text's lower case: re is slow where case doesn't matter
+
+
+# A key begins where no word goes on. The letters of an escape, in JSON or in a URL, or of a terminal's color are no word.
+_BEFORE = (r"\\[nrt]", r"\\u[\da-fA-F]{4}", r"%[\da-fA-F]{2}", r"[\[;]\dm", r"[\[;]\d\dm")
+# Where keys have dashes, names of CSS classes and of files look alike; those are of shorter words, all in lower case.
+_NO_WORDS = r"(?=[a-z_-]*(?:[A-Z0-9]|(?<=[a-z]{16})))[\w-]{20,}"
+
+_ENDS = "-_"  # of most beginnings
+
+
+def _key(kind: str, prefix: str, rest: str = _NO_WORDS) -> Rule:
+    """Keys that begin with `prefix`. So does the pattern: re is fast where it begins with letters."""
+    starts = "|".join([rf"(?<![\w-]{prefix})", *(f"(?<={before}{prefix})" for before in _BEFORE)])
+    pattern = re.compile(f"{prefix}(?:{starts}){rest}", re.ASCII)
+    return (
+        Rule(kind, pattern, prefix=prefix) if prefix[-1] in _ENDS else Rule(kind, pattern, (prefix.partition("[")[0],))
+    )
+
+
+_KEYS = (
+    _key("an Anthropic key", "sk-ant-"),
+    _key("an OpenRouter key", "sk-or-"),
+    _key("an OpenAI key", "sk-"),
+    _key("a Groq key", "gsk_", r"[A-Za-z0-9]{20,}"),
+    _key("an xAI key", "xai-", r"[A-Za-z0-9]{20,}"),
+    _key("a LangSmith key", "lsv2_", r"\w{20,}"),
+    _key("a Tavily key", "tvly-"),
+    _key("a Google key", "AIza", r"[\w-]{35,}+(?![+/=])"),  # but not within Base64, which has those signs too
+    _key("a Hugging Face token", "hf_", r"[A-Za-z0-9]{30,}"),
+    _key("a GitHub token", "gh[pousr]_", r"[A-Za-z0-9]{36,}"),
+    _key("a GitHub token", "github_pat_", r"\w{20,}"),
+    _key("a GitLab token", "glpat-", r"[\w-]{20,}(?:\.[\w-]+)*"),
+    _key("a Slack token", "xox[abeprs]-", r"(?=[A-Za-z-]*\d)[A-Za-z0-9-]{10,}"),
+    _key("an AWS key", "AKIA", r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
+    _key("an AWS key", "ASIA", r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
+    _key("a Stripe key", "sk_live_", r"[A-Za-z0-9]{16,}"),
+    _key("a Stripe key", "rk_live_", r"[A-Za-z0-9]{16,}"),
+    _key("a Stripe key", "sk_test_", r"[A-Za-z0-9]{16,}"),
+    _key("a Stripe secret", "whsec_", r"[A-Za-z0-9+/=]{20,}"),
+    _key("a Slack token", "xapp-", r"(?=[A-Za-z0-9-]*\d)[A-Za-z0-9-]{20,}"),
+    _key("a SendGrid key", "SG[.]", r"[\w-]{16,}\.[\w-]{16,}"),
+    _key("an npm token", "npm_", r"[A-Za-z0-9]{36}"),
+    _key("a PyPI token", "pypi-", r"AgE[\w-]{20,}"),
+    _key("a Google secret", "GOCSPX-", r"[\w-]{20,}"),
+    _key("a Google token", "ya29[.]", r"[\w.-]{20,}"),
+    _key("a DigitalOcean token", "dop_v1_", r"[a-f0-9]{64}"),
+    _key("an NVIDIA key", "nvapi-"),
+    _key("a Perplexity key", "pplx-", r"[A-Za-z0-9]{32,}"),
+    _key("a Replicate token", "r8_", r"[A-Za-z0-9]{32,}"),
+    _key("a Cerebras key", "csk-", r"[A-Za-z0-9]{32,}"),
+    _key("a Fireworks key", "fw_", r"(?=[A-Za-z]*\d)[A-Za-z0-9]{20,}"),
+    _key("a JSON web token", "eyJ", r"[\w-]+\.eyJ[\w-]+\.[\w-]*"),
+)
+
+
+def _header(name: str, value: str) -> Rule:
+    """A header with its value. What stands around both, quotes or a sentence, isn't part of it."""
+    quote = rf"(?:(?<=(?P<quote>[\"'`]){name}:)|(?<![\"'`]{name}:))"
+    pattern = rf"(?P<name>{name}):{quote}[ \t]*(?P<secret>{value})"
+    return Rule("", re.compile(pattern, re.ASCII), (f"{name}:",), folded=True)
+
+
+def _signs(but: str) -> str:
+    """One sign of a header's value, none of these and not the quote around it all."""
+    return rf"(?:(?!(?P=quote))[^{but}\\]|\\(?![\\nr\"'`]))"
+
+
+# "Authorization: see below" is prose, and so is "Cookie: a small biscuit".
+_IN_LINE, _IN_WORD, _IN_PAIR = _signs(r"\r\n"), _signs(r"\s"), _signs(r"\s;")
+_SCHEMES = r"(?:apikey|basic|bearer|digest|key|negotiate|ntlm|oauth|token)[ \t]+"
+_CREDENTIALS = rf"(?:digest|oauth)[ \t]+(?=\w+=){_IN_LINE}+|{_SCHEMES}{_IN_WORD}+|(?=\S{{0,64}}?\d|\S{{16}}){_IN_WORD}+"
+_COOKIE = rf"[^\s=;,]{{1,64}}={_IN_PAIR}*(?:;[ \t]*[^\s=;,\"'`\\]{{1,64}}(?:={_IN_PAIR}*)?)*"
+_WIDE = "\xa0\u2000-\uffef"  # signs of typesetters, and Chinese and its like: there, a value ends without a space
+_SORTS = "access", "account", "api", "auth", "encryption", "master", "private", "secret", "signing", "subscription"
+_SECRET_KEY = "key(?:" + "|".join(f"(?<={sort}key)|(?<={sort}[-_ ]key)" for sort in _SORTS) + ")"
+# As often, a token is a word to a model, or a page of a list.
+_OTHERS = "bos|cls|end|eos|eot|max|min|new|num|pad|per|sep|unk", "last|mask|next|page|stop", "first|image|start"
+_TOKEN = "token" + "".join(f"(?<!(?:{others})[-_]token)" for others in _OTHERS)
+_ASSIGNING = {each: each for each in ("authorization", "cookie", "secret")} | {"key": _SECRET_KEY, "token": _TOKEN}
+_NAMES = "|".join(_ASSIGNING.values())
+_NAMED = re.compile(rf"(?:{_NAMES}|pass(?:word|wd|phrase|(?<=[_-]pass))|pwd)\Z", re.ASCII)
+_KINDS = {"authorization": "an Authorization header", **{w: f"a {w}" for w in ("cookie", "key", "secret", "token")}}
+_PASSWORDS = "pass(?:word|wd|phrase|(?<![a-z]pass))|pwd(?<![a-z]pwd)"  # a short one is one, too
+# In quotes, a value goes on to the sign that opened it; within JSON that is itself a text, backslashes are part of it.
+_QUOTED = r"(?:(?!(?P=open))(?:\\.|[^\\\r\n]))"
+# Without, it has a digit, or it may be prose, and is no call, index or attribute of code, no address and no date. It ends
+# before punctuation, an escaped line break, and the next name of a query or of a connection's settings.
+_CODE = r"(?![a-z_][\w.]*[(\[{])(?![a-z_]\w{0,19}(?:\.[a-z_]\w{0,19}){0,9}\.[a-z_]{1,20}(?![\w.-]))"
+_TOLD = rf"{_CODE}(?!https?://|\d{{4}}-\d\d-\d\d(?!\w))(?=[^\s\"'`{_WIDE}]{{0,63}}?\d)"
+_BARE = rf"(?:[^\s\"'`\\&,;{_WIDE}]|[&,;](?![\w.-]{{1,64}}=)|\\(?![\\nrt\"'`]))"
+
+
+def _assigned(names: str, quoted: int, bare: int) -> re.Pattern[str]:
+    """A value beside its name, of so many signs at least in quotes and without."""
+    return re.compile(
+        rf"(?P<name>{names})\\{{0,7}}[\"'`]?\]?[ \t]*(?:=>|:=|:[ \t]*str[ \t]*=|==?|[:\uff1a])[ \t]*"
+        r"(?:[bfru]{1,2}(?=[\"']))?(?P<open>\\{0,7}[\"'`])?"
+        rf"(?P<secret>(?(open){_QUOTED}{{{quoted},}}|{_TOLD}{_BARE}{{{bare},}}(?<![,;.)\]}}>])))",
+        re.ASCII,
+    )
+
+
+_FLAG = rf"--[\w-]{{0,24}}?(?P<name>{_PASSWORDS}|{_NAMES})[ \t]+(?P<secret>(?=\S{{0,63}}?\d)[^\s\"'`]{{6,}})"
+_BEARER = r"bearer[ \t]+(?P<secret>(?=[a-z.~+/=_-]*\d|\S{24})[a-z0-9][\w.~+/=-]{15,})"
+_ELEMENT = (
+    rf"<[\w:.-]{{0,24}}?(?P<name>{_PASSWORDS}|{_NAMES})>[ \t]*(?P<secret>(?=[^\s<>]{{0,63}}?\d)[^\s<>]{{6,}})[ \t]*</"
+)
+_LOGIN = rf"[^\s/?#:@\"'`<>{_WIDE}]*:[^\s/?#\"'`<>{_WIDE}]+"  # or a token alone
+_URL = rf"://(?!(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{{2,5}}@)(?P<secret>{_LOGIN}|(?=[A-Za-z_-]*\d)[\w-]{{20,}})@"
+_PEM = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+# Where it is cut off, its lines are Base64, of which the last may be short.
+_BASE64 = r"(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{16,})+(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]+\Z)?"
+_PRIVATE_KEY = re.compile(rf"-----BEGIN {_PEM}(?:(?:[^-]|-(?!----BEGIN ))*?-----END {_PEM}|{_BASE64})")
+# What may hold others comes before them: torn to pieces, it would no longer be known.
+RULES = (
+    Rule("a private key", _PRIVATE_KEY, ("-----BEGIN ",)),
+    _header("proxy-authorization", _CREDENTIALS),
+    _header("authorization", _CREDENTIALS),
+    _header("set-cookie", _COOKIE),
+    _header("cookie", _COOKIE),
+    Rule("a password in a URL", re.compile(_URL, re.ASCII), ("://",)),
+    Rule("", _assigned(_PASSWORDS, 4, 6), ("pass", "pwd"), folded=True),
+    *(Rule("", _assigned(name, 8, 8), (word,), folded=True) for word, name in _ASSIGNING.items()),
+    Rule("", re.compile(_FLAG, re.ASCII), ("--",), folded=True),
+    Rule("", re.compile(_ELEMENT, re.ASCII), ("</",), folded=True),
+    Rule("a bearer token", re.compile(_BEARER, re.ASCII), ("bearer",), folded=True),
+    *_KEYS,
+)
+
+
+def _roots() -> Iterator[tuple[str, bool, list[int]]]:
+    """The fewest words to look for: where a shorter one is not, no longer one can be. Each with its rules' places."""
+    words = {(word, rule.folded) for rule in RULES for word in rule.words}
+    roots = ((word, folded) for word, folded in words if sum(each in word for each, of in words if of is folded) == 1)
+    for root, folded in sorted(roots):
+        places = [at for at, rule in enumerate(RULES) if rule.folded is folded and any(root in w for w in rule.words)]
+        yield root, folded, places
+
+
+def _marks() -> Iterator[tuple[re.Pattern[str], list[int]]]:
+    """A pattern for all prefixes with the same end, by which it begins: that is found at once. With its rules' places."""
+    for end in _ENDS:
+        prefixes = {rule.prefix: at for at, rule in enumerate(RULES) if rule.prefix.endswith(end)}
+        yield re.compile(f"{end}(?:{'|'.join(f'(?<={prefix})' for prefix in prefixes)})"), [*prefixes.values()]
+
+
+_ROOTS, _MARKS = list(_roots()), list(_marks())
+
+
+def likely(text: str) -> list[Rule]:
+    """The rules of which something is in `text` that must be there, in their order."""
+    lower = folded(text)
+    places = {at for root, is_folded, rules in _ROOTS if root in (lower if is_folded else text) for at in rules}
+    places.update(at for mark, rules in _MARKS if mark.search(text) for at in rules)
+    return [RULES[at] for at in sorted(places)]
+
+
+@functools.lru_cache(maxsize=4_096)
+def named(name: str) -> str | None:
+    """What in a key's name says that its value is a secret."""
+    found = _NAMED.search(name.lower())
+    return None if found is None else found[0]
+
+
+def own(pattern: str) -> Rule:
+    """The user's own form. Raises ValueError where it is none."""
+    try:
+        wrong = "matches the empty text" if re.match(pattern, "") else ""
+    except (TypeError, re.error, OverflowError, RecursionError) as error:
+        wrong = str(error)
+    if wrong or not isinstance(pattern, str):
+        raise ValueError(f"patterns={pattern!r}: {wrong or 'no text'}; write a regular expression like 'ACME-[0-9]+'")
+    return Rule(f"your pattern '{pattern}'", re.compile(pattern))
+
+
+def kind_of(name: str, secret: str) -> str:
+    """What a secret is by its own form, or else by its name."""
+    by_form = (rule.kind for rule in (RULES[0], *_KEYS) if rule.pattern.fullmatch(secret))
+    by_name = (kind for ending, kind in _KINDS.items() if name.endswith(ending))
+    return next(by_form, next(by_name, "a password"))
+
+
+def folded(text: str) -> str:
+    """`text` in lower case, sign by sign: the lower case of `İ` alone would be two."""
+    return text.replace("İ", "i").lower()
