@@ -35,9 +35,9 @@ def _key(kind: str, prefix: str, rest: str = _NO_WORDS) -> Rule:
     """Keys that begin with `prefix`. So does the pattern: re is fast where it begins with letters."""
     starts = "|".join([rf"(?<![\w-]{prefix})", *(f"(?<={before}{prefix})" for before in _BEFORE)])
     pattern = re.compile(f"{prefix}(?:{starts}){rest}", re.ASCII)
-    return (
-        Rule(kind, pattern, prefix=prefix) if prefix[-1] in _ENDS else Rule(kind, pattern, (prefix.partition("[")[0],))
-    )
+    if prefix[-1] in _ENDS:
+        return Rule(kind, pattern, prefix=prefix)
+    return Rule(kind, pattern, (prefix.partition("[")[0],))
 
 
 _KEYS = (
@@ -163,8 +163,8 @@ def _roots() -> Iterator[tuple[str, bool, list[int]]]:
 def _marks() -> Iterator[tuple[re.Pattern[str], list[int]]]:
     """A pattern for all prefixes with the same end, by which it begins: that is found at once. With its rules' places."""
     for end in _ENDS:
-        prefixes = {rule.prefix: at for at, rule in enumerate(RULES) if rule.prefix.endswith(end)}
-        yield re.compile(f"{end}(?:{'|'.join(f'(?<={prefix})' for prefix in prefixes)})"), [*prefixes.values()]
+        places = [at for at, rule in enumerate(RULES) if rule.prefix.endswith(end)]
+        yield re.compile(f"{end}(?:{'|'.join(f'(?<={RULES[at].prefix})' for at in places)})"), places
 
 
 _ROOTS, _MARKS = list(_roots()), list(_marks())

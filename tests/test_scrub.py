@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbcache.scrub import SECRET, Scrubber
+from nbcache.secret_forms import RULES, folded, likely
 
 SCRUBBER = Scrubber()
 ALNUM = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"  # 36 letters and digits
@@ -448,6 +449,12 @@ def test_scrubbing_twice_is_scrubbing_once_and_found_tells_whether_there_is_need
     assert scrubber.value(once) == once
     assert scrubber.found(once) == []
     assert bool(scrubber.found(value)) == (once != value)
+
+
+@given(TEXTS | st.sampled_from([*KEYS, *(text.replace("«", "") for texts in HITS.values() for text in texts)]))
+def test_no_form_is_passed_over_where_its_pattern_matches(text: str) -> None:
+    matching = [rule for rule in RULES if rule.pattern.search(folded(text) if rule.folded else text)]
+    assert [rule for rule in likely(text) if rule in matching] == matching
 
 
 @given(TEXTS, ANY_SCRUBBER)
