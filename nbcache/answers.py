@@ -1,7 +1,6 @@
 """The way of one call: looked up in memory, in the store and in flight; kept and counted when it is answered."""
 
 import time
-from collections import deque
 from collections.abc import Generator, Sequence
 from functools import partial
 from typing import Any
@@ -27,6 +26,7 @@ from nbcache.facts import asks_a_model, document
 from nbcache.flight import Flights, Lease, Place, Waiter
 from nbcache.keys import CallKey, call_key, drawn
 from nbcache.ledger import NEW, Ledger
+from nbcache.lost import note_lost
 from nbcache.misses import Missed, Why, explain, nearest_text
 from nbcache.modes import Settings
 from nbcache.origins import Origins
@@ -40,8 +40,6 @@ from nbcache.stores import Store
 from nbcache.text import prompt_preview
 from nbcache.threads import in_thread
 from nbcache.usage import usage_of
-
-_LOST = 100  # calls not made in replay that are remembered until a cell ends
 
 
 class Answers:
@@ -64,7 +62,6 @@ class Answers:
         self.recordings = recordings
         self.cell: str | None = None
         self.errors = 0
-        self.lost: deque[ReplayMiss] = deque(maxlen=_LOST)
         self.renewed: set[str] = set()
         self.origins = Origins()
         self.flights = Flights()
@@ -121,7 +118,7 @@ class Answers:
         said = f" {prompt_preview(prompt)!r}" if prompt else ""
         text = f"in replay nothing is sent, and this call of {model or 'a model'}{said} {detail}"
         miss = ReplayMiss(text, None if asked is None else asked.key)
-        self.lost.append(miss)
+        note_lost(miss)
         return miss
 
     def why(self, key: str | None = None) -> Why:
@@ -144,7 +141,7 @@ class Answers:
     def carry_on(self, other: "Answers") -> None:
         """Go on where `other` ended."""
         self.cell, self.errors = other.cell, other.errors
-        self.renewed, self.origins, self.lost = other.renewed, other.origins, other.lost
+        self.renewed, self.origins = other.renewed, other.origins
         self._pending.log = other._pending.log  # noqa: SLF001 - one of us
 
     def failed(self, what: str, error: Exception) -> None:

@@ -18,7 +18,7 @@ from nbcache.codec import key_of
 from nbcache.contents import Contents
 from nbcache.decoded import Answer
 from nbcache.entry import Info, Stats, Totals
-from nbcache.errors import ReplayMiss, StoreError, warn_once
+from nbcache.errors import StoreError, warn_once
 from nbcache.ledger import Ledger
 from nbcache.misses import Missed, Why
 from nbcache.modes import Settings, current_settings
@@ -171,11 +171,6 @@ class NotebookCache(BaseCache):
         """The last misses of this session, the newest last."""
         self.flush()
         return self._answers.misses()
-
-    def take_lost(self) -> list[ReplayMiss]:
-        """The calls that `replay` didn't make since this was asked last."""
-        lost = self._answers.lost
-        return [lost.popleft() for _ in range(len(lost))]
 
     def failed(self, what: str, error: Exception) -> None:
         """Count a failure of the cache and say so once; the user's call goes on."""

@@ -27,6 +27,7 @@ from nbcache.progress import Progress, followed
 from nbcache.prompts import VERBATIM, written_json
 from nbcache.records import about_of, row_of
 from nbcache.scrub import Scrubber
+from nbcache.text import parsed_strictly
 
 _T = TypeVar("_T")
 FORMAT_VERSION = 1
@@ -36,7 +37,7 @@ _LC = ["langchain", "schema", "messages"]  # where LangChain's own messages say 
 # What a reader of a file doesn't see, or sees in another order: written as JSON's escapes.
 _UNSEEN = re.compile("[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _PRICE = re.compile(r"\d{1,6}(\.\d{1,30})?")
-_DAY = 86_400.0  # seconds: by which another machine's clock may be ahead, and that an answer may have taken
+_DAY = AHEAD = 86_400.0  # seconds: that an answer may have taken, and by which another machine's clock may be ahead
 _MOST_DRAWS = 1_000_000
 _DEEPEST = 200  # levels of lists and objects: what looks at them calls itself for each
 _USAGE = {each.name: each.default for each in fields(Usage)}
@@ -68,7 +69,7 @@ class Recording:
         told |= {"tokens": tokens} if tokens else {}
         told |= {} if meta.cost_usd is None else {"price": f"{meta.cost_usd:f}"}
         told |= {"recorded": datetime.fromtimestamp(meta.created, UTC).isoformat().replace("+00:00", "Z")}
-        told |= {} if meta.seconds is None else {"seconds": round(meta.seconds, 3)}
+        told |= {} if meta.seconds is None or meta.seconds > _DAY else {"seconds": round(meta.seconds, 3)}
         told |= {"tags": list(meta.tags)} if meta.tags else {}
         return _seen(_as_line(told))
 
@@ -127,6 +128,8 @@ def nearest_of(recorded: Sequence[tuple[CallKey, _T]], asked: CallKey, scrubber:
 
     Raises CassetteError where there are several: whose answer is meant, nobody knows.
     """
+    if not recorded:
+        return None
     wanted = scrubbed(asked, scrubber)[0].key
     here = [it for call, it in recorded if scrubbed(call, scrubber)[0].key == wanted]
     if len(here) > 1:
@@ -134,7 +137,7 @@ def nearest_of(recorded: Sequence[tuple[CallKey, _T]], asked: CallKey, scrubber:
     if not here and len(recorded) > 1:
         endpoints = ", ".join(sorted({call.endpoint for call, _ in recorded}))
         raise CassetteError(f"it was recorded at several endpoints ({endpoints}), and is asked of another")
-    return here[0] if here else next((it for _, it in recorded), None)
+    return here[0] if here else recorded[0][1]
 
 
 def read(path: Path, progress: Progress | None = None) -> list[Recording]:
@@ -143,10 +146,10 @@ def read(path: Path, progress: Progress | None = None) -> list[Recording]:
     recordings = []
     for number, line in followed(_lines(path), progress):
         try:
-            recording = _recording(_parsed(line, _named_once))
+            recording = _recording(_parsed(line, parsed_strictly))
         except CassetteError as error:
             raise CassetteError(f"{path}, line {number}: {error}") from None
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ArithmeticError) as error:
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError, ArithmeticError) as error:
             raise CassetteError(f"{path}, line {number} is no recording: {_reason(error)}") from None
         key = recording.call.key
         if key in found:
@@ -176,20 +179,11 @@ def _reason(error: Exception) -> str:
 # A line, read
 
 
-def _parsed(text: str, of_pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+def _parsed(text: str, read: Callable[[str], Any] = json.loads) -> Any:
     """What a text says in JSON. Raises ValueError; RecursionError where it is nested too deeply."""
-    told = json.loads(text, object_pairs_hook=of_pairs)
+    told = read(text)
     if _may_be_deep(text) and not is_flat(told, _DEEPEST):
         raise RecursionError
-    return told
-
-
-def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object. Raises CassetteError where it has a name twice: who reads the line would take the first, JSON the last."""
-    told = dict(pairs)
-    if len(told) < len(pairs):
-        twice = next(name for at, (name, _) in enumerate(pairs) if name in dict(pairs[:at]))
-        raise CassetteError(f"it has {twice!r} twice in one object")
     return told
 
 
@@ -300,7 +294,7 @@ def _when(told: Any) -> float:
     if not isinstance(told, str):
         raise CassetteError("it says no time at which it was recorded")
     when = datetime.fromisoformat(told).timestamp()
-    if not 0 <= when <= time.time() + _DAY:
+    if not 0 <= when <= time.time() + AHEAD:
         raise CassetteError(f"it says that it was recorded at {told}")
     return when
 
@@ -342,7 +336,7 @@ def _messages(prompt: str, *, verbatim: bool) -> list[dict[str, Any]] | None:
     """The messages that a prompt holds; None where it doesn't."""
     try:
         told = json.loads(prompt) if prompt.startswith("[{") else None
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not isinstance(told, list) or not all(isinstance(message, dict) for message in told):
         return None

@@ -31,7 +31,7 @@ from nbcache.plain import copy_plain, from_plain, to_plain
 
 # What garbage under a right checksum may raise.
 UNREADABLE = (
-    *(KeyError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError),
+    *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError),
     zstandard.ZstdError,
 )
 _T = TypeVar("_T", bound=BaseModel)

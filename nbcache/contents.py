@@ -23,7 +23,7 @@ class Contents:
 
     store: Store
     notebook: str | None = None
-    changed: Callable[[], None] = lambda: None  # called when entries were deleted
+    changed: Callable[[], None] = lambda: None  # called when entries were deleted, or came by an import
 
     def totals(self) -> Totals:
         """How many entries, and how many bytes."""

@@ -3,15 +3,15 @@
 import codecs
 import contextlib
 import os
-import re
 import tempfile
-from collections.abc import Collection, Iterator, Sequence
+import time
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
 from pathlib import Path
 
 from nbcache import codec, langchain_file
-from nbcache.cassette import FIRST, USAGE_TEXTS, Recording, read
+from nbcache.cassette import AHEAD, FIRST, USAGE_TEXTS, Recording, read
 from nbcache.contents import Contents
 from nbcache.entry import EntryMeta, Touch
 from nbcache.errors import CassetteError, DamagedError, NbcacheError
@@ -19,9 +19,9 @@ from nbcache.keys import scrubbed
 from nbcache.progress import Progress, followed
 from nbcache.prompts import Normalize
 from nbcache.records import call_of
+from nbcache.rewriting import recorded_lines, refuse_to_uncover
 from nbcache.scrub import Scrubber
 
-_KEY = re.compile(rb'{"nbcache": ?\d+, ?"key": ?"([0-9a-f]+)"')
 _LOOKED_AT = 4_096  # bytes of a file, to find out what it is
 FILE, STORE = PREFERENCES = ("file", "store")
 
@@ -76,7 +76,8 @@ def export_entries(  # noqa: PLR0913 - what an export is
 ) -> Exported:
     """Write the entries, or those of them among `keys`, to `path`; with `check` only look what that would change.
 
-    `normalize` is the rule under which the entries were stored. Raises ValueError where there are none, StoreError or OSError.
+    `normalize` is the rule under which the entries were stored. Raises ValueError where there are none or where the file
+    has a placeholder for what would be written now, StoreError or OSError.
     """
     path = _target(path)
     rows = [row for row in contents.entries() if keys is None or row.key in keys]
@@ -94,17 +95,21 @@ def export_entries(  # noqa: PLR0913 - what an export is
             continue
         if kinds:
             taken_out[row.key] = kinds
-        if recording.call.key in lines:
+        if recording.call.key not in lines:
+            lines[recording.call.key] = recording.line()
+        elif kinds:  # else it is what an import has made of the other
             left_out[row.key] = "without its secret it is the same call as a later one"
-            continue
-        lines[recording.call.key] = recording.line() + "\n"
-    text = "".join(sorted(lines.values())).encode()
-    before = path.read_bytes() if path.exists() else None
-    gone = [key for key in _keys_in(before or b"") if key not in lines]
+    if not lines:  # the file stays as it is
+        return Exported(path, 0, 0, changed=False, left_out=left_out)
+    text = "".join(line + "\n" for line in sorted(lines.values())).encode()
+    before = path.read_bytes().replace(b"\r\n", b"\n") if path.exists() else b""  # as git may have it on Windows
+    known = recorded_lines(before)
+    refuse_to_uncover(known, lines)
     changed = before != text
     if changed and not check:
         _write(path, text)
-    return Exported(path, len(lines), len(text), changed, taken_out, left_out, tuple(gone))
+    gone = tuple(key for key in known if key not in lines)
+    return Exported(path, len(lines), len(text), changed, taken_out, left_out, gone)
 
 
 def import_entries(
@@ -167,6 +172,8 @@ def _recorded(
     payload = contents.store.get(row.key)
     if payload is None:
         raise _LeftOutError("it has just gone")
+    if row.created > time.time() + AHEAD:
+        raise _LeftOutError("it says that it was stored at a time to come, and nothing would read that")
     whole = codec.read(payload, row.key)
     about, answer, chunks = whole.about(), whole.plain(), whole.packed_chunks()
     if kinds := scrubber.found([answer, chunks]):
@@ -186,11 +193,6 @@ def _recorded(
     return Recording(call, answer, chunks, usage, row), kinds
 
 
-def _keys_in(cassette: bytes) -> Iterator[str]:
-    """The keys that the lines of a file name first, as an export writes them."""
-    return (found[1].decode() for found in map(_KEY.match, cassette.split(b"\n")) if found)
-
-
 def _compare(contents: Contents, recording: Recording) -> tuple[bool, bool]:
     """Whether there is an entry for this call, and whether with the same answer."""
     payload = contents.store.get(recording.call.key)
@@ -203,7 +205,10 @@ def _compare(contents: Contents, recording: Recording) -> tuple[bool, bool]:
 
 def _target(path: Path) -> Path:
     """The file to write: what `path` links to. Raises ValueError where that is there and no cassette."""
-    path = path.resolve()
+    try:
+        path = path.resolve()
+    except RuntimeError as error:  # Python before 3.13, of a link to itself
+        raise ValueError(str(error)) from None
     if path.exists() and not path.is_file():
         raise ValueError(f"{path} is no file: name the file to export to")
     if path.exists() and path.stat().st_size:

@@ -7,7 +7,7 @@ anybody pay again.
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -18,7 +18,7 @@ from nbcache.entry import KEY_LENGTH
 from nbcache.identity import Identity, identify, limits_tokens_in
 from nbcache.prompts import READINGS, VERBATIM, Normalize, Reading, canonical_prompt, written_json
 from nbcache.scrub import Scrubber
-from nbcache.text import parsed
+from nbcache.text import parsed_strictly
 
 KEY_VERSION = 1
 _DRAW = re.compile(r',"draw":(\d+)}\Z')
@@ -128,7 +128,7 @@ def scrubbed(asked: CallKey, scrubber: Scrubber) -> tuple[CallKey, list[str]]:
     identity, of_identity = _clean_identity(asked.identity, scrubber)
     kinds += [*of_identity, *scrubber.found(asked.endpoint)]
     if asked.by_rule:  # else the prompt is what counts of it
-        kinds += scrubber.found(_value(asked.prompt.encode(errors="surrogatepass"), parsed))
+        kinds += scrubber.found(_value(asked.prompt.encode(errors="surrogatepass")))
     if not kinds:
         return asked, kinds
     call = restored(
@@ -143,8 +143,9 @@ def scrubbed(asked: CallKey, scrubber: Scrubber) -> tuple[CallKey, list[str]]:
 
 def _clean(told: bytes, scrubber: Scrubber) -> tuple[bytes, list[str]]:
     """`told` without secrets, and their kinds. Without any in it, it is as it is: two texts may be the same JSON."""
-    kinds = scrubber.found(_value(told, parsed))  # which long integers don't matter to
-    return (_written(scrubber.value(_value(told, json.loads))) if kinds else told), kinds
+    value = _value(told)
+    kinds = scrubber.found(value)
+    return (_written(scrubber.value(value)) if kinds else told), kinds
 
 
 @lru_cache(maxsize=256)
@@ -155,7 +156,7 @@ def _clean_identity(identity: bytes, scrubber: Scrubber) -> tuple[bytes, list[st
 
 def _clean_prompt(asked: CallKey, scrubber: Scrubber) -> str:
     """The prompt as it is shown, without secrets."""
-    prompt = scrubber.value(_value(asked.prompt.encode(errors="surrogatepass"), json.loads))
+    prompt = scrubber.value(_value(asked.prompt.encode(errors="surrogatepass")))
     return prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)
 
 
@@ -164,10 +165,10 @@ def _prompt_in(said: bytes) -> str:
     return said.removeprefix(VERBATIM).decode(errors="surrogatepass")
 
 
-def _value(told: bytes, read: Callable[[bytes], Any]) -> Any:
-    """What is told in JSON; what is none is a text."""
-    with suppress(ValueError):
-        return read(told)
+def _value(told: bytes) -> Any:
+    """What is told in JSON; what is none is a text, and so is what would lose something as a value."""
+    with suppress(ValueError, RecursionError):
+        return parsed_strictly(told)
     return told.decode(errors="surrogatepass")
 
 

@@ -121,6 +121,7 @@ def _rows(path: Path) -> Iterator[tuple[Any, ...]]:
 
 def _way(path: Path) -> str:
     """How to open a database so that nothing is written, not even beside it. Raises CassetteError."""
+    path = path.resolve()  # beside a link, SQLite writes nothing
     with path.open("rb") as file:
         if file.read(_WAL_AT + 1)[-1] != _WAL:
             return "mode=ro"

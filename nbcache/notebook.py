@@ -85,9 +85,10 @@ def checked_path(name: str, path: str | Path) -> Path:
 
 
 def _absolute(path: str | Path) -> Path:
+    """`path` from the root on, without `..`, by which a file would have several names."""
     with contextlib.suppress(RuntimeError):  # no such user: then it is a folder with that name
-        return Path(path).expanduser().absolute()
-    return Path(path).absolute()
+        path = Path(path).expanduser()
+    return Path(os.path.abspath(path))  # noqa: PTH100 - pathlib's leaves `..` in, or follows links
 
 
 def user_folder() -> Path:

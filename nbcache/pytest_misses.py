@@ -2,7 +2,7 @@
 
 import sys
 import unittest.case
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
@@ -13,6 +13,7 @@ from _pytest import fixtures, runner
 
 from nbcache.errors import ReplayMiss
 
+_NO_FAILURES = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 _HINT = "`pytest --nbcache=on` asks the model, and records what it says"
 
 
@@ -36,21 +37,37 @@ class _Misses:
             environment.setattr(module, "TEST_OUTCOME", (*known, ReplayMiss), raising=False)
         before_8_4 = sys.modules.get("_pytest.python_api")
         raises = getattr(pytest, "RaisesExc", None) or getattr(before_8_4, "RaisesContext", None)
-        for expecting in filter(None, (raises, getattr(unittest.case, "_AssertRaisesContext", None))):
+        groups, in_case = getattr(pytest, "RaisesGroup", None), getattr(unittest.case, "_AssertRaisesContext", None)
+        for expecting in filter(None, (raises, groups, in_case)):
             environment.setattr(expecting, "__exit__", _noting(expecting.__exit__))
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_setup(self) -> Generator[None, Any, None]:
-        """What another test has lost is none of this one's."""
+        """What another test has lost is none of this one's, and what fails its setup is told by that."""
         _take_lost()
-        yield
+        outcome: Any = yield
+        if outcome.excinfo is not None:
+            _take_lost()
 
     @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_call(self) -> Generator[None, Any, None]:
+    def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, None]:
         """A test in which something swallowed a miss fails, unless it said that it would raise one."""
+        yield from self._failing(item)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, Any, None]:
+        """So does one whose fixtures, at their end, do."""
+        yield from self._failing(item)
+
+    def _failing(self, item: pytest.Item) -> Generator[None, Any, None]:
         outcome: Any = yield
         lost = _take_lost()
-        if lost and (outcome.excinfo is None or issubclass(outcome.excinfo[0], pytest.skip.Exception)):
+        if lost and (outcome.excinfo is None or issubclass(outcome.excinfo[0], _NO_FAILURES)):
+            for of_case in (
+                getattr(item, "_excinfo", None) or ()
+            ):  # a skip of unittest's, which pytest would take instead
+                if issubclass(of_case.type, _NO_FAILURES):
+                    item._excinfo = None  # type: ignore[attr-defined]  # noqa: SLF001 - pytest's own
             outcome.force_exception(lost[0])
 
     @pytest.hookimpl(hookwrapper=True)  # as old releases of pluggy know it
@@ -65,21 +82,35 @@ class _Misses:
 
 
 def _noting(leave: Callable[..., bool]) -> Callable[..., bool]:
-    """`leave` of `pytest.raises` or unittest's: where it expected a miss, it did all that were lost until then, as those of a batch."""
+    """`leave` of what expects errors: one that names ReplayMiss expected all that were lost until then, as those of a batch."""
 
     def noting(self: Any, kind: Any, error: Any, traceback: Any) -> bool:
         is_expected = leave(self, kind, error, traceback)
-        if is_expected and isinstance(error, ReplayMiss):
+        if is_expected and error is not None and any(map(_is_miss, _expected(self))):
             _take_lost()
         return is_expected
 
     return noting
 
 
+def _expected(expecting: Any) -> Iterable[Any]:
+    """What `pytest.raises`, `pytest.RaisesGroup` or unittest's expects: classes of errors, and within a group the same."""
+    for name in ("expected_exceptions", "expected_exception", "expected"):  # as each calls it
+        if found := getattr(expecting, name, None):
+            return found if isinstance(found, tuple) else (found,)
+    return ()
+
+
+def _is_miss(expected: Any) -> bool:
+    if isinstance(expected, type):
+        return issubclass(expected, ReplayMiss)
+    return any(map(_is_miss, _expected(expected)))
+
+
 def _take_lost() -> list[ReplayMiss]:
-    """The misses of the cache that is on in this process, and that nobody has taken yet."""
-    session = sys.modules.get("nbcache.session")
-    return session.installed().take_lost() if session is not None and session.is_installed() else []
+    """The misses in this process that nobody has taken yet."""
+    lost = sys.modules.get("nbcache.lost")
+    return lost.take_lost() if lost is not None else []
 
 
 def _shorten(traceback: TracebackType, root: Path) -> None:

@@ -225,11 +225,4 @@ def _put_back(before: "NotebookCache | None") -> None:
     if before is None:
         session.end()
     elif session.is_installed():
-        session.reinstall(
-            store=before.store,
-            mode=before.settings.mode,
-            ttl=before.settings.ttl,
-            max_bytes=before.max_bytes,
-            max_entries=before.max_entries,
-            cassette=before.recordings.path,
-        )
+        session.reinstall(before)

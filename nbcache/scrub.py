@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from typing import Any
 
-from nbcache.secret_forms import Rule, folded, kind_of, likely, named, own
+from nbcache.secret_forms import Rule, folded, is_value, kind_of, likely, named, own
 
 SECRET = "[secret]"  # noqa: S105 - what is written in place of one
 _SHORT, _REMEMBERED = 1_000, 4_096  # characters, and texts
-_LONG_WORD = 20  # letters: more are none
+_ROUNDS = 20  # in which a text is searched
 
 
 class Scrubber:
@@ -65,19 +65,22 @@ class Scrubber:
         return self._clean_dict(value, kinds) if isinstance(value, dict) else value
 
     def _clean_dict(self, value: dict[Any, Any], kinds: list[str]) -> dict[Any, Any]:
-        clean = {}
+        clean: dict[Any, Any] = {}
         for key, item in value.items():
             name = self._clean(key, kinds)
-            ending = named(name) if isinstance(name, str) and "logprob" not in value else None  # of words, each weighed
+            while name in clean:  # names that were two are to be two
+                name = f"{name} {len(clean) + 1}"
+            ending = named(name) if isinstance(name, str) else None
+            if ending == "token" and "logprob" in value:  # a word that a model weighed
+                ending = None
             clean[name] = self._clean_named(name.lower(), ending, item, kinds) if ending else self._clean(item, kinds)
         return clean
 
-    def _clean_named(self, name: str, ending: str, item: Any, kinds: list[str]) -> Any:
+    def _clean_named(self, name: str, ending: str, item: Any, kinds: list[str], *, listed: bool = False) -> Any:
         """What stands under a name that says what it is: a text is a secret, and so is each of several."""
         if isinstance(item, list):
-            return [self._clean_named(name, ending, each, kinds) for each in item]
-        is_word = name == "token" and isinstance(item, str) and item.isalpha() and len(item) < _LONG_WORD
-        if not isinstance(item, str) or is_word or item in {"", SECRET}:
+            return [self._clean_named(name, ending, each, kinds, listed=True) for each in item]
+        if not isinstance(item, str) or item in {"", SECRET} or not is_value(name, ending, item, listed=listed):
             return self._clean(item, kinds)
         kinds.append(kind_of(ending, item))
         return SECRET
@@ -94,12 +97,13 @@ class Scrubber:
     def _sought(self, text: str) -> list[str]:
         parts = [part for piece in text.split(SECRET) for part in ("", piece)][1:]
         rules = [*likely(text), *self._own]
-        before = 0
-        while len(parts) > before:  # once more: where a text ends now, a pattern may match that didn't
+        for _ in range(_ROUNDS):  # where a text ends now, a pattern may match that didn't
             before = len(parts)
             for rule in rules:
                 parts = [cut for at, part in enumerate(parts) for cut in ([part] if at % 2 else _cut(rule, part))]
-        return parts
+            if len(parts) == before:
+                return parts
+        return ["", next(filter(None, parts[1::2])), ""]  # it would go on sign by sign: the whole is one secret
 
 
 def _cut(rule: Rule, text: str) -> list[str]:

@@ -24,9 +24,12 @@ class Rule(NamedTuple):
 
 
 # A key begins where no word goes on. The letters of an escape, in JSON or in a URL, or of a terminal's color are no word.
-_BEFORE = (r"\\[nrt]", r"\\u[\da-fA-F]{4}", r"%[\da-fA-F]{2}", r"[\[;]\dm", r"[\[;]\d\dm")
-# Where keys have dashes, names of CSS classes and of files look alike; those are of shorter words, all in lower case.
-_NO_WORDS = r"(?=[a-z_-]*(?:[A-Z0-9]|(?<=[a-z]{16})))[\w-]{20,}"
+_BEFORE = (
+    *(r"\\[nrtfb]", r"\\u[\da-fA-F]{4}", r"\\x[\da-fA-F]{2}", r"%[\da-fA-F]{2}"),
+    *(r"\[m", r"[\[;]\dm", r"[\[;]\d\dm", r"[\[;]\d\d\dm"),
+)
+# Where keys have dashes, names of CSS classes and of files look alike; those are of shorter words, in lower case, with one number at most.
+_NO_WORDS = r"(?=[a-z_-]*(?:[A-Z0-9](?=[\w-]*[A-Z0-9])|(?<=[a-z]{16})))[\w-]{20,}"
 
 _ENDS = "-_"  # of most beginnings
 
@@ -61,12 +64,12 @@ _KEYS = (
     _key("a Stripe key", "sk_test_", r"[A-Za-z0-9]{16,}"),
     _key("a Stripe secret", "whsec_", r"[A-Za-z0-9+/=]{20,}"),
     _key("a Slack token", "xapp-", r"(?=[A-Za-z0-9-]*\d)[A-Za-z0-9-]{20,}"),
-    _key("a SendGrid key", "SG[.]", r"[\w-]{16,}\.[\w-]{16,}"),
-    _key("an npm token", "npm_", r"[A-Za-z0-9]{36}"),
+    _key("a SendGrid key", "SG[.]", r"(?=[\w.-]*\d)[\w-]{16,}\.[\w-]{16,}"),
+    _key("an npm token", "npm_", r"[A-Za-z0-9]{36,}"),
     _key("a PyPI token", "pypi-", r"AgE[\w-]{20,}"),
     _key("a Google secret", "GOCSPX-", r"[\w-]{20,}"),
     _key("a Google token", "ya29[.]", r"[\w.-]{20,}"),
-    _key("a DigitalOcean token", "dop_v1_", r"[a-f0-9]{64}"),
+    _key("a DigitalOcean token", "dop_v1_", r"[a-f0-9]{64,}"),
     _key("an NVIDIA key", "nvapi-"),
     _key("a Perplexity key", "pplx-", r"[A-Za-z0-9]{32,}"),
     _key("a Replicate token", "r8_", r"[A-Za-z0-9]{32,}"),
@@ -101,11 +104,16 @@ _OTHERS = "bos|cls|end|eos|eot|max|min|new|num|pad|per|sep|unk", "last|mask|next
 _TOKEN = "token" + "".join(f"(?<!(?:{others})[-_]token)" for others in _OTHERS)
 _ASSIGNING = {each: each for each in ("authorization", "cookie", "secret")} | {"key": _SECRET_KEY, "token": _TOKEN}
 _NAMES = "|".join(_ASSIGNING.values())
-_NAMED = re.compile(rf"(?:{_NAMES}|pass(?:word|wd|phrase|(?<=[_-]pass))|pwd)\Z", re.ASCII)
+_NAMED = re.compile(
+    rf"(?:{_NAMES}|passwords|cookies|secrets|keys(?<=api[-_]keys)|pass(?:word|wd|phrase|(?<=[_-]pass))|pwd)\Z", re.ASCII
+)
 _KINDS = {"authorization": "an Authorization header", **{w: f"a {w}" for w in ("cookie", "key", "secret", "token")}}
-_PASSWORDS = "pass(?:word|wd|phrase|(?<![a-z]pass))|pwd(?<![a-z]pwd)"  # a short one is one, too
+# A short password is one, too. `PASS: it_works` is what tests say, and PWD a folder.
+_PASSWORDS = r"pass(?:word|wd|phrase|(?<=[_-]pass)|(?<![a-z]pass)(?=\\{0,7}[\"'`]|[ \t]*=))|pwd(?<![a-z]pwd)(?![ \t]*[=:][ \t]*[\"']?[/~])"
 # In quotes, a value goes on to the sign that opened it; within JSON that is itself a text, backslashes are part of it.
 _QUOTED = r"(?:(?!(?P=open))(?:\\.|[^\\\r\n]))"
+_TYPES = "string", "text", "password", "secret", "optional", "required"  # what a schema says in the place of one
+_TYPE = rf"(?!(?:{'|'.join(_TYPES)})(?P=open))"
 # Without, it has a digit, or it may be prose, and is no call, index or attribute of code, no address and no date. It ends
 # before punctuation, an escaped line break, and the next name of a query or of a connection's settings.
 _CODE = r"(?![a-z_][\w.]*[(\[{])(?![a-z_]\w{0,19}(?:\.[a-z_]\w{0,19}){0,9}\.[a-z_]{1,20}(?![\w.-]))"
@@ -113,23 +121,26 @@ _TOLD = rf"{_CODE}(?!https?://|\d{{4}}-\d\d-\d\d(?!\w))(?=[^\s\"'`{_WIDE}]{{0,63
 _BARE = rf"(?:[^\s\"'`\\&,;{_WIDE}]|[&,;](?![\w.-]{{1,64}}=)|\\(?![\\nrt\"'`]))"
 
 
-def _assigned(names: str, quoted: int, bare: int) -> re.Pattern[str]:
-    """A value beside its name, of so many signs at least in quotes and without."""
+def _assigned(names: str, quoted: int, bare: int, told: str = "") -> re.Pattern[str]:
+    """A value beside its name, of so many signs at least in quotes and without; what is quoted begins as is `told`."""
     return re.compile(
         rf"(?P<name>{names})\\{{0,7}}[\"'`]?\]?[ \t]*(?:=>|:=|:[ \t]*str[ \t]*=|==?|[:\uff1a])[ \t]*"
-        r"(?:[bfru]{1,2}(?=[\"']))?(?P<open>\\{0,7}[\"'`])?"
-        rf"(?P<secret>(?(open){_QUOTED}{{{quoted},}}|{_TOLD}{_BARE}{{{bare},}}(?<![,;.)\]}}>])))",
+        r"(?:[bfru]{1,2}(?=[\"']))?(?P<open>\\{0,7}(?:\"\"\"|'''|[\"'`]))?"
+        rf"(?P<secret>(?(open){_TYPE}{told}{_QUOTED}{{{quoted},}}|{_TOLD}{_BARE}{{{bare},}}(?<![,;.)\]}}>])))",
         re.ASCII,
     )
 
 
+_NO_WORD = r"(?=[^\s\"'`]{0,63}?\d|[^\s\"'`]{20})"  # a token in quotes is often a word, of a grammar say
 _FLAG = rf"--[\w-]{{0,24}}?(?P<name>{_PASSWORDS}|{_NAMES})[ \t]+(?P<secret>(?=\S{{0,63}}?\d)[^\s\"'`]{{6,}})"
 _BEARER = r"bearer[ \t]+(?P<secret>(?=[a-z.~+/=_-]*\d|\S{24})[a-z0-9][\w.~+/=-]{15,})"
 _ELEMENT = (
-    rf"<[\w:.-]{{0,24}}?(?P<name>{_PASSWORDS}|{_NAMES})>[ \t]*(?P<secret>(?=[^\s<>]{{0,63}}?\d)[^\s<>]{{6,}})[ \t]*</"
+    rf"<[\w:.-]{{0,24}}?(?P<name>{_PASSWORDS}|{_NAMES})(?:\s[^<>]{{0,200}})?>\s{{0,40}}(?:<!\[cdata\[)?"
+    r"(?P<secret>(?=[^\s<>]{0,63}?\d)[^\s<>\]]{6,})(?:\]\]>)?\s{0,40}</"
 )
 _LOGIN = rf"[^\s/?#:@\"'`<>{_WIDE}]*:[^\s/?#\"'`<>{_WIDE}]+"  # or a token alone
-_URL = rf"://(?!(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{{2,5}}@)(?P<secret>{_LOGIN}|(?=[A-Za-z_-]*\d)[\w-]{{20,}})@"
+_NO_LOGIN = r"(?!(?:localhost|[\w-]+(?:\.[\w-]+)+):\d{2,5}@)"
+_URL = rf":(?://|\\/\\/){_NO_LOGIN}(?P<secret>{_LOGIN}|(?=[A-Za-z_-]*\d)[\w-]{{20,}}:?)@(?!sha256:)"
 _PEM = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 # Where it is cut off, its lines are Base64, of which the last may be short.
 _BASE64 = r"(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{16,})+(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]+\Z)?"
@@ -141,9 +152,12 @@ RULES = (
     _header("authorization", _CREDENTIALS),
     _header("set-cookie", _COOKIE),
     _header("cookie", _COOKIE),
-    Rule("a password in a URL", re.compile(_URL, re.ASCII), ("://",)),
+    Rule("a password in a URL", re.compile(_URL, re.ASCII), ("://", ":\\/\\/")),
     Rule("", _assigned(_PASSWORDS, 4, 6), ("pass", "pwd"), folded=True),
-    *(Rule("", _assigned(name, 8, 8), (word,), folded=True) for word, name in _ASSIGNING.items()),
+    *(
+        Rule("", _assigned(name, 8, 8, _NO_WORD if word == "token" else ""), (word,), folded=True)
+        for word, name in _ASSIGNING.items()
+    ),
     Rule("", re.compile(_FLAG, re.ASCII), ("--",), folded=True),
     Rule("", re.compile(_ELEMENT, re.ASCII), ("</",), folded=True),
     Rule("a bearer token", re.compile(_BEARER, re.ASCII), ("bearer",), folded=True),
@@ -170,6 +184,11 @@ def _marks() -> Iterator[tuple[re.Pattern[str], list[int]]]:
 _ROOTS, _MARKS = list(_roots()), list(_marks())
 
 
+# Under `token` alone stand words as often; under `password`, in lists, what is wrong with one or has to be given besides.
+_TOKEN_VALUE = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])\S{8}|\S{20}")
+_PROSE = re.compile(r"[A-Za-z_.,:;'()! -]*")
+
+
 def likely(text: str) -> list[Rule]:
     """The rules of which something is in `text` that must be there, in their order."""
     lower = folded(text)
@@ -182,7 +201,16 @@ def likely(text: str) -> list[Rule]:
 def named(name: str) -> str | None:
     """What in a key's name says that its value is a secret."""
     found = _NAMED.search(name.lower())
-    return None if found is None else found[0]
+    return None if found is None else found[0].removesuffix("s")
+
+
+def is_value(name: str, ending: str, text: str, *, listed: bool) -> bool:
+    """Whether a text under a name that ends so is a secret: no type, no word, and where it is `listed` no prose."""
+    if text.lower() in _TYPES:
+        return False
+    if name == "token":
+        return _TOKEN_VALUE.match(text) is not None
+    return not listed or ending in {"authorization", "cookie"} or _PROSE.fullmatch(text) is None
 
 
 def own(pattern: str) -> Rule:

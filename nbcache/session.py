@@ -113,12 +113,13 @@ def install(  # noqa: PLR0913 - settings, each with its default
     return cache
 
 
-def reinstall(**changes: Any) -> NotebookCache:
-    """Install anew with these arguments of `install`, and with all else as it is. Raises as `install`."""
-    cache = installed()
+def reinstall(cache: NotebookCache | None = None, **changes: Any) -> NotebookCache:
+    """Install anew with these arguments of `install`, and with all else as it is, or as `cache` has it. Raises as `install`."""
+    cache = cache or installed()
     settings = cache.settings
     now = {
         "store": cache.store,
+        "notebook": cache.path,
         "scope": cache.scope,
         "mode": settings.mode,
         "ttl": settings.ttl,

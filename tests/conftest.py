@@ -13,6 +13,7 @@ from langchain_core.globals import set_llm_cache
 import nbcache
 from nbcache import session
 from nbcache.errors import forget_warnings
+from nbcache.lost import take_lost
 from tests.provider import Provider
 
 # The same examples on every machine, however slow it is, and no folder of Hypothesis's own.
@@ -31,6 +32,7 @@ def clean_slate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.chdir(tmp_path)
     forget_warnings()
+    take_lost()
     yield
     session.end()
     set_llm_cache(None)

@@ -559,7 +559,9 @@ def test_a_line_that_says_something_twice_is_refused(
     for written in ('"content": "a"', '"answer": []'):  # in front of the true one: a reader would take it for the one
         name = written.partition(":")[0]
         file.write_text(text.replace(f"{name}: ", f"{written}, {name}: ", 1))
-        with pytest.raises(CassetteError, match=f"line 1: it has {name.replace(chr(34), chr(39))} twice"):
+        with pytest.raises(
+            CassetteError, match=f"line 1 is no recording: it has {name.replace(chr(34), chr(39))} twice"
+        ):
             nbcache.import_cassette(file)
 
 

@@ -24,6 +24,7 @@ from langgraph.prebuilt import ToolNode
 
 import nbcache
 from nbcache import ReplayMiss, modes, session
+from nbcache.lost import take_lost
 from tests.embedder import Embedder
 from tests.provider import Answer, Provider
 
@@ -263,9 +264,9 @@ def test_a_miss_is_told_to_the_session_even_if_somebody_swallows_it(provider: Pr
     thread = threading.Thread(target=_swallow, args=(lambda: chat(provider).invoke("q"),))
     thread.start()
     thread.join()
-    (lost,) = session.installed().take_lost()
+    (lost,) = take_lost()
     assert isinstance(lost, ReplayMiss)
-    assert session.installed().take_lost() == []
+    assert take_lost() == []
 
 
 def _swallow(act: Callable[[], Any]) -> None:

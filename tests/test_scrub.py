@@ -97,6 +97,8 @@ HITS = {
         "redis://«:pass»@host",
         "see <https://«user:p@ss»@example.org/a?b=c@d>",
         "git clone https://«a1b2c3d4e5f6a7b8c9d0»@example.org/repo.git",
+        "curl https://«a1b2c3d4e5f6a7b8c9d0:»@example.org",
+        r'{"url": "http:\/\/«user:pass1»@host\/a"}',
     ],
     "a password": [
         "password: «hunter22»",
@@ -112,10 +114,14 @@ HITS = {
         r'"arguments": "{\"password\": \"«hunter2»\"}"',
         "password=«hunter2»",
         "DB_PASS=«hunter2»",
+        '{"user": "me", "pass": "«hunter2»"}',
+        'password = """«hunter2»"""',
         "Uid=me;Pwd=«hunter2»;Database=x",
         "login --password «hunter2»",
         "密码 password\uff1a«hunter22»\uff0c请帮我看看",
         "<server><id>a</id><db:password>«hunter22»</db:password></server>",
+        '<password type="x">\n  «hunter22»\n</password>',
+        "<password><![CDATA[«hunter22»]]></password>",
     ],
     "a key": [
         "api_key=«a1b2c3d4»",
@@ -140,7 +146,8 @@ HITS = {
         r"A=b\nTOKEN=«a1b2c3d4»\nC=d",
         "HF_TOKEN := «a1b2c3d4»",
         "accessToken: «a1b2c3d4»",
-        'if token == "«abcdefgh»":',
+        'if token == "«abcdefg1»":',
+        'TOKEN = "«abcdefghijklmnopqrst»"',
         "İstanbul token=«a1b2c3d4» İ",  # the lower case of İ is two signs
     ],
     "a secret": ["client_secret=«a1b2c3d4»", 'SECRET = "«abcdefgh»"', "secret=«ab&cd1234»"],
@@ -167,6 +174,13 @@ PLAIN = [
     "Define: bearer responsibilities, bearer telecommunications",
     "A file begins with -----BEGIN PRIVATE KEY----- . What is 1+1?",
     "http://localhost:8080@now",
+    "--- PASS: TestLogin2 (0.00s)\nPASS: test_name_1",
+    "PWD=/home/me/project2; OLDPWD=/tmp/a1b2c3",
+    "docker://alpine:3.18@sha256:c5b1261d6d3e43071626931fc004f70149baeba2c8ec672bd4f27761f8e1ad6b",
+    'token == \'function\', TOKEN=\'KEYWORD_DEF\', {token: "identifier"}, "input_token": "NextToken"',
+    '{"username": "string", "password": "string"}',
+    "import SG.GraphicsViewControllers.GraphicsSceneManager",
+    "sk-button--primary-large2",
     "https://a-user-of-ours-with-a-name@example.org ssh://deploy2@example.org",
     "<secret>The cat is called Tom 2.</secret> <token>word</token> if password>12345678</3:",
     "password = getpass2('Password: ')",
@@ -200,7 +214,18 @@ def test_a_key_is_known_by_its_form(key: str, kind: str) -> None:
 
 @pytest.mark.parametrize("key", [key for key in KEYS if key != PEM])
 def test_and_after_an_escape_or_a_color(key: str) -> None:
-    for before in (r"\n", r"\u94a5", "%3D", "\x1b[0m", "\x1b[1;32m", "密钥"):
+    for before in (
+        r"\n",
+        r"\f",
+        r"\x1b",
+        r"\u94a5",
+        "%3D",
+        "\x1b[m",
+        "\x1b[0m",
+        "\x1b[1;32m",
+        "\x1b[38;5;208m",
+        "密钥",
+    ):
         assert SCRUBBER.text(f"it:{before}{key}") == f"it:{before}{SECRET}"
 
 
@@ -235,7 +260,7 @@ def test_what_goes_on_after_a_secret_stays(one: str, other: str) -> None:
     assert SCRUBBER.text(one) != SCRUBBER.text(other)
 
 
-@pytest.mark.parametrize("value", ["BTC", "ETH", "Washington"])
+@pytest.mark.parametrize("value", ["BTC", " the", "don't", "2024", "Washington"])
 def test_a_word_is_no_token(value: str) -> None:
     assert SCRUBBER.value({"token": value}) == {"token": value}
     assert SCRUBBER.value({"access_token": value}) == {"access_token": SECRET}
@@ -276,7 +301,7 @@ def test_what_holds_a_key_is_taken_out_whole() -> None:
         *((name, "a key") for name in ("secret_key", "aws_secret_access_key", "private_key", "SecretAccessKey")),
         *((name, "a key") for name in ("account-key", "auth_key", "encryption_key", "master_key", "signing_key")),
         ("Ocp-Apim-Subscription-Key", "a key"),
-        *((name, "a token") for name in ("token", "access_token", "refresh-token", "id_token", "accessToken")),
+        *((name, "a token") for name in ("access_token", "refresh-token", "id_token", "accessToken")),
         *((name, "a secret") for name in ("secret", "client_secret", "Client-Secret")),
         *((name, "a password") for name in ("password", "passwd", "PGPASSWORD", "db.password", "pwd", "db_pass")),
     ],
@@ -297,12 +322,20 @@ def test_the_text_under_another_name_is_none(name: str) -> None:
 
 
 def test_each_of_several_texts_under_a_name_of_secrets_is_one() -> None:
-    asked = {"cookie": ["a=b", ["c=d"], 1, {"name": "e"}, ""], "token": ["BTC", "a1"]}
+    asked = {"cookie": ["a=b", ["c=d"], 1, {"name": "e"}, ""], "token": ["BTC", "a1b2c3d4"], "passwords": ["hunter2"]}
     assert SCRUBBER.value(asked) == {
         "cookie": [SECRET, [SECRET], 1, {"name": "e"}, ""],
         "token": ["BTC", SECRET],
+        "passwords": [SECRET],
     }
-    assert SCRUBBER.found(asked) == ["a cookie", "a token"]
+    assert SCRUBBER.found(asked) == ["a cookie", "a token", "a password"]
+    told = {"password": ["username"], "errors": {"password": ["This field is required."]}, "secret": "Optional"}
+    assert SCRUBBER.found(told) == []
+
+
+def test_a_pattern_that_would_go_on_sign_by_sign_takes_the_whole() -> None:
+    assert Scrubber("^a").text("aab") == f"{SECRET}{SECRET}b"
+    assert Scrubber("^a").text("a" * 100_000 + "b") == SECRET
 
 
 def test_what_is_no_text_has_no_secret() -> None:
@@ -321,6 +354,7 @@ def test_what_is_no_text_has_no_secret() -> None:
 def test_secrets_in_the_names_of_a_dict_are_taken_out() -> None:
     assert SCRUBBER.value({f"key sk-{ALNUM}": 1, 2: "a"}) == {f"key {SECRET}": 1, 2: "a"}
     assert SCRUBBER.found({f"sk-{ALNUM}": 1}) == ["an OpenAI key"]
+    assert SCRUBBER.value({f"sk-{ALNUM}": 1, f"sk-{ALNUM}2": 2}) == {SECRET: 1, f"{SECRET} 2": 2}
 
 
 def test_what_a_name_says_without_its_secrets_is_what_counts() -> None:
@@ -491,6 +525,7 @@ def test_nothing_of_a_secret_survives(before: str, planted: str, after: str, nam
             "://a1-",
             "\\",
         ),
+        *(f"npm_{ALNUM}", f"dop_v1_{'0a' * 32}"),
         *("token=1,", "password=hunter22 ", "api_key: str ", "&a=", "A1", " ", '"', SECRET, "[secret", f"sk-{ALNUM} "),
     ],
 )
@@ -507,4 +542,6 @@ def test_four_times_the_text_takes_no_sixteen_times_as_long(text: str) -> None:
 def test_the_tokens_of_log_probabilities_are_words() -> None:
     told = {"content": [{"token": "Hello!", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
     assert SCRUBBER.found(told) == []
-    assert SCRUBBER.found({"token": "Hello!"}) == ["a token"]
+    assert SCRUBBER.found({"token": "Hello!a1", "logprob": None}) == []
+    assert SCRUBBER.found({"token": "Hello!a1"}) == ["a token"]
+    assert SCRUBBER.found({"password": "hunter22", "logprob": None}) == ["a password"]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from nbcache.entry import KEY_LENGTH, EntryMeta, Filter, Spending, Stats
 from nbcache.errors import AmbiguousKeyError, NbcacheError, UnknownKeyError
 from nbcache.money import amount_text, saved, saved_text, spent, usd_text
-from nbcache.notebook import CASSETTE_SUFFIX, cassette_path, notebook_name
+from nbcache.notebook import CASSETTE_SUFFIX, cassette_path, checked_path, notebook_name
 from nbcache.stores import DiskStore, Store
 from nbcache.sums import add_to, total
 from nbcache.ui import cli_store, documents
@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(str(error))
         code = _FAILED
     with contextlib.suppress(OSError):  # else Python tries again when it ends, and says that it failed
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if sys.stdout is not None:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 
@@ -182,7 +183,7 @@ def _check(asked: argparse.Namespace, contents: "Contents") -> int:
     with progress("checked") as shown:
         problems = contents.check(fix=asked.fix, progress=shown)
     left = contents.check() if asked.fix and problems else problems
-    text = report.checked(problems, fix=asked.fix).replace("%llmcache", "nbcache")
+    text = report.checked(problems, fix=asked.fix, command="nbcache check")
     _tell(asked, {"problems": problems, "left": left}, text)
     return _NOTHING if left else _DONE
 
@@ -204,14 +205,15 @@ def _export(asked: argparse.Namespace, contents: "Contents") -> int:
 
 
 def _cassette(asked: argparse.Namespace, contents: "Contents") -> Path:
-    """The file to write: what was named, else the one beside the notebook. Raises ValueError."""
+    """The file to write: what was named, here or in the environment, else the one beside the notebook. Raises ValueError."""
     if asked.file is not None:
         return Path(asked.file)
     assert isinstance(contents.store, DiskStore)
-    beside = None if contents.notebook is None else cassette_path(contents.store.folder.parent / contents.notebook)
-    if beside is None:
+    notebook = None if contents.notebook is None else contents.store.folder.parent / contents.notebook
+    found = cassette_path(notebook)
+    if found is None:
         raise ValueError("export: name the file to write, or the `--notebook` to write it beside")
-    return beside
+    return found
 
 
 def _import(asked: argparse.Namespace, contents: "Contents") -> int:
@@ -228,7 +230,7 @@ def _owner(asked: argparse.Namespace, store: DiskStore) -> str | None:
     """Whose the imported entries are: the notebook that was named, else the one that the file is beside."""
     if asked.notebook is not None:
         return str(asked.notebook)
-    notebook = Path(asked.file).absolute()
+    notebook = checked_path("file", asked.file)
     notebook = notebook.with_name(notebook.name.removesuffix(CASSETTE_SUFFIX) + ".ipynb")
     return notebook_name(notebook, store.folder) if notebook.exists() else None
 

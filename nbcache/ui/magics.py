@@ -16,6 +16,7 @@ from traitlets import TraitError
 from nbcache import identity, modes, session
 from nbcache.errors import NbcacheError, UnknownKeyError, warn_once
 from nbcache.ignored import ignore_also
+from nbcache.lost import take_lost
 from nbcache.modes import Settings
 from nbcache.notebook import notebook_path, shown_notebook
 from nbcache.ui import arguments, report, show
@@ -145,7 +146,7 @@ class CacheMagics(Magics):
     def _check(self, asked: argparse.Namespace) -> None:
         with progress("checked") as shown:
             problems = session.check(fix=asked.fix, progress=shown)
-        print(report.checked(problems, fix=asked.fix))
+        print(report.checked(problems, fix=asked.fix, command="%llmcache check"))
 
     def _clear(self, asked: argparse.Namespace) -> None:
         which = {name: getattr(asked, name) for name in ("older_than", "model", "tag", "match", "unused", "dry_run")}
@@ -200,10 +201,10 @@ class CacheMagics(Magics):
             return
         if result.info is not None and result.info.store_history and result.execution_count is not None:
             self._ahead = self._seen - result.execution_count
+        self._fail_after_replay(result)
         if not session.is_installed():
             return
         session.installed().leave_cell()
-        self._fail_after_replay(result)
         session.tell_repeats()
         if self.settings.footer:
             self._foot()
@@ -215,7 +216,7 @@ class CacheMagics(Magics):
 
     def _fail_after_replay(self, result: ExecutionResult) -> None:
         """Let a cell fail in which a call was not made and somebody swallowed that: its results aren't those recorded."""
-        lost = session.installed().take_lost()
+        lost = take_lost()
         if lost and result.success:
             result.error_in_exec = lost[0]
             self.shell.showtraceback((type(lost[0]), lost[0], None))

@@ -207,9 +207,8 @@ def plan(found: "Plan") -> str:
 
 def exported(done: "Exported") -> str:
     """What an export wrote, and what it left out."""
-    lines = [
-        f"{done.path}: {counted(done.entries, 'recording')}, {bytes_text(done.size_bytes)}{'' if done.changed else ', as it was'}"
-    ]
+    size = f"{bytes_text(done.size_bytes)}{'' if done.changed else ', as it was'}"
+    lines = [f"{done.path}: {counted(done.entries, 'recording')}, {size if done.entries else 'and nothing is written'}"]
     lines += [
         f"  {key[:8]}: {', '.join(kinds)} in the call is written as {SECRET}" for key, kinds in done.scrubbed.items()
     ]
@@ -243,14 +242,14 @@ def imported(done: "Imported", *, dry_run: bool) -> str:
     return "\n".join(lines)
 
 
-def checked(problems: list[str], *, fix: bool) -> str:
-    """What a check found."""
+def checked(problems: list[str], *, fix: bool, command: str) -> str:
+    """What a check by `command` found."""
     if not problems:
         return "nothing is wrong with the store"
     end = (
         "mended: damaged entries were deleted, those of a newer nbcache left"
         if fix
-        else "`%llmcache check --fix` mends it, deleting damaged entries"
+        else f"`{command} --fix` mends it, deleting damaged entries"
     )
     return "\n".join([*problems, end])
 

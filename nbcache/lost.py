@@ -1,0 +1,20 @@
+"""Calls that `replay` didn't make. Something may have swallowed the error: who runs cells or tests asks at their end."""
+
+from collections import deque
+
+from nbcache.errors import ReplayMiss
+
+_MOST = 100
+_lost: deque[ReplayMiss] = deque(
+    maxlen=_MOST
+)  # of this process: a cache that is turned off in between takes none along
+
+
+def note_lost(miss: ReplayMiss) -> None:
+    """Keep `miss` until somebody asks."""
+    _lost.append(miss)
+
+
+def take_lost() -> list[ReplayMiss]:
+    """Those since this was asked last."""
+    return [_lost.popleft() for _ in range(len(_lost))]
