@@ -117,7 +117,7 @@ class Answers:
         model = asked.model if asked is not None else called(call)
         said = f" {prompt_preview(prompt)!r}" if prompt else ""
         text = f"in replay nothing is sent, and this call of {model or 'a model'}{said} {detail}"
-        miss = ReplayMiss(text, None if asked is None else asked.key)
+        miss = ReplayMiss(self.recordings.scrubber.text(text), None if asked is None else asked.key)
         note_lost(miss)
         return miss
 
@@ -132,7 +132,7 @@ class Answers:
     def explain(self, missed: Missed) -> Why:
         """Why this call missed; what was stored since had no part in it."""
         like = self.recordings.recorded_like if missed.replayed else self.recordings.stored_like
-        return explain(missed, partial(like, until=missed.record.when))
+        return explain(missed, partial(like, until=missed.record.when)).scrubbed(self.recordings.scrubber)
 
     def misses(self) -> list[Missed]:
         """The last misses, the newest last."""

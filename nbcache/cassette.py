@@ -36,6 +36,7 @@ _MESSAGE = re.compile(r"[A-Z][A-Za-z]*Message(Chunk)?")
 _LC = ["langchain", "schema", "messages"]  # where LangChain's own messages say they come from
 # What a reader of a file doesn't see, or sees in another order: written as JSON's escapes.
 _UNSEEN = re.compile("[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_CONFLICT = ("<<<<<<< ", "=======", ">>>>>>> ", "||||||| ")  # how such lines begin
 _PRICE = re.compile(r"\d{1,6}(\.\d{1,30})?")
 _DAY = AHEAD = 86_400.0  # seconds: that an answer may have taken, and by which another machine's clock may be ahead
 _MOST_DRAWS = 1_000_000
@@ -145,6 +146,8 @@ def read(path: Path, progress: Progress | None = None) -> list[Recording]:
     found: dict[str, int] = {}
     recordings = []
     for number, line in followed(_lines(path), progress):
+        if line.startswith(_CONFLICT):
+            raise CassetteError(f"{path}, line {number} is of a conflict that git left: keep one of both, line by line")
         try:
             recording = _recording(_parsed(line, parsed_strictly))
         except CassetteError as error:
@@ -156,6 +159,8 @@ def read(path: Path, progress: Progress | None = None) -> list[Recording]:
             raise CassetteError(f"{path}, line {number} records the same call as line {found[key]}")
         found[key] = number
         recordings.append(recording)
+    if not recordings:
+        raise CassetteError(f"{path} is empty")
     return recordings
 
 
@@ -171,6 +176,8 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 
 
 def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at column {error.colno}"
     if isinstance(error, KeyError):
         return f"it has no {error}"
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)

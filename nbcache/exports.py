@@ -3,6 +3,7 @@
 import codecs
 import contextlib
 import os
+import shutil
 import tempfile
 import time
 from collections.abc import Collection, Sequence
@@ -41,6 +42,11 @@ class Exported:
     scrubbed: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     gone: tuple[str, ...] = ()
+
+    @property
+    def backup(self) -> Path:
+        """Where the file before is kept if recordings have gone."""
+        return self.path.with_name(self.path.name + ".bak")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +101,10 @@ def export_entries(  # noqa: PLR0913 - what an export is
             continue
         if kinds:
             taken_out[row.key] = kinds
-        if recording.call.key not in lines:
-            lines[recording.call.key] = recording.line()
-        elif kinds:  # else it is what an import has made of the other
+        line = recording.line()
+        if (
+            lines.setdefault(recording.call.key, line) != line and kinds
+        ):  # else it is what an import has made of the other
             left_out[row.key] = "without its secret it is the same call as a later one"
     if not lines:  # the file stays as it is
         return Exported(path, 0, 0, changed=False, left_out=left_out)
@@ -106,10 +113,13 @@ def export_entries(  # noqa: PLR0913 - what an export is
     known = recorded_lines(before)
     refuse_to_uncover(known, lines)
     changed = before != text
-    if changed and not check:
-        _write(path, text)
     gone = tuple(key for key in known if key not in lines)
-    return Exported(path, len(lines), len(text), changed, taken_out, left_out, gone)
+    done = Exported(path, len(lines), len(text), changed, taken_out, left_out, gone)
+    if changed and not check:
+        if gone:
+            shutil.copyfile(path, done.backup)
+        _write(path, text)
+    return done
 
 
 def import_entries(
@@ -127,8 +137,8 @@ def import_entries(
     """
     if prefer not in PREFERENCES:
         raise ValueError(f"prefer={prefer!r}: write file or store")
-    if path.exists() and not path.is_file():
-        raise CassetteError(f"{path} is no file")
+    if not path.is_file():
+        raise CassetteError(f"{path} is no file" if path.exists() else f"there is no file {path}")
     if not langchain_file.is_database(path):
         return merge(contents, read(path, progress), path, prefer=prefer, dry_run=dry_run)
     found = langchain_file.read(path)
@@ -209,6 +219,10 @@ def _target(path: Path) -> Path:
         path = path.resolve()
     except RuntimeError as error:  # Python before 3.13, of a link to itself
         raise ValueError(str(error)) from None
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent}")
+    if path.suffix == ".ipynb" and not path.exists():
+        raise ValueError(f"{path.name} would be a notebook: name another file to export to")
     if path.exists() and not path.is_file():
         raise ValueError(f"{path} is no file: name the file to export to")
     if path.exists() and path.stat().st_size:
@@ -221,7 +235,6 @@ def _target(path: Path) -> Path:
 
 def _write(path: Path, data: bytes) -> None:
     """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from nbcache.entry import CallRecord
-from nbcache.keys import CallKey
+from nbcache.keys import CallKey, scrubbed
 from nbcache.ledger import NEW
+from nbcache.notebook import CASSETTE_SUFFIX
 from nbcache.replay import Recordings
+from nbcache.scrub import Scrubber
 from nbcache.text import prompt_preview, prompt_text, words
 from nbcache.units import ago_text
 
@@ -39,6 +42,11 @@ class Why:
     key: str | None = None
     nearest: str | None = None
     changes: tuple[str, ...] = ()
+
+    def scrubbed(self, scrubber: Scrubber) -> "Why":
+        """The same without secrets: outputs of notebooks are kept."""
+        changes = tuple(map(scrubber.text, self.changes))
+        return replace(self, prompt=scrubber.text(self.prompt), text=scrubber.text(self.text), changes=changes)
 
     def __str__(self) -> str:
         said = f" {self.prompt!r}" if self.prompt else ""
@@ -92,19 +100,29 @@ def nearest_text(asked: CallKey, recordings: Recordings) -> str:
     """What is recorded that is like this call, and how to record it: lines to go on with."""
     lines = []
     with contextlib.suppress(Exception):  # whatever fails, the error is that nothing was recorded
-        nearest, changes = difference(asked, recordings.recorded_like(asked), endpoint=False)
+        clean = replace(scrubbed(asked, recordings.scrubber)[0], key=asked.key)
+        nearest, changes = difference(clean, recordings.recorded_like(asked), endpoint=False)
         if nearest is not None:
             lines = [f"{heading(asked, nearest)}:", *(f"  {change}" for change in changes)]
     path = recordings.path
+    how = "run it with `%llmcache on` and a key, then `%llmcache export`"
     if path is None:
         source = (
             "the store, and no cassette is known: this notebook's name isn't, here. NBCACHE_NOTEBOOK names it, or "
             "NBCACHE_CASSETTE the file"
         )
+    elif path.exists():
+        source = path.name
+        how = f"`%llmcache import {path.name}`, or the rest is paid again, too; {how}"
     else:
-        source = path.name if path.exists() else f"the store, and there is no {path.name}"
-    how = "To record it, run it with `%llmcache on` and a key, then `%llmcache export`"
-    return "\n".join(["", *lines, f"It isn't in {source}. {how}"])
+        source = f"the store, and there is no {path.name}{_others(path)}"
+    return "\n".join(["", *lines, f"It isn't in {source}. To record it: {how}"])
+
+
+def _others(path: Path) -> str:
+    """The cassettes that are there in its place: a notebook may have another name now."""
+    found = sorted(other.name for other in path.parent.glob("*" + CASSETTE_SUFFIX))[:3]
+    return f" (beside it: {', '.join(found)}; NBCACHE_CASSETTE names one)" if found else ""
 
 
 def difference(

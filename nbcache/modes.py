@@ -42,10 +42,10 @@ current_settings: ContextVar[Settings | None] = ContextVar("nbcache_settings", d
 
 
 def checked_mode(mode: str) -> str:
-    """`mode`, if it is one. Raises ValueError, naming those there are."""
-    if not isinstance(mode, str) or mode not in MODES:
+    """`mode`, if it is one, however its letters are written. Raises ValueError, naming those there are."""
+    if not isinstance(mode, str) or mode.lower() not in MODES:
         raise ValueError(f"mode={mode!r}: write on, off, read-only, refresh or replay")
-    return mode
+    return mode.lower()
 
 
 def checked_scope(scope: str) -> str:

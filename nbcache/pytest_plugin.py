@@ -112,6 +112,8 @@ class _Run:
         told += [f"{counted(len(unused), 'recording')} unused"] if cassettes else []
         more = [f"  and {len(unused) - _SHOWN:,} more"] if len(unused) > _SHOWN else []
         self._report = ["nbcache: " + ", ".join(told), *unused[:_SHOWN], *more]
+        if self._plays and tally.stored:
+            self._report.append(f"nbcache: {counted(tally.stored, 'hit')} came from a store, where no cassette was")
         if self._is_strict:
             self._judge(session, cassettes, is_whole=is_whole)
 

@@ -30,7 +30,7 @@ class Recordings:
         self.path = path
         self._store = store
         self._normalize = normalize
-        self._scrubber = scrubber
+        self.scrubber = scrubber
         self._read: tuple[object, Cassette | None] = (None, None)
         self._lock = Lock()
 
@@ -52,8 +52,12 @@ class Recordings:
         with self._lock:
             state = _state(self.path)
             if state != self._read[0]:
-                self._read = (state, None if state is None else Cassette.open(self.path, self._scrubber))
+                self._read = (state, None if state is None else Cassette.open(self.path, self.scrubber))
             return self._read[1]
+
+    def plays(self, path: Path) -> bool:
+        """Whether `path` is the cassette."""
+        return self.path is not None and self.path.exists() and path.exists() and self.path.samefile(path)
 
     @property
     def opened(self) -> Cassette | None:
@@ -83,7 +87,7 @@ class Recordings:
             call = self._call(key, payload)
             if call is not None and self._replay_key(call) == wanted:
                 found[key] = call, (key, payload)
-        return nearest_of([*found.values()], asked, self._scrubber)
+        return nearest_of([*found.values()], asked, self.scrubber)
 
     def _call(self, key: str, payload: bytes, until: float = math.inf) -> CallKey | None:
         """The call of an entry, if that can be told, and was stored `until` then (seconds since the epoch)."""
@@ -97,7 +101,7 @@ class Recordings:
 
     def _alike(self, asked: CallKey) -> Iterator[tuple[str, bytes]]:
         """The entries of the same model whose prompts look the same."""
-        shown = {prompt_preview(prompt) for prompt in (asked.prompt, self._scrubber.text(asked.prompt))}
+        shown = {prompt_preview(prompt) for prompt in (asked.prompt, self.scrubber.text(asked.prompt))}
         for prompt in shown:
             for row in self._store.page(Filter(model=asked.model, prompt=prompt, stale=True)):
                 payload = self._store.get(row.key, stale=True)
@@ -105,7 +109,7 @@ class Recordings:
                     yield row.key, payload
 
     def _replay_key(self, asked: CallKey) -> str:
-        return replay_key(asked, self._scrubber)
+        return replay_key(asked, self.scrubber)
 
 
 def _state(path: Path) -> object:

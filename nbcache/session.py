@@ -333,7 +333,9 @@ def export_cassette(
     cache = installed()
     target = cache.recordings.path if path is None else Path(path).expanduser()
     if target is None:
-        raise ValueError("this notebook's file isn't known here: name the file to export to")
+        raise ValueError("this notebook's file isn't known here: name the file to export to, or NBCACHE_NOTEBOOK")
+    if cache.settings.mode == REPLAY and not check and cache.recordings.plays(target):
+        raise ValueError(f"in `replay` {target.name} is played, and the store may have less: `%llmcache on` first")
     return export_entries(
         cache.contents(),
         target,

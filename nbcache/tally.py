@@ -37,15 +37,20 @@ class PlayedCassette:
 
 @dataclass(slots=True)
 class Tally:
-    """The sums of some sessions, and the keys of the recordings that they played, by cassette."""
+    """The sums of some sessions, and the keys of the recordings that they played, by cassette.
+
+    `stored` are the hits of those that opened none.
+    """
 
     sums: Spending = field(default_factory=lambda: total(()))
     played: dict[Path, set[str]] = field(default_factory=dict)
+    stored: int = 0
 
     def add_file(self, file: Path) -> None:
         """Add what a session has written. Raises OSError."""
         told = json.loads(file.read_text(encoding="utf-8"))
         self.sums.add(Spending(**told["sums"] | {name: Decimal(told["sums"][name]) for name in _DOLLARS}))
+        self.stored += told["stored"]
         for cassette, keys in told["played"].items():
             self.note(Path(cassette), set(keys))
 
@@ -71,7 +76,8 @@ class Tally:
 
     def write(self, file: Path) -> None:
         """Write it at once: the process may be killed, and pytest may be reading."""
-        told = {"sums": asdict(self.sums), "played": {str(path): sorted(keys) for path, keys in self.played.items()}}
+        played = {str(path): sorted(keys) for path, keys in self.played.items()}
+        told = {"sums": asdict(self.sums), "played": played, "stored": self.stored}
         unfinished = file.with_suffix(f".{os.getpid()}")
         unfinished.write_text(json.dumps(told, default=str), encoding="utf-8")
         unfinished.replace(file)
@@ -105,6 +111,7 @@ def _write(folder: Path, ledger: "Ledger", recordings: "Recordings") -> None:
     if file.exists():  # a session that was installed anew goes on with its sums, but has just opened its cassette
         tally.add_file(file)
     tally.sums = total(rows)
+    tally.stored = 0 if tally.played or recordings.opened is not None else tally.sums.hits
     if (cassette := recordings.opened) is not None:  # to ask for it would read it where nobody has
         tally.note(cassette.path.resolve(), cassette.used.copy())
     tally.write(file)

@@ -1,9 +1,10 @@
 """Cassettes: what is exported, what it gives back, and what is refused."""
 
+import contextlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -575,11 +576,18 @@ def test_an_answer_that_was_edited_well_is_taken(
 
 
 @pytest.mark.parametrize(
-    "data", [b"\xff\xfe", b"{", b'{"nbcache": 1}', b"[" * 100_000, b"null\n", b"1e999", b'"\\ud800"']
+    "data", [b"", b"\n", b"\xff\xfe", b"{", b'{"nbcache": 1}', b"[" * 100_000, b"null\n", b"1e999", b'"\\ud800"']
 )
 def test_what_is_no_cassette_is_refused(store: Path, file: Path, data: bytes) -> None:
     file.write_bytes(data)
     with pytest.raises(CassetteError):
+        nbcache.import_cassette(file)
+
+
+def test_a_conflict_of_git_is_named(provider: Provider, store: Path, file: Path) -> None:
+    line = json.dumps(line_of(provider, file))
+    file.write_text(f"{line}\n<<<<<<< HEAD\n{line}\n=======\n{line}\n>>>>>>> other\n")
+    with pytest.raises(CassetteError, match="line 2 is of a conflict that git left"):
         nbcache.import_cassette(file)
 
 
@@ -646,6 +654,27 @@ def test_damaged_bytes_are_refused_or_read_but_never_crash(
     for recording in found:  # what a flipped bit may change without a trace is no part of the call
         before = known.get(recording.call.key)
         assert before is None or before.call.said == recording.call.said
+
+
+@pytest.mark.parametrize("other", [None, [], {}, "", 0, [""], {"a": 1}], ids=str)
+def test_whatever_stands_in_the_place_of_a_value_is_refused_or_read(tmp_path: Path, other: Any) -> None:
+    path = tmp_path / "file.jsonl"
+    for line in lines(GOLDEN / "cassette_v1.jsonl"):
+        for changed_line in replaced(line, other):
+            path.write_text(json.dumps(changed_line))
+            with contextlib.suppress(CassetteError):
+                for recording in read(path):
+                    recording.entry()
+
+
+def replaced(value: Any, other: Any) -> Iterator[Any]:
+    """`value` with `other` in the place of each of its parts."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for at, part in parts:
+        for changed_part in (other, *replaced(part, other)):
+            copied = value.copy()
+            copied[at] = changed_part
+            yield copied
 
 
 # The format is a promise

@@ -75,14 +75,31 @@ def test_the_users_secrets_are_taken_out(run: Any) -> None:
     assert "[secret]" in ran.out
 
 
-@pytest.mark.parametrize("content", ["{", "", "\x00\x01"])
-def test_a_file_that_is_no_cassette_is_refused_with_its_line(run: Any, content: str) -> None:
+@pytest.mark.parametrize(("content", "why"), [("{", ", line 1"), ("\x00\x01", ", line 1"), ("", " is empty")])
+def test_a_file_that_is_no_cassette_is_refused_with_its_line(run: Any, content: str, why: str) -> None:
     Path("bad.jsonl").write_text(content)
     ran = run("import", "bad.jsonl")
-    assert ran.code == (0 if not content else 2)
-    if content:
-        assert "bad.jsonl, line 1" in ran.err
+    assert ran.code == 2
+    assert f"bad.jsonl{why}" in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_the_environment_may_name_the_cassette(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep("who")
+    monkeypatch.setenv("NBCACHE_CASSETTE", "named.jsonl")
+    assert run("export").code == 0
+    assert Path("named.jsonl").exists()
+
+
+def test_a_file_is_its_notebooks_by_whatever_way_it_is_named(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    keep("who")
+    assert run("export", "monads.llmcache.jsonl").code == 0
+    Path("monads.ipynb").touch()
+    Path("deep").mkdir()
+    monkeypatch.chdir("deep")
+    assert run("clear").code == 0
+    assert run("import", "../monads.llmcache.jsonl").code == 0
+    assert run("ls", "--notebook", "monads.ipynb").code == 0
 
 
 def test_a_file_that_is_not_there_is_named(run: Any) -> None:

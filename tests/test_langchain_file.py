@@ -311,8 +311,11 @@ def test_a_file_of_which_a_part_is_elsewhere_is_refused(tmp_path: Path, file: Pa
         database.execute("PRAGMA journal_mode = wal")
         database.execute("INSERT INTO full_llm_cache VALUES ('a', 'b', 0, 'c')")
         database.commit()
-        with pytest.raises(CassetteError, match="is in use"):
-            taken_over(file, tmp_path)
+        link = tmp_path / "link.db"
+        link.symlink_to(file)
+        for path in (file, link):
+            with pytest.raises(CassetteError, match="is in use"):
+                taken_over(path, tmp_path)
 
 
 def test_a_file_that_a_crash_left_half_written_is_refused_and_left_so(tmp_path: Path, file: Path) -> None:

@@ -245,7 +245,7 @@ def test_check_finds_nothing_wrong(loaded: Callable[..., str]) -> None:
         ("export a b", "Type: %llmcache export"),
         ("export --check no-such.jsonl", "out of date"),
         ("import", "Type: %llmcache import FILE"),
-        ("import no-such.jsonl", "No such file"),
+        ("import no-such.jsonl", "there is no file"),
         ("import . --prefer mine", "--prefer"),
     ],
 )
@@ -304,6 +304,19 @@ def test_traits_from_a_configuration_file_and_the_environment_over_them(
     assert session.installed().store.url == "memory://"
     run("%llmcache on --ttl 3h")
     assert session.installed().settings.ttl == 10800
+
+
+def test_a_mode_from_outside_may_have_capitals_and_a_wrong_one_fails_the_cell(
+    shell: InteractiveShell, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBCACHE_MODE", "repaly")
+    done = shell.run_cell("%load_ext nbcache")
+    assert type(done.error_in_exec) is ValueError  # nbval takes an UsageError for no failure
+    assert "NBCACHE_MODE" in str(done.error_in_exec)
+    assert not session.is_installed()
+    monkeypatch.setenv("NBCACHE_MODE", "Replay")
+    run("%load_ext nbcache")
+    assert session.installed().settings.mode == "replay"
 
 
 def test_a_wrong_environment_stops_loading_with_one_line(

@@ -160,4 +160,4 @@ def test_a_recording_that_is_taken_out_fails_the_one_cell_that_asks_for_it(numbe
     assert "1 failed" in done.stdout, done.stdout
     asked = json.loads(RECORDED[number])["messages"][-1]["HumanMessage"]["content"]
     assert f"{asked!r} was never recorded" in done.stdout
-    assert "To record it, run it with `%llmcache on` and a key" in done.stdout
+    assert "run it with `%llmcache on` and a key" in done.stdout

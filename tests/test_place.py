@@ -43,6 +43,12 @@ def test_the_nearest_store_upward_is_found(repository: Path) -> None:
     assert store_folder() == repository / "deep" / ".nbcache"
 
 
+def test_a_notebook_has_one_name_whatever_way_leads_to_it(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBCACHE_NOTEBOOK", "../a.ipynb")
+    assert notebook_path() == repository / "deep" / "a.ipynb"
+    assert notebook_name(notebook_path(), repository / ".nbcache") == "deep/a.ipynb"
+
+
 def test_not_above_the_repositorys_root(repository: Path) -> None:
     (repository.parent / ".nbcache").mkdir()
     assert store_folder() == repository / "deep" / "er" / ".nbcache"

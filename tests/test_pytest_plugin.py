@@ -387,6 +387,28 @@ def test_a_test_in_which_a_miss_was_swallowed_fails(run: Run, pytester: pytest.P
             with pytest.raises(nbcache.ReplayMiss):
                 quiet_batch()
 
+        def test_in_a_group():
+            with pytest.RaisesGroup(nbcache.ReplayMiss):
+                try:
+                    ask("boat?")
+                except nbcache.ReplayMiss as miss:
+                    raise BaseExceptionGroup("several", [miss]) from None
+
+        def test_and_anything_expected():
+            with pytest.raises(BaseException):
+                ask("boat?")
+
+        def test_and_failed_as_expected():
+            quiet()
+            pytest.xfail("no")
+
+        @pytest.fixture
+        def ending(cache):
+            yield
+            quiet()
+
+        def test_at_the_end(ending): ...
+
         class TestHarbor(unittest.TestCase):
             def test_as_expected(self):
                 with self.assertRaises(nbcache.ReplayMiss):
@@ -399,11 +421,16 @@ def test_a_test_in_which_a_miss_was_swallowed_fails(run: Run, pytester: pytest.P
                 self.assertRaises(nbcache.ReplayMiss, ask, "boat?")
                 quiet()
 
+            def test_and_skipped(self):
+                quiet()
+                self.skipTest("no key")
+
         def test_another(): ...
     """
     )
     done = run("--nbcache=replay")
-    done.assert_outcomes(failed=4, passed=3)
+    done.assert_outcomes(failed=7, passed=5, errors=1)
+    done.stdout.fnmatch_lines("ERROR test_harbor.py::test_at_the_end - *ReplayMiss*")
     done.stdout.fnmatch_lines("FAILED test_harbor.py::test_and_skipped - *ReplayMiss*")
 
 
@@ -538,11 +565,13 @@ def test_what_was_on_before_a_test_is_on_after_it(run: Run, pytester: pytest.Pyt
         def test_within(ours, nbcache_cassette):
             assert nbcache.installed().store is not ours.store
             assert nbcache.installed().settings.mode == "replay"
+            nbcache.install(exclude="*", tags="theirs", secrets="x", scope="folder", should_store=lambda _: False)
 
         def test_after(ours):
             now = nbcache.installed()
             assert (now.store, now.settings, now.max_entries) == (ours.store, ours.settings, 9)
-            assert now.rules.exclude == ours.rules.exclude
+            assert (now.rules.exclude, now.rules.should_store) == (ours.rules.exclude, ours.rules.should_store)
+            assert (now.scrubber.patterns, now.scope) == (ours.scrubber.patterns, ours.scope)
             assert not now.recordings.path
             assert ask("boat?") == "at noon"
             assert nbcache.stats().hits == 1

@@ -53,6 +53,24 @@ def test_a_recorded_answer_is_played(provider: Provider, store: Path) -> None:
     assert found.hit
 
 
+def test_a_miss_tells_no_secret(provider: Provider, store: Path) -> None:
+    key, other = "sk-" + "Ab1" * 12, "sk-" + "Cd2" * 12
+    chat(provider).invoke(f"use {key}, and be brief")
+    for mode in ("replay", "on"):
+        nbcache.install(store, mode=mode, notebook="uno.ipynb")
+        if mode == "replay":
+            Path("one.llmcache.jsonl").touch()
+            with pytest.raises(ReplayMiss, match=r"beside it: one\.llmcache\.jsonl; NBCACHE_CASSETTE") as missed:
+                chat(provider).invoke(f"use {other}, and be long")
+            told = str(missed.value)
+        else:
+            chat(provider).invoke(f"use {other}, and be long")
+            told = str(nbcache.why())
+        assert "[secret], and be long" in told
+        assert key not in told
+        assert other not in told
+
+
 @pytest.mark.parametrize("reason", ["length", "content_filter"])
 def test_every_status_is_played_as_it_was_recorded(provider: Provider, store: Path, reason: str) -> None:
     provider.answer(Answer("half an ans", finish_reason=reason))
@@ -62,13 +80,15 @@ def test_every_status_is_played_as_it_was_recorded(provider: Provider, store: Pa
     assert len(provider.requests) == 1
 
 
-def test_what_has_expired_and_is_still_there_is_played(provider: Provider, tmp_path: Path) -> None:
-    cache = nbcache.install(tmp_path / "store", ttl=1.0)
+def test_what_has_expired_and_is_still_there_is_played(
+    provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cache = nbcache.install(tmp_path / "store", ttl=3600.0)
     said = chat(provider).invoke("q")
     cache.flush()
     (row,) = cache.contents().entries()
-    while time.time() <= (row.expires or 0):
-        time.sleep(0.01)
+    assert row.expires is not None
+    monkeypatch.setattr(time, "time", lambda: row.expires + 1)
     replay(tmp_path / "store")
     assert chat(provider).invoke("q").text == said.text
 

@@ -21,8 +21,8 @@ FIELDS = {
     "stats": f"{_SUMS}, entries, size_bytes, evictions, statuses; by model a list, each with model and the first nine",
     "show": "the fields of ls, prompt and answer whole, and call: its class, endpoint and parameters",
     "evict": "the deleted entry, with the fields of ls",
-    "clear": "deleted, size_bytes, kept (because other notebooks own them too), dry_run",
-    "export": "path, entries, size_bytes, changed, scrubbed and left_out (by key, why)",
+    "clear": "deleted, size_bytes, kept (because other notebooks own them too), keys (of the deleted), dry_run",
+    "export": "path, entries, size_bytes, changed, scrubbed and left_out (by key, why), gone (keys)",
     "import": "path, new, same, conflicting (keys), preferred, dry_run",
     "check": "problems, left (those that were not mended)",
     "where": "store, exists",
@@ -59,7 +59,7 @@ def sums(found: Stats | Spending) -> dict[str, Any]:
 def cleared(done: Cleared, *, dry_run: bool) -> dict[str, Any]:
     """What a clear did, or would do."""
     told = {name: getattr(done, name) for name in ("deleted", "size_bytes", "kept")}
-    return {**told, "dry_run": dry_run}
+    return {**told, "keys": [meta.key for meta in done.entries], "dry_run": dry_run}
 
 
 def exported(done: "Exported") -> dict[str, Any]:

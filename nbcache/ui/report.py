@@ -215,8 +215,8 @@ def exported(done: "Exported") -> str:
     lines += [f"  {key[:8]} is left out: {why}" for key, why in done.left_out.items()]
     if done.gone:
         lines.append(
-            f"  no longer in it: {counted(len(done.gone), 'recording')} ({_some(done.gone)}). Where the store never had them, take "
-            "the file as it was and import it first"
+            f"  no longer in it: {counted(len(done.gone), 'recording')} ({_some(done.gone)}). The file before is kept as "
+            f"{done.backup.name}: where they are missed, import that and export again"
         )
     return "\n".join(lines)
 
@@ -230,11 +230,12 @@ def imported(done: "Imported", *, dry_run: bool) -> str:
     """What an import did, or would do."""
     parts = [f"{done.new:,} new", f"{done.same:,} the same", f"{len(done.conflicting):,} conflicting"]
     lines = [f"{'would import' if dry_run else 'imported'} {done.path}: {', '.join(parts)}"]
-    if done.conflicting:
-        kept, other = ("store's", "file") if done.preferred == "store" else ("file's", "store")
-        lines.append(
-            f"  of {_some(done.conflicting)} the {kept} answers {'would stay' if dry_run else 'stay'}; `--prefer {other}` takes the others"
-        )
+    if done.conflicting and done.preferred == "store":
+        stay = "would stay" if dry_run else "stay"
+        lines.append(f"  of {_some(done.conflicting)} the store's answers {stay}; `--prefer file` takes the others")
+    elif done.conflicting:
+        take = "would take" if dry_run else "took"
+        lines.append(f"  of {_some(done.conflicting)} the file's answers {take} the place of the store's")
     if done.by_hand:
         lines.append(f"  {done.by_hand:,} only for a cache set by hand: the file doesn't tell where those calls went")
     if done.left_out:
