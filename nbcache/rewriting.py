@@ -20,7 +20,7 @@ def recorded_lines(cassette: bytes) -> dict[str, str]:
 
 
 def refuse_to_uncover(before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Raise ValueError where a new line tells what the line before had a placeholder for."""
+    """Raise ValueError where a new line tells what the line of the same entry had a placeholder for."""
     covered = [_after_key(line) for key, line in before.items() if SECRET in line and key not in now]
     fresh = [(key, _after_key(line)) for key, line in now.items() if key not in before] if covered else []
     for key, line in fresh:

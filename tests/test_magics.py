@@ -310,7 +310,7 @@ def test_a_mode_from_outside_may_have_capitals_and_a_wrong_one_fails_the_cell(
     shell: InteractiveShell, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NBCACHE_MODE", "repaly")
-    done = shell.run_cell("%load_ext nbcache")
+    done = execute(shell, "%load_ext nbcache")
     assert type(done.error_in_exec) is ValueError  # nbval takes an UsageError for no failure
     assert "NBCACHE_MODE" in str(done.error_in_exec)
     assert not session.is_installed()

@@ -188,6 +188,18 @@ def test_each_notebook_plays_the_cassette_beside_it(pytester: pytest.Pytester) -
     done.stdout.fnmatch_lines("nbcache: 3 hits, 0 misses, 0 recordings unused")
 
 
+def test_hits_that_came_from_a_store_are_told(pytester: pytest.Pytester) -> None:
+    cells = (LOAD, "assert ask('boat?') == 'at noon'")
+    notebook(pytester.path / "harbor.ipynb", *cells)
+    for mode, said in (("on", 0), ("replay", 1)):
+        done = run_notebooks(pytester, f"--nbcache={mode}")
+        done.assert_outcomes(passed=2)
+        assert done.stdout.str().count("nbcache: 1 hit came from a store, where no cassette was") == said
+    record(pytester.path / "cats.llmcache.jsonl", "boat?")
+    notebook(pytester.path / "cats.ipynb", *cells)
+    assert "came from a store" not in run_notebooks(pytester, "--nbcache=replay", "cats.ipynb").stdout.str()
+
+
 def test_without_a_page_to_show_the_panel_there_is_the_summary(pytester: pytest.Pytester) -> None:
     shown = """
         from IPython.utils.capture import capture_output
