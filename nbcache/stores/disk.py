@@ -170,7 +170,7 @@ class DiskStore:
 
         if self._unseen and not self._left_out:  # to look is to read, for which nobody has to wait
             found, self._unseen = self._database.run(self._missing, _READ_PATIENCE)
-            self._left_out.extend(found)
+            self._left_out.extend(sorted(found))  # SQLite fills its pages best so
         if (self._unindexed or self._left_out) and not self._write(write):
             return False
         return bool(self._unindexed or self._left_out or self._unseen)
