@@ -249,7 +249,7 @@ def _call(told: Mapping[str, Any]) -> CallKey:
         if type(draw) is not int or not 1 <= draw < _MOST_DRAWS:
             raise CassetteError(f"its draw is {str(draw)[:40]!r}")
         identity = identity[:-1] + f',"draw":{draw}}}'
-        json.loads(identity)
+        json.loads(identity)  # it is none where there was nothing before the draw
     return restored(said, prompt, identity=identity, endpoint=endpoint, model=model, by_rule="counts" in told)
 
 

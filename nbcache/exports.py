@@ -102,9 +102,7 @@ def export_entries(  # noqa: PLR0913 - what an export is
         if kinds:
             taken_out[row.key] = kinds
         line = recording.line()
-        if (
-            lines.setdefault(recording.call.key, line) != line and kinds
-        ):  # else it is what an import has made of the other
+        if lines.setdefault(recording.call.key, line) != line and kinds:  # without, an import has made it of the other
             left_out[row.key] = "without its secret it is the same call as a later one"
     if not lines:  # the file stays as it is
         return Exported(path, 0, 0, changed=False, left_out=left_out)
@@ -214,18 +212,20 @@ def _compare(contents: Contents, recording: Recording) -> tuple[bool, bool]:
 
 
 def _target(path: Path) -> Path:
-    """The file to write: what `path` links to. Raises ValueError where that is there and no cassette."""
+    """The file to write: what `path` links to. Raises ValueError where that is there and no cassette, or can't be made."""
     try:
         path = path.resolve()
     except RuntimeError as error:  # Python before 3.13, of a link to itself
         raise ValueError(str(error)) from None
     if not path.parent.is_dir():
         raise ValueError(f"there is no folder {path.parent}")
-    if path.suffix == ".ipynb" and not path.exists():
-        raise ValueError(f"{path.name} would be a notebook: name another file to export to")
-    if path.exists() and not path.is_file():
+    if not path.exists():
+        if path.suffix == ".ipynb":
+            raise ValueError(f"{path.name} would be a notebook: name another file to export to")
+        return path
+    if not path.is_file():
         raise ValueError(f"{path} is no file: name the file to export to")
-    if path.exists() and path.stat().st_size:
+    if path.stat().st_size:
         with path.open("rb") as file:
             beginning = file.read(_LOOKED_AT).removeprefix(codecs.BOM_UTF8).lstrip()
         if not beginning.startswith(FIRST):

@@ -4,10 +4,8 @@ from collections import deque
 
 from nbcache.errors import ReplayMiss
 
-_MOST = 100
-_lost: deque[ReplayMiss] = deque(
-    maxlen=_MOST
-)  # of this process: a cache that is turned off in between takes none along
+# Of this process: a cache that is turned off in between takes none along.
+_lost: deque[ReplayMiss] = deque(maxlen=100)
 
 
 def note_lost(miss: ReplayMiss) -> None:

@@ -12,6 +12,7 @@ import pytest
 from _pytest import fixtures, runner
 
 from nbcache.errors import ReplayMiss
+from nbcache.lost import take_lost
 
 _NO_FAILURES = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
 _HINT = "`pytest --nbcache=on` asks the model, and records what it says"
@@ -44,10 +45,10 @@ class _Misses:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_setup(self) -> Generator[None, Any, None]:
         """What another test has lost is none of this one's, and what fails its setup is told by that."""
-        _take_lost()
+        take_lost()
         outcome: Any = yield
         if outcome.excinfo is not None:
-            _take_lost()
+            take_lost()
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, None]:
@@ -61,13 +62,11 @@ class _Misses:
 
     def _failing(self, item: pytest.Item) -> Generator[None, Any, None]:
         outcome: Any = yield
-        lost = _take_lost()
+        lost = take_lost()
         if lost and (outcome.excinfo is None or issubclass(outcome.excinfo[0], _NO_FAILURES)):
-            for of_case in (
-                getattr(item, "_excinfo", None) or ()
-            ):  # a skip of unittest's, which pytest would take instead
-                if issubclass(of_case.type, _NO_FAILURES):
-                    item._excinfo = None  # type: ignore[attr-defined]  # noqa: SLF001 - pytest's own
+            skips = getattr(item, "_excinfo", None) or ()  # of unittest's, which pytest would take instead
+            if any(issubclass(each.type, _NO_FAILURES) for each in skips):
+                item._excinfo = None  # type: ignore[attr-defined]  # noqa: SLF001 - pytest's own
             outcome.force_exception(lost[0])
 
     @pytest.hookimpl(hookwrapper=True)  # as old releases of pluggy know it
@@ -87,7 +86,7 @@ def _noting(leave: Callable[..., bool]) -> Callable[..., bool]:
     def noting(self: Any, kind: Any, error: Any, traceback: Any) -> bool:
         is_expected = leave(self, kind, error, traceback)
         if is_expected and error is not None and any(map(_is_miss, _expected(self))):
-            _take_lost()
+            take_lost()
         return is_expected
 
     return noting
@@ -105,12 +104,6 @@ def _is_miss(expected: Any) -> bool:
     if isinstance(expected, type):
         return issubclass(expected, ReplayMiss)
     return any(map(_is_miss, _expected(expected)))
-
-
-def _take_lost() -> list[ReplayMiss]:
-    """The misses in this process that nobody has taken yet."""
-    lost = sys.modules.get("nbcache.lost")
-    return lost.take_lost() if lost is not None else []
 
 
 def _shorten(traceback: TracebackType, root: Path) -> None:

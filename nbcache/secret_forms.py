@@ -105,7 +105,8 @@ _TOKEN = "token" + "".join(f"(?<!(?:{others})[-_]token)" for others in _OTHERS)
 _ASSIGNING = {each: each for each in ("authorization", "cookie", "secret")} | {"key": _SECRET_KEY, "token": _TOKEN}
 _NAMES = "|".join(_ASSIGNING.values())
 _NAMED = re.compile(
-    rf"(?:{_NAMES}|passwords|cookies|secrets|keys(?<=api[-_]keys)|pass(?:word|wd|phrase|(?<=[_-]pass))|pwd)\Z", re.ASCII
+    rf"(?P<one>{_NAMES}|pass(?:word|wd|phrase|(?<=[_-]pass))|pwd)\Z|(?P<several>password|cookie|secret|key(?<=api[-_]key))s\Z",
+    re.ASCII,
 )
 _KINDS = {"authorization": "an Authorization header", **{w: f"a {w}" for w in ("cookie", "key", "secret", "token")}}
 # A short password is one, too. `PASS: it_works` is what tests say, and PWD a folder.
@@ -201,7 +202,7 @@ def likely(text: str) -> list[Rule]:
 def named(name: str) -> str | None:
     """What in a key's name says that its value is a secret."""
     found = _NAMED.search(name.lower())
-    return None if found is None else found[0].removesuffix("s")
+    return None if found is None else found["one"] or found["several"]
 
 
 def is_value(name: str, ending: str, text: str, *, listed: bool) -> bool:
