@@ -101,7 +101,7 @@ class _Handler(Handler):
         body = json.loads(self.body())
         headers = {name.lower(): value for name, value in self.headers.items()}
         request, answer = self.server.owner.receive(self.path.partition("?")[0], headers, body)
-        speak = _google if request.path.startswith(provider_google.PREFIX) else _DIALECTS.get(request.path)
+        speak = _google if request.path.startswith(provider_google.PREFIXES) else _DIALECTS.get(request.path)
         if isinstance(answer, int) or speak is None:
             status = answer if isinstance(answer, int) else 404
             self.send(status, "application/json", json.dumps({"error": {"message": f"status {status}"}}).encode())

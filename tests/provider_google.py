@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.provider_asked import Answer, Request, pieces, tokens
 
-PREFIX = "/v1beta/models/"
+PREFIXES = ("/v1/models/", "/v1beta/models/")  # of google-genai 3 and 2
 
 _REASONS = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}
 
