@@ -2,12 +2,15 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from langchain_core.outputs import Generation
 
-from nbcache import NotebookCache
+from nbcache import NotebookCache, nearby
+from nbcache.errors import NbcacheWarning
+from nbcache.nearby import folders_below, notebook_on_command_line
 from nbcache.notebook import notebook_name, notebook_path, store_folder
 
 LLM = "some model"
@@ -70,6 +73,105 @@ def test_anothers_store_is_not_trusted(repository: Path, monkeypatch: pytest.Mon
     mine = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: mine + 1)
     assert store_folder() == repository / "deep" / "er" / ".nbcache"
+
+
+def test_a_notebook_finds_its_own_store_wherever_the_kernel_was_started(repository: Path) -> None:
+    (repository / "notebooks" / ".nbcache").mkdir(parents=True)
+    assert store_folder(repository / "notebooks" / "n.ipynb") == repository / "notebooks" / ".nbcache"
+    (repository / "deep" / "er" / ".nbcache").mkdir()  # the working directory's
+    assert store_folder(repository / "notebooks" / "n.ipynb") == repository / "notebooks" / ".nbcache"
+    assert store_folder(repository / "without" / "n.ipynb") == repository / "deep" / "er" / ".nbcache"
+
+
+def test_from_the_root_the_only_store_below_is_taken_and_named(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where papermill or a script runs there: it would pay again."""
+    monkeypatch.chdir(repository)
+    (repository / "note books" / ".nbcache").mkdir(parents=True)
+    with pytest.warns(NbcacheWarning, match="the store is note books/.nbcache") as told:
+        assert store_folder() == repository / "note books" / ".nbcache"
+    assert f"NBCACHE_DIR={repository}/.nbcache" in str(told[0].message)
+
+
+def test_a_new_store_beside_others_is_said_with_what_to_type(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository)
+    for name in ("a b", "c"):
+        (repository / name / ".nbcache").mkdir(parents=True)
+    (repository.parent / ".nbcache").mkdir()  # above the repository's root
+    with pytest.warns(NbcacheWarning, match="a new store begins in .nbcache") as told:
+        assert store_folder() == repository / ".nbcache"
+    said = str(told[0].message)
+    assert f"a b/.nbcache, c/.nbcache, {repository.parent}/.nbcache" in said
+    assert "--store 'a b/.nbcache'" in said
+
+
+def test_a_notebook_that_is_known_begins_a_store_of_its_own_beside_others(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(repository)
+    (repository / "deep" / ".nbcache").mkdir()
+    with pytest.warns(NbcacheWarning, match="a new store begins in .nbcache"):
+        assert store_folder(repository / "n.ipynb") == repository / ".nbcache"
+
+
+def test_the_search_below_is_short(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(repository)
+    for place in ("node_modules/x", ".hidden", "a/b/c/d/e", ".venv/lib"):
+        (repository / place / ".nbcache").mkdir(parents=True)
+    (repository / "away").symlink_to(repository / "node_modules")
+    assert folders_below(repository) == []
+    (repository / "a/b/c/d/.nbcache").mkdir()
+    (repository / "a/.nbcache").mkdir()
+    assert folders_below(repository) == [repository / "a/.nbcache", repository / "a/b/c/d/.nbcache"]
+    monkeypatch.setattr(nearby, "_FOLDERS", 2)
+    assert folders_below(repository) == [repository / "a/.nbcache"]
+
+
+_STARTER = """
+import os, subprocess, sys
+environment = {**os.environ, "JPY_PARENT_PID": str(os.getpid())}
+code = "import sys; sys.modules['ipykernel'] = sys; from nbcache.nearby import *; print(notebook_on_command_line())"
+print(subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True).stdout)
+"""
+
+
+@pytest.mark.parametrize(
+    ("program", "arguments", "notebook"),
+    [
+        ("papermill", ["in it/n.ipynb", "out.ipynb", "-p", "x", "1"], "in it/n.ipynb"),
+        ("papermill", ["gone.ipynb", "out.ipynb"], None),
+        ("papermill", ["s3://bucket/n.ipynb", "gone.ipynb"], None),
+        ("run.py", ["--execute", "in it/n.ipynb"], "in it/n.ipynb"),
+        ("run.py", ["in it/n.ipynb", "out.ipynb"], None),
+        ("run.py", [], None),
+    ],
+)
+def test_the_starters_command_line_names_the_notebook(
+    program: str, arguments: list[str], notebook: str | None, tmp_path: Path
+) -> None:
+    (tmp_path / "in it").mkdir()
+    for name in ("in it/n.ipynb", "out.ipynb"):
+        (tmp_path / name).touch()
+    (tmp_path / program).write_text(_STARTER)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, program, *arguments]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == str(notebook and tmp_path / notebook)
+
+
+def test_a_process_that_is_no_kernel_asks_for_no_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JPY_PARENT_PID", str(os.getpid()))
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)
+    monkeypatch.setitem(sys.modules, "psutil", None)
+    assert notebook_on_command_line() is None
+
+
+def test_papermills_parameter_names_the_notebook(tmp_path: Path) -> None:
+    assert notebook_path({"PAPERMILL_INPUT_PATH": "n.ipynb"}) is None
+    (tmp_path / "n.ipynb").touch()
+    assert notebook_path({"PAPERMILL_INPUT_PATH": "n.ipynb"}) == tmp_path / "n.ipynb"
+    assert notebook_path({"PAPERMILL_INPUT_PATH": 5}) is None
 
 
 def test_the_environment_names_another_folder(

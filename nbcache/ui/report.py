@@ -1,17 +1,17 @@
 """What `%llmcache` says, in plain words."""
 
-import contextlib
 import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from nbcache import modes
 from nbcache.entry import Cleared, EntryMeta, Record, Spending, Stats
 from nbcache.errors import CassetteError
 from nbcache.money import Money, amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text
+from nbcache.notebook import from_here
 from nbcache.scrub import SECRET
 from nbcache.stores import DiskStore, Store
 from nbcache.units import bytes_text, counted, duration_text, plural
@@ -47,16 +47,9 @@ def played(cache: "NotebookCache") -> str:
         return f"from nothing: {error}"
     if cassette is None:
         path = cache.recordings.path
-        why = "this notebook's name isn't known here" if path is None else f"there is no {_from_here(path)}"
+        why = "this notebook's name isn't known here" if path is None else f"there is no {from_here(path)}"
         return f"from the store, as {why}"
-    return f"from {_from_here(cassette.path)}, {counted(len(cassette.recordings), 'recording')}"
-
-
-def _from_here(path: Path) -> Path:
-    """The shorter path, so that an output that is kept in a notebook doesn't name its author's folders."""
-    with contextlib.suppress(OSError, ValueError):  # the working directory is gone, or the file is elsewhere
-        return path.relative_to(Path.cwd())
-    return path
+    return f"from {from_here(cassette.path)}, {counted(len(cassette.recordings), 'recording')}"
 
 
 def whose(cache: "NotebookCache") -> str:
