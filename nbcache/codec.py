@@ -2,8 +2,12 @@
 
 A payload is a header (magic, format version, flags, key, time, checksum) and two sections, each
 compressed where that pays: the generations, all that a hit reads, and what the entry is about (its row
-of metadata, the prompt, the identity), so that a damaged table can be rebuilt from the payloads alone. Where an
-answer was streamed its chunks come between them, and the format is version 2.
+of metadata, the prompt, the identity), so that a damaged table can be rebuilt from the payloads alone. The chunks
+of an answer that was streamed come between them.
+
+Version 1 has no chunks. Version 2 was written where there were some. Of version 3 (0.5) every reader passes over what
+it doesn't know in the last section, so that fields can be added there: 0.4 took an unknown field for damage, and
+its `check --fix` deleted the entry. It leaves version 3 alone.
 """
 
 import functools
@@ -36,12 +40,14 @@ UNREADABLE = (
 )
 _T = TypeVar("_T", bound=BaseModel)
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 _WITHOUT_CHUNKS = 1
 _HEADER = struct.Struct(">3sBB20sdI")  # magic, version, flags, key, time of creation, length of the generations
 HEADER_LENGTH = _START = _HEADER.size + 4  # bytes: the sections come after a checksum of all the rest
+VERSION_AT, KEY_AT = 3, slice(5, 25)  # in the header
 _MAGIC = b"NBC"
 _COMPRESSED_ANSWERS, _COMPRESSED_ABOUT, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES, _COMPRESSED_CHUNKS = 1, 2, 4, 8, 16, 32
+_FLAGS = 2 * _COMPRESSED_CHUNKS - 1  # all that there are
 _LENGTH = struct.Struct(">I")  # of the chunks, before them
 
 _MESSAGES: dict[str, type[BaseMessage]] = {
@@ -59,6 +65,9 @@ class About:
     """What an entry is about: its row, the prompt as LangChain wrote it, the call's identity (JSON), what it used.
 
     `said` is what counted of the prompt, where the prompt alone doesn't tell.
+
+    A field that is added here, to EntryMeta or to Usage needs a default. It must not change what the other fields or
+    the answer mean: older releases pass over it, from 0.5 on. What does needs another FORMAT_VERSION.
     """
 
     meta: EntryMeta
@@ -67,11 +76,6 @@ class About:
     endpoint: str
     usage: Usage | None = None  # payloads of 0.1 have none
     said: str | None = None
-
-    def told(self) -> dict[str, Any]:
-        """It by its fields: older releases know of no `said`."""
-        fields = {name: getattr(self, name) for name in ("meta", "prompt", "identity", "endpoint", "usage")}
-        return fields if self.said is None else {**fields, "said": self.said}
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,15 +141,21 @@ class Payload:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
     def about(self) -> About:
-        """What the entry is about. Raises DamagedError."""
+        """What the entry is about, as far as this release knows it. Raises DamagedError."""
+        return self.about_and_unknown()[0]
+
+    def about_and_unknown(self) -> tuple[About, set[str]]:
+        """The same, and the fields that a newer release has written. Raises DamagedError."""
         try:
-            told = _parsed(unpacked_bytes(self.rest, self.flags & _COMPRESSED_ABOUT))
-            meta = told.pop("meta")
-            row = EntryMeta(**{**meta, "tags": tuple(meta["tags"]), "notebooks": tuple(meta["notebooks"])})
-            usage = told.pop("usage", None)
-            return About(row, **told, usage=None if usage is None else Usage(**usage))
+            fields = _parsed(unpacked_bytes(self.rest, self.flags & _COMPRESSED_ABOUT))
+            row, unknown = _known(EntryMeta, fields.pop("meta"))
+            row |= {"tags": tuple(row["tags"]), "notebooks": tuple(row["notebooks"])}
+            usage, unknown_usage = _known(Usage, fields.pop("usage", None) or {})
+            rest, unknown_rest = _known(About, fields)
+            about = About(EntryMeta(**row), **rest, usage=Usage(**usage) if usage else None)
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
+        return about, unknown | unknown_usage | unknown_rest
 
 
 def encode(
@@ -175,11 +185,9 @@ def assemble(
     """The payload of an entry whose generations `plain` told of. `chunks` are packed."""
     written = _json(told)
     answers, compressed = packed_bytes(written)
-    rest, rest_compressed = packed_bytes(_json(about.told()), fast=True)
-    version, chunks_compressed = _WITHOUT_CHUNKS, False
-    if chunks:  # older releases read all other payloads
-        streamed, chunks_compressed = packed_bytes(_json(chunks))
-        version, rest = FORMAT_VERSION, b"".join((_LENGTH.pack(len(streamed)), streamed, rest))
+    rest, rest_compressed = packed_bytes(_json(about), fast=True)
+    streamed, chunks_compressed = packed_bytes(_json(chunks)) if chunks else (b"", False)
+    rest = b"".join((_LENGTH.pack(len(streamed)), streamed, rest))
     flags = (
         (_COMPRESSED_ANSWERS if compressed else 0)
         | (_COMPRESSED_ABOUT if rest_compressed else 0)
@@ -189,7 +197,7 @@ def assemble(
         | (_COMPRESSED_CHUNKS if chunks_compressed else 0)
     )
     meta = about.meta
-    head = _HEADER.pack(_MAGIC, version, flags, bytes.fromhex(meta.key), meta.created, len(answers))
+    head = _HEADER.pack(_MAGIC, FORMAT_VERSION, flags, bytes.fromhex(meta.key), meta.created, len(answers))
     checksum = zlib.crc32(rest, zlib.crc32(answers, zlib.crc32(head)))
     return b"".join((head, checksum.to_bytes(4, "big"), answers, rest))
 
@@ -206,7 +214,8 @@ def read(payload: bytes, key: str) -> Payload:
     checksum = zlib.crc32(body, zlib.crc32(payload[: _HEADER.size]))
     if checksum != int.from_bytes(payload[_HEADER.size : _START], "big") or stored_key.hex() != key:
         raise DamagedError(f"entry {key[:8]} is damaged: its checksum or key is not what was written")
-    if version > FORMAT_VERSION:  # every version keeps this header, so that a flipped bit is not taken for one
+    # Every version keeps this header, so that a flipped bit is not taken for a newer one.
+    if version > FORMAT_VERSION or flags & ~_FLAGS:
         raise DamagedError(f"entry {key[:8]} was written by a newer nbcache", newer=True)
     answers, rest, streamed = body[:length], body[length:], memoryview(b"")
     if version > _WITHOUT_CHUNKS:
@@ -233,8 +242,7 @@ def restored(told: Iterable[dict[str, Any]], classes: Iterable[type[BaseModel]] 
 
 def key_of(payload: bytes) -> str:
     """The key of the entry that a payload says it is."""
-    stored: bytes = _HEADER.unpack_from(payload)[3]
-    return stored.hex()
+    return payload[KEY_AT].hex()
 
 
 def fresh(generations: Iterable[Generation]) -> list[Generation]:
@@ -364,6 +372,12 @@ def _default_values(cls: type[BaseModel]) -> tuple[dict[str, Any], list[tuple[st
 def _streamed(data: bytes, compressed: int) -> list[Any]:
     """The packed chunks: what is made of them is new each time. The first chunk of a hit is not to wait for them all."""
     return _listed(_parsed(unpacked_bytes(data, compressed)))
+
+
+def _known(cls: type, told: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """What was told of the fields that `cls` has, and the names of the others."""
+    names = told.keys() & cls.__dataclass_fields__.keys()  # type: ignore[attr-defined]
+    return {name: told[name] for name in names}, {*told} - names
 
 
 def _listed(value: Any) -> list[Any]:

@@ -179,4 +179,8 @@ def _row(payload: bytes, key: str) -> EntryMeta:
     """The row that a payload tells of; raises DamagedError unless all of it can be read."""
     whole = codec.read(payload, key)
     whole.plain()
-    return replace(whole.about().meta, key=key)
+    about, unknown = whole.about_and_unknown()
+    if unknown:
+        fields = ", ".join(sorted(unknown))
+        raise DamagedError(f"entry {key[:8]} was written by a newer nbcache: it has {fields}", newer=True)
+    return replace(about.meta, key=key)

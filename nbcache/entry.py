@@ -15,7 +15,10 @@ PREVIEW_LENGTH = 120
 
 @dataclass(frozen=True, slots=True)
 class EntryMeta:
-    """One row of the store. Times are seconds since the epoch, sizes are bytes as stored."""
+    """One row of the store. Times are seconds since the epoch, sizes are bytes as stored.
+
+    It is written into payloads: see `codec.About` before a field is added.
+    """
 
     key: str
     model: str

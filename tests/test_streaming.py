@@ -20,7 +20,7 @@ from langchain_openai import ChatOpenAI, OpenAI
 from langgraph.graph import END, START, MessagesState, StateGraph
 
 import nbcache
-from nbcache import codec, session
+from nbcache import session
 from tests.provider import Answer, Provider
 
 TEXT = "Streams are long, and come word by word."
@@ -438,20 +438,6 @@ def test_chunks_cost_little_room(provider: Provider) -> None:
     model.invoke("invoked")
     sizes = dict(zip(nbcache.entries()["prompt"], nbcache.entries()["size_bytes"], strict=True))
     assert sizes["streamed"] < 2.5 * sizes["invoked"]
-
-
-def test_a_payload_without_chunks_is_as_older_releases_read_it(provider: Provider) -> None:
-    model = openai(provider)
-    model.invoke("q")
-    (row,) = session.installed().contents().entries()
-    payload = session.installed().store.get(row.key)
-    assert payload is not None
-    assert payload[3] == 1
-    list(model.stream("other"))
-    newest = session.installed().contents().entries()[0]
-    payload = session.installed().store.get(newest.key)
-    assert payload is not None
-    assert payload[3] == codec.FORMAT_VERSION == 2
 
 
 def test_chunks_of_a_class_of_ones_own_pass_and_are_not_kept() -> None:

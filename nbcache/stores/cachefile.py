@@ -17,9 +17,9 @@ import diskcache
 from nbcache.entry import EntryMeta
 from nbcache.errors import DamagedError
 from nbcache.progress import Progress, followed
-from nbcache.stores import rows, schema, words
+from nbcache.stores import rows, schema, upgrade, words
 from nbcache.stores.database import newer
-from nbcache.stores.folder import APPLICATION_ID, DATABASE, STORE_VERSION
+from nbcache.stores.folder import APPLICATION_ID, DATABASE, STORE_VERSION, is_newer
 from nbcache.stores.pool import Pool
 from nbcache.stores.sql import Execute
 
@@ -60,13 +60,19 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
         self.pool = Pool(folder / DATABASE)
         with self.pool.hold():
             self._claim()
-            if schema.is_made(self.execute) or schema.is_earlier(self.execute):
+            version = schema.version(self.execute)
+            if version:
                 self._adopt()
             else:
                 # The folder's name stays with the pool: diskcache would expand "$" and "~" in it.
                 super().__init__("/", timeout=0, disk=_Bytes, **_SETTINGS)
-            if not schema.is_made(self.execute):
+            if version != STORE_VERSION:
                 self._make_tables()
+
+    def finish(self) -> None:
+        """Do what opening began, in turns with other processes: that may take a second for ten thousand entries."""
+        with self.pool.hold():
+            upgrade.finish(self.execute, self.transaction)
 
     @property
     def _con(self) -> sqlite3.Connection:
@@ -146,7 +152,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
     def _claim(self) -> None:
         """Mark the file as ours while it is new: before WAL mode, so that the header is in the file itself."""
         ((version,),) = self.execute("PRAGMA user_version")
-        if version > STORE_VERSION:  # a newer nbcache has it open: its header doesn't tell yet
+        if is_newer(version):  # a newer nbcache has it open: its header doesn't tell yet
             raise newer(self.pool.database)
         if not self.execute("PRAGMA application_id").fetchone()[0]:
             self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -162,5 +168,4 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
     def _make_tables(self) -> None:
         with self.transaction():
             schema.make(self.execute)
-            self.execute(f"PRAGMA user_version = {STORE_VERSION}")
         self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # an earlier nbcache looks at the file's header

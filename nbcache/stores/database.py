@@ -15,6 +15,7 @@ from nbcache.stores.pool import Patience, Pool, inode_of, is_busy
 class _Pooled(Protocol):
     @property
     def pool(self) -> Pool: ...
+    def finish(self) -> None: ...
 
 
 _C = TypeVar("_C", bound=_Pooled)
@@ -96,8 +97,14 @@ class Database(Generic[_C]):
                     raise newer(self._path)
                 if kind is Kind.DAMAGED:
                     raise sqlite3.DatabaseError("file is not a database")
-                self._open = self._make(self._folder)
-            return self._open
+                opened = self._make(self._folder)
+            try:
+                opened.finish()
+            except BaseException:
+                opened.pool.close()
+                raise
+            self._open = opened
+            return opened
 
     def _replace(self, failed: "_FailedError") -> None:
         with self._lock, alone(self._folder):

@@ -19,7 +19,10 @@ except ImportError:  # Windows
 
 DATABASE = "cache.db"  # what diskcache calls it
 APPLICATION_ID = 0x6E626361  # "nbca": the file is ours
-STORE_VERSION = 2
+# Raised by a change of the tables, of the keys, or of what payloads may hold: an earlier nbcache then leaves the store
+# alone and says to upgrade, where it would else take what it doesn't know for damage.
+STORE_VERSION = 3
+_LAST_VERSION = 9_999  # what is beyond is damage
 _SQLITE = b"SQLite format 3\0"
 _CACHEDIR_TAG = """\
 Signature: 8a477f597d28d172789f06886806bc55
@@ -87,7 +90,12 @@ def kind_of(database: Path) -> Kind:
         return Kind.DAMAGED
     if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
         return Kind.FOREIGN
-    return Kind.NEWER if int.from_bytes(header[60:64], "big") > STORE_VERSION else Kind.OURS
+    return Kind.NEWER if is_newer(int.from_bytes(header[60:64], "big", signed=True)) else Kind.OURS
+
+
+def is_newer(version: int) -> bool:
+    """Whether this is the version of a store that a newer nbcache has written."""
+    return STORE_VERSION < version <= _LAST_VERSION
 
 
 @contextlib.contextmanager

@@ -5,10 +5,13 @@ through all of them is quick; what is only shown is in `preview`. Triggers keep 
 deletes a payload.
 """
 
+from nbcache.stores import words
+from nbcache.stores.folder import STORE_VERSION
 from nbcache.stores.sql import Execute
 
-_MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'preview'"  # the newest version's
-_EARLIER = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'owner'"  # version 1 alone has it
+_MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'preview'"  # from version 2 on
+_OF_VERSION_1 = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'owner'"  # which alone has it
+FIRST = -(2**63)  # of all rowids: none has its new key yet
 _BOUNDED = "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = 'entry_used'"
 
 _TABLES = (
@@ -60,21 +63,30 @@ _FROM_VERSION_1 = (
 )
 
 
-def is_made(sql: Execute) -> bool:
-    """Whether the tables are there, in the version that this nbcache writes."""
-    return sql(_MADE).fetchone() is not None
-
-
-def is_earlier(sql: Execute) -> bool:
-    """Whether they are those of an earlier version."""
-    return sql(_EARLIER).fetchone() is not None
+def version(sql: Execute) -> int:
+    """The version of the tables that are there; 0 where there are none."""
+    if sql(_OF_VERSION_1).fetchone() is not None:
+        return 1
+    if sql(_MADE).fetchone() is None:
+        return 0
+    return STORE_VERSION if sql("PRAGMA user_version").fetchone()[0] == STORE_VERSION else 2
 
 
 def make(sql: Execute) -> None:
-    """Make the tables, or bring those of an earlier version up to this one. Within a transaction."""
-    if not is_made(sql):
-        for statement in _FROM_VERSION_1 if is_earlier(sql) else _TABLES:
-            sql(statement)
+    """Make the tables, or bring those of an earlier version up to this one. Within a transaction.
+
+    Version 3 has the tables of version 2, so that an earlier nbcache that has the store open isn't in trouble. It
+    stands for the entries' keys and payloads.
+    """
+    now = version(sql)
+    if now == STORE_VERSION:
+        return
+    for statement in (_TABLES, _FROM_VERSION_1, ())[now]:
+        sql(statement)
+    if now:
+        sql("INSERT OR REPLACE INTO total VALUES ('rekeyed', ?)", (FIRST,))
+        words.remake_triggers(sql)
+    sql(f"PRAGMA user_version = {STORE_VERSION}")
 
 
 def make_bounded(sql: Execute) -> None:

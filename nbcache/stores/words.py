@@ -10,6 +10,11 @@ from collections.abc import Iterable
 from nbcache.stores.sql import Execute, written
 
 _PREFIX = "prefix='2 3 4 5 6'"  # a tenth of the bytes more; beginnings of common words are found in half of the time
+_GONE = "CREATE TRIGGER words_gone AFTER DELETE ON Cache BEGIN DELETE FROM words WHERE rowid = OLD.rowid; END"
+_CHANGED = (
+    "CREATE TRIGGER words_changed AFTER UPDATE OF value ON Cache WHEN OLD.key = NEW.key BEGIN"
+    " DELETE FROM words WHERE rowid = OLD.rowid; END"  # an entry that gets another key says what it said
+)
 _MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'words'"
 
 
@@ -23,12 +28,16 @@ def make(sql: Execute) -> bool:
         if "fts5" not in str(error):
             raise
         return False
-    sql("CREATE TRIGGER words_gone AFTER DELETE ON Cache BEGIN DELETE FROM words WHERE rowid = OLD.rowid; END")
-    sql(
-        "CREATE TRIGGER words_changed AFTER UPDATE OF value ON Cache BEGIN"
-        " DELETE FROM words WHERE rowid = OLD.rowid; END"
-    )
+    sql(_GONE)
+    sql(_CHANGED)
     return True
+
+
+def remake_triggers(sql: Execute) -> None:
+    """Give the index of an earlier version the triggers of this one. Within a transaction."""
+    if is_made(sql):
+        sql("DROP TRIGGER IF EXISTS words_changed")
+        sql(_CHANGED)
 
 
 def is_made(sql: Execute) -> bool:

@@ -1,0 +1,65 @@
+"""How the entries of a store that an earlier nbcache has written get the keys that their calls have now.
+
+The tables are brought up at once, and the store says from then on how far its keys are. These come a few entries
+at a time, each time in a transaction of its own: a process that is killed leaves the rest to the next, and
+processes that open the store at the same time share the work.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from nbcache.rekeying import is_later, rekeyed
+from nbcache.stores import rows
+from nbcache.stores.sql import Execute, split
+
+_AT_ONCE = 0.05  # seconds in one transaction: others may be waiting to write
+_PATIENCE = 30.0  # seconds that another process may hold the store before it is given up for now
+_PAUSE = 0.005  # seconds between two transactions, for others
+_LEFT = "SELECT value FROM total WHERE name = 'rekeyed'"  # the last rowid that has its new key; no row when all have
+_NEXT = "SELECT rowid, key, value FROM Cache WHERE rowid > ? AND raw = 1 ORDER BY rowid LIMIT 1"
+
+
+def finish(sql: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
+    """Give all entries their new keys, if there are any left without. Raises sqlite3.OperationalError where it is locked."""
+    deadline = time.monotonic() + _PATIENCE
+    while sql(_LEFT).fetchone() is not None:
+        try:
+            with transaction():
+                _some(sql)
+            deadline = time.monotonic() + _PATIENCE
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+        time.sleep(_PAUSE)
+
+
+def _some(sql: Execute) -> None:
+    """The next entries. Within a transaction."""
+    ends = time.monotonic() + _AT_ONCE
+    left = sql(_LEFT).fetchone()
+    while left is not None and time.monotonic() < ends:
+        entry = sql(_NEXT, left).fetchone()
+        if entry is None:
+            sql("DELETE FROM total WHERE name = 'rekeyed'")
+            return
+        rowid, key, payload = entry
+        if isinstance(key, str) and isinstance(payload, bytes) and (new := rekeyed(payload, key)) is not None:
+            _move(sql, rowid, key, *new)
+        left = (rowid,)
+        sql("UPDATE total SET value = ? WHERE name = 'rekeyed'", left)
+
+
+def _move(sql: Execute, rowid: int, key: str, new: str, payload: bytes) -> None:
+    """Put an entry under its new key. Of two that are the same call now, the later answer stays, for the owners of both."""
+    twin = sql("SELECT rowid, value FROM Cache WHERE key = ? AND raw = 1", (new,)).fetchone()
+    if twin is not None:
+        goes, stays = (rowid, twin[0]) if is_later(twin[1], payload) else (twin[0], rowid)
+        owners = sql("SELECT notebooks FROM entry WHERE id = ?", (goes,)).fetchone()
+        for name in split(owners and owners[0]):
+            rows.own(sql, stays, name)
+        sql("DELETE FROM Cache WHERE rowid = ?", (goes,))
+    sql("UPDATE Cache SET key = ?, value = ? WHERE rowid = ?", (new, payload, rowid))  # unless it has just gone
+    if sql("SELECT 1 FROM sqlite_master WHERE name = 'called'").fetchone() is not None:
+        sql("UPDATE OR REPLACE called SET key = ? WHERE key = ?", (new, key))

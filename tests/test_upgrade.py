@@ -1,0 +1,263 @@
+"""Stores of other releases: what an earlier one wrote is read and gets its new keys; what is unknown is left alone."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import sqlite3
+import struct
+import zlib
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+import pytest
+from langchain_core.outputs import Generation
+
+from nbcache import NotebookCache, codec, rekeying
+from nbcache.contents import Contents
+from nbcache.entry import EntryMeta, SessionCall
+from nbcache.errors import DamagedError
+from nbcache.packing import unpacked_bytes
+from nbcache.stores import DiskStore, MemoryStore, Store
+from tests.test_disk_store import key_of
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Barrier
+
+GOLDEN = Path(__file__).with_name("golden")
+MANY = 400
+
+
+def payload(key: str, text: str, created: float = 1.0, notebooks: tuple[str, ...] = ()) -> tuple[bytes, EntryMeta]:
+    meta = EntryMeta(key, "m", "prompt", text[:20], "ok", created, notebooks=notebooks)
+    return codec.encode([Generation(text=text)], codec.About(meta, "prompt", "{}", ""), reusable=True), meta
+
+
+def put(store: Store, key: str, text: str, created: float = 1.0, *notebooks: str) -> None:
+    store.put(key, *payload(key, text, created, notebooks))
+
+
+def text_at(store: Store, key: str) -> str | None:
+    """The text of the answer under this key, which has to be that of its payload."""
+    found = store.get(key)
+    return None if found is None else codec.read(found, key).generations()[0].text
+
+
+def age(folder: Path) -> None:
+    """Make the store one of version 2, which 0.4 wrote."""
+    with closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as connection:
+        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def of_version_2(folder: Path) -> Path:
+    """A store of many entries under their old keys."""
+    store = DiskStore(folder)
+    store.put_all((key_of(n), *payload(key_of(n), f"answer {n}")) for n in range(MANY))
+    store.index(lambda _, key: [f"word{key}"], MANY)
+    store.close()
+    age(folder)
+    return folder
+
+
+def new_key(_: bytes, key: str) -> str:
+    """The key of this release, in these tests: another, and the same when it is asked again."""
+    return key if key.startswith("5") else "5" + key[1:]
+
+
+@pytest.fixture
+def new_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rekeying, "key_now", new_key)
+
+
+def all_there(folder: Path) -> None:
+    store = DiskStore(folder)
+    for n in range(MANY):
+        assert text_at(store, new_key(b"", key_of(n))) == f"answer {n}"
+    assert store.totals().entries == MANY
+    assert Contents(store).check() == []
+    store.close()
+
+
+# An earlier release's
+
+
+@pytest.mark.parametrize("version", ["store_v1", "store_v2"])
+def test_golden_stores_are_read_and_brought_up(tmp_path: Path, version: str) -> None:
+    shutil.copytree(GOLDEN / version, tmp_path / "store")
+    store = DiskStore(tmp_path / "store")
+    contents = Contents(store)
+    rows = contents.entries()
+    assert rows
+    for row in rows:
+        assert contents.read(row.key).answer
+    assert contents.check() == []
+    store.close()
+    assert (tmp_path / "store" / "cache.db").read_bytes()[60:64] == b"\0\0\0\3"
+    assert [row.key for row in contents.entries()] == [row.key for row in rows]
+
+
+@pytest.mark.usefixtures("new_keys")
+def test_entries_of_an_earlier_release_get_their_new_keys(of_version_2: Path) -> None:
+    all_there(of_version_2)
+    store = DiskStore(of_version_2)
+    assert store.get(key_of(1)) is None
+    assert store.alike([f"word{key_of(1)}"], 5) == [new_key(b"", key_of(1))]  # it is still indexed
+
+
+@pytest.mark.usefixtures("new_keys")
+def test_what_a_session_called_is_known_by_the_new_keys(folder: Path) -> None:
+    store = DiskStore(folder)
+    put(store, key_of(1), "answer")
+    store.record_calls("session", "a.ipynb", [SessionCall(key_of(1), "m", 2)])
+    store.close()
+    age(folder)
+    assert [call.key for call in store.last_calls("a.ipynb")] == [new_key(b"", key_of(1))]
+
+
+@pytest.mark.parametrize("later", [0, 1])
+def test_of_two_entries_that_are_one_call_now_the_later_stays_for_both_owners(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, later: int
+) -> None:
+    store = DiskStore(folder)
+    for n in range(2):
+        put(store, key_of(n), f"answer {n}", 2.0 if n == later else 1.0, f"{n}.ipynb")
+    store.close()
+    age(folder)
+    monkeypatch.setattr(rekeying, "key_now", lambda *_: "5" * 40)
+    (row,) = store.page()
+    assert row.notebooks == ("0.ipynb", "1.ipynb")
+    assert text_at(store, "5" * 40) == f"answer {later}"
+    assert Contents(store).check() == []
+
+
+def test_entry_that_does_not_tell_its_call_stays_as_it_was(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = DiskStore(folder)
+    put(store, key_of(1), "answer")
+    store.close()
+    age(folder)
+    monkeypatch.setattr(rekeying, "key_now", lambda *_: None)
+    assert text_at(store, key_of(1)) == "answer"
+
+
+def _killed_amid(folder: Path, count: int) -> None:
+    done = iter(range(count))
+
+    def key_now(found: bytes, key: str) -> str:
+        if next(done, None) is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return new_key(found, key)
+
+    pytest.MonkeyPatch().setattr(rekeying, "key_now", key_now)
+    DiskStore(folder).get("0" * 40)
+
+
+@pytest.mark.parametrize("count", [0, 1, 100, MANY - 1])
+@pytest.mark.usefixtures("new_keys")
+def test_process_killed_amid_the_upgrade_leaves_the_rest_to_the_next(of_version_2: Path, count: int) -> None:
+    process = multiprocessing.get_context("fork").Process(target=_killed_amid, args=(of_version_2, count))
+    process.start()
+    process.join(60)
+    assert process.exitcode == -signal.SIGKILL
+    all_there(of_version_2)
+
+
+def _open_with_others(folder: Path, barrier: "Barrier") -> None:
+    pytest.MonkeyPatch().setattr(rekeying, "key_now", new_key)
+    barrier.wait(60)
+    all_there(folder)
+
+
+def test_processes_that_open_an_earlier_store_at_once_all_find_all_of_it(of_version_2: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    barrier = context.Barrier(3)
+    processes = [context.Process(target=_open_with_others, args=(of_version_2, barrier)) for _ in range(3)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("version", [-1, 0, 1, 2**31 - 1, -(2**31)])
+def test_version_that_no_release_has_is_mended(folder: Path, version: int) -> None:
+    store = DiskStore(folder)
+    put(store, key_of(1), "answer")
+    store.close()
+    with closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as connection:
+        connection.execute(f"PRAGMA user_version = {version}")
+    assert text_at(store, key_of(1)) == "answer"
+    store.close()
+    assert (folder / "cache.db").read_bytes()[60:64] == b"\0\0\0\3"
+
+
+# A later release's
+
+
+def with_fields(found: bytes, where: str) -> bytes:
+    """The payload as a later release may write it, with a field more."""
+    whole = codec.read(found, codec.key_of(found))
+    about = orjson.loads(unpacked_bytes(whole.rest, whole.flags & codec._COMPRESSED_ABOUT))
+    (about[where] if where else about)["of_tomorrow"] = 1
+    head = bytearray(found[: codec.HEADER_LENGTH - 4])
+    head[4] &= ~codec._COMPRESSED_ABOUT
+    body = bytes(whole.answers) + struct.pack(">I", 0) + orjson.dumps(about)
+    return bytes(head) + zlib.crc32(body, zlib.crc32(bytes(head))).to_bytes(4, "big") + body
+
+
+@pytest.fixture(params=["", "meta"])
+def of_tomorrow(folder: Path, request: pytest.FixtureRequest) -> DiskStore:
+    """A store in which a later release has put a field of its own into an entry."""
+    store = DiskStore(folder)
+    found, meta = payload(key_of(1), "answer")
+    store.put(key_of(1), with_fields(found, request.param), meta)
+    return store
+
+
+def test_unknown_field_is_no_damage_and_check_leaves_its_entry(of_tomorrow: DiskStore) -> None:
+    contents = Contents(of_tomorrow)
+    for fix in (False, True, False):
+        (problem,) = contents.check(fix=fix)
+        assert "newer nbcache" in problem
+        assert "of_tomorrow" in problem
+    assert text_at(of_tomorrow, key_of(1)) == "answer"
+    assert contents.read(key_of(1)).prompt == "prompt"
+
+
+def test_entry_with_an_unknown_field_is_left_alone_in_memory_too() -> None:
+    store = MemoryStore()
+    found, meta = payload(key_of(1), "answer")
+    store.put(key_of(1), with_fields(found, ""), meta)
+    assert len(Contents(store).check(fix=True)) == 1
+    assert text_at(store, key_of(1)) == "answer"
+
+
+def test_unknown_flag_is_of_a_newer_release() -> None:
+    found, _ = payload(key_of(1), "answer")
+    head = bytearray(found[: codec.HEADER_LENGTH - 4])
+    head[4] |= 128
+    body = found[codec.HEADER_LENGTH :]
+    sealed = bytes(head) + zlib.crc32(body, zlib.crc32(bytes(head))).to_bytes(4, "big") + body
+    with pytest.raises(DamagedError) as caught:
+        codec.read(sealed, key_of(1))
+    assert caught.value.newer
+
+
+def test_what_is_written_now_an_earlier_release_takes_for_newer_and_not_for_damaged(folder: Path) -> None:
+    """0.4 leaves a store above version 2 alone; one that has it open takes a payload above version 2 for newer."""
+    cache = NotebookCache(folder)
+    cache.update("prompt", "llm", [Generation(text="answer")])
+    (row,) = cache.contents().entries()
+    found = cache.store.get(row.key)
+    cache.close()
+    assert found is not None
+    assert found[3] == 3
+    assert (folder / "cache.db").read_bytes()[60:64] == b"\0\0\0\3"
