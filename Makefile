@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 OLDEST := langchain-core==1.0.0 langchain-openai==1.0.0 langchain-anthropic==1.0.0 langchain-ollama==1.0.0
 
-.PHONY: demo test lint unit browser chromium notebooks compat bench format clean
+.PHONY: demo test lint unit browser chromium notebooks compat truth bench format clean
 
 demo: .venv/ready
 	$(BIN)/python notebooks/demo.py
@@ -42,6 +42,10 @@ notebooks: .venv/ready
 # Keys, streams and shared calls under the oldest supported LangChain packages; `unit` checks them under the newest.
 compat: .venv/oldest/ready
 	.venv/oldest/bin/python -m tests.compat
+
+# Keys against what is really sent, for a hundred thousand pairs of calls and more; `unit` checks a few thousand.
+truth: .venv/ready
+	$(BIN)/python -m tests.truth --write
 
 bench: .venv/bench/ready
 	.venv/bench/bin/python -m tests.bench

@@ -1,0 +1,69 @@
+"""The program that compares keys with requests: that it sees what is sent, and finds a key that is wrong."""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from nbcache import identity
+from nbcache.ignored import ignore_also
+from tests.loopback import Handler, Loopback
+from tests.truth.capture import captured, made_fast
+from tests.truth.clients import clients
+from tests.truth.pairs import WRONG, Runner, Variant, sent
+from tests.truth.request import request_text
+from tests.truth.settings import Call, groups
+
+
+class Received(Loopback):
+    """A server that answers nothing, and notes each request as the program would."""
+
+    def __init__(self) -> None:
+        super().__init__(_Receiver)
+        self.requests: list[str] = []
+
+
+class _Receiver(Handler):
+    def respond(self) -> None:
+        host = f"http://{self.headers['host']}{self.path}"
+        self.server.owner.requests.append(request_text(self.command, host, self.headers.items(), self.body()))
+        self.send(400, "application/json", b'{"error": {"message": "no answer here"}}')
+
+
+@pytest.fixture
+def received() -> Iterator[Received]:
+    with Received() as server:
+        yield server
+
+
+@pytest.mark.parametrize("name", clients())
+def test_what_is_caught_is_what_a_server_receives(name: str, received: Received) -> None:
+    client = clients([name])[name]
+    retries = {"max_retries": 0} if "max_retries" in client.cls.model_fields else {}
+    made = {client.address: received.url, **retries}
+    calls = [Call(made), Call(made, options={"temperature": 0.5}), Call(made, options={"stop": ["a"]})]
+    caught: list[Any] = []
+    with made_fast():
+        for call in calls:
+            variant = Variant("", lambda call=call: call.prepared(client))  # type: ignore[misc]
+            with captured():
+                caught.append(sent(variant))
+            sent(variant)
+    assert received.requests == [request for request in caught if request is not None] != []
+
+
+def test_a_setting_that_the_key_leaves_out_is_found_wrong() -> None:
+    client = clients(["ChatOllama"])["ChatOllama"]
+    (group,) = (group for group in groups(client, random.Random(1)) if group.topic == "temperature")
+    try:
+        for ignored in ((), ("temperature",)):
+            ignore_also(ignored)
+            identity.forget()
+            runner = Runner()
+            with made_fast(), captured():
+                runner.run(group)
+            assert (runner.tally.count(verdict=WRONG) > 50) == bool(ignored)
+    finally:
+        ignore_also(())
+        identity.forget()
