@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
+REPORT = "NBCACHE_REPORT"  # the folder of the files in which each session tells pytest what it did
 _T = TypeVar("_T")
 
 

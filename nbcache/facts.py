@@ -1,14 +1,18 @@
 """What a stored answer tells of its call besides the answer: what it used, how long it took, its words."""
 
 import functools
+from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from nbcache import codec
 from nbcache.entry import Usage
+from nbcache.locks import Lock
 from nbcache.text import answer_text, parsed, prompt_text, words
 from nbcache.usage import estimated, usage_of
+
+_KNOWN = 4_096  # entries of which is remembered what they tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,34 @@ def facts_of(payload: bytes, key: str) -> Facts:
     if not usage.complete:
         usage = estimated(usage, prompt_text(about.prompt), answer_text(whole.plain()))
     return Facts(about.meta.model, usage, about.meta.seconds)
+
+
+class KnownFacts:
+    """What entries tell, of those that were read last: by the header of the payload, which has its checksum."""
+
+    def __init__(self) -> None:
+        self._facts: OrderedDict[bytes, Facts] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, key: str, payload: bytes) -> Facts:
+        """What the entry `key` tells; nothing where it can't be read."""
+        header = payload[: codec.HEADER_LENGTH]
+        with self._lock:
+            facts = self._facts.get(header)
+        if facts is None:
+            try:
+                facts = facts_of(payload, key)
+            except Exception:  # noqa: BLE001 - whatever it tells, it was a hit
+                facts = Facts()
+            self.put(header, facts)
+        return facts
+
+    def put(self, header: bytes, facts: Facts) -> None:
+        """Know what the payload with this header tells."""
+        with self._lock:
+            self._facts[header] = facts
+            while len(self._facts) > _KNOWN:
+                self._facts.popitem(last=False)
 
 
 def words_of(payload: bytes, key: str) -> set[str]:

@@ -6,20 +6,21 @@ A hit only appends to a list; usage, prices and sums are worked out later, off i
 import contextlib
 import os
 import secrets
-import sys
 import threading
 import time
-import weakref
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
-from nbcache.codec import HEADER_LENGTH
+from nbcache.channel import channel
 from nbcache.entry import EXACT, CallRecord, Filter, SessionCall, Spending, Touch, Usage
+from nbcache.environment import REPORT
 from nbcache.errors import logger
-from nbcache.facts import Facts, facts_of, words_of
+from nbcache.facts import KnownFacts, words_of
+from nbcache.forks import ledgers
+from nbcache.forwarding import Incoming, Message, Note, Reporter, WorkerHit
 from nbcache.locks import Lock
 from nbcache.noted import Hit, Paid, SessionCalls, Where
 from nbcache.pricing import Prices
@@ -30,7 +31,6 @@ from nbcache.usage import estimated
 
 _DELAY = 1.0  # seconds at most from a call until it is written down, unless a cell ends before
 _CALLS = 10_000  # calls of which each is remembered
-_FACTS = 4_096  # entries of which is remembered what they cost
 _POINTS = 200  # of the chart
 _ABSURD = 10_000  # US dollars: no call costs that, whatever tokens somebody reports
 _AT_ONCE = 20  # entries indexed in one transaction, for which an update may have to wait
@@ -52,14 +52,16 @@ class Ledger:
         self.notebook = notebook
         self.prices = prices or Prices()
         self._begin()
-        _ledgers.add(self)
+        ledgers.add(self)
 
     def _begin(self) -> None:
         self._id = secrets.token_hex(8)
         self._where = Where(0, None)
-        self._noted: deque[Hit | CallRecord | Paid] = deque()
+        self.reporter: Reporter | None = None  # of a worker process, whose calls its parent accounts for
+        self._incoming = Incoming()
+        self._noted: deque[Note | WorkerHit] = deque()
         self._calls: deque[CallRecord] = deque(maxlen=_CALLS)
-        self._facts: OrderedDict[bytes, Facts] = OrderedDict()
+        self._facts = KnownFacts()
         self._touches: dict[str, Touch] = {}
         self._unwritten: dict[tuple[int, str], Spending] = {}
         self._of_model: dict[str, Spending] = {}
@@ -70,6 +72,7 @@ class Ledger:
         self._sums, self._writing = Lock(), Lock()
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread: threading.Thread | None = None
+        channel.connect(self._id, self)
 
     # On the path of a call
 
@@ -91,7 +94,15 @@ class Ledger:
         texts = ("", "") if usage.complete else (prompt, answer)
         self._note(Paid(record, usage, *texts, seconds, stored))
 
-    def _note(self, what: "Hit | CallRecord | Paid") -> None:
+    def _note(self, what: Note) -> None:
+        if self.reporter is None or not self.reporter.report(self._id, what):
+            self._take(what)
+
+    def receive(self, message: Message) -> None:
+        """Note what a worker process reports."""
+        self._take(self._incoming.note(message))
+
+    def _take(self, what: Message | Note) -> None:
         self._noted.append(what)
         wake = self._wake
         if not wake.is_set() and self._start():
@@ -124,6 +135,8 @@ class Ledger:
         with other._account(), self._sums:  # noqa: SLF001 - one of us
             for name in ("_id", "_where", "_sums", "_calls", "_of_model", "_of_cell", "_called", "_curve"):
                 setattr(self, name, getattr(other, name))
+            self.reporter = other.reporter if other.store.url == self.store.url else None
+        channel.connect(self._id, self)
 
     # What it tells
 
@@ -216,11 +229,29 @@ class Ledger:
         """The session's."""
         return self._id
 
-    def begin_in_child(self) -> None:
-        """A forked child has accounts of its own: the parent writes down what happened until now."""
-        listeners, where = self._listeners, self._where
+    def begin_in_child(self, reporter: Reporter | None) -> None:
+        """A forked child begins with empty accounts: the parent writes down what happened until now.
+
+        What the child does is of the same session and cell, and the parent accounts for it. Where it can't be reported,
+        or each process tells pytest what it did, the child has a session of its own.
+        """
+        listeners, where, session = self._listeners, self._where, self._id
+        reporter = self.reporter or reporter
         self._begin()
         self._listeners, self._where = listeners, where
+        if reporter is not None and not os.environ.get(REPORT):
+            self._id, self.reporter = session, reporter
+        channel.connect(self._id, self)
+
+    def join(self, session: str, where: Where, reporter: Reporter | None) -> None:
+        """Be a part of another process's session, in that cell."""
+        self._id, self._where, self.reporter = session, where, reporter
+        channel.connect(self._id, self)
+
+    @property
+    def where(self) -> Where:
+        """The execution of a cell that calls are noted for now."""
+        return self._where
 
     def _start(self) -> bool:
         """Let there be a thread; false where there can't be one, and the end of a cell writes down."""
@@ -246,7 +277,8 @@ class Ledger:
 
     @contextlib.contextmanager
     def _account(self) -> Iterator[None]:
-        """The sums, with all in them that has been noted."""
+        """The sums, with all in them that has been noted, here and in worker processes."""
+        channel.deliver()
         with self._sums:
             noted = [self._noted.popleft() for _ in range(len(self._noted))]
             now = _Batch({}, {})
@@ -258,7 +290,10 @@ class Ledger:
                 self._plot()
             yield
 
-    def _enter(self, noted: "Hit | CallRecord | Paid", now: "_Batch") -> None:
+    def _enter(self, noted: Note | WorkerHit, now: "_Batch") -> None:
+        if isinstance(noted, WorkerHit):
+            self._facts.put(noted.hit.payload, noted.facts)
+            noted = noted.hit
         if isinstance(noted, Hit):
             self._enter_hit(noted, now)
         elif isinstance(noted, Paid):
@@ -267,7 +302,7 @@ class Ledger:
             self._enter_miss(noted, now)
 
     def _enter_hit(self, hit: Hit, now: "_Batch") -> None:
-        facts = self._facts_of(hit.key, hit.payload)
+        facts = self._facts.of(hit.key, hit.payload)
         saved = None if facts.seconds is None else max(0.0, facts.seconds - hit.seconds)
         usd = self._price(facts.usage, now)
         if usd is None:
@@ -357,39 +392,8 @@ class Ledger:
                 return row.cost_usd
         return None
 
-    def _facts_of(self, key: str, payload: bytes) -> Facts:
-        known = self._facts.get(payload[:HEADER_LENGTH])  # which has the payload's checksum
-        if known is None:
-            try:
-                known = facts_of(payload, key)
-            except Exception:  # noqa: BLE001 - whatever it tells, it was a hit
-                known = Facts()
-            self._facts[payload[:HEADER_LENGTH]] = known
-            while len(self._facts) > _FACTS:
-                self._facts.popitem(last=False)
-        return known
-
     def _plot(self) -> None:
         whole = total(self._of_model.values())
         self._curve.append((time.time(), whole.saved_usd, whole.spent_usd))
         if len(self._curve) > _POINTS:  # every other one, and always the last
             self._curve[:] = self._curve[-1::-2][::-1]
-
-
-_ledgers: "weakref.WeakSet[Ledger]" = weakref.WeakSet()
-
-
-def _after_fork_in_child() -> None:
-    for ledger in list(_ledgers):
-        ledger.begin_in_child()
-    if (util := sys.modules.get("multiprocessing.util")) is not None:  # whose children end without Python's own end
-        util.register_after_fork(_ledgers, lambda _: util.Finalize(None, _flush_all, exitpriority=0))
-
-
-def _flush_all() -> None:
-    for ledger in list(_ledgers):
-        ledger.flush()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

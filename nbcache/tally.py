@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbcache.entry import Spending
+from nbcache.environment import REPORT
 from nbcache.errors import CassetteError, logger
 from nbcache.locks import Lock
 from nbcache.sums import total
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from nbcache.ledger import Ledger
     from nbcache.replay import Recordings
 
-FOLDER = "NBCACHE_REPORT"  # in the environment: the folder of the files
 _DOLLARS = ("spent_usd", "saved_usd")
 _lock = Lock()
 
@@ -93,7 +93,7 @@ def read_tally(folder: Path) -> Tally:
 
 def write_tally(ledger: "Ledger", recordings: "Recordings") -> None:
     """Write down what this session has done so far, where `NBCACHE_REPORT` asks for it. Never raises."""
-    folder = os.environ.get(FOLDER)
+    folder = os.environ.get(REPORT)
     if not folder:
         return
     try:

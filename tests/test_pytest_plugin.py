@@ -17,6 +17,7 @@ from langchain_openai import ChatOpenAI
 
 import nbcache
 from nbcache import exports, money, pytest_misses, session, tally  # noqa: F401 - see `imported`
+from nbcache.environment import REPORT
 from tests.provider import Provider
 
 pytest_plugins = ["pytester"]
@@ -697,7 +698,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in which it is told."""
     folder = tmp_path / "told"
     folder.mkdir()
-    monkeypatch.setenv(tally.FOLDER, str(folder))
+    monkeypatch.setenv(REPORT, str(folder))
     return folder
 
 
