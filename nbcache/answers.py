@@ -31,7 +31,7 @@ from nbcache.misses import Missed, Why, explain, nearest_text
 from nbcache.modes import Settings
 from nbcache.origins import Origins
 from nbcache.pending import Answered, PendingCalls, called
-from nbcache.policy import reusable, status_of
+from nbcache.policy import reusable
 from nbcache.records import about_of, row_of
 from nbcache.replay import Recordings
 from nbcache.rules import Rules
@@ -40,6 +40,7 @@ from nbcache.stores import Store
 from nbcache.text import prompt_preview
 from nbcache.threads import in_thread
 from nbcache.usage import usage_of
+from nbcache.verdict import status_now
 
 
 class Answers:
@@ -330,7 +331,7 @@ class Answers:
             return usage, False
         meta = row_of(
             *(asked, answer, usage),
-            status=status_of(answer),
+            status=status_now(answer, answered.call, asked.model),
             created=time.time(),
             seconds=answered.seconds,
             tags=settings.tags,

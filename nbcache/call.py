@@ -50,7 +50,8 @@ class Call:
     `shares` says that the call is of one prompt, and may wait and be waited for; `is_stream` that it asks for chunks.
     `streams` tells whether somebody listens to the chunks of a call that doesn't; then a hit is put into `replay` for
     its chunks to be played. `chunks` are those that came from the model, in the codec's plain form, `whole` once the
-    last of them has; `idle` are the seconds in which it waited for its reader. `settings` are those that held when the
+    last of them has; `ended` whether the streams of a provider's client that it read came to their end, None where it
+    read none, and `marked` whether the mark of an end has come since the last of them began. `idle` are the seconds in which it waited for its reader. `settings` are those that held when the
     answer was looked up. `patience` are the seconds that it would wait for an answer of its own, if it tells. `owed` is
     how a rate limiter was asked for a call that may turn out not to be made, `sends` that it is.
     """
@@ -75,6 +76,8 @@ class Call:
     replay: "Answer | None" = None
     chunks: list[dict[str, Any]] | None = None
     whole: bool = False
+    ended: bool | None = None
+    marked: bool = False
     idle: float = 0.0
     settings: "Settings | None" = None
     patience: float | None = None

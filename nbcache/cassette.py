@@ -22,7 +22,7 @@ from nbcache.codec import Payload
 from nbcache.entry import EntryMeta, Usage
 from nbcache.errors import CassetteError
 from nbcache.keys import CallKey, replay_key, restored, scrubbed
-from nbcache.policy import reusable, status_of
+from nbcache.policy import UNFINISHED, reusable, status_of
 from nbcache.progress import Progress, followed
 from nbcache.prompts import VERBATIM, written_json
 from nbcache.records import about_of, row_of
@@ -213,7 +213,7 @@ def _recording(told: Any) -> Recording:
     generations = checked_answer(answer, chunks)
     meta = row_of(
         *(call, generations, usage or Usage()),
-        status=status_of(generations),
+        status=status_of(generations, ended=told.get("status") != UNFINISHED),  # how it came, it doesn't tell itself
         created=_when(told["recorded"]),
         seconds=_number(told.get("seconds"), "seconds"),
         tags=_texts(told.get("tags", []), "tags"),

@@ -152,7 +152,8 @@ def _recording(
     asked = call_key(prompt, llm, call)
     usage = usage_of(generations, document(asked.identity), asked.endpoint)
     answer = [codec.plain(generation) for generation in generations]
-    meta = row_of(asked, generations, usage, status=status_of(generations), created=created, notebook=None)
+    status = status_of(generations, by_client=call is not None)
+    meta = row_of(asked, generations, usage, status=status, created=created, notebook=None)
     return Recording(asked, answer, [], usage, meta), call is None
 
 

@@ -76,6 +76,7 @@ _TEXTS = {
     "cut off": "an answer is recorded, but it was cut off, which makes it no hit; `replay` plays it",
     "filtered": "an answer is recorded, but it was filtered, or failed at the provider's, which makes it no hit; `replay` plays it",
     "empty": "an answer is recorded, but it was empty, which makes it no hit; `replay` plays it",
+    "unfinished": "an answer is recorded, but its end was not seen, which makes it no hit; `replay` plays it",
     "expired": "its answer had expired",
     "evicted": "its answer had been evicted to keep within the store's bounds",
 }

@@ -7,6 +7,7 @@ from decimal import Decimal
 from nbcache import codec, modes
 from nbcache.entry import EXACT, SessionCall
 from nbcache.errors import DamagedError
+from nbcache.policy import STATUSES
 from nbcache.stores import Store
 
 _NO_KEY = "not looked up"  # off, excluded, or not cacheable
@@ -70,7 +71,7 @@ def planned(session: str, calls: Sequence[SessionCall], store: Store, now: float
             hits += call.calls
             continue
         # The answer to the first of them will be there for the others, unless none can be kept.
-        made = call.calls if why in {_NO_KEY, "cut off", "filtered", "empty"} else 1
+        made = call.calls if why in {_NO_KEY, *STATUSES} else 1
         hits += call.calls - made
         usd = call.usd if call.usd is None or not call.key else EXACT.multiply(call.usd, made)
         misses.append(PlannedMiss(call.key, call.model, why, made, usd, call.estimated))

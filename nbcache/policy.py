@@ -1,36 +1,75 @@
 """What an answer is good for: whether it may be handed out again in place of a new one."""
 
+import functools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
-OK, CUT_OFF, FILTERED, EMPTY = "ok", "cut off", "filtered", "empty"
+OK, CUT_OFF, FILTERED, EMPTY, UNFINISHED = "ok", "cut off", "filtered", "empty", "unfinished"
+STATUSES = (OK, CUT_OFF, FILTERED, EMPTY, UNFINISHED)
 
-_REASON_FIELDS = ("finish_reason", "stop_reason", "done_reason", "finishReason", "stopReason")
-# As OpenAI, Anthropic, Google, Mistral, Bedrock, Cohere and DeepSeek name them; all in lower case.
+_REASON_FIELDS = ("finish_reason", "stop_reason", "done_reason", "finishReason", "stopReason", "completionReason")
+_BEDROCK_METRICS = "amazon-bedrock-invocationMetrics"  # in the last event of an answer that is streamed
+# As OpenAI, Anthropic, Google, Mistral, Bedrock, Cohere, Ollama, watsonx, x.ai, vLLM and others name them; all in
+# lower case, without the `FINISH_REASON_` or `REASON_` that some put before them.
+_GOOD = {
+    *("stop", "end_turn", "stop_sequence", "stop_sequences", "tool_calls", "tool_call", "tool_use", "function_call"),
+    *(
+        "complete",
+        "completed",
+        "finish",
+        "finished",
+        "done",
+        "end",
+        "eos",
+        "eos_token",
+        "eot",
+        "endoftext",
+        "stop_token",
+    ),
+    *("stop_criteria_met", "end_of_turn", "compaction", "load", "unload"),
+}
 _CUT_OFF = {
     *("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "incomplete"),
-    *("continuation", "error_limit"),
+    *("continuation", "error_limit", "token_limit", "max_len", "max_context"),
 }
 _FILTERED = {
     *("content_filter", "content_filtered", "safety", "refusal", "recitation", "blocklist", "prohibited_content"),
     *("spii", "guardrail_intervened", "image_safety", "image_prohibited_content", "image_recitation", "error_toxic"),
+    *("model_armor", "escalation", "pup_limited_disabled", "sensitive"),
     # the provider gave up: asked again, the model may do better
     *("language", "other", "malformed_function_call", "unexpected_tool_call", "too_many_tool_calls", "no_image"),
     *("image_other", "malformed_model_output", "malformed_tool_use", "insufficient_system_resource"),
+    *("missing_thought_signature", "malformed_response", "network_error", "abort"),
     *("error", "failed", "cancelled", "timeout", "user_cancel"),
 }
+_UNFINISHED = {"pause_turn", "in_progress", "queued", "not_finished", "time_limit"}
+_NO_REASON = {"null", "none", "unspecified"}
+_WORDS = sorted(_GOOD | _CUT_OFF | _FILTERED | _UNFINISHED | _NO_REASON, key=len, reverse=True)
+_PREFIX = re.compile(r"^(finish_)?reason_")
+
+_also_good: frozenset[str] = frozenset()
 
 
-def status_of(generations: Sequence[Generation]) -> str:
-    """`ok`, `cut off`, `filtered` or `empty`: of several generations, what is wrong with any of them.
+def good_also(reasons: Iterable[str]) -> None:
+    """Let these finish reasons be good ones too (`%config NBCache.finish_reasons`). Replaces earlier ones."""
+    global _also_good  # noqa: PLW0603 - one setting of the process, as providers' words are
+    _also_good = frozenset(reason.lower() for reason in reasons)
 
-    No generations at all is `empty`.
+
+def status_of(generations: Sequence[Generation], *, by_client: bool = False, ended: bool = True) -> str:
+    """One of `STATUSES`: of several generations, what is wrong with any of them.
+
+    No generations at all is `empty`. `by_client` says that a provider's client made them: then a finish reason that is
+    on no list is `unfinished`. So is an answer that has not `ended`.
     """
-    found = {_status(generation) for generation in generations} or {EMPTY}
-    return next(status for status in (FILTERED, CUT_OFF, EMPTY, OK) if status in found)
+    statuses = {_status(generation, by_client=by_client) for generation in generations} or {EMPTY}
+    if not ended:
+        statuses.add(UNFINISHED)
+    return next(status for status in (FILTERED, UNFINISHED, CUT_OFF, EMPTY, OK) if status in statuses)
 
 
 def reusable(status: str, *, limits_tokens: bool) -> bool:
@@ -41,28 +80,78 @@ def reusable(status: str, *, limits_tokens: bool) -> bool:
     return status == OK or (status == CUT_OFF and limits_tokens)
 
 
-def _status(generation: Generation) -> str:
-    reasons = {_once(reason.lower()) for reason in _reasons(generation)}
+def unknown_reason(generations: Sequence[Generation]) -> str | None:
+    """The first finish reason that is on no list, if any."""
+    reasons = (reason for generation in generations for reason in _reasons(generation))
+    return next((reason for reason in reasons if _meaning(reason) is None and reason.lower() not in _also_good), None)
+
+
+def shows_end(generation: Generation) -> bool:
+    """Whether an answer, or a chunk of one, tells that it ended, well or not."""
+    if any(_meaning(reason) != frozenset() for reason in _reasons(generation)):
+        return True
+    return any(part.get("done") is True or _BEDROCK_METRICS in part for part in _metadata(generation))
+
+
+def tells_reason(generation: Generation) -> bool:
+    """Whether an answer has a place for its finish reason, if only an empty one."""
+    return any(name in part for part in _metadata(generation) for name in (*_REASON_FIELDS, "status"))
+
+
+def _status(generation: Generation, *, by_client: bool) -> str:
+    reasons: set[str] = set()
+    for reason in _reasons(generation):
+        words = _meaning(reason)
+        if words is not None:
+            reasons |= words
+        elif by_client and reason.lower() not in _also_good:
+            reasons |= _UNFINISHED
     if reasons & _FILTERED or _refused(generation):
         return FILTERED
     if reasons & _CUT_OFF:
         return CUT_OFF
+    if reasons & _UNFINISHED:
+        return UNFINISHED
     return OK if _says_something(generation) else EMPTY
 
 
+def _metadata(generation: Generation) -> list[Mapping[str, Any]]:
+    """Where reasons are told."""
+    info = [generation.generation_info] if generation.generation_info else []
+    return [*info, generation.message.response_metadata] if isinstance(generation, ChatGeneration) else [*info]
+
+
 def _reasons(generation: Generation) -> Iterable[str]:
-    told: list[Mapping[str, Any]] = [generation.generation_info or {}]
+    for part in _metadata(generation):
+        for name in _REASON_FIELDS:
+            if isinstance(reason := part.get(name), str):
+                yield reason
     if isinstance(generation, ChatGeneration):
         metadata = generation.message.response_metadata
-        told.append(metadata)
-        if isinstance(status := metadata.get("status"), str):  # OpenAI's Responses API
+        status = metadata.get("status")
+        if isinstance(status, str) and (metadata.get("object") == "response" or _meaning(status)):  # OpenAI's Responses
+            yield status
             details = metadata.get("incomplete_details")
-            reason = details.get("reason") if isinstance(details, dict) else None
-            told += [{"finish_reason": reason}, {"finish_reason": status}]
-    for mapping in told:
-        for name in _REASON_FIELDS:
-            if isinstance(mapping.get(name), str):
-                yield mapping[name]
+            if isinstance(details, dict) and isinstance(reason := details.get("reason"), str):
+                yield reason
+
+
+@functools.lru_cache(maxsize=256)
+def _meaning(reason: str) -> frozenset[str] | None:
+    """The known words that a reason consists of; None where one is unknown. LangChain joins what each chunk tells.
+
+    There are none where it stands for no reason at all.
+    """
+    text, words, start = reason.lower(), set(), 0
+    while start < len(text):
+        prefix = _PREFIX.match(text[start : start + 14])
+        start += len(prefix[0]) if prefix else 0
+        word = next((word for word in _WORDS if text.startswith(word, start)), None)
+        if word is None:
+            return None
+        words.add(word)
+        start += len(word)
+    return frozenset(words - _NO_REASON)
 
 
 def _refused(generation: Generation) -> bool:
@@ -99,11 +188,3 @@ def _shows_something(block: Mapping[str, Any]) -> bool:
         for name, value in block.items()
         if name not in {"type", "index", "id", "annotations", "extras"}
     )
-
-
-def _once(text: str) -> str:
-    """A word that was written several times without a break: so LangChain joins what each chunk of a stream tells."""
-    for length in range(2, len(text) // 2 + 1):
-        if len(text) % length == 0 and text[:length] * (len(text) // length) == text:
-            return text[:length]
-    return text

@@ -9,7 +9,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 import nbcache
 from nbcache import session
 from nbcache.facts import facts_of
-from nbcache.policy import CUT_OFF, EMPTY, FILTERED, OK, reusable, status_of
+from nbcache.policy import CUT_OFF, EMPTY, FILTERED, OK, UNFINISHED, reusable, status_of
 from tests.clients.providers import CLIENTS
 from tests.provider import Answer, Provider
 
@@ -23,7 +23,8 @@ def chat(content: Any = "x", info: dict[str, Any] | None = None, **fields: Any) 
     [
         ({}, OK),
         *(({"finish_reason": reason}, OK) for reason in ("stop", "tool_calls", "function_call", "STOP", "", None, 1)),
-        *(({"stop_reason": reason}, OK) for reason in ("end_turn", "stop_sequence", "tool_use", "pause_turn")),
+        *(({"stop_reason": reason}, OK) for reason in ("end_turn", "stop_sequence", "tool_use")),
+        ({"stop_reason": "pause_turn"}, UNFINISHED),
         ({"status": "completed", "incomplete_details": None}, OK),
         ({"finish_reason": "length"}, CUT_OFF),
         ({"finish_reason": "MAX_TOKENS"}, CUT_OFF),

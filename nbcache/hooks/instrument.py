@@ -85,7 +85,7 @@ def _begun(  # noqa: PLR0913, PLR0917 - as it is called
         cache.guard(call, _PAST_US if model.cache is False else _REPLACED)
     if model.cache is False:
         return None
-    streaming.wrap_chunks(wrapping, type(model))
+    streaming.wrap_chunks(wrapping, model)
     limiters.wrap_limiter(wrapping, model)
     return call
 

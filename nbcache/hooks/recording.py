@@ -47,6 +47,7 @@ class Recording:
             if cache is None:
                 return None
             if _has_choices(model, kwargs):
+                call.chunks = []  # a base's method that is called next is not to count it again
                 cache.pass_by(call, "not cacheable")
                 return None
         elif call.streams is None or not call.streams():

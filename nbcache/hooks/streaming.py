@@ -9,16 +9,28 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel, BaseLLM
+from langchain_core.language_models.base import BaseLanguageModel
 
 from nbcache.call import Call, current_call, running
 from nbcache.hooks import limiters
+from nbcache.hooks.ends import End
 from nbcache.hooks.recording import Chunk, Recording
 from nbcache.hooks.wrapping import Wrapping
+from nbcache.providers import is_clients_own
 
 
-def wrap_chunks(wrapping: Wrapping, cls: type) -> None:
-    """Wrap where the chunks of a class's models come from, once: the class's own method or one that it inherits."""
-    wrapping.wrap_first(cls, {"_stream": _stream, "_astream": _astream}, but=(BaseChatModel, BaseLLM))
+def wrap_chunks(wrapping: Wrapping, model: BaseLanguageModel[Any]) -> None:
+    """Wrap where the chunks of a model's class come from, and those of models within it, once for each class.
+
+    Those are the class's own methods and the ones that it inherits.
+    """
+    cls = type(model)
+    if wrapping.knows(cls):
+        return
+    wrapping.wrap_all(cls, {"_stream": _stream, "_astream": _astream}, but=(BaseChatModel, BaseLLM))
+    for inner in list(vars(model).values()):
+        if isinstance(inner, BaseChatModel | BaseLLM):
+            wrap_chunks(wrapping, inner)
 
 
 def is_listened_to(model: Any, run: Any, kwargs: Mapping[str, Any], async_api: bool) -> bool:  # noqa: FBT001 - as LangChain's
@@ -65,7 +77,9 @@ async def astepped(call: Call, items: Any) -> AsyncIterator[Any]:
             await _aclose(items)
 
 
-def _stream(wrapping: Wrapping, original: Callable[..., Iterator[Chunk]]) -> Callable[..., Iterator[Chunk]]:
+def _stream(
+    wrapping: Wrapping, owner: type, original: Callable[..., Iterator[Chunk]]
+) -> Callable[..., Iterator[Chunk]]:
     @functools.wraps(original)
     def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Iterator[Chunk]:
         call = current_call.get()
@@ -76,22 +90,29 @@ def _stream(wrapping: Wrapping, original: Callable[..., Iterator[Chunk]]) -> Cal
             return
         limiters.wait(call, model)
         chunks = original(model, *args, **kwargs)
-        if stream is None:
+        end = _end(wrapping, owner, call)
+        if stream is None and end is None:
             yield from chunks
             return
         try:
             for chunk in chunks:
-                stream.add(chunk)
+                _record(stream, end, chunk)
                 yield chunk
-                stream.go_on()
+                if stream is not None:
+                    stream.go_on()
         finally:
             _close(chunks)
-        stream.keep()
+        if end is not None:
+            end.close()
+        if stream is not None:
+            stream.keep()
 
     return wrapper
 
 
-def _astream(wrapping: Wrapping, original: Callable[..., AsyncIterator[Chunk]]) -> Callable[..., AsyncIterator[Chunk]]:
+def _astream(
+    wrapping: Wrapping, owner: type, original: Callable[..., AsyncIterator[Chunk]]
+) -> Callable[..., AsyncIterator[Chunk]]:
     @functools.wraps(original)
     async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> AsyncIterator[Chunk]:
         call = current_call.get()
@@ -103,19 +124,34 @@ def _astream(wrapping: Wrapping, original: Callable[..., AsyncIterator[Chunk]]) 
             return
         await limiters.await_(call, model)
         chunks = original(model, *args, **kwargs)
+        end = _end(wrapping, owner, call)
         try:
             async for chunk in chunks:
-                if stream is not None:
-                    stream.add(chunk)
+                _record(stream, end, chunk)
                 yield chunk
                 if stream is not None:
                     stream.go_on()
         finally:
             await _aclose(chunks)
+        if end is not None:
+            end.close()
         if stream is not None:
             await stream.akeep()
 
     return wrapper
+
+
+def _end(wrapping: Wrapping, owner: type, call: Call | None) -> End | None:
+    """What looks for the end of a stream that `owner` makes; None where its last chunk is its end."""
+    return End(wrapping, call) if call is not None and wrapping.active and is_clients_own(owner) else None
+
+
+def _record(stream: Recording | None, end: End | None, chunk: Chunk) -> None:
+    """Note a chunk before its reader gets it, who may change it."""
+    if end is not None:
+        end.look_at(chunk)
+    if stream is not None:
+        stream.add(chunk)
 
 
 def _close(items: Any) -> None:

@@ -5,7 +5,7 @@ import argparse
 from nbcache import __version__
 from nbcache.ui.documents import FIELDS, UNITS
 
-STATUSES = ("ok", "cut off", "filtered", "empty")  # as in nbcache.policy, which imports LangChain
+STATUSES = ("ok", "cut off", "filtered", "empty", "unfinished")  # as in nbcache.policy, which imports LangChain
 _EXIT_CODES = """\
 Exit codes: 0 done; 1 no such key, notebook or store, a file out of date, or a check found what it didn't mend; 2 wrong usage, or a store that
 can't be read; 130 interrupted."""

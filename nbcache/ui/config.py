@@ -12,6 +12,7 @@ from traitlets.config import Configurable
 
 from nbcache import identity, modes, session
 from nbcache.ignored import ignore_also
+from nbcache.policy import good_also
 from nbcache.pricing import Prices
 from nbcache.rules import Rules
 from nbcache.scrub import Scrubber
@@ -63,6 +64,10 @@ class NBCache(Configurable):
         allow_none=True,
         help="A function from an answer (a message, or a Generation: each has a text) to whether it is kept",
     ).tag(config=True)
+    finish_reasons = List(
+        Unicode(),
+        help="Finish reasons that end an answer well, besides those that nbcache knows: such answers are hits",
+    ).tag(config=True)
     secrets = List(
         Unicode(), help="Regular expressions of what is not written into a cassette, besides keys, tokens and passwords"
     ).tag(config=True)
@@ -76,6 +81,7 @@ class NBCache(Configurable):
         """Turn the cache on with these settings, but for those that the environment gives. Raises ValueError."""
         self._notebook = notebook or self._notebook
         self._ignore()
+        self._good_reasons()
         names = (
             *("mode", "ttl", "tags", "scope", "store", "max_size", "max_entries", "prices"),
             *("exclude", "normalize", "should_store", "secrets"),
@@ -126,6 +132,10 @@ class NBCache(Configurable):
     @staticmethod
     def _is_in_environment(name: str) -> bool:
         return bool(os.environ.get(f"NBCACHE_{_ARGUMENTS.get(name, name).upper()}"))
+
+    @observe("finish_reasons")
+    def _good_reasons(self, _: Any = None) -> None:
+        good_also(self.finish_reasons)
 
     @observe("ignore")
     def _ignore(self, _: Any = None) -> None:

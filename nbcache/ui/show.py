@@ -8,7 +8,7 @@ from nbcache import session
 from nbcache.cache import NotebookCache
 from nbcache.entry import Filter
 from nbcache.errors import StoreError
-from nbcache.policy import CUT_OFF, EMPTY, FILTERED
+from nbcache.policy import OK, STATUSES
 from nbcache.ui import report
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _statuses(cache: NotebookCache, scope: str | None) -> dict[str, int]:
     """How many entries have each status but `ok`."""
     contents = cache.contents(scope)
     try:
-        return {status: contents.totals_of(Filter(status=status)).entries for status in (CUT_OFF, FILTERED, EMPTY)}
+        return {status: contents.totals_of(Filter(status=status)).entries for status in STATUSES if status != OK}
     except StoreError:  # `stats` has said so
         return {}
 
