@@ -20,6 +20,7 @@ from nbcache.progress import Progress, followed
 from nbcache.stores import rows, schema, upgrade, words
 from nbcache.stores.database import newer
 from nbcache.stores.folder import APPLICATION_ID, DATABASE, STORE_VERSION, is_newer
+from nbcache.stores.inspection import inspect
 from nbcache.stores.pool import Pool
 from nbcache.stores.sql import Execute
 
@@ -40,6 +41,9 @@ class _Bytes(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
             raise DamagedError("a key that nbcache did not write")
         return key
 
+    def remove(self, file_path: object) -> None:
+        """Nothing: a payload is in no file, and a name in the database could be that of any file of the user's."""
+
     def store(self, value: object, read: object, key: object = None) -> tuple[int, int, None, object]:  # noqa: ARG002
         if type(value) is not bytes:
             raise TypeError(f"a payload is bytes, not {type(value).__name__}")
@@ -58,16 +62,16 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
 
     def __init__(self, folder: Path) -> None:
         self.pool = Pool(folder / DATABASE)
-        with self.pool.hold():
-            self._claim()
-            version = schema.version(self.execute)
-            if version:
+        try:
+            with self.pool.hold():
                 self._adopt()
-            else:
-                # The folder's name stays with the pool: diskcache would expand "$" and "~" in it.
-                super().__init__("/", timeout=0, disk=_Bytes, **_SETTINGS)
-            if version != STORE_VERSION:
-                self._make_tables()
+                self._claim()
+                inspect(self.execute, self.pool.database)
+                if schema.version(self.execute) != STORE_VERSION:
+                    self._make_tables()
+        except BaseException:
+            self.pool.close()
+            raise
 
     def finish(self) -> None:
         """Do what opening began, in turns with other processes: that may take a second for ten thousand entries."""
@@ -150,16 +154,17 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
         return problems
 
     def _claim(self) -> None:
-        """Mark the file as ours while it is new: before WAL mode, so that the header is in the file itself."""
+        """Mark the file as ours while it is new: before it has a log, so that the header is in the file itself."""
         ((version,),) = self.execute("PRAGMA user_version")
         if is_newer(version):  # a newer nbcache has it open: its header doesn't tell yet
             raise newer(self.pool.database)
         if not self.execute("PRAGMA application_id").fetchone()[0]:
             self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self.execute(f"PRAGMA user_version = {STORE_VERSION}")
+        self.execute("PRAGMA journal_mode = WAL").fetchall()
 
     def _adopt(self) -> None:
-        """Open a store that is made already by reading alone; diskcache would write its settings each time."""
+        """Be what diskcache's `__init__` makes, which would write its settings each time."""
         self._directory, self._timeout, self._txn_id, self._local = "/", 0, None, threading.local()
         self._disk = _Bytes("/")
         for name, value in {**diskcache.core.DEFAULT_SETTINGS, **_SETTINGS}.items():

@@ -1,5 +1,6 @@
 """The database file of a store: opened at first use, waited for, and replaced when it is damaged."""
 
+import contextlib
 import functools
 import sqlite3
 from collections.abc import Callable
@@ -8,7 +9,8 @@ from typing import Generic, Protocol, TypeVar
 
 from nbcache.errors import StoreError, StoreRefusedError, warn_once
 from nbcache.locks import Lock
-from nbcache.stores.folder import DATABASE, Kind, alone, kind_of, prepare, set_aside
+from nbcache.stores.connection import bounded, connect
+from nbcache.stores.folder import DATABASE, Kind, alone, is_newer, kind_of, prepare, set_aside
 from nbcache.stores.pool import Patience, Pool, inode_of, is_busy
 
 
@@ -21,6 +23,7 @@ class _Pooled(Protocol):
 _C = TypeVar("_C", bound=_Pooled)
 _T = TypeVar("_T")
 
+LONG = 20.0  # seconds: no question takes so long, unless somebody made the file so
 # A flipped byte in a table's schema is no error of SQLite's, but of the text that Python makes of it.
 _FAILURES = (sqlite3.Error, UnicodeDecodeError)
 
@@ -41,21 +44,23 @@ class Database(Generic[_C]):
         found = self._open
         return None if found is None or found.pool.moved(within) else found
 
-    def run(self, operation: Callable[[_C], _T], patience: float) -> _T:
+    def run(self, operation: Callable[[_C], _T], patience: float, within: float = LONG) -> _T:
         """Do `operation` while a connection is held, waiting at most `patience` seconds for other processes.
 
-        A damaged file is set aside and a new one begun, once. Raises StoreError.
+        It is given up after so many seconds `within`. A damaged file is set aside and a new one begun, once. Raises
+        StoreError.
         """
         name = str(self._folder)
+        attempt = functools.partial(self._attempt, operation, within)
         try:
-            return self._patience.retry(lambda: self._attempt(operation), patience, name)
+            return self._patience.retry(attempt, patience, name)
         except _FailedError as failed:
             if inode_of(self._path) == failed.inode:  # else another process or thread has replaced it
                 if not _is_damage(failed.cause):
                     raise StoreError(f"{self._folder}: {failed.cause}") from failed.cause
                 self._patience.retry(functools.partial(self._replace, failed), patience, name)
         try:
-            return self._patience.retry(lambda: self._attempt(operation), patience, name)
+            return self._patience.retry(attempt, patience, name)
         except _FailedError as failed:
             raise StoreError(f"{self._folder}: {failed.cause}") from failed.cause
 
@@ -66,7 +71,7 @@ class Database(Generic[_C]):
             if found is not None:
                 found.pool.close()
 
-    def _attempt(self, operation: Callable[[_C], _T]) -> _T:
+    def _attempt(self, operation: Callable[[_C], _T], within: float) -> _T:
         found = self.opened(0.0)
         inode = inode_of(self._path) if found is None else found.pool.inode
         try:
@@ -74,10 +79,13 @@ class Database(Generic[_C]):
                 found = self._open_file()
                 inode = found.pool.inode
             with found.pool.hold():
+                bounded(found.pool.held, within)
                 return operation(found)
         except _FAILURES as error:
             if is_busy(error):
                 raise
+            if "interrupted" in str(error):
+                raise StoreError(f"{self._folder}: what was asked took longer than {within:g} s") from error
             raise _FailedError(error, inode) from error
 
     def _open_file(self) -> _C:
@@ -93,6 +101,11 @@ class Database(Generic[_C]):
                 kind = kind_of(self._path)
                 if kind is Kind.FOREIGN:
                     raise StoreRefusedError(f"{self._path} belongs to another program; it is left alone")
+                if kind is Kind.NO_FILE:
+                    raise StoreRefusedError(
+                        f"{self._path} is no file of its own: there is a link, a pipe or a folder in its place or in that "
+                        "of its log; it is left alone"
+                    )
                 if kind is Kind.NEWER:
                     raise newer(self._path)
                 if kind is Kind.DAMAGED:
@@ -110,11 +123,13 @@ class Database(Generic[_C]):
         with self._lock, alone(self._folder):
             if inode_of(self._path) != failed.inode:
                 return  # another was faster
-            if kind_of(self._path) is Kind.NEWER:  # a newer nbcache has changed its tables since we opened it
+            if self._is_newer():  # a newer nbcache has changed its tables since we opened it
                 raise newer(self._path)
             found, self._open = self._open, None
             if found is not None:
                 found.pool.close()
+            if _is_of_tables(failed.cause) and self._is_whole():
+                return
             try:
                 aside = set_aside(self._folder)
             except OSError as error:
@@ -123,6 +138,20 @@ class Database(Generic[_C]):
             f"damaged {aside}",
             f"nbcache: {self._path} was damaged ({failed.cause}). It is set aside as {aside.name}, and a new cache begun",
         )
+
+    def _is_whole(self) -> bool:
+        """Whether the tables are all there, if not those that were there before. Raises StoreRefusedError."""
+        with contextlib.suppress(*_FAILURES):
+            self._make(self._folder).pool.close()
+            return True
+        return False
+
+    def _is_newer(self) -> bool:
+        """Whether the file is a newer nbcache's now: in SQLite's log, too, which others may keep from being folded in."""
+        with contextlib.suppress(*_FAILURES), contextlib.closing(connect(self._path)) as connection:
+            ((version,),) = connection.execute("PRAGMA user_version")
+            return is_newer(version)
+        return False
 
 
 class _FailedError(Exception):
@@ -142,5 +171,10 @@ def newer(path: Path) -> StoreRefusedError:
 def _is_damage(error: Exception) -> bool:
     """Whether SQLite says that the file is no database, a broken one, or not the one that we made."""
     text = str(error)
-    signs = ("not a database", "malformed", "no such table", "no such column", "no column named")
-    return isinstance(error, UnicodeDecodeError) or any(sign in text for sign in signs)
+    is_broken = "not a database" in text or "malformed" in text
+    return isinstance(error, UnicodeDecodeError) or is_broken or _is_of_tables(error)
+
+
+def _is_of_tables(error: Exception) -> bool:
+    """Whether SQLite says that a table or a column is missing: another process may have changed them."""
+    return any(sign in str(error) for sign in ("no such table", "no such column", "no column named"))

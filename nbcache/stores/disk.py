@@ -1,6 +1,7 @@
 """A store in a folder: payloads, a table of metadata beside them and a search index, in one SQLite file."""
 
 import functools
+import math
 import os
 import sqlite3
 import time
@@ -16,7 +17,7 @@ from nbcache.locks import Lock
 from nbcache.progress import Progress
 from nbcache.stores import rows, sessions, spendings, words
 from nbcache.stores.cachefile import CacheFile
-from nbcache.stores.database import Database
+from nbcache.stores.database import LONG, Database
 from nbcache.stores.pool import own_writes
 
 _READ_PATIENCE = 0.5  # seconds to wait for another process before a lookup counts as a miss
@@ -248,7 +249,7 @@ class DiskStore:
         for start in range(0, max(len(keys), 1), _AT_ONCE):
             some = keys[start : start + _AT_ONCE]
             done += self._write(functools.partial(write, some=some))
-        self._write(CacheFile.forget_deleted)
+        self._write(CacheFile.forget_deleted, within=math.inf)
         return done
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
@@ -279,12 +280,12 @@ class DiskStore:
             with cache.transaction(undo=not fix):
                 return problems + cache.mend_payloads(read, progress) + rows.mend(cache.execute)
 
-        return self._write(look)
+        return self._write(look, within=math.inf)
 
-    def _write(self, operation: Callable[[CacheFile], _T]) -> _T:
+    def _write(self, operation: Callable[[CacheFile], _T], within: float = LONG) -> _T:
         try:
             with self._writes:
-                return self._database.run(operation, _WRITE_PATIENCE)
+                return self._database.run(operation, _WRITE_PATIENCE, within)
         finally:
             own_writes.count += 1
 

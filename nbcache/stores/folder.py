@@ -23,7 +23,8 @@ APPLICATION_ID = 0x6E626361  # "nbca": the file is ours
 # alone and says to upgrade, where it would else take what it doesn't know for damage.
 STORE_VERSION = 3
 _LAST_VERSION = 9_999  # what is beyond is damage
-_SQLITE = b"SQLite format 3\0"
+_HEADER = 100  # bytes of a database
+COMPANIONS = ("-wal", "-shm", "-journal")  # SQLite's own files beside it
 _CACHEDIR_TAG = """\
 Signature: 8a477f597d28d172789f06886806bc55
 # This folder holds answers that nbcache keeps. It can be deleted: the calls are then paid again.
@@ -38,6 +39,7 @@ class Kind(Enum):
     OURS = "ours"
     NEWER = "newer"
     FOREIGN = "foreign"
+    NO_FILE = "no file"
     DAMAGED = "damaged"
 
 
@@ -76,21 +78,50 @@ def _create(path: Path) -> None:
 
 
 def kind_of(database: Path) -> Kind:
-    """What the file is, told from its header alone: another program's file is not even opened."""
+    """What the file is, told from its header alone: in another program's file nothing else is read.
+
+    SQLite reads it, and not Python: the end of any other reading would take this process's locks off the file, and
+    let others fold in and delete the log that it writes to (sqlite.org/howtocorrupt.html, 2.2).
+    """
     try:
-        with database.open("rb") as file:
-            header = file.read(100)
-    except FileNotFoundError:
-        return Kind.NEW
+        if not _are_files(database):
+            return Kind.NO_FILE
+        size = database.stat().st_size if database.exists() else 0
+        if size < _HEADER:
+            return Kind.DAMAGED if size else Kind.NEW
+        with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro&immutable=1", uri=True)) as header:
+            ((application,),) = header.execute("PRAGMA application_id")
+            ((version,),) = header.execute("PRAGMA user_version")
     except OSError as error:
         raise StoreError(f"{database} can't be read: {error.strerror or error}") from error
-    if not header:
-        return Kind.NEW
-    if len(header) < 100 or not header.startswith(_SQLITE):
+    except sqlite3.DatabaseError as error:
+        if "unable to open" in str(error):
+            raise StoreError(f"{database} can't be read: {error}") from error
         return Kind.DAMAGED
-    if int.from_bytes(header[68:72], "big") != APPLICATION_ID:
+    if application != APPLICATION_ID:
         return Kind.FOREIGN
-    return Kind.NEWER if is_newer(int.from_bytes(header[60:64], "big", signed=True)) else Kind.OURS
+    return Kind.NEWER if is_newer(version) else Kind.OURS
+
+
+def _are_files(database: Path) -> bool:
+    """Whether the database and what SQLite keeps beside it are files, as far as they are there.
+
+    A pipe would be waited for, and a link could lead anywhere: only the user's own, of the database, is followed.
+    """
+    for suffix in ("", *COMPANIONS):
+        path = database.with_name(database.name + suffix)
+        with contextlib.suppress(FileNotFoundError):
+            found = path.lstat()
+            if stat.S_ISLNK(found.st_mode) and not suffix and is_mine(found):
+                found = path.stat()
+            if not stat.S_ISREG(found.st_mode):
+                return False
+    return True
+
+
+def is_mine(found: os.stat_result) -> bool:
+    """Whether what was looked at is this user's."""
+    return not hasattr(os, "getuid") or found.st_uid == os.getuid()
 
 
 def is_newer(version: int) -> bool:
@@ -127,7 +158,7 @@ def set_aside(folder: Path) -> Path:
         folder / f"damaged-{stamp}{more}.db" for more in itertools.chain([""], (f"-{i}" for i in itertools.count(1)))
     )
     aside = next(name for name in names if not name.exists())
-    for suffix in ("-wal", "-shm", ""):
+    for suffix in (*COMPANIONS, ""):
         with contextlib.suppress(FileNotFoundError):
             (folder / (DATABASE + suffix)).rename(folder / (aside.name + suffix))
     return aside

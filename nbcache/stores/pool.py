@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nbcache.errors import StoreBusyError
+from nbcache.stores.connection import connect
 
 _T = TypeVar("_T")
 
@@ -165,14 +166,7 @@ class Pool:
             connection.close()
 
     def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self.database, timeout=0, isolation_level=None, check_same_thread=False)
-        connection.text_factory = _text
-        connection.execute("PRAGMA synchronous = NORMAL")  # in WAL mode a killed process loses nothing
-        connection.execute("PRAGMA secure_delete = ON")  # what is deleted is overwritten
-        connection.execute("PRAGMA mmap_size = 0")  # an error in a mapped file is no exception, but a signal
-        connection.execute("PRAGMA cache_size = -32000")
-        connection.execute("PRAGMA wal_autocheckpoint = 4000")  # pages: folding the log in costs more than writing it
-        return connection
+        return connect(self.database)
 
 
 _watches = itertools.count()  # never the same again: another file may have been opened under this name
@@ -226,11 +220,6 @@ def is_busy(error: BaseException) -> bool:
     """Whether another connection is in the way. diskcache's Timeout hides why: the reason is its context."""
     cause = error if isinstance(error, sqlite3.Error) else error.__context__
     return isinstance(cause, sqlite3.OperationalError) and ("locked" in str(cause) or "busy" in str(cause))
-
-
-def _text(data: bytes) -> str:
-    """Text, also what a damaged file has spoilt."""
-    return data.decode(errors="surrogateescape")
 
 
 def inode_of(path: Path) -> tuple[int, int] | None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from nbcache.entry import SessionCall
 from nbcache.stores.sql import Execute, dollars, pico, written
 
-_TABLE = (
+TABLE = (
     "CREATE TABLE IF NOT EXISTS called (notebook TEXT NOT NULL, session TEXT NOT NULL, key TEXT NOT NULL,"
     " model TEXT NOT NULL, calls INTEGER, usd INTEGER, estimated INTEGER, last REAL,"
     " PRIMARY KEY (notebook, session, key, model)) WITHOUT ROWID"
@@ -16,7 +16,7 @@ _SESSIONS = "SELECT session FROM called WHERE notebook = ?1 GROUP BY session ORD
 
 def record(sql: Execute, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
     """Write down calls of a session, each key in place of what was told of it before. Within a transaction."""
-    sql(_TABLE)
+    sql(TABLE)
     of = written(notebook or "")
     for call in calls:
         sql(

@@ -15,6 +15,15 @@ _CHANGED = (
     "CREATE TRIGGER words_changed AFTER UPDATE OF value ON Cache WHEN OLD.key = NEW.key BEGIN"
     " DELETE FROM words WHERE rowid = OLD.rowid; END"  # an entry that gets another key says what it said
 )
+_TABLE = f"CREATE VIRTUAL TABLE words USING fts5(text, detail=none, columnsize=0, tokenize='unicode61', {_PREFIX})"
+STATEMENTS = (
+    *(_TABLE, _TABLE.replace(f", {_PREFIX}", ""), _GONE, _CHANGED, _CHANGED.replace(" WHEN OLD.key = NEW.key", "")),
+    # FTS5's own
+    "CREATE TABLE words_data (id INTEGER PRIMARY KEY, block BLOB)",
+    "CREATE TABLE words_idx (segid, term, pgno, PRIMARY KEY (segid, term)) WITHOUT ROWID",
+    "CREATE TABLE words_content (id INTEGER PRIMARY KEY, c0)",
+    "CREATE TABLE words_config (k PRIMARY KEY, v) WITHOUT ROWID",
+)
 _MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'words'"
 
 
@@ -23,7 +32,7 @@ def make(sql: Execute) -> bool:
     if is_made(sql):
         return True
     try:
-        sql(f"CREATE VIRTUAL TABLE words USING fts5(text, detail=none, columnsize=0, tokenize='unicode61', {_PREFIX})")
+        sql(_TABLE)
     except sqlite3.OperationalError as error:
         if "fts5" not in str(error):
             raise

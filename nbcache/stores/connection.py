@@ -1,0 +1,55 @@
+"""A connection to a database that somebody else may have written: with SQLite's settings, and bounds to what it may do."""
+
+import functools
+import sqlite3
+import time
+from pathlib import Path
+
+_LONGEST = 256 * 1024 * 1024  # bytes of a value: more than any answer has
+_LONGEST_STATEMENT = 1_000_000
+_STEPS = 200_000  # of SQLite's machine between two looks at the clock: a few milliseconds
+_LIMITS = {
+    sqlite3.SQLITE_LIMIT_LENGTH: _LONGEST,
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: _LONGEST_STATEMENT,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 10,
+}
+_PRAGMAS = (
+    "synchronous = NORMAL",  # in WAL mode a killed process loses nothing
+    "secure_delete = ON",  # what is deleted is overwritten
+    "mmap_size = 0",  # an error in a mapped file is no exception, but a signal
+    "cache_size = -32000",
+    "wal_autocheckpoint = 4000",  # pages: folding the log in costs more than writing it
+    "cell_size_check = ON",
+)
+
+
+def bounded(connection: sqlite3.Connection, seconds: float) -> None:
+    """Let what is done from now on take no longer than this: then SQLite says that it was interrupted.
+
+    What SQLite calls to ask for the time is made of C functions alone: an interrupt that came within a function of
+    Python's would be lost there.
+    """
+    ends = time.monotonic() + seconds
+    is_over = map(ends.__lt__, iter(time.monotonic, None))
+    connection.set_progress_handler(functools.partial(next, is_over), _STEPS)
+
+
+def connect(database: Path) -> sqlite3.Connection:
+    """A new connection, which any thread may use. Raises sqlite3.Error."""
+    connection = sqlite3.connect(database, timeout=0, isolation_level=None, check_same_thread=False)
+    try:
+        for limit, most in _LIMITS.items():
+            connection.setlimit(limit, most)
+        connection.text_factory = _text
+        for pragma in _PRAGMAS:
+            connection.execute(f"PRAGMA {pragma}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _text(data: bytes) -> str:
+    """Text, also what a damaged file has spoilt."""
+    return data.decode(errors="surrogateescape")
