@@ -28,6 +28,7 @@ from nbcache.prompts import VERBATIM, written_json
 from nbcache.records import about_of, row_of
 from nbcache.scrub import Scrubber
 from nbcache.text import parsed_strictly
+from nbcache.untrusted import lines_of
 
 _T = TypeVar("_T")
 FORMAT_VERSION = 1
@@ -40,6 +41,7 @@ _CONFLICT = ("<<<<<<< ", "=======", ">>>>>>> ", "||||||| ")  # how such lines be
 _PRICE = re.compile(r"\d{1,6}(\.\d{1,30})?")
 _DAY = AHEAD = 86_400.0  # seconds: that an answer may have taken, and by which another machine's clock may be ahead
 _MOST_DRAWS = 1_000_000
+_SHOWN = 400  # characters of what is wrong
 _DEEPEST = 200  # levels of lists and objects: what looks at them calls itself for each
 _USAGE = {each.name: each.default for each in fields(Usage)}
 USAGE_TEXTS, _USAGE_FLAGS = {"provider", "model", "service_tier"}, {"estimated", "local"}
@@ -145,15 +147,20 @@ def read(path: Path, progress: Progress | None = None) -> list[Recording]:
     """The recordings of a file, in its order. Raises CassetteError, naming the line, or OSError."""
     found: dict[str, int] = {}
     recordings = []
-    for number, line in followed(_lines(path), progress):
+    at = 0
+    for number, written in enumerate(followed(lines_of(path), progress), 1):  # JSON has no other line's end
+        line = _decoded(written, path, at)
+        at += len(written)
+        if not line.strip():
+            continue
         if line.startswith(_CONFLICT):
             raise CassetteError(f"{path}, line {number} is of a conflict that git left: keep one of both, line by line")
         try:
             recording = _recording(_parsed(line, parsed_strictly))
         except CassetteError as error:
-            raise CassetteError(f"{path}, line {number}: {error}") from None
+            raise CassetteError(f"{path}, line {number}: {_cut(str(error))}") from None
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError, ArithmeticError) as error:
-            raise CassetteError(f"{path}, line {number} is no recording: {_reason(error)}") from None
+            raise CassetteError(f"{path}, line {number} is no recording: {_cut(_reason(error))}") from None
         key = recording.call.key
         if key in found:
             raise CassetteError(f"{path}, line {number} records the same call as line {found[key]}")
@@ -164,15 +171,17 @@ def read(path: Path, progress: Progress | None = None) -> list[Recording]:
     return recordings
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
+def _decoded(line: bytes, path: Path, at: int) -> str:
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        return line.decode("utf-8" if at else "utf-8-sig")
     except UnicodeDecodeError as error:
-        raise CassetteError(
-            f"{path} is no cassette: it is no UTF-8 text ({error.reason} at byte {error.start})"
-        ) from None
-    lines = enumerate(text.split("\n"), 1)  # JSON has no other line's end
-    return [(number, line) for number, line in lines if line.strip()]
+        where = f"{error.reason} at byte {at + error.start}"
+        raise CassetteError(f"{path} is no cassette: it is no UTF-8 text ({where})") from None
+
+
+def _cut(text: str) -> str:
+    """What is wrong with a line may quote all of it."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _reason(error: Exception) -> str:

@@ -1,31 +1,39 @@
 """What a cassette says, which somebody else may have written: whether it is an answer that can be handed out."""
 
+import functools
+import math
 from typing import Any
 
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from nbcache import codec
-from nbcache.chunks import unpacked
+from nbcache.chunks import text_of
 from nbcache.errors import CassetteError, NotStorableError
+from nbcache.streams import check_replayable
 from nbcache.wire import Recorded
+
+_MOST_HASHED = 10_000  # items of a set: others can choose them so that each is compared with all
+_MOST_DIGITS = 10_000  # signs of a number or a time
+_HASHED = frozenset({"!set", "!frozenset", "!pairs"})
+_TEXTS = frozenset({"!int", "!float", "!decimal", "!date", "!datetime", "!time", "!uuid"})
+_INT64 = 2**63
 
 
 def checked_answer(answer: list[dict[str, Any]], chunks: Any) -> list[Generation]:
     """The generations of an answer in the codec's plain form, with its packed chunks. Raises CassetteError."""
     try:
-        generations = _generations(answer)
-        pieces = _generations(list(unpacked(chunks)))
-        for each in (*generations, *pieces):
-            _check_fields(each)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise CassetteError(f"its answer has a wrong {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        _check_values([answer, chunks])
+        generations = list(map(_checked, answer))
+        said = _text(chunks)
+    except CassetteError:
+        raise
     except codec.UNREADABLE as error:
         raise CassetteError(f"its answer can't be read: {error!r}") from None
     if not generations:
         raise CassetteError("its answer is none")
-    if pieces and "".join(each.text for each in pieces) != generations[0].text:
+    if chunks and said != generations[0].text:
         raise CassetteError("its chunks say something else than its answer; where you edited that, take the chunks out")
     return generations
 
@@ -52,19 +60,62 @@ def _items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _generations(plain: list[dict[str, Any]]) -> list[Generation]:
-    """The generations of an answer, objects of classes that aren't here in their plain form. Raises what wrong data does."""
+def _check_values(answer: Any) -> None:
+    """Raise CassetteError where a value would not be kept as it is, or take long to be made."""
+    left = [answer]
+    while left:
+        value = left.pop()
+        if isinstance(value, list):
+            left += value
+        elif isinstance(value, dict):
+            if len(value) == 1:
+                _check_tagged(value)
+            left += value.values()
+        elif type(value) is int and not -_INT64 <= value < _INT64:
+            raise CassetteError(
+                f'its answer has an integer of more than 64 bits; write {{"!int": "{str(value)[:40]}"}}'
+            )
+        elif type(value) is float and not math.isfinite(value):
+            raise CassetteError(f'its answer has a number that JSON has no word for; write {{"!float": "{value}"}}')
+
+
+def _check_tagged(value: dict[str, Any]) -> None:
+    ((tag, content),) = value.items()
+    if tag in _HASHED and isinstance(content, list) and len(content) > _MOST_HASHED:
+        raise CassetteError(f"its answer has a {tag[1:]} of more than {_MOST_HASHED:,} items")
+    if tag in _TEXTS and isinstance(content, str) and len(content) > _MOST_DIGITS:
+        raise CassetteError(f"its answer has a number or time of more than {_MOST_DIGITS:,} signs")
+
+
+def _text(chunks: Any) -> str:
+    """What the packed chunks say together; each is checked, and what several have in common only once."""
+    check_replayable(chunks)
+    texts, before = [], None
+    for item in chunks:
+        if isinstance(item, str):
+            if before is None or text_of(before) is None:
+                raise ValueError("its chunks have a text without a chunk that it goes on with")
+            texts.append(item)
+        else:
+            texts.append(_checked(item).text)
+            before = item
+    return "".join(texts)
+
+
+def _checked(plain: dict[str, Any]) -> Generation:
+    """A generation, with objects of classes that aren't here in their plain form. Raises what wrong data raises."""
     try:
-        return codec.restored(plain, [])
+        (generation,) = codec.restored([plain], [])
     except NotStorableError:
-        return codec.restored(plain, None)
+        (generation,) = codec.restored([plain], None)
+    _check_fields(generation)
+    return generation  # type: ignore[no-any-return]
 
 
 def _check_fields(generation: Generation) -> None:
     """Raise ValueError or TypeError where a field has another type than its class says: the codec restores it unseen."""
     if isinstance(generation, ChatGeneration):
-        message = generation.message
-        type(message).model_validate({**message.__dict__, **(message.__pydantic_extra__ or {})}, strict=True)
+        _check_message(generation.message)
     if not isinstance(generation.text, str):
         raise TypeError("its text is none")
     info = generation.generation_info
@@ -72,3 +123,20 @@ def _check_fields(generation: Generation) -> None:
         raise TypeError("its info is no object")
     if info and "http" in info:
         Recorded.of(info["http"])
+
+
+def _check_message(message: BaseMessage) -> None:
+    """Check each field on its own, and each item of a list: the class's validators would parse the arguments of tools."""
+    types = _field_types(type(message))
+    for name, value in message.__dict__.items():
+        try:
+            for each in [[item] for item in value] if type(value) is list else [value]:
+                types[name].validate_python(each, strict=True)
+        except ValidationError as error:
+            raise CassetteError(f"its answer has a wrong {name}: {error.errors()[0]['msg']}") from None
+
+
+@functools.cache
+def _field_types(cls: type[BaseMessage]) -> dict[str, TypeAdapter[Any]]:
+    types: dict[str, Any] = {name: info.annotation for name, info in cls.model_fields.items()}
+    return {name: TypeAdapter(kind) for name, kind in types.items()}

@@ -14,7 +14,7 @@ def packed(chunks: Iterable[dict[str, Any]]) -> list[Any]:
     result: list[Any] = []
     before = None
     for chunk in chunks:
-        text = _text_of(chunk)
+        text = text_of(chunk)
         rest = None if text is None else _with_text(chunk, "")
         result.append(text if rest is not None and rest == before else chunk)
         before = rest
@@ -63,7 +63,7 @@ def _arguments(told: Any) -> str | None:
     return told if isinstance(told, str | None) else json.dumps(told)
 
 
-def _text_of(chunk: dict[str, Any]) -> str | None:
+def text_of(chunk: dict[str, Any]) -> str | None:
     """The text of a chunk that has no more than one."""
     if "message" not in chunk:
         text = chunk.get("text")

@@ -22,6 +22,7 @@ from nbcache.prompts import Normalize
 from nbcache.records import call_of
 from nbcache.rewriting import recorded_lines, refuse_to_uncover
 from nbcache.scrub import Scrubber
+from nbcache.streams import is_replayable
 
 _LOOKED_AT = 4_096  # bytes of a file, to find out what it is
 FILE, STORE = PREFERENCES = ("file", "store")
@@ -135,8 +136,8 @@ def import_entries(
     """
     if prefer not in PREFERENCES:
         raise ValueError(f"prefer={prefer!r}: write file or store")
-    if not path.is_file():
-        raise CassetteError(f"{path} is no file" if path.exists() else f"there is no file {path}")
+    if not path.exists():
+        raise CassetteError(f"there is no file {path}")
     if not langchain_file.is_database(path):
         return merge(contents, read(path, progress), path, prefer=prefer, dry_run=dry_run)
     found = langchain_file.read(path)
@@ -184,6 +185,8 @@ def _recorded(
         raise _LeftOutError("it says that it was stored at a time to come, and nothing would read that")
     whole = codec.read(payload, row.key)
     about, answer, chunks = whole.about(), whole.plain(), whole.packed_chunks()
+    if not is_replayable(chunks):  # it would be refused when it is read
+        chunks = []
     if kinds := scrubber.found([answer, chunks]):
         raise _LeftOutError(f"its answer holds {', '.join(kinds)}")
     call = call_of(row.key, about, normalize)

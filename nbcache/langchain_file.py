@@ -7,9 +7,11 @@ messages are made of it.
 import contextlib
 import itertools
 import json
+import re
 import sqlite3
+import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
@@ -27,14 +29,25 @@ from nbcache.keys import call_key
 from nbcache.known_models import EndpointNamedError, KnownModels
 from nbcache.policy import status_of
 from nbcache.records import row_of
+from nbcache.untrusted import LONGEST, MOST_VALUES, dense_values, opened
 from nbcache.usage import usage_of
 
 _MAGIC = b"SQLite format 3\0"
 _WAL_AT, _WAL = 18, 2  # https://www.sqlite.org/fileformat.html: the version that is needed to write the file
-_LONGEST = 2**28  # bytes of one value: a few words of a hostile schema make far more
+_LONGEST_LLM = 2**20  # characters of an `llm_string`
+_STEPS = 10_000  # of SQLite between two looks at the clock
+_SECONDS, _BYTES_A_SECOND = 30, 2**20  # for reading a file: far more than it takes
 _DEEPEST = 100  # levels of an answer: as deep as any JSON library goes
 _COLUMNS = ("prompt", "llm", "idx", "response")
-_TABLE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'full_llm_cache' AND sql LIKE 'CREATE TABLE %'"
+_SCHEMA = (
+    "SELECT type, sql FROM sqlite_master WHERE tbl_name = 'full_llm_cache' AND type != 'trigger' AND sql IS NOT NULL"
+)
+# Names and types of columns, and a key of them: nothing that would be worked out.
+_NAMES = r"[\w\s,\"`']*"
+_PLAIN = {
+    "table": re.compile(rf"CREATE TABLE {_NAMES}\({_NAMES}(?:\({_NAMES}\){_NAMES})?\){_NAMES}", re.IGNORECASE),
+    "index": re.compile(rf"CREATE (?:UNIQUE )?INDEX {_NAMES}\({_NAMES}\)", re.IGNORECASE),
+}
 _ROWS = "SELECT prompt, llm, idx, response FROM full_llm_cache ORDER BY prompt, llm, idx"
 
 _GENERATIONS: dict[tuple[str, ...], type[Any]] = {
@@ -67,8 +80,8 @@ class LangChainFile:
 
 
 def is_database(path: Path) -> bool:
-    """Whether a file is an SQLite database. Raises OSError."""
-    with path.open("rb") as file:
+    """Whether a file is an SQLite database. Raises CassetteError where `path` is no file that can be read, or OSError."""
+    with opened(path) as file:
         return file.read(len(_MAGIC)) == _MAGIC
 
 
@@ -99,30 +112,62 @@ def read(path: Path) -> LangChainFile:
     return LangChainFile([*found.values()], dict(left_out), by_hand)
 
 
-def _rows(path: Path) -> Iterator[tuple[Any, ...]]:
-    """The rows of the table, those of one answer together and in order. Raises CassetteError, before the first row."""
+def _rows(path: Path) -> list[tuple[Any, ...]]:
+    """The rows of the table, those of one answer together and in order. Raises CassetteError."""
     try:
         with contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?{_way(path)}", uri=True)) as database:
-            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST)
+            database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
             database.execute("PRAGMA trusted_schema = OFF")
-            columns = {row[1] for row in database.execute("PRAGMA table_xinfo(full_llm_cache)") if not row[6]}
-            if database.execute(_TABLE).fetchone() is None or not columns.issuperset(_COLUMNS):
+            database.set_progress_handler(_deadline(path), _STEPS)
+            if not _is_langchains(database):
                 raise CassetteError(
                     f"{path} is no cassette, and no file of LangChain's SQLiteCache: it is an SQLite database without "
                     f"a table full_llm_cache of {', '.join(_COLUMNS)}"
                 )
-            ((problem,),) = database.execute("PRAGMA integrity_check(1)").fetchall()
+            # Whether each page is used once, too: otherwise a small file could have rows without end.
+            (problem,) = database.execute("PRAGMA integrity_check(full_llm_cache)").fetchone()
             if problem != "ok":
                 raise CassetteError(f"{path} is damaged, and nothing of it was imported: {problem}")
-            return iter(database.execute(_ROWS).fetchall())
+            return list(_within_bounds(path, database.execute(_ROWS)))
     except sqlite3.Error as error:
         raise CassetteError(f"{path} can't be read, and nothing of it was imported: {error}") from None
+
+
+def _is_langchains(database: sqlite3.Connection) -> bool:
+    """Whether the table has the columns that LangChain gives it, and nothing that is worked out."""
+    schema = database.execute(_SCHEMA).fetchall()
+    if [kind for kind, _ in schema].count("table") != 1:
+        return False
+    if not all(kind in _PLAIN and _PLAIN[kind].fullmatch(" ".join(sql.split())) for kind, sql in schema):
+        return False
+    columns = {row[1] for row in database.execute("PRAGMA table_info(full_llm_cache)")}
+    return columns.issuperset(_COLUMNS)
+
+
+def _deadline(path: Path) -> Callable[[], bool]:
+    """Say whether reading a file has taken too long."""
+    until = time.monotonic() + _SECONDS + path.stat().st_size / _BYTES_A_SECOND
+    return lambda: time.monotonic() > until
+
+
+def _within_bounds(path: Path, rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """The rows, as long as they aren't too much to be read. Raises CassetteError."""
+    values = 0
+    for row in rows:
+        values += sum(dense_values(text) for text in row if isinstance(text, str))
+        if values > MOST_VALUES:
+            raise CassetteError(f"{path} has too many values: reading them would take gigabytes")
+        yield row
 
 
 def _way(path: Path) -> str:
     """How to open a database so that nothing is written, not even beside it. Raises CassetteError."""
     path = path.resolve()  # beside a link, SQLite writes nothing
-    with path.open("rb") as file:
+    for suffix in ("-journal", "-wal"):  # SQLite opens them, and would wait for a pipe
+        beside = path.with_name(path.name + suffix)
+        if beside.exists() and not beside.is_file():
+            raise CassetteError(f"{beside} is no file, and stands where a part of {path.name} may be")
+    with opened(path) as file:
         if file.read(_WAL_AT + 1)[-1] != _WAL:
             return "mode=ro"
     log = path.with_name(path.name + "-wal")
@@ -145,7 +190,9 @@ def _recording(
     """
     is_whole = [row[2] for row in rows] == [*range(len(rows))]
     is_text = all(isinstance(text, str) for text in (prompt, llm, *(row[3] for row in rows)))
-    if not is_whole or not is_text or llm.startswith(DOCUMENT):  # that is our own, and would say what its key is
+    if (
+        not is_whole or not is_text or len(llm) > _LONGEST_LLM or llm.startswith(DOCUMENT)
+    ):  # that is our own, and would say what its key is
         raise _LeftOutError(_WRONG)
     generations = [_generation(row[3]) for row in rows]
     call = models.call(llm)
@@ -175,7 +222,13 @@ def _made(told: Mapping[str, Any], known: Mapping[tuple[str, ...], type[Any]]) -
     fields = dict(told["kwargs"])
     message = {"message": _made(fields.pop("message"), _MESSAGES)} if issubclass(cls, ChatGeneration) else {}
     _refuse_objects(fields)
+    if not all(isinstance(item, str | dict) for value in fields.values() for item in _listed(value)):
+        raise _LeftOutError(_WRONG)  # pydantic would write down what is wrong with each
     return cls.model_validate({**fields, **message})
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _refuse_objects(value: Any, depth: int = 0) -> None:

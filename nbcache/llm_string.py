@@ -93,12 +93,24 @@ def _value(node: ast.AST) -> Any:
         return "!text:" + ast.unparse(node)
 
 
-_STRING_OR_OBJECT = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|<(?:[^<>'"]|'[^']*'|<[^<>]*>)*>""")
+# A string that isn't closed goes on to the end: sought again from each of its quotes, it would take quadratic time.
+_STRING_OR_SIGN = re.compile(r"""'(?:[^'\\]|\\.)*+(?:'|\Z)|"(?:[^"\\]|\\.)*+(?:"|\Z)|[<>]""", re.DOTALL)
 
 
 def _quote_objects(text: str) -> str:
     """Put `<class 'City'>` and its like into quotes, outside of strings."""
-    return _STRING_OR_OBJECT.sub(lambda m: repr("!object:" + m[0]) if m[0][0] == "<" else m[0], text)
+    parts: list[str] = []
+    end = start = depth = 0
+    for sign in _STRING_OR_SIGN.finditer(text):
+        if sign[0] == "<":
+            start = start if depth else sign.start()
+            depth += 1
+        elif sign[0] == ">" and depth:
+            depth -= 1
+            if not depth:
+                parts += [text[end:start], repr("!object:" + text[start : sign.end()])]
+                end = sign.end()
+    return "".join([*parts, text[end:]])
 
 
 def _printed_objects(params: dict[str, Any]) -> tuple[str, ...]:

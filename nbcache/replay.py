@@ -7,7 +7,7 @@ from pathlib import Path
 from nbcache import codec
 from nbcache.cassette import Cassette, nearest_of
 from nbcache.entry import Filter
-from nbcache.errors import DamagedError
+from nbcache.errors import CassetteError, DamagedError
 from nbcache.keys import CallKey, replay_key
 from nbcache.locks import Lock
 from nbcache.prompts import Normalize
@@ -31,7 +31,7 @@ class Recordings:
         self._store = store
         self._normalize = normalize
         self.scrubber = scrubber
-        self._read: tuple[object, Cassette | None] = (None, None)
+        self._read: tuple[object, Cassette | CassetteError | None] = (None, None)
         self._lock = Lock()
 
     def find(self, asked: CallKey) -> tuple[str, bytes] | None:
@@ -52,8 +52,11 @@ class Recordings:
         with self._lock:
             state = _state(self.path)
             if state != self._read[0]:
-                self._read = (state, None if state is None else Cassette.open(self.path, self.scrubber))
-            return self._read[1]
+                self._read = (state, None if state is None else self._opened(self.path))
+            found = self._read[1]
+        if isinstance(found, CassetteError):
+            raise CassetteError(str(found))
+        return found
 
     def plays(self, path: Path) -> bool:
         """Whether `path` is the cassette."""
@@ -62,7 +65,14 @@ class Recordings:
     @property
     def opened(self) -> Cassette | None:
         """The cassette, if it was read."""
-        return self._read[1]
+        return self._read[1] if isinstance(self._read[1], Cassette) else None
+
+    def _opened(self, path: Path) -> Cassette | CassetteError:
+        """The cassette, or what is wrong with it: each call would read it again otherwise."""
+        try:
+            return Cassette.open(path, self.scrubber)
+        except CassetteError as error:
+            return error
 
     def recorded_like(self, asked: CallKey, until: float = math.inf) -> Iterator[CallKey]:
         """Recorded calls that may be much like `asked`, of what is played; from the store as `stored_like` has them."""

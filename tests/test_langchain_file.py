@@ -408,7 +408,7 @@ def test_what_is_no_sound_file_of_langchains_is_refused_whole(tmp_path: Path, fi
 
 
 def test_no_more_is_read_than_fits(tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(langchain_file, "_LONGEST", 10_000)
+    monkeypatch.setattr(langchain_file, "LONGEST", 10_000)
     write(file, [(PROMPT, LLM, 0, "x" * 20_000)])
     with pytest.raises(CassetteError, match="too big"):
         taken_over(file, tmp_path)

@@ -1,0 +1,70 @@
+"""Files that others may have written: opened without waiting, and read within bounds of time and memory."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from nbcache.errors import CassetteError
+
+_LARGEST = 2**30  # bytes of a file
+LONGEST = 2**26  # bytes of a line
+MOST_VALUES = 8_000_000  # in dense JSON: Python needs about 70 bytes for each, and a file no more than 2
+_DENSE = 6  # bytes a value in the densest JSON that answers have
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)', re.DOTALL)
+
+
+def opened(path: Path) -> BinaryIO:
+    """Open a regular file for reading. Raises CassetteError for anything else, such as a pipe or a device, or OSError."""
+    _check(path, path.stat())  # to open a device may have an effect
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    file = os.fdopen(handle, "rb")
+    try:
+        _check(path, os.fstat(handle))  # it may be another by now
+    except CassetteError:
+        file.close()
+        raise
+    return file
+
+
+def lines_of(path: Path) -> list[bytes]:
+    """The lines of a text file, each with its end. Raises CassetteError, naming the line that is too much, or OSError."""
+    with opened(path) as file:
+        return list(_within_bounds(path, file))
+
+
+def _check(path: Path, state: os.stat_result) -> None:
+    if not stat.S_ISREG(state.st_mode):
+        raise CassetteError(f"{path} is no file")
+    if state.st_size > _LARGEST:
+        raise CassetteError(f"{path} is larger than {_LARGEST >> 20:,} MB")
+
+
+def _within_bounds(path: Path, file: BinaryIO) -> Iterator[bytes]:
+    size = values = number = 0
+    while line := file.readline(LONGEST + 1):
+        number += 1
+        size += len(line)
+        values += dense_values(line)
+        if len(line) > LONGEST:
+            raise CassetteError(f"{path}, line {number} is longer than {LONGEST >> 20:,} MB")
+        if size > _LARGEST:
+            raise CassetteError(f"{path} is larger than {_LARGEST >> 20:,} MB")  # it has grown, or tells no size
+        if values > MOST_VALUES:
+            raise CassetteError(f"{path}, line {number} has too many values: reading them would take gigabytes")
+        yield line
+
+
+def dense_values(text: str | bytes) -> int:
+    """About how many values a text has if it is dense JSON; 0 if words are most of it."""
+    written = text.encode(errors="surrogatepass") if isinstance(text, str) else text
+    if _count(written) * _DENSE < len(written):
+        return 0
+    found = _count(_STRING.sub(b"", written))
+    return found if found * _DENSE >= len(written) else 0
+
+
+def _count(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
