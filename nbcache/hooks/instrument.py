@@ -15,6 +15,7 @@ from langchain_core.runnables import ensure_config
 from nbcache.cache import NotebookCache
 from nbcache.call import Call, current_call, running
 from nbcache.hooks import limiters, streaming
+from nbcache.hooks.overrides import watch_classes
 from nbcache.hooks.recording import cache_of
 from nbcache.hooks.retries import retry_wrappers
 from nbcache.hooks.wrapping import Wrapping
@@ -28,6 +29,7 @@ _NOT_OPTIONS = frozenset(
     }
 )
 _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+_NATIVE_EVENTS = ("_stream_chat_model_events", "_astream_chat_model_events")  # make events without chunks
 _PAST_US = "isn't looked up, since the model has `cache=False`"
 _REPLACED = "isn't looked up, since another cache has been set; `%llmcache on` takes it back"
 _Begun = Callable[[Any, Any, Any], Call | None]
@@ -37,8 +39,7 @@ class Instrument:
     """The wrapped entry points; `remove` puts back exactly what was there."""
 
     def __init__(self, cache_now: Callable[[], NotebookCache | None]) -> None:
-        self._wrapping = Wrapping()
-        self._cache_now = cache_now
+        self._wrapping = Wrapping(cache_now)
         # One message of a chat is one call. This is LangChain's own affair: where a release has it no longer, a
         # call is known by its public entry point, and identical calls don't wait for each other.
         if callable(BaseChatModel.__dict__.get("_generate_with_cache")):
@@ -55,6 +56,7 @@ class Instrument:
         for name, wrapper in (("_iter_v2_events", _stream), ("_aiter_v2_events", _astream)):
             if callable(BaseChatModel.__dict__.get(name)):  # `stream_events`, since core 1.2
                 self._wrap(BaseChatModel, name, wrapper, _events_call)
+        watch_classes(self._wrapping)
         for owner, name, retry_wrapper in retry_wrappers():
             self._wrapping.wrap(owner, name, retry_wrapper)
 
@@ -63,17 +65,10 @@ class Instrument:
         self._wrapping.remove()
 
     def _wrap(self, owner: type, name: str, wrapper: Callable[..., Any], make: Callable[..., Call | None]) -> None:
-        self._wrapping.wrap(owner, name, partial(wrapper, partial(_begun, self._wrapping, self._cache_now, make)))
+        self._wrapping.wrap(owner, name, partial(wrapper, partial(_begun, self._wrapping, make)))
 
 
-def _begun(  # noqa: PLR0913, PLR0917 - as it is called
-    wrapping: Wrapping,
-    cache_now: Callable[[], NotebookCache | None],
-    make: Callable[..., Call | None],
-    model: Any,
-    args: Any,
-    kwargs: Any,
-) -> Call | None:
+def _begun(wrapping: Wrapping, make: Callable[..., Call | None], model: Any, args: Any, kwargs: Any) -> Call | None:
     """The call that begins here; None where it began further out, or nothing of it is cached.
 
     Raises ReplayMiss where nothing is to be sent, and the model asks no cache of ours.
@@ -81,9 +76,13 @@ def _begun(  # noqa: PLR0913, PLR0917 - as it is called
     if not wrapping.active:
         return None
     call = make(model, args, kwargs)
-    if call is not None and cache_of(model) is None and (cache := cache_now()) is not None:
+    if call is not None and cache_of(model) is None and (cache := wrapping.cache_now()) is not None:
         cache.guard(call, _PAST_US if model.cache is False else _REPLACED)
     if model.cache is False:
+        return None
+    if call is not None and make is _events_call and any(hasattr(model, name) for name in _NATIVE_EVENTS):
+        if (cache := cache_of(model)) is not None:
+            cache.pass_by(call, "not cacheable")
         return None
     streaming.wrap_chunks(wrapping, model)
     limiters.wrap_limiter(wrapping, model)

@@ -14,6 +14,7 @@ from langchain_core.language_models.base import BaseLanguageModel
 from nbcache.call import Call, current_call, running
 from nbcache.hooks import limiters
 from nbcache.hooks.ends import End
+from nbcache.hooks.past import pass_by
 from nbcache.hooks.recording import Chunk, Recording
 from nbcache.hooks.wrapping import Wrapping
 from nbcache.providers import is_clients_own
@@ -24,13 +25,15 @@ def wrap_chunks(wrapping: Wrapping, model: BaseLanguageModel[Any]) -> None:
 
     Those are the class's own methods and the ones that it inherits.
     """
-    cls = type(model)
-    if wrapping.knows(cls):
-        return
-    wrapping.wrap_all(cls, {"_stream": _stream, "_astream": _astream}, but=(BaseChatModel, BaseLLM))
-    for inner in list(vars(model).values()):
-        if isinstance(inner, BaseChatModel | BaseLLM):
-            wrap_chunks(wrapping, inner)
+    if wrap_class(wrapping, type(model)):
+        for inner in list(vars(model).values()):
+            if isinstance(inner, BaseChatModel | BaseLLM):
+                wrap_chunks(wrapping, inner)
+
+
+def wrap_class(wrapping: Wrapping, cls: type) -> bool:
+    """Wrap where the chunks of this class's models come from; false where that was done."""
+    return wrapping.wrap_all(cls, {"_stream": _stream, "_astream": _astream}, but=(BaseChatModel, BaseLLM))
 
 
 def is_listened_to(model: Any, run: Any, kwargs: Mapping[str, Any], async_api: bool) -> bool:  # noqa: FBT001 - as LangChain's
@@ -88,6 +91,8 @@ def _stream(
         if stream is not None and found is not None:
             yield from stream.played(found)
             return
+        if stream is None and wrapping.active:
+            _refuse(wrapping, model, call, "_stream")
         limiters.wait(call, model)
         chunks = original(model, *args, **kwargs)
         end = _end(wrapping, owner, call)
@@ -122,6 +127,8 @@ def _astream(
             for chunk in stream.played(found):
                 yield chunk
             return
+        if stream is None and wrapping.active:
+            _refuse(wrapping, model, call, "_astream")
         await limiters.await_(call, model)
         chunks = original(model, *args, **kwargs)
         end = _end(wrapping, owner, call)
@@ -139,6 +146,15 @@ def _astream(
             await stream.akeep()
 
     return wrapper
+
+
+def _refuse(wrapping: Wrapping, model: Any, call: Call | None, name: str) -> None:
+    """Chunks are asked for that nobody looked up. Raises ReplayMiss in mode `replay`, in which nothing is to be sent."""
+    cache = wrapping.cache_now()
+    if call is None:
+        pass_by(cache, model, name)
+    elif cache is not None:
+        cache.guard(call, "isn't looked up")
 
 
 def _end(wrapping: Wrapping, owner: type, call: Call | None) -> End | None:
