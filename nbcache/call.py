@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 if TYPE_CHECKING:
     from langchain_core.language_models.base import BaseLanguageModel
+    from langchain_core.messages import BaseMessage
 
     from nbcache.decoded import Answer
     from nbcache.draws import Draw
@@ -41,6 +42,8 @@ class Call:
 
     `outer` is the call within which this one is made, `mode` what the call itself asks for, `labels` its tags,
     `parent` the run that it is a part of.
+
+    `messages` are those of a chat model's call, where they are at hand.
 
     `pending` holds the prompts that missed: the answer is stored under the identity that the call began
     with, whatever happens to the model meanwhile. `misses` is how many there were. `numbers` are the
@@ -83,6 +86,7 @@ class Call:
     patience: float | None = None
     owed: dict[str, Any] | None = None
     sends: bool = False
+    messages: "Sequence[BaseMessage] | None" = None
 
     def classes(self) -> "list[type[BaseModel]]":
         """The pydantic classes among the options: those of which the caller expects instances."""

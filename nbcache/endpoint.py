@@ -1,6 +1,11 @@
-"""Where a model's calls are sent: part of the key, since another server gives other answers."""
+"""Where a model's calls are sent, and what of its clients changes them on the way: part of the key.
 
-from collections.abc import Mapping
+The clients are asked, not the fields that they were made of: an endpoint may come from the environment, and both
+may be changed afterwards.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,7 +22,34 @@ _CLIENTS = (
     *("client", "root_client", "_client", "async_client", "root_async_client", "_async_client"),
     *("http_client", "http_async_client"),
 )
-_ROUTING = ("_custom_headers", "_custom_query", "headers", "params")  # no cookies: servers set them
+# What says where a client leads, by the attributes of OpenAI's kind of client, HTTP clients, and those of AWS and Google.
+_URLS = ("base_url", "endpoint_url")
+_PLACES = (*_URLS, "api_version", "region_name", "organization", "project", "location", "vertexai")
+_HEADERS = ("_custom_headers", "headers")
+_QUERIES = ("_custom_query", "params")  # no cookies: servers set them
+# Code of the user's that an HTTP client runs on each request.
+_HOOKS = ("_event_hooks", "_auth", "_transport", "_mounts")
+_HTTP_CLIENTS = {"httpx", "httpx2", "openai", "anthropic", "groq", "langchain_openai", "langchain_anthropic", "nbcache"}
+
+
+@dataclass(slots=True)
+class Target:
+    """Where a model sends its calls: `endpoint` are its URLs, `extras` what else its clients add to each call.
+
+    `watched` are (owner, attribute, value) of which each must stay the same object, and `contents` (object, copy)
+    of which each must stay equal, for this to hold.
+    """
+
+    endpoint: str = ""
+    extras: dict[str, Any] = field(default_factory=dict)
+    watched: list[tuple[Any, str, object]] = field(default_factory=list)
+    contents: list[tuple[Any, Any]] = field(default_factory=list)
+
+    def is_unchanged(self) -> bool:
+        """Whether the clients lead to where they did, as far as can be seen from outside."""
+        return all(getattr(owner, name, None) is value for owner, name, value in self.watched) and all(
+            now == then for now, then in self.contents
+        )
 
 
 def endpoint_in(params: dict[str, Any]) -> str:
@@ -26,66 +58,127 @@ def endpoint_in(params: dict[str, Any]) -> str:
     return " ".join(sorted({_canonical_url(str(url)) for url in urls}))
 
 
-def endpoint_of(model: BaseLanguageModel[Any], fields: dict[str, Any]) -> str:
-    """Take the endpoint out of `fields`; the clients' own count too, wherever they were set.
+def target_of(model: BaseLanguageModel[Any]) -> Target:
+    """Where `model` sends its calls, by its clients. Of those that are made at the first call, one is made now."""
+    target = Target()
+    urls: set[str] = set()
+    for client, is_inner in _clients(model):
+        for name, value in _places(client, target):
+            if name not in _URLS:
+                _add(target.extras, name, value)
+            elif not is_inner:
+                urls.add(_canonical_url(str(value)))
+        for kind, names in (("headers", _HEADERS), ("query", _QUERIES)):
+            for name in names:
+                if counted := _mapping(client, name, target):
+                    _add(target.extras, kind, counted)
+        for name in _HOOKS:
+            if hook := _hook(client, name, target):
+                _add(target.extras, "hooks", hook)
+    target.endpoint = " ".join(sorted(urls))
+    return target
 
-    `OPENAI_BASE_URL` and `OLLAMA_HOST` are in no field of LangChain's, only in the clients that were made
-    from them. Headers and parameters of a client that was handed in may route calls, so they count as well.
-    """
+
+def endpoint_of(model: BaseLanguageModel[Any], fields: dict[str, Any], target: Target) -> str:
+    """Where calls of `model` go. The endpoint is taken out of `fields`: clients are made of these, and know better."""
     given = endpoint_in(fields)
-    clients = {_canonical_url(str(url)) for _, _, url in client_urls(model) if str(url)}
-    routing: dict[str, list[dict[str, str]]] = {}
-    for client in _clients(model):
-        for part in _ROUTING:
-            told = counted_headers(_mapping(getattr(client, part, None)))
-            if told and told not in routing.setdefault(part, []):
-                routing[part].append(told)
-    fields.update({f"client's {part}": told for part, told in routing.items() if told})
-    if clients and not is_users_code(type(model)):
-        given = ""  # providers make their clients from these fields; with OPENAI_BASE_URL the field is wrong
-    return " ".join(sorted({*clients, *given.split()}))
+    if target.endpoint and not is_users_code(type(model)):
+        given = ""
+    return " ".join(sorted({*target.endpoint.split(), *given.split()}))
 
 
-def client_urls(model: BaseLanguageModel[Any]) -> list[tuple[Any, str, object]]:
-    """Who holds the base URLs that `model` calls, under which name, and the URLs: text or URL objects."""
-    found = []
-    for owner in _clients(model):
-        for name in ("base_url", "endpoint_url"):
-            url = getattr(owner, name, None)
-            if isinstance(url, str) or type(url).__name__ == "URL":
-                found.append((owner, name, url))
-    return found
+def _add(extras: dict[str, Any], name: str, value: Any) -> None:
+    values = extras.setdefault(name, [])
+    if value not in values:
+        values.append(value)
 
 
-def handed_in(model: BaseLanguageModel[Any]) -> list[object]:
-    """What may change of the HTTP clients that the user has handed in, to be compared: nothing for most models."""
-    found: list[object] = []
-    for name in ("http_client", "http_async_client"):
-        client = model.__dict__.get(name)
-        if client is not None:
-            headers = getattr(client, "headers", None)
-            found += [getattr(headers, "raw", object()), getattr(client, "params", None)]
-    return found
+def _places(client: Any, target: Target) -> Iterator[tuple[str, Any]]:
+    for name in _PLACES:
+        value = getattr(client, name, None)
+        if isinstance(value, str | bool) or type(value).__name__ == "URL":
+            target.watched.append((client, name, value))
+            if str(value) and value is not False:
+                yield name, value
 
 
-def _clients(model: BaseLanguageModel[Any]) -> list[Any]:
-    """The clients that know where they lead, each once: a resource of OpenAI's names its client, Ollama's an HTTP client.
+def _mapping(client: Any, name: str, target: Target) -> dict[str, str]:
+    """Headers or parameters that a client adds to each request, as they count."""
+    value = getattr(client, name, None)
+    if not isinstance(value, Mapping):
+        return {}
+    target.watched.append((client, name, value))
+    inner = getattr(value, "_list", None)  # of httpx's headers: to compare these is to compare their bytes
+    if isinstance(inner, list):
+        target.contents.append((inner, list(inner)))
+    elif isinstance(value, dict):
+        target.contents.append((value, dict(value)))
+    return counted_headers(value)
 
-    Not those that are made at the first call (ChatAnthropic's): they are made from the fields.
-    """
+
+def _hook(client: Any, name: str, target: Target) -> Any:
+    """What of the user's own an HTTP client runs on each request, in a canonical form's reach; None where there is nothing."""
+    value = getattr(client, name, None)
+    if value is None:
+        return None
+    target.watched.append((client, name, value))
+    if isinstance(value, Mapping):
+        items = [item for each in value.values() for item in (each if isinstance(each, list) else [each])]
+        target.contents.append(
+            (value, {key: list(each) if isinstance(each, list) else each for key, each in value.items()})
+        )
+    else:
+        items = [value]
+    return [item for item in items if item is not None and not _is_known(item)]
+
+
+def _is_known(hook: Any) -> bool:
+    kind = hook if isinstance(hook, type) or hasattr(hook, "__qualname__") else type(hook)
+    return (getattr(kind, "__module__", None) or "").partition(".")[0] in _HTTP_CLIENTS
+
+
+def _clients(model: BaseLanguageModel[Any]) -> list[tuple[Any, bool]]:
+    """The clients of a model, each once, and whether it is the HTTP client of one that says where to go."""
     fields, private = model.__dict__, model.__pydantic_private__ or {}
-    found: list[Any] = []
+    if "_client" not in private and "_client" not in fields and hasattr(type(model), "_client_params"):
+        _made(model)
+    found: list[tuple[Any, bool]] = []
     for name in _CLIENTS:
-        client = private.get(name) or (fields.get(name) if name in type(model).model_fields else None)
-        if client is not None and getattr(client, "base_url", None) is None:
-            client = getattr(client, "_client", None) or getattr(client, "meta", None) or client
-        if client is not None and not any(client is known for known in found):
-            found.append(client)
+        for each, is_inner in _with_inner(private.get(name) or fields.get(name)):
+            if not any(each is known for known, _ in found):
+                found.append((each, is_inner))
     return found
 
 
-def _mapping(value: Any) -> Mapping[Any, Any]:
-    return value if isinstance(value, Mapping) else {}
+def _made(model: Any) -> None:
+    """Have ChatAnthropic make its client, as it does at its first call."""
+    try:
+        model._client  # noqa: B018, SLF001 - made by being asked for
+    except Exception:  # noqa: BLE001 - the call itself will say so
+        return
+
+
+def _with_inner(client: Any, depth: int = 2) -> Iterator[tuple[Any, bool]]:
+    """A client and those that it holds: a resource of OpenAI's names its client, Ollama's an HTTP client.
+
+    Of Google's and AWS's that is what they lead to.
+    """
+    if client is None or isinstance(client, str | int | float | dict | list):
+        return
+    if (google := getattr(client, "_api_client", None)) is not None:
+        yield google, False
+        yield getattr(google, "_http_options", None), False
+        yield getattr(google, "_httpx_client", None), True
+        return
+    meta = getattr(client, "meta", None)
+    if isinstance(getattr(meta, "endpoint_url", None), str):
+        yield meta, False
+        return
+    yield client, False
+    if depth:
+        goes_somewhere = getattr(client, "base_url", None) is not None
+        for inner, is_inner in _with_inner(getattr(client, "_client", None), depth - 1):
+            yield inner, is_inner or goes_somewhere
 
 
 _canonical_urls: dict[str, str] = {}

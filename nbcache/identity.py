@@ -8,7 +8,8 @@ options (langchain#40403). So where the call is known its model object is asked 
 import functools
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, get_args
 
 from langchain_core.language_models.base import BaseLanguageModel
@@ -18,18 +19,19 @@ from pydantic_core import PydanticUndefined
 from nbcache import snapshot
 from nbcache.call import Call
 from nbcache.canonical import NotCanonicalError, canonical, code_digest, digest, is_users_code, value_digest
-from nbcache.endpoint import endpoint_in, endpoint_of
+from nbcache.endpoint import Target, endpoint_in, endpoint_of, target_of
 from nbcache.errors import UnstableIdentityError
 from nbcache.ignored import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.llm_string import Told, parse
+from nbcache.provider_request import Settings, family_of, tells_all
 
 # Begins what stands in the place of an `llm_string` where no model is called: the identity's document, with its `model`,
 # and in a line of its own what counts of the prompt, where that isn't the whole.
 DOCUMENT = "!document:"
-MODEL_NAMES = ("model", "model_name", "model_id", "deployment_name", "azure_deployment", "repo_id")
+MODEL_NAMES = ("model", "model_name", "model_id", "modelId", "deployment_name", "azure_deployment", "repo_id")
 TOKEN_LIMITS = {
     *("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample"),
-    *("max_new_tokens", "num_predict"),
+    *("max_new_tokens", "num_predict", "maxTokens"),
 }
 _PLAIN = (str, int, float, bool, dict, list, tuple, set, frozenset, type(None))
 # Their llm_string names nothing but the class, whatever else a call adds to it.
@@ -45,7 +47,8 @@ _REMEDY = (
 class Identity:
     """A model and its settings. `document` is canonical JSON, without the endpoint.
 
-    `part` is what counts of the prompt, where that isn't the whole.
+    `part` is what counts of the prompt, where that isn't the whole. `sent` is what of the request is known here,
+    where the model's class can build it.
     """
 
     document: bytes
@@ -53,6 +56,7 @@ class Identity:
     model: str
     limits_tokens: bool
     part: str | None = None
+    sent: Settings | None = field(default=None, compare=False, repr=False)
 
 
 def identify(llm_string: str, call: Call | None) -> Identity:
@@ -124,41 +128,85 @@ def _refuse_address(raw: str) -> None:
 def _of_call(told: Told, call: Call) -> Identity:
     """What the model itself tells, worked out anew only where something of it has changed."""
     model = call.asked_model()
-    if call.options or call.stop is not None:
-        return _work_out(told, call)
-    if (identity := snapshot.recall(model, told)) is None:
-        identity = _work_out(told, call)
-        snapshot.remember(model, told, identity, [name for name, _, _ in _plan(type(model))])
+    options = _memo_key(call)
+    known = snapshot.recall(model, told)
+    if known is not None and options is not None and (identity := known.get(options)) is not None:
+        return identity
+    identity, target = _work_out(told, call)
+    if target is not None and options is not None:
+        names = [name for name, _, _ in _plan(type(model))]
+        snapshot.remember(model, told, target, names, options, identity)
     return identity
 
 
-def _work_out(told: Told, call: Call) -> Identity:
+def _memo_key(call: Call) -> bytes | None:
+    """What tells the options of a call from others; None where nothing does."""
+    if not call.options and call.stop is None:
+        return b""
+    try:
+        return canonical([call.options, call.stop])
+    except NotCanonicalError:
+        return None
+
+
+def _work_out(told: Told, call: Call) -> tuple[Identity, Target | None]:
+    """The identity of a call, and where it goes; None where nobody knows."""
     model = call.asked_model()
     cls = type(model)
     if told.raw is None and told.name not in {getattr(model, "_llm_type", ""), ".".join(cls.lc_id())}:
-        return _of_string(told)  # a model within a model, whose own entry point is not wrapped
+        return _of_string(told), None  # a model within a model, whose own entry point is not wrapped
     fields = settings(model)
     options = _options(call, fields)
-    endpoint = endpoint_of(model, fields)
-    rest = _not_in_fields(told, model, call)
-    if not (fields or told.raw or counted(told.params).keys() - IGNORED_FIELDS):
+    sent = _sent(call)
+    is_whole = sent is not None and tells_all(cls)
+    limits = _limits_tokens(fields, options) if sent is None else _limits_in(sent.request)
+    name = (sent and _model_name(sent.request, "")) or _model_name(options, "") or _model_name(fields, "")
+    target = target_of(model)
+    endpoint = endpoint_of(model, fields, target)
+    document: dict[str, Any] = {"class": [told.name, cls.__qualname__, *_code_of(cls)]}
+    if sent is not None:
+        document["request"] = sent.request
+        if is_whole:
+            fields = {name: value for name, value in fields.items() if name not in sent.family.fields}
+    parts = {"fields": fields, "client": target.extras}
+    if not is_whole:
+        parts |= {"told": _not_in_fields(told, model, call), "options": options}
+        if call.stop is not None:
+            parts["stop"] = call.stop if isinstance(call.stop, str) else list(call.stop)  # type: ignore[assignment]
+    if sent is None and not (fields or told.raw or counted(told.params).keys() - IGNORED_FIELDS):
         raise UnstableIdentityError(
             f"silent {cls.__qualname__}",
             f"nbcache: {cls.__qualname__} tells nothing about itself but its type, {_REMEDY}",
         )
-    document: dict[str, Any] = {"class": [told.name, cls.__qualname__, *_code_of(cls)], "fields": fields}
-    if rest:
-        document["told"] = rest
-    if options:
-        document["options"] = options
-    if call.stop is not None:
-        document["stop"] = call.stop if isinstance(call.stop, str) else list(call.stop)
-    return Identity(
-        _canonical(cls.__qualname__, document),
-        endpoint,
-        _model_name(options, "") or _model_name(fields, "") or _model_name(told.params, cls.__qualname__),
-        _limits_tokens(fields, options),
+    document |= {name: part for name, part in parts.items() if part or name == "stop"}
+    return (
+        Identity(
+            _canonical(cls.__qualname__, document),
+            endpoint,
+            name or _model_name(told.params, cls.__qualname__),
+            limits,
+            sent=sent,
+        ),
+        target,
     )
+
+
+def _sent(call: Call) -> Settings | None:
+    """What the model's class would send, less the messages; None where it can't be asked."""
+    model = call.asked_model()
+    family = family_of(type(model))
+    if family is None:
+        return None
+    try:
+        return family.settings(model, call.stop, call.options, is_chat=call.is_chat)
+    except Exception:  # noqa: BLE001 - the class's own code: what it refuses, it will refuse when it is called
+        return None
+
+
+def _limits_in(request: Mapping[str, Any]) -> bool:
+    """Whether a request sets a limit of tokens, itself or in a part of it."""
+    inner = (part for part in request.values() if isinstance(part, dict))
+    return _limits_tokens(dict(request), *inner)
 
 
 def settings(model: BaseLanguageModel[Any]) -> dict[str, Any]:
@@ -320,6 +368,8 @@ def limits_tokens_in(document: str) -> bool:
     told = json.loads(document)
     if not isinstance(told, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 - as for what is no JSON
+    if isinstance(told.get("request"), dict):
+        return _limits_in(told["request"])
     parts = [told.get(name) for name in (("fields", "options") if "fields" in told else ("told", "options"))]
     return _limits_tokens(*(part for part in parts if isinstance(part, dict)))
 

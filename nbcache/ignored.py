@@ -33,6 +33,14 @@ IGNORED_FIELDS = frozenset(
 )
 # The clients' objects: where they lead is the endpoint, and their headers count on their own.
 CLIENTS = frozenset({"client", "async_client", "root_client", "root_async_client", "http_client", "http_async_client"})
+# Fields of a request's body: who asks, and what is kept at the provider's of the request itself.
+IGNORED_BODY = frozenset(
+    {
+        # https://platform.openai.com/docs/api-reference: for abuse detection, caching of prompts, and stored completions
+        *("user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "metadata", "store"),
+        *("prompt_cache_options",),
+    }
+)
 IGNORED_HEADERS = frozenset(
     {
         # authentication
@@ -67,6 +75,16 @@ def ignore_also(names: Iterable[str]) -> None:
 def is_ignored(name: str) -> bool:
     """Whether the parameter `name` can't change an answer."""
     return name in IGNORED or name.endswith("_api_key") or (bool(_extra) and name.lower() in _extra)
+
+
+def is_ignored_in_body(name: str) -> bool:
+    """Whether this field of a request's body can't change an answer."""
+    return name in IGNORED_BODY or (bool(_extra) and name.lower() in _extra)
+
+
+def is_secret(name: str) -> bool:
+    """Whether what is called so may be a secret, of which a digest counts."""
+    return _SECRET.search(name) is not None
 
 
 def counted(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,12 +16,14 @@ from typing import Any
 from nbcache.call import Call
 from nbcache.entry import KEY_LENGTH
 from nbcache.identity import Identity, identify, limits_tokens_in
-from nbcache.prompts import READINGS, VERBATIM, Normalize, Reading, canonical_prompt, written_json
+from nbcache.prompts import READINGS, VERBATIM, Normalize, Reading, canonical_prompt, normalized, written_json
+from nbcache.provider_request import Settings, can_be_built, messages_in
 from nbcache.scrub import Scrubber
 from nbcache.text import parsed_strictly
 
-KEY_VERSION = 1
+KEY_VERSION = 2
 _DRAW = re.compile(r',"draw":(\d+)}\Z')
+SENT = b"sent:"  # begins what is told of a prompt by the request that it makes
 _KEYS_KEPT, _SHORT = 2048, 10_000  # keys, and characters of a prompt
 
 
@@ -62,13 +64,16 @@ def call_key(prompt: str, llm_string: str, call: Call | None = None, normalize: 
     """
     identity = identify(llm_string, call)
     counts = prompt if identity.part is None else identity.part
-    asked = (prompt, counts, identity.document, identity.endpoint)
+    asked = (prompt, counts, identity.document, identity.endpoint, identity.sent)
     if normalize is None and (known := _known.get(asked)) is not None:
         return known
-    reading = _reading(llm_string, call)
-    said = canonical_prompt(counts, reading, normalize)
-    is_changed = normalize is not None and said != canonical_prompt(counts, reading)
-    found = _call_key(said, prompt, identity, by_rule=is_changed or identity.part is not None)
+    said = _sent(identity, counts, call, normalize)
+    is_apart = said is not None or identity.part is not None
+    if said is None:
+        reading = _reading(llm_string, call)
+        said = canonical_prompt(counts, reading, normalize)
+        is_apart |= normalize is not None and said != canonical_prompt(counts, reading)
+    found = _call_key(said, prompt, identity, by_rule=is_apart)
     if normalize is None and len(prompt) <= _SHORT:
         if len(_known) >= _KEYS_KEPT:
             _known.clear()
@@ -76,8 +81,27 @@ def call_key(prompt: str, llm_string: str, call: Call | None = None, normalize: 
     return found
 
 
-# The keys of the last calls: a cell that is run again asks the same ones, if of a model that is made anew.
-_known: dict[tuple[str, str, bytes, str], CallKey] = {}
+def _sent(identity: Identity, prompt: str, call: Call | None, normalize: Normalize | None) -> bytes | None:
+    """What the prompt makes of the request that the model's class builds; None where it can't be asked."""
+    sent = identity.sent
+    if sent is None or call is None or not can_be_built(sent.family, prompt):
+        return None
+    messages: Any = prompt
+    if call.is_chat:
+        messages = messages_in(prompt) if call.messages is None else call.messages
+        if messages is None:
+            return None
+    if normalize is not None:
+        messages = normalized(messages, normalize)
+    try:
+        return SENT + sent.prompt_part(call.asked_model(), messages)
+    except Exception:  # noqa: BLE001 - the class's own code: what it refuses, it will refuse when it is called
+        return None
+
+
+# The keys of the last calls: a cell that is run again asks the same ones. Two models whose settings say the same may
+# still make different requests of a prompt.
+_known: dict[tuple[str, str, bytes, str, Settings | None], CallKey] = {}
 
 
 def drawn(asked: CallKey, number: int) -> CallKey:

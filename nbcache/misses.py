@@ -28,7 +28,13 @@ _SHOWN = 12  # lines of a difference
 _WIDTH = 160  # characters of one
 _UNSET = object()
 _numbers = count(1)
-_SECTIONS = ("fields", "options", "told", "params")  # of an identity's document: which of them tells matters to nobody
+_SECTIONS = (
+    "request",
+    "fields",
+    "options",
+    "told",
+    "params",
+)  # of an identity's document: which of them tells matters to nobody
 
 
 @dataclass(frozen=True, slots=True)

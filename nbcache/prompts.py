@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from nbcache.errors import UnstableIdentityError
+from nbcache.plain import copy_plain
 
 # What LangChain's providers read of an earlier answer's metadata to send it on, or parts of it.
 _SENT_BACK = ("container", "model_provider", "output_version")
@@ -88,6 +89,18 @@ def _normalized_text(prompt: str, normalize: Normalize) -> str:
                 _normalize(message, normalize)
         return json.dumps(messages, ensure_ascii=False)
     return _counting(prompt, normalize)
+
+
+def normalized(prompt: Any, normalize: Normalize) -> Any:
+    """A text, or messages, as `normalize` has each of their texts count."""
+    if isinstance(prompt, str):
+        return _counting(prompt, normalize)
+    changed = []
+    for message in prompt:
+        counts = {"content": copy_plain(message.content)}
+        _normalize(counts, normalize)
+        changed.append(message.model_copy(update=counts))
+    return changed
 
 
 def _verbatim(prompt: str) -> bytes:

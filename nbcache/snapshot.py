@@ -1,18 +1,20 @@
 """Whether a model is still as it was when its identity was last worked out.
 
-Working it out takes three times as long as looking, and most calls find the model unchanged.
+Working it out takes many times as long as looking, and most calls find the model unchanged.
 """
 
 import operator
 import weakref
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models.base import BaseLanguageModel
 from pydantic import SecretBytes, SecretStr
 
-from nbcache.endpoint import client_urls, handed_in
+from nbcache.canonical import NotCanonicalError, canonical
+from nbcache.endpoint import Target
 from nbcache.locks import Lock
 
 if TYPE_CHECKING:
@@ -20,57 +22,82 @@ if TYPE_CHECKING:
     from nbcache.llm_string import Told
 
 _UNCHANGING = (str, int, float, bool, type(None), SecretStr, SecretBytes)
+_PLAIN = frozenset({str, int, float, bool, type(None), dict, list, tuple})
 _CAPACITY = 64  # models; a notebook has a handful
+_VARIANTS = 32  # identities of one model: one for each set of options that it is called with
 
 
-class _Snapshot(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
     model: weakref.ref[Any]
     told: "Told"
     values: tuple[object, ...]
     private: tuple[object, ...]
-    empty: tuple[Any, ...]
-    urls: list[tuple[Any, str, object]]
-    clients: list[object]
-    identity: "Identity"
+    containers: list[tuple[Any, bytes]]
+    target: Target
+    identities: "dict[bytes, Identity]" = field(default_factory=dict)
 
 
 _snapshots: OrderedDict[int, _Snapshot] = OrderedDict()
 _lock = Lock()
 
 
-def recall(model: BaseLanguageModel[Any], told: "Told") -> "Identity | None":
-    """The identity of `model` if nothing of it has changed since `remember`."""
+def recall(model: BaseLanguageModel[Any], told: "Told") -> "dict[bytes, Identity] | None":
+    """The identities of `model`, by the options of a call, if nothing of it has changed since `remember`."""
     known = _snapshots.get(id(model))
     if known is None or known.model() is not model or known.told is not told:
         return None
-    if not _same(model.__dict__, known.values) or any(known.empty) or model.__pydantic_extra__:
+    if not _same(model.__dict__, known.values) or model.__pydantic_extra__:
         return None
     if known.private and not _same(model.__pydantic_private__ or {}, known.private):
         return None
-    for owner, name, url in known.urls:
-        if getattr(owner, name) is not url:
-            return None
-    return known.identity if handed_in(model) == known.clients else None
+    if any(canonical(container) != content for container, content in known.containers):
+        return None
+    return known.identities if known.target.is_unchanged() else None
 
 
-def remember(model: BaseLanguageModel[Any], told: "Told", identity: "Identity", names: Sequence[str]) -> None:
-    """Keep `identity` for as long as `model` stays as it is; `names` are the fields that count.
+def remember(  # noqa: PLR0913, PLR0917 - all that an identity is made of
+    model: BaseLanguageModel[Any],
+    told: "Told",
+    target: Target,
+    names: Sequence[str],
+    options: bytes,
+    identity: "Identity",
+) -> None:
+    """Keep `identity`, that of calls with these `options`, for as long as `model` stays as it is.
 
-    Only where a change can be seen from outside: not with options that are filled containers, which
-    may be edited in place.
+    `names` are the fields that count. Only where a change of them can be seen from outside: not where one holds
+    an object, which may be edited in place.
     """
-    settings = [model.__dict__.get(name) for name in names]
-    containers = [value for value in settings if isinstance(value, Mapping | list | tuple | set)]
-    others = [value for value in settings if not isinstance(value, (*_UNCHANGING, Mapping, list, tuple, set))]
-    if any(containers) or others or model.__pydantic_extra__:
+    known = recall(model, told)
+    if known is not None:
+        if len(known) >= _VARIANTS:
+            known.clear()
+        known[options] = identity
         return
-    urls, clients = client_urls(model), handed_in(model)
+    settings = [model.__dict__.get(name) for name in names]
+    filled = [value for value in settings if value and not isinstance(value, _UNCHANGING)]
+    if model.__pydantic_extra__ or not all(map(_is_plain, filled)):
+        return
+    try:
+        containers = [(value, canonical(value)) for value in settings if isinstance(value, list | dict)]
+    except NotCanonicalError:
+        return
     values, private = tuple(model.__dict__.values()), tuple((model.__pydantic_private__ or {}).values())
-    snapshot = _Snapshot(weakref.ref(model), told, values, private, tuple(containers), urls, clients, identity)
+    snapshot = _Snapshot(weakref.ref(model), told, values, private, containers, target, {options: identity})
     with _lock:
         _snapshots[id(model)] = snapshot
         while len(_snapshots) > _CAPACITY:
             _snapshots.popitem(last=False)
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is of JSON's kinds all the way down, so that its canonical form shows each change."""
+    if type(value) not in _PLAIN:
+        return False
+    if isinstance(value, dict):
+        return all(map(_is_plain, value.values()))
+    return not isinstance(value, list | tuple) or all(map(_is_plain, value))
 
 
 def _same(values: Mapping[str, object], known: tuple[object, ...]) -> bool:

@@ -90,7 +90,7 @@ def test_what_the_key_was_made_of_is_told() -> None:
     model = chat_openai(temperature=0.5, base_url="http://localhost:1/v1")
     told = call_key(dumps([HumanMessage("hi")]), "x", Call(model))
     # a string of neither form is kept, so that nothing is lost
-    assert json.loads(told.identity)["fields"] == {"model_name": "gpt-4o", "temperature": 0.5}
+    assert json.loads(told.identity)["request"] == {"model": "gpt-4o", "temperature": 0.5}
     assert (told.model, told.endpoint, told.limits_tokens) == ("gpt-4o", "http://localhost:1/v1", False)
 
 
@@ -163,9 +163,13 @@ def test_what_a_client_reads_of_an_answers_metadata_counts() -> None:
     def asked(**metadata: Any) -> list[BaseMessage]:
         return [HumanMessage("a"), AIMessage("b", response_metadata={"id": "1", **metadata}), HumanMessage("c")]
 
-    chats = [asked(), asked(model_provider="anthropic"), asked(output_version="v1"), asked(container={"id": "c1"})]
     model = ChatAnthropic(model="claude-test", api_key=SecretStr("x"))
-    assert len({key(model, chat) for chat in chats}) == 4
+    assert key(model, asked(container={"id": "c1"})) == key(model, asked())
+    going_on = ChatAnthropic(model="claude-test", api_key=SecretStr("x"), reuse_last_container=True)
+    assert key(going_on, asked(container={"id": "c1"})) != key(going_on, asked())
+    assert key(going_on, asked(container={"id": "c1"})) != key(going_on, asked(container={"id": "c2"}))
+    responses = chat_openai(use_responses_api=True, use_previous_response_id=True)
+    assert key(responses, asked(id="resp_1")) != key(responses, asked(id="resp_2"))
 
 
 def test_an_object_in_a_prompt_is_refused() -> None:
@@ -189,7 +193,6 @@ def test_an_object_in_a_prompt_is_refused() -> None:
         [*CHAT[:3], ToolMessage("sunny", tool_call_id="call_2"), *CHAT[4:]],
         [*CHAT[:4], HumanMessage([{"type": "text", "text": "And in Köln? ☀"}])],
         [*CHAT[:4], HumanMessage(CHAT[4].content, name="Ann")],
-        [*CHAT[:4], HumanMessage(CHAT[4].content, additional_kwargs={"cache_control": "x"})],
     ],
 )
 def test_what_is_sent_of_a_message_counts(other: list[BaseMessage]) -> None:
@@ -243,7 +246,7 @@ BIG = 12345678901234567890123
 def test_unusual_arguments_of_a_tool_call_are_told_apart(one: object, two: object) -> None:
     def asked(value: object, message_id: str) -> list[BaseMessage]:
         call = {"name": "f", "args": {"x": value}, "id": "c"}
-        return [HumanMessage("hi"), AIMessage("", id=message_id, additional_kwargs={"call": call})]
+        return [HumanMessage("hi"), AIMessage("", id=message_id, tool_calls=[call])]
 
     assert key(chat_openai(), asked(one, "a")) != key(chat_openai(), asked(two, "a"))
     assert key(chat_openai(), asked(one, "a")) == key(chat_openai(), asked(one, "b"))
@@ -327,7 +330,7 @@ def test_the_token_limit_that_anthropics_class_fills_in_does_not_count() -> None
     model = ChatAnthropic(model="claude-sonnet-4-5", api_key=SecretStr("x"))
     filled_in = model.max_tokens
     assert filled_in is not None
-    assert json.loads(call_key("hi", "x", Call(model)).identity)["fields"] == {"model": "claude-sonnet-4-5"}
+    assert json.loads(call_key("hi", "x", Call(model)).identity)["request"] == {"model": "claude-sonnet-4-5"}
     limited = ChatAnthropic(model="claude-sonnet-4-5", api_key=SecretStr("x"), max_tokens=filled_in - 1)
     assert key(limited) != key(model)
 
@@ -379,16 +382,28 @@ SPLITTING: list[dict[str, Any]] = [
     {"default_query": {"version": "1"}},
     {"extra_body": {"foo": 1}},
     {"extra_body": {"foo": 2}},
-    {"model_kwargs": {"foo": 1}},
     {"model_kwargs": {"foo": {"bar": [1]}}},
-    {"http_client": httpx.Client(headers={"x-route": "a"})},
-    {"disabled_params": {"parallel_tool_calls": None}},
+    {"http_client": httpx.Client(headers={"x-route": "c"})},
+]
+SAME_REQUEST: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"model_kwargs": {"foo": 1}}, {"extra_body": {"foo": 1}}),
+    ({"http_client": httpx.Client(headers={"x-route": "a"})}, {"default_headers": {"x-route": "a"}}),
+    ({"disabled_params": {"parallel_tool_calls": None}}, {}),
+    ({"extra_body": {"seed": 1}}, {"seed": 1}),
+    ({"max_tokens": 5}, {"max_completion_tokens": 5}),
+    ({"model_kwargs": {"user": "me", "safety_identifier": "me", "prompt_cache_key": "k"}}, {}),
+    ({"extra_body": {"metadata": {"trace": "1"}}}, {}),
 ]
 
 
 def test_every_setting_that_may_change_the_answer_splits_the_key() -> None:
     keys = {key(chat_openai(**settings)): settings for settings in SPLITTING}
     assert list(keys.values()) == SPLITTING
+
+
+@pytest.mark.parametrize(("one", "other"), SAME_REQUEST, ids=str)
+def test_settings_that_send_the_same_request_share_a_key(one: dict[str, Any], other: dict[str, Any]) -> None:
+    assert key(chat_openai(**one)) == key(chat_openai(**other))
 
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}

@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from nbcache.canonical import NotCanonicalError, canonical, is_users_code
-from nbcache.endpoint import endpoint_in, endpoint_of
+from nbcache.endpoint import endpoint_in, endpoint_of, target_of
 from nbcache.errors import UnstableIdentityError
 from nbcache.identity import Identity, is_declared_by_user, of_object, settings
 from nbcache.ignored import counted
@@ -33,7 +33,9 @@ def embedder_identity(model: Any, what: str, args: Sequence[Any], options: Mappi
     told = counted(_told(model))
     if isinstance(model, BaseModel):
         fields = settings(model)  # type: ignore[arg-type]  # a language model's, but any pydantic object has what it asks
-        endpoint = endpoint_of(model, fields)  # type: ignore[arg-type]
+        target = target_of(model)  # type: ignore[arg-type]
+        endpoint = endpoint_of(model, fields, target)  # type: ignore[arg-type]
+        fields |= {f"client's {name}": value for name, value in target.extras.items()}
         is_silent = not (told or type(model).model_fields)
     else:
         fields = {} if told else counted(_attributes(model))

@@ -149,6 +149,7 @@ def _message_call(
         labels=() if run is None else run.tags,
         parent=None if run is None else run.parent_run_id,
         shares=True,
+        messages=args[0] if args else kwargs.get("messages"),
         streams=partial(streaming.is_listened_to, model, run, kwargs, async_api) if run and run.handlers else None,
     )
 

@@ -159,6 +159,7 @@ def _told(call: Call, prompt: Any, args: Mapping[str, Any]) -> tuple[str, str]:
     if not call.is_chat:
         params = model._dict_for_compat() if hasattr(model, "_dict_for_compat") else model.dict()  # noqa: SLF001
         return prompt, str(sorted({**params, "stop": args.get("stop")}.items()))
+    call.messages = prompt
     messages = [m.model_copy(update={"id": None}) if getattr(m, "id", None) is not None else m for m in prompt]
     return dumps(messages), model._get_llm_string(**args)  # noqa: SLF001 - as LangChain does
 
