@@ -19,10 +19,16 @@ from typing import Any, TypeVar
 from nbcache import codec
 from nbcache.checks import checked_answer, dicts, is_flat
 from nbcache.codec import Payload
+from nbcache.earlier_keys import call_now
 from nbcache.entry import EntryMeta, Usage
 from nbcache.errors import CassetteError
+<<<<<<< HEAD
 from nbcache.keys import CallKey, replay_key, restored, scrubbed
 from nbcache.policy import UNFINISHED, reusable, status_of
+=======
+from nbcache.keys import SENT, VERSION_1, CallKey, key_of, prompt_sent, replay_key, restored, scrubbed
+from nbcache.policy import reusable, status_of
+>>>>>>> 086670a (Calls of version 1 are known again: entries of earlier stores and lines of earlier cassettes get the keys that their calls have now)
 from nbcache.progress import Progress, followed
 from nbcache.prompts import VERBATIM, written_json
 from nbcache.records import about_of, row_of
@@ -31,7 +37,7 @@ from nbcache.text import parsed_strictly
 from nbcache.untrusted import lines_of
 
 _T = TypeVar("_T")
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 FIRST = b'{"nbcache":'  # bytes of a cassette
 _MESSAGE = re.compile(r"[A-Z][A-Za-z]*Message(Chunk)?")
 _LC = ["langchain", "schema", "messages"]  # where LangChain's own messages say they come from
@@ -46,7 +52,7 @@ _DEEPEST = 200  # levels of lists and objects: what looks at them calls itself f
 _USAGE = {each.name: each.default for each in fields(Usage)}
 USAGE_TEXTS, _USAGE_FLAGS = {"provider", "model", "service_tier"}, {"estimated", "local"}
 _KNOWN = {
-    *("nbcache", "key", "model", "messages", "verbatim", "prompt", "counts", "answer", "chunks", "status"),
+    *("nbcache", "key", "model", "messages", "verbatim", "prompt", "counts", "sent", "answer", "chunks", "status"),
     *("parameters", "endpoint", "draw", "tokens", "price", "recorded", "seconds", "tags"),
 }
 
@@ -146,6 +152,7 @@ def nearest_of(recorded: Sequence[tuple[CallKey, _T]], asked: CallKey, scrubber:
 def read(path: Path, progress: Progress | None = None) -> list[Recording]:
     """The recordings of a file, in its order. Raises CassetteError, naming the line, or OSError."""
     found: dict[str, int] = {}
+<<<<<<< HEAD
     recordings = []
     at = 0
     for number, written in enumerate(followed(lines_of(path), progress), 1):  # JSON has no other line's end
@@ -153,22 +160,27 @@ def read(path: Path, progress: Progress | None = None) -> list[Recording]:
         at += len(written)
         if not line.strip():
             continue
+=======
+    recordings: dict[str, Recording] = {}
+    for number, line in followed(_lines(path), progress):
+>>>>>>> 086670a (Calls of version 1 are known again: entries of earlier stores and lines of earlier cassettes get the keys that their calls have now)
         if line.startswith(_CONFLICT):
             raise CassetteError(f"{path}, line {number} is of a conflict that git left: keep one of both, line by line")
         try:
-            recording = _recording(_parsed(line, parsed_strictly))
+            told = _parsed(line, parsed_strictly)
+            recording = _recording(told)
         except CassetteError as error:
             raise CassetteError(f"{path}, line {number}: {_cut(str(error))}") from None
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError, ArithmeticError) as error:
             raise CassetteError(f"{path}, line {number} is no recording: {_cut(_reason(error))}") from None
         key = recording.call.key
-        if key in found:
+        if key in found and told["nbcache"] == FORMAT_VERSION:  # of an earlier version the later line counts
             raise CassetteError(f"{path}, line {number} records the same call as line {found[key]}")
         found[key] = number
-        recordings.append(recording)
+        recordings[key] = recording
     if not recordings:
         raise CassetteError(f"{path} is empty")
-    return recordings
+    return [*recordings.values()]
 
 
 def _decoded(line: bytes, path: Path, at: int) -> str:
@@ -211,11 +223,17 @@ def _may_be_deep(text: str) -> bool:
 def _recording(told: Any) -> Recording:
     _check_version(told)
     call = _call(told)
-    if told.get("key", call.key) != call.key:
+    if told["nbcache"] == 1:  # its key was another
+        key = key_of(call, VERSION_1)
+    else:
+        key = call.key
+    if told.get("key", key) != key:
         raise CassetteError(
-            f"its key is {told['key']!r}, but its prompt and parameters have {call.key!r}: they were edited, or the key "
+            f"its key is {told['key']!r}, but its prompt and parameters have {key!r}: they were edited, or the key "
             "was. Take the key out to have it worked out anew"
         )
+    if told["nbcache"] == 1:
+        call = call_now(call) or call
     call.identity.decode()  # whatever is wrong with it is found now
     usage = _usage(told["tokens"]) if "tokens" in told else None
     answer, chunks = dicts(told["answer"], "answer"), told.get("chunks") or []
@@ -259,11 +277,18 @@ def _call(told: Mapping[str, Any]) -> CallKey:
             raise CassetteError(f"its draw is {str(draw)[:40]!r}")
         identity = identity[:-1] + f',"draw":{draw}}}'
         json.loads(identity)  # it is none where there was nothing before the draw
-    return restored(said, prompt, identity=identity, endpoint=endpoint, model=model, by_rule="counts" in told)
+    by_rule = "counts" in told or "sent" in told
+    return restored(said, prompt, identity=identity, endpoint=endpoint, model=model, by_rule=by_rule)
 
 
 def _prompt(told: Mapping[str, Any]) -> tuple[str, bytes]:
     """The prompt as it is shown, and what counts of it."""
+    if "sent" in told:
+        if told.keys() & {"messages", "prompt", "counts"}:
+            raise CassetteError("it has a prompt besides what is sent, which would be two")
+        sent = told["sent"]
+        said = SENT + (sent.encode(errors="surrogatepass") if isinstance(sent, str) else written_json(sent))
+        return prompt_sent(said), said
     if "messages" in told:
         if "prompt" in told:
             raise CassetteError("it has messages and a prompt, which would be two")
@@ -338,6 +363,8 @@ def _texts(told: Any, name: str) -> tuple[str, ...]:
 
 def _written_prompt(call: CallKey) -> dict[str, Any]:
     """The prompt in the most readable way that gives it back exactly."""
+    if call.said.startswith(SENT):
+        return {"sent": _readable(call.said.removeprefix(SENT).decode(errors="surrogatepass"))}
     is_text = call.by_rule or call.said.startswith(VERBATIM)
     said = VERBATIM + call.prompt.encode(errors="surrogatepass") if call.by_rule else call.said
     prompt = said.removeprefix(VERBATIM if is_text else b"").decode(errors="surrogatepass")
@@ -374,7 +401,7 @@ def _written_parameters(call: CallKey) -> dict[str, Any]:
 
 @lru_cache(maxsize=256)
 def _readable(identity: str) -> Any:
-    """An identity, which most calls of a notebook share, in JSON where that gives it back exactly."""
+    """Canonical JSON, an identity that most calls of a notebook share, as JSON where that gives it back exactly."""
     parameters = json.loads(identity)
     return parameters if written_json(parameters).decode() == identity else identity
 

@@ -125,6 +125,11 @@ def _refuse_address(raw: str) -> None:
         )
 
 
+def identity_of(told: Told, call: Call) -> Identity:
+    """The identity of a call whose model is known, of whose `llm_string` no more than this is. Raises UnstableIdentityError."""
+    return _work_out(told, call)[0]
+
+
 def _of_call(told: Told, call: Call) -> Identity:
     """What the model itself tells, worked out anew only where something of it has changed."""
     model = call.asked_model()

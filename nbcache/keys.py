@@ -17,11 +17,12 @@ from nbcache.call import Call
 from nbcache.entry import KEY_LENGTH
 from nbcache.identity import Identity, identify, limits_tokens_in
 from nbcache.prompts import READINGS, VERBATIM, Normalize, Reading, canonical_prompt, normalized, written_json
-from nbcache.provider_request import Settings, can_be_built, messages_in
+from nbcache.provider_request import Settings, can_be_built, messages_in, shown
 from nbcache.scrub import Scrubber
-from nbcache.text import parsed_strictly
+from nbcache.text import parsed, parsed_strictly
 
 KEY_VERSION = 2
+VERSION_1 = 1  # of 0.1 to 0.4
 _DRAW = re.compile(r',"draw":(\d+)}\Z')
 SENT = b"sent:"  # begins what is told of a prompt by the request that it makes
 _KEYS_KEPT, _SHORT = 2048, 10_000  # keys, and characters of a prompt
@@ -62,7 +63,13 @@ def call_key(prompt: str, llm_string: str, call: Call | None = None, normalize: 
 
     `normalize` is applied to each text of the prompt, for the key alone. What it raises, this raises.
     """
-    identity = identify(llm_string, call)
+    return call_key_of(prompt, identify(llm_string, call), call, llm_string, normalize)
+
+
+def call_key_of(
+    prompt: str, identity: Identity, call: Call | None, llm_string: str = "", normalize: Normalize | None = None
+) -> CallKey:
+    """As `call_key`, of a call whose model's identity is at hand."""
     counts = prompt if identity.part is None else identity.part
     asked = (prompt, counts, identity.document, identity.endpoint, identity.sent)
     if normalize is None and (known := _known.get(asked)) is not None:
@@ -121,14 +128,15 @@ def recalled(  # noqa: PLR0913 - all that an entry tells of its call
     model: str,
     said: str | None = None,
     normalize: Normalize | None = None,
+    version: int = KEY_VERSION,
 ) -> CallKey | None:
-    """The call of the entry `key`, from what the entry tells of it; None where another key comes out.
+    """The call of the entry `key`, of that version, from what the entry tells of it; None where another key comes out.
 
     That is so where a `normalize` had its part in the key that isn't the one given, and `said` wasn't kept.
     """
     for each in _sayings(prompt, said, normalize):
         found = restored(each, prompt, identity=identity, endpoint=endpoint, model=model, by_rule=said is not None)
-        if found.key == key:
+        if (found.key if version == KEY_VERSION else key_of(found, version)) == key:
             return found
     return None
 
@@ -151,12 +159,12 @@ def scrubbed(asked: CallKey, scrubber: Scrubber) -> tuple[CallKey, list[str]]:
     said, kinds = _clean(asked.said, scrubber)
     identity, of_identity = _clean_identity(asked.identity, scrubber)
     kinds += [*of_identity, *scrubber.found(asked.endpoint)]
-    if asked.by_rule:  # else the prompt is what counts of it
+    if asked.by_rule and not asked.said.startswith(SENT):  # else the prompt is what counts of it
         kinds += scrubber.found(_value(asked.prompt.encode(errors="surrogatepass")))
     if not kinds:
         return asked, kinds
     call = restored(
-        *(said, _clean_prompt(asked, scrubber) if asked.by_rule else _prompt_in(said)),
+        *(said, _clean_prompt(asked, said, scrubber) if asked.by_rule else _prompt_in(said)),
         identity=identity.decode(),
         endpoint=scrubber.text(asked.endpoint),
         model=asked.model,
@@ -167,6 +175,9 @@ def scrubbed(asked: CallKey, scrubber: Scrubber) -> tuple[CallKey, list[str]]:
 
 def _clean(told: bytes, scrubber: Scrubber) -> tuple[bytes, list[str]]:
     """`told` without secrets, and their kinds. Without any in it, it is as it is: two texts may be the same JSON."""
+    if told.startswith(SENT):
+        part, kinds = _clean(told.removeprefix(SENT), scrubber)
+        return SENT + part, kinds
     value = _value(told)
     kinds = scrubber.found(value)
     return (_written(scrubber.value(value)) if kinds else told), kinds
@@ -178,10 +189,18 @@ def _clean_identity(identity: bytes, scrubber: Scrubber) -> tuple[bytes, list[st
     return _clean(identity, scrubber)
 
 
-def _clean_prompt(asked: CallKey, scrubber: Scrubber) -> str:
+def _clean_prompt(asked: CallKey, said: bytes, scrubber: Scrubber) -> str:
     """The prompt as it is shown, without secrets."""
+    if said.startswith(SENT):
+        return prompt_sent(said)
     prompt = scrubber.value(_value(asked.prompt.encode(errors="surrogatepass")))
     return prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)
+
+
+def prompt_sent(said: bytes) -> str:
+    """The prompt as it is shown, of what counts of it as a part of a request. Raises ValueError where that is no JSON."""
+    part = parsed(said.removeprefix(SENT))
+    return shown(part) if isinstance(part, dict) else str(part)
 
 
 def _prompt_in(said: bytes) -> str:
@@ -218,8 +237,18 @@ def _digest(*fields: bytes) -> str:
     return hashlib.sha256(b"".join([b"%d:%b" % (len(part), part) for part in fields])).hexdigest()[:KEY_LENGTH]
 
 
+def key_of(call: CallKey, version: int = KEY_VERSION) -> str:
+    """The key of a call in another version, by all that counts of it."""
+    plain = _key(call.said, _DRAW.sub("}", call.identity.decode()).encode(), call.endpoint, version)
+    return _digest(b"draw %d" % call.draw, plain.encode()) if call.draw else plain
+
+
+def _key(said: bytes, document: bytes, endpoint: str, version: int = KEY_VERSION) -> str:
+    return _digest(b"%d" % version, said, document, endpoint.encode())
+
+
 def _call_key(said: bytes, prompt: str, identity: Identity, *, by_rule: bool) -> CallKey:
-    key = _digest(b"%d" % KEY_VERSION, said, identity.document, identity.endpoint.encode())
+    key = _key(said, identity.document, identity.endpoint)
     whole = (identity.document, identity.endpoint, identity.model, identity.limits_tokens)
     return CallKey(key, prompt, said, *whole, plain=key, by_rule=by_rule)
 

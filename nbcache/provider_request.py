@@ -383,12 +383,37 @@ def _difference(request: Mapping[str, Any], settings: Mapping[str, Any]) -> Requ
     }
 
 
+def shown(part: Mapping[str, Any]) -> str:
+    """What a prompt makes of a request, as a prompt that people read: a text, or the messages in JSON."""
+    if isinstance(part.get("prompt"), str):
+        return str(part["prompt"])
+    system = part.get("system") or part.get("system_instruction")
+    said = next((part[name] for name in ("messages", "input", "contents") if name in part), [])
+    messages = [_readable(item) for item in (said if isinstance(said, list) else [{"role": "user", "content": said}])]
+    if isinstance(system, Mapping):
+        system = system.get("parts")
+    return json.dumps([*([{"role": "system", "content": system}] if system else []), *messages], ensure_ascii=False)
+
+
+def _readable(message: Any) -> Any:
+    """A message with what Google calls its parts as its content, as the others do."""
+    if isinstance(message, Mapping) and "parts" in message:
+        return {"role": message.get("role"), "content": message["parts"]}
+    return message
+
+
 def messages_in(prompt: str) -> list[BaseMessage] | None:
     """The messages that LangChain wrote as `prompt`; None where it holds anything else, of which nothing is made."""
     try:
         parts = json.loads(prompt)
-        if any(part["type"] != "constructor" for part in parts) or prompt.count('"lc": 1') != len(parts):
+        if any(part["type"] != "constructor" or _holds_object(part["kwargs"]) for part in parts):
             return None
         return [_MESSAGES[part["id"][-1]](**part["kwargs"]) for part in parts]
     except Exception:  # noqa: BLE001 - whatever is in it: then it counts as it is written
         return None
+
+
+def _holds_object(value: Any) -> bool:
+    if isinstance(value, dict):
+        return "lc" in value or any(map(_holds_object, value.values()))
+    return isinstance(value, list) and any(map(_holds_object, value))

@@ -7,7 +7,7 @@ from langchain_core.outputs import Generation
 
 from nbcache.codec import About
 from nbcache.entry import EntryMeta, Usage
-from nbcache.keys import CallKey, recalled
+from nbcache.keys import KEY_VERSION, CallKey, recalled
 from nbcache.prompts import Normalize
 from nbcache.text import answer_preview, prompt_preview
 
@@ -50,8 +50,8 @@ def about_of(asked: CallKey, meta: EntryMeta, usage: Usage | None) -> About:
     return About(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage, said)
 
 
-def call_of(key: str, about: About, normalize: Normalize | None) -> CallKey | None:
-    """The call of the entry `key`; None where it was stored under another `normalize` than the one given."""
+def call_of(key: str, about: About, normalize: Normalize | None, *, version: int = KEY_VERSION) -> CallKey | None:
+    """The call of the entry `key`, of that version; None where it was stored under another `normalize` than the one given."""
     return recalled(
         *(key, about.prompt),
         identity=about.identity,
@@ -59,4 +59,5 @@ def call_of(key: str, about: About, normalize: Normalize | None) -> CallKey | No
         model=about.meta.model,
         said=about.said,
         normalize=normalize,
+        version=version,
     )

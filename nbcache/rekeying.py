@@ -1,12 +1,13 @@
 """Entries of stores that an earlier nbcache has written, under the keys that their calls have now."""
 
-import zlib
 from contextlib import suppress
+from dataclasses import replace
 
-from nbcache.codec import FORMAT_VERSION, HEADER_LENGTH, KEY_AT, VERSION_AT, key_of, read
+from nbcache.codec import FORMAT_VERSION, HEADER_LENGTH, VERSION_AT, Payload, assemble, key_of, read
+from nbcache.earlier_keys import call_now
 from nbcache.errors import DamagedError
-
-_CHECKSUM = 4  # bytes, at the end of the header
+from nbcache.keys import VERSION_1, CallKey
+from nbcache.records import about_of, call_of
 
 
 def rekeyed(payload: bytes, key: str) -> tuple[str, bytes] | None:
@@ -14,10 +15,12 @@ def rekeyed(payload: bytes, key: str) -> tuple[str, bytes] | None:
 
     An entry that doesn't tell enough of its call, or can't be read, keeps its key: nothing is lost by that.
     """
-    new = None
     with suppress(DamagedError):
-        new = key_now(payload, key)
-    return None if new is None or new == key else (new, _under_key(payload, new))
+        whole = read(payload, key)
+        now = call_of_now(payload, whole)
+        if now is not None and now.key != key:
+            return now.key, _under_key(whole, now)
+    return None
 
 
 def is_later(one: object, other: bytes) -> bool:
@@ -29,16 +32,21 @@ def is_later(one: object, other: bytes) -> bool:
     return False
 
 
-def key_now(payload: bytes, key: str) -> str | None:
-    """The key of the call that this entry answers; None where the entry doesn't tell enough. Raises DamagedError."""
-    read(payload, key)
+def call_of_now(payload: bytes, whole: Payload) -> CallKey | None:
+    """The call that an entry answers, as it is written down now; None where it doesn't tell. Raises DamagedError."""
     if payload[VERSION_AT] == FORMAT_VERSION:  # written by this release
-        return key
-    return key  # KEY_VERSION is still the same
+        return None
+    call = call_of(whole.key, whole.about(), None, version=VERSION_1)
+    return None if call is None else call_now(call)
 
 
-def _under_key(payload: bytes, key: str) -> bytes:
-    """The same entry under another key."""
-    head = payload[: KEY_AT.start] + bytes.fromhex(key) + payload[KEY_AT.stop : HEADER_LENGTH - _CHECKSUM]
-    body = memoryview(payload)[HEADER_LENGTH:]
-    return b"".join((head, zlib.crc32(body, zlib.crc32(head)).to_bytes(_CHECKSUM, "big"), body))
+def _under_key(whole: Payload, now: CallKey) -> bytes:
+    """The same entry as that of another call."""
+    about = whole.about()
+    return assemble(
+        whole.plain(),
+        about_of(now, replace(about.meta, key=now.key), about.usage),
+        reusable=whole.reusable,
+        expires=whole.expires,
+        chunks=whole.packed_chunks(),
+    )

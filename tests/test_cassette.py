@@ -57,12 +57,12 @@ def test_an_entry_is_one_readable_line(provider: Provider, store: Path, file: Pa
     (line,) = file.read_text(encoding="utf-8").splitlines()
     told = json.loads(line)
     assert (done.entries, done.size_bytes, done.changed) == (1, file.stat().st_size, True)
-    assert told["nbcache"] == 1
+    assert told["nbcache"] == 2
     assert told["model"] == "gpt-4o-mini"
-    assert [message["HumanMessage"]["content"] for message in told["messages"][1:]] == ["When does the boat come?"]
+    assert told["sent"]["messages"][1:] == [{"content": "When does the boat come?", "role": "user"}]
     assert told["answer"][0]["message"]["fields"]["content"] == "It comes at noon, café ✓"
     assert "café ✓" in line
-    assert told["parameters"]["fields"]["temperature"] == 0.5
+    assert told["parameters"]["request"]["temperature"] == 0.5
     assert (told["status"], told["endpoint"]) == ("ok", f"{provider.url}/v1")
     assert told["tokens"]["input_tokens"] > 0
     assert told["key"] == nbcache.entries()["key"][0]
@@ -416,7 +416,9 @@ def conflict(provider: Provider, file: Path, tmp_path: Path) -> None:
     nbcache.export_cassette(file)
     elsewhere(tmp_path)
     only_a = tmp_path / "a.jsonl"
-    only_a.write_text(next(line for line in file.read_text().splitlines() if '"content": "a", "type": "human"' in line))
+    only_a.write_text(
+        next(line for line in file.read_text().splitlines() if '"sent": {"messages": [{"content": "a"' in line)
+    )
     nbcache.import_cassette(only_a)
     provider.answer("b in the store")
     chat(provider).invoke("b")
@@ -484,11 +486,13 @@ def answered(*generations: dict[str, Any]) -> Callable[[dict[str, Any]], Any]:
 DAMAGE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "no object": lambda _: [1],
     "another program's": without("nbcache"),
-    "a newer format": changed("nbcache", 2),
+    "a newer format": changed("nbcache", 3),
     "a format that never was": changed("nbcache", 0),
     "a format that is no number": changed("nbcache", True),
     "a key that is not its own": changed("key", "ab" * 20),
-    "an edited prompt": lambda line: {**line, "messages": [{"HumanMessage": {"content": "b", "type": "human"}}]},
+    "an edited prompt": lambda line: {**line, "sent": {"messages": [{"content": "b", "role": "user"}]}},
+    "what is sent in no JSON": lambda line: {**without("key")(line), "sent": "no JSON"},
+    "messages beside what is sent": lambda line: {**line, "messages": [{"role": "user", "content": "a"}]},
     "an edited parameter": lambda line: {**line, "parameters": {**line["parameters"], "temperature": 1}},
     "another endpoint": changed("endpoint", "https://example.org"),
     "no answer": without("answer"),
@@ -512,7 +516,7 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "a tag that hides another": changed("tags", ["a\x1fb"]),
     "a field that is none": changed("__class__", "os"),
     "parameters that are no object": changed("parameters", [1]),
-    "a prompt that is no text": lambda line: {**without("messages")(line), "prompt": 1},
+    "a prompt that is no text": lambda line: {**without("sent")(line), "prompt": 1},
     "counts that are no text": changed("counts", 1),
     "a draw that is none": changed("draw", "one"),
     "a draw before the first": lambda line: {**without("key")(line), "draw": -3},
@@ -525,7 +529,7 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "chunks that say something else": changed("chunks", packed([{"type": "GenerationChunk", "text": "else"}])),
     "an hour of a century": changed("seconds", 10**9),
     "a tower in a text": lambda line: {
-        **without("key", "messages")(line),
+        **without("key", "sent")(line),
         "prompt": "[" * 300 + "]" * 300,
         "verbatim": False,
     },
@@ -596,7 +600,7 @@ def test_a_key_may_be_taken_out_where_a_line_is_edited(
 ) -> None:
     line = line_of(provider, file)
     del line["key"]
-    line["messages"] = [{"HumanMessage": {"content": "b", "type": "human"}}]
+    line["sent"]["messages"][0]["content"] = "b"
     file.write_text(json.dumps(line))
     elsewhere(tmp_path)
     nbcache.import_cassette(file)
@@ -680,15 +684,17 @@ def replaced(value: Any, other: Any) -> Iterator[Any]:
 # The format is a promise
 
 
-def test_the_golden_cassette_is_read(store: Path) -> None:
-    done = nbcache.import_cassette(GOLDEN / "cassette_v1.jsonl")
-    assert done.new == len(lines(GOLDEN / "cassette_v1.jsonl")) == 7
+@pytest.mark.parametrize("version", [1, 2])
+def test_golden_cassettes_are_read(store: Path, version: int) -> None:
+    done = nbcache.import_cassette(GOLDEN / f"cassette_v{version}.jsonl")
+    assert done.new == len(lines(GOLDEN / f"cassette_v{version}.jsonl")) == 7
 
 
-def test_the_golden_cassette_is_written_as_it_was(store: Path, file: Path) -> None:
-    nbcache.import_cassette(GOLDEN / "cassette_v1.jsonl")
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_golden_cassette_is_written_as_it_is_now(store: Path, file: Path, version: int) -> None:
+    nbcache.import_cassette(GOLDEN / f"cassette_v{version}.jsonl")
     nbcache.export_cassette(file)
-    assert file.read_bytes() == (GOLDEN / "cassette_v1.jsonl").read_bytes()
+    assert file.read_bytes() == (GOLDEN / "cassette_v2.jsonl").read_bytes()
 
 
 def test_a_store_that_fails_has_nothing_of_a_file_that_is_imported(

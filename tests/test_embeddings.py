@@ -439,7 +439,7 @@ def test_keys_stay_what_they_are() -> None:
         cache_key("What is a monad?", "", Call(identity=embedder_identity(model, what, (), {}), is_chat=False))
         for what in ("documents", "query")
     ]
-    assert keys == ["77dfa9b0d69e7f10003d3129b4370fc87de3cc9d", "63b07a3d741ec60f7767d71a9b6d7c8972c9671d"]
+    assert keys == ["ca7f65ae4b7f3a0c5a43b867b84fc34eb091b85a", "825eb6bf09cfd0c8d7c42405cfef45d3917cdcbd"]
 
 
 # Classes of the user's own

@@ -19,6 +19,7 @@ from nbcache import NotebookCache, codec, rekeying
 from nbcache.contents import Contents
 from nbcache.entry import EntryMeta, SessionCall
 from nbcache.errors import DamagedError
+from nbcache.keys import CallKey
 from nbcache.packing import unpacked_bytes
 from nbcache.stores import DiskStore, MemoryStore, Store
 from tests.test_disk_store import key_of
@@ -68,20 +69,28 @@ def of_version_2(folder: Path) -> Path:
     return folder
 
 
-def new_key(_: bytes, key: str) -> str:
+def new_key(key: str) -> str:
     """The key of this release, in these tests: another, and the same when it is asked again."""
     return key if key.startswith("5") else "5" + key[1:]
 
 
+def call(key: str) -> CallKey:
+    return CallKey(key, "prompt", b"prompt", b"{}", "", "m", limits_tokens=False, plain=key)
+
+
+def call_of_now(_: bytes, entry: codec.Payload) -> CallKey:
+    return call(new_key(entry.key))
+
+
 @pytest.fixture
 def new_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rekeying, "key_now", new_key)
+    monkeypatch.setattr(rekeying, "call_of_now", call_of_now)
 
 
 def all_there(folder: Path) -> None:
     store = DiskStore(folder)
     for n in range(MANY):
-        assert text_at(store, new_key(b"", key_of(n))) == f"answer {n}"
+        assert text_at(store, new_key(key_of(n))) == f"answer {n}"
     assert store.totals().entries == MANY
     assert Contents(store).check() == []
     store.close()
@@ -110,7 +119,7 @@ def test_entries_of_an_earlier_release_get_their_new_keys(of_version_2: Path) ->
     all_there(of_version_2)
     store = DiskStore(of_version_2)
     assert store.get(key_of(1)) is None
-    assert store.alike([f"word{key_of(1)}"], 5) == [new_key(b"", key_of(1))]  # it is still indexed
+    assert store.alike([f"word{key_of(1)}"], 5) == [new_key(key_of(1))]  # it is still indexed
 
 
 @pytest.mark.usefixtures("new_keys")
@@ -120,7 +129,7 @@ def test_what_a_session_called_is_known_by_the_new_keys(folder: Path) -> None:
     store.record_calls("session", "a.ipynb", [SessionCall(key_of(1), "m", 2)])
     store.close()
     age(folder)
-    assert [call.key for call in store.last_calls("a.ipynb")] == [new_key(b"", key_of(1))]
+    assert [call.key for call in store.last_calls("a.ipynb")] == [new_key(key_of(1))]
 
 
 @pytest.mark.parametrize("later", [0, 1])
@@ -132,7 +141,7 @@ def test_of_two_entries_that_are_one_call_now_the_later_stays_for_both_owners(
         put(store, key_of(n), f"answer {n}", 2.0 if n == later else 1.0, f"{n}.ipynb")
     store.close()
     age(folder)
-    monkeypatch.setattr(rekeying, "key_now", lambda *_: "5" * 40)
+    monkeypatch.setattr(rekeying, "call_of_now", lambda *_: call("5" * 40))
     (row,) = store.page()
     assert row.notebooks == ("0.ipynb", "1.ipynb")
     assert text_at(store, "5" * 40) == f"answer {later}"
@@ -144,19 +153,19 @@ def test_entry_that_does_not_tell_its_call_stays_as_it_was(folder: Path, monkeyp
     put(store, key_of(1), "answer")
     store.close()
     age(folder)
-    monkeypatch.setattr(rekeying, "key_now", lambda *_: None)
+    monkeypatch.setattr(rekeying, "call_of_now", lambda *_: None)
     assert text_at(store, key_of(1)) == "answer"
 
 
 def _killed_amid(folder: Path, count: int) -> None:
     done = iter(range(count))
 
-    def key_now(found: bytes, key: str) -> str:
+    def until_killed(payload: bytes, entry: codec.Payload) -> CallKey:
         if next(done, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
-        return new_key(found, key)
+        return call_of_now(payload, entry)
 
-    pytest.MonkeyPatch().setattr(rekeying, "key_now", key_now)
+    pytest.MonkeyPatch().setattr(rekeying, "call_of_now", until_killed)
     DiskStore(folder).get("0" * 40)
 
 
@@ -171,7 +180,7 @@ def test_process_killed_amid_the_upgrade_leaves_the_rest_to_the_next(of_version_
 
 
 def _open_with_others(folder: Path, barrier: "Barrier") -> None:
-    pytest.MonkeyPatch().setattr(rekeying, "key_now", new_key)
+    pytest.MonkeyPatch().setattr(rekeying, "call_of_now", call_of_now)
     barrier.wait(60)
     all_there(folder)
 
