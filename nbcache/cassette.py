@@ -22,13 +22,8 @@ from nbcache.codec import Payload
 from nbcache.earlier_keys import call_now
 from nbcache.entry import EntryMeta, Usage
 from nbcache.errors import CassetteError
-<<<<<<< HEAD
-from nbcache.keys import CallKey, replay_key, restored, scrubbed
-from nbcache.policy import UNFINISHED, reusable, status_of
-=======
 from nbcache.keys import SENT, VERSION_1, CallKey, key_of, prompt_sent, replay_key, restored, scrubbed
-from nbcache.policy import reusable, status_of
->>>>>>> 086670a (Calls of version 1 are known again: entries of earlier stores and lines of earlier cassettes get the keys that their calls have now)
+from nbcache.policy import UNFINISHED, reusable, status_of
 from nbcache.progress import Progress, followed
 from nbcache.prompts import VERBATIM, written_json
 from nbcache.records import about_of, row_of
@@ -152,18 +147,13 @@ def nearest_of(recorded: Sequence[tuple[CallKey, _T]], asked: CallKey, scrubber:
 def read(path: Path, progress: Progress | None = None) -> list[Recording]:
     """The recordings of a file, in its order. Raises CassetteError, naming the line, or OSError."""
     found: dict[str, int] = {}
-<<<<<<< HEAD
-    recordings = []
+    recordings: dict[str, Recording] = {}
     at = 0
     for number, written in enumerate(followed(lines_of(path), progress), 1):  # JSON has no other line's end
         line = _decoded(written, path, at)
         at += len(written)
         if not line.strip():
             continue
-=======
-    recordings: dict[str, Recording] = {}
-    for number, line in followed(_lines(path), progress):
->>>>>>> 086670a (Calls of version 1 are known again: entries of earlier stores and lines of earlier cassettes get the keys that their calls have now)
         if line.startswith(_CONFLICT):
             raise CassetteError(f"{path}, line {number} is of a conflict that git left: keep one of both, line by line")
         try:
@@ -223,10 +213,7 @@ def _may_be_deep(text: str) -> bool:
 def _recording(told: Any) -> Recording:
     _check_version(told)
     call = _call(told)
-    if told["nbcache"] == 1:  # its key was another
-        key = key_of(call, VERSION_1)
-    else:
-        key = call.key
+    key = key_of(call, VERSION_1) if told["nbcache"] == 1 else call.key
     if told.get("key", key) != key:
         raise CassetteError(
             f"its key is {told['key']!r}, but its prompt and parameters have {key!r}: they were edited, or the key "

@@ -6,7 +6,6 @@ it would send. What they tell is untrusted, as a cassette is: only the classes l
 
 import json
 import warnings
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -85,7 +84,7 @@ def _now(call: CallKey, document: dict[str, Any]) -> CallKey | None:
 def _model(kind: str, written: str, endpoint: str) -> BaseLanguageModel[Any] | None:
     """A model with these fields, as long as it has taken them as they are and nothing else of the environment's."""
     package, place = _CLASSES[kind]
-    fields: Mapping[str, Any] = json.loads(written)[0]
+    fields: dict[str, Any] = json.loads(written)[0]
     given: dict[str, Any] = {**fields, **({place: endpoint} if endpoint else {})}
     if package in _KEYS:
         given["api_key"] = "not-a-key"

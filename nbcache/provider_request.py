@@ -388,7 +388,7 @@ def shown(part: Mapping[str, Any]) -> str:
     if isinstance(part.get("prompt"), str):
         return str(part["prompt"])
     system = part.get("system") or part.get("system_instruction")
-    said = next((part[name] for name in ("messages", "input", "contents") if name in part), [])
+    said: Any = next((part[name] for name in ("messages", "input", "contents") if name in part), [])
     messages = [_readable(item) for item in (said if isinstance(said, list) else [{"role": "user", "content": said}])]
     if isinstance(system, Mapping):
         system = system.get("parts")
