@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nbcache.entry import CallRecord
-from nbcache.keys import CallKey, scrubbed
+from nbcache.keys import SENT, CallKey, prompt_sent, scrubbed
 from nbcache.ledger import NEW
 from nbcache.notebook import CASSETTE_SUFFIX
 from nbcache.replay import Recordings
@@ -139,15 +139,20 @@ def difference(
     if not endpoint:
         asked = replace(asked, endpoint="")
         calls = (replace(call, endpoint="") for call in calls)
-    said = prompt_text(asked.prompt)
+    said = _text(asked)
     near, least = _closest((call for call in calls if call.key != asked.key), _unlike(asked, said))
     if least > _NOT_THE_SAME + 1 - _LIKE:
         return None, ()
     near, _ = _closest(near, lambda call: len(_settings(call, asked)))
-    nearest = min(near[:_NEAR], key=lambda call: _misspelt(said, prompt_text(call.prompt)))
-    changes = (*_settings(nearest, asked), *_lines(prompt_text(nearest.prompt), said))
+    nearest = min(near[:_NEAR], key=lambda call: _misspelt(said, _text(call)))
+    changes = (*_settings(nearest, asked), *_lines(_text(nearest), said))
     is_unseen = not changes and nearest.said != asked.said
     return nearest, ("what isn't text in the prompt: an image, a file, or who says it",) if is_unseen else changes
+
+
+def _text(call: CallKey) -> str:
+    """A call's prompt as text: as it is sent, where that is known, since a recording tells no more."""
+    return prompt_text(prompt_sent(call.said) if call.said.startswith(SENT) else call.prompt)
 
 
 def _closest(calls: Iterable[CallKey], distance: Callable[[CallKey], float]) -> tuple[list[CallKey], float]:
@@ -186,7 +191,7 @@ def _unlike(asked: CallKey, said: str) -> Callable[[CallKey], float]:
     def distance(call: CallKey) -> float:
         if call.said == asked.said:
             return 0.0
-        text = prompt_text(call.prompt)
+        text = _text(call)
         theirs = words(text[:_COMPARED])
         return _NOT_THE_SAME + 1 - (len(mine & theirs) / len(mine | theirs) if mine or theirs else float(text == said))
 
