@@ -303,7 +303,7 @@ _GROQ = Family(
         }
     ),
 )
-_MISTRAL = Family(
+_MISTRAL = Family(  # all that it is called with goes into the body
     _of_dicts,
     ("messages",),
     frozenset(
@@ -313,6 +313,7 @@ _MISTRAL = Family(
             *("streaming", "model_kwargs"),
         }
     ),
+    frozenset({"stream"}),
 )
 _BEDROCK = Family(
     _bedrock,
