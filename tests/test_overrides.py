@@ -327,10 +327,11 @@ def test_a_module_that_autoreload_reads_again_works_and_is_still_held(
     source: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """IPython puts the code of an edited method into the function that is there, if it is one."""
-    module_file = tmp_path / "edited_model.py"
+    name = f"edited_{len(source)}"
+    module_file = tmp_path / f"{name}.py"
     module_file.write_text(source.replace("WORD", "first"))
     monkeypatch.syspath_prepend(tmp_path)
-    module = importlib.import_module("edited_model")
+    module = importlib.import_module(name)
     nbcache.install("memory://")
     model = module.Mine()
     assert next(chunk.text for chunk in model.stream("q")) == "first"
@@ -342,4 +343,4 @@ def test_a_module_that_autoreload_reads_again_works_and_is_still_held(
     for each in (model, module.Mine()):
         with nbcache.mode("replay"), pytest.raises(ReplayMiss):
             list(each.stream("never asked"))
-    monkeypatch.delitem(sys.modules, "edited_model")
+    del sys.modules[name]
