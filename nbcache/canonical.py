@@ -8,17 +8,11 @@ import base64
 import dataclasses
 import functools
 import hashlib
-import inspect
 import json
-import os
 import pathlib
 import re
-import sys
-import sysconfig
-import threading
 import types
-import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import timedelta, tzinfo
 from decimal import Decimal
@@ -28,30 +22,46 @@ from typing import Any
 import orjson
 from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter
 
+from nbcache.usercode import NotCanonicalError, Piece, digest_of, is_users_code, piece_of
+
+__all__ = ["NotCanonicalError", "canonical", "digest", "is_users_code"]
+
 # Keys stay in their order: a schema with its fields swapped asks for another answer.
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
-_LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
-# Others are installed for the user alone, or below the environment of another: their folders have these names.
-_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _BY_TEXT = (Decimal, Fraction, pathlib.PurePath, timedelta, tzinfo, complex)
-_seen_types: weakref.WeakKeyDictionary[type, dict[str, Any]] = weakref.WeakKeyDictionary()
-
-
-class NotCanonicalError(TypeError):
-    """A value that only its memory address could tell from another."""
+_SCHEMAS_KEPT = 512
+_schemas: dict[int, tuple[Piece, dict[str, Any]]] = {}
 
 
 def canonical(value: Any) -> bytes:
     """`value` as canonical JSON (UTF-8). Raises NotCanonicalError, naming the type that has no such form."""
     try:
-        return orjson.dumps(value, default=_tagged, option=_OPTIONS)
-    except TypeError as error:
-        if isinstance(error.__cause__, NotCanonicalError):
-            raise error.__cause__ from None
+        return _fast(value)
+    except orjson.JSONEncodeError as error:
+        _raise_cause(error)
     try:  # integers over 64 bits and lone surrogates, which orjson refuses
-        return json.dumps(value, default=_tagged, separators=(",", ":")).encode()
+        return _exact(value)
+    except NotCanonicalError:
+        raise
     except (TypeError, ValueError, RecursionError) as error:
         raise NotCanonicalError(str(error)) from None
+
+
+def _fast(value: Any) -> bytes:
+    return orjson.dumps(value, default=_tagged, option=_OPTIONS)
+
+
+def _exact(value: Any) -> bytes:
+    return json.dumps(value, default=_tagged_exactly, separators=(",", ":")).encode()
+
+
+def _raise_cause(error: BaseException) -> None:
+    """Raise what ended it where that is ours to tell, or is no error at all: orjson makes each a TypeError of its own."""
+    cause = error.__cause__
+    while cause is not None:
+        if isinstance(cause, NotCanonicalError) or not isinstance(cause, Exception):
+            raise cause from None
+        cause = cause.__cause__
 
 
 def digest(value: bytes, length: int = 16) -> str:
@@ -59,71 +69,11 @@ def digest(value: bytes, length: int = 16) -> str:
     return hashlib.sha256(value).hexdigest()[:length]
 
 
-def is_users_code(cls: type) -> bool:
-    """Whether a class is written in the notebook or in a module of the user's, and so is edited."""
-    if cls.__module__ == "__main__":
-        return True
-    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    return file is not None and not file.startswith(_LIBRARIES) and not any(name in file for name in _INSTALLED)
+def _tagged_exactly(value: Any) -> Any:
+    return _tagged(value, _exact)
 
 
-def code_digest(cls: type) -> str:
-    """A digest of the code of a class: its methods as compiled, with what they refer to, and its attributes.
-
-    It holds for one version of Python: bytecode differs between them, and then a call is paid again.
-    """
-    parts: list[Any] = []
-    for name, member in sorted(vars(cls).items()):
-        places: list[Any] = [getattr(member, place, None) for place in ("__func__", "fget", "fset", "func")]
-        functions = [f for f in (*places, inspect.unwrap(member)) if isinstance(f, types.FunctionType)]
-        if functions:
-            parts.append([name, [_Code(seen={cls}).of(function) for function in functions]])
-        elif not name.startswith(("__", "_abc_")) and not hasattr(BaseModel, name):
-            parts.append([name, value_digest(member)])
-    return digest(canonical(parts))
-
-
-def value_digest(value: Any) -> str:
-    """A digest of a value, or only its type where it has no canonical form."""
-    try:
-        return digest(canonical(value))
-    except (NotCanonicalError, RecursionError):
-        return type(value).__qualname__
-
-
-class _Code:
-    """Compiled functions, with the functions and values that they refer to by name or close over."""
-
-    def __init__(self, seen: set[Any]) -> None:
-        self._seen = seen
-
-    def of(self, function: types.FunctionType) -> list[Any]:
-        if function.__code__ in self._seen:
-            return ["again"]
-        self._seen.add(function.__code__)
-        variables = inspect.getclosurevars(function) if function.__closure__ or function.__code__.co_names else None
-        around = {**variables.nonlocals, **variables.globals} if variables is not None else {}
-        return [
-            _code(function.__code__),
-            value_digest([function.__defaults__, function.__kwdefaults__]),
-            {name: self._around(value) for name, value in sorted(around.items())},
-        ]
-
-    def _around(self, value: Any) -> Any:
-        if isinstance(value, types.ModuleType):
-            return value.__name__
-        if isinstance(value, types.FunctionType):
-            return self.of(value) if is_users_code(value) else value.__qualname__  # type: ignore[arg-type]
-        if isinstance(value, type):
-            if value in self._seen or not is_users_code(value):
-                return value.__qualname__
-            self._seen.add(value)
-            functions = [f for f in vars(value).values() if isinstance(f, types.FunctionType)]
-            return [value.__qualname__, [self.of(function) for function in functions]]
-        return value_digest(value)
-
-
-def _tagged(value: Any) -> Any:
+def _tagged(value: Any, encode: Callable[[Any], bytes] = _fast) -> Any:
     """The JSON form of what JSON has no form for: its tags begin with "!"."""
     if isinstance(value, type) or type(value).__module__ == "typing" or isinstance(value, types.GenericAlias):
         return _type(value)
@@ -137,7 +87,7 @@ def _tagged(value: Any) -> Any:
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, AbstractSet):
-        return {"!set": sorted(canonical(item).decode() for item in value)}
+        return {"!set": sorted(encode(item).decode() for item in value)}
     if isinstance(value, bytes | bytearray | memoryview):
         return {"!bytes": base64.b64encode(value).decode()}
     if isinstance(value, _BY_TEXT):
@@ -162,31 +112,53 @@ def _number_or_function(value: Any) -> Any:
         return {"!builtin": f"{value.__module__}.{value.__qualname__}"}
     if isinstance(value, types.FunctionType):
         return _function(value)
-    raise NotCanonicalError(f"a {type(value).__module__}.{type(value).__qualname__} object")
+    return _object(value)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """An object of a class of the user's: by its code, and a digest of all that it holds."""
+    cls = type(value)
+    if not is_users_code(cls):
+        raise NotCanonicalError(f"a {cls.__module__}.{cls.__qualname__} object")
+    return {"!object": [cls.__qualname__, digest_of(value)]}
 
 
 def _class_of(value: object) -> list[str]:
     cls = type(value)
-    return [cls.__qualname__, code_digest(cls)] if is_users_code(cls) else [cls.__qualname__]
+    return [cls.__qualname__, piece_of(cls).digest] if is_users_code(cls) else [cls.__qualname__]
 
 
 def _type(cls: Any) -> dict[str, Any]:
-    """A class by its JSON schema where pydantic knows one, else by its code."""
-    try:
-        if cls in _seen_types:
-            return _seen_types[cls]
-    except TypeError:  # typing constructs are not always hashable or weakly referenceable
-        if (schema := _schema(cls)) is None:
-            raise NotCanonicalError(repr(cls)) from None
-        return {"!schema": schema}
+    """A class by its JSON schema where pydantic knows one, and by its code where that isn't all.
+
+    What was worked out is kept for as long as the class, and all that it refers to, stay as they are.
+    """
+    if not isinstance(cls, type) or isinstance(cls, types.GenericAlias):
+        return _typing(cls)
     if cls.__module__ in {"builtins", "datetime", "decimal", "uuid", "pathlib"}:
-        told: dict[str, Any] = {"!builtin": f"{cls.__module__}.{cls.__qualname__}"}
-    elif (schema := _schema(cls)) is not None:
-        told = {"!schema": schema}
-    else:
-        told = {"!class": [cls.__qualname__, code_digest(cls)]}
-    _seen_types[cls] = told
-    return told
+        return {"!builtin": f"{cls.__module__}.{cls.__qualname__}"}
+    piece = piece_of(cls)
+    known = _schemas.get(id(cls))
+    if known is None or known[0] is not piece:
+        if len(_schemas) >= _SCHEMAS_KEPT:
+            _schemas.clear()
+        known = _schemas[id(cls)] = (piece, _class(cls, piece))
+    return known[1]
+
+
+def _typing(construct: Any) -> dict[str, Any]:
+    if (schema := _schema(construct)) is None:
+        raise NotCanonicalError(repr(construct))
+    return {"!schema": schema, "code": digest_of(construct)}
+
+
+def _class(cls: type, piece: Piece) -> dict[str, Any]:
+    schema = _schema(cls)
+    if schema is None:
+        return {"!class": [cls.__qualname__, piece.digest]}
+    if issubclass(cls, BaseModel):
+        return {"!schema": schema}  # which holds all that is sent of it
+    return {"!schema": schema, "code": piece.digest}  # of a TypedDict its words are sent, too: no schema has them
 
 
 def _schema(cls: Any) -> dict[str, Any] | None:
@@ -197,38 +169,5 @@ def _schema(cls: Any) -> dict[str, Any] | None:
 
 
 def _function(function: types.FunctionType) -> dict[str, Any]:
-    """A function by its name, its code and what it refers to, and its annotations.
-
-    One that is reached again from itself counts by its name: two functions that refer to each other's owners would
-    take for ever.
-    """
-    codes = _inside.codes
-    if function.__code__ in codes:
-        return {"!function": function.__qualname__}
-    codes.add(function.__code__)
-    try:
-        code = _Code(seen=set()).of(function)
-    finally:
-        codes.discard(function.__code__)
-    return {"!function": function.__qualname__, "code": code, "annotations": function.__annotations__}
-
-
-class _Inside(threading.local):
-    """The code of the functions that are being told in this thread."""
-
-    def __init__(self) -> None:
-        self.codes: set[types.CodeType] = set()
-
-
-_inside = _Inside()
-
-
-def _code(code: types.CodeType) -> list[Any]:
-    """Compiled code without where it was written: the same after a comment or a move."""
-    constants = [_code(item) if isinstance(item, types.CodeType) else _constant(item) for item in code.co_consts]
-    arguments = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    return [digest(code.co_code), code.co_names, arguments, code.co_argcount, code.co_flags, constants]
-
-
-def _constant(item: Any) -> str:
-    return repr(sorted(map(repr, item))) if isinstance(item, frozenset) else repr(item)
+    """A function by its name, its words and annotations, its code and what it refers to."""
+    return {"!function": function.__qualname__, "code": piece_of(function).digest}

@@ -10,20 +10,30 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, get_args
+from typing import Any
 
 from langchain_core.language_models.base import BaseLanguageModel
-from pydantic import SecretBytes, SecretStr
 from pydantic_core import PydanticUndefined
 
 from nbcache import snapshot
 from nbcache.call import Call
-from nbcache.canonical import NotCanonicalError, canonical, code_digest, digest, is_users_code, value_digest
+from nbcache.canonical import NotCanonicalError, canonical, is_users_code
 from nbcache.endpoint import Target, endpoint_in, endpoint_of, target_of
 from nbcache.errors import UnstableIdentityError
 from nbcache.ignored import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.llm_string import Told, parse
 from nbcache.provider_request import Settings, family_of, tells_all
+from nbcache.user_fields import (
+    answers_itself,
+    exact,
+    holds_secret,
+    names_that_count,
+    tells_itself,
+    users_fields,
+    users_options,
+    users_piece,
+)
+from nbcache.usercode import annotations_of, stores_attribute
 
 # Begins what stands in the place of an `llm_string` where no model is called: the identity's document, with its `model`,
 # and in a line of its own what counts of the prompt, where that isn't the whole.
@@ -139,8 +149,10 @@ def _of_call(told: Told, call: Call) -> Identity:
         return identity
     identity, target = _work_out(told, call)
     if target is not None and options is not None:
-        names = [name for name, _, _ in _plan(type(model))]
-        snapshot.remember(model, told, target, names, options, identity)
+        piece = users_piece(type(model))
+        names = {name for name, _, _ in _plan(type(model))}
+        names |= names_that_count(type(model), piece) if piece is not None else set()
+        snapshot.remember(model, told, target, sorted(names), options, identity, piece)
     return identity
 
 
@@ -235,7 +247,11 @@ def settings(model: BaseLanguageModel[Any]) -> dict[str, Any]:
     if model.__pydantic_extra__:
         fields.update(model.__pydantic_extra__)
     filled_in = _filled_in(type(model), fields)
-    return {name: value for name, value in counted(fields).items() if filled_in.get(name) != value}
+    found = {name: value for name, value in counted(fields).items() if filled_in.get(name) != value}
+    if (piece := users_piece(type(model))) is not None:
+        counters = _counters.get(type(model), ())
+        found |= {name: value for name, value in users_fields(model, piece).items() if name not in counters}
+    return found
 
 
 @functools.lru_cache(maxsize=256)
@@ -243,29 +259,22 @@ def _plan(cls: type[BaseLanguageModel[Any]]) -> list[tuple[str, Any, bool]]:
     """(name, default, whether it may hold an object that is no setting) of each field that may count."""
     plan = []
     for name, info in cls.model_fields.items():
-        if is_ignored(name) or name in CLIENTS or _is_secret(info.annotation) or name in _counters.get(cls, ()):
+        if is_ignored(name) or name in CLIENTS or holds_secret(info.annotation) or name in _counters.get(cls, ()):
             continue
-        is_users = is_declared_by_user(cls, name)
-        if name in IGNORED_FIELDS and not is_users:
-            continue
+        if name in IGNORED_FIELDS or is_declared_by_user(cls, name):
+            continue  # those of the user's are told by `users_fields`
         default = info.default
         if info.default_factory in {dict, list, tuple, set}:
             default = info.default_factory()
         elif info.default_factory is not None:
             default = PydanticUndefined  # it may come from the environment, so it counts
-        plan.append((name, default, bool(info.exclude) and not is_users))
+        plan.append((name, default, bool(info.exclude)))
     return plan
 
 
 def is_declared_by_user(cls: type, name: str) -> bool:
     """Whether a field is one of a class of the user's own, or was declared anew there."""
-    return any(name in vars(base).get("__annotations__", {}) and is_users_code(base) for base in cls.__mro__)
-
-
-def _is_secret(annotation: Any) -> bool:
-    if isinstance(annotation, type) and issubclass(annotation, SecretStr | SecretBytes):
-        return True
-    return any(map(_is_secret, get_args(annotation)))
+    return any(is_users_code(base) and name in annotations_of(base) for base in cls.__mro__)
 
 
 def _filled_in(cls: type[BaseLanguageModel[Any]], fields: dict[str, Any]) -> dict[str, Any]:
@@ -289,10 +298,13 @@ def _default_max_tokens(cls: Any, model: str) -> dict[str, Any]:
 
 def _options(call: Call, fields: dict[str, Any]) -> dict[str, Any]:
     """The options of the call that count. One that is None counts where it takes a setting's place."""
+    cls = type(call.asked_model())
+    if call.options and answers_itself(cls):
+        return users_options(cls, call.options)
     options = {
         name: value
         for name, value in call.options.items()
-        if value is not None or name in fields or name in type(call.asked_model()).model_fields
+        if value is not None or name in fields or name in cls.model_fields
     }
     return counted(options) if options else options
 
@@ -302,22 +314,24 @@ def _not_in_fields(told: Told, model: BaseLanguageModel[Any], call: Call) -> dic
     if told.raw is not None:
         _refuse_address(told.raw)
         return {"raw": told.raw}
-    names = _field_names(type(model))
+    cls = type(model)
+    names = _field_names(cls)
     values = model.__dict__
     rest = {}
+    tells = tells_itself(cls)
     for name, value in told.params.items():
         if name in call.options:
             continue
         field = names.get(name)
         # A serialised model's arguments are its fields, frozen at the first use. Others tell what they
         # work out at each call, so that what differs from the field counts as well.
-        if name in IGNORED_FIELDS and (field is None or not is_declared_by_user(type(model), field)):
+        if name in IGNORED_FIELDS and not tells:
             continue
         if field is None or not (told.serialised or values.get(field) == value):
             rest[name] = value
     if not rest:
         return rest
-    rest = counted(rest)
+    rest = {name: exact(cls, name, value) for name, value in sorted(rest.items())} if tells else counted(rest)
     if unnamed := rest.keys() & set(told.unnamed):
         raise _unstable(type(model).__qualname__, min(unnamed), rest[min(unnamed)])
     return rest
@@ -330,19 +344,10 @@ def _field_names(cls: type[BaseLanguageModel[Any]]) -> dict[str, str]:
     return names | {info.alias: name for name, info in cls.model_fields.items() if info.alias}
 
 
-@functools.lru_cache(maxsize=256)
-def _code_of(cls: type[BaseLanguageModel[Any]]) -> list[str]:
-    """The code of classes of the user's own, whose name says little: another's may be named alike.
-
-    The defaults of their fields are part of it: they change with an edit, not with a release.
-    """
-    users = [base for base in cls.__mro__ if is_users_code(base)]
-    if not users:
-        return []
-    declared = {name for base in users for name in vars(base).get("__annotations__", {})}
-    fields = getattr(cls, "model_fields", {})  # of embeddings that are no pydantic class there are none
-    defaults = {name: value_digest(info.default) for name, info in fields.items() if name in declared}
-    return [*map(code_digest, users), digest(canonical(sorted(defaults.items())))]
+def _code_of(cls: type) -> list[str]:
+    """The code of a class of the user's own, whose name says little: another's may be named alike."""
+    piece = users_piece(cls)
+    return [] if piece is None else [piece.digest]
 
 
 def model_name(model: BaseLanguageModel[Any]) -> str:
@@ -412,11 +417,17 @@ _counters: dict[type, set[str]] = {}
 def whole_numbers(model: BaseLanguageModel[Any]) -> dict[str, int]:
     """The fields of `model` that might be counters, with their values now: those that begin at 0."""
     values = model.__dict__
-    return {
-        name: values[name]
-        for name, default, _ in _plan(type(model))
-        if type(default) is int and default == 0 and type(values.get(name)) is int
-    }
+    return {name: values[name] for name in _numbers(type(model)) if type(values.get(name)) is int}
+
+
+@functools.lru_cache(maxsize=256)
+def _numbers(cls: type[BaseLanguageModel[Any]]) -> list[str]:
+    """The fields that begin at 0, and that a method of the class sets."""
+    return [
+        name
+        for name, info in cls.model_fields.items()
+        if type(info.default) is int and info.default == 0 and stores_attribute(cls, name)
+    ]
 
 
 def learn_counters(model: BaseLanguageModel[Any], before: dict[str, int]) -> bool:

@@ -74,12 +74,17 @@ def ignore_also(names: Iterable[str]) -> None:
 
 def is_ignored(name: str) -> bool:
     """Whether the parameter `name` can't change an answer."""
-    return name in IGNORED or name.endswith("_api_key") or (bool(_extra) and name.lower() in _extra)
+    return name in IGNORED or name.endswith("_api_key") or is_left_out(name)
+
+
+def is_left_out(name: str) -> bool:
+    """Whether the user has said that `name` doesn't count."""
+    return bool(_extra) and name.lower() in _extra
 
 
 def is_ignored_in_body(name: str) -> bool:
     """Whether this field of a request's body can't change an answer."""
-    return name in IGNORED_BODY or (bool(_extra) and name.lower() in _extra)
+    return name in IGNORED_BODY or is_left_out(name)
 
 
 def is_secret(name: str) -> bool:

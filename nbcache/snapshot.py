@@ -16,6 +16,7 @@ from pydantic import SecretBytes, SecretStr
 from nbcache.canonical import NotCanonicalError, canonical
 from nbcache.endpoint import Target
 from nbcache.locks import Lock
+from nbcache.usercode import Piece
 
 if TYPE_CHECKING:
     from nbcache.identity import Identity
@@ -30,11 +31,13 @@ _VARIANTS = 32  # identities of one model: one for each set of options that it i
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
     model: weakref.ref[Any]
+    cls: type
     told: "Told"
     values: tuple[object, ...]
     private: tuple[object, ...]
     containers: list[tuple[Any, bytes]]
     target: Target
+    piece: Piece | None
     identities: "dict[bytes, Identity]" = field(default_factory=dict)
 
 
@@ -46,6 +49,8 @@ def recall(model: BaseLanguageModel[Any], told: "Told") -> "dict[bytes, Identity
     """The identities of `model`, by the options of a call, if nothing of it has changed since `remember`."""
     known = _snapshots.get(id(model))
     if known is None or known.model() is not model or known.told is not told:
+        return None
+    if type(model) is not known.cls or (known.piece is not None and not known.piece.is_current()):
         return None
     if not _same(model.__dict__, known.values) or model.__pydantic_extra__:
         return None
@@ -63,11 +68,12 @@ def remember(  # noqa: PLR0913, PLR0917 - all that an identity is made of
     names: Sequence[str],
     options: bytes,
     identity: "Identity",
+    piece: Piece | None,
 ) -> None:
     """Keep `identity`, that of calls with these `options`, for as long as `model` stays as it is.
 
     `names` are the fields that count. Only where a change of them can be seen from outside: not where one holds
-    an object, which may be edited in place.
+    an object, which may be edited in place. `piece` is the code of the model's class, where that is the user's own.
     """
     known = recall(model, told)
     if known is not None:
@@ -84,7 +90,9 @@ def remember(  # noqa: PLR0913, PLR0917 - all that an identity is made of
     except NotCanonicalError:
         return
     values, private = tuple(model.__dict__.values()), tuple((model.__pydantic_private__ or {}).values())
-    snapshot = _Snapshot(weakref.ref(model), told, values, private, containers, target, {options: identity})
+    snapshot = _Snapshot(
+        *(weakref.ref(model), type(model), told, values, private, containers, target, piece), {options: identity}
+    )
     with _lock:
         _snapshots[id(model)] = snapshot
         while len(_snapshots) > _CAPACITY:

@@ -9,7 +9,9 @@ from nbcache.canonical import NotCanonicalError, canonical, is_users_code
 from nbcache.endpoint import endpoint_in, endpoint_of, target_of
 from nbcache.errors import UnstableIdentityError
 from nbcache.identity import Identity, is_declared_by_user, of_object, settings
-from nbcache.ignored import counted
+from nbcache.ignored import counted, is_left_out
+from nbcache.user_fields import exact, users_options, users_piece
+from nbcache.usercode import Piece
 
 # How texts are sent, in what portions and how often, and what is shown meanwhile: no vector depends on it. So it is with
 # the libraries' classes; one of the user's own may mean something else by these names.
@@ -30,17 +32,17 @@ def embedder_identity(model: Any, what: str, args: Sequence[Any], options: Mappi
     Raises UnstableIdentityError.
     """
     cls = type(model)
-    told = counted(_told(model))
+    piece = users_piece(cls)
+    told = _told(model, piece)
     if isinstance(model, BaseModel):
         fields = settings(model)  # type: ignore[arg-type]  # a language model's, but any pydantic object has what it asks
         target = target_of(model)  # type: ignore[arg-type]
         endpoint = endpoint_of(model, fields, target)  # type: ignore[arg-type]
         fields |= {f"client's {name}": value for name, value in target.extras.items()}
-        is_silent = not (told or type(model).model_fields)
     else:
-        fields = {} if told else counted(_attributes(model))
-        is_silent = not (told or fields)
+        fields = {} if told else _attributes(model) if piece is None else _users_attributes(model, piece)
         endpoint = endpoint_in(fields)
+    is_silent = piece is None and not (told or fields or getattr(cls, "model_fields", None))
     if is_silent:
         raise UnstableIdentityError(
             f"silent {cls.__qualname__}",
@@ -68,12 +70,27 @@ def _options(cls: type, args: Sequence[Any], options: Mapping[str, Any]) -> dict
                 f"nbcache: texts embedded with {name}= are not cached: a {type(value).__qualname__} may hold something "
                 "for each of them. Set it on the model, or pass plain values",
             )
-    return counted({name: value for name, value in told.items() if is_users_code(cls) or name not in _SENDING})
+    if users_piece(cls) is not None:
+        return users_options(cls, told)
+    return counted({name: value for name, value in told.items() if name not in _SENDING})
 
 
-def _told(model: Any) -> Mapping[str, Any]:
+def _told(model: Any, piece: Piece | None) -> dict[str, Any]:
+    """What the class says of itself; one of the user's own may mean anything by the names that don't count elsewhere."""
     told = getattr(model, "_identifying_params", None)
-    return told if isinstance(told, Mapping) else {}
+    if not isinstance(told, Mapping):
+        return {}
+    return counted(told) if piece is None else users_options(type(model), told)
+
+
+def _users_attributes(model: Any, piece: Piece) -> dict[str, Any]:
+    """The attributes of an object of a class of the user's, but for what its own calls count and remember in them.
+
+    Raises UnstableIdentityError where one can't be told from another by its value.
+    """
+    cls = type(model)
+    held = {name: value for name, value in _held(model).items() if not piece.state.is_state(name, value)}
+    return {name: exact(cls, name, value) for name, value in held.items() if not is_left_out(name)}
 
 
 def _attributes(model: Any) -> dict[str, Any]:
@@ -81,9 +98,7 @@ def _attributes(model: Any) -> dict[str, Any]:
 
     Raises UnstableIdentityError where one can't be told from another by its value.
     """
-    state = object.__getstate__(model)
-    plain, slots = state if isinstance(state, tuple) else (state, None)
-    attributes = {**(plain or {}), **(slots or {})}
+    attributes = _held(model)
     for name, value in attributes.items():
         try:
             canonical(value)
@@ -94,4 +109,10 @@ def _attributes(model: Any) -> dict[str, Any]:
                 f"nbcache: vectors of {cls} are not cached: its attribute {name!r} is or holds {error}, which looks "
                 f"different in every process. {_REMEDY}",
             ) from None
-    return attributes
+    return counted(attributes)
+
+
+def _held(model: Any) -> dict[str, Any]:
+    state = object.__getstate__(model)
+    plain, slots = state if isinstance(state, tuple) else (state, None)
+    return {**(plain or {}), **(slots or {})}

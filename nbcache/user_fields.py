@@ -1,0 +1,159 @@
+"""What counts of a model whose class is the user's own: every field and option that its code may look at.
+
+The lists in `ignored` say what a provider's class doesn't send. A user's class may mean anything by the same names.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+from nbcache.canonical import NotCanonicalError, digest
+from nbcache.errors import UnstableIdentityError
+from nbcache.ignored import CLIENTS, IGNORED, IGNORED_FIELDS, is_left_out, is_secret
+from nbcache.usercode import Piece, annotations_of, digest_of, is_users_code, piece_of
+
+# Where the user's code is what answers: options of a call come to these.
+_ANSWERING = {"_call", "_acall", "_generate", "_agenerate", "_stream", "_astream"}
+_TELLING = {"_identifying_params", "_default_params", "_get_ls_params"}
+# Through these a class may look at any of its fields.
+_READ_ALL = {"getattr", "vars", "__dict__", "__getattribute__", "model_dump", "model_dump_json", "dict", "json", "copy"}
+
+
+def users_piece(cls: type) -> Piece | None:
+    """The code of a class that is the user's own, or has a base that is; None for a library's.
+
+    Raises UnstableIdentityError where what it refers to can't be told.
+    """
+    if not any(is_users_code(base) for base in cls.__mro__):
+        return None
+    try:
+        return piece_of(cls)
+    except NotCanonicalError as error:
+        name = cls.__qualname__
+        raise UnstableIdentityError(
+            f"code {name}",
+            f"nbcache: calls of {name} are not cached, because its code refers to {error.what} (as {error.path}), of which "
+            "nothing tells whether it is the same in another process. Pass plain values, or make it where it is used",
+        ) from None
+
+
+def declared_by_user(cls: type) -> set[str]:
+    """The names of the fields that classes of the user's declare, or declare anew."""
+    return {name for base in cls.__mro__ if is_users_code(base) for name in annotations_of(base)}
+
+
+def answers_itself(cls: type) -> bool:
+    """Whether code of the user's gets the options of a call."""
+    return _is_users(cls, _ANSWERING)
+
+
+def tells_itself(cls: type) -> bool:
+    """Whether code of the user's says what identifies a model."""
+    return _is_users(cls, _TELLING)
+
+
+def _is_users(cls: type, methods: set[str]) -> bool:
+    return any(is_users_code(base) and not methods.isdisjoint(vars(base)) for base in cls.__mro__)
+
+
+def names_that_count(cls: type, piece: Piece) -> set[str]:
+    """The fields of a class of the user's that count: those that it declares, and those of LangChain's that it reads."""
+    fields: Mapping[str, Any] = getattr(cls, "__pydantic_fields__", {})
+    names = declared_by_user(cls) & fields.keys()
+    reads_all = not _READ_ALL.isdisjoint(piece.reads)
+    for name in fields.keys() - names - CLIENTS:
+        is_listed = name in IGNORED or name in IGNORED_FIELDS
+        if is_listed and (reads_all or name in piece.reads):
+            names.add(name)
+    return {name for name in names if not is_left_out(name)}
+
+
+def users_options(cls: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a call that the user's code answers; a pydantic class among them counts by its JSON schema.
+
+    Raises UnstableIdentityError for a value that can't be told from another.
+    """
+    return {
+        name: value if isinstance(value, type) and issubclass(value, BaseModel) else exact(cls, name, value)
+        for name, value in sorted(options.items())
+        if not is_left_out(name)
+    }
+
+
+def users_fields(model: BaseModel, piece: Piece) -> dict[str, Any]:
+    """The fields of `model` that count because of the user's code, by name, each at its exact value.
+
+    Raises UnstableIdentityError for a value that can't be told from another.
+    """
+    cls = type(model)
+    values = model.__dict__
+    declared = declared_by_user(cls)
+    reads_all = not _READ_ALL.isdisjoint(piece.reads)
+    fields: dict[str, Any] = {}
+    for name in sorted(names_that_count(cls, piece)):
+        value = values.get(name)
+        if piece.state.is_state(name, value) and not isinstance(value, int | float):
+            continue
+        is_read = reads_all or name in piece.reads
+        if not is_read and holds_secret(cls.__pydantic_fields__[name].annotation):
+            continue  # nothing looks at it but what sends it
+        if name not in declared and not _is_plain(value):
+            continue
+        fields[name] = exact(cls, name, value)
+    return fields
+
+
+def holds_secret(annotation: Any) -> bool:
+    """Whether a field with this annotation may hold a secret."""
+    if isinstance(annotation, type) and issubclass(annotation, SecretStr | SecretBytes):
+        return True
+    return any(map(holds_secret, get_args(annotation)))
+
+
+def exact(cls: type, name: str, value: Any) -> Any:
+    """`value` in a form that differs for what differs in value or type, without secrets.
+
+    Raises UnstableIdentityError, naming the parameter `name` of `cls`.
+    """
+    if _is_plain(value):
+        return _without_secrets(name, value)
+    try:
+        return {"!exact": [type(value).__qualname__, digest_of(value, name)]}
+    except NotCanonicalError as error:
+        raise UnstableIdentityError(
+            f"unstable {cls.__qualname__}.{name}",
+            f"nbcache: calls of {cls.__qualname__} are not cached: its parameter {name!r} is or holds {error}, which looks "
+            "different in every process. Pass plain values, or a pydantic object, instead",
+        ) from None
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether `value` is JSON as it stands, and comes from nothing else."""
+    cls = type(value)
+    if cls is str or cls is int or cls is bool or value is None:
+        return True
+    if cls is float:
+        return math.isfinite(value)
+    if cls is list:
+        return all(map(_is_plain, value))
+    if cls is dict:
+        return all(type(key) is str and _is_plain(item) for key, item in value.items())
+    return False
+
+
+def _without_secrets(name: str, value: Any) -> Any:
+    if type(value) is list:
+        return [_without_secrets(name, item) for item in value]
+    if type(value) is dict:
+        hides = name.lower().endswith(("headers", "cookies"))
+        return {
+            key: _digested(json.dumps(item)) if hides else _without_secrets(key, item) for key, item in value.items()
+        }
+    return _digested(value) if type(value) is str and is_secret(name) else value
+
+
+def _digested(value: str) -> str:
+    return "!digest:" + digest(value.encode(errors="surrogatepass"))

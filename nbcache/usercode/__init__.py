@@ -1,0 +1,61 @@
+"""What a piece of the user's own code is: told by what it refers to now, at each call.
+
+A class or function counts by its bytecode and by all that its names mean: helpers, constants, modules, closures. What has
+been digested once is only looked at again (see `watch`), and digested anew when something of it has changed.
+"""
+
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any
+
+from nbcache.usercode.annotations import annotations_of
+from nbcache.usercode.nodes import write_node
+from nbcache.usercode.origin import is_users_code
+from nbcache.usercode.state import State, state_of, stores_attribute
+from nbcache.usercode.walk import NotCanonicalError, Walk
+from nbcache.usercode.watch import Check
+
+__all__ = ["NotCanonicalError", "Piece", "annotations_of", "digest_of", "is_users_code", "piece_of", "stores_attribute"]
+
+_MOST_KEPT = 512  # classes and functions
+_pieces: dict[int, "Piece"] = {}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Piece:
+    """A class or function as it is now. `reads` are the names of the attributes that its code reads.
+
+    `state` is what its calls write themselves, and so is no setting.
+    """
+
+    thing: Any
+    digest: str
+    check: Check
+    reads: frozenset[str]
+    state: State
+
+    def is_current(self) -> bool:
+        """Whether nothing that it refers to has changed since."""
+        return self.check.holds()
+
+
+def piece_of(thing: Any) -> Piece:
+    """The piece of code that a class or function is. Raises NotCanonicalError where that can't be told."""
+    known = _pieces.get(id(thing))
+    if known is not None and known.thing is thing and known.check.holds():
+        return known
+    state = state_of(thing)
+    walk = Walk(write_node, state, path=getattr(thing, "__qualname__", ""))
+    digest = walk.digest(thing)
+    piece = Piece(thing, digest, walk.watch.frozen(), frozenset(walk.reads), state)
+    if len(_pieces) >= _MOST_KEPT:
+        _pieces.clear()
+    _pieces[id(thing)] = piece
+    return piece
+
+
+def digest_of(value: Any, label: str = "") -> str:
+    """The digest of any value, which differs for what differs in value or type. Raises NotCanonicalError."""
+    if type(value) is FunctionType or isinstance(value, type):
+        return piece_of(value).digest
+    return Walk(write_node, State(), path=label, piece_of=piece_of).digest(value)

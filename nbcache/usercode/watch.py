@@ -1,0 +1,147 @@
+"""Whether what a digest was made of is still there as it was: compared by identity, before anything is digested anew."""
+
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain, repeat
+from types import CellType, FunctionType
+from typing import Any
+
+MISSING = object()
+_FUNCTION_PARTS = ("__code__", "__defaults__", "__kwdefaults__")
+_PARTS_OF = operator.attrgetter(*_FUNCTION_PARTS)
+_TEXTS = {str}
+
+
+class Watch:
+    """Who holds what: functions their code, namespaces their names, cells and containers their contents.
+
+    Only what can change is kept here. All that was seen stays referenced, so that no address is used again.
+    """
+
+    __slots__ = ("_attributes", "_containers", "_mappings", "_names", "_types", "_volatile")
+
+    def __init__(self) -> None:
+        self._attributes: dict[tuple[str, ...], tuple[list[Any], list[Any]]] = {}
+        self._names: dict[int, tuple[Mapping[str, Any], list[str], list[Any]]] = {}
+        self._containers: list[tuple[Any, tuple[Any, ...]]] = []
+        self._mappings: list[tuple[Mapping[Any, Any], tuple[Any, ...], tuple[Any, ...], bool]] = []
+        self._types: tuple[list[Any], list[type]] = ([], [])
+        self._volatile: list[tuple[Callable[[Any], Any], Any, Any]] = []
+
+    def attributes(self, owner: Any, names: tuple[str, ...], values: Iterable[Any]) -> None:
+        """`owner` has these values as its attributes of these names."""
+        owners, known = self._attributes.setdefault(names, ([], []))
+        owners.append(owner)
+        known.extend(values)
+
+    def function(self, function: FunctionType) -> None:
+        """Its code and defaults may be replaced in place, as `%autoreload` does."""
+        self.attributes(function, _FUNCTION_PARTS, _PARTS_OF(function))
+
+    def name(self, namespace: Mapping[str, Any], name: str, value: Any) -> None:
+        """`namespace` holds `value` under `name`; MISSING where it has no such name."""
+        _, names, values = self._names.setdefault(id(namespace), (namespace, [], []))
+        names.append(name)
+        values.append(value)
+
+    def cell(self, cell: CellType, value: Any) -> None:
+        """`cell` holds `value`, MISSING where it is empty."""
+        if value is MISSING:
+            self.volatile(_is_empty, cell, known=True)
+        else:
+            self.attributes(cell, ("cell_contents",), [value])
+
+    def container(self, container: Any) -> None:
+        """A list or set holds what it holds now."""
+        self._containers.append((container, tuple(container)))
+
+    def mapping(self, mapping: Mapping[Any, Any]) -> None:
+        """A mapping holds what it holds now."""
+        keys = tuple(mapping)
+        self._mappings.append((mapping, keys, tuple(mapping.values()), {*map(type, keys)} == _TEXTS))
+
+    def class_of(self, value: Any) -> None:
+        """`%autoreload` gives objects the class's new version."""
+        self._types[0].append(value)
+        self._types[1].append(type(value))
+
+    def bases(self, cls: type) -> None:
+        """A class may be given other bases."""
+        self.attributes(cls, ("__bases__",), [cls.__bases__])
+
+    def volatile(self, function: Callable[[Any], Any], value: Any, known: Any) -> None:
+        """What can only be told by looking again: `function(value)` equals `known`."""
+        self._volatile.append((function, value, known))
+
+    def frozen(self) -> "Check":
+        """The same in the form in which it is compared."""
+        columns: list[Any] = [
+            (owners, operator.attrgetter(*names), len(names) > 1, values)
+            for names, (owners, values) in self._attributes.items()
+        ]
+        if self._types[0]:
+            columns.append((self._types[0], type, False, self._types[1]))
+        names = [(held.get, names, values) for held, names, values in self._names.values()]
+        return Check(columns, names, self._containers, self._mappings, self._volatile)
+
+
+class Check:
+    """A Watch that is done: `holds` takes a few microseconds, since nearly all of it runs in C."""
+
+    __slots__ = ("_columns", "_containers", "_mappings", "_names", "_volatile")
+
+    def __init__(
+        self,
+        columns: list[Any],
+        names: list[Any],
+        containers: list[Any],
+        mappings: list[Any],
+        volatile: list[Any],
+    ) -> None:
+        self._columns = columns
+        self._names = names
+        self._containers = containers
+        self._mappings = mappings
+        self._volatile = volatile
+
+    def holds(self) -> bool:
+        """Whether nothing has changed. Anything that fails while it is compared has."""
+        try:
+            return (
+                self._attributes_hold()
+                and self._names_hold()
+                and self._contents_hold()
+                and all(function(value) == known for function, value, known in self._volatile)
+            )
+        except Exception:  # noqa: BLE001 - a name that is gone, a container that changes meanwhile
+            return False
+
+    def _attributes_hold(self) -> bool:
+        for owners, getter, are_several, known in self._columns:
+            values = map(getter, owners)
+            if not all(map(operator.is_, chain.from_iterable(values) if are_several else values, known)):
+                return False
+        return True
+
+    def _names_hold(self) -> bool:
+        same, missing = operator.is_, repeat(MISSING)
+        return all(all(map(same, map(get, names, missing), known)) for get, names, known in self._names)
+
+    def _contents_hold(self) -> bool:
+        same = operator.is_
+        for mapping, keys, values, are_texts in self._mappings:
+            if len(mapping) != len(keys) or not all(map(same, mapping.values(), values)):
+                return False
+            if tuple(mapping) != keys if are_texts else not all(map(same, mapping, keys)):
+                return False
+        for container, items in self._containers:
+            if len(container) != len(items) or not all(map(same, container, items)):
+                return False
+        return True
+
+
+def _is_empty(cell: CellType) -> bool:
+    try:
+        return cell.cell_contents is MISSING
+    except ValueError:
+        return True
