@@ -72,6 +72,11 @@ def ignore_also(names: Iterable[str]) -> None:
     _extra = frozenset(name.lower() for name in names)
 
 
+def also_ignored() -> frozenset[str]:
+    """What `ignore_also` was told last."""
+    return _extra
+
+
 def is_ignored(name: str) -> bool:
     """Whether the parameter `name` can't change an answer."""
     return name in IGNORED or name.endswith("_api_key") or is_left_out(name)

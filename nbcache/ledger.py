@@ -58,6 +58,7 @@ class Ledger:
         self._id = secrets.token_hex(8)
         self._where = Where(0, None)
         self.reporter: Reporter | None = None  # of a worker process, whose calls its parent accounts for
+        self.is_joined = False  # of a worker process that was started afresh
         self._incoming = Incoming()
         self._noted: deque[Note | WorkerHit] = deque()
         self._calls: deque[CallRecord] = deque(maxlen=_CALLS)
@@ -232,8 +233,7 @@ class Ledger:
     def begin_in_child(self, reporter: Reporter | None) -> None:
         """A forked child begins with empty accounts: the parent writes down what happened until now.
 
-        What the child does is of the same session and cell, and the parent accounts for it. Where it can't be reported,
-        or each process tells pytest what it did, the child has a session of its own.
+        The parent accounts for the child's calls, too, unless they can't be reported or pytest is told of each process.
         """
         listeners, where, session = self._listeners, self._where, self._id
         reporter = self.reporter or reporter
@@ -245,8 +245,10 @@ class Ledger:
 
     def join(self, session: str, where: Where, reporter: Reporter | None) -> None:
         """Be a part of another process's session, in that cell."""
-        self._id, self._where, self.reporter = session, where, reporter
-        channel.connect(self._id, self)
+        self.is_joined = True
+        if not os.environ.get(REPORT):
+            self._id, self._where, self.reporter = session, where, reporter
+            channel.connect(self._id, self)
 
     @property
     def where(self) -> Where:

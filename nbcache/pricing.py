@@ -46,6 +46,7 @@ class Prices:
     def __init__(self, own: Mapping[str, Mapping[str, float | str | Decimal]] | None = None) -> None:
         if not isinstance(own, Mapping | None):
             raise ValueError(f"prices={own!r}: write {_EXAMPLE}")  # noqa: TRY004 - one error for wrong settings
+        self.own = own
         rates = {name: _rates(name, prices) for name, prices in (own or {}).items()}
         self._own = {_bare(name).lower(): given for name, given in rates.items()}
 

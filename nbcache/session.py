@@ -20,6 +20,8 @@ from nbcache.environment import comma_separated, from_environment
 from nbcache.errors import NotInstalledError, forget_warnings, warn_once
 from nbcache.exports import Exported, Imported, export_entries, import_entries
 from nbcache.hooks.instrument import Instrument
+from nbcache.hooks.wrapping import Wrapping
+from nbcache.joining import give_tickets, join, settings_of
 from nbcache.locks import Lock
 from nbcache.misses import Why
 from nbcache.modes import NOTEBOOK, ON, REPLAY, checked_mode, checked_scope
@@ -44,6 +46,7 @@ class _Session:
     cache: NotebookCache
     instrument: Instrument
     before: BaseCache | None
+    workers: Wrapping  # of what starts worker processes
 
 
 _T = TypeVar("_T")
@@ -101,10 +104,12 @@ def install(  # noqa: PLR0913 - settings, each with its default
         forget_warnings()
         if _session is not None:
             _session.cache.close()
-            cache.carry_on(_session.cache)
+            if not _session.cache.ledger.is_joined:  # a worker that turns its own on has a session of its own
+                cache.carry_on(_session.cache)
             _session.cache = cache
         else:
-            _session = _Session(cache, Instrument(_cache_now), get_llm_cache())
+            _session = _Session(cache, Instrument(_cache_now), get_llm_cache(), Wrapping())
+            give_tickets(_session.workers, _cache_now)
         set_llm_cache(cache)
         watch_chains(wanted=bool(cache.rules.exclude))
         stand_in(wanted=cache.is_locked)
@@ -117,23 +122,7 @@ def reinstall(cache: NotebookCache | None = None, **changes: Any) -> NotebookCac
     """Install anew with these arguments of `install`, and with all else as it is, or as `cache` has it. Raises as `install`."""
     cache = cache or installed()
     settings = cache.settings
-    now = {
-        "store": cache.store,
-        "notebook": cache.path,
-        "scope": cache.scope,
-        "mode": settings.mode,
-        "ttl": settings.ttl,
-        "tags": settings.tags,
-        "max_bytes": cache.max_bytes,
-        "max_entries": cache.max_entries,
-        "prices": cache.ledger.prices,
-        "exclude": cache.rules.exclude,
-        "normalize": cache.rules.normalize,
-        "should_store": cache.rules.should_store,
-        "cassette": cache.recordings.path,
-        "secrets": cache.scrubber.patterns,
-    }
-    anew = install(**{**now, **changes})
+    anew = install(**{**settings_of(cache), **changes})
     if "ttl" not in changes:  # None is as it is, too, and no reason to ask the environment
         anew.switch(replace(anew.settings, ttl=settings.ttl))
     return anew
@@ -158,6 +147,7 @@ def end() -> None:
             return
         session, _session = _session, None
         session.instrument.remove()
+        session.workers.remove()
         watch_chains(wanted=False)
         stand_in(wanted=False)
         if get_llm_cache() is session.cache:
@@ -231,6 +221,11 @@ def wrap(target: _T) -> _T:
     if isinstance(target, Embeddings):
         return wrap_embeddings(target, _cache_now)  # type: ignore[return-value]  # Embeddings, as it was
     return wrap_client(target, _cache_now)
+
+
+def join_parent() -> None:
+    """In a worker process: turn the cache on that its parent has on, unless that is done."""
+    join(install)
 
 
 def _cache_now() -> NotebookCache | None:
@@ -398,3 +393,6 @@ def info(message: BaseMessage) -> Info | None:
 def check(*, fix: bool = False, progress: Progress | None = None) -> list[str]:
     """What is wrong with the store, a line each; with `fix` mended, where damaged entries are deleted."""
     return installed().contents().check(fix=fix, progress=progress)
+
+
+join_parent()

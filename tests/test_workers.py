@@ -1,15 +1,22 @@
 """Calls in worker processes: they hit their parent's cache, and count in its session."""
 
+import multiprocessing
 import os
 import subprocess
 import sys
 import threading
+import warnings
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import nbcache
 from nbcache.channel import Channel, Sender
+from nbcache.errors import NbcacheWarning, forget_warnings
+from nbcache.joining import warn_of_others, warn_of_running
+from nbcache.modes import Settings
 from tests.provider import Provider
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
@@ -25,18 +32,18 @@ class Accounts:
         self.messages.append(message)
 
 
-def run(code: str, *arguments: str, **environment: str) -> str:
-    """Run `code` in a new process; what it printed."""
-    head = "import os, sys, multiprocessing, warnings, nbcache\nfrom langchain_openai import ChatOpenAI\n"
-    head += 'warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)\n'
-    done = subprocess.run(
-        [sys.executable, "-c", head + code, *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=110,
-        env={**os.environ, **environment},
-    )
+HEAD = """
+import os, sys, multiprocessing, warnings, nbcache
+from langchain_openai import ChatOpenAI
+warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
+"""
+
+
+def run_file(file: Path, *arguments: str) -> str:
+    """Run `file` in a new process; what it printed."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    command = [sys.executable, str(file), *arguments]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=110, env=environment)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.strip()
 
@@ -59,9 +66,131 @@ print(stats.hits, stats.misses, len(nbcache.history()), {meta.notebooks for meta
 def test_what_a_pools_workers_call_counts_in_the_session_though_the_pool_kills_them(
     provider: Provider, tmp_path: Path
 ) -> None:
-    said = run(_POOL, str(tmp_path / "store"), provider.openai["base_url"])
+    (tmp_path / "main.py").write_text(HEAD + _POOL)
+    said = run_file(tmp_path / "main.py", str(tmp_path / "store"), provider.openai["base_url"])
     assert said.splitlines() == ["20 20 0 20 40 0", "20 20 1 {('n.ipynb',)}"]
     assert len(provider.requests) == 20
+
+
+_FRESH = """
+import time
+from concurrent.futures import ProcessPoolExecutor
+from tests import worker_functions as work
+
+if __name__ == "__main__":
+    nbcache.install(sys.argv[1], notebook="n.ipynb", prices={"m": {"input": 1000, "output": 1000}}, tags="t")
+    nbcache.installed().enter_cell("one")
+    kind = multiprocessing.get_context(sys.argv[3])
+    for times in (1, 2):
+        with kind.Pool(2) as pool:
+            pool.starmap(work.ask, [(sys.argv[2], i) for i in range(4)])
+    with ProcessPoolExecutor(1, mp_context=kind) as pool:
+        pool.submit(work.ask, sys.argv[2], 0).result()
+    with nbcache.mode("replay"), ProcessPoolExecutor(1, mp_context=kind) as pool:
+        print(pool.submit(work.refused, sys.argv[2]).result())
+    process = kind.Process(target=work.ask, args=(sys.argv[2], 1))
+    process.start()
+    process.join()
+    assert not vars(process).get("_nbcache")
+    stats, (cell,) = nbcache.stats(), nbcache.installed().ledger.cells()
+    print(stats.hits, stats.misses, stats.unpriced_hits, cell.hits)
+    nbcache.installed().flush()
+    stats = nbcache.stats(lifetime=True)
+    print(stats.hits, stats.misses, {(meta.notebooks, meta.tags) for meta in nbcache.installed().store.page()})
+    nbcache.uninstall()
+    from multiprocessing.process import BaseProcess
+    print(BaseProcess.start.__qualname__)
+"""
+
+
+@pytest.mark.parametrize("kind", ["spawn", "forkserver"])
+def test_workers_that_start_afresh_join_the_cache_and_the_session(
+    kind: str, provider: Provider, tmp_path: Path
+) -> None:
+    (tmp_path / "main.py").write_text(HEAD + _FRESH)
+    said = run_file(tmp_path / "main.py", str(tmp_path / "store"), provider.openai["base_url"], kind)
+    assert said.splitlines() == [
+        "ReplayMiss",
+        "6 5 0 6",
+        "6 5 {(('n.ipynb',), ('t',))}",
+        "BaseProcess.start",
+    ]
+    assert len(provider.requests) == 4
+
+
+_LIGHT = """
+from tests import worker_functions as work
+
+if __name__ == "__main__":
+    nbcache.install(sys.argv[1])
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.apply(work.modules))
+"""
+
+
+def test_a_worker_that_calls_no_model_imports_nothing_for_it(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(_LIGHT.join(["import sys, multiprocessing\nimport nbcache\n", ""]))
+    assert run_file(tmp_path / "main.py", str(tmp_path / "store")) == "[]"
+
+
+_OWN = """
+from tests import worker_functions as work
+
+if __name__ == "__main__":
+    nbcache.install(sys.argv[1])
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        print(pool.apply(work.with_a_store_of_its_own, (sys.argv[2], sys.argv[1] + "2")))
+    print(nbcache.stats().misses, nbcache.stats().entries)
+"""
+
+
+def test_a_worker_that_turns_the_cache_on_itself_has_a_session_of_its_own(provider: Provider, tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text(HEAD + _OWN)
+    said = run_file(tmp_path / "main.py", str(tmp_path / "store"), provider.openai["base_url"])
+    assert said.splitlines() == ["1 1", "0 0"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"store": "memory://"}, "memory:// is of one process"),
+        ({"normalize": lambda text: text}, "`normalize` can't be pickled"),
+    ],
+)
+def test_what_a_worker_cannot_be_given_is_said_once_and_it_starts_all_the_same(
+    settings: dict[str, Any], why: str, tmp_path: Path
+) -> None:
+    nbcache.install(**{"store": tmp_path / "store", **settings})
+    process = multiprocessing.get_context("spawn").Process(target=os.getpid)
+    with pytest.warns(NbcacheWarning, match=why):
+        process.start()
+    process.join(60)
+    assert process.exitcode == 0
+
+
+def test_workers_that_run_on_in_another_mode_are_told_of(store: Path) -> None:
+    held, letting_go = os.pipe()
+    process = multiprocessing.get_context("fork").Process(target=os.read, args=(held, 1))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of forking with threads
+        process.start()
+    cache = nbcache.installed()
+    warn_of_running(cache)
+    cache.switch(Settings("replay"))
+    with pytest.warns(NbcacheWarning, match="stay in mode `on`"):
+        warn_of_running(cache)
+    os.write(letting_go, b"x")
+    process.join(60)
+    forget_warnings()
+    warn_of_running(cache)
+
+
+def test_workers_of_others_are_told_of(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    warn_of_others(nbcache.installed())
+    monkeypatch.setitem(sys.modules, "pyspark", None)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: True))
+    with pytest.warns(NbcacheWarning, match=f"workers of ray don't know .* `nbcache.install\\('{store}'\\)`"):
+        warn_of_others(nbcache.installed())
 
 
 def test_messages_come_from_children_of_children_and_outlive_their_senders() -> None:

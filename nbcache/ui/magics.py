@@ -17,6 +17,7 @@ from traitlets import TraitError
 from nbcache import identity, modes, session
 from nbcache.errors import NbcacheError, UnknownKeyError, warn_once
 from nbcache.ignored import ignore_also
+from nbcache.joining import warn_of_others, warn_of_running
 from nbcache.lost import take_lost
 from nbcache.modes import Settings
 from nbcache.notebook import notebook_path, shown_notebook
@@ -83,6 +84,7 @@ class CacheMagics(Magics):
     def _for_this_cell(self, asked: argparse.Namespace) -> None:
         cache = session.installed()
         cache.enter_cell(cache.cell, modes.settings(asked.word, asked.ttl, asked.tag, samples=asked.samples or None))
+        warn_of_running(cache)
 
     def _switch(self, asked: argparse.Namespace) -> None:
         options = {
@@ -103,6 +105,7 @@ class CacheMagics(Magics):
         holds = cache.settings
         ttl = None if asked.ttl == "none" else asked_for.ttl or holds.ttl
         cache.switch(Settings(asked_for.mode, ttl, asked_for.tags or holds.tags))
+        warn_of_running(cache)
         print(report.status(cache))
 
     def _notebook(self) -> Path | None:
@@ -207,6 +210,7 @@ class CacheMagics(Magics):
             return
         session.installed().leave_cell()
         session.tell_repeats()
+        warn_of_others(session.installed())
         if self.settings.footer:
             self._foot()
         if get_llm_cache() is not session.installed():
