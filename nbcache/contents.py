@@ -1,7 +1,7 @@
 """The entries of a store, or of one notebook in it: to list, read, evict and clear."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -122,20 +122,23 @@ class Contents:
             tag=tag,
             before=None if age is None else time.time() - age,
             unused=unused,
+            stale=True,
         )
         meant = [meta for meta in self.store.page(which) if meta.key not in spare]
         if match is not None:
             meant = self.saying(meant, match, progress)
         if not dry_run:
             return self.clear_these(meant)
-        going = self._going(meant)
-        return Cleared(len(going), sum(meta.size_bytes for meta in going), len(meant) - len(going), going)
+        live = _live(meant)
+        going = self._going(live)
+        return Cleared(len(going), sum(meta.size_bytes for meta in going), len(live) - len(going), going)
 
     def clear_these(self, rows: Sequence[EntryMeta]) -> Cleared:
-        """Clear these entries; those that other notebooks own too are kept for them."""
+        """Clear these entries; those that other notebooks own too are kept for them. What has expired goes uncounted."""
+        live = _live(rows)
         done = self.store.clear([meta.key for meta in rows], owner=self.notebook)
         self.changed()
-        return replace(done, entries=self._going(rows))
+        return replace(done, entries=self._going(live))
 
     def _going(self, rows: Sequence[EntryMeta]) -> tuple[EntryMeta, ...]:
         """Of these entries those that nobody else owns."""
@@ -167,6 +170,12 @@ class Contents:
         if payload is None:
             raise UnknownKeyError(f"entry {meta.key[:8]} has just gone")
         return codec.read(payload, meta.key)
+
+
+def _live(rows: Iterable[EntryMeta]) -> list[EntryMeta]:
+    """Those of these entries that have not expired."""
+    now = time.time()
+    return [meta for meta in rows if meta.expires is None or meta.expires > now]
 
 
 def _record(meta: EntryMeta, payload: codec.Payload) -> Record:

@@ -10,14 +10,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import diskcache
 
-from nbcache.entry import EntryMeta
+from nbcache.entry import EntryMeta, Filter
 from nbcache.errors import DamagedError
 from nbcache.progress import Progress, followed
-from nbcache.stores import rows, schema, upgrade, words
+from nbcache.stores import expiry, mending, rows, schema, upgrade, words
 from nbcache.stores.database import newer
 from nbcache.stores.folder import APPLICATION_ID, DATABASE, STORE_VERSION, is_newer
 from nbcache.stores.inspection import inspect
@@ -124,11 +125,15 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
             raise
 
     def forget_expired(self) -> None:
-        """Delete what has expired: its owners and hits too, before it is stored anew."""
-        rows.forget_expired(self.execute, time.time())
+        """Delete what has expired, as far as the clock can be believed."""
+        expiry.forget(self.execute, time.time())
 
     def forget_deleted(self) -> None:
         """Take what was deleted out of the search index and SQLite's log, where it would be left otherwise."""
+        now = time.time()
+        if not rows.count(self.execute, Filter(), now)[0]:  # nothing is left that a wrong clock could take away
+            with self.transaction():
+                expiry.forget_until(self.execute, now)
         words.forget_deleted(self.execute)
         self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
@@ -147,10 +152,12 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
                 if not error.newer:
                     self.execute("DELETE FROM Cache WHERE rowid = ?", (rowid,))
                 continue
-            known = self.execute("SELECT 1 FROM entry WHERE id = ?", (rowid,)).fetchone()
-            if not known and meta is not None:
-                problems.append(f"entry {key[:8]} had no row")
-                rows.insert(self.execute, rowid, meta, len(payload), expires)
+            is_sound = mending.is_sound(self.execute, rowid)
+            if not is_sound and meta is not None:
+                problems.append(
+                    f"entry {key[:8]} had {'no row' if is_sound is None else 'a row with values of wrong types'}"
+                )
+                mending.rebuild(self.execute, rowid, replace(meta, expires=expires), len(payload))
         return problems
 
     def _claim(self) -> None:

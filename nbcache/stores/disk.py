@@ -15,7 +15,7 @@ from nbcache.entry import Cleared, EntryMeta, Facets, Filter, SessionCall, Spend
 from nbcache.errors import StoreBusyError, TooLargeError
 from nbcache.locks import Lock
 from nbcache.progress import Progress
-from nbcache.stores import rows, sessions, spendings, words
+from nbcache.stores import mending, rows, sessions, spendings, totals, words
 from nbcache.stores.cachefile import CacheFile
 from nbcache.stores.database import LONG, Database
 from nbcache.stores.pool import own_writes
@@ -26,6 +26,7 @@ _T = TypeVar("_T")
 _AT_ONCE = 500  # entries deleted in one transaction
 _STALE = 0.1  # seconds within which a lookup may not notice that the folder was deleted
 
+_FOR_GOOD = 1e11  # seconds, three thousand years
 _LAST = 2**63 - 1  # of all rowids
 _LOOKED_AT = 2_000  # entries at once, to find those that are not indexed: about ten milliseconds
 
@@ -43,6 +44,7 @@ class DiskStore:
             raise ValueError(f"store={str(folder)!r} is a file: write a folder")
         self._database = Database(self.folder, CacheFile)
         self._writes = Lock()  # threads of this process need not find each other in the way
+        self._counted: CacheFile | None = None  # the file of which the totals are known to be right
         self._unindexed: deque[int] = deque()  # this process's own
         self._left_out: deque[int] = deque()  # by others
         self._unseen = _LAST  # before this rowid, nobody has looked yet for entries that others left out of the index
@@ -85,10 +87,11 @@ class DiskStore:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
 
         def write(cache: CacheFile) -> None:
+            now = time.time()
             with cache.transaction():
                 cache.forget_expired()
-                rowid = rows.put(cache.execute, key, payload, meta, None if ttl is None else time.time() + ttl)
-                rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=key, now=time.time())
+                rowid = rows.put(cache.execute, key, payload, meta, _end(now, ttl))
+                self._evict(cache, key, now)
             self._unindexed.append(rowid)
 
         self._write(write)
@@ -98,14 +101,24 @@ class DiskStore:
         found = list(entries)
 
         def write(cache: CacheFile) -> None:
+            now = time.time()
             with cache.transaction():
                 cache.forget_expired()
                 rowids = [rows.put(cache.execute, key, payload, meta, None) for key, payload, meta in found]
-                rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=found[-1][0], now=time.time())
+                self._evict(cache, found[-1][0], now)
             self._unindexed.extend(rowids)
 
         if found:
             self._write(write)
+
+    def _evict(self, cache: CacheFile, spare: str, now: float) -> None:
+        """Bring the store within its bounds. What was counted before this process came is not believed."""
+        if self._max_bytes is None and self._max_entries is None:
+            return
+        if self._counted is not cache:
+            totals.recount(cache.execute)
+            self._counted = cache
+        rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=spare, now=now)
 
     def touch(self, touches: Iterable[Touch]) -> None:
         """Write down hits: recency, counts and owners."""
@@ -113,8 +126,9 @@ class DiskStore:
 
         def write(cache: CacheFile) -> None:
             with cache.transaction():
+                cache.forget_expired()
                 for touched in found:
-                    rows.touch(cache.execute, touched)
+                    rows.touch(cache.execute, touched, time.time())
 
         if found:
             self._write(write)
@@ -142,7 +156,7 @@ class DiskStore:
 
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
         """How many entries `which` means, and how many bytes."""
-        return self._database.run(lambda cache: Totals(*rows.totals(cache.execute, which, time.time())), _READ_PATIENCE)
+        return self._database.run(lambda cache: Totals(*rows.count(cache.execute, which, time.time())), _READ_PATIENCE)
 
     def facets(self, notebook: str | None = None) -> Facets:
         """The values that the entries have."""
@@ -235,13 +249,13 @@ class DiskStore:
 
         def write(cache: CacheFile, some: Sequence[str]) -> Cleared:
             deleted = freed = kept = 0
+            sql, now = cache.execute, time.time()
             with cache.transaction():
-                cache.forget_expired()
                 for key in some:
-                    size = rows.size_of(cache.execute, key)
-                    if owner is not None and size is not None and rows.disown(cache.execute, key, owner):
-                        kept += 1
-                    elif cache.delete(key) and size is not None:
+                    size = rows.size_of(sql, key, now)
+                    if owner is not None and rows.disown(sql, key, owner):
+                        kept += size is not None
+                    elif rows.delete(sql, key) and size is not None:
                         deleted, freed = deleted + 1, freed + size
             return Cleared(deleted, freed, kept)
 
@@ -278,7 +292,7 @@ class DiskStore:
                 if cache.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
                     raise sqlite3.DatabaseError(f"malformed: {problems[0]}")
             with cache.transaction(undo=not fix):
-                return problems + cache.mend_payloads(read, progress) + rows.mend(cache.execute)
+                return problems + cache.mend_payloads(read, progress) + mending.mend(cache.execute)
 
         return self._write(look, within=math.inf)
 
@@ -292,3 +306,8 @@ class DiskStore:
     def close(self) -> None:
         """Let go of the files; the last one out folds SQLite's log into the database."""
         self._database.close()
+
+
+def _end(now: float, ttl: float | None) -> float | None:
+    """When an entry expires that is stored now; None for one that is kept for good, or longer than clocks go."""
+    return None if ttl is None or ttl > _FOR_GOOD else now + ttl

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from nbcache.entry import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import DamagedError, TooLargeError
 from nbcache.progress import Progress, followed
+from nbcache.stores.expiry import is_due
 
 
 class MemoryStore:
@@ -39,6 +40,8 @@ class MemoryStore:
         self._spendings: list[Spending] = []
         self._sessions: dict[tuple[str | None, str], dict[tuple[str, str], SessionCall]] = {}
         self._gone: dict[str, tuple[float, str]] = {}
+        self._told: set[tuple[str, float | None]] = set()  # of what has expired and is still there
+        self._seen: float | None = None  # on the clock
         self.bound(max_bytes, max_entries)
 
     @property
@@ -65,6 +68,7 @@ class MemoryStore:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
         now = self._clock()
         with self._lock:
+            self._forget_expired(now)
             old = self._live(key)
             before = meta if old is None else old[1]
             row = replace(
@@ -202,7 +206,11 @@ class MemoryStore:
     def gone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
         """Why and when `key`, missed at `when`, had gone by itself. Without `keep`, told once."""
         with self._lock:
-            self._live(key)
+            entry = self._entries.get(key)
+            if entry is not None and _has_expired(entry[1], when) and (of := (key, entry[1].expires)) not in self._told:
+                if not keep:
+                    self._told.add(of)
+                return "expired", entry[1].expires or when
             went, why = self._gone.get(key, (when, None))
             if why is not None and went <= when:
                 if not keep:
@@ -217,6 +225,7 @@ class MemoryStore:
             for key in keys:
                 found = self._live(key)
                 if found is None:
+                    self._drop(key)  # it has expired
                     continue
                 payload, meta = found
                 others = tuple(name for name in meta.notebooks if name != owner)
@@ -276,11 +285,26 @@ class MemoryStore:
 
     def _live(self, key: str) -> tuple[bytes, EntryMeta] | None:
         found = self._entries.get(key)
-        if found is not None and found[1].expires is not None and found[1].expires <= self._clock():
-            self._drop(key)
-            self._gone[key] = (found[1].expires, "expired")
-            return None
-        return found
+        return None if found is None or _has_expired(found[1], self._clock()) else found
+
+    def _forget_expired(self, now: float) -> None:
+        """Delete what has expired for good, and mend what was stored while the clock was ahead, as `expiry` does."""
+        seen = self._seen
+        if not is_due(seen, now):
+            return
+        self._seen = now
+        if seen is None:
+            return
+        for key, (payload, meta) in list(self._entries.items()):
+            if meta.expires is not None and now < seen and meta.created > now + 1:
+                self._entries[key] = payload, replace(meta, created=now, expires=now + meta.expires - meta.created)
+            elif now >= seen and _has_expired(meta, seen):
+                self._bury_expired(key, meta)
+
+    def _bury_expired(self, key: str, meta: EntryMeta) -> None:
+        self._drop(key)
+        if (key, meta.expires) not in self._told and meta.expires is not None:
+            self._gone[key] = (meta.expires, "expired")
 
     def _drop(self, key: str) -> None:
         found = self._entries.pop(key, None)
@@ -289,8 +313,9 @@ class MemoryStore:
             self._bytes -= len(found[0])
 
     def _evict(self) -> None:
-        for key in list(self._entries) if self._is_over() else ():
-            self._live(key)  # what has expired goes first, and is not counted
+        for key, (_, meta) in list(self._entries.items()) if self._is_over() else ():
+            if _has_expired(meta, self._clock()):
+                self._bury_expired(key, meta)  # what has expired goes first, and is not counted
         while self._is_over():
             key = next(iter(self._entries))
             self._drop(key)
@@ -305,3 +330,8 @@ class MemoryStore:
 
 def _values(each: Iterable[Iterable[str | None]]) -> tuple[str, ...]:
     return tuple(sorted({value for values in each for value in values if value}))
+
+
+def _has_expired(meta: EntryMeta, when: float) -> bool:
+    """Whether the entry has expired then."""
+    return meta.expires is not None and meta.expires <= when

@@ -2,12 +2,13 @@
 
 import json
 import math
+import time
 from collections import deque
 from collections.abc import Sequence
 
 from nbcache.entry import SORTABLE, EntryMeta, Facets, Filter, Touch
-from nbcache.stores import schema, words
-from nbcache.stores.sql import Execute, dollars, joined, pico, split, written
+from nbcache.stores import schema, totals, words
+from nbcache.stores.sql import Execute, dollars, joined, moment, number, only, pico, split, text, whole, written
 
 _COLUMN_OF = {name: name for name in SORTABLE} | {"size_bytes": "size", "cost_usd": "cost"}
 _TOMBSTONES = 10_000
@@ -15,6 +16,8 @@ _FAR = 5_000  # rows before a page
 _SAMPLE = 2_000
 _LOWEST, _HIGHEST = (-math.inf, 0), (b"", 0)  # as SQLite compares a number or a text, and an id
 _ROWID = "(SELECT rowid FROM Cache WHERE key = ? AND raw = 1)"
+_LIVE = "(expire_time IS NULL OR expire_time > ?)"
+_EXPIRED = "SELECT rowid, key, expire_time FROM Cache WHERE expire_time <= ?"
 _COLUMNS = (
     "c.key, e.model, p.prompt, p.answer, e.status, e.created, e.tags, e.notebooks, e.cell, e.last_hit, e.hits, e.size,"
     " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds"
@@ -32,8 +35,10 @@ def put(sql: Execute, key: str, payload: bytes, meta: EntryMeta, expires: float 
 
 def store(sql: Execute, key: str, payload: bytes, expires: float | None) -> tuple[int, bool]:
     """Write a payload into diskcache's table as its own `set` does with such a value; the rowid, and if it is new."""
-    found = sql("SELECT rowid FROM Cache WHERE key = ? AND raw = 1", (key,)).fetchone()
-    if found is None:
+    found = sql("SELECT rowid, expire_time <= ? FROM Cache WHERE key = ? AND raw = 1", (time.time(), key)).fetchone()
+    if found is not None and found[1]:  # its hits and owners go with it
+        sql("DELETE FROM Cache WHERE rowid = ?", found[:1])
+    if found is None or found[1]:
         inserted = sql(
             "INSERT INTO Cache (key, raw, store_time, expire_time, access_time, mode, value) VALUES (?, 1, 0, ?, 0, 1, ?)",
             (key, expires, payload),
@@ -78,9 +83,9 @@ def own(sql: Execute, rowid: int, notebook: str) -> None:
     )
 
 
-def touch(sql: Execute, touched: Touch) -> None:
+def touch(sql: Execute, touched: Touch, now: float) -> None:
     """Write down what was noted of one entry."""
-    found = sql(f"SELECT rowid FROM Cache WHERE rowid = {_ROWID}", (touched.key,)).fetchone()
+    found = sql(f"SELECT rowid FROM Cache WHERE rowid = {_ROWID} AND {_LIVE}", (touched.key, now)).fetchone()
     if found is None:
         return
     if touched.hits:
@@ -89,6 +94,8 @@ def touch(sql: Execute, touched: Touch) -> None:
             " WHERE id = ?3",
             (touched.hits, touched.when, found[0]),
         )
+        if schema.counts_totals(sql):
+            _put_last(sql, touched.key, now)
     if touched.cost_usd is not None:
         sql("UPDATE entry SET cost = ? WHERE id = ?", (pico(touched.cost_usd), found[0]))
     if touched.notebook is not None:
@@ -152,25 +159,29 @@ def _near(  # noqa: PLR0913 - what a page is
     return (ids, before) if before <= offset and enough else None
 
 
-def totals(sql: Execute, which: Filter, now: float) -> tuple[int, int, int]:
+def count(sql: Execute, which: Filter, now: float) -> tuple[int, int, int]:
     """Entries and bytes of what `which` means, and all evictions."""
     found, values = _found(sql, which, now)
-    ((entries, size),) = sql(f"SELECT count(*), coalesce(sum(e.size), 0) FROM {found}", values)
-    return entries, size, _total(sql, "evictions")
+    ((entries, size),) = sql(f"SELECT count(*), total({only('integer', 'e.size')}) FROM {found}", values)
+    return entries, int(size), totals.evictions(sql)
 
 
 def facets(sql: Execute, notebook: str | None, now: float) -> Facets:
     """The values that the entries have."""
     found, values = _found(sql, Filter(notebook=notebook), now)
     columns = ("model", "tags", "notebooks", "cell", "status")
-    (row,) = sql(f"SELECT {', '.join(f'json_group_array(DISTINCT e.{name})' for name in columns)} FROM {found}", values)
-    values_of = {name: [text for text in json.loads(values) if text] for name, values in zip(columns, row, strict=True)}
+    (row,) = sql(f"SELECT {', '.join(map(_distinct, columns))} FROM {found}", values)
+    values_of = {name: [each for each in json.loads(values) if each] for name, values in zip(columns, row, strict=True)}
 
     def apart(column: str) -> tuple[str, ...]:
-        return tuple(sorted({each for text in values_of[column] for each in split(text)}))
+        return tuple(sorted({each for joined in values_of[column] for each in split(joined)}))
 
     model, cell, status = (tuple(sorted(values_of[name])) for name in ("model", "cell", "status"))
     return Facets(model, apart("tags"), apart("notebooks"), cell, status)
+
+
+def _distinct(column: str) -> str:
+    return f"json_group_array(DISTINCT e.{column}) FILTER (WHERE typeof(e.{column}) = 'text')"
 
 
 def disown(sql: Execute, key: str, owner: str) -> bool:
@@ -183,35 +194,66 @@ def disown(sql: Execute, key: str, owner: str) -> bool:
     return bool(others)
 
 
-def size_of(sql: Execute, key: str) -> int | None:
-    """Bytes of an entry; None where there is none."""
-    row = sql(f"SELECT size FROM entry WHERE id = {_ROWID}", (key,)).fetchone()
-    return None if row is None else int(row[0])
+def delete(sql: Execute, key: str) -> bool:
+    """Delete an entry, also one that has expired; whether there was one."""
+    return sql("DELETE FROM Cache WHERE key = ? AND raw = 1", (key,)).rowcount > 0
+
+
+def size_of(sql: Execute, key: str, now: float) -> int | None:
+    """Bytes of an entry; None where there is none, or it has expired."""
+    row = sql(f"SELECT size FROM entry WHERE id = {_ROWID} AND (expires IS NULL OR expires > ?)", (key, now)).fetchone()
+    return None if row is None else whole(row[0]) or 0
 
 
 def evict(sql: Execute, max_bytes: int | None, max_entries: int | None, *, spare: str, now: float) -> None:
-    """Delete the least recently used entries but `spare` until the store is within its bounds."""
-    if max_bytes is None and max_entries is None:
-        return
+    """Delete the least recently used entries but `spare` until the store is within its bounds, of which there is one."""
     schema.make_bounded(sql)
-    while _is_over(sql, max_bytes, max_entries):
-        row = sql(
-            f"SELECT c.rowid, c.key FROM entry e JOIN Cache c ON c.rowid = e.id WHERE e.id != {_ROWID}"
-            " ORDER BY e.used, e.id LIMIT 1",
-            (spare,),
-        ).fetchone()
-        if row is None:
-            return
-        sql("DELETE FROM Cache WHERE rowid = ?", (row[0],))
-        _bury(sql, row[1], now, "evicted")
-        sql("UPDATE total SET value = value + 1 WHERE name = 'evictions'")
+    _put_last(sql, spare, now)
+
+    def is_over(held: tuple[int, int], entries: int = 0, size: int = 0) -> bool:
+        return (max_entries is not None and held[0] > max_entries + entries) or (
+            max_bytes is not None and held[1] > max_bytes + size
+        )
+
+    held = totals.read(sql)
+    if held is None or is_over(held, 1, size_of(sql, spare, now) or 0):
+        held = totals.recount(sql)  # more than this entry makes: none goes for what was counted wrong
+    while is_over(held) and _evict_one(sql, spare, now):
+        held = totals.read(sql) or totals.recount(sql)
 
 
-def forget_expired(sql: Execute, now: float) -> None:
-    """Delete what has expired."""
-    for rowid, key, when in sql("SELECT rowid, key, expire_time FROM Cache WHERE expire_time <= ?", (now,)).fetchall():
-        sql("DELETE FROM Cache WHERE rowid = ?", (rowid,))
-        _bury(sql, key, when, "expired")
+def _evict_one(sql: Execute, spare: str, now: float) -> bool:
+    """Delete what has expired, if anything has, else the least recently used; whether there was one."""
+    expired = sql(f"{_EXPIRED} AND key != ? ORDER BY expire_time LIMIT 1", (now, spare)).fetchone()
+    if expired is not None:
+        rowid, key, ended = expired
+        bury(sql, rowid, key, ended, "expired")
+        return True
+    row = sql(
+        f"SELECT c.rowid, c.key FROM entry e JOIN Cache c ON c.rowid = e.id WHERE e.id != {_ROWID}"
+        " ORDER BY e.used, e.id LIMIT 1",
+        (spare,),
+    ).fetchone()
+    if row is not None:
+        bury(sql, row[0], row[1], now, "evicted")
+        totals.add_eviction(sql)
+    return row is not None
+
+
+def _put_last(sql: Execute, key: str, now: float) -> None:
+    """Let the entry of `key` be the last in the order of use, also where the clock was ahead when others were used."""
+    (newest,) = sql(f"SELECT max(used) FROM entry WHERE id != {_ROWID}", (key,)).fetchone()
+    if (newest := number(newest)) is not None and newest > now:
+        sql(f"UPDATE entry SET used = ? WHERE id = {_ROWID}", (math.nextafter(newest, math.inf), key))
+
+
+def bury(sql: Execute, rowid: int, key: str, when: float, why: str) -> None:
+    """Delete an entry that goes by itself, and leave a tombstone (no text) for when somebody asks; only so many are kept."""
+    sql("DELETE FROM Cache WHERE rowid = ?", (rowid,))
+    if sql("DELETE FROM tombstone WHERE key = ? AND gone = ? AND why = 'told'", (key, when)).rowcount > 0:
+        return
+    sql("INSERT OR REPLACE INTO tombstone (key, gone, why) VALUES (?, ?, ?)", (key, when, why))
+    sql("DELETE FROM tombstone WHERE id <= (SELECT max(id) FROM tombstone) - ?", (_TOMBSTONES,))
 
 
 def had(sql: Execute, key: str) -> bool:
@@ -246,43 +288,17 @@ def alike(sql: Execute, wanted: Sequence[str], limit: int) -> list[str]:
 
 def gone(sql: Execute, key: str, when: float, *, keep: bool) -> tuple[str, float] | None:
     """Why and when `key`, missed at `when`, had gone by itself (`expired`, `evicted`); without `keep`, told once."""
+    expired = sql(f"{_EXPIRED} AND key = ?", (when, key)).fetchone()
     row = sql("SELECT why, gone FROM tombstone WHERE key = ? AND gone <= ?", (key, when)).fetchone()
-    if row is None:
+    if expired is not None and row != ("told", expired[2]):  # it is still there
+        if not keep:
+            sql("INSERT OR REPLACE INTO tombstone (key, gone, why) VALUES (?, ?, 'told')", (key, expired[2]))
+        return "expired", float(expired[2])
+    if row is None or row[0] == "told":
         return None
     if not keep:
         sql("DELETE FROM tombstone WHERE key = ?", (key,))
-    return str(row[0]), float(row[1])
-
-
-def mend(sql: Execute) -> list[str]:
-    """What of the metadata belongs to no payload, or was counted wrong; mended."""
-    problems = []
-    for table in ("entry", "preview"):
-        lost = sql(f"DELETE FROM {table} WHERE id NOT IN (SELECT rowid FROM Cache)").rowcount
-        if lost:
-            problems.append(f"{lost} rows of {table} without a payload")
-    counted = sql("SELECT count(*), coalesce(sum(size), 0) FROM entry").fetchone()
-    if schema.counts_totals(sql) and counted != (_total(sql, "entries"), _total(sql, "bytes")):
-        problems.append("the totals were not those of the rows")
-        sql("UPDATE total SET value = ? WHERE name = 'entries'", (counted[0],))
-        sql("UPDATE total SET value = ? WHERE name = 'bytes'", (counted[1],))
-    return problems
-
-
-def _is_over(sql: Execute, max_bytes: int | None, max_entries: int | None) -> bool:
-    return (max_entries is not None and _total(sql, "entries") > max_entries) or (
-        max_bytes is not None and _total(sql, "bytes") > max_bytes
-    )
-
-
-def _bury(sql: Execute, key: str, when: float, why: str) -> None:
-    """Leave a tombstone (no text), for when somebody asks; only so many are kept."""
-    sql("INSERT OR REPLACE INTO tombstone (key, gone, why) VALUES (?, ?, ?)", (key, when, why))
-    sql("DELETE FROM tombstone WHERE id <= (SELECT max(id) FROM tombstone) - ?", (_TOMBSTONES,))
-
-
-def _total(sql: Execute, name: str) -> int:
-    return int(sql("SELECT value FROM total WHERE name = ?", (name,)).fetchone()[0])
+    return text(row[0]), moment(row[1]) or when
 
 
 def _found(sql: Execute, which: Filter, now: float) -> tuple[str, list[object]]:
@@ -322,9 +338,23 @@ def _said(sql: Execute, wanted: Sequence[str]) -> tuple[str, list[tuple[str, lis
 def _meta(row: Sequence[object]) -> EntryMeta:
     key, model, prompt, answer, status, created, tags, notebooks, cell, last_hit, hits, size, expires = row[:13]
     provider, input_tokens, output_tokens, cost, seconds = row[13:]
-    return EntryMeta(  # the types are those of the schema
-        *(key, model, prompt or "", answer or "", status, created, split(tags), split(notebooks)),  # type: ignore[arg-type]
-        *(cell, last_hit, hits, size, expires, provider, input_tokens, output_tokens),  # type: ignore[arg-type]
-        dollars(cost),  # type: ignore[arg-type]
-        seconds,  # type: ignore[arg-type]
+    return EntryMeta(
+        key=text(key),
+        model=text(model),
+        prompt=text(prompt),
+        answer=text(answer),
+        status=text(status),
+        created=moment(created) or 0.0,
+        tags=split(tags),
+        notebooks=split(notebooks),
+        cell=None if cell is None else text(cell),
+        last_hit=moment(last_hit),
+        hits=whole(hits) or 0,
+        size_bytes=whole(size) or 0,
+        expires=moment(expires),
+        provider=None if provider is None else text(provider),
+        input_tokens=whole(input_tokens),
+        output_tokens=whole(output_tokens),
+        cost_usd=dollars(cost),
+        seconds=number(seconds),
     )

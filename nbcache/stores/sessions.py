@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from nbcache.entry import SessionCall
-from nbcache.stores.sql import Execute, dollars, pico, written
+from nbcache.stores.sql import Execute, dollars, moment, pico, text, whole, written
 
 TABLE = (
     "CREATE TABLE IF NOT EXISTS called (notebook TEXT NOT NULL, session TEXT NOT NULL, key TEXT NOT NULL,"
@@ -38,6 +38,6 @@ def read(sql: Execute, notebook: str | None, but: str | None) -> list[SessionCal
         (of, sessions[0] if sessions else ""),
     )
     return [
-        SessionCall(key, model, calls, dollars(usd), bool(estimated), when)
+        SessionCall(text(key), text(model), whole(calls) or 0, dollars(usd), bool(estimated), moment(when) or 0.0)
         for key, model, calls, usd, estimated, when in rows
     ]

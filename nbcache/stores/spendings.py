@@ -4,10 +4,27 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from nbcache.entry import Spending
-from nbcache.stores.sql import Execute, dollars, pico, written
+from nbcache.stores.sql import Execute, dollars, moment, number, only, pico, text, whole, written
 
 _COUNTS = ("unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses")
-_SUMS = ", ".join(f"sum({name})" for name in ("hits", "misses", "spent", "saved", "saved_seconds", *_COUNTS))
+_PART = 10**6  # money is summed in two parts: SQLite's sums of whole numbers have an end
+
+
+def _sum(name: str) -> str:
+    return f"CAST(total({only('integer', name)}) AS INTEGER)"
+
+
+def _parts(name: str) -> str:
+    return f"sum({only('integer', name)} / {_PART}), sum({only('integer', name)} % {_PART})"
+
+
+_BEGAN = f"min({only('real', 'began')})"
+_SUMS = ", ".join(
+    (
+        *(_sum("hits"), _sum("misses"), _parts("spent"), _parts("saved"), f"total({only('real', 'saved_seconds')})"),
+        *map(_sum, _COUNTS),
+    )
+)
 
 
 def record(sql: Execute, rows: Iterable[Spending]) -> None:
@@ -29,10 +46,31 @@ def read(sql: Execute, notebook: str | None) -> list[Spending]:
     """A row for each model in each execution of a cell, oldest first; of one notebook, or of all."""
     where, values = ("WHERE notebook = ?", [written(notebook)]) if notebook is not None else ("", [])
     rows = sql(
-        f"SELECT session, execution, min(began), notebook, cell, model, {_SUMS} FROM spending {where}"
-        " GROUP BY session, execution, notebook, cell, model ORDER BY min(began), min(id)",
+        f"SELECT session, execution, {_BEGAN}, notebook, cell, model, {_SUMS} FROM spending {where}"
+        " GROUP BY session, execution, notebook, cell, model ORDER BY 3, min(id)",
         values,
     )
-    return [
-        Spending(*[*row[:8], dollars(row[8]) or Decimal(0), dollars(row[9]) or Decimal(0), *row[10:]]) for row in rows
-    ]
+    return [_spending(row) for row in rows]
+
+
+def _spending(row: tuple[object, ...]) -> Spending:
+    session, execution, began, notebook, cell, model, hits, misses = row[:8]
+    spent, spent_rest, saved, saved_rest, seconds, *counts = row[8:]
+    return Spending(
+        session=text(session),
+        execution=whole(execution) or 0,
+        when=moment(began) or 0.0,
+        notebook=None if notebook is None else text(notebook),
+        cell=None if cell is None else text(cell),
+        model=text(model),
+        hits=whole(hits) or 0,
+        misses=whole(misses) or 0,
+        spent_usd=_money(spent, spent_rest),
+        saved_usd=_money(saved, saved_rest),
+        saved_seconds=number(seconds) or 0.0,
+        **{name: whole(count) or 0 for name, count in zip(_COUNTS, counts, strict=True)},
+    )
+
+
+def _money(parts: object, rest: object) -> Decimal:
+    return dollars((whole(parts) or 0) * _PART + (whole(rest) or 0)) or Decimal(0)
