@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from langchain_core.language_models.base import BaseLanguageModel
 
 from nbcache.canonical import digest, is_users_code
-from nbcache.ignored import counted_headers
+from nbcache.headers import counted_headers
 
 _FIELDS = (
     *("base_url", "openai_api_base", "anthropic_api_url", "groq_api_base", "api_base", "azure_endpoint"),

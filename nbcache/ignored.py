@@ -3,12 +3,13 @@
 Everything that is not listed here counts, known to us or not.
 """
 
-import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nbcache.canonical import digest
+from nbcache.bodies import counted_body, counted_value
+from nbcache.exempt import exempt, exempt_names, is_exempt
+from nbcache.headers import counted_headers, counted_query
 
 IGNORED = frozenset(
     {
@@ -33,48 +34,24 @@ IGNORED_FIELDS = frozenset(
 )
 # The clients' objects: where they lead is the endpoint, and their headers count on their own.
 CLIENTS = frozenset({"client", "async_client", "root_client", "root_async_client", "http_client", "http_async_client"})
-# Fields of a request's body: who asks, and what is kept at the provider's of the request itself.
-IGNORED_BODY = frozenset(
-    {
-        # https://platform.openai.com/docs/api-reference: for abuse detection, caching of prompts, and stored completions
-        *("user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention", "metadata", "store"),
-        *("prompt_cache_options",),
-    }
-)
-IGNORED_HEADERS = frozenset(
-    {
-        # authentication
-        *("authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"),
-        # tracing
-        *("traceparent", "tracestate", "baggage", "b3", "sentry-trace", "idempotency-key", "x-amzn-trace-id"),
-        *("x-request-id", "x-correlation-id", "x-trace-id", "x-client-request-id", "x-cloud-trace-context"),
-        # what every HTTP client sends of its own accord
-        *("accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length", "host"),
-    }
-)
-_IGNORED_HEADER_PREFIXES = ("x-b3-", "x-datadog-", "x-stainless-")
-# Options that are passed on whole to a client or a request, and hold more of the same.
-_DIGESTED = frozenset({"cookies", "params", "default_query", "extra_query"})
+# What LangChain's classes take for the request's own headers and query, and what they pass on to a client or a request.
+_HEADERS = frozenset({"default_headers", "extra_headers", "additional_headers", "headers"})
+_QUERIES = frozenset({"default_query", "extra_query"})
+_CLIENT_OPTIONS = frozenset({"client_kwargs", "sync_client_kwargs", "async_client_kwargs", "client_args"})
 _PASSWORD = re.compile(r"//[^/@]*@")
-# Names of what may be a secret. Its digest counts: `eos_token` is none, and changes the answer.
-_SECRET = re.compile(r"(key|token|secret|password|authorization|credentials?)$", re.IGNORECASE)
-_PASSED_ON = frozenset({"client_kwargs", "sync_client_kwargs", "async_client_kwargs", "model_kwargs"})
-
-_extra: frozenset[str] = frozenset()
 
 
 def ignore_also(names: Iterable[str]) -> None:
-    """Let these parameters and headers not count either (`%config NBCache.ignore`). Replaces earlier ones.
+    """Let these parameters, headers and paths not count either (`%config NBCache.ignore`). Replaces earlier ones.
 
     `identity.forget` has to follow: some identities are worked out already.
     """
-    global _extra  # noqa: PLW0603 - one setting of the process, as the classes that it speaks of are
-    _extra = frozenset(name.lower() for name in names)
+    exempt(names)
 
 
 def also_ignored() -> frozenset[str]:
     """What `ignore_also` was told last."""
-    return _extra
+    return exempt_names()
 
 
 def is_ignored(name: str) -> bool:
@@ -84,17 +61,7 @@ def is_ignored(name: str) -> bool:
 
 def is_left_out(name: str) -> bool:
     """Whether the user has said that `name` doesn't count."""
-    return bool(_extra) and name.lower() in _extra
-
-
-def is_ignored_in_body(name: str) -> bool:
-    """Whether this field of a request's body can't change an answer."""
-    return name in IGNORED_BODY or is_left_out(name)
-
-
-def is_secret(name: str) -> bool:
-    """Whether what is called so may be a secret, of which a digest counts."""
-    return _SECRET.search(name) is not None
+    return is_exempt((name.lower(),))
 
 
 def counted(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,43 +70,34 @@ def counted(params: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in sorted(params.items()):
         if is_ignored(name):
             continue
-        told = _without_secrets(name, value)
-        if told or not value:  # else nothing of it counts
-            kept[name] = told
+        counts = _counted(name, value)
+        if counts or not value:  # else nothing of it counts
+            kept[name] = counts
     return kept
 
 
-def _without_secrets(name: str, value: Any) -> Any:
-    cls = type(value)
-    if cls is str:
-        if name.endswith("proxy"):
-            return _PASSWORD.sub("//", value)
-        return _digested(value) if _SECRET.search(name) else value
-    if cls is float:
-        return value if math.isfinite(value) else repr(value)  # else orjson writes null for them all
-    if isinstance(value, Mapping):
-        if name.endswith("headers"):
-            return counted_headers(value)
-        if name in _DIGESTED:
-            return {key: _digested(str(item)) for key, item in value.items()}
-        if name in _PASSED_ON:
-            return counted(value)
-        return {key: _without_secrets(str(key), item) for key, item in value.items()}
-    if cls is list or cls is tuple:
-        return [_without_secrets(name, item) for item in value]
-    return value
+def _counted(name: str, value: Any) -> Any:
+    if type(value) is str and name.endswith("proxy"):
+        return _PASSWORD.sub("//", value)
+    if not isinstance(value, Mapping):
+        return counted_value(name, value)
+    if name in _HEADERS:
+        return counted_headers(value)
+    if name in _QUERIES:
+        return counted_query(value)
+    if name in _CLIENT_OPTIONS:
+        return _client_options(value)
+    if name == "extra_body":
+        return counted_body(value)
+    if name == "model_kwargs":
+        own = {key: item for key, item in value.items() if key in _HEADERS | _QUERIES | {"extra_body"}}
+        rest = {key: item for key, item in value.items() if key not in own and not is_ignored(str(key))}
+        return counted(own) | counted_body(rest)
+    return counted_value(name, value)
 
 
-def _digested(value: str) -> str:
-    return "!digest:" + digest(value.encode(errors="surrogatepass"))
-
-
-def counted_headers(headers: Mapping[Any, Any]) -> dict[str, str]:
-    """The headers that may route a call or switch features, each to a digest of its value."""
-    kept = {}
-    for raw_name, value in headers.items():
-        name = str(raw_name).lower()
-        if name in IGNORED_HEADERS or name in _extra or name.startswith(_IGNORED_HEADER_PREFIXES):
-            continue
-        kept[name] = digest(str(value).encode(errors="surrogatepass"))
-    return kept
+def _client_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the arguments of an HTTP client: `params` are its query, and cookies count as digests."""
+    query = options.get("params")
+    rest = counted({name: value for name, value in options.items() if name != "params"})
+    return {**rest, "params": counted_query(query)} if isinstance(query, Mapping) and query else rest

@@ -7,7 +7,6 @@ A class that isn't listed here counts by its fields (`identity`).
 
 import copy
 import json
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +15,9 @@ from langchain_core import messages as lc_messages
 from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.messages import BaseMessage, HumanMessage
 
-from nbcache.canonical import canonical, digest, is_users_code
-from nbcache.ignored import counted_headers, is_ignored_in_body, is_secret
+from nbcache.bodies import counted_body, counted_value
+from nbcache.canonical import canonical, is_users_code
+from nbcache.headers import counted_headers, counted_query
 from nbcache.plain import copy_plain
 
 Request = dict[str, Any]
@@ -39,13 +39,14 @@ class Family:
 
     `prompt` are the request's fields for the messages. `fields` are the class's fields that count by what the request
     says of them: all others, also those that a later release adds, count by their values. `dropped` are names in the
-    request that aren't sent, or say only how an answer comes.
+    request that aren't sent, or say only how an answer comes. `dialect` is whose API the request is for.
     """
 
     build: _Build
     prompt: tuple[str, ...]
     fields: frozenset[str]
     dropped: frozenset[str] = frozenset({"stream", "stream_options", "timeout"})
+    dialect: str = "openai"
     drops_none: bool = False
     is_of_objects: bool = False  # and one that may fetch what a message names
 
@@ -83,7 +84,7 @@ class Settings:
         """What the prompt makes of the request, canonical. Raises what the class raises, or NotCanonicalError."""
         part, rest = self.family._parts(model, prompt, self.stop, self.options)  # noqa: SLF001 - one of us
         if self.family.is_of_objects:
-            part = {name: _body_value(name, value) for name, value in part.items()}
+            part = {name: counted_value(name, value) for name, value in part.items()}
         if canonical(rest) != self.raw:  # the messages have changed more: they refer to an earlier response, say
             part["!rest"] = _difference(_counted(rest, self.family), self.request)
         return canonical(part)
@@ -94,40 +95,14 @@ def _counted(rest: Request, family: Family) -> Request:
     body = {name: value for name, value in rest.items() if name not in family.dropped}
     headers, query = body.pop("extra_headers", None), body.pop("extra_query", None)
     body |= body.pop("extra_body", None) or {}  # the SDKs put it into the body
-    counts = {
-        name: _body_value(name, value)
-        for name, value in sorted(body.items())
-        if not (is_ignored_in_body(name) or (value is None and family.drops_none))
-    }
+    if family.drops_none:
+        body = {name: value for name, value in body.items() if value is not None}
+    counts = counted_body(body, family.dialect)
     if isinstance(headers, Mapping) and (counted := counted_headers(headers)):
         counts["!headers"] = counted
     if isinstance(query, Mapping) and query:
-        counts["!query"] = {str(name): _digested(str(value)) for name, value in query.items()}
+        counts["!query"] = counted_query(query)
     return counts
-
-
-def _body_value(name: str, value: Any) -> Any:
-    """A value of the body, JSON's types as they are: only there it counts whether a number is one or its text.
-
-    Values that authenticate to somebody else, a tool's server, choose what is read there: their digests count.
-    """
-    if isinstance(value, str):
-        return _digested(value) if is_secret(name) else value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else {"!float": repr(value)}  # orjson writes null for them all
-    if isinstance(value, Mapping):
-        if name.endswith("headers"):
-            return {str(key): _digested(str(item)) for key, item in value.items()}
-        return {key: _body_value(str(key), item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_body_value(name, item) for item in value]
-    if type(value).__module__.startswith("google.genai."):  # their unset fields, new ones too, are not sent
-        return {key: _body_value(key, item) for key, item in vars(value).items() if item is not None}
-    return value
-
-
-def _digested(value: str) -> str:
-    return "!digest:" + digest(value.encode(errors="surrogatepass"))
 
 
 # How each family builds its request
@@ -263,6 +238,7 @@ _ANTHROPIC = Family(
             "user_profile_id",
         }
     ),
+    dialect="anthropic",
 )
 _GOOGLE = Family(
     _google,
@@ -277,6 +253,7 @@ _GOOGLE = Family(
             *("response_schema", "reasoning_effort", "thinking_config", "cached_content"),
         }
     ),
+    dialect="google",
     is_of_objects=True,
 )
 _SAMPLING = frozenset(
@@ -287,10 +264,8 @@ _SAMPLING = frozenset(
         *("client_kwargs", "async_client_kwargs", "sync_client_kwargs"),
     }
 )
-_OLLAMA = Family(_ollama, ("messages",), _SAMPLING, frozenset({"stream", "keep_alive", "timeout"}), drops_none=True)
-_OLLAMA_TEXT = Family(
-    _ollama_text, ("prompt",), _SAMPLING, frozenset({"stream", "keep_alive", "timeout"}), drops_none=True
-)
+_OLLAMA = Family(_ollama, ("messages",), _SAMPLING, frozenset({"stream", "timeout"}), "ollama", drops_none=True)
+_OLLAMA_TEXT = Family(_ollama_text, ("prompt",), _SAMPLING, frozenset({"stream", "timeout"}), "ollama", drops_none=True)
 _GROQ = Family(
     _of_dicts,
     ("messages",),
@@ -328,6 +303,7 @@ _BEDROCK = Family(
             *("service_tier", "output_config", "guard_last_turn_only", "raw_blocks", "config"),
         }
     ),
+    dialect="bedrock",
 )
 _FAMILIES: dict[tuple[str, str], Family] = {
     ("langchain_openai", "BaseChatOpenAI"): _OPENAI,

@@ -10,9 +10,10 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from nbcache.bodies import is_secret
 from nbcache.canonical import NotCanonicalError, digest
 from nbcache.errors import UnstableIdentityError
-from nbcache.ignored import CLIENTS, IGNORED, IGNORED_FIELDS, is_left_out, is_secret
+from nbcache.ignored import CLIENTS, IGNORED, IGNORED_FIELDS, is_left_out
 from nbcache.usercode import Piece, annotations_of, digest_of, is_users_code, piece_of
 
 # Where the user's code is what answers: options of a call come to these.

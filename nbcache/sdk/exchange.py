@@ -9,22 +9,23 @@ from urllib.parse import urlsplit
 
 from langchain_core.outputs import Generation
 
+from nbcache.bodies import counted_body
 from nbcache.cache import NotebookCache
 from nbcache.call import Call
 from nbcache.canonical import canonical
 from nbcache.decoded import Answer
 from nbcache.endpoint import endpoint_in
 from nbcache.errors import warn_once
+from nbcache.headers import counted_headers
 from nbcache.identity import TOKEN_LIMITS, Identity
-from nbcache.ignored import counted, counted_headers
 from nbcache.sdk import events, replies
 from nbcache.threads import in_thread
 from nbcache.wire import HEADERS, Recorded
 
 Body = dict[str, Any]
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)")
-# Made anew for each request, of one that is signed for AWS.
-_SIGNATURES = frozenset({"x-amz-date", "x-amz-content-sha256", "x-amz-security-token"})
+# A request that asks for more than an answer: it goes on, or changes what the provider remembers.
+_STATEFUL = ("background", "conversation", "thread", "prewarm")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ class Exchange:
         """The call that `request` of httpx is; None where it is none, or one whose answer can't be given again."""
         dialect = _dialect(sdk, request)
         body = None if dialect is None else _body(request)
-        if dialect is None or body is None or body.get("background") or body.get("conversation") is not None:
-            return None  # what goes on at the provider's, or changes what it remembers
+        if dialect is None or body is None or _changes_more(body):
+            return None
         is_stream = bool(body.get("stream"))
         prompt, identity = _told(dialect, request, body)
         waits = (request.extensions.get("timeout") or {}).get("read")
@@ -138,20 +139,23 @@ def _body(request: Any) -> Body | None:
     return body if isinstance(body, dict) else None
 
 
+def _changes_more(body: Body) -> bool:
+    return any(body.get(name) is not None and body[name] is not False for name in _STATEFUL)
+
+
 def _told(dialect: Dialect, request: Any, body: Body) -> tuple[str, Identity]:
     """The prompt, as people read it, and all else that counts: nothing of the body twice, and nothing left out."""
     rest = dict(body)
     is_stream = bool(rest.pop("stream", False))
     asked = {name: rest.pop(name) for name in (dialect.system, dialect.said) if name in rest}
-    headers = {name: value for name, value in request.headers.items() if name not in _SIGNATURES}
     url = urlsplit(str(request.url))
     endpoint = url._replace(path=url.path.removesuffix(dialect.path)).geturl()
     document = {
         "class": [dialect.sdk, dialect.path],
         # A text is not the list that it spells, nor a system prompt the message that it is shown as.
         "prompt": {name: type(value).__name__ for name, value in asked.items()},
-        "options": counted(rest),
-        "headers": counted_headers(headers),
+        "options": counted_body(rest, dialect.sdk),
+        "headers": counted_headers(request.headers),
         "stream": is_stream,
     }
     identity = Identity(
