@@ -103,6 +103,8 @@ def users_fields(model: BaseModel, piece: Piece) -> dict[str, Any]:
             continue  # nothing looks at it but what sends it
         if name not in declared and not _is_plain(value):
             continue
+        if name == "metadata" and isinstance(value, dict):  # LangChain notes its release there
+            value = {key: item for key, item in value.items() if key != "lc_versions"}
         fields[name] = exact(cls, name, value)
     return fields
 

@@ -47,6 +47,8 @@ def piece_of(thing: Any) -> Piece:
     state = state_of(thing)
     walk = Walk(write_node, state, path=getattr(thing, "__qualname__", ""))
     digest = walk.digest(thing)
+    if isinstance(thing, FunctionType):
+        walk.watch.attributes(thing, ("__doc__",), [thing.__doc__])  # which is sent of one that is a tool
     piece = Piece(thing, digest, walk.watch.frozen(), frozenset(walk.reads), state)
     if len(_pieces) >= _MOST_KEPT:
         _pieces.clear()

@@ -1,7 +1,9 @@
 """What an object is: its class, and what it holds; a client, by where it leads."""
 
 import copyreg
+import io
 import logging
+import random
 import re
 import sys
 import threading
@@ -32,6 +34,7 @@ _TOOLS = (
     *(threading.Semaphore, threading.Barrier, threading.Thread, weakref.ref, weakref.WeakSet),
     *(weakref.WeakKeyDictionary, weakref.WeakValueDictionary, Executor, logging.Logger),
 )
+_USED_UP = (Iterator, random.Random)
 _BUILT_IN = (str, int, float, complex, bytes, tuple, list, dict, set, frozenset, bytearray)
 _PLAIN_BASES = {"abc", "typing", "typing_extensions", "enum", "builtins", "collections.abc", "pydantic.main"}
 # Fields of LangChain's models that only trace and limit them.
@@ -52,7 +55,9 @@ def write_object(walk: Walk, value: Any) -> None:
     elif (text := client_text(value)) is not None:
         walk.put("client", type(value).__qualname__, text)
         walk.watch.volatile(client_text, value, text)
-    elif isinstance(value, Iterator):
+    elif isinstance(value, io.IOBase) and _is_read(value):
+        raise walk.refuse(f"an open file ({type(value).__qualname__})")
+    elif isinstance(value, Iterator) and not isinstance(value, io.IOBase):
         raise walk.refuse(f"an iterator ({type(value).__qualname__}), which is used up as it is read")
     elif isinstance(value, BaseModel):
         _pydantic(walk, value)
@@ -63,11 +68,19 @@ def write_object(walk: Walk, value: Any) -> None:
 
 
 def _is_tool(walk: Walk, value: Any) -> bool:
-    """Whether `value` is something to work with. In code so are an `object()` to compare with, and what it reads up."""
-    if walk.piece_of is None and (type(value) is object or isinstance(value, Iterator)):
-        return True
+    """Whether `value` is something to work with. In code so are an `object()` to compare with, and what it uses up."""
+    if isinstance(value, io.IOBase):
+        return not _is_read(value)
     module = type(value).__module__ or ""
+    if walk.piece_of is None and (
+        type(value) is object or isinstance(value, _USED_UP) or module.startswith("numpy.random")
+    ):
+        return True
     return isinstance(value, _TOOLS) or module in {"_thread", "_asyncio"} or module.startswith("asyncio.")
+
+
+def _is_read(file: io.IOBase) -> bool:
+    return file.closed or file.readable()
 
 
 def _variable(walk: Walk, value: ContextVar[Any]) -> None:
@@ -113,9 +126,9 @@ def _users(walk: Walk, value: Any) -> None:
     elif held is not None:
         walk.watch.mapping(held)
     for name in _slots(cls):
-        found = getattr(value, name, MISSING)
-        walk.watch.volatile(_is_slot(name, found), value, known=True)
-        if found is not MISSING and not walk.state.is_state(name, found):
+        found = getattr(value, name, None)
+        walk.watch.volatile(_is_attribute(name, found), value, known=True)
+        if not walk.state.is_state(name, found):
             walk.put("slot", name)
             walk.child(found, name)
     bases = [base for base in cls.__mro__ if not is_users_code(base) and base not in {*_BUILT_IN, object}]
@@ -189,8 +202,8 @@ def _slots(cls: type) -> list[str]:
     ]
 
 
-def _is_slot(name: str, known: Any) -> Any:
-    return lambda value: getattr(value, name, MISSING) is known
+def _is_attribute(name: str, known: Any) -> Any:
+    return lambda value: getattr(value, name, None) is known
 
 
 def _members(walk: Walk, held: dict[str, Any], skipped: set[str], cls: type | None = None) -> None:
@@ -212,7 +225,9 @@ def _librarys(walk: Walk, value: Any) -> None:
     ):
         walk.put("mapping", cls.__qualname__)
         walk.watch.mapping(value)
-        walk.child(getattr(value, "default_factory", None), "default_factory")
+        factory = getattr(value, "default_factory", None)
+        walk.watch.volatile(_is_attribute("default_factory", factory), value, known=True)
+        walk.child(factory, "default_factory")
         for key, item in value.items():
             walk.child(key)
             walk.child(item, str(key)[:20])
@@ -246,7 +261,8 @@ def _reduced(walk: Walk, value: Any) -> None:
     if (size := getattr(value, "nbytes", None)) is not None and isinstance(size, int):
         walk.spend(size)
     try:
-        told = value.__reduce_ex__(4)
+        registered = copyreg.dispatch_table.get(cls)
+        told = value.__reduce_ex__(4) if registered is None else registered(value)
     except NotCanonicalError:
         raise
     except Exception:  # noqa: BLE001 - each library says in its own way that it can't
