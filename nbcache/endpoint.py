@@ -129,7 +129,14 @@ def _hook(client: Any, name: str, target: Target) -> Any:
         )
     else:
         items = [value]
-    return [item for item in items if item is not None and not _is_known(item)]
+    counted = (socket_of(item) if _is_known(item) else item for item in items)
+    return [item for item in counted if item is not None]
+
+
+def socket_of(transport: Any) -> str | None:
+    """The path of the Unix socket that a transport of httpx's sends by, whatever the URL says."""
+    path = getattr(getattr(transport, "_pool", None), "_uds", None)
+    return None if path is None else str(path)
 
 
 def _is_known(hook: Any) -> bool:

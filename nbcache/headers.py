@@ -29,7 +29,7 @@ IGNORED_HEADERS = frozenset(
         *("x-cloud-trace-context", "grpc-trace-bin", "x-ms-client-request-id", "elastic-apm-traceparent", "newrelic"),
         *("idempotency-key", "x-request-id", "x-correlation-id", "x-trace-id", "x-client-request-id", "request-id"),
         # what every HTTP client sends of its own accord
-        *("accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length", "host"),
+        *("accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"),
         *("x-goog-api-client", "x-server-timeout"),
         # attribution to an app: https://openrouter.ai/docs/app-attribution
         *("http-referer", "x-title", "x-openrouter-title", "x-openrouter-categories"),

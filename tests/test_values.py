@@ -212,9 +212,9 @@ def test_keys_stay_what_they_are() -> None:
         cache_key(*asked(ASKED, "m", first_and_last, {})),
     ]
     assert keys == [
-        "a5a65f436048304f1d63b1fb2dc5ce2adf41ecee",
-        "67eeb3da50150a69c3431965ed9123e6dfd84bc7",
-        "8ebae5d992ab830917378f109572794eb7fba166",
+        "533b84109065b91e7c155b3e586f5b4b2b773de5",
+        "abc818b3052b63c53d57066c706a3c084ee7e840",
+        "b0eb581719fe6dd71af54c32f4157f49d5ef51ef",
     ]
 
 

@@ -66,14 +66,17 @@ class Exchange:
     is_stream: bool
 
     @classmethod
-    def of(cls, cache: NotebookCache, sdk: str, request: Any) -> "Exchange | None":
-        """The call that `request` of httpx is; None where it is none, or one whose answer can't be given again."""
+    def of(cls, cache: NotebookCache, sdk: str, request: Any, route: Any = None) -> "Exchange | None":
+        """The call that `request` of httpx is; None where it is none, or one whose answer can't be given again.
+
+        `route` is what its transport does with it besides sending it.
+        """
         dialect = _dialect(sdk, request)
         body = None if dialect is None else _body(request)
         if dialect is None or body is None or _changes_more(body):
             return None
         is_stream = bool(body.get("stream"))
-        prompt, identity = _told(dialect, request, body)
+        prompt, identity = _told(dialect, request, body, route)
         waits = (request.extensions.get("timeout") or {}).get("read")
         call = Call(identity=identity, is_chat=False, shares=not is_stream, patience=waits)
         return cls(cache, dialect, prompt, call, is_stream)
@@ -143,7 +146,7 @@ def _changes_more(body: Body) -> bool:
     return any(body.get(name) is not None and body[name] is not False for name in _STATEFUL)
 
 
-def _told(dialect: Dialect, request: Any, body: Body) -> tuple[str, Identity]:
+def _told(dialect: Dialect, request: Any, body: Body, route: Any) -> tuple[str, Identity]:
     """The prompt, as people read it, and all else that counts: nothing of the body twice, and nothing left out."""
     rest = dict(body)
     is_stream = bool(rest.pop("stream", False))
@@ -155,7 +158,8 @@ def _told(dialect: Dialect, request: Any, body: Body) -> tuple[str, Identity]:
         # A text is not the list that it spells, nor a system prompt the message that it is shown as.
         "prompt": {name: type(value).__name__ for name, value in asked.items()},
         "options": counted_body(rest, dialect.sdk),
-        "headers": counted_headers(request.headers),
+        "headers": counted_headers(_headers(request)),
+        "transport": route,
         "stream": is_stream,
     }
     identity = Identity(
@@ -165,6 +169,14 @@ def _told(dialect: Dialect, request: Any, body: Body) -> tuple[str, Identity]:
         limits_tokens=any(body.get(name) is not None for name in TOKEN_LIMITS),
     )
     return _prompt(asked.get(dialect.system), asked.get(dialect.said)), identity
+
+
+def _headers(request: Any) -> dict[str, str]:
+    """The headers of a request: the host among them where it isn't the URL's, which may be a gateway's address."""
+    headers = dict(request.headers)
+    if headers.get("host") == request.url.netloc.decode("ascii"):
+        del headers["host"]
+    return headers
 
 
 def _prompt(system: Any, said: Any) -> str:

@@ -11,9 +11,12 @@ from typing import Any, Self
 
 from nbcache.cache import NotebookCache
 from nbcache.call import Call, current_call, running
+from nbcache.errors import UnstableIdentityError, warn_once
+from nbcache.modes import OFF
 from nbcache.sdk.bodies import AsyncStream, Played, SyncStream, of_family
 from nbcache.sdk.events import pieces
 from nbcache.sdk.exchange import Exchange
+from nbcache.sdk.routes import route_of
 from nbcache.wire import Recorded
 
 CacheNow = Callable[[], NotebookCache | None]
@@ -76,7 +79,12 @@ class _Transport:
             cache.guard(outer, "sends a request of its own, which isn't recorded")
             return None
         try:
-            exchange = Exchange.of(cache, self._sdk, request)
+            exchange = Exchange.of(cache, self._sdk, request, route_of(self._inner(request)))
+        except UnstableIdentityError as error:
+            cache.guard(Call(is_chat=False), f"has no key: {error}")
+            if cache.settings_now.mode != OFF:
+                warn_once(error.cause, str(error))
+            return None
         except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
             cache.guard(Call(is_chat=False), f"can't be looked up: {error!r}")
             cache.failed("work out the key of a call", error)

@@ -29,6 +29,8 @@ _HEADERS = re.compile(
 # Fields of bodies that no answer depends on, by the path's end of the API that they belong to.
 _OPENAI = {
     *("stream", "stream_options", "user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"),
+    *("prompt_cache_options", "continuation_id"),
+    *("litellm_trace_id", "litellm_session_id", "litellm_call_id", "cache", "num_retries", "trace"),
 }
 _BODIES = {
     "/chat/completions": _OPENAI,

@@ -15,6 +15,7 @@ _SKIPPED = frozenset(
     {
         *("cache", "callbacks", "callback_manager", "custom_get_token_ids", "rate_limiter", "name", "tags", "profile"),
         *("client", "async_client", "root_client", "root_async_client", "http_client", "http_async_client"),
+        "output_version",  # what an answer is made into, and not what is asked
         *("bedrock_client", "async_client_kwargs", "sync_client_kwargs", "tokenizer", "model_config"),
     }
 )
