@@ -51,6 +51,10 @@ class StoreBusyError(StoreError):
     """Another process holds the store."""
 
 
+class StoreReadOnlyError(StoreError):
+    """The store can only be read here."""
+
+
 class TooLargeError(StoreError):
     """One answer is larger than all that the store may hold."""
 

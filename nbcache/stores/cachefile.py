@@ -19,10 +19,12 @@ from nbcache.entry import EntryMeta, Filter
 from nbcache.errors import DamagedError
 from nbcache.progress import Progress, followed
 from nbcache.stores import expiry, mending, rows, schema, upgrade, words
+from nbcache.stores.access import access_to, copied
 from nbcache.stores.database import newer
-from nbcache.stores.folder import APPLICATION_ID, DATABASE, STORE_VERSION, is_newer
+from nbcache.stores.folder import APPLICATION_ID, STORE_VERSION, is_newer
 from nbcache.stores.inspection import inspect
 from nbcache.stores.pool import Pool
+from nbcache.stores.sharedmemory import SharedMemory
 from nbcache.stores.sql import Execute
 
 _SETTINGS = {"statistics": 0, "eviction_policy": "none", "cull_limit": 0}
@@ -62,17 +64,46 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
     _txn_id: int | None
 
     def __init__(self, folder: Path) -> None:
-        self.pool = Pool(folder / DATABASE)
+        self.access = access_to(folder)
+        if not self._begin():  # it can only be read, and is an earlier nbcache's
+            self.access = copied(self.access)
+            self._begin()
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing new is kept."""
+        return self.access.is_read_only
+
+    def _begin(self) -> bool:
+        """Open the file, make it, or bring it up; whether it can be used so."""
+        self.pool = Pool(self.access)
+        self._memory, self._stamp = SharedMemory(self.access.database), self.access.stamp()
+        is_fixed = self.is_read_only and self.access.copy is None
         try:
             with self.pool.hold():
                 self._adopt()
-                self._claim()
+                self._claim(is_fixed=is_fixed)
                 inspect(self.execute, self.pool.database)
-                if schema.version(self.execute) != STORE_VERSION:
+                is_new = schema.version(self.execute) == STORE_VERSION
+                if is_fixed and (not is_new or upgrade.is_left(self.execute)):
+                    self.pool.close()
+                    return False
+                if not is_new:
                     self._make_tables()
+                self._memory.mend()
         except BaseException:
             self.pool.close()
             raise
+        return True
+
+    def moved(self, within: float = 0.0) -> bool:
+        """Whether the file of this name is no longer the one that was opened; looked at after `within` seconds anew."""
+        self._memory.mend()
+        return self.pool.moved(within) or (self._stamp is not None and self.access.stamp() != self._stamp)
+
+    def version(self) -> object:
+        """What is equal only while no process has written; None where that can't be told. Raises sqlite3.Error."""
+        return self.pool.version() if self.access.keeps_open else None
 
     def finish(self) -> None:
         """Do what opening began, in turns with other processes: that may take a second for ten thousand entries."""
@@ -160,15 +191,18 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
                 mending.rebuild(self.execute, rowid, replace(meta, expires=expires), len(payload))
         return problems
 
-    def _claim(self) -> None:
+    def _claim(self, *, is_fixed: bool) -> None:
         """Mark the file as ours while it is new: before it has a log, so that the header is in the file itself."""
         ((version,),) = self.execute("PRAGMA user_version")
         if is_newer(version):  # a newer nbcache has it open: its header doesn't tell yet
             raise newer(self.pool.database)
+        if is_fixed:
+            return
         if not self.execute("PRAGMA application_id").fetchone()[0]:
             self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self.execute(f"PRAGMA user_version = {STORE_VERSION}")
-        self.execute("PRAGMA journal_mode = WAL").fetchall()
+        if self.access.network is None:
+            self.execute("PRAGMA journal_mode = WAL").fetchall()
 
     def _adopt(self) -> None:
         """Be what diskcache's `__init__` makes, which would write its settings each time."""

@@ -3,6 +3,7 @@
 import functools
 import sqlite3
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 _LONGEST = 256 * 1024 * 1024  # bytes of a value: more than any answer has
@@ -35,14 +36,18 @@ def bounded(connection: sqlite3.Connection, seconds: float) -> None:
     connection.set_progress_handler(functools.partial(next, is_over), _STEPS)
 
 
-def connect(database: Path) -> sqlite3.Connection:
-    """A new connection, which any thread may use. Raises sqlite3.Error."""
-    connection = sqlite3.connect(database, timeout=0, isolation_level=None, check_same_thread=False)
+def connect(database: Path, options: str = "", pragmas: Iterable[str] = ()) -> sqlite3.Connection:
+    """A new connection, which any thread may use. Raises sqlite3.Error.
+
+    `options` are those of SQLite's URIs, and `pragmas` are settings besides those that all connections have.
+    """
+    name = f"{database.as_uri()}?{options}" if options else database
+    connection = sqlite3.connect(name, timeout=0, isolation_level=None, check_same_thread=False, uri=bool(options))
     try:
         for limit, most in _LIMITS.items():
             connection.setlimit(limit, most)
         connection.text_factory = _text
-        for pragma in _PRAGMAS:
+        for pragma in (*_PRAGMAS, *pragmas):
             connection.execute(f"PRAGMA {pragma}")
     except BaseException:
         connection.close()

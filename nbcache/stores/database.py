@@ -18,6 +18,7 @@ class _Pooled(Protocol):
     @property
     def pool(self) -> Pool: ...
     def finish(self) -> None: ...
+    def moved(self, within: float) -> bool: ...
 
 
 _C = TypeVar("_C", bound=_Pooled)
@@ -42,7 +43,7 @@ class Database(Generic[_C]):
     def opened(self, within: float) -> _C | None:
         """What is open, if it is still the file of this name; looked at anew after `within` seconds."""
         found = self._open
-        return None if found is None or found.pool.moved(within) else found
+        return None if found is None or found.moved(within) else found
 
     def run(self, operation: Callable[[_C], _T], patience: float, within: float = LONG) -> _T:
         """Do `operation` while a connection is held, waiting at most `patience` seconds for other processes.

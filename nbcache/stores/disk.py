@@ -1,5 +1,6 @@
 """A store in a folder: payloads, a table of metadata beside them and a search index, in one SQLite file."""
 
+import contextlib
 import functools
 import math
 import os
@@ -12,7 +13,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from nbcache.entry import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
-from nbcache.errors import StoreBusyError, TooLargeError
+from nbcache.errors import StoreBusyError, StoreReadOnlyError, TooLargeError
 from nbcache.locks import Lock
 from nbcache.progress import Progress
 from nbcache.stores import mending, rows, sessions, spendings, totals, words
@@ -75,7 +76,7 @@ class DiskStore:
         """What is equal only while no process has written; None where that can't be told."""
         cache = self._database.opened(within=_STALE)
         try:
-            return None if cache is None else cache.pool.version()
+            return None if cache is None else cache.version()
         except sqlite3.Error:
             return None
 
@@ -131,7 +132,7 @@ class DiskStore:
                     rows.touch(cache.execute, touched, time.time())
 
         if found:
-            self._write(write)
+            self._note(write)
 
     def delete(self, key: str) -> bool:
         """Delete the entry for good; whether there was one."""
@@ -202,7 +203,7 @@ class DiskStore:
                 spendings.record(cache.execute, found)
 
         if found:
-            self._write(write)
+            self._note(write)
 
     def spendings(self, notebook: str | None = None) -> list[Spending]:
         """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
@@ -217,7 +218,7 @@ class DiskStore:
                 sessions.record(cache.execute, session, notebook, found)
 
         if found:
-            self._write(write)
+            self._note(write)
 
     def last_calls(self, notebook: str | None, but: str | None = None) -> list[SessionCall]:
         """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
@@ -235,9 +236,14 @@ class DiskStore:
                 cache.forget_expired()
                 return rows.gone(cache.execute, key, when, keep=keep)
 
+        def read(cache: CacheFile) -> bool | tuple[str, float] | None:
+            if cache.is_read_only:
+                return rows.gone(cache.execute, key, when, keep=True)
+            return rows.had(cache.execute, key)
+
         # Most misses are of calls that were never made before: to find that out is to read only.
-        known = self._database.run(lambda cache: rows.had(cache.execute, key), _READ_PATIENCE)
-        return self._write(write) if known else None
+        known = self._database.run(read, _READ_PATIENCE)
+        return known if isinstance(known, tuple) else self._write(write) if known else None
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more.
@@ -296,10 +302,20 @@ class DiskStore:
 
         return self._write(look, within=math.inf)
 
+    def _note(self, operation: Callable[[CacheFile], None]) -> None:
+        """Write down what need not be: where nothing can be, it isn't missed."""
+        with contextlib.suppress(StoreReadOnlyError):
+            self._write(operation)
+
     def _write(self, operation: Callable[[CacheFile], _T], within: float = LONG) -> _T:
+        def write(cache: CacheFile) -> _T:
+            if cache.is_read_only:
+                raise StoreReadOnlyError(f"{self.folder} can only be read here: nothing new is kept")
+            return operation(cache)
+
         try:
             with self._writes:
-                return self._database.run(operation, _WRITE_PATIENCE, within)
+                return self._database.run(write, _WRITE_PATIENCE, within)
         finally:
             own_writes.count += 1
 

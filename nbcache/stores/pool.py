@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nbcache.errors import StoreBusyError
+from nbcache.stores.access import Access
 from nbcache.stores.connection import connect
 
 _T = TypeVar("_T")
@@ -36,10 +37,12 @@ own_writes = _OwnWrites()
 class Pool:
     """Connections to one database file. Each is held by one thread at a time."""
 
-    def __init__(self, database: Path) -> None:
-        self.database = database
+    def __init__(self, access: Access) -> None:
+        self.database = access.database
+        self._access = access
+        self._keeps = _IDLE if access.keeps_open else 0
         self._local = threading.local()
-        self.inode = inode_of(database)
+        self.inode = inode_of(self.database)
         self._idle: list[sqlite3.Connection] = []
         self._lent = 0
         self._forking = False
@@ -88,7 +91,7 @@ class Pool:
         if connection.in_transaction:  # an interrupt came between two statements
             connection.execute("ROLLBACK")
         with self._changed:
-            if self._closed or len(self._idle) >= _IDLE:
+            if self._closed or len(self._idle) >= self._keeps:
                 connection.close()
             else:
                 self._idle.append(connection)
@@ -166,7 +169,7 @@ class Pool:
             connection.close()
 
     def _connect(self) -> sqlite3.Connection:
-        return connect(self.database)
+        return connect(self.database, self._access.options, self._access.pragmas)
 
 
 _watches = itertools.count()  # never the same again: another file may have been opened under this name

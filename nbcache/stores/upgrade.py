@@ -21,10 +21,15 @@ _LEFT = "SELECT value FROM total WHERE name = 'rekeyed'"  # the last rowid that 
 _NEXT = "SELECT rowid, key, value FROM Cache WHERE rowid > ? AND raw = 1 ORDER BY rowid LIMIT 1"
 
 
+def is_left(sql: Execute) -> bool:
+    """Whether entries are left without their new keys."""
+    return sql(_LEFT).fetchone() is not None
+
+
 def finish(sql: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
     """Give all entries their new keys, if there are any left without. Raises sqlite3.OperationalError where it is locked."""
     deadline = time.monotonic() + _PATIENCE
-    while sql(_LEFT).fetchone() is not None:
+    while is_left(sql):
         try:
             with transaction():
                 _some(sql)

@@ -1,0 +1,270 @@
+"""Stores in places where not everything can be done: for reading alone, on network file systems, with memory cut short."""
+
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import nbcache
+from nbcache.stores import DiskStore, filesystem
+from tests.test_disk_store import key_of, put
+from tests.test_faults import Echo, ask, contents, heard, in_new_process
+
+if TYPE_CHECKING:
+    from multiprocessing.synchronize import Barrier
+
+GOLDEN = Path(__file__).with_name("golden")
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that everybody can reach."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def lock_up(folder: Path) -> dict[str, bytes]:
+    """Let nobody write to the folder; what is in it."""
+    for path in (*folder.iterdir(), folder):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    return contents(folder)
+
+
+def _as_nobody(folder: Path, mode: str, *prompts: str) -> tuple[int, list[str], int, int]:
+    nbcache.install("memory://")
+    ask(Echo(), "what has to be imported is imported now")
+    if os.getuid() == 0:
+        os.setuid(65534)
+    os.environ["TMPDIR"] = "/tmp"
+    nbcache.install(folder, mode=mode)
+    model = Echo()
+    with heard() as said:
+        ask(model, *prompts)
+        nbcache.installed().flush()
+        rows = nbcache.installed().contents("folder").entries()
+        for row in rows:
+            nbcache.installed().contents().read(row.key)
+        hits = nbcache.stats("folder").hits
+    nbcache.uninstall()
+    return model.calls, said, hits, len(rows)
+
+
+@pytest.mark.parametrize("mode", ["on", "read-only", "replay"])
+def test_store_that_can_only_be_read_gives_hits_and_is_told_of_once(public: Path, mode: str) -> None:
+    nbcache.install(public)
+    ask(Echo(), "one", "two")
+    nbcache.uninstall()
+    before = lock_up(public)
+    calls, said, hits, rows = in_new_process(_as_nobody, public, mode, "one", "two", "one")
+    assert (calls, hits, rows) == (0, 3, 2)
+    assert len(said) == 1
+    assert "nothing new is kept" in said[0]
+    assert str(public) in said[0]
+    assert contents(public) == before
+
+
+def test_new_answers_in_a_store_that_can_only_be_read_need_no_second_line(public: Path) -> None:
+    nbcache.install(public)
+    ask(Echo(), "one")
+    nbcache.uninstall()
+    before = lock_up(public)
+    calls, said, hits, rows = in_new_process(_as_nobody, public, "on", "one", "new", "other")
+    assert (calls, hits, rows) == (2, 1, 1)
+    assert len(said) == 1
+    assert contents(public) == before
+
+
+@pytest.mark.parametrize("version", ["store_v1", "store_v2"])
+def test_earlier_store_that_can_only_be_read_is_brought_up_in_a_copy(public: Path, version: str) -> None:
+    shutil.copytree(GOLDEN / version, public, dirs_exist_ok=True)
+    before = lock_up(public)
+    calls, said, _, rows = in_new_process(_as_nobody, public, "on", "new")
+    assert calls == 1
+    assert rows >= 2
+    assert len(said) == 1
+    assert contents(public) == before
+
+
+_KILLED = """
+import os, signal, sys
+from nbcache.entry import EntryMeta
+from nbcache.stores import DiskStore
+store = DiskStore(sys.argv[1])
+for number in range(3):
+    key = f"{number:040x}"
+    store.put(key, b"payload", EntryMeta(key, "m", "p", "a", "ok", 1.0))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def _keys_as_nobody(folder: Path) -> list[str]:
+    store = DiskStore(folder)
+    store.version()
+    if os.getuid() == 0:
+        os.setuid(65534)
+    os.environ["TMPDIR"] = "/tmp"
+    with heard():
+        return sorted(meta.key for meta in store.page())
+
+
+def test_what_a_killed_process_left_in_the_log_can_be_read_too(public: Path) -> None:
+    killed = subprocess.run([sys.executable, "-c", _KILLED, str(public)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    (public / "cache.db-shm").unlink()
+    before = lock_up(public)
+    assert in_new_process(_keys_as_nobody, public) == [f"{number:040x}" for number in range(3)]
+    assert contents(public) == before
+
+
+def test_what_the_owner_stores_later_is_seen_by_those_who_can_only_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = DiskStore(tmp_path / "store")
+    put(owner, 1)
+    owner.close()
+    writable, real = {"now": False}, os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: writable["now"] if mode & os.W_OK else real(path, mode))
+    reader = DiskStore(tmp_path / "store")
+    with heard():
+        assert reader.get(key_of(1)) is not None
+        assert reader.get(key_of(2)) is None
+    writable["now"] = True
+    put(owner, 2)
+    owner.close()
+    writable["now"] = False
+    assert reader.get(key_of(2)) is not None
+    assert reader.totals().entries == 2
+
+
+# Network file systems
+
+
+@pytest.fixture
+def on_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(filesystem, "kind_of_mount", lambda _: "nfs4")
+
+
+@pytest.mark.usefixtures("on_network")
+def test_store_on_a_network_file_system_has_no_shared_memory_and_says_so_once(tmp_path: Path) -> None:
+    model = Echo()
+    with heard() as said:
+        for _ in range(2):
+            nbcache.install(tmp_path / "store")
+            ask(model, "one", "two", "one")
+        assert not (tmp_path / "store" / "cache.db-shm").exists()
+        assert not (tmp_path / "store" / "cache.db-wal").exists()
+        nbcache.clear(scope="folder")
+        assert nbcache.check() == []
+    nbcache.uninstall()
+    assert model.calls == 2
+    assert len(said) == 2  # once in each session
+    assert "nfs4" in said[0]
+    assert "NBCACHE_DIR" in said[0]
+
+
+def _write_on_network(folder: Path, process: int, barrier: "Barrier") -> None:
+    pytest.MonkeyPatch().setattr(filesystem, "kind_of_mount", lambda _: "nfs4")
+    store = DiskStore(folder)
+    barrier.wait(60)
+    with heard():
+        for number in range(40):
+            key = put(store, f"{process} {number}")
+            assert store.get(key) is not None
+    store.close()
+
+
+def test_processes_on_a_network_file_system_lose_nothing(tmp_path: Path) -> None:
+    folder, context = tmp_path / "store", multiprocessing.get_context("fork")
+    barrier = context.Barrier(2)
+    processes = [context.Process(target=_write_on_network, args=(folder, number, barrier)) for number in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
+    store = DiskStore(folder)
+    assert store.totals().entries == 80
+    assert store.check() == []
+    assert list(folder.glob("damaged-*")) == []
+
+
+def test_store_that_is_moved_between_disk_and_network_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = iter(["ext4", "nfs4", "ext4"])
+    monkeypatch.setattr(filesystem, "kind_of_mount", lambda _: next(kinds))
+    for number, journal in enumerate(["wal", "truncate", "wal"]):
+        store = DiskStore(tmp_path / "store")
+        with heard():
+            put(store, number)
+            assert store.totals().entries == number + 1
+            mode = store._database.run(lambda cache: cache.execute("PRAGMA journal_mode").fetchone(), 1.0)
+        assert mode == (journal,)
+        store.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "network"),
+    [
+        *(("nfs4", True), ("nfs", True), ("cifs", True), ("smb3", True), ("fuse.sshfs", True), ("lustre", True)),
+        *(("gpfs", True), ("beegfs", True), ("9p", True), ("afs", True), ("fuse.s3fs", True), ("ceph", True)),
+        *(("ext4", False), ("xfs", False), ("btrfs", False), ("tmpfs", False), ("overlay", False), ("apfs", False)),
+        *(("zfs", False), ("fuseblk", False), ("", False)),
+    ],
+)
+def test_network_file_systems_are_known_by_name(monkeypatch: pytest.MonkeyPatch, kind: str, network: bool) -> None:
+    monkeypatch.setattr(filesystem, "kind_of_mount", lambda _: kind)
+    assert filesystem.network_of(Path("/")) == (kind if network else None)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mountinfo").exists(), reason="Linux tells so")
+def test_kind_of_a_mount_is_that_of_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert filesystem.kind_of_mount(Path("/proc/self")) == "proc"
+    mounts = [("/", "ext4"), ("/home", "nfs4"), ("/home/me/my data", "xfs"), ("/homestead", "btrfs")]
+    monkeypatch.setattr(filesystem, "_mounts", lambda: iter(mounts))
+    monkeypatch.setattr(os.path, "realpath", str)
+    kinds = [filesystem.kind_of_mount(Path(path)) for path in ("/home/me", "/home/me/my data/x", "/homestead", "/tmp")]
+    assert kinds == ["nfs4", "xfs", "btrfs", "ext4"]
+
+
+def test_blanks_in_the_names_of_mounts_are_read() -> None:
+    assert filesystem._unescaped("/home/me/my\\040data") == "/home/me/my data"
+
+
+# Shared memory
+
+
+_CUT = """
+import os, sys
+from nbcache.stores import DiskStore
+from nbcache.entry import EntryMeta
+folder = sys.argv[1]
+store, other = DiskStore(folder), DiskStore(folder)
+for number in range(30):
+    key = f"{number:040x}"
+    store.put(key, os.urandom(20_000), EntryMeta(key, "m", "p", "a", "ok", 1.0))
+    store.version()
+    os.truncate(folder + "/cache.db-shm", (0, 100, 16384)[number % 3])
+    assert [store, other][number % 2].get(key) is not None
+    store.version()
+    assert other.totals().entries == number + 1
+assert store.check() == []
+store.close()
+print("alive")
+"""
+
+
+def test_shared_memory_that_is_cut_short_kills_nothing_and_loses_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _CUT, str(tmp_path / "s")], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "alive\n", (done.returncode, done.stderr)
