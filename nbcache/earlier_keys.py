@@ -17,8 +17,9 @@ from langchain_core.language_models.base import BaseLanguageModel
 
 from nbcache.call import Call
 from nbcache.canonical import canonical
+from nbcache.credentials import endpoint_urls, hidden
 from nbcache.identity import identity_of, settings
-from nbcache.keys import CallKey, call_key_of, drawn
+from nbcache.keys import CallKey, call_key_of, drawn, restored
 from nbcache.llm_string import Told
 from nbcache.provider_request import family_of, messages_in, tells_all
 
@@ -51,7 +52,7 @@ def call_now(call: CallKey) -> CallKey | None:
 def _now(call: CallKey, document: dict[str, Any]) -> CallKey | None:
     kind, *others = document["class"][1:]
     if kind not in _CLASSES or "request" in document:
-        return call  # it is written down now as it was then
+        return _without_credentials(call, document)
     if others:
         return None  # a class of the user's own, whose code is told otherwise
     fields = dict(document.get("fields") or {})
@@ -77,7 +78,23 @@ def _now(call: CallKey, document: dict[str, Any]) -> CallKey | None:
     if client:
         return None  # of which version 1 told nothing: whether it was so then, nobody knows
     now |= {"client": {"headers": headers}} if headers else {}
-    return call_key_of(call.prompt, replace(whole, document=canonical(now), endpoint=call.endpoint), asked)
+    return call_key_of(
+        call.prompt, replace(whole, document=hidden(canonical(now)), endpoint=endpoint_urls(call.endpoint)), asked
+    )
+
+
+def _without_credentials(call: CallKey, document: dict[str, Any]) -> CallKey:
+    """The same call, of which version 1 told some credentials."""
+    identity, endpoint = hidden(canonical(document)), endpoint_urls(call.endpoint)
+    if endpoint == call.endpoint and json.loads(identity) == document:
+        return call
+    return restored(
+        *(call.said, call.prompt),
+        identity=identity.decode(),
+        endpoint=endpoint,
+        model=call.model,
+        by_rule=call.by_rule,
+    )
 
 
 @lru_cache(maxsize=64)

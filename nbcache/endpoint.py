@@ -4,14 +4,15 @@ The clients are asked, not the fields that they were made of: an endpoint may co
 may be changed afterwards.
 """
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
 
 from langchain_core.language_models.base import BaseLanguageModel
 
-from nbcache.canonical import digest, is_users_code
+from nbcache.canonical import is_users_code
+from nbcache.credentials import endpoint_url
 from nbcache.headers import counted_headers
 
 _FIELDS = (
@@ -188,22 +189,6 @@ def _with_inner(client: Any, depth: int = 2) -> Iterator[tuple[Any, bool]]:
             yield inner, is_inner or goes_somewhere
 
 
-_canonical_urls: dict[str, str] = {}
-
-
+@functools.lru_cache(maxsize=1_000)
 def _canonical_url(url: str) -> str:
-    """`url` with scheme and host in lower case, no default port, no slash at the end, no user or password."""
-    known = _canonical_urls.get(url)
-    if known is not None:
-        return known
-    try:
-        parts = urlsplit(url)
-        port = parts.port if parts.port != {"http": 80, "https": 443}.get(parts.scheme) else None
-    except ValueError:
-        return url
-    host = (parts.hostname or "") + (f":{port}" if port else "")
-    query = f"?{digest(parts.query.encode())}" if parts.query else ""  # it may hold a key
-    result = f"{parts.scheme}://{host}{parts.path.rstrip('/')}{query}" if host else url.rstrip("/")
-    if len(_canonical_urls) < 1000:
-        _canonical_urls[url] = result
-    return result
+    return endpoint_url(url)

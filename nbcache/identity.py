@@ -18,6 +18,7 @@ from pydantic_core import PydanticUndefined
 from nbcache import snapshot
 from nbcache.call import Call
 from nbcache.canonical import NotCanonicalError, canonical, is_users_code
+from nbcache.credentials import hidden
 from nbcache.endpoint import Target, endpoint_in, endpoint_of, target_of
 from nbcache.errors import UnstableIdentityError
 from nbcache.ignored import CLIENTS, IGNORED_FIELDS, counted, is_ignored
@@ -386,7 +387,7 @@ def limits_tokens_in(document: str) -> bool:
 
 def _canonical(name: str, document: dict[str, Any]) -> bytes:
     try:
-        return canonical(document)
+        return hidden(canonical(document))
     except NotCanonicalError as error:
         raise _unstable(name, _culprit(document), error) from None
 

@@ -44,6 +44,7 @@ def _key(kind: str, prefix: str, rest: str = _NO_WORDS) -> Rule:
 
 
 _KEYS = (
+    _key("a credential", "!secret:", r"[a-f0-9]{16}"),  # the digest of one: another user's is another
     _key("an Anthropic key", "sk-ant-"),
     _key("an OpenRouter key", "sk-or-"),
     _key("an OpenAI key", "sk-"),

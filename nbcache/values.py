@@ -8,6 +8,7 @@ from langchain_core.outputs import Generation
 from pydantic import BaseModel
 
 from nbcache.canonical import NotCanonicalError, canonical
+from nbcache.credentials import hidden
 from nbcache.errors import NotStorableError
 from nbcache.identity import DOCUMENT
 from nbcache.ignored import counted
@@ -92,7 +93,7 @@ def _json(name: str, value: Any) -> str:
 def _document(model: str, kind: str, params: Mapping[str, Any]) -> str:
     try:
         document = {"class": ["values"], "model": model, "of": kind, "params": counted(params)}
-        return canonical(document).decode()
+        return hidden(canonical(document)).decode()
     except (NotCanonicalError, RecursionError) as error:
         names = ", ".join(params)
         raise TypeError(f"one of {names} can't be told from another by its value: {error}; pass JSON values") from None

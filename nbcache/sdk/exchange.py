@@ -13,6 +13,7 @@ from nbcache.bodies import counted_body
 from nbcache.cache import NotebookCache
 from nbcache.call import Call
 from nbcache.canonical import canonical
+from nbcache.credentials import hidden
 from nbcache.decoded import Answer
 from nbcache.endpoint import endpoint_in
 from nbcache.errors import warn_once
@@ -163,7 +164,7 @@ def _told(dialect: Dialect, request: Any, body: Body, route: Any) -> tuple[str, 
         "stream": is_stream,
     }
     identity = Identity(
-        canonical({name: part for name, part in document.items() if part}),
+        hidden(canonical({name: part for name, part in document.items() if part})),
         endpoint_in({"base_url": endpoint}),
         _model(body, url.path),
         limits_tokens=any(body.get(name) is not None for name in TOKEN_LIMITS),
