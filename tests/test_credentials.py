@@ -16,7 +16,8 @@ import nbcache
 from nbcache import codec, session
 from nbcache.canonical import canonical
 from nbcache.credentials import endpoint_url, hidden, is_credential
-from nbcache.keys import call_key, replay_key
+from nbcache.earlier_keys import call_now
+from nbcache.keys import call_key, drawn, replay_key, restored
 from nbcache.scrub import Scrubber
 from tests.provider import Provider
 
@@ -38,10 +39,11 @@ PLACES: dict[str, Callable[[str], dict[str, Any]]] = {
     "a tool server's query": lambda key: tool(server_url=f"https://mcp.example/sse?api_key={key}"),
     "a tool server's query of any name": lambda key: tool(server_url=f"https://mcp.example/sse?k={key}"),
     "a tool server's path": lambda key: tool(server_url=f"https://mcp.example/{key}/sse"),
+    "a tool server's header": lambda key: tool(headers={"Authorization": f"Bearer {key}"}),
     "a tool server's headers as a list": lambda key: tool(headers=[{"name": "Authorization", "value": key}]),
     "a tool server's headers as pairs": lambda key: tool(headers=[["X-Api-Key", key]]),
     "a dict of credentials": lambda key: {"credentials": {"x": {"y": [key]}}},
-    "an option of an option": lambda key: {"metadata": {"x": {"clientSecret": key}}, "store": True, "seed": 1},
+    "an option of an option": lambda key: {"guard": {"x": {"clientSecret": key}}},
     "a text of JSON": lambda key: {"config": json.dumps({"password": key})},
     "a text of JSON in a text of JSON": lambda key: {"config": json.dumps([json.dumps({"password": key})])},
     "a printed object": lambda key: {"config": f"Settings(password='{key}', x=1)"},
@@ -154,6 +156,19 @@ def test_another_servers_address_is_another_call_in_replay() -> None:
         for url in ("https://mcp.example/team-A/sse", "https://mcp.example/team-B/sse", "https://other.example/sse")
     }
     assert len(keys) == 3
+
+
+def test_an_entry_of_version_1_tells_no_credential_when_it_has_its_new_key() -> None:
+    written = '{"class":["x"],"fields":{"model":"m","pass":"KEYinthere"},"draw":2}'
+    where = "https://gateway.example/KEYinthere/v1"
+    then = restored(b"q", "q", identity=written, endpoint=where, model="m", by_rule=False)
+    now = call_now(then)
+    assert now is not None
+    assert KEY not in now.identity.decode() + now.endpoint
+    assert now.draw == 2
+    document = hidden(b'{"class":["x"],"fields":{"model":"m","pass":"KEYinthere"}}').decode()
+    asked = restored(b"q", "q", identity=document, endpoint=endpoint_url(where), model="m", by_rule=False)
+    assert now.key == drawn(asked, 2).key
 
 
 # What a document is without them
