@@ -50,7 +50,7 @@ def call_now(call: CallKey) -> CallKey | None:
 
 
 def _now(call: CallKey, document: dict[str, Any]) -> CallKey | None:
-    kind, *others = document["class"][1:]
+    kind, *others = document["class"][1:] or [""]  # of plain values there is none
     if kind not in _CLASSES or "request" in document:
         return _without_credentials(call, document)
     if others:
