@@ -38,7 +38,7 @@ from nbcache.rules import Rules
 from nbcache.steps import InThread, Step, arun, run
 from nbcache.stores import Store
 from nbcache.text import prompt_preview
-from nbcache.threads import in_thread
+from nbcache.threads import in_thread, is_writing
 from nbcache.usage import usage_of
 from nbcache.verdict import status_now
 
@@ -207,7 +207,7 @@ class Answers:
         if asked is None:
             return None
         try:
-            version = self._decoded.version(self.store.version)
+            version = None if on_loop and is_writing() else self._decoded.version(self.store.version)
             found = self._decoded.unchanged(asked.key, version)  # in memory, and nobody has written since
             if found is None:
                 found, why = yield from self._stored_or_in_flight(asked, call, version, on_loop=on_loop)
@@ -256,7 +256,7 @@ class Answers:
         found, why = yield from self._read(asked, call, version)
         if found is not None or call is None or not call.shares or call.holds_lease():
             return found, why
-        turn = self.flights.join(asked.key, Place.here(on_loop=on_loop), call.leases, call.longest_wait())
+        turn = self.flights.join(asked.key, Place.here(call.frame, on_loop=on_loop), call.leases, call.longest_wait())
         if isinstance(turn, Waiter):
             turn = yield turn
         if isinstance(turn, bytes):
@@ -376,6 +376,8 @@ class _Read:
         return self._store.get(self._key)
 
     async def later(self) -> bytes | None:
+        if is_writing():  # SQLite lets other threads run, and that one would go on for milliseconds
+            return await in_thread(self.now, writes=True)
         try:
             return self._store.get(self._key, wait=False)
         except StoreBusyError:

@@ -2,8 +2,10 @@
 
 import os
 import weakref
+from _thread import interrupt_main
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ from nbcache.scrub import Scrubber
 from nbcache.stores import DiskStore, Store, open_store
 from nbcache.sums import total
 from nbcache.tally import write_tally
-from nbcache.threads import in_thread
+from nbcache.threads import in_thread, uninterrupted
 from nbcache.units import count, size
 from nbcache.values import KeyFn, Messages
 
@@ -129,7 +131,7 @@ class NotebookCache(BaseCache):
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """As `update`, in a thread: a write never runs on an event loop."""
-        await in_thread(lambda: self.update(prompt, llm_string, return_val))
+        await in_thread(lambda: self.update(prompt, llm_string, return_val), writes=True)
 
     # What is asked for calls of every kind
 
@@ -339,6 +341,13 @@ class NotebookCache(BaseCache):
 
 
 def _close(ledger: Ledger, store: Store, recordings: Recordings) -> None:
+    try:
+        uninterrupted(partial(_write_all, ledger, store, recordings))
+    except KeyboardInterrupt:  # in what the collector of garbage calls it would only be printed
+        interrupt_main()
+
+
+def _write_all(ledger: Ledger, store: Store, recordings: Recordings) -> None:
     ledger.close()
     store.close()
     write_tally(ledger, recordings)

@@ -1,12 +1,16 @@
 """The call that is running: what `instrument` knows of it and `BaseCache.lookup` is not told."""
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pydantic import BaseModel
+
+from nbcache.blocks import is_over
 
 if TYPE_CHECKING:
     from langchain_core.language_models.base import BaseLanguageModel
@@ -56,7 +60,8 @@ class Call:
     last of them has; `ended` whether the streams of a provider's client that it read came to their end, None where it
     read none, and `marked` whether the mark of an end has come since the last of them began. `idle` are the seconds in which it waited for its reader. `settings` are those that held when the
     answer was looked up. `patience` are the seconds that it would wait for an answer of its own, if it tells. `owed` is
-    how a rate limiter was asked for a call that may turn out not to be made, `sends` that it is.
+    how a rate limiter was asked for a call that may turn out not to be made, `sends` that it is. `frame` is the one that
+    makes the call, and `token` how the call is no longer the current one.
     """
 
     model: "BaseLanguageModel[Any] | None" = None
@@ -87,6 +92,8 @@ class Call:
     owed: dict[str, Any] | None = None
     sends: bool = False
     messages: "Sequence[BaseMessage] | None" = None
+    frame: FrameType | None = None
+    token: "Token[Call | None] | None" = None
 
     def classes(self) -> "list[type[BaseModel]]":
         """The pydantic classes among the options: those of which the caller expects instances."""
@@ -128,22 +135,38 @@ class Call:
 current_call: ContextVar[Call | None] = ContextVar("nbcache_call", default=None)
 
 
+def call_around() -> Call | None:
+    """The call within which this one is made, if any."""
+    while (call := current_call.get()) is not None and is_over(current_call, call.token, call.frame):
+        call.end()
+    return call
+
+
 class running:  # noqa: N801 - used as a function: within `with running(call)` …
     """Within this block `call` is the current one; when it is left, the call is over."""
 
-    __slots__ = ("_call", "_token")
+    __slots__ = ("_call",)
 
     def __init__(self, call: Call) -> None:
         self._call = call
 
     def __enter__(self) -> Call:
-        self._token = current_call.set(self._call)
-        return self._call
+        call, before = self._call, current_call.get()
+        call.frame = sys._getframe(1)  # noqa: SLF001 - the frame that makes the call
+        try:
+            call.token = current_call.set(call)
+        except BaseException:
+            current_call.set(before)
+            raise
+        return call
 
     def __exit__(self, *_: object) -> None:
+        call = self._call
         try:
-            current_call.reset(self._token)
+            if call.token is not None:
+                current_call.reset(call.token)
         except ValueError:  # a coroutine that nobody finished: it is closed in another context
             pass
         finally:
-            self._call.end()
+            call.end()
+            call.frame = call.token = None

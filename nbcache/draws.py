@@ -5,9 +5,9 @@ the draws that its earlier attempts were given and rejected.
 """
 
 import heapq
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 
+from nbcache.blocks import BlockVar
 from nbcache.locks import Lock
 
 
@@ -71,4 +71,4 @@ class Attempt:
             paths.difference_update([path for path in tuple(paths) if path[: len(self.path)] == self.path])
 
 
-current_attempt: ContextVar[Attempt | None] = ContextVar("nbcache_attempt", default=None)
+current_attempt: BlockVar[Attempt] = BlockVar("nbcache_attempt")

@@ -8,32 +8,51 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 import weakref
+from _thread import LockType, allocate_lock
 from collections import deque
-from typing import NamedTuple
+from types import FrameType
+from typing import Any, NamedTuple
 
 from nbcache.locks import Lock
+from nbcache.stacks import is_running
+
+_LOOK = 0.25  # seconds after which who waits looks whether the call still goes on
 
 
 class Place(NamedTuple):
-    """Where a call is made: its thread, and its event loop and task (by its id) where it is a coroutine's."""
+    """Where a call is made: its thread, and the frame that makes it; its event loop and task where it is a coroutine's.
+
+    Nobody `waits` who holds up an event loop: what one would wait for may need that loop.
+    """
 
     thread: int
+    frame: FrameType | None = None
     loop: asyncio.AbstractEventLoop | None = None
-    task: int | None = None
+    task: "weakref.ref[asyncio.Task[Any]] | None" = None
+    waits: bool = True
 
     @classmethod
-    def here(cls, *, on_loop: bool) -> "Place | None":
-        """This thread, and this task where the call is awaited.
-
-        None where a call holds up an event loop: what it would wait for may need that loop.
-        """
+    def here(cls, frame: FrameType | None, *, on_loop: bool) -> "Place":
+        """This thread with the call's `frame`, or this task where the call is awaited."""
+        thread = threading.get_ident()
         if not on_loop:
-            return cls(threading.get_ident()) if asyncio._get_running_loop() is None else None  # noqa: SLF001
-        return cls(threading.get_ident(), asyncio.get_running_loop(), id(asyncio.current_task()))
+            return cls(thread, frame, waits=asyncio._get_running_loop() is None)  # noqa: SLF001
+        task = asyncio.current_task()
+        return cls(thread, None, asyncio.get_running_loop(), None if task is None else weakref.ref(task))
+
+    def is_left(self) -> bool:
+        """Whether an interrupt has ended the call that is made here, without a word."""
+        if self.loop is None:
+            return self.frame is not None and not is_running(self.frame)
+        task = None if self.task is None else self.task()
+        return self.task is not None and (task is None or task.done() or self.loop.is_closed())
 
     def may_wait_for(self, leader: "Place") -> bool:
         """Whether the leader's call goes on while somebody waits here."""
+        if not self.waits:
+            return False
         if leader.loop is None:
             return leader.thread != self.thread
         return leader.loop is self.loop and leader.task != self.task
@@ -49,7 +68,7 @@ class Flights:
         _flights.add(self)
 
     def join(
-        self, key: str, here: Place | None, held: "dict[str, Lease | Waiter]", patience: float
+        self, key: str, here: Place, held: "dict[str, Lease | Waiter]", patience: float
     ) -> "Lease | Waiter | None":
         """The lease of `key` where nobody makes this call; else a waiter, or None where here nobody can wait.
 
@@ -59,10 +78,10 @@ class Flights:
         with self._lock:
             lease = self._leases.get(key)
             if lease is None:
-                lease = held[key] = Lease(self, key, here or Place(threading.get_ident()))
+                lease = held[key] = Lease(self, key, here)
                 self._leases[key] = lease
                 return lease
-            if here is None or not here.may_wait_for(lease.place):
+            if not here.may_wait_for(lease.place):
                 return None
             waiter = held[key] = Waiter(self, lease, here, held, patience)
             lease.waiters.append(waiter)
@@ -152,16 +171,18 @@ class Waiter:
         self.told = False
         self.outcome: bytes | Lease | None = None
         self._flights = flights
-        self._event = threading.Event() if place.loop is None else asyncio.Event()
+        self._event: LockType | asyncio.Event = _taken() if place.loop is None else asyncio.Event()
 
     def tell(self, outcome: bytes | Lease | None) -> bool:
         """End the waiting; false where nobody is there any more."""
         self.told, self.outcome = True, outcome
         if not isinstance(outcome, Lease):
             self.held.pop(self.lease.key, None)
-        if self.place.loop is None:
-            self._event.set()
+        if isinstance(self._event, LockType):
+            with contextlib.suppress(RuntimeError):  # told twice
+                self._event.release()
             return True
+        assert self.place.loop is not None
         try:
             self.place.loop.call_soon_threadsafe(self._event.set)
         except RuntimeError:  # the loop is closed
@@ -170,19 +191,33 @@ class Waiter:
 
     def now(self) -> bytes | Lease | None:
         """Wait in this thread."""
-        assert isinstance(self._event, threading.Event)
-        if not self._event.wait(self.patience):
-            self._give_up()
+        assert isinstance(self._event, LockType)
+        ends = time.monotonic() + self.patience
+        while not self._event.acquire(timeout=max(0.0, min(_LOOK, ends - time.monotonic()))):
+            if self._is_enough(ends):
+                break
         return self.outcome
 
     async def later(self) -> bytes | Lease | None:
         """Wait on this event loop."""
         assert isinstance(self._event, asyncio.Event)
-        try:
-            await asyncio.wait_for(self._event.wait(), self.patience)
-        except TimeoutError:
-            self._give_up()
+        ends = time.monotonic() + self.patience
+        while not self._event.is_set():
+            try:
+                await asyncio.wait_for(self._event.wait(), max(0.0, min(_LOOK, ends - time.monotonic())))
+            except TimeoutError:
+                if self._is_enough(ends):
+                    break
         return self.outcome
+
+    def _is_enough(self, ends: float) -> bool:
+        """Whether there is no more to wait for; a call that was left goes to the first who waits."""
+        if self.lease.place.is_left():
+            self.lease.release()
+        if time.monotonic() < ends:
+            return False
+        self._give_up()
+        return True
 
     def _give_up(self) -> None:
         """Wait no more: what was told in the last moment holds."""
@@ -194,6 +229,12 @@ class Waiter:
         """Stop waiting, at an interrupt or when the task is cancelled: a lease handed over meanwhile goes to the next."""
         if (lease := self._flights.leave(self)) is not None:
             lease.release()
+
+
+def _taken() -> LockType:
+    lock = allocate_lock()
+    lock.acquire()
+    return lock
 
 
 _flights: "weakref.WeakSet[Flights]" = weakref.WeakSet()

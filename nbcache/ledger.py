@@ -6,13 +6,13 @@ A hit only appends to a list; usage, prices and sums are worked out later, off i
 import contextlib
 import os
 import secrets
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeVar
 
 from nbcache.channel import channel
 from nbcache.entry import EXACT, CallRecord, Filter, SessionCall, Spending, Touch, Usage
@@ -27,6 +27,8 @@ from nbcache.pricing import Prices
 from nbcache.stores import Store
 from nbcache.sums import add_to, total
 from nbcache.text import prompt_text
+from nbcache.threads import uninterrupted
+from nbcache.timer import Timer
 from nbcache.usage import estimated
 
 _DELAY = 1.0  # seconds at most from a call until it is written down, unless a cell ends before
@@ -34,6 +36,7 @@ _CALLS = 10_000  # calls of which each is remembered
 _POINTS = 200  # of the chart
 _ABSURD = 10_000  # US dollars: no call costs that, whatever tokens somebody reports
 _AT_ONCE = 20  # entries indexed in one transaction, for which an update may have to wait
+_T = TypeVar("_T")
 NEW = "new"  # why a call missed that was never seen
 
 
@@ -71,8 +74,7 @@ class Ledger:
         self._curve: list[tuple[float, Decimal, Decimal]] = []
         self._listeners: list[Callable[[], None]] = []
         self._sums, self._writing = Lock(), Lock()
-        self._wake, self._stop = threading.Event(), threading.Event()
-        self._thread: threading.Thread | None = None
+        self._timer = Timer(self._tidy, _DELAY)
         channel.connect(self._id, self)
 
     # On the path of a call
@@ -105,9 +107,7 @@ class Ledger:
 
     def _take(self, what: Message | Note) -> None:
         self._noted.append(what)
-        wake = self._wake
-        if not wake.is_set() and self._start():
-            wake.set()
+        self._timer.wake()
         self.tell()
 
     def tell(self) -> None:
@@ -133,18 +133,21 @@ class Ledger:
 
     def carry_on(self, other: "Ledger") -> None:
         """Go on with the session of `other`, which has been closed; its calls that still run count in it, too."""
-        with other._account(), self._sums:  # noqa: SLF001 - one of us
-            for name in ("_id", "_where", "_sums", "_calls", "_of_model", "_of_cell", "_called", "_curve"):
-                setattr(self, name, getattr(other, name))
-            self.reporter = other.reporter if other.store.url == self.store.url else None
+
+        def take_over() -> None:
+            with self._sums:
+                for name in ("_id", "_where", "_sums", "_calls", "_of_model", "_of_cell", "_called", "_curve"):
+                    setattr(self, name, getattr(other, name))
+                self.reporter = other.reporter if other.store.url == self.store.url else None
+
+        other._told(take_over)  # noqa: SLF001 - one of us
         channel.connect(self._id, self)
 
     # What it tells
 
     def by_model(self) -> dict[str, Spending]:
         """This session's sums by model."""
-        with self._account():
-            return {model: replace(row) for model, row in self._of_model.items()}
+        return self._told(lambda: {model: replace(row) for model, row in self._of_model.items()})
 
     def session(self) -> Spending:
         """This session's sums."""
@@ -152,8 +155,7 @@ class Ledger:
 
     def cells(self) -> list[Spending]:
         """The sums of each cell's latest execution, in the order of these."""
-        with self._account():
-            return sorted(map(replace, self._of_cell.values()), key=lambda row: row.execution)
+        return self._told(lambda: sorted(map(replace, self._of_cell.values()), key=lambda row: row.execution))
 
     def execution(self) -> int:
         """The number of the execution that is running, or was last."""
@@ -161,34 +163,31 @@ class Ledger:
 
     def calls(self) -> list[CallRecord]:
         """The calls of the latest execution that made any."""
-        with self._account():
-            last = max((call.execution for call in self._calls), default=0)
-            return [call for call in self._calls if call.execution == last]
+        calls = self._told(lambda: list(self._calls))
+        last = max((call.execution for call in calls), default=0)
+        return [call for call in calls if call.execution == last]
 
     def used(self) -> set[str]:
         """The keys of the entries that this session has hit or stored."""
-        with self._account():
-            return set(self._called.used)
+        return self._told(lambda: set(self._called.used))
 
     def called(self) -> list[SessionCall]:
         """What this session has called, each key once."""
-        with self._account():
-            return self._called.all()
+        return self._told(self._called.all)
 
     def curve(self) -> list[tuple[float, Decimal, Decimal]]:
         """Saved and spent US dollars of this session, cumulated, at some moments (seconds since the epoch)."""
-        with self._account():
-            return list(self._curve)
+        return self._told(lambda: list(self._curve))
 
     # Writing down
 
     def flush(self) -> None:
         """Write everything down. Where the store fails, it is kept for the next time."""
+        uninterrupted(self._flush)
+
+    def _flush(self) -> None:
         with self._writing:
-            with self._account():
-                touches, self._touches = self._touches, {}
-                rows, self._unwritten = self._unwritten, {}
-                called = self._called.take()
+            touches, rows, called = self._counted(self._taken)
             try:
                 self.store.touch(touches.values())
             except Exception as error:  # noqa: BLE001 - who hit what makes owners: it is not lost
@@ -209,20 +208,23 @@ class Ledger:
                         add_to(self._unwritten, (row.execution, row.model), row)
                     self._called.put_back(called)
 
-    def index(self, within: float | None = None, stop: threading.Event | None = None) -> None:
+    def _taken(self) -> tuple[dict[str, Touch], dict[tuple[int, str], Spending], list[SessionCall]]:
+        touches, self._touches = self._touches, {}
+        rows, self._unwritten = self._unwritten, {}
+        return touches, rows, self._called.take()
+
+    def index(self, within: float | None = None, stop: Timer | None = None) -> None:
         """Make what was stored findable by its words, as far as it gets in so many seconds."""
         ends = None if within is None else time.monotonic() + within
         with contextlib.suppress(Exception):  # it is tried again with the next entry
-            while self.store.index(words_of, _AT_ONCE) and not (stop is not None and stop.is_set()):
+            while self.store.index(words_of, _AT_ONCE) and not (stop is not None and stop.is_stopped):
                 if ends is not None and time.monotonic() > ends:
                     return
 
     def close(self) -> None:
         """Write down the rest and end the thread."""
-        stop, wake = self._stop, self._wake
-        self._stop, self._wake, self._thread = threading.Event(), threading.Event(), None  # for what is noted later
-        stop.set()
-        wake.set()
+        timer, self._timer = self._timer, Timer(self._tidy, _DELAY)  # for what is noted later
+        timer.stop()
         self.flush()
 
     @property
@@ -255,31 +257,20 @@ class Ledger:
         """The execution of a cell that calls are noted for now."""
         return self._where
 
-    def _start(self) -> bool:
-        """Let there be a thread; false where there can't be one, and the end of a cell writes down."""
-        if self._thread is None or not self._thread.is_alive():
-            ends = (self._stop, self._wake)
-            self._thread = threading.Thread(target=self._run, args=ends, name="nbcache-ledger", daemon=True)
-            try:
-                self._thread.start()
-            except RuntimeError:  # no more threads, or the interpreter is ending
-                return False
-        return True
-
-    def _run(self, stop: threading.Event, wake: threading.Event) -> None:
-        while not stop.is_set():
-            wake.wait()
-            if stop.wait(_DELAY):
-                return  # `close` writes down the rest
-            wake.clear()
-            self.flush()
-            self.index(stop=stop)
+    def _tidy(self, timer: Timer) -> bool:
+        """What is done a while after a call, in a thread; whether some is left to do."""
+        self.flush()
+        self.index(stop=timer)
+        return False
 
     # Sums
 
-    @contextlib.contextmanager
-    def _account(self) -> Iterator[None]:
-        """The sums, with all in them that has been noted, here and in worker processes."""
+    def _told(self, what: Callable[[], _T]) -> _T:
+        """What the sums tell, with all in them that has been noted. An interrupt leaves nothing half counted."""
+        return uninterrupted(partial(self._counted, what))
+
+    def _counted(self, what: Callable[[], _T]) -> _T:
+        """As `_told`, with what has been noted here and in worker processes."""
         channel.deliver()
         with self._sums:
             noted = [self._noted.popleft() for _ in range(len(self._noted))]
@@ -290,7 +281,7 @@ class Ledger:
                 self._add(row)
             if noted:
                 self._plot()
-            yield
+            return what()
 
     def _enter(self, noted: Note | WorkerHit, now: "_Batch") -> None:
         if isinstance(noted, WorkerHit):

@@ -1,12 +1,11 @@
 """The modes, and which of them holds for a call."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from nbcache.blocks import Block, BlockVar
 from nbcache.draws import Samples
 from nbcache.units import seconds
 
@@ -38,7 +37,7 @@ class Settings:
         )
 
 
-current_settings: ContextVar[Settings | None] = ContextVar("nbcache_settings", default=None)
+current_settings: BlockVar[Settings] = BlockVar("nbcache_settings")
 
 
 def checked_mode(mode: str) -> str:
@@ -73,24 +72,21 @@ def settings(
     return Settings(None if mode is None else checked_mode(mode), seconds(ttl), tuple(tags), drawn)
 
 
-@contextmanager
 def mode(
     mode: str | None = None,
     *,
     ttl: float | str | timedelta | None = None,
     tags: str | Iterable[str] = (),
     samples: bool | None = None,
-) -> Iterator[None]:
+) -> Block[Settings]:
     """Within this block the cache is in `mode`, keeps answers for `ttl` and puts `tags` on them.
 
     With `samples` identical calls are draws of their own: n calls get n answers, and the same n when the block is run
     again, in the order in which they are asked for. It follows the context, as LangChain's own threads and tasks do: other threads and tasks that run
     meanwhile are not touched. Blocks nest; tags add up. Raises ValueError for a mode or ttl that is none.
     """
-    inner = settings(mode, ttl, tags, samples=samples)
-    token = current_settings.set(inner.within(current_settings.get() or Settings()))
-    try:
-        yield
-    finally:
-        with suppress(ValueError):  # a generator that is read in several contexts: each is its own
-            current_settings.reset(token)
+
+    def within(around: Settings | None) -> Settings:
+        return settings(mode, ttl, tags, samples=samples).within(around or Settings())
+
+    return Block(current_settings, within)

@@ -1,11 +1,10 @@
 """What is on: the one installed cache, what was there before it, and the Python API over it."""
 
-import contextlib
-import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
@@ -22,6 +21,8 @@ from nbcache.exports import Exported, Imported, export_entries, import_entries
 from nbcache.hooks.instrument import Instrument
 from nbcache.hooks.wrapping import Wrapping
 from nbcache.joining import give_tickets, join, settings_of
+from nbcache.listeners import listen as listen  # noqa: PLC0414 - one of those below
+from nbcache.listeners import tell
 from nbcache.locks import Lock
 from nbcache.misses import Why
 from nbcache.modes import NOTEBOOK, ON, REPLAY, checked_mode, checked_scope
@@ -33,6 +34,7 @@ from nbcache.repeats import most_repeated
 from nbcache.rules import Normalizer, ShouldStore
 from nbcache.stand_ins import stand_in
 from nbcache.stores import Store
+from nbcache.threads import uninterrupted
 from nbcache.units import count, seconds, size
 
 if TYPE_CHECKING:
@@ -52,7 +54,6 @@ class _Session:
 _T = TypeVar("_T")
 _session: _Session | None = None
 _lock = Lock()
-_listeners: list[Callable[[], None]] = []
 
 
 def install(  # noqa: PLR0913 - settings, each with its default
@@ -80,7 +81,6 @@ def install(  # noqa: PLR0913 - settings, each with its default
     it has NotebookCache's default. An installed cache is replaced, and its session's counts go on. Raises ValueError,
     and changes nothing, where a setting is wrong.
     """
-    global _session  # noqa: PLW0603 - there is one global cache in LangChain, and so one session
     if notebook is None and _session is not None:
         notebook = _session.cache.path
     store = store if store is not None else from_environment("STORE", str)
@@ -100,6 +100,14 @@ def install(  # noqa: PLR0913 - settings, each with its default
         cassette=cassette,
         secrets=secrets,
     )
+    uninterrupted(partial(_turn_on, cache))
+    cache.ledger.listen(tell)
+    tell()
+    return cache
+
+
+def _turn_on(cache: NotebookCache) -> None:
+    global _session  # noqa: PLW0603 - there is one global cache in LangChain, and so one session
     with _lock:
         forget_warnings()
         if _session is not None:
@@ -113,9 +121,6 @@ def install(  # noqa: PLR0913 - settings, each with its default
         set_llm_cache(cache)
         watch_chains(wanted=bool(cache.rules.exclude))
         stand_in(wanted=cache.is_locked)
-    cache.ledger.listen(_tell)
-    _tell()
-    return cache
 
 
 def reinstall(cache: NotebookCache | None = None, **changes: Any) -> NotebookCache:
@@ -141,6 +146,11 @@ def uninstall() -> None:
 
 def end() -> None:
     """As `uninstall`, whatever was set from outside."""
+    uninterrupted(_turn_off)
+    tell()
+
+
+def _turn_off() -> None:
     global _session
     with _lock:
         if _session is None:
@@ -153,30 +163,6 @@ def end() -> None:
         if get_llm_cache() is session.cache:
             set_llm_cache(session.before)
         session.cache.close()
-    _tell()
-
-
-def listen(changed: Callable[[], None]) -> Callable[[], None]:
-    """Call `changed`, in any thread, whenever numbers, entries or settings may have changed.
-
-    Those of a cache that is turned on later count, too. What is returned ends that.
-    """
-    _listeners.append(changed)
-
-    def stop() -> None:
-        with contextlib.suppress(ValueError):
-            _listeners.remove(changed)
-
-    return stop
-
-
-if hasattr(os, "register_at_fork"):  # who listens lives in the parent
-    os.register_at_fork(after_in_child=_listeners.clear)
-
-
-def _tell() -> None:
-    for changed in _listeners:
-        changed()
 
 
 def installed() -> NotebookCache:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Protocol, TypeVar
 
 from nbcache.threads import in_thread
+from nbcache.turns import take_turn
 
 _T = TypeVar("_T")
 
@@ -46,6 +47,7 @@ def run(steps: Generator[Step, Any, _T]) -> _T:
 
 async def arun(steps: Generator[Step, Any, _T]) -> _T:
     """As `run`, on an event loop."""
+    await take_turn()
     try:
         step = next(steps)
         while True:

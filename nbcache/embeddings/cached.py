@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.embeddings import Embeddings
 
 from nbcache.cache import NotebookCache
-from nbcache.call import Call, current_call, running
+from nbcache.call import Call, call_around, running
 from nbcache.decoded import Answer
 from nbcache.embeddings.embedder import embedder_identity
 from nbcache.embeddings.vectors import as_generation, vector_in
@@ -73,7 +73,7 @@ class CachedEmbeddings(Embeddings):
             if not asked.missing:
                 return asked.vectors()
             made = await self._wrapped.aembed_documents([*asked.missing], *args, **options)
-            return await in_thread(partial(asked.complete, made))
+            return await in_thread(partial(asked.complete, made), writes=True)
 
     def embed_query(self, text: str, *args: Any, **options: Any) -> list[float]:
         """The vector of `text`, as one to search by. Raises what the model raises."""
@@ -95,7 +95,7 @@ class CachedEmbeddings(Embeddings):
             await asked.alook_up()
             if asked.missing:
                 made = await self._wrapped.aembed_query(text, *args, **options)
-                await in_thread(partial(asked.keep, [made]))
+                await in_thread(partial(asked.keep, [made]), writes=True)
             return asked.known[text]
 
     def _ask(self, what: str, texts: Any, args: Sequence[Any], options: Mapping[str, Any]) -> "_Asked | None":
@@ -119,7 +119,7 @@ class CachedEmbeddings(Embeddings):
             return None
         is_one = len({*texts}) == 1  # a call of several would hold a lease while it waits for the next
         names = (type(model).__qualname__,)
-        call = Call(identity=identity, is_chat=False, outer=current_call.get(), labels=names, shares=is_one)
+        call = Call(identity=identity, is_chat=False, outer=call_around(), labels=names, shares=is_one)
         return _Asked(cache, call, texts)
 
 

@@ -13,7 +13,7 @@ from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.runnables import ensure_config
 
 from nbcache.cache import NotebookCache
-from nbcache.call import Call, current_call, running
+from nbcache.call import Call, call_around, running
 from nbcache.hooks import limiters, streaming
 from nbcache.hooks.overrides import watch_classes
 from nbcache.hooks.recording import cache_of
@@ -145,7 +145,7 @@ def _message_call(
         stop,
         _options(kwargs),
         mode=None if run is None else _mode(run.metadata),
-        outer=current_call.get(),
+        outer=call_around(),
         labels=() if run is None else run.tags,
         parent=None if run is None else run.parent_run_id,
         shares=True,
@@ -165,7 +165,7 @@ def _batch_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapp
         _options(kwargs),
         is_chat=isinstance(model, BaseChatModel),
         mode=_mode(kwargs.get("metadata")) or _mode(model.metadata),
-        outer=current_call.get(),
+        outer=call_around(),
         labels=(*(model.tags or ()), *_flat(kwargs.get("tags"))),
         parent=getattr(first, "parent_run_id", None),
         shares=isinstance(model, BaseLLM) and isinstance(prompts, list) and len(prompts) == 1,
@@ -181,7 +181,7 @@ def _stream_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Map
         _options(kwargs),
         is_chat=isinstance(model, BaseChatModel),
         mode=_mode(config.get("metadata")) or _mode(model.metadata),
-        outer=current_call.get(),
+        outer=call_around(),
         labels=(*(model.tags or ()), *(config.get("tags") or ())),
         parent=getattr(config.get("callbacks"), "parent_run_id", None),
         is_stream=True,
@@ -190,7 +190,7 @@ def _stream_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Map
 
 def _events_call(model: BaseLanguageModel[Any], _: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
     """A call of `_iter_v2_events(messages, *, run_manager, stream, stop, **options)`."""
-    outer, run = current_call.get(), kwargs["run_manager"]
+    outer, run = call_around(), kwargs["run_manager"]
     if outer is not None and outer.model is model:
         return None  # within `invoke`, which has looked up already
     return Call(

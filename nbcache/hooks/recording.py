@@ -123,7 +123,7 @@ class Recording:
 
     async def akeep(self) -> None:
         """As `keep`, in a thread: a write never runs on an event loop."""
-        await in_thread(self.keep)
+        await in_thread(self.keep, writes=True)
 
     def _answer(self) -> list[Generation]:
         """What `invoke` would have answered."""

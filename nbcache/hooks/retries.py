@@ -2,12 +2,12 @@
 
 import functools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 from langchain_core.runnables.retry import RunnableRetry
 
+from nbcache.blocks import Block
 from nbcache.draws import Attempt, current_attempt
 
 # Whose errors say that a request failed.
@@ -31,7 +31,7 @@ def _attempt(original: Callable[..., Any]) -> Callable[..., Any]:
         now = current_attempt.get()
         if now is not None:
             now = replace(now, path=(*now.path[:-1], retry_state.attempt_number))
-            current_attempt.set(now)
+            current_attempt.change(now)
             _watch(retry_state, now)
         return original(config, run_manager, retry_state)
 
@@ -75,12 +75,8 @@ def _async(original: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-@contextmanager
-def _attempts() -> Iterator[None]:
+def _attempts() -> Block[Attempt]:
     """The attempts of one retried chain, which may be within another's."""
-    around = current_attempt.get()
-    token = current_attempt.set(Attempt() if around is None else replace(around, path=(*around.path, 1)))
-    try:
-        yield
-    finally:
-        current_attempt.reset(token)
+    return Block(
+        current_attempt, lambda around: Attempt() if around is None else replace(around, path=(*around.path, 1))
+    )

@@ -5,6 +5,7 @@ of a model's class make. The public entry points only say what call it is.
 """
 
 import functools
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from typing import Any
 
@@ -48,9 +49,10 @@ def is_listened_to(model: Any, run: Any, kwargs: Mapping[str, Any], async_api: b
 
 def stepped(call: Call, items: Iterator[Any]) -> Iterator[Any]:
     """`items`, each made while `call` is the current one: a generator's context is that of who asks for the next."""
+    call.frame = sys._getframe()  # noqa: SLF001 - this is the one that makes the call
     try:
         while True:
-            token = current_call.set(call)
+            token = call.token = current_call.set(call)
             try:
                 item = next(items)
             except StopIteration:
@@ -65,9 +67,10 @@ def stepped(call: Call, items: Iterator[Any]) -> Iterator[Any]:
 
 async def astepped(call: Call, items: Any) -> AsyncIterator[Any]:
     """As `stepped`, awaited."""
+    call.frame = sys._getframe()  # noqa: SLF001 - as above
     try:
         while True:
-            token = current_call.set(call)
+            token = call.token = current_call.set(call)
             try:
                 item = await anext(items)
             except StopAsyncIteration:

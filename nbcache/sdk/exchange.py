@@ -115,7 +115,7 @@ class Exchange:
 
     async def akeep(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """As `keep`, in a thread: a write never runs on an event loop."""
-        await in_thread(lambda: self.keep(status, headers, body))
+        await in_thread(lambda: self.keep(status, headers, body), writes=True)
 
     def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> list[Generation] | None:
         told = self.dialect.joined(events.events_of(body)) if self.is_stream else json.loads(body)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from nbcache.cache import NotebookCache
-from nbcache.call import Call, current_call, running
+from nbcache.call import Call, call_around, running
 from nbcache.errors import UnstableIdentityError, warn_once
 from nbcache.modes import OFF
 from nbcache.sdk.bodies import AsyncStream, Played, SyncStream, of_family
@@ -75,7 +75,7 @@ class _Transport:
         cache = self._cache_now()
         if cache is None:
             return None
-        if (outer := current_call.get()) is not None:  # one of LangChain's, which is looked up and counted itself
+        if (outer := call_around()) is not None:  # one of LangChain's, which is looked up and counted itself
             cache.guard(outer, "sends a request of its own, which isn't recorded")
             return None
         try:

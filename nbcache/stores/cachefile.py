@@ -8,17 +8,14 @@ statistics and recency written on every read, waiting a minute for a lock.
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import diskcache
 
-from nbcache.entry import EntryMeta, Filter
 from nbcache.errors import DamagedError
-from nbcache.progress import Progress, followed
-from nbcache.stores import expiry, mending, rows, schema, upgrade, words
+from nbcache.stores import expiry, schema, upgrade
 from nbcache.stores.access import access_to, copied
 from nbcache.stores.database import newer
 from nbcache.stores.folder import APPLICATION_ID, STORE_VERSION, is_newer
@@ -159,37 +156,9 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
         """Delete what has expired, as far as the clock can be believed."""
         expiry.forget(self.execute, time.time())
 
-    def forget_deleted(self) -> None:
-        """Take what was deleted out of the search index and SQLite's log, where it would be left otherwise."""
-        now = time.time()
-        if not rows.count(self.execute, Filter(), now)[0]:  # nothing is left that a wrong clock could take away
-            with self.transaction():
-                expiry.forget_until(self.execute, now)
-        words.forget_deleted(self.execute)
-        self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-
-    def mend_payloads(
-        self, read: Callable[[bytes, str], EntryMeta] | None, progress: Progress | None = None
-    ) -> list[str]:
-        """What of the payloads is damaged, or has no row: deleted, or the row rebuilt from the payload."""
-        problems = []
-        found = self.execute("SELECT rowid, key, raw, mode, value, expire_time FROM Cache").fetchall()
-        for rowid, key, raw, mode, value, expires in followed(found, progress):
-            try:
-                payload = self._disk.fetch(mode, None, value, read=False)
-                meta = None if read is None else read(payload, self._disk.get(key, raw))
-            except DamagedError as error:
-                problems.append(str(error))
-                if not error.newer:
-                    self.execute("DELETE FROM Cache WHERE rowid = ?", (rowid,))
-                continue
-            is_sound = mending.is_sound(self.execute, rowid)
-            if not is_sound and meta is not None:
-                problems.append(
-                    f"entry {key[:8]} had {'no row' if is_sound is None else 'a row with values of wrong types'}"
-                )
-                mending.rebuild(self.execute, rowid, replace(meta, expires=expires), len(payload))
-        return problems
+    def payload_of(self, key: object, raw: object, mode: int, value: object) -> tuple[str, bytes]:
+        """The key and the payload in a row of diskcache's table. Raises DamagedError."""
+        return self._disk.get(key, raw), self._disk.fetch(mode, None, value, read=False)
 
     def _claim(self, *, is_fixed: bool) -> None:
         """Mark the file as ours while it is new: before it has a log, so that the header is in the file itself."""

@@ -36,7 +36,7 @@ class Database(Generic[_C]):
         self._folder = folder
         self._path = folder / DATABASE
         self._make = make
-        self._patience = Patience()
+        self._reading, self._writing = Patience(), Patience()
         self._lock = Lock()
         self._open: _C | None = None
 
@@ -45,25 +45,30 @@ class Database(Generic[_C]):
         found = self._open
         return None if found is None or found.moved(within) else found
 
-    def run(self, operation: Callable[[_C], _T], patience: float, within: float = LONG) -> _T:
+    def run(self, operation: Callable[[_C], _T], patience: float, within: float = LONG, *, writes: bool = False) -> _T:
         """Do `operation` while a connection is held, waiting at most `patience` seconds for other processes.
 
         It is given up after so many seconds `within`. A damaged file is set aside and a new one begun, once. Raises
         StoreError.
         """
-        name = str(self._folder)
+        name, waiting = str(self._folder), self._writing if writes else self._reading
         attempt = functools.partial(self._attempt, operation, within)
         try:
-            return self._patience.retry(attempt, patience, name)
+            return waiting.retry(attempt, patience, name)
         except _FailedError as failed:
             if inode_of(self._path) == failed.inode:  # else another process or thread has replaced it
                 if not _is_damage(failed.cause):
                     raise StoreError(f"{self._folder}: {failed.cause}") from failed.cause
-                self._patience.retry(functools.partial(self._replace, failed), patience, name)
+                waiting.retry(functools.partial(self._replace, failed), patience, name)
         try:
-            return self._patience.retry(attempt, patience, name)
+            return waiting.retry(attempt, patience, name)
         except _FailedError as failed:
             raise StoreError(f"{self._folder}: {failed.cause}") from failed.cause
+
+    def recover(self) -> None:
+        """Take back what an interrupt has left."""
+        if (found := self._open) is not None:
+            found.pool.recover()
 
     def close(self) -> None:
         """Let go of the file; the last one out folds SQLite's log into it."""
@@ -84,6 +89,7 @@ class Database(Generic[_C]):
                 return operation(found)
         except _FAILURES as error:
             if is_busy(error):
+                self.recover()  # the one who is in the way may be nobody
                 raise
             if "interrupted" in str(error):
                 raise StoreError(f"{self._folder}: what was asked took longer than {within:g} s") from error

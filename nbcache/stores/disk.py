@@ -1,30 +1,36 @@
 """A store in a folder: payloads, a table of metadata beside them and a search index, in one SQLite file."""
 
-import contextlib
-import functools
 import math
 import os
 import sqlite3
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
 from nbcache.entry import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
-from nbcache.errors import StoreBusyError, StoreReadOnlyError, TooLargeError
+from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, TooLargeError, warn_once
 from nbcache.locks import Lock
 from nbcache.progress import Progress
-from nbcache.stores import mending, rows, sessions, spendings, totals, words
+from nbcache.stores import rows, sessions, spendings, totals, words
 from nbcache.stores.cachefile import CacheFile
+from nbcache.stores.checkup import checkup
 from nbcache.stores.database import LONG, Database
+from nbcache.stores.deletion import delete
+from nbcache.stores.late import LateAnswer, LateAnswers, passes
 from nbcache.stores.pool import own_writes
+from nbcache.timer import Timer
 
 _READ_PATIENCE = 0.5  # seconds to wait for another process before a lookup counts as a miss
 _WRITE_PATIENCE = 2.0
+_CATCH_UP_PATIENCE = 0.3  # for answers that are late, at the end of a cell
+_LAST_PATIENCE = 3.0  # the same at the end of the process
+_LATER = 0.5  # seconds after which it is tried again to write them
 _T = TypeVar("_T")
-_AT_ONCE = 500  # entries deleted in one transaction
 _STALE = 0.1  # seconds within which a lookup may not notice that the folder was deleted
 
 _FOR_GOOD = 1e11  # seconds, three thousand years
@@ -46,6 +52,8 @@ class DiskStore:
         self._database = Database(self.folder, CacheFile)
         self._writes = Lock()  # threads of this process need not find each other in the way
         self._counted: CacheFile | None = None  # the file of which the totals are known to be right
+        self._late = LateAnswers()
+        self._timer = Timer(self._catches_up, _LATER)
         self._unindexed: deque[int] = deque()  # this process's own
         self._left_out: deque[int] = deque()  # by others
         self._unseen = _LAST  # before this rowid, nobody has looked yet for entries that others left out of the index
@@ -58,6 +66,8 @@ class DiskStore:
 
     def get(self, key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:
         """The payload of `key`, or None. Without `wait`, raises StoreBusyError sooner than take its time."""
+        if self._late and (late := self._late.get(key, stale=stale)) is not None:
+            return late
         cache = self._database.opened(within=_STALE)
         if cache is not None:
             try:
@@ -76,41 +86,58 @@ class DiskStore:
         """What is equal only while no process has written; None where that can't be told."""
         cache = self._database.opened(within=_STALE)
         try:
-            return None if cache is None else cache.version()
+            version = None if cache is None else cache.version()
         except sqlite3.Error:
             return None
+        return (version, self._late.changes) if self._late and version is not None else version
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
-        """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError where it is larger than the bound."""
+        """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError where it is larger than the bound.
+
+        Where another process keeps it from being written, or a full disk, it is kept in memory and written later.
+        """
         if type(payload) is not bytes:
             raise TypeError(f"a payload is bytes, not {type(payload).__name__}")
         if self._max_bytes is not None and len(payload) > self._max_bytes:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
+        answer = LateAnswer(key, payload, meta, _end(time.time(), ttl))
+        try:
+            if self._late:
+                self._catch_up()
+            self._write(partial(self._put, answers=[answer]))
+        except StoreError as error:
+            if not passes(error) or not self._late.add(answer):
+                raise
+            self._timer.wake()
+            warn_once(
+                f"{type(error).__name__} {self.url}",
+                f"nbcache can't write to its store now: {error}. Answers are kept in memory until it can",
+            )
 
-        def write(cache: CacheFile) -> None:
-            now = time.time()
-            with cache.transaction():
-                cache.forget_expired()
-                rowid = rows.put(cache.execute, key, payload, meta, _end(now, ttl))
-                self._evict(cache, key, now)
-            self._unindexed.append(rowid)
+    def _put(self, cache: CacheFile, answers: Sequence[LateAnswer]) -> None:
+        now = time.time()
+        with cache.transaction():
+            cache.forget_expired()
+            rowids = [rows.put(cache.execute, *answer) for answer in answers]
+            self._evict(cache, answers[-1].key, now)
+        self._unindexed.extend(rowids)
 
-        self._write(write)
+    def _catch_up(self, patience: float = 0.0) -> None:
+        """Write the answers that could not be written when they came. Raises StoreError where they still can't be."""
+        while some := self._late.some():
+            self._write(partial(self._put, answers=some), patience)
+            self._late.done(some)
+
+    def _catches_up(self, _: Timer) -> bool:
+        """Try to; whether some answers are left."""
+        with suppress(StoreError):
+            self._catch_up()
+        return bool(self._late)
 
     def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
         """Keep all of these for good, in one transaction."""
-        found = list(entries)
-
-        def write(cache: CacheFile) -> None:
-            now = time.time()
-            with cache.transaction():
-                cache.forget_expired()
-                rowids = [rows.put(cache.execute, key, payload, meta, None) for key, payload, meta in found]
-                self._evict(cache, found[-1][0], now)
-            self._unindexed.extend(rowids)
-
-        if found:
-            self._write(write)
+        if answers := [LateAnswer(*entry, None) for entry in entries]:
+            self._write(partial(self._put, answers=answers), _WRITE_PATIENCE)
 
     def _evict(self, cache: CacheFile, spare: str, now: float) -> None:
         """Bring the store within its bounds. What was counted before this process came is not believed."""
@@ -122,8 +149,11 @@ class DiskStore:
         rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=spare, now=now)
 
     def touch(self, touches: Iterable[Touch]) -> None:
-        """Write down hits: recency, counts and owners."""
+        """Write down hits: recency, counts and owners. It is the time to write what is late, too."""
         found = list(touches)
+        self._database.recover()
+        with suppress(StoreError):
+            self._catch_up(_CATCH_UP_PATIENCE)
 
         def write(cache: CacheFile) -> None:
             with cache.transaction():
@@ -248,29 +278,12 @@ class DiskStore:
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more.
 
-        A few hundred at a time, so that other kernels need not wait. What is deleted is overwritten, and its
-        traces in the search index and in SQLite's log are cut off: once no other process has the store open,
-        the text is in no file of the folder.
+        A few at a time, so that other kernels need not wait. What is deleted is overwritten, and its traces in the
+        search index and in SQLite's log are cut off: once no other process has the store open, the text is in no
+        file of the folder.
         """
-
-        def write(cache: CacheFile, some: Sequence[str]) -> Cleared:
-            deleted = freed = kept = 0
-            sql, now = cache.execute, time.time()
-            with cache.transaction():
-                for key in some:
-                    size = rows.size_of(sql, key, now)
-                    if owner is not None and rows.disown(sql, key, owner):
-                        kept += size is not None
-                    elif rows.delete(sql, key) and size is not None:
-                        deleted, freed = deleted + 1, freed + size
-            return Cleared(deleted, freed, kept)
-
-        done = Cleared()
-        for start in range(0, max(len(keys), 1), _AT_ONCE):
-            some = keys[start : start + _AT_ONCE]
-            done += self._write(functools.partial(write, some=some))
-        self._write(CacheFile.forget_deleted, within=math.inf)
-        return done
+        self._catch_up(_WRITE_PATIENCE)
+        return delete(self._write_waiting, keys, owner)
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
         """Evict what is over these bounds from the next `put` on. Raises ValueError where one is below 1."""
@@ -290,24 +303,22 @@ class DiskStore:
 
         A damaged database file is set aside by opening it, with or without `fix`, as at any use.
         """
+        return checkup(self._look, self._write_waiting, read, progress, fix=fix)
 
-        def look(cache: CacheFile) -> list[str]:
-            problems = [str(line) for (line,) in cache.execute("PRAGMA integrity_check") if line != "ok"]
-            if problems and fix:
-                cache.execute("REINDEX")
-                if cache.execute("PRAGMA integrity_check").fetchone()[0] != "ok":
-                    raise sqlite3.DatabaseError(f"malformed: {problems[0]}")
-            with cache.transaction(undo=not fix):
-                return problems + cache.mend_payloads(read, progress) + mending.mend(cache.execute)
+    def _look(self, operation: Callable[[CacheFile], _T]) -> _T:
+        return self._database.run(operation, _READ_PATIENCE, math.inf)
 
-        return self._write(look, within=math.inf)
+    def _write_waiting(self, operation: Callable[[CacheFile], _T]) -> _T:
+        return self._write(operation, _WRITE_PATIENCE, math.inf)
 
     def _note(self, operation: Callable[[CacheFile], None]) -> None:
         """Write down what need not be: where nothing can be, it isn't missed."""
-        with contextlib.suppress(StoreReadOnlyError):
+        with suppress(StoreReadOnlyError):
             self._write(operation)
 
-    def _write(self, operation: Callable[[CacheFile], _T], within: float = LONG) -> _T:
+    def _write(self, operation: Callable[[CacheFile], _T], patience: float | None = None, within: float = LONG) -> _T:
+        """Do `operation`; waits for other processes, by default not while answers wait already."""
+
         def write(cache: CacheFile) -> _T:
             if cache.is_read_only:
                 raise StoreReadOnlyError(f"{self.folder} can only be read here: nothing new is kept")
@@ -315,12 +326,23 @@ class DiskStore:
 
         try:
             with self._writes:
-                return self._database.run(write, _WRITE_PATIENCE, within)
+                if patience is None:
+                    patience = 0.0 if self._late else _WRITE_PATIENCE
+                return self._database.run(write, patience, within, writes=True)
         finally:
             own_writes.count += 1
 
     def close(self) -> None:
         """Let go of the files; the last one out folds SQLite's log into the database."""
+        timer, self._timer = self._timer, Timer(self._catches_up, _LATER)
+        timer.stop()
+        try:
+            self._catch_up(_LAST_PATIENCE)
+        except StoreError as error:
+            warn_once(
+                f"lost {self.folder}",
+                f"nbcache could not write all answers until the end: {error}. {len(self._late)} will be paid again",
+            )
         self._database.close()
 
 

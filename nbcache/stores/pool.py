@@ -4,24 +4,29 @@ import itertools
 import os
 import random
 import sqlite3
+import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from _thread import interrupt_main
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import FrameType
 from typing import TypeVar
 
-from nbcache.errors import StoreBusyError
+from nbcache.errors import StoreBusyError, StoreError
+from nbcache.locks import Lock
+from nbcache.stacks import is_around, is_running
 from nbcache.stores.access import Access
 from nbcache.stores.connection import connect
 
 _T = TypeVar("_T")
 
-_FORK_PATIENCE = 3.0  # seconds that a fork waits for writes of other threads
+_FORK_PATIENCE = 3.0  # seconds that a fork waits for what other threads do in SQLite
 _IDLE = 4  # connections kept open when nobody needs them
 _FRESH = 0.001  # seconds for which nobody asks again whether another process has written
-_SULK = 10.0  # seconds after a wait in vain during which nobody waits again
+_SULK = 10.0  # seconds after a wait in vain during which no lookup waits again
 
 
 class _OwnWrites:
@@ -35,7 +40,10 @@ own_writes = _OwnWrites()
 
 
 class Pool:
-    """Connections to one database file. Each is held by one thread at a time."""
+    """Connections to one database file. Each is held by one frame at a time.
+
+    What is lent is known by the frame that has it, so that it can be taken back from one that an interrupt has ended.
+    """
 
     def __init__(self, access: Access) -> None:
         self.database = access.database
@@ -43,11 +51,10 @@ class Pool:
         self._keeps = _IDLE if access.keeps_open else 0
         self._local = threading.local()
         self.inode = inode_of(self.database)
-        self._idle: list[sqlite3.Connection] = []
-        self._lent = 0
-        self._forking = False
-        self._changed = threading.Condition()
-        self._watching = threading.Lock()
+        self._open: list[sqlite3.Connection] = []  # all that are open
+        self._idle: list[sqlite3.Connection] = []  # those that nobody has
+        self._lent: dict[FrameType, sqlite3.Connection | None] = {}
+        self._watching = Lock()
         self._watch: sqlite3.Connection | None = None  # tells what others write, so it never writes itself
         self._watch_number = 0
         self._told = 0.0, -1, (0, 0)
@@ -61,41 +68,43 @@ class Pool:
         held: sqlite3.Connection = self._local.connection
         return held
 
-    @contextmanager
-    def hold(self) -> Iterator[None]:
+    def hold(self) -> "_Hold":
         """Hold a connection (`held`) for as long as the block runs."""
-        connection = self.take()
-        self._local.connection = connection
-        try:
-            yield
-        finally:
-            del self._local.connection
-            self.give_back(connection)
+        return _Hold(self)
 
     def take(self) -> sqlite3.Connection:
-        """A connection that nobody else has until it is given back."""
-        with self._changed:
-            while self._forking:
-                self._changed.wait()
-            self._lent += 1
-            if self._idle:
-                return self._idle.pop()
-        try:
-            return self._connect()
-        except BaseException:
-            self._returned()
-            raise
+        """A connection that nobody else has until the calling function gives it back."""
+        return self.lend(sys._getframe(1))  # noqa: SLF001 - the frame that has it from now on
 
-    def give_back(self, connection: sqlite3.Connection) -> None:
+    def lend(self, frame: FrameType) -> sqlite3.Connection:
+        """As `take`, for `frame`."""
+        self._begin(frame)
+        try:
+            connection = self._lent[frame] = self._idle.pop() if self._idle else self._connect()
+        except IndexError:  # another thread was faster
+            connection = self._lent[frame] = self._connect()
+        except BaseException:
+            self._lent.pop(frame, None)
+            raise
+        return connection
+
+    def give_back(self, connection: sqlite3.Connection, frame: FrameType | None = None) -> None:
         """Let others have `connection`."""
+        frame = frame or sys._getframe(1)  # noqa: SLF001 - as in `take`
         if connection.in_transaction:  # an interrupt came between two statements
             connection.execute("ROLLBACK")
-        with self._changed:
-            if self._closed or len(self._idle) >= self._keeps:
-                connection.close()
-            else:
-                self._idle.append(connection)
-            self._returned()
+        self._lent[frame] = None
+        if self._closed or len(self._idle) >= self._keeps:
+            self._close(connection)
+        else:
+            self._idle.append(connection)
+        self._lent.pop(frame, None)
+
+    def recover(self) -> None:
+        """Take back what functions have that an interrupt has ended: a transaction of theirs would lock everybody out."""
+        for frame in list(self._lent):
+            if not is_running(frame) and (connection := self._lent.pop(frame, None)) is not None:
+                self._close(connection)
 
     def version(self) -> tuple[int, int]:
         """What is equal only while nobody has written to the file. Raises sqlite3.Error where it can't be told.
@@ -107,13 +116,18 @@ class Pool:
         asked, written, told = self._told
         if now - asked < _FRESH and written == writes:
             return told
-        with self._watching:
-            if self._watch is None:
-                self._watch = self._connect()
-                self._watch_number = next(_watches)
-            told = self._watch_number, self._watch.execute("PRAGMA data_version").fetchone()[0]
-            self._told = now, writes, told
-            return told
+        frame = sys._getframe()  # noqa: SLF001 - this one is in SQLite
+        self._begin(frame)
+        try:
+            with self._watching:
+                if self._watch is None:
+                    self._watch = self._connect()
+                    self._watch_number = next(_watches)
+                told = self._watch_number, self._watch.execute("PRAGMA data_version").fetchone()[0]
+                self._told = now, writes, told
+                return told
+        finally:
+            self._lent.pop(frame, None)
 
     def moved(self, within: float = 0.0) -> bool:
         """Whether the file of this name is no longer the one that was opened; looked at after `within` seconds anew."""
@@ -128,74 +142,115 @@ class Pool:
     def close(self) -> None:
         """Close what nobody holds; what somebody does is closed when they are done."""
         self._closed = True
-        self._close_idle()
+        frame = sys._getframe()  # noqa: SLF001 - as above
+        self._begin(frame)
+        try:
+            self._close_all()
+        finally:
+            self._lent.pop(frame, None)
 
-    def before_fork(self) -> None:
+    def before_fork(self, until: float) -> None:
         """Close everything: SQLite's locks and what it knows of them don't survive a fork.
 
-        A child that inherits an open connection takes the parent's locks for its own, and loses what it writes.
+        A child that inherits an open connection takes the parent's locks for its own, and loses what it writes. One that
+        is forked while another thread is in SQLite may find SQLite's own locks taken for good.
         """
-        with self._changed:
-            self._forking = True
-            self._changed.wait_for(lambda: self._lent == 0, timeout=_FORK_PATIENCE)
-        self._close_idle()
+        pause = 0.0005
+        while any(not is_around(frame) for frame in list(self._lent)) and time.monotonic() < until:
+            time.sleep(pause)
+            self.recover()
+            pause = min(2 * pause, 0.02)
+        self._close_all()
 
-    def after_fork(self, *, in_child: bool) -> None:
-        """Connect again as need be."""
-        if in_child:  # the parent's other threads are not here to let go of anything
-            self._changed = threading.Condition()
-            self._watching = threading.Lock()
-            self._local = threading.local()
-            self._lent = 0
-        with self._changed:
-            self._forking = False
-            self._changed.notify_all()
+    def after_fork_in_child(self) -> None:
+        """Connect again as need be. The parent's other threads are not here to let go of anything."""
+        if self._open and self.inode is not None:
+            _inherited[self.inode] = self._open
+        self._lent, self._open, self._idle = {}, [], []
+        self._watch, self._told = None, (0.0, -1, (0, 0))
+        self._local = threading.local()
 
-    def _returned(self) -> None:
-        with self._changed:
-            self._lent -= 1
-            if self._forking:
-                self._changed.notify_all()
+    def _begin(self, frame: FrameType) -> None:
+        """Note that `frame` is going to be in SQLite, once no fork is under way."""
+        self._lent[frame] = None
+        while _forking:  # whoever forks has seen the note, or this sees the fork
+            self._lent.pop(frame, None)
+            time.sleep(0.0005)
+            self._lent[frame] = None
 
-    def _close_idle(self) -> None:
-        with self._changed:
-            idle, self._idle = self._idle, []
+    def _close_all(self) -> None:
+        """Close all that no running function has."""
+        self.recover()
         with self._watching:
-            self._told = 0.0, -1, (0, 0)
-            if self._watch is not None:
-                idle.append(self._watch)
-                self._watch = None
-        for connection in idle:
-            connection.close()
+            self._watch, self._told = None, (0.0, -1, (0, 0))
+            self._idle.clear()
+            lent = list(self._lent.values())
+            for connection in [each for each in self._open if each not in lent]:
+                self._close(connection)
+
+    def _close(self, connection: sqlite3.Connection) -> None:
+        connection.close()
+        with suppress(ValueError):
+            self._open.remove(connection)
 
     def _connect(self) -> sqlite3.Connection:
-        return connect(self.database, self._access.options, self._access.pragmas)
+        if self.inode in _inherited:
+            raise StoreError(f"{self.database} was being written when this process was forked: it can't be used here")
+        self._open.append(connection := connect(self.database, self._access.options, self._access.pragmas))
+        return connection
+
+
+class _Hold:
+    """A connection held for a block; the frame that has it is that of the block."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    def __enter__(self) -> None:
+        self._frame = sys._getframe(1)  # noqa: SLF001 - as above
+        self._pool._local.connection = self._pool.lend(self._frame)  # noqa: SLF001 - one of us
+
+    def __exit__(self, *_: object) -> None:
+        local = self._pool._local  # noqa: SLF001 - as above
+        connection = local.connection
+        del local.connection
+        self._pool.give_back(connection, self._frame)
 
 
 _watches = itertools.count()  # never the same again: another file may have been opened under this name
 _pools: "weakref.WeakSet[Pool]" = weakref.WeakSet()
+_forking: list[None] = []  # not empty while a fork is under way
+# Files of which this process has connections of its parent's. Neither used nor closed, which would be a use.
+_inherited: dict[tuple[int, int], list[sqlite3.Connection]] = {}
 
 
 def _before_fork() -> None:
-    for pool in list(_pools):
-        pool.before_fork()
+    _forking.append(None)
+    try:
+        _close_everything()
+    except KeyboardInterrupt:  # what is raised before a fork is only printed
+        _close_everything()
+        interrupt_main()
 
 
-def _after_fork(*, in_child: bool) -> None:
+def _close_everything() -> None:
+    until = time.monotonic() + _FORK_PATIENCE
     for pool in list(_pools):
-        pool.after_fork(in_child=in_child)
+        pool.before_fork(until)
+
+
+def _after_fork_in_child() -> None:
+    for pool in list(_pools):
+        pool.after_fork_in_child()
+    _forking.clear()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork,
-        after_in_parent=lambda: _after_fork(in_child=False),
-        after_in_child=lambda: _after_fork(in_child=True),
-    )
+    os.register_at_fork(before=_before_fork, after_in_parent=_forking.clear, after_in_child=_after_fork_in_child)
 
 
 class Patience:
-    """Waits for a busy database, but not again and again: after one wait in vain, not at all for a while."""
+    """Waits for a busy database, but not again and again: after one wait in vain, not at all until it was free, or for a while."""
 
     def __init__(self) -> None:
         self._sulking_until = 0.0
@@ -205,7 +260,7 @@ class Patience:
         deadline = None
         while True:
             try:
-                return attempt()
+                done = attempt()
             except Exception as error:
                 if not is_busy(error):
                     raise
@@ -217,6 +272,9 @@ class Patience:
                         self._sulking_until = now + _SULK
                     raise StoreBusyError(f"{name} is locked by another process") from error
                 time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - so that many don't wait in step
+            else:
+                self._sulking_until = 0.0
+                return done
 
 
 def is_busy(error: BaseException) -> bool:

@@ -24,6 +24,7 @@ STATEMENTS = (
     "CREATE TABLE words_content (id INTEGER PRIMARY KEY, c0)",
     "CREATE TABLE words_config (k PRIMARY KEY, v) WITHOUT ROWID",
 )
+_PAGES = 16  # of the index merged at once: a few milliseconds
 _MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'words'"
 
 
@@ -91,7 +92,14 @@ def whole(words: Iterable[str]) -> str:
     return " AND ".join(f'"{written(word)}"' for word in words)
 
 
-def forget_deleted(sql: Execute) -> None:
-    """Take what was deleted out of the index's files, too: FTS5 only marks it as gone."""
-    if is_made(sql):
-        sql("INSERT INTO words (words) VALUES ('optimize')")
+def forget_some(sql: Execute, *, is_first: bool) -> bool:
+    """Take a part of what was deleted out of the index's files, too: FTS5 only marks it as gone. Whether there is more.
+
+    All of it together is FTS5's `optimize`, which would take seconds for a large index, while nobody could write.
+    """
+    if not is_made(sql):
+        return False
+    ((before,),) = sql("SELECT total_changes()")
+    sql("INSERT INTO words (words, rank) VALUES ('merge', ?)", (-_PAGES if is_first else _PAGES,))
+    ((after,),) = sql("SELECT total_changes()")
+    return bool(after - before > 1)  # FTS5's documentation: one change, when nothing was left to be done

@@ -1,0 +1,122 @@
+"""What calls do on an event loop is bounded, however many there are at once."""
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import nbcache
+from nbcache.threads import in_thread
+from nbcache.turns import _TURN, take_turn
+from tests.interrupting import Echo
+
+CALLS = 400
+
+
+async def _rounds_with_work(calls: int) -> list[int]:
+    """How many calls did their work of 2 ms in each round of the loop."""
+    done, rounds, is_over = 0, [], False
+
+    async def call() -> None:
+        nonlocal done
+        await take_turn()
+        ends = time.perf_counter() + 0.002
+        while time.perf_counter() < ends:
+            pass
+        done += 1
+
+    async def count() -> None:
+        before = 0
+        while not is_over:
+            await asyncio.sleep(0)
+            rounds.append(done - before)
+            before = done
+
+    counting = asyncio.create_task(count())
+    await asyncio.gather(*(call() for _ in range(calls)))
+    is_over = True
+    await counting
+    return rounds
+
+
+async def test_of_many_calls_at_once_only_a_few_are_looked_up_in_each_round_of_the_loop() -> None:
+    rounds = await _rounds_with_work(100)
+    assert max(rounds) <= 2 * _TURN / 0.002
+    assert sum(rounds) >= 95
+
+
+async def test_one_call_after_the_other_waits_for_no_round() -> None:
+    begun = time.perf_counter()
+    for _ in range(50):
+        await take_turn()
+        await asyncio.sleep(0)
+    assert time.perf_counter() - begun < 5
+
+
+async def test_a_thousand_misses_are_all_written_and_none_on_the_loop(store: Path) -> None:
+    cache, model = nbcache.installed(), Echo()
+    writers: set[int] = set()
+    put = cache.store.put
+
+    def noted(*args: object) -> None:
+        writers.add(threading.get_ident())
+        put(*args)  # type: ignore[arg-type]
+
+    cache.store.put = noted  # type: ignore[method-assign, assignment]
+    answers = await asyncio.gather(*(model.ainvoke(f"q {number}") for number in range(CALLS)))
+    assert [answer.text for answer in answers] == [f"answer to q {number}" for number in range(CALLS)]
+    assert len(writers) == 1  # several would leave the loop too little of the interpreter
+    assert threading.get_ident() not in writers
+    del cache.store.put
+    nbcache.uninstall()
+    nbcache.install(store)
+    again = await asyncio.gather(*(model.ainvoke(f"q {number}") for number in range(CALLS)))
+    assert [answer.text for answer in again] == [f"answer to q {number}" for number in range(CALLS)]
+    assert nbcache.stats().misses == 0
+
+
+async def test_the_loop_reads_the_store_in_the_writers_thread_while_that_writes(store: Path) -> None:
+    del store
+    cache, model = nbcache.installed(), Echo()
+    await model.ainvoke("old")
+    begun, go_on, readers = threading.Event(), threading.Event(), []
+    get = cache.store.get
+
+    def noted(*args: object, **how: object) -> bytes | None:
+        readers.append(threading.get_ident())
+        return get(*args, **how)  # type: ignore[arg-type]
+
+    cache.store.get = noted  # type: ignore[method-assign]
+
+    def write() -> None:
+        begun.set()
+        go_on.wait()
+
+    writing = asyncio.create_task(in_thread(write, writes=True))
+    await asyncio.to_thread(begun.wait)
+    asking = asyncio.create_task(model.ainvoke("old"))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    go_on.set()
+    assert (await asking).text == "answer to old"
+    await writing
+    assert readers
+    assert threading.get_ident() not in readers
+
+
+async def test_what_is_written_for_a_cancelled_call_is_written(store: Path) -> None:
+    del store
+    begun, go_on, done = threading.Event(), threading.Event(), []
+
+    def write() -> None:
+        begun.set()
+        go_on.wait()
+        done.append(1)
+
+    task = asyncio.create_task(in_thread(write, writes=True))
+    await asyncio.to_thread(begun.wait)
+    task.cancel()
+    go_on.set()
+    await asyncio.gather(task, return_exceptions=True)
+    await in_thread(lambda: None, writes=True)
+    assert done == [1]
