@@ -34,6 +34,7 @@ from nbcache.pending import Answered, PendingCalls, called
 from nbcache.policy import reusable
 from nbcache.records import about_of, row_of
 from nbcache.replay import Recordings
+from nbcache.roundtrip import say_what_is_lost
 from nbcache.rules import Rules
 from nbcache.steps import InThread, Step, arun, run
 from nbcache.stores import Store
@@ -338,18 +339,17 @@ class Answers:
             notebook=self.notebook,
             cell=self.cell,
         )
+        classes = [] if answered.call is None else answered.call.classes()
         try:
             payload = codec.encode(
                 *(answer, about_of(asked, meta, usage)),
                 reusable=reusable(meta.status, limits_tokens=asked.limits_tokens),
                 expires=settings.ttl is not None,
                 chunks=answered.chunks(),
+                classes=classes,
             )
-        except NotStorableError as error:
-            warn_once(
-                f"not storable {error}",
-                f"nbcache: an answer is not cached, because {error} in it would not come back as it is",
-            )
+        except NotStorableError:
+            say_what_is_lost(asked.model, answer, classes)
             return usage, False
         try:
             if keeps:

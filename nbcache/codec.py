@@ -11,9 +11,7 @@ its `check --fix` deleted the entry. It leaves version 3 alone.
 """
 
 import functools
-import itertools
 import json
-import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,9 +25,11 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 from pydantic import BaseModel
 
+from nbcache import roundtrip
 from nbcache.chunks import packed, unpacked
 from nbcache.entry import EntryMeta, Usage
 from nbcache.errors import DamagedError, NotStorableError
+from nbcache.message_ids import new_id
 from nbcache.packing import packed_bytes, unpacked_bytes
 from nbcache.plain import copy_plain, from_plain, to_plain
 
@@ -48,6 +48,7 @@ VERSION_AT, KEY_AT = 3, slice(5, 25)  # in the header
 _MAGIC = b"NBC"
 _COMPRESSED_ANSWERS, _COMPRESSED_ABOUT, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES, _COMPRESSED_CHUNKS = 1, 2, 4, 8, 16, 32
 _FLAGS = 2 * _COMPRESSED_CHUNKS - 1  # all that there are
+_TAG, _OBJECTS = b'"!', (b'"!model"', b'"!object"')  # as `plain` writes them
 _LENGTH = struct.Struct(">I")  # of the chunks, before them
 
 _MESSAGES: dict[str, type[BaseMessage]] = {
@@ -113,7 +114,7 @@ class Payload:
         """
         try:
             data = unpacked_bytes(self.answers, self.flags & _COMPRESSED_ANSWERS)
-            tagged = classes is not None and b'"!' in data
+            tagged = classes is not None and _TAG in data
             return [_generation(item, classes if tagged else None) for item in _listed(_parsed(data))]
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
@@ -158,20 +159,26 @@ class Payload:
         return about, unknown | unknown_usage | unknown_rest
 
 
-def encode(
+def encode(  # noqa: PLR0913 - all that an entry holds
     generations: Sequence[Generation],
     about: About,
     *,
     reusable: bool,
     expires: bool = False,
     chunks: Sequence[dict[str, Any]] | None = None,
+    classes: Sequence[type[BaseModel]] | None = None,
 ) -> bytes:
     """The payload of an entry. Raises NotStorableError where `generations` would not come back exactly.
 
-    `chunks` are those in which they came, each as `plain` has it.
+    `chunks` are those in which they came, each as `plain` has it. With `classes`, which are as for
+    `Payload.generations`, it is read back first, once for each shape of an answer.
     """
-    told = list(map(plain, generations))
-    return assemble(told, about, reusable=reusable, expires=expires, chunks=packed(chunks) if chunks else None)
+    written = _json(list(map(plain, generations)))
+    if classes is not None:
+        shape = roundtrip.shape_of(generations, tagged=_TAG in written)
+        if not roundtrip.is_sound(shape):
+            roundtrip.check(generations, restored(_parsed(written), classes), shape)
+    return _assembled(written, about, reusable=reusable, expires=expires, chunks=packed(chunks) if chunks else None)
 
 
 def assemble(
@@ -183,7 +190,10 @@ def assemble(
     chunks: Sequence[Any] | None = None,
 ) -> bytes:
     """The payload of an entry whose generations `plain` told of. `chunks` are packed."""
-    written = _json(told)
+    return _assembled(_json(told), about, reusable=reusable, expires=expires, chunks=chunks)
+
+
+def _assembled(written: bytes, about: About, *, reusable: bool, expires: bool, chunks: Sequence[Any] | None) -> bytes:
     answers, compressed = packed_bytes(written)
     rest, rest_compressed = packed_bytes(_json(about), fast=True)
     streamed, chunks_compressed = packed_bytes(_json(chunks)) if chunks else (b"", False)
@@ -193,7 +203,7 @@ def assemble(
         | (_COMPRESSED_ABOUT if rest_compressed else 0)
         | (_REUSABLE if reusable else 0)
         | (_EXPIRES if expires else 0)
-        | (_HOLDS_OBJECTS if b'"!model"' in written else 0)
+        | (_HOLDS_OBJECTS if any(tag in written for tag in _OBJECTS) else 0)
         | (_COMPRESSED_CHUNKS if chunks_compressed else 0)
     )
     meta = about.meta
@@ -255,7 +265,7 @@ def _copy_generation(generation: Generation) -> Generation:
     if isinstance(generation, ChatGeneration):
         message = generation.message
         fields = copy_plain(message.__dict__)
-        fields["id"] = _new_id()
+        fields["id"] = new_id()
         extra = message.__pydantic_extra__
         values["message"] = _restored(type(message), fields, copy_plain(extra) if extra else {})
     return _restored(type(generation), values)
@@ -300,27 +310,9 @@ def _generation(plain: dict[str, Any], classes: Iterable[type[BaseModel]] | None
     message_cls = _MESSAGES[told["type"]]
     fields = _untagged(told["fields"], classes)
     extra = {name: fields.pop(name) for name in fields.keys() - message_cls.model_fields.keys()}
-    message = _restored(message_cls, {**_defaults(message_cls), **fields, "id": _new_id()}, extra)
+    message = _restored(message_cls, {**_defaults(message_cls), **fields, "id": new_id()}, extra)
     text = plain.get("text", message.content)
     return _restored(cls, {**_defaults(cls), **_untagged(values, classes), "message": message, "text": text})
-
-
-def _new_id() -> str:
-    """A repeated id would make LangGraph's add_messages replace the earlier message (langchain#33883)."""
-    return f"{_ids.prefix}{next(_ids.numbers):016x}"
-
-
-class _Ids:
-    """Ids that no other process makes: asking the system for each costs as much as a fifth of a copy."""
-
-    def __init__(self) -> None:
-        self.prefix = "lc_run--" + os.urandom(8).hex()
-        self.numbers = itertools.count()
-
-
-_ids = _Ids()
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_ids.__init__)  # type: ignore[misc]  # begin anew, with another prefix
 
 
 def _untagged(values: dict[str, Any], classes: Iterable[type[BaseModel]] | None) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 What JSON has no form for is tagged `{"!tag": …}`; keys that begin with "!" are escaped by one more.
 Nothing here imports or runs anything: a pydantic object comes back only as an instance of a class that
-the caller already holds.
+the caller already holds, or of one of an SDK's data classes.
 """
 
 import base64
@@ -21,6 +21,7 @@ from pydantic import BaseModel
 
 from nbcache.canonical import NotCanonicalError, canonical, digest, is_users_code
 from nbcache.errors import NotStorableError
+from nbcache.sdk_objects import is_sdk_object, object_of, plain_object
 
 _INT64 = 2**63
 _SCALARS: dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
@@ -58,7 +59,7 @@ def to_plain(value: Any) -> Any:
     if cls in _COLLECTIONS:
         return {_COLLECTIONS[cls]: [to_plain(item) for item in value]}
     if isinstance(value, BaseModel):
-        return {"!model": _plain_model(value)}
+        return _plain_pydantic(value)
     raise NotStorableError(f"a {cls.__module__}.{cls.__qualname__} object")
 
 
@@ -114,7 +115,13 @@ def _untag(tag: str, content: Any, classes: Iterable[type[BaseModel]]) -> Any:
         return {from_plain(name, classes): from_plain(item, classes) for name, item in content}
     if tag == "!model":
         return _model(content, classes)
+    if tag == "!object":
+        return object_of(content, lambda value: from_plain(value, classes))
     raise NotStorableError(f"a value tagged {tag!r}")
+
+
+def _plain_pydantic(value: BaseModel) -> dict[str, Any]:
+    return {"!object": plain_object(value, to_plain)} if is_sdk_object(value) else {"!model": _plain_model(value)}
 
 
 def _plain_model(value: BaseModel) -> dict[str, Any]:
