@@ -25,6 +25,9 @@ from langchain_openai import ChatOpenAI
 
 import nbcache
 from nbcache.errors import NbcacheWarning, ReplayMiss
+from nbcache.hooks.streaming import wrap_class
+from nbcache.hooks.wrapping import Wrapping
+from nbcache.usercode import piece_of
 from tests.provider import Provider
 
 
@@ -344,3 +347,15 @@ def test_a_module_that_autoreload_reads_again_works_and_is_still_held(
         with nbcache.mode("replay"), pytest.raises(ReplayMiss):
             list(each.stream("never asked"))
     del sys.modules[name]
+
+
+@pytest.mark.parametrize("cls", [Invokes, StreamsItself, Leads, Borrowed, Unstreamed])
+def test_what_a_class_is_doesnt_change_by_being_watched(cls: type) -> None:
+    """Its code counts in the key: as its author wrote it."""
+    before = piece_of(cls).digest
+    nbcache.install("memory://")
+    wrapping = Wrapping()
+    wrap_class(wrapping, cls)
+    assert piece_of(cls).digest == before
+    wrapping.remove()
+    assert piece_of(cls).digest == before

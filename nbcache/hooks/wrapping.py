@@ -10,6 +10,7 @@ from typing import Any
 from nbcache.cache import NotebookCache
 from nbcache.canonical import is_users_code
 from nbcache.locks import Lock
+from nbcache.usercode.origin import ORIGINAL
 
 _NOTHING = object()
 Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -40,6 +41,7 @@ class Wrapping:
             ours = staticmethod(ours)
         elif is_users_code(owner):
             ours = _Method(ours)
+        setattr(ours, ORIGINAL, original)
         setattr(owner, name, ours)
         self._wrapped[owner, name] = original, ours
 

@@ -5,11 +5,14 @@ import os
 import sys
 import sysconfig
 import types
+from pathlib import Path
 from typing import Any
 
 _LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 # Others are installed for the user alone, or below the environment of another: their folders have these names.
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_OURS = str(Path(__file__).parent.parent) + os.sep
+ORIGINAL = "__nbcache_original__"  # names, on what is wrapped around a method, the method
 _NAMES = sys.stdlib_module_names | {"builtins", "nbcache"}
 
 
@@ -18,6 +21,18 @@ def is_users_code(thing: Any) -> bool:
     if isinstance(thing, types.FunctionType):
         return _is_users_function(thing)
     return _is_users_module(thing.__module__)
+
+
+def original_of(member: Any) -> Any:
+    """A method as its author wrote it, under what nbcache has wrapped around it while it is on."""
+    while isinstance(member, types.FunctionType | staticmethod) or type(member).__module__ == "nbcache.hooks.wrapping":
+        function = member.__func__ if isinstance(member, staticmethod) else member
+        if isinstance(function, types.FunctionType) and not function.__code__.co_filename.startswith(_OURS):
+            break  # a wrapper of somebody else's takes over what stands in ours
+        if ORIGINAL not in vars(member):
+            break
+        member = vars(member)[ORIGINAL]
+    return member
 
 
 def is_users_module(module: types.ModuleType) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbcache.usercode.origin import is_users_code
+from nbcache.usercode.origin import is_users_code, original_of
 from nbcache.usercode.references import References, references
 
 _ENTRIES = {
@@ -148,6 +148,7 @@ _WRAPPERS = {type(state_of)} | {type(__import__("functools").lru_cache(state_of)
 
 def functions_in(member: Any) -> Iterator[types.FunctionType]:
     """The functions that stand behind a member of a class: a method, a property, a cached function."""
+    member = original_of(member)
     for place in (member, *(getattr(member, name, None) for name in _PLACES if type(member) not in _PLAIN)):
         if isinstance(place, types.FunctionType):
             yield place

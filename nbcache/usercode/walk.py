@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from nbcache.usercode.origin import original_of
 from nbcache.usercode.state import State
 from nbcache.usercode.watch import Watch
 
@@ -156,6 +157,7 @@ class Walk:
         elif cls is types.CodeType:
             self._code(value)
         else:
+            value = original_of(value)
             number = self._numbers.get(id(value))
             if number is None:
                 number = self._numbers[id(value)] = len(self._numbers)
