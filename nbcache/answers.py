@@ -34,6 +34,7 @@ from nbcache.pending import Answered, PendingCalls, called
 from nbcache.policy import reusable
 from nbcache.records import about_of, row_of
 from nbcache.replay import Recordings
+from nbcache.response_headers import without_private
 from nbcache.roundtrip import say_what_is_lost
 from nbcache.rules import Rules
 from nbcache.steps import InThread, Step, arun, run
@@ -342,7 +343,7 @@ class Answers:
         classes = [] if answered.call is None else answered.call.classes()
         try:
             payload = codec.encode(
-                *(answer, about_of(asked, meta, usage)),
+                *(without_private(answer), about_of(asked, meta, usage)),
                 reusable=reusable(meta.status, limits_tokens=asked.limits_tokens),
                 expires=settings.ttl is not None,
                 chunks=answered.chunks(),

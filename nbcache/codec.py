@@ -32,6 +32,7 @@ from nbcache.errors import DamagedError, NotStorableError
 from nbcache.message_ids import new_id
 from nbcache.packing import packed_bytes, unpacked_bytes
 from nbcache.plain import copy_plain, from_plain, to_plain
+from nbcache.response_headers import cleaned
 
 # What garbage under a right checksum may raise.
 UNREADABLE = (
@@ -115,7 +116,7 @@ class Payload:
         try:
             data = unpacked_bytes(self.answers, self.flags & _COMPRESSED_ANSWERS)
             tagged = classes is not None and _TAG in data
-            return [_generation(item, classes if tagged else None) for item in _listed(_parsed(data))]
+            return [_generation(item, classes if tagged else None) for item in _answers(data)]
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
@@ -123,7 +124,7 @@ class Payload:
         """The chunks in which the answer came, as new objects; none where it came whole. Raises as `generations`."""
         try:
             for plain in unpacked(self.packed_chunks()):
-                yield _generation(plain, classes)  # type: ignore[misc]  # a chunk's plain form names its class
+                yield _generation(cleaned(plain), classes)  # type: ignore[misc]  # a chunk's plain form names its class
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
@@ -137,7 +138,7 @@ class Payload:
     def plain(self) -> list[dict[str, Any]]:
         """The generations as plain JSON values, for people to read. Raises DamagedError."""
         try:
-            return _listed(_parsed(unpacked_bytes(self.answers, self.flags & _COMPRESSED_ANSWERS)))
+            return _answers(unpacked_bytes(self.answers, self.flags & _COMPRESSED_ANSWERS))
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
@@ -370,6 +371,12 @@ def _known(cls: type, told: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
     """What was told of the fields that `cls` has, and the names of the others."""
     names = told.keys() & cls.__dataclass_fields__.keys()  # type: ignore[attr-defined]
     return {name: told[name] for name in names}, {*told} - names
+
+
+def _answers(data: bytes) -> list[Any]:
+    """The generations of an entry in their plain form; 0.4 and before kept all headers of a response."""
+    answers = _listed(_parsed(data))
+    return list(map(cleaned, answers)) if b'"headers"' in data else answers
 
 
 def _listed(value: Any) -> list[Any]:

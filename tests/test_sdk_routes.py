@@ -135,7 +135,7 @@ def test_a_copy_with_other_options_is_another_call(provider: Provider, other: Pr
 
 def test_a_transport_that_cannot_be_told_from_another_is_not_cached_and_that_is_said(provider: Provider) -> None:
     transport = Elsewhere(provider.url)
-    transport.to = iter(provider.url)  # type: ignore[assignment]  # of which nothing tells what is left
+    transport.left = iter(provider.url)  # type: ignore[attr-defined]  # of which nothing tells what is left
     client = wrapped(provider, transport=transport)
     with pytest.warns(UserWarning, match="by way of Elsewhere are not cached"):
         ask(client)

@@ -20,6 +20,7 @@ from nbcache.decoded import Answer
 from nbcache.errors import warn_once
 from nbcache.identity import whole_numbers
 from nbcache.modes import READ_ONLY, Settings
+from nbcache.response_headers import cleaned
 from nbcache.threads import in_thread
 
 Chunk = GenerationChunk | ChatGenerationChunk
@@ -92,7 +93,7 @@ class Recording:
         self._raw.append(chunk)
         if self._refused is None and self.call.chunks is not None:
             try:
-                self.call.chunks.append(codec.plain(chunk))
+                self.call.chunks.append(cleaned(codec.plain(chunk)))
             except Exception as error:  # noqa: BLE001 - whatever is in it, its reader gets it
                 self._refused = error
         if self.call.numbers:

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 
-from tests.truth import settings
+from tests.truth import places, settings
 from tests.truth.clients import clients
 from tests.truth.pairs import Group
 
@@ -14,6 +14,7 @@ def _of_langchain(name: str) -> Source:
     def source(rng: random.Random, share: float) -> Iterator[Group]:
         client = clients([name])[name]
         yield from settings.groups(client, rng, share=share)
+        yield from places.groups(client, rng, share=share)
 
     return source
 
