@@ -47,6 +47,7 @@ class Family:
     fields: frozenset[str]
     dropped: frozenset[str] = frozenset({"stream", "stream_options", "timeout"})
     dialect: str = "openai"
+    takes_extras: bool = True  # `extra_headers`, `extra_query` and `extra_body`, as the SDKs do
     drops_none: bool = False
     is_of_objects: bool = False  # and one that may fetch what a message names
 
@@ -93,8 +94,10 @@ class Settings:
 def _counted(rest: Request, family: Family) -> Request:
     """What of a request counts: the body as it is sent, and apart from it the headers and the query of this call."""
     body = {name: value for name, value in rest.items() if name not in family.dropped}
-    headers, query = body.pop("extra_headers", None), body.pop("extra_query", None)
-    body |= body.pop("extra_body", None) or {}  # the SDKs put it into the body
+    headers = query = None
+    if family.takes_extras:
+        headers, query = body.pop("extra_headers", None), body.pop("extra_query", None)
+        body |= body.pop("extra_body", None) or {}
     if family.drops_none:
         body = {name: value for name, value in body.items() if value is not None}
     counts = counted_body(body, family.dialect)
@@ -289,6 +292,7 @@ _MISTRAL = Family(  # all that it is called with goes into the body
         }
     ),
     frozenset({"stream"}),
+    takes_extras=False,
 )
 _BEDROCK = Family(
     _bedrock,

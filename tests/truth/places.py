@@ -2,7 +2,8 @@
 
 import os
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 from unittest import mock
 
@@ -40,6 +41,17 @@ _VALUES: dict[str, tuple[str | None, ...]] = {
     "AWS_DEFAULT_REGION": (None, "us-east-1", "eu-west-1"),
     "GOOGLE_CLOUD_LOCATION": (None, "us-central1"),
 }
+_ADDRESS_FIELDS = {
+    *(
+        "base_url",
+        "endpoint",
+        "azure_endpoint",
+        "endpoint_url",
+        "openai_api_base",
+        "anthropic_api_url",
+        "groq_api_base",
+    ),
+}
 _HEADERS: tuple[dict[str, str], ...] = (
     *({}, {"X-A": "1"}, {"X-A": "2"}, {"x-a": "1"}, {"X-B": "1"}, {"Host": "a.example"}, {"Authorization": "Bearer a"}),
     *({"X-Request-ID": "1"}, {"X-Request-ID": "2"}, {"Helicone-Session-Id": "1"}, {"x-portkey-config": "1"}),
@@ -57,65 +69,60 @@ def groups(client: Client, rng: random.Random, *, share: float = 1.0) -> Iterato
 def _headers(client: Client) -> Iterator[Variant]:
     fields = client.cls.model_fields
     for headers in _HEADERS:
-        for name in ("default_headers", "additional_headers"):
-            if name in fields:
-                yield _variant(client, f"made with {name}={headers}", made={name: headers})
+        inner = {"headers": headers}
+        made: list[dict[str, Any]] = [
+            *(
+                {"default_headers": headers},
+                {"additional_headers": headers},
+                {"client_kwargs": inner},
+                {"client_args": inner},
+            ),
+            *({"http_client": family.Client(headers=headers)} for family in (httpx, httpx2)),
+        ]
+        yield from (
+            _variant(client, f"made with {one}: {headers}", made=one) for one in made if one.keys() <= fields.keys()
+        )
         for name in ("extra_headers", "headers"):
             yield _variant(client, f"called with {name}={headers}", options={name: headers})
             yield _variant(client, f"bound {name}={headers}", bound={name: headers})
-        for name, inner in (("client_kwargs", {"headers": headers}), ("client_args", {"headers": headers})):
-            if name in fields:
-                yield _variant(client, f"made with {name}={inner}", made={name: inner})
-        if "http_client" in fields:
-            for family in (httpx, httpx2):
-                yield _variant(
-                    *(client, f"made with http_client={family.__name__}.Client(headers={headers})"),
-                    made={"http_client": family.Client(headers=headers)},
-                )
-        yield _variant(client, f"its HTTP client's headers are {headers}", later=lambda llm, new=headers: _set(llm, new))
-        for used in (False, True):
-            yield _variant(
-                client, f"a hook adds {headers}{', used' * used}", later=lambda llm, new=headers: _hook(llm, new), used=used
-            )
-    for name in ("OPENAI_CUSTOM_HEADERS", "ANTHROPIC_CUSTOM_HEADERS", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
-        for value in _VALUES[name]:
-            yield _variant(client, f"under {name}={value}", env={name: value})
+        yield from _later(client, f"its HTTP client's headers are {headers}", partial(_set, headers=headers))
+        yield from _later(client, f"a hook adds {headers}", partial(_hook, headers=headers))
+    yield from _under(
+        client, {name: values for name, values in _VALUES.items() if "REGION" not in name and "VERSION" not in name}
+    )
 
 
 def _endpoints(client: Client) -> Iterator[Variant]:
     fields = client.cls.model_fields
-    aliases = {info.alias for info in fields.values()} | fields.keys()
+    names = {name for name, info in fields.items()} | {info.alias for info in fields.values()}
     for url in _URLS:
-        for name in ("base_url", "endpoint", "azure_endpoint", "endpoint_url", "openai_api_base", "anthropic_api_url"):
-            if name in aliases:
-                yield _variant(client, f"made with {name}={url}", made={name: url})
-            if name in fields:
-                for used in (False, True):
-                    yield _variant(
-                        *(client, f"{'used, then ' * used}set {name}={url}"),
-                        later=lambda llm, name=name, url=url: setattr(llm, name, url),
-                        used=used,
-                    )
-        for name in _ADDRESSES.get(client.name, ()):
-            yield _variant(client, f"under {name}={url}", env={name: url})
-        for used in (False, True):
-            yield _variant(
-                client, f"its client's base_url is {url}{', used' * used}", later=lambda llm, url=url: _move(llm, url), used=used
-            )
-            yield _variant(
-                *(client, f"a hook sends to {url}{', used' * used}"),
-                later=lambda llm, url=url: _redirect(llm, url),
-                used=used,
-            )
-        if "client_options" in fields or "client_options" in aliases:
-            yield _variant(client, f"made with client_options={url}", made={"client_options": {"api_endpoint": url}})
-    for name, values in _VALUES.items():
+        for name in sorted(filter(None, names & _ADDRESS_FIELDS)):
+            yield _variant(client, f"made with {name}={url}", made={str(name): url})
+        for name in sorted(fields.keys() & _ADDRESS_FIELDS):
+            yield from _later(client, f"set {name}={url}", partial(_assign, name=name, value=url))
+        yield from _later(client, f"its client's base_url is {url}", partial(_move, url=url))
+        yield from _later(client, f"a hook sends to {url}", partial(_redirect, url=url))
+    for name, values in (
+        ("api_version", ("v1", "v1beta", "2024-10-21", "2025-01-01-preview")),
+        ("region_name", ("eu-west-1",)),
+    ):
+        yield from (
+            _variant(client, f"made with {name}={value}", made={name: value}) for value in values if name in names
+        )
+    yield from _under(client, dict.fromkeys(_ADDRESSES.get(client.name, ()), _URLS))
+    yield from _under(client, _VALUES)
+
+
+def _later(client: Client, label: str, change: Callable[[Any], object]) -> Iterator[Variant]:
+    """What is changed on a client that is made already, and on one that was used."""
+    for used in (False, True):
+        yield _variant(client, f"{'used, then ' * used}{label}", later=change, used=used)
+
+
+def _under(client: Client, variables: Mapping[str, Sequence[str | None]]) -> Iterator[Variant]:
+    for name, values in variables.items():
         for value in values:
             yield _variant(client, f"under {name}={value}", env={name: value})
-    for name, given in (("api_version", ("v1", "v1beta", "2024-10-21", "2025-01-01-preview")), ("region_name", ("eu-west-1",))):
-        if name in aliases:
-            for value in given:
-                yield _variant(client, f"made with {name}={value}", made={name: value})
 
 
 def _variant(  # noqa: PLR0917 - what a call is made of
@@ -162,8 +169,16 @@ def _http_client(model: Any) -> Any:
         for _ in range(3):
             if isinstance(inner, httpx.Client | httpx2.Client):
                 return inner
-            inner = getattr(inner, "_client", None) or getattr(inner, "_httpx_client", None) or getattr(inner, "_api_client", None)
+            inner = (
+                getattr(inner, "_client", None)
+                or getattr(inner, "_httpx_client", None)
+                or getattr(inner, "_api_client", None)
+            )
     raise LookupError(type(model).__qualname__)
+
+
+def _assign(model: Any, name: str, value: str) -> None:
+    setattr(model, name, value)
 
 
 def _set(model: Any, headers: dict[str, str]) -> None:
@@ -185,7 +200,7 @@ def _move(model: Any, url: str) -> None:
     """Point the client that says where to go to another server."""
     for client in _sdk_clients(model):
         for each in (client, getattr(client, "_client", None)):
-            if getattr(each, "base_url", None) is not None:
+            if each is not None and getattr(each, "base_url", None) is not None:
                 each.base_url = url
                 return
     raise LookupError(type(model).__qualname__)
