@@ -51,7 +51,7 @@ class Call:
 
     `pending` holds the prompts that missed: the answer is stored under the identity that the call began
     with, whatever happens to the model meanwhile. `misses` is how many there were. `numbers` are the
-    model's whole-number fields then, to tell counters from settings. `leases` and `draws` are held until the answer
+    model's whole-number fields then, to tell counters from settings; where there are any, `values` are all its fields. `leases` and `draws` are held until the answer
     is there, or the call ends without one.
 
     `shares` says that the call is of one prompt, and may wait and be waited for; `is_stream` that it asks for chunks.
@@ -76,6 +76,7 @@ class Call:
     pending: "dict[str, list[Miss]]" = field(default_factory=dict)
     misses: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
     leases: "dict[str, Lease | Waiter]" = field(default_factory=dict)
     draws: "dict[str, list[Draw]]" = field(default_factory=dict)
     shares: bool = False

@@ -421,13 +421,16 @@ def whole_numbers(model: BaseLanguageModel[Any]) -> dict[str, int]:
     return {name: values[name] for name in _numbers(type(model)) if type(values.get(name)) is int}
 
 
+_ANSWERING = ("_generate", "_agenerate", "_stream", "_astream", "_call", "_acall")
+
+
 @functools.lru_cache(maxsize=256)
 def _numbers(cls: type[BaseLanguageModel[Any]]) -> list[str]:
-    """The fields that begin at 0, and that a method of the class sets."""
+    """The fields that begin at 0, and that the class sets while it answers: others are set from outside."""
     return [
         name
         for name, info in cls.model_fields.items()
-        if type(info.default) is int and info.default == 0 and stores_attribute(cls, name)
+        if type(info.default) is int and info.default == 0 and stores_attribute(cls, name, _ANSWERING)
     ]
 
 

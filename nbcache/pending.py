@@ -52,6 +52,7 @@ class PendingCalls:
         if call is not None:
             if call.model is not None:
                 call.numbers = whole_numbers(call.model)
+                call.values = dict(call.model.__dict__) if call.numbers else {}
             with self._lock:
                 call.misses += 1
                 call.pending.setdefault(prompt, []).append(miss)
@@ -102,16 +103,27 @@ class Answered:
         return self.call.chunks if self.call is not None and self.call.whole else None
 
     def key(self, key_of: KeyOf) -> CallKey:
-        """The key that the call began with, unless a counter was in it. Raises UnstableIdentityError."""
+        """The key that the call began with, less a counter in it. Raises UnstableIdentityError.
+
+        Where something else was set meanwhile, the counter stays in it: the next such call is made once more.
+        """
         began_with = None if self.miss is None else self.miss.asked
         model = None if self.call is None else self.call.model
         counts = self.call is not None and model is not None and learn_counters(model, self.call.numbers)
-        if began_with is None or counts:
+        if began_with is None or (counts and self._is_as_it_was()):
             now = key_of(self.prompt, self.llm_string, self.call)
             self.asked = drawn(now, 0 if began_with is None else began_with.draw)
         else:
             self.asked = began_with
         return self.asked
+
+    def _is_as_it_was(self) -> bool:
+        """Whether nothing but whole numbers that count has been set on the model since the call began."""
+        call = self.call
+        if call is None or call.model is None:
+            return True
+        now = call.model.__dict__
+        return all(now.get(name) is value for name, value in call.values.items() if name not in call.numbers)
 
 
 def called(call: Call | None) -> str:

@@ -6,7 +6,7 @@ Looked for in the code that a call runs, from the methods that LangChain calls o
 
 import types
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,14 +51,21 @@ def state_of(root: Any) -> State:
     return _Search(root).state
 
 
-def stores_attribute(cls: type, name: str) -> bool:
-    """Whether a method of a class, or of one of its bases, sets the attribute `name`."""
-    return any(
-        name in references(function.__code__).stored
-        for base in cls.__mro__
-        for member in vars(base).values()
-        for function in functions_in(member)
-    )
+def stores_attribute(cls: type, name: str, methods: Collection[str]) -> bool:
+    """Whether one of these methods of a class, or a method that they lead to, sets the attribute `name`."""
+    waiting, seen = list(methods), set[str]()
+    while waiting:
+        method = waiting.pop()
+        if method in seen:
+            continue
+        seen.add(method)
+        for base in cls.__mro__:
+            for function in functions_in(vars(base).get(method)):
+                found = references(function.__code__)
+                if name in found.stored:
+                    return True
+                waiting += found.attributes
+    return False
 
 
 class _Search:
