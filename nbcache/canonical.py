@@ -30,7 +30,7 @@ __all__ = ["NotCanonicalError", "canonical", "digest", "is_users_code"]
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 _BY_TEXT = (Decimal, Fraction, pathlib.PurePath, timedelta, tzinfo, complex)
 _SCHEMAS_KEPT = 512
-_schemas: dict[int, tuple[Piece, dict[str, Any]]] = {}
+_schemas: dict[int, tuple[Piece, Any, dict[str, Any]]] = {}
 
 
 def canonical(value: Any) -> bytes:
@@ -137,13 +137,13 @@ def _type(cls: Any) -> dict[str, Any]:
         return _typing(cls)
     if cls.__module__ in {"builtins", "datetime", "decimal", "uuid", "pathlib"}:
         return {"!builtin": f"{cls.__module__}.{cls.__qualname__}"}
-    piece = piece_of(cls)
+    piece, built = piece_of(cls), cls.__dict__.get("__pydantic_core_schema__")
     known = _schemas.get(id(cls))
-    if known is None or known[0] is not piece:
+    if known is None or known[0] is not piece or known[1] is not built:
         if len(_schemas) >= _SCHEMAS_KEPT:
             _schemas.clear()
-        known = _schemas[id(cls)] = (piece, _class(cls, piece))
-    return known[1]
+        known = _schemas[id(cls)] = (piece, built, _class(cls, piece))
+    return known[2]
 
 
 def _typing(construct: Any) -> dict[str, Any]:

@@ -29,6 +29,7 @@ from nbcache.user_fields import (
     exact,
     holds_secret,
     names_that_count,
+    private_names,
     tells_itself,
     users_fields,
     users_options,
@@ -152,7 +153,8 @@ def _of_call(told: Told, call: Call) -> Identity:
     if target is not None and options is not None:
         piece = users_piece(type(model))
         names = {name for name, _, _ in _plan(type(model))}
-        names |= names_that_count(type(model), piece) if piece is not None else set()
+        if piece is not None:
+            names |= names_that_count(type(model), piece) | private_names(type(model), piece)
         snapshot.remember(model, told, target, sorted(names), options, identity, piece)
     return identity
 

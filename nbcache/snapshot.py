@@ -81,7 +81,8 @@ def remember(  # noqa: PLR0913, PLR0917 - all that an identity is made of
             known.clear()
         known[options] = identity
         return
-    settings = [model.__dict__.get(name) for name in names]
+    held = {**(model.__pydantic_private__ or {}), **model.__dict__}
+    settings = [held.get(name) for name in names]
     filled = [value for value in settings if value and not isinstance(value, _UNCHANGING)]
     if model.__pydantic_extra__ or not all(map(_is_plain, filled)):
         return

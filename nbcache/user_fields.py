@@ -6,6 +6,7 @@ The lists in `ignored` say what a provider's class doesn't send. A user's class 
 import json
 import math
 from collections.abc import Mapping
+from types import FunctionType
 from typing import Any, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr
@@ -101,12 +102,36 @@ def users_fields(model: BaseModel, piece: Piece) -> dict[str, Any]:
         is_read = reads_all or name in piece.reads
         if not is_read and holds_secret(cls.__pydantic_fields__[name].annotation):
             continue  # nothing looks at it but what sends it
-        if name not in declared and not _is_plain(value):
+        if name not in declared and not is_plain(value):
             continue
         if name == "metadata" and isinstance(value, dict):  # LangChain notes its release there
             value = {key: item for key, item in value.items() if key != "lc_versions"}
         fields[name] = exact(cls, name, value)
-    return fields
+    return fields | _private(model, piece)
+
+
+def _private(model: BaseModel, piece: Piece) -> dict[str, Any]:
+    """The private attributes that the user's code reads and its calls don't write.
+
+    What a library made (a tokenizer, a session) is taken for something to work with.
+    """
+    cls = type(model)
+    held = model.__pydantic_private__ or {}
+    found = {}
+    for name in sorted(held.keys() & private_names(cls, piece)):
+        value = held[name]
+        is_settled = is_plain(value) or is_users_code(type(value)) or type(value) is FunctionType
+        if is_settled and not piece.state.is_state(name, value):
+            found[name] = exact(cls, name, value)
+    return found
+
+
+def private_names(cls: type, piece: Piece) -> set[str]:
+    """The private attributes of a class of the user's at which its code looks."""
+    declared = {
+        name for base in cls.__mro__ if is_users_code(base) for name in vars(base).get("__private_attributes__", ())
+    }
+    return declared if not _READ_ALL.isdisjoint(piece.reads) else declared & piece.reads
 
 
 def holds_secret(annotation: Any) -> bool:
@@ -121,7 +146,7 @@ def exact(cls: type, name: str, value: Any) -> Any:
 
     Raises UnstableIdentityError, naming the parameter `name` of `cls`.
     """
-    if _is_plain(value):
+    if is_plain(value):
         return _without_secrets(name, value)
     try:
         return {"!exact": [type(value).__qualname__, digest_of(value, name)]}
@@ -133,7 +158,7 @@ def exact(cls: type, name: str, value: Any) -> Any:
         ) from None
 
 
-def _is_plain(value: Any) -> bool:
+def is_plain(value: Any) -> bool:
     """Whether `value` is JSON as it stands, and comes from nothing else."""
     cls = type(value)
     if cls is str or cls is int or cls is bool or value is None:
@@ -141,9 +166,9 @@ def _is_plain(value: Any) -> bool:
     if cls is float:
         return math.isfinite(value)
     if cls is list:
-        return all(map(_is_plain, value))
+        return all(map(is_plain, value))
     if cls is dict:
-        return all(type(key) is str and _is_plain(item) for key, item in value.items())
+        return all(type(key) is str and is_plain(item) for key, item in value.items())
     return False
 
 

@@ -113,6 +113,12 @@ EDITED = [
     ("a header of a client", cell("C.headers", "import httpx\nC = httpx.Client(headers={'x-route': 'a'})"), "'a'", "'b'"),
     ("a function given as a field", cell("self.act()", "", "act: Any = None") + "\nmodel = Mine(act=lambda: 'a')", "'a'", "'b'"),
     ("an object given as a field", cell("self.api.x", "class Api:\n    def __init__(self, x): self.x = x", "api: Any = None") + "\nmodel = Mine(api=Api('a'))", "Api('a')", "Api('b')"),
+    ("a model of LangChain's", cell("LLM_.temperature", "from langchain_openai import ChatOpenAI\nLLM_ = ChatOpenAI(api_key='k', temperature=0.1)"), "=0.1", "=0.2"),
+    ("where a model of LangChain's leads", cell("LLM_.temperature", "from langchain_openai import ChatOpenAI\nLLM_ = ChatOpenAI(api_key='k', base_url='http://a')"), "http://a", "http://b"),
+    ("a chain of LangChain's", cell("CHAIN and 1", "from langchain_core.prompts import PromptTemplate\nCHAIN = PromptTemplate.from_template('a {x}') | str"), "'a {x}'", "'b {x}'"),
+    ("a model of LangChain's as a field", cell("self.llm.temperature", "from langchain_openai import ChatOpenAI", "llm: Any = None") + "\nmodel = Mine(llm=ChatOpenAI(api_key='k', temperature=0.1))", "=0.1", "=0.2"),
+    ("a private attribute", cell("self._x", "from pydantic import PrivateAttr", "_x: str = PrivateAttr('a')"), "'a'", "'b'"),
+    ("a private attribute that is set", cell("self._x", "from pydantic import PrivateAttr", "_x: Any = PrivateAttr(None)") + "\nmodel._x = 'a'", "'a'", "'b'"),
     ("None over a default", cell("self.level", "", "level: Any = 3") + "\nmodel = Mine(level=3)", "Mine(level=3)", "Mine(level=None)"),
     ("a truth over a number", cell("self.level", "", "level: Any = [1]") + "\nmodel = Mine(level=[1])", "Mine(level=[1])", "Mine(level=[True])"),
     ("minus zero over zero", cell("self.level", "", "level: float = 0.0") + "\nmodel = Mine(level=0.0)", "level=0.0)", "level=-0.0)"),
@@ -172,6 +178,9 @@ CHANGED = [
     ("a name that hides a builtin", cell("len('x')"), "len = lambda x: 'b'"),
     ("a field", cell("self.level", "", "level: int = 1"), "model.level = 2"),
     ("an object in a field", cell("self.api.x", "class Api: pass", "api: Any = None") + "\nmodel = Mine(api=Api())\nmodel.api.x = 'a'", "model.api.x = 'b'"),
+    ("a private attribute", cell("self._x", "from pydantic import PrivateAttr", "_x: Any = PrivateAttr(None)"), "model._x = 'b'"),
+    ("what a private attribute holds", cell("self._x", "from pydantic import PrivateAttr", "_x: Any = PrivateAttr(None)") + "\nmodel._x = ['a']", "model._x.append('b')"),
+    ("a model of LangChain's", cell("LLM_.temperature", "from langchain_openai import ChatOpenAI\nLLM_ = ChatOpenAI(api_key='k', temperature=0.1)"), "LLM_.temperature = 0.2"),
     ("a list in a field", cell("self.words", "", "words: list = []") + "\nmodel = Mine(words=['a'])", "model.words[0] = 'b'"),
     ("a field of the class, rebuilt", cell("type(self).model_fields['level'].default", "", "level: int = 1"), "Mine.model_fields['level'].default = 2; Mine.model_rebuild(force=True)"),
     ("a base changed", cell("Helper().x()", "class A:\n    def x(self): return 1\nclass B:\n    def x(self): return 2\nclass Helper(A): pass"), "Helper.__bases__ = (B,)"),
@@ -217,6 +226,8 @@ STATE = [
     ("a list in a field", cell("self.calls.append(prompt)", "", "calls: list = []")),
     ("a counter of an object", cell("H.go()", "class Helper:\n    n = 0\n    def go(self): self.n += 1\nH = Helper()")),
     ("a client that is made when it is used", cell("H.go()", "class Helper:\n    _c = None\n    def go(self): self._c = self._c or [1]\nH = Helper()")),
+    ("a private memory", cell("self._seen.append(prompt)", "from pydantic import PrivateAttr", "_seen: list = PrivateAttr(default_factory=list)")),
+    ("a private client", cell("self.get()", "from pydantic import PrivateAttr", "_c: Any = PrivateAttr(None)\ndef get(self):\n    if self._c is None: self._c = {'made': 1}\n    return 1")),
     ("what a cached function remembers", cell("helper(1)", "import functools\n@functools.cache\ndef helper(x): return x")),
     ("what a generic function remembers", cell("helper(1)", "import functools\n@functools.singledispatch\ndef helper(x): return 0")),
     ("answers given one by one", cell("next(A)", "A = iter('abcdef')")),
@@ -230,6 +241,18 @@ def test_what_a_call_writes_itself_is_no_setting(what: str, source: str) -> None
     before = key(namespace["model"])
     namespace["model"]._call("hi")
     assert key(namespace["model"]) == before == key(run(source)["model"])
+
+
+def test_what_nbcache_wraps_is_as_it_was() -> None:
+    nbcache.install("memory://")
+    source = cell("1", "", "def _stream(self, prompt, *args, **kwargs): yield 1")
+    used, unused = run(source)["model"], run(source)["Mine"]
+    before = piece_of(type(used)).digest
+    for _ in range(2):
+        used.invoke("hi")
+    assert nbcache.stats().hits == 1
+    nbcache.uninstall()
+    assert piece_of(type(used)).digest == piece_of(unused).digest == before
 
 
 def test_a_method_that_only_the_user_calls_writes_settings() -> None:

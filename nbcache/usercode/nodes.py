@@ -316,7 +316,7 @@ def _list(walk: Walk, value: Any) -> None:
 def _dict(walk: Walk, value: Mapping[Any, Any]) -> None:
     walk.put(type(value).__name__, str(len(value)))
     walk.watch.mapping(value)
-    for key, item in value.items():
+    for key, item in [*value.items()]:  # another thread may add to it meanwhile
         walk.child(key, "key")
         walk.child(item, f"[{key!r}]" if type(key) is str else "[…]")
 

@@ -71,7 +71,7 @@ def _is_tool(walk: Walk, value: Any) -> bool:
     """Whether `value` is something to work with. In code so are an `object()` to compare with, and what it uses up."""
     if isinstance(value, io.IOBase):
         return not _is_read(value)
-    module = type(value).__module__ or ""
+    module = str(type(value).__module__)
     if walk.piece_of is None and (
         type(value) is object or isinstance(value, _USED_UP) or module.startswith("numpy.random")
     ):
@@ -228,7 +228,7 @@ def _librarys(walk: Walk, value: Any) -> None:
         factory = getattr(value, "default_factory", None)
         walk.watch.volatile(_is_attribute("default_factory", factory), value, known=True)
         walk.child(factory, "default_factory")
-        for key, item in value.items():
+        for key, item in [*value.items()]:
             walk.child(key)
             walk.child(item, str(key)[:20])
     elif _is_plainly_kept(cls) and (held := _dict_of(value)) is not None:

@@ -4,6 +4,7 @@ Looked for in the code that a call runs, from the methods that LangChain calls o
 (`def set_style(self, style)`) is no part of it: what that one writes is a setting.
 """
 
+import functools
 import types
 from collections import deque
 from collections.abc import Collection, Iterator
@@ -117,6 +118,7 @@ class _Search:
         self._add_value(value)
 
     def _add_value(self, value: Any) -> None:
+        value = original_of(value)
         if isinstance(value, types.FunctionType):
             if id(value) not in self._functions:
                 self._functions[id(value)] = value
@@ -129,7 +131,7 @@ class _Search:
             for name in ("__init__", "__new__"):
                 self._add_attribute(name)
         elif type(value) not in _PLAIN:
-            self._add_value(getattr(value, "__wrapped__", None) if type(value) in _WRAPPERS else type(value))
+            self._add_value(value.__wrapped__ if type(value) is _CACHED else type(value))
 
     def _add_class(self, cls: type) -> None:
         for base in cls.__mro__:
@@ -150,18 +152,24 @@ class _Search:
 
 
 _PLAIN = {str, int, float, bool, bytes, type(None), list, dict, tuple, set, frozenset, types.ModuleType}
-_WRAPPERS = {type(state_of)} | {type(__import__("functools").lru_cache(state_of))}
+_CACHED = type(functools.lru_cache(state_of))
+_PLACES: dict[type, tuple[str, ...]] = {
+    property: ("fget", "fset"),
+    staticmethod: ("__func__",),
+    classmethod: ("__func__",),
+    functools.cached_property: ("func",),
+    functools.partialmethod: ("func",),
+    functools.singledispatchmethod: ("func",),
+    _CACHED: ("__wrapped__",),
+}
 
 
 def functions_in(member: Any) -> Iterator[types.FunctionType]:
     """The functions that stand behind a member of a class: a method, a property, a cached function."""
     member = original_of(member)
-    for place in (member, *(getattr(member, name, None) for name in _PLACES if type(member) not in _PLAIN)):
+    for place in (member, *(getattr(member, name) for name in _PLACES.get(type(member), ()))):
         if isinstance(place, types.FunctionType):
             yield place
-
-
-_PLACES = ("__func__", "fget", "fset", "func", "__wrapped__")
 
 
 def _content(cell: types.CellType) -> Any:
