@@ -48,9 +48,10 @@ class Target:
 
     def is_unchanged(self) -> bool:
         """Whether the clients lead to where they did, as far as can be seen from outside."""
-        return all(getattr(owner, name, None) is value for owner, name, value in self.watched) and all(
-            now == then for now, then in self.contents
-        )
+        for owner, name, value in self.watched:
+            if getattr(owner, name, None) is not value:
+                return False
+        return all(now == then for now, then in self.contents)
 
 
 def endpoint_in(params: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ An answer that nobody scripted depends on the whole request, so that a wrong hit
 """
 
 import json
+import re
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -22,7 +23,9 @@ _PATIENCE = 30  # seconds that a held answer, or a test, waits at most
 _RESPONSES_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
-@dataclass
+@dataclass_DEPLOYMENT = re.compile("^/openai/deployments/[^/]+/")  # Azure's
+
+
 class Provider(Loopback):
     """The running server: what it was asked, and what it is to answer.
 
@@ -101,7 +104,8 @@ class _Handler(Handler):
         body = json.loads(self.body())
         headers = {name.lower(): value for name, value in self.headers.items()}
         request, answer = self.server.owner.receive(self.path.partition("?")[0], headers, body)
-        speak = _google if request.path.startswith(provider_google.PREFIXES) else _DIALECTS.get(request.path)
+        path = _DEPLOYMENT.sub("/v1/", request.path)
+        speak = _google if request.path.startswith(provider_google.PREFIXES) else _DIALECTS.get(path)
         if isinstance(answer, int) or speak is None:
             status = answer if isinstance(answer, int) else 404
             self.send(status, "application/json", json.dumps({"error": {"message": f"status {status}"}}).encode())
