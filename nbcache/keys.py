@@ -101,7 +101,7 @@ def _sent(identity: Identity, prompt: str, call: Call | None, normalize: Normali
     if normalize is not None:
         messages = normalized(messages, normalize)
     try:
-        return SENT + sent.prompt_part(call.asked_model(), messages)
+        return SENT + sent.prompt_part(call.asked_model(), messages, call.stop, call.options)
     except Exception:  # noqa: BLE001 - the class's own code: what it refuses, it will refuse when it is called
         return None
 

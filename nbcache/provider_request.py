@@ -57,7 +57,7 @@ class Family:
         """What the request says of the model and its options. Raises what the class raises, or NotCanonicalError."""
         prompt = [HumanMessage(_ANY_PROMPT)] if is_chat else _ANY_PROMPT
         _, rest = self._parts(model, prompt, stop, options)
-        return Settings(self, stop, options, _counted(rest, self), canonical(rest))
+        return Settings(self, _counted(rest, self), canonical(rest))
 
     def _parts(
         self, model: BaseLanguageModel[Any], prompt: Prompt, stop: Any, options: Mapping[str, Any]
@@ -76,14 +76,14 @@ class Settings:
     """
 
     family: Family
-    stop: Any
-    options: Mapping[str, Any]
     request: Request
     raw: bytes
 
-    def prompt_part(self, model: BaseLanguageModel[Any], prompt: Prompt) -> bytes:
+    def prompt_part(
+        self, model: BaseLanguageModel[Any], prompt: Prompt, stop: Any, options: Mapping[str, Any]
+    ) -> bytes:
         """What the prompt makes of the request, canonical. Raises what the class raises, or NotCanonicalError."""
-        part, rest = self.family._parts(model, prompt, self.stop, self.options)  # noqa: SLF001 - one of us
+        part, rest = self.family._parts(model, prompt, stop, options)  # noqa: SLF001 - one of us
         if self.family.is_of_objects:
             part = {name: counted_value(name, value) for name, value in part.items()}
         if canonical(rest) != self.raw:  # the messages have changed more: they refer to an earlier response, say

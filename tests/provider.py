@@ -23,9 +23,10 @@ _PATIENCE = 30  # seconds that a held answer, or a test, waits at most
 _RESPONSES_REASONS = {"length": "max_output_tokens", "content_filter": "content_filter"}
 
 
-@dataclass_DEPLOYMENT = re.compile("^/openai/deployments/[^/]+/")  # Azure's
+_DEPLOYMENT = re.compile("^/openai/deployments/[^/]+/")  # Azure's
 
 
+@dataclass
 class Provider(Loopback):
     """The running server: what it was asked, and what it is to answer.
 
