@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 
-from nbcache.codec import FORMAT_VERSION, HEADER_LENGTH, VERSION_AT, Payload, assemble, key_of, read
+from nbcache.codec import HEADER_LENGTH, Payload, assemble, key_of, read
 from nbcache.earlier_keys import call_now
 from nbcache.errors import DamagedError
 from nbcache.keys import VERSION_1, CallKey
@@ -11,14 +11,14 @@ from nbcache.records import about_of, call_of
 
 
 def rekeyed(payload: bytes, key: str) -> tuple[str, bytes] | None:
-    """The key that this entry has now, and its payload under that key; None where both are as they were.
+    """The key that this entry has now, and its payload under that key; None where it doesn't tell enough of its call.
 
-    An entry that doesn't tell enough of its call, or can't be read, keeps its key: nothing is lost by that.
+    Such an entry, or one that can't be read, keeps its key: nothing is lost by that.
     """
     with suppress(DamagedError):
         whole = read(payload, key)
-        now = call_of_now(payload, whole)
-        if now is not None and now.key != key:
+        now = call_of_now(whole)
+        if now is not None:
             return now.key, _under_key(whole, now)
     return None
 
@@ -32,12 +32,13 @@ def is_later(one: object, other: bytes) -> bool:
     return False
 
 
-def call_of_now(payload: bytes, whole: Payload) -> CallKey | None:
+def call_of_now(whole: Payload) -> CallKey | None:
     """The call that an entry answers, as it is written down now; None where it doesn't tell. Raises DamagedError."""
-    if payload[VERSION_AT] == FORMAT_VERSION:  # written by this release
-        return None
-    call = call_of(whole.key, whole.about(), None, version=VERSION_1)
-    return None if call is None else call_now(call)
+    about = whole.about()
+    if (now := call_of(whole.key, about, None)) is not None:
+        return now
+    before = call_of(whole.key, about, None, version=VERSION_1)
+    return None if before is None else call_now(before)
 
 
 def _under_key(whole: Payload, now: CallKey) -> bytes:

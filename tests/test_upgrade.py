@@ -78,7 +78,7 @@ def call(key: str) -> CallKey:
     return CallKey(key, "prompt", b"prompt", b"{}", "", "m", limits_tokens=False, plain=key)
 
 
-def call_of_now(_: bytes, entry: codec.Payload) -> CallKey:
+def call_of_now(entry: codec.Payload) -> CallKey:
     return call(new_key(entry.key))
 
 
@@ -160,10 +160,10 @@ def test_entry_that_does_not_tell_its_call_stays_as_it_was(folder: Path, monkeyp
 def _killed_amid(folder: Path, count: int) -> None:
     done = iter(range(count))
 
-    def until_killed(payload: bytes, entry: codec.Payload) -> CallKey:
+    def until_killed(entry: codec.Payload) -> CallKey:
         if next(done, None) is None:
             os.kill(os.getpid(), signal.SIGKILL)
-        return call_of_now(payload, entry)
+        return call_of_now(entry)
 
     pytest.MonkeyPatch().setattr(rekeying, "call_of_now", until_killed)
     DiskStore(folder).get("0" * 40)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from nbcache.rekeying import is_later, rekeyed
+from nbcache.errors import warn_once
 from nbcache.stores import rows
 from nbcache.stores.sql import Execute, split
 
@@ -28,36 +28,51 @@ def is_left(sql: Execute) -> bool:
 
 def finish(sql: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
     """Give all entries their new keys, if there are any left without. Raises sqlite3.OperationalError where it is locked."""
-    deadline = time.monotonic() + _PATIENCE
+    deadline, lost = time.monotonic() + _PATIENCE, 0
     while is_left(sql):
         try:
             with transaction():
-                _some(sql)
+                lost += _some(sql)
             deadline = time.monotonic() + _PATIENCE
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
         time.sleep(_PAUSE)
+    if lost:
+        warn_once(
+            "rekeyed",
+            f"nbcache: {lost:,} of the entries that an earlier release stored don't tell enough of their calls to be found "
+            "from now on. They stay in the store, and such a call is paid once more",
+        )
 
 
-def _some(sql: Execute) -> None:
-    """The next entries. Within a transaction."""
+def _some(sql: Execute) -> int:
+    """The next entries; how many of them don't tell their call. Within a transaction."""
+    from nbcache.rekeying import rekeyed  # noqa: PLC0415 - LangChain's classes, for what is done once
+
+    lost = 0
     ends = time.monotonic() + _AT_ONCE
     left = sql(_LEFT).fetchone()
     while left is not None and time.monotonic() < ends:
         entry = sql(_NEXT, left).fetchone()
         if entry is None:
             sql("DELETE FROM total WHERE name = 'rekeyed'")
-            return
+            return lost
         rowid, key, payload = entry
-        if isinstance(key, str) and isinstance(payload, bytes) and (new := rekeyed(payload, key)) is not None:
+        new = rekeyed(payload, key) if isinstance(key, str) and isinstance(payload, bytes) else None
+        if new is None:
+            lost += 1
+        elif new[0] != key:
             _move(sql, rowid, key, *new)
         left = (rowid,)
         sql("UPDATE total SET value = ? WHERE name = 'rekeyed'", left)
+    return lost
 
 
 def _move(sql: Execute, rowid: int, key: str, new: str, payload: bytes) -> None:
     """Put an entry under its new key. Of two that are the same call now, the later answer stays, for the owners of both."""
+    from nbcache.rekeying import is_later  # noqa: PLC0415 - as above
+
     twin = sql("SELECT rowid, value FROM Cache WHERE key = ? AND raw = 1", (new,)).fetchone()
     if twin is not None:
         goes, stays = (rowid, twin[0]) if is_later(twin[1], payload) else (twin[0], rowid)
