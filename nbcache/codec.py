@@ -45,7 +45,7 @@ FORMAT_VERSION = 3
 _WITHOUT_CHUNKS = 1
 _HEADER = struct.Struct(">3sBB20sdI")  # magic, version, flags, key, time of creation, length of the generations
 HEADER_LENGTH = _START = _HEADER.size + 4  # bytes: the sections come after a checksum of all the rest
-VERSION_AT, KEY_AT = 3, slice(5, 25)  # in the header
+KEY_AT = slice(5, 25)  # in the header
 _MAGIC = b"NBC"
 _COMPRESSED_ANSWERS, _COMPRESSED_ABOUT, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES, _COMPRESSED_CHUNKS = 1, 2, 4, 8, 16, 32
 _FLAGS = 2 * _COMPRESSED_CHUNKS - 1  # all that there are

@@ -696,7 +696,8 @@ def test_long_work_shows_how_far_it_is_and_takes_that_away(
     ran = run(*command)
     assert ran.code == 0
     shown = ran.err.split("\r")
-    assert shown[1:-2] == [f"{done} {number} of 3" for number in (1, 2, 3)]
+    numbers = (3,) if done == "checked" else (1, 2, 3)  # a store is checked in slices
+    assert shown[1:-2] == [f"{done} {number} of 3" for number in numbers]
     assert (shown[0], shown[-2].strip(), shown[-1]) == ("", "", "")
 
 

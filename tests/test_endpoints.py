@@ -36,7 +36,7 @@ def _openai(**settings: Any) -> ChatOpenAI:
 
 
 def _claude(**settings: Any) -> ChatAnthropic:
-    return ChatAnthropic(model="claude-for-tests", **{**_KEY, **settings})  # type: ignore[call-arg]
+    return ChatAnthropic(model="claude-for-tests", **{**_KEY, **settings})
 
 
 def _gemini(**settings: Any) -> ChatGoogleGenerativeAI:
