@@ -25,6 +25,7 @@ _C = TypeVar("_C", bound=_Pooled)
 _T = TypeVar("_T")
 
 LONG = 20.0  # seconds: no question takes so long, unless somebody made the file so
+_RECOVERED = 0.1  # seconds within which nobody looks again what an interrupt has left
 # A flipped byte in a table's schema is no error of SQLite's, but of the text that Python makes of it.
 _FAILURES = (sqlite3.Error, UnicodeDecodeError)
 
@@ -68,7 +69,7 @@ class Database(Generic[_C]):
     def recover(self) -> None:
         """Take back what an interrupt has left."""
         if (found := self._open) is not None:
-            found.pool.recover()
+            found.pool.recover(_RECOVERED)
 
     def close(self) -> None:
         """Let go of the file; the last one out folds SQLite's log into it."""

@@ -66,7 +66,7 @@ class DiskStore:
 
     def get(self, key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:
         """The payload of `key`, or None. Without `wait`, raises StoreBusyError sooner than take its time."""
-        if self._late and (late := self._late.get(key, stale=stale)) is not None:
+        if self._late.answers and (late := self._late.get(key, stale=stale)) is not None:
             return late
         cache = self._database.opened(within=_STALE)
         if cache is not None:
@@ -89,7 +89,7 @@ class DiskStore:
             version = None if cache is None else cache.version()
         except sqlite3.Error:
             return None
-        return (version, self._late.changes) if self._late and version is not None else version
+        return (version, self._late.changes) if self._late.answers and version is not None else version
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
         """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError where it is larger than the bound.
@@ -102,7 +102,7 @@ class DiskStore:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
         answer = LateAnswer(key, payload, meta, _end(time.time(), ttl))
         try:
-            if self._late:
+            if self._late.answers:
                 self._catch_up()
             self._write(partial(self._put, answers=[answer]))
         except StoreError as error:
@@ -132,7 +132,7 @@ class DiskStore:
         """Try to; whether some answers are left."""
         with suppress(StoreError):
             self._catch_up()
-        return bool(self._late)
+        return bool(self._late.answers)
 
     def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
         """Keep all of these for good, in one transaction."""
@@ -327,7 +327,7 @@ class DiskStore:
         try:
             with self._writes:
                 if patience is None:
-                    patience = 0.0 if self._late else _WRITE_PATIENCE
+                    patience = 0.0 if self._late.answers else _WRITE_PATIENCE
                 return self._database.run(write, patience, within, writes=True)
         finally:
             own_writes.count += 1
@@ -341,7 +341,7 @@ class DiskStore:
         except StoreError as error:
             warn_once(
                 f"lost {self.folder}",
-                f"nbcache could not write all answers until the end: {error}. {len(self._late)} will be paid again",
+                f"nbcache could not write all answers until the end: {error}. {len(self._late.answers)} will be paid again",
             )
         self._database.close()
 

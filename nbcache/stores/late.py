@@ -25,30 +25,27 @@ class LateAnswers:
     """What is still to be written, in its order; of each key the last. Safe to use from any thread."""
 
     def __init__(self) -> None:
-        self._answers: dict[str, LateAnswer] = {}
+        self.answers: dict[str, LateAnswer] = {}  # to be changed here alone; empty as a rule
         self._bytes = 0
         self._lock = Lock()
         self.changes = 0  # goes up whenever an answer comes or goes
 
-    def __len__(self) -> int:
-        return len(self._answers)
-
     def add(self, answer: LateAnswer) -> bool:
         """Keep `answer`; false where too much is kept already."""
         with self._lock:
-            old = self._answers.get(answer.key)
+            old = self.answers.get(answer.key)
             size = self._bytes + len(answer.payload) - (0 if old is None else len(old.payload))
             if size > _MOST:
                 return False
-            self._answers.pop(answer.key, None)
-            self._answers[answer.key] = answer
+            self.answers.pop(answer.key, None)
+            self.answers[answer.key] = answer
             self._bytes = size
             self.changes += 1
             return True
 
     def get(self, key: str, *, stale: bool) -> bytes | None:
         """The payload of `key`, if it is here; with `stale` also what has expired."""
-        answer = self._answers.get(key)
+        answer = self.answers.get(key)
         if answer is None or not (stale or answer.expires is None or answer.expires > time.time()):
             return None
         return answer.payload
@@ -56,14 +53,14 @@ class LateAnswers:
     def some(self) -> list[LateAnswer]:
         """Those to be written next."""
         with self._lock:
-            return list(self._answers.values())[:_AT_ONCE]
+            return list(self.answers.values())[:_AT_ONCE]
 
     def done(self, answers: list[LateAnswer]) -> None:
         """They are written; where there is a later one of the same key, that is still to be."""
         with self._lock:
             for answer in answers:
-                if self._answers.get(answer.key) is answer:
-                    del self._answers[answer.key]
+                if self.answers.get(answer.key) is answer:
+                    del self.answers[answer.key]
                     self._bytes -= len(answer.payload)
             self.changes += 1
 

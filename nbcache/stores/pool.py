@@ -59,7 +59,7 @@ class Pool:
         self._watch_number = 0
         self._told = 0.0, -1, (0, 0)
         self._closed = False
-        self._looked = 0.0
+        self._looked = self._recovered = 0.0
         _pools.add(self)
 
     @property
@@ -100,8 +100,15 @@ class Pool:
             self._idle.append(connection)
         self._lent.pop(frame, None)
 
-    def recover(self) -> None:
-        """Take back what functions have that an interrupt has ended: a transaction of theirs would lock everybody out."""
+    def recover(self, within: float = 0.0) -> None:
+        """Take back what functions have that an interrupt has ended: a transaction of theirs would lock everybody out.
+
+        That is looked at anew after `within` seconds.
+        """
+        now = time.monotonic()
+        if now - self._recovered < within:
+            return
+        self._recovered = now
         for frame in list(self._lent):
             if not is_running(frame) and (connection := self._lent.pop(frame, None)) is not None:
                 self._close(connection)
@@ -158,7 +165,7 @@ class Pool:
         pause = 0.0005
         while any(not is_around(frame) for frame in list(self._lent)) and time.monotonic() < until:
             time.sleep(pause)
-            self.recover()
+            self.recover(within=0.005)
             pause = min(2 * pause, 0.02)
         self._close_all()
 
