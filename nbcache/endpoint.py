@@ -100,7 +100,7 @@ def _places(client: Any, target: Target) -> Iterator[tuple[str, Any]]:
         value = getattr(client, name, None)
         if isinstance(value, str | bool) or type(value).__name__ == "URL":
             target.watched.append((client, name, value))
-            if str(value) and value is not False:
+            if value is not False and (str(value) or name not in _URLS):  # an empty organization is sent as that
                 yield name, value
 
 

@@ -14,6 +14,8 @@ from tests.truth.clients import clients
 from tests.truth.pairs import WRONG, Runner, Variant, sent
 from tests.truth.request import request_text
 from tests.truth.settings import Call, groups
+from tests.truth.sources import SOURCES
+from tests.truth.tasks import Task, run
 
 
 class Received(Loopback):
@@ -51,6 +53,13 @@ def test_what_is_caught_is_what_a_server_receives(name: str, received: Received)
                 caught.append(sent(variant))
             sent(variant)
     assert received.requests == [request for request in caught if request is not None] != []
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_no_call_has_the_key_of_another(name: str) -> None:
+    tally = run(Task(name, (), (), seed=11, pairs=0, share=0.04))
+    assert tally.count(verdict=WRONG) == 0, "\n".join(map(str, tally.examples.values()))
+    assert tally.count() > 0
 
 
 def test_a_setting_that_the_key_leaves_out_is_found_wrong() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import nbcache
+
 _OPENAI = (
     *("temperature", "top_p", "n", "seed", "max_tokens", "max_completion_tokens", "stop", "logprobs", "top_logprobs"),
     *("presence_penalty", "frequency_penalty", "logit_bias", "service_tier", "reasoning_effort", "verbosity", "store"),
@@ -36,7 +38,7 @@ class Client:
     place: str
     base: Mapping[str, Any]
     options: tuple[str, ...] = ()
-    chat: bool = True
+    kind: str = "chat"  # or "text", or "embeddings"
     skips: frozenset[str] = field(default_factory=frozenset)
     share: float = 1.0
     address: str = "base_url"
@@ -49,7 +51,12 @@ class Client:
 
     def make(self, **settings: Any) -> Any:
         """A model as a notebook makes one, with these settings besides."""
-        return self.cls(**{**self.base, **settings})
+        model = self.cls(**{**self.base, **settings})
+        return nbcache.wrap(model) if self.kind == "embeddings" else model
+
+    def ask(self, model: Any, prompt: Any, **options: Any) -> object:
+        """Call the model."""
+        return model.embed_query(prompt, **options) if self.kind == "embeddings" else model.invoke(prompt, **options)
 
 
 _KEY = "sk-test"
@@ -76,7 +83,7 @@ _ALL = (
         *("OpenAI", "langchain_openai.OpenAI"),
         {"model": "gpt-3.5-turbo-instruct", "api_key": _KEY},
         (*_OPENAI, "suffix", "echo", "best_of"),
-        chat=False,
+        kind="text",
     ),
     Client("ChatDeepSeek", "langchain_deepseek.ChatDeepSeek", {"model": "deepseek-chat", "api_key": _KEY}, _OPENAI),
     Client(
@@ -205,6 +212,29 @@ _ALL = (
         ),
     ),
     Client(
+        *("OpenAIEmbeddings", "langchain_openai.OpenAIEmbeddings"),
+        {"model": "text-embedding-3-small", "api_key": _KEY, "check_embedding_ctx_length": False},
+        kind="embeddings",
+    ),
+    Client(
+        *("AzureOpenAIEmbeddings", "langchain_openai.AzureOpenAIEmbeddings"),
+        {
+            "azure_deployment": "embed",
+            "azure_endpoint": "https://one.example",
+            "api_version": "2024-10-21",
+            "api_key": _KEY,
+            "check_embedding_ctx_length": False,
+        },
+        address="azure_endpoint",
+        kind="embeddings",
+    ),
+    Client("OllamaEmbeddings", "langchain_ollama.OllamaEmbeddings", {"model": "llama3"}, kind="embeddings"),
+    Client(
+        *("GoogleGenerativeAIEmbeddings", "langchain_google_genai.GoogleGenerativeAIEmbeddings"),
+        {"model": "gemini-embedding-001", "api_key": _KEY},
+        kind="embeddings",
+    ),
+    Client(
         *("OllamaLLM", "langchain_ollama.OllamaLLM"),
         {"model": "llama3"},
         (
@@ -220,7 +250,7 @@ _ALL = (
             "system",
             "suffix",
         ),
-        chat=False,
+        kind="text",
     ),
 )
 

@@ -3,6 +3,7 @@
 import os
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from unittest import mock
@@ -142,13 +143,13 @@ def _variant(  # noqa: PLR0917 - what a call is made of
         if env and client.address in base:
             del base[client.address]
         with mock.patch.dict(os.environ, given):
-            model = client.cls(**{**base, **(made or {})})
+            model = replace(client, base=base).make(**(made or {}))
             if used or env:
-                sent(Variant("", lambda: lambda: model.invoke(_QUESTION)))
+                sent(Variant("", lambda: lambda: client.ask(model, _QUESTION)))
         if later is not None:
             later(model)
         bound_model = model.bind(**bound) if bound else model
-        return lambda: bound_model.invoke(_QUESTION, **(options or {}))
+        return lambda: client.ask(bound_model, _QUESTION, **(options or {}))
 
     return Variant(label, prepare)
 

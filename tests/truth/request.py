@@ -15,7 +15,7 @@ _HEADERS = re.compile(
     r"|ocp-apim-subscription-key|x-portkey-api-key|x-litellm-api-key|cf-aig-authorization"
     r"|x-amz-(date|security-token|content-sha256)|amz-sdk-.*"
     # transports and the clients themselves
-    r"|host|connection|accept|accept-encoding|accept-language|content-type|content-length|transfer-encoding|user-agent|expect"
+    r"|connection|accept|accept-encoding|accept-language|content-type|content-length|transfer-encoding|user-agent|expect"
     r"|x-stainless-.*|x-goog-api-client|x-server-timeout|anthropic-dangerous-direct-browser-access"
     # tracing, attribution, and gateways' own caches
     r"|traceparent|tracestate|baggage|b3|x-b3-.*|sentry-trace|x-datadog-.*|uber-trace-id|x-amzn-trace-id"
@@ -59,7 +59,8 @@ def request_text(method: str, url: str, headers: Iterable[tuple[str, str]], cont
         path = path.removesuffix(streamed) + plain if path.endswith(streamed) else path
     host = f"{parts.hostname}:{parts.port or {'http': 80, 'https': 443}.get(parts.scheme)}"
     query = sorted((name, value) for name, value in parse_qsl(parts.query, keep_blank_values=True) if name != "alt")
-    kept = sorted((name.lower(), value) for name, value in headers if not _HEADERS.fullmatch(name.lower()))
+    sent = [(name.lower(), value) for name, value in headers if (name.lower(), value) != ("host", parts.netloc)]
+    kept = sorted((name, value) for name, value in sent if not _HEADERS.fullmatch(name))
     whole: dict[str, Any] = {
         "to": f"{method} {parts.scheme}://{host}{path}",
         "query": query,
@@ -80,6 +81,8 @@ def _body(path: str, content: bytes) -> Any:
         (names for end, names in _BODIES.items() if path.lower().endswith(end)), frozenset()
     )
     kept = {name: value for name, value in sorted(body.items()) if name not in noise}
+    if path.endswith("/completions") and isinstance(kept.get("prompt"), list) and len(kept["prompt"]) == 1:
+        kept["prompt"] = kept["prompt"][0]  # a list of one prompt is that prompt
     if isinstance(kept.get("metadata"), dict):
         kept["metadata"] = _metadata(path, kept["metadata"])
         if not kept["metadata"]:

@@ -89,12 +89,12 @@ class Call:
         """The call, ready to be made. Raises what the client raises."""
         model = client.make(**self.made)
         if self.used:
-            sent(Variant("", lambda: lambda: model.invoke(prompt)))
+            sent(Variant("", lambda: lambda: client.ask(model, prompt)))
         for name, value in self.attributes.items():
             setattr(model, name, value)
         if self.bound:
             model = model.bind(**self.bound)
-        return lambda: model.invoke(prompt, **self.options)
+        return lambda: client.ask(model, prompt, **self.options)
 
 
 def groups(client: Client, rng: random.Random, *, share: float = 1.0) -> Iterator[Group]:

@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterator
 
-from tests.truth import places, settings
+from tests.truth import messages, places, sdks, settings, tools
 from tests.truth.clients import clients
 from tests.truth.pairs import Group
 
@@ -14,12 +14,20 @@ def _of_langchain(name: str) -> Source:
     def source(rng: random.Random, share: float) -> Iterator[Group]:
         client = clients([name])[name]
         yield from settings.groups(client, rng, share=share)
-        yield from places.groups(client, rng, share=share)
+        for kind in (places, messages, tools):
+            yield from kind.groups(client, rng, share=share)
 
     return source
 
 
-SOURCES: dict[str, Source] = {name: _of_langchain(name) for name in clients()}
+def _of_sdk(name: str) -> Source:
+    return lambda rng, share: sdks.groups(name, rng, max(share, 0.3))  # they take no time
+
+
+SOURCES: dict[str, Source] = {
+    **{name: _of_langchain(name) for name in clients()},
+    **{name: _of_sdk(name) for name in sdks.SDKS},
+}
 
 
 def groups_of(client: str, rng: random.Random, share: float) -> Iterator[Group]:
