@@ -106,11 +106,32 @@ class Contents:
         dry_run: bool = False,
         progress: Progress | None = None,
     ) -> Cleared:
-        """Clear the entries for which all of this holds, or all entries; what it did, or with `dry_run` would do.
+        """Clear what `meant` means by the same arguments; what it did, or with `dry_run` would do.
+
+        Entries that other notebooks own too are kept for them: a clear never makes another notebook pay. Raises ValueError
+        or StoreError.
+        """
+        rows = self.meant(
+            older_than=older_than, model=model, tag=tag, match=match, unused=unused, spare=spare, progress=progress
+        )
+        return self.would_clear(rows) if dry_run else self.clear_these(rows)
+
+    def meant(  # noqa: PLR0913 - filters, each with its default
+        self,
+        *,
+        older_than: float | str | timedelta | None = None,
+        model: str | None = None,
+        tag: str | None = None,
+        match: str | None = None,
+        unused: bool = False,
+        spare: Collection[str] = (),
+        progress: Progress | None = None,
+    ) -> list[EntryMeta]:
+        """The entries for which all of this holds, or all entries.
 
         `older_than` is seconds (or text such as `7d`) since the answer was stored; `match` is text in the
-        prompt or the answer, in any case; `unused` means never hit; those whose keys are in `spare` stay. Entries that other notebooks own too
-        are kept for them: a clear never makes another notebook pay. Raises ValueError or StoreError.
+        prompt or the answer, in any case; `unused` means never hit; those whose keys are in `spare` are left out. Raises
+        ValueError or StoreError.
         """
         for name, value in (("match", match), ("tag", tag), ("model", model)):
             if value is not None and not value:
@@ -124,12 +145,12 @@ class Contents:
             unused=unused,
             stale=True,
         )
-        meant = [meta for meta in self.store.page(which) if meta.key not in spare]
-        if match is not None:
-            meant = self.saying(meant, match, progress)
-        if not dry_run:
-            return self.clear_these(meant)
-        live = _live(meant)
+        rows = [meta for meta in self.store.page(which) if meta.key not in spare]
+        return rows if match is None else self.saying(rows, match, progress)
+
+    def would_clear(self, rows: Sequence[EntryMeta]) -> Cleared:
+        """What `clear_these` would do. What has expired goes uncounted."""
+        live = _live(rows)
         going = self._going(live)
         return Cleared(len(going), sum(meta.size_bytes for meta in going), len(live) - len(going), going)
 

@@ -1,15 +1,30 @@
 """What can go wrong, and the one way in which it is said."""
 
+import contextlib
 import logging
 import warnings
 
+from nbcache.controls import harmless
 from nbcache.locks import Lock
 
 logger = logging.getLogger("nbcache")
 
 
+def _harmless(record: logging.LogRecord) -> bool:
+    """Let no line of the log drive a terminal."""
+    with contextlib.suppress(Exception):  # a wrong format: the handler says so
+        record.msg, record.args = harmless(record.getMessage()), ()
+    return True
+
+
+logger.addFilter(_harmless)
+
+
 class NbcacheError(Exception):
     """The root of every error that nbcache raises."""
+
+    def __str__(self) -> str:
+        return harmless(super().__str__())
 
 
 class NotInstalledError(NbcacheError, RuntimeError):
@@ -82,6 +97,9 @@ class ReplayMiss(BaseException):
         super().__init__(message)
         self.key = key
 
+    def __str__(self) -> str:
+        return harmless(super().__str__())
+
     def _render_traceback_(self) -> list[str]:
         """What IPython shows: the way through LangChain to here tells nothing."""
         return [
@@ -117,7 +135,7 @@ def warn_once(cause: str, message: str) -> None:
             return
         _warned.add(cause)
     try:
-        warnings.warn(message, NbcacheWarning, stacklevel=2)
+        warnings.warn(harmless(message), NbcacheWarning, stacklevel=2)
     except Exception:  # noqa: BLE001 - a filter or a hook of the user's may raise anything
         logger.warning(message)
 

@@ -5,6 +5,7 @@ from dataclasses import fields, replace
 
 import pandas as pd
 
+from nbcache.controls import harmless
 from nbcache.entry import CallRecord, EntryMeta, Spending
 
 COLUMNS = [
@@ -17,9 +18,39 @@ _NOT_SUMS = ("session", "execution", "when", "notebook", "cell", "model")
 _SUMS = [field.name for field in fields(Spending) if field.name not in _NOT_SUMS]
 
 
+class Column(pd.Series):
+    """A column whose text drives no terminal; its values are as they are."""
+
+    @property
+    def _constructor(self) -> type["Column"]:
+        return Column
+
+    @property
+    def _constructor_expanddim(self) -> type["Table"]:
+        return Table
+
+    def __repr__(self) -> str:
+        return harmless(super().__repr__())
+
+
+class Table(pd.DataFrame):
+    """A DataFrame whose text drives no terminal; its values are as they are."""
+
+    @property
+    def _constructor(self) -> type["Table"]:
+        return Table
+
+    @property
+    def _constructor_sliced(self) -> type[Column]:
+        return Column
+
+    def __repr__(self) -> str:
+        return harmless(super().__repr__())
+
+
 def entries_frame(rows: Sequence[EntryMeta]) -> pd.DataFrame:
     """A row for each entry; times are UTC, several notebooks or tags are joined by ", "; money is Decimal."""
-    frame = pd.DataFrame(
+    frame = Table(
         [
             (
                 *(row.key, row.model, row.provider, row.prompt, row.answer, row.status, ", ".join(row.tags)),
@@ -47,7 +78,7 @@ def history_frame(rows: Iterable[Spending]) -> pd.DataFrame:
             executions[of].add(row)
         else:
             executions[of] = replace(row)
-    frame = pd.DataFrame(
+    frame = Table(
         [
             (
                 *(row.when, row.notebook, row.cell, row.hits + row.misses, row.hits),
@@ -70,12 +101,12 @@ def models_frame(rows: Iterable[Spending]) -> pd.DataFrame:
         else:
             models[row.model] = replace(row)
     found = [[getattr(models[name], sum_) for sum_ in _SUMS] for name in sorted(models)]
-    return pd.DataFrame(found, columns=_SUMS, index=pd.Index(sorted(models), name="model"))
+    return Table(found, columns=_SUMS, index=pd.Index(sorted(models), name="model"))
 
 
 def calls_frame(calls: Iterable[CallRecord]) -> pd.DataFrame:
     """A row for each call; `usd` is what it paid or saved, missing where that isn't known; money is Decimal."""
-    frame = pd.DataFrame([[getattr(call, name) for name in _CALLS] for call in calls], columns=_CALLS)
+    frame = Table([[getattr(call, name) for name in _CALLS] for call in calls], columns=_CALLS)
     frame["when"] = _times(frame["when"])
     return frame
 

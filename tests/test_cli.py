@@ -157,7 +157,7 @@ def test_ls_in_a_terminal_fits_its_width_whatever_is_in_a_prompt() -> None:
 def test_no_answer_drives_a_terminal(command: list[str], terminal: Run) -> None:
     keep(HOSTILE, answer=HOSTILE, tags=[HOSTILE])
     (meta,) = stored().values()
-    said = terminal(*command, *([meta.key] if command != ["ls"] else []))
+    said = terminal(*command, *([meta.key] if command != ["ls"] else []), *(["--yes"] if command == ["evict"] else []))
     assert said.code == 0
     assert "\\x1b]" in said.out
     assert not set("\x1b\x07\x9b\u202e\r") & set(said.out)
@@ -244,7 +244,8 @@ def test_json_has_money_as_text_times_in_utc_and_null_for_what_is_not_known(run:
 def test_json_is_one_document_of_the_fields_that_help_names(command: list[str], run: Run) -> None:
     keep("q")
     (meta,) = stored().values()
-    said = run(*command, *([meta.key[:6]] if command[0] in {"show", "evict"} else []), "--json")
+    key = [meta.key[:6]] if command[0] in {"show", "evict"} else []
+    said = run(*command, *key, *(["--yes"] if command[0] in {"evict", "clear"} else []), "--json")
     document = json.loads(said.out)
     found = document[0] if isinstance(document, list) else document
     told = run(command[0], "--help").out.partition("--json prints")[2]
@@ -260,7 +261,7 @@ def test_json_is_one_document_of_the_fields_that_help_names(command: list[str], 
 def test_stats_are_those_of_the_stores_whole_life(run: Run) -> None:
     keep("q", "q", "q")
     keep("r", notebook="b.ipynb")
-    assert run("clear").code == 0
+    assert run("clear", "--yes").code == 0
     keep("cut", "q")
     lines = dict(line.split(": ", 1) for line in run("stats").out.splitlines())
     assert lines["calls"].strip() == "so far: 2 hits, 4 misses (33% hits)"
@@ -305,7 +306,7 @@ def test_show_and_evict_say_what_the_magics_say(run: Run) -> None:
         told = report.record(Contents(store).read(meta.key))
     assert run("show", meta.key[:7]).out == told + "\n"
     assert json.loads(run("show", meta.key, "--json").out)["prompt"] == "human: q"
-    assert run("evict", meta.key[:7].upper()).out == report.evicted(meta) + "\n"
+    assert run("evict", meta.key[:7].upper(), "--yes").out == report.evicted(meta, DiskStore(".nbcache")) + "\n"
     assert stored() == {}
 
 
@@ -366,16 +367,18 @@ def test_clear_deletes_what_is_meant(options: list[str], left: str, run: Run) ->
     keep("c", tags="draft")
     keep("d", answer="x " * 200 + "of the whale", notebook="b.ipynb")
     gone = 4 - len(left)
-    said = run("clear", *options)
+    said = run("clear", "--yes", *options)
     assert said.code == 0
-    assert said.out.startswith("would delete 4" if options == ["--dry-run"] else f"deleted {gone} entr")
+    told = "would delete 4" if options == ["--dry-run"] else f"deleted {gone} entr"
+    assert said.out.startswith(told)
+    assert "of .nbcache" in said.out.splitlines()[0]
     assert "".join(sorted(stored())) == left
 
 
 def test_clearing_a_notebook_keeps_what_another_uses_too(run: Run) -> None:
     keep("shared", "mine")
     keep("shared", notebook="b.ipynb")
-    told = json.loads(run("clear", "--notebook", "a.ipynb", "--json").out)
+    told = json.loads(run("clear", "--notebook", "a.ipynb", "--json", "--yes").out)
     assert (told["deleted"], told["kept"], told["dry_run"]) == (1, 1, False)
     assert stored()["shared"].notebooks == ("b.ipynb",)
 
@@ -385,7 +388,7 @@ def test_clearing_a_notebook_keeps_what_another_uses_too(run: Run) -> None:
 
 def test_a_whole_store_is_told_with_0(run: Run) -> None:
     keep("q")
-    assert run("check") == (0, "nothing is wrong with the store\n", "")
+    assert run("check") == (0, "nothing is wrong with the store .nbcache\n", "")
     assert json.loads(run("check", "--json").out) == {"problems": [], "left": []}
 
 
@@ -398,7 +401,7 @@ def test_a_damaged_entry_is_told_with_1_until_it_is_mended(run: Run) -> None:
     assert "`nbcache check --fix` mends it" in found.out
     assert run("show", stored()["one"].key).code == 2
     assert json.loads(run("check", "--json").out)["left"] != []
-    fixed = run("check", "--fix")
+    fixed = run("check", "--fix", "--yes")
     assert fixed.code == 0
     assert "mended" in fixed.out
     assert list(stored()) == ["two"]
@@ -412,7 +415,7 @@ def test_an_entry_of_a_newer_nbcache_is_left_and_told_with_1(run: Run) -> None:
         assert payload is not None
         store.put(meta.key, of_a_newer_version(payload), meta)
     assert run("check").code == 1
-    assert run("check", "--fix").code == 1
+    assert run("check", "--fix", "--yes").code == 1
     assert list(stored()) == ["q"]
 
 
@@ -457,7 +460,7 @@ def test_a_file_that_is_no_store_of_ours_is_told_with_2_and_left_as_it_is(
 def test_check_fix_sets_a_damaged_file_aside(run: Run) -> None:
     keep("q")
     no_database(Path(".nbcache/cache.db"))
-    said = run("check", "--fix")
+    said = run("check", "--fix", "--yes")
     assert said.code == 0
     assert said.err.startswith("nbcache: ")
     assert "set aside as damaged-" in said.err
@@ -479,7 +482,7 @@ def test_a_locked_store_is_told_with_2(run: Run) -> None:
     keep("q")
     with closing(sqlite3.connect(".nbcache/cache.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        said = run("clear")
+        said = run("clear", "--yes")
         other.execute("ROLLBACK")
     assert said.code == 2
     assert "locked by another process" in said.err
@@ -652,8 +655,8 @@ def test_an_interrupt_ends_it_with_130(run: Run, monkeypatch: pytest.MonkeyPatch
         raise KeyboardInterrupt
 
     keep("q")
-    monkeypatch.setattr(Contents, "clear", interrupted)
-    assert run("clear") == (130, "", "")
+    monkeypatch.setattr(Contents, "clear_these", interrupted)
+    assert run("clear", "--yes") == (130, "", "")
 
 
 def test_an_entry_with_a_planted_time_is_still_shown(run: Run) -> None:

@@ -97,7 +97,7 @@ def test_a_file_is_its_notebooks_by_whatever_way_it_is_named(run: Any, monkeypat
     Path("monads.ipynb").touch()
     Path("deep").mkdir()
     monkeypatch.chdir("deep")
-    assert run("clear").code == 0
+    assert run("clear", "--yes").code == 0
     assert run("import", "../monads.llmcache.jsonl").code == 0
     assert run("ls", "--notebook", "monads.ipynb").code == 0
 

@@ -30,6 +30,7 @@ from nbcache.call import Call
 from nbcache.errors import CassetteError
 from nbcache.exports import Imported
 from nbcache.keys import cache_key
+from nbcache.stores import MemoryStore
 from nbcache.ui import report
 from tests.clients.providers import CLIENTS
 from tests.provider import Answer, Provider
@@ -245,7 +246,7 @@ def test_what_tells_no_server_answers_a_cache_set_by_hand_and_is_named_so(
     said = model.invoke("a")
     done = taken_over(file, tmp_path)
     assert (done.new, done.by_hand) == (1, 1)
-    assert "1 only for a cache set by hand" in report.imported(done, dry_run=False)
+    assert "1 only for a cache set by hand" in report.imported(done, MemoryStore(), dry_run=False)
     nbcache.uninstall()
     set_llm_cache(nbcache.NotebookCache(tmp_path / "store"))
     assert model.invoke("a") == said
@@ -256,7 +257,9 @@ def test_a_model_that_tells_nothing_is_left_out_and_named(provider: Provider, fi
     ChatOllama(model="llama3", **provider.ollama).invoke("a")
     done = taken_over(file, tmp_path)
     assert (done.new, done.left_out) == (0, {"the file doesn't tell enough of its model": 1})
-    assert "left out: 1, the file doesn't tell enough of its model" in report.imported(done, dry_run=False)
+    assert "left out: 1, the file doesn't tell enough of its model" in report.imported(
+        done, MemoryStore(), dry_run=False
+    )
 
 
 def test_a_package_that_is_not_here_is_done_without(

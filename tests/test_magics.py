@@ -217,7 +217,7 @@ def test_evict_and_clear_say_what_they_did(loaded: Callable[..., str]) -> None:
 
 def test_check_finds_nothing_wrong(loaded: Callable[..., str]) -> None:
     loaded("model.invoke('q')")
-    assert loaded("%llmcache check") == "nothing is wrong with the store\n"
+    assert loaded("%llmcache check") == "nothing is wrong with the store .nbcache\n"
 
 
 @pytest.mark.parametrize(

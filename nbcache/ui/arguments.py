@@ -7,6 +7,7 @@ from typing import NoReturn
 from IPython.core.error import UsageError
 
 from nbcache import modes
+from nbcache.controls import harmless
 
 MODES = modes.MODES
 SUBCOMMANDS = (
@@ -38,7 +39,7 @@ OPTIONS = {
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}. {self.description}")
+        raise UsageError(harmless(f"{message}. {self.description}"))
 
 
 def parse(line: str) -> argparse.Namespace:
@@ -77,7 +78,7 @@ def _words(line: str) -> list[str]:
     try:
         return shlex.split(_without_comment(line))
     except ValueError as error:
-        raise UsageError(f"%llmcache {line}: {error}") from None
+        raise UsageError(harmless(f"%llmcache {line}: {error}")) from None
 
 
 def _without_comment(line: str) -> str:

@@ -207,10 +207,11 @@ class Board:
             raise ValueError(
                 f"nothing was deleted: there are {len(rows):,} such entries by now, not {total:,}. Look again"
             )
-        return _done(report.cleared(contents.clear_these(rows), dry_run=False))
+        return _done(report.cleared(contents.clear_these(rows), contents.store, dry_run=False))
 
     def _clear(self, message: dict[str, Any]) -> dict[str, Any]:
-        return _done(report.cleared(self._confirmed(message).clear(), dry_run=False))
+        contents = self._confirmed(message)
+        return _done(report.cleared(contents.clear(), contents.store, dry_run=False))
 
     def _mode(self, message: dict[str, Any]) -> dict[str, Any]:
         mode = modes.checked_mode(str(message.get("mode")))

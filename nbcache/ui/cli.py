@@ -7,9 +7,11 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbcache.controls import harmless, one_line
 from nbcache.entry import KEY_LENGTH, EntryMeta, Filter, Spending, Stats
 from nbcache.errors import AmbiguousKeyError, NbcacheError, UnknownKeyError
 from nbcache.money import amount_text, saved, saved_text, spent, usd_text
@@ -18,8 +20,9 @@ from nbcache.stores import DiskStore, Store
 from nbcache.sums import add_to, total
 from nbcache.ui import cli_store, documents
 from nbcache.ui.cli_arguments import STATUSES, parser
+from nbcache.ui.cli_asking import DeclinedError, confirm, refuse_below
 from nbcache.ui.progress import progress
-from nbcache.ui.terminal import age, columns, complain, cut, harmless, is_terminal, say, say_json, say_table
+from nbcache.ui.terminal import age, columns, complain, cut, is_terminal, say, say_json, say_table
 from nbcache.units import bytes_text
 
 if TYPE_CHECKING:  # LangChain takes a second to import: `--help` and `where` don't wait for it
@@ -63,11 +66,16 @@ def _run(asked: argparse.Namespace) -> int:
             if asked.word == "import":
                 contents = cli_store.contents_to_fill(store, _owner(asked, store), dry_run=asked.dry_run)
             else:
+                if asked.word in {"clear", "evict"} or asked.fix:
+                    refuse_below(asked, store)
+                if asked.fix and cli_store.is_damaged(store):
+                    confirm(asked, store, "sets the damaged file aside, and begins a new store")
+                    asked.yes = True
                 contents = cli_store.contents(store, asked.notebook, fix=asked.fix)
             code = _DO[asked.word](asked, contents)
         replaced = told and not asked.fix  # it was damaged: it has been set aside, and a new store begun
         return _FAILED if replaced else code
-    except (cli_store.NothingError, UnknownKeyError, AmbiguousKeyError) as error:
+    except (cli_store.NothingError, DeclinedError, UnknownKeyError, AmbiguousKeyError) as error:
         complain(str(error))
         return _NOTHING
     except (NbcacheError, ValueError, OverflowError) as error:
@@ -156,8 +164,16 @@ def _show(asked: argparse.Namespace, contents: "Contents") -> int:
 def _evict(asked: argparse.Namespace, contents: "Contents") -> int:
     from nbcache.ui import report  # noqa: PLC0415 - as above
 
-    meta = contents.evict(_key(asked, contents))
-    return _tell(asked, documents.entry(meta), report.evicted(meta))
+    meta = contents.find(_key(asked, contents))
+    others = f", which {', '.join(map(one_line, meta.notebooks))} have" if len(meta.notebooks) > 1 else ""
+    confirm(asked, _disk(contents), f"deletes the entry {report.entry(meta)}{others}")
+    meta = contents.evict(meta.key)
+    return _tell(asked, documents.entry(meta), report.evicted(meta, contents.store))
+
+
+def _disk(contents: "Contents") -> DiskStore:
+    assert isinstance(contents.store, DiskStore)
+    return contents.store
 
 
 def _key(asked: argparse.Namespace, contents: "Contents") -> str:
@@ -171,19 +187,33 @@ def _key(asked: argparse.Namespace, contents: "Contents") -> str:
 def _clear(asked: argparse.Namespace, contents: "Contents") -> int:
     from nbcache.ui import report  # noqa: PLC0415 - as above
 
-    which = {name: getattr(asked, name) for name in ("older_than", "model", "tag", "match", "unused", "dry_run")}
+    which = {name: getattr(asked, name) for name in ("older_than", "model", "tag", "match", "unused")}
     with progress("searched") as shown:
-        done = contents.clear(progress=shown, **which)
-    return _tell(asked, documents.cleared(done, dry_run=asked.dry_run), report.cleared(done, dry_run=asked.dry_run))
+        meant = contents.meant(progress=shown, **which)
+    done = contents.would_clear(meant)
+    if meant and not asked.dry_run:
+        confirm(asked, _disk(contents), report.would_clear(done))
+        done = contents.clear_these(meant)
+    text = report.cleared(done, contents.store, dry_run=asked.dry_run)
+    return _tell(asked, documents.cleared(done, dry_run=asked.dry_run), text)
 
 
 def _check(asked: argparse.Namespace, contents: "Contents") -> int:
     from nbcache.ui import report  # noqa: PLC0415 - as above
 
     with progress("checked") as shown:
-        problems = contents.check(fix=asked.fix, progress=shown)
+        problems = contents.check(fix=asked.fix and asked.yes, progress=shown)
+    if problems and asked.fix and not asked.yes:
+        confirm(
+            asked,
+            _disk(contents),
+            "\n".join([f"finds {len(problems):,} faults to mend:", *problems[:_SCREENFUL]])
+            + "\nIt deletes damaged entries",
+        )
+        with progress("mended") as shown:
+            problems = contents.check(fix=True, progress=shown)
     left = contents.check() if asked.fix and problems else problems
-    text = report.checked(problems, fix=asked.fix, command="nbcache check")
+    text = report.checked(problems, contents.store, fix=asked.fix, command="nbcache check")
     _tell(asked, {"problems": problems, "left": left}, text)
     return _NOTHING if left else _DONE
 
@@ -220,9 +250,14 @@ def _import(asked: argparse.Namespace, contents: "Contents") -> int:
     from nbcache.exports import import_entries  # noqa: PLC0415 - as above
     from nbcache.ui import report  # noqa: PLC0415 - as above
 
+    bring = partial(import_entries, contents, Path(asked.file), prefer=asked.prefer)
     with progress("read") as shown:
-        done = import_entries(contents, Path(asked.file), prefer=asked.prefer, dry_run=asked.dry_run, progress=shown)
-    text = report.imported(done, dry_run=asked.dry_run)
+        done = bring(dry_run=asked.dry_run or (asked.prefer == "file" and not asked.yes), progress=shown)
+    if asked.prefer == "file" and not asked.dry_run and not asked.yes:
+        if done.conflicting:
+            confirm(asked, _disk(contents), f"replaces {len(done.conflicting):,} of the store's answers by the file's")
+        done = bring()
+    text = report.imported(done, contents.store, dry_run=asked.dry_run)
     return _tell(asked, documents.imported(done, dry_run=asked.dry_run), text)
 
 

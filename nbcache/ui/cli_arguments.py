@@ -1,19 +1,26 @@
 """The words of `nbcache …` in a terminal, and the help about them."""
 
 import argparse
+from typing import NoReturn
 
 from nbcache import __version__
+from nbcache.controls import harmless
 from nbcache.ui.documents import FIELDS, UNITS
 
 STATUSES = ("ok", "cut off", "filtered", "empty", "unfinished")  # as in nbcache.policy, which imports LangChain
 _EXIT_CODES = """\
-Exit codes: 0 done; 1 no such key, notebook or store, a file out of date, or a check found what it didn't mend; 2 wrong usage, or a store that
-can't be read; 130 interrupted."""
+Exit codes: 0 done; 1 no such key, notebook or store, a file out of date, a check found what it didn't mend, or you said no; 2 wrong usage, or a
+store that can't be read; 130 interrupted."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        super().error(harmless(message))
 
 
 def parser() -> argparse.ArgumentParser:
     """What may be typed. The command is `word`; each has `fix` and `notebook`, for what opens the store."""
-    whole = argparse.ArgumentParser(
+    whole = _Parser(
         "nbcache",
         description="Look after the answers of LLM calls that nbcache keeps on disk.",
         epilog=f"`nbcache COMMAND --help` tells more. {_EXIT_CODES}",
@@ -27,8 +34,9 @@ def parser() -> argparse.ArgumentParser:
     stats = _command(words, "stats", "tell what was paid and saved so far, and what is stored")
     stats.add_argument("--by", choices=("model",))
     _add_key(_command(words, "show", "print one entry whole"))
-    _add_key(_command(words, "evict", "delete one entry, whoever owns it"))
-    clear = _command(words, "clear", "delete all entries, or those for which all of this holds; nothing asks first")
+    evict = _command(words, "evict", "delete one entry, whoever owns it")
+    _add_key(evict)
+    clear = _command(words, "clear", "delete all entries, or those for which all of this holds")
     clear.add_argument("--older-than", metavar="AGE", help="only what was stored that long ago: 90s, 12h, 7d")
     clear.add_argument("--unused", action="store_true", help="only what was never hit")
     clear.add_argument("--dry-run", action="store_true", help="only say how much it would be")
@@ -42,18 +50,25 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("--secret", action="append", default=[], metavar="RE", help="what else is a secret")
     bring = _command(words, "import", "put the answers of a cassette into the store: all of them, or none")
     bring.add_argument("file", metavar="FILE")
-    bring.add_argument("--prefer", choices=("store", "file"), default="store", help="which answer stays in a conflict")
+    bring.add_argument(
+        "--prefer",
+        choices=("store", "file"),
+        default="store",
+        help="which answer stays in a conflict (file: after asking)",
+    )
     bring.add_argument("--dry-run", action="store_true", help="only say how many are new, the same and conflicting")
     check = _command(words, "check", "look for damage in the whole store", narrow=False)
-    check.add_argument("--fix", action="store_true", help="mend it: damaged entries are deleted")
+    check.add_argument("--fix", action="store_true", help="mend it: damaged entries are deleted, after asking")
     _command(words, "where", "tell where the store is", narrow=False)
+    for command in (evict, clear, bring, check):
+        command.add_argument("--yes", action="store_true", help="don't ask first (needed where nobody can answer)")
     return whole
 
 
 def _command(
-    words: "argparse._SubParsersAction[argparse.ArgumentParser]", word: str, does: str, *, narrow: bool = True
+    words: "argparse._SubParsersAction[_Parser]", word: str, does: str, *, narrow: bool = True
 ) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = words.add_parser(
+    command: _Parser = words.add_parser(
         word,
         help=does,
         description=f"{does[0].upper()}{does[1:]}.",

@@ -40,6 +40,11 @@ def exists(store: DiskStore) -> bool:
     return kind_of(store.folder / DATABASE) is not Kind.NEW
 
 
+def is_damaged(store: DiskStore) -> bool:
+    """Whether the file is there and no database. Raises StoreError where one may not look."""
+    return kind_of(store.folder / DATABASE) is Kind.DAMAGED
+
+
 def contents(store: DiskStore, notebook: str | None, *, fix: bool) -> "Contents":
     """What `notebook` owns in `store`, or all of it. None is made, and with `fix` alone a file may be set aside.
 

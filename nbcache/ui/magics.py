@@ -15,6 +15,7 @@ from langchain_core.globals import get_llm_cache
 from traitlets import TraitError
 
 from nbcache import identity, modes, session
+from nbcache.controls import harmless
 from nbcache.errors import NbcacheError, UnknownKeyError, warn_once
 from nbcache.ignored import ignore_also
 from nbcache.joining import warn_of_others, warn_of_running
@@ -24,6 +25,7 @@ from nbcache.notebook import notebook_path, shown_notebook
 from nbcache.ui import arguments, report, show
 from nbcache.ui.config import NBCache
 from nbcache.ui.progress import progress
+from nbcache.ui.terminal import say
 
 _NAME = "llmcache"
 
@@ -66,13 +68,13 @@ class CacheMagics(Magics):
             return None
         try:
             return self._do(line)
-        except (ValueError, TraitError, NbcacheError, OSError) as error:
-            raise UsageError(str(error)) from None
+        except (UsageError, ValueError, TraitError, NbcacheError, OSError) as error:
+            raise UsageError(harmless(str(error))) from None
 
     def _do(self, line: str) -> Any:
         word, _, rest = line.strip().partition(" ")
         if (text := arguments.help_of(line)) is not None:
-            print(text)
+            say(text)
             return None
         if word == "cell":
             return self._for_this_cell(arguments.parse_cell(rest))
@@ -100,13 +102,13 @@ class CacheMagics(Magics):
         if anew:
             session.reinstall(**anew)
         elif session.take_back():
-            print("nbcache is LangChain's global cache again")
+            say("nbcache is LangChain's global cache again")
         cache = session.installed()
         holds = cache.settings
         ttl = None if asked.ttl == "none" else asked_for.ttl or holds.ttl
         cache.switch(Settings(asked_for.mode, ttl, asked_for.tags or holds.tags))
         warn_of_running(cache)
-        print(report.status(cache))
+        say(report.status(cache))
 
     def _notebook(self) -> Path | None:
         return notebook_path(self.shell.user_ns)
@@ -127,7 +129,7 @@ class CacheMagics(Magics):
             return session.stats(asked.scope, lifetime=asked.lifetime, by=asked.by)
         if asked.cell:
             cells = cache.ledger.cells()
-            print(report.footer(cells[-1]) if cells else "no cell has called a model yet")
+            say(report.footer(cells[-1]) if cells else "no cell has called a model yet")
         else:
             display(show.stats(cache, asked.scope, lifetime=asked.lifetime))  # type: ignore[no-untyped-call]
         return None
@@ -139,24 +141,24 @@ class CacheMagics(Magics):
         return session.entries(asked.scope)
 
     def _show(self, asked: argparse.Namespace) -> None:
-        print(report.record(session.show(asked.key)))
+        say(report.record(session.show(asked.key)))
 
     def _evict(self, asked: argparse.Namespace) -> None:
-        print(report.evicted(session.evict(asked.key)))
+        say(report.evicted(session.evict(asked.key), session.installed().store))
 
     def _where(self, _: argparse.Namespace) -> None:
-        print(report.where(session.installed()))
+        say(report.where(session.installed()))
 
     def _check(self, asked: argparse.Namespace) -> None:
         with progress("checked") as shown:
             problems = session.check(fix=asked.fix, progress=shown)
-        print(report.checked(problems, fix=asked.fix, command="%llmcache check"))
+        say(report.checked(problems, session.installed().store, fix=asked.fix, command="%llmcache check"))
 
     def _clear(self, asked: argparse.Namespace) -> None:
         which = {name: getattr(asked, name) for name in ("older_than", "model", "tag", "match", "unused", "dry_run")}
         with progress("searched") as shown:
             done = session.clear(scope=asked.scope, progress=shown, **which)
-        print(report.cleared(done, dry_run=asked.dry_run))
+        say(report.cleared(done, session.installed().store, dry_run=asked.dry_run))
 
     def _export(self, asked: argparse.Namespace) -> None:
         with progress("exported") as shown:
@@ -164,27 +166,27 @@ class CacheMagics(Magics):
         if asked.check and done.changed:
             how = "%llmcache export --used" if asked.used else "%llmcache export"
             raise UsageError(f"{done.path} is out of date: `{how}` writes it anew")
-        print(report.exported(done))
+        say(report.exported(done))
 
     def _why(self, asked: argparse.Namespace) -> None:
         try:
-            print(session.why(asked.key))
+            say(str(session.why(asked.key)))
         except UnknownKeyError as nothing:
             if asked.key is not None:
                 raise
-            print(nothing)  # a notebook that is run again, and misses nothing, is not to end here
+            say(str(nothing))  # a notebook that is run again, and misses nothing, is not to end here
 
     def _plan(self, _: argparse.Namespace) -> None:
         session.installed()
         try:
-            print(report.plan(session.plan()))
+            say(report.plan(session.plan()))
         except ValueError as nothing:
-            print(nothing)  # nor is one that is run for the first time
+            say(str(nothing))  # nor is one that is run for the first time
 
     def _import(self, asked: argparse.Namespace) -> None:
         with progress("read") as shown:
             done = session.import_cassette(asked.path, asked.prefer, asked.dry_run, progress=shown)
-        print(report.imported(done, dry_run=asked.dry_run))
+        say(report.imported(done, session.installed().store, dry_run=asked.dry_run))
 
     # Around each cell
 
@@ -230,7 +232,7 @@ class CacheMagics(Magics):
         ledger = session.installed().ledger
         rows = ledger.cells()
         if rows and rows[-1].execution == ledger.execution():
-            print(report.footer(rows[-1]))
+            say(report.footer(rows[-1]))
 
 
 def as_line(lines: list[str]) -> list[str]:
@@ -276,7 +278,7 @@ def load(shell: InteractiveShell) -> None:
     except (ValueError, TraitError, NbcacheError, OSError) as error:
         if os.environ.get("NBCACHE_MODE"):
             raise
-        raise UsageError(f"nbcache is not on: {error}") from None
+        raise UsageError(harmless(f"nbcache is not on: {error}")) from None
     magics = CacheMagics(shell, config)
     _loaded[shell] = magics
     shell.register_magics(magics)

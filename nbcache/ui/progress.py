@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from nbcache.ui.terminal import rewrite
+
 _PATIENCE = 1.0  # seconds before it is shown
 _EVERY = 0.1  # seconds
 
@@ -22,11 +24,12 @@ def progress(done: str) -> Iterator[Callable[[int, int], None]]:
         now = time.monotonic()
         if now - began > _PATIENCE and now - shown > _EVERY:
             shown, text = now, f"{done} {count:,} of {of:,}"
-            print(f"\r{text:<{width}}", end="", file=sys.stderr, flush=True)
+            rewrite(f"{text:<{width}}")
             width = len(text)
 
     try:
         yield show
     finally:
         if width:
-            print(f"\r{'':<{width}}\r", end="", file=sys.stderr, flush=True)
+            rewrite(" " * width)
+            rewrite("")

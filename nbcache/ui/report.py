@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from nbcache import modes
+from nbcache.controls import one_line
 from nbcache.entry import Cleared, EntryMeta, Record, Spending, Stats
 from nbcache.errors import CassetteError
 from nbcache.money import Money, amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text
@@ -33,7 +34,7 @@ def mode(cache: "NotebookCache") -> str:
     """What is on, and for whom."""
     settings = cache.settings_now
     options = [f"ttl {duration_text(settings.ttl)}"] if settings.ttl is not None else []
-    options += [f"tag {tag}" for tag in settings.tags]
+    options += [f"tag {one_line(tag)}" for tag in settings.tags]
     told = ", ".join([str(settings.mode), *options, *filter(None, [bounds(cache)])])
     told += " (set from outside by NBCACHE_MODE, and so it stays)" if cache.is_locked else ""
     return f"nbcache: {told}, {played(cache) if settings.mode == modes.REPLAY else f'for {whose(cache)}'}"
@@ -56,7 +57,7 @@ def whose(cache: "NotebookCache") -> str:
     """The scope, by the notebook's name."""
     if cache.scope != modes.NOTEBOOK or cache.notebook is None:
         return "the whole folder"
-    return f"the notebook {PurePosixPath(cache.notebook).name}"
+    return f"the notebook {one_line(PurePosixPath(cache.notebook).name)}"
 
 
 def bounds(cache: "NotebookCache") -> str:
@@ -120,11 +121,11 @@ def record(found: Record) -> str:
     meta = found.meta
     facts = {
         "key": meta.key,
-        "model": meta.model,
-        "status": meta.status,
-        "tags": ", ".join(meta.tags),
-        "notebooks": ", ".join(meta.notebooks),
-        "cell": meta.cell,
+        "model": one_line(meta.model),
+        "status": one_line(meta.status),
+        "tags": one_line(", ".join(meta.tags)),
+        "notebooks": one_line(", ".join(meta.notebooks)),
+        "cell": one_line(meta.cell or ""),
         "stored": _time(meta.created),
         "last hit": f"{_time(meta.last_hit)} ({meta.hits} {plural(meta.hits, 'hit')})" if meta.last_hit else None,
         "expires": _time(meta.expires),
@@ -138,21 +139,32 @@ def record(found: Record) -> str:
     return f"{head}\n\n--- prompt ---\n{found.prompt}\n\n--- answer ---\n{found.answer}"
 
 
-def evicted(meta: EntryMeta) -> str:
+def evicted(meta: EntryMeta, store: Store) -> str:
     """What was evicted."""
-    return f"evicted {meta.key[:8]} ({meta.model}, {bytes_text(meta.size_bytes)}): {meta.prompt}"
+    return f"evicted {entry(meta)}, of {place_text(store)}"
 
 
-def cleared(done: Cleared, *, dry_run: bool) -> str:
+def entry(meta: EntryMeta) -> str:
+    """An entry, on one line."""
+    return f"{meta.key[:8]} ({one_line(meta.model)}, {bytes_text(meta.size_bytes)}): {one_line(meta.prompt)}"
+
+
+def would_clear(done: Cleared) -> str:
+    """What a clear would do, and what that would cost."""
+    kept = f"; {done.kept:,} stay, which other notebooks own too" if done.kept else ""
+    return f"deletes {entries_text(done.deleted)} ({bytes_text(done.size_bytes)}){kept}{_to_pay_again(done.entries)}"
+
+
+def cleared(done: Cleared, store: Store, *, dry_run: bool) -> str:
     """What a clear did, or would do."""
     verb = "would delete" if dry_run else "deleted"
-    line = f"{verb} {entries_text(done.deleted)} ({bytes_text(done.size_bytes)})"
+    line = f"{verb} {entries_text(done.deleted)} ({bytes_text(done.size_bytes)}) of {place_text(store)}"
     if done.kept:
         line += f"; {'would keep' if dry_run else 'kept'} {done.kept} that other notebooks own too"
     line += _to_pay_again(done.entries)
     if not dry_run:
         return line
-    shown = [f"  {meta.key[:8]}  {meta.model}  {meta.prompt}" for meta in done.entries[:_LISTED]]
+    shown = [f"  {meta.key[:8]}  {one_line(meta.model)}  {one_line(meta.prompt)}" for meta in done.entries[:_LISTED]]
     more = [f"  and {len(done.entries) - _LISTED:,} more"] if len(done.entries) > _LISTED else []
     return "\n".join([f"{line}; nothing was changed", *shown, *more])
 
@@ -168,12 +180,17 @@ def _to_pay_again(entries: Sequence[EntryMeta]) -> str:
 def where(cache: "NotebookCache") -> str:
     """Where the entries are kept, and whose they are."""
     lines = [f"store: {store_text(cache.store)}", f"scope: {whose(cache)}"]
-    return "\n".join([*lines, *([f"owner: {cache.notebook}"] if cache.notebook else [])])
+    return "\n".join([*lines, *([f"owner: {one_line(cache.notebook)}"] if cache.notebook else [])])
+
+
+def place_text(store: Store) -> str:
+    """The store as it is named from here."""
+    return one_line(str(from_here(store.folder))) if isinstance(store, DiskStore) else store.url
 
 
 def store_text(store: Store) -> str:
     """The store's folder, or its URL."""
-    return str(store.folder) if isinstance(store, DiskStore) else store.url
+    return one_line(str(store.folder)) if isinstance(store, DiskStore) else store.url
 
 
 def plan(found: "Plan") -> str:
@@ -193,7 +210,7 @@ def plan(found: "Plan") -> str:
         [
             f"{told}, {counted(found.calls, 'miss')}",
             f"to pay: {paid}, if they cost what they did then",
-            *(f"  {calls:,} {why}: {model}" for (why, model), calls in whys.most_common()),
+            *(f"  {calls:,} {why}: {one_line(model)}" for (why, model), calls in whys.most_common()),
         ]
     )
 
@@ -219,10 +236,11 @@ def _some(keys: Sequence[str]) -> str:
     return ", ".join(key[:8] for key in keys[:5]) + (", …" if len(keys) > 5 else "")
 
 
-def imported(done: "Imported", *, dry_run: bool) -> str:
+def imported(done: "Imported", store: Store, *, dry_run: bool) -> str:
     """What an import did, or would do."""
     parts = [f"{done.new:,} new", f"{done.same:,} the same", f"{len(done.conflicting):,} conflicting"]
-    lines = [f"{'would import' if dry_run else 'imported'} {done.path}: {', '.join(parts)}"]
+    verb = "would import" if dry_run else "imported"
+    lines = [f"{verb} {one_line(str(done.path))} into {place_text(store)}: {', '.join(parts)}"]
     if done.conflicting and done.preferred == "store":
         stay = "would stay" if dry_run else "stay"
         lines.append(f"  of {_some(done.conflicting)} the store's answers {stay}; `--prefer file` takes the others")
@@ -236,12 +254,12 @@ def imported(done: "Imported", *, dry_run: bool) -> str:
     return "\n".join(lines)
 
 
-def checked(problems: list[str], *, fix: bool, command: str) -> str:
+def checked(problems: list[str], store: Store, *, fix: bool, command: str) -> str:
     """What a check by `command` found."""
     if not problems:
-        return "nothing is wrong with the store"
+        return f"nothing is wrong with the store {place_text(store)}"
     end = (
-        "mended: damaged entries were deleted, those of a newer nbcache left"
+        f"mended {place_text(store)}: damaged entries were deleted, those of a newer nbcache left"
         if fix
         else f"`{command} --fix` mends it, deleting damaged entries"
     )

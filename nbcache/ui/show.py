@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from nbcache import session
 from nbcache.cache import NotebookCache
+from nbcache.controls import harmless
 from nbcache.entry import Filter
 from nbcache.errors import StoreError
 from nbcache.policy import OK, STATUSES
@@ -26,7 +27,7 @@ class Table:
 
     def __repr__(self) -> str:
         width = max((len(name) for name, _ in self.lines), default=0) + 1
-        return "\n".join([self.title, *(f"{name + ':':<{width}} {text}" for name, text in self.lines)])
+        return harmless("\n".join([self.title, *(f"{name + ':':<{width}} {text}" for name, text in self.lines)]))
 
     def _repr_html_(self) -> str:
         rows = "".join(

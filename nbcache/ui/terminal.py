@@ -1,16 +1,14 @@
-"""What the command line prints: nothing that drives the terminal, and no line wider than it is."""
+"""The one place that writes to a terminal, for the command line and the magics: nothing drives it, no line is wider."""
 
 import itertools
 import json
-import re
 import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-# Control characters but for tabs and ends of lines, and what turns the order in which letters are shown.
-_DRIVES = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+from nbcache.controls import harmless
 
 
 def say(text: str) -> None:
@@ -26,6 +24,17 @@ def say_json(document: Any) -> None:
 def complain(message: str) -> None:
     """Say on stderr what went wrong."""
     print(f"nbcache: {harmless(message.removeprefix('nbcache: '))}", file=sys.stderr)
+
+
+def prompt_for(question: str) -> str:
+    """Ask on stderr; what is typed, nothing at the end of the input."""
+    print(harmless(question), end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline()
+
+
+def rewrite(text: str) -> None:
+    """Write `text` on stderr over what stands on the line."""
+    print(f"\r{harmless(text)}", end="", file=sys.stderr, flush=True)
 
 
 def say_table(names: Sequence[str], rows: Iterable[Sequence[str]], numbers: range) -> None:
@@ -49,11 +58,6 @@ def is_terminal() -> bool:
 def columns() -> int:
     """How wide the terminal is."""
     return shutil.get_terminal_size().columns
-
-
-def harmless(text: str) -> str:
-    """`text` with what drives a terminal written out: an answer may say anything."""
-    return _DRIVES.sub(lambda found: found[0].encode("unicode_escape").decode(), text.replace("\r\n", "\n"))
 
 
 def cut(text: str, width: int) -> str:

@@ -1,0 +1,57 @@
+"""What the command line asks before it destroys something."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from nbcache.controls import one_line
+from nbcache.errors import NbcacheError
+from nbcache.notebook import elsewhere, from_here
+from nbcache.stores import DiskStore
+from nbcache.ui.terminal import complain, prompt_for
+
+_LISTED = 5  # other stores that are named
+
+
+class DeclinedError(NbcacheError):
+    """Somebody was asked, and said no."""
+
+
+def confirm(asked: argparse.Namespace, store: DiskStore, what: str) -> None:
+    """Go on only if somebody says so: by `--yes`, or in the terminal. `what` would be done to `store`.
+
+    Raises DeclinedError if they say no, and ValueError, with what to type, if nobody can be asked.
+    """
+    if asked.yes:
+        return
+    place = one_line(str(store.folder))
+    if sys.stdin is None or not sys.stdin.isatty():
+        look = ", or look first with `--dry-run`" if "dry_run" in asked else ""
+        raise ValueError(
+            f"{asked.word} in {place} {what}. Nothing was changed: nobody can be asked here, so add `--yes`{look}"
+        )
+    others = [folder for folder in _others() if folder != store.folder]
+    for folder in others[:_LISTED]:
+        complain(f"{one_line(str(from_here(folder)))} is another store, and not touched")
+    if prompt_for(f"{asked.word} in {place} {what}. Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
+        raise DeclinedError("nothing was changed")
+
+
+def refuse_below(asked: argparse.Namespace, store: DiskStore) -> None:
+    """Let nothing be destroyed in a store below the working directory that nobody named. Raises ValueError."""
+    try:
+        here = Path.cwd()
+    except OSError:  # it was deleted
+        return
+    if asked.store is None and here in store.folder.parent.parents:
+        place = one_line(str(from_here(store.folder)))
+        raise ValueError(
+            f"there is no store in this folder, and {asked.word} takes none below it: add `--store {place}`"
+        )
+
+
+def _others() -> list[Path]:
+    try:
+        return elsewhere(Path.cwd())
+    except OSError:  # as above
+        return []
