@@ -5,6 +5,8 @@ is started anew, `CHANGED` in the one that runs; `SAME` must be the same call.
 """
 
 import json
+import os
+import subprocess
 import sys
 import textwrap
 import threading
@@ -595,3 +597,28 @@ def test_autoreload_and_cells_that_are_run_again_are_other_calls(
     finally:
         InteractiveShell.clear_instance()
         sys.modules.pop("reloaded_llm", None)
+
+
+KEYS_OF_ALL = """
+import warnings; warnings.simplefilter("ignore")
+from tests.test_user_code import CYCLES, EDITED, STATE, key, run
+print("\\n".join(key(run(case[1])["model"]) for case in [*EDITED, *STATE, *CYCLES]))
+"""
+
+
+@pytest.mark.timeout(300)
+def test_every_process_finds_the_same_keys() -> None:
+    """Whatever order its sets have, and at whatever addresses its objects are."""
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", KEYS_OF_ALL],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[1],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.split()
+        for seed in ("1", "2")
+    ]
+    assert len(found[0]) == len([*EDITED, *STATE, *CYCLES])
+    assert found[0] == found[1]
