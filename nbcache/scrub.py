@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from nbcache.secret_forms import Rule, folded, is_value, kind_of, likely, named, own
+from nbcache.time_limit import SECONDS, TooSlowError, time_limit
 
 SECRET = "[secret]"  # noqa: S105 - what is written in place of one
 _SHORT, _REMEMBERED = 1_000, 4_096  # characters, and texts
@@ -95,6 +96,19 @@ class Scrubber:
         return parts
 
     def _sought(self, text: str) -> list[str]:
+        if not self._own:
+            return self._parts_between(text)
+        try:
+            with time_limit():
+                return self._parts_between(text)
+        except TooSlowError:
+            patterns = ", ".join(map(repr, self.patterns))
+            raise ValueError(
+                f"secrets: to search a text of {len(text):,} characters by {patterns} takes longer than "
+                f"{SECONDS:.0f} s; write patterns in which no repetition is within another, like 'ACME-[0-9]+'"
+            ) from None
+
+    def _parts_between(self, text: str) -> list[str]:
         parts = [part for piece in text.split(SECRET) for part in ("", piece)][1:]
         rules = [*likely(text), *self._own]
         for _ in range(_ROUNDS):  # where a text ends now, a pattern may match that didn't

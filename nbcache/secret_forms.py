@@ -6,21 +6,38 @@ A password in the middle of a sentence looks like any other word; for the like o
 import functools
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from dataclasses import dataclass
+
+from nbcache.token_forms import NO_WORDS, TOKENS
 
 
-class Rule(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Rule:
     """A form of secrets: the group `secret` of its pattern is one; without that group, all that it matches.
+
+    A pattern takes time in proportion to a text's length: what it looks ahead at is bounded, or ends where the next
+    secret could begin. It is compiled when it is first needed.
 
     To look for what must be there is far quicker than the pattern: one of the `words`, or the `prefix` with which it
     begins, itself a pattern that ends with `-` or `_`.
     """
 
     kind: str  # "" where the name beside it tells
-    pattern: re.Pattern[str]
+    source: str
     words: tuple[str, ...] = ()
     prefix: str = ""
     folded: bool = False  # it is sought in the text's lower case: re is slow where case doesn't matter
+    is_ascii: bool = True
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """Its pattern."""
+        return _compiled(self.source, re.ASCII if self.is_ascii else 0)
+
+
+@functools.cache
+def _compiled(source: str, flags: int) -> re.Pattern[str]:
+    return re.compile(source, flags)
 
 
 # A key begins where no word goes on. The letters of an escape, in JSON or in a URL, or of a terminal's color are no word.
@@ -28,63 +45,26 @@ _BEFORE = (
     *(r"\\[nrtfb]", r"\\u[\da-fA-F]{4}", r"\\x[\da-fA-F]{2}", r"%[\da-fA-F]{2}"),
     *(r"\[m", r"[\[;]\dm", r"[\[;]\d\dm", r"[\[;]\d\d\dm"),
 )
-# Where keys have dashes, names of CSS classes and of files look alike; those are of shorter words, in lower case, with one number at most.
-_NO_WORDS = r"(?=[a-z_-]*(?:[A-Z0-9](?=[\w-]*[A-Z0-9])|(?<=[a-z]{16})))[\w-]{20,}"
-
 _ENDS = "-_"  # of most beginnings
 
 
-def _key(kind: str, prefix: str, rest: str = _NO_WORDS) -> Rule:
+def _key(kind: str, prefix: str, rest: str = NO_WORDS) -> Rule:
     """Keys that begin with `prefix`. So does the pattern: re is fast where it begins with letters."""
     starts = "|".join([rf"(?<![\w-]{prefix})", *(f"(?<={before}{prefix})" for before in _BEFORE)])
-    pattern = re.compile(f"{prefix}(?:{starts}){rest}", re.ASCII)
+    pattern = f"{prefix}(?:{starts}){rest}"
     if prefix[-1] in _ENDS:
         return Rule(kind, pattern, prefix=prefix)
     return Rule(kind, pattern, (prefix.partition("[")[0],))
 
 
-_KEYS = (
-    _key("a credential", "!secret:", r"[a-f0-9]{16}"),  # the digest of one: another user's is another
-    _key("an Anthropic key", "sk-ant-"),
-    _key("an OpenRouter key", "sk-or-"),
-    _key("an OpenAI key", "sk-"),
-    _key("a Groq key", "gsk_", r"[A-Za-z0-9]{20,}"),
-    _key("an xAI key", "xai-", r"[A-Za-z0-9]{20,}"),
-    _key("a LangSmith key", "lsv2_", r"\w{20,}"),
-    _key("a Tavily key", "tvly-"),
-    _key("a Google key", "AIza", r"[\w-]{35,}+(?![+/=])"),  # but not within Base64, which has those signs too
-    _key("a Hugging Face token", "hf_", r"[A-Za-z0-9]{30,}"),
-    _key("a GitHub token", "gh[pousr]_", r"[A-Za-z0-9]{36,}"),
-    _key("a GitHub token", "github_pat_", r"\w{20,}"),
-    _key("a GitLab token", "glpat-", r"[\w-]{20,}(?:\.[\w-]+)*"),
-    _key("a Slack token", "xox[abeprs]-", r"(?=[A-Za-z-]*\d)[A-Za-z0-9-]{10,}"),
-    _key("an AWS key", "AKIA", r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
-    _key("an AWS key", "ASIA", r"[A-Z0-9]{16}(?![A-Za-z0-9])"),
-    _key("a Stripe key", "sk_live_", r"[A-Za-z0-9]{16,}"),
-    _key("a Stripe key", "rk_live_", r"[A-Za-z0-9]{16,}"),
-    _key("a Stripe key", "sk_test_", r"[A-Za-z0-9]{16,}"),
-    _key("a Stripe secret", "whsec_", r"[A-Za-z0-9+/=]{20,}"),
-    _key("a Slack token", "xapp-", r"(?=[A-Za-z0-9-]*\d)[A-Za-z0-9-]{20,}"),
-    _key("a SendGrid key", "SG[.]", r"(?=[\w.-]*\d)[\w-]{16,}\.[\w-]{16,}"),
-    _key("an npm token", "npm_", r"[A-Za-z0-9]{36,}"),
-    _key("a PyPI token", "pypi-", r"AgE[\w-]{20,}"),
-    _key("a Google secret", "GOCSPX-", r"[\w-]{20,}"),
-    _key("a Google token", "ya29[.]", r"[\w.-]{20,}"),
-    _key("a DigitalOcean token", "dop_v1_", r"[a-f0-9]{64,}"),
-    _key("an NVIDIA key", "nvapi-"),
-    _key("a Perplexity key", "pplx-", r"[A-Za-z0-9]{32,}"),
-    _key("a Replicate token", "r8_", r"[A-Za-z0-9]{32,}"),
-    _key("a Cerebras key", "csk-", r"[A-Za-z0-9]{32,}"),
-    _key("a Fireworks key", "fw_", r"(?=[A-Za-z]*\d)[A-Za-z0-9]{20,}"),
-    _key("a JSON web token", "eyJ", r"[\w-]+\.eyJ[\w-]+\.[\w-]*"),
-)
+_KEYS = tuple(_key(*form) for form in TOKENS)
 
 
 def _header(name: str, value: str) -> Rule:
     """A header with its value. What stands around both, quotes or a sentence, isn't part of it."""
     quote = rf"(?:(?<=(?P<quote>[\"'`]){name}:)|(?<![\"'`]{name}:))"
     pattern = rf"(?P<name>{name}):{quote}[ \t]*(?P<secret>{value})"
-    return Rule("", re.compile(pattern, re.ASCII), (f"{name}:",), folded=True)
+    return Rule("", pattern, (f"{name}:",), folded=True)
 
 
 def _signs(but: str) -> str:
@@ -105,10 +85,7 @@ _OTHERS = "bos|cls|end|eos|eot|max|min|new|num|pad|per|sep|unk", "last|mask|next
 _TOKEN = "token" + "".join(f"(?<!(?:{others})[-_]token)" for others in _OTHERS)
 _ASSIGNING = {each: each for each in ("authorization", "cookie", "secret")} | {"key": _SECRET_KEY, "token": _TOKEN}
 _NAMES = "|".join(_ASSIGNING.values())
-_NAMED = re.compile(
-    rf"(?P<one>{_NAMES}|pass(?:word|wd|phrase|(?<=[_-]pass))|pwd)\Z|(?P<several>password|cookie|secret|key(?<=api[-_]key))s\Z",
-    re.ASCII,
-)
+_NAMED = rf"(?P<one>{_NAMES}|pass(?:word|wd|phrase|(?<=[_-]pass))|pwd)\Z|(?P<several>password|cookie|secret|key(?<=api[-_]key))s\Z"
 _KINDS = {"authorization": "an Authorization header", **{w: f"a {w}" for w in ("cookie", "key", "secret", "token")}}
 # A short password is one, too. `PASS: it_works` is what tests say, and PWD a folder.
 _PASSWORDS = r"pass(?:word|wd|phrase|(?<=[_-]pass)|(?<![a-z]pass)(?=\\{0,7}[\"'`]|[ \t]*=))|pwd(?<![a-z]pwd)(?![ \t]*[=:][ \t]*[\"']?[/~])"
@@ -123,13 +100,12 @@ _TOLD = rf"{_CODE}(?!https?://|\d{{4}}-\d\d-\d\d(?!\w))(?=[^\s\"'`{_WIDE}]{{0,63
 _BARE = rf"(?:[^\s\"'`\\&,;{_WIDE}]|[&,;](?![\w.-]{{1,64}}=)|\\(?![\\nrt\"'`]))"
 
 
-def _assigned(names: str, quoted: int, bare: int, told: str = "") -> re.Pattern[str]:
+def _assigned(names: str, quoted: int, bare: int, told: str = "") -> str:
     """A value beside its name, of so many signs at least in quotes and without; what is quoted begins as is `told`."""
-    return re.compile(
+    return (
         rf"(?P<name>{names})\\{{0,7}}[\"'`]?\]?[ \t]*(?:=>|:=|:[ \t]*str[ \t]*=|==?|[:\uff1a])[ \t]*"
         r"(?:[bfru]{1,2}(?=[\"']))?(?P<open>\\{0,7}(?:\"\"\"|'''|[\"'`]))?"
-        rf"(?P<secret>(?(open){_TYPE}{told}{_QUOTED}{{{quoted},}}|{_TOLD}{_BARE}{{{bare},}}(?<![,;.)\]}}>])))",
-        re.ASCII,
+        rf"(?P<secret>(?(open){_TYPE}{told}{_QUOTED}{{{quoted},}}|{_TOLD}{_BARE}{{{bare},}}(?<![,;.)\]}}>])))"
     )
 
 
@@ -146,7 +122,7 @@ _URL = rf":(?://|\\/\\/){_NO_LOGIN}(?P<secret>{_LOGIN}|(?=[A-Za-z_-]*\d)[\w-]{{2
 _PEM = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 # Where it is cut off, its lines are Base64, of which the last may be short.
 _BASE64 = r"(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{16,})+(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]+\Z)?"
-_PRIVATE_KEY = re.compile(rf"-----BEGIN {_PEM}(?:(?:[^-]|-(?!----BEGIN ))*?-----END {_PEM}|{_BASE64})")
+_PRIVATE_KEY = rf"-----BEGIN {_PEM}(?:(?:[^-]|-(?!----BEGIN ))*?-----END {_PEM}|{_BASE64})"
 # What may hold others comes before them: torn to pieces, it would no longer be known.
 RULES = (
     Rule("a private key", _PRIVATE_KEY, ("-----BEGIN ",)),
@@ -154,17 +130,22 @@ RULES = (
     _header("authorization", _CREDENTIALS),
     _header("set-cookie", _COOKIE),
     _header("cookie", _COOKIE),
-    Rule("a password in a URL", re.compile(_URL, re.ASCII), ("://", ":\\/\\/")),
+    Rule("a password in a URL", _URL, ("://", ":\\/\\/")),
     Rule("", _assigned(_PASSWORDS, 4, 6), ("pass", "pwd"), folded=True),
     *(
         Rule("", _assigned(name, 8, 8, _NO_WORD if word == "token" else ""), (word,), folded=True)
         for word, name in _ASSIGNING.items()
     ),
-    Rule("", re.compile(_FLAG, re.ASCII), ("--",), folded=True),
-    Rule("", re.compile(_ELEMENT, re.ASCII), ("</",), folded=True),
-    Rule("a bearer token", re.compile(_BEARER, re.ASCII), ("bearer",), folded=True),
+    Rule("", _FLAG, ("--",), folded=True),
+    Rule("", _ELEMENT, ("</",), folded=True),
+    Rule("a bearer token", _BEARER, ("bearer",), folded=True),
     *_KEYS,
 )
+
+
+@functools.cache
+def _sought_first() -> tuple[list[tuple[str, bool, list[int]]], list[tuple[re.Pattern[str], list[int]]]]:
+    return list(_roots()), list(_marks())
 
 
 def _roots() -> Iterator[tuple[str, bool, list[int]]]:
@@ -180,29 +161,31 @@ def _marks() -> Iterator[tuple[re.Pattern[str], list[int]]]:
     """A pattern for all prefixes with the same end, by which it begins: that is found at once. With its rules' places."""
     for end in _ENDS:
         places = [at for at, rule in enumerate(RULES) if rule.prefix.endswith(end)]
-        yield re.compile(f"{end}(?:{'|'.join(f'(?<={RULES[at].prefix})' for at in places)})"), places
-
-
-_ROOTS, _MARKS = list(_roots()), list(_marks())
+        before: dict[str, list[str]] = {}  # by the sign before it, which tells most of them apart
+        for prefix in dict.fromkeys(RULES[at].prefix for at in places):
+            before.setdefault(re.findall(r"\[[^]]*\]|\\.|.", prefix)[-2], []).append(f"(?<={prefix})")
+        sought = (f"(?<={sign}{end})(?:{'|'.join(prefixes)})" for sign, prefixes in before.items())
+        yield _compiled(f"{end}(?:{'|'.join(sought)})", 0), places
 
 
 # Under `token` alone stand words as often; under `password`, in lists, what is wrong with one or has to be given besides.
-_TOKEN_VALUE = re.compile(r"(?=\S*\d)(?=\S*[A-Za-z])\S{8}|\S{20}")
+_TOKEN_VALUE = re.compile(r"(?=\S{0,200}?\d)(?=\S{0,200}?[A-Za-z])\S{8}|\S{20}")
 _PROSE = re.compile(r"[A-Za-z_.,:;'()! -]*")
 
 
 def likely(text: str) -> list[Rule]:
     """The rules of which something is in `text` that must be there, in their order."""
     lower = folded(text)
-    places = {at for root, is_folded, rules in _ROOTS if root in (lower if is_folded else text) for at in rules}
-    places.update(at for mark, rules in _MARKS if mark.search(text) for at in rules)
+    roots, marks = _sought_first()
+    places = {at for root, is_folded, rules in roots if root in (lower if is_folded else text) for at in rules}
+    places.update(at for mark, rules in marks if mark.search(text) for at in rules)
     return [RULES[at] for at in sorted(places)]
 
 
 @functools.lru_cache(maxsize=4_096)
 def named(name: str) -> str | None:
     """What in a key's name says that its value is a secret."""
-    found = _NAMED.search(name.lower())
+    found = _compiled(_NAMED, re.ASCII).search(name.lower())
     return None if found is None else found["one"] or found["several"]
 
 
@@ -218,12 +201,12 @@ def is_value(name: str, ending: str, text: str, *, listed: bool) -> bool:
 def own(pattern: str) -> Rule:
     """The user's own form. Raises ValueError where it is none."""
     try:
-        wrong = "matches the empty text" if re.match(pattern, "") else ""
+        wrong = "matches the empty text" if _compiled(pattern, 0).match("") else ""
     except (TypeError, re.error, OverflowError, RecursionError) as error:
         wrong = str(error)
     if wrong or not isinstance(pattern, str):
         raise ValueError(f"patterns={pattern!r}: {wrong or 'no text'}; write a regular expression like 'ACME-[0-9]+'")
-    return Rule(f"your pattern '{pattern}'", re.compile(pattern))
+    return Rule(f"your pattern '{pattern}'", pattern, is_ascii=False)
 
 
 def kind_of(name: str, secret: str) -> str:
