@@ -25,6 +25,7 @@ from nbcache.notebook import notebook_path, shown_notebook
 from nbcache.ui import arguments, report, show
 from nbcache.ui.config import NBCache
 from nbcache.ui.progress import progress
+from nbcache.ui.renames import Follower
 from nbcache.ui.terminal import say
 
 _NAME = "llmcache"
@@ -42,6 +43,7 @@ class CacheMagics(Magics):
         # IPython counts a cell before `pre_run_cell` or after the cell has run, as its release will have it.
         self._seen, self._ahead = shell.execution_count, 0
         self._depth = 0
+        self._follower = Follower()
 
     @line_cell_magic(_NAME)  # type: ignore[arg-type]  # IPython types its decorators for functions
     def llmcache(self, line: str, cell: str | None = None) -> Any:
@@ -196,6 +198,7 @@ class CacheMagics(Magics):
         if self._depth > 1:
             return  # a cell that a cell runs: what holds for the outer one goes on
         self._seen = self.shell.execution_count
+        self._follower.follow(self._notebook(), getattr(info, "cell_id", None))
         if session.is_installed():
             label = f"In [{self._seen - self._ahead}]"
             session.installed().enter_cell(getattr(info, "cell_id", None) or label, label=label)
