@@ -16,6 +16,7 @@ from nbcache.keys import SENT, CallKey, prompt_sent, scrubbed
 from nbcache.ledger import NEW
 from nbcache.notebook import CASSETTE_SUFFIX
 from nbcache.replay import Recordings
+from nbcache.run_ids import advice, paths_of_ids
 from nbcache.scrub import Scrubber
 from nbcache.text import prompt_preview, prompt_text, words
 from nbcache.units import ago_text
@@ -100,6 +101,12 @@ def explain(missed: Missed, like: Callable[[CallKey], Iterable[CallKey]]) -> Why
     nearest, changes = difference(asked, like(asked), endpoint=not missed.replayed)
     if nearest is None:
         return told(reason="new", text="nothing like it was recorded")
+    if (
+        nearest.said == asked.said
+        and nearest.plain != asked.plain
+        and (ids := paths_of_ids(_flat(nearest), _flat(asked)))
+    ):
+        changes = (*changes, advice(ids))
     return told(reason="new", text=heading(asked, nearest), nearest=nearest.key, changes=changes)
 
 

@@ -232,3 +232,36 @@ def test_langchains_client_of_anthropic_counts_what_it_sends_on(provider: Provid
         for each in servers
     ]
     assert paid(provider, *calls, *calls) == 2
+
+
+# An id that is new in each run, and that nobody listed
+
+RUN_IDS: list[tuple[Any, Any, str]] = [
+    ({"agent": {"run": "{}"}}, None, "agent.run"),
+    ({"label": "{}"}, None, "label"),
+    (None, {"X-Run-Id": "{}"}, "headers.x-run-id"),
+]
+
+
+@SENDERS
+@pytest.mark.parametrize(("body", "headers", "path"), RUN_IDS)
+def test_why_says_what_to_type_where_an_id_is_new_in_each_run(
+    send: Send, body: Any, headers: Any, path: str, provider: Provider
+) -> None:
+    def call() -> None:
+        send(provider, _filled_in(body), _filled_in(headers))
+
+    call()
+    call()
+    assert f"%config NBCache.ignore = ['{path}']" in str(nbcache.why())
+    ignore_also([path])
+    identity.forget()
+    assert paid(provider, call, call) == 1
+
+
+@SENDERS
+@pytest.mark.parametrize(("one", "other"), [({"seed": 1}, {"seed": 2}), ({"style": "a"}, {"style": "b"})])
+def test_why_says_nothing_of_ids_where_a_setting_is_none(send: Send, one: Any, other: Any, provider: Provider) -> None:
+    send(provider, one)
+    send(provider, other)
+    assert "NBCache.ignore" not in str(nbcache.why())
