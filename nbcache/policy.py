@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 OK, CUT_OFF, FILTERED, EMPTY, UNFINISHED = "ok", "cut off", "filtered", "empty", "unfinished"
 STATUSES = (OK, CUT_OFF, FILTERED, EMPTY, UNFINISHED)
 
-_REASON_FIELDS = ("finish_reason", "stop_reason", "done_reason", "finishReason", "stopReason", "completionReason")
+_REASON_FIELDS = {"finish_reason", "stop_reason", "done_reason", "finishReason", "stopReason", "completionReason"}
 _BEDROCK_METRICS = "amazon-bedrock-invocationMetrics"  # in the last event of an answer that is streamed
 # As OpenAI, Anthropic, Google, Mistral, Bedrock, Cohere, Ollama, watsonx, x.ai, vLLM and others name them; all in
 # lower case, without the `FINISH_REASON_` or `REASON_` that some put before them.
@@ -95,7 +95,7 @@ def shows_end(generation: Generation) -> bool:
 
 def tells_reason(generation: Generation) -> bool:
     """Whether an answer has a place for its finish reason, if only an empty one."""
-    return any(name in part for part in _metadata(generation) for name in (*_REASON_FIELDS, "status"))
+    return any((_REASON_FIELDS | {"status"}) & part.keys() for part in _metadata(generation))
 
 
 def _status(generation: Generation, *, by_client: bool) -> str:
@@ -123,8 +123,8 @@ def _metadata(generation: Generation) -> list[Mapping[str, Any]]:
 
 def _reasons(generation: Generation) -> Iterable[str]:
     for part in _metadata(generation):
-        for name in _REASON_FIELDS:
-            if isinstance(reason := part.get(name), str):
+        for name in _REASON_FIELDS & part.keys():
+            if isinstance(reason := part[name], str):
                 yield reason
     if isinstance(generation, ChatGeneration):
         metadata = generation.message.response_metadata
@@ -142,7 +142,7 @@ def _meaning(reason: str) -> frozenset[str] | None:
 
     There are none where it stands for no reason at all.
     """
-    text, words, start = reason.lower(), set(), 0
+    text, words, start = reason.strip().lower(), set(), 0
     while start < len(text):
         prefix = _PREFIX.match(text[start : start + 14])
         start += len(prefix[0]) if prefix else 0
