@@ -74,7 +74,7 @@ def store_folder(notebook: Path | None = None) -> Path:
         if _is_mine(folder / FOLDER):
             return folder / FOLDER
     beside = starts[0] / FOLDER
-    if beside.exists() and not _is_mine(beside):
+    if os.path.lexists(beside) and not _is_mine(beside):
         warn_once(
             f"not mine {beside}",
             f"nbcache: {beside} isn't yours, and could hold answers that somebody planted: your own store is used instead",
@@ -166,8 +166,9 @@ def _home() -> Path | None:
 
 
 def _is_mine(folder: Path) -> bool:
+    """Whether the folder is the user's, and if it is a link, that too: another's could lead to where others read along."""
     try:
-        found = folder.stat()
+        found = (folder.lstat(), folder.stat())
     except OSError:
         return False
-    return folder.is_dir() and (not hasattr(os, "getuid") or found.st_uid == os.getuid())
+    return folder.is_dir() and (not hasattr(os, "getuid") or all(each.st_uid == os.getuid() for each in found))

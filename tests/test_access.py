@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import nbcache
+from nbcache.errors import StoreError, forget_warnings
+from nbcache.notebook import store_folder
 from nbcache.stores import DiskStore, filesystem
 from tests.test_disk_store import key_of, put
 from tests.test_faults import Echo, ask, contents, heard, in_new_process
@@ -268,3 +270,89 @@ def test_shared_memory_that_is_cut_short_kills_nothing_and_loses_nothing(tmp_pat
         [sys.executable, "-c", _CUT, str(tmp_path / "s")], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout == "alive\n", (done.returncode, done.stderr)
+
+
+# Other users' folders
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="needs two users")
+def test_link_of_another_user_is_not_followed(public: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (public / "mine").mkdir()
+    (public / "theirs" / "project").mkdir(parents=True)
+    link = public / "theirs" / ".nbcache"
+    link.symlink_to(public / "mine")
+    monkeypatch.chdir(public / "theirs" / "project")
+    assert store_folder() == link  # one's own is
+    os.lchown(link, 65534, 65534)
+    assert store_folder() == public / "theirs" / "project" / ".nbcache"
+    monkeypatch.chdir(public / "theirs")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(public / "cache"))
+    for target in ("mine", "gone"):
+        link.unlink()
+        link.symlink_to(public / target)
+        os.lchown(link, 65534, 65534)
+        with heard() as said:
+            assert store_folder().is_relative_to(public / "cache")
+        assert "isn't yours" in said[0]
+        forget_warnings()
+
+
+@pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="needs two users")
+@pytest.mark.parametrize(
+    ("folder_mode", "owner", "file_owner", "warned"),
+    [
+        *((0o700, 0, 0, False), (0o755, 0, 0, False), (0o775, 0, 0, False)),
+        *((0o777, 0, 0, True), (0o1777, 0, 0, True), (0o775, 65534, 0, True), (0o755, 0, 65534, True)),
+    ],
+)
+def test_folder_that_others_can_write_to_is_told_of_once(
+    public: Path, folder_mode: int, owner: int, file_owner: int, warned: bool
+) -> None:
+    nbcache.install(public / "store")
+    ask(Echo(), "one")
+    nbcache.uninstall()
+    os.chown(public / "store" / "cache.db", file_owner, -1)
+    os.chown(public / "store", owner, -1)
+    (public / "store").chmod(folder_mode)
+    forget_warnings()
+    nbcache.install(public / "store")
+    with heard() as said:
+        ask(model := Echo(), "one", "two")
+        nbcache.stats()
+    assert model.calls == 1
+    assert len(said) == warned
+    if warned:
+        assert "other users" in said[0]
+
+
+@pytest.mark.parametrize("written", ["", "*"])
+def test_store_made_without_room_is_kept_out_of_git_afterwards(tmp_path: Path, written: str) -> None:
+    folder = tmp_path / ".nbcache"
+    folder.mkdir()
+    (folder / ".gitignore").write_text(written)
+    (folder / "CACHEDIR.TAG").write_text("Sign")
+    put(DiskStore(folder), 1)
+    assert (folder / ".gitignore").read_text() == "*\n"
+    assert (folder / "CACHEDIR.TAG").read_text().startswith("Signature: 8a477f597d28d172789f06886806bc55")
+
+
+def test_what_a_user_wrote_into_the_gitignore_stays(tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / ".gitignore").write_text("!cache.db\n")
+    put(DiskStore(tmp_path / "store"), 1)
+    assert (tmp_path / "store" / ".gitignore").read_text() == "!cache.db\n"
+
+
+def test_folder_that_could_not_be_kept_out_of_git_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as without_room:
+        without_room.setattr(Path, "write_text", full)
+        with pytest.raises(StoreError, match="No space"):
+            put(DiskStore(tmp_path / "store"), 1)
+    assert not (tmp_path / "store").exists()
+    put(DiskStore(tmp_path / "store"), 1)
+    assert (tmp_path / "store" / ".gitignore").read_text() == "*\n"

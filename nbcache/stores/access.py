@@ -12,7 +12,7 @@ from urllib.parse import quote
 from nbcache.errors import StoreError, warn_once
 from nbcache.stores.connection import connect
 from nbcache.stores.filesystem import network_of
-from nbcache.stores.folder import DATABASE
+from nbcache.stores.folder import DATABASE, tell_of_others
 
 _LARGEST_COPY = 2**31  # bytes
 
@@ -62,6 +62,7 @@ def access_to(folder: Path) -> Access:
             f"nbcache: {folder} can only be read here: its answers are used, and nothing new is kept",
         )
         return _reading(database)
+    tell_of_others(folder)
     network = network_of(folder)
     if network is not None:
         warn_once(

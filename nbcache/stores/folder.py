@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 
-from nbcache.errors import StoreError
+from nbcache.errors import StoreError, warn_once
 
 try:
     import fcntl
@@ -30,6 +30,7 @@ Signature: 8a477f597d28d172789f06886806bc55
 # This folder holds answers that nbcache keeps. It can be deleted: the calls are then paid again.
 # The form of this file: Cache Directory Tagging, bford.info/cachedir
 """
+_MARKS = {".gitignore": "*\n", "CACHEDIR.TAG": _CACHEDIR_TAG}
 
 
 class Kind(Enum):
@@ -51,20 +52,57 @@ def prepare(folder: Path) -> None:
     team's.
     """
     try:
-        made = not folder.is_dir()
-        if made:
+        if not folder.is_dir():
             with contextlib.suppress(FileExistsError):
                 folder.mkdir(mode=0o700, parents=True)
-            for name, text in ((".gitignore", "*\n"), ("CACHEDIR.TAG", _CACHEDIR_TAG)):
-                with contextlib.suppress(FileExistsError):
-                    _create(folder / name)
-                    (folder / name).write_text(text)
+            _mark(folder)
+        elif any(_is_cut(folder / name, text) for name, text in _MARKS.items()):
+            _mark(folder)
         database = folder / DATABASE
         if not database.exists():
             with contextlib.suppress(FileExistsError):  # another process was faster
                 _create(database)
     except OSError as error:
         raise StoreError(f"{folder} can't be used: {error.strerror or error}") from error
+
+
+def _mark(folder: Path) -> None:
+    """Keep the folder out of git and of backups, or leave nothing behind: without room the files would stay empty."""
+    try:
+        for name, text in _MARKS.items():
+            with contextlib.suppress(FileExistsError):
+                _create(folder / name)
+            if _is_cut(folder / name, text):
+                (folder / name).write_text(text)
+    except OSError:
+        for name, text in _MARKS.items():
+            if _is_cut(folder / name, text):
+                (folder / name).unlink()
+        with contextlib.suppress(OSError):  # others have put something into it
+            folder.rmdir()
+        raise
+
+
+def _is_cut(path: Path, text: str) -> bool:
+    """Whether the file is there, and holds a beginning of `text` and no more."""
+    try:
+        if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size >= len(text.encode()):
+            return False
+        return text.startswith(path.read_text())
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def tell_of_others(folder: Path) -> None:
+    """Say once if other users may have written the answers in this folder, or may write some."""
+    with contextlib.suppress(OSError):
+        found, database = folder.stat(), (folder / DATABASE).stat()
+        others = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not is_mine(found))
+        if hasattr(os, "getuid") and (others or not is_mine(database)):
+            warn_once(
+                f"others {folder}",
+                f"nbcache: other users can write to {folder}, or have: whoever does can change the answers that you get",
+            )
 
 
 def _create(path: Path) -> None:
