@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache import codec, modes
+from nbcache.accounts import NEW
 from nbcache.call import Call
 from nbcache.decoded import LARGE, Answer, DecodedAnswers
 from nbcache.draws import current_attempt
@@ -25,7 +26,7 @@ from nbcache.errors import (
 from nbcache.facts import asks_a_model, document
 from nbcache.flight import Flights, Lease, Place, Waiter
 from nbcache.keys import CallKey, call_key, drawn
-from nbcache.ledger import NEW, Ledger
+from nbcache.ledger import Ledger
 from nbcache.lost import note_lost
 from nbcache.misses import Missed, Why, explain, nearest_text
 from nbcache.modes import Settings
@@ -327,7 +328,7 @@ class Answers:
         Raises UnstableIdentityError.
         """
         asked = answered.key(self._key_of)
-        usage = usage_of(answer, document(asked.identity), asked.endpoint)
+        usage = usage_of(answer, document(asked.identity), asked.endpoint, asked.prompt)
         keeps = settings.mode in modes.KEEPS and self._is_wanted(asked, answer)
         if not keeps and (lease is None or not lease.waiters):
             return usage, False

@@ -206,15 +206,19 @@ class NotebookCache(BaseCache):
     def stats(self, scope: str | None = None, *, lifetime: bool = False) -> Stats:
         """Calls, money and time of this session, or of all that the ledger knows; and what the scope holds.
 
-        With `lifetime` the calls are those of the scope: of this notebook, or of all that share the store.
+        With `lifetime` the calls are those of the scope: of this notebook, or of all that share the store. Raises
+        StoreError where these can't be read.
         """
+        held: Totals | None = None
+        rows = [self.ledger.session()]
         try:
             contents = self.contents(scope)
+            rows = contents.spendings() if lifetime else rows
             held = contents.totals()
-            rows = contents.spendings() if lifetime else [self.ledger.session()]
         except StoreError as error:
+            if lifetime:
+                raise
             warn_once(f"{type(error).__name__} {self.store.url}", f"nbcache could not count the entries: {error}")
-            held, rows = Totals(), [self.ledger.session()]
         return Stats.of(total(rows), held, self._answers.errors)
 
     def renew(self, key: str) -> None:

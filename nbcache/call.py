@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nbcache.identity import Identity
     from nbcache.keys import CallKey
     from nbcache.modes import Settings
+    from nbcache.strands import Strand
 
 
 _LONGEST_WAIT = 600.0  # seconds: what the providers' clients wait for an answer
@@ -32,12 +33,14 @@ _LONGEST_WAIT = 600.0  # seconds: what the providers' clients wait for an answer
 class Miss:
     """A prompt that was looked up in vain: its key, if it has one, its line in the ledger, and when it began.
 
-    `began` is by the clock that only goes forward (`time.perf_counter`).
+    `began` is by the clock that only goes forward (`time.perf_counter`), and so is when its `strand` has `started` it.
     """
 
     asked: "CallKey | None"
     record: "CallRecord"
     began: float
+    strand: "Strand"
+    started: float
 
 
 @dataclass(slots=True, eq=False)

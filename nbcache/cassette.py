@@ -45,7 +45,8 @@ _MOST_DRAWS = 1_000_000
 _SHOWN = 400  # characters of what is wrong
 _DEEPEST = 200  # levels of lists and objects: what looks at them calls itself for each
 _USAGE = {each.name: each.default for each in fields(Usage)}
-USAGE_TEXTS, _USAGE_FLAGS = {"provider", "model", "service_tier"}, {"estimated", "local"}
+USAGE_TEXTS = {"provider", "model", "service_tier", "speed", "charged", "mixed"}
+_USAGE_FLAGS = {"estimated", "local"}
 _KNOWN = {
     *("nbcache", "key", "model", "messages", "verbatim", "prompt", "counts", "sent", "answer", "chunks", "status"),
     *("parameters", "endpoint", "draw", "tokens", "price", "recorded", "seconds", "tags"),
@@ -80,7 +81,7 @@ class Recording:
     def entry(self, notebook: str | None = None) -> tuple[bytes, EntryMeta]:
         """The payload and the row of the entry that it is, as this notebook's."""
         meta = self.meta if notebook is None else replace(self.meta, notebooks=(notebook,))
-        told = meta if meta.cost_usd is None else replace(meta, cost_usd=None)  # what it cost is the row's alone
+        told = meta if meta.cost_usd is None else replace(meta, cost_usd=None, charged=False)  # the row's alone
         again = reusable(meta.status, limits_tokens=self.call.limits_tokens)
         about = about_of(self.call, told, self.usage)
         return codec.assemble(self.answer, about, reusable=again, chunks=self.chunks), meta
@@ -307,7 +308,9 @@ def _usage(told: Any) -> Usage:
     if not isinstance(told, dict) or told.keys() - _USAGE.keys():
         raise CassetteError("its tokens aren't what nbcache writes")
     for name, value in told.items():
-        if name in USAGE_TEXTS:
+        if name == "charged":
+            is_right = isinstance(value, str) and _PRICE.fullmatch(value) is not None
+        elif name in USAGE_TEXTS:
             is_right = isinstance(value, str)
         elif name in _USAGE_FLAGS:
             is_right = isinstance(value, bool)

@@ -1,9 +1,11 @@
 """What is known of an entry and of a store, in plain frozen records."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from decimal import Context, Decimal
+from typing import TypeVar
 
+_N = TypeVar("_N", Decimal, float)
 EXACT = Context(prec=60)  # for sums of money: a notebook may have set its own context to a few digits
 KEY_LENGTH = 40
 SORTABLE = (
@@ -36,8 +38,9 @@ class EntryMeta:
     provider: str | None = None
     input_tokens: int | None = None
     output_tokens: int | None = None
-    cost_usd: Decimal | None = None  # list price when it was recorded; None where that isn't known
+    cost_usd: Decimal | None = None  # what it cost when it was recorded; None where that isn't known
     seconds: float | None = None  # that the model took
+    charged: bool = False  # whether the provider itself has said what it cost; else it is worked out from prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,10 @@ class Usage:
     `model` is what answered, else what was asked for. `input_tokens` include those read from and written to
     the provider's prompt cache, `output_tokens` include reasoning. `estimated` where tokens were worked out
     from the text. `local` is a model that runs on this machine and that nobody charges for.
+
+    `charged` is what the provider says that it charged, in US dollars as they are written in decimal. `mixed` names, with
+    spaces between, the kinds of tokens (`input_audio`, `output_audio`, `output_image`, `cache_write_1h`, `other`) that
+    may be among those counted, nobody says how many: the price is known only where these cost the same.
     """
 
     provider: str | None = None
@@ -63,6 +70,10 @@ class Usage:
     service_tier: str | None = None
     estimated: bool = False
     local: bool = False
+    output_image_tokens: int = 0
+    speed: str | None = None
+    charged: str | None = None
+    mixed: str = ""
 
     @property
     def complete(self) -> bool:
@@ -72,13 +83,17 @@ class Usage:
 
 @dataclass(slots=True)
 class Touch:
-    """What was noted in memory of an entry and is to be written down: who hit it, how often, when last, its cost."""
+    """What was noted in memory of an entry and is to be written down: who hit it, how often, when last, its cost.
+
+    `charged` says that the provider itself has told the cost.
+    """
 
     key: str
     notebook: str | None
     hits: int
     when: float
     cost_usd: Decimal | None = None
+    charged: bool = False
 
 
 @dataclass(slots=True)
@@ -86,7 +101,11 @@ class Spending:
     """What the calls of one model in one execution of a cell paid and saved: a row of the ledger, without any text.
 
     `session` is one kernel's, `execution` counts its cells; `when` is the first of the calls (seconds since the
-    epoch). Money is in US dollars.
+    epoch). Money is in US dollars; of `charged` calls the provider itself has said what they cost. A miss is `unpriced`
+    until it is answered, and for good if it never is.
+
+    `saved_seconds` are those that somebody would have waited longer, `model_seconds` those that the models took, less
+    the lookups, one call after the other. Of `untimed_hits` neither is known.
     """
 
     session: str
@@ -104,6 +123,10 @@ class Spending:
     unpriced_misses: int = 0
     estimated_hits: int = 0
     estimated_misses: int = 0
+    charged_hits: int = 0
+    charged_misses: int = 0
+    model_seconds: float = 0.0
+    untimed_hits: int = 0
 
     def add(self, other: "Spending") -> None:
         """Add the sums of `other` to these."""
@@ -116,15 +139,20 @@ class Spending:
         self.unpriced_misses += other.unpriced_misses
         self.estimated_hits += other.estimated_hits
         self.estimated_misses += other.estimated_misses
+        self.charged_hits += other.charged_hits
+        self.charged_misses += other.charged_misses
+        self.model_seconds += other.model_seconds
+        self.untimed_hits += other.untimed_hits
 
 
 @dataclass(slots=True)
 class CallRecord:
     """One call of a model: a hit, or a miss and why. `when` is in seconds since the epoch.
 
-    `usd` is what it paid, or saved, in US dollars; None while that isn't known. `seconds` are those that the model
-    took, or that the hit saved. A miss is `answered` once the model has; `gone` is when its answer expired or was
-    evicted (seconds since the epoch).
+    `usd` is what it paid, or saved, in US dollars; None while that isn't known. `price` says where that is from:
+    `charged` by the provider itself, `list price`, `your price`, `local`, or `as recorded`. `seconds` are those that
+    the model took, or that the hit saved. A miss is `answered` once the model has; `gone` is when its answer expired or
+    was evicted (seconds since the epoch). `owes` says that it has been made, and what it cost isn't known yet.
     """
 
     when: float
@@ -139,14 +167,16 @@ class CallRecord:
     estimated: bool = False
     answered: bool = False
     gone: float | None = None
+    price: str | None = None
+    owes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SessionCall:
     """What a session called: a key ("" of calls that have none), how often, and what one call costs (US dollars).
 
-    Of calls without a key `usd` is what all of them cost. It is None where that isn't known, `estimated` where the tokens were.
-    `when` is the last of the calls.
+    Of calls without a key `usd` is what all of them cost but for `unpriced` ones. It is None where that isn't known,
+    `estimated` where the tokens were. `when` is the last of the calls.
     """
 
     key: str
@@ -155,6 +185,7 @@ class SessionCall:
     usd: Decimal | None = None
     estimated: bool = False
     when: float = 0.0
+    unpriced: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,32 +250,50 @@ class Cleared:
 class Stats:
     """Calls, money and time, failures of the cache itself, and what the scope holds now (bytes).
 
-    Money is in US dollars, without the calls whose price isn't known: `unpriced_hits`, `unpriced_misses`. Saved
-    is up to `saved_usd`, since a call that is made again may get the provider's price for a cached prompt. Of
-    `estimated` calls the tokens were worked out from the text.
+    What isn't known is None. Money is in US dollars, without the calls whose price isn't known: `unpriced_hits`,
+    `unpriced_misses`; where that is all of them, it is None. Saved is up to `saved_usd`, since a call that is made again
+    may get the provider's price for a cached prompt. Of `estimated` calls the tokens were worked out from the text, of
+    `charged` ones the provider itself has said what they cost.
+
+    `saved_seconds` are those that somebody would have waited longer: calls made at the same time count once.
+    `model_seconds` are what the models would have taken in all. Both are without `untimed_hits`, and None where that
+    is all of them.
     """
 
     hits: int
     misses: int
     errors: int
-    entries: int
-    size_bytes: int
-    evictions: int = 0
-    spent_usd: Decimal = Decimal(0)
-    saved_usd: Decimal = Decimal(0)
-    saved_seconds: float = 0.0
+    entries: int | None
+    size_bytes: int | None
+    evictions: int | None = 0
+    spent_usd: Decimal | None = Decimal(0)
+    saved_usd: Decimal | None = Decimal(0)
+    saved_seconds: float | None = 0.0
     unpriced_hits: int = 0
     unpriced_misses: int = 0
     estimated_hits: int = 0
     estimated_misses: int = 0
+    charged_hits: int = 0
+    charged_misses: int = 0
+    model_seconds: float | None = 0.0
+    untimed_hits: int = 0
 
     @classmethod
-    def of(cls, sums: Spending, held: Totals, errors: int) -> "Stats":
-        """The same, of what the ledger and the store tell."""
+    def of(cls, sums: Spending, held: Totals | None, errors: int) -> "Stats":
+        """The same, of what the ledger and the store tell; `held` is None where the store can't be read."""
+        counts = {
+            field.name: getattr(sums, field.name) for field in fields(cls) if field.name.endswith(("_hits", "_misses"))
+        }
         return cls(
-            *(sums.hits, sums.misses, errors, held.entries, held.size_bytes, held.evictions),
-            *(sums.spent_usd, sums.saved_usd, sums.saved_seconds, sums.unpriced_hits, sums.unpriced_misses),
-            *(sums.estimated_hits, sums.estimated_misses),
+            *(sums.hits, sums.misses, errors),
+            entries=None if held is None else held.entries,
+            size_bytes=None if held is None else held.size_bytes,
+            evictions=None if held is None else held.evictions,
+            spent_usd=known(sums.spent_usd, sums.misses, sums.unpriced_misses),
+            saved_usd=known(sums.saved_usd, sums.hits, sums.unpriced_hits),
+            saved_seconds=known(sums.saved_seconds, sums.hits, sums.untimed_hits),
+            model_seconds=sums.model_seconds or known(0.0, sums.hits, sums.untimed_hits),
+            **counts,
         )
 
     @property
@@ -257,6 +306,11 @@ class Stats:
     def estimated(self) -> int:
         """Calls of which the tokens were worked out from the text."""
         return self.estimated_hits + self.estimated_misses
+
+
+def known(value: _N, calls: int, unknown: int) -> _N | None:
+    """A sum over so many calls; None where it isn't known of any of them."""
+    return None if calls and unknown >= calls else value
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,11 +17,15 @@ _KNOWN = 4_096  # entries of which is remembered what they tell
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The model's name as entries are listed by it, what the call used, and the seconds that it took, if known."""
+    """The model's name as entries are listed by it, what the call used, and the seconds that it took, if known.
+
+    `recorded` is when it was answered, in seconds since the epoch.
+    """
 
     model: str = ""
     usage: Usage = field(default_factory=Usage)
     seconds: float | None = None
+    recorded: float | None = None
 
 
 def facts_of(payload: bytes, key: str) -> Facts:
@@ -30,10 +34,10 @@ def facts_of(payload: bytes, key: str) -> Facts:
     about = whole.about()
     usage = about.usage
     if usage is None:  # stored before it was kept
-        usage = usage_of(whole.generations(None), document(about.identity), about.endpoint)
+        usage = usage_of(whole.generations(None), document(about.identity), about.endpoint, about.prompt)
     if not usage.complete:
         usage = estimated(usage, prompt_text(about.prompt), answer_text(whole.plain()))
-    return Facts(about.meta.model, usage, about.meta.seconds)
+    return Facts(about.meta.model, usage, about.meta.seconds, whole.created)
 
 
 class KnownFacts:
@@ -77,6 +81,11 @@ def asks_a_model(told: Mapping[str, Any]) -> bool:
     """Whether a call, by its document, asks a language model: embeddings and values that were put don't."""
     kind = told.get("class")
     return not (isinstance(kind, list) and kind[:1] and kind[0] in {"embeddings", "values"})
+
+
+def is_value(identity: bytes) -> bool:
+    """Whether this is the identity of a value that anybody may put, for which no model is asked."""
+    return document(identity).get("class") == ["values"]
 
 
 @functools.lru_cache(maxsize=256)

@@ -6,16 +6,28 @@ from dataclasses import fields, replace
 import pandas as pd
 
 from nbcache.controls import harmless
-from nbcache.entry import CallRecord, EntryMeta, Spending
+from nbcache.entry import CallRecord, EntryMeta, Spending, known
 
 COLUMNS = [
     *("key", "model", "provider", "prompt", "answer", "status", "tags", "notebook", "cell", "created", "last_hit"),
-    *("hits", "size_bytes", "expires", "input_tokens", "output_tokens", "cost_usd", "seconds"),
+    *("hits", "size_bytes", "expires", "input_tokens", "output_tokens", "cost_usd", "seconds", "charged"),
 ]
-_HISTORY = ["when", "notebook", "cell", "calls", "hits", "spent_usd", "saved_usd", "saved_seconds"]
-_CALLS = ["when", "cell", "model", "hit", "why", "usd", "estimated", "seconds", "key"]
+_CALLS = ["when", "cell", "model", "hit", "why", "usd", "estimated", "seconds", "key", "price"]
 _NOT_SUMS = ("session", "execution", "when", "notebook", "cell", "model")
 _SUMS = [field.name for field in fields(Spending) if field.name not in _NOT_SUMS]
+_COUNTS = [name for name in _SUMS if name.endswith(("_hits", "_misses"))]
+_HISTORY = [
+    "when",
+    "notebook",
+    "cell",
+    "calls",
+    "hits",
+    "spent_usd",
+    "saved_usd",
+    "saved_seconds",
+    "model_seconds",
+    *_COUNTS,
+]
 
 
 class Column(pd.Series):
@@ -55,7 +67,7 @@ def entries_frame(rows: Sequence[EntryMeta]) -> pd.DataFrame:
             (
                 *(row.key, row.model, row.provider, row.prompt, row.answer, row.status, ", ".join(row.tags)),
                 *(", ".join(row.notebooks), row.cell, row.created, row.last_hit, row.hits, row.size_bytes, row.expires),
-                *(row.input_tokens, row.output_tokens, row.cost_usd, row.seconds),
+                *(row.input_tokens, row.output_tokens, row.cost_usd, row.seconds, row.charged),
             )
             for row in rows
         ],
@@ -70,7 +82,7 @@ def entries_frame(rows: Sequence[EntryMeta]) -> pd.DataFrame:
 
 
 def history_frame(rows: Iterable[Spending]) -> pd.DataFrame:
-    """A row for each execution of a cell, whatever models it called; money is Decimal."""
+    """A row for each execution of a cell, whatever models it called. Money is Decimal, None where no price is known."""
     executions: dict[tuple[str, int, str | None], Spending] = {}
     for row in rows:
         of = (row.session, row.execution, row.notebook)
@@ -78,30 +90,21 @@ def history_frame(rows: Iterable[Spending]) -> pd.DataFrame:
             executions[of].add(row)
         else:
             executions[of] = replace(row)
-    frame = Table(
-        [
-            (
-                *(row.when, row.notebook, row.cell, row.hits + row.misses, row.hits),
-                *(row.spent_usd, row.saved_usd, row.saved_seconds),
-            )
-            for row in executions.values()
-        ],
-        columns=_HISTORY,
-    )
+    frame = _sums_frame(executions.values(), _HISTORY)
     frame["when"] = _times(frame["when"])
     return frame
 
 
 def models_frame(rows: Iterable[Spending]) -> pd.DataFrame:
-    """A row for each model, by name; money is Decimal."""
+    """A row for each model, by name. Money is Decimal, None where no price is known."""
     models: dict[str, Spending] = {}
     for row in rows:
         if row.model in models:
             models[row.model].add(row)
         else:
             models[row.model] = replace(row)
-    found = [[getattr(models[name], sum_) for sum_ in _SUMS] for name in sorted(models)]
-    return Table(found, columns=_SUMS, index=pd.Index(sorted(models), name="model"))
+    frame = _sums_frame([models[name] for name in sorted(models)], _SUMS)
+    return frame.set_index(pd.Index(sorted(models), name="model"))
 
 
 def calls_frame(calls: Iterable[CallRecord]) -> pd.DataFrame:
@@ -109,6 +112,27 @@ def calls_frame(calls: Iterable[CallRecord]) -> pd.DataFrame:
     frame = Table([[getattr(call, name) for name in _CALLS] for call in calls], columns=_CALLS)
     frame["when"] = _times(frame["when"])
     return frame
+
+
+def _sums_frame(rows: Iterable[Spending], columns: list[str]) -> pd.DataFrame:
+    frame = Table([[_sums(row)[name] for name in columns] for row in rows], columns=columns, dtype="object")
+    for name in columns:
+        if name.endswith("_seconds"):
+            frame[name] = frame[name].astype("float64")
+        elif name in {"calls", "hits", "misses", *_COUNTS}:
+            frame[name] = frame[name].astype("int64")
+    return frame
+
+
+def _sums(row: Spending) -> dict[str, object]:
+    """The sums of a row; None where nothing of one is known."""
+    return {name: getattr(row, name) for name in ("when", "notebook", "cell", *_SUMS)} | {
+        "calls": row.hits + row.misses,
+        "spent_usd": known(row.spent_usd, row.misses, row.unpriced_misses),
+        "saved_usd": known(row.saved_usd, row.hits, row.unpriced_hits),
+        "saved_seconds": known(row.saved_seconds, row.hits, row.untimed_hits),
+        "model_seconds": row.model_seconds or known(0.0, row.hits, row.untimed_hits),
+    }
 
 
 def _times(seconds: "pd.Series[float]") -> "pd.Series[pd.Timestamp]":

@@ -197,7 +197,7 @@ def _recording(
     generations = [_generation(row[3]) for row in rows]
     call = models.call(llm)
     asked = call_key(prompt, llm, call)
-    usage = usage_of(generations, document(asked.identity), asked.endpoint)
+    usage = usage_of(generations, document(asked.identity), asked.endpoint, asked.prompt)
     answer = [codec.plain(generation) for generation in generations]
     status = status_of(generations, by_client=call is not None)
     meta = row_of(asked, generations, usage, status=status, created=created, notebook=None)

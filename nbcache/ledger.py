@@ -12,39 +12,29 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
+from nbcache.accounts import Accounts
 from nbcache.channel import channel
-from nbcache.entry import EXACT, CallRecord, Filter, SessionCall, Spending, Touch, Usage
+from nbcache.entry import CallRecord, SessionCall, Spending, Touch, Usage
 from nbcache.environment import REPORT
 from nbcache.errors import logger
-from nbcache.facts import KnownFacts, words_of
+from nbcache.facts import words_of
 from nbcache.forks import ledgers
 from nbcache.forwarding import Incoming, Message, Note, Reporter, WorkerHit
 from nbcache.locks import Lock
-from nbcache.noted import Hit, Paid, SessionCalls, Where
+from nbcache.noted import Hit, Paid, Where
 from nbcache.pricing import Prices
 from nbcache.stores import Store
+from nbcache.strands import begin_cell, call_here
 from nbcache.sums import add_to, total
-from nbcache.text import prompt_text
 from nbcache.threads import uninterrupted
 from nbcache.timer import Timer
-from nbcache.usage import estimated
+from nbcache.waits import Span
 
 _DELAY = 1.0  # seconds at most from a call until it is written down, unless a cell ends before
-_CALLS = 10_000  # calls of which each is remembered
-_POINTS = 200  # of the chart
-_ABSURD = 10_000  # US dollars: no call costs that, whatever tokens somebody reports
 _AT_ONCE = 20  # entries indexed in one transaction, for which an update may have to wait
 _T = TypeVar("_T")
-NEW = "new"  # why a call missed that was never seen
-
-
-class _Batch(NamedTuple):
-    """What is entered at once: its sums, and today's prices."""
-
-    rows: dict[tuple[int, str | None, str], Spending]
-    prices: dict[Usage, Decimal | None]
 
 
 class Ledger:
@@ -64,14 +54,7 @@ class Ledger:
         self.is_joined = False  # of a worker process that was started afresh
         self._incoming = Incoming()
         self._noted: deque[Note | WorkerHit] = deque()
-        self._calls: deque[CallRecord] = deque(maxlen=_CALLS)
-        self._facts = KnownFacts()
-        self._touches: dict[str, Touch] = {}
-        self._unwritten: dict[tuple[int, str], Spending] = {}
-        self._of_model: dict[str, Spending] = {}
-        self._of_cell: dict[str, Spending] = {}
-        self._called = SessionCalls()
-        self._curve: list[tuple[float, Decimal, Decimal]] = []
+        self._accounts = Accounts(self.store, self.notebook, self.prices)
         self._listeners: list[Callable[[], None]] = []
         self._sums, self._writing = Lock(), Lock()
         self._timer = Timer(self._tidy, _DELAY)
@@ -80,22 +63,32 @@ class Ledger:
     # On the path of a call
 
     def hit(self, key: str, payload: bytes, seconds: float) -> None:
-        """Note a hit of the entry `key`, whose lookup took so many seconds."""
-        self._note(Hit(self._where, key, payload, time.time(), seconds))
+        """Note a hit of the entry `key`, whose lookup took so many seconds until now."""
+        ended = time.perf_counter()
+        strand, began = call_here(ended, seconds)
+        self._note(Hit(self._where, key, payload, time.time(), seconds, strand, began, ended))
 
-    def missed(self, key: str | None, model: str, why: str) -> CallRecord:
-        """Note a call that is made; `paid` tells later what it cost."""
+    def missed(self, key: str | None, model: str, why: str, *, owes: bool = True) -> CallRecord:
+        """Note a call that is made; `paid` tells later what it cost. One that `owes` nothing was not sent to a model."""
         where = self._where
-        record = CallRecord(time.time(), where.execution, where.cell, model, key, why)
+        record = CallRecord(time.time(), where.execution, where.cell, model, key, why, owes=owes)
         self._note(record)
         return record
 
     def paid(  # noqa: PLR0913 - all that a call tells
-        self, record: CallRecord, usage: Usage, prompt: str, answer: str, *, seconds: float | None, stored: bool
+        self,
+        record: CallRecord,
+        usage: Usage,
+        prompt: str,
+        answer: str,
+        *,
+        seconds: float | None,
+        stored: bool,
+        span: Span | None = None,
     ) -> None:
         """Note the answer to a call that was made; of the texts tokens are estimated that were not reported."""
         texts = ("", "") if usage.complete else (prompt, answer)
-        self._note(Paid(record, usage, *texts, seconds, stored))
+        self._note(Paid(record, usage, *texts, seconds, stored, span))
 
     def _note(self, what: Note) -> None:
         if self.reporter is None or not self.reporter.report(self._id, what):
@@ -120,6 +113,7 @@ class Ledger:
     def enter_cell(self, cell: str | None) -> None:
         """A cell begins: what is noted from now on is of this execution."""
         self._where = Where(self._where.execution + 1, cell)
+        begin_cell()
 
     def listen(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call `changed` at each note, in whatever thread; what is returned ends that."""
@@ -136,8 +130,9 @@ class Ledger:
 
         def take_over() -> None:
             with self._sums:
-                for name in ("_id", "_where", "_sums", "_calls", "_of_model", "_of_cell", "_called", "_curve"):
+                for name in ("_id", "_where", "_sums"):
                     setattr(self, name, getattr(other, name))
+                self._accounts.carry_on(other._accounts)  # noqa: SLF001 - one of us
                 self.reporter = other.reporter if other.store.url == self.store.url else None
 
         other._told(take_over)  # noqa: SLF001 - one of us
@@ -147,7 +142,7 @@ class Ledger:
 
     def by_model(self) -> dict[str, Spending]:
         """This session's sums by model."""
-        return self._told(lambda: {model: replace(row) for model, row in self._of_model.items()})
+        return self._told(lambda: {model: replace(row) for model, row in self._accounts.of_model.items()})
 
     def session(self) -> Spending:
         """This session's sums."""
@@ -155,7 +150,7 @@ class Ledger:
 
     def cells(self) -> list[Spending]:
         """The sums of each cell's latest execution, in the order of these."""
-        return self._told(lambda: sorted(map(replace, self._of_cell.values()), key=lambda row: row.execution))
+        return self._told(lambda: sorted(map(replace, self._accounts.of_cell.values()), key=lambda row: row.execution))
 
     def execution(self) -> int:
         """The number of the execution that is running, or was last."""
@@ -163,21 +158,21 @@ class Ledger:
 
     def calls(self) -> list[CallRecord]:
         """The calls of the latest execution that made any."""
-        calls = self._told(lambda: list(self._calls))
+        calls = self._told(lambda: list(self._accounts.calls))
         last = max((call.execution for call in calls), default=0)
         return [call for call in calls if call.execution == last]
 
     def used(self) -> set[str]:
         """The keys of the entries that this session has hit or stored."""
-        return self._told(lambda: set(self._called.used))
+        return self._told(lambda: set(self._accounts.called.used))
 
     def called(self) -> list[SessionCall]:
         """What this session has called, each key once."""
-        return self._told(self._called.all)
+        return self._told(self._accounts.called.all)
 
     def curve(self) -> list[tuple[float, Decimal, Decimal]]:
         """Saved and spent US dollars of this session, cumulated, at some moments (seconds since the epoch)."""
-        return self._told(lambda: list(self._curve))
+        return self._told(lambda: list(self._accounts.curve))
 
     # Writing down
 
@@ -193,11 +188,7 @@ class Ledger:
             except Exception as error:  # noqa: BLE001 - who hit what makes owners: it is not lost
                 logger.debug("nbcache: hits could not be written down: %s", error)
                 with self._sums:
-                    for key, touch in touches.items():
-                        now = self._touches.setdefault(key, touch)
-                        if now is not touch:
-                            now.hits, now.when = now.hits + touch.hits, max(now.when, touch.when)
-                            now.cost_usd = touch.cost_usd if now.cost_usd is None else now.cost_usd
+                    self._accounts.put_back(touches)
             try:
                 self.store.record(rows.values())
                 self.store.record_calls(self._id, self.notebook, called)
@@ -205,13 +196,14 @@ class Ledger:
                 logger.debug("nbcache: the ledger could not be written: %s", error)
                 with self._sums:
                     for row in rows.values():
-                        add_to(self._unwritten, (row.execution, row.model), row)
-                    self._called.put_back(called)
+                        add_to(self._accounts.unwritten, (row.execution, row.model), row)
+                    self._accounts.called.put_back(called)
 
     def _taken(self) -> tuple[dict[str, Touch], dict[tuple[int, str], Spending], list[SessionCall]]:
-        touches, self._touches = self._touches, {}
-        rows, self._unwritten = self._unwritten, {}
-        return touches, rows, self._called.take()
+        accounts = self._accounts
+        touches, accounts.touches = accounts.touches, {}
+        rows, accounts.unwritten = accounts.unwritten, {}
+        return touches, rows, accounts.called.take()
 
     def index(self, within: float | None = None, stop: Timer | None = None) -> None:
         """Make what was stored findable by its words, as far as it gets in so many seconds."""
@@ -274,119 +266,5 @@ class Ledger:
         channel.deliver()
         with self._sums:
             noted = [self._noted.popleft() for _ in range(len(self._noted))]
-            now = _Batch({}, {})
-            for one in noted:
-                self._enter(one, now)
-            for row in now.rows.values():
-                self._add(row)
-            if noted:
-                self._plot()
+            self._accounts.enter(noted, self._id)
             return what()
-
-    def _enter(self, noted: Note | WorkerHit, now: "_Batch") -> None:
-        if isinstance(noted, WorkerHit):
-            self._facts.put(noted.hit.payload, noted.facts)
-            noted = noted.hit
-        if isinstance(noted, Hit):
-            self._enter_hit(noted, now)
-        elif isinstance(noted, Paid):
-            self._enter_paid(noted, now)
-        else:
-            self._enter_miss(noted, now)
-
-    def _enter_hit(self, hit: Hit, now: "_Batch") -> None:
-        facts = self._facts.of(hit.key, hit.payload)
-        saved = None if facts.seconds is None else max(0.0, facts.seconds - hit.seconds)
-        usd = self._price(facts.usage, now)
-        if usd is None:
-            usd = self._price_then(hit.key)
-        where = hit.where
-        self._called.used.add(hit.key)
-        call = CallRecord(
-            *(hit.when, where.execution, where.cell, facts.model, hit.key),
-            hit=True,
-            seconds=saved,
-            usd=usd,
-            estimated=facts.usage.estimated and bool(usd),
-            answered=True,
-        )
-        self._calls.append(call)
-        self._called.note(call)
-        self._called.price(call, usd, estimated=call.estimated)
-        touch = self._touch(hit.key)
-        touch.hits, touch.when = touch.hits + 1, max(touch.when, hit.when)
-        row = self._row(call, now)
-        row.hits += 1
-        row.saved_usd = EXACT.add(row.saved_usd, usd or 0)
-        row.saved_seconds += saved or 0.0
-        row.unpriced_hits += usd is None
-        row.estimated_hits += call.estimated
-
-    def _enter_miss(self, call: CallRecord, now: "_Batch") -> None:
-        if call.why == NEW and call.key is not None:
-            with contextlib.suppress(Exception):
-                if found := self.store.gone(call.key, call.when):
-                    call.why, call.gone = found
-        logger.info("miss %s %s: %s", (call.key or "")[:8], call.model, call.why)
-        self._calls.append(call)
-        self._called.note(call)
-        self._row(call, now).misses += 1
-
-    def _enter_paid(self, paid: Paid, now: "_Batch") -> None:
-        call, usage = paid.record, paid.usage
-        if not usage.complete:
-            usage = estimated(usage, prompt_text(paid.prompt), paid.answer)
-        call.usd, call.seconds, call.answered = self._price(usage, now), paid.seconds, True
-        call.estimated = usage.estimated and bool(call.usd)
-        cost = None if usage.estimated else call.usd
-        if paid.stored and call.key is not None:
-            self._called.used.add(call.key)
-        if paid.stored and call.key is not None and (cost is not None or call.key in self._touches):
-            self._touch(call.key).cost_usd = cost
-        self._called.price(call, call.usd, estimated=call.estimated)
-        row = self._row(call, now)
-        row.spent_usd = EXACT.add(row.spent_usd, call.usd or 0)
-        row.unpriced_misses += call.usd is None
-        row.estimated_misses += call.estimated
-
-    def _row(self, call: CallRecord, now: "_Batch") -> Spending:
-        of = (call.execution, call.cell, call.model)
-        row = now.rows.get(of)
-        if row is None:
-            row = now.rows[of] = Spending(self._id, call.execution, call.when, self.notebook, call.cell, call.model)
-        return row
-
-    def _add(self, row: Spending) -> None:
-        add_to(self._of_model, row.model, row)
-        add_to(self._unwritten, (row.execution, row.model), row)
-        place = row.cell or ""
-        latest = self._of_cell.get(place)
-        if latest is None or latest.execution < row.execution:
-            self._of_cell[place] = replace(row)
-        elif latest.execution == row.execution:
-            latest.add(row)
-
-    def _touch(self, key: str) -> Touch:
-        touch = self._touches.get(key)
-        if touch is None:
-            touch = self._touches[key] = Touch(key, self.notebook, 0, 0.0)
-        return touch
-
-    def _price(self, usage: Usage, now: "_Batch") -> Decimal | None:
-        if usage not in now.prices:
-            usd = self.prices.price(usage).usd
-            now.prices[usage] = None if usd is not None and usd > _ABSURD else usd
-        return now.prices[usage]
-
-    def _price_then(self, key: str) -> Decimal | None:
-        """What the answer cost when it was recorded, for where today's price isn't known."""
-        with contextlib.suppress(Exception):
-            for row in self.store.page(Filter(key=key), limit=1):
-                return row.cost_usd
-        return None
-
-    def _plot(self) -> None:
-        whole = total(self._of_model.values())
-        self._curve.append((time.time(), whole.saved_usd, whole.spent_usd))
-        if len(self._curve) > _POINTS:  # every other one, and always the last
-            self._curve[:] = self._curve[-1::-2][::-1]

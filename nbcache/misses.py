@@ -11,9 +11,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from nbcache.accounts import NEW
 from nbcache.entry import CallRecord
 from nbcache.keys import SENT, CallKey, prompt_sent, scrubbed
-from nbcache.ledger import NEW
 from nbcache.notebook import CASSETTE_SUFFIX
 from nbcache.replay import Recordings
 from nbcache.run_ids import advice, paths_of_ids

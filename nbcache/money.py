@@ -16,13 +16,15 @@ class Money:
     """US dollars over a number of calls, exactly.
 
     The price of `unpriced` calls is not known: the sum is without them. That of `estimated` calls rests on tokens that
-    were worked out from the text: the sum is with them. What was saved and what was spent are two sums, never netted.
+    were worked out from the text, and of `charged` ones the provider itself has said it: the sum is with them. What was
+    saved and what was spent are two sums, never netted.
     """
 
     usd: Decimal = Decimal(0)
     calls: int = 0
     unpriced: int = 0
     estimated: int = 0
+    charged: int = 0
 
     def __add__(self, other: "Money") -> "Money":
         return Money(
@@ -30,6 +32,7 @@ class Money:
             self.calls + other.calls,
             self.unpriced + other.unpriced,
             self.estimated + other.estimated,
+            self.charged + other.charged,
         )
 
     def add(self, price: Decimal | None, *, estimated: bool = False) -> "Money":
@@ -66,13 +69,16 @@ def amount_text(money: Money) -> str:
 
 
 def note_text(money: Money, word: str) -> str:
-    """What a sum leaves out or estimates: `2 of 7 hits unpriced, 3 estimated`; nothing if it is whole.
+    """What a sum leaves out, estimates or has from the provider: `2 of 7 hits unpriced, 3 estimated, 1 as charged`.
+
+    Nothing if all of it is worked out from prices.
 
     `word` is what the calls are, in the singular: `hit`, `miss`, `call`.
     """
     of = f" of {counted(money.calls, word)}"
     notes: list[str] = []
-    for number, what in ((money.unpriced, "unpriced"), (money.estimated, "estimated")):
+    kinds = ((money.unpriced, "unpriced"), (money.estimated, "estimated"), (money.charged, "as charged"))
+    for number, what in kinds:
         if number:
             notes.append(f"{number:,}{'' if notes else of} {what}")
     return ", ".join(notes)
@@ -114,15 +120,30 @@ def _two(large: int, small: int, unit: str, part: str) -> str:
 
 def spent(sums: Stats | Spending) -> Money:
     """What the misses paid."""
-    return Money(sums.spent_usd, sums.misses, sums.unpriced_misses, sums.estimated_misses)
+    counts = (sums.misses, sums.unpriced_misses, sums.estimated_misses, sums.charged_misses)
+    return Money(sums.spent_usd or Decimal(0), *counts)
 
 
 def saved(sums: Stats | Spending) -> Money:
     """What the hits would have paid."""
-    return Money(sums.saved_usd, sums.hits, sums.unpriced_hits, sums.estimated_hits)
+    counts = (sums.hits, sums.unpriced_hits, sums.estimated_hits, sums.charged_hits)
+    return Money(sums.saved_usd or Decimal(0), *counts)
+
+
+def waited_text(sums: Stats | Spending) -> str:
+    """How much longer somebody would have waited: `38 s`, `≥ 38 s` where of some hits it isn't known, or `unknown`."""
+    if sums.hits and sums.untimed_hits >= sums.hits:
+        return "unknown"
+    text = seconds_text(sums.saved_seconds or 0.0)
+    return f"≥ {text}" if sums.untimed_hits else text
 
 
 def saved_text(money: Money) -> str:
     """What was saved, for people: `up to $0.42`, since a call that is made again may get a price for cached prompts."""
     text = amount_text(money)
     return f"up to {text}" if money.usd and not money.unpriced else text
+
+
+def cost_text(usd: Decimal | None, *, charged: bool = False) -> str:
+    """What one call cost: `$0.42`, `$0.42 as charged` where the provider itself has said it, `unknown`."""
+    return "unknown" if usd is None else f"{usd_text(usd)}{' as charged' if charged else ''}"

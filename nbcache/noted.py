@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from nbcache.entry import EXACT, CallRecord, SessionCall, Usage
+from nbcache.strands import Strand
+from nbcache.waits import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,17 +19,23 @@ class Where:
 
 
 class Hit(NamedTuple):
-    """A hit: when and where, and the payload that tells what it saved."""
+    """A hit: when and where, and the payload that tells what it saved.
+
+    Its lookup took `seconds`; its call `began` and `ended` (`time.perf_counter`) in a strand of the cell.
+    """
 
     where: Where
     key: str
     payload: bytes
     when: float
     seconds: float
+    strand: Strand
+    began: float
+    ended: float
 
 
 class Paid(NamedTuple):
-    """An answer that a call got from its model, with the texts to estimate its tokens from."""
+    """An answer that a call got from its model, with the texts to estimate its tokens from; `span` where it is known."""
 
     record: CallRecord
     usage: Usage
@@ -35,6 +43,7 @@ class Paid(NamedTuple):
     answer: str
     seconds: float | None
     stored: bool
+    span: Span | None
 
 
 class SessionCalls:
@@ -49,7 +58,8 @@ class SessionCalls:
         """One more call."""
         known = self._calls.get(of := (call.key or "", call.model))
         made = known or SessionCall(call.key or "", call.model, 0, when=call.when)
-        self._calls[of] = replace(made, calls=made.calls + 1, when=max(made.when, call.when))
+        unpriced = made.unpriced + (call.key is None)  # until `price` says what it cost
+        self._calls[of] = replace(made, calls=made.calls + 1, when=max(made.when, call.when), unpriced=unpriced)
         self._unwritten.add(of)
 
     def price(self, call: CallRecord, usd: Decimal | None, *, estimated: bool) -> None:
@@ -58,8 +68,11 @@ class SessionCalls:
         if of not in self._calls:
             return
         known = self._calls[of]
-        if call.key is None:  # all of them together
-            usd = EXACT.add(known.usd or 0, usd or 0)
+        if not known.key:  # all of them together
+            if usd is None:
+                return
+            known = replace(known, unpriced=known.unpriced - 1)
+            usd = EXACT.add(known.usd or 0, usd)
             estimated = estimated or known.estimated
         self._calls[of] = replace(known, usd=usd, estimated=estimated)
         self._unwritten.add(of)

@@ -10,11 +10,14 @@ from langchain_core.outputs import Generation
 
 from nbcache.call import Call, Miss
 from nbcache.entry import Usage
+from nbcache.facts import is_value
 from nbcache.identity import learn_counters, model_name, whole_numbers
 from nbcache.keys import CallKey, drawn
 from nbcache.ledger import Ledger
 from nbcache.locks import Lock
 from nbcache.misses import Missed
+from nbcache.strands import call_here
+from nbcache.waits import Span
 
 _K = TypeVar("_K")
 KeyOf = Callable[[str, str, Call | None], CallKey]
@@ -47,7 +50,10 @@ class PendingCalls:
         """
         key = None if asked is None else asked.key
         model = asked.model if asked is not None else called(call)
-        miss = Miss(asked, self._ledger.missed(key, model, why), time.perf_counter())
+        owes = not replayed and (call is not None or asked is None or not is_value(asked.identity))
+        record = self._ledger.missed(key, model, why, owes=owes)
+        strand, began = call_here(now := time.perf_counter(), 0.0)
+        miss = Miss(asked, record, now, strand, began)
         self.log.append(Missed(miss.record, asked, prompt, detail, replayed))
         if call is not None:
             if call.model is not None:
@@ -84,7 +90,9 @@ class PendingCalls:
             if stored and answered.asked is not None:
                 miss.record.key = answered.asked.key  # another than it missed under, where a counter was in that
             text = "\n".join(each.text for each in generations)
-            self._ledger.paid(miss.record, usage, prompt, text, seconds=answered.seconds, stored=stored)
+            ended = time.perf_counter()
+            span = Span(miss.strand, miss.started, ended, 0.0)  # however long it took, it was waited for
+            self._ledger.paid(miss.record, usage, prompt, text, seconds=answered.seconds, stored=stored, span=span)
 
 
 @dataclass(slots=True)

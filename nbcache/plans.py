@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from nbcache import codec, modes
-from nbcache.entry import EXACT, SessionCall
+from nbcache.entry import EXACT, SessionCall, known
 from nbcache.errors import DamagedError
 from nbcache.policy import STATUSES
 from nbcache.stores import Store
@@ -30,7 +30,8 @@ class Plan:
     """What would be hits, and what would be paid: `session` is `this` or the `last`, whose calls they are.
 
     That is in mode `on`; in `mode` `replay` none of them would be made. Money is in US dollars, as the
-    session's own calls cost; of `unpriced` calls that isn't known, of `estimated` ones the tokens weren't.
+    session's own calls cost; of `unpriced` calls that isn't known, of `estimated` ones the tokens weren't. `usd` is
+    None where no price is known.
     """
 
     session: str
@@ -44,12 +45,12 @@ class Plan:
         return sum(miss.calls for miss in self.misses)
 
     @property
-    def usd(self) -> Decimal:
-        """What they would cost, without the unpriced ones."""
+    def usd(self) -> Decimal | None:
+        """What they would cost, without the unpriced ones; None where these are all."""
         paid = Decimal(0)
         for miss in self.misses:
             paid = EXACT.add(paid, miss.usd or 0)
-        return paid
+        return known(paid, self.calls, self.unpriced)
 
     @property
     def unpriced(self) -> int:
@@ -73,8 +74,12 @@ def planned(session: str, calls: Sequence[SessionCall], store: Store, now: float
         # The answer to the first of them will be there for the others, unless none can be kept.
         made = call.calls if why in {_NO_KEY, *STATUSES} else 1
         hits += call.calls - made
-        usd = call.usd if call.usd is None or not call.key else EXACT.multiply(call.usd, made)
-        misses.append(PlannedMiss(call.key, call.model, why, made, usd, call.estimated))
+        if call.unpriced:  # of calls without a key, some
+            misses.append(PlannedMiss(call.key, call.model, why, call.unpriced, None, estimated=False))
+            made -= call.unpriced
+        if made:
+            usd = call.usd if call.usd is None or not call.key else EXACT.multiply(call.usd, made)
+            misses.append(PlannedMiss(call.key, call.model, why, made, usd, call.estimated))
     return Plan(session, hits, tuple(misses))
 
 

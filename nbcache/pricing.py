@@ -14,14 +14,15 @@ from nbcache.entry import EXACT, Usage
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice
 
-Why = Literal["list price", "your price", "local", "unknown model", "unknown provider", "no usage"]
+Why = Literal["charged", "list price", "your price", "local", "unknown model", "unknown provider", "no usage"]
 
 _WORDS = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "request")
 _EXAMPLE = '{"gpt-4o-mini": {"input": 0.15, "output": 0.60}} (US dollars per million tokens)'
 _MOST = 10**6  # so that nothing overflows
 _PREFIX = re.compile(r"^(?:.*publishers/[^/]+/)?models/")
 _DATE = re.compile(r"[-@]20\d\d-?[01]\d-?[0-3]\d$")
-_USUAL_TIERS = {None, "", "default", "standard", "auto", "on_demand"}
+_CHARGE = re.compile(r"\d{1,7}(\.\d{1,40})?")
+_USUAL = {None, "", "default", "standard", "auto", "on_demand"}  # service tiers and speeds
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Price:
 
 class Prices:
     """What calls cost. The user's own prices come first, for local models and unknown hosts too.
+
+    Next comes what the provider says that it charged, and only then its list price.
 
     `own` has, for each `model` or `provider/model`, US dollars per million tokens: `input` and `output`, and where
     they differ `cache_read`, `cache_write` and `cache_write_1h`; `request` is dollars per call, beside these or alone.
@@ -58,11 +61,20 @@ class Prices:
         own = next((self._own[name] for name in _names(usage) if name in self._own), None)
         if own is not None and own.keys() == {"request"}:
             return Price(own["request"], "your price")
+        if own is None and (charge := charged_usd(usage)) is not None:
+            return Price(charge, "charged")
         if own is None and usage.local:
             return Price(Decimal(0), "local")
-        if not _consistent(usage):
+        if not _consistent(usage) or "other" in usage.mixed.split():
             return Price(None, "no usage")
         return _list_price(usage, when) if own is None else _own_price(usage, own)
+
+
+def charged_usd(usage: Usage) -> Decimal | None:
+    """What the provider says that it charged, in US dollars."""
+    if usage.charged is None or not _CHARGE.fullmatch(usage.charged):
+        return None
+    return Decimal(usage.charged)
 
 
 def data_date() -> str:
@@ -100,10 +112,13 @@ def _consistent(usage: Usage) -> bool:
         and 0 <= usage.input_audio_tokens <= usage.input_tokens
         and 0 <= usage.reasoning_tokens <= usage.output_tokens
         and 0 <= usage.output_audio_tokens <= usage.output_tokens
+        and 0 <= usage.output_image_tokens <= usage.output_tokens
     )
 
 
 def _own_price(usage: Usage, rates: Mapping[str, Decimal]) -> Price:
+    if "cache_write_1h" in usage.mixed.split() and rates["cache_write"] != rates["cache_write_1h"]:
+        return Price(None, "no usage")
     counts = {
         "input": (usage.input_tokens or 0) - usage.cache_read_tokens - usage.cache_write_tokens,
         "output": usage.output_tokens or 0,
@@ -138,6 +153,7 @@ def _looked_up(usage: Usage, when: datetime, _data: datetime) -> Price:
     # genai-prices also finds `openai` in the name of any host that contains it.
     if usage.provider not in {provider.id for provider in data_snapshot.get_snapshot().providers}:
         return Price(None, "unknown provider")
+    context = {name: value for name in ("service_tier", "speed") if (value := getattr(usage, name))}
     with localcontext(EXACT), suppress(LookupError):
         found = calc_price(
             Counts(
@@ -149,31 +165,52 @@ def _looked_up(usage: Usage, when: datetime, _data: datetime) -> Price:
                 output_reasoning_tokens=usage.reasoning_tokens,
                 input_audio_tokens=usage.input_audio_tokens,
                 output_audio_tokens=usage.output_audio_tokens,
+                output_image_tokens=usage.output_image_tokens,
             ),
             model := _bare(usage.model or ""),
             provider_id=usage.provider,
             genai_request_timestamp=when,
-            price_context={"service_tier": usage.service_tier} if usage.service_tier else None,
+            price_context=context or None,
         )
-        # Where genai-prices doesn't know the price of a service tier, it takes the usual one.
-        tier_known = usage.service_tier in _USUAL_TIERS or found.model_price != found.model.get_prices(when)
-        if model.lower().endswith(":free") or (tier_known and _covers(found.model_price, usage)):
+        # Where genai-prices doesn't know the price of a service tier or speed, it takes the usual one.
+        usual = found.model.get_prices(when)
+        known = all(
+            value in _USUAL or found.model.get_prices(when, {name: value}) != usual for name, value in context.items()
+        )
+        if model.lower().endswith(":free") or (known and _covers(found.model_price, usage)):
             return Price(found.total_price, "list price")
     return Price(None, "unknown model")
 
 
 def _covers(price: "ModelPrice", usage: Usage) -> bool:
-    """Whether every kind of token that was used has its price.
+    """Whether every kind of token that was used, or may have been, has its price.
 
     genai-prices counts a kind that has none as $0, or as the cheaper kind that it is a part of.
     """
     needed = [(price.input_mtok, usage.input_tokens), (price.output_mtok, usage.output_tokens)]
+    needed.append((price.output_image_mtok, usage.output_image_tokens))
     if price.cache_write_mtok is not None:
         needed.append((price.cache_write_1h_mtok, usage.cache_write_1h_tokens))
     if usage.provider != "google":  # Google lists audio only where it is dearer than text
         needed.append((price.input_audio_mtok, usage.input_audio_tokens))
         needed.append((price.output_audio_mtok, usage.output_audio_tokens))
-    return all(rate is not None for rate, count in needed if count)
+    return all(rate is not None for rate, count in needed if count) and not any(
+        _differs(price, kind) for kind in usage.mixed.split()
+    )
+
+
+def _differs(price: "ModelPrice", kind: str) -> bool:
+    """Whether tokens of this kind cost another price than those among which they were counted, as far as it is listed."""
+    match kind:
+        case "input_audio":
+            return price.input_audio_mtok not in (None, price.input_mtok)
+        case "output_audio":
+            return price.output_audio_mtok not in (None, price.output_mtok)
+        case "output_image":
+            return price.output_image_mtok is None or price.output_image_mtok != price.output_mtok
+        case "cache_write_1h":
+            return price.cache_write_1h_mtok is None or price.cache_write_1h_mtok != price.cache_write_mtok
+    return True
 
 
 def _rates(name: object, prices: object) -> dict[str, Decimal]:

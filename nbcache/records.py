@@ -41,6 +41,7 @@ def row_of(  # noqa: PLR0913 - all that a row tells
         output_tokens=usage.output_tokens,
         cost_usd=cost_usd,
         seconds=seconds,
+        charged=cost_usd is not None and usage.charged is not None and cost_usd == Decimal(usage.charged),
     )
 
 

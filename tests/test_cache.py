@@ -115,7 +115,7 @@ def test_counts_are_of_hits_misses_and_failures(cache: NotebookCache) -> None:
     found = cache.stats()
     assert (found.hits, found.misses, found.errors, found.entries) == (3, 1, 0, 1)
     assert found.hit_rate == 0.75
-    assert found.size_bytes > 0
+    assert found.size_bytes
 
 
 def test_hits_reach_the_store_without_a_cell() -> None:

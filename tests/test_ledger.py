@@ -74,7 +74,7 @@ def stats(**which: Any) -> Stats:
     return found
 
 
-def money(found: Stats | None = None) -> tuple[int, int, Decimal, Decimal]:
+def money(found: Stats | None = None) -> tuple[int, int, Decimal | None, Decimal | None]:
     """Hits, misses, spent, saved."""
     found = found or stats()
     return found.hits, found.misses, found.spent_usd, found.saved_usd
@@ -185,6 +185,7 @@ def test_missing_usage_is_estimated_and_flagged(server: Canned, folder: Path) ->
     found = stats()
     assert (found.estimated_hits, found.estimated_misses, found.estimated) == (1, 1, 2)
     guess = found.saved_usd
+    assert guess is not None
     assert 4 * 2 + 3 * 8 <= guess * 10**6 <= 20 * 2 + 10 * 8  # at least a token for each word
     assert found.spent_usd == guess + CALL
     assert (found.unpriced_hits, found.unpriced_misses) == (0, 0)
@@ -234,13 +235,13 @@ def test_sums_are_exact_whatever_the_notebooks_decimal_context_is(server: Canned
 # Calls that fail, and answers that are none
 
 
-def test_a_call_that_fails_is_a_miss_that_pays_nothing(provider: Provider, folder: Path) -> None:
+def test_of_a_call_that_fails_nobody_knows_what_it_paid(provider: Provider, folder: Path) -> None:
     install(folder)
     provider.fail(500)
     with pytest.raises(Exception, match="500"):
         client(provider.url).invoke("q")
-    assert money() == (0, 1, NOTHING, NOTHING)
-    assert stats().unpriced_misses == 0
+    assert money() == (0, 1, None, NOTHING)
+    assert stats().unpriced_misses == 1
     assert nbcache.last().usd.isna().all()
     said = client(provider.url).invoke("q")
     assert money() == (0, 2, price(said), NOTHING)
@@ -470,7 +471,9 @@ def test_a_cell_counts_its_latest_execution_alone(server: Canned, folder: Path) 
     assert frame.spent_usd.tolist() == [CALL, Decimal("0.000038"), NOTHING]
     assert frame.saved_usd.tolist() == [NOTHING, NOTHING, 2 * CALL]
     assert list(frame.columns) == [
-        *("when", "notebook", "cell", "calls", "hits", "spent_usd", "saved_usd", "saved_seconds")
+        *("when", "notebook", "cell", "calls", "hits", "spent_usd", "saved_usd", "saved_seconds", "model_seconds"),
+        *("unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses", "charged_hits", "charged_misses"),
+        "untimed_hits",
     ]
     assert str(frame.when.dt.tz) == "UTC"
 
@@ -780,7 +783,7 @@ def test_a_batch_of_a_completion_model_shares_its_seconds(provider: Provider, fo
     assert stats().misses == 4
     model.batch(["a", "b", "c", "d"])
     assert (stats().hits, len(provider.requests)) == (4, 1)
-    assert stats().saved_seconds <= seconds.sum()
+    assert (stats().saved_seconds or 0.0) <= seconds.sum()
 
 
 # Off the path of a hit
@@ -865,7 +868,9 @@ def test_last_has_a_row_for_each_call(server: Canned, folder: Path) -> None:
     for _ in range(2):
         client(server.url).invoke("q")
     frame = nbcache.last()
-    assert list(frame.columns) == ["when", "cell", "model", "hit", "why", "usd", "estimated", "seconds", "key"]
+    assert list(frame.columns) == [
+        *("when", "cell", "model", "hit", "why", "usd", "estimated", "seconds", "key", "price")
+    ]
     assert frame.key.tolist() == [nbcache.entries().key[0]] * 2
     assert set(frame.cell) == {"one"}
     assert str(frame.when.dt.tz) == "UTC"
@@ -1054,3 +1059,64 @@ def test_the_forked_childs_thread_writes_down_what_nobody_else_can_account_for(s
     _run(_ALONE, str(folder), f"{server.url}/v1")
     install(folder)
     assert money(stats(lifetime=True)) == (1, 1, CALL, CALL)
+
+
+# Calls that are not to be cached
+
+
+def uncached(url: str, **settings: Any) -> ChatOpenAI:
+    return client(url, cache=False, **settings)
+
+
+async def _awaited(model: ChatOpenAI) -> None:
+    await model.ainvoke("q")
+
+
+async def _read(model: ChatOpenAI) -> None:
+    async for _ in model.astream("q"):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("call", "is_stream"),
+    [
+        (lambda model: model.invoke("q"), False),
+        (lambda model: asyncio.run(_awaited(model)), False),
+        (lambda model: model.batch(["q"]), False),
+        (lambda model: list(model.stream("q")), True),
+        (lambda model: asyncio.run(_read(model)), True),
+        (lambda model: model.with_config(tags=["t"]).invoke("q"), False),
+    ],
+    ids=["invoke", "ainvoke", "batch", "stream", "astream", "bound"],
+)
+def test_a_call_that_is_not_to_be_cached_is_paid_all_the_same(
+    call: Callable[[ChatOpenAI], Any], is_stream: bool, server: Canned, folder: Path
+) -> None:
+    install(folder)
+    usage = {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500}
+    for _ in range(2):
+        server.reply(c.chat_stream("m", usage) if is_stream else used(1000, 500))
+        call(uncached(server.url, stream_usage=True))
+    assert money() == (0, 2, 2 * CALL, NOTHING)
+    assert (stats().unpriced_misses, stats().entries) == (0, 0)
+    frame = nbcache.last()
+    assert frame.why.tolist() == ["uncached"] * 2
+    assert frame.model.tolist() == ["m"] * 2
+
+
+def test_an_uncached_stream_that_is_broken_off_has_no_known_price(server: Canned, folder: Path) -> None:
+    install(folder)
+    usage = {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500}
+    for cached in (None, False):
+        server.reply(c.chat_stream("m", usage))
+        stream = client(server.url, cache=cached, stream_usage=True).stream("q")
+        next(stream)
+        stream.close()  # type: ignore[attr-defined]
+    assert money() == (0, 2, None, NOTHING)
+    assert stats().unpriced_misses == 2
+    assert nbcache.history().spent_usd.tolist() == [None]
+
+
+def test_without_a_cache_uncached_calls_are_nobodys(server: Canned) -> None:
+    server.reply(used(1000, 500))
+    assert uncached(server.url).invoke("q").content == "Hi."

@@ -136,7 +136,7 @@ def test_stats_by_model(shell: InteractiveShell, priced: Run, server: Canned) ->
         assert frame.index.tolist() == ["m", "unheard-of"]
         assert frame.hits.tolist() == [1, 0]
         assert frame.unpriced_misses.tolist() == [0, 1]
-        assert frame.spent_usd.tolist() == [Decimal("0.006"), 0]
+        assert frame.spent_usd.tolist() == [Decimal("0.006"), None]
 
 
 def test_last_has_a_row_for_each_call_of_the_last_cell_that_made_any(

@@ -32,7 +32,7 @@ def test_what_is_there_costs_nothing(provider: Provider, tmp_path: Path) -> None
     for text in "abb":
         chat(provider).invoke(text)
     plan = nbcache.plan()
-    assert (plan.session, plan.hits, len(plan.misses), float(plan.usd)) == ("this", 3, 0, 0.0)
+    assert (plan.session, plan.hits, len(plan.misses), plan.usd) == ("this", 3, 0, Decimal(0))
     assert report.plan(plan) == "this session's calls, made again in mode `on`: 3 hits, nothing to pay"
 
 
@@ -75,7 +75,7 @@ def test_a_price_that_is_not_known_is_not_made_up(provider: Provider, tmp_path: 
     chat(provider).invoke("a")
     nbcache.clear()
     plan = nbcache.plan()
-    assert plan.usd == 0
+    assert plan.usd is None
     assert plan.unpriced == 1
     assert "to pay: unknown" in report.plan(plan)
 
@@ -119,5 +119,5 @@ def test_in_replay_there_is_nothing_to_pay(provider: Provider, tmp_path: Path) -
     install(tmp_path / "empty", tmp_path, mode="replay", cassette=tmp_path / "a.jsonl")
     chat(provider).invoke("a")
     plan = nbcache.plan()
-    assert (plan.mode, plan.calls, float(plan.usd)) == ("replay", 0, 0.0)
+    assert (plan.mode, plan.calls, plan.usd) == ("replay", 0, Decimal(0))
     assert report.plan(plan) == "this session's calls: nothing to pay, as `replay` makes none"

@@ -6,6 +6,7 @@ import operator
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -601,8 +602,12 @@ def test_garbage_is_no_error_and_no_nonsense(
     used = usage_of([chat, Generation.model_construct(text="", generation_info=info)], identity, endpoint)
     for field in fields(used):
         value = getattr(used, field.name)
-        if field.name in {"provider", "model", "service_tier"}:
+        if field.name in {"provider", "model", "service_tier", "speed"}:
             assert value is None or (isinstance(value, str) and value)
+        elif field.name == "mixed":
+            assert set(value.split()) <= {"other", "input_audio", "output_audio", "output_image", "cache_write_1h"}
+        elif field.name == "charged":
+            assert value is None or 0 <= Decimal(value) <= 10**6
         elif field.name in {"estimated", "local"}:
             assert isinstance(value, bool)
         else:

@@ -18,8 +18,10 @@ from nbcache.hooks import limiters, streaming
 from nbcache.hooks.overrides import watch_classes
 from nbcache.hooks.recording import cache_of
 from nbcache.hooks.retries import retry_wrappers
+from nbcache.hooks.uncached import UncachedCall
 from nbcache.hooks.wrapping import Wrapping
 from nbcache.modes import checked_mode
+from nbcache.strands import calling
 
 # Arguments of the entry points that are LangChain's own; all others are options of the call.
 _NOT_OPTIONS = frozenset(
@@ -32,7 +34,7 @@ _NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 _NATIVE_EVENTS = ("_stream_chat_model_events", "_astream_chat_model_events")  # make events without chunks
 _PAST_US = "isn't looked up, since the model has `cache=False`"
 _REPLACED = "isn't looked up, since another cache has been set; `%llmcache on` takes it back"
-_Begun = Callable[[Any, Any, Any], Call | None]
+_Begun = Callable[[Any, Any, Any], Call | UncachedCall | None]
 
 
 class Instrument:
@@ -45,6 +47,7 @@ class Instrument:
         if callable(BaseChatModel.__dict__.get("_generate_with_cache")):
             self._wrap(BaseChatModel, "_generate_with_cache", _sync, _message_call)
             self._wrap(BaseChatModel, "_agenerate_with_cache", _async, partial(_message_call, async_api=True))
+            self._wrapping.wrap(BaseChatModel, "agenerate", partial(_calling, self._wrapping))
         else:
             self._wrap(BaseChatModel, "generate", _sync, _batch_call)
             self._wrap(BaseChatModel, "agenerate", _async, _batch_call)
@@ -68,8 +71,10 @@ class Instrument:
         self._wrapping.wrap(owner, name, partial(wrapper, partial(_begun, self._wrapping, make)))
 
 
-def _begun(wrapping: Wrapping, make: Callable[..., Call | None], model: Any, args: Any, kwargs: Any) -> Call | None:
-    """The call that begins here; None where it began further out, or nothing of it is cached.
+def _begun(
+    wrapping: Wrapping, make: Callable[..., Call | None], model: Any, args: Any, kwargs: Any
+) -> Call | UncachedCall | None:
+    """The call that begins here; None where it began further out, or is none of the cache's.
 
     Raises ReplayMiss where nothing is to be sent, and the model asks no cache of ours.
     """
@@ -79,7 +84,8 @@ def _begun(wrapping: Wrapping, make: Callable[..., Call | None], model: Any, arg
     if call is not None and cache_of(model) is None and (cache := wrapping.cache_now()) is not None:
         cache.guard(call, _PAST_US if model.cache is False else _REPLACED)
     if model.cache is False:
-        return None
+        cache = wrapping.cache_now()
+        return None if call is None or cache is None else UncachedCall.of(cache, call, args)
     if call is not None and make is _events_call and any(hasattr(model, name) for name in _NATIVE_EVENTS):
         if (cache := cache_of(model)) is not None:
             cache.pass_by(call, "not cacheable")
@@ -95,6 +101,9 @@ def _sync(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
         call = begun(model, args, kwargs)
         if call is None:
             return original(model, *args, **kwargs)
+        if isinstance(call, UncachedCall):
+            with running(call.call):
+                return call.answered(original(model, *args, **kwargs))
         with running(call):
             return original(model, *args, **kwargs)
 
@@ -107,7 +116,23 @@ def _async(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
         call = begun(model, args, kwargs)
         if call is None:
             return await original(model, *args, **kwargs)
+        if isinstance(call, UncachedCall):
+            with running(call.call):
+                return call.answered(await original(model, *args, **kwargs))
         with running(call):
+            return await original(model, *args, **kwargs)
+
+    return wrapper
+
+
+def _calling(wrapping: Wrapping, original: Callable[..., Any]) -> Callable[..., Any]:
+    """LangChain makes the calls of `agenerate` in tasks of their own: whose they are, and since when, is known here."""
+
+    @wraps(original)
+    async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if not wrapping.active:
+            return await original(model, *args, **kwargs)
+        with calling():
             return await original(model, *args, **kwargs)
 
     return wrapper
@@ -118,6 +143,8 @@ def _stream(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
         call = begun(model, args, kwargs)
         items = original(model, *args, **kwargs)
+        if isinstance(call, UncachedCall):
+            items, call = call.stepped(items), call.call
         yield from items if call is None else streaming.stepped(call, items)
 
     return wrapper
@@ -128,6 +155,8 @@ def _astream(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
     async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
         call = begun(model, args, kwargs)
         items = original(model, *args, **kwargs)
+        if isinstance(call, UncachedCall):
+            items, call = call.astepped(items), call.call
         async for item in items if call is None else streaming.astepped(call, items):
             yield item
 

@@ -13,6 +13,7 @@ from nbcache.bodies import counted_body
 from nbcache.cache import NotebookCache
 from nbcache.call import Call
 from nbcache.canonical import canonical
+from nbcache.charges import LITELLM_HEADER
 from nbcache.credentials import hidden
 from nbcache.decoded import Answer
 from nbcache.endpoint import endpoint_in
@@ -124,6 +125,8 @@ class Exchange:
             kept = {name: headers[name] for name in HEADERS if name in headers}
             http = {"status": status, "headers": kept, "body": body.decode()}
             answer[0].generation_info = {**(answer[0].generation_info or {}), "http": http}
+            if LITELLM_HEADER in headers:
+                answer[0].generation_info["headers"] = {LITELLM_HEADER: headers[LITELLM_HEADER]}
         return answer
 
 

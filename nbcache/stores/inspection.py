@@ -60,7 +60,7 @@ def inspect(sql: Execute, database: Path) -> None:
 
 @functools.cache
 def _known() -> frozenset[str]:
-    statements = (*schema.STATEMENTS, sessions.TABLE, *words.STATEMENTS, *_EARLIER)
+    statements = (*schema.STATEMENTS, sessions.TABLE, *words.STATEMENTS, *schema.OF_VERSION_2, *_EARLIER)
     return frozenset(_plain(statement) for statement in statements)
 
 

@@ -103,8 +103,9 @@ class MemoryStore:
                 if touch.notebook is not None and touch.notebook not in owners:
                     owners = (*owners, touch.notebook)
                 last_hit = max(meta.last_hit or 0.0, touch.when) if touch.hits else meta.last_hit
-                cost = meta.cost_usd if touch.cost_usd is None else touch.cost_usd
-                meta = replace(meta, hits=meta.hits + touch.hits, last_hit=last_hit, notebooks=owners, cost_usd=cost)
+                meta = replace(meta, hits=meta.hits + touch.hits, last_hit=last_hit, notebooks=owners)
+                if touch.cost_usd is not None:
+                    meta = replace(meta, cost_usd=touch.cost_usd, charged=touch.charged)
                 self._entries[touch.key] = (payload, meta)
 
     def delete(self, key: str) -> bool:

@@ -20,7 +20,7 @@ _LIVE = "(expire_time IS NULL OR expire_time > ?)"
 _EXPIRED = "SELECT rowid, key, expire_time FROM Cache WHERE expire_time <= ?"
 _COLUMNS = (
     "c.key, e.model, p.prompt, p.answer, e.status, e.created, e.tags, e.notebooks, e.cell, e.last_hit, e.hits, e.size,"
-    " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds"
+    " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds, e.charged"
 )
 
 
@@ -53,11 +53,11 @@ def insert(sql: Execute, rowid: int, meta: EntryMeta, size: int, expires: float 
     """Write the row of a payload that was just stored. Hits of an earlier one stay, and so do its owners."""
     sql(
         "INSERT INTO entry (id, created, expires, used, size, input_tokens, output_tokens, cost, seconds, model,"
-        " provider, status, cell, tags, notebooks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " provider, status, cell, tags, notebooks, charged) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (id) DO UPDATE SET created = excluded.created, expires = excluded.expires, used = excluded.used,"
         " size = excluded.size, input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,"
         " cost = excluded.cost, seconds = excluded.seconds, model = excluded.model, provider = excluded.provider,"
-        " status = excluded.status, cell = excluded.cell, tags = excluded.tags",
+        " status = excluded.status, cell = excluded.cell, tags = excluded.tags, charged = excluded.charged",
         (
             *(rowid, meta.created, expires, meta.created, size, meta.input_tokens, meta.output_tokens),
             *(
@@ -68,6 +68,7 @@ def insert(sql: Execute, rowid: int, meta: EntryMeta, size: int, expires: float 
                 meta.status,
             ),
             *(meta.cell and written(meta.cell), joined(meta.tags), joined(meta.notebooks)),
+            int(meta.charged) or None,
         ),
     )
     sql("INSERT OR REPLACE INTO preview VALUES (?, ?, ?)", (rowid, written(meta.prompt), written(meta.answer)))
@@ -97,7 +98,8 @@ def touch(sql: Execute, touched: Touch, now: float) -> None:
         if schema.counts_totals(sql):
             _put_last(sql, touched.key, now)
     if touched.cost_usd is not None:
-        sql("UPDATE entry SET cost = ? WHERE id = ?", (pico(touched.cost_usd), found[0]))
+        charged = int(touched.charged) or None
+        sql("UPDATE entry SET cost = ?, charged = ? WHERE id = ?", (pico(touched.cost_usd), charged, found[0]))
     if touched.notebook is not None:
         own(sql, found[0], touched.notebook)
 
@@ -337,7 +339,7 @@ def _said(sql: Execute, wanted: Sequence[str]) -> tuple[str, list[tuple[str, lis
 
 def _meta(row: Sequence[object]) -> EntryMeta:
     key, model, prompt, answer, status, created, tags, notebooks, cell, last_hit, hits, size, expires = row[:13]
-    provider, input_tokens, output_tokens, cost, seconds = row[13:]
+    provider, input_tokens, output_tokens, cost, seconds, charged = row[13:]
     return EntryMeta(
         key=text(key),
         model=text(model),
@@ -357,4 +359,5 @@ def _meta(row: Sequence[object]) -> EntryMeta:
         output_tokens=whole(output_tokens),
         cost_usd=dollars(cost),
         seconds=number(seconds),
+        charged=bool(charged),
     )

@@ -29,7 +29,7 @@ _TABLES = (
     "CREATE TABLE entry (id INTEGER PRIMARY KEY, created REAL NOT NULL, expires REAL, used REAL NOT NULL,"
     " last_hit REAL, hits INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL, input_tokens INTEGER,"
     " output_tokens INTEGER, cost INTEGER, seconds REAL, model TEXT NOT NULL, provider TEXT, status TEXT NOT NULL,"
-    " cell TEXT, tags TEXT NOT NULL, notebooks TEXT NOT NULL)",
+    " cell TEXT, tags TEXT NOT NULL, notebooks TEXT NOT NULL, charged INTEGER)",
     "CREATE TABLE preview (id INTEGER PRIMARY KEY, prompt TEXT NOT NULL, answer TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS tombstone (id INTEGER PRIMARY KEY, key TEXT UNIQUE, gone REAL, why TEXT)",
     "CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -37,7 +37,7 @@ _TABLES = (
     "CREATE TABLE spending (id INTEGER PRIMARY KEY, session TEXT NOT NULL, execution INTEGER NOT NULL, began REAL,"
     " notebook TEXT, cell TEXT, model TEXT NOT NULL, hits INTEGER, misses INTEGER, spent INTEGER, saved INTEGER,"
     " saved_seconds REAL, unpriced_hits INTEGER, unpriced_misses INTEGER, estimated_hits INTEGER,"
-    " estimated_misses INTEGER)",
+    " estimated_misses INTEGER, charged_hits INTEGER, charged_misses INTEGER, waited REAL, untimed_hits INTEGER)",
     "CREATE TRIGGER entry_gone AFTER DELETE ON Cache BEGIN"
     " DELETE FROM entry WHERE id = OLD.rowid; DELETE FROM preview WHERE id = OLD.rowid; END",
 )
@@ -55,6 +55,12 @@ _BOUNDS = (
     " UPDATE total SET value = value - 1 WHERE name = 'entries';"
     " UPDATE total SET value = value - OLD.size WHERE name = 'bytes'; END",
 )
+# What version 3 has more than version 2: last in its tables, as SQLite adds it. `saved_seconds` keeps its meaning,
+# which is what the models took in all.
+_ADDED = {
+    "entry": ("charged INTEGER",),
+    "spending": ("charged_hits INTEGER", "charged_misses INTEGER", "waited REAL", "untimed_hits INTEGER"),
+}
 _FROM_VERSION_1 = (
     *(f"DROP TRIGGER {name}" for name in ("entry_gone", "total_insert", "total_update", "total_delete")),
     "DROP INDEX IF EXISTS entry_used",
@@ -70,6 +76,13 @@ _FROM_VERSION_1 = (
     "DROP TABLE owner",
 )
 STATEMENTS = (*_DISKCACHE, *_TABLES, *_BOUNDS)
+# The same tables as version 2 made them.
+OF_VERSION_2 = tuple(
+    statement.replace(f", {', '.join(columns)})", ")")
+    for table, columns in _ADDED.items()
+    for statement in _TABLES
+    if statement.startswith(f"CREATE TABLE {table} ")
+)
 
 
 def version(sql: Execute) -> int:
@@ -84,14 +97,19 @@ def version(sql: Execute) -> int:
 def make(sql: Execute) -> None:
     """Make the tables, or bring those of an earlier version up to this one. Within a transaction.
 
-    Version 3 has the tables of version 2, so that an earlier nbcache that has the store open isn't in trouble. It
-    stands for the entries' keys and payloads.
+    Version 3 has the tables of version 2 with some more columns, so that an earlier nbcache that has the store open
+    isn't in trouble. It stands for the entries' keys and payloads.
     """
     now = version(sql)
     if now == STORE_VERSION:
         return
     for statement in ((*_DISKCACHE, *_TABLES), _FROM_VERSION_1, ())[now]:
         sql(statement)
+    for table, columns in _ADDED.items():
+        there = {name for _, name, *_ in sql(f"PRAGMA table_info({table})")}
+        for column in columns:
+            if column.partition(" ")[0] not in there:
+                sql(f"ALTER TABLE {table} ADD COLUMN {column}")
     if now:
         sql("INSERT OR REPLACE INTO total VALUES ('rekeyed', ?)", (FIRST,))
         words.remake_triggers(sql)

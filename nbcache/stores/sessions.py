@@ -10,6 +10,7 @@ TABLE = (
     " model TEXT NOT NULL, calls INTEGER, usd INTEGER, estimated INTEGER, last REAL,"
     " PRIMARY KEY (notebook, session, key, model)) WITHOUT ROWID"
 )
+_UNPRICED = " "  # in the place of a key: those of the calls without one whose price isn't known
 _MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'called'"  # stores of before 0.4 have none
 _SESSIONS = "SELECT session FROM called WHERE notebook = ?1 GROUP BY session ORDER BY max(last) DESC"
 
@@ -19,10 +20,14 @@ def record(sql: Execute, session: str, notebook: str | None, calls: Iterable[Ses
     sql(TABLE)
     of = written(notebook or "")
     for call in calls:
-        sql(
-            "INSERT OR REPLACE INTO called VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (of, session, call.key, written(call.model), call.calls, pico(call.usd), call.estimated, call.when),
-        )
+        parts = [(call.key, call.calls - call.unpriced, pico(call.usd), call.estimated)]
+        if not call.key:
+            parts.append((_UNPRICED, call.unpriced, None, False))
+        for key, number, usd, estimated in parts:
+            sql(
+                "INSERT OR REPLACE INTO called VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (of, session, key, written(call.model), number, usd, estimated, call.when),
+            )
     sql(f"DELETE FROM called WHERE notebook = ?1 AND session NOT IN ({_SESSIONS} LIMIT 2)", (of,))
 
 
@@ -33,11 +38,13 @@ def read(sql: Execute, notebook: str | None, but: str | None) -> list[SessionCal
     of = written(notebook or "")
     sessions = [session for (session,) in sql(_SESSIONS, (of,)) if session != but]
     rows = sql(
-        "SELECT key, model, calls, usd, estimated, last FROM called WHERE notebook = ? AND session = ?"
+        "SELECT key, model, calls, usd, estimated, last FROM called WHERE notebook = ? AND session = ? AND calls"
         " ORDER BY last, key",
         (of, sessions[0] if sessions else ""),
     )
     return [
-        SessionCall(text(key), text(model), whole(calls) or 0, dollars(usd), bool(estimated), moment(when) or 0.0)
+        SessionCall(
+            text(key).strip(), text(model), whole(calls) or 0, dollars(usd), bool(estimated), moment(when) or 0.0
+        )
         for key, model, calls, usd, estimated, when in rows
     ]

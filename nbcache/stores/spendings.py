@@ -6,12 +6,17 @@ from decimal import Decimal
 from nbcache.entry import Spending
 from nbcache.stores.sql import Execute, dollars, moment, number, only, pico, text, whole, written
 
-_COUNTS = ("unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses")
+# Rows of before 0.5 don't tell how long somebody would have waited, only what the models took in all: `saved_seconds`.
+_COUNTS = ("unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses", "charged_hits", "charged_misses")
 _PART = 10**6  # money is summed in two parts: SQLite's sums of whole numbers have an end
 
 
 def _sum(name: str) -> str:
     return f"CAST(total({only('integer', name)}) AS INTEGER)"
+
+
+def _total(name: str) -> str:
+    return f"total({only('real', name)})"
 
 
 def _parts(name: str) -> str:
@@ -21,7 +26,8 @@ def _parts(name: str) -> str:
 _BEGAN = f"min({only('real', 'began')})"
 _SUMS = ", ".join(
     (
-        *(_sum("hits"), _sum("misses"), _parts("spent"), _parts("saved"), f"total({only('real', 'saved_seconds')})"),
+        *(_sum("hits"), _sum("misses"), _parts("spent"), _parts("saved"), _total("waited")),
+        *(_total("saved_seconds"), _sum("coalesce(untimed_hits, hits)")),
         *map(_sum, _COUNTS),
     )
 )
@@ -31,13 +37,15 @@ def record(sql: Execute, rows: Iterable[Spending]) -> None:
     """Add rows. Those of one execution may come in several parts."""
     for row in rows:
         sql(
-            "INSERT INTO spending (session, execution, began, notebook, cell, model, hits, misses, spent, saved,"
-            f" saved_seconds, {', '.join(_COUNTS)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO spending (session, execution, began, notebook, cell, model, hits, misses, spent, saved, waited,"
+            f" {', '.join(_COUNTS)}, saved_seconds, untimed_hits)"
+            f" VALUES ({', '.join('?' * (13 + len(_COUNTS)))})",
             (
                 *(row.session, row.execution, row.when, row.notebook and written(row.notebook)),
                 *(row.cell and written(row.cell), written(row.model), row.hits, row.misses),
                 *(pico(row.spent_usd), pico(row.saved_usd), row.saved_seconds),
                 *(getattr(row, name) for name in _COUNTS),
+                *(row.model_seconds, row.untimed_hits),
             ),
         )
 
@@ -55,7 +63,7 @@ def read(sql: Execute, notebook: str | None) -> list[Spending]:
 
 def _spending(row: tuple[object, ...]) -> Spending:
     session, execution, began, notebook, cell, model, hits, misses = row[:8]
-    spent, spent_rest, saved, saved_rest, seconds, *counts = row[8:]
+    spent, spent_rest, saved, saved_rest, waited, seconds, untimed, *counts = row[8:]
     return Spending(
         session=text(session),
         execution=whole(execution) or 0,
@@ -67,7 +75,9 @@ def _spending(row: tuple[object, ...]) -> Spending:
         misses=whole(misses) or 0,
         spent_usd=_money(spent, spent_rest),
         saved_usd=_money(saved, saved_rest),
-        saved_seconds=number(seconds) or 0.0,
+        saved_seconds=number(waited) or 0.0,
+        model_seconds=number(seconds) or 0.0,
+        untimed_hits=whole(untimed) or 0,
         **{name: whole(count) or 0 for name, count in zip(_COUNTS, counts, strict=True)},
     )
 

@@ -14,7 +14,7 @@ from nbcache.contents import Contents
 from nbcache.entry import EntryMeta, Filter, Usage
 from nbcache.facts import document
 from nbcache.misses import Missed
-from nbcache.money import amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text
+from nbcache.money import amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text, waited_text
 from nbcache.text import prompt_preview, words
 from nbcache.ui import report
 from nbcache.units import bytes_text
@@ -56,11 +56,12 @@ class Board:
             "saved_note": note_text(saved(stats), "hit"),
             "spent": amount_text(spent(stats)),
             "spent_note": note_text(spent(stats), "miss"),
-            "time_saved": seconds_text(stats.saved_seconds),
-            "entries": stats.entries,
-            "size": bytes_text(stats.size_bytes),
+            "time_saved": waited_text(stats),
+            "time_note": f"{seconds_text(stats.model_seconds)} of the models' time" if stats.model_seconds else "",
+            "entries": "unknown" if stats.entries is None else stats.entries,
+            "size": "the store can't be read" if stats.size_bytes is None else bytes_text(stats.size_bytes),
             "bounds": report.bounds(cache),
-            "evictions": stats.evictions,
+            "evictions": stats.evictions or 0,
             "errors": stats.errors,
         }
 
@@ -90,7 +91,7 @@ class Board:
                 "hits": row.hits,
                 "spent": amount_text(spent(row)),
                 "saved": saved_text(saved(row)),
-                "time_saved": seconds_text(row.saved_seconds),
+                "time_saved": waited_text(row),
             }
             for row in cache.ledger.cells()
         ]
@@ -197,8 +198,7 @@ class Board:
 
     def _evict(self, message: dict[str, Any]) -> dict[str, Any]:
         meta = self._contents.evict(str(message.get("key")))
-        again = "" if meta.cost_usd is None else f"; to pay it again costs about {usd_text(meta.cost_usd)}"
-        return _done(f"evicted 1 entry, {bytes_text(meta.size_bytes)} freed{again}")
+        return _done(f"evicted 1 entry, {bytes_text(meta.size_bytes)} freed{report.to_pay_again([meta])}")
 
     def _evict_shown(self, message: dict[str, Any]) -> dict[str, Any]:
         contents, total = self._confirmed(message), _number(message, "total")
@@ -269,6 +269,7 @@ def _row(meta: EntryMeta) -> dict[str, Any]:
         **{name: getattr(meta, name) for name in (*names, *numbers)},
         "size": bytes_text(meta.size_bytes),
         "cost": "" if meta.cost_usd is None else usd_text(meta.cost_usd),
+        "cost_note": "as the provider charged" if meta.charged else "",
     }
 
 
@@ -316,7 +317,7 @@ def _facts(meta: EntryMeta, usage: Usage | None, *, renewed: bool) -> list[tuple
         "Provider": meta.provider,
         "Status": meta.status + (" (the next such call is made anew)" if renewed else ""),
         "Tokens": _tokens(usage),
-        "Price": "not known" if meta.cost_usd is None else f"{usd_text(meta.cost_usd)} when it was recorded",
+        "Price": _price(meta),
         "Took": None if meta.seconds is None else seconds_text(meta.seconds),
         "Recorded": _time(meta.created),
         "Hits": hits,
@@ -328,6 +329,12 @@ def _facts(meta: EntryMeta, usage: Usage | None, *, renewed: bool) -> list[tuple
         "Key": meta.key,
     }
     return [(name, value) for name, value in told.items() if value]
+
+
+def _price(meta: EntryMeta) -> str:
+    if meta.cost_usd is None:
+        return "not known"
+    return f"{usd_text(meta.cost_usd)} when it was recorded{', as the provider charged' if meta.charged else ''}"
 
 
 def _tokens(usage: Usage | None) -> str:

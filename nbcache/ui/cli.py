@@ -109,7 +109,8 @@ def _ls(asked: argparse.Namespace, contents: "Contents") -> int:
 
 
 def _cells(meta: EntryMeta, digits: int | None) -> tuple[str, ...]:
-    tokens = None if meta.input_tokens is None else f"{meta.input_tokens + (meta.output_tokens or 0):,}"
+    counts = (meta.input_tokens, meta.output_tokens)
+    tokens = None if None in counts else f"{sum(count or 0 for count in counts):,}"
     cost = None if meta.cost_usd is None else usd_text(meta.cost_usd)
     model = meta.model if digits is None else cut(harmless(meta.model), columns() // 5)
     numbers = (tokens or "?", cost or "?", f"{meta.hits:,}", bytes_text(meta.size_bytes))

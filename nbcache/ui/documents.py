@@ -4,7 +4,7 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from nbcache.entry import Cleared, EntryMeta, Record, Spending, Stats
+from nbcache.entry import Cleared, EntryMeta, Record, Spending, Stats, known
 from nbcache.money import Money, amount_text, saved, spent
 
 if TYPE_CHECKING:  # they import LangChain
@@ -12,13 +12,14 @@ if TYPE_CHECKING:  # they import LangChain
 
 _ENTRY = """\
 key, model, provider, prompt and answer (their beginnings), status, tags, notebooks, cell, created, last_hit, hits,
-size_bytes, expires, input_tokens, output_tokens, cost_usd, seconds"""
+size_bytes, expires, input_tokens, output_tokens, cost_usd, seconds, charged (whether the provider itself told the cost)"""
 _SUMS = """\
-hits, misses, spent_usd and saved_usd (null where no call has a price), saved_seconds, unpriced_hits, unpriced_misses,
-estimated_hits, estimated_misses"""
+hits, misses, spent_usd and saved_usd (null where no call has a price), saved_seconds (of waiting; null where it isn't
+known), unpriced_hits, unpriced_misses, estimated_hits, estimated_misses, charged_hits, charged_misses, model_seconds,
+untimed_hits"""
 FIELDS = {
     "ls": f"a list of entries, each with {_ENTRY}",
-    "stats": f"{_SUMS}, entries, size_bytes, evictions, statuses; by model a list, each with model and the first nine",
+    "stats": f"{_SUMS}, entries, size_bytes, evictions, statuses; by model a list, each with model and the first thirteen",
     "show": "the fields of ls, prompt and answer whole, and call: its class, endpoint and parameters",
     "evict": "the deleted entry, with the fields of ls",
     "clear": "deleted, size_bytes, kept (because other notebooks own them too), keys (of the deleted), dry_run",
@@ -50,10 +51,13 @@ def stats(found: Stats, statuses: dict[str, int]) -> dict[str, Any]:
 
 def sums(found: Stats | Spending) -> dict[str, Any]:
     """Calls, money and time."""
-    names = ("saved_seconds", "unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses")
+    names = ("unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses", "charged_hits", "charged_misses")
     calls = {"hits": found.hits, "misses": found.misses}
     money = {"spent_usd": _usd(spent(found)), "saved_usd": _usd(saved(found))}
-    return {**calls, **money, **{name: getattr(found, name) for name in names}}
+    waited, model = known(found.saved_seconds or 0.0, found.hits, found.untimed_hits), found.model_seconds
+    counts = {name: getattr(found, name) for name in names}
+    times = {"model_seconds": model or known(0.0, found.hits, found.untimed_hits), "untimed_hits": found.untimed_hits}
+    return {**calls, **money, "saved_seconds": waited, **counts, **times}
 
 
 def cleared(done: Cleared, *, dry_run: bool) -> dict[str, Any]:

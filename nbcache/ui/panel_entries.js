@@ -44,7 +44,7 @@ const COLUMNS = [
     kind: "small number wide",
     text: (row) => count(row.output_tokens),
   },
-  { name: "cost", title: "Cost", kind: "number", text: (row) => row.cost },
+  { name: "cost", title: "Cost", kind: "number", text: (row) => row.cost, note: (row) => row.cost_note },
   { name: "seconds", title: "Took", kind: "small number widest", text: (row) => seconds(row.seconds) },
   { name: "size_bytes", title: "Size", kind: "number widest", text: (row) => row.size },
   { name: "created", title: "Created", kind: "date medium", text: (row) => moment(row.created) },
@@ -85,7 +85,10 @@ function makeRow(key, toggle) {
     prompt.textContent = row.prompt;
     answer.textContent = row.answer;
     tags.replaceChildren(...row.tags.map((tag) => element("span", { class: "tag" }, tag)));
-    COLUMNS.forEach((column, index) => (cells[index].textContent = column.text(row)));
+    COLUMNS.forEach((column, index) => {
+      cells[index].textContent = column.text(row);
+      cells[index].title = column.note?.(row) ?? "";
+    });
     node.dataset.status = row.status;
   }
   return { node, opener, draw };

@@ -32,6 +32,7 @@ function noteOf(name, state) {
     misses: several(state.errors, "cache error"),
     saved: state.saved_note,
     spent: state.spent_note,
+    time_saved: state.time_note,
     entries: [[state.size, state.bounds].filter(Boolean).join(" "), several(state.evictions, "eviction")]
       .filter(Boolean)
       .join(" · "),

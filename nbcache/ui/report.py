@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,17 @@ from nbcache import modes
 from nbcache.controls import one_line
 from nbcache.entry import Cleared, EntryMeta, Record, Spending, Stats
 from nbcache.errors import CassetteError
-from nbcache.money import Money, amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text
+from nbcache.money import (
+    Money,
+    amount_text,
+    cost_text,
+    note_text,
+    saved,
+    saved_text,
+    seconds_text,
+    spent,
+    waited_text,
+)
 from nbcache.notebook import from_here
 from nbcache.scrub import SECRET
 from nbcache.stores import DiskStore, Store
@@ -86,7 +97,7 @@ def stats_lines(found: Stats, of: str = "this session") -> list[tuple[str, str]]
         ("calls", f"{of}: {counted(found.hits, 'hit')}, {counted(found.misses, 'miss')}{rate}"),
         ("paid", _noted(amount_text(spent(found)), note_text(spent(found), "miss"))),
         ("saved", _noted(saved_text(saved(found)), note_text(saved(found), "hit"), _and_seconds(found))),
-        ("stored", f"{entries_text(found.entries)}, {bytes_text(found.size_bytes)}"),
+        ("stored", stored_text(found)),
     ]
     if found.errors:
         lines.append(("failures", f"{found.errors:,} of the cache itself"))
@@ -95,16 +106,21 @@ def stats_lines(found: Stats, of: str = "this session") -> list[tuple[str, str]]
     return lines
 
 
+def stored_text(found: Stats) -> str:
+    """What the scope holds: `12 entries, 3.4 kB`."""
+    if found.entries is None or found.size_bytes is None:
+        return "unknown: the store can't be read"
+    return f"{entries_text(found.entries)}, {bytes_text(found.size_bytes)}"
+
+
 def footer(sums: Spending) -> str:
     """One line about a cell: `12 calls · 11 hits · paid $0.004 · saved up to $0.041 and 38 s`."""
     calls = sums.hits + sums.misses
     parts = [f"{counted(calls, 'call')}", f"{counted(sums.hits, 'hit')}"]
     parts += [_noted(f"paid {amount_text(spent(sums))}", note_text(spent(sums), "miss"))] if sums.misses else []
     if sums.hits:
-        said = f"saved {saved_text(saved(sums))}" + (
-            f" and {seconds_text(sums.saved_seconds)}" if sums.saved_seconds else ""
-        )
-        parts.append(_noted(said, note_text(saved(sums), "hit")))
+        waited = f" and {waited_text(sums)}" if sums.saved_seconds else ""
+        parts.append(_noted(f"saved {saved_text(saved(sums))}{waited}", note_text(saved(sums), "hit")))
     return " · ".join(parts)
 
 
@@ -113,7 +129,11 @@ def _noted(*parts: str) -> str:
 
 
 def _and_seconds(found: Stats) -> str:
-    return f"{seconds_text(found.saved_seconds)} of waiting" if found.saved_seconds else ""
+    """How much longer somebody would have waited; and what the models would have taken, where that is more."""
+    if not found.saved_seconds:
+        return "an unknown time of waiting" if found.hits and found.untimed_hits >= found.hits else ""
+    waited, model = f"{waited_text(found)} of waiting", seconds_text(found.model_seconds or 0.0)
+    return waited if model == seconds_text(found.saved_seconds) else f"{waited} ({model} of the models' time)"
 
 
 def record(found: Record) -> str:
@@ -130,8 +150,8 @@ def record(found: Record) -> str:
         "last hit": f"{_time(meta.last_hit)} ({meta.hits} {plural(meta.hits, 'hit')})" if meta.last_hit else None,
         "expires": _time(meta.expires),
         "size": bytes_text(meta.size_bytes),
-        "tokens": None if meta.input_tokens is None else f"{meta.input_tokens:,} in, {meta.output_tokens or 0:,} out",
-        "price": None if meta.cost_usd is None else usd_text(meta.cost_usd),
+        "tokens": f"{_count_text(meta.input_tokens)} in, {_count_text(meta.output_tokens)} out",
+        "price": cost_text(meta.cost_usd, charged=meta.charged),
         "took": None if meta.seconds is None else seconds_text(meta.seconds),
         "call": json.dumps(found.identity, indent=2, ensure_ascii=False),
     }
@@ -139,9 +159,13 @@ def record(found: Record) -> str:
     return f"{head}\n\n--- prompt ---\n{found.prompt}\n\n--- answer ---\n{found.answer}"
 
 
+def _count_text(tokens: int | None) -> str:
+    return "unknown" if tokens is None else f"{tokens:,}"
+
+
 def evicted(meta: EntryMeta, store: Store) -> str:
-    """What was evicted."""
-    return f"evicted {entry(meta)}, of {place_text(store)}"
+    """What was evicted, and what it costs to have it again."""
+    return f"evicted {entry(meta)}, of {place_text(store)}{to_pay_again([meta])}"
 
 
 def entry(meta: EntryMeta) -> str:
@@ -152,7 +176,7 @@ def entry(meta: EntryMeta) -> str:
 def would_clear(done: Cleared) -> str:
     """What a clear would do, and what that would cost."""
     kept = f"; {done.kept:,} stay, which other notebooks own too" if done.kept else ""
-    return f"deletes {entries_text(done.deleted)} ({bytes_text(done.size_bytes)}){kept}{_to_pay_again(done.entries)}"
+    return f"deletes {entries_text(done.deleted)} ({bytes_text(done.size_bytes)}){kept}{to_pay_again(done.entries)}"
 
 
 def cleared(done: Cleared, store: Store, *, dry_run: bool) -> str:
@@ -161,7 +185,7 @@ def cleared(done: Cleared, store: Store, *, dry_run: bool) -> str:
     line = f"{verb} {entries_text(done.deleted)} ({bytes_text(done.size_bytes)}) of {place_text(store)}"
     if done.kept:
         line += f"; {'would keep' if dry_run else 'kept'} {done.kept} that other notebooks own too"
-    line += _to_pay_again(done.entries)
+    line += to_pay_again(done.entries)
     if not dry_run:
         return line
     shown = [f"  {meta.key[:8]}  {one_line(meta.model)}  {one_line(meta.prompt)}" for meta in done.entries[:_LISTED]]
@@ -169,12 +193,17 @@ def cleared(done: Cleared, store: Store, *, dry_run: bool) -> str:
     return "\n".join([f"{line}; nothing was changed", *shown, *more])
 
 
-def _to_pay_again(entries: Sequence[EntryMeta]) -> str:
-    """What the answers would cost if they were made again, as far as it is known."""
+def to_pay_again(entries: Sequence[EntryMeta]) -> str:
+    """What the answers would cost if they were made again, as far as it is known; nothing where there are none."""
     money = Money()
     for meta in entries:
         money = money.add(meta.cost_usd)
-    return f"; {amount_text(money)} to pay again" if money.usd else ""
+    if not entries:
+        return ""
+    if money.unpriced == money.calls:
+        return "; the cost of paying again is unknown"
+    notes = note_text(money, "answer")
+    return f"; {amount_text(money)} to pay again{f' ({notes})' if notes else ''}"
 
 
 def where(cache: "NotebookCache") -> str:
@@ -201,7 +230,7 @@ def plan(found: "Plan") -> str:
     told = f"{of}, made again in mode `on`: {counted(found.hits, 'hit')}"
     if not found.misses:
         return f"{told}, nothing to pay"
-    money = Money(found.usd, found.calls, found.unpriced, found.estimated)
+    money = Money(found.usd or Decimal(0), found.calls, found.unpriced, found.estimated)
     paid = _noted(amount_text(money), note_text(money, "call"))
     whys = Counter[tuple[str, str]]()
     for miss in found.misses:

@@ -59,8 +59,9 @@ def summary() -> Table:
     if not session.is_installed():
         return Table("nbcache is off: `%llmcache on` turns it on", ())
     cache = session.installed()
-    found = replace(cache.stats(), saved_seconds=0.0)
-    lines = dict(report.stats_lines(found)) | {"stored": report.entries_text(found.entries)}
+    found = replace(cache.stats(), saved_seconds=0.0, untimed_hits=0)
+    stored = report.stored_text(found).partition(",")[0]
+    lines = dict(report.stats_lines(found)) | {"stored": stored}
     return Table(report.mode(cache), tuple(lines.items()))
 
 

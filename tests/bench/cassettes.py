@@ -83,7 +83,7 @@ def measure(folder: Path, count: int, large: Path, entries_there: int) -> Casset
         raise BenchError(f"{target.stats().entries} of {there} entries were imported")
     target.close()
     opening, miss = _replay(folder / "empty", path)
-    return Cassettes(there, path.stat().st_size, export, again, bring, opening, miss, entries_there, _why(large))
+    return Cassettes(there or 0, path.stat().st_size, export, again, bring, opening, miss, entries_there, _why(large))
 
 
 def _replay(folder: Path, path: Path) -> tuple[float, float]:

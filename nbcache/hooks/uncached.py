@@ -1,0 +1,112 @@
+"""Calls of a model with `cache=False`: they are not looked up and not kept, but they are paid, and so they count."""
+
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import reduce
+from operator import add
+from typing import Any, TypeVar
+
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult, Generation, LLMResult
+
+from nbcache.cache import NotebookCache
+from nbcache.call import Call
+from nbcache.endpoint import endpoint_of, target_of
+from nbcache.entry import Usage
+from nbcache.identity import MODEL_NAMES, model_name
+from nbcache.strands import call_here
+from nbcache.text import content_text
+from nbcache.usage import usage_of
+from nbcache.waits import Span
+
+_R = TypeVar("_R")
+_WHY = "uncached"
+_PRICED_BY = (*MODEL_NAMES, "base_model_id", "service_tier", "speed", "model_kwargs", "cached_content")
+
+
+class UncachedCall:
+    """A call that is made, and what it paid once it is answered. Nothing here raises into it."""
+
+    def __init__(self, cache: NotebookCache, call: Call, prompts: Any) -> None:
+        self.call = call
+        self._cache = cache
+        self._prompts = prompts
+        self._began = time.perf_counter()
+        self._strand, self._started = call_here(self._began, 0.0)
+        number = len(prompts) if not call.is_chat and isinstance(prompts, list) else 1
+        name = next(
+            (str(call.options[each]) for each in MODEL_NAMES if call.options.get(each)), model_name(call.asked_model())
+        )
+        self._records = [cache.ledger.missed(None, name, _WHY) for _ in range(number)]
+
+    @classmethod
+    def of(cls, cache: NotebookCache, call: Call, args: Sequence[Any]) -> "UncachedCall | None":
+        """The call that begins here; None within another one of the same model, which counts."""
+        outer = call.outer
+        return None if outer is not None and outer.model is call.model else cls(cache, call, args[0] if args else None)
+
+    def answered(self, answer: _R) -> _R:
+        """`answer`, a result of LangChain's, with which the model has answered."""
+        try:
+            if isinstance(answer, ChatResult):
+                self._pay(0, answer.generations, answer.llm_output)
+            elif isinstance(answer, LLMResult):
+                for number, generations in enumerate(answer.generations[: len(self._records)]):
+                    self._pay(number, generations, None)
+        except Exception as error:  # noqa: BLE001 - whatever a model answers, the user gets it
+            self._cache.failed("count an answer", error)
+        return answer
+
+    def stepped(self, items: Iterator[Any]) -> Iterator[Any]:
+        """The chunks as they come; what they tell of the usage is kept."""
+        chunks: list[Any] = []
+        for item in items:
+            chunks.append(item)
+            yield item
+        self._streamed(chunks)
+
+    async def astepped(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """As `stepped`."""
+        chunks: list[Any] = []
+        async for item in items:
+            chunks.append(item)
+            yield item
+        self._streamed(chunks)
+
+    def _streamed(self, chunks: list[Any]) -> None:
+        try:
+            if chunks and all(isinstance(chunk, str) for chunk in chunks):
+                self._pay(0, [Generation(text="".join(chunks))], None)
+            elif chunks and all(isinstance(chunk, BaseMessage) for chunk in chunks):
+                self._pay(0, [ChatGeneration(message=reduce(add, chunks))], None)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._cache.failed("count an answer", error)
+
+    def _pay(self, number: int, generations: Sequence[Generation], output: Any) -> None:
+        if output and isinstance(generations[0], ChatGeneration):  # as LangChain does when it passes the answer on
+            message = generations[0].message
+            metadata = {**output, **message.response_metadata}
+            generations = [ChatGeneration(message=message.model_copy(update={"response_metadata": metadata}))]
+        now = time.perf_counter()
+        self._cache.ledger.paid(
+            *(self._records[number], self._usage(generations), self._prompt(number)),
+            "\n".join(generation.text for generation in generations),
+            seconds=(now - self._began) / len(self._records),
+            stored=False,
+            span=Span(self._strand, self._started, now, 0.0),
+        )
+
+    def _usage(self, generations: Sequence[Generation]) -> Usage:
+        model = self.call.asked_model()
+        values = model.__dict__
+        fields = {name: values[name] for name in _PRICED_BY if values.get(name)}
+        document = {"class": [type(model).__qualname__], "fields": fields, "options": dict(self.call.options)}
+        return usage_of(generations, document, endpoint_of(model, dict(values), target_of(model)))
+
+    def _prompt(self, number: int) -> str:
+        """What was asked, to estimate its tokens from."""
+        if isinstance(self._prompts, list) and not self.call.is_chat:
+            return str(self._prompts[number])
+        if isinstance(self._prompts, list):
+            return "\n".join(content_text(getattr(each, "content", each)) for each in self._prompts)
+        return str(self._prompts)

@@ -1,0 +1,116 @@
+"""Strands: code that makes one call after the other. A cell has one, and each task, thread and work item of its own.
+
+Who starts others is known by the context that they inherit; a thread that inherits none belongs to the cell.
+"""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import sys
+import threading
+import time
+from concurrent.futures import thread as pools
+from contextvars import ContextVar, Token
+from typing import Any, Self
+
+MAIN = threading.main_thread().ident or 0
+_RUN = pools._WorkItem.run.__code__  # noqa: SLF001 - one item of a pool, which one thread does many of
+
+
+class Strand:
+    """A strand, and the one that it was started from: None for the cell's own."""
+
+    __slots__ = ("is_task", "number", "parent", "root", "thread", "within")
+
+    def __init__(self, parent: "Strand | None", thread: int, within: int, *, is_task: bool) -> None:
+        self.parent = parent
+        self.root: Strand = self if parent is None else parent.root
+        self.thread = thread
+        self.within = within  # the task, or the work item of a pool
+        self.is_task = is_task
+        self.number = next(_numbers)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In the process that accounts for a worker's calls its strands are the cell's, side by side."""
+        return _of_worker, (os.getpid(), self.number, self.is_task)
+
+
+_numbers = itertools.count()
+_current: ContextVar[Strand | None] = ContextVar("nbcache_strand", default=None)
+_call: ContextVar["tuple[Strand, float] | None"] = ContextVar("nbcache_strand_call", default=None)
+_root = Strand(None, MAIN, 0, is_task=False)
+
+
+def begin_cell() -> None:
+    """A cell begins here: what comes before has nothing to do with what follows."""
+    global _root  # noqa: PLW0603 - of the process, as the cell is
+    thread, task = _place()
+    _root = Strand(None, thread, task or 0, is_task=task is not None)
+    _current.set(_root)
+
+
+def strand_here() -> Strand:
+    """The strand of the code that runs here."""
+    thread, task = _place()
+    within = task or (0 if thread == MAIN else _work_item())
+    known = _current.get()
+    if known is None or known.root is not _root:
+        known = _root
+    if known.within == within and known.thread == thread:
+        return known
+    parent: Strand | None = known
+    if task is None and known.thread == thread and not known.is_task:
+        parent = known.parent  # this thread's item of before
+    strand = Strand(parent or _root, thread, within, is_task=task is not None)
+    _current.set(strand)
+    return strand
+
+
+def _place() -> tuple[int, int | None]:
+    """The thread, and the task where there is one."""
+    loop = asyncio._get_running_loop()  # noqa: SLF001 - a quarter of what the public function takes
+    task = None if loop is None else asyncio.current_task(loop)
+    return threading.get_ident(), None if task is None else id(task)
+
+
+def _of_worker(process: int, number: int, is_task: bool) -> Strand:  # noqa: FBT001 - as pickle passes it
+    strand = _workers.get(of := (process, number))
+    if strand is None or strand.root is not _root:
+        strand = _workers[of] = Strand(_root, process, number, is_task=is_task)
+        while len(_workers) > _MOST_WORKERS:
+            del _workers[next(iter(_workers))]
+    return strand
+
+
+_workers: dict[tuple[int, int], Strand] = {}
+_MOST_WORKERS = 1_000  # strands of workers that are remembered
+
+
+def call_here(now: float, seconds: float) -> tuple[Strand, float]:
+    """The strand of a call that took so many seconds until `now`, and when it began (`time.perf_counter`)."""
+    return _call.get() or (strand_here(), now - seconds)
+
+
+class calling:  # noqa: N801 - used as a function: within `with calling()` ...
+    """Within this block a call is made for the strand that is here, by whatever tasks that takes."""
+
+    __slots__ = ("_token",)
+
+    def __enter__(self) -> Self:
+        self._token: Token[Any] = _call.set((strand_here(), time.perf_counter()))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(ValueError):  # a coroutine that nobody finished: it is closed in another context
+            _call.reset(self._token)
+
+
+def _work_item() -> int:
+    """What a pool's thread does now; 0 in other threads."""
+    frame = sys._getframe(1)  # noqa: SLF001 - the stack is looked at, and nothing is kept of it
+    while frame.f_back is not None:
+        frame = frame.f_back
+        if frame.f_code is _RUN:
+            return id(frame.f_locals["self"])
+    return 0
