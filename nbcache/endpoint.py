@@ -46,6 +46,12 @@ class Target:
     watched: list[tuple[Any, str, object]] = field(default_factory=list)
     contents: list[tuple[Any, Any]] = field(default_factory=list)
 
+    def watch(self, owner: Any, name: str, value: object) -> None:
+        """Note what has to stay the same object: under the name of the attribute itself, which is read without a property's call."""
+        inner = f"_{name}"
+        is_kept_there = getattr(owner, "__dict__", {}).get(inner) is value
+        self.watched.append((owner, inner if is_kept_there else name, value))
+
     def is_unchanged(self) -> bool:
         """Whether the clients lead to where they did, as far as can be seen from outside."""
         for owner, name, value in self.watched:
@@ -99,7 +105,7 @@ def _places(client: Any, target: Target) -> Iterator[tuple[str, Any]]:
     for name in _PLACES:
         value = getattr(client, name, None)
         if isinstance(value, str | bool) or type(value).__name__ == "URL":
-            target.watched.append((client, name, value))
+            target.watch(client, name, value)
             if value is not False and (str(value) or name not in _URLS):  # an empty organization is sent as that
                 yield name, value
 
@@ -109,7 +115,7 @@ def _mapping(client: Any, name: str, target: Target) -> dict[str, str]:
     value = getattr(client, name, None)
     if not isinstance(value, Mapping):
         return {}
-    target.watched.append((client, name, value))
+    target.watch(client, name, value)
     inner = getattr(value, "_list", None)  # of httpx's headers: to compare these is to compare their bytes
     if isinstance(inner, list):
         target.contents.append((inner, list(inner)))
@@ -123,7 +129,7 @@ def _hook(client: Any, name: str, target: Target) -> Any:
     value = getattr(client, name, None)
     if value is None:
         return None
-    target.watched.append((client, name, value))
+    target.watch(client, name, value)
     if isinstance(value, Mapping):
         items = [item for each in value.values() for item in (each if isinstance(each, list) else [each])]
         target.contents.append(

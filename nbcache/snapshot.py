@@ -56,8 +56,9 @@ def recall(model: BaseLanguageModel[Any], told: "Told") -> "dict[bytes, Identity
         return None
     if known.private and not _same(model.__pydantic_private__ or {}, known.private):
         return None
-    if any(canonical(container) != content for container, content in known.containers):
-        return None
+    for container, content in known.containers:
+        if (canonical(container) != content) if container else content:
+            return None
     return known.identities if known.target.is_unchanged() else None
 
 
@@ -87,7 +88,9 @@ def remember(  # noqa: PLR0913, PLR0917 - all that an identity is made of
     if model.__pydantic_extra__ or not all(map(_is_plain, filled)):
         return
     try:
-        containers = [(value, canonical(value)) for value in settings if isinstance(value, list | dict)]
+        containers = [
+            (value, canonical(value) if value else b"") for value in settings if isinstance(value, list | dict)
+        ]
     except NotCanonicalError:
         return
     values, private = tuple(model.__dict__.values()), tuple((model.__pydantic_private__ or {}).values())

@@ -401,7 +401,7 @@ def test_every_setting_that_may_change_the_answer_splits_the_key() -> None:
     assert list(keys.values()) == SPLITTING
 
 
-@pytest.mark.parametrize(("one", "other"), SAME_REQUEST, ids=lambda settings: ", ".join(settings))
+@pytest.mark.parametrize(("one", "other"), SAME_REQUEST, ids=", ".join)
 def test_settings_that_send_the_same_request_share_a_key(one: dict[str, Any], other: dict[str, Any]) -> None:
     assert key(chat_openai(**one)) == key(chat_openai(**other))
 
