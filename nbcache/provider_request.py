@@ -132,7 +132,7 @@ def _anthropic(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
     """Without a limit that the class works out from the model's name: each release does so differently."""
     request: Request = model._get_request_payload(prompt, stop=stop, **options)  # noqa: SLF001
     try:
-        filled_in = type(model).set_default_max_tokens({"model": model.model})["max_tokens"]
+        filled_in = type(model).set_default_max_tokens({"model": request["model"]})["max_tokens"]
     except Exception:  # noqa: BLE001 - not LangChain's public API: without it the value counts
         return request
     if request.get("max_tokens") == filled_in:

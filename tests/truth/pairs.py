@@ -153,7 +153,10 @@ def sent(variant: Variant, begun: Callable[[], None] = lambda: None) -> str | No
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            call = variant.prepare()
+            try:
+                call = variant.prepare()
+            except Sent:  # what making a client asks is no call
+                return None
             begun()
             call()
     except Sent as caught:
