@@ -141,7 +141,7 @@ def _anthropic(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
 
 
 def _google(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
-    options.setdefault("cached_content", model.cached_content)
+    options["cached_content"] = options.get("cached_content") or model.cached_content  # as it does itself
     request = model._prepare_request(list(prompt), stop=stop, **options)  # noqa: SLF001
     config = {name: value for name, value in vars(request["config"]).items() if value is not None and name != "labels"}
     if (http := config.pop("http_options", None)) is not None:
