@@ -5,8 +5,9 @@ may be changed afterwards.
 """
 
 import functools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter, is_
 from typing import Any
 
 from langchain_core.language_models.base import BaseLanguageModel
@@ -35,29 +36,44 @@ _HTTP_CLIENTS = {"httpx", "httpx2", "openai", "anthropic", "groq", "langchain_op
 
 @dataclass(slots=True)
 class Target:
-    """Where a model sends its calls: `endpoint` are its URLs, `extras` what else its clients add to each call.
-
-    `watched` are (owner, attribute, value) of which each must stay the same object, and `contents` (object, copy)
-    of which each must stay equal, for this to hold.
-    """
+    """Where a model sends its calls: `endpoint` are its URLs, `extras` what else its clients add to each call."""
 
     endpoint: str = ""
     extras: dict[str, Any] = field(default_factory=dict)
-    watched: list[tuple[Any, str, object]] = field(default_factory=list)
-    contents: list[tuple[Any, Any]] = field(default_factory=list)
+    _attributes: dict[int, tuple[Any, list[str], list[object]]] = field(default_factory=dict)  # by owner
+    _contents: tuple[list[Any], list[Any]] = field(default_factory=lambda: ([], []))  # what may change, and copies of it
+    _watched: list[tuple[Any, Callable[[Any], tuple[object, ...]], tuple[object, ...]]] = field(default_factory=list)
 
-    def watch(self, owner: Any, name: str, value: object) -> None:
-        """Note what has to stay the same object: under the name of the attribute itself, which is read without a property's call."""
+    def watch(self, owner: Any, name: str, value: object, content: object = None) -> None:
+        """Note an attribute that has to stay this object, and a copy of what has to stay in it.
+
+        It is looked at under the name of the attribute itself, which is read without a property's call.
+        """
         inner = f"_{name}"
         is_kept_there = getattr(owner, "__dict__", {}).get(inner) is value
-        self.watched.append((owner, inner if is_kept_there else name, value))
+        _, names, values = self._attributes.setdefault(id(owner), (owner, [], []))
+        names.append(inner if is_kept_there else name)
+        values.append(value)
+        if content is not None:
+            held = getattr(value, "_list", value)  # of httpx's headers: to compare these is to compare their bytes
+            self._contents[0].append(held)
+            self._contents[1].append(content)
+
+    def close(self) -> None:
+        """All that is to be watched is noted."""
+        for owner, names, values in self._attributes.values():
+            self._watched.append((owner, attrgetter(*names, names[0]), (*values, values[0])))  # of two names, a tuple
 
     def is_unchanged(self) -> bool:
         """Whether the clients lead to where they did, as far as can be seen from outside."""
-        for owner, name, value in self.watched:
-            if getattr(owner, name, None) is not value:
-                return False
-        return all(now == then for now, then in self.contents)
+        try:
+            for owner, values_of, values in self._watched:
+                if not all(map(is_, values_of(owner), values)):
+                    return False
+        except AttributeError:
+            return False
+        now, then = self._contents
+        return now == then
 
 
 def endpoint_in(params: dict[str, Any]) -> str:
@@ -84,6 +100,7 @@ def target_of(model: BaseLanguageModel[Any]) -> Target:
             if hook := _hook(client, name, target):
                 _add(target.extras, "hooks", hook)
     target.endpoint = " ".join(sorted(urls))
+    target.close()
     return target
 
 
@@ -115,12 +132,9 @@ def _mapping(client: Any, name: str, target: Target) -> dict[str, str]:
     value = getattr(client, name, None)
     if not isinstance(value, Mapping):
         return {}
-    target.watch(client, name, value)
-    inner = getattr(value, "_list", None)  # of httpx's headers: to compare these is to compare their bytes
-    if isinstance(inner, list):
-        target.contents.append((inner, list(inner)))
-    elif isinstance(value, dict):
-        target.contents.append((value, dict(value)))
+    inner = getattr(value, "_list", None)
+    copy = list(inner) if isinstance(inner, list) else dict(value) if isinstance(value, dict) else None
+    target.watch(client, name, value, copy)
     return counted_headers(value)
 
 
@@ -129,14 +143,13 @@ def _hook(client: Any, name: str, target: Target) -> Any:
     value = getattr(client, name, None)
     if value is None:
         return None
-    target.watch(client, name, value)
+    content = None
     if isinstance(value, Mapping):
         items = [item for each in value.values() for item in (each if isinstance(each, list) else [each])]
-        target.contents.append(
-            (value, {key: list(each) if isinstance(each, list) else each for key, each in value.items()})
-        )
+        content = {key: list(each) if isinstance(each, list) else each for key, each in value.items()}
     else:
         items = [value]
+    target.watch(client, name, value, content)
     counted = (socket_of(item) if _is_known(item) else item for item in items)
     return [item for item in counted if item is not None]
 
