@@ -15,7 +15,7 @@ from pathlib import Path
 import diskcache
 
 from nbcache.errors import DamagedError
-from nbcache.stores import expiry, schema, upgrade
+from nbcache.stores import expiry, schema, traces, upgrade
 from nbcache.stores.access import access_to, copied
 from nbcache.stores.database import newer
 from nbcache.stores.folder import APPLICATION_ID, STORE_VERSION, is_newer
@@ -25,6 +25,8 @@ from nbcache.stores.sharedmemory import SharedMemory
 from nbcache.stores.sql import Execute
 
 _SETTINGS = {"statistics": 0, "eviction_policy": "none", "cull_limit": 0}
+_TRIED_AFTER = 0.5  # seconds between two attempts to fold in a log that somebody reads
+_MENDED = 0.0009  # seconds: a little less than those for which the pool doesn't ask again
 _READ = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)"
 
 
@@ -59,6 +61,9 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
     """The database in a folder."""
 
     _txn_id: int | None
+    _mended = _tried = 0.0
+    _seen: float | None = None
+    _has_traces = False
 
     def __init__(self, folder: Path) -> None:
         self.access = access_to(folder)
@@ -95,17 +100,31 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
 
     def moved(self, within: float = 0.0) -> bool:
         """Whether the file of this name is no longer the one that was opened; looked at after `within` seconds anew."""
-        self._memory.mend()
         return self.pool.moved(within) or (self._stamp is not None and self.access.stamp() != self._stamp)
 
     def version(self) -> object:
         """What is equal only while no process has written; None where that can't be told. Raises sqlite3.Error."""
-        return self.pool.version() if self.access.keeps_open else None
+        if not self.access.keeps_open:
+            return None
+        now = time.monotonic()
+        if now - self._mended > _MENDED:
+            self._mended = now
+            self._memory.mend()
+        return self.pool.version()
+
+    def bound(self, seconds: float) -> None:
+        """Let what is done on the held connection from now on take no longer than this."""
+        self._memory.mend()
+        self.pool.held.ends[0] = time.monotonic() + seconds
 
     def finish(self) -> None:
         """Do what opening began, in turns with other processes: that may take a second for ten thousand entries."""
+        if self.is_read_only and self.access.copy is None:
+            return
         with self.pool.hold():
             upgrade.finish(self.execute, self.transaction)
+            if traces.are_left(self.execute):
+                self.fold()
 
     @property
     def _con(self) -> sqlite3.Connection:
@@ -126,6 +145,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
 
     def read(self, connection: sqlite3.Connection, key: str, *, stale: bool = False) -> bytes | None:
         """The payload of `key`: as diskcache's `get`, without what it does for other kinds of values."""
+        self._memory.mend()
         found = connection.execute(_READ, (key, 0 if stale else time.time())).fetchone()
         if found is None:
             return None
@@ -154,7 +174,20 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
 
     def forget_expired(self) -> None:
         """Delete what has expired, as far as the clock can be believed."""
-        expiry.forget(self.execute, time.time())
+        now = time.time()
+        if expiry.is_due(self._seen, now):
+            expiry.forget(self.execute, now)
+            self._seen = now
+
+    def fold(self) -> None:
+        """Leave nothing of what was deleted in SQLite's log, now or as soon as nobody is in the way."""
+        self._tried = time.monotonic()
+        self._has_traces = not traces.fold(self.execute)
+
+    def go_on(self) -> None:
+        """Try that again, if somebody was in the way."""
+        if self._has_traces and time.monotonic() > self._tried + _TRIED_AFTER:
+            self.fold()
 
     def payload_of(self, key: object, raw: object, mode: int, value: object) -> tuple[str, bytes]:
         """The key and the payload in a row of diskcache's table. Raises DamagedError."""
@@ -168,6 +201,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
         if is_fixed:
             return
         if not self.execute("PRAGMA application_id").fetchone()[0]:
+            self.execute("PRAGMA auto_vacuum = INCREMENTAL")  # room is given back by a clear, some at a time
             self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self.execute(f"PRAGMA user_version = {STORE_VERSION}")
         if self.access.network is None:

@@ -1,9 +1,10 @@
 """A connection to a database that somebody else may have written: with SQLite's settings, and bounds to what it may do."""
 
 import functools
+import math
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 _LONGEST = 256 * 1024 * 1024  # bytes of a value: more than any answer has
@@ -12,7 +13,6 @@ _STEPS = 200_000  # of SQLite's machine between two looks at the clock: a few mi
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: _LONGEST,
     sqlite3.SQLITE_LIMIT_SQL_LENGTH: _LONGEST_STATEMENT,
-    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
     sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 10,
 }
 _PRAGMAS = (
@@ -25,27 +25,40 @@ _PRAGMAS = (
 )
 
 
-def bounded(connection: sqlite3.Connection, seconds: float) -> None:
-    """Let what is done from now on take no longer than this: then SQLite says that it was interrupted.
+class Connection(sqlite3.Connection):
+    """A connection that gives up what takes too long: SQLite says then that it was interrupted.
 
     What SQLite calls to ask for the time is made of C functions alone: an interrupt that came within a function of
     Python's would be lost there.
     """
-    ends = time.monotonic() + seconds
-    is_over = map(ends.__lt__, iter(time.monotonic, None))
-    connection.set_progress_handler(functools.partial(next, is_over), _STEPS)
+
+    ends: list[float]  # one time, on the clock `monotonic`
+
+    def bound(self) -> None:
+        """Begin to look at the clock."""
+        self.ends = [math.inf]
+        ends: Iterator[float] = iter(functools.partial(self.ends.__getitem__, 0), None)
+        is_over = map(float.__lt__, ends, iter(time.monotonic, None))
+        self.set_progress_handler(functools.partial(next, is_over), _STEPS)
 
 
-def connect(database: Path, options: str = "", pragmas: Iterable[str] = ()) -> sqlite3.Connection:
+def connect(database: Path, options: str = "", pragmas: Iterable[str] = ()) -> Connection:
     """A new connection, which any thread may use. Raises sqlite3.Error.
 
     `options` are those of SQLite's URIs, and `pragmas` are settings besides those that all connections have.
     """
     name = f"{database.as_uri()}?{options}" if options else database
-    connection = sqlite3.connect(name, timeout=0, isolation_level=None, check_same_thread=False, uri=bool(options))
+    connection = sqlite3.connect(
+        *(name, 0),  # no patience: the store has its own
+        isolation_level=None,
+        check_same_thread=False,
+        factory=Connection,
+        uri=bool(options),
+    )
     try:
         for limit, most in _LIMITS.items():
             connection.setlimit(limit, most)
+        connection.bound()
         connection.text_factory = _text
         for pragma in (*_PRAGMAS, *pragmas):
             connection.execute(f"PRAGMA {pragma}")

@@ -9,7 +9,7 @@ from typing import Generic, Protocol, TypeVar
 
 from nbcache.errors import StoreError, StoreRefusedError, warn_once
 from nbcache.locks import Lock
-from nbcache.stores.connection import bounded, connect
+from nbcache.stores.connection import connect
 from nbcache.stores.folder import DATABASE, Kind, alone, is_newer, kind_of, prepare, set_aside
 from nbcache.stores.pool import Patience, Pool, inode_of, is_busy
 
@@ -19,6 +19,7 @@ class _Pooled(Protocol):
     def pool(self) -> Pool: ...
     def finish(self) -> None: ...
     def moved(self, within: float) -> bool: ...
+    def bound(self, seconds: float) -> None: ...
 
 
 _C = TypeVar("_C", bound=_Pooled)
@@ -86,7 +87,7 @@ class Database(Generic[_C]):
                 found = self._open_file()
                 inode = found.pool.inode
             with found.pool.hold():
-                bounded(found.pool.held, within)
+                found.bound(within)
                 return operation(found)
         except _FAILURES as error:
             if is_busy(error):

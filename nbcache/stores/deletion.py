@@ -5,30 +5,35 @@ from collections.abc import Sequence
 from functools import partial
 
 from nbcache.entry import Cleared, Filter
-from nbcache.stores import expiry, rows, words
+from nbcache.stores import expiry, rows, traces, words
 from nbcache.stores.cachefile import CacheFile
 from nbcache.stores.checkup import PAUSE, Run
 
 _AT_ONCE = 0.02  # seconds in one transaction
 
 
-def delete(write: Run, keys: Sequence[str], owner: str | None) -> Cleared:
-    """Delete these entries, or where `owner` owns them with others, take its ownership away.
+def delete(write: Run, keys: Sequence[str], owner: str | None, parts: list[Cleared]) -> bool:
+    """Delete these entries, or where `owner` owns them with others, take its ownership away; whether none is left.
 
-    What is deleted is overwritten, and its traces in the search index and in SQLite's log are cut off.
+    What is deleted is overwritten, and its traces in the search index and in SQLite's log are cut off. What is done is
+    added to `parts`.
     """
-    done, some = write(partial(_delete_some, keys=keys, owner=owner))
-    while keys := keys[some:]:
+    while True:
+        part, some = write(partial(_delete_some, keys=keys, owner=owner))
+        parts.append(part)
+        keys = keys[some:]
+        if not keys:
+            break
         time.sleep(PAUSE)
-        more, some = write(partial(_delete_some, keys=keys, owner=owner))
-        done += more
-    write(_forget_all)
+    is_empty = write(_forget_all)
     is_first = True
     while write(partial(_forget_some, is_first=is_first)):
         time.sleep(PAUSE)
         is_first = False
-    write(_fold_log)
-    return done
+    while write(_give_room_back):
+        time.sleep(PAUSE)
+    write(CacheFile.fold)
+    return is_empty
 
 
 def _delete_some(cache: CacheFile, keys: Sequence[str], owner: str | None) -> tuple[Cleared, int]:
@@ -36,6 +41,7 @@ def _delete_some(cache: CacheFile, keys: Sequence[str], owner: str | None) -> tu
     deleted = freed = kept = number = 0
     sql, now, ends = cache.execute, time.time(), time.monotonic() + _AT_ONCE
     with cache.transaction():
+        traces.leave(sql)
         for number, key in enumerate(keys, 1):  # noqa: B007 - the last is told
             size = rows.size_of(sql, key, now)
             if owner is not None and rows.disown(sql, key, owner):
@@ -47,12 +53,14 @@ def _delete_some(cache: CacheFile, keys: Sequence[str], owner: str | None) -> tu
     return Cleared(deleted, freed, kept), number
 
 
-def _forget_all(cache: CacheFile) -> None:
-    """Delete what has expired where nothing else is left: nothing that a wrong clock could take away."""
+def _forget_all(cache: CacheFile) -> bool:
+    """Delete what has expired where nothing else is left that a wrong clock could take away; whether nothing is."""
     now = time.time()
     with cache.transaction():
-        if not rows.count(cache.execute, Filter(), now)[0]:
+        is_empty = not rows.count(cache.execute, Filter(), now)[0]
+        if is_empty:
             expiry.forget_until(cache.execute, now)
+    return is_empty
 
 
 def _forget_some(cache: CacheFile, *, is_first: bool) -> bool:
@@ -66,7 +74,5 @@ def _forget_some(cache: CacheFile, *, is_first: bool) -> bool:
     return False
 
 
-def _fold_log(cache: CacheFile) -> None:
-    """Leave nothing in SQLite's log. Most of it goes without anybody waiting."""
-    cache.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-    cache.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+def _give_room_back(cache: CacheFile) -> bool:
+    return traces.give_room_back(cache.execute, cache.transaction)

@@ -16,11 +16,13 @@ from nbcache.entry import Cleared, EntryMeta, Facets, Filter, SessionCall, Spend
 from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, TooLargeError, warn_once
 from nbcache.locks import Lock
 from nbcache.progress import Progress
-from nbcache.stores import rows, sessions, spendings, totals, words
+from nbcache.stores import rows, sessions, spendings, totals, traces, words
 from nbcache.stores.cachefile import CacheFile
 from nbcache.stores.checkup import checkup
 from nbcache.stores.database import LONG, Database
 from nbcache.stores.deletion import delete
+from nbcache.stores.folder import forget_aside
+from nbcache.stores.fulldisk import done_in_copy, is_full
 from nbcache.stores.late import LateAnswer, LateAnswers, passes
 from nbcache.stores.pool import own_writes
 from nbcache.timer import Timer
@@ -282,8 +284,20 @@ class DiskStore:
         search index and in SQLite's log are cut off: once no other process has the store open, the text is in no
         file of the folder.
         """
+        parts: list[Cleared] = []
+        try:
+            is_empty = self._clear(keys, owner, parts)
+        except StoreError as error:
+            if not is_full(self.folder, error):
+                raise
+            self._database.close()
+            is_empty = done_in_copy(self.folder, partial(_clear_in, keys, owner, parts))
+        traces.forget_set_aside(self.folder, everything=is_empty)
+        return sum(parts, Cleared())
+
+    def _clear(self, keys: Sequence[str], owner: str | None, parts: list[Cleared]) -> bool:
         self._catch_up(_WRITE_PATIENCE)
-        return delete(self._write_waiting, keys, owner)
+        return delete(self._write_waiting, keys, owner, parts)
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
         """Evict what is over these bounds from the next `put` on. Raises ValueError where one is below 1."""
@@ -303,7 +317,9 @@ class DiskStore:
 
         A damaged database file is set aside by opening it, with or without `fix`, as at any use.
         """
-        return checkup(self._look, self._write_waiting, read, progress, fix=fix)
+        problems = checkup(self._look, self._write_waiting, read, progress, fix=fix)
+        aside = forget_aside(self.folder) if fix else []
+        return problems + [f"{name}, which had been set aside as damaged, is deleted" for name in aside]
 
     def _look(self, operation: Callable[[CacheFile], _T]) -> _T:
         return self._database.run(operation, _READ_PATIENCE, math.inf)
@@ -322,7 +338,9 @@ class DiskStore:
         def write(cache: CacheFile) -> _T:
             if cache.is_read_only:
                 raise StoreReadOnlyError(f"{self.folder} can only be read here: nothing new is kept")
-            return operation(cache)
+            done = operation(cache)
+            cache.go_on()
+            return done
 
         try:
             with self._writes:
@@ -349,3 +367,11 @@ class DiskStore:
 def _end(now: float, ttl: float | None) -> float | None:
     """When an entry expires that is stored now; None for one that is kept for good, or longer than clocks go."""
     return None if ttl is None or ttl > _FOR_GOOD else now + ttl
+
+
+def _clear_in(keys: Sequence[str], owner: str | None, parts: list[Cleared], folder: Path) -> bool:
+    store = DiskStore(folder)
+    try:
+        return store._clear(keys, owner, parts)  # noqa: SLF001 - the same store
+    finally:
+        store.close()

@@ -127,18 +127,38 @@ def kind_of(database: Path) -> Kind:
         size = database.stat().st_size if database.exists() else 0
         if size < _HEADER:
             return Kind.DAMAGED if size else Kind.NEW
-        with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro&immutable=1", uri=True)) as header:
-            ((application,),) = header.execute("PRAGMA application_id")
-            ((version,),) = header.execute("PRAGMA user_version")
+        application, version = _marks_of(database)
     except OSError as error:
         raise StoreError(f"{database} can't be read: {error.strerror or error}") from error
     except sqlite3.DatabaseError as error:
-        if "unable to open" in str(error):
+        if "locked" in str(error):
+            raise
+        if _is_hindered(error):
             raise StoreError(f"{database} can't be read: {error}") from error
         return Kind.DAMAGED
     if application != APPLICATION_ID:
         return Kind.FOREIGN
     return Kind.NEWER if is_newer(version) else Kind.OURS
+
+
+def _marks_of(database: Path) -> tuple[int, int]:
+    """The application and the version that the header tells of."""
+    for options in ("mode=ro&immutable=1", "mode=ro"):  # without its log, and with it
+        with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?{options}", timeout=0, uri=True)) as header:
+            try:
+                ((application,),) = header.execute("PRAGMA application_id")
+                ((version,),) = header.execute("PRAGMA user_version")
+            except sqlite3.DatabaseError as error:
+                if "malformed" in str(error) and "immutable" in options:
+                    continue  # a process that was killed, or had no room, has folded in a part of the log
+                raise
+            return application, version
+    raise AssertionError
+
+
+def _is_hindered(error: sqlite3.Error) -> bool:
+    """Whether SQLite could not look at a file that may be sound."""
+    return any(sign in str(error) for sign in ("unable to open", "disk I/O", "disk is full"))
 
 
 def _are_files(database: Path) -> bool:
@@ -189,14 +209,30 @@ def alone(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def aside(folder: Path) -> list[Path]:
+    """The damaged databases that were set aside in the folder."""
+    return sorted(folder.glob("damaged-*.db"))
+
+
+def forget_aside(folder: Path) -> list[str]:
+    """Delete the damaged databases that were set aside, with what SQLite had beside them; their names."""
+    names = []
+    for path in aside(folder):
+        for suffix in (*COMPANIONS, ""):
+            with contextlib.suppress(FileNotFoundError):
+                path.with_name(path.name + suffix).unlink()
+        names.append(path.name)
+    return names
+
+
 def set_aside(folder: Path) -> Path:
     """Give the damaged database and its companions a new name in the folder; the new name."""
     stamp = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}"
     names = (
         folder / f"damaged-{stamp}{more}.db" for more in itertools.chain([""], (f"-{i}" for i in itertools.count(1)))
     )
-    aside = next(name for name in names if not name.exists())
+    new = next(name for name in names if not name.exists())
     for suffix in (*COMPANIONS, ""):
         with contextlib.suppress(FileNotFoundError):
-            (folder / (DATABASE + suffix)).rename(folder / (aside.name + suffix))
-    return aside
+            (folder / (DATABASE + suffix)).rename(folder / (new.name + suffix))
+    return new

@@ -80,7 +80,7 @@ def _is_damaged(written: object, known: frozenset[str]) -> bool:
         return True
     text = _plain(written)
     return any(
-        abs(len(text) - len(ours)) <= _LOOK_ALIKE
+        abs(len(text) - len(ours)) <= 1  # a blank became a letter
         and _in_common(text, ours) + _in_common(text[::-1], ours[::-1]) >= len(ours) - _LOOK_ALIKE
         for ours in known
     )

@@ -19,7 +19,7 @@ from nbcache.errors import StoreBusyError, StoreError
 from nbcache.locks import Lock
 from nbcache.stacks import is_around, is_running
 from nbcache.stores.access import Access
-from nbcache.stores.connection import connect
+from nbcache.stores.connection import Connection, connect
 
 _T = TypeVar("_T")
 
@@ -51,11 +51,11 @@ class Pool:
         self._keeps = _IDLE if access.keeps_open else 0
         self._local = threading.local()
         self.inode = inode_of(self.database)
-        self._open: list[sqlite3.Connection] = []  # all that are open
-        self._idle: list[sqlite3.Connection] = []  # those that nobody has
-        self._lent: dict[FrameType, sqlite3.Connection | None] = {}
+        self._open: list[Connection] = []  # all that are open
+        self._idle: list[Connection] = []  # those that nobody has
+        self._lent: dict[FrameType, Connection | None] = {}
         self._watching = Lock()
-        self._watch: sqlite3.Connection | None = None  # tells what others write, so it never writes itself
+        self._watch: Connection | None = None  # tells what others write, so it never writes itself
         self._watch_number = 0
         self._told = 0.0, -1, (0, 0)
         self._closed = False
@@ -63,20 +63,20 @@ class Pool:
         _pools.add(self)
 
     @property
-    def held(self) -> sqlite3.Connection:
+    def held(self) -> Connection:
         """The connection that this thread holds."""
-        held: sqlite3.Connection = self._local.connection
+        held: Connection = self._local.connection
         return held
 
     def hold(self) -> "_Hold":
         """Hold a connection (`held`) for as long as the block runs."""
         return _Hold(self)
 
-    def take(self) -> sqlite3.Connection:
+    def take(self) -> Connection:
         """A connection that nobody else has until the calling function gives it back."""
         return self.lend(sys._getframe(1))  # noqa: SLF001 - the frame that has it from now on
 
-    def lend(self, frame: FrameType) -> sqlite3.Connection:
+    def lend(self, frame: FrameType) -> Connection:
         """As `take`, for `frame`."""
         self._begin(frame)
         try:
@@ -88,7 +88,7 @@ class Pool:
             raise
         return connection
 
-    def give_back(self, connection: sqlite3.Connection, frame: FrameType | None = None) -> None:
+    def give_back(self, connection: Connection, frame: FrameType | None = None) -> None:
         """Let others have `connection`."""
         frame = frame or sys._getframe(1)  # noqa: SLF001 - as in `take`
         if connection.in_transaction:  # an interrupt came between two statements
@@ -195,12 +195,12 @@ class Pool:
             for connection in [each for each in self._open if each not in lent]:
                 self._close(connection)
 
-    def _close(self, connection: sqlite3.Connection) -> None:
+    def _close(self, connection: Connection) -> None:
         connection.close()
         with suppress(ValueError):
             self._open.remove(connection)
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect(self) -> Connection:
         if self.inode in _inherited:
             raise StoreError(f"{self.database} was being written when this process was forked: it can't be used here")
         self._open.append(connection := connect(self.database, self._access.options, self._access.pragmas))
@@ -228,7 +228,7 @@ _watches = itertools.count()  # never the same again: another file may have been
 _pools: "weakref.WeakSet[Pool]" = weakref.WeakSet()
 _forking: list[None] = []  # not empty while a fork is under way
 # Files of which this process has connections of its parent's. Neither used nor closed, which would be a use.
-_inherited: dict[tuple[int, int], list[sqlite3.Connection]] = {}
+_inherited: dict[tuple[int, int], list[Connection]] = {}
 
 
 def _before_fork() -> None:
