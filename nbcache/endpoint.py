@@ -41,7 +41,9 @@ class Target:
     endpoint: str = ""
     extras: dict[str, Any] = field(default_factory=dict)
     _attributes: dict[int, tuple[Any, list[str], list[object]]] = field(default_factory=dict)  # by owner
-    _contents: tuple[list[Any], list[Any]] = field(default_factory=lambda: ([], []))  # what may change, and copies of it
+    _contents: tuple[list[Any], list[Any]] = field(
+        default_factory=lambda: ([], [])
+    )  # what may change, and copies of it
     _watched: list[tuple[Any, Callable[[Any], tuple[object, ...]], tuple[object, ...]]] = field(default_factory=list)
 
     def watch(self, owner: Any, name: str, value: object, content: object = None) -> None:

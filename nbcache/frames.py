@@ -1,6 +1,7 @@
 """Rows as a DataFrame: the one place that imports pandas."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 
 import pandas as pd
@@ -120,7 +121,8 @@ def _sums_frame(rows: Iterable[Spending], columns: list[str]) -> pd.DataFrame:
         if name.endswith("_seconds"):
             frame[name] = frame[name].astype("float64")
         elif name in {"calls", "hits", "misses", *_COUNTS}:
-            frame[name] = frame[name].astype("int64")
+            with suppress(OverflowError):  # of a damaged ledger
+                frame[name] = frame[name].astype("int64")
     return frame
 
 

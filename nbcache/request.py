@@ -14,7 +14,7 @@ from nbcache.vendors import class_names
 _PARTS = ("options", "request", "fields", "told")
 _WITHIN = ("model_kwargs", "extra_body", "additional_model_request_fields")
 _MOST_KNOWN = 256
-MODEL = ("model_name", "model", "model_id")
+MODEL = ("model_name", "model", "model_id", "modelId")
 _DEPLOYMENT = ("deployment_name", "azure_deployment")
 _BREAKPOINTS = ("cache_control", "cachePoint", "cache_point")
 _MEDIA = ("audio", "video")

@@ -82,6 +82,8 @@ def _model(reported: list[dict[str, Any]], request: Request, azure: str | None) 
     if azure is not None:
         at_end = _AZURE.search(azure)
         deployment = request.deployment or (at_end[1] if at_end else next(iter(request.models), None))
+        if request.embeds:  # the class has a name of its own for the model, whatever is deployed
+            deployment = next(iter(request.models), None)
         names = [name for name in names if name != deployment]
     model = next(iter(names), None)
     if model is None or not model.startswith("arn:"):

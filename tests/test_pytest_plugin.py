@@ -74,7 +74,11 @@ def lines(path: Path) -> list[str]:
 
 def asked(path: Path) -> list[str]:
     """What the recordings of a cassette asked."""
-    return sorted(json.loads(line)["messages"][-1]["HumanMessage"]["content"] for line in lines(path))
+    told = map(json.loads, lines(path))
+    return sorted(
+        line["sent"]["messages"][-1]["content"] if "sent" in line else line["messages"][-1]["HumanMessage"]["content"]
+        for line in told
+    )
 
 
 # Off unless asked

@@ -70,6 +70,8 @@ class MemoryStore:
         with self._lock:
             self._forget_expired(now)
             old = self._live(key)
+            if old is None and key in self._entries:  # it has expired
+                self._gone[key] = (self._entries[key][1].expires or now, "expired")
             before = meta if old is None else old[1]
             row = replace(
                 meta,

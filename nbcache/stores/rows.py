@@ -24,6 +24,9 @@ _COLUMNS = (
 )
 
 
+_REPLACED = "SELECT rowid, expire_time <= ?, expire_time FROM Cache WHERE key = ? AND raw = 1"
+
+
 def put(sql: Execute, key: str, payload: bytes, meta: EntryMeta, expires: float | None) -> int:
     """Write an entry, with its row; the rowid."""
     rowid, new = store(sql, key, payload, expires)
@@ -35,9 +38,9 @@ def put(sql: Execute, key: str, payload: bytes, meta: EntryMeta, expires: float 
 
 def store(sql: Execute, key: str, payload: bytes, expires: float | None) -> tuple[int, bool]:
     """Write a payload into diskcache's table as its own `set` does with such a value; the rowid, and if it is new."""
-    found = sql("SELECT rowid, expire_time <= ? FROM Cache WHERE key = ? AND raw = 1", (time.time(), key)).fetchone()
+    found = sql(_REPLACED, (time.time(), key)).fetchone()
     if found is not None and found[1]:  # its hits and owners go with it
-        sql("DELETE FROM Cache WHERE rowid = ?", found[:1])
+        bury(sql, found[0], key, found[2], "expired")
     if found is None or found[1]:
         inserted = sql(
             "INSERT INTO Cache (key, raw, store_time, expire_time, access_time, mode, value) VALUES (?, 1, 0, ?, 0, 1, ?)",

@@ -5,11 +5,9 @@ the end of the process, by a signal. SQLite works its content out anew wherever 
 """
 
 import os
-import time
 from contextlib import suppress
 from pathlib import Path
 
-_FRESH = 0.001  # seconds
 _MOST = 4 * 1024 * 1024  # bytes: enough for a log of two gigabytes
 
 
@@ -19,14 +17,9 @@ class SharedMemory:
     def __init__(self, database: Path) -> None:
         self._path = f"{database}-shm"
         self._inode = self._size = 0
-        self._looked = 0.0
 
     def mend(self) -> None:
-        """Give the file its size back, if it was cut short since it was looked at last: at most once a millisecond."""
-        now = time.monotonic()
-        if now - self._looked < _FRESH:
-            return
-        self._looked = now
+        """Give the file its size back, if it was cut short since it was looked at last."""
         try:
             found = os.stat(self._path)  # noqa: PTH116 - on the path of every hit
         except OSError:
