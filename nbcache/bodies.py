@@ -77,6 +77,9 @@ def counted_value(name: str, value: Any) -> Any:
 
 
 _NOTHING = object()
+_SETTINGS = frozenset(
+    {"options", "config", "inferenceconfig"}
+)  # in which Ollama, Google and AWS take a model's settings
 
 
 def _counted(value: Any, path: Path, ignored: frozenset[Path]) -> Any:
@@ -101,7 +104,7 @@ def _counted_mapping(value: Mapping[Any, Any], path: Path, ignored: frozenset[Pa
     hides = _SECRETS.search(path[-1])
     for name, item in value.items():
         inner = (*path, str(name).lower())
-        if inner in ignored or is_exempt(inner):
+        if inner in ignored or is_exempt(inner) or (path[-1] in _SETTINGS and is_exempt(inner[-1:])):
             continue
         counts = digested(item) if hides else _counted(item, inner, ignored)
         if counts is not _NOTHING:

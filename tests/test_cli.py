@@ -537,6 +537,7 @@ def test_anothers_store_is_not_opened_and_that_is_told(
     keep("planted")
     mine = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: mine + 1)
+    monkeypatch.setattr("nbcache.stores.folder.is_mine", lambda _: True)  # as the one in its place is
     said = run("ls")
     assert said.code == 0
     assert "planted" not in said.out

@@ -149,12 +149,12 @@ def test_what_cannot_change_the_answer_makes_no_other_call() -> None:
 
 
 PROMISED = {
-    "chat": "c5259074ffe42ecb10dd30c7cb853f8090a937c9",
-    "stream": "ea422f10f931509ea0b957c5060e202a12f0f585",
-    "completion": "7281c9252ea015f61b5f2abb9f7e1889f0ec0b65",
-    "response": "e9acb286fa4d81688c57078d62b56663e7da5923",
-    "message": "2bf0813e8259a5fb34bcd04325cd4ca69c3553b6",
-    "azure": "477ca8d3024d2d7fd83bf80d48c2fc0b25a39dfb",
+    "chat": "d0d00c3049b2b186015553e40a3e079a97510285",
+    "stream": "3195141ad12cdd9d15906b0ffe0783807970c0c5",
+    "completion": "53173712e18790a11086439a974b03b2159f7b49",
+    "response": "2ad9d53b7df58ca1be0549b4c5abd179b482fc9b",
+    "message": "2b6177cf1b89b991bb57b95e8cc41d8df398a11d",
+    "azure": "a6eafe2e00d017e071f79caf08f858c64dbc9173",
 }
 
 
