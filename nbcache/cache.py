@@ -2,7 +2,6 @@
 
 import os
 import weakref
-from _thread import interrupt_main
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -32,7 +31,7 @@ from nbcache.scrub import Scrubber
 from nbcache.stores import DiskStore, Store, open_store
 from nbcache.sums import total
 from nbcache.tally import write_tally
-from nbcache.threads import in_thread, uninterrupted
+from nbcache.threads import in_background, in_thread, uninterrupted
 from nbcache.units import count, size
 from nbcache.values import KeyFn, Messages
 
@@ -111,7 +110,7 @@ class NotebookCache(BaseCache):
             rules=self.rules,
             recordings=self.recordings,
         )
-        self._close = weakref.finalize(self, _close, self.ledger, self.store, self.recordings)
+        self._close = weakref.finalize(self, _let_go, self.ledger, self.store, self.recordings)
 
     # What LangChain asks
 
@@ -345,10 +344,12 @@ class NotebookCache(BaseCache):
 
 
 def _close(ledger: Ledger, store: Store, recordings: Recordings) -> None:
-    try:
-        uninterrupted(partial(_write_all, ledger, store, recordings))
-    except KeyboardInterrupt:  # in what the collector of garbage calls it would only be printed
-        interrupt_main()
+    uninterrupted(partial(_write_all, ledger, store, recordings))
+
+
+def _let_go(ledger: Ledger, store: Store, recordings: Recordings) -> None:
+    """The same for a cache that nobody holds: the collector of garbage may run amid what holds a lock that is needed."""
+    in_background(partial(_write_all, ledger, store, recordings))
 
 
 def _write_all(ledger: Ledger, store: Store, recordings: Recordings) -> None:

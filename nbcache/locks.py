@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import time
 from _thread import LockType, allocate_lock
 from collections import deque
 from types import FrameType
@@ -10,6 +11,7 @@ from typing import Any
 from nbcache.stacks import is_around, is_running
 
 _SOON, _LATE = 0.01, 0.2  # seconds after which a waiter looks whether the holder still runs: at first, and at last
+_YIELD = 5e-5  # seconds in which one who waits can wake
 
 
 class Lock:
@@ -66,3 +68,4 @@ class Lock:
         """Let one who waits try again."""
         with contextlib.suppress(IndexError):  # they have stopped waiting
             self._bells.popleft().release()
+            time.sleep(_YIELD)  # else who holds the interpreter takes the lock again before anybody wakes

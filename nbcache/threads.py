@@ -78,6 +78,22 @@ def uninterrupted(work: Callable[[], _T]) -> _T:
     return outcome[0]
 
 
+def in_background(work: Callable[[], object]) -> None:
+    """Have `work` done by a thread, without waiting for it; here and now where the process ends."""
+
+    def do() -> Callable[[], None]:
+        with contextlib.suppress(Exception):  # nobody is there to be told
+            work()
+        return _nothing
+
+    if not _workers(os.getpid(), False).give(do):
+        work()
+
+
+def _nothing() -> None:
+    """What is to be done after work that nobody waits for."""
+
+
 class _Workers:
     """At most so many threads, which do what they are given in its order."""
 
