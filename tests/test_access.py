@@ -242,36 +242,6 @@ def test_blanks_in_the_names_of_mounts_are_read() -> None:
     assert filesystem._unescaped("/home/me/my\\040data") == "/home/me/my data"
 
 
-# Shared memory
-
-
-_CUT = """
-import os, sys
-from nbcache.stores import DiskStore
-from nbcache.entry import EntryMeta
-folder = sys.argv[1]
-store, other = DiskStore(folder), DiskStore(folder)
-for number in range(30):
-    key = f"{number:040x}"
-    store.put(key, os.urandom(20_000), EntryMeta(key, "m", "p", "a", "ok", 1.0))
-    store.version()
-    os.truncate(folder + "/cache.db-shm", (0, 100, 16384)[number % 3])
-    assert [store, other][number % 2].get(key) is not None
-    store.version()
-    assert other.totals().entries == number + 1
-assert store.check() == []
-store.close()
-print("alive")
-"""
-
-
-def test_shared_memory_that_is_cut_short_kills_nothing_and_loses_nothing(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _CUT, str(tmp_path / "s")], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.stdout == "alive\n", (done.returncode, done.stderr)
-
-
 # Other users' folders
 
 

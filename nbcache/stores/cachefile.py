@@ -21,12 +21,10 @@ from nbcache.stores.database import newer
 from nbcache.stores.folder import APPLICATION_ID, STORE_VERSION, is_newer
 from nbcache.stores.inspection import inspect
 from nbcache.stores.pool import Pool
-from nbcache.stores.sharedmemory import SharedMemory
 from nbcache.stores.sql import Execute
 
 _SETTINGS = {"statistics": 0, "eviction_policy": "none", "cull_limit": 0}
 _TRIED_AFTER = 0.5  # seconds between two attempts to fold in a log that somebody reads
-_MENDED = 0.0009  # seconds: a little less than those for which the pool doesn't ask again
 _READ = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)"
 
 
@@ -61,7 +59,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
     """The database in a folder."""
 
     _txn_id: int | None
-    _mended = _tried = 0.0
+    _tried = 0.0
     _seen: float | None = None
     _has_traces = False
 
@@ -79,7 +77,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
     def _begin(self) -> bool:
         """Open the file, make it, or bring it up; whether it can be used so."""
         self.pool = Pool(self.access)
-        self._memory, self._stamp = SharedMemory(self.access.database), self.access.stamp()
+        self._stamp = self.access.stamp()
         is_fixed = self.is_read_only and self.access.copy is None
         try:
             with self.pool.hold():
@@ -92,7 +90,6 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
                     return False
                 if not is_new:
                     self._make_tables()
-                self._memory.mend()
         except BaseException:
             self.pool.close()
             raise
@@ -106,15 +103,10 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
         """What is equal only while no process has written; None where that can't be told. Raises sqlite3.Error."""
         if not self.access.keeps_open:
             return None
-        now = time.monotonic()
-        if now - self._mended > _MENDED:
-            self._mended = now
-            self._memory.mend()
         return self.pool.version()
 
     def bound(self, seconds: float) -> None:
         """Let what is done on the held connection from now on take no longer than this."""
-        self._memory.mend()
         self.pool.held.ends[0] = time.monotonic() + seconds
 
     def finish(self) -> None:
@@ -145,7 +137,6 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
 
     def read(self, connection: sqlite3.Connection, key: str, *, stale: bool = False) -> bytes | None:
         """The payload of `key`: as diskcache's `get`, without what it does for other kinds of values."""
-        self._memory.mend()
         found = connection.execute(_READ, (key, 0 if stale else time.time())).fetchone()
         if found is None:
             return None
