@@ -249,7 +249,7 @@ def test_a_miss_says_why_it_was_one(open_notebook: Open) -> None:
     expect(listed.nth(1).get_by_role("group", name="Why it missed")).to_contain_text("temperature")
     expect(listed.nth(1).get_by_role("button")).to_be_focused()
     listed.first.get_by_role("button").click()
-    for kind, line in (("removed", "- human: question 1"), ("added", "+ human: question 1, and more")):
+    for kind, line in (("removed", "- user: question 1"), ("added", "+ user: question 1, and more")):
         expect(listed.first.locator(f".{kind}")).to_have_text(line)
     notebook.page.keyboard.press("Space")
     expect(listed.first.get_by_role("group", name="Why it missed")).to_have_count(0)
@@ -349,7 +349,7 @@ def test_a_hostile_prompt_is_text(open_notebook: Open) -> None:
     listed = misses(notebook)
     expect(listed.last).to_contain_text(attack)
     listed.first.get_by_role("button").click()
-    expect(listed.first.locator(".added")).to_have_text(f"+ human: {attack}2")
+    expect(listed.first.locator(".added")).to_have_text(f"+ user: {attack}2")
     row = rows(notebook).last
     expect(row).to_contain_text(attack)
     row.get_by_role("button").click()
