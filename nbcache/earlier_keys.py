@@ -18,9 +18,10 @@ from langchain_core.language_models.base import BaseLanguageModel
 from nbcache.call import Call
 from nbcache.canonical import canonical
 from nbcache.credentials import endpoint_urls, hidden
-from nbcache.identity import identity_of, settings
+from nbcache.identity import identity_of
 from nbcache.keys import CallKey, call_key_of, drawn, restored
 from nbcache.llm_string import Told
+from nbcache.model_fields import settings
 from nbcache.provider_request import family_of, messages_in, tells_all
 
 # By the names under which version 1 knew them: the package, and the argument that takes the endpoint.

@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.language_models.base import BaseLanguageModel
-from pydantic_core import PydanticUndefined
 
-from nbcache import snapshot
+from nbcache import model_fields, snapshot
 from nbcache.call import Call
 from nbcache.canonical import NotCanonicalError, canonical, is_users_code
 from nbcache.credentials import hidden
@@ -23,29 +22,20 @@ from nbcache.endpoint import Target, endpoint_in, endpoint_of, target_of
 from nbcache.errors import UnstableIdentityError
 from nbcache.ignored import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.llm_string import Told, parse
+from nbcache.model_fields import MODEL_NAMES, field_names, names_counted, settings
 from nbcache.provider_request import Settings, family_of, tells_all
-from nbcache.user_fields import (
-    answers_itself,
-    exact,
-    holds_secret,
-    names_that_count,
-    private_names,
-    tells_itself,
-    users_fields,
-    users_options,
-    users_piece,
-)
-from nbcache.usercode import annotations_of, stores_attribute
+from nbcache.user_fields import answers_itself, exact, tells_itself, users_options, users_piece
 
 # Begins what stands in the place of an `llm_string` where no model is called: the identity's document, with its `model`,
 # and in a line of its own what counts of the prompt, where that isn't the whole.
 DOCUMENT = "!document:"
-MODEL_NAMES = ("model", "model_name", "model_id", "modelId", "deployment_name", "azure_deployment", "repo_id")
 TOKEN_LIMITS = {
     *("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample"),
     *("max_new_tokens", "num_predict", "maxTokens"),
 }
-_PLAIN = (str, int, float, bool, dict, list, tuple, set, frozenset, type(None))
+# What the price of a call depends on, of the fields of its model.
+_PRICED_BY = (*MODEL_NAMES, "base_model_id", "service_tier", "speed", "model_kwargs", "cached_content")
+_NOT_LOOKED_UP = Told("")
 # Their llm_string names nothing but the class, whatever else a call adds to it.
 _TELL_NOTHING = {"chat-ollama", "ollama-llm"}
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
@@ -152,10 +142,24 @@ def _of_call(told: Told, call: Call) -> Identity:
     identity, target = _work_out(told, call)
     if target is not None and options is not None:
         piece = users_piece(type(model))
-        names = {name for name, _, _ in _plan(type(model))}
-        if piece is not None:
-            names |= names_that_count(type(model), piece) | private_names(type(model), piece)
-        snapshot.remember(model, told, target, sorted(names), options, identity, piece)
+        snapshot.remember(model, told, target, names_counted(type(model), piece), options, identity, piece)
+    return identity
+
+
+def price_identity(call: Call) -> Identity:
+    """Of a call that is not looked up, what its price depends on. Raises NotCanonicalError."""
+    model = call.asked_model()
+    options = b"" if not call.options else canonical(call.options)
+    known = snapshot.recall(model, _NOT_LOOKED_UP)
+    if known is not None and (identity := known.get(options)) is not None:
+        return identity
+    fields = {name: model.__dict__[name] for name in _PRICED_BY if model.__dict__.get(name)}
+    document = {"class": [type(model).__qualname__], "fields": fields, "options": dict(call.options)}
+    target = target_of(model)
+    endpoint = endpoint_of(model, dict(model.__dict__), target)
+    name = _model_name(dict(call.options), "") or model_name(model)
+    identity = Identity(canonical(document), endpoint, name, limits_tokens=False)
+    snapshot.remember(model, _NOT_LOOKED_UP, target, _PRICED_BY, options, identity, None)
     return identity
 
 
@@ -229,76 +233,6 @@ def _limits_in(request: Mapping[str, Any]) -> bool:
     return _limits_tokens(dict(request), *inner)
 
 
-def settings(model: BaseLanguageModel[Any]) -> dict[str, Any]:
-    """The fields of `model` that count: those not at their class's default, and always the model's name.
-
-    Defaults don't count so that a field which is new in a LangChain release doesn't bill everything again.
-    """
-    values = model.__dict__
-    fields: dict[str, Any] = {}
-    for name, default, skips_objects in _plan(type(model)):
-        value = values.get(name)
-        if value is None and (default is PydanticUndefined or default is None):
-            continue
-        is_plain = isinstance(value, _PLAIN)
-        if skips_objects and not is_plain:
-            continue  # clients and the like, which LangChain doesn't take for settings either
-        at_default = value is default or (type(value) is type(default) and value == default)
-        if at_default and is_plain and name not in MODEL_NAMES:
-            continue  # another object may have changed inside
-        fields[name] = value
-    if model.__pydantic_extra__:
-        fields.update(model.__pydantic_extra__)
-    filled_in = _filled_in(type(model), fields)
-    found = {name: value for name, value in counted(fields).items() if filled_in.get(name) != value}
-    if (piece := users_piece(type(model))) is not None:
-        counters = _counters.get(type(model), ())
-        found |= {name: value for name, value in users_fields(model, piece).items() if name not in counters}
-    return found
-
-
-@functools.lru_cache(maxsize=256)
-def _plan(cls: type[BaseLanguageModel[Any]]) -> list[tuple[str, Any, bool]]:
-    """(name, default, whether it may hold an object that is no setting) of each field that may count."""
-    plan = []
-    for name, info in cls.model_fields.items():
-        if is_ignored(name) or name in CLIENTS or holds_secret(info.annotation) or name in _counters.get(cls, ()):
-            continue
-        if name in IGNORED_FIELDS or is_declared_by_user(cls, name):
-            continue  # those of the user's are told by `users_fields`
-        default = info.default
-        if info.default_factory in {dict, list, tuple, set}:
-            default = info.default_factory()
-        elif info.default_factory is not None:
-            default = PydanticUndefined  # it may come from the environment, so it counts
-        plan.append((name, default, bool(info.exclude)))
-    return plan
-
-
-def is_declared_by_user(cls: type, name: str) -> bool:
-    """Whether a field is one of a class of the user's own, or was declared anew there."""
-    return any(is_users_code(base) and name in annotations_of(base) for base in cls.__mro__)
-
-
-def _filled_in(cls: type[BaseLanguageModel[Any]], fields: dict[str, Any]) -> dict[str, Any]:
-    """Values that the class itself fills in for this model, and so are defaults too.
-
-    ChatAnthropic works out `max_tokens` from the model's name, and differently in each release.
-    """
-    name = fields.get("model")
-    if not hasattr(cls, "set_default_max_tokens") or not isinstance(name, str):
-        return {}
-    return _default_max_tokens(cls, name)
-
-
-@functools.lru_cache(maxsize=256)
-def _default_max_tokens(cls: Any, model: str) -> dict[str, Any]:
-    try:
-        return {"max_tokens": cls.set_default_max_tokens({"model": model})["max_tokens"]}
-    except Exception:  # noqa: BLE001 - not LangChain's public API: without it the value counts
-        return {}
-
-
 def _options(call: Call, fields: dict[str, Any]) -> dict[str, Any]:
     """The options of the call that count. One that is None counts where it takes a setting's place."""
     cls = type(call.asked_model())
@@ -318,7 +252,7 @@ def _not_in_fields(told: Told, model: BaseLanguageModel[Any], call: Call) -> dic
         _refuse_address(told.raw)
         return {"raw": told.raw}
     cls = type(model)
-    names = _field_names(cls)
+    names = field_names(cls)
     values = model.__dict__
     rest = {}
     tells = tells_itself(cls)
@@ -338,13 +272,6 @@ def _not_in_fields(told: Told, model: BaseLanguageModel[Any], call: Call) -> dic
     if unnamed := rest.keys() & set(told.unnamed):
         raise _unstable(type(model).__qualname__, min(unnamed), rest[min(unnamed)])
     return rest
-
-
-@functools.lru_cache(maxsize=256)
-def _field_names(cls: type[BaseLanguageModel[Any]]) -> dict[str, str]:
-    """Names and aliases of the fields of a class, each to the field's name."""
-    names = {name: name for name in cls.model_fields}
-    return names | {info.alias: name for name, info in cls.model_fields.items() if info.alias}
 
 
 def _code_of(cls: type) -> list[str]:
@@ -413,48 +340,7 @@ def _culprit(document: dict[str, Any]) -> str:
     return "?"
 
 
-# Fields in which a model counts its own calls: state, not settings.
-_counters: dict[type, set[str]] = {}
-
-
-def whole_numbers(model: BaseLanguageModel[Any]) -> dict[str, int]:
-    """The fields of `model` that might be counters, with their values now: those that begin at 0."""
-    values = model.__dict__
-    return {name: values[name] for name in _numbers(type(model)) if type(values.get(name)) is int}
-
-
-_ANSWERING = ("_generate", "_agenerate", "_stream", "_astream", "_call", "_acall")
-
-
-@functools.lru_cache(maxsize=256)
-def _numbers(cls: type[BaseLanguageModel[Any]]) -> list[str]:
-    """The fields that begin at 0, and that the class sets while it answers: others are set from outside."""
-    return [
-        name
-        for name, info in cls.model_fields.items()
-        if type(info.default) is int and info.default == 0 and stores_attribute(cls, name, _ANSWERING)
-    ]
-
-
-def learn_counters(model: BaseLanguageModel[Any], before: dict[str, int]) -> bool:
-    """Note which fields count the model's own calls; True where one was found.
-
-    Such a field is a whole number that begins at 0, was 0 and grew while the model answered, and that the class
-    doesn't name among its `_identifying_params`: `FakeListChatModel.i`, or the `calls: int` of many a test's model.
-    """
-    try:
-        told = model._identifying_params.keys()  # noqa: SLF001 - what classes tell
-    except Exception:  # noqa: BLE001 - the user's own code
-        return False
-    grown = {name for name, value in whole_numbers(model).items() if value > before.get(name, value) == 0} - told
-    if grown:
-        _counters.setdefault(type(model), set()).update(grown)
-        forget()
-    return bool(grown)
-
-
 def forget() -> None:
     """Work every identity out anew: what counts has changed."""
-    _plan.cache_clear()
     _of_text.cache_clear()
-    snapshot.forget()
+    model_fields.forget()

@@ -11,11 +11,12 @@ from langchain_core.outputs import Generation
 from nbcache.call import Call, Miss
 from nbcache.entry import Usage
 from nbcache.facts import is_value
-from nbcache.identity import learn_counters, model_name, whole_numbers
+from nbcache.identity import model_name
 from nbcache.keys import CallKey, drawn
 from nbcache.ledger import Ledger
 from nbcache.locks import Lock
 from nbcache.misses import Missed
+from nbcache.model_fields import learn_counters, whole_numbers
 from nbcache.strands import call_here
 from nbcache.waits import Span
 

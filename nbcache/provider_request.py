@@ -8,12 +8,12 @@ A class that isn't listed here counts by its fields (`identity`).
 import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core import messages as lc_messages
 from langchain_core.language_models.base import BaseLanguageModel
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from nbcache.bodies import counted_body, counted_value
 from nbcache.canonical import canonical, is_users_code
@@ -23,6 +23,10 @@ from nbcache.plain import copy_plain
 Request = dict[str, Any]
 Prompt = Sequence[BaseMessage] | str
 _Build = Callable[[Any, Any, Any, Request], Request]
+# Texts that stand for others, to see where a request has them: what it is made of is its settings, its messages'
+# classes and their texts, so that the same form holds for all texts.
+_MARKS = tuple(f"nbcache-text-{number}-7d1f0c2e" for number in range(4))
+_TEXT_ALONE = {HumanMessage, SystemMessage}
 _ANY_PROMPT = "."  # stands for the messages where the settings alone are asked for
 _MESSAGES = {
     name: getattr(lc_messages, name)
@@ -78,17 +82,63 @@ class Settings:
     family: Family
     request: Request
     raw: bytes
+    _forms: dict[tuple[type, ...], list[bytes]] = field(default_factory=dict)  # by the classes of a prompt's messages
 
     def prompt_part(
         self, model: BaseLanguageModel[Any], prompt: Prompt, stop: Any, options: Mapping[str, Any]
     ) -> bytes:
         """What the prompt makes of the request, canonical. Raises what the class raises, or NotCanonicalError."""
+        texts = _texts(prompt) if tells_all(type(model)) else None
+        if texts is None:
+            return self._built(model, prompt, stop, options)
+        kinds = tuple(map(type, prompt))
+        if (form := self._forms.get(kinds)) is None:
+            marked = [kind(content=mark) for kind, mark in zip(kinds, _MARKS, strict=False)]
+            form = self._forms[kinds] = _split(self._built(model, marked, stop, options), len(kinds))
+        if len(form) == 1:
+            return self._built(model, prompt, stop, options)
+        parts = [form[0]]
+        for text, piece in zip(texts, form[1:], strict=True):
+            parts += canonical(text), piece
+        return b"".join(parts)
+
+    def _built(self, model: BaseLanguageModel[Any], prompt: Prompt, stop: Any, options: Mapping[str, Any]) -> bytes:
+        """As `prompt_part`, from a request that is built with these messages."""
         part, rest = self.family._parts(model, prompt, stop, options)  # noqa: SLF001 - one of us
         if self.family.is_of_objects:
             part = {name: counted_value(name, value) for name, value in part.items()}
         if canonical(rest) != self.raw:  # the messages have changed more: they refer to an earlier response, say
             part["!rest"] = _difference(_counted(rest, self.family), self.request)
         return canonical(part)
+
+
+def _texts(prompt: Prompt) -> list[str] | None:
+    """The texts of the few messages of a person's and of a system that are nothing but a text; None where others are among them."""
+    if len(prompt) > len(_MARKS) or isinstance(prompt, str):
+        return None
+    texts = []
+    for message in prompt:
+        values = message.__dict__
+        text = values["content"]
+        if type(message) not in _TEXT_ALONE or type(text) is not str or not text:
+            return None
+        if message.__pydantic_extra__ or any(
+            values[name] for name in ("additional_kwargs", "response_metadata", "name")
+        ):
+            return None
+        texts.append(text)
+    return texts
+
+
+def _split(part: bytes, number: int) -> list[bytes]:
+    """`part` around each of the marks in it; one piece where they don't all stand there once, in their order."""
+    pieces = []
+    for mark in _MARKS[:number]:
+        before, found, part = part.partition(canonical(mark))
+        if not found or canonical(mark) in part:
+            return [b""]
+        pieces.append(before)
+    return [*pieces, part]
 
 
 def _counted(rest: Request, family: Family) -> Request:

@@ -27,7 +27,7 @@ from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAI
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr, create_model
 
 import nbcache
-from nbcache import identity, snapshot
+from nbcache import model_fields, snapshot
 from nbcache.call import Call
 from nbcache.canonical import NotCanonicalError, canonical
 from nbcache.entry import KEY_LENGTH
@@ -49,8 +49,8 @@ def nothing_learned() -> Iterator[None]:
     """What a test teaches the process about counters, and settings of it, end with the test."""
     yield
     ignore_also(())
-    identity._counters.clear()
-    identity._plan.cache_clear()
+    model_fields._counters.clear()
+    model_fields._plan.cache_clear()
     snapshot.forget()
 
 
@@ -884,9 +884,9 @@ def test_a_setting_that_grew_while_the_model_answered_is_no_counter() -> None:
     """Another thread or cell may well raise `num_ctx` meanwhile: that must never make it stop counting."""
     model = ChatOllama(model="llama3", num_ctx=2048, seed=1)
     before = key(model)
-    numbers = identity.whole_numbers(model)
+    numbers = model_fields.whole_numbers(model)
     model.num_ctx, model.seed = 4096, 2
-    identity.learn_counters(model, numbers)
+    model_fields.learn_counters(model, numbers)
     assert key(model) != before
     assert key(ChatOllama(model="llama3", seed=1)) != key(ChatOllama(model="llama3", seed=2))
 
@@ -894,9 +894,9 @@ def test_a_setting_that_grew_while_the_model_answered_is_no_counter() -> None:
         seed: int = 0
 
     mine = Seeded(seed=1)
-    numbers = identity.whole_numbers(mine)
+    numbers = model_fields.whole_numbers(mine)
     mine.seed = 2
-    identity.learn_counters(mine, numbers)
+    model_fields.learn_counters(mine, numbers)
     assert key(Seeded(seed=1)) != key(Seeded(seed=2))
 
 

@@ -8,8 +8,9 @@ from pydantic import BaseModel
 from nbcache.canonical import NotCanonicalError, canonical, is_users_code
 from nbcache.endpoint import endpoint_in, endpoint_of, target_of
 from nbcache.errors import UnstableIdentityError
-from nbcache.identity import Identity, is_declared_by_user, of_object, settings
+from nbcache.identity import Identity, of_object
 from nbcache.ignored import counted, is_left_out
+from nbcache.model_fields import is_declared_by_user, settings
 from nbcache.user_fields import exact, users_options, users_piece
 from nbcache.usercode import Piece
 

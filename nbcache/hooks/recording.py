@@ -18,7 +18,7 @@ from nbcache.call import Call
 from nbcache.chunks import as_chunk
 from nbcache.decoded import Answer
 from nbcache.errors import warn_once
-from nbcache.identity import whole_numbers
+from nbcache.model_fields import whole_numbers
 from nbcache.modes import READ_ONLY, Settings
 from nbcache.response_headers import cleaned
 from nbcache.threads import in_thread

@@ -11,9 +11,8 @@ from langchain_core.outputs import ChatGeneration, ChatResult, Generation, LLMRe
 
 from nbcache.cache import NotebookCache
 from nbcache.call import Call
-from nbcache.endpoint import endpoint_of, target_of
-from nbcache.entry import Usage
-from nbcache.identity import MODEL_NAMES, model_name
+from nbcache.facts import document
+from nbcache.identity import Identity, model_name, price_identity
 from nbcache.strands import call_here
 from nbcache.text import content_text
 from nbcache.usage import usage_of
@@ -21,7 +20,6 @@ from nbcache.waits import Span
 
 _R = TypeVar("_R")
 _WHY = "uncached"
-_PRICED_BY = (*MODEL_NAMES, "base_model_id", "service_tier", "speed", "model_kwargs", "cached_content")
 
 
 class UncachedCall:
@@ -33,11 +31,9 @@ class UncachedCall:
         self._prompts = prompts
         self._began = time.perf_counter()
         self._strand, self._started = call_here(self._began, 0.0)
+        self._identity = _identity(call)
         number = len(prompts) if not call.is_chat and isinstance(prompts, list) else 1
-        name = next(
-            (str(call.options[each]) for each in MODEL_NAMES if call.options.get(each)), model_name(call.asked_model())
-        )
-        self._records = [cache.ledger.missed(None, name, _WHY) for _ in range(number)]
+        self._records = [cache.ledger.missed(None, self._identity.model, _WHY) for _ in range(number)]
 
     @classmethod
     def of(cls, cache: NotebookCache, call: Call, args: Sequence[Any]) -> "UncachedCall | None":
@@ -88,20 +84,14 @@ class UncachedCall:
             metadata = {**output, **message.response_metadata}
             generations = [ChatGeneration(message=message.model_copy(update={"response_metadata": metadata}))]
         now = time.perf_counter()
+        usage = usage_of(generations, document(self._identity.document), self._identity.endpoint)
         self._cache.ledger.paid(
-            *(self._records[number], self._usage(generations), self._prompt(number)),
+            *(self._records[number], usage, self._prompt(number)),
             "\n".join(generation.text for generation in generations),
             seconds=(now - self._began) / len(self._records),
             stored=False,
             span=Span(self._strand, self._started, now, 0.0),
         )
-
-    def _usage(self, generations: Sequence[Generation]) -> Usage:
-        model = self.call.asked_model()
-        values = model.__dict__
-        fields = {name: values[name] for name in _PRICED_BY if values.get(name)}
-        document = {"class": [type(model).__qualname__], "fields": fields, "options": dict(self.call.options)}
-        return usage_of(generations, document, endpoint_of(model, dict(values), target_of(model)))
 
     def _prompt(self, number: int) -> str:
         """What was asked, to estimate its tokens from."""
@@ -110,3 +100,11 @@ class UncachedCall:
         if isinstance(self._prompts, list):
             return "\n".join(content_text(getattr(each, "content", each)) for each in self._prompts)
         return str(self._prompts)
+
+
+def _identity(call: Call) -> Identity:
+    """What the price of a call depends on; no more than the model's name where some of that has no canonical form."""
+    try:
+        return price_identity(call)
+    except Exception:  # noqa: BLE001 - the user's own objects: their call goes on
+        return Identity(b"{}", "", model_name(call.asked_model()), limits_tokens=False)
