@@ -3,9 +3,15 @@
 #   make test    everything that has to hold: lint, types, layers, tests, notebooks, old LangChain packages
 PYTHON ?= python3
 BIN := .venv/bin
-OLDEST := langchain-core==1.0.0 langchain-openai==1.0.0 langchain-anthropic==1.0.0 langchain-ollama==1.0.0
+# Installs what requirements/NAME.txt lists, release for release, and then nbcache itself from here.
+INSTALL = $(1)/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
+  $(1)/bin/python -m pip install --quiet --require-hashes --no-deps --requirement requirements/$(2).txt && \
+  $(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+# The tests that depend most on what providers' packages do.
+NEWEST_TESTS := tests/test_clients.py tests/test_endpoints.py tests/test_keys.py tests/test_langchain.py tests/test_sdk.py \
+  tests/test_streaming.py tests/test_truth.py tests/test_usage.py tests/test_notebooks.py
 
-.PHONY: demo test lint unit browser chromium notebooks compat truth bench format clean
+.PHONY: demo test lint unit browser chromium notebooks compat newest truth bench lock format clean
 
 demo: .venv/ready
 	$(BIN)/python notebooks/demo.py
@@ -44,11 +50,28 @@ compat: .venv/oldest/ready
 	.venv/oldest/bin/python -m tests.compat
 
 # Keys against what is really sent, for a hundred thousand pairs of calls and more; `unit` checks a few thousand.
+# The same at today's newest releases, which the lock files don't have yet. To be run before each release.
+newest: .venv/ready
+	$(PYTHON) -m venv --clear .venv/newest
+	.venv/newest/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	.venv/newest/bin/python -m pip install --quiet --editable . --group dev
+	.venv/newest/bin/pytest --numprocesses=2 --dist=loadfile $(NEWEST_TESTS)
+
 truth: .venv/ready
 	$(BIN)/python -m tests.truth --write
 
 bench: .venv/bench/ready
 	.venv/bench/bin/python -m tests.bench
+
+# Look for newer releases of all that is installed here, for each version of Python.
+lock:
+	$(PYTHON) -m venv .venv/lock
+	.venv/lock/bin/python -m pip install --quiet --upgrade uv
+	for name in dev bench oldest; do \
+	  .venv/lock/bin/uv pip compile pyproject.toml --group $$name --universal --python-version 3.11 --upgrade --quiet \
+	    --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
+	    --output-file requirements/$$name.txt || exit; \
+	done
 
 format: .venv/ready
 	$(BIN)/ruff check --fix
@@ -57,20 +80,20 @@ format: .venv/ready
 clean:
 	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
-.venv/ready: pyproject.toml
+# Releases that the tests have passed with. `make lock` looks for newer ones.
+.venv/ready: pyproject.toml requirements/dev.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable . --group dev
+	$(call INSTALL,.venv,dev)
 	touch $@
 
-.venv/oldest/ready: .venv/ready
+.venv/oldest/ready: .venv/ready requirements/oldest.txt
 	$(PYTHON) -m venv .venv/oldest
-	.venv/oldest/bin/python -m pip install --quiet --editable . $(OLDEST)
+	$(call INSTALL,.venv/oldest,oldest)
 	touch $@
 
-# langchain-community is what nbcache is measured against; nothing else here may need it. The panel is measured in
-# JupyterLab, in the Chromium that `browser` takes; without one, the bench says that it didn't measure that.
-.venv/bench/ready: .venv/ready
+# The panel is measured in JupyterLab, in the Chromium that `browser` takes; without one, the bench says that it didn't
+# measure that.
+.venv/bench/ready: .venv/ready requirements/bench.txt
 	$(PYTHON) -m venv .venv/bench
-	.venv/bench/bin/python -m pip install --quiet --editable . langchain-openai langchain-community jupyterlab playwright
+	$(call INSTALL,.venv/bench,bench)
 	touch $@
