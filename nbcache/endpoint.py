@@ -14,6 +14,7 @@ from langchain_core.language_models.base import BaseLanguageModel
 
 from nbcache.canonical import is_users_code
 from nbcache.credentials import endpoint_url
+from nbcache.exempt import is_exempt
 from nbcache.headers import counted_headers
 
 _FIELDS = (
@@ -137,6 +138,8 @@ def _mapping(client: Any, name: str, target: Target) -> dict[str, str]:
     inner = getattr(value, "_list", None)
     copy = list(inner) if isinstance(inner, list) else dict(value) if isinstance(value, dict) else None
     target.watch(client, name, value, copy)
+    if name in _QUERIES:
+        value = {key: item for key, item in value.items() if not is_exempt(("query", str(key).lower()))}
     return counted_headers(value)
 
 

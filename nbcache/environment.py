@@ -5,6 +5,26 @@ from collections.abc import Callable
 from typing import TypeVar
 
 REPORT = "NBCACHE_REPORT"  # the folder of the files in which each session tells pytest what it did
+_PREFIX = "NBCACHE_"
+SETTINGS = frozenset(
+    {
+        *("MODE", "TTL", "TAGS", "SCOPE", "STORE", "MAX_BYTES", "MAX_ENTRIES", "DIR", "NOTEBOOK", "CASSETTE"),
+        REPORT.removeprefix(_PREFIX),
+    }
+)
+# What goes by another name elsewhere, and what is set elsewhere only.
+_MEANT = {
+    "MAX_SIZE": "write NBCACHE_MAX_BYTES",
+    **{
+        mode.replace("-", "_").upper(): f"write NBCACHE_MODE={mode}"
+        for mode in ("on", "off", "read-only", "refresh", "replay")
+    },
+    **{
+        name.upper(): f"in a notebook type `%config NBCache.{name} = …`"
+        for name in ("ignore", "exclude", "normalize", "should_store", "finish_reasons", "secrets", "prices", "footer")
+    },
+}
+_CLOSE = 0.7  # how alike two names are, from 0 to 1, where one may be a slip for the other
 _T = TypeVar("_T")
 
 
@@ -22,3 +42,23 @@ def from_environment(name: str, check: Callable[[str], _T]) -> _T | None:
 def comma_separated(text: str) -> list[str]:
     """The words of a list with commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def misspelt() -> dict[str, str]:
+    """The variables that look like settings and are none, each with what to write instead."""
+    found: dict[str, str] = {}
+    for variable in os.environ:
+        name = variable.upper().replace("-", "_")
+        for prefix in (_PREFIX, "NB_CACHE_", "NBCACHE"):
+            if name.startswith(prefix):
+                name = name.removeprefix(prefix)
+                break
+        else:
+            continue
+        if variable != _PREFIX + name or name not in SETTINGS:
+            import difflib  # noqa: PLC0415 - hardly anybody's
+
+            close = difflib.get_close_matches(name, SETTINGS, 1, _CLOSE)
+            advice = _MEANT.get(name) or (f"write {_PREFIX}{close[0]}" if close else "")
+            found |= {variable: advice} if advice else {}
+    return found

@@ -5,6 +5,7 @@ import logging
 import warnings
 
 from nbcache.controls import harmless
+from nbcache.environment import misspelt
 from nbcache.locks import Lock
 
 logger = logging.getLogger("nbcache")
@@ -138,6 +139,12 @@ def warn_once(cause: str, message: str) -> None:
         warnings.warn(harmless(message), NbcacheWarning, stacklevel=2)
     except Exception:  # noqa: BLE001 - a filter or a hook of the user's may raise anything
         logger.warning(message)
+
+
+def warn_of_misspelt() -> None:
+    """Say once which variables of the environment look like settings of ours, and are none. Never raises."""
+    for variable, advice in misspelt().items():
+        warn_once(f"misspelt {variable}", f"nbcache: {variable} in the environment is no setting: {advice}")
 
 
 def forget_warnings() -> None:

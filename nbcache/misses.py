@@ -13,6 +13,7 @@ from typing import Any
 
 from nbcache.accounts import NEW
 from nbcache.entry import CallRecord
+from nbcache.ignored import also_ignored
 from nbcache.keys import SENT, CallKey, prompt_sent, scrubbed
 from nbcache.notebook import CASSETTE_SUFFIX
 from nbcache.replay import Recordings
@@ -101,13 +102,16 @@ def explain(missed: Missed, like: Callable[[CallKey], Iterable[CallKey]]) -> Why
     nearest, changes = difference(asked, like(asked), endpoint=not missed.replayed)
     if nearest is None:
         return told(reason="new", text="nothing like it was recorded")
-    if (
-        nearest.said == asked.said
-        and nearest.plain != asked.plain
-        and (ids := paths_of_ids(_flat(nearest), _flat(asked)))
-    ):
-        changes = (*changes, advice(ids))
+    if ids := new_ids(nearest, asked):
+        changes = (*changes, advice(ids, also_ignored()))
     return told(reason="new", text=heading(asked, nearest), nearest=nearest.key, changes=changes)
+
+
+def new_ids(before: CallKey, now: CallKey) -> list[str]:
+    """The settings, as `ignore` names them, in which alone two calls differ, where each looks like an id, a time or a counter."""
+    if before.said != now.said or before.plain == now.plain:
+        return []
+    return paths_of_ids(_flat(before), _flat(now))
 
 
 def nearest_text(asked: CallKey, recordings: Recordings) -> str:

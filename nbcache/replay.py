@@ -82,10 +82,10 @@ class Recordings:
             return
         yield from (recording.call for recording in cassette.recordings.values())
 
-    def stored_like(self, asked: CallKey, until: float = math.inf) -> Iterator[CallKey]:
-        """Calls stored `until` then that may be much like `asked`: those that say most of the same words."""
+    def stored_like(self, asked: CallKey, until: float = math.inf, most: int = _CANDIDATES) -> Iterator[CallKey]:
+        """At most so many calls stored `until` then that may be much like `asked`: those that say most of the same words."""
         wanted = sorted(words(prompt_text(asked.prompt)), key=lambda word: (-len(word), word))[:_WORDS]
-        for key in self._store.alike(wanted, _CANDIDATES):
+        for key in self._store.alike(wanted, most):
             payload = self._store.get(key, stale=True)
             if payload is not None and (call := self._call(key, payload, until)) is not None:
                 yield call

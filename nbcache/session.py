@@ -16,7 +16,7 @@ from nbcache.cache import NotebookCache
 from nbcache.chains import watch_chains
 from nbcache.entry import Cleared, EntryMeta, Info, Record, Stats
 from nbcache.environment import comma_separated, from_environment
-from nbcache.errors import NotInstalledError, forget_warnings, warn_once
+from nbcache.errors import NotInstalledError, forget_warnings, warn_of_misspelt, warn_once
 from nbcache.exports import Exported, Imported, export_entries, import_entries
 from nbcache.hooks.instrument import Instrument
 from nbcache.hooks.wrapping import Wrapping
@@ -101,6 +101,7 @@ def install(  # noqa: PLR0913 - settings, each with its default
         secrets=secrets,
     )
     uninterrupted(partial(_turn_on, cache))
+    warn_of_misspelt()
     cache.ledger.listen(tell)
     tell()
     return cache

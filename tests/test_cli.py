@@ -334,6 +334,16 @@ def test_an_entry_of_another_notebook_is_not_evicted(run: Run) -> None:
     assert set(stored()) == {"mine", "theirs"}
 
 
+def test_a_notebook_is_meant_by_its_path_from_here(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    (Path.cwd() / "sub").mkdir()
+    keep("at the root")
+    keep("below", notebook="sub/a.ipynb")
+    monkeypatch.chdir("sub")
+    for name, prompt in (("a.ipynb", "below"), ("sub/a.ipynb", "below"), ("../a.ipynb", "at the root")):
+        (row,) = json.loads(run("ls", "--notebook", name, "--json").out)
+        assert prompt in row["prompt"]
+
+
 @pytest.mark.parametrize("command", [["ls"], ["stats"], ["show", "ab"], ["evict", "ab"], ["clear"]])
 def test_an_unknown_notebook_is_told_with_those_there_are(command: list[str], run: Run) -> None:
     keep("q")

@@ -329,6 +329,35 @@ def test_a_wrong_environment_stops_loading_with_one_line(
     assert not session.is_installed()
 
 
+@pytest.mark.parametrize(
+    ("variable", "advice"),
+    [
+        ("NBCACHE_MOED", "write NBCACHE_MODE"),
+        ("NBCACHE_MAX_SIZE", "write NBCACHE_MAX_BYTES"),
+        ("NBCACHE_REPLAY", "write NBCACHE_MODE=replay"),
+        ("nbcache_ttl", "write NBCACHE_TTL"),
+        ("NB_CACHE_DIR", "write NBCACHE_DIR"),
+        ("NBCACHE_IGNORE", "%config NBCache.ignore"),
+    ],
+)
+def test_a_misspelt_variable_is_told_once(
+    variable: str, advice: str, shell: InteractiveShell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "1")
+    monkeypatch.setenv("NBCACHE_DEMO_URL", "a program's own")
+    with pytest.warns(NbcacheWarning, match=f"{variable} in the environment is no setting: .*{advice}") as heard:
+        nbcache.load_ipython_extension(shell)
+    assert len(heard) == 1
+
+
+def test_a_variable_that_is_no_setting_takes_no_settings_place(
+    loaded: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBCACHE_EXCLUDE", "something")
+    loaded("%config NBCache.exclude = ['draft']")
+    assert session.installed().rules.exclude == ("draft",)
+
+
 def test_ignored_parameters_do_not_split_the_key(shell: InteractiveShell, loaded: Callable[..., str]) -> None:
     loaded("model.invoke('q', my_trace='1')")
     loaded("model.invoke('q', my_trace='2')")

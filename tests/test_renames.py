@@ -40,6 +40,8 @@ def test_entries_and_exports_go_on_under_the_new_name(notebook: Path, follower: 
         follower.follow(notebook, "two")
     assert nbcache.entries().notebook.tolist() == ["new.ipynb"]
     assert nbcache.stats().misses == 1
+    assert nbcache.stats(lifetime=True).misses == 1
+    assert nbcache.history().notebook.tolist() == ["new.ipynb"]
     assert nbcache.export_cassette().path == tmp_path / "new.llmcache.jsonl"
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -78,6 +78,9 @@ class Store(Protocol):
     def last_calls(self, notebook: str | None, but: str | None = None) -> list[SessionCall]:
         """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
 
+    def rename(self, notebook: str, new: str) -> None:
+        """Let what the ledger knows of a notebook's calls be known under its new name."""
+
     def gone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
         """Why and when `key`, missed at `when`, had gone by itself: `expired` or `evicted`. Without `keep`, told once."""
 

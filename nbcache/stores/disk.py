@@ -256,6 +256,16 @@ class DiskStore:
         """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
         return self._database.run(lambda cache: sessions.read(cache.execute, notebook, but), _READ_PATIENCE)
 
+    def rename(self, notebook: str, new: str) -> None:
+        """Let what the ledger knows of a notebook's calls be known under its new name."""
+
+        def write(cache: CacheFile) -> None:
+            with cache.transaction():
+                spendings.rename(cache.execute, notebook, new)
+                sessions.rename(cache.execute, notebook, new)
+
+        self._write_waiting(write)
+
     def alike(self, words: Sequence[str], limit: int) -> list[str]:
         """The keys of entries that say most of these words, as far as they are indexed: the likeliest first, about."""
         return self._database.run(lambda cache: rows.alike(cache.execute, words, limit), _READ_PATIENCE)

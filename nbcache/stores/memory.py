@@ -199,6 +199,15 @@ class MemoryStore:
             mine = [calls for (of, session), calls in self._sessions.items() if of == notebook and session != but]
             return sorted(mine[-1].values(), key=attrgetter("when", "key")) if mine else []
 
+    def rename(self, notebook: str, new: str) -> None:
+        """Let what the ledger knows of a notebook's calls be known under its new name."""
+        with self._lock:
+            for row in self._spendings:
+                row.notebook = new if row.notebook == notebook else row.notebook
+            self._sessions = {
+                (new if of == notebook else of, session): calls for (of, session), calls in self._sessions.items()
+            }
+
     def alike(self, words: Sequence[str], limit: int) -> list[str]:
         """The keys of entries that say most of these words, as far as they are indexed: the likeliest first."""
         wanted = set(words)

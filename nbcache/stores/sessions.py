@@ -48,3 +48,9 @@ def read(sql: Execute, notebook: str | None, but: str | None) -> list[SessionCal
         )
         for key, model, calls, usd, estimated, when in rows
     ]
+
+
+def rename(sql: Execute, notebook: str, new: str) -> None:
+    """Let a notebook's sessions be those of its new name. Within a transaction."""
+    if sql(_MADE).fetchone() is not None:
+        sql("UPDATE OR REPLACE called SET notebook = ? WHERE notebook = ?", (written(new), written(notebook)))

@@ -61,6 +61,11 @@ def read(sql: Execute, notebook: str | None) -> list[Spending]:
     return [_spending(row) for row in rows]
 
 
+def rename(sql: Execute, notebook: str, new: str) -> None:
+    """Let a notebook's rows be those of its new name. Within a transaction."""
+    sql("UPDATE spending SET notebook = ? WHERE notebook = ?", (written(new), written(notebook)))
+
+
 def _spending(row: tuple[object, ...]) -> Spending:
     session, execution, began, notebook, cell, model, hits, misses = row[:8]
     spent, spent_rest, saved, saved_rest, waited, seconds, untimed, *counts = row[8:]

@@ -265,7 +265,8 @@ def _import(asked: argparse.Namespace, contents: "Contents") -> int:
 def _owner(asked: argparse.Namespace, store: DiskStore) -> str | None:
     """Whose the imported entries are: the notebook that was named, else the one that the file is beside."""
     if asked.notebook is not None:
-        return str(asked.notebook)
+        named = checked_path("--notebook", asked.notebook)
+        return notebook_name(named, store.folder) if named.exists() else str(asked.notebook)
     notebook = checked_path("file", asked.file)
     notebook = notebook.with_name(notebook.name.removesuffix(CASSETTE_SUFFIX) + ".ipynb")
     return notebook_name(notebook, store.folder) if notebook.exists() else None

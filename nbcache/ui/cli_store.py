@@ -6,8 +6,8 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nbcache.errors import NbcacheError, NbcacheWarning, StoreError
-from nbcache.notebook import notebook_path, store_folder, user_folder
+from nbcache.errors import NbcacheError, NbcacheWarning, StoreError, warn_of_misspelt
+from nbcache.notebook import checked_path, notebook_name, notebook_path, store_folder, user_folder
 from nbcache.stores import DiskStore, MemoryStore, open_store
 from nbcache.stores.folder import DATABASE, Kind, kind_of
 from nbcache.ui.terminal import complain
@@ -27,6 +27,7 @@ def named(place: str | None) -> DiskStore:
     """
     place = place if place is not None else os.environ.get("NBCACHE_STORE") or None
     with warnings_told():
+        warn_of_misspelt()
         store = open_store(
             store_folder(notebook_path()) if place is None else user_folder() if place == "user" else place
         )
@@ -55,11 +56,10 @@ def contents(store: DiskStore, notebook: str | None, *, fix: bool) -> "Contents"
     database = store.folder / DATABASE
     if kind_of(database) is Kind.DAMAGED and not fix:  # it may be another program's
         raise StoreError(f"{database} is damaged, or no store: `nbcache check --fix` sets it aside and begins anew")
-    if notebook is not None and notebook not in (known := _notebooks(store)):
-        raise NothingError(f"no notebook {notebook!r} in {store.folder}: there are {', '.join(known) or 'none'}")
+    owner = None if notebook is None else _known(store, notebook)
     from nbcache.contents import Contents  # noqa: PLC0415 - it imports LangChain, which takes half a second
 
-    return Contents(store, notebook)
+    return Contents(store, owner)
 
 
 def contents_to_fill(store: DiskStore, notebook: str | None, *, dry_run: bool) -> "Contents":
@@ -83,6 +83,18 @@ def warnings_told() -> Iterator[list[str]]:
             told += [str(warning.message) for warning in heard if issubclass(warning.category, NbcacheWarning)]
             for message in told:
                 complain(message)
+
+
+def _known(store: DiskStore, notebook: str) -> str:
+    """The name of a notebook in the store: that of the file at this path from here, else as it was written.
+
+    Raises NothingError where the store has none of that name.
+    """
+    known = _notebooks(store)
+    for name in (notebook_name(checked_path("--notebook", notebook), store.folder), notebook):
+        if name in known:
+            return str(name)
+    raise NothingError(f"no notebook {notebook!r} in {store.folder}: there are {', '.join(known) or 'none'}")
 
 
 def _notebooks(store: DiskStore) -> list[str]:

@@ -11,6 +11,7 @@ from traitlets import Bool, Dict, Int, List, TraitError, Unicode, observe, valid
 from traitlets.config import Configurable
 
 from nbcache import identity, modes, session
+from nbcache.environment import SETTINGS
 from nbcache.ignored import ignore_also
 from nbcache.policy import good_also
 from nbcache.pricing import Prices
@@ -131,7 +132,8 @@ class NBCache(Configurable):
 
     @staticmethod
     def _is_in_environment(name: str) -> bool:
-        return bool(os.environ.get(f"NBCACHE_{_ARGUMENTS.get(name, name).upper()}"))
+        variable = _ARGUMENTS.get(name, name).upper()
+        return variable in SETTINGS and bool(os.environ.get(f"NBCACHE_{variable}"))
 
     @observe("finish_reasons")
     def _good_reasons(self, _: Any = None) -> None:

@@ -24,6 +24,7 @@ from nbcache.modes import Settings
 from nbcache.notebook import notebook_path, shown_notebook
 from nbcache.ui import arguments, report, show
 from nbcache.ui.config import NBCache
+from nbcache.ui.new_ids import NewIds
 from nbcache.ui.progress import progress
 from nbcache.ui.renames import Follower
 from nbcache.ui.terminal import say
@@ -44,6 +45,7 @@ class CacheMagics(Magics):
         self._seen, self._ahead = shell.execution_count, 0
         self._depth = 0
         self._follower = Follower()
+        self._new_ids = NewIds()
 
     @line_cell_magic(_NAME)  # type: ignore[arg-type]  # IPython types its decorators for functions
     def llmcache(self, line: str, cell: str | None = None) -> Any:
@@ -215,6 +217,7 @@ class CacheMagics(Magics):
             return
         session.installed().leave_cell()
         session.tell_repeats()
+        self._new_ids.look(session.installed())
         warn_of_others(session.installed())
         if self.settings.footer:
             self._foot()

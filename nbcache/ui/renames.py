@@ -66,6 +66,7 @@ def rename(old: Path, new: Path) -> None:
         keys = [meta.key for meta in cache.store.page(Filter(notebook=before.notebook))]
         cache.store.touch(Touch(key, cache.notebook, 0, 0.0) for key in keys)
         cache.store.clear(keys, owner=before.notebook)
+        cache.store.rename(before.notebook, cache.notebook)
     warn_once(
         f"renamed {new}", f"nbcache: this notebook is {one_line(str(from_here(new)))} now, and goes on under that name"
     )
