@@ -23,19 +23,17 @@ from nbcache.errors import (
     logger,
     warn_once,
 )
-from nbcache.facts import asks_a_model, document
+from nbcache.facts import document
 from nbcache.flight import Flights, Lease, Place, Waiter
 from nbcache.keys import CallKey, call_key, drawn
 from nbcache.ledger import Ledger
 from nbcache.lost import note_lost
 from nbcache.misses import Missed, Why, explain, nearest_text
 from nbcache.modes import Settings
+from nbcache.new_entry import new_entry
 from nbcache.origins import Origins
 from nbcache.pending import Answered, PendingCalls, called
-from nbcache.policy import reusable
-from nbcache.records import about_of, row_of
 from nbcache.replay import Recordings
-from nbcache.response_headers import without_private
 from nbcache.roundtrip import say_what_is_lost
 from nbcache.rules import Rules
 from nbcache.steps import InThread, Step, arun, run
@@ -43,7 +41,6 @@ from nbcache.stores import Store
 from nbcache.text import prompt_preview
 from nbcache.threads import in_thread, is_writing
 from nbcache.usage import usage_of
-from nbcache.verdict import status_now
 
 
 class Answers:
@@ -309,17 +306,6 @@ class Answers:
 
     # What is kept
 
-    def _is_wanted(self, asked: CallKey, answer: Sequence[Generation]) -> bool:
-        """Whether the user's own rule wants each of these generations kept."""
-        rule = self.rules.should_store
-        if rule is None or not asks_a_model(document(asked.identity)):
-            return True
-        try:
-            return all(rule(each.message if isinstance(each, ChatGeneration) else each) for each in answer)
-        except Exception as error:  # noqa: BLE001 - the user's own code
-            warn_once("should_store", f"nbcache: should_store failed, so an answer is not cached: {error!r}")
-            return False
-
     def _store(
         self, answered: Answered, answer: Sequence[Generation], settings: Settings, lease: Lease | None
     ) -> tuple[Usage, bool]:
@@ -329,29 +315,15 @@ class Answers:
         """
         asked = answered.key(self._key_of)
         usage = usage_of(answer, document(asked.identity), asked.endpoint, asked.prompt)
-        keeps = settings.mode in modes.KEEPS and self._is_wanted(asked, answer)
+        keeps = settings.mode in modes.KEEPS and self.rules.want(asked.identity, answer)
         if not keeps and (lease is None or not lease.waiters):
             return usage, False
-        meta = row_of(
-            *(asked, answer, usage),
-            status=status_now(answer, answered.call, asked.model),
-            created=time.time(),
-            seconds=answered.seconds,
-            tags=settings.tags,
-            notebook=self.notebook,
-            cell=self.cell,
-        )
-        classes = [] if answered.call is None else answered.call.classes()
         try:
-            payload = codec.encode(
-                *(without_private(answer), about_of(asked, meta, usage)),
-                reusable=reusable(meta.status, limits_tokens=asked.limits_tokens),
-                expires=settings.ttl is not None,
-                chunks=answered.chunks(),
-                classes=classes,
+            payload, meta = new_entry(
+                *(asked, answered, answer, usage, settings), notebook=self.notebook, cell=self.cell
             )
         except NotStorableError:
-            say_what_is_lost(asked.model, answer, classes)
+            say_what_is_lost(asked.model, answer, answered.classes())
             return usage, False
         try:
             if keeps:

@@ -178,7 +178,7 @@ class NotebookCache(BaseCache):
         self._answers.failed(what, error)
 
     def clear(self, **kwargs: Any) -> None:
-        """Clear the scope, or of it what `Contents.clear` is told by the same arguments. Raises StoreError."""
+        """Clear the scope, or the entries in it that `Contents.clear` finds by the same arguments. Raises StoreError."""
         self.contents().clear(**kwargs)
 
     async def aclear(self, **kwargs: Any) -> None:

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from nbcache import codec
 from nbcache.chunks import text_of
 from nbcache.errors import CassetteError, NotStorableError
+from nbcache.messages import restored
 from nbcache.streams import check_replayable
 from nbcache.wire import Recorded
 
@@ -105,9 +106,9 @@ def _text(chunks: Any) -> str:
 def _checked(plain: dict[str, Any]) -> Generation:
     """A generation, with objects of classes that aren't here in their plain form. Raises what wrong data raises."""
     try:
-        (generation,) = codec.restored([plain], [])
+        (generation,) = restored([plain], [])
     except NotStorableError:
-        (generation,) = codec.restored([plain], None)
+        (generation,) = restored([plain], None)
     _check_fields(generation)
     return generation  # type: ignore[no-any-return]
 

@@ -14,24 +14,21 @@ import functools
 import json
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-import langchain_core.messages as lc_messages
 import orjson
 import zstandard
-from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
+from langchain_core.outputs import ChatGenerationChunk, Generation, GenerationChunk
 from pydantic import BaseModel
 
 from nbcache import roundtrip
 from nbcache.chunks import packed, unpacked
 from nbcache.entry import EntryMeta, Usage
-from nbcache.errors import DamagedError, NotStorableError
-from nbcache.message_ids import new_id
+from nbcache.errors import DamagedError
+from nbcache.messages import generation_of, plain, restored
 from nbcache.packing import packed_bytes, unpacked_bytes
-from nbcache.plain import copy_plain, from_plain, to_plain
 from nbcache.response_headers import cleaned
 
 # What garbage under a right checksum may raise.
@@ -39,7 +36,6 @@ UNREADABLE = (
     *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError),
     zstandard.ZstdError,
 )
-_T = TypeVar("_T", bound=BaseModel)
 
 FORMAT_VERSION = 3
 _WITHOUT_CHUNKS = 1
@@ -51,15 +47,6 @@ _COMPRESSED_ANSWERS, _COMPRESSED_ABOUT, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES, _CO
 _FLAGS = 2 * _COMPRESSED_CHUNKS - 1  # all that there are
 _TAG, _OBJECTS = b'"!', (b'"!model"', b'"!object"')  # as `plain` writes them
 _LENGTH = struct.Struct(">I")  # of the chunks, before them
-
-_MESSAGES: dict[str, type[BaseMessage]] = {
-    name: getattr(lc_messages, name)
-    for kind in ("AI", "Human", "System", "Chat", "Function", "Tool")
-    for name in (f"{kind}Message", f"{kind}MessageChunk")
-}
-_GENERATIONS: dict[str, type[Generation]] = {
-    cls.__name__: cls for cls in (Generation, GenerationChunk, ChatGeneration, ChatGenerationChunk)
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,15 +103,15 @@ class Payload:
         try:
             data = unpacked_bytes(self.answers, self.flags & _COMPRESSED_ANSWERS)
             tagged = classes is not None and _TAG in data
-            return [_generation(item, classes if tagged else None) for item in _answers(data)]
+            return restored(_answers(data), classes if tagged else None)
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
     def chunks(self, classes: Iterable[type[BaseModel]] = ()) -> Iterator[GenerationChunk | ChatGenerationChunk]:
         """The chunks in which the answer came, as new objects; none where it came whole. Raises as `generations`."""
         try:
-            for plain in unpacked(self.packed_chunks()):
-                yield _generation(cleaned(plain), classes)  # type: ignore[misc]  # a chunk's plain form names its class
+            for chunk in unpacked(self.packed_chunks()):
+                yield generation_of(cleaned(chunk), classes)  # type: ignore[misc]  # its plain form names its class
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
@@ -183,15 +170,15 @@ def encode(  # noqa: PLR0913 - all that an entry holds
 
 
 def assemble(
-    told: Sequence[dict[str, Any]],
+    plain_forms: Sequence[dict[str, Any]],
     about: About,
     *,
     reusable: bool,
     expires: bool = False,
     chunks: Sequence[Any] | None = None,
 ) -> bytes:
-    """The payload of an entry whose generations `plain` told of. `chunks` are packed."""
-    return _assembled(_json(told), about, reusable=reusable, expires=expires, chunks=chunks)
+    """The payload of an entry whose generations have these plain forms. `chunks` are packed."""
+    return _assembled(_json(plain_forms), about, reusable=reusable, expires=expires, chunks=chunks)
 
 
 def _assembled(written: bytes, about: About, *, reusable: bool, expires: bool, chunks: Sequence[Any] | None) -> bytes:
@@ -238,127 +225,9 @@ def read(payload: bytes, key: str) -> Payload:
     return Payload(key, created, flags, answers, rest, streamed)
 
 
-def plain(generation: Generation) -> dict[str, Any]:
-    """A generation or chunk in JSON's terms. Raises NotStorableError where it would not come back exactly."""
-    try:
-        return _plain_generation(generation)
-    except RecursionError:
-        raise NotStorableError("a value that holds itself, or too many others,") from None
-
-
-def restored(told: Iterable[dict[str, Any]], classes: Iterable[type[BaseModel]] | None = ()) -> list[Any]:
-    """The generations or chunks of which `plain` told, as new objects; `classes` as for `Payload.generations`."""
-    return [_generation(item, classes) for item in told]
-
-
 def key_of(payload: bytes) -> str:
     """The key of the entry that a payload says it is."""
     return payload[KEY_AT].hex()
-
-
-def fresh(generations: Iterable[Generation]) -> list[Generation]:
-    """Copies to hand out: LangChain and the user change what they are given."""
-    return [_copy_generation(generation) for generation in generations]
-
-
-def _copy_generation(generation: Generation) -> Generation:
-    values = copy_plain(generation.__dict__)
-    if isinstance(generation, ChatGeneration):
-        message = generation.message
-        fields = copy_plain(message.__dict__)
-        fields["id"] = new_id()
-        extra = message.__pydantic_extra__
-        values["message"] = _restored(type(message), fields, copy_plain(extra) if extra else {})
-    return _restored(type(generation), values)
-
-
-def _plain_generation(generation: Generation) -> dict[str, Any]:
-    cls = type(generation)
-    if _GENERATIONS.get(cls.__name__) is not cls:
-        raise NotStorableError(f"a {cls.__module__}.{cls.__qualname__} object")
-    plain: dict[str, Any] = {"type": cls.__name__}
-    if generation.generation_info is not None:
-        plain["info"] = to_plain(generation.generation_info)
-    if isinstance(generation, ChatGeneration):
-        plain["message"] = _plain_message(generation.message)
-        if generation.text != generation.message.content:
-            plain["text"] = generation.text
-    else:
-        plain["text"] = generation.text
-    return plain
-
-
-def _plain_message(message: BaseMessage) -> dict[str, Any]:
-    """The message's own fields: dumped through its generation, a subclass's would be lost."""
-    cls = type(message)
-    if _MESSAGES.get(cls.__name__) is not cls:
-        raise NotStorableError(f"a {cls.__module__}.{cls.__qualname__} object")
-    defaults = _defaults(cls)
-    fields = {
-        name: value for name, value in message.__dict__.items() if name != "id" and value != defaults.get(name, ...)
-    }
-    return {"type": cls.__name__, "fields": to_plain({**fields, **(message.__pydantic_extra__ or {})})}
-
-
-def _generation(plain: dict[str, Any], classes: Iterable[type[BaseModel]] | None) -> Generation:
-    """A generation from its plain form; `classes` is None where that form is the very value."""
-    cls = _GENERATIONS[plain["type"]]
-    values: dict[str, Any] = {"generation_info": plain.get("info")}
-    if "message" not in plain:
-        values["text"] = plain["text"]
-        return _restored(cls, {**_defaults(cls), **_untagged(values, classes)})
-    told = plain["message"]
-    message_cls = _MESSAGES[told["type"]]
-    fields = _untagged(told["fields"], classes)
-    extra = {name: fields.pop(name) for name in fields.keys() - message_cls.model_fields.keys()}
-    message = _restored(message_cls, {**_defaults(message_cls), **fields, "id": new_id()}, extra)
-    text = plain.get("text", message.content)
-    return _restored(cls, {**_defaults(cls), **_untagged(values, classes), "message": message, "text": text})
-
-
-def _untagged(values: dict[str, Any], classes: Iterable[type[BaseModel]] | None) -> dict[str, Any]:
-    if classes is None:
-        return values
-    return {name: from_plain(value, classes) for name, value in values.items()}
-
-
-def _restored(cls: type[_T], values: dict[str, Any], extra: dict[str, Any] | None = None) -> _T:
-    """An instance of `cls` as it was, without the validation that it went through when it was made.
-
-    Validators would work anew on what they have already changed, and cost more than the rest of a hit.
-    """
-    restored = cls.__new__(cls)
-    _set(restored, "__dict__", values)
-    _set(restored, "__pydantic_fields_set__", set(values))
-    _set(restored, "__pydantic_extra__", extra)
-    _set(restored, "__pydantic_private__", None)
-    return restored
-
-
-_set = object.__setattr__
-
-
-def _defaults(cls: type[BaseModel]) -> dict[str, Any]:
-    """The fields of `cls` in their order, with their defaults, those that can be changed as new objects.
-
-    They were left out when the message was stored, and a class may have gained some since then.
-    """
-    fixed, made = _default_values(cls)
-    fields = fixed.copy()
-    for name, make in made:
-        fields[name] = make()
-    return fields
-
-
-@functools.cache
-def _default_values(cls: type[BaseModel]) -> tuple[dict[str, Any], list[tuple[str, Callable[[], Any]]]]:
-    fixed: dict[str, Any] = {}
-    made: list[tuple[str, Any]] = []
-    for name, field in cls.model_fields.items():
-        fixed[name] = ... if field.is_required() else field.default
-        if field.default_factory is not None:  # none of theirs takes the validated data
-            made.append((name, field.default_factory))
-    return fixed, made
 
 
 @functools.lru_cache(maxsize=256)
@@ -367,10 +236,10 @@ def _streamed(data: bytes, compressed: int) -> list[Any]:
     return _listed(_parsed(unpacked_bytes(data, compressed)))
 
 
-def _known(cls: type, told: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
-    """What was told of the fields that `cls` has, and the names of the others."""
-    names = told.keys() & cls.__dataclass_fields__.keys()  # type: ignore[attr-defined]
-    return {name: told[name] for name in names}, {*told} - names
+def _known(cls: type, values: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """The values of the fields that `cls` has, and the names of the others."""
+    names = values.keys() & cls.__dataclass_fields__.keys()  # type: ignore[attr-defined]
+    return {name: values[name] for name in names}, {*values} - names
 
 
 def _answers(data: bytes) -> list[Any]:

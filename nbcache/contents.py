@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import Any
 
 from nbcache import codec
 from nbcache.entry import KEY_LENGTH, Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals
@@ -94,29 +95,16 @@ class Contents:
         self.changed()
         return meta
 
-    def clear(  # noqa: PLR0913 - filters, each with its default
-        self,
-        *,
-        older_than: float | str | timedelta | None = None,
-        model: str | None = None,
-        tag: str | None = None,
-        match: str | None = None,
-        unused: bool = False,
-        spare: Collection[str] = (),
-        dry_run: bool = False,
-        progress: Progress | None = None,
-    ) -> Cleared:
-        """Clear what `meant` means by the same arguments; what it did, or with `dry_run` would do.
+    def clear(self, *, dry_run: bool = False, **which: Any) -> Cleared:
+        """Clear the entries that `matching` finds by the same arguments. With `dry_run`, only say what would be cleared.
 
         Entries that other notebooks own too are kept for them: a clear never makes another notebook pay. Raises ValueError
         or StoreError.
         """
-        rows = self.meant(
-            older_than=older_than, model=model, tag=tag, match=match, unused=unused, spare=spare, progress=progress
-        )
+        rows = self.matching(**which)
         return self.would_clear(rows) if dry_run else self.clear_these(rows)
 
-    def meant(  # noqa: PLR0913 - filters, each with its default
+    def matching(  # noqa: PLR0913 - filters, each with its default
         self,
         *,
         older_than: float | str | timedelta | None = None,
@@ -127,10 +115,10 @@ class Contents:
         spare: Collection[str] = (),
         progress: Progress | None = None,
     ) -> list[EntryMeta]:
-        """The entries for which all of this holds, or all entries.
+        """The entries for which all of this holds; all entries where nothing is given.
 
-        `older_than` is seconds (or text such as `7d`) since the answer was stored; `match` is text in the
-        prompt or the answer, in any case; `unused` means never hit; those whose keys are in `spare` are left out. Raises
+        `older_than` is the time since the answer was stored: seconds, or text such as `7d`. `match` is text in the prompt
+        or the answer, in any case. `unused` means never hit. Entries whose keys are in `spare` are left out. Raises
         ValueError or StoreError.
         """
         for name, value in (("match", match), ("tag", tag), ("model", model)):

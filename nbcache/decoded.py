@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from nbcache import codec
 from nbcache.locks import Lock
+from nbcache.messages import fresh
 
 LARGE = 100_000  # bytes of a payload that is not kept, and whose decoding would hold up an event loop
 
@@ -43,7 +44,7 @@ class _Decoded(NamedTuple):
 
     def answer(self) -> Answer:
         """It, to hand out."""
-        return Answer(self.payload, self.created, partial(codec.fresh, self.generations))
+        return Answer(self.payload, self.created, partial(fresh, self.generations))
 
 
 class DecodedAnswers:
@@ -82,7 +83,7 @@ class DecodedAnswers:
         # Objects of the caller's class are made anew: the class may be another by the next call.
         if self._capacity and not whole.holds_objects and len(payload) <= LARGE:
             version = None if whole.expires else version
-            self._keep(key, _Decoded(payload, version, whole.expires, whole.created, codec.fresh(generations)))
+            self._keep(key, _Decoded(payload, version, whole.expires, whole.created, fresh(generations)))
         return Answer(payload, whole.created, lambda: generations)
 
     def _keep(self, key: str, decoded: _Decoded) -> None:

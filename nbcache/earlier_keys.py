@@ -5,11 +5,9 @@ it would send. What they tell is untrusted, as a cassette is: only the classes l
 """
 
 import json
-import warnings
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -23,6 +21,7 @@ from nbcache.keys import CallKey, call_key_of, drawn, restored
 from nbcache.llm_string import Told
 from nbcache.model_fields import settings
 from nbcache.provider_request import family_of, messages_in, tells_all
+from nbcache.rebuilt_models import rebuilt
 
 # By the names under which version 1 knew them: the package, and the argument that takes the endpoint.
 _CLASSES = {
@@ -103,19 +102,9 @@ def _model(kind: str, written: str, endpoint: str) -> BaseLanguageModel[Any] | N
     """A model with these fields, as long as it has taken them as they are and nothing else of the environment's."""
     package, place = _CLASSES[kind]
     fields: dict[str, Any] = json.loads(written)[0]
-    given: dict[str, Any] = {**fields, **({place: endpoint} if endpoint else {})}
-    if package in _KEYS:
-        given["api_key"] = "not-a-key"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model: BaseLanguageModel[Any] = getattr(import_module(package), kind)(**given)
-    if family_of(type(model)) is None:
+    others = {**({place: endpoint} if endpoint else {}), **({"api_key": "not-a-key"} if package in _KEYS else {})}
+    model = rebuilt(package, kind, fields, others)
+    if model is None or family_of(type(model)) is None or not fields.keys() <= model.__dict__.keys():
         return None
-    taken = model.__dict__
-    for name, value in fields.items():
-        if name not in taken or (taken[name] != value and canonical(taken[name]) != canonical(value)):
-            return None
-        if isinstance(value, int | float):
-            taken[name] = value  # given to the class, 1 has become 1.0
     known = {*fields, place, "openai_api_base", "anthropic_api_url", "groq_api_base"}
     return model if settings(model).keys() <= known else None

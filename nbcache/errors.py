@@ -54,6 +54,12 @@ class UnstableIdentityError(NbcacheError):
         super().__init__(message)
         self.cause = cause
 
+    @classmethod
+    def of_value(cls, cause: str, calls: str, where: str, value: object, advice: str) -> "UnstableIdentityError":
+        """The error of `calls` ("calls of X") that can't be told apart because of a `value`, which is at `where`."""
+        text = f"{calls} are not cached: {where} is or holds {value}, which looks different in every process"
+        return cls(cause, f"nbcache: {text}. {advice}")
+
 
 class NotStorableError(NbcacheError):
     """An answer that would not come back exactly as it was."""

@@ -7,18 +7,16 @@ import ast
 import json
 import os
 import re
-import warnings
 from functools import lru_cache
-from importlib import import_module
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
 from nbcache.call import Call
-from nbcache.canonical import canonical
 from nbcache.errors import NbcacheError
 from nbcache.ignored import CLIENTS, IGNORED_FIELDS, is_ignored
 from nbcache.llm_string import parse
+from nbcache.rebuilt_models import rebuilt
 
 # What LangChain calls them, and the packages in which they are now.
 _PACKAGES = {
@@ -67,9 +65,9 @@ class KnownModels:
 
 def _model(serialised: str) -> BaseChatModel | None:
     """A model from its JSON, if it is a well-known one, is installed here, and takes these settings."""
-    told = json.loads(serialised)
-    package = _PACKAGES.get(".".join(map(str, told["id"])))
-    given = {name: value for name, value in told["kwargs"].items() if value is not None}
+    written = json.loads(serialised)
+    package = _PACKAGES.get(".".join(map(str, written["id"])))
+    given = {name: value for name, value in written["kwargs"].items() if value is not None}
     if package is None or given.keys() & (CLIENTS | _REACHING_OUT):
         return None
     _refuse_endpoints(package)
@@ -79,11 +77,8 @@ def _model(serialised: str) -> BaseChatModel | None:
     try:
         if '"lc": ' in json.dumps(settings):
             return None  # an object, of which no more than a name was written
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            cls = getattr(import_module(package), told["id"][-1])
-            model = cls(**settings, **dict.fromkeys(secrets, "not-a-secret"))
-        return model if _has_taken(model, settings) else None
+        model = rebuilt(package, written["id"][-1], settings, dict.fromkeys(secrets, "not-a-secret"))
+        return model if isinstance(model, BaseChatModel) else None
     except Exception:  # noqa: BLE001 - the class's own code, for which this may be anything
         return None
 
@@ -103,14 +98,3 @@ def _refuse_endpoints(package: str) -> None:
 def _as_written(value: Any) -> Any:
     """A setting in the order in which people write it, which counts: LangChain has sorted what is in it."""
     return {"type": value["type"], **value} if isinstance(value, dict) and "type" in value else value
-
-
-def _has_taken(model: BaseChatModel, settings: dict[str, Any]) -> bool:
-    """Whether the settings are the model's now. It is left with the very numbers that were written."""
-    fields = model.__dict__
-    for name in settings.keys() & fields.keys():
-        if fields[name] != settings[name] and canonical(fields[name]) != canonical(settings[name]):
-            return False  # but a tuple is what was written as a list
-        if isinstance(settings[name], int | float):
-            fields[name] = settings[name]  # a default of 1 stays one; given to the class it has become 1.0
-    return True

@@ -17,8 +17,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-from langchain_core import messages as lc_messages
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
+from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache import codec
 from nbcache.cassette import Recording
@@ -27,6 +26,7 @@ from nbcache.facts import document
 from nbcache.identity import DOCUMENT
 from nbcache.keys import call_key
 from nbcache.known_models import EndpointNamedError, KnownModels
+from nbcache.messages import GENERATIONS, MESSAGES, plain
 from nbcache.policy import status_of
 from nbcache.records import row_of
 from nbcache.untrusted import LONGEST, MOST_VALUES, dense_values, opened
@@ -50,14 +50,9 @@ _PLAIN = {
 }
 _ROWS = "SELECT prompt, llm, idx, response FROM full_llm_cache ORDER BY prompt, llm, idx"
 
-_GENERATIONS: dict[tuple[str, ...], type[Any]] = {
-    tuple(cls.lc_id()): cls for cls in (Generation, GenerationChunk, ChatGeneration, ChatGenerationChunk)
-}
-_MESSAGES: dict[tuple[str, ...], type[Any]] = {
-    tuple(cls.lc_id()): cls
-    for kind in ("AI", "Human", "System", "Chat", "Function", "Tool")
-    for cls in (getattr(lc_messages, f"{kind}Message"), getattr(lc_messages, f"{kind}MessageChunk"))
-}
+# By the ids that LangChain writes down.
+_GENERATIONS: dict[tuple[str, ...], type[Any]] = {tuple(cls.lc_id()): cls for cls in GENERATIONS.values()}
+_MESSAGES: dict[tuple[str, ...], type[Any]] = {tuple(cls.lc_id()): cls for cls in MESSAGES.values()}
 _OBJECT, _DEEP = "it holds an object that is no part of an answer", "it is nested too deeply"
 _WRONG, _SAME = "it isn't as LangChain writes answers", "the file has another answer to the same call"
 _UNKEYED = "the file doesn't tell enough of its model"
@@ -198,7 +193,7 @@ def _recording(
     call = models.call(llm)
     asked = call_key(prompt, llm, call)
     usage = usage_of(generations, document(asked.identity), asked.endpoint, asked.prompt)
-    answer = [codec.plain(generation) for generation in generations]
+    answer = [plain(generation) for generation in generations]
     status = status_of(generations, by_client=call is not None)
     meta = row_of(asked, generations, usage, status=status, created=created, notebook=None)
     return Recording(asked, answer, [], usage, meta), call is None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from langchain_core.outputs import Generation
+from pydantic import BaseModel
 
 from nbcache.call import Call, Miss
 from nbcache.entry import Usage
@@ -110,6 +111,10 @@ class Answered:
     def chunks(self) -> list[dict[str, Any]] | None:
         """The chunks in which the answer came, if it was streamed to its end."""
         return self.call.chunks if self.call is not None and self.call.whole else None
+
+    def classes(self) -> list[type[BaseModel]]:
+        """The pydantic classes of which the caller expects instances."""
+        return [] if self.call is None else self.call.classes()
 
     def key(self, key_of: KeyOf) -> CallKey:
         """The key that the call began with, less a counter in it. Raises UnstableIdentityError.

@@ -77,17 +77,6 @@ def charged_usd(usage: Usage) -> Decimal | None:
     return Decimal(usage.charged)
 
 
-def data_date() -> str:
-    """The day of the list prices (`2026-11-20`) where genai-prices tells one, else its version.
-
-    It tells one only when something in this process keeps its prices up to date. nbcache never does: no network.
-    """
-    from genai_prices import __version__, data_snapshot  # noqa: PLC0415 - see _list_price
-
-    data = data_snapshot.get_snapshot()
-    return data.timestamp.date().isoformat() if data.from_auto_update else f"genai-prices {__version__}"
-
-
 def _bare(model: str) -> str:
     """`gemini-2.5-flash` of `models/gemini-2.5-flash` and of Vertex's whole paths."""
     return _PREFIX.sub("", model, count=1)

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from langchain_core import messages as lc_messages
 from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from nbcache.bodies import counted_body, counted_value
 from nbcache.canonical import canonical, is_users_code
 from nbcache.headers import counted_headers, counted_query
+from nbcache.messages import MESSAGES
 from nbcache.plain import copy_plain
 
 Request = dict[str, Any]
@@ -28,11 +28,6 @@ _Build = Callable[[Any, Any, Any, Request], Request]
 _MARKS = tuple(f"nbcache-text-{number}-7d1f0c2e" for number in range(4))
 _TEXT_ALONE = {HumanMessage, SystemMessage}
 _ANY_PROMPT = "."  # stands for the messages where the settings alone are asked for
-_MESSAGES = {
-    name: getattr(lc_messages, name)
-    for kind in ("AI", "Human", "System", "Chat", "Function", "Tool")
-    for name in (f"{kind}Message", f"{kind}MessageChunk")
-}
 # Of a message with one of these Google's class fetches what is named, from the network or from a file.
 _FETCHED = ('"image_url"', '"url"', '"file_uri"', '"media"')
 
@@ -439,7 +434,7 @@ def messages_in(prompt: str) -> list[BaseMessage] | None:
         parts = json.loads(prompt)
         if any(part["type"] != "constructor" or _holds_object(part["kwargs"]) for part in parts):
             return None
-        return [_MESSAGES[part["id"][-1]](**part["kwargs"]) for part in parts]
+        return [MESSAGES[part["id"][-1]](**part["kwargs"]) for part in parts]
     except Exception:  # noqa: BLE001 - whatever is in it: then it counts as it is written
         return None
 

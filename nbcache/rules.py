@@ -2,12 +2,16 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from langchain_core.outputs import ChatGeneration, Generation
+
 from nbcache.call import Call
 from nbcache.chains import chain_names
+from nbcache.errors import warn_once
+from nbcache.facts import asks_a_model, document
 from nbcache.identity import model_names
 from nbcache.prompts import Normalize
 
@@ -39,6 +43,16 @@ class Rules:
         """Whether `call` is one of those that are not cached."""
         names = {*model_names(call), *call.labels, *chain_names(call.parent)}
         return any(fnmatchcase(name, pattern) for pattern in self.exclude for name in names if isinstance(name, str))
+
+    def want(self, identity: bytes, answer: Sequence[Generation]) -> bool:
+        """Whether `should_store` keeps each of these generations, which answer a call with this identity."""
+        if self.should_store is None or not asks_a_model(document(identity)):
+            return True
+        try:
+            return all(self.should_store(each.message if isinstance(each, ChatGeneration) else each) for each in answer)
+        except Exception as error:  # noqa: BLE001 - the user's own code
+            warn_once("should_store", f"nbcache: should_store failed, so an answer is not cached: {error!r}")
+            return False
 
 
 def _normalize(given: Normalizer | None) -> Normalize | None:

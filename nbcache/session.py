@@ -286,7 +286,7 @@ def evict(key: str) -> EntryMeta:
 
 
 def clear(*, scope: str | None = None, unused: bool = False, **which: Any) -> Cleared:
-    """Clear the scope, or what of it is meant: see `Contents.clear` (older_than, model, tag, match, dry_run).
+    """Clear the scope, or the entries in it that `Contents.matching` finds (older_than, model, tag, match, dry_run).
 
     `unused` means what this session has neither hit nor stored. Raises ValueError where it has called nothing yet.
     """

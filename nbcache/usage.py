@@ -18,9 +18,6 @@ from nbcache.request import MODEL, Request, cache_lifetimes, input_media, reques
 from nbcache.tokens import BILLED, LIFETIME_KNOWN, counts_of
 from nbcache.vendors import provider_of
 
-_NO_LIFETIME = {"cache_write_tokens": 0, LIFETIME_KNOWN: True}
-
-
 _AZURE = re.compile(r"/deployments/([^/\s]+)")
 
 

@@ -151,10 +151,10 @@ def exact(cls: type, name: str, value: Any) -> Any:
     try:
         return {"!exact": [type(value).__qualname__, digest_of(value, name)]}
     except NotCanonicalError as error:
-        raise UnstableIdentityError(
-            f"unstable {cls.__qualname__}.{name}",
-            f"nbcache: calls of {cls.__qualname__} are not cached: its parameter {name!r} is or holds {error}, which looks "
-            "different in every process. Pass plain values, or a pydantic object, instead",
+        owner = cls.__qualname__
+        raise UnstableIdentityError.of_value(
+            *(f"unstable {owner}.{name}", f"calls of {owner}", f"its parameter {name!r}", error),
+            "Pass plain values, or a pydantic object, instead",
         ) from None
 
 

@@ -14,6 +14,7 @@ import nbcache
 from nbcache import session
 from nbcache.errors import forget_warnings
 from nbcache.lost import take_lost
+from tests.clock import Clock
 from tests.provider import Provider
 
 # The same examples on every machine, however slow it is, and no folder of Hypothesis's own.
@@ -36,6 +37,11 @@ def clean_slate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     yield
     session.end()
     set_llm_cache(None)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
 
 
 @pytest.fixture

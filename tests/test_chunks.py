@@ -11,8 +11,9 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 
 from nbcache import codec
 from nbcache.chunks import as_chunk, packed, unpacked
-from nbcache.codec import encode, plain, read
+from nbcache.codec import encode, read
 from nbcache.errors import DamagedError, NotStorableError
+from nbcache.messages import plain, restored
 from tests.test_codec import ABOUT, GOLDEN, KEY, forged
 
 Chunk = GenerationChunk | ChatGenerationChunk
@@ -72,7 +73,7 @@ contents = texts | texts.map(block) | st.lists(texts.map(lambda text: block(text
 @given(st.lists(st.builds(chunk, contents, name=st.none() | st.just("n")) | st.builds(GenerationChunk, text=texts)))
 def test_whatever_comes_is_packed_and_unpacked_the_same(chunks: list[Chunk]) -> None:
     told = [plain(one) for one in chunks]
-    again = codec.restored(unpacked(packed(told)))
+    again = restored(unpacked(packed(told)))
     assert [bare(one) for one in again] == [bare(one) for one in chunks]
 
 

@@ -1,34 +1,16 @@
 """A clock that is ahead or behind for a while costs no answer."""
 
-import time
 from pathlib import Path
 
 import pytest
 
 import nbcache
 from nbcache.stores import DiskStore, MemoryStore, Store
+from tests.clock import Clock
 from tests.test_disk_store import key_of, row
 from tests.test_faults import Echo, ask
 
 HOUR, DAY = 3600.0, 86_400.0
-
-
-class Clock:
-    """The time, which can be set."""
-
-    def __init__(self) -> None:
-        self.ahead = 0.0
-        self._real = time.time
-
-    def __call__(self) -> float:
-        return self._real() + self.ahead
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = Clock()
-    monkeypatch.setattr(time, "time", clock)
-    return clock
 
 
 @pytest.fixture(params=["disk", "memory"])

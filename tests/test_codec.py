@@ -37,9 +37,10 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from nbcache import codec
-from nbcache.codec import About, Payload, encode, fresh, read
+from nbcache.codec import About, Payload, encode, read
 from nbcache.entry import EntryMeta
 from nbcache.errors import DamagedError, NotStorableError
+from nbcache.messages import fresh
 from nbcache.plain import from_plain, to_plain
 from tests.naming import shown
 

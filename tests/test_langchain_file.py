@@ -575,7 +575,7 @@ def test_a_hostile_model_is_never_made(
         guarded.append(package)
         return importlib.import_module(package)
 
-    monkeypatch.setattr(known_models, "import_module", imported)
+    monkeypatch.setattr("nbcache.rebuilt_models.import_module", imported)
     assert known_models.KnownModels().call(MODELS[name]) is None
     write(file, [(PROMPT, MODELS[name], 0, spoken())])
     done = taken_over(file, tmp_path)

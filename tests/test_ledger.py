@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal, localcontext
@@ -29,13 +29,14 @@ from langchain_openai import ChatOpenAI, OpenAI
 import nbcache
 from nbcache import NbcacheWarning, session
 from nbcache import ledger as ledger_module
-from nbcache.entry import Stats, Touch
+from nbcache.entry import Spending, Stats, Touch
 from nbcache.errors import StoreError
 from nbcache.facts import facts_of
 from nbcache.ledger import Ledger
 from nbcache.stores import DiskStore, MemoryStore
 from tests import canned as c
 from tests.canned import Canned, Reply
+from tests.clock import Clock
 from tests.provider import Answer, Provider
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -45,6 +46,21 @@ GOLDEN_KEY = "0123456789abcdef0123456789abcdef01234567"
 PRICES = {"m": {"input": 2, "output": 8}}
 CALL = Decimal("0.006")
 NOTHING = Decimal(0)
+
+
+@pytest.fixture
+def written(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """It is set when a ledger has written into its store what was paid."""
+    record, paid = DiskStore.record, threading.Event()
+
+    def record_and_tell(store: DiskStore, rows: Iterable[Spending]) -> None:
+        rows = list(rows)
+        record(store, rows)
+        if any(row.spent_usd for row in rows):
+            paid.set()
+
+    monkeypatch.setattr(DiskStore, "record", record_and_tell)
+    return paid
 
 
 @pytest.fixture
@@ -309,28 +325,13 @@ def test_one_calls_own_mode_is_its_reason(server: Canned, folder: Path) -> None:
 # Why a call missed
 
 
-class Clock:
-    """The machine's time, and as much more as it is told."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        real = time.time
-        self.ahead = 0.0
-        monkeypatch.setattr(time, "time", lambda: real() + self.ahead)
-
-
-@pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
-
-
 def whys() -> list[str]:
     return [str(why) for why in nbcache.last().why]
 
 
 @pytest.mark.parametrize("place", ["disk", "memory"])
 def test_expired(place: str, clock: Clock, server: Canned, folder: Path) -> None:
-    memory = MemoryStore(clock=lambda: time.time())  # noqa: PLW0108 - looked up anew each time
-    nbcache.install(folder if place == "disk" else memory, ttl="1h", prices=PRICES)
+    nbcache.install(folder if place == "disk" else MemoryStore(clock=clock), ttl="1h", prices=PRICES)
     server.reply(used(1000, 500), used(1000, 500))
     client(server.url).invoke("q")
     client(server.url).invoke("q")
@@ -551,7 +552,9 @@ def test_failures_and_what_is_to_be_renewed_outlive_new_settings(server: Canned,
     assert whys()[-1] == "renewed"
 
 
-def test_a_call_that_was_running_when_the_settings_changed_is_paid(provider: Provider, folder: Path) -> None:
+def test_a_call_that_was_running_when_the_settings_changed_is_paid(
+    written: threading.Event, provider: Provider, folder: Path
+) -> None:
     install(folder)
     model = client(provider.url)
     with provider.hold() as go_on, ThreadPoolExecutor(1) as pool:
@@ -561,9 +564,7 @@ def test_a_call_that_was_running_when_the_settings_changed_is_paid(provider: Pro
         session.reinstall(max_entries=10)
         go_on.set()
         said = answer.result(30)
-    deadline = time.monotonic() + 30
-    while not stats().spent_usd and time.monotonic() < deadline:  # at most a second late
-        time.sleep(0.02)
+    assert written.wait(30)
     assert money() == (0, 1, price(said), NOTHING)
     assert stats(lifetime=True).spent_usd == price(said)
     before.close()
@@ -739,12 +740,12 @@ def test_sums_are_kept_for_the_next_time_where_the_store_fails(server: Canned) -
 # Time
 
 
-def paused(provider: Provider, work: Callable[[], object], requests: int) -> float:
-    """Let the provider take a fifth of a second over its answer to `work`; the seconds that `work` took."""
+def slowly(provider: Provider, clock: Clock, work: Callable[[], object]) -> float:
+    """Do `work`, which makes one request, and let a hundred seconds go by before its answer; the seconds that it took."""
 
     def go_on() -> None:
-        provider.wait_for(requests)
-        time.sleep(0.2)
+        provider.wait_for(1)
+        clock.ahead += 100
         opened.set()
 
     with provider.hold() as opened, ThreadPoolExecutor(1) as pool:
@@ -756,16 +757,16 @@ def paused(provider: Provider, work: Callable[[], object], requests: int) -> flo
     return took
 
 
-def test_a_hit_saves_the_seconds_that_the_model_took(provider: Provider, folder: Path) -> None:
+def test_a_hit_saves_the_seconds_that_the_model_took(clock: Clock, provider: Provider, folder: Path) -> None:
     install(folder)
     model = client(provider.url)
-    took = paused(provider, lambda: model.invoke("q"), 1)
+    took = slowly(provider, clock, lambda: model.invoke("q"))
     assert stats().saved_seconds == 0
     began = time.perf_counter()
     model.invoke("q")
     hit = time.perf_counter() - began
     (model_took,) = nbcache.entries().seconds
-    assert 0.2 <= model_took <= took
+    assert 100 <= model_took <= took
     assert model_took - hit <= stats().saved_seconds <= model_took
     miss_seconds, hit_seconds = nbcache.last().seconds
     assert miss_seconds == model_took
@@ -773,13 +774,13 @@ def test_a_hit_saves_the_seconds_that_the_model_took(provider: Provider, folder:
     assert stats(lifetime=True).saved_seconds == stats().saved_seconds
 
 
-def test_a_batch_of_a_completion_model_shares_its_seconds(provider: Provider, folder: Path) -> None:
+def test_a_batch_of_a_completion_model_shares_its_seconds(clock: Clock, provider: Provider, folder: Path) -> None:
     install(folder, prices={"c": {"input": 2, "output": 8}})
     model = OpenAI(model="c", **provider.openai)
-    took = paused(provider, lambda: model.batch(["a", "b", "c", "d"]), 1)
+    took = slowly(provider, clock, lambda: model.batch(["a", "b", "c", "d"]))
     assert len(provider.requests) == 1
     seconds = nbcache.entries().seconds
-    assert 0.2 <= seconds.sum() <= took * 1.25
+    assert 100 <= seconds.sum() <= took * 1.25
     assert (seconds < 0.5 * took).all()
     assert stats().misses == 4
     model.batch(["a", "b", "c", "d"])
@@ -817,14 +818,14 @@ def test_a_hit_writes_nothing_to_disk_until_the_flush(
     assert nbcache.entries().hits.tolist() == [100]
 
 
-def test_what_is_noted_is_written_within_a_second_or_so_without_a_cells_end(server: Canned, folder: Path) -> None:
+def test_what_is_noted_is_written_within_a_second_or_so_without_a_cells_end(
+    written: threading.Event, server: Canned, folder: Path
+) -> None:
     install(folder)
     server.reply(used(1000, 500))
     client(server.url).invoke("q")
+    assert written.wait(30)
     with closing(DiskStore(folder)) as other:
-        deadline = time.monotonic() + 30
-        while not any(row.spent_usd for row in other.spendings()) and time.monotonic() < deadline:
-            time.sleep(0.02)  # on a slow machine the miss is written before its answer has come
         (row,) = other.spendings()
     assert (row.misses, row.spent_usd) == (1, CALL)
 
@@ -1028,10 +1029,19 @@ def test_listeners_hear_of_each_call_until_they_stop(server: Canned, folder: Pat
 
 
 _ALONE = """
-import os, sys, time, warnings, nbcache
+import os, sys, threading, warnings, nbcache
 from langchain_openai import ChatOpenAI
 from nbcache.stores.disk import DiskStore
 
+record, written = DiskStore.record, threading.Event()
+
+def record_and_tell(store, rows):
+    rows = list(rows)
+    record(store, rows)
+    if any(row.hits for row in rows):
+        written.set()
+
+DiskStore.record = record_and_tell
 warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
 cache = nbcache.install(sys.argv[1], prices={"m": {"input": 2, "output": 8}})
 model = ChatOpenAI(model="m", base_url=sys.argv[2], api_key="k")
@@ -1045,9 +1055,7 @@ else:
     os.close(reading)
     cache.ledger.reporter._sender.end = None  # as where the parent has ended
     model.invoke("q")
-    other, deadline = DiskStore(sys.argv[1]), time.monotonic() + 30
-    while not any(row.hits for row in other.spendings()) and time.monotonic() < deadline:
-        time.sleep(0.02)
+    written.wait(30)
     os._exit(0)
 """
 

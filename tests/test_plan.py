@@ -1,6 +1,5 @@
 """What a run would cost now."""
 
-import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +12,7 @@ import nbcache
 from nbcache import session
 from nbcache.stores import DiskStore, MemoryStore
 from nbcache.ui import report
+from tests.clock import Clock
 from tests.provider import Answer, Provider
 
 PRICES = {"gpt-4o-mini": {"input": 1_000_000, "output": 0}}  # a dollar a token
@@ -54,7 +54,9 @@ def test_the_last_sessions_calls_are_planned(provider: Provider, tmp_path: Path,
     assert "last session, made again in mode `on`: 2 hits, 2 misses" in report.plan(plan)
 
 
-def test_it_tells_what_has_expired_what_was_evicted_and_what_is_no_hit(provider: Provider, tmp_path: Path) -> None:
+def test_it_tells_what_has_expired_what_was_evicted_and_what_is_no_hit(
+    clock: Clock, provider: Provider, tmp_path: Path
+) -> None:
     install(tmp_path / "store", tmp_path, max_entries=2)
     provider.answer("a", "b", Answer("half", finish_reason="length"))
     for text in ("evicted", "kept", "cut"):
@@ -62,11 +64,9 @@ def test_it_tells_what_has_expired_what_was_evicted_and_what_is_no_hit(provider:
     assert [miss.why for miss in nbcache.plan().misses] == ["evicted", "cut off"]
     assert [miss.why for miss in nbcache.plan().misses] == ["evicted", "cut off"]  # to look changes nothing
     nbcache.uninstall()
-    install(tmp_path / "other", tmp_path, ttl=0.05)
+    install(tmp_path / "other", tmp_path, ttl="1h")
     chat(provider).invoke("expires")
-    (row,) = session.installed().contents().entries()
-    while time.time() <= (row.expires or 0):
-        time.sleep(0.01)
+    clock.ahead = 3601
     assert [miss.why for miss in nbcache.plan().misses] == ["expired"]
 
 

@@ -28,7 +28,7 @@ from openai.types.completion_usage import CompletionTokensDetails, PromptTokensD
 from pydantic import BaseModel
 
 import nbcache
-from nbcache import codec
+from nbcache import codec, messages
 from nbcache.errors import NbcacheWarning, NotStorableError
 from nbcache.plain import from_plain, to_plain
 from nbcache.roundtrip import same
@@ -313,13 +313,13 @@ def test_a_message_of_a_class_of_ones_own_is_not_kept() -> None:
 
 def test_each_shape_is_read_back_once(monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[Any] = []
-    restored = codec.restored
+    restored = messages.restored
 
     def counted(*args: Any) -> Any:
         reads.append(args)
         return restored(*args)
 
-    monkeypatch.setattr(codec, "restored", counted)
+    monkeypatch.setattr("nbcache.codec.restored", counted)
     for tokens in range(3):
         value = USAGE.model_copy(update={"total_tokens": tokens})
         codec.encode([Generation(text="x", generation_info={"never seen": value})], ABOUT, reusable=True, classes=())

@@ -500,7 +500,7 @@ def test_bound_set_later_holds_from_the_next_put_on(make: Make, clock: Clock) ->
 @pytest.mark.parametrize("wrong", [0, -1])
 @pytest.mark.parametrize("name", ["max_entries", "max_bytes"])
 def test_wrong_bound_raises_at_once_and_says_what_to_write(make: Make, name: str, wrong: int) -> None:
-    with pytest.raises(ValueError, match=f"{name}={wrong}: write a number above zero"):
+    with pytest.raises(ValueError, match=f"{name}={wrong}: write .*, above zero"):
         make(**{name: wrong})
     store = make(max_entries=2)
     with pytest.raises(ValueError, match=name):
@@ -545,22 +545,6 @@ def test_closed_store_opens_again(store: Store) -> None:
 
 
 # MemoryStore's own
-
-
-def test_memory_store_in_order_of_age_evicts_the_oldest_however_much_it_is_used(clock: Clock) -> None:
-    store = MemoryStore(max_entries=2, order="oldest")
-    one, two = put(store, 1), put(store, 2)
-    use(store, clock, one)
-    three = put(store, 3)
-    assert store.get(one) is None
-    assert [store.get(two), store.get(three)] == [b"payload"] * 2
-    assert store.totals() == Totals(2, 14, 1)
-    assert store.check() == []
-
-
-def test_memory_store_of_an_unknown_order_raises() -> None:
-    with pytest.raises(ValueError, match="write 'recent' or 'oldest'"):
-        MemoryStore(order="random")  # type: ignore[arg-type]
 
 
 def test_memory_store_has_the_clock_that_it_is_given() -> None:

@@ -105,10 +105,8 @@ def _attributes(model: Any) -> dict[str, Any]:
             canonical(value)
         except NotCanonicalError as error:
             cls = type(model).__qualname__
-            raise UnstableIdentityError(
-                f"attribute {cls}.{name}",
-                f"nbcache: vectors of {cls} are not cached: its attribute {name!r} is or holds {error}, which looks "
-                f"different in every process. {_REMEDY}",
+            raise UnstableIdentityError.of_value(
+                f"attribute {cls}.{name}", f"vectors of {cls}", f"its attribute {name!r}", error, _REMEDY
             ) from None
     return counted(attributes)
 

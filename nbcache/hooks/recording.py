@@ -18,6 +18,7 @@ from nbcache.call import Call
 from nbcache.chunks import as_chunk
 from nbcache.decoded import Answer
 from nbcache.errors import warn_once
+from nbcache.messages import plain, restored
 from nbcache.model_fields import whole_numbers
 from nbcache.modes import READ_ONLY, Settings
 from nbcache.response_headers import cleaned
@@ -93,7 +94,7 @@ class Recording:
         self._raw.append(chunk)
         if self._refused is None and self.call.chunks is not None:
             try:
-                self.call.chunks.append(cleaned(codec.plain(chunk)))
+                self.call.chunks.append(cleaned(plain(chunk)))
             except Exception as error:  # noqa: BLE001 - whatever is in it, its reader gets it
                 self._refused = error
         if self.call.numbers:
@@ -130,7 +131,7 @@ class Recording:
         """What `invoke` would have answered."""
         chunks = self._raw
         if self.call.whole and self.call.chunks is not None:
-            chunks = codec.restored(self.call.chunks, self.call.classes())
+            chunks = restored(self.call.chunks, self.call.classes())
         whole = _joined(chunks) if self.call.is_chat else _joined_text(chunks)
         if isinstance(whole, ChatGeneration):
             first = self._raw[0]

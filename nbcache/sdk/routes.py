@@ -23,10 +23,10 @@ def route_of(transport: Any) -> Any:
     try:
         return [cls.__qualname__, digest_of(transport), socket_of(transport)]
     except NotCanonicalError as error:
-        raise UnstableIdentityError(
-            f"transport {cls.__qualname__}",
-            f"nbcache: calls by way of {cls.__qualname__} are not cached: it is or holds {error}, which looks different in "
-            "every process, and may send a request elsewhere. Set headers and hosts in an event hook or on the client",
+        name = cls.__qualname__
+        raise UnstableIdentityError.of_value(
+            *(f"transport {name}", f"calls by way of {name}", "it", error),
+            "It may send a request elsewhere: set headers and hosts in an event hook or on the client",
         ) from None
 
 

@@ -26,6 +26,7 @@ from nbcache.stores.fulldisk import done_in_copy, is_full
 from nbcache.stores.late import LateAnswer, LateAnswers, passes
 from nbcache.stores.pool import own_writes
 from nbcache.timer import Timer
+from nbcache.units import count, size
 
 _READ_PATIENCE = 0.5  # seconds to wait for another process before a lookup counts as a miss
 _WRITE_PATIENCE = 2.0
@@ -311,10 +312,7 @@ class DiskStore:
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
         """Evict what is over these bounds from the next `put` on. Raises ValueError where one is below 1."""
-        for name, value in (("max_bytes", max_bytes), ("max_entries", max_entries)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name}={value!r}: write a number above zero")
-        self._max_bytes, self._max_entries = max_bytes, max_entries
+        self._max_bytes, self._max_entries = size(max_bytes), count(max_entries)
 
     def check(
         self,

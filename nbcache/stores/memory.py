@@ -6,31 +6,25 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from operator import attrgetter
-from typing import Any, Literal
+from typing import Any
 
 from nbcache.entry import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import DamagedError, TooLargeError
 from nbcache.progress import Progress, followed
 from nbcache.stores.expiry import is_due
+from nbcache.units import count, size
 
 
 class MemoryStore:
-    """Bounded in entries and bytes; evicts the least recently used first, or the oldest with `order="oldest"`.
-
-    `order="oldest"` is what LangChain's InMemoryCache does with `maxsize`.
-    """
+    """Bounded in entries and bytes; evicts the least recently used first."""
 
     def __init__(
         self,
         max_entries: int | None = None,
         max_bytes: int | None = None,
         *,
-        order: Literal["recent", "oldest"] = "recent",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if order not in {"recent", "oldest"}:
-            raise ValueError(f"order={order!r}: write 'recent' or 'oldest'")
-        self._order = order
         self._clock = clock
         self._lock = threading.RLock()
         self._entries: OrderedDict[str, tuple[bytes, EntryMeta]] = OrderedDict()
@@ -55,8 +49,7 @@ class MemoryStore:
             found = self._entries.get(key) if stale else self._live(key)
             if found is None:
                 return None
-            if self._order == "recent":
-                self._entries.move_to_end(key)
+            self._entries.move_to_end(key)
             return found[0]
 
     def version(self) -> None:
@@ -252,10 +245,7 @@ class MemoryStore:
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
         """Evict what is over these bounds from the next `put` on. Raises ValueError where one is below 1."""
-        for name, value in (("max_bytes", max_bytes), ("max_entries", max_entries)):
-            if value is not None and value < 1:
-                raise ValueError(f"{name}={value!r}: write a number above zero")
-        self._max_bytes, self._max_entries = max_bytes, max_entries
+        self._max_bytes, self._max_entries = size(max_bytes), count(max_entries)
 
     def check(
         self,

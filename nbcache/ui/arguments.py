@@ -50,9 +50,9 @@ def parse(line: str) -> argparse.Namespace:
         raise UsageError(f"%llmcache {word}: type one of {', '.join(SUBCOMMANDS)}")
     if "--samples" in words and word in MODES:
         raise UsageError(f"samples are drawn by one cell: type `%%llmcache {word} --samples` at its top")
-    asked = _parsers[word].parse_args(words[1:])
-    asked.word = word
-    return asked
+    args = _parsers[word].parse_args(words[1:])
+    args.word = word
+    return args
 
 
 def help_of(line: str) -> str | None:
@@ -69,9 +69,9 @@ def parse_cell(line: str) -> argparse.Namespace:
     words = _words(line)
     if not words or words[0] not in MODES:
         raise UsageError(f"%%llmcache takes a mode for its cell: type one of {', '.join(MODES)}")
-    asked = _cell.parse_args(words[1:])
-    asked.word = words[0]
-    return asked
+    args = _cell.parse_args(words[1:])
+    args.word = words[0]
+    return args
 
 
 def _words(line: str) -> list[str]:

@@ -185,10 +185,10 @@ class Board:
 
     def _why(self, message: dict[str, Any]) -> dict[str, Any]:
         number = _number(message, "number")
-        found = next((missed for missed in self._cache.misses() if missed.number == number), None)
-        if found is None:
+        missed = next((each for each in self._cache.misses() if each.number == number), None)
+        if missed is None:
             raise ValueError("why this call missed is no longer known: too many have missed since, or in a new session")
-        why = self._cache.explain(found)
+        why = self._cache.explain(missed)
         return {"type": "why", "number": number, "text": why.text, "changes": why.changes}
 
     def _renew(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -289,8 +289,8 @@ def _said(said: Said, key: str) -> dict[str, Any]:
 
 
 def _parameters(about: codec.About) -> str:
-    told = {**document(about.identity), "endpoint": about.endpoint}
-    return json.dumps(told, indent=2, ensure_ascii=False)
+    identity = {**document(about.identity), "endpoint": about.endpoint}
+    return json.dumps(identity, indent=2, ensure_ascii=False)
 
 
 def _cut(text: str, key: str) -> str:

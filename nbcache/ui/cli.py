@@ -57,23 +57,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
-def _run(asked: argparse.Namespace) -> int:
+def _run(args: argparse.Namespace) -> int:
     try:
-        store = cli_store.named(asked.store)
-        if asked.word == "where":
-            return _where(asked, store)
-        with contextlib.closing(store), cli_store.warnings_told() as told:
-            if asked.word == "import":
-                contents = cli_store.contents_to_fill(store, _owner(asked, store), dry_run=asked.dry_run)
+        store = cli_store.named(args.store)
+        if args.word == "where":
+            return _where(args, store)
+        with contextlib.closing(store), cli_store.warnings_told() as warnings:
+            if args.word == "import":
+                contents = cli_store.contents_to_fill(store, _owner(args, store), dry_run=args.dry_run)
             else:
-                if asked.word in {"clear", "evict"} or asked.fix:
-                    refuse_below(asked, store)
-                if asked.fix and cli_store.is_damaged(store):
-                    confirm(asked, store, "sets the damaged file aside, and begins a new store")
-                    asked.yes = True
-                contents = cli_store.contents(store, asked.notebook, fix=asked.fix)
-            code = _DO[asked.word](asked, contents)
-        replaced = told and not asked.fix  # it was damaged: it has been set aside, and a new store begun
+                if args.word in {"clear", "evict"} or args.fix:
+                    refuse_below(args, store)
+                if args.fix and cli_store.is_damaged(store):
+                    confirm(args, store, "sets the damaged file aside, and begins a new store")
+                    args.yes = True
+                contents = cli_store.contents(store, args.notebook, fix=args.fix)
+            code = _DO[args.word](args, contents)
+        replaced = warnings and not args.fix  # it was damaged: it has been set aside, and a new store begun
         return _FAILED if replaced else code
     except (cli_store.NothingError, DeclinedError, UnknownKeyError, AmbiguousKeyError) as error:
         complain(str(error))
@@ -86,16 +86,16 @@ def _run(asked: argparse.Namespace) -> int:
 # The commands
 
 
-def _ls(asked: argparse.Namespace, contents: "Contents") -> int:
-    which = Filter(model=asked.model, tag=asked.tag, status=asked.status)
-    limit = asked.limit or (_SCREENFUL if is_terminal() and not asked.json else None)
-    if asked.match is None:
+def _ls(args: argparse.Namespace, contents: "Contents") -> int:
+    which = Filter(model=args.model, tag=args.tag, status=args.status)
+    limit = args.limit or (_SCREENFUL if is_terminal() and not args.json else None)
+    if args.match is None:
         rows, number = contents.page(which, limit=limit), contents.totals_of(which).entries
     else:
         with progress("searched") as shown:
-            found = contents.saying(contents.page(which), asked.match, shown)
-        rows, number = found[:limit], len(found)
-    if asked.json:
+            matching = contents.saying(contents.page(which), args.match, shown)
+        rows, number = matching[:limit], len(matching)
+    if args.json:
         say_json([documents.entry(meta) for meta in rows])
     elif not rows:
         complain("no entries")
@@ -125,26 +125,24 @@ def _digits(store: Store, rows: Sequence[EntryMeta]) -> int:
     return digits
 
 
-def _stats(asked: argparse.Namespace, contents: "Contents") -> int:
+def _stats(args: argparse.Namespace, contents: "Contents") -> int:
     from nbcache.ui import report  # noqa: PLC0415 - as above
 
     rows = contents.spendings()
-    if asked.by:
-        return _by_model(asked, rows)
-    found = Stats.of(total(rows), contents.totals(), 0)
+    if args.by:
+        return _by_model(args, rows)
+    stats = Stats.of(total(rows), contents.totals(), 0)
     statuses = {name: contents.totals_of(Filter(status=name)).entries for name in STATUSES if name != "ok"}
-    lines = dict(report.stats_lines(found, "so far"))
+    lines = dict(report.stats_lines(stats, "so far"))
     lines["stored"] += report.statuses_text(statuses)
-    return _tell(
-        asked, documents.stats(found, statuses), "\n".join(f"{name + ':':<10} {lines[name]}" for name in lines)
-    )
+    return _tell(args, documents.stats(stats, statuses), "\n".join(f"{name + ':':<10} {lines[name]}" for name in lines))
 
 
-def _by_model(asked: argparse.Namespace, rows: Sequence[Spending]) -> int:
+def _by_model(args: argparse.Namespace, rows: Sequence[Spending]) -> int:
     models: dict[str, Spending] = {}
     for row in rows:
         add_to(models, row.model, row)
-    if asked.json:
+    if args.json:
         say_json([{"model": model, **documents.sums(models[model])} for model in sorted(models)])
     else:
         cells = [
@@ -155,21 +153,21 @@ def _by_model(asked: argparse.Namespace, rows: Sequence[Spending]) -> int:
     return _DONE
 
 
-def _show(asked: argparse.Namespace, contents: "Contents") -> int:
+def _show(args: argparse.Namespace, contents: "Contents") -> int:
     from nbcache.ui import report  # noqa: PLC0415 - as above
 
-    found = contents.read(_key(asked, contents))
-    return _tell(asked, documents.record(found), report.record(found))
+    entry = contents.read(_key(args, contents))
+    return _tell(args, documents.record(entry), report.record(entry))
 
 
-def _evict(asked: argparse.Namespace, contents: "Contents") -> int:
+def _evict(args: argparse.Namespace, contents: "Contents") -> int:
     from nbcache.ui import report  # noqa: PLC0415 - as above
 
-    meta = contents.find(_key(asked, contents))
+    meta = contents.find(_key(args, contents))
     others = f", which {', '.join(map(one_line, meta.notebooks))} have" if len(meta.notebooks) > 1 else ""
-    confirm(asked, _disk(contents), f"deletes the entry {report.entry(meta)}{others}")
+    confirm(args, _disk(contents), f"deletes the entry {report.entry(meta)}{others}")
     meta = contents.evict(meta.key)
-    return _tell(asked, documents.entry(meta), report.evicted(meta, contents.store))
+    return _tell(args, documents.entry(meta), report.evicted(meta, contents.store))
 
 
 def _disk(contents: "Contents") -> DiskStore:
@@ -177,104 +175,104 @@ def _disk(contents: "Contents") -> DiskStore:
     return contents.store
 
 
-def _key(asked: argparse.Namespace, contents: "Contents") -> str:
-    """The whole key that is meant; where a notebook is named, one of its own. Raises as `Contents.find`."""
-    meta = contents.find(asked.key)
+def _key(args: argparse.Namespace, contents: "Contents") -> str:
+    """The whole key of the entry; where a notebook is named, of one of its own. Raises as `Contents.find`."""
+    meta = contents.find(args.key)
     if contents.notebook not in {None, *meta.notebooks}:
-        raise UnknownKeyError(f"no entry of {contents.notebook} has a key that begins with {asked.key!r}")
+        raise UnknownKeyError(f"no entry of {contents.notebook} has a key that begins with {args.key!r}")
     return meta.key
 
 
-def _clear(asked: argparse.Namespace, contents: "Contents") -> int:
+def _clear(args: argparse.Namespace, contents: "Contents") -> int:
     from nbcache.ui import report  # noqa: PLC0415 - as above
 
-    which = {name: getattr(asked, name) for name in ("older_than", "model", "tag", "match", "unused")}
+    which = {name: getattr(args, name) for name in ("older_than", "model", "tag", "match", "unused")}
     with progress("searched") as shown:
-        meant = contents.meant(progress=shown, **which)
-    done = contents.would_clear(meant)
-    if meant and not asked.dry_run:
-        confirm(asked, _disk(contents), report.would_clear(done))
-        done = contents.clear_these(meant)
-    text = report.cleared(done, contents.store, dry_run=asked.dry_run)
-    return _tell(asked, documents.cleared(done, dry_run=asked.dry_run), text)
+        entries = contents.matching(progress=shown, **which)
+    done = contents.would_clear(entries)
+    if entries and not args.dry_run:
+        confirm(args, _disk(contents), report.would_clear(done))
+        done = contents.clear_these(entries)
+    text = report.cleared(done, contents.store, dry_run=args.dry_run)
+    return _tell(args, documents.cleared(done, dry_run=args.dry_run), text)
 
 
-def _check(asked: argparse.Namespace, contents: "Contents") -> int:
+def _check(args: argparse.Namespace, contents: "Contents") -> int:
     from nbcache.ui import report  # noqa: PLC0415 - as above
 
     with progress("checked") as shown:
-        problems = contents.check(fix=asked.fix and asked.yes, progress=shown)
-    if problems and asked.fix and not asked.yes:
+        problems = contents.check(fix=args.fix and args.yes, progress=shown)
+    if problems and args.fix and not args.yes:
         confirm(
-            asked,
+            args,
             _disk(contents),
             "\n".join([f"finds {len(problems):,} faults to mend:", *problems[:_SCREENFUL]])
             + "\nIt deletes damaged entries",
         )
         with progress("mended") as shown:
             problems = contents.check(fix=True, progress=shown)
-    left = contents.check() if asked.fix and problems else problems
-    text = report.checked(problems, contents.store, fix=asked.fix, command="nbcache check")
-    _tell(asked, {"problems": problems, "left": left}, text)
+    left = contents.check() if args.fix and problems else problems
+    text = report.checked(problems, contents.store, fix=args.fix, command="nbcache check")
+    _tell(args, {"problems": problems, "left": left}, text)
     return _NOTHING if left else _DONE
 
 
-def _export(asked: argparse.Namespace, contents: "Contents") -> int:
+def _export(args: argparse.Namespace, contents: "Contents") -> int:
     from nbcache.exports import export_entries  # noqa: PLC0415 - as above
     from nbcache.scrub import Scrubber  # noqa: PLC0415 - as above
     from nbcache.ui import report  # noqa: PLC0415 - as above
 
     with progress("exported") as shown:
         done = export_entries(
-            contents, _cassette(asked, contents), scrubber=Scrubber(asked.secret), check=asked.check, progress=shown
+            contents, _cassette(args, contents), scrubber=Scrubber(args.secret), check=args.check, progress=shown
         )
-    _tell(asked, documents.exported(done), report.exported(done))
-    if asked.check and done.changed:
+    _tell(args, documents.exported(done), report.exported(done))
+    if args.check and done.changed:
         complain(f"{done.path} is out of date")
         return _NOTHING
     return _DONE
 
 
-def _cassette(asked: argparse.Namespace, contents: "Contents") -> Path:
+def _cassette(args: argparse.Namespace, contents: "Contents") -> Path:
     """The file to write: what was named, here or in the environment, else the one beside the notebook. Raises ValueError."""
-    if asked.file is not None:
-        return Path(asked.file)
+    if args.file is not None:
+        return Path(args.file)
     assert isinstance(contents.store, DiskStore)
     notebook = None if contents.notebook is None else contents.store.folder.parent / contents.notebook
-    found = cassette_path(notebook)
-    if found is None:
+    cassette = cassette_path(notebook)
+    if cassette is None:
         raise ValueError("export: name the file to write, or the `--notebook` to write it beside")
-    return found
+    return cassette
 
 
-def _import(asked: argparse.Namespace, contents: "Contents") -> int:
+def _import(args: argparse.Namespace, contents: "Contents") -> int:
     from nbcache.exports import import_entries  # noqa: PLC0415 - as above
     from nbcache.ui import report  # noqa: PLC0415 - as above
 
-    bring = partial(import_entries, contents, Path(asked.file), prefer=asked.prefer)
+    bring = partial(import_entries, contents, Path(args.file), prefer=args.prefer)
     with progress("read") as shown:
-        done = bring(dry_run=asked.dry_run or (asked.prefer == "file" and not asked.yes), progress=shown)
-    if asked.prefer == "file" and not asked.dry_run and not asked.yes:
+        done = bring(dry_run=args.dry_run or (args.prefer == "file" and not args.yes), progress=shown)
+    if args.prefer == "file" and not args.dry_run and not args.yes:
         if done.conflicting:
-            confirm(asked, _disk(contents), f"replaces {len(done.conflicting):,} of the store's answers by the file's")
+            confirm(args, _disk(contents), f"replaces {len(done.conflicting):,} of the store's answers by the file's")
         done = bring()
-    text = report.imported(done, contents.store, dry_run=asked.dry_run)
-    return _tell(asked, documents.imported(done, dry_run=asked.dry_run), text)
+    text = report.imported(done, contents.store, dry_run=args.dry_run)
+    return _tell(args, documents.imported(done, dry_run=args.dry_run), text)
 
 
-def _owner(asked: argparse.Namespace, store: DiskStore) -> str | None:
+def _owner(args: argparse.Namespace, store: DiskStore) -> str | None:
     """Whose the imported entries are: the notebook that was named, else the one that the file is beside."""
-    if asked.notebook is not None:
-        named = checked_path("--notebook", asked.notebook)
-        return notebook_name(named, store.folder) if named.exists() else str(asked.notebook)
-    notebook = checked_path("file", asked.file)
+    if args.notebook is not None:
+        named = checked_path("--notebook", args.notebook)
+        return notebook_name(named, store.folder) if named.exists() else str(args.notebook)
+    notebook = checked_path("file", args.file)
     notebook = notebook.with_name(notebook.name.removesuffix(CASSETTE_SUFFIX) + ".ipynb")
     return notebook_name(notebook, store.folder) if notebook.exists() else None
 
 
-def _where(asked: argparse.Namespace, store: DiskStore) -> int:
+def _where(args: argparse.Namespace, store: DiskStore) -> int:
     exists = cli_store.exists(store)
-    _tell(asked, {"store": str(store.folder), "exists": exists}, f"store: {store.folder}")
+    _tell(args, {"store": str(store.folder), "exists": exists}, f"store: {store.folder}")
     if not exists:
         complain("nothing was cached there yet")
     return _DONE if exists else _NOTHING
@@ -284,8 +282,8 @@ _DO = {"ls": _ls, "stats": _stats, "show": _show, "evict": _evict, "clear": _cle
 _DO |= {"export": _export, "import": _import}
 
 
-def _tell(asked: argparse.Namespace, document: dict[str, Any], text: str) -> int:
-    if asked.json:
+def _tell(args: argparse.Namespace, document: dict[str, Any], text: str) -> int:
+    if args.json:
         say_json(document)
     else:
         say(text)

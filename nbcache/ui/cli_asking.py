@@ -17,36 +17,36 @@ class DeclinedError(NbcacheError):
     """Somebody was asked, and said no."""
 
 
-def confirm(asked: argparse.Namespace, store: DiskStore, what: str) -> None:
+def confirm(args: argparse.Namespace, store: DiskStore, what: str) -> None:
     """Go on only if somebody says so: by `--yes`, or in the terminal. `what` would be done to `store`.
 
     Raises DeclinedError if they say no, and ValueError, with what to type, if nobody can be asked.
     """
-    if asked.yes:
+    if args.yes:
         return
     place = one_line(str(store.folder))
     if sys.stdin is None or not sys.stdin.isatty():
-        look = ", or look first with `--dry-run`" if "dry_run" in asked else ""
+        look = ", or look first with `--dry-run`" if "dry_run" in args else ""
         raise ValueError(
-            f"{asked.word} in {place} {what}. Nothing was changed: nobody can be asked here, so add `--yes`{look}"
+            f"{args.word} in {place} {what}. Nothing was changed: nobody can be args here, so add `--yes`{look}"
         )
     others = [folder for folder in _others() if folder != store.folder]
     for folder in others[:_LISTED]:
         complain(f"{one_line(str(from_here(folder)))} is another store, and not touched")
-    if prompt_for(f"{asked.word} in {place} {what}. Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
+    if prompt_for(f"{args.word} in {place} {what}. Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
         raise DeclinedError("nothing was changed")
 
 
-def refuse_below(asked: argparse.Namespace, store: DiskStore) -> None:
+def refuse_below(args: argparse.Namespace, store: DiskStore) -> None:
     """Let nothing be destroyed in a store below the working directory that nobody named. Raises ValueError."""
     try:
         here = Path.cwd()
     except OSError:  # it was deleted
         return
-    if asked.store is None and here in store.folder.parent.parents:
+    if args.store is None and here in store.folder.parent.parents:
         place = one_line(str(from_here(store.folder)))
         raise ValueError(
-            f"there is no store in this folder, and {asked.word} takes none below it: add `--store {place}`"
+            f"there is no store in this folder, and {args.word} takes none below it: add `--store {place}`"
         )
 
 

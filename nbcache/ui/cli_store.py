@@ -74,14 +74,14 @@ def contents_to_fill(store: DiskStore, notebook: str | None, *, dry_run: bool) -
 @contextlib.contextmanager
 def warnings_told() -> Iterator[list[str]]:
     """What nbcache warns of in the block, said on stderr at its end; what other libraries do concerns nobody here."""
-    told: list[str] = []
+    messages: list[str] = []
     with warnings.catch_warnings(record=True) as heard:
         warnings.simplefilter("always", NbcacheWarning)
         try:
-            yield told
+            yield messages
         finally:
-            told += [str(warning.message) for warning in heard if issubclass(warning.category, NbcacheWarning)]
-            for message in told:
+            messages += [str(warning.message) for warning in heard if issubclass(warning.category, NbcacheWarning)]
+            for message in messages:
                 complain(message)
 
 

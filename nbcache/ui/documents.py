@@ -33,37 +33,40 @@ UNITS = "times are ISO 8601 in UTC, sizes bytes, money US dollars in a string; w
 
 def entry(meta: EntryMeta) -> dict[str, Any]:
     """One entry, with the beginnings of its prompt and its answer."""
-    told = {field.name: getattr(meta, field.name) for field in fields(meta)}
-    times = {name: _time(told[name]) for name in ("created", "last_hit", "expires")}
-    return {**told, **times, "cost_usd": None if meta.cost_usd is None else f"{meta.cost_usd:f}"}
+    row = {field.name: getattr(meta, field.name) for field in fields(meta)}
+    times = {name: _time(row[name]) for name in ("created", "last_hit", "expires")}
+    return {**row, **times, "cost_usd": None if meta.cost_usd is None else f"{meta.cost_usd:f}"}
 
 
-def record(found: Record) -> dict[str, Any]:
+def record(whole: Record) -> dict[str, Any]:
     """One entry whole."""
-    return {**entry(found.meta), "prompt": found.prompt, "answer": found.answer, "call": found.identity}
+    return {**entry(whole.meta), "prompt": whole.prompt, "answer": whole.answer, "call": whole.identity}
 
 
-def stats(found: Stats, statuses: dict[str, int]) -> dict[str, Any]:
+def stats(numbers: Stats, statuses: dict[str, int]) -> dict[str, Any]:
     """Calls, money and time, and what is stored."""
-    stored = {name: getattr(found, name) for name in ("entries", "size_bytes", "evictions")}
-    return {**sums(found), **stored, "statuses": statuses}
+    stored = {name: getattr(numbers, name) for name in ("entries", "size_bytes", "evictions")}
+    return {**sums(numbers), **stored, "statuses": statuses}
 
 
-def sums(found: Stats | Spending) -> dict[str, Any]:
+def sums(numbers: Stats | Spending) -> dict[str, Any]:
     """Calls, money and time."""
     names = ("unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses", "charged_hits", "charged_misses")
-    calls = {"hits": found.hits, "misses": found.misses}
-    money = {"spent_usd": _usd(spent(found)), "saved_usd": _usd(saved(found))}
-    waited, model = known(found.saved_seconds or 0.0, found.hits, found.untimed_hits), found.model_seconds
-    counts = {name: getattr(found, name) for name in names}
-    times = {"model_seconds": model or known(0.0, found.hits, found.untimed_hits), "untimed_hits": found.untimed_hits}
+    calls = {"hits": numbers.hits, "misses": numbers.misses}
+    money = {"spent_usd": _usd(spent(numbers)), "saved_usd": _usd(saved(numbers))}
+    waited, model = known(numbers.saved_seconds or 0.0, numbers.hits, numbers.untimed_hits), numbers.model_seconds
+    counts = {name: getattr(numbers, name) for name in names}
+    times = {
+        "model_seconds": model or known(0.0, numbers.hits, numbers.untimed_hits),
+        "untimed_hits": numbers.untimed_hits,
+    }
     return {**calls, **money, "saved_seconds": waited, **counts, **times}
 
 
 def cleared(done: Cleared, *, dry_run: bool) -> dict[str, Any]:
     """What a clear did, or would do."""
-    told = {name: getattr(done, name) for name in ("deleted", "size_bytes", "kept")}
-    return {**told, "keys": [meta.key for meta in done.entries], "dry_run": dry_run}
+    counts = {name: getattr(done, name) for name in ("deleted", "size_bytes", "kept")}
+    return {**counts, "keys": [meta.key for meta in done.entries], "dry_run": dry_run}
 
 
 def exported(done: "Exported") -> dict[str, Any]:

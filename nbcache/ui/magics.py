@@ -82,25 +82,25 @@ class CacheMagics(Magics):
             return None
         if word == "cell":
             return self._for_this_cell(arguments.parse_cell(rest))
-        asked = arguments.parse(line)
-        if asked.word in arguments.MODES:
-            return self._switch(asked)
-        return getattr(self, f"_{asked.word}")(asked)
+        args = arguments.parse(line)
+        if args.word in arguments.MODES:
+            return self._switch(args)
+        return getattr(self, f"_{args.word}")(args)
 
-    def _for_this_cell(self, asked: argparse.Namespace) -> None:
+    def _for_this_cell(self, args: argparse.Namespace) -> None:
         cache = session.installed()
-        cache.enter_cell(cache.cell, modes.settings(asked.word, asked.ttl, asked.tag, samples=asked.samples or None))
+        cache.enter_cell(cache.cell, modes.settings(args.word, args.ttl, args.tag, samples=args.samples or None))
         warn_of_running(cache)
 
-    def _switch(self, asked: argparse.Namespace) -> None:
+    def _switch(self, args: argparse.Namespace) -> None:
         options = {
-            "store": asked.store,
-            "scope": asked.scope,
-            "max_bytes": asked.max_size,
-            "max_entries": asked.max_entries,
+            "store": args.store,
+            "scope": args.scope,
+            "max_bytes": args.max_size,
+            "max_entries": args.max_entries,
         }
         anew = {name: value for name, value in options.items() if value is not None}
-        asked_for = modes.settings(asked.word, None if asked.ttl == "none" else asked.ttl, asked.tag)
+        asked_for = modes.settings(args.word, None if args.ttl == "none" else args.ttl, args.tag)
         if not session.is_installed():
             self.settings.install(self._notebook())
         if anew:
@@ -109,7 +109,7 @@ class CacheMagics(Magics):
             say("nbcache is LangChain's global cache again")
         cache = session.installed()
         holds = cache.settings
-        ttl = None if asked.ttl == "none" else asked_for.ttl or holds.ttl
+        ttl = None if args.ttl == "none" else asked_for.ttl or holds.ttl
         cache.switch(Settings(asked_for.mode, ttl, asked_for.tags or holds.tags))
         warn_of_running(cache)
         say(report.status(cache))
@@ -125,58 +125,58 @@ class CacheMagics(Magics):
         in_kernel = getattr(self.shell, "kernel", None) is not None
         return in_kernel and (shown_notebook(self.shell.user_ns) is not None or "google.colab" in sys.modules)
 
-    def _stats(self, asked: argparse.Namespace) -> Any:
+    def _stats(self, args: argparse.Namespace) -> Any:
         cache = session.installed()
-        if asked.by and asked.cell:
+        if args.by and args.cell:
             raise UsageError("--cell and --by model don't go together: `%llmcache last` has each call of the last cell")
-        if asked.by:
-            return session.stats(asked.scope, lifetime=asked.lifetime, by=asked.by)
-        if asked.cell:
+        if args.by:
+            return session.stats(args.scope, lifetime=args.lifetime, by=args.by)
+        if args.cell:
             cells = cache.ledger.cells()
             say(report.footer(cells[-1]) if cells else "no cell has called a model yet")
         else:
-            display(show.stats(cache, asked.scope, lifetime=asked.lifetime))  # type: ignore[no-untyped-call]
+            display(show.stats(cache, args.scope, lifetime=args.lifetime))  # type: ignore[no-untyped-call]
         return None
 
     def _last(self, _: argparse.Namespace) -> Any:
         return session.last()
 
-    def _ls(self, asked: argparse.Namespace) -> Any:
-        return session.entries(asked.scope)
+    def _ls(self, args: argparse.Namespace) -> Any:
+        return session.entries(args.scope)
 
-    def _show(self, asked: argparse.Namespace) -> None:
-        say(report.record(session.show(asked.key)))
+    def _show(self, args: argparse.Namespace) -> None:
+        say(report.record(session.show(args.key)))
 
-    def _evict(self, asked: argparse.Namespace) -> None:
-        say(report.evicted(session.evict(asked.key), session.installed().store))
+    def _evict(self, args: argparse.Namespace) -> None:
+        say(report.evicted(session.evict(args.key), session.installed().store))
 
     def _where(self, _: argparse.Namespace) -> None:
         say(report.where(session.installed()))
 
-    def _check(self, asked: argparse.Namespace) -> None:
+    def _check(self, args: argparse.Namespace) -> None:
         with progress("checked") as shown:
-            problems = session.check(fix=asked.fix, progress=shown)
-        say(report.checked(problems, session.installed().store, fix=asked.fix, command="%llmcache check"))
+            problems = session.check(fix=args.fix, progress=shown)
+        say(report.checked(problems, session.installed().store, fix=args.fix, command="%llmcache check"))
 
-    def _clear(self, asked: argparse.Namespace) -> None:
-        which = {name: getattr(asked, name) for name in ("older_than", "model", "tag", "match", "unused", "dry_run")}
+    def _clear(self, args: argparse.Namespace) -> None:
+        which = {name: getattr(args, name) for name in ("older_than", "model", "tag", "match", "unused", "dry_run")}
         with progress("searched") as shown:
-            done = session.clear(scope=asked.scope, progress=shown, **which)
-        say(report.cleared(done, session.installed().store, dry_run=asked.dry_run))
+            done = session.clear(scope=args.scope, progress=shown, **which)
+        say(report.cleared(done, session.installed().store, dry_run=args.dry_run))
 
-    def _export(self, asked: argparse.Namespace) -> None:
+    def _export(self, args: argparse.Namespace) -> None:
         with progress("exported") as shown:
-            done = session.export_cassette(asked.path, asked.used, check=asked.check, progress=shown)
-        if asked.check and done.changed:
-            how = "%llmcache export --used" if asked.used else "%llmcache export"
+            done = session.export_cassette(args.path, args.used, check=args.check, progress=shown)
+        if args.check and done.changed:
+            how = "%llmcache export --used" if args.used else "%llmcache export"
             raise UsageError(f"{done.path} is out of date: `{how}` writes it anew")
         say(report.exported(done))
 
-    def _why(self, asked: argparse.Namespace) -> None:
+    def _why(self, args: argparse.Namespace) -> None:
         try:
-            say(str(session.why(asked.key)))
+            say(str(session.why(args.key)))
         except UnknownKeyError as nothing:
-            if asked.key is not None:
+            if args.key is not None:
                 raise
             say(str(nothing))  # a notebook that is run again, and misses nothing, is not to end here
 
@@ -187,10 +187,10 @@ class CacheMagics(Magics):
         except ValueError as nothing:
             say(str(nothing))  # nor is one that is run for the first time
 
-    def _import(self, asked: argparse.Namespace) -> None:
+    def _import(self, args: argparse.Namespace) -> None:
         with progress("read") as shown:
-            done = session.import_cassette(asked.path, asked.prefer, asked.dry_run, progress=shown)
-        say(report.imported(done, session.installed().store, dry_run=asked.dry_run))
+            done = session.import_cassette(args.path, args.prefer, args.dry_run, progress=shown)
+        say(report.imported(done, session.installed().store, dry_run=args.dry_run))
 
     # Around each cell
 

@@ -37,10 +37,10 @@ class Follower:
             self._say_lost(old, f": {error}")
 
     def _look_for(self, old: Path, named: Path | None) -> None:
-        found = [named] if named is not None and named.exists() else self._with_these_cells(old.parent)
-        if len(found) == 1:
-            rename(old, found[0])
-            self._seen = found[0]
+        notebooks = [named] if named is not None and named.exists() else self._with_these_cells(old.parent)
+        if len(notebooks) == 1:
+            rename(old, notebooks[0])
+            self._seen = notebooks[0]
         else:
             self._say_lost(old)
 

@@ -84,33 +84,33 @@ def statuses_text(counts: dict[str, int]) -> str:
     return f" · {', '.join(parts)}" if parts else ""
 
 
-def stats(found: Stats, of: str = "this session") -> str:
+def stats(sums: Stats, of: str = "this session") -> str:
     """Calls, money and time, and what is stored, a line each."""
-    return "\n".join(f"{name + ':':<10} {value}" for name, value in stats_lines(found, of))
+    return "\n".join(f"{name + ':':<10} {value}" for name, value in stats_lines(sums, of))
 
 
-def stats_lines(found: Stats, of: str = "this session") -> list[tuple[str, str]]:
+def stats_lines(sums: Stats, of: str = "this session") -> list[tuple[str, str]]:
     """The same in pairs of a name and a text."""
-    calls = found.hits + found.misses
-    rate = f" ({found.hit_rate:.0%} hits)" if calls else ""
+    calls = sums.hits + sums.misses
+    rate = f" ({sums.hit_rate:.0%} hits)" if calls else ""
     lines = [
-        ("calls", f"{of}: {counted(found.hits, 'hit')}, {counted(found.misses, 'miss')}{rate}"),
-        ("paid", _noted(amount_text(spent(found)), note_text(spent(found), "miss"))),
-        ("saved", _noted(saved_text(saved(found)), note_text(saved(found), "hit"), _and_seconds(found))),
-        ("stored", stored_text(found)),
+        ("calls", f"{of}: {counted(sums.hits, 'hit')}, {counted(sums.misses, 'miss')}{rate}"),
+        ("paid", _noted(amount_text(spent(sums)), note_text(spent(sums), "miss"))),
+        ("saved", _noted(saved_text(saved(sums)), note_text(saved(sums), "hit"), _and_seconds(sums))),
+        ("stored", stored_text(sums)),
     ]
-    if found.errors:
-        lines.append(("failures", f"{found.errors:,} of the cache itself"))
-    if found.evictions:
-        lines.append(("evicted", f"{entries_text(found.evictions)} by the store's bounds so far"))
+    if sums.errors:
+        lines.append(("failures", f"{sums.errors:,} of the cache itself"))
+    if sums.evictions:
+        lines.append(("evicted", f"{entries_text(sums.evictions)} by the store's bounds so far"))
     return lines
 
 
-def stored_text(found: Stats) -> str:
+def stored_text(sums: Stats) -> str:
     """What the scope holds: `12 entries, 3.4 kB`."""
-    if found.entries is None or found.size_bytes is None:
+    if sums.entries is None or sums.size_bytes is None:
         return "unknown: the store can't be read"
-    return f"{entries_text(found.entries)}, {bytes_text(found.size_bytes)}"
+    return f"{entries_text(sums.entries)}, {bytes_text(sums.size_bytes)}"
 
 
 def footer(sums: Spending) -> str:
@@ -128,17 +128,17 @@ def _noted(*parts: str) -> str:
     return " · ".join(part for part in parts if part)
 
 
-def _and_seconds(found: Stats) -> str:
+def _and_seconds(sums: Stats) -> str:
     """How much longer somebody would have waited; and what the models would have taken, where that is more."""
-    if not found.saved_seconds:
-        return "an unknown time of waiting" if found.hits and found.untimed_hits >= found.hits else ""
-    waited, model = f"{waited_text(found)} of waiting", seconds_text(found.model_seconds or 0.0)
-    return waited if model == seconds_text(found.saved_seconds) else f"{waited} ({model} of the models' time)"
+    if not sums.saved_seconds:
+        return "an unknown time of waiting" if sums.hits and sums.untimed_hits >= sums.hits else ""
+    waited, model = f"{waited_text(sums)} of waiting", seconds_text(sums.model_seconds or 0.0)
+    return waited if model == seconds_text(sums.saved_seconds) else f"{waited} ({model} of the models' time)"
 
 
-def record(found: Record) -> str:
+def record(entry: Record) -> str:
     """One entry, whole: prompt, answer, model, parameters, where and when."""
-    meta = found.meta
+    meta = entry.meta
     facts = {
         "key": meta.key,
         "model": one_line(meta.model),
@@ -153,10 +153,10 @@ def record(found: Record) -> str:
         "tokens": f"{_count_text(meta.input_tokens)} in, {_count_text(meta.output_tokens)} out",
         "price": cost_text(meta.cost_usd, charged=meta.charged),
         "took": None if meta.seconds is None else seconds_text(meta.seconds),
-        "call": json.dumps(found.identity, indent=2, ensure_ascii=False),
+        "call": json.dumps(entry.identity, indent=2, ensure_ascii=False),
     }
     head = "\n".join(f"{name + ':':<10} {value}" for name, value in facts.items() if value)
-    return f"{head}\n\n--- prompt ---\n{found.prompt}\n\n--- answer ---\n{found.answer}"
+    return f"{head}\n\n--- prompt ---\n{entry.prompt}\n\n--- answer ---\n{entry.answer}"
 
 
 def _count_text(tokens: int | None) -> str:
@@ -222,22 +222,22 @@ def store_text(store: Store) -> str:
     return one_line(str(store.folder)) if isinstance(store, DiskStore) else store.url
 
 
-def plan(found: "Plan") -> str:
+def plan(costs: "Plan") -> str:
     """What would be hits, and what would be paid, by why."""
-    of = "this session's calls" if found.session == "this" else "the calls of this notebook's last session"
-    if found.mode == modes.REPLAY:
+    of = "this session's calls" if costs.session == "this" else "the calls of this notebook's last session"
+    if costs.mode == modes.REPLAY:
         return f"{of}: nothing to pay, as `replay` makes none"
-    told = f"{of}, made again in mode `on`: {counted(found.hits, 'hit')}"
-    if not found.misses:
-        return f"{told}, nothing to pay"
-    money = Money(found.usd or Decimal(0), found.calls, found.unpriced, found.estimated)
+    head = f"{of}, made again in mode `on`: {counted(costs.hits, 'hit')}"
+    if not costs.misses:
+        return f"{head}, nothing to pay"
+    money = Money(costs.usd or Decimal(0), costs.calls, costs.unpriced, costs.estimated)
     paid = _noted(amount_text(money), note_text(money, "call"))
     whys = Counter[tuple[str, str]]()
-    for miss in found.misses:
+    for miss in costs.misses:
         whys[miss.why, miss.model] += miss.calls
     return "\n".join(
         [
-            f"{told}, {counted(found.calls, 'miss')}",
+            f"{head}, {counted(costs.calls, 'miss')}",
             f"to pay: {paid}, if they cost what they did then",
             *(f"  {calls:,} {why}: {one_line(model)}" for (why, model), calls in whys.most_common()),
         ]

@@ -36,7 +36,6 @@ _NOT_COUNTED = {
     *("__non_callable_proto_members__", "_is_protocol", "_is_runtime_protocol", "__lazy_slots__"),
 }
 _DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType, types.WrapperDescriptorType)
-_BOUND_TO_CLASS = (staticmethod, classmethod)
 _CACHED = type(functools.lru_cache(is_typing))
 _BUILTIN = (
     types.BuiltinFunctionType,

@@ -64,7 +64,6 @@ _NAMED: Mapping[str, tuple[Any, ...]] = {
     **dict.fromkeys(("additional_model_request_fields", "additionalModelRequestFields", "prediction"), MAPPINGS),
     **dict.fromkeys(("requestMetadata", "request_metadata", "promptVariables", "labels", "audio"), MAPPINGS),
 }
-_MISSING = object()
 
 
 @dataclass(frozen=True)
