@@ -93,7 +93,7 @@ class Call:
     idle: float = 0.0
     settings: "Settings | None" = None
     patience: float | None = None
-    owed: dict[str, Any] | None = None
+    owed: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None
     sends: bool = False
     messages: "Sequence[BaseMessage] | None" = None
     frame: FrameType | None = None
@@ -114,8 +114,9 @@ class Call:
 
     def longest_wait(self) -> float:
         """How many seconds it waits for another's answer: no longer than it would for its own."""
-        told = (getattr(self.model, name, None) for name in ("request_timeout", "timeout", "default_request_timeout"))
-        for given in (self.patience, *told):
+        fields = {} if self.model is None else self.model.__dict__
+        timeouts = (fields.get(name) for name in ("request_timeout", "timeout", "default_request_timeout"))
+        for given in (self.patience, *timeouts):
             if isinstance(given, int | float) and given > 0:
                 return float(given)
         return _LONGEST_WAIT

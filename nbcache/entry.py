@@ -53,8 +53,9 @@ class Usage:
     from the text. `local` is a model that runs on this machine and that nobody charges for.
 
     `charged` is what the provider says that it charged, in US dollars as they are written in decimal. `mixed` names, with
-    spaces between, the kinds of tokens (`input_audio`, `output_audio`, `output_image`, `cache_write_1h`, `other`) that
-    may be among those counted, nobody says how many: the price is known only where these cost the same.
+    spaces between, the kinds of tokens (`input_audio`, `output_audio`, `output_image`, `cache_read`, `cache_write_1h`,
+    `other`) that may be among those counted, nobody says how many: the price is known only where these cost the same. `web_searches` are
+    those that the provider charges for beside the tokens, as it counted them itself.
     """
 
     provider: str | None = None
@@ -74,6 +75,7 @@ class Usage:
     speed: str | None = None
     charged: str | None = None
     mixed: str = ""
+    web_searches: int = 0
 
     @property
     def complete(self) -> bool:

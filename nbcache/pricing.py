@@ -106,7 +106,12 @@ def _consistent(usage: Usage) -> bool:
 
 
 def _own_price(usage: Usage, rates: Mapping[str, Decimal]) -> Price:
-    if "cache_write_1h" in usage.mixed.split() and rates["cache_write"] != rates["cache_write_1h"]:
+    mixed = usage.mixed.split()
+    if (
+        usage.web_searches
+        or ("cache_write_1h" in mixed and rates["cache_write"] != rates["cache_write_1h"])
+        or ("cache_read" in mixed and rates["cache_read"] != rates["input"])
+    ):
         return Price(None, "no usage")
     counts = {
         "input": (usage.input_tokens or 0) - usage.cache_read_tokens - usage.cache_write_tokens,
@@ -155,6 +160,7 @@ def _looked_up(usage: Usage, when: datetime, _data: datetime) -> Price:
                 input_audio_tokens=usage.input_audio_tokens,
                 output_audio_tokens=usage.output_audio_tokens,
                 output_image_tokens=usage.output_image_tokens,
+                **({"web_searches": usage.web_searches} if usage.web_searches else {}),  # older releases don't know it
             ),
             model := _bare(usage.model or ""),
             provider_id=usage.provider,
@@ -178,6 +184,7 @@ def _covers(price: "ModelPrice", usage: Usage) -> bool:
     """
     needed = [(price.input_mtok, usage.input_tokens), (price.output_mtok, usage.output_tokens)]
     needed.append((price.output_image_mtok, usage.output_image_tokens))
+    needed.append((price.web_searches_kcount, usage.web_searches))
     if price.cache_write_mtok is not None:
         needed.append((price.cache_write_1h_mtok, usage.cache_write_1h_tokens))
     if usage.provider != "google":  # Google lists audio only where it is dearer than text
@@ -197,6 +204,8 @@ def _differs(price: "ModelPrice", kind: str) -> bool:
             return price.output_audio_mtok not in (None, price.output_mtok)
         case "output_image":
             return price.output_image_mtok is None or price.output_image_mtok != price.output_mtok
+        case "cache_read":
+            return price.cache_read_mtok not in (None, price.input_mtok)
         case "cache_write_1h":
             return price.cache_write_1h_mtok is None or price.cache_write_1h_mtok != price.cache_write_mtok
     return True

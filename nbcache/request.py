@@ -13,6 +13,7 @@ from nbcache.vendors import class_names
 # Where a document has settings, what a call says itself before what its model says.
 _PARTS = ("options", "request", "fields", "told")
 _WITHIN = ("model_kwargs", "extra_body", "additional_model_request_fields")
+_SEARCHES = ("search_parameters", "web_search_options", "plugins")
 _MOST_KNOWN = 256
 MODEL = ("model_name", "model", "model_id", "modelId")
 _DEPLOYMENT = ("deployment_name", "azure_deployment")
@@ -22,7 +23,11 @@ _UNNAMED_MEDIA = ("media", "file")  # blocks that may hold any, unless they say 
 
 
 class Request(NamedTuple):
-    """The settings of a call on which its price depends. `cached_content` is what Google has cached before, by its name."""
+    """The settings of a call on which its price depends.
+
+    `cached_content` is what Google has cached before, by its name; `searches` says that a search was asked for of which
+    an answer may tell nothing.
+    """
 
     classes: tuple[str, ...]  # the names of the model's class
     models: tuple[str, ...]  # the names that it is called by, the most exact first
@@ -32,6 +37,7 @@ class Request(NamedTuple):
     speed: str | None
     cached_content: str | None
     embeds: bool  # whether vectors are asked for
+    searches: bool
 
 
 def request_of(document: Mapping[str, Any]) -> Request:
@@ -52,6 +58,7 @@ def request_of(document: Mapping[str, Any]) -> Request:
         speed=named(settings, ("speed",)),
         cached_content=named(settings, ("cached_content",)),
         embeds="embeds" in document,
+        searches=any(_is_on(part[name]) for part in settings for name in _SEARCHES if part.get(name)),
     )
     if len(_known) >= _MOST_KNOWN:
         _known.clear()
@@ -99,6 +106,10 @@ def _settings(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield part
         for within in _WITHIN:
             yield mapping(part.get(within))
+
+
+def _is_on(search: Any) -> bool:
+    return mapping(search).get("mode") != "off"
 
 
 def _is_text(value: Any) -> bool:

@@ -41,8 +41,9 @@ class Rules:
 
     def excludes(self, call: Call) -> bool:
         """Whether `call` is one of those that are not cached."""
-        names = {*model_names(call), *call.labels, *chain_names(call.parent)}
-        return any(fnmatchcase(name, pattern) for pattern in self.exclude for name in names if isinstance(name, str))
+        named = (*model_names(call), *call.labels, *chain_names(call.parent))
+        names = {name for name in named if isinstance(name, str)}
+        return any(fnmatchcase(name, pattern) for pattern in self.exclude for name in names)
 
     def want(self, identity: bytes, answer: Sequence[Generation]) -> bool:
         """Whether `should_store` keeps each of these generations, which answer a call with this identity."""

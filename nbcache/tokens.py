@@ -8,28 +8,33 @@ from langchain_core.outputs import Generation
 from nbcache.reported import count, mapping, message_of, metadata_of
 
 _TIERS = ("priority", "flex")
+_CACHED = ("cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens")  # Anthropic's, DeepSeek's, Moonshot's
 _LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 # Not counts: what a report leaves open, for `usage_of` to find out elsewhere.
-TOTAL, LIFETIME_KNOWN, BILLED = "total", "lifetime_known", "billed"
+TOTAL, LIFETIME_KNOWN, BILLED, PARTS_KNOWN = "total", "lifetime_known", "billed", "parts_known"
 
 
 def counts_of(generation: Generation) -> dict[str, Any] | None:
     """The tokens that a generation reports, as the arguments of a `Usage`; None where it reports none.
 
     Besides these `unexplained` is how many the total has more than its parts, `lifetime_known` whether it says for how
-    long prompts were written to the provider's cache, and `billed` whether the counts are those that Cohere bills.
+    long prompts were written to the provider's cache, `billed` whether the counts are those that Cohere bills, and
+    `parts_known` whether what the provider itself has reported is there: LangChain drops some of it of a stream.
     """
     usage = mapping(getattr(message_of(generation), "usage_metadata", None))
     billed = next((found for part in metadata_of(generation) if (found := _billed(part))), None)
     counts = billed or _standard(usage)
+    parts_known = True
     if counts is None:
         counts = next(filter(None, _reports(generation)), None)
     elif not usage.get("input_token_details"):  # ChatMistralAI drops them
         report = next(filter(None, _reports(generation)), None)
+        parts_known = report is not None
         if report is not None and report["input_tokens"] == counts["input_tokens"]:
             counts = {name: number or report.get(name) for name, number in counts.items()}
     if counts is not None:
         _mend(counts, generation)
+        counts[PARTS_KNOWN] = parts_known
     return counts
 
 
@@ -120,7 +125,7 @@ def _raw(usage: dict[str, Any]) -> dict[str, Any] | None:
     details = mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
     answer_details = mapping(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
     lifetimes = mapping(usage.get("cache_creation"))
-    read = _part(details, "cached_tokens") or _part(usage, "cache_read_input_tokens")
+    read = _part(details, "cached_tokens") or _first(usage, *_CACHED) or 0
     written_1h = _part(lifetimes, "ephemeral_1h_input_tokens")
     written = _part(details, "cache_write_tokens") or _part(usage, "cache_creation_input_tokens")
     if asked is not None and "prompt_tokens" not in usage and not details:

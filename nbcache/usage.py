@@ -13,9 +13,10 @@ from langchain_core.outputs import Generation
 from nbcache.charges import charge_of
 from nbcache.entry import Usage
 from nbcache.estimates import token_estimate
+from nbcache.fees import fees_of
 from nbcache.reported import mapping, message_of, metadata_of, named
 from nbcache.request import MODEL, Request, cache_lifetimes, input_media, request_of
-from nbcache.tokens import BILLED, LIFETIME_KNOWN, counts_of
+from nbcache.tokens import BILLED, LIFETIME_KNOWN, PARTS_KNOWN, counts_of
 from nbcache.vendors import provider_of
 
 _AZURE = re.compile(r"/deployments/([^/\s]+)")
@@ -45,7 +46,8 @@ def usage_of(generations: Sequence[Generation], identity: Mapping[str, Any], end
         mixed |= _media_out(counts, generations)
         if request.cached_content or input_media(prompt):  # a video may have sound, too
             mixed.add("input_audio")
-    if named(usages, ("inference_geo",)) == "us":
+    fees = fees_of(reported, usages, generations, request, provider=provider, model=model or "")
+    if fees.uncounted or named(usages, ("inference_geo",)) == "us":
         mixed.add("other")  # to have Claude answer in one country costs more than the list price
     if tier := _service_tier(reported, usages) or counts.get("service_tier") or request.service_tier:
         counts["service_tier"] = tier
@@ -57,6 +59,7 @@ def usage_of(generations: Sequence[Generation], identity: Mapping[str, Any], end
         speed=named(usages, ("speed",)) or request.speed,
         charged=charge_of(reported),
         mixed=" ".join(sorted(mixed)),
+        web_searches=fees.searches,
         **counts,
     )
 
@@ -102,6 +105,8 @@ def _unclear(counts: dict[str, Any], provider: str | None) -> Iterator[str]:
         counts["reasoning_tokens"] += more
     elif more:
         yield "other"
+    if not counts.pop(PARTS_KNOWN, True) and provider == "moonshotai":  # it counts them in a place of its own
+        yield "cache_read"
     billed = counts.pop(BILLED, False)
     if provider == "cohere" and not billed and counts.get("output_tokens"):
         yield "other"

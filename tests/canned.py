@@ -4,7 +4,7 @@ import base64
 import json
 import zlib
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,18 +140,25 @@ def responses(model: str, **more: Any) -> dict[str, Any]:
     }
 
 
-def responses_stream(model: str, **more: Any) -> Reply:
+def responses_stream(model: str, *, first: Sequence[dict[str, Any]] = (), **more: Any) -> Reply:
+    """`first` are the items that come before the message: calls of tools."""
     whole = responses(model, **more)
-    item, place = whole["output"][0], {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    item, at = whole["output"][0], len(first)
+    whole["output"] = [*first, item]
+    place = {"item_id": "msg_1", "output_index": at, "content_index": 0}
     begun = {**whole, "status": "in_progress", "output": [], "usage": None}
     part = {"type": "output_text", "text": "", "annotations": []}
-    events: list[dict[str, Any]] = [
-        {"type": "response.created", "response": begun},
-        {"type": "response.output_item.added", "output_index": 0, "item": {**item, "content": []}},
+    events: list[dict[str, Any]] = [{"type": "response.created", "response": begun}]
+    for number, call in enumerate(first):
+        added = {**call, "status": "in_progress"}
+        events.append({"type": "response.output_item.added", "output_index": number, "item": added})
+        events.append({"type": "response.output_item.done", "output_index": number, "item": call})
+    events += [
+        {"type": "response.output_item.added", "output_index": at, "item": {**item, "content": []}},
         {"type": "response.content_part.added", **place, "part": part},
         {"type": "response.output_text.delta", **place, "delta": "Hi.", "logprobs": []},
         {"type": "response.output_text.done", **place, "text": "Hi.", "logprobs": []},
-        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.output_item.done", "output_index": at, "item": item},
         {"type": "response.completed", "response": whole},
     ]
     return as_events(*({**event, "sequence_number": i} for i, event in enumerate(events)), done=False)
@@ -183,16 +190,27 @@ def anthropic(model: str, usage: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def anthropic_stream(model: str, usage: Mapping[str, Any]) -> Reply:
+def anthropic_stream(model: str, usage: Mapping[str, Any], *, first: Sequence[dict[str, Any]] = ()) -> Reply:
+    """`first` are the blocks that come before the text."""
     message = {**anthropic(model, {**usage, "output_tokens": 1}), "content": [], "stop_reason": None}
     ending = {"stop_reason": "end_turn", "stop_sequence": None}
     # Anthropic repeats the counts of what came in, but not which cache they were written to.
-    totals = {name: count for name, count in usage.items() if isinstance(count, int)}
+    totals = {name: count for name, count in usage.items() if isinstance(count, int) or name == "server_tool_use"}
+    blocks = [
+        event
+        for number, block in enumerate(first)
+        for event in (
+            {"type": "content_block_start", "index": number, "content_block": block},
+            {"type": "content_block_stop", "index": number},
+        )
+    ]
+    at = len(first)
     return as_events(
         {"type": "message_start", "message": message},
-        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
-        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "Hi."}},
-        {"type": "content_block_stop", "index": 0},
+        *blocks,
+        {"type": "content_block_start", "index": at, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": at, "delta": {"type": "text_delta", "text": "Hi."}},
+        {"type": "content_block_stop", "index": at},
         {"type": "message_delta", "delta": ending, "usage": totals},
         {"type": "message_stop"},
         done=False,
@@ -246,13 +264,13 @@ def converse(**more: Any) -> Reply:
     return as_json({**body, "usage": BEDROCK_USAGE, **more})
 
 
-def converse_stream() -> Reply:
+def converse_stream(usage: Mapping[str, Any] = BEDROCK_USAGE, **more: Any) -> Reply:
     return as_aws_events(
         ("messageStart", {"role": "assistant"}),
         ("contentBlockDelta", {"delta": {"text": "Hi."}, "contentBlockIndex": 0}),
         ("contentBlockStop", {"contentBlockIndex": 0}),
         ("messageStop", {"stopReason": "end_turn"}),
-        ("metadata", {"usage": BEDROCK_USAGE, "metrics": {"latencyMs": 5}}),
+        ("metadata", {"usage": usage, "metrics": {"latencyMs": 5}, **more}),
     )
 
 

@@ -20,7 +20,7 @@ from nbcache.hooks.recording import cache_of
 from nbcache.hooks.retries import retry_wrappers
 from nbcache.hooks.uncached import UncachedCall
 from nbcache.hooks.wrapping import Wrapping
-from nbcache.modes import checked_mode
+from nbcache.modes import OFF, checked_mode
 from nbcache.strands import calling
 
 # Arguments of the entry points that are LangChain's own; all others are options of the call.
@@ -35,6 +35,10 @@ _NATIVE_EVENTS = ("_stream_chat_model_events", "_astream_chat_model_events")  # 
 _PAST_US = "isn't looked up, since the model has `cache=False`"
 _REPLACED = "isn't looked up, since another cache has been set; `%llmcache on` takes it back"
 _Begun = Callable[[Any, Any, Any], Call | UncachedCall | None]
+
+
+class ModeError(ValueError):
+    """A call asks for a mode that is none."""
 
 
 class Instrument:
@@ -76,10 +80,34 @@ def _begun(
 ) -> Call | UncachedCall | None:
     """The call that begins here; None where it began further out, or is none of the cache's.
 
-    Raises ReplayMiss where nothing is to be sent, and the model asks no cache of ours.
+    Raises ReplayMiss where nothing is to be sent, and the model asks no cache of ours; and ValueError for a call that
+    asks for a mode that is none.
     """
     if not wrapping.active:
         return None
+    try:
+        return _call_of(wrapping, make, model, args, kwargs)
+    except ModeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a class of the user's own, whatever its fields are
+        return _unclear(wrapping, model, error)
+
+
+def _unclear(wrapping: Wrapping, model: Any, error: Exception) -> Call | None:
+    """A call of which nobody can tell what it is: it is made, and is not cached. Raises ReplayMiss."""
+    cache = wrapping.cache_now()
+    if cache is None:
+        return None
+    call = Call(model, is_chat=isinstance(model, BaseChatModel), outer=call_around())
+    cache.guard(call, f"can't be looked up: {error!r}")
+    cache.failed(f"tell what a call of {type(model).__qualname__} is", error)
+    call.mode = OFF
+    return call
+
+
+def _call_of(
+    wrapping: Wrapping, make: Callable[..., Call | None], model: Any, args: Any, kwargs: Any
+) -> Call | UncachedCall | None:
     call = make(model, args, kwargs)
     if call is not None and cache_of(model) is None and (cache := wrapping.cache_now()) is not None:
         cache.guard(call, _PAST_US if model.cache is False else _REPLACED)
@@ -195,7 +223,7 @@ def _batch_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapp
         is_chat=isinstance(model, BaseChatModel),
         mode=_mode(kwargs.get("metadata")) or _mode(model.metadata),
         outer=call_around(),
-        labels=(*(model.tags or ()), *_flat(kwargs.get("tags"))),
+        labels=(*_flat(model.tags), *_flat(kwargs.get("tags"))),
         parent=getattr(first, "parent_run_id", None),
         shares=isinstance(model, BaseLLM) and isinstance(prompts, list) and len(prompts) == 1,
     )
@@ -211,7 +239,7 @@ def _stream_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Map
         is_chat=isinstance(model, BaseChatModel),
         mode=_mode(config.get("metadata")) or _mode(model.metadata),
         outer=call_around(),
-        labels=(*(model.tags or ()), *(config.get("tags") or ())),
+        labels=(*_flat(model.tags), *(config.get("tags") or ())),
         parent=getattr(config.get("callbacks"), "parent_run_id", None),
         is_stream=True,
     )
@@ -241,24 +269,23 @@ def _options(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _flat(tags: Any) -> list[str]:
-    """The tags of a call, or of each of a batch."""
-    found = []
-    for tag in tags or ():
-        found += [tag] if isinstance(tag, str) else list(tag or ())
-    return found
+    """The tags of a call, or of each of a batch; none of what is no tags, in a class of the user's own."""
+    if isinstance(tags, str):
+        return [tags]
+    return [tag for each in tags for tag in _flat(each)] if isinstance(tags, list | tuple | set | frozenset) else []
 
 
-def _mode(metadata: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None) -> str | None:
+def _mode(metadata: Any) -> str | None:
     """The mode that a call asks for by `config={"metadata": {"nbcache": "off"}}`. Raises ValueError."""
     if not metadata or (type(metadata) is dict and "nbcache" not in metadata):
         return None
-    told = [metadata] if isinstance(metadata, Mapping) else [one or {} for one in metadata]
-    asked = [one.get("nbcache") for one in told]
-    if any(mode != asked[0] for mode in asked):
-        raise ValueError(f"one batch has one mode, not {asked}: call the model for each")
-    if asked[0] is None:
+    parts = metadata if isinstance(metadata, list | tuple) else [metadata]
+    modes = [part.get("nbcache") if isinstance(part, Mapping) else None for part in parts]
+    if any(mode != modes[0] for mode in modes):
+        raise ModeError(f"one batch has one mode, not {modes}: call the model for each")
+    if modes[0] is None:
         return None
     try:
-        return checked_mode(asked[0])
+        return checked_mode(modes[0])
     except ValueError as error:
-        raise ValueError(f'config={{"metadata": {{"nbcache": {asked[0]!r}}}}}: {error}') from None
+        raise ModeError(f'config={{"metadata": {{"nbcache": {modes[0]!r}}}}}: {error}') from None

@@ -136,7 +136,7 @@ class Recording:
         if isinstance(whole, ChatGeneration):
             first = self._raw[0]
             whole.message.id = first.message.id if isinstance(first, ChatGenerationChunk) else None
-            if getattr(self.call.model, "output_version", None) == "v1":
+            if self.call.asked_model().__dict__.get("output_version") == "v1":
                 whole.message = _as_blocks(whole.message)
         return [whole]
 
@@ -151,7 +151,7 @@ def cache_of(model: Any) -> NotebookCache | None:
 
 def _has_choices(model: Any, kwargs: Mapping[str, Any]) -> bool:
     """Whether several answers are asked for: streamed, their chunks run together."""
-    number = kwargs.get("n") or getattr(model, "n", None)
+    number = kwargs.get("n") or model.__dict__.get("n")
     return isinstance(number, int) and number > 1
 
 

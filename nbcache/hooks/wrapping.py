@@ -1,5 +1,6 @@
 """Wrapping methods of other people's classes, and putting them back."""
 
+import contextlib
 import functools
 import weakref
 from collections.abc import Callable, Collection, Mapping
@@ -53,14 +54,16 @@ class Wrapping:
     def wrap_first(self, cls: type, wrappers: Mapping[str, Callable[..., Any]]) -> None:
         """Wrap these methods of `cls` when it is first seen: its own, or those that it inherits.
 
-        Each wrapper gets this object and the original.
+        Each wrapper gets this object and the original. What has no such methods, or can't be changed, stays as it is.
         """
         if cls in self._known:
             return
         with self._lock:
             for name, wrapper in wrappers.items():
-                owner = next(base for base in cls.__mro__ if name in base.__dict__)
-                self.wrap(owner, name, partial(wrapper, self))
+                owner = next((base for base in cls.__mro__ if name in base.__dict__), None)
+                if owner is not None and callable(owner.__dict__[name]):
+                    with contextlib.suppress(TypeError, AttributeError):  # a class written in C
+                        self.wrap(owner, name, partial(wrapper, self))
             self._known[cls] = []
 
     def wrap_all(self, cls: type, wrappers: Mapping[str, Callable[..., Any]], but: Collection[type]) -> bool:

@@ -1,0 +1,77 @@
+"""Calls made by the real clients with the cache on, and what nbcache says that each of them cost."""
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Self
+from unittest import mock
+
+import nbcache
+from nbcache import answers
+from nbcache.entry import Usage
+from nbcache.pricing import Price, Prices
+from nbcache.usage import usage_of
+from tests.costs.bill import WHEN
+from tests.costs.case import Case
+from tests.costs.clients import client
+from tests.costs.wire import Wire
+
+RIGHT, UNKNOWN, WRONG, MISSING = "right", "unknown", "wrong", "should be known"
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What nbcache says of a case, and whether that is right."""
+
+    case: Case
+    usage: Usage
+    price: Price
+    by_hand: Decimal | None
+
+    @property
+    def verdict(self) -> str:
+        """One of `right`, `unknown` (rightly so), `wrong`, and `should be known`."""
+        if self.price.usd is None:
+            return UNKNOWN if self.by_hand is None or self.case.unclear else MISSING
+        return RIGHT if self.price.usd == self.by_hand else WRONG
+
+    def __str__(self) -> str:
+        case = self.case
+        way = f"{case.client}{', streamed' if case.stream else ''}"
+        return (
+            f"{way}, {case.model}: {self.price.usd} ({self.price.why}), by hand {self.by_hand}"
+            f"\n  {case.bill}\n  {self.usage}\n  {dict(case.options)} {case.unclear}"
+        )
+
+
+class Comparer:
+    """Makes the calls. To be used as a context manager."""
+
+    def __enter__(self) -> Self:
+        self._stack = contextlib.ExitStack()
+        self._wire = self._stack.enter_context(Wire())
+        nbcache.install("memory://", notebook="costs.ipynb", mode="refresh")
+        self._stack.callback(nbcache.uninstall)
+        self._used: list[Usage] = []
+        self._stack.enter_context(mock.patch.object(answers, "usage_of", self._usage_of))
+        self._prices = Prices()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+        client.cache_clear()
+
+    def compare(self, cases: Iterator[Case]) -> Iterator[Compared]:
+        """Each case with what nbcache says of it."""
+        for case in cases:
+            self._used.clear()
+            self._wire.reply = case.reply
+            client(case.client, case.model)(case.prompt, case.stream, case.options)
+            (usage,) = self._used
+            yield Compared(case, usage, self._prices.price(usage, WHEN), case.bill.usd())
+
+    def _usage_of(self, *args: Any) -> Usage:
+        usage = usage_of(*args)
+        self._used.append(usage)
+        return usage
