@@ -15,7 +15,7 @@ from tests.costs.case import Case
 _MODELS = {
     "claude-haiku-4-5-20251001": "claude-haiku-4-5",
     "claude-haiku-5-5": "claude-haiku-5-5",
-    "claude-sonnet-4-5-20250929": "claude-sonnet-4-5",
+    "claude-sonnet-4-6": "claude-sonnet-4-6",
     "claude-opus-4-8": "claude-opus-4-8",
     "claude-opus-5": "claude-opus-5",
     "claude-opus-99": None,
