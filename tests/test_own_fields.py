@@ -16,7 +16,7 @@ from nbcache.errors import ReplayMiss
 class Words(LLM):
     """A completion model: LangChain asks no rate limiter for it."""
 
-    rate_limiter: Any = None  # type: ignore[assignment]
+    rate_limiter: Any = None
     n: Any = None
     timeout: Any = None
     calls: list[str] = []  # noqa: RUF012 - a pydantic field
@@ -33,7 +33,7 @@ class Words(LLM):
 class Chat(BaseChatModel):
     """A chat model that streams in one piece."""
 
-    rate_limiter: Any = None  # type: ignore[assignment]
+    rate_limiter: Any = None
     calls: list[Any] = []  # noqa: RUF012 - as above
 
     @property
@@ -46,7 +46,7 @@ class Chat(BaseChatModel):
 
     def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
         self.calls.append(messages)
-        yield ChatGenerationChunk(message=AIMessageChunk("Hi.", response_metadata={"finish_reason": "stop"}))
+        yield ChatGenerationChunk(message=AIMessageChunk(content="Hi.", response_metadata={"finish_reason": "stop"}))
 
 
 class Positional:
@@ -121,7 +121,7 @@ def outcome(model: Words) -> str:
 def test_a_model_that_cannot_be_asked_is_called_without_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nbcache.hooks import instrument
+    from nbcache.hooks import limiters
 
     nbcache.install(tmp_path / "store")
     model = Words()
@@ -129,7 +129,7 @@ def test_a_model_that_cannot_be_asked_is_called_without_the_cache(
     def fails(*_: object) -> None:
         raise RuntimeError("no such limiter")
 
-    monkeypatch.setattr(instrument.limiters, "wrap_limiter", fails)
+    monkeypatch.setattr(limiters, "wrap_limiter", fails)
     with pytest.warns(UserWarning, match="no such limiter"):
         assert model.invoke("q") == "word"
     assert model.invoke("q") == "word"

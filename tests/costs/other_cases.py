@@ -22,8 +22,8 @@ _GEMINI = {
     "gemini-99": None,
 }
 _PAINTERS = {"gemini-2.5-flash-image": "gemini-2.5-flash-image", "gemini-3-pro-image": "gemini-3-pro-image-preview"}
-_TEXT = {"text": "Hi."}
-_IMAGE = {"inlineData": {"mimeType": "image/png", "data": _DATA}}
+_TEXT: dict[str, Any] = {"text": "Hi."}
+_IMAGE: dict[str, Any] = {"inlineData": {"mimeType": "image/png", "data": _DATA}}
 _SEARCHED = {"groundingMetadata": {"webSearchQueries": ["x"], "groundingChunks": [], "groundingSupports": []}}
 
 
