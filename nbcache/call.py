@@ -57,7 +57,7 @@ class Call:
     model's whole-number fields then, to tell counters from settings; where there are any, `values` are all its fields. `leases` and `draws` are held until the answer
     is there, or the call ends without one.
 
-    `shares` says that the call is of one prompt, and may wait and be waited for; `is_stream` that it asks for chunks.
+    `shares` says that the call is of one prompt, and may wait and be waited for; `is_stream` that it asks for chunks, `is_async` that it is awaited.
     `streams` tells whether somebody listens to the chunks of a call that doesn't; then a hit is put into `replay` for
     its chunks to be played. `chunks` are those that came from the model, in the codec's plain form, `whole` once the
     last of them has; `ended` whether the streams of a provider's client that it read came to their end, None where it
@@ -84,6 +84,7 @@ class Call:
     draws: "dict[str, list[Draw]]" = field(default_factory=dict)
     shares: bool = False
     is_stream: bool = False
+    is_async: bool = False
     streams: Callable[[], bool] | None = None
     replay: "Answer | None" = None
     chunks: list[dict[str, Any]] | None = None

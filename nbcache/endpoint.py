@@ -4,6 +4,7 @@ The clients are asked, not the fields that they were made of: an endpoint may co
 may be changed afterwards.
 """
 
+import copy
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,8 @@ from typing import Any
 
 from langchain_core.language_models.base import BaseLanguageModel
 
-from nbcache.canonical import is_users_code
+from nbcache.canonical import NotCanonicalError, is_users_code
+from nbcache.client_code import ClientCode, Look, is_mock
 from nbcache.credentials import endpoint_url
 from nbcache.exempt import is_exempt
 from nbcache.headers import counted_headers
@@ -21,18 +23,14 @@ _FIELDS = (
     *("base_url", "openai_api_base", "anthropic_api_url", "groq_api_base", "api_base", "azure_endpoint"),
     *("endpoint", "endpoint_url", "inference_server_url"),
 )
-_CLIENTS = (
-    *("client", "root_client", "_client", "async_client", "root_async_client", "_async_client"),
-    *("http_client", "http_async_client"),
-)
+# Where a model keeps its clients: those of its sync calls, and those of its async ones, where it has any.
+_CLIENTS = ("client", "root_client", "_client", "http_client")
+_ASYNC_CLIENTS = ("async_client", "root_async_client", "_async_client", "http_async_client")
 # What says where a client leads, by the attributes of OpenAI's kind of client, HTTP clients, and those of AWS and Google.
 _URLS = ("base_url", "endpoint_url")
 _PLACES = (*_URLS, "api_version", "region_name", "organization", "project", "location", "vertexai")
 _HEADERS = ("_custom_headers", "headers")
 _QUERIES = ("_custom_query", "params")  # no cookies: servers set them
-# Code of the user's that an HTTP client runs on each request.
-_HOOKS = ("_event_hooks", "_auth", "_transport", "_mounts")
-_HTTP_CLIENTS = {"httpx", "httpx2", "openai", "anthropic", "groq", "langchain_openai", "langchain_anthropic", "nbcache"}
 
 
 @dataclass(slots=True)
@@ -46,6 +44,9 @@ class Target:
         default_factory=lambda: ([], [])
     )  # what may change, and copies of it
     _watched: list[tuple[Any, Callable[[Any], tuple[object, ...]], tuple[object, ...]]] = field(default_factory=list)
+    _namespaces: list[dict[str, Any]] = field(default_factory=list)
+    _sizes: list[int] = field(default_factory=list)
+    _looks: list[Look] = field(default_factory=list)
 
     def watch(self, owner: Any, name: str, value: object, content: object = None) -> None:
         """Note an attribute that has to stay this object, and a copy of what has to stay in it.
@@ -62,8 +63,16 @@ class Target:
             self._contents[0].append(held)
             self._contents[1].append(content)
 
+    def watch_code(self, code: ClientCode) -> None:
+        """Note what has to stay so that a client runs the same code of the user's."""
+        for attribute in code.attributes:
+            self.watch(*attribute)
+        self._namespaces += code.namespaces
+        self._looks += code.looks
+
     def close(self) -> None:
         """All that is to be watched is noted."""
+        self._sizes = [*map(len, self._namespaces)]
         for owner, names, values in self._attributes.values():
             self._watched.append((owner, attrgetter(*names, names[0]), (*values, values[0])))  # of two names, a tuple
 
@@ -73,10 +82,12 @@ class Target:
             for owner, values_of, values in self._watched:
                 if not all(map(is_, values_of(owner), values)):
                     return False
-        except AttributeError:
+            if self._looks and not all(look(value) == known for look, value, known in self._looks):
+                return False
+        except (AttributeError, NotCanonicalError):
             return False
         now, then = self._contents
-        return now == then
+        return now == then and [*map(len, self._namespaces)] == self._sizes
 
 
 def endpoint_in(params: dict[str, Any]) -> str:
@@ -85,26 +96,47 @@ def endpoint_in(params: dict[str, Any]) -> str:
     return " ".join(sorted({_canonical_url(str(url)) for url in urls}))
 
 
-def target_of(model: BaseLanguageModel[Any]) -> Target:
-    """Where `model` sends its calls, by its clients. Of those that are made at the first call, one is made now."""
+def target_of(model: BaseLanguageModel[Any], *, is_async: bool = False) -> Target:
+    """Where `model` sends its calls, by its clients. Of those that are made at the first call, one is made now.
+
+    `is_async` is for `ainvoke` and its like, for which most models have clients of their own.
+    """
     target = Target()
     urls: set[str] = set()
-    for client, is_inner in _clients(model):
+    for label, clients in _clients(model, is_async=is_async):
+        extras, own = _told(clients, target)
+        if label:  # which of several clients leads where
+            extras = {f"{label}'s {name}": value for name, value in extras.items()}
+            if own and own != urls:
+                extras[f"{label}'s URL"] = sorted(own)
+        target.extras |= extras
+        urls |= own
+    target.endpoint = " ".join(sorted(urls))
+    target.close()
+    return target
+
+
+def _told(clients: list[tuple[Any, bool]], target: Target) -> tuple[dict[str, Any], set[str]]:
+    """What a client, and those within it, add to each call, and their URLs. What has to stay so is noted in `target`."""
+    extras: dict[str, Any] = {}
+    urls: set[str] = set()
+    for client, is_inner in clients:
         for name, value in _places(client, target):
             if name not in _URLS:
-                _add(target.extras, name, value)
+                _add(extras, name, value)
             elif not is_inner:
                 urls.add(_canonical_url(str(value)))
         for kind, names in (("headers", _HEADERS), ("query", _QUERIES)):
             for name in names:
                 if counted := _mapping(client, name, target):
-                    _add(target.extras, kind, counted)
-        for name in _HOOKS:
-            if hook := _hook(client, name, target):
-                _add(target.extras, "hooks", hook)
-    target.endpoint = " ".join(sorted(urls))
-    target.close()
-    return target
+                    _add(extras, kind, counted)
+        if body := _extra_body(client, target):
+            _add(extras, "body", body)
+        code = ClientCode(client)
+        target.watch_code(code)
+        for counted in code.counted:
+            _add(extras, "hooks", counted)
+    return extras, urls
 
 
 def endpoint_of(model: BaseLanguageModel[Any], fields: dict[str, Any], target: Target) -> str:
@@ -130,6 +162,14 @@ def _places(client: Any, target: Target) -> Iterator[tuple[str, Any]]:
                 yield name, value
 
 
+def _extra_body(client: Any, target: Target) -> Any:
+    """What Google's client adds to the body of each request."""
+    if is_mock(client) or not hasattr(client, "extra_body"):
+        return None
+    target.watch(client, "extra_body", client.extra_body, copy.deepcopy(client.extra_body))
+    return client.extra_body
+
+
 def _mapping(client: Any, name: str, target: Target) -> dict[str, str]:
     """Headers or parameters that a client adds to each request, as they count."""
     value = getattr(client, name, None)
@@ -143,65 +183,59 @@ def _mapping(client: Any, name: str, target: Target) -> dict[str, str]:
     return counted_headers(value)
 
 
-def _hook(client: Any, name: str, target: Target) -> Any:
-    """What of the user's own an HTTP client runs on each request, in a canonical form's reach; None where there is nothing."""
-    value = getattr(client, name, None)
-    if value is None:
-        return None
-    content = None
-    if isinstance(value, Mapping):
-        items = [item for each in value.values() for item in (each if isinstance(each, list) else [each])]
-        content = {key: list(each) if isinstance(each, list) else each for key, each in value.items()}
-    else:
-        items = [value]
-    target.watch(client, name, value, content)
-    counted = (socket_of(item) if _is_known(item) else item for item in items)
-    return [item for item in counted if item is not None]
+def _clients(model: BaseLanguageModel[Any], *, is_async: bool) -> Iterator[tuple[str, list[tuple[Any, bool]]]]:
+    """The clients of a model, each once, with those within them.
+
+    Each comes with a label, which is empty for the first, and with whether it is the HTTP client of one that says
+    where to go.
+    """
+    held = _held(model)
+    names = _CLIENTS
+    if is_async and (hasattr(type(model), "_async_client") or any(held.get(name) for name in _ASYNC_CLIENTS)):
+        names = _ASYNC_CLIENTS
+    lazy = names[2]
+    if lazy not in held and hasattr(type(model), "_client_params"):
+        _made(model, lazy)
+        held = _held(model)
+    known: list[Any] = []
+    for name in names:
+        new = [
+            (each, is_inner)
+            for each, is_inner in _with_inner(held.get(name), is_async=is_async)
+            if not any(each is one for one in known)
+        ]
+        if new:
+            yield name if known else "", new
+            known += [each for each, _ in new]
 
 
-def socket_of(transport: Any) -> str | None:
-    """The path of the Unix socket that a transport of httpx's sends by, whatever the URL says."""
-    path = getattr(getattr(transport, "_pool", None), "_uds", None)
-    return None if path is None else str(path)
+def _held(model: Any) -> dict[str, Any]:
+    private = model.__pydantic_private__ or {}
+    return {**model.__dict__, **{name: value for name, value in private.items() if value is not None}}
 
 
-def _is_known(hook: Any) -> bool:
-    kind = hook if isinstance(hook, type) or hasattr(hook, "__qualname__") else type(hook)
-    return (getattr(kind, "__module__", None) or "").partition(".")[0] in _HTTP_CLIENTS
-
-
-def _clients(model: BaseLanguageModel[Any]) -> list[tuple[Any, bool]]:
-    """The clients of a model, each once, and whether it is the HTTP client of one that says where to go."""
-    fields, private = model.__dict__, model.__pydantic_private__ or {}
-    if "_client" not in private and "_client" not in fields and hasattr(type(model), "_client_params"):
-        _made(model)
-    found: list[tuple[Any, bool]] = []
-    for name in _CLIENTS:
-        for each, is_inner in _with_inner(private.get(name) or fields.get(name)):
-            if not any(each is known for known, _ in found):
-                found.append((each, is_inner))
-    return found
-
-
-def _made(model: Any) -> None:
+def _made(model: Any, name: str) -> None:
     """Have ChatAnthropic make its client, as it does at its first call."""
     try:
-        model._client  # noqa: B018, SLF001 - made by being asked for
+        getattr(model, name)
     except Exception:  # noqa: BLE001 - the call itself will say so
         return
 
 
-def _with_inner(client: Any, depth: int = 2) -> Iterator[tuple[Any, bool]]:
+def _with_inner(client: Any, depth: int = 2, *, is_async: bool = False) -> Iterator[tuple[Any, bool]]:
     """A client and those that it holds: a resource of OpenAI's names its client, Ollama's an HTTP client.
 
     Of Google's and AWS's that is what they lead to.
     """
     if client is None or isinstance(client, str | int | float | dict | list):
         return
+    if is_mock(client):
+        yield client, False
+        return
     if (google := getattr(client, "_api_client", None)) is not None:
         yield google, False
         yield getattr(google, "_http_options", None), False
-        yield getattr(google, "_httpx_client", None), True
+        yield getattr(google, "_async_httpx_client" if is_async else "_httpx_client", None), True
         return
     meta = getattr(client, "meta", None)
     if isinstance(getattr(meta, "endpoint_url", None), str):

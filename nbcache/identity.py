@@ -136,13 +136,14 @@ def _of_call(told: Told, call: Call) -> Identity:
     """What the model itself tells, worked out anew only where something of it has changed."""
     model = call.asked_model()
     options = _memo_key(call)
-    known = snapshot.recall(model, told)
+    known = snapshot.recall(model, told, is_async=call.is_async)
     if known is not None and options is not None and (identity := known.get(options)) is not None:
         return identity
     identity, target = _work_out(told, call)
     if target is not None and options is not None:
         piece = users_piece(type(model))
-        snapshot.remember(model, told, target, names_counted(type(model), piece), options, identity, piece)
+        names = names_counted(type(model), piece)
+        snapshot.remember(model, told, target, names, options, identity, piece, is_async=call.is_async)
     return identity
 
 
@@ -185,7 +186,7 @@ def _work_out(told: Told, call: Call) -> tuple[Identity, Target | None]:
     is_whole = sent is not None and tells_all(cls)
     limits = _limits_tokens(fields, options) if sent is None else _limits_in(sent.request)
     name = (sent and _model_name(sent.request, "")) or _model_name(options, "") or _model_name(fields, "")
-    target = target_of(model)
+    target = target_of(model, is_async=call.is_async)
     endpoint = endpoint_of(model, fields, target)
     document: dict[str, Any] = {"class": [told.name, cls.__qualname__, *_code_of(cls)]}
     if sent is not None:

@@ -41,13 +41,13 @@ class _Snapshot:
     identities: "dict[bytes, Identity]" = field(default_factory=dict)
 
 
-_snapshots: OrderedDict[int, _Snapshot] = OrderedDict()
+_snapshots: OrderedDict[tuple[int, bool], _Snapshot] = OrderedDict()  # by model, and whether it is awaited
 _lock = Lock()
 
 
-def recall(model: BaseLanguageModel[Any], told: "Told") -> "dict[bytes, Identity] | None":
+def recall(model: BaseLanguageModel[Any], told: "Told", *, is_async: bool = False) -> "dict[bytes, Identity] | None":
     """The identities of `model`, by the options of a call, if nothing of it has changed since `remember`."""
-    known = _snapshots.get(id(model))
+    known = _snapshots.get((id(model), is_async))
     if known is None or known.model() is not model or known.told is not told:
         return None
     if type(model) is not known.cls or (known.piece is not None and not known.piece.is_current()):
@@ -70,13 +70,15 @@ def remember(  # noqa: PLR0913, PLR0917 - all that an identity is made of
     options: bytes,
     identity: "Identity",
     piece: Piece | None,
+    *,
+    is_async: bool = False,
 ) -> None:
     """Keep `identity`, that of calls with these `options`, for as long as `model` stays as it is.
 
     `names` are the fields that count. Only where a change of them can be seen from outside: not where one holds
     an object, which may be edited in place. `piece` is the code of the model's class, where that is the user's own.
     """
-    known = recall(model, told)
+    known = recall(model, told, is_async=is_async)
     if known is not None:
         if len(known) >= _VARIANTS:
             known.clear()
@@ -84,7 +86,7 @@ def remember(  # noqa: PLR0913, PLR0917 - all that an identity is made of
         return
     held = {**(model.__pydantic_private__ or {}), **model.__dict__}
     settings = [held.get(name) for name in names]
-    filled = [value for value in settings if value and not isinstance(value, _UNCHANGING)]
+    filled = [value for value in settings if not isinstance(value, _UNCHANGING)]
     if model.__pydantic_extra__ or not all(map(_is_plain, filled)):
         return
     try:
@@ -98,7 +100,7 @@ def remember(  # noqa: PLR0913, PLR0917 - all that an identity is made of
         *(weakref.ref(model), type(model), told, values, private, containers, target, piece), {options: identity}
     )
     with _lock:
-        _snapshots[id(model)] = snapshot
+        _snapshots[id(model), is_async] = snapshot
         while len(_snapshots) > _CAPACITY:
             _snapshots.popitem(last=False)
 

@@ -147,6 +147,7 @@ def _async(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
         if isinstance(call, UncachedCall):
             with running(call.call):
                 return call.answered(await original(model, *args, **kwargs))
+        call.is_async = True
         with running(call):
             return await original(model, *args, **kwargs)
 
@@ -185,6 +186,8 @@ def _astream(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
         items = original(model, *args, **kwargs)
         if isinstance(call, UncachedCall):
             items, call = call.astepped(items), call.call
+        if call is not None:
+            call.is_async = True
         async for item in items if call is None else streaming.astepped(call, items):
             yield item
 

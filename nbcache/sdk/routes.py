@@ -3,7 +3,7 @@
 import types
 from typing import Any
 
-from nbcache.endpoint import socket_of
+from nbcache.client_code import socket_of
 from nbcache.errors import UnstableIdentityError
 from nbcache.usercode import NotCanonicalError, digest_of, is_users_code
 
