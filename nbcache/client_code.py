@@ -38,7 +38,7 @@ class ClientCode:
             self._hook(client, name)
         self._events(client)
         self._replaced(client)
-        if _is_users_class(type(client)):
+        if _is_users_class(type(client)):  # type: ignore[arg-type]
             self._add(_own(client), _own_form, client)
 
     def _hook(self, client: Any, name: str) -> None:
@@ -83,11 +83,11 @@ class ClientCode:
         if type(held) is not dict:
             return
         self.namespaces.append(held)
-        for name, value in sorted(held.items()):
-            authenticates = any(word in name.lower() for word in _AUTHENTICATING)
-            if name not in _HOOKS and callable(value) and not authenticates and _is_users(value):
-                self._add([name, value], canonical, value)
-                self.attributes.append((client, name, value, None))
+        found = [name for name, value in held.items() if callable(value) and name not in _HOOKS and _is_users(value)]
+        for name in sorted(found):
+            if not any(word in name.lower() for word in _AUTHENTICATING):
+                self._add([name, held[name]], canonical, held[name])
+                self.attributes.append((client, name, held[name], None))
 
     def _add(self, counted: Any, look: Callable[[Any], Any], value: Any) -> None:
         self.counted.append(counted)
@@ -130,6 +130,7 @@ def _own_form(value: Any) -> bytes:
     return canonical(_own(value))
 
 
+@functools.lru_cache(maxsize=1024)
 def _is_users_class(cls: type) -> bool:
     return _is_mock_class(cls) or any(map(is_users_code, cls.__mro__))
 
@@ -142,14 +143,15 @@ def _is_users(value: Any) -> bool:
         return _is_users(value.__func__)
     if isinstance(value, functools.partial):
         return _is_users(value.func)
-    return not isinstance(value, type | types.BuiltinFunctionType) and _is_users_class(type(value))
+    return not isinstance(value, type | types.BuiltinFunctionType) and _is_users_class(type(value))  # type: ignore[arg-type]
 
 
 def is_mock(value: Any) -> bool:
     """Whether a value stands in for anything: one of `unittest.mock`."""
-    return _is_mock_class(type(value))
+    return _is_mock_class(type(value))  # type: ignore[arg-type]
 
 
+@functools.lru_cache(maxsize=1024)
 def _is_mock_class(cls: type) -> bool:
     return any(base.__module__ == "unittest.mock" for base in cls.__mro__)
 
