@@ -44,7 +44,7 @@ const COLUMNS = [
     kind: "small number wide",
     text: (row) => count(row.output_tokens),
   },
-  { name: "cost", title: "Cost", kind: "number", text: (row) => row.cost, note: (row) => row.cost_note },
+  { name: "cost", title: "Cost", kind: "money number", text: (row) => row.cost, note: (row) => row.cost_note },
   { name: "seconds", title: "Took", kind: "small number widest", text: (row) => seconds(row.seconds) },
   { name: "size_bytes", title: "Size", kind: "number widest", text: (row) => row.size },
   { name: "created", title: "Created", kind: "date medium", text: (row) => moment(row.created) },

@@ -40,7 +40,7 @@ function noteOf(name, state) {
   return notes[name] || "";
 }
 
-const HEDGED = /^((?:up to |at least )?)(.*)$/s; // what is said before a number is set smaller
+const HEDGED = /^((?:up to |at least |≥ )?)(.*)$/s; // what is said before a number is set smaller
 
 export function makeCards() {
   const node = element("dl", { class: "cards" });

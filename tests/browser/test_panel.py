@@ -448,6 +448,20 @@ def test_a_narrow_notebook_hides_nothing_but_columns(open_notebook: Open) -> Non
     assert violations(notebook) == []
 
 
+def test_amounts_have_room_in_cards_and_columns_at_every_width(open_notebook: Open) -> None:
+    small = '%config NBCache.prices = {"tiny": {"input": 1, "output": 5.1}}'
+    dear = '%config NBCache.prices = {"tiny": {"input": 1, "output": 10_000_000}}'
+    unpriced = "_ = tiny.bind(model='nobody-knows').invoke('When?')"
+    notebook = open_notebook(START, small, SHOW, CALLS, dear, "call('When?')", unpriced).run()
+    expect(card(notebook, "spent")).to_have_text(re.compile(r"^≥ \$"))
+    cut = """(panel) => [...panel.querySelectorAll(".value, td.number")]
+        .filter((part) => part.checkVisibility({ visibilityProperty: true }) && part.scrollWidth > part.clientWidth)
+        .map((part) => part.outerHTML)"""
+    for width in (1200, 1060, 900, 700, 500, 360):
+        notebook.panel.evaluate("(panel, width) => { panel.style.width = `${width}px` }", width)
+        assert notebook.panel.evaluate(cut) == []
+
+
 def test_no_prompt_and_no_answer_is_saved_with_the_notebook(open_notebook: Open, provider: Provider) -> None:
     provider.answer("Sousaphone")
     notebook = open_notebook(START, SHOW, "_ = call('Xylo' + 'phone')").run()
