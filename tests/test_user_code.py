@@ -22,7 +22,9 @@ from typing_extensions import TypedDict
 import nbcache
 from nbcache.canonical import NotCanonicalError, canonical
 from nbcache.errors import NbcacheWarning
-from nbcache.usercode import digest_of, piece_of
+from nbcache.usercode import digest_of, piece_of, refusals
+from nbcache.usercode.walk import Walk
+from nbcache.usercode.watch import Watch
 from tests.test_keys import key
 
 CELL = """
@@ -622,3 +624,84 @@ def test_every_process_finds_the_same_keys() -> None:
     ]
     assert len(found[0]) == len([*EDITED, *STATE, *CYCLES])
     assert found[0] == found[1]
+
+
+# What takes long, or raises whatever it is asked
+
+
+class Dict(dict[int, int]):
+    pass
+
+
+@pytest.mark.parametrize(
+    "make", [list, set, tuple, frozenset, dict.fromkeys, Dict.fromkeys], ids=lambda make: make.__qualname__
+)
+def test_what_is_too_large_is_refused_by_its_length(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def look(*_: object) -> None:
+        pytest.fail("it was looked at")
+
+    for name in ("container", "mapping", "volatile"):
+        monkeypatch.setattr(Watch, name, look)
+    monkeypatch.setattr(Walk, "_apart", look)
+    with pytest.raises(NotCanonicalError, match="more than 50,000 values"):
+        digest_of(make(range(60_000)))
+
+
+@pytest.fixture
+def looks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What was looked at, by a clock on which each look takes a second."""
+    found: list[Any] = []
+    digest = Walk.digest
+
+    def counted(walk: Walk, root: Any) -> str:
+        found.append(root)
+        return digest(walk, root)
+
+    monkeypatch.setattr(Walk, "digest", counted)
+    monkeypatch.setattr(refusals, "monotonic", lambda: float(len(found)))
+    monkeypatch.setattr(refusals, "_refused", {})
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:nbcache")
+def test_what_took_long_to_refuse_holds_up_no_other_call(looks: list[Any], store: Path) -> None:
+    big = run(cell("len(TREE)", "TREE = [[0] * 1000 for _ in range(60)]"))
+    for _ in range(5):
+        assert big["model"].invoke("q") == "60"
+    assert looks.count(big["Mine"]) == 1
+    again = run(cell("len(TREE)", "TREE = [1]"))  # its class is another, wherever that stands
+    again["model"].invoke("q")
+    again["model"].invoke("q")
+    assert nbcache.stats().hits == 1
+
+
+def test_what_took_long_to_refuse_is_looked_at_again_after_a_while(looks: list[Any]) -> None:
+    tree = [[0] * 1000 for _ in range(60)]
+    for _ in range(3):
+        with pytest.raises(NotCanonicalError):
+            digest_of(tree)
+    assert len(looks) == 1
+    looks += [None] * 60
+    tree.clear()
+    assert digest_of(tree) == digest_of([])
+
+
+def test_a_number_of_any_length_counts() -> None:
+    assert digest_of([1 << 40_000]) != digest_of([(1 << 40_000) + 1])
+
+
+class Unwilling:
+    """Raises whatever it is asked."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(name)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.filterwarnings("ignore:nbcache")
+def test_a_field_that_raises_whatever_it_is_asked_is_in_nobodys_way(store: Path) -> None:
+    namespace = run(cell("1", members="thing: Any = None"))
+    model = namespace["Mine"](thing=Unwilling())
+    assert model.invoke("q") == "1"
+    assert "".join(model.stream("p")) == "1"

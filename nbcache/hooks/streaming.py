@@ -28,7 +28,7 @@ def wrap_chunks(wrapping: Wrapping, model: BaseLanguageModel[Any]) -> None:
     """
     if wrap_class(wrapping, type(model)):
         for inner in list(vars(model).values()):
-            if isinstance(inner, BaseChatModel | BaseLLM):
+            if issubclass(type(inner), BaseChatModel | BaseLLM):  # to ask the object itself may run its own code
                 wrap_chunks(wrapping, inner)
 
 

@@ -5,12 +5,14 @@ been digested once is only looked at again (see `watch`), and digested anew when
 """
 
 from dataclasses import dataclass
+from functools import partial
 from types import FunctionType
 from typing import Any
 
 from nbcache.usercode.annotations import annotations_of
 from nbcache.usercode.nodes import write_node
 from nbcache.usercode.origin import is_users_code
+from nbcache.usercode.refusals import looked_at
 from nbcache.usercode.state import State, state_of, stores_attribute
 from nbcache.usercode.walk import NotCanonicalError, Walk
 from nbcache.usercode.watch import Check
@@ -44,6 +46,10 @@ def piece_of(thing: Any) -> Piece:
     known = _pieces.get(id(thing))
     if known is not None and known.thing is thing and known.check.holds():
         return known
+    return looked_at(thing, "", partial(_made, thing))
+
+
+def _made(thing: Any) -> Piece:
     state = state_of(thing)
     walk = Walk(write_node, state, path=getattr(thing, "__qualname__", ""))
     digest = walk.digest(thing)
@@ -60,4 +66,5 @@ def digest_of(value: Any, label: str = "") -> str:
     """The digest of any value, which differs for what differs in value or type. Raises NotCanonicalError."""
     if type(value) is FunctionType or isinstance(value, type):
         return piece_of(value).digest
-    return Walk(write_node, State(), path=label, piece_of=piece_of).digest(value)
+    walk = Walk(write_node, State(), path=label, piece_of=piece_of)
+    return looked_at(value, label, partial(walk.digest, value))

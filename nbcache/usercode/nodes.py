@@ -306,6 +306,7 @@ def _module(walk: Walk, module: types.ModuleType) -> None:
 
 
 def _list(walk: Walk, value: Any) -> None:
+    walk.make_room(len(value))
     walk.put(type(value).__name__, str(len(value)))
     walk.watch.container(value)
     for number, item in enumerate(value):
@@ -313,6 +314,7 @@ def _list(walk: Walk, value: Any) -> None:
 
 
 def _dict(walk: Walk, value: Mapping[Any, Any]) -> None:
+    walk.make_room(len(value))
     walk.put(type(value).__name__, str(len(value)))
     walk.watch.mapping(value)
     for key, item in [*value.items()]:  # another thread may add to it meanwhile
@@ -321,6 +323,7 @@ def _dict(walk: Walk, value: Mapping[Any, Any]) -> None:
 
 
 def _set(walk: Walk, value: set[Any]) -> None:
+    walk.make_room(len(value))
     walk.watch.container(value)
     walk.sorted(list(value), "")
 

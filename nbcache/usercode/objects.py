@@ -155,6 +155,8 @@ def _keeps_elsewhere(base: type) -> bool:
 
 def _content(walk: Walk, built_in: type, value: Any) -> None:
     walk.put("content", built_in.__name__)
+    if built_in in {list, set, frozenset, tuple, dict}:
+        walk.make_room(built_in.__len__(value))
     if built_in in {list, set, bytearray, frozenset, tuple}:
         items = [*built_in.__iter__(value)]
         walk.watch.volatile(_items_of(built_in, items), value, known=True)

@@ -19,6 +19,7 @@ from nbcache.usercode.watch import Watch
 _MOST_PARTS = 50_000
 _MOST_BYTES = 32_000_000
 _DEEPEST = 40  # tuples within tuples
+_LONG = 14_000  # bits of a number, from which on Python may refuse to write it in decimal digits
 _SCALARS = {int, float, complex, bool, type(None), type(...), type(NotImplemented), range}
 
 
@@ -99,6 +100,8 @@ class Walk:
         cls = type(value)
         if cls is str:
             self._write([b"s", value.encode(errors="surrogatepass")])
+        elif cls is int and value.bit_length() > _LONG:
+            self._write([b"int", hex(value).encode()])
         elif cls in _SCALARS:
             self._write([cls.__name__.encode(), repr(value).encode()])
         elif cls is bytes:
@@ -108,6 +111,7 @@ class Walk:
 
     def sorted(self, items: list[Any], label: str) -> None:
         """Write what has no order of its own, in an order that is the same in every process."""
+        self.make_room(len(items))
         self._write([b"set", b"%d" % len(items)])
         for digest in sorted(self._apart(item, label) for item in items):
             self._write([digest.encode()])
@@ -138,6 +142,11 @@ class Walk:
         write(self, value)
         return self._finished()
 
+    def make_room(self, values: int) -> None:
+        """Raise NotCanonicalError where so many values are more than may still be looked at, before one of them is."""
+        if values > self._budget.parts:
+            raise self.refuse(f"more than {_MOST_PARTS:,} values")
+
     def spend(self, size: int) -> None:
         """Count `size` bytes that are going to be read. Raises NotCanonicalError where that is too much."""
         self._budget.size -= size
@@ -149,6 +158,7 @@ class Walk:
         if cls is tuple:
             if label.count("(") > _DEEPEST:
                 raise self.refuse("tuples nested too deeply")
+            self.make_room(len(value))
             self._write([b"(", b"%d" % len(value)])
             for item in value:
                 self.child(item, label + "(")
