@@ -143,7 +143,9 @@ class Accounts:
         return self._timings[of]
 
     def _enter_miss(self, call: CallRecord, now: "_Batch") -> None:
-        if call.why == NEW and call.key is not None:
+        if call.why == NEW and call.key in self.called.unkept:
+            call.why = "not kept"
+        elif call.why == NEW and call.key is not None:
             with contextlib.suppress(Exception):
                 if found := self._store.gone(call.key, call.when):
                     call.why, call.gone = found
@@ -168,7 +170,7 @@ class Accounts:
         if paid.stored and call.key is not None and (cost is not None or call.key in self.touches):
             touch = self._touch(call.key)
             touch.cost_usd, touch.charged = cost, call.price == "charged"
-        self.called.price(call, call.usd, estimated=call.estimated)
+        self.called.price(call, call.usd, estimated=call.estimated, unkept=paid.unkept)
         row = self._row(call, now)
         row.spent_usd = EXACT.add(row.spent_usd, call.usd or 0)
         row.unpriced_misses += (call.usd is None) - call.owes

@@ -101,7 +101,8 @@ class Answers:
             if lease is not None:
                 lease.land(None)
         try:
-            self._pending.paid(answered, usage, answer, stored=stored)
+            unkept = not stored and settings.mode in modes.KEEPS
+            self._pending.paid(answered, usage, answer, stored=stored, unkept=unkept)
         except Exception as error:  # noqa: BLE001 - as in _search
             self.failed("count an answer", error)
 

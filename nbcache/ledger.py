@@ -85,10 +85,14 @@ class Ledger:
         seconds: float | None,
         stored: bool,
         span: Span | None = None,
+        unkept: bool = False,
     ) -> None:
-        """Note the answer to a call that was made; of the texts tokens are estimated that were not reported."""
+        """Note the answer to a call that was made; of the texts tokens are estimated that were not reported.
+
+        It is `unkept` where its mode keeps answers, and this one wasn't.
+        """
         texts = ("", "") if usage.complete else (prompt, answer)
-        self._note(Paid(record, usage, *texts, seconds, stored, span))
+        self._note(Paid(record, usage, *texts, seconds, stored, span, unkept))
 
     def _note(self, what: Note) -> None:
         if self.reporter is None or not self.reporter.report(self._id, what):

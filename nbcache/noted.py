@@ -44,6 +44,7 @@ class Paid(NamedTuple):
     seconds: float | None
     stored: bool
     span: Span | None
+    unkept: bool = False  # though its mode keeps answers
 
 
 class SessionCalls:
@@ -53,18 +54,27 @@ class SessionCalls:
         self._calls: dict[tuple[str, str], SessionCall] = {}
         self._unwritten: set[tuple[str, str]] = set()
         self.used: set[str] = set()  # keys of entries that were hit or stored
+        self.unkept: set[str] = set()  # keys whose answers can't be kept, or aren't wanted
 
     def note(self, call: CallRecord) -> None:
         """One more call."""
-        known = self._calls.get(of := (call.key or "", call.model))
-        made = known or SessionCall(call.key or "", call.model, 0, when=call.when)
-        unpriced = made.unpriced + (call.key is None)  # until `price` says what it cost
-        self._calls[of] = replace(made, calls=made.calls + 1, when=max(made.when, call.when), unpriced=unpriced)
+        self._note(call.key or "", call.model, call.when)
+
+    def _note(self, key: str, model: str, when: float) -> None:
+        made = self._calls.get(of := (key, model)) or SessionCall(key, model, 0, when=when)
+        unpriced = made.unpriced + (not key)  # until `price` says what it cost
+        self._calls[of] = replace(made, calls=made.calls + 1, when=max(made.when, when), unpriced=unpriced)
         self._unwritten.add(of)
 
-    def price(self, call: CallRecord, usd: Decimal | None, *, estimated: bool) -> None:
-        """What a call of this key costs, as the last one told."""
+    def price(self, call: CallRecord, usd: Decimal | None, *, estimated: bool, unkept: bool = False) -> None:
+        """What a call of this key costs, as the last one told. One that isn't kept is paid each time, as one without a key."""
         of = (call.key or "", call.model)
+        if unkept and call.key and (before := self._calls.get(of)) is not None and before.calls:
+            self.unkept.add(call.key)
+            self._calls[of] = replace(before, calls=before.calls - 1)
+            self._unwritten.add(of)
+            self._note("", call.model, call.when)
+            of = ("", call.model)
         if of not in self._calls:
             return
         known = self._calls[of]
@@ -79,7 +89,7 @@ class SessionCalls:
 
     def all(self) -> list[SessionCall]:
         """One for each key."""
-        return list(self._calls.values())
+        return [call for call in self._calls.values() if call.calls]
 
     def take(self) -> list[SessionCall]:
         """Those that have changed since this was asked last."""

@@ -81,8 +81,16 @@ class PendingCalls:
                 seconds = (now - miss.began - call.idle) / (1 if call.is_chat else max(1, call.misses))
         return Answered(prompt, llm_string, call, miss, seconds)
 
-    def paid(self, answered: "Answered", usage: Usage, generations: Sequence[Generation], *, stored: bool) -> None:
-        """Note what the call used."""
+    def paid(
+        self,
+        answered: "Answered",
+        usage: Usage,
+        generations: Sequence[Generation],
+        *,
+        stored: bool,
+        unkept: bool = False,
+    ) -> None:
+        """Note what the call used. Its answer is `unkept` where its mode keeps answers, and this one wasn't."""
         miss, prompt = answered.miss, answered.prompt
         if answered.call is None:
             with self._lock:  # the last: earlier ones may be of calls that failed
@@ -94,7 +102,8 @@ class PendingCalls:
             text = "\n".join(each.text for each in generations)
             ended = time.perf_counter()
             span = Span(miss.strand, miss.started, ended, 0.0)  # however long it took, it was waited for
-            self._ledger.paid(miss.record, usage, prompt, text, seconds=answered.seconds, stored=stored, span=span)
+            kept = {"stored": stored, "unkept": unkept}
+            self._ledger.paid(miss.record, usage, prompt, text, seconds=answered.seconds, span=span, **kept)
 
 
 @dataclass(slots=True)

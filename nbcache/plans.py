@@ -10,7 +10,7 @@ from nbcache.errors import DamagedError
 from nbcache.policy import STATUSES
 from nbcache.stores import Store
 
-_NO_KEY = "not looked up"  # off, excluded, or not cacheable
+_NO_KEY = "not cached"  # off, excluded, not cacheable, or answered by what can't be kept
 
 
 @dataclass(frozen=True, slots=True)

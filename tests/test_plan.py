@@ -1,11 +1,14 @@
 """What a run would cost now."""
 
+import warnings
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.language_models import FakeListChatModel
+from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 
 import nbcache
@@ -107,7 +110,7 @@ def test_calls_without_a_key_cost_what_all_of_them_did(provider: Provider, tmp_p
     with nbcache.mode("off"):
         costs = [chat(provider).invoke(text).usage_metadata["input_tokens"] for text in ("a", "b " * 50, "c")]  # type: ignore[index]
     plan = nbcache.plan()
-    assert [miss.why for miss in plan.misses] == ["not looked up"]
+    assert [miss.why for miss in plan.misses] == ["not cached"]
     assert plan.calls == 3
     assert plan.usd == Decimal(sum(costs))
 
@@ -121,3 +124,38 @@ def test_in_replay_there_is_nothing_to_pay(provider: Provider, tmp_path: Path) -
     plan = nbcache.plan()
     assert (plan.mode, plan.calls, plan.usd) == ("replay", 0, Decimal(0))
     assert report.plan(plan) == "this session's calls: nothing to pay, as `replay` makes none"
+
+
+class Unkept(FakeListChatModel):
+    """Its answers hold an object that no cache can give back."""
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        result = super()._generate(*args, **kwargs)
+        message = result.generations[0].message
+        message.additional_kwargs["raw"] = object()
+        message.usage_metadata = {"input_tokens": 7, "output_tokens": 1, "total_tokens": 8}  # type: ignore[attr-defined]
+        message.response_metadata["model_name"] = "gpt-4o-mini"
+        return result
+
+
+@pytest.mark.parametrize("why", ["can't be kept", "isn't wanted"])
+def test_what_is_not_kept_is_paid_each_time(why: str, tmp_path: Path) -> None:
+    can_be = why == "isn't wanted"
+    given = {"should_store": lambda _: False} if can_be else {}
+    install(tmp_path / "store", tmp_path, **given)
+    model = (FakeListChatModel if can_be else Unkept)(responses=["a"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it is said once
+        for _ in range(3):
+            model.invoke("q")
+    plan = nbcache.plan()
+    assert (plan.hits, plan.calls, [miss.why for miss in plan.misses]) == (0, 3, ["not cached"])
+    if not can_be:
+        assert plan.usd == 3 * 7
+    assert nbcache.stats().misses == 3
+    assert list(nbcache.last()["why"]) == ["new", "not kept", "not kept"]
+    assert "could not be kept" in str(nbcache.why())
+    nbcache.uninstall()
+    install(tmp_path / "store", tmp_path)
+    last = nbcache.plan()
+    assert (last.session, last.hits, last.calls, last.usd) == ("last", 0, 3, plan.usd)
