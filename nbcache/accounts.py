@@ -80,6 +80,11 @@ class Accounts:
                 if now.cost_usd is None:
                     now.cost_usd, now.charged = touch.cost_usd, touch.charged
 
+    def put_back_rows(self, rows: dict[tuple[int, str], Spending]) -> None:
+        """The same for rows of the ledger."""
+        for of, row in rows.items():
+            add_to(self.unwritten, of, row)
+
     def _enter(self, noted: Note | WorkerHit, now: "_Batch") -> None:
         if isinstance(noted, WorkerHit):
             self._facts.put(noted.hit.payload, noted.facts)

@@ -262,7 +262,7 @@ class Answers:
             turn = yield turn
         if isinstance(turn, bytes):
             return (yield from self._decoded_from(asked, call, turn, None))
-        if turn is not None and self.flights.landed != landed:  # somebody was done while this one looked or waited
+        if turn is not None and self.flights.has_landed(asked.key, landed):  # while this one looked or waited
             return (yield from self._read(asked, call, None))
         return None, why
 

@@ -11,13 +11,14 @@ import threading
 import time
 import weakref
 from _thread import LockType, allocate_lock
-from collections import deque
+from collections import OrderedDict, deque
 from types import FrameType
 from typing import Any, NamedTuple
 
 from nbcache.locks import Lock
 from nbcache.stacks import is_running
 
+_LAST = 4_096  # keys of which is known when their last call ended
 _LOOK = 0.25  # seconds after which who waits looks whether the call still goes on
 
 
@@ -64,7 +65,9 @@ class Flights:
     def __init__(self) -> None:
         self._lock = Lock()
         self._leases: dict[str, Lease] = {}
-        self.landed = 0  # how many have ended: whoever sees it change looks once more
+        self.landed = 0  # how many have ended
+        self._last: OrderedDict[str, int] = OrderedDict()  # by key, which of them was the last
+        self._forgotten = 0
         _flights.add(self)
 
     def join(
@@ -87,6 +90,10 @@ class Flights:
             lease.waiters.append(waiter)
             return waiter
 
+    def has_landed(self, key: str, since: int) -> bool:
+        """Whether such a call may have ended since so many had `landed`: its answer may be there by now."""
+        return self.landed != since and (self._forgotten > since or self._last.get(key, 0) > since)
+
     def in_flight(self) -> int:
         """How many calls are being made."""
         return len(self._leases)
@@ -97,6 +104,10 @@ class Flights:
             if self._leases.get(lease.key) is not lease:
                 return
             self.landed += 1
+            self._last.pop(lease.key, None)
+            self._last[lease.key] = self.landed
+            if len(self._last) > _LAST:
+                self._forgotten = self._last.popitem(last=False)[1]
             alone = list(lease.waiters)
             if failed and (heir := self._heir(lease)) is not None:  # another makes the call than they wait for
                 alone = [waiter for waiter in heir.waiters if not waiter.place.may_wait_for(heir.place)]

@@ -27,7 +27,7 @@ from nbcache.noted import Hit, Paid, Where
 from nbcache.pricing import Prices
 from nbcache.stores import Store
 from nbcache.strands import begin_cell, call_here
-from nbcache.sums import add_to, total
+from nbcache.sums import total
 from nbcache.threads import uninterrupted
 from nbcache.timer import Timer
 from nbcache.waits import Span
@@ -185,23 +185,24 @@ class Ledger:
         uninterrupted(self._flush)
 
     def _flush(self) -> None:
+        accounts = self._accounts
         with self._writing:
             touches, rows, called = self._counted(self._taken)
-            try:
-                self.store.touch(touches.values())
-            except Exception as error:  # noqa: BLE001 - who hit what makes owners: it is not lost
-                logger.debug("nbcache: hits could not be written down: %s", error)
-                with self._sums:
-                    self._accounts.put_back(touches)
-            try:
-                self.store.record(rows.values())
-                self.store.record_calls(self._id, self.notebook, called)
-            except Exception as error:  # noqa: BLE001 - whatever fails, the sums are not lost
-                logger.debug("nbcache: the ledger could not be written: %s", error)
-                with self._sums:
-                    for row in rows.values():
-                        add_to(self._accounts.unwritten, (row.execution, row.model), row)
-                    self._accounts.called.put_back(called)
+            # Each by itself: what is written twice counts twice.
+            self._write_down(lambda: self.store.touch(touches.values()), lambda: accounts.put_back(touches))
+            self._write_down(lambda: self.store.record(rows.values()), lambda: accounts.put_back_rows(rows))
+            self._write_down(
+                lambda: self.store.record_calls(self._id, self.notebook, called),
+                lambda: accounts.called.put_back(called),
+            )
+
+    def _write_down(self, write: Callable[[], None], put_back: Callable[[], None]) -> None:
+        try:
+            write()
+        except Exception as error:  # noqa: BLE001 - whatever fails, it is written the next time
+            logger.debug("nbcache: what was counted could not be written down: %s", error)
+            with self._sums:
+                put_back()
 
     def _taken(self) -> tuple[dict[str, Touch], dict[tuple[int, str], Spending], list[SessionCall]]:
         accounts = self._accounts

@@ -6,15 +6,14 @@ nothing that it keeps over a `yield`.
 """
 
 import gc
+import operator
 import sys
-from _thread import allocate_lock
 from collections.abc import Iterable
 from types import FrameType
 
-# Until these releases a collection of garbage within `sys._current_frames` could end in a deadlock (CPython issue 106883).
-_IS_SAFE = sys.version_info >= (3, 12, 3) or (3, 11, 9) <= sys.version_info < (3, 12)
-_PATIENCE = 0.05  # seconds for another thread that looks
-_looking = allocate_lock()
+# Until 3.11.9 a collection of garbage that begins within `sys._current_frames` may end in a deadlock (CPython issue 106883):
+# what it calls may let other threads run, while Python's list of threads is locked. From 3.12 on none begins there.
+_MAY_COLLECT = sys.version_info < (3, 11, 9)
 
 
 def is_running(frame: FrameType) -> bool:
@@ -28,19 +27,18 @@ def is_around(frame: FrameType) -> bool:
 
 
 def _tops() -> Iterable[FrameType]:
-    """The innermost frame of each thread."""
-    if _IS_SAFE:
+    """The innermost frame of each thread.
+
+    (`frame.clear` would tell of a frame whether it runs. But in a forked child those of the parent's other threads seem
+    to, and one that doesn't run loses its variables.)
+    """
+    if not (_MAY_COLLECT and gc.isenabled()):
         return sys._current_frames().values()  # noqa: SLF001 - there is no other way
-    is_mine = _looking.acquire(timeout=_PATIENCE)
-    collects = gc.isenabled()
-    try:
-        gc.disable()
-        return sys._current_frames().values()  # noqa: SLF001 - as above
-    finally:
-        if collects:
-            gc.enable()
-        if is_mine:
-            _looking.release()
+    # Three calls in one step of Python's, between which neither an interrupt nor another thread can come.
+    steps = gc.disable, sys._current_frames, gc.enable  # noqa: SLF001 - as above
+    _, frames, _ = map(operator.call, steps)
+    assert frames is not None
+    return frames.values()
 
 
 def _is_among(frame: FrameType, top: FrameType | None) -> bool:

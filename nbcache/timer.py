@@ -23,7 +23,7 @@ class Timer:
 
     def wake(self) -> None:
         """Let the work be done soon. Where there can be no thread, nothing happens."""
-        if self._bell.empty():
+        if self._bell.empty() or self._process != os.getpid():
             if self._process != os.getpid():
                 try:
                     start_new_thread(self._run, ())

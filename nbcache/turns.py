@@ -3,31 +3,58 @@
 import asyncio
 import threading
 import time
+from collections import deque
 
 _TURN = 0.01  # seconds after which the loop's other callbacks come first
 
 
-class _Turn(threading.local):
-    """Since when calls are looked up in this round of the thread's event loop."""
+class _Turns:
+    """The calls of one event loop, in the order in which they came."""
 
-    loop: asyncio.AbstractEventLoop | None = None
-    began: float | None = None
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._began: float | None = None  # when this round of the loop did, if a call has gone on in it
+        self._in_round = 0  # calls that have gone on in this round, or may
+
+    async def take(self) -> None:
+        now = time.perf_counter()
+        if self._began is None:
+            self._began, self._in_round = now, 0
+            self.loop.call_soon(self._next_round)
+        if not self._waiting and now - self._began < _TURN:
+            self._in_round += 1
+            return
+        turn = self.loop.create_future()
+        self._waiting.append(turn)
+        await turn
+
+    def _next_round(self) -> None:
+        """Let as many go on as have time, after what the last round took."""
+        assert self._began is not None
+        if not self._waiting:
+            self._began = None
+            return
+        now = time.perf_counter()
+        share = min(2.0, _TURN / max(now - self._began, 1e-6))
+        self._began, self._in_round = now, max(1, int(self._in_round * share))
+        for _ in range(min(self._in_round, len(self._waiting))):
+            turn = self._waiting.popleft()
+            if not turn.done():  # cancelled
+                turn.set_result(None)
+        self.loop.call_soon(self._next_round)
 
 
-_turn = _Turn()
+class _Here(threading.local):
+    turns: _Turns | None = None
+
+
+_here = _Here()
 
 
 async def take_turn() -> None:
     """Go on at once, or in a later round of the event loop where this one has been busy for long enough."""
-    loop, now = asyncio.get_running_loop(), time.perf_counter()
-    while _turn.loop is loop and _turn.began is not None:
-        if now - _turn.began < _TURN:
-            return
-        await asyncio.sleep(0)
-        now = time.perf_counter()
-    _turn.loop, _turn.began = loop, now
-    loop.call_soon(_end)
-
-
-def _end() -> None:
-    _turn.began = None
+    loop, turns = asyncio.get_running_loop(), _here.turns
+    if turns is None or turns.loop is not loop:
+        turns = _here.turns = _Turns(loop)  # one that is left goes on by its own callback
+    await turns.take()

@@ -1,5 +1,6 @@
 """Another kernel that is busy with the store, or stopped in the midst of it, costs no answer."""
 
+import os
 import signal
 import sqlite3
 import subprocess
@@ -10,13 +11,15 @@ import warnings
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import nbcache
 from nbcache import NbcacheWarning
-from nbcache.entry import EntryMeta
-from nbcache.stores import DiskStore
+from nbcache.entry import EntryMeta, Spending
+from nbcache.errors import StoreBusyError
+from nbcache.stores import DiskStore, traces
 from tests.interrupting import Echo
 
 _WRITER = """
@@ -125,6 +128,81 @@ def test_a_new_answer_replaces_an_old_one_before_it_is_written(model: Echo, stor
     nbcache.install(store)
     assert nbcache.installed().get("q", model="m") == 3
     assert model.invoke("before").text == "answer to before"
+
+
+@pytest.mark.parametrize("name", ["touch", "record", "record_calls"])
+def test_what_was_counted_is_counted_once_where_a_part_of_it_could_not_be_written(
+    model: Echo, store: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    del store
+    cache = nbcache.installed()
+    before = nbcache.stats(lifetime=True)
+
+    def busy(*_: object) -> None:
+        raise StoreBusyError("another process is stopped as it writes")
+
+    model.invoke("before")
+    model.invoke("new")
+    with monkeypatch.context() as patch:
+        patch.setattr(cache.store, name, busy)
+        cache.leave_cell()
+    cache.leave_cell()
+    after = nbcache.stats(lifetime=True)
+    assert (after.hits - before.hits, after.misses - before.misses) == (1, 1)
+    assert sum(meta.hits for meta in cache.store.page()) == 1
+    assert sorted(call.calls for call in cache.store.last_calls(cache.notebook)) == [1, 2]
+
+
+def test_what_is_counted_while_the_log_is_being_folded_in_beside_another_writer_is_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempt to leave no traces comes after each write. It may find somebody in the way, and the write is done."""
+    monkeypatch.setattr("nbcache.stores.cachefile._TRIED_AFTER", 0.0)
+    store = DiskStore(tmp_path / "s")
+    put(store, "a" * 40)
+    with closing(sqlite3.connect(tmp_path / "s" / "cache.db", isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM Cache").fetchone()
+        store.delete("a" * 40)  # which can't fold it in now
+    fold, others = traces._fold, [sqlite3.connect(tmp_path / "s" / "cache.db", isolation_level=None)]
+
+    def folded(sql: Any) -> bool:
+        done = fold(sql)
+        others[0].execute("BEGIN IMMEDIATE")  # in the moment after
+        return done
+
+    monkeypatch.setattr(traces, "_fold", folded)
+    store.record([Spending("s", 1, time.time(), None, None, "m", hits=1)])
+    monkeypatch.undo()
+    others[0].close()
+    assert sum(row.hits for row in store.spendings()) == 1
+    put(store, "b" * 40)
+    assert store.check() == []
+
+
+def test_late_answers_that_a_forked_child_inherits_are_written_there_too(tmp_path: Path) -> None:
+    """Its parent may be killed. The child has no thread of the parent's that was going to."""
+    store = DiskStore(tmp_path / "s")
+    put(store, "a" * 40)
+    with warnings.catch_warnings(), stopped_writer(tmp_path / "s"):
+        warnings.simplefilter("ignore")
+        put(store, "b" * 40)
+        store._timer._bell.put(None)  # it is woken, and has not begun
+        reader, writer = os.pipe()
+        pid = os.fork()
+        if not pid:
+            signal.alarm(30)
+            put(store, "c" * 40)
+            os.write(writer, b"%d" % len(store._late.answers))
+            while store._late.answers:
+                time.sleep(0.01)
+            os._exit(0)
+        assert os.read(reader, 1) == b"2"
+    assert os.waitpid(pid, 0)[1] == 0
+    os.close(reader)
+    os.close(writer)
+    store.close()
+    assert on_disk(tmp_path / "s") == sorted(f"prompt {each * 40}" for each in "abc")
 
 
 def test_a_late_answer_expires(tmp_path: Path) -> None:

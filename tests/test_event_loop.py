@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import nbcache
 from nbcache.threads import in_thread
@@ -43,6 +44,64 @@ async def test_of_many_calls_at_once_only_a_few_are_looked_up_in_each_round_of_t
     rounds = await _rounds_with_work(100)
     assert max(rounds) <= 2 * _TURN / 0.002
     assert sum(rounds) >= 95
+
+
+async def test_calls_that_wait_for_their_turn_are_woken_once_each() -> None:
+    """And not in each round, which would be a million times for a thousand calls."""
+    loop, scheduled = asyncio.get_running_loop(), 0
+    call_soon = loop.call_soon
+
+    def counted(*args: Any, **how: Any) -> Any:
+        nonlocal scheduled
+        scheduled += 1
+        return call_soon(*args, **how)
+
+    async def call() -> None:
+        await take_turn()
+        ends = time.perf_counter() + _TURN / 2
+        while time.perf_counter() < ends:
+            pass
+
+    loop.call_soon = counted  # type: ignore[method-assign, assignment]
+    await asyncio.gather(*(call() for _ in range(100)))
+    del loop.call_soon
+    assert scheduled < 600
+
+
+async def test_calls_whose_turn_never_comes_hold_up_no_others() -> None:
+    async def call(number: int) -> int:
+        await take_turn()
+        time.sleep(_TURN)  # noqa: ASYNC251 - it holds the loop up
+        return number
+
+    tasks = [asyncio.create_task(call(number)) for number in range(20)]
+    await asyncio.sleep(0)
+    for task in tasks[1::2]:
+        task.cancel()
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+    assert [each for each in done if isinstance(each, int)] == list(range(0, 20, 2))
+
+
+def test_each_event_loop_has_its_own_turns() -> None:
+    for _ in range(2):
+        assert sum(asyncio.run(_rounds_with_work(20))) >= 15
+
+
+async def test_a_miss_reads_the_store_once_whatever_other_calls_end_meanwhile(store: Path) -> None:
+    del store
+    cache, model, read = nbcache.installed(), Echo(), []
+    get = cache.store.get
+
+    def noted(key: str, **how: Any) -> bytes | None:
+        read.append(key)
+        return get(key, **how)
+
+    cache.store.get = noted  # type: ignore[method-assign]
+    await model.ainvoke("first")
+    read.clear()
+    await asyncio.gather(*(model.ainvoke(f"q {number}") for number in range(CALLS)))
+    assert len(set(read)) == CALLS
+    assert len(read) <= CALLS + 50  # again where it has to be opened, or another process was in the way
 
 
 async def test_one_call_after_the_other_waits_for_no_round() -> None:

@@ -26,6 +26,7 @@ from typing_extensions import TypedDict
 
 import nbcache
 from nbcache import session
+from nbcache.flight import Flights, Lease, Place
 from nbcache.modes import Settings
 from tests.provider import Answer, Provider
 
@@ -601,3 +602,27 @@ def test_a_forked_child_does_not_wait_for_its_parents_threads(provider: Provider
         child.join(PATIENCE)
         assert child.exitcode == 0
         assert leader.result(PATIENCE).text
+
+
+def test_what_has_ended_since_is_known_by_its_key_and_taken_for_granted_where_it_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nbcache.flight._LAST", 2)
+    flights, here = Flights(), Place.here(None, on_loop=False)
+
+    def make(key: str) -> None:
+        lease = flights.join(key, here, {}, 1.0)
+        assert isinstance(lease, Lease)
+        lease.land(b"answer")
+
+    begun = flights.landed
+    make("a")
+    assert flights.has_landed("a", begun)
+    assert not flights.has_landed("b", begun)
+    assert not flights.has_landed("a", flights.landed)
+    later = flights.landed
+    make("b")
+    make("c")
+    assert flights.has_landed("a", begun)
+    assert flights.has_landed("x", begun)
+    assert not flights.has_landed("a", later)

@@ -1,5 +1,6 @@
 """The stop button: an interrupt at any line stops what it interrupts, and nothing else."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import nbcache
+from nbcache import stacks
 from nbcache.call import running
 from nbcache.draws import current_attempt
 from nbcache.hooks.retries import _attempts
@@ -119,6 +121,34 @@ def test_a_lock_that_a_thread_held_when_another_forked_is_free_in_the_child() ->
     done.set()
     thread.join()
     assert status == 0
+
+
+@pytest.mark.parametrize("collects", [True, False])
+def test_looking_who_holds_a_lock_collects_no_garbage_and_leaves_that_as_it_was(
+    collects: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A collection in the midst of it could end in a deadlock, before Python 3.11.9."""
+    current, enabled = sys._current_frames, []
+
+    def looked() -> Any:
+        enabled.append(gc.isenabled())
+        return current()
+
+    monkeypatch.setattr(stacks, "_MAY_COLLECT", True)
+    monkeypatch.setattr("sys._current_frames", looked)
+    if not collects:
+        gc.disable()
+    try:
+        assert stacks.is_running(sys._getframe().f_back or sys._getframe())
+        assert not stacks.is_running(_ended())
+        assert gc.isenabled() == collects
+    finally:
+        gc.enable()
+    assert enabled == [False]
+
+
+def _ended() -> FrameType:
+    return sys._getframe()
 
 
 @pytest.mark.parametrize("event", ["call", "return"])

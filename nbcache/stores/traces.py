@@ -46,11 +46,14 @@ def give_room_back(sql: Execute, transaction: Callable[[], AbstractContextManage
 
 
 def fold(sql: Execute) -> bool:
-    """Leave nothing of what was deleted in the log; false where a process that reads keeps it as it is."""
-    if not _fold(sql):
+    """Leave nothing of what was deleted in the log; false where another process is in the way."""
+    try:
+        if not _fold(sql):
+            return False
+        sql("DELETE FROM total WHERE name = 'traces'")
+        return _fold(sql)
+    except sqlite3.OperationalError:
         return False
-    sql("DELETE FROM total WHERE name = 'traces'")
-    return _fold(sql)
 
 
 def _write_anew(sql: Execute) -> None:
@@ -67,11 +70,8 @@ def _free(sql: Execute) -> int:
 
 def _fold(sql: Execute) -> bool:
     """Fold the log into the file, and cut it off, most of it without anybody waiting; whether nobody was in the way."""
-    try:
-        sql("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        return not sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-    except sqlite3.OperationalError:
-        return False
+    sql("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+    return not sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
 
 def forget_set_aside(folder: Path, *, everything: bool) -> None:
