@@ -58,11 +58,11 @@ class Accounts:
         for name in _OF_SESSION:
             setattr(self, name, getattr(other, name))
 
-    def enter(self, noted: Iterable[Note | WorkerHit], session: str) -> None:
+    def enter(self, notes: Iterable[Note | WorkerHit], session: str) -> None:
         """Add these calls to the sums."""
         now = _Batch({}, {}, {})
-        for one in noted:
-            self._enter(one, now)
+        for note in notes:
+            self._enter(note, now)
         for of, spans in now.spans.items():
             self._enter_waits(of, spans, now)
         for row in now.rows.values():
@@ -85,16 +85,16 @@ class Accounts:
         for of, row in rows.items():
             add_to(self.unwritten, of, row)
 
-    def _enter(self, noted: Note | WorkerHit, now: "_Batch") -> None:
-        if isinstance(noted, WorkerHit):
-            self._facts.put(noted.hit.payload, noted.facts)
-            noted = noted.hit
-        if isinstance(noted, Hit):
-            self._enter_hit(noted, now)
-        elif isinstance(noted, Paid):
-            self._enter_paid(noted, now)
+    def _enter(self, note: Note | WorkerHit, now: "_Batch") -> None:
+        if isinstance(note, WorkerHit):
+            self._facts.put(note.hit.payload, note.facts)
+            note = note.hit
+        if isinstance(note, Hit):
+            self._enter_hit(note, now)
+        elif isinstance(note, Paid):
+            self._enter_paid(note, now)
         else:
-            self._enter_miss(noted, now)
+            self._enter_miss(note, now)
 
     def _enter_hit(self, hit: Hit, now: "_Batch") -> None:
         facts = self._facts.of(hit.key, hit.payload)

@@ -45,26 +45,33 @@ class Miss:
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A model and the options that it was called with; `identity` where the call is not one of LangChain's models.
+    """A call of a model, from its lookup to its end.
 
-    `outer` is the call within which this one is made, `mode` what the call itself asks for, `labels` its tags,
-    `parent` the run that it is a part of.
-
-    `messages` are those of a chat model's call, where they are at hand.
-
-    `pending` holds the prompts that missed: the answer is stored under the identity that the call began
-    with, whatever happens to the model meanwhile. `misses` is how many there were. `numbers` are the
-    model's whole-number fields then, to tell counters from settings; where there are any, `values` are all its fields. `leases` and `draws` are held until the answer
-    is there, or the call ends without one.
-
-    `shares` says that the call is of one prompt, and may wait and be waited for; `is_stream` that it asks for chunks, `is_async` that it is awaited.
-    `streams` tells whether somebody listens to the chunks of a call that doesn't; then a hit is put into `replay` for
-    its chunks to be played. `chunks` are those that came from the model, in the codec's plain form, `whole` once the
-    last of them has; `ended` whether the streams of a provider's client that it read came to their end, None where it
-    read none, and `marked` whether the mark of an end has come since the last of them began. `idle` are the seconds in which it waited for its reader. `settings` are those that held when the
-    answer was looked up. `patience` are the seconds that it would wait for an answer of its own, if it tells. `owed` is
-    how a rate limiter was asked for a call that may turn out not to be made, `sends` that it is. `frame` is the one that
-    makes the call, and `token` how the call is no longer the current one.
+    Attributes:
+        model: the model, where it is one of LangChain's; else `identity` says what is called.
+        stop: the stop words; `options` are all other options of the call.
+        is_chat: whether the model is a chat model.
+        mode: the mode that the call itself asks for.
+        outer: the call within which this one is made.
+        labels: its tags; `parent` is the run that it is a part of.
+        messages: those of a chat model's call, where they are at hand.
+        pending: the prompts that missed. Each answer is stored under the key that the call began with, whatever
+            happens to the model meanwhile. `misses` is how many there were.
+        numbers: the model's whole-number fields when the call began, to tell counters from settings. Where there are
+            any, `values` are all its fields.
+        leases: what it holds until its answer is there, or it ends without one; `draws` likewise.
+        shares: whether it may wait for an identical call, and be waited for: it is of one prompt.
+        is_stream: whether it asks for chunks; `is_async` whether it is awaited.
+        streams: of a call that doesn't ask for chunks, says whether somebody listens to them. Then a hit is put into
+            `replay`, for its chunks to be played.
+        chunks: those that came from the model, in the codec's plain form; `whole` once the last of them has come.
+        ended: whether the streams of a provider's client came to their end; None where there were none. `marked` is
+            whether the mark of an end has come since the last of them began.
+        idle: the seconds in which it waited for its reader.
+        settings: those that held when the answer was looked up.
+        patience: the seconds that it would wait for an answer of its own, if it tells.
+        owed: how a rate limiter was asked for a call that may turn out not to be made; `sends` says that it is made.
+        frame: the frame that makes the call; `token` ends its being the current one.
     """
 
     model: "BaseLanguageModel[Any] | None" = None

@@ -270,6 +270,6 @@ class Ledger:
         """As `_told`, with what has been noted here and in worker processes."""
         channel.deliver()
         with self._sums:
-            noted = [self._noted.popleft() for _ in range(len(self._noted))]
-            self._accounts.enter(noted, self._id)
+            notes = [self._noted.popleft() for _ in range(len(self._noted))]
+            self._accounts.enter(notes, self._id)
             return what()

@@ -53,52 +53,52 @@ class CachedEmbeddings(Embeddings):
     def embed_documents(self, texts: list[str], *args: Any, **options: Any) -> list[list[float]]:
         """The vectors of `texts`, in their order. Raises what the model raises."""
         texts = _listed(texts)
-        asked = self._ask("documents", texts, args, options)
-        if asked is None:
+        batch = self._ask("documents", texts, args, options)
+        if batch is None:
             return self._wrapped.embed_documents(texts, *args, **options)
-        with running(asked.call):
-            asked.look_up()
-            if not asked.missing:
-                return asked.vectors()
-            return asked.complete(self._wrapped.embed_documents([*asked.missing], *args, **options))
+        with running(batch.call):
+            batch.look_up()
+            if not batch.missing:
+                return batch.vectors()
+            return batch.complete(self._wrapped.embed_documents([*batch.missing], *args, **options))
 
     async def aembed_documents(self, texts: list[str], *args: Any, **options: Any) -> list[list[float]]:
         """As `embed_documents`."""
         texts = _listed(texts)
-        asked = self._ask("documents", texts, args, options)
-        if asked is None:
+        batch = self._ask("documents", texts, args, options)
+        if batch is None:
             return await self._wrapped.aembed_documents(texts, *args, **options)
-        with running(asked.call):
-            await asked.alook_up()
-            if not asked.missing:
-                return asked.vectors()
-            made = await self._wrapped.aembed_documents([*asked.missing], *args, **options)
-            return await in_thread(partial(asked.complete, made), writes=True)
+        with running(batch.call):
+            await batch.alook_up()
+            if not batch.missing:
+                return batch.vectors()
+            made = await self._wrapped.aembed_documents([*batch.missing], *args, **options)
+            return await in_thread(partial(batch.complete, made), writes=True)
 
     def embed_query(self, text: str, *args: Any, **options: Any) -> list[float]:
         """The vector of `text`, as one to search by. Raises what the model raises."""
-        asked = self._ask("query", [text], args, options)
-        if asked is None:
+        batch = self._ask("query", [text], args, options)
+        if batch is None:
             return self._wrapped.embed_query(text, *args, **options)
-        with running(asked.call):
-            asked.look_up()
-            if asked.missing:
-                asked.keep([self._wrapped.embed_query(text, *args, **options)])
-            return asked.known[text]
+        with running(batch.call):
+            batch.look_up()
+            if batch.missing:
+                batch.keep([self._wrapped.embed_query(text, *args, **options)])
+            return batch.known[text]
 
     async def aembed_query(self, text: str, *args: Any, **options: Any) -> list[float]:
         """As `embed_query`."""
-        asked = self._ask("query", [text], args, options)
-        if asked is None:
+        batch = self._ask("query", [text], args, options)
+        if batch is None:
             return await self._wrapped.aembed_query(text, *args, **options)
-        with running(asked.call):
-            await asked.alook_up()
-            if asked.missing:
+        with running(batch.call):
+            await batch.alook_up()
+            if batch.missing:
                 made = await self._wrapped.aembed_query(text, *args, **options)
-                await in_thread(partial(asked.keep, [made]), writes=True)
-            return asked.known[text]
+                await in_thread(partial(batch.keep, [made]), writes=True)
+            return batch.known[text]
 
-    def _ask(self, what: str, texts: Any, args: Sequence[Any], options: Mapping[str, Any]) -> "_Asked | None":
+    def _ask(self, what: str, texts: Any, args: Sequence[Any], options: Mapping[str, Any]) -> "_Batch | None":
         """The call that begins here; None where it is none of the cache's."""
         cache = self._cache_now()
         if cache is None or not texts:
@@ -120,11 +120,11 @@ class CachedEmbeddings(Embeddings):
         is_one = len({*texts}) == 1  # a call of several would hold a lease while it waits for the next
         names = (type(model).__qualname__,)
         call = Call(identity=identity, is_chat=False, outer=call_around(), labels=names, shares=is_one)
-        return _Asked(cache, call, texts)
+        return _Batch(cache, call, texts)
 
 
 @dataclass(slots=True)
-class _Asked:
+class _Batch:
     """The texts of one call: the vectors that are known by now, and the texts without one, each once."""
 
     cache: NotebookCache
@@ -145,10 +145,10 @@ class _Asked:
         else:
             await in_thread(self.look_up)
 
-    def _note(self, text: str, found: Answer | None) -> None:
-        if found is not None:
+    def _note(self, text: str, answer: Answer | None) -> None:
+        if answer is not None:
             try:
-                self.known[text] = vector_in(found.generations()[0])
+                self.known[text] = vector_in(answer.generations()[0])
                 return
             except _UNREADABLE as error:
                 self.cache.guard(self.call, f"has a vector that can't be read: {error}")
@@ -177,11 +177,11 @@ class _Asked:
     def vectors(self) -> list[list[float]]:
         """The vectors of all texts, no two of them one object."""
         given: set[str] = set()
-        found = []
+        vectors = []
         for text in self.texts:
-            found.append(copy.copy(self.known[text]) if text in given else self.known[text])
+            vectors.append(copy.copy(self.known[text]) if text in given else self.known[text])
             given.add(text)
-        return found
+        return vectors
 
 
 def _call_of(model: Embeddings) -> Call:

@@ -91,11 +91,11 @@ class Exchange:
         """As `find`."""
         return self._recorded(await self.cache.afind(self.prompt, "", self.call))
 
-    def _recorded(self, found: Answer | None) -> Recorded | None:
-        if found is None:
+    def _recorded(self, answer: Answer | None) -> Recorded | None:
+        if answer is None:
             return None
         try:
-            return Recorded.of((found.generations()[0].generation_info or {})["http"])
+            return Recorded.of((answer.generations()[0].generation_info or {})["http"])
         except (LookupError, ValueError, TypeError):
             self.cache.guard(self.call, "was recorded without the answer that the SDK reads")
             warn_once("no http", "nbcache: an entry of an SDK's call holds no answer for it. The call is made")
@@ -119,8 +119,8 @@ class Exchange:
         await in_thread(lambda: self.keep(status, headers, body), writes=True)
 
     def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> list[Generation] | None:
-        told = self.dialect.joined(events.events_of(body)) if self.is_stream else json.loads(body)
-        answer = self.dialect.read(told) if isinstance(told, dict) else None
+        whole = self.dialect.joined(events.events_of(body)) if self.is_stream else json.loads(body)
+        answer = self.dialect.read(whole) if isinstance(whole, dict) else None
         if answer is not None:
             kept = {name: headers[name] for name in HEADERS if name in headers}
             http = {"status": status, "headers": kept, "body": body.decode()}
@@ -154,13 +154,13 @@ def _told(dialect: Dialect, request: Any, body: Body, route: Any) -> tuple[str, 
     """The prompt, as people read it, and all else that counts: nothing of the body twice, and nothing left out."""
     rest = dict(body)
     is_stream = bool(rest.pop("stream", False))
-    asked = {name: rest.pop(name) for name in (dialect.system, dialect.said) if name in rest}
+    prompt = {name: rest.pop(name) for name in (dialect.system, dialect.said) if name in rest}
     url = urlsplit(str(request.url))
     endpoint = url._replace(path=url.path.removesuffix(dialect.path)).geturl()
     document = {
         "class": [dialect.sdk, dialect.path],
         # A text is not the list that it spells, nor a system prompt the message that it is shown as.
-        "prompt": {name: type(value).__name__ for name, value in asked.items()},
+        "prompt": {name: type(value).__name__ for name, value in prompt.items()},
         "options": counted_body(rest, dialect.sdk),
         "headers": counted_headers(_headers(request)),
         "transport": route,
@@ -172,7 +172,7 @@ def _told(dialect: Dialect, request: Any, body: Body, route: Any) -> tuple[str, 
         _model(body, url.path),
         limits_tokens=any(body.get(name) is not None for name in TOKEN_LIMITS),
     )
-    return _prompt(asked.get(dialect.system), asked.get(dialect.said)), identity
+    return _prompt(prompt.get(dialect.system), prompt.get(dialect.said)), identity
 
 
 def _headers(request: Any) -> dict[str, str]:
@@ -183,20 +183,20 @@ def _headers(request: Any) -> dict[str, str]:
     return headers
 
 
-def _prompt(system: Any, said: Any) -> str:
-    if system is None and isinstance(said, str):
-        return said
+def _prompt(system: Any, messages_sent: Any) -> str:
+    if system is None and isinstance(messages_sent, str):
+        return messages_sent
     messages = [] if system is None else [{"role": "system", "content": system}]
-    if isinstance(said, str):
-        messages.append({"role": "user", "content": said})
-    elif isinstance(said, list):
-        messages += said
-    elif said is not None:
-        messages.append(said)
+    if isinstance(messages_sent, str):
+        messages.append({"role": "user", "content": messages_sent})
+    elif isinstance(messages_sent, list):
+        messages += messages_sent
+    elif messages_sent is not None:
+        messages.append(messages_sent)
     return json.dumps(messages, ensure_ascii=False) if messages else ""
 
 
 def _model(body: Body, path: str) -> str:
     deployment = _DEPLOYMENT.search(path)
-    told = body.get("model") or (deployment[1] if deployment else "")
-    return told if isinstance(told, str) else ""
+    name = body.get("model") or (deployment[1] if deployment else "")
+    return name if isinstance(name, str) else ""

@@ -38,16 +38,16 @@ def put(sql: Execute, key: str, payload: bytes, meta: EntryMeta, expires: float 
 
 def store(sql: Execute, key: str, payload: bytes, expires: float | None) -> tuple[int, bool]:
     """Write a payload into diskcache's table as its own `set` does with such a value; the rowid, and if it is new."""
-    found = sql(_REPLACED, (time.time(), key)).fetchone()
-    if found is not None and found[1]:  # its hits and owners go with it
-        bury(sql, found[0], key, found[2], "expired")
-    if found is None or found[1]:
+    row = sql(_REPLACED, (time.time(), key)).fetchone()
+    if row is not None and row[1]:  # its hits and owners go with it
+        bury(sql, row[0], key, row[2], "expired")
+    if row is None or row[1]:
         inserted = sql(
             "INSERT INTO Cache (key, raw, store_time, expire_time, access_time, mode, value) VALUES (?, 1, 0, ?, 0, 1, ?)",
             (key, expires, payload),
         )
         return int(inserted.lastrowid or 0), True
-    rowid = int(found[0])
+    rowid = int(row[0])
     sql("UPDATE Cache SET expire_time = ?, mode = 1, value = ? WHERE rowid = ?", (expires, payload, rowid))
     return rowid, False
 
@@ -88,23 +88,23 @@ def own(sql: Execute, rowid: int, notebook: str) -> None:
 
 
 def touch(sql: Execute, touched: Touch, now: float) -> None:
-    """Write down what was noted of one entry."""
-    found = sql(f"SELECT rowid FROM Cache WHERE rowid = {_ROWID} AND {_LIVE}", (touched.key, now)).fetchone()
-    if found is None:
+    """Write down the hits, the owner and the cost of one entry."""
+    row = sql(f"SELECT rowid FROM Cache WHERE rowid = {_ROWID} AND {_LIVE}", (touched.key, now)).fetchone()
+    if row is None:
         return
     if touched.hits:
         sql(
             "UPDATE entry SET hits = hits + ?1, last_hit = max(coalesce(last_hit, 0), ?2), used = max(used, ?2)"
             " WHERE id = ?3",
-            (touched.hits, touched.when, found[0]),
+            (touched.hits, touched.when, row[0]),
         )
         if schema.counts_totals(sql):
             _put_last(sql, touched.key, now)
     if touched.cost_usd is not None:
         charged = int(touched.charged) or None
-        sql("UPDATE entry SET cost = ?, charged = ? WHERE id = ?", (pico(touched.cost_usd), charged, found[0]))
+        sql("UPDATE entry SET cost = ?, charged = ? WHERE id = ?", (pico(touched.cost_usd), charged, row[0]))
     if touched.notebook is not None:
-        own(sql, found[0], touched.notebook)
+        own(sql, row[0], touched.notebook)
 
 
 def select(  # noqa: PLR0913 - what a page is
@@ -113,17 +113,17 @@ def select(  # noqa: PLR0913 - what a page is
     """The rows that `which` means. First the ids alone, from the narrow table; then the few that are shown."""
     if sort not in SORTABLE:
         raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
-    found, values = _found(sql, which, now)
+    source, values = _source(sql, which, now)
     column, direction = f"e.{_COLUMN_OF[sort]}", "DESC" if descending else "ASC"
     order = f"{column} {direction}, e.id {direction}"
     if limit is not None and offset >= _FAR and not which.words:
-        near = _near(sql, found, values, column, descending=descending, limit=limit, offset=offset)
+        near = _near(sql, source, values, column, descending=descending, limit=limit, offset=offset)
         if near is not None:
-            found, values = "json_each(?) near CROSS JOIN entry e ON e.id = near.value", [near[0]]
+            source, values = "json_each(?) near CROSS JOIN entry e ON e.id = near.value", [near[0]]
             offset -= near[1]
     rows = sql(
-        f"SELECT {_COLUMNS} FROM (SELECT e.id FROM {found} ORDER BY {order} LIMIT ? OFFSET ?) found"
-        " JOIN entry e ON e.id = found.id JOIN Cache c ON c.rowid = e.id LEFT JOIN preview p ON p.id = e.id"
+        f"SELECT {_COLUMNS} FROM (SELECT e.id FROM {source} ORDER BY {order} LIMIT ? OFFSET ?) page"
+        " JOIN entry e ON e.id = page.id JOIN Cache c ON c.rowid = e.id LEFT JOIN preview p ON p.id = e.id"
         f" ORDER BY {order}",
         (*values, -1 if limit is None else limit, offset),
     )
@@ -131,7 +131,7 @@ def select(  # noqa: PLR0913 - what a page is
 
 
 def _near(  # noqa: PLR0913 - what a page is
-    sql: Execute, found: str, values: list[object], column: str, *, descending: bool, limit: int, offset: int
+    sql: Execute, source: str, values: list[object], column: str, *, descending: bool, limit: int, offset: int
 ) -> tuple[str, int] | None:
     """The ids (as JSON) among which those of a page far in are, and how many come before these.
 
@@ -143,7 +143,7 @@ def _near(  # noqa: PLR0913 - what a page is
     last_id = sql("SELECT max(id) FROM entry").fetchone()[0] or 0
     step = max(1, -(-last_id // _SAMPLE))
     sample = sql(
-        f"SELECT {place} FROM {found} AND e.id IN (WITH RECURSIVE some (id) AS (VALUES (1) UNION ALL"
+        f"SELECT {place} FROM {source} AND e.id IN (WITH RECURSIVE some (id) AS (VALUES (1) UNION ALL"
         f" SELECT id + 1 + abs(random() % {2 * step - 1}) FROM some WHERE id < {last_id}) SELECT id FROM some)"
         f" ORDER BY 1 {direction}, 2 {direction}",
         values,
@@ -157,7 +157,7 @@ def _near(  # noqa: PLR0913 - what a page is
     end = sample[last] if last < len(sample) else ends[1]
     ((before, ids),) = sql(
         f"SELECT count(*) FILTER (WHERE ({place}) {earlier} (?, ?)),"
-        f" json_group_array(e.id) FILTER (WHERE ({place}) BETWEEN (?, ?) AND (?, ?)) FROM {found}",
+        f" json_group_array(e.id) FILTER (WHERE ({place}) BETWEEN (?, ?) AND (?, ?)) FROM {source}",
         (*begin, *((*end, *begin) if descending else (*begin, *end)), *values),
     )
     enough = end is ends[1] or ids.count(",") + 1 >= offset - before + limit
@@ -166,16 +166,16 @@ def _near(  # noqa: PLR0913 - what a page is
 
 def count(sql: Execute, which: Filter, now: float) -> tuple[int, int, int]:
     """Entries and bytes of what `which` means, and all evictions."""
-    found, values = _found(sql, which, now)
-    ((entries, size),) = sql(f"SELECT count(*), total({only('integer', 'e.size')}) FROM {found}", values)
+    source, values = _source(sql, which, now)
+    ((entries, size),) = sql(f"SELECT count(*), total({only('integer', 'e.size')}) FROM {source}", values)
     return entries, int(size), totals.evictions(sql)
 
 
 def facets(sql: Execute, notebook: str | None, now: float) -> Facets:
     """The values that the entries have."""
-    found, values = _found(sql, Filter(notebook=notebook), now)
+    source, values = _source(sql, Filter(notebook=notebook), now)
     columns = ("model", "tags", "notebooks", "cell", "status")
-    (row,) = sql(f"SELECT {', '.join(map(_distinct, columns))} FROM {found}", values)
+    (row,) = sql(f"SELECT {', '.join(map(_distinct, columns))} FROM {source}", values)
     values_of = {name: [each for each in json.loads(values) if each] for name, values in zip(columns, row, strict=True)}
 
     def apart(column: str) -> tuple[str, ...]:
@@ -276,19 +276,19 @@ def alike(sql: Execute, wanted: Sequence[str], limit: int) -> list[str]:
     """The keys of entries with all of the words; then of those with half of them, a quarter, and so on, the newest first."""
     if not wanted or not words.is_made(sql):
         return []
-    found: dict[str, None] = {}
+    keys: dict[str, None] = {}
     groups = deque([wanted])
-    while groups and len(found) < limit:
+    while groups and len(keys) < limit:
         group = groups.popleft()
         some = sql(
             "SELECT c.key FROM (SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?) w"
             " JOIN Cache c ON c.rowid = w.rowid",
             (words.whole(group), limit),
         )
-        found |= {key: None for (key,) in some}
+        keys |= {key: None for (key,) in some}
         if len(group) > 1:
             groups.extend((group[::2], group[1::2]))
-    return list(found)[:limit]
+    return list(keys)[:limit]
 
 
 def gone(sql: Execute, key: str, when: float, *, keep: bool) -> tuple[str, float] | None:
@@ -306,9 +306,9 @@ def gone(sql: Execute, key: str, when: float, *, keep: bool) -> tuple[str, float
     return text(row[0]), moment(row[1]) or when
 
 
-def _found(sql: Execute, which: Filter, now: float) -> tuple[str, list[object]]:
+def _source(sql: Execute, which: Filter, now: float) -> tuple[str, list[object]]:
     """What comes after FROM for the rows `e` that `which` means, and its values."""
-    tables, conditions = _said(sql, which.words)
+    tables, conditions = _with_words(sql, which.words)
     conditions.append(("(e.expires IS NULL OR e.expires > ?)", [0 if which.stale else now]))
     for column, value in (("model", which.model), ("cell", which.cell), ("status", which.status)):
         if value is not None:
@@ -330,14 +330,14 @@ def _found(sql: Execute, which: Filter, now: float) -> tuple[str, list[object]]:
     return f"{tables} WHERE {where}", [value for _, values in conditions for value in values]
 
 
-def _said(sql: Execute, wanted: Sequence[str]) -> tuple[str, list[tuple[str, list[object]]]]:
+def _with_words(sql: Execute, wanted: Sequence[str]) -> tuple[str, list[tuple[str, list[object]]]]:
     """The tables in which entries that say these words are found, and the conditions."""
     if not wanted:
         return "entry e", []
     if words.is_made(sql):  # in this order: one look at each row that is found
         return "words w CROSS JOIN entry e ON e.id = w.rowid", [("words MATCH ?", [words.query(wanted)])]
-    said = "(SELECT lower(prompt || ' ' || answer) FROM preview WHERE id = e.id)"  # better than nothing
-    return "entry e", [(f"instr({said}, ?)", [written(word)]) for word in wanted]
+    preview = "(SELECT lower(prompt || ' ' || answer) FROM preview WHERE id = e.id)"  # better than nothing
+    return "entry e", [(f"instr({preview}, ?)", [written(word)]) for word in wanted]
 
 
 def _meta(row: Sequence[object]) -> EntryMeta:
