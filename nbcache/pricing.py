@@ -22,7 +22,7 @@ _MOST = 10**6  # so that nothing overflows
 _PREFIX = re.compile(r"^(?:.*publishers/[^/]+/)?models/")
 _DATE = re.compile(r"[-@]20\d\d-?[01]\d-?[0-3]\d$")
 _CHARGE = re.compile(r"\d{1,7}(\.\d{1,40})?")
-_USUAL = {None, "", "default", "standard", "auto", "on_demand"}  # service tiers and speeds
+_USUAL = {None, "", "default", "standard", "standard_only", "auto", "on_demand"}  # service tiers and speeds
 
 
 @dataclass(frozen=True, slots=True)

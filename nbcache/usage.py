@@ -17,7 +17,7 @@ from nbcache.fees import fees_of
 from nbcache.reported import mapping, message_of, metadata_of, named
 from nbcache.request import MODEL, Request, cache_lifetimes, input_media, request_of
 from nbcache.tokens import BILLED, LIFETIME_KNOWN, PARTS_KNOWN, counts_of
-from nbcache.vendors import provider_of
+from nbcache.vendors import costs_more_there, provider_of
 
 _AZURE = re.compile(r"/deployments/([^/\s]+)")
 
@@ -47,8 +47,9 @@ def usage_of(generations: Sequence[Generation], identity: Mapping[str, Any], end
         if request.cached_content or input_media(prompt):  # a video may have sound, too
             mixed.add("input_audio")
     fees = fees_of(reported, usages, generations, request, provider=provider, model=model or "")
-    if fees.uncounted or named(usages, ("inference_geo",)) == "us":
-        mixed.add("other")  # to have Claude answer in one country costs more than the list price
+    in_one_place = named(usages, ("inference_geo",)) == "us" or costs_more_there(provider, endpoint, model or "")
+    if fees.uncounted or in_one_place:
+        mixed.add("other")
     if tier := _service_tier(reported, usages) or counts.get("service_tier") or request.service_tier:
         counts["service_tier"] = tier
     counts.pop(LIFETIME_KNOWN, None)

@@ -52,6 +52,17 @@ _FOUND_AT = {
     "x-ai": ("api.x.ai",),
 }
 _DOMAINS = {domain: provider for provider, domains in _FOUND_AT.items() for domain in domains}
+# Hosts that answer in one region, and the models that cost more there than is listed, or may.
+_REGIONAL = {
+    "google": (
+        re.compile(r"//(?!aiplatform\.googleapis\.com)[\w.-]*aiplatform[\w.-]*\.googleapis\.com"),
+        re.compile("claude"),
+    ),
+    "openai": (
+        re.compile(r"//[\w-]+\.api\.openai\.com"),
+        re.compile(r"(?!gpt-[34]|chatgpt-4o|o\d|ft:gpt-[34]|text-embedding)"),
+    ),
+}
 # This machine, from within a container too.
 _LOOPBACK = re.compile(r"localhost|127(\.\d+){3}|::1|0\.0\.0\.0|host\.docker\.internal")
 
@@ -76,6 +87,14 @@ def provider_of(names: tuple[str, ...], endpoint: str) -> tuple[str | None, bool
         owners = {_owner(host) for host in hosts}
         provider = owners.pop() if len(owners) == 1 else None
     return provider, False
+
+
+def costs_more_there(provider: str | None, endpoint: str, model: str) -> bool:
+    """Whether the list price isn't what this model costs where the call was sent, since it is answered in one region."""
+    if provider not in _REGIONAL:
+        return False
+    hosts, models = _REGIONAL[provider]
+    return hosts.search(endpoint) is not None and models.match(model.lower()) is not None
 
 
 def _host(url: str) -> str:

@@ -108,3 +108,24 @@ def test_what_costs_nothing_more_leaves_the_price_as_it_is(endpoint: str, model:
 def test_what_was_charged_has_all_in_it() -> None:
     told = {"metadata": {"token_usage": {"cost": 0.02}, "usage": {"server_tool_use": {"web_search_requests": 3}}}}
     assert cost(used(OPENROUTER, "anthropic/claude-haiku-4.5:online", **told)) == Decimal("0.02")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "model", "known"),
+    [
+        ("https://aiplatform.googleapis.com", "claude-opus-4-8", True),
+        ("https://us-east5-aiplatform.googleapis.com/v1", "claude-opus-4-8", False),
+        ("https://aiplatform.us.rep.googleapis.com/v1", "claude-opus-4-8", False),
+        ("https://us-east5-aiplatform.googleapis.com/v1", "gemini-2.5-flash", True),
+        ("https://api.openai.com/v1", "gpt-5.4", True),
+        ("https://eu.api.openai.com/v1", "gpt-5.4", False),
+        ("https://eu.api.openai.com/v1", "gpt-4o-mini", True),
+    ],
+)
+def test_an_answer_from_one_region_may_cost_more_than_is_listed(endpoint: str, model: str, known: bool) -> None:
+    assert (cost(used(endpoint, model)) is not None) == known
+
+
+def test_a_request_for_the_usual_tier_has_the_usual_price() -> None:
+    asked = {"options": {"service_tier": "standard_only"}}
+    assert cost(used(ANTHROPIC, "claude-haiku-4-5", identity=asked)) == Decimal("0.0035")
