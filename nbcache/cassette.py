@@ -22,12 +22,12 @@ from nbcache.codec import Payload
 from nbcache.earlier_keys import call_now
 from nbcache.entry import EntryMeta, Usage
 from nbcache.errors import CassetteError
+from nbcache.json_text import parsed_strictly, written_json
 from nbcache.keys import SENT, VERSION_1, CallKey, key_of, prompt_sent, restored
 from nbcache.policy import UNFINISHED, reusable, status_of
 from nbcache.progress import Progress, followed
-from nbcache.prompts import VERBATIM, written_json
+from nbcache.prompts import VERBATIM
 from nbcache.records import about_of, row_of
-from nbcache.text import parsed_strictly
 from nbcache.untrusted import lines_of
 
 FORMAT_VERSION = 2

@@ -5,6 +5,7 @@ the pipe outlives its sender. Sending takes a few microseconds and waits for no 
 """
 
 import contextlib
+import logging
 import os
 import pickle
 import select
@@ -13,9 +14,9 @@ import time
 import weakref
 from typing import Any, Protocol
 
-from nbcache.errors import logger
 from nbcache.locks import Lock
 
+logger = logging.getLogger("nbcache")
 try:
     import fcntl
 except ImportError:  # Windows, where a child process has none of its parent's files

@@ -7,7 +7,6 @@ from typing import TypeVar
 
 _N = TypeVar("_N", Decimal, float)
 EXACT = Context(prec=60)  # for sums of money: a notebook may have set its own context to a few digits
-KEY_LENGTH = 40
 SORTABLE = (
     *("created", "expires", "last_hit", "hits", "size_bytes", "model", "provider", "status", "cell"),
     *("input_tokens", "output_tokens", "cost_usd", "seconds"),

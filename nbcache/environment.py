@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable
 from typing import TypeVar
 
+from nbcache.errors import warn_once
+
 REPORT = "NBCACHE_REPORT"  # the folder of the files in which each session tells pytest what it did
 _PREFIX = "NBCACHE_"
 SETTINGS = frozenset(
@@ -62,3 +64,9 @@ def misspelt() -> dict[str, str]:
             advice = _MEANT.get(name) or (f"write {_PREFIX}{close[0]}" if close else "")
             found |= {variable: advice} if advice else {}
     return found
+
+
+def warn_of_misspelt() -> None:
+    """Say once which variables of the environment look like settings of ours, and are none. Never raises."""
+    for variable, advice in misspelt().items():
+        warn_once(f"misspelt {variable}", f"nbcache: {variable} in the environment is no setting: {advice}")

@@ -2,13 +2,23 @@
 
 import contextlib
 import logging
+import re
 import warnings
 
-from nbcache.controls import harmless
-from nbcache.environment import misspelt
-from nbcache.locks import Lock
-
 logger = logging.getLogger("nbcache")
+# Control characters but for tabs and ends of lines, what turns the order in which letters are shown, and halves of a
+# character, which no terminal's encoding has.
+_DRIVES = re.compile("[\0-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def harmless(text: str) -> str:
+    """`text` with what drives a terminal written out: an answer may say anything."""
+    return _DRIVES.sub(lambda match: match[0].encode("unicode_escape").decode(), text.replace("\r\n", "\n"))
+
+
+def one_line(text: str) -> str:
+    """The same of a name, with its ends of lines and tabs: none can look like a line of ours."""
+    return harmless(text.replace("\r\n", "\n")).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def _harmless(record: logging.LogRecord) -> bool:
@@ -127,8 +137,7 @@ class NbcacheWarning(UserWarning):
     """The cache could not help; the call went on without it."""
 
 
-_warned: set[str] = set()
-_lock = Lock()
+_warned: dict[str, object] = {}
 
 
 def warn_once(cause: str, message: str) -> None:
@@ -137,23 +146,15 @@ def warn_once(cause: str, message: str) -> None:
     Under `-W error` a warning is an exception, and inside a lookup it would cost the user a paid
     answer: then it goes to the `nbcache` logger instead.
     """
-    with _lock:
-        if cause in _warned:
-            return
-        _warned.add(cause)
+    mark = object()
+    if _warned.setdefault(cause, mark) is not mark:  # in one step, so that no lock is needed
+        return
     try:
         warnings.warn(harmless(message), NbcacheWarning, stacklevel=2)
     except Exception:  # noqa: BLE001 - a filter or a hook of the user's may raise anything
         logger.warning(message)
 
 
-def warn_of_misspelt() -> None:
-    """Say once which variables of the environment look like settings of ours, and are none. Never raises."""
-    for variable, advice in misspelt().items():
-        warn_once(f"misspelt {variable}", f"nbcache: {variable} in the environment is no setting: {advice}")
-
-
 def forget_warnings() -> None:
     """Start a new session: each cause may be warned of once more."""
-    with _lock:
-        _warned.clear()
+    _warned.clear()

@@ -16,10 +16,10 @@ from nbcache.cassette import AHEAD, FIRST, USAGE_TEXTS, Recording, read
 from nbcache.contents import Contents
 from nbcache.entry import EntryMeta, Touch
 from nbcache.errors import CassetteError, DamagedError, NbcacheError
-from nbcache.keys import scrubbed
 from nbcache.progress import Progress, followed
 from nbcache.prompts import Normalize
 from nbcache.records import call_of
+from nbcache.replay_key import scrubbed
 from nbcache.rewriting import recorded_lines, refuse_to_uncover
 from nbcache.scrub import Scrubber
 from nbcache.streams import is_replayable

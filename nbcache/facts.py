@@ -8,8 +8,9 @@ from typing import Any
 
 from nbcache import codec
 from nbcache.entry import Usage
+from nbcache.json_text import parsed
 from nbcache.locks import Lock
-from nbcache.text import answer_text, parsed, prompt_text, words
+from nbcache.text import answer_text, prompt_text, words
 from nbcache.usage import estimated, usage_of
 
 _KNOWN = 4_096  # entries of which is remembered what they tell

@@ -6,8 +6,8 @@ from dataclasses import fields, replace
 
 import pandas as pd
 
-from nbcache.controls import harmless
 from nbcache.entry import CallRecord, EntryMeta, Spending, known
+from nbcache.errors import harmless
 
 COLUMNS = [
     *("key", "model", "provider", "prompt", "answer", "status", "tags", "notebook", "cell", "created", "last_hit"),

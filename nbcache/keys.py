@@ -5,22 +5,19 @@ anybody pay again.
 """
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 from nbcache.call import Call
-from nbcache.entry import KEY_LENGTH
 from nbcache.identity import Identity, identify, limits_tokens_in
-from nbcache.prompts import READINGS, VERBATIM, Normalize, Reading, canonical_prompt, normalized, written_json
+from nbcache.json_text import parsed
+from nbcache.prompts import READINGS, Normalize, Reading, canonical_prompt, normalized
 from nbcache.provider_request import Settings, can_be_built, messages_in, shown
-from nbcache.scrub import Scrubber
-from nbcache.text import parsed, parsed_strictly
 
+KEY_LENGTH = 40  # hexadecimal digits
 KEY_VERSION = 2
 VERSION_1 = 1  # of 0.1 to 0.4
 _DRAW = re.compile(r',"draw":(\d+)}\Z')
@@ -115,7 +112,7 @@ def drawn(asked: CallKey, number: int) -> CallKey:
     """The call of `asked`, which is draw 0, as the draw `number`: another call, with that number in its identity."""
     if number == asked.draw:
         return asked
-    key = _digest(b"draw %d" % number, asked.plain.encode())
+    key = digest_of(b"draw %d" % number, asked.plain.encode())
     return replace(asked, key=key, identity=asked.identity[:-1] + b',"draw":%d}' % number, draw=number)
 
 
@@ -149,76 +146,10 @@ def restored(said: bytes, prompt: str, *, identity: str, endpoint: str, model: s
     return drawn(_call_key(said, prompt, whole, by_rule=by_rule), int(draw[1]) if draw else 0)
 
 
-def replay_key(asked: CallKey, scrubber: Scrubber) -> str:
-    """What is equal for calls that `replay` takes for the same: the endpoint doesn't count, nor do secrets."""
-    return _digest(b"replay", _clean(asked.said, scrubber)[0], _clean_identity(asked.identity, scrubber)[0])
-
-
-def scrubbed(asked: CallKey, scrubber: Scrubber) -> tuple[CallKey, list[str]]:
-    """The call without secrets, which is another one, and the kinds of those that were in it."""
-    said, kinds = _clean(asked.said, scrubber)
-    identity, of_identity = _clean_identity(asked.identity, scrubber)
-    kinds += [*of_identity, *scrubber.found(asked.endpoint)]
-    if asked.by_rule and not asked.said.startswith(SENT):  # else the prompt is what counts of it
-        kinds += scrubber.found(_value(asked.prompt.encode(errors="surrogatepass")))
-    if not kinds:
-        return asked, kinds
-    call = restored(
-        *(said, _clean_prompt(asked, said, scrubber) if asked.by_rule else _prompt_in(said)),
-        identity=identity.decode(),
-        endpoint=scrubber.text(asked.endpoint),
-        model=asked.model,
-        by_rule=asked.by_rule,
-    )
-    return call, list(dict.fromkeys(kinds))
-
-
-def _clean(told: bytes, scrubber: Scrubber) -> tuple[bytes, list[str]]:
-    """`told` without secrets, and their kinds. Without any in it, it is as it is: two texts may be the same JSON."""
-    if told.startswith(SENT):
-        part, kinds = _clean(told.removeprefix(SENT), scrubber)
-        return SENT + part, kinds
-    value = _value(told)
-    kinds = scrubber.found(value)
-    return (_written(scrubber.value(value)) if kinds else told), kinds
-
-
-@lru_cache(maxsize=256)
-def _clean_identity(identity: bytes, scrubber: Scrubber) -> tuple[bytes, list[str]]:
-    """The same for an identity, which most calls of a notebook share."""
-    return _clean(identity, scrubber)
-
-
-def _clean_prompt(asked: CallKey, said: bytes, scrubber: Scrubber) -> str:
-    """The prompt as it is shown, without secrets."""
-    if said.startswith(SENT):
-        return prompt_sent(said)
-    prompt = scrubber.value(_value(asked.prompt.encode(errors="surrogatepass")))
-    return prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)
-
-
 def prompt_sent(said: bytes) -> str:
     """The prompt as it is shown, of what counts of it as a part of a request. Raises ValueError where that is no JSON."""
     part = parsed(said.removeprefix(SENT))
     return shown(part) if isinstance(part, dict) else str(part)
-
-
-def _prompt_in(said: bytes) -> str:
-    """The prompt of which nothing but this counts."""
-    return said.removeprefix(VERBATIM).decode(errors="surrogatepass")
-
-
-def _value(told: bytes) -> Any:
-    """What is told in JSON; what is none is a text, and so is what would lose something as a value."""
-    with suppress(ValueError, RecursionError):
-        return parsed_strictly(told)
-    return told.decode(errors="surrogatepass")
-
-
-def _written(value: Any) -> bytes:
-    if isinstance(value, str):
-        return value.encode(errors="surrogatepass")
-    return written_json(value)
 
 
 def _sayings(prompt: str, said: str | None, normalize: Normalize | None) -> Iterator[bytes]:
@@ -232,7 +163,7 @@ def _sayings(prompt: str, said: str | None, normalize: Normalize | None) -> Iter
                 yield canonical_prompt(prompt, reading, rule)
 
 
-def _digest(*fields: bytes) -> str:
+def digest_of(*fields: bytes) -> str:
     """A digest of length-prefixed fields: joined bare, ("ab", "c") and ("a", "bc") would be one."""
     return hashlib.sha256(b"".join([b"%d:%b" % (len(part), part) for part in fields])).hexdigest()[:KEY_LENGTH]
 
@@ -240,11 +171,11 @@ def _digest(*fields: bytes) -> str:
 def key_of(call: CallKey, version: int = KEY_VERSION) -> str:
     """The key of a call in another version, by all that counts of it."""
     plain = _key(call.said, _DRAW.sub("}", call.identity.decode()).encode(), call.endpoint, version)
-    return _digest(b"draw %d" % call.draw, plain.encode()) if call.draw else plain
+    return digest_of(b"draw %d" % call.draw, plain.encode()) if call.draw else plain
 
 
 def _key(said: bytes, document: bytes, endpoint: str, version: int = KEY_VERSION) -> str:
-    return _digest(b"%d" % version, said, document, endpoint.encode())
+    return digest_of(b"%d" % version, said, document, endpoint.encode())
 
 
 def _call_key(said: bytes, prompt: str, identity: Identity, *, by_rule: bool) -> CallKey:

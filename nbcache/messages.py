@@ -10,8 +10,9 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from pydantic import BaseModel
 
 from nbcache.errors import NotStorableError
+from nbcache.json_text import copy_plain
 from nbcache.message_ids import new_id
-from nbcache.plain import copy_plain, from_plain, to_plain
+from nbcache.plain import from_plain, to_plain
 
 _T = TypeVar("_T", bound=BaseModel)
 

@@ -14,9 +14,10 @@ from typing import Any
 from nbcache.accounts import NEW
 from nbcache.entry import CallRecord
 from nbcache.ignored import also_ignored
-from nbcache.keys import SENT, CallKey, prompt_sent, scrubbed
+from nbcache.keys import SENT, CallKey, prompt_sent
 from nbcache.notebook import CASSETTE_SUFFIX
 from nbcache.replay import Recordings
+from nbcache.replay_key import scrubbed
 from nbcache.run_ids import advice, paths_of_ids
 from nbcache.scrub import Scrubber
 from nbcache.text import prompt_preview, prompt_text, words

@@ -80,23 +80,6 @@ def from_plain(value: Any, classes: Iterable[type[BaseModel]] = ()) -> Any:
     return {(name[1:] if name[:2] == "!!" else name): from_plain(item, classes) for name, item in value.items()}
 
 
-def copy_plain(value: Any) -> Any:
-    """A copy of lists and dicts all the way down; what can't be changed is shared."""
-    cls = type(value)
-    if cls is dict:
-        copy = value.copy()
-        for name, item in value.items():
-            if type(item) in _CONTAINERS:
-                copy[name] = copy_plain(item)
-        return copy
-    if cls is list:
-        return [copy_plain(item) if type(item) in _CONTAINERS else item for item in value]
-    if cls is tuple:
-        return tuple(map(copy_plain, value))
-    return set(value) if cls is set else value
-
-
-_CONTAINERS = frozenset({dict, list, tuple, set})
 _ONLY_STR = {str}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from nbcache.errors import UnstableIdentityError
-from nbcache.plain import copy_plain
+from nbcache.json_text import copy_plain, plain_json, written_json
 
 # What LangChain's providers read of an earlier answer's metadata to send it on, or parts of it.
 _SENT_BACK = ("container", "model_provider", "output_version")
@@ -117,9 +117,9 @@ def _parsed(prompt: str, *, surely_chat: bool) -> tuple[list[Any], Callable[[Any
         messages = orjson.loads(prompt)
     except ValueError:
         try:
-            return json.loads(prompt), _json
+            return json.loads(prompt), plain_json
         except ValueError:
-            return [None], _json
+            return [None], plain_json
     if surely_chat and all(map(_is_text, messages)):
         return messages, written_json
     return (json.loads(prompt) if _LONG_INTEGER.search(prompt) else messages), written_json
@@ -128,18 +128,6 @@ def _parsed(prompt: str, *, surely_chat: bool) -> tuple[list[Any], Callable[[Any
 def _is_text(message: Any) -> bool:
     """Whether a message, as LangChain writes it, holds no number: those of a person mostly do not."""
     return _is_message(message) and not any(value and type(value) is not str for value in message["kwargs"].values())
-
-
-def written_json(value: Any) -> bytes:
-    """`value` as the canonical forms are written."""
-    try:
-        return orjson.dumps(value)
-    except TypeError:
-        return _json(value)
-
-
-def _json(value: Any) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _is_message(message: Any) -> bool:

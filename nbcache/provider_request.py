@@ -17,8 +17,8 @@ from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from nbcache.bodies import counted_body, counted_value
 from nbcache.canonical import canonical, is_users_code
 from nbcache.headers import counted_headers, counted_query
+from nbcache.json_text import copy_plain
 from nbcache.messages import MESSAGES
-from nbcache.plain import copy_plain
 
 Request = dict[str, Any]
 Prompt = Sequence[BaseMessage] | str

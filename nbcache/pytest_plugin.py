@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nbcache.controls import harmless
+from nbcache.errors import harmless
 from nbcache.units import counted
 
 if TYPE_CHECKING:

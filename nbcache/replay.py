@@ -11,10 +11,11 @@ from nbcache import codec
 from nbcache.cassette import Recording, read
 from nbcache.entry import Filter
 from nbcache.errors import CassetteError, DamagedError
-from nbcache.keys import CallKey, replay_key, scrubbed
+from nbcache.keys import CallKey
 from nbcache.locks import Lock
 from nbcache.prompts import Normalize
 from nbcache.records import call_of
+from nbcache.replay_key import replay_key, scrubbed
 from nbcache.scrub import Scrubber
 from nbcache.stores import Store
 from nbcache.text import prompt_preview, prompt_text, words

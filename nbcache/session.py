@@ -15,8 +15,8 @@ from langchain_core.messages import BaseMessage
 from nbcache.cache import NotebookCache
 from nbcache.chains import watch_chains
 from nbcache.entry import Cleared, EntryMeta, Info, Record, Stats
-from nbcache.environment import comma_separated, from_environment
-from nbcache.errors import NotInstalledError, forget_warnings, warn_of_misspelt, warn_once
+from nbcache.environment import comma_separated, from_environment, warn_of_misspelt
+from nbcache.errors import NotInstalledError, forget_warnings, warn_once
 from nbcache.exports import Exported, Imported, export_entries, import_entries
 from nbcache.hooks.instrument import Instrument
 from nbcache.hooks.wrapping import Wrapping

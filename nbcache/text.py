@@ -3,14 +3,13 @@
 import json
 import re
 import unicodedata
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
 from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache.entry import PREVIEW_LENGTH
+from nbcache.json_text import parsed
 
 _SEARCHED = 1_000_000  # characters of an entry that can be searched
 _LONGEST = 40  # letters of a word
@@ -153,27 +152,6 @@ def _arguments(written: str) -> Any:
 
 def _is_tool_use(block: Any) -> bool:
     return isinstance(block, dict) and block.get("type") == "tool_use"
-
-
-def parsed(text: str | bytes) -> Any:
-    """The value that JSON stands for. Raises ValueError."""
-    try:
-        return orjson.loads(text)
-    except ValueError:  # half of an emoji, or NaN
-        return json.loads(text)
-
-
-def parsed_strictly(text: str | bytes) -> Any:
-    """The same, of objects that have no name twice: who reads one would take the first, JSON takes the last."""
-    return json.loads(text, object_pairs_hook=_named_once)
-
-
-def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    told = dict(pairs)
-    if len(told) < len(pairs):
-        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"it has {twice!r} twice in one object")
-    return told
 
 
 def _role(message: dict[str, Any]) -> str:

@@ -17,7 +17,8 @@ from nbcache import codec, session
 from nbcache.canonical import canonical
 from nbcache.credentials import endpoint_url, hidden, is_credential
 from nbcache.earlier_keys import call_now
-from nbcache.keys import call_key, drawn, replay_key, restored
+from nbcache.keys import call_key, drawn, restored
+from nbcache.replay_key import replay_key
 from nbcache.scrub import Scrubber
 from tests.provider import Provider
 

@@ -13,9 +13,17 @@ from typing import Any
 import pytest
 
 import nbcache
-from nbcache.controls import harmless, one_line
 from nbcache.entry import EntryMeta, Spending
-from nbcache.errors import NbcacheError, NbcacheWarning, ReplayMiss, forget_warnings, logger, warn_once
+from nbcache.errors import (
+    NbcacheError,
+    NbcacheWarning,
+    ReplayMiss,
+    forget_warnings,
+    harmless,
+    logger,
+    one_line,
+    warn_once,
+)
 from nbcache.stores import DiskStore
 from nbcache.ui.terminal import say
 

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from nbcache.text import parsed
+from nbcache.json_text import parsed
 from nbcache.wire import Recorded
 
 _BOUNDARY = re.compile(rb"\r\n\r\n?|\n\n|\r\r")  # a reader needs no more than the first sign of an empty line's end

@@ -7,7 +7,7 @@ from typing import NoReturn
 from IPython.core.error import UsageError
 
 from nbcache import modes
-from nbcache.controls import harmless
+from nbcache.errors import harmless
 
 MODES = modes.MODES
 SUBCOMMANDS = (

@@ -4,7 +4,7 @@ import argparse
 from typing import NoReturn
 
 from nbcache import __version__
-from nbcache.controls import harmless
+from nbcache.errors import harmless
 from nbcache.ui.documents import FIELDS, UNITS
 
 STATUSES = ("ok", "cut off", "filtered", "empty", "unfinished")  # as in nbcache.policy, which imports LangChain

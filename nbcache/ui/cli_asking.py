@@ -4,8 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from nbcache.controls import one_line
-from nbcache.errors import NbcacheError
+from nbcache.errors import NbcacheError, one_line
 from nbcache.notebook import elsewhere, from_here
 from nbcache.stores import DiskStore
 from nbcache.ui.terminal import complain, prompt_for

@@ -6,7 +6,8 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from nbcache.errors import NbcacheError, NbcacheWarning, StoreError, warn_of_misspelt
+from nbcache.environment import warn_of_misspelt
+from nbcache.errors import NbcacheError, NbcacheWarning, StoreError
 from nbcache.notebook import checked_path, notebook_name, notebook_path, store_folder, user_folder
 from nbcache.stores import DiskStore, MemoryStore, open_store
 from nbcache.stores.folder import DATABASE, Kind, kind_of

@@ -15,8 +15,7 @@ from langchain_core.globals import get_llm_cache
 from traitlets import TraitError
 
 from nbcache import identity, modes, session
-from nbcache.controls import harmless
-from nbcache.errors import NbcacheError, UnknownKeyError, warn_once
+from nbcache.errors import NbcacheError, UnknownKeyError, harmless, warn_once
 from nbcache.ignored import ignore_also
 from nbcache.joining import warn_of_others, warn_of_running
 from nbcache.lost import take_lost

@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 
 from nbcache import session
-from nbcache.controls import one_line
 from nbcache.entry import Filter, Touch
-from nbcache.errors import warn_once
+from nbcache.errors import one_line, warn_once
 from nbcache.notebook import cassette_path, from_here
 
 _LONGEST = 50_000_000  # bytes of a notebook that is looked into

@@ -9,9 +9,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from nbcache import modes
-from nbcache.controls import one_line
 from nbcache.entry import Cleared, EntryMeta, Record, Spending, Stats
-from nbcache.errors import CassetteError
+from nbcache.errors import CassetteError, one_line
 from nbcache.money import (
     Money,
     amount_text,

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from nbcache import session
 from nbcache.cache import NotebookCache
-from nbcache.controls import harmless
 from nbcache.entry import Filter
-from nbcache.errors import StoreError
+from nbcache.errors import StoreError, harmless
 from nbcache.policy import OK, STATUSES
 from nbcache.ui import report
 

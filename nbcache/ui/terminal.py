@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from nbcache.controls import harmless
+from nbcache.errors import harmless
 
 
 def say(text: str) -> None:
