@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 from nbcache import codec
+from nbcache.digests import KEY_LENGTH
 from nbcache.entry import Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals
 from nbcache.errors import AmbiguousKeyError, DamagedError, UnknownKeyError
 from nbcache.facts import document
-from nbcache.keys import KEY_LENGTH
 from nbcache.progress import Progress, followed
 from nbcache.stores import Store
 from nbcache.text import answer_text, prompt_text

@@ -4,7 +4,6 @@ Keys are a promise. They are versioned and tested against golden ones, so that n
 anybody pay again.
 """
 
-import hashlib
 import re
 from collections.abc import Iterator
 from contextlib import suppress
@@ -12,12 +11,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nbcache.call import Call
+from nbcache.digests import digest_of
 from nbcache.identity import Identity, identify, limits_tokens_in
 from nbcache.json_text import parsed
 from nbcache.prompts import READINGS, Normalize, Reading, canonical_prompt, normalized
 from nbcache.provider_request import Settings, can_be_built, messages_in, shown
 
-KEY_LENGTH = 40  # hexadecimal digits
 KEY_VERSION = 2
 VERSION_1 = 1  # of 0.1 to 0.4
 _DRAW = re.compile(r',"draw":(\d+)}\Z')
@@ -161,11 +160,6 @@ def _sayings(prompt: str, said: str | None, normalize: Normalize | None) -> Iter
         for reading in READINGS:
             with suppress(Exception):  # the rule is the user's own code
                 yield canonical_prompt(prompt, reading, rule)
-
-
-def digest_of(*fields: bytes) -> str:
-    """A digest of length-prefixed fields: joined bare, ("ab", "c") and ("a", "bc") would be one."""
-    return hashlib.sha256(b"".join([b"%d:%b" % (len(part), part) for part in fields])).hexdigest()[:KEY_LENGTH]
 
 
 def key_of(call: CallKey, version: int = KEY_VERSION) -> str:

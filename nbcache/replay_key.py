@@ -5,8 +5,9 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+from nbcache.digests import digest_of
 from nbcache.json_text import parsed_strictly, written_json
-from nbcache.keys import SENT, CallKey, digest_of, prompt_sent, restored
+from nbcache.keys import SENT, CallKey, prompt_sent, restored
 from nbcache.prompts import VERBATIM
 from nbcache.scrub import Scrubber
 

@@ -30,9 +30,10 @@ import nbcache
 from nbcache import model_fields, snapshot
 from nbcache.call import Call
 from nbcache.canonical import NotCanonicalError, canonical
+from nbcache.digests import KEY_LENGTH
 from nbcache.errors import UnstableIdentityError
 from nbcache.ignored import ignore_also
-from nbcache.keys import KEY_LENGTH, cache_key, call_key
+from nbcache.keys import cache_key, call_key
 from tests.compat import CHAT, GOLDEN, City, keys_asked
 from tests.naming import shown
 from tests.provider import Provider

@@ -11,9 +11,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbcache.digests import KEY_LENGTH
 from nbcache.entry import EntryMeta, Filter, Spending, Stats
 from nbcache.errors import AmbiguousKeyError, NbcacheError, UnknownKeyError, harmless, one_line
-from nbcache.keys import KEY_LENGTH
 from nbcache.money import amount_text, saved, saved_text, spent, usd_text
 from nbcache.notebook import CASSETTE_SUFFIX, cassette_path, checked_path, notebook_name
 from nbcache.stores import DiskStore, Store
