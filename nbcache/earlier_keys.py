@@ -20,8 +20,9 @@ from nbcache.identity import identity_of
 from nbcache.keys import CallKey, call_key_of, drawn, restored
 from nbcache.llm_string import Told
 from nbcache.model_fields import settings
-from nbcache.provider_request import family_of, messages_in, tells_all
+from nbcache.provider_request import messages_in
 from nbcache.rebuilt_models import rebuilt
+from nbcache.request_families import family_of, tells_all
 
 # By the names under which version 1 knew them: the package, and the argument that takes the endpoint.
 _CLASSES = {

@@ -23,7 +23,8 @@ from nbcache.errors import UnstableIdentityError
 from nbcache.ignored import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.llm_string import Told, parse
 from nbcache.model_fields import MODEL_NAMES, field_names, names_counted, settings
-from nbcache.provider_request import Settings, family_of, tells_all
+from nbcache.provider_request import Settings
+from nbcache.request_families import family_of, tells_all
 from nbcache.user_fields import answers_itself, exact, tells_itself, users_options, users_piece
 
 # Begins what stands in the place of an `llm_string` where no model is called: the identity's document, with its `model`,
@@ -183,7 +184,7 @@ def _work_out(told: Told, call: Call) -> tuple[Identity, Target | None]:
     fields = settings(model)
     options = _options(call, fields)
     sent = _sent(call)
-    is_whole = sent is not None and tells_all(cls)
+    is_whole = sent is not None and sent.is_whole
     limits = _limits_tokens(fields, options) if sent is None else _limits_in(sent.request)
     name = (sent and _model_name(sent.request, "")) or _model_name(options, "") or _model_name(fields, "")
     target = target_of(model, is_async=call.is_async)
@@ -219,11 +220,12 @@ def _work_out(told: Told, call: Call) -> tuple[Identity, Target | None]:
 def _sent(call: Call) -> Settings | None:
     """What the model's class would send, less the messages; None where it can't be asked."""
     model = call.asked_model()
-    family = family_of(type(model))
+    cls = type(model)
+    family = family_of(cls)
     if family is None:
         return None
     try:
-        return family.settings(model, call.stop, call.options, is_chat=call.is_chat)
+        return family.settings(model, call.stop, call.options, is_chat=call.is_chat, is_whole=tells_all(cls))
     except Exception:  # noqa: BLE001 - the class's own code: what it refuses, it will refuse when it is called
         return None
 

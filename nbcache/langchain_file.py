@@ -26,7 +26,8 @@ from nbcache.facts import document
 from nbcache.identity import DOCUMENT
 from nbcache.keys import call_key
 from nbcache.known_models import EndpointNamedError, KnownModels
-from nbcache.messages import GENERATIONS, MESSAGES, plain
+from nbcache.message_classes import GENERATIONS, MESSAGES
+from nbcache.messages import plain
 from nbcache.policy import status_of
 from nbcache.records import row_of
 from nbcache.untrusted import LONGEST, MOST_VALUES, dense_values, opened

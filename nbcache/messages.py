@@ -4,27 +4,17 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
-import langchain_core.messages as lc_messages
 from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
+from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import BaseModel
 
 from nbcache.errors import NotStorableError
 from nbcache.json_text import copy_plain
+from nbcache.message_classes import GENERATIONS, MESSAGES
 from nbcache.message_ids import new_id
 from nbcache.plain import from_plain, to_plain
 
 _T = TypeVar("_T", bound=BaseModel)
-
-# The classes of which an answer or a prompt may be: no other is made of what somebody wrote.
-MESSAGES: dict[str, type[BaseMessage]] = {
-    name: getattr(lc_messages, name)
-    for kind in ("AI", "Human", "System", "Chat", "Function", "Tool")
-    for name in (f"{kind}Message", f"{kind}MessageChunk")
-}
-GENERATIONS: dict[str, type[Generation]] = {
-    cls.__name__: cls for cls in (Generation, GenerationChunk, ChatGeneration, ChatGenerationChunk)
-}
 
 
 def plain(generation: Generation) -> dict[str, Any]:
