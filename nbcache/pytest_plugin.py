@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nbcache.errors import harmless
 from nbcache.units import counted
 
 if TYPE_CHECKING:
@@ -146,6 +145,8 @@ class _Run:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: "TerminalReporter") -> Generator[None, Any, None]:
         """Tell it, as the last of all."""
+        from nbcache.errors import harmless  # noqa: PLC0415
+
         yield
         for line in self._report:
             terminalreporter.write_line(harmless(line))
