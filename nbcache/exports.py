@@ -20,7 +20,7 @@ from nbcache.progress import Progress, followed
 from nbcache.prompts import Normalize
 from nbcache.records import call_of
 from nbcache.replay_key import scrubbed
-from nbcache.rewriting import recorded_lines, refuse_to_uncover
+from nbcache.rewriting import lines_without_key, recorded_lines, refuse_to_uncover
 from nbcache.scrub import Scrubber
 from nbcache.streams import is_replayable
 
@@ -33,7 +33,8 @@ class Exported:
     """What an export wrote, or with `check` would have: `changed` is whether the file is another by that.
 
     `scrubbed` are the kinds of secrets that were taken out of a call, and `left_out` why an entry isn't in the file,
-    both by the entry's key. `gone` are the keys of recordings that were in the file and aren't any more.
+    both by the entry's key. `gone` are the keys of recordings that were in the file and aren't any more,
+    and `unknown` says how many of its lines told no key.
     """
 
     path: Path
@@ -43,10 +44,11 @@ class Exported:
     scrubbed: dict[str, list[str]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     gone: tuple[str, ...] = ()
+    unknown: int = 0
 
     @property
     def backup(self) -> Path:
-        """Where the file before is kept if recordings have gone."""
+        """Where the file before is kept if recordings have gone, or lines that told no key."""
         return self.path.with_name(self.path.name + ".bak")
 
 
@@ -113,9 +115,10 @@ def export_entries(  # noqa: PLR0913 - what an export is
     refuse_to_uncover(known, lines)
     changed = before != text
     gone = tuple(key for key in known if key not in lines)
-    done = Exported(path, len(lines), len(text), changed, taken_out, left_out, gone)
+    unknown = lines_without_key(before)
+    done = Exported(path, len(lines), len(text), changed, taken_out, left_out, gone, unknown)
     if changed and not check:
-        if gone:
+        if gone or unknown:
             shutil.copyfile(path, done.backup)
         _write(path, text)
     return done

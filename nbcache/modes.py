@@ -85,6 +85,7 @@ def mode(
     again, in the order in which they are asked for. It follows the context, as LangChain's own threads and tasks do: other threads and tasks that run
     meanwhile are not touched. Blocks nest; tags add up. Raises ValueError for a mode or ttl that is none.
     """
+    settings(mode, ttl, tags)
 
     def within(around: Settings | None) -> Settings:
         return settings(mode, ttl, tags, samples=samples).within(around or Settings())

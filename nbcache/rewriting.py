@@ -19,6 +19,11 @@ def recorded_lines(cassette: bytes) -> dict[str, str]:
     return found
 
 
+def lines_without_key(cassette: bytes) -> int:
+    """How many lines aren't blank and tell no key: edited by hand, a conflict of git's, or another program's."""
+    return sum(1 for line in cassette.split(b"\n") if line.strip() and _key_of(line) is None)
+
+
 def refuse_to_uncover(before: Mapping[str, str], now: Mapping[str, str]) -> None:
     """Raise ValueError where a new line tells what the line of the same entry had a placeholder for."""
     covered = [_after_key(line) for key, line in before.items() if SECRET in line and key not in now]

@@ -29,6 +29,17 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+@pytest.mark.parametrize("foreign", ["<<<<<<< HEAD\n", '{"prompt": "edited by hand, without its key"}\n'])
+def test_what_is_no_recording_is_kept_beside_what_is_written(store: Path, file: Path, foreign: str) -> None:
+    ask("a")
+    nbcache.export_cassette(file)
+    whole = file.read_text()
+    file.write_text(whole + foreign)
+    done = nbcache.export_cassette(file)
+    assert (file.read_text(), done.backup.read_text()) == (whole, whole + foreign)
+    assert done.backup.name in report.exported(done)
+
+
 def test_where_recordings_go_the_file_before_is_kept(store: Path, file: Path, tmp_path: Path) -> None:
     ask("a")
     nbcache.export_cassette(file)

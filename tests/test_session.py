@@ -308,3 +308,9 @@ def test_every_public_name_is_there_and_no_other() -> None:
 def test_what_cannot_be_wrapped_is_an_error_that_says_so(thing: object) -> None:
     with pytest.raises(TypeError, match=r"nbcache\.wrap"):
         nbcache.wrap(thing)
+
+
+@pytest.mark.parametrize("wrong", [{"mode": "of"}, {"ttl": "soon"}])
+def test_a_wrong_block_is_an_error_where_it_is_made(wrong: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="write"):
+        nbcache.mode(**wrong)  # type: ignore[arg-type]

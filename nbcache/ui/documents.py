@@ -23,7 +23,7 @@ FIELDS = {
     "show": "the fields of ls, prompt and answer whole, and call: its class, endpoint and parameters",
     "evict": "the deleted entry, with the fields of ls",
     "clear": "deleted, size_bytes, kept (because other notebooks own them too), keys (of the deleted), dry_run",
-    "export": "path, entries, size_bytes, changed, scrubbed and left_out (by key, why), gone (keys)",
+    "export": "path, entries, size_bytes, changed, scrubbed and left_out (by key, why), gone (keys), unknown (lines)",
     "import": "path, new, same, conflicting (keys), preferred, dry_run",
     "check": "problems, left (those that were not mended)",
     "where": "store, exists",

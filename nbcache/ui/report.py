@@ -251,6 +251,11 @@ def exported(done: "Exported") -> str:
         f"  {key[:8]}: {', '.join(kinds)} in the call is written as {SECRET}" for key, kinds in done.scrubbed.items()
     ]
     lines += [f"  {key[:8]} is left out: {why}" for key, why in done.left_out.items()]
+    if done.unknown:
+        lines.append(
+            f"  no recordings with a key: {counted(done.unknown, 'line')} of the file, edited by hand, of a conflict or of another "
+            f"program. The file before is kept as {done.backup.name}"
+        )
     if done.gone:
         lines.append(
             f"  no longer in it: {counted(len(done.gone), 'recording')} ({_some(done.gone)}). The file before is kept as "
