@@ -50,6 +50,27 @@ def hidden(document: bytes) -> bytes:
     return document if kept == value else canonical(kept)
 
 
+@functools.lru_cache(maxsize=256)
+def marked(document: bytes) -> bytes:
+    """A document in which every digest of a credential is marked as one, whichever way it came there.
+
+    A digest of a few signs can be guessed by trying, so that those of credentials are not for others to read.
+    """
+    value = json.loads(document)
+    kept = _marked(value, hides=False)
+    return document if kept == value else canonical(kept)
+
+
+def _marked(value: Any, *, hides: bool) -> Any:
+    if isinstance(value, dict):
+        return {name: _marked(item, hides=hides or is_credential(name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_marked(item, hides=hides) for item in value]
+    if hides and isinstance(value, str) and _DIGEST.fullmatch(value.removeprefix(DIGEST)):
+        return SECRET + value.removeprefix(DIGEST)
+    return value
+
+
 @functools.lru_cache(maxsize=4_096)
 def is_credential(name: str) -> bool:
     """Whether a name says that what is called so authenticates."""

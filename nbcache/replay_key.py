@@ -5,6 +5,7 @@ from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
+from nbcache.credentials import marked
 from nbcache.digests import digest_of
 from nbcache.json_text import parsed_strictly, written_json
 from nbcache.keys import SENT, CallKey, prompt_sent, restored
@@ -49,7 +50,7 @@ def _clean(told: bytes, scrubber: Scrubber) -> tuple[bytes, list[str]]:
 @lru_cache(maxsize=256)
 def _clean_identity(identity: bytes, scrubber: Scrubber) -> tuple[bytes, list[str]]:
     """The same for an identity, which most calls of a notebook share."""
-    return _clean(identity, scrubber)
+    return _clean(marked(identity), scrubber)
 
 
 def _clean_prompt(asked: CallKey, said: bytes, scrubber: Scrubber) -> str:

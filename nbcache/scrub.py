@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import Any
 
 from nbcache.encoded import encoded_texts
-from nbcache.secret_forms import Rule, folded, is_value, kind_of, likely, long_runs, named, own
 from nbcache.json_text import parsed_strictly
+from nbcache.secret_forms import Rule, folded, is_value, kind_of, likely, long_runs, named, own
 from nbcache.time_limit import SECONDS, TooSlowError, time_limit
 
 SECRET = "[secret]"  # noqa: S105 - what is written in place of one

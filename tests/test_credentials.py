@@ -14,7 +14,7 @@ from langchain_openai import ChatOpenAI
 
 import nbcache
 from nbcache import codec, session
-from nbcache.canonical import canonical
+from nbcache.canonical import canonical, digest
 from nbcache.credentials import endpoint_url, hidden, is_credential
 from nbcache.earlier_keys import call_now
 from nbcache.keys import call_key, drawn, restored
@@ -147,6 +147,27 @@ def test_replay_needs_no_credential(provider: Provider, tmp_path: Path) -> None:
     without = {"pass": "none", **tool(server_url="https://mcp.example/00000000-0000-0000-0000-0001/sse")}
     chat(provider).invoke("q", extra_body=without)
     assert len(provider.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"key": "1234"}, {"pin": 1234}, tool(headers={"X-Pin": "1234"}), {"guard": {"password": "1234", "otp": ["1234"]}}],
+)
+def test_a_cassette_has_no_digest_of_a_credential_that_could_be_guessed(
+    provider: Provider, tmp_path: Path, asked: dict[str, Any]
+) -> None:
+    nbcache.install(tmp_path / "store")
+    chat(provider).invoke("q", extra_body=asked)
+    chat(provider, default_headers={"X-User-Pin": "1234"}).invoke("r")
+    nbcache.export_cassette(tmp_path / "file.jsonl")
+    written = (tmp_path / "file.jsonl").read_text()
+    assert digest(b"1234") not in written
+    assert digest(b"\0" + canonical(1234)) not in written
+    assert written.count("[secret]") >= 2
+    nbcache.install(tmp_path / "empty", mode="replay", cassette=tmp_path / "file.jsonl")
+    chat(provider).invoke("q", extra_body=asked)
+    chat(provider, default_headers={"X-User-Pin": "1235"}).invoke("r")
+    assert len(provider.requests) == 2
 
 
 def test_another_servers_address_is_another_call_in_replay() -> None:
