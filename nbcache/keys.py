@@ -16,6 +16,7 @@ from nbcache.identity import Identity, identify, limits_tokens_in
 from nbcache.json_text import parsed
 from nbcache.prompts import READINGS, Normalize, Reading, canonical_prompt, normalized
 from nbcache.provider_request import Settings, can_be_built, messages_in, shown
+from nbcache.user_fields import reads
 
 KEY_VERSION = 2
 VERSION_1 = 1  # of 0.1 to 0.4
@@ -181,5 +182,10 @@ def _call_key(said: bytes, prompt: str, identity: Identity, *, by_rule: bool) ->
 def _reading(llm_string: str, call: Call | None) -> Reading:
     if call is None:
         return Reading(True, llm_string.startswith("{"), '"use_previous_response_id": true' in llm_string)
-    sends_back = call.is_chat and bool(call.asked_model().__dict__.get("use_previous_response_id"))
+    sends_back = call.is_chat and _sends_back(call.asked_model())
     return Reading(call.is_chat, True, sends_back)
+
+
+def _sends_back(model: Any) -> bool:
+    """Whether a model looks at the metadata of earlier answers."""
+    return bool(model.__dict__.get("use_previous_response_id")) or reads(type(model), "response_metadata")

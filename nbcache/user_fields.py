@@ -15,13 +15,27 @@ from nbcache.bodies import is_secret
 from nbcache.canonical import NotCanonicalError, digest
 from nbcache.errors import UnstableIdentityError
 from nbcache.ignored import CLIENTS, IGNORED, IGNORED_FIELDS, is_left_out
-from nbcache.usercode import Piece, annotations_of, digest_of, is_users_code, piece_of
+from nbcache.usercode import Piece, annotations_of, digest_of, is_users_code, piece_of, seed_digest
 
 # Where the user's code is what answers: options of a call come to these.
 _ANSWERING = {"_call", "_acall", "_generate", "_agenerate", "_stream", "_astream"}
 _TELLING = {"_identifying_params", "_default_params", "_get_ls_params"}
 # Through these a class may look at any of its fields.
-_READ_ALL = {"getattr", "vars", "__dict__", "__getattribute__", "model_dump", "model_dump_json", "dict", "json", "copy"}
+_READ_ALL = {
+    "repr",
+    "attrgetter",
+    "__repr__",
+    "__iter__",
+    "getattr",
+    "vars",
+    "__dict__",
+    "__getattribute__",
+    "model_dump",
+    "model_dump_json",
+    "dict",
+    "json",
+    "copy",
+}
 
 
 def users_piece(cls: type) -> Piece | None:
@@ -40,6 +54,12 @@ def users_piece(cls: type) -> Piece | None:
             f"nbcache: calls of {name} are not cached, because its code refers to {error.what} (as {error.path}), of which "
             "nothing tells whether it is the same in another process. Pass plain values, or make it where it is used",
         ) from None
+
+
+def reads(cls: type, attribute: str) -> bool:
+    """Whether code of the user's, in a class of theirs, reads an attribute of this name, of whatever it is."""
+    piece = users_piece(cls)
+    return piece is not None and attribute in piece.reads
 
 
 def declared_by_user(cls: type) -> set[str]:
@@ -98,6 +118,7 @@ def users_fields(model: BaseModel, piece: Piece) -> dict[str, Any]:
     for name in sorted(names_that_count(cls, piece)):
         value = values.get(name)
         if piece.state.is_state(name, value) and not isinstance(value, int | float):
+            fields |= _seeds(piece, name, value)
             continue
         is_read = reads_all or name in piece.reads
         if not is_read and holds_secret(cls.__pydantic_fields__[name].annotation):
@@ -117,13 +138,21 @@ def _private(model: BaseModel, piece: Piece) -> dict[str, Any]:
     """
     cls = type(model)
     held = model.__pydantic_private__ or {}
-    found = {}
+    found: dict[str, Any] = {}
     for name in sorted(held.keys() & private_names(cls, piece)):
         value = held[name]
         is_settled = is_plain(value) or is_users_code(type(value)) or type(value) is FunctionType
-        if is_settled and not piece.state.is_state(name, value):
+        if piece.state.is_state(name, value):
+            found |= _seeds(piece, name, value)
+        elif is_settled:
             found[name] = exact(cls, name, value)
     return found
+
+
+def _seeds(piece: Piece, name: str, value: Any) -> dict[str, Any]:
+    """What of the state of a model counts: what it held before its calls added to it, where they look at that."""
+    seed = seed_digest(value, name) if piece.state.is_consulted(name, value) else ""
+    return {name: {"!seed": seed}} if seed else {}
 
 
 def private_names(cls: type, piece: Piece) -> set[str]:

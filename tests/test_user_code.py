@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from langchain_core.language_models import LLM
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.tools import tool
 from pydantic import BaseModel, SecretStr
 from typing_extensions import TypedDict
@@ -134,6 +135,24 @@ EDITED = [
     ("the argument's name", cell("helper(x=1)", "def helper(x=0, y=0): return x"), "(x=0, y=0)", "(y=0, x=0)"),
     ("a generator's code", cell("list(helper())", "def helper():\n    yield 'a'"), "'a'", "'b'"),
     ("a comprehension", cell("[x + 1 for x in range(3)]"), "x + 1", "x + 2"),
+    ("messages that a model began with", cell("self.seen.append(prompt) or str(self.seen)", "", "seen: list = []") + "\nmodel = Mine(seen=['a'])", "'a'", "'b'"),
+    ("messages that a variable began with", cell("SEEN.append(prompt) or str(SEEN)", "SEEN = ['a']"), "'a'", "'b'"),
+    ("what an iterator gives", cell("next(A)", "A = iter(['a', 'b', 'c', 'd', 'e', 'f', 'g'])"), "'a'", "'z'"),
+    ("what a generator gives", cell("next(A)", "def give():\n    while True: yield 'a'\nA = give()"), "'a'", "'z'"),
+    ("the seed of a random generator", cell("R.random()", "import random\nR = random.Random(3)"), "(3)", "(4)"),
+    ("the seed of numpy's", cell("R.random()", "import numpy\nR = numpy.random.default_rng(3)"), "(3)", "(4)"),
+    ("a template's text", cell("T.render()", "import jinja2\nT = jinja2.Template('a')"), "'a'", "'b'"),
+    ("a name among Python's", cell("STYLE_", "import builtins\nbuiltins.STYLE_ = 'a'"), "'a'", "'b'"),
+    ("a function's name", cell("helper.__name__", "def a(): pass\nhelper = a"), "def a(): pass\nhelper = a", "def b(): pass\nhelper = b"),
+    ("a field's alias", cell("Helper.model_json_schema()", "from pydantic import BaseModel, Field\nclass Helper(BaseModel):\n    x: str = Field('q', alias='a')"), "'a'", "'b'"),
+    ("a field's bound", cell("Helper.model_json_schema()", "from pydantic import BaseModel, Field\nclass Helper(BaseModel):\n    x: int = Field(1, ge=0)"), "ge=0", "ge=1"),
+    ("a field's examples", cell("Helper.model_json_schema()", "from pydantic import BaseModel, Field\nclass Helper(BaseModel):\n    x: int = Field(1, examples=[1])"), "[1]", "[2]"),
+    ("what a weak reference leads to", cell("W().x", "import weakref\nclass Helper: pass\nH = Helper()\nH.x = 'a'\nW = weakref.ref(H)"), "'a'", "'b'"),
+    ("a field that is printed", cell("repr(self)") + "\nmodel = Mine(verbose=True)", "True", "False"),
+    ("a field that is found by its name", cell("operator.attrgetter('verbose')(self)", "import operator") + "\nmodel = Mine(verbose=True)", "True", "False"),
+    ("a variable of the environment", cell("os.environ['NBCACHE_STYLE']", "import os\nos.environ['NBCACHE_STYLE'] = 'a'"), "'a'", "'b'"),
+    ("a variable that is asked for", cell("getenv(NAME)", "import os\nfrom os import getenv\nNAME = 'NBCACHE_STYLE'\nos.environ['NBCACHE_STYLE'] = 'a'"), "'a'", "'b'"),
+    ("a variable that a helper reads", cell("read('NBCACHE_STYLE')", "import os\nos.environ['NBCACHE_STYLE'] = 'a'\ndef read(name):\n    import os\n    return os.environ[name]"), "= 'a'", "= 'b'"),
     ("what it logs and returns", cell("LOG.append(1) or STYLE", "LOG = []\nSTYLE = 'a'"), "'a'", "'b'"),
 ]  # fmt: skip
 
@@ -189,6 +208,9 @@ CHANGED = [
     ("a field of the class, rebuilt", cell("type(self).model_fields['level'].default", "", "level: int = 1"), "Mine.model_fields['level'].default = 2; Mine.model_rebuild(force=True)"),
     ("a base changed", cell("Helper().x()", "class A:\n    def x(self): return 1\nclass B:\n    def x(self): return 2\nclass Helper(A): pass"), "Helper.__bases__ = (B,)"),
     ("a function's attribute", cell("helper.x", "def helper(): pass\nhelper.x = 'a'"), "helper.x = 'b'"),
+    ("an array in a field", cell("self.a.sum()", "import numpy", "a: Any = None") + "\nmodel = Mine(a=numpy.arange(3))", "model.a[0] = 9"),
+    ("a variable of the environment", cell("os.environ['NBCACHE_STYLE']", "import os\nos.environ['NBCACHE_STYLE'] = 'a'"), "os.environ['NBCACHE_STYLE'] = 'b'"),
+    ("what hides a name of Python's for all", cell("NEW_", "import builtins\nbuiltins.NEW_ = 'a'"), "builtins.NEW_ = 'b'"),
 ]  # fmt: skip
 
 
@@ -560,6 +582,48 @@ def test_a_setting_raised_while_a_call_is_under_way_still_counts() -> None:
     go_on.set()
     thread.join(10)
     assert [model.invoke("hi"), Slow(level=5).invoke("hi")] == ["level 2", "level 5"]
+
+
+TAKEN = [
+    ("answers that are taken out one by one", cell("self.answers.pop(0)", "", "answers: list = []") + "\nmodel = Mine(answers=['a', 'c', 'c', 'c'])", "'a'", "'b'"),
+    ("answers of a variable, taken out", cell("ANSWERS.pop(0)", "ANSWERS = ['a', 'c', 'c', 'c', 'c', 'c', 'c']"), "'a'", "'b'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("what", "source", "old", "new"), TAKEN, ids=[case[0] for case in TAKEN])
+def test_what_is_taken_out_counts_as_it_was_at_first(what: str, source: str, old: str, new: str) -> None:
+    namespace = run(source)
+    before = key(namespace["model"])
+    namespace["model"]._call("hi")
+    assert key(namespace["model"]) == before != key(run(source.replace(old, new))["model"])
+
+
+def test_a_key_in_the_environment_does_not_count() -> None:
+    source = cell("os.environ.get('MY_API_KEY')", "import os\nos.environ['MY_API_KEY'] = 'a'")
+    assert asked(run(source)) == asked(run(source.replace("'a'", "'b'")))
+
+
+def test_metadata_of_earlier_answers_counts_where_the_class_reads_it() -> None:
+    def history(session: str) -> list[BaseMessage]:
+        return [HumanMessage("a"), AIMessage("b", response_metadata={"session": session}), HumanMessage("c")]
+
+    for answer, counts in (("messages[1].response_metadata", True), ("messages[1].content", False)):
+        names = run(CHAT_CELL.format(answer=answer))
+        model = names["Mine"]()
+        assert (key(model, history("a")) != key(model, history("b"))) == counts
+
+
+CHAT_CELL = """
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+class Mine(BaseChatModel):
+    model: str = "m"
+    @property
+    def _llm_type(self): return "mine"
+    def _generate(self, messages, stop=None, run_manager=None, **kwargs):
+        return ChatResult(generations=[ChatGeneration(message=AIMessage(str({answer})))])
+"""
 
 
 # In a kernel

@@ -13,11 +13,21 @@ from nbcache.usercode.annotations import annotations_of
 from nbcache.usercode.nodes import write_node
 from nbcache.usercode.origin import is_users_code
 from nbcache.usercode.refusals import looked_at
+from nbcache.usercode.seeds import seed_of
 from nbcache.usercode.state import State, state_of, stores_attribute
 from nbcache.usercode.walk import NotCanonicalError, Walk
 from nbcache.usercode.watch import Check
 
-__all__ = ["NotCanonicalError", "Piece", "annotations_of", "digest_of", "is_users_code", "piece_of", "stores_attribute"]
+__all__ = [
+    "NotCanonicalError",
+    "Piece",
+    "annotations_of",
+    "digest_of",
+    "is_users_code",
+    "piece_of",
+    "seed_digest",
+    "stores_attribute",
+]
 
 _MOST_KEPT = 512  # classes and functions
 _pieces: dict[int, "Piece"] = {}
@@ -60,6 +70,11 @@ def _made(thing: Any) -> Piece:
         _pieces.clear()
     _pieces[id(thing)] = piece
     return piece
+
+
+def seed_digest(value: Any, label: str = "") -> str:
+    """The digest of what a container held when it was first seen; empty where that was nothing, or can't be told."""
+    return seed_of(value, lambda held: digest_of(held, label))
 
 
 def digest_of(value: Any, label: str = "") -> str:

@@ -1,7 +1,9 @@
 """What a function, a class, a module, a container holds of what counts."""
 
+import builtins
 import functools
 import importlib.util
+import os
 import sys
 import types
 from collections import deque
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nbcache.usercode.annotations import annotations_of
+from nbcache.usercode.environment import is_environment, is_variable
 from nbcache.usercode.objects import write_object
 from nbcache.usercode.origin import is_users_code, is_users_module
 from nbcache.usercode.references import references
@@ -17,6 +20,7 @@ from nbcache.usercode.typed import is_typing, write_typing
 from nbcache.usercode.walk import Walk
 from nbcache.usercode.watch import MISSING
 
+_BUILTINS = {"get_ipython", "display", "help", "exit", "quit", "copyright", "credits", "license", "_", "__debug__"}
 # Of these, what the code refers to can't be read from the code.
 _UNREADABLE = {"globals", "eval", "exec", "__import__"}
 # What Python, abc and pydantic keep about a class, or work out from it; where it is written, and its types are looked at.
@@ -105,7 +109,7 @@ def _function(walk: Walk, function: types.FunctionType) -> None:
     if walk.piece_of is not None:
         walk.put("piece", walk.piece_of(function).digest)
         return
-    walk.put("function")
+    walk.put("function", function.__name__)
     walk.watch.function(function)
     walk.child(function.__code__)
     walk.child(function.__doc__)
@@ -140,7 +144,10 @@ def _closure(walk: Walk, function: types.FunctionType) -> None:
             value = cell.cell_contents
         except ValueError:
             value = MISSING
-        if not walk.state.holds(cell, name, value):
+        if walk.state.holds(cell, name, value):
+            if walk.state.is_consulted(name, value):
+                walk.seed(value, name)
+        else:
             walk.put("cell", name)
             walk.watch.cell(cell, value)
             if value is not MISSING:
@@ -151,20 +158,47 @@ def _references(walk: Walk, function: types.FunctionType) -> None:
     """What its names mean now."""
     found = references(function.__code__)
     walk.reads |= found.attributes
+    walk.variables |= found.variables
     namespace = function.__globals__
     for head, *attributes in sorted(found.globals):
         walk.reads.add(head)
         value = namespace.get(head, MISSING)
         if walk.state.holds(namespace, head, value):
+            if walk.state.is_consulted(head, value):
+                walk.put("global", head)
+                walk.seed(value, head)
             continue
         walk.watch.name(namespace, head, value)
+        if value is MISSING:
+            value = _builtin_named(walk, head)
         if value is not MISSING:
             walk.put("global", head)
+            _note_environment(walk, value, attributes)
             _chain(walk, value, attributes, head)
         elif head in _UNREADABLE:
             raise walk.refuse(f"a function that uses {head}()")
     for level, module, name in sorted(found.imports):
+        if module == "os" and not {"environ", "getenv"}.isdisjoint({name, *found.attributes}):
+            walk.reads_environment = True
         _imported(walk, namespace, (level, module, name))
+
+
+def _note_environment(walk: Walk, value: Any, attributes: list[str]) -> None:
+    if isinstance(value, str):
+        walk.variables |= {value} if is_variable(value) else set()
+    elif isinstance(value, types.ModuleType) and attributes:
+        walk.reads_environment |= value is os and attributes[0] in {"environ", "getenv"}
+    else:
+        walk.reads_environment |= is_environment(value)
+
+
+def _builtin_named(walk: Walk, name: str) -> Any:
+    """What somebody has put among Python's builtins; MISSING where a name is one of Python's own, or nothing."""
+    held = vars(builtins)
+    value = held.get(name, MISSING)
+    walk.watch.name(held, name, value)
+    is_own = isinstance(value, types.BuiltinFunctionType) or (isinstance(value, type) and not is_users_code(value))
+    return MISSING if is_own or name in _BUILTINS else value
 
 
 def _chain(walk: Walk, value: Any, attributes: list[str], label: str) -> None:
@@ -277,11 +311,18 @@ def _fields(walk: Walk, cls: type) -> None:
             values = [getattr(fields[name], part) for part in parts]
             walk.watch.attributes(fields[name], parts, values)
             for part, value in zip(parts, values, strict=True):
-                walk.child(value, f"{name}'s {part}")
+                if part in _ALWAYS or not (value is None or value == []):
+                    walk.put("part", part)
+                    walk.child(value, f"{name}'s {part}")
 
 
+_ALWAYS = ("default", "default_factory", "description")
 _FIELDS = {
-    "__pydantic_fields__": ("default", "default_factory", "description"),
+    "__pydantic_fields__": (
+        *_ALWAYS,
+        *("alias", "validation_alias", "serialization_alias", "title", "examples", "exclude", "discriminator"),
+        *("json_schema_extra", "metadata"),
+    ),
     "__private_attributes__": ("default", "default_factory"),
 }
 

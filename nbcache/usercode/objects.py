@@ -23,6 +23,7 @@ from uuid import UUID
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from nbcache.usercode.clients import client_text
+from nbcache.usercode.environment import is_environment
 from nbcache.usercode.origin import is_users_code
 from nbcache.usercode.walk import NotCanonicalError, Walk
 from nbcache.usercode.watch import MISSING
@@ -31,7 +32,7 @@ _FIXED = (date, time, timedelta, tzinfo, Decimal, Fraction, PurePath, UUID, re.P
 # What a program works with, and no answer depends on.
 _TOOLS = (
     *(type(threading.Lock()), type(threading.RLock()), threading.local, threading.Event, threading.Condition),
-    *(threading.Semaphore, threading.Barrier, threading.Thread, weakref.ref, weakref.WeakSet),
+    *(threading.Semaphore, threading.Barrier, threading.Thread, weakref.WeakSet),
     *(weakref.WeakKeyDictionary, weakref.WeakValueDictionary, Executor, logging.Logger),
 )
 _USED_UP = (Iterator, random.Random)
@@ -41,10 +42,19 @@ _PLAIN_BASES = {"abc", "typing", "typing_extensions", "enum", "builtins", "colle
 _TRACING = {"callbacks", "callback_manager", "cache", "verbose", "tags", "metadata", "name", "profile", "rate_limiter"}
 
 
-def write_object(walk: Walk, value: Any) -> None:
+def write_object(walk: Walk, value: Any) -> None:  # noqa: C901 - one line for each kind of object
     """Write what an object is. Raises NotCanonicalError where only its address would tell."""
     walk.watch.class_of(value)
-    if _is_tool(walk, value):
+    if is_environment(value):
+        walk.put("environment")
+    elif walk.piece_of is None and _is_used_up(value):
+        walk.put("used up", type(value).__qualname__)
+        walk.seed(value)
+    elif isinstance(value, weakref.ref):
+        walk.put("weak reference")
+        walk.watch.volatile(_refers_to(value()), value, known=True)
+        walk.child(value())
+    elif _is_tool(walk, value):
         walk.put("tool", type(value).__qualname__, value.name if isinstance(value, logging.Logger) else "")
     elif isinstance(value, ContextVar):
         _variable(walk, value)
@@ -72,11 +82,18 @@ def _is_tool(walk: Walk, value: Any) -> bool:
     if isinstance(value, io.IOBase):
         return not _is_read(value)
     module = str(type(value).__module__)
-    if walk.piece_of is None and (
-        type(value) is object or isinstance(value, _USED_UP) or module.startswith("numpy.random")
-    ):
+    if walk.piece_of is None and type(value) is object:
         return True
     return isinstance(value, _TOOLS) or module in {"_thread", "_asyncio"} or module.startswith("asyncio.")
+
+
+def _is_used_up(value: Any) -> bool:
+    is_iterator = isinstance(value, _USED_UP) and not isinstance(value, io.IOBase)
+    return is_iterator or str(type(value).__module__).startswith("numpy.random")
+
+
+def _refers_to(known: Any) -> Any:
+    return lambda reference: reference() is known
 
 
 def _is_read(file: io.IOBase) -> bool:
@@ -212,9 +229,14 @@ def _members(walk: Walk, held: dict[str, Any], skipped: set[str], cls: type | No
     walk.watch.mapping(held)
     state = walk.state if walk.piece_of is None or cls is None else walk.piece_of(cls).state
     for name, value in sorted(held.items(), key=lambda item: str(item[0])):
-        if name not in skipped and not state.is_state(name, value):
+        if name in skipped:
+            continue
+        if not state.is_state(name, value):
             walk.put("attribute", str(name))
             walk.child(value, str(name))
+        elif state.is_consulted(name, value):
+            walk.put("attribute", str(name))
+            walk.seed(value, str(name))
 
 
 def _librarys(walk: Walk, value: Any) -> None:

@@ -45,7 +45,8 @@ def _is_users_function(function: types.FunctionType) -> bool:
     file = function.__code__.co_filename
     if file.startswith("<frozen") or _is_installed(file):
         return False
-    return _is_users_module(function.__globals__.get("__name__"), file)  # a cell's is no file, or one of the kernel's
+    name = function.__globals__.get("__name__")  # of what is made of a text, as a template is, there may be none
+    return name is None or _is_users_module(name, file)  # a cell's is no file, or one of the kernel's
 
 
 def _is_users_module(name: Any, file: str | None = None) -> bool:

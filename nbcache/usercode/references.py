@@ -8,14 +8,17 @@ import functools
 from dataclasses import dataclass, field
 from types import CodeType
 
+from nbcache.usercode.environment import is_variable
+
 _GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 _CELLS = {"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"}
 _ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "LOAD_SUPER_METHOD"}
 _NOTHING = {"CACHE", "EXTENDED_ARG", "NOP", "PUSH_NULL", "PRECALL", "RESUME"}
-# Methods that change what they are called on.
-_CHANGING = {
-    *("append", "appendleft", "extend", "extendleft", "insert", "add", "update", "setdefault", "subtract"),
-    *("pop", "popleft", "popitem", "remove", "discard", "clear", "move_to_end"),
+# Methods that change what they are called on: those that tell something of it, and others.
+_TAKING = {"pop", "popleft", "popitem", "setdefault"}
+_CHANGING = _TAKING | {
+    *("append", "appendleft", "extend", "extendleft", "insert", "add", "update", "subtract"),
+    *("remove", "discard", "clear", "move_to_end"),
 }
 
 
@@ -27,7 +30,8 @@ class References:
     (level, module, name or "") of imports within functions. `attributes` are all names of attributes that are read.
 
     `written` are names of globals and cells that the code itself sets or whose containers it changes. Of attributes,
-    `grown` are those that it adds to or whose containers it changes, and `stored` all that it sets.
+    `grown` are those that it adds to or whose containers it changes, and `stored` all that it sets. `consulted` are names of
+    either kind of which more is read than to change it, and `rebound` those that get another value. `variables` are texts that may name variables of the environment.
     """
 
     globals: set[tuple[str, ...]] = field(default_factory=set)
@@ -36,6 +40,9 @@ class References:
     attributes: set[str] = field(default_factory=set)
     written: set[str] = field(default_factory=set)
     grown: set[str] = field(default_factory=set)
+    consulted: set[str] = field(default_factory=set)
+    rebound: set[str] = field(default_factory=set)
+    variables: set[str] = field(default_factory=set)
     stored: set[str] = field(default_factory=set)
 
 
@@ -51,6 +58,8 @@ def _read(code: CodeType, found: References) -> None:
     steps = [step for step in dis.get_instructions(code) if step.opname not in _NOTHING]
     for at, step in enumerate(steps):
         name = step.opname
+        if name in _GLOBALS | _CELLS | _ATTRIBUTES and not _is_changed(steps, at):
+            found.consulted.add(step.argval)
         if name in _GLOBALS:
             found.globals.add((step.argval, *_attributes_after(steps, at)))
         elif name in _CELLS:
@@ -63,6 +72,8 @@ def _read(code: CodeType, found: References) -> None:
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
             _read(constant, found)
+        elif is_variable(constant):
+            found.variables.add(constant)
 
 
 def _note_written(code: CodeType, steps: list[dis.Instruction], at: int, found: References) -> None:
@@ -72,12 +83,20 @@ def _note_written(code: CodeType, steps: list[dis.Instruction], at: int, found: 
         _note_changed(steps[at - 1], found)
     elif name in {"STORE_GLOBAL", "DELETE_GLOBAL"} or (name == "STORE_DEREF" and step.argval in code.co_freevars):
         found.written.add(step.argval)
+        found.rebound.add(step.argval)
     elif name == "STORE_ATTR":
         found.stored.add(step.argval)
+        found.rebound.add(step.argval)
         if _adds(steps, at):
             found.grown.add(step.argval)
     elif name in {"STORE_SUBSCR", "DELETE_SUBSCR"} and (owner := _subscripted(steps, at)) is not None:
         _note_changed(steps[owner], found)
+
+
+def _is_changed(steps: list[dis.Instruction], at: int) -> bool:
+    """Whether what is loaded there is only changed, by one of its methods."""
+    after = steps[at + 1] if at + 1 < len(steps) else None
+    return after is not None and after.opname in _ATTRIBUTES and after.argval in _CHANGING - _TAKING
 
 
 def _attributes_after(steps: list[dis.Instruction], at: int) -> tuple[str, ...]:

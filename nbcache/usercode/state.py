@@ -29,12 +29,18 @@ _NUMBERS = (int, float)
 class State:
     """The names that calls write: of globals and cells by who holds them, of attributes by the name alone.
 
-    `lazy` are private attributes that calls set: a client that the first one makes.
+    `consulted` are those of which they read more than to change them, `rebound` those that they give another value. `lazy` are private attributes that calls set: a client that the first one makes.
     """
 
     names: set[tuple[int, str]] = field(default_factory=set)
     grown: set[str] = field(default_factory=set)
     lazy: set[str] = field(default_factory=set)
+    consulted: set[str] = field(default_factory=set)
+    rebound: set[str] = field(default_factory=set)
+
+    def is_consulted(self, name: str, value: Any) -> bool:
+        """Whether calls look at what was in `value`, a container that they change and that none of them made."""
+        return name in self.consulted and name not in self.rebound and isinstance(value, _CONTAINERS)
 
     def holds(self, owner: Any, name: str, value: Any) -> bool:
         """Whether `value`, which `owner` (a namespace or a cell) holds under `name`, is state."""
@@ -107,7 +113,9 @@ class _Search:
             owner = cells.get(name, function.__globals__)
             self.state.names.add((id(owner), name))
         self.state.grown |= found.grown
+        self.state.consulted |= found.consulted
         if function.__name__ not in {"__init__", "__new__", "__post_init__", "model_post_init", "__setstate__"}:
+            self.state.rebound |= found.rebound
             self.state.lazy |= {name for name in found.stored if name.startswith("_") and not name.startswith("__")}
 
     def _add_chain(self, value: Any, attributes: list[str]) -> None:

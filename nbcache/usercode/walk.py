@@ -12,7 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from nbcache.usercode.environment import value_of
 from nbcache.usercode.origin import original_of
+from nbcache.usercode.seeds import seed_of
 from nbcache.usercode.state import State
 from nbcache.usercode.watch import Watch
 
@@ -62,6 +64,8 @@ class Walk:
         self.watch = Watch()
         self.is_watched = True
         self.reads: set[str] = set()
+        self.variables: set[str] = set()  # that code may read of the environment
+        self.reads_environment = False
         self._nodes = nodes
         self._hash = hashlib.sha256()
         self._numbers: dict[int, int] = {}
@@ -83,6 +87,10 @@ class Walk:
                 self._nodes(self, node)
             except RecursionError:
                 raise NotCanonicalError("values nested too deeply", self._path) from None
+        for name in sorted(self.variables) if self.reads_environment else ():
+            value = value_of(name)
+            self.put("variable", name, "unset" if value is None else "=" + value)
+            self.watch.volatile(value_of, name, value)
         return self._hash.hexdigest()[:32]
 
     def refuse(self, what: str) -> NotCanonicalError:
@@ -115,6 +123,11 @@ class Walk:
         self._write([b"set", b"%d" % len(items)])
         for digest in sorted(self._apart(item, label) for item in items):
             self._write([digest.encode()])
+
+    def seed(self, thing: Any, label: str = "") -> None:
+        """Write what `thing`, which calls use up or add to, held when it was first seen."""
+        if seed := seed_of(thing, lambda held: self._part(_joined(self._path, label)).digest(held)):
+            self.put("seed", seed)
 
     def _apart(self, value: Any, label: str) -> str:
         """The digest of a value on its own, within the bounds of this walk."""
