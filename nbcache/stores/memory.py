@@ -1,6 +1,5 @@
 """A store in this process's memory: the reference for what a store does. Nothing survives the kernel."""
 
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
@@ -10,6 +9,7 @@ from typing import Any
 
 from nbcache.entry import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import DamagedError, TooLargeError
+from nbcache.locks import Lock
 from nbcache.progress import Progress, followed
 from nbcache.stores.expiry import is_due
 from nbcache.units import count, size
@@ -26,7 +26,7 @@ class MemoryStore:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._clock = clock
-        self._lock = threading.RLock()
+        self._lock = Lock()
         self._entries: OrderedDict[str, tuple[bytes, EntryMeta]] = OrderedDict()
         self._bytes = 0
         self._evictions = 0

@@ -19,6 +19,7 @@ import traitlets
 from IPython.core.getipython import get_ipython
 
 from nbcache.errors import NbcacheError
+from nbcache.locks import Lock
 
 if TYPE_CHECKING:
     from nbcache.ui.board import Board
@@ -173,7 +174,7 @@ class _Pump:
 
 # Where each panel stands: the cells that made or showed it, each with that execution of it.
 _places: weakref.WeakKeyDictionary[Panel, dict[str, str]] = weakref.WeakKeyDictionary()
-_settling = threading.Lock()
+_settling = Lock()
 
 
 def _settle(panel: Panel) -> None:
