@@ -372,6 +372,18 @@ def test_another_server_is_another_call(embedder: Embedder, cache: NotebookCache
         assert other.texts == embedder.texts == ["a"]
 
 
+async def test_an_async_client_that_leads_elsewhere_is_asked_there(embedder: Embedder, cache: NotebookCache) -> None:
+    with Embedder() as other:
+        model = openai_model(embedder)
+        model.async_client = openai.AsyncOpenAI(api_key="k", base_url=f"{other.url}/v1").embeddings
+        for _ in range(2):
+            cached(model).embed_query("a")
+            await cached(model).aembed_query("a")
+            await cached(model).aembed_documents(["b"])
+        await model.async_client._client.close()
+        assert (embedder.texts, other.texts) == (["a"], ["a", "b"])
+
+
 @pytest.mark.parametrize(
     "changed",
     [
@@ -382,6 +394,7 @@ def test_another_server_is_another_call(embedder: Embedder, cache: NotebookCache
         {"show_progress_bar": True},
         {"retry_min_seconds": 1, "retry_max_seconds": 2},
         {"default_headers": {"x-request-id": "b"}},
+        {"default_headers": {}, "default_query": {}, "openai_api_type": "openai"},
     ],
 )
 def test_what_only_says_how_texts_are_sent_is_the_same_call(

@@ -65,7 +65,7 @@ class CachedEmbeddings(Embeddings):
     async def aembed_documents(self, texts: list[str], *args: Any, **options: Any) -> list[list[float]]:
         """As `embed_documents`."""
         texts = _listed(texts)
-        batch = self._ask("documents", texts, args, options)
+        batch = self._ask("documents", texts, args, options, is_async=True)
         if batch is None:
             return await self._wrapped.aembed_documents(texts, *args, **options)
         with running(batch.call):
@@ -88,7 +88,7 @@ class CachedEmbeddings(Embeddings):
 
     async def aembed_query(self, text: str, *args: Any, **options: Any) -> list[float]:
         """As `embed_query`."""
-        batch = self._ask("query", [text], args, options)
+        batch = self._ask("query", [text], args, options, is_async=True)
         if batch is None:
             return await self._wrapped.aembed_query(text, *args, **options)
         with running(batch.call):
@@ -98,7 +98,9 @@ class CachedEmbeddings(Embeddings):
                 await in_thread(partial(batch.keep, [made]), writes=True)
             return batch.known[text]
 
-    def _ask(self, what: str, texts: Any, args: Sequence[Any], options: Mapping[str, Any]) -> "_Batch | None":
+    def _ask(
+        self, what: str, texts: Any, args: Sequence[Any], options: Mapping[str, Any], *, is_async: bool = False
+    ) -> "_Batch | None":
         """The call that begins here; None where it is none of the cache's."""
         cache = self._cache_now()
         if cache is None or not texts:
@@ -106,7 +108,7 @@ class CachedEmbeddings(Embeddings):
         model = self._wrapped
         try:
             _check_texts(texts, type(model))
-            identity = embedder_identity(model, what, args, options)
+            identity = embedder_identity(model, what, args, options, is_async=is_async)
         except UnstableIdentityError as error:
             cache.guard(_call_of(model), f"has no key: {error}")
             if cache.settings_now.mode != OFF:

@@ -24,21 +24,37 @@ _SENDING = frozenset(
         "MistralAIEmbeddings.tokenizer",  # counts tokens to fill a request
     }
 )
+# What these packages' classes make their clients of, or never send: the clients are asked instead.
+_OF_CLIENTS = {
+    "langchain_openai": {
+        *("default_headers", "default_query", "openai_api_type", "openai_api_version", "openai_organization"),
+        "openai_proxy",
+    },
+    "langchain_google_genai": {
+        *("additional_headers", "api_version", "client_args", "location", "project", "request_options", "vertexai"),
+    },
+    "langchain_ollama": {"client_kwargs", "sync_client_kwargs", "async_client_kwargs"},
+}
 _REMEDY = "Give the class an `_identifying_params` property that returns every setting its vectors depend on"
 
 
-def embedder_identity(model: Any, what: str, args: Sequence[Any], options: Mapping[str, Any]) -> Identity:
+def embedder_identity(
+    model: Any, what: str, args: Sequence[Any], options: Mapping[str, Any], *, is_async: bool = False
+) -> Identity:
     """Which vectors these are: the model's class and settings, and whether it is asked as for `documents` or a `query`.
 
-    Raises UnstableIdentityError.
+    `is_async` is for awaited calls, for which many models have a client of their own. Raises UnstableIdentityError.
     """
     cls = type(model)
     piece = users_piece(cls)
     told = _told(model, piece)
     if isinstance(model, BaseModel):
         fields = settings(model)  # type: ignore[arg-type]  # a language model's, but any pydantic object has what it asks
-        target = target_of(model)  # type: ignore[arg-type]
+        target = target_of(model, is_async=is_async)  # type: ignore[arg-type]
         endpoint = endpoint_of(model, fields, target)  # type: ignore[arg-type]
+        if target.endpoint and piece is None:
+            known = _OF_CLIENTS.get(cls.__module__.partition(".")[0], set())
+            fields = {name: value for name, value in fields.items() if name not in known}
         fields |= {f"client's {name}": value for name, value in target.extras.items()}
     else:
         fields = {} if told else _attributes(model) if piece is None else _users_attributes(model, piece)
