@@ -152,16 +152,16 @@ def price_identity(call: Call) -> Identity:
     """Of a call that is not looked up, what its price depends on. Raises NotCanonicalError."""
     model = call.asked_model()
     options = b"" if not call.options else canonical(call.options)
-    known = snapshot.recall(model, _NOT_LOOKED_UP)
+    known = snapshot.recall(model, _NOT_LOOKED_UP, is_async=call.is_async)
     if known is not None and (identity := known.get(options)) is not None:
         return identity
     fields = {name: model.__dict__[name] for name in _PRICED_BY if model.__dict__.get(name)}
     document = {"class": [type(model).__qualname__], "fields": fields, "options": dict(call.options)}
-    target = target_of(model)
+    target = target_of(model, is_async=call.is_async)
     endpoint = endpoint_of(model, dict(model.__dict__), target)
     name = _model_name(dict(call.options), "") or model_name(model)
     identity = Identity(canonical(document), endpoint, name, limits_tokens=False)
-    snapshot.remember(model, _NOT_LOOKED_UP, target, _PRICED_BY, options, identity, None)
+    snapshot.remember(model, _NOT_LOOKED_UP, target, _PRICED_BY, options, identity, None, is_async=call.is_async)
     return identity
 
 
