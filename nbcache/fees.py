@@ -87,8 +87,10 @@ def _tools_of(generation: Generation, provider: str | None) -> Iterator[str]:
     message = message_of(generation)
     if message is None:
         return
-    beside = message.additional_kwargs
-    blocks = message.content if isinstance(message.content, list) else []
+    beside, content = message.additional_kwargs, message.content
+    if not beside and isinstance(content, str):
+        return
+    blocks = content if isinstance(content, list) else []
     if beside:
         if beside.get("executed_tools"):  # Groq's
             yield "executed_tools"

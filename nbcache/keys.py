@@ -22,6 +22,7 @@ KEY_VERSION = 2
 VERSION_1 = 1  # of 0.1 to 0.4
 _DRAW = re.compile(r',"draw":(\d+)}\Z')
 SENT = b"sent:"  # begins what is told of a prompt by the request that it makes
+_METADATA = '"response_metadata": {"'  # of an earlier answer, as LangChain writes a prompt
 _KEYS_KEPT, _SHORT = 2048, 10_000  # keys, and characters of a prompt
 
 
@@ -74,7 +75,7 @@ def call_key_of(
     said = _sent(identity, counts, call, normalize)
     is_apart = said is not None or identity.part is not None
     if said is None:
-        reading = _reading(llm_string, call)
+        reading = _reading(prompt, llm_string, call)
         said = canonical_prompt(counts, reading, normalize)
         is_apart |= normalize is not None and said != canonical_prompt(counts, reading)
     found = _call_key(said, prompt, identity, by_rule=is_apart)
@@ -179,10 +180,10 @@ def _call_key(said: bytes, prompt: str, identity: Identity, *, by_rule: bool) ->
     return CallKey(key, prompt, said, *whole, plain=key, by_rule=by_rule)
 
 
-def _reading(llm_string: str, call: Call | None) -> Reading:
+def _reading(prompt: str, llm_string: str, call: Call | None) -> Reading:
     if call is None:
         return Reading(True, llm_string.startswith("{"), '"use_previous_response_id": true' in llm_string)
-    sends_back = call.is_chat and _sends_back(call.asked_model())
+    sends_back = call.is_chat and _METADATA in prompt and _sends_back(call.asked_model())
     return Reading(call.is_chat, True, sends_back)
 
 
