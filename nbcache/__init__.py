@@ -3,6 +3,8 @@
 `%load_ext nbcache` in a notebook, or `nbcache.install()` in a script. What a magic does is a function here.
 """
 
+import sys
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +46,8 @@ __all__ = [
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from nbcache.cache import NotebookCache
+    from nbcache.cache.notebook_cache import NotebookCache
+    from nbcache.cache.settings import mode
     from nbcache.errors import (
         AmbiguousKeyError,
         CassetteError,
@@ -56,9 +59,8 @@ if TYPE_CHECKING:
         UnknownKeyError,
         UnstableIdentityError,
     )
-    from nbcache.keys import cache_key
-    from nbcache.modes import mode
-    from nbcache.session import (
+    from nbcache.keys.key import cache_key
+    from nbcache.session.session import (
         check,
         clear,
         entries,
@@ -77,35 +79,45 @@ if TYPE_CHECKING:
         why,
         wrap,
     )
-    from nbcache.ui.show import panel
+    from nbcache.ui.jupyter.html import panel
 
-# Where each name lives: loaded at its first use, so that `import nbcache` costs nothing.
+
+def _handed_on(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
+    """The `__getattr__` of a package whose names live in the modules of it that `homes` says.
+
+    Each module is loaded at the first use of a name, so that it costs nothing to import the package.
+    """
+
+    def look_up(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = vars(sys.modules[package])[name] = getattr(import_module(f"{package}.{homes[name]}"), name)
+        return value
+
+    return look_up
+
+
 _HOMES = {
     name: home
     for home, names in {
-        "cache": ("NotebookCache",),
+        "cache.notebook_cache": ("NotebookCache",),
+        "cache.settings": ("mode",),
         "errors": (
             *("AmbiguousKeyError", "NbcacheError", "NbcacheWarning", "NotInstalledError", "StoreError"),
             *("UnknownKeyError", "UnstableIdentityError", "ReplayMiss", "CassetteError"),
         ),
-        "keys": ("cache_key",),
-        "modes": ("mode",),
-        "session": (
+        "keys.key": ("cache_key",),
+        "session.session": (
             *("check", "clear", "entries", "evict", "export_cassette", "history", "import_cassette", "info", "install"),
             *("installed", "last", "plan", "show", "stats", "uninstall", "why", "wrap"),
         ),
-        "ui.show": ("panel",),
+        "ui.jupyter.html": ("panel",),
     }.items()
     for name in names
 }
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'nbcache' has no attribute {name!r}")
-    value = getattr(import_module(f"nbcache.{_HOMES[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = _handed_on(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:
@@ -114,13 +126,13 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:
     """`%load_ext nbcache`: turn the cache on for this notebook."""
-    from nbcache.ui.magics import load  # noqa: PLC0415 - IPython is only needed here
+    from nbcache.ui.jupyter.magics import load  # noqa: PLC0415 - IPython is only needed here
 
     load(shell)
 
 
 def unload_ipython_extension(shell: "InteractiveShell") -> None:
     """`%unload_ext nbcache`: put everything back."""
-    from nbcache.ui.magics import unload  # noqa: PLC0415 - as above
+    from nbcache.ui.jupyter.magics import unload  # noqa: PLC0415 - as above
 
     unload(shell)

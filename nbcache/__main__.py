@@ -2,7 +2,7 @@
 
 import sys
 
-from nbcache.ui.cli import main
+from nbcache.ui.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -24,9 +24,9 @@ from langchain_openai import ChatOpenAI, OpenAI
 from pydantic import BaseModel, Field
 
 import nbcache
-from nbcache.call import current_call
-from nbcache.hooks.instrument import Instrument
-from nbcache.keys import KEY_VERSION, cache_key
+from nbcache.integrations.langchain.models import Instrument
+from nbcache.keys.call import current_call
+from nbcache.keys.key import KEY_VERSION, cache_key
 
 GOLDEN = Path(__file__).with_name("golden") / f"keys_v{KEY_VERSION}.json"
 _PACKAGES = ("langchain-core", "langchain-openai", "langchain-anthropic", "langchain-ollama", "pydantic")

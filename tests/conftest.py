@@ -11,9 +11,9 @@ from hypothesis import settings
 from langchain_core.globals import set_llm_cache
 
 import nbcache
-from nbcache import session
+from nbcache.cache.swallowed import take_lost
 from nbcache.errors import forget_warnings
-from nbcache.lost import take_lost
+from nbcache.session import session
 from tests.clock import Clock
 from tests.provider import Provider
 

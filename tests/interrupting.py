@@ -23,8 +23,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 import nbcache
-from nbcache import session
-from nbcache.modes import Settings
+from nbcache.cache.settings import Settings
+from nbcache.session import session
 
 LIMIT = 20.0  # seconds: far more than any of it takes
 SLOW = 1.5  # seconds: a fork that waits for somebody who is not there takes three

@@ -1,6 +1,6 @@
 """Looking at the rows of a store."""
 
-from nbcache.entry import EntryMeta, Filter
+from nbcache.entry.models import EntryMeta, Filter
 from nbcache.stores import Store
 
 

@@ -15,8 +15,9 @@ import pytest
 
 import nbcache
 from nbcache.errors import StoreError, forget_warnings
-from nbcache.notebook import store_folder
-from nbcache.stores import DiskStore, filesystem
+from nbcache.stores import DiskStore
+from nbcache.stores.location import store_folder
+from nbcache.stores.sqlite import filesystem
 from tests.test_disk_store import key_of, put
 from tests.test_faults import Echo, ask, contents, heard, in_new_process
 
@@ -98,7 +99,7 @@ def test_earlier_store_that_can_only_be_read_is_brought_up_in_a_copy(public: Pat
 
 _KILLED = """
 import os, signal, sys
-from nbcache.entry import EntryMeta
+from nbcache.entry.models import EntryMeta
 from nbcache.stores import DiskStore
 store = DiskStore(sys.argv[1])
 for number in range(3):

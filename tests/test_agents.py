@@ -16,7 +16,7 @@ from langgraph.prebuilt import ToolNode, tools_condition
 from pydantic import BaseModel
 
 import nbcache
-from nbcache import session
+from nbcache.session import session
 from tests.provider import Answer, Provider
 
 asked: list[str] = []

@@ -14,12 +14,13 @@ from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
 
 import nbcache
-from nbcache import NbcacheError, NbcacheWarning, NotebookCache, session
-from nbcache.entry import SORTABLE, Stats, Totals
+from nbcache import NbcacheError, NbcacheWarning, NotebookCache
+from nbcache.entry.models import SORTABLE, Stats, Totals
+from nbcache.entry.quantities import bytes_text
 from nbcache.errors import StoreError
+from nbcache.session import session
 from nbcache.stores import MemoryStore
-from nbcache.ui.board import Board
-from nbcache.units import bytes_text
+from nbcache.ui.panel.board import Board
 from tests import canned as c
 from tests.canned import Canned
 from tests.provider import Answer, Provider

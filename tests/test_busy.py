@@ -17,9 +17,10 @@ import pytest
 
 import nbcache
 from nbcache import NbcacheWarning
-from nbcache.entry import EntryMeta, Spending
+from nbcache.entry.models import EntryMeta, Spending
 from nbcache.errors import StoreBusyError
-from nbcache.stores import DiskStore, traces
+from nbcache.stores import DiskStore
+from nbcache.stores.sqlite import traces
 from tests.interrupting import Echo
 
 _WRITER = """
@@ -157,7 +158,7 @@ def test_what_is_counted_while_the_log_is_being_folded_in_beside_another_writer_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The attempt to leave no traces comes after each write. It may find somebody in the way, and the write is done."""
-    monkeypatch.setattr("nbcache.stores.cachefile._TRIED_AFTER", 0.0)
+    monkeypatch.setattr("nbcache.stores.sqlite.diskcache_file._TRIED_AFTER", 0.0)
     store = DiskStore(tmp_path / "s")
     put(store, "a" * 40)
     with closing(sqlite3.connect(tmp_path / "s" / "cache.db", isolation_level=None)) as reader:

@@ -15,10 +15,11 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
 import nbcache
-from nbcache import ReplayMiss, session
-from nbcache.cassette import read
-from nbcache.chunks import packed
+from nbcache import ReplayMiss
+from nbcache.codec.chunks import packed
 from nbcache.errors import CassetteError
+from nbcache.replay.cassette import read
+from nbcache.session import session
 from nbcache.ui import report
 from tests.embedder import Embedder, bits
 from tests.provider import Answer, Provider

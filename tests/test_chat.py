@@ -19,9 +19,9 @@ from langchain_core.messages import (
 )
 from langchain_core.outputs import ChatGeneration, Generation
 
-from nbcache import codec
-from nbcache.chat import Part, Said, answer_chat, prompt_chat
-from nbcache.entry import EntryMeta
+from nbcache.codec import payload as codec
+from nbcache.entry.models import EntryMeta
+from nbcache.ui.panel.transcript import Part, Said, answer_chat, prompt_chat
 
 KEY = "0" * 40
 ABOUT = codec.About(EntryMeta(KEY, "m", "p", "a", "ok", 0.0), "p", "{}", "")

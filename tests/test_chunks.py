@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
-from nbcache import codec
-from nbcache.chunks import as_chunk, packed, unpacked
-from nbcache.codec import encode, read
+from nbcache.codec import payload as codec
+from nbcache.codec.chunks import as_chunk, packed, unpacked
+from nbcache.codec.messages import plain, restored
+from nbcache.codec.payload import encode, read
 from nbcache.errors import DamagedError, NotStorableError
-from nbcache.messages import plain, restored
 from tests.test_codec import ABOUT, GOLDEN, KEY, forged
 
 Chunk = GenerationChunk | ChatGenerationChunk

@@ -23,14 +23,14 @@ from langchain_core.language_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage
 
 import nbcache
-from nbcache import policy
-from nbcache.contents import Contents
-from nbcache.entry import EntryMeta, Filter
-from nbcache.notebook import user_folder
+from nbcache.entry import status as policy
+from nbcache.entry.models import EntryMeta, Filter
 from nbcache.stores import DiskStore
+from nbcache.stores.location import user_folder
+from nbcache.stores.view import Contents
 from nbcache.ui import progress, report
-from nbcache.ui.cli import main
-from nbcache.ui.cli_arguments import STATUSES
+from nbcache.ui.cli.arguments import STATUSES
+from nbcache.ui.cli.main import main
 from nbcache.ui.terminal import age
 from tests.test_faults import of_a_newer_version
 
@@ -542,12 +542,12 @@ def test_the_store_is_the_one_that_is_named_or_that_the_library_finds(
 def test_anothers_store_is_not_opened_and_that_is_told(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("nbcache.notebook.user_folder", lambda: tmp_path / "mine")
+    monkeypatch.setattr("nbcache.stores.location.user_folder", lambda: tmp_path / "mine")
     keep("q", store=tmp_path / "mine")
     keep("planted")
     mine = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: mine + 1)
-    monkeypatch.setattr("nbcache.stores.folder.is_mine", lambda _: True)  # as the one in its place is
+    monkeypatch.setattr("nbcache.stores.sqlite.folder.is_mine", lambda _: True)  # as the one in its place is
     said = run("ls")
     assert said.code == 0
     assert "planted" not in said.out
@@ -617,7 +617,7 @@ def test_the_script_is_the_module() -> None:
 def test_help_and_where_import_no_langchain() -> None:
     script = """if True:
         import sys
-        from nbcache.ui.cli import main
+        from nbcache.ui.cli.main import main
         try:
             main(["--help"])
         except SystemExit:

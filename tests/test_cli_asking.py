@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nbcache.entry import Filter
+from nbcache.entry.models import Filter
 from nbcache.stores import DiskStore
 from tests.test_cli import Run, keep, no_database, run, stored
 

@@ -36,12 +36,12 @@ from langchain_core.messages import (
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from nbcache import codec
-from nbcache.codec import About, Payload, encode, read
-from nbcache.entry import EntryMeta
+from nbcache.codec import payload as codec
+from nbcache.codec.json_values import from_plain, to_plain
+from nbcache.codec.messages import fresh
+from nbcache.codec.payload import About, Payload, encode, read
+from nbcache.entry.models import EntryMeta
 from nbcache.errors import DamagedError, NotStorableError
-from nbcache.messages import fresh
-from nbcache.plain import from_plain, to_plain
 from tests.naming import shown
 
 GOLDEN = Path(__file__).with_name("golden")
@@ -459,7 +459,7 @@ def test_a_structured_answer_is_an_instance_of_the_callers_class_in_a_new_proces
     stored = payload(chat(AIMessage("x", additional_kwargs={"parsed": BONN})))
     (tmp_path / "payload").write_bytes(stored)
     script = (
-        "import sys, nbcache.codec as codec\n"
+        "import sys, nbcache.codec.payload as codec\n"
         "from tests.test_codec import BONN, City, KEY\n"
         "(one,) = codec.read(open(sys.argv[1], 'rb').read(), KEY).generations([City])\n"
         "assert type(one.message.additional_kwargs['parsed']) is City\n"

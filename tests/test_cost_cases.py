@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from nbcache.pricing import Price, Prices
+from nbcache.costs.pricing import Price, Prices
 from tests.costs import other_cases
 from tests.costs.cases import KINDS, cases
 from tests.costs.compare import MISSING, RIGHT, WRONG, Comparer

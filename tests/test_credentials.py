@@ -13,13 +13,14 @@ from langchain_core.language_models import FakeListChatModel
 from langchain_openai import ChatOpenAI
 
 import nbcache
-from nbcache import codec, session
-from nbcache.canonical import canonical, digest
-from nbcache.credentials import endpoint_url, hidden, is_credential
-from nbcache.earlier_keys import call_now
-from nbcache.keys import call_key, drawn, restored
-from nbcache.replay_key import replay_key
-from nbcache.scrub import Scrubber
+from nbcache.codec import payload as codec
+from nbcache.keys.canonical import canonical, digest
+from nbcache.keys.credentials import endpoint_url, hidden, is_credential
+from nbcache.keys.earlier_keys import call_now
+from nbcache.keys.key import call_key, drawn, restored
+from nbcache.replay.replay_key import replay_key
+from nbcache.replay.secrets.scrubber import Scrubber
+from nbcache.session import session
 from tests.provider import Provider
 
 KEY, OTHER = "KEYinthere", "anotherKEY"  # by its form it is none: only the place tells

@@ -14,7 +14,7 @@ from langchain_openai import ChatOpenAI, OpenAI
 from langgraph.graph import START, MessagesState, StateGraph
 
 import nbcache
-from nbcache.draws import Attempt, Samples
+from nbcache.cache.samples import Attempt, Samples
 from tests.provider import Answer, Provider
 
 

@@ -32,18 +32,19 @@ from tokenizers import Tokenizer
 from tokenizers.models import BPE, WordLevel
 
 import nbcache
-from nbcache import NbcacheWarning, NotebookCache, session
-from nbcache.call import Call
-from nbcache.codec import About, encode, read
-from nbcache.embeddings.cached import CachedEmbeddings, wrap_embeddings
-from nbcache.embeddings.embedder import embedder_identity
-from nbcache.embeddings.vectors import as_generation, vector_in
-from nbcache.entry import EntryMeta, Filter
-from nbcache.facts import document
-from nbcache.keys import cache_key
-from nbcache.pricing import Prices
-from nbcache.ui.board import Board
-from nbcache.usage import estimated, usage_of
+from nbcache import NbcacheWarning, NotebookCache
+from nbcache.codec.payload import About, encode, read
+from nbcache.costs.pricing import Prices
+from nbcache.entry.models import EntryMeta, Filter
+from nbcache.entry.usage import estimated, usage_of
+from nbcache.integrations.embeddings.identity import embedder_identity
+from nbcache.integrations.embeddings.vectors import as_generation, vector_in
+from nbcache.integrations.embeddings.wrapper import CachedEmbeddings, wrap_embeddings
+from nbcache.keys.call import Call
+from nbcache.keys.key import cache_key
+from nbcache.session import session
+from nbcache.stores.entry_costs import document
+from nbcache.ui.panel.board import Board
 from tests.embedder import Embedder, bits, in_32_bits, vector_of
 
 MODEL = "text-embedding-3-small"
@@ -252,7 +253,7 @@ import sys
 import nbcache
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_openai import OpenAIEmbeddings
-from nbcache.embeddings.cached import wrap_embeddings
+from nbcache.integrations.embeddings.wrapper import wrap_embeddings
 from tests.embedder import bits
 
 url, folder = sys.argv[1:]
@@ -679,7 +680,7 @@ def test_a_stored_vector_that_cant_be_read_is_made_anew(
 ) -> None:
     wrapped = cached(openai_model(embedder))
     unreadable = Generation(text="vector", generation_info={"packed": "q", "vector": "AAAA"})
-    monkeypatch.setattr("nbcache.embeddings.cached.as_generation", lambda _: unreadable)
+    monkeypatch.setattr("nbcache.integrations.embeddings.wrapper.as_generation", lambda _: unreadable)
     wrapped.embed_documents(["a", "b"])
     monkeypatch.undo()
     with pytest.warns(NbcacheWarning, match="made anew"):
@@ -765,7 +766,7 @@ def test_the_time_of_a_request_is_shared_by_its_texts(embedder: Embedder, cache:
             return super().embed_documents(texts)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("nbcache.answers.time.perf_counter", lambda: Clock.now)
+        patch.setattr("nbcache.cache.lookup.time.perf_counter", lambda: Clock.now)
         cached(Slow()).embed_documents(["a", "b", "c", "d"])
     assert [meta.seconds for meta in cache.contents().entries()] == [1.0] * 4
 

@@ -21,9 +21,9 @@ from langchain_openai import ChatOpenAI, OpenAI
 from pydantic import PrivateAttr
 
 import nbcache
-from nbcache import session
+from nbcache.entry.status import CUT_OFF, OK, UNFINISHED, good_also
 from nbcache.errors import NbcacheWarning
-from nbcache.policy import CUT_OFF, OK, UNFINISHED, good_also
+from nbcache.session import session
 from tests import canned as c
 from tests.canned import Canned, Reply
 from tests.test_usage import AWS, HAIKU, KEY, ON_BEDROCK, server

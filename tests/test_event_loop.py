@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import nbcache
-from nbcache.threads import in_thread
-from nbcache.turns import _TURN, take_turn
+from nbcache.concurrency.executor import in_thread
+from nbcache.concurrency.turns import _TURN, take_turn
 from tests.interrupting import Echo
 
 CALLS = 400

@@ -16,14 +16,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nbcache
-from nbcache import NbcacheWarning, codec, session
-from nbcache.chat import Part, answer_chat, prompt_chat
-from nbcache.entry import Filter
-from nbcache.keys import call_key
-from nbcache.sdk.events import Recorder, cut
-from nbcache.sdk.exchange import Exchange
+from nbcache import NbcacheWarning
+from nbcache.codec import payload as codec
+from nbcache.entry.models import Filter
+from nbcache.entry.text import prompt_text
+from nbcache.integrations.sdk.exchange import Exchange
+from nbcache.integrations.sdk.sse import Recorder, cut
+from nbcache.keys.key import call_key
+from nbcache.session import session
 from nbcache.stores import MemoryStore
-from nbcache.text import prompt_text
+from nbcache.ui.panel.transcript import Part, answer_chat, prompt_chat
 from tests.provider import Answer, Provider
 from tests.sdk_calls import SCENARIOS
 from tests.wire import (

@@ -27,9 +27,10 @@ from langchain_core.outputs import ChatGeneration, ChatResult, Generation
 from pydantic import PrivateAttr
 
 import nbcache
-from nbcache import NbcacheWarning, NotebookCache, codec
-from nbcache.codec import FORMAT_VERSION
-from nbcache.entry import EntryMeta, Touch
+from nbcache import NbcacheWarning, NotebookCache
+from nbcache.codec import payload as codec
+from nbcache.codec.payload import FORMAT_VERSION
+from nbcache.entry.models import EntryMeta, Touch
 from nbcache.errors import forget_warnings
 from nbcache.stores import DiskStore, MemoryStore
 

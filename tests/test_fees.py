@@ -7,9 +7,9 @@ import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration
 
-from nbcache.entry import Usage
-from nbcache.pricing import Prices
-from nbcache.usage import usage_of
+from nbcache.costs.pricing import Prices
+from nbcache.entry.models import Usage
+from nbcache.entry.usage import usage_of
 from tests.test_costs import ANTHROPIC, GOOGLE, OPENAI, OPENROUTER, PERPLEXITY, WHEN, XAI, cost
 
 TOKENS = {"input_tokens": 1000, "output_tokens": 500, "total_tokens": 1500}

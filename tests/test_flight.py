@@ -25,9 +25,9 @@ from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
 
 import nbcache
-from nbcache import session
-from nbcache.flight import Flights, Lease, Place
-from nbcache.modes import Settings
+from nbcache.cache.settings import Settings
+from nbcache.concurrency.single_flight import Flights, Lease, Place
+from nbcache.session import session
 from tests.provider import Answer, Provider
 
 PATIENCE = 30  # seconds
@@ -545,7 +545,7 @@ WAITS_TO_BE_INTERRUPTED = """
 import signal, sys, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may have it ignored
 import nbcache
-from nbcache import session
+from nbcache.session import session
 from langchain_core.language_models import FakeListChatModel
 
 class Model(FakeListChatModel):
@@ -607,7 +607,7 @@ def test_a_forked_child_does_not_wait_for_its_parents_threads(provider: Provider
 def test_what_has_ended_since_is_known_by_its_key_and_taken_for_granted_where_it_is_forgotten(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("nbcache.flight._LAST", 2)
+    monkeypatch.setattr("nbcache.concurrency.single_flight._LAST", 2)
     flights, here = Flights(), Place.here(None, on_loop=False)
 
     def make(key: str) -> None:

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from nbcache.entry import EntryMeta
+from nbcache.entry.models import EntryMeta
 from nbcache.stores import DiskStore
 
 _FORKS_BESIDE_CALLS = """

@@ -17,12 +17,12 @@ from pydantic import BaseModel, create_model
 
 import nbcache
 from nbcache import NbcacheWarning
-from nbcache.call import Call, current_call
-from nbcache.codec import About, encode
-from nbcache.entry import EntryMeta
+from nbcache.codec.json_values import from_plain
+from nbcache.codec.payload import About, encode
+from nbcache.entry.models import EntryMeta
 from nbcache.errors import NotStorableError
-from nbcache.keys import call_key
-from nbcache.plain import from_plain
+from nbcache.keys.call import Call, current_call
+from nbcache.keys.key import call_key
 from tests.provider import Provider
 
 SECRET = "TOPSECRET-4711"
@@ -232,7 +232,7 @@ def test_a_planted_object_of_langchains_is_not_made(provider: Provider) -> None:
         "schema": "0" * 16,
         "data": {"model": "m", "base_url": provider.url, "validate_model_on_init": True},
     }
-    from nbcache.canonical import canonical, digest
+    from nbcache.keys.canonical import canonical, digest
 
     planted["schema"] = digest(canonical(ChatOllama))
     with pytest.raises(nbcache.NbcacheError, match="not here"):

@@ -12,8 +12,8 @@ from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
 
 import nbcache
-from nbcache import identity
-from nbcache.ignored import ignore_also
+from nbcache.keys import identity
+from nbcache.keys.ignored import ignore_also
 from tests.provider import Provider
 
 pytestmark = pytest.mark.usefixtures("store")

@@ -27,13 +27,14 @@ from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAI
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr, create_model
 
 import nbcache
-from nbcache import model_fields, snapshot
-from nbcache.call import Call
-from nbcache.canonical import NotCanonicalError, canonical
-from nbcache.digests import KEY_LENGTH
 from nbcache.errors import UnstableIdentityError
-from nbcache.ignored import ignore_also
-from nbcache.keys import cache_key, call_key
+from nbcache.keys import identity_cache as snapshot
+from nbcache.keys import model_fields
+from nbcache.keys.call import Call
+from nbcache.keys.canonical import NotCanonicalError, canonical
+from nbcache.keys.digests import KEY_LENGTH
+from nbcache.keys.ignored import ignore_also
+from nbcache.keys.key import cache_key, call_key
 from tests.compat import CHAT, GOLDEN, City, keys_asked
 from tests.naming import shown
 from tests.provider import Provider

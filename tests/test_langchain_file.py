@@ -25,11 +25,14 @@ from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAI
 from pydantic import BaseModel
 
 import nbcache
-from nbcache import codec, known_models, langchain_file, session
-from nbcache.call import Call
+from nbcache.codec import payload as codec
 from nbcache.errors import CassetteError
-from nbcache.exports import Imported
-from nbcache.keys import cache_key
+from nbcache.keys.call import Call
+from nbcache.keys.key import cache_key
+from nbcache.replay.import_export import Imported
+from nbcache.replay.importers import langchain_models as known_models
+from nbcache.replay.importers import langchain_sqlite as langchain_file
+from nbcache.session import session
 from nbcache.stores import MemoryStore
 from nbcache.ui import report
 from tests.clients.providers import CLIENTS
@@ -575,7 +578,7 @@ def test_a_hostile_model_is_never_made(
         guarded.append(package)
         return importlib.import_module(package)
 
-    monkeypatch.setattr("nbcache.rebuilt_models.import_module", imported)
+    monkeypatch.setattr("nbcache.keys.rebuilt_models.import_module", imported)
     assert known_models.KnownModels().call(MODELS[name]) is None
     write(file, [(PROMPT, MODELS[name], 0, spoken())])
     done = taken_over(file, tmp_path)

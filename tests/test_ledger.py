@@ -27,13 +27,14 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_openai import ChatOpenAI, OpenAI
 
 import nbcache
-from nbcache import NbcacheWarning, session
-from nbcache import ledger as ledger_module
-from nbcache.entry import Spending, Stats, Touch
+from nbcache import NbcacheWarning
+from nbcache.costs import ledger as ledger_module
+from nbcache.costs.ledger import Ledger
+from nbcache.entry.models import Spending, Stats, Touch
 from nbcache.errors import StoreError
-from nbcache.facts import facts_of
-from nbcache.ledger import Ledger
+from nbcache.session import session
 from nbcache.stores import DiskStore, MemoryStore
+from nbcache.stores.entry_costs import facts_of
 from tests import canned as c
 from tests.canned import Canned, Reply
 from tests.clock import Clock
@@ -1031,7 +1032,7 @@ def test_listeners_hear_of_each_call_until_they_stop(server: Canned, folder: Pat
 _ALONE = """
 import os, sys, threading, warnings, nbcache
 from langchain_openai import ChatOpenAI
-from nbcache.stores.disk import DiskStore
+from nbcache.stores.sqlite.store import DiskStore
 
 record, written = DiskStore.record, threading.Event()
 

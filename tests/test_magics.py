@@ -15,7 +15,8 @@ from langchain_core.language_models import FakeListChatModel
 from traitlets.config import Config
 
 import nbcache
-from nbcache import NbcacheWarning, session
+from nbcache import NbcacheWarning
+from nbcache.session import session
 
 
 @pytest.fixture

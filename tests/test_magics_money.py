@@ -12,9 +12,9 @@ from langchain_openai import ChatOpenAI
 from traitlets.config import Config
 
 import nbcache
-from nbcache import session
-from nbcache.ui import show
-from nbcache.ui.board import Board
+from nbcache.session import session
+from nbcache.ui.jupyter import html as show
+from nbcache.ui.panel.board import Board
 from tests import canned as c
 from tests.canned import Canned
 from tests.provider import Answer, Provider

@@ -11,8 +11,9 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 
 import nbcache
-from nbcache import NbcacheWarning, session
-from nbcache.run_ids import paths_of_ids
+from nbcache import NbcacheWarning
+from nbcache.keys.run_ids import paths_of_ids
+from nbcache.session import session
 from tests.provider import Provider
 
 CELLS = (

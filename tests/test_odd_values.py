@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import nbcache
-from nbcache.entry import SessionCall
+from nbcache.entry.models import SessionCall
 from nbcache.errors import forget_warnings
 from tests.test_faults import Echo, ask, change, heard
 

@@ -25,9 +25,9 @@ from langchain_openai import ChatOpenAI
 
 import nbcache
 from nbcache.errors import NbcacheWarning, ReplayMiss
-from nbcache.hooks.streaming import wrap_class
-from nbcache.hooks.wrapping import Wrapping
-from nbcache.usercode import piece_of
+from nbcache.integrations.langchain.patching import Wrapping
+from nbcache.integrations.langchain.streams import wrap_class
+from nbcache.keys.usercode import piece_of
 from tests.provider import Provider
 
 

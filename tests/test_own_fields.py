@@ -121,7 +121,7 @@ def outcome(model: Words) -> str:
 def test_a_model_that_cannot_be_asked_is_called_without_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nbcache.hooks import limiters
+    from nbcache.integrations.langchain import rate_limits as limiters
 
     nbcache.install(tmp_path / "store")
     model = Words()

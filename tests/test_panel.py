@@ -10,9 +10,9 @@ import pytest
 from comm.base_comm import BaseComm
 
 from nbcache.errors import StoreError
-from nbcache.ui import panel as panel_module
-from nbcache.ui.board import Board
-from nbcache.ui.panel import Panel
+from nbcache.ui.panel import widget as panel_module
+from nbcache.ui.panel.board import Board
+from nbcache.ui.panel.widget import Panel
 
 PATIENCE = 10  # seconds
 

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from langchain_core.outputs import Generation
 
-from nbcache import NotebookCache, nearby
+from nbcache import NotebookCache
 from nbcache.errors import NbcacheWarning
-from nbcache.nearby import folders_below, notebook_on_command_line
-from nbcache.notebook import notebook_name, notebook_path, store_folder
+from nbcache.stores import nearby
+from nbcache.stores.location import notebook_name, notebook_path, store_folder
+from nbcache.stores.nearby import folders_below, notebook_on_command_line
 
 LLM = "some model"
 
@@ -131,7 +132,7 @@ def test_the_search_below_is_short(repository: Path, monkeypatch: pytest.MonkeyP
 _STARTER = """
 import os, subprocess, sys
 environment = {**os.environ, "JPY_PARENT_PID": str(os.getpid())}
-code = "import sys; sys.modules['ipykernel'] = sys; from nbcache.nearby import *; print(notebook_on_command_line())"
+code = "import sys; sys.modules['ipykernel'] = sys; from nbcache.stores.nearby import *; print(notebook_on_command_line())"
 print(subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True).stdout)
 """
 

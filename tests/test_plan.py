@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 
 import nbcache
-from nbcache import session
+from nbcache.session import session
 from nbcache.stores import DiskStore, MemoryStore
 from nbcache.ui import report
 from tests.clock import Clock

@@ -14,9 +14,9 @@ import pytest
 import zstandard
 
 import nbcache
-from nbcache import codec
+from nbcache.codec import payload as codec
+from nbcache.codec.packing import packed_bytes, unpacked_bytes
 from nbcache.errors import DamagedError, StoreRefusedError
-from nbcache.packing import packed_bytes, unpacked_bytes
 from nbcache.stores import DiskStore
 from tests.test_disk_store import key_of, put, row
 from tests.test_faults import Echo, ask, change, contents, heard, within_seconds

@@ -7,9 +7,9 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
 import nbcache
-from nbcache import session
-from nbcache.facts import facts_of
-from nbcache.policy import CUT_OFF, EMPTY, FILTERED, OK, UNFINISHED, reusable, status_of
+from nbcache.entry.status import CUT_OFF, EMPTY, FILTERED, OK, UNFINISHED, reusable, status_of
+from nbcache.session import session
+from nbcache.stores.entry_costs import facts_of
 from tests.clients.providers import CLIENTS
 from tests.provider import Answer, Provider
 

@@ -18,8 +18,8 @@ from langchain_ollama import ChatOllama
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
 from pydantic import SecretStr
 
-from nbcache.call import Call
-from nbcache.keys import call_key
+from nbcache.keys.call import Call
+from nbcache.keys.key import call_key
 
 KEY = SecretStr("key")
 MODELS: dict[str, BaseChatModel] = {

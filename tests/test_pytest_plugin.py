@@ -16,8 +16,12 @@ from langchain_core.language_models import FakeListChatModel
 from langchain_openai import ChatOpenAI
 
 import nbcache
-from nbcache import exports, money, pytest_misses, session, tally  # noqa: F401 - see `imported`
-from nbcache.environment import REPORT
+from nbcache.cache import run_report as tally
+from nbcache.costs import money  # noqa: F401 - see `imported`
+from nbcache.replay import import_export as exports  # noqa: F401 - see `imported`
+from nbcache.session import session
+from nbcache.stores.environment import REPORT
+from nbcache.ui.pytest_plugin import swallowed_misses as pytest_misses  # noqa: F401 - see `imported`
 from tests.provider import Provider
 
 pytest_plugins = ["pytester"]
@@ -90,7 +94,7 @@ def test_without_the_option_nothing_happens(pytester: pytest.Pytester) -> None:
 
         def test_nothing():
             assert not [name for name in os.environ if name.startswith("NBCACHE")]
-            assert not {"langchain_core", "pandas", "IPython", "nbcache.session"} & sys.modules.keys()
+            assert not {"langchain_core", "pandas", "IPython", "nbcache.session.session"} & sys.modules.keys()
     """)
     done = pytester.runpytest_subprocess(*_ALONE)
     done.assert_outcomes(passed=1)
@@ -98,10 +102,10 @@ def test_without_the_option_nothing_happens(pytester: pytest.Pytester) -> None:
 
 
 def test_the_plugin_is_imported_lightly() -> None:
-    code = "import sys, pytest; had = set(sys.modules); import nbcache.pytest_plugin; print(*set(sys.modules) - had)"
+    code = "import sys, pytest; had = set(sys.modules); import nbcache.ui.pytest_plugin.plugin; print(*set(sys.modules) - had)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert {name for name in done.stdout.split() if not name.startswith("nbcache")} <= {"tempfile", "random", "bisect"}
-    assert not {"nbcache.errors", "nbcache.modes", "nbcache.session"} & set(done.stdout.split())
+    assert not {"nbcache.errors", "nbcache.cache.settings", "nbcache.session.session"} & set(done.stdout.split())
 
 
 def test_without_the_plugin_its_option_is_none(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -542,7 +546,7 @@ def test_code_that_turns_the_cache_on_itself_plays_the_same_cassette(run: Run, p
             assert nbcache.stats().hits == 1
 
         def test_off_again():
-            from nbcache import session
+            from nbcache.session import session
             assert not session.is_installed()
     """
     )
@@ -603,7 +607,7 @@ def test_what_a_test_turned_off_stays_off(run: Run, pytester: pytest.Pytester) -
         test_harbor="""
         import pytest
         from asking import nbcache
-        from nbcache import session
+        from nbcache.session import session
 
         @pytest.mark.parametrize("is_on", [True, False])
         def test_off(is_on, request):

@@ -8,9 +8,9 @@ import pytest
 from langchain_core.language_models import FakeListChatModel
 
 import nbcache
-from nbcache import session
 from nbcache.errors import NbcacheWarning
-from nbcache.ui.renames import Follower
+from nbcache.session import session
+from nbcache.ui.jupyter.renames import Follower
 
 
 def write(path: Path, *ids: str) -> Path:

@@ -23,8 +23,10 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
 
 import nbcache
-from nbcache import ReplayMiss, modes, session
-from nbcache.lost import take_lost
+from nbcache import ReplayMiss
+from nbcache.cache import settings as modes
+from nbcache.cache.swallowed import take_lost
+from nbcache.session import session
 from tests.embedder import Embedder
 from tests.provider import Answer, Provider
 

@@ -9,8 +9,8 @@ import pytest
 from langchain_core.language_models import FakeListChatModel, FakeListLLM
 
 import nbcache
-from nbcache import session
-from nbcache.cassette import AHEAD, read
+from nbcache.replay.cassette import AHEAD, read
+from nbcache.session import session
 from nbcache.ui import report
 
 KEY = "sk-" + "Ab1" * 12

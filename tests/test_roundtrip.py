@@ -28,10 +28,11 @@ from openai.types.completion_usage import CompletionTokensDetails, PromptTokensD
 from pydantic import BaseModel
 
 import nbcache
-from nbcache import codec, messages
+from nbcache.codec import messages
+from nbcache.codec import payload as codec
+from nbcache.codec.json_values import from_plain, to_plain
+from nbcache.codec.roundtrip import same
 from nbcache.errors import NbcacheWarning, NotStorableError
-from nbcache.plain import from_plain, to_plain
-from nbcache.roundtrip import same
 from tests.provider import Provider
 from tests.test_codec import ABOUT
 
@@ -128,7 +129,7 @@ def test_where_the_sdk_is_not_imported_it_is_a_miss_and_nothing_is_imported(tmp_
     script = """
 import sys
 from nbcache.errors import NotStorableError
-from nbcache.plain import from_plain
+from nbcache.codec.json_values import from_plain
 import json
 try: from_plain(json.loads(sys.argv[1]))
 except NotStorableError as error: print(error)
@@ -319,7 +320,7 @@ def test_each_shape_is_read_back_once(monkeypatch: pytest.MonkeyPatch) -> None:
         reads.append(args)
         return restored(*args)
 
-    monkeypatch.setattr("nbcache.codec.restored", counted)
+    monkeypatch.setattr("nbcache.codec.payload.restored", counted)
     for tokens in range(3):
         value = USAGE.model_copy(update={"total_tokens": tokens})
         codec.encode([Generation(text="x", generation_info={"never seen": value})], ABOUT, reusable=True, classes=())

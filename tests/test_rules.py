@@ -16,10 +16,11 @@ from langchain_openai import ChatOpenAI, OpenAI
 from langgraph.graph import START, MessagesState, StateGraph
 
 import nbcache
-from nbcache import NbcacheWarning, session
-from nbcache.call import Call
-from nbcache.keys import call_key
-from nbcache.rules import Rules
+from nbcache import NbcacheWarning
+from nbcache.cache.rules import Rules
+from nbcache.keys.call import Call
+from nbcache.keys.key import call_key
+from nbcache.session import session
 from tests.provider import Answer, Provider
 
 
@@ -131,7 +132,7 @@ def test_what_is_excluded_is_counted_as_paid(provider: Provider) -> None:
 
 
 def test_after_it_is_turned_off_nobody_watches_chains(provider: Provider) -> None:
-    from nbcache.chains import _chains
+    from nbcache.cache.chains import _chains
 
     nbcache.install("memory://", exclude=["x"])
     nbcache.uninstall()
@@ -304,7 +305,7 @@ def test_a_tag_that_is_no_text_is_no_name(provider: Provider) -> None:
 
 
 def test_a_chain_stays_excluded_however_long_it_runs(provider: Provider, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nbcache.chains._RUNS", 10)
+    monkeypatch.setattr("nbcache.cache.chains._RUNS", 10)
     nbcache.install("memory://", exclude=["brainstorm"])
     model, step = openai(provider), RunnableLambda(lambda x: x)
 

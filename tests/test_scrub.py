@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbcache.scrub import SECRET, Scrubber
-from nbcache.secret_forms import RULES, folded, likely, long_runs
+from nbcache.replay.secrets.patterns import RULES, folded, likely, long_runs
+from nbcache.replay.secrets.scrubber import SECRET, Scrubber
 from tests.token_examples import examples
 
 SCRUBBER = Scrubber()

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from nbcache.scrub import Scrubber
-from nbcache.secret_forms import RULES, Rule
+from nbcache.replay.secrets.patterns import RULES, Rule
+from nbcache.replay.secrets.scrubber import Scrubber
 
 sre, sre_parser = import_module("re._constants"), import_module("re._parser")  # what the patterns consist of
 
@@ -90,8 +90,8 @@ def test_a_form_takes_time_in_proportion_to_any_text(rule: Rule) -> None:
 
 SLOW = """
 import sys
-from nbcache import time_limit
-from nbcache.scrub import Scrubber
+from nbcache.concurrency import time_limit
+from nbcache.replay.secrets.scrubber import Scrubber
 time_limit.SECONDS = 0.5
 try:
     Scrubber(sys.argv[1]).text("ACME-" + "a" * 60 + "!")
@@ -121,6 +121,6 @@ def test_an_alarm_of_somebody_elses_is_left_alone() -> None:
 
 
 def test_no_form_is_compiled_before_it_is_needed() -> None:
-    code = "from nbcache import secret_forms, scrub; print(secret_forms._compiled.cache_info().currsize)"
+    code = "from nbcache.replay.secrets import patterns as secret_forms; from nbcache.replay.secrets import scrubber as scrub; print(secret_forms._compiled.cache_info().currsize)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout == "0\n"

@@ -14,7 +14,8 @@ from langchain_core.language_models import BaseChatModel, BaseLLM, FakeListChatM
 from langchain_core.runnables.retry import RunnableRetry
 
 import nbcache
-from nbcache import AmbiguousKeyError, NotebookCache, NotInstalledError, UnknownKeyError, session
+from nbcache import AmbiguousKeyError, NotebookCache, NotInstalledError, UnknownKeyError
+from nbcache.session import session
 from nbcache.stores import DiskStore
 from tests.naming import shown
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nbcache.entry import Cleared, EntryMeta, Filter, Totals, Touch
+from nbcache.entry.models import Cleared, EntryMeta, Filter, Totals, Touch
 from nbcache.errors import DamagedError, StoreError
 from nbcache.stores import DiskStore, MemoryStore, Store
 from tests.rows import row_of

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbcache.entry import SORTABLE, EntryMeta, Facets, Filter, Spending, Totals, Touch, Usage
-from nbcache.facts import facts_of
+from nbcache.entry.models import SORTABLE, EntryMeta, Facets, Filter, Spending, Totals, Touch, Usage
+from nbcache.entry.text import words
 from nbcache.stores import DiskStore, MemoryStore, Store
-from nbcache.stores import disk as disk_module
-from nbcache.stores.sql import joined
-from nbcache.text import words
+from nbcache.stores.entry_costs import facts_of
+from nbcache.stores.sqlite import store as disk_module
+from nbcache.stores.sqlite.sql import joined
 from tests.rows import row_of
 from tests.test_store_contract import NOW, Clock, Make, clock, key_of, make, put, store  # noqa: F401 - fixtures
 

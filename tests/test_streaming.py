@@ -20,7 +20,7 @@ from langchain_openai import ChatOpenAI, OpenAI
 from langgraph.graph import END, START, MessagesState, StateGraph
 
 import nbcache
-from nbcache import session
+from nbcache.session import session
 from tests.provider import Answer, Provider
 
 TEXT = "Streams are long, and come word by word."

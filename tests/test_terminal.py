@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import nbcache
-from nbcache.entry import EntryMeta, Spending
+from nbcache.entry.models import EntryMeta, Spending
 from nbcache.errors import (
     NbcacheError,
     NbcacheWarning,
@@ -72,7 +72,7 @@ def planted(tmp_path: Path) -> tuple[Path, str]:
 def test_no_command_writes_what_drives_a_terminal(
     planted: tuple[Path, str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    from nbcache.ui.cli import main
+    from nbcache.ui.cli.main import main
 
     folder, key = planted
     hostile = tmp_path / f"{NAME[:20].replace('/', '')}.jsonl"
@@ -98,7 +98,7 @@ def test_no_command_writes_what_drives_a_terminal(
 
 
 def test_json_has_every_character(planted: tuple[Path, str], capsys: pytest.CaptureFixture[str]) -> None:
-    from nbcache.ui.cli import main
+    from nbcache.ui.cli.main import main
 
     folder, key = planted
     main(["show", key, "--json", "--store", str(folder)])

@@ -4,9 +4,9 @@ from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
-from nbcache.codec import About, encode, read
-from nbcache.entry import PREVIEW_LENGTH, EntryMeta
-from nbcache.text import answer_preview, answer_text, preview, prompt_preview, prompt_text
+from nbcache.codec.payload import About, encode, read
+from nbcache.entry.models import PREVIEW_LENGTH, EntryMeta
+from nbcache.entry.text import answer_preview, answer_text, preview, prompt_preview, prompt_text
 
 CHAT = [
     SystemMessage("Be terse."),

@@ -85,7 +85,7 @@ def _reader(folder: Path) -> sqlite3.Connection:
 def test_log_that_somebody_reads_during_a_clear_is_folded_in_by_the_next_write(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nbcache.stores.cachefile._TRIED_AFTER", 0.0)
+    monkeypatch.setattr("nbcache.stores.sqlite.diskcache_file._TRIED_AFTER", 0.0)
     store = keep_secret(tmp_path / "store")
     with closing(_reader(store.folder)):
         store.clear([key_of(n) for n in range(3)])
@@ -140,7 +140,7 @@ def test_room_is_given_back_in_no_more_transactions_than_others_need(
     pauses: list[float] = []
     for n in range(100):
         store.put(key_of(n), os.urandom(100_000), row(key_of(n)))
-    monkeypatch.setattr("nbcache.stores.deletion.time.sleep", pauses.append)
+    monkeypatch.setattr("nbcache.stores.sqlite.deletion.time.sleep", pauses.append)
     store.clear([key_of(n) for n in range(100)])
     assert len(pauses) < 200  # of 2,500 pages
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nbcache import identity
-from nbcache.ignored import ignore_also
+from nbcache.keys import identity
+from nbcache.keys.ignored import ignore_also
 from tests.loopback import Handler, Loopback
 from tests.truth.capture import captured, made_fast
 from tests.truth.clients import clients

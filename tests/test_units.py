@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nbcache.units import bytes_text, count, seconds, size
+from nbcache.entry.quantities import bytes_text, count, seconds, size
 from tests.naming import shown
 
 

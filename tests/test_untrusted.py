@@ -18,9 +18,13 @@ from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessageChunk
 
 import nbcache
-from nbcache import ReplayMiss, langchain_file, llm_string, streams, untrusted
-from nbcache.cassette import read
+from nbcache import ReplayMiss
+from nbcache.codec import streams
 from nbcache.errors import CassetteError
+from nbcache.keys import llm_string
+from nbcache.replay import untrusted
+from nbcache.replay.cassette import read
+from nbcache.replay.importers import langchain_sqlite as langchain_file
 from tests.test_langchain_file import LLM, PROMPT, TABLE, schema, write
 
 GOLDEN = Path(__file__).with_name("golden") / "cassette_v1.jsonl"

@@ -15,13 +15,15 @@ import orjson
 import pytest
 from langchain_core.outputs import Generation
 
-from nbcache import NotebookCache, codec, rekeying
-from nbcache.contents import Contents
-from nbcache.entry import EntryMeta, SessionCall
+from nbcache import NotebookCache
+from nbcache.codec import payload as codec
+from nbcache.codec.packing import unpacked_bytes
+from nbcache.entry.models import EntryMeta, SessionCall
 from nbcache.errors import DamagedError
-from nbcache.keys import CallKey
-from nbcache.packing import unpacked_bytes
+from nbcache.keys.key import CallKey
 from nbcache.stores import DiskStore, MemoryStore, Store
+from nbcache.stores.sqlite import rekeying
+from nbcache.stores.view import Contents
 from tests.test_disk_store import key_of
 
 if TYPE_CHECKING:

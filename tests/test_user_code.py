@@ -21,11 +21,11 @@ from pydantic import BaseModel, SecretStr
 from typing_extensions import TypedDict
 
 import nbcache
-from nbcache.canonical import NotCanonicalError, canonical
 from nbcache.errors import NbcacheWarning
-from nbcache.usercode import digest_of, piece_of, refusals
-from nbcache.usercode.walk import Walk
-from nbcache.usercode.watch import Watch
+from nbcache.keys.canonical import NotCanonicalError, canonical
+from nbcache.keys.usercode import digest_of, piece_of, refusals
+from nbcache.keys.usercode.walk import Walk
+from nbcache.keys.usercode.watch import Watch
 from tests.test_keys import key
 
 CELL = """
@@ -470,7 +470,7 @@ def test_a_tool_of_langchains_counts_by_its_function() -> None:
 
 
 def test_an_interrupt_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nbcache.usercode import nodes
+    from nbcache.keys.usercode import nodes
 
     def stopped(*_: Any) -> Any:
         raise KeyboardInterrupt

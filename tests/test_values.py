@@ -21,10 +21,10 @@ from pydantic import BaseModel
 
 import nbcache
 from nbcache import NbcacheWarning, NotebookCache
-from nbcache.entry import Filter
-from nbcache.keys import cache_key
-from nbcache.ui.board import Board
-from nbcache.values import asked
+from nbcache.codec.values import asked
+from nbcache.entry.models import Filter
+from nbcache.keys.key import cache_key
+from nbcache.ui.panel.board import Board
 
 ASKED: list[dict[str, Any]] = [
     {"role": "system", "content": "Be terse."},

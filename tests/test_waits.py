@@ -18,9 +18,9 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 import nbcache
-from nbcache.entry import Stats
-from nbcache.strands import Strand
-from nbcache.waits import Span, Waits
+from nbcache.concurrency.strands import Strand
+from nbcache.entry.models import Stats
+from nbcache.entry.waits import Span, Waits
 
 TOOK = 0.4  # seconds of a call that is made
 

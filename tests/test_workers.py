@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 import nbcache
-from nbcache.channel import Channel, Sender
+from nbcache.cache.settings import Settings
+from nbcache.concurrency.channel import Channel, Sender
 from nbcache.errors import NbcacheWarning, forget_warnings
-from nbcache.joining import warn_of_others, warn_of_running
-from nbcache.modes import Settings
+from nbcache.session.joining import warn_of_others, warn_of_running
 from tests.provider import Provider
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

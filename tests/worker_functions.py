@@ -19,7 +19,9 @@ def refused(url: str) -> str:
 
 def modules() -> list[str]:
     """What is imported that a worker may not need."""
-    return sorted({"langchain_core", "nbcache.session", "nbcache.cache", "pydantic"} & set(sys.modules))
+    return sorted(
+        {"langchain_core", "nbcache.session.session", "nbcache.cache.notebook_cache", "pydantic"} & set(sys.modules)
+    )
 
 
 def with_a_store_of_its_own(url: str, store: str) -> str:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
-from nbcache.entry import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
+from nbcache.concurrency.locks import Lock
+from nbcache.entry.models import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
+from nbcache.entry.quantities import count, size
 from nbcache.errors import DamagedError, TooLargeError
-from nbcache.locks import Lock
-from nbcache.progress import Progress, followed
-from nbcache.stores.expiry import is_due
-from nbcache.units import count, size
+from nbcache.stores.progress import Progress, followed
+from nbcache.stores.sqlite.expiry import is_due
 
 
 class MemoryStore:

@@ -8,10 +8,8 @@ from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from nbcache import modes
-from nbcache.entry import Cleared, EntryMeta, Record, Spending, Stats
-from nbcache.errors import CassetteError, one_line
-from nbcache.money import (
+from nbcache.cache import settings as modes
+from nbcache.costs.money import (
     Money,
     amount_text,
     cost_text,
@@ -22,15 +20,17 @@ from nbcache.money import (
     spent,
     waited_text,
 )
-from nbcache.notebook import from_here
-from nbcache.scrub import SECRET
-from nbcache.stores import DiskStore, Store
-from nbcache.units import bytes_text, counted, duration_text, plural
+from nbcache.entry.models import Cleared, EntryMeta, Record, Spending, Stats
+from nbcache.entry.quantities import bytes_text, counted, duration_text, plural
+from nbcache.errors import CassetteError, one_line
+from nbcache.replay.secrets.scrubber import SECRET
+from nbcache.stores.base import DiskStore, Store
+from nbcache.stores.location import from_here
 
 if TYPE_CHECKING:  # what a command line need not import
-    from nbcache.cache import NotebookCache
-    from nbcache.exports import Exported, Imported
-    from nbcache.plans import Plan
+    from nbcache.cache.notebook_cache import NotebookCache
+    from nbcache.replay.import_export import Exported, Imported
+    from nbcache.session.plans import Plan
 
 _LISTED = 50  # entries that a dry run names
 

@@ -23,7 +23,7 @@ QUIET = 500  # milliseconds in which the last of a cell's messages arrive
 # A kernel imports what it needs once, and a folder is opened once: that is not the panel's.
 SETUP = """
 import nbcache
-import nbcache.ui.board, nbcache.ui.panel
+import nbcache.ui.panel.board, nbcache.ui.panel.widget
 cache = nbcache.install({store!r}, scope="folder")
 cache.ledger.index()
 print(nbcache.stats().entries)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nbcache import NotebookCache, ReplayMiss
-from nbcache.exports import export_entries, import_entries
-from nbcache.scrub import Scrubber
+from nbcache.replay.import_export import export_entries, import_entries
+from nbcache.replay.secrets.scrubber import Scrubber
 
 from . import BenchError, shelf
 from .markdown import table

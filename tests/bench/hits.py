@@ -7,8 +7,8 @@ from pathlib import Path
 from threading import Event
 
 from nbcache import NotebookCache
-from nbcache.keys import call_key
-from nbcache.ledger import Ledger
+from nbcache.costs.ledger import Ledger
+from nbcache.keys.key import call_key
 
 from .timing import Series, alternate, timed
 from .workload import entries

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nbcache import NotebookCache
-from nbcache.ui.board import Board
+from nbcache.ui.panel.board import Board
 
 from . import BenchError
 from .timing import Series, alternate

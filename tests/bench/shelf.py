@@ -7,11 +7,11 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
-from nbcache import codec
-from nbcache.entry import EntryMeta, Touch, Usage
-from nbcache.keys import CallKey, call_key
+from nbcache.codec import payload as codec
+from nbcache.entry.models import EntryMeta, Touch, Usage
+from nbcache.entry.text import answer_preview, prompt_preview
+from nbcache.keys.key import CallKey, call_key
 from nbcache.stores import Store, open_store
-from nbcache.text import answer_preview, prompt_preview
 
 from .replies import seeded
 from .workload import Entry, entries

@@ -12,13 +12,13 @@ import comm
 from comm.base_comm import BaseComm
 
 from nbcache import NotebookCache
-from nbcache.ui.board import Board
+from nbcache.ui.panel.board import Board
 
 from . import BenchError
 from .workload import Entry, entries
 
 if TYPE_CHECKING:
-    from nbcache.ui.panel import Panel
+    from nbcache.ui.panel.widget import Panel
 
 QUIET = 1.5  # seconds after a cell in which what is left has to come
 BREATH = 1.0  # seconds between two pages that the browser asks for, as in panel_entries.js
@@ -49,7 +49,7 @@ def measure(folder: Path, hits: int) -> list[Traffic]:
 
 def _cell(cache: NotebookCache, known: list[Entry], hits: int, pause: float) -> Traffic:
     # Widgets take a third of a second to import, which no other part is to pay.
-    from nbcache.ui.panel import Panel
+    from nbcache.ui.panel.widget import Panel
 
     with _comms() as sent:
         panel = Panel(Board(cache), lambda: ("", ""))

@@ -25,9 +25,9 @@ os.environ["NBCACHE_DIR"] = tempfile.mkdtemp()
 %config NBCache.prices = {"tiny": {"input": 1000, "output": 5000}}
 import nbcache
 from langchain_openai import ChatOpenAI
-from nbcache.session import installed
-from nbcache.ui.board import Board
-from nbcache.ui.panel import Panel
+from nbcache.session.session import installed
+from nbcache.ui.panel.board import Board
+from nbcache.ui.panel.widget import Panel
 tiny = ChatOpenAI(model="tiny", base_url="PROVIDER", api_key="none")
 def call(text):
     return tiny.invoke(text)
@@ -39,7 +39,7 @@ def keys():
 HUNDRED_THOUSAND = (
     START
     + """
-from nbcache.entry import EntryMeta
+from nbcache.entry.models import EntryMeta
 from nbcache.stores import MemoryStore
 store = MemoryStore()
 for number in range(100_000):

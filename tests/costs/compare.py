@@ -8,10 +8,10 @@ from typing import Any, Self
 from unittest import mock
 
 import nbcache
-from nbcache import answers
-from nbcache.entry import Usage
-from nbcache.pricing import Price, Prices
-from nbcache.usage import usage_of
+from nbcache.cache import lookup as answers
+from nbcache.costs.pricing import Price, Prices
+from nbcache.entry.models import Usage
+from nbcache.entry.usage import usage_of
 from tests.costs.bill import WHEN
 from tests.costs.case import Case
 from tests.costs.clients import client

@@ -1,0 +1,11 @@
+"""One call: looked up, shared, kept, explained."""
+
+from typing import TYPE_CHECKING
+
+from nbcache import _handed_on
+
+if TYPE_CHECKING:
+    from nbcache.cache.notebook_cache import NotebookCache
+
+__all__ = ["NotebookCache"]
+__getattr__ = _handed_on("nbcache.cache", dict.fromkeys(__all__, "notebook_cache"))

@@ -1,0 +1,86 @@
+"""The chains that a call is a part of, by their names: LangChain tells them to callback handlers alone."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.tracers.context import register_configure_hook
+
+from nbcache.concurrency.locks import Lock
+
+_RUNS = 10_000
+
+
+class _Chains(BaseCallbackHandler):
+    """Notes the names of the chains that begin, and which of them began within which."""
+
+    run_inline = True  # before the chain's models are called, in the caller's own thread
+
+    def __init__(self) -> None:
+        self.ignores_chains = False
+        self._runs: OrderedDict[UUID, tuple[str, UUID | None]] = OrderedDict()
+        self._lock = Lock()
+
+    @property
+    def ignore_llm(self) -> bool:
+        """Whether models are no matter."""
+        return True
+
+    @property
+    def ignore_chain(self) -> bool:
+        """Whether nobody wants to know of chains."""
+        return self.ignores_chains
+
+    ignore_chat_model = ignore_retriever = ignore_agent = ignore_llm
+
+    def on_chain_start(
+        self,
+        serialized: dict[str, Any] | None,
+        inputs: Any,
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """A chain begins."""
+        del serialized, inputs
+        with self._lock:
+            self._runs[run_id] = (str(kwargs.get("name") or ""), parent_run_id)
+            for around in list(self._around(parent_run_id)):
+                self._runs.move_to_end(around)  # what still runs is not forgotten
+            while len(self._runs) > _RUNS:
+                self._runs.popitem(last=False)
+
+    def names(self, run_id: UUID | None) -> Iterator[str]:
+        """The names of a chain and those around it."""
+        for around in self._around(run_id):
+            yield self._runs.get(around, ("", None))[0]
+
+    def _around(self, run_id: UUID | None) -> Iterator[UUID]:
+        """The run and those around it, the innermost first; each once, whatever ids somebody gives."""
+        seen: set[UUID] = set()
+        while run_id is not None and run_id not in seen and (known := self._runs.get(run_id)) is not None:
+            seen.add(run_id)
+            yield run_id
+            run_id = known[1]
+
+
+_chains = _Chains()
+_hook: ContextVar[_Chains | None] | None = None
+
+
+def watch_chains(*, wanted: bool) -> None:
+    """Let LangChain tell of chains from now on, or no more: of every thread, as the handler is the variable's default."""
+    global _hook  # noqa: PLW0603 - LangChain keeps a hook for good, so there is one
+    if _hook is None and wanted:
+        _hook = ContextVar("nbcache_chains", default=_chains)
+        register_configure_hook(_hook, inheritable=True)
+    _chains.ignores_chains = not wanted
+
+
+def chain_names(run_id: UUID | None) -> Iterator[str]:
+    """The names of the chain `run_id` and of those around it, the innermost first."""
+    return _chains.names(run_id)

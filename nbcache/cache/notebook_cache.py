@@ -1,0 +1,359 @@
+"""NotebookCache: what LangChain asks, and what happens then."""
+
+import os
+import weakref
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import Generation
+
+from nbcache.cache import settings as modes
+from nbcache.cache.explain import Missed, Why
+from nbcache.cache.lookup import Answers
+from nbcache.cache.memory import Answer
+from nbcache.cache.rules import Normalizer, Rules, ShouldStore
+from nbcache.cache.run_report import write_tally
+from nbcache.cache.settings import Settings, current_settings
+from nbcache.codec import values
+from nbcache.codec.payload import key_of
+from nbcache.codec.values import KeyFn, Messages
+from nbcache.concurrency.executor import in_background, in_thread, uninterrupted
+from nbcache.costs.ledger import Ledger
+from nbcache.costs.pricing import Prices
+from nbcache.entry.accounts import total
+from nbcache.entry.models import Info, Stats, Totals
+from nbcache.entry.quantities import count, size
+from nbcache.errors import StoreError, warn_once
+from nbcache.keys.call import Call, current_call
+from nbcache.replay.recordings import Recordings
+from nbcache.replay.secrets.scrubber import Scrubber
+from nbcache.stores.base import DiskStore, Store, open_store
+from nbcache.stores.location import cassette_path, checked_path, notebook_name, notebook_path, store_folder
+from nbcache.stores.view import Contents
+
+_NOTHING_SET = Settings()
+_INDEXED_WITHIN = 0.01  # seconds that one waits for what was just stored to become findable: it comes first
+
+
+class NotebookCache(BaseCache):
+    """A LangChain cache over a store. Never raises into a model's call: what fails is a miss.
+
+    Args:
+        store: a folder, `disk:///path`, `memory://` or a Store; None for the `.nbcache` folder found from here.
+        scope: whose entries statistics and `clear` mean: this `notebook`'s, or the whole `folder`'s.
+        mode: `on`, `off`, `read-only`, `refresh` or `replay`. Where the environment's `NBCACHE_MODE` is `replay`,
+            that holds whatever is said here or later.
+        ttl: seconds (or a timedelta, or `7d`) to keep new answers; None for good.
+        max_bytes: bytes of answers to keep (or `2GB`), least recently used first; None for no bound.
+        max_entries: the same in entries.
+        tags: put on new entries.
+        memory: how many decoded answers are kept in memory besides.
+        notebook: the running notebook; None to find out.
+        prices: what calls cost; None for the providers' list prices.
+        exclude: names of models, tags and chains (their `run_name`) whose calls are not cached; `*` stands for anything.
+            Set by hand, the cache knows of no call what it is a part of: this needs `nbcache.install`.
+        normalize: a function from text to text, applied to each text of a prompt for its key alone; or regular
+            expressions, of which what they match doesn't count.
+        should_store: whether an answer is kept: a message or, of a completion model, a Generation; each has a `text`.
+        cassette: the file of recorded answers that `replay` plays, and `export_cassette` writes; None for the one beside
+            the notebook. Where there is none, `replay` plays the store's.
+        secrets: regular expressions of what is not written into a cassette, besides keys, tokens and passwords.
+
+    Raises ValueError where one of these is wrong. Set by hand (`set_llm_cache`) it knows of a call what
+    `llm_string` tells, and refuses the models whose string is known to be incomplete; `nbcache.install`
+    lets it ask the model itself.
+    """
+
+    def __init__(  # noqa: PLR0913 - settings, each with its default
+        self,
+        store: str | Path | Store | None = None,
+        *,
+        scope: str = "notebook",
+        mode: str = "on",
+        ttl: float | str | timedelta | None = None,
+        max_bytes: float | str | None = None,
+        max_entries: int | None = None,
+        tags: str | Iterable[str] = (),
+        memory: int = 1024,
+        notebook: str | Path | None = None,
+        prices: Prices | None = None,
+        exclude: str | Iterable[str] = (),
+        normalize: Normalizer | None = None,
+        should_store: ShouldStore | None = None,
+        cassette: str | Path | None = None,
+        secrets: str | Iterable[str] = (),
+    ) -> None:
+        modes.checked_scope(scope)
+        self._base = modes.settings(mode, ttl, tags)
+        self._cell_settings = Settings()
+        self.path = path = notebook_path() if notebook is None else checked_path("notebook", notebook)
+        self.max_bytes, self.max_entries = size(max_bytes), count(max_entries)
+        self.store = open_store(
+            store_folder(path) if store is None else store, max_bytes=self.max_bytes, max_entries=self.max_entries
+        )
+        self.notebook = notebook_name(path, self.store.folder if isinstance(self.store, DiskStore) else None)
+        self.scope = scope if self.notebook is not None else "folder"
+        self.labels: dict[str, str] = {}
+        self.rules = Rules(exclude, normalize, should_store)
+        self.ledger = Ledger(self.store, self.notebook, prices)
+        self.is_locked = os.environ.get("NBCACHE_MODE") == modes.REPLAY
+        self.scrubber = Scrubber(secrets)
+        played = cassette_path(path) if cassette is None else checked_path("cassette", cassette)
+        self.recordings = Recordings(self.store, self.rules.normalize, self.scrubber, played)
+        self._answers = Answers(
+            *(self.store, self.ledger, self.notebook),
+            memory=memory,
+            rules=self.rules,
+            recordings=self.recordings,
+        )
+        self._close = weakref.finalize(self, _let_go, self.ledger, self.store, self.recordings)
+
+    # What LangChain asks
+
+    def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
+        """The stored answer to this call, as new objects, or None."""
+        call = current_call.get()
+        return self._handed_out(self.find(prompt, llm_string, call), call)
+
+    async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
+        """As `lookup`, without holding up the event loop."""
+        call = current_call.get()
+        return self._handed_out(await self.afind(prompt, llm_string, call), call)
+
+    def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
+        """Store the answer to this call. When it returns, the entry is committed."""
+        self.keep(prompt, llm_string, return_val, current_call.get())
+
+    async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
+        """As `update`, in a thread: a write never runs on an event loop."""
+        await in_thread(lambda: self.update(prompt, llm_string, return_val), writes=True)
+
+    # What is asked for calls of every kind
+
+    def find(self, prompt: str, llm_string: str, call: Call | None) -> Answer | None:
+        """The answer to `call`, counted as a hit; None, counted as a miss, where it is to be made."""
+        return self._answers.find(prompt, llm_string, call, self._settled(call))
+
+    async def afind(self, prompt: str, llm_string: str, call: Call | None) -> Answer | None:
+        """As `find`, without holding up the event loop."""
+        return await self._answers.afind(prompt, llm_string, call, self._settled(call))
+
+    def keep(self, prompt: str, llm_string: str, answer: Sequence[Generation], call: Call | None) -> None:
+        """Store the answer to `call`, which `find` didn't have. When it returns, the entry is committed."""
+        settings = self._settings(call) if call is None or call.settings is None else call.settings
+        self._answers.keep(prompt, llm_string, answer, call, settings)
+
+    def pass_by(self, call: Call, why: str) -> None:
+        """Count a call that is made and not cached. Raises ReplayMiss in mode `replay`, where none is made."""
+        self.guard(call, f"is {why}")
+        self._answers.pass_by(call, why)
+
+    def guard(self, call: Call, why: str) -> None:
+        """A call is going to be made past the cache: raises ReplayMiss in mode `replay`, where none is made."""
+        if self._settings(call).mode == modes.REPLAY:
+            raise self._answers.refuse(call, why)
+
+    def why(self, key: str | None = None) -> Why:
+        """Why the last call of this session missed, or that whose key begins with `key`. Raises UnknownKeyError."""
+        self.flush()
+        self.ledger.index(within=_INDEXED_WITHIN)
+        return self._answers.why(key)
+
+    def explain(self, missed: Missed) -> Why:
+        """Why this one of `misses` missed."""
+        self.ledger.index(within=_INDEXED_WITHIN)
+        return self._answers.explain(missed)
+
+    def misses(self) -> list[Missed]:
+        """The last misses of this session, the newest last."""
+        self.flush()
+        return self._answers.misses()
+
+    def failed(self, what: str, error: Exception) -> None:
+        """Count a failure of the cache and say so once; the user's call goes on."""
+        self._answers.failed(what, error)
+
+    def clear(self, **kwargs: Any) -> None:
+        """Clear the scope, or the entries in it that `Contents.clear` finds by the same arguments. Raises StoreError."""
+        self.contents().clear(**kwargs)
+
+    async def aclear(self, **kwargs: Any) -> None:
+        """As `clear`, in a thread."""
+        await in_thread(lambda: self.clear(**kwargs))
+
+    # What the user asks
+
+    def contents(self, scope: str | None = None) -> Contents:
+        """The entries of the scope, to read, evict and clear.
+
+        Raises ValueError for a scope that is none, or this notebook's where its name isn't known.
+        """
+        if scope is not None and modes.checked_scope(scope) == modes.NOTEBOOK and self.notebook is None:
+            raise ValueError(
+                "scope='notebook': this notebook's name isn't known here; set NBCACHE_NOTEBOOK, or leave the scope "
+                "out for the whole folder"
+            )
+        self.flush()
+        return Contents(
+            self.store, self.notebook if (scope or self.scope) == modes.NOTEBOOK else None, self.ledger.tell
+        )
+
+    def stats(self, scope: str | None = None, *, lifetime: bool = False) -> Stats:
+        """Calls, money and time of this session, or of all that the ledger knows; and what the scope holds.
+
+        With `lifetime` the calls are those of the scope: of this notebook, or of all that share the store. Raises
+        StoreError where these can't be read.
+        """
+        held: Totals | None = None
+        rows = [self.ledger.session()]
+        try:
+            contents = self.contents(scope)
+            rows = contents.spendings() if lifetime else rows
+            held = contents.totals()
+        except StoreError as error:
+            if lifetime:
+                raise
+            warn_once(f"{type(error).__name__} {self.store.url}", f"nbcache could not count the entries: {error}")
+        return Stats.of(total(rows), held, self._answers.errors)
+
+    def renew(self, key: str) -> None:
+        """Let the next call of this key be made anew, and its answer replace the stored one."""
+        self._answers.renewed.add(key)
+
+    def renews(self, key: str) -> bool:
+        """Whether the next call of this key is to be made anew."""
+        return key in self._answers.renewed
+
+    def carry_on(self, other: "NotebookCache") -> None:
+        """Go on with the session of `other`, which has been closed, and in the cell that runs."""
+        self.ledger.carry_on(other.ledger)
+        self.labels, self._cell_settings = other.labels, other.cell_settings
+        self._answers.carry_on(other._answers)  # noqa: SLF001 - one of us
+
+    def recognize(self, message: BaseMessage, found: Answer) -> None:
+        """Let `message`, which is of the answer `found`, be known to `info` by the id that LangChain has given it."""
+        self._answers.origins.note_message(message, hit=True, key=key_of(found.payload), created=found.created)
+
+    def info(self, message: BaseMessage) -> Info | None:
+        """Where `message` came from; None where it didn't come through this cache, or too long ago."""
+        return self._answers.origins.info(message)
+
+    @property
+    def cell(self) -> str | None:
+        """The cell that runs, or ran last."""
+        return self._answers.cell
+
+    @property
+    def settings(self) -> Settings:
+        """The mode and options that hold where no block, cell or call says otherwise."""
+        return Settings(modes.REPLAY).within(self._base) if self.is_locked else self._base
+
+    @property
+    def settings_now(self) -> Settings:
+        """The settings that hold here and now: of this block, else of this cell, else of the session."""
+        return self._settings(current_call.get())
+
+    def switch(self, settings: Settings) -> None:
+        """Let these settings hold from now on."""
+        self._base = settings
+        self.ledger.tell()
+
+    @property
+    def cell_settings(self) -> Settings:
+        """The settings of the cell that runs."""
+        return self._cell_settings
+
+    def enter_cell(self, cell: str | None, settings: Settings | None = None, *, label: str | None = None) -> None:
+        """A cell begins; `settings` hold for the whole session while it runs, raw threads included.
+
+        `label` is what people know it by (`In [3]`), where its name is no more than an id.
+        """
+        if cell is not None and label is not None:
+            self.labels[cell] = label
+        if cell != self.cell or settings is None:
+            self.ledger.enter_cell(cell)
+        self._answers.cell = cell
+        self._cell_settings = settings or Settings()
+
+    def leave_cell(self) -> None:
+        """The cell has ended: its settings hold no longer, and its hits are written down."""
+        self._cell_settings = Settings()
+        self.flush()
+
+    def flush(self) -> None:
+        """Write down what was counted in memory."""
+        self.ledger.flush()
+        write_tally(self.ledger, self.recordings)
+
+    def close(self) -> None:
+        """Write down what is in memory and let go of files. A cache that is used again opens again."""
+        _close(self.ledger, self.store, self.recordings)
+
+    # A store for any code
+
+    def get(self, messages: Messages, *, model: str, key_fn: KeyFn | None = None, **params: Any) -> Any:
+        """The value that was put for these messages, model and parameters, as a new object; None where there is none.
+
+        `messages` are a text or a list of dicts of JSON values. Where not all of them counts, `key_fn` returns what does.
+        Raises TypeError or ValueError, saying what to pass, for anything else.
+        """
+        found = self.find(*values.asked(messages, model, key_fn, params), None)
+        return None if found is None else values.value_in(found.generations())
+
+    def put(self, messages: Messages, value: Any, *, model: str, key_fn: KeyFn | None = None, **params: Any) -> None:
+        """Keep `value`, JSON or a pydantic object, for `get` with the same arguments. When it returns, it is committed.
+
+        Raises TypeError or ValueError where it would not come back as it is, or for arguments that `get` refuses.
+        """
+        self.keep(*values.asked(messages, model, key_fn, params), values.answer(value), None)
+
+    def _handed_out(self, found: Answer | None, call: Call | None) -> RETURN_VAL_TYPE | None:
+        """The generations for LangChain; none where somebody listens to chunks: then the model is to stream them."""
+        if found is None:
+            return None
+        if call is not None and call.streams is not None and call.streams():
+            call.replay = found
+            return None
+        generations = found.generations()
+        self._answers.origins.note(generations, hit=True, key=key_of(found.payload), created=found.created)
+        return generations
+
+    def _settled(self, call: Call | None) -> Settings:
+        """The settings that hold for `call`, until it is answered: its cell may have ended by then."""
+        settings = self._settings(call)
+        if call is not None:
+            call.settings = settings
+        return settings
+
+    def _settings(self, call: Call | None) -> Settings:
+        settings = self._base
+        if self._cell_settings != _NOTHING_SET:
+            settings = self._cell_settings.within(settings)
+        if (block := current_settings.get()) is not None:
+            settings = block.within(settings)
+        if call is not None:
+            if call.mode is not None:
+                settings = Settings(call.mode).within(settings)
+            if self.rules.exclude and settings.mode != modes.REPLAY and self.rules.excludes(call):
+                settings = Settings(modes.OFF).within(settings)
+        return Settings(modes.REPLAY).within(settings) if self.is_locked else settings
+
+
+def _close(ledger: Ledger, store: Store, recordings: Recordings) -> None:
+    uninterrupted(partial(_write_all, ledger, store, recordings))
+
+
+def _let_go(ledger: Ledger, store: Store, recordings: Recordings) -> None:
+    """The same for a cache that nobody holds: the collector of garbage may run amid what holds a lock that is needed."""
+    in_background(partial(_write_all, ledger, store, recordings))
+
+
+def _write_all(ledger: Ledger, store: Store, recordings: Recordings) -> None:
+    ledger.close()
+    store.close()
+    write_tally(ledger, recordings)

@@ -1,0 +1,40 @@
+"""Where messages came from: what `nbcache.info` tells."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGeneration, Generation
+
+from nbcache.entry.models import Info
+
+_CAPACITY = 10_000  # messages
+
+
+class Origins:
+    """The origin of the last messages, by their ids."""
+
+    def __init__(self) -> None:
+        self._told: OrderedDict[str, tuple[bool, str, float]] = OrderedDict()
+
+    def note(self, generations: Iterable[Generation], *, hit: bool, key: str, created: float) -> None:
+        """Note where the messages of `generations` came from."""
+        for generation in generations:
+            if isinstance(generation, ChatGeneration):
+                self.note_message(generation.message, hit=hit, key=key, created=created)
+
+    def note_message(self, message: BaseMessage, *, hit: bool, key: str, created: float) -> None:
+        """Note where `message` came from."""
+        if message.id:
+            self._told[message.id] = (hit, key, created)
+            if len(self._told) > _CAPACITY:
+                self._told.popitem(last=False)
+
+    def info(self, message: BaseMessage) -> Info | None:
+        """Where `message` came from; None where that isn't known, or no longer."""
+        told = self._told.get(getattr(message, "id", None) or "")
+        if told is None:
+            return None
+        hit, key, recorded = told
+        return Info(hit, key, datetime.fromtimestamp(recorded, UTC))

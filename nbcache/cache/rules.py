@@ -1,0 +1,80 @@
+"""The user's own rules: what is not cached, what of a prompt doesn't count, what answers are kept."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from langchain_core.outputs import ChatGeneration, Generation
+
+from nbcache.cache.chains import chain_names
+from nbcache.errors import warn_once
+from nbcache.keys.call import Call
+from nbcache.keys.identity import model_names
+from nbcache.keys.prompt import Normalize
+from nbcache.stores.entry_costs import asks_a_model, document
+
+Normalizer = str | Iterable[str] | Normalize
+ShouldStore = Callable[[Any], bool]
+
+
+class Rules:
+    """As `NotebookCache` takes them. Raises ValueError where one is wrong."""
+
+    def __init__(
+        self,
+        exclude: str | Iterable[str] = (),
+        normalize: Normalizer | None = None,
+        should_store: ShouldStore | None = None,
+    ) -> None:
+        if not isinstance(exclude, Iterable) or isinstance(exclude, Mapping):
+            raise ValueError(f"exclude={exclude!r}: write the names of models, tags or chains")  # noqa: TRY004 - a setting
+        self.exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+        for name in self.exclude:
+            if not isinstance(name, str) or not name.strip():
+                raise ValueError(f"exclude={name!r}: write the name of a model, a tag or a chain")
+        self.normalize = _normalize(normalize)
+        if should_store is not None and (not callable(should_store) or inspect.iscoroutinefunction(should_store)):
+            raise ValueError(f"should_store={should_store!r}: give a plain function from an answer to True or False")
+        self.should_store = should_store
+
+    def excludes(self, call: Call) -> bool:
+        """Whether `call` is one of those that are not cached."""
+        named = (*model_names(call), *call.labels, *chain_names(call.parent))
+        names = {name for name in named if isinstance(name, str)}
+        return any(fnmatchcase(name, pattern) for pattern in self.exclude for name in names)
+
+    def want(self, identity: bytes, answer: Sequence[Generation]) -> bool:
+        """Whether `should_store` keeps each of these generations, which answer a call with this identity."""
+        if self.should_store is None or not asks_a_model(document(identity)):
+            return True
+        try:
+            return all(self.should_store(each.message if isinstance(each, ChatGeneration) else each) for each in answer)
+        except Exception as error:  # noqa: BLE001 - the user's own code
+            warn_once("should_store", f"nbcache: should_store failed, so an answer is not cached: {error!r}")
+            return False
+
+
+def _normalize(given: Normalizer | None) -> Normalize | None:
+    """One function of all that is given."""
+    if given is None or callable(given):
+        return given
+    try:
+        patterns = [given] if isinstance(given, str) else list(given)
+        whole = [re.compile(pattern) for pattern in patterns]
+    except (re.error, TypeError) as error:
+        raise ValueError(f"normalize={given!r}: {error}; give regular expressions, or a function") from None
+    return _Patterns(whole) if whole else None
+
+
+class _Patterns:
+    """A text without what the patterns match."""
+
+    def __init__(self, patterns: list[re.Pattern[str]]) -> None:
+        self._patterns = patterns
+
+    def __call__(self, text: str) -> str:
+        for pattern in self._patterns:
+            text = pattern.sub("", text)
+        return text

@@ -1,0 +1,46 @@
+"""The entry of an answer that has just come: its payload and its row."""
+
+import time
+from collections.abc import Sequence
+
+from langchain_core.outputs import Generation
+
+from nbcache.cache.pending import Answered
+from nbcache.cache.settings import Settings
+from nbcache.codec import payload as codec
+from nbcache.codec.new_entry import about_of, row_of
+from nbcache.entry.models import EntryMeta, Usage
+from nbcache.entry.response_headers import without_private
+from nbcache.entry.status import reusable
+from nbcache.entry.verdict import status_now
+from nbcache.keys.key import CallKey
+
+
+def new_entry(  # noqa: PLR0913 - all that an entry holds
+    key: CallKey,
+    answered: Answered,
+    answer: Sequence[Generation],
+    usage: Usage,
+    settings: Settings,
+    *,
+    notebook: str | None,
+    cell: str | None,
+) -> tuple[bytes, EntryMeta]:
+    """The payload and the row of the entry of this answer. Raises NotStorableError."""
+    meta = row_of(
+        *(key, answer, usage),
+        status=status_now(answer, answered.call, key.model),
+        created=time.time(),
+        seconds=answered.seconds,
+        tags=settings.tags,
+        notebook=notebook,
+        cell=cell,
+    )
+    payload = codec.encode(
+        *(without_private(answer), about_of(key, meta, usage)),
+        reusable=reusable(meta.status, limits_tokens=key.limits_tokens),
+        expires=settings.ttl is not None,
+        chunks=answered.chunks(),
+        classes=answered.classes(),
+    )
+    return payload, meta

@@ -1,0 +1,93 @@
+"""The modes, and which of them holds for a call."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Literal
+
+from nbcache.cache.samples import Samples
+from nbcache.concurrency.blocks import Block, BlockVar
+from nbcache.entry.quantities import seconds
+
+ON, OFF, READ_ONLY, REFRESH, REPLAY = MODES = ("on", "off", "read-only", "refresh", "replay")
+LOOKS_UP = frozenset({ON, READ_ONLY})
+KEEPS = frozenset({ON, REFRESH})
+NOTEBOOK, FOLDER = SCOPES = ("notebook", "folder")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A mode with its options. `mode` or `ttl` (seconds) of None leaves what holds around it.
+
+    With `samples` identical calls get answers of their own; with False they don't, whatever holds around.
+    """
+
+    mode: str | None = None
+    ttl: float | None = None
+    tags: tuple[str, ...] = ()
+    samples: Samples | Literal[False] | None = None
+
+    def within(self, outer: "Settings") -> "Settings":
+        """These settings where `outer` holds around them: tags add up."""
+        return Settings(
+            self.mode or outer.mode,
+            outer.ttl if self.ttl is None else self.ttl,
+            tuple(dict.fromkeys((*outer.tags, *self.tags))),
+            outer.samples if self.samples is None else self.samples,
+        )
+
+
+current_settings: BlockVar[Settings] = BlockVar("nbcache_settings")
+
+
+def checked_mode(mode: str) -> str:
+    """`mode`, if it is one, however its letters are written. Raises ValueError, naming those there are."""
+    if not isinstance(mode, str) or mode.lower() not in MODES:
+        raise ValueError(f"mode={mode!r}: write on, off, read-only, refresh or replay")
+    return mode.lower()
+
+
+def checked_scope(scope: str) -> str:
+    """`scope`, if it is one. Raises ValueError."""
+    if not isinstance(scope, str) or scope not in SCOPES:
+        raise ValueError(f"scope={scope!r}: write notebook or folder")
+    return scope
+
+
+def settings(
+    mode: str | None = None,
+    ttl: float | str | timedelta | None = None,
+    tags: str | Iterable[str] = (),
+    *,
+    samples: bool | None = None,
+) -> Settings:
+    """Checked settings. `ttl` is seconds, a timedelta, or text such as `7d`. Raises ValueError."""
+    if not isinstance(tags, Iterable):
+        raise ValueError(f"tags={tags!r}: write a tag, or a list of tags")  # noqa: TRY004 - a setting
+    tags = (tags,) if isinstance(tags, str) else tuple(tags)
+    for tag in tags:
+        if not isinstance(tag, str) or not tag.strip() or "\x1f" in tag:
+            raise ValueError(f"tag={tag!r}: write a word or a few")
+    drawn: Samples | Literal[False] | None = Samples() if samples else None if samples is None else False
+    return Settings(None if mode is None else checked_mode(mode), seconds(ttl), tuple(tags), drawn)
+
+
+def mode(
+    mode: str | None = None,
+    *,
+    ttl: float | str | timedelta | None = None,
+    tags: str | Iterable[str] = (),
+    samples: bool | None = None,
+) -> Block[Settings]:
+    """Within this block the cache is in `mode`, keeps answers for `ttl` and puts `tags` on them.
+
+    With `samples` identical calls are draws of their own: n calls get n answers, and the same n when the block is run
+    again, in the order in which they are asked for. It follows the context, as LangChain's own threads and tasks do: other threads and tasks that run
+    meanwhile are not touched. Blocks nest; tags add up. Raises ValueError for a mode or ttl that is none.
+    """
+    settings(mode, ttl, tags)
+
+    def within(around: Settings | None) -> Settings:
+        return settings(mode, ttl, tags, samples=samples).within(around or Settings())
+
+    return Block(current_settings, within)

@@ -1,0 +1,33 @@
+"""Answers ↔ bytes: exact, described by themselves, and never executed."""
+
+from typing import TYPE_CHECKING
+
+from nbcache import _handed_on
+
+if TYPE_CHECKING:
+    from nbcache.codec.payload import (
+        FORMAT_VERSION,
+        HEADER_LENGTH,
+        KEY_AT,
+        UNREADABLE,
+        About,
+        Payload,
+        assemble,
+        encode,
+        key_of,
+        read,
+    )
+
+__all__ = [
+    "FORMAT_VERSION",
+    "HEADER_LENGTH",
+    "KEY_AT",
+    "UNREADABLE",
+    "About",
+    "Payload",
+    "assemble",
+    "encode",
+    "key_of",
+    "read",
+]
+__getattr__ = _handed_on("nbcache.codec", dict.fromkeys(__all__, "payload"))

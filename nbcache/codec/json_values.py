@@ -1,0 +1,143 @@
+"""Python values ↔ JSON values, exactly: what can't come back as it was is refused.
+
+What JSON has no form for is tagged `{"!tag": …}`; keys that begin with "!" are escaped by one more.
+Nothing here imports or runs anything: a pydantic object comes back only as an instance of a class that
+the caller already holds, or of one of an SDK's data classes.
+"""
+
+import base64
+import math
+import sys
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, time
+from decimal import Decimal
+from types import ModuleType
+from typing import Any
+from uuid import UUID
+
+import orjson
+from langchain_core.load.serializable import Serializable
+from pydantic import BaseModel
+
+from nbcache.codec.sdk_objects import is_sdk_object, object_of, plain_object
+from nbcache.errors import NotStorableError
+from nbcache.keys.canonical import NotCanonicalError, canonical, digest, is_users_code
+
+_INT64 = 2**63
+_SCALARS: dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
+    bytes: ("!bytes", lambda value: base64.b64encode(value).decode(), base64.b64decode),
+    datetime: ("!datetime", datetime.isoformat, datetime.fromisoformat),
+    date: ("!date", date.isoformat, date.fromisoformat),
+    time: ("!time", time.isoformat, time.fromisoformat),
+    Decimal: ("!decimal", str, Decimal),
+    UUID: ("!uuid", str, UUID),
+}
+_SCALAR_TAGS = {tag: read for tag, _, read in _SCALARS.values()} | {"!int": int, "!float": float}
+_COLLECTIONS: dict[type, str] = {tuple: "!tuple", set: "!set", frozenset: "!frozenset"}
+_COLLECTION_TAGS: dict[str, type] = {tag: cls for cls, tag in _COLLECTIONS.items()}
+
+
+def to_plain(value: Any) -> Any:
+    """`value` in JSON's terms. Raises NotStorableError, naming the type that would not come back exactly."""
+    cls = type(value)
+    if cls is str or cls is bool or value is None:
+        return value
+    if cls is int:
+        return value if -_INT64 <= value < _INT64 else {"!int": str(value)}
+    if cls is float:
+        return value if math.isfinite(value) else {"!float": repr(value)}
+    if cls is list:
+        return [to_plain(item) for item in value]
+    if cls is dict:
+        return _plain_dict(value)
+    if cls in _SCALARS:
+        tag, write, read = _SCALARS[cls]
+        text = write(value)
+        if repr(read(text)) != repr(value):  # a named time zone, the second of two equal hours
+            raise NotStorableError(f"{value!r}")
+        return {tag: text}
+    if cls in _COLLECTIONS:
+        return {_COLLECTIONS[cls]: [to_plain(item) for item in value]}
+    if isinstance(value, BaseModel):
+        return _plain_pydantic(value)
+    raise NotStorableError(f"a {cls.__module__}.{cls.__qualname__} object")
+
+
+def from_plain(value: Any, classes: Iterable[type[BaseModel]] = ()) -> Any:
+    """The value that `to_plain` was given. Pydantic objects become instances of one of `classes`.
+
+    One that isn't among them is looked for in the user's own modules already imported, by its name and JSON
+    schema: never among LangChain's, where to make an object can be to call a server. Raises NotStorableError where there is none.
+    """
+    if type(value) is list:
+        return [from_plain(item, classes) for item in value]
+    if type(value) is not dict:
+        return value
+    if len(value) == 1:
+        ((tag, content),) = value.items()
+        if tag[:1] == "!" and tag[:2] != "!!":
+            return _untag(tag, content, classes)
+    return {(name[1:] if name[:2] == "!!" else name): from_plain(item, classes) for name, item in value.items()}
+
+
+_ONLY_STR = {str}
+
+
+def _plain_dict(value: dict[Any, Any]) -> dict[str, Any]:
+    if not value or {*map(type, value)} == _ONLY_STR:
+        return {("!" + name if name[:1] == "!" else name): to_plain(item) for name, item in value.items()}
+    return {"!pairs": [[to_plain(name), to_plain(item)] for name, item in value.items()]}
+
+
+def _untag(tag: str, content: Any, classes: Iterable[type[BaseModel]]) -> Any:
+    if tag in _SCALAR_TAGS:
+        return _SCALAR_TAGS[tag](content)
+    if tag in _COLLECTION_TAGS:
+        return _COLLECTION_TAGS[tag](from_plain(item, classes) for item in content)
+    if tag == "!pairs":
+        return {from_plain(name, classes): from_plain(item, classes) for name, item in content}
+    if tag == "!model":
+        return _model(content, classes)
+    if tag == "!object":
+        return object_of(content, lambda value: from_plain(value, classes))
+    raise NotStorableError(f"a value tagged {tag!r}")
+
+
+def _plain_pydantic(value: BaseModel) -> dict[str, Any]:
+    return {"!object": plain_object(value, to_plain)} if is_sdk_object(value) else {"!model": _plain_model(value)}
+
+
+def _plain_model(value: BaseModel) -> dict[str, Any]:
+    """A pydantic object by its class's name and schema, and its data: checked to come back equal."""
+    cls = type(value)
+    try:
+        for only_set in (True, False):  # where a default is made anew each time, all of the data is needed
+            data = value.model_dump_json(by_alias=True, exclude_unset=only_set)
+            if cls.model_validate_json(data) == value:
+                return {
+                    "module": cls.__module__,
+                    "name": cls.__qualname__,
+                    "schema": digest(canonical(cls)),
+                    "data": orjson.loads(data),
+                }
+    except (ValueError, TypeError) as error:  # pydantic's errors, NotCanonicalError, orjson's
+        raise NotStorableError(f"a {cls.__qualname__} object ({type(error).__name__})") from error
+    raise NotStorableError(f"a {cls.__qualname__} object, which its JSON does not give back")
+
+
+def _model(told: dict[str, Any], classes: Iterable[type[BaseModel]]) -> BaseModel:
+    for cls in (*classes, *_imported(told)):
+        try:
+            if cls.__qualname__ == told["name"] and digest(canonical(cls)) == told["schema"]:
+                return cls.model_validate_json(orjson.dumps(told["data"]))
+        except (ValueError, NotCanonicalError):
+            continue
+    raise NotStorableError(f"a {told['name']} object, whose class is not here")
+
+
+def _imported(told: dict[str, Any]) -> list[type[BaseModel]]:
+    found: Any = sys.modules.get(told["module"])
+    for part in told["name"].split("."):
+        found = vars(found).get(part) if isinstance(found, type | ModuleType) else None  # no code of theirs is run
+    is_data = isinstance(found, type) and issubclass(found, BaseModel) and not issubclass(found, Serializable)
+    return [found] if is_data and is_users_code(found) else []

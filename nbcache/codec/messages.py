@@ -1,0 +1,137 @@
+"""LangChain's generations and messages ↔ JSON values, exactly, and copies of them to hand out."""
+
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGeneration, Generation
+from pydantic import BaseModel
+
+from nbcache.codec.json_values import from_plain, to_plain
+from nbcache.entry.message_ids import new_id
+from nbcache.errors import NotStorableError
+from nbcache.keys.json_text import copy_plain
+from nbcache.keys.message_classes import GENERATIONS, MESSAGES
+
+_T = TypeVar("_T", bound=BaseModel)
+
+
+def plain(generation: Generation) -> dict[str, Any]:
+    """A generation or chunk in JSON's terms. Raises NotStorableError where it would not come back exactly."""
+    try:
+        return _plain_generation(generation)
+    except RecursionError:
+        raise NotStorableError("a value that holds itself, or too many others,") from None
+
+
+def restored(plain_forms: Iterable[dict[str, Any]], classes: Iterable[type[BaseModel]] | None = ()) -> list[Any]:
+    """The generations or chunks with these plain forms, as new objects; `classes` as for `generation_of`."""
+    return [generation_of(item, classes) for item in plain_forms]
+
+
+def generation_of(plain: dict[str, Any], classes: Iterable[type[BaseModel]] | None) -> Generation:
+    """A new generation from its plain form.
+
+    `classes` are those of which pydantic objects in it may be. With None all that has a tag stays as it is written.
+    """
+    cls = GENERATIONS[plain["type"]]
+    values: dict[str, Any] = {"generation_info": plain.get("info")}
+    if "message" not in plain:
+        values["text"] = plain["text"]
+        return _restored(cls, {**_defaults(cls), **_untagged(values, classes)})
+    message_cls = MESSAGES[plain["message"]["type"]]
+    fields = _untagged(plain["message"]["fields"], classes)
+    extra = {name: fields.pop(name) for name in fields.keys() - message_cls.model_fields.keys()}
+    message = _restored(message_cls, {**_defaults(message_cls), **fields, "id": new_id()}, extra)
+    text = plain.get("text", message.content)
+    return _restored(cls, {**_defaults(cls), **_untagged(values, classes), "message": message, "text": text})
+
+
+def fresh(generations: Iterable[Generation]) -> list[Generation]:
+    """Copies to hand out: LangChain and the user change what they are given."""
+    return [_copy_generation(generation) for generation in generations]
+
+
+def _copy_generation(generation: Generation) -> Generation:
+    values = copy_plain(generation.__dict__)
+    if isinstance(generation, ChatGeneration):
+        message = generation.message
+        fields = copy_plain(message.__dict__)
+        fields["id"] = new_id()
+        extra = message.__pydantic_extra__
+        values["message"] = _restored(type(message), fields, copy_plain(extra) if extra else {})
+    return _restored(type(generation), values)
+
+
+def _plain_generation(generation: Generation) -> dict[str, Any]:
+    cls = type(generation)
+    if GENERATIONS.get(cls.__name__) is not cls:
+        raise NotStorableError(f"a {cls.__module__}.{cls.__qualname__} object")
+    plain: dict[str, Any] = {"type": cls.__name__}
+    if generation.generation_info is not None:
+        plain["info"] = to_plain(generation.generation_info)
+    if isinstance(generation, ChatGeneration):
+        plain["message"] = _plain_message(generation.message)
+        if generation.text != generation.message.content:
+            plain["text"] = generation.text
+    else:
+        plain["text"] = generation.text
+    return plain
+
+
+def _plain_message(message: BaseMessage) -> dict[str, Any]:
+    """The message's own fields: dumped through its generation, a subclass's would be lost."""
+    cls = type(message)
+    if MESSAGES.get(cls.__name__) is not cls:
+        raise NotStorableError(f"a {cls.__module__}.{cls.__qualname__} object")
+    defaults = _defaults(cls)
+    fields = {
+        name: value for name, value in message.__dict__.items() if name != "id" and value != defaults.get(name, ...)
+    }
+    return {"type": cls.__name__, "fields": to_plain({**fields, **(message.__pydantic_extra__ or {})})}
+
+
+def _untagged(values: dict[str, Any], classes: Iterable[type[BaseModel]] | None) -> dict[str, Any]:
+    if classes is None:
+        return values
+    return {name: from_plain(value, classes) for name, value in values.items()}
+
+
+def _restored(cls: type[_T], values: dict[str, Any], extra: dict[str, Any] | None = None) -> _T:
+    """An instance of `cls` as it was, without the validation that it went through when it was made.
+
+    Validators would work anew on what they have already changed, and cost more than the rest of a hit.
+    """
+    restored = cls.__new__(cls)
+    _set(restored, "__dict__", values)
+    _set(restored, "__pydantic_fields_set__", set(values))
+    _set(restored, "__pydantic_extra__", extra)
+    _set(restored, "__pydantic_private__", None)
+    return restored
+
+
+_set = object.__setattr__
+
+
+def _defaults(cls: type[BaseModel]) -> dict[str, Any]:
+    """The fields of `cls` in their order, with their defaults, those that can be changed as new objects.
+
+    They were left out when the message was stored, and a class may have gained some since then.
+    """
+    fixed, made = _default_values(cls)
+    fields = fixed.copy()
+    for name, make in made:
+        fields[name] = make()
+    return fields
+
+
+@functools.cache
+def _default_values(cls: type[BaseModel]) -> tuple[dict[str, Any], list[tuple[str, Callable[[], Any]]]]:
+    fixed: dict[str, Any] = {}
+    made: list[tuple[str, Any]] = []
+    for name, field in cls.model_fields.items():
+        fixed[name] = ... if field.is_required() else field.default
+        if field.default_factory is not None:  # none of theirs takes the validated data
+            made.append((name, field.default_factory))
+    return fixed, made

@@ -1,0 +1,64 @@
+"""An entry and its call: the row and the description of a new one, and the call of one that is kept."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from langchain_core.outputs import Generation
+
+from nbcache.codec.payload import About
+from nbcache.entry.models import EntryMeta, Usage
+from nbcache.entry.text import answer_preview, prompt_preview
+from nbcache.keys.key import KEY_VERSION, CallKey, recalled
+from nbcache.keys.prompt import Normalize
+
+
+def row_of(  # noqa: PLR0913 - all that a row tells
+    asked: CallKey,
+    answer: Sequence[Generation],
+    usage: Usage,
+    *,
+    status: str,
+    created: float,
+    notebook: str | None,
+    seconds: float | None = None,
+    tags: tuple[str, ...] = (),
+    cell: str | None = None,
+    cost_usd: Decimal | None = None,
+) -> EntryMeta:
+    """The row of the entry that is this answer to this call."""
+    return EntryMeta(
+        key=asked.key,
+        model=asked.model,
+        prompt=prompt_preview(asked.prompt),
+        answer=answer_preview(answer),
+        status=status,
+        created=created,
+        tags=tags,
+        notebooks=() if notebook is None else (notebook,),
+        cell=cell,
+        provider=usage.provider,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cost_usd=cost_usd,
+        seconds=seconds,
+        charged=cost_usd is not None and usage.charged is not None and cost_usd == Decimal(usage.charged),
+    )
+
+
+def about_of(asked: CallKey, meta: EntryMeta, usage: Usage | None) -> About:
+    """What the entry of this call is about."""
+    said = asked.said.decode(errors="surrogatepass") if asked.by_rule else None
+    return About(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage, said)
+
+
+def call_of(key: str, about: About, normalize: Normalize | None, *, version: int = KEY_VERSION) -> CallKey | None:
+    """The call of the entry `key`, of that version; None where it was stored under another `normalize` than the one given."""
+    return recalled(
+        *(key, about.prompt),
+        identity=about.identity,
+        endpoint=about.endpoint,
+        model=about.meta.model,
+        said=about.said,
+        normalize=normalize,
+        version=version,
+    )

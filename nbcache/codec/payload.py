@@ -1,0 +1,268 @@
+"""Answers ↔ bytes: exact, self-describing, checked, and never executed.
+
+A payload is a header (magic, format version, flags, key, time, checksum) and two sections, each
+compressed where that pays: the generations, all that a hit reads, and what the entry is about (its row
+of metadata, the prompt, the identity), so that a damaged table can be rebuilt from the payloads alone. The chunks
+of an answer that was streamed come between them.
+
+Version 1 has no chunks. Version 2 was written where there were some. Of version 3 (0.5) every reader passes over what
+it doesn't know in the last section, so that fields can be added there: 0.4 took an unknown field for damage, and
+its `check --fix` deleted the entry. It leaves version 3 alone.
+"""
+
+import functools
+import json
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+import zstandard
+from langchain_core.outputs import ChatGenerationChunk, Generation, GenerationChunk
+from pydantic import BaseModel
+
+from nbcache.codec import roundtrip
+from nbcache.codec.chunks import packed, unpacked
+from nbcache.codec.messages import generation_of, plain, restored
+from nbcache.codec.packing import packed_bytes, unpacked_bytes
+from nbcache.entry.models import EntryMeta, Usage
+from nbcache.entry.response_headers import cleaned
+from nbcache.errors import DamagedError
+
+# What garbage under a right checksum may raise.
+UNREADABLE = (
+    *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError, MemoryError),
+    zstandard.ZstdError,
+)
+
+FORMAT_VERSION = 3
+_WITHOUT_CHUNKS = 1
+_HEADER = struct.Struct(">3sBB20sdI")  # magic, version, flags, key, time of creation, length of the generations
+HEADER_LENGTH = _START = _HEADER.size + 4  # bytes: the sections come after a checksum of all the rest
+KEY_AT = slice(5, 25)  # in the header
+_MAGIC = b"NBC"
+_COMPRESSED_ANSWERS, _COMPRESSED_ABOUT, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES, _COMPRESSED_CHUNKS = 1, 2, 4, 8, 16, 32
+_FLAGS = 2 * _COMPRESSED_CHUNKS - 1  # all that there are
+_TAG, _OBJECTS = b'"!', (b'"!model"', b'"!object"')  # as `plain` writes them
+_LENGTH = struct.Struct(">I")  # of the chunks, before them
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an entry is about: its row, the prompt as LangChain wrote it, the call's identity (JSON), what it used.
+
+    `said` is what counted of the prompt, where the prompt alone doesn't tell.
+
+    A field that is added here, to EntryMeta or to Usage needs a default. It must not change what the other fields or
+    the answer mean: older releases pass over it, from 0.5 on. What does needs another FORMAT_VERSION.
+    """
+
+    meta: EntryMeta
+    prompt: str
+    identity: str
+    endpoint: str
+    usage: Usage | None = None  # payloads of 0.1 have none
+    said: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A payload that was read and found whole. `created` is in seconds since the epoch."""
+
+    key: str
+    created: float
+    flags: int
+    answers: bytes | memoryview
+    rest: bytes | memoryview
+    streamed: bytes | memoryview = b""
+
+    @property
+    def reusable(self) -> bool:
+        """Whether it may be a hit in mode `on`."""
+        return bool(self.flags & _REUSABLE)
+
+    @property
+    def expires(self) -> bool:
+        """Whether it was stored for a time only."""
+        return bool(self.flags & _EXPIRES)
+
+    @property
+    def holds_objects(self) -> bool:
+        """Whether it holds objects of a class of the caller's."""
+        return bool(self.flags & _HOLDS_OBJECTS)
+
+    def generations(self, classes: Iterable[type[BaseModel]] | None = ()) -> list[Generation]:
+        """The generations, as new objects.
+
+        `classes` are the caller's, for pydantic objects among them; with None these, and all else that JSON has no
+        word for, stay as they were written. Raises DamagedError, or NotStorableError where the class of such an
+        object is not to be had here.
+        """
+        try:
+            data = unpacked_bytes(self.answers, self.flags & _COMPRESSED_ANSWERS)
+            tagged = classes is not None and _TAG in data
+            return restored(_answers(data), classes if tagged else None)
+        except UNREADABLE as error:
+            raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
+
+    def chunks(self, classes: Iterable[type[BaseModel]] = ()) -> Iterator[GenerationChunk | ChatGenerationChunk]:
+        """The chunks in which the answer came, as new objects; none where it came whole. Raises as `generations`."""
+        try:
+            for chunk in unpacked(self.packed_chunks()):
+                yield generation_of(cleaned(chunk), classes)  # type: ignore[misc]  # its plain form names its class
+        except UNREADABLE as error:
+            raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
+
+    def packed_chunks(self) -> list[Any]:
+        """The chunks as they are kept, in few words. Raises DamagedError."""
+        try:
+            return _streamed(bytes(self.streamed), self.flags & _COMPRESSED_CHUNKS) if self.streamed else []
+        except UNREADABLE as error:
+            raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
+
+    def plain(self) -> list[dict[str, Any]]:
+        """The generations as plain JSON values, for people to read. Raises DamagedError."""
+        try:
+            return _answers(unpacked_bytes(self.answers, self.flags & _COMPRESSED_ANSWERS))
+        except UNREADABLE as error:
+            raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
+
+    def about(self) -> About:
+        """What the entry is about, as far as this release knows it. Raises DamagedError."""
+        return self.about_and_unknown()[0]
+
+    def about_and_unknown(self) -> tuple[About, set[str]]:
+        """The same, and the fields that a newer release has written. Raises DamagedError."""
+        try:
+            fields = _parsed(unpacked_bytes(self.rest, self.flags & _COMPRESSED_ABOUT))
+            row, unknown = _known(EntryMeta, fields.pop("meta"))
+            row |= {"tags": tuple(row["tags"]), "notebooks": tuple(row["notebooks"])}
+            usage, unknown_usage = _known(Usage, fields.pop("usage", None) or {})
+            rest, unknown_rest = _known(About, fields)
+            about = About(EntryMeta(**row), **rest, usage=Usage(**usage) if usage else None)
+        except UNREADABLE as error:
+            raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
+        return about, unknown | unknown_usage | unknown_rest
+
+
+def encode(  # noqa: PLR0913 - all that an entry holds
+    generations: Sequence[Generation],
+    about: About,
+    *,
+    reusable: bool,
+    expires: bool = False,
+    chunks: Sequence[dict[str, Any]] | None = None,
+    classes: Sequence[type[BaseModel]] | None = None,
+) -> bytes:
+    """The payload of an entry. Raises NotStorableError where `generations` would not come back exactly.
+
+    `chunks` are those in which they came, each as `plain` has it. With `classes`, which are as for
+    `Payload.generations`, it is read back first, once for each shape of an answer.
+    """
+    written = _json(list(map(plain, generations)))
+    if classes is not None:
+        shape = roundtrip.shape_of(generations, tagged=_TAG in written)
+        if not roundtrip.is_sound(shape):
+            roundtrip.check(generations, restored(_parsed(written), classes), shape)
+    return _assembled(written, about, reusable=reusable, expires=expires, chunks=packed(chunks) if chunks else None)
+
+
+def assemble(
+    plain_forms: Sequence[dict[str, Any]],
+    about: About,
+    *,
+    reusable: bool,
+    expires: bool = False,
+    chunks: Sequence[Any] | None = None,
+) -> bytes:
+    """The payload of an entry whose generations have these plain forms. `chunks` are packed."""
+    return _assembled(_json(plain_forms), about, reusable=reusable, expires=expires, chunks=chunks)
+
+
+def _assembled(written: bytes, about: About, *, reusable: bool, expires: bool, chunks: Sequence[Any] | None) -> bytes:
+    answers, compressed = packed_bytes(written)
+    rest, rest_compressed = packed_bytes(_json(about), fast=True)
+    streamed, chunks_compressed = packed_bytes(_json(chunks)) if chunks else (b"", False)
+    rest = b"".join((_LENGTH.pack(len(streamed)), streamed, rest))
+    flags = (
+        (_COMPRESSED_ANSWERS if compressed else 0)
+        | (_COMPRESSED_ABOUT if rest_compressed else 0)
+        | (_REUSABLE if reusable else 0)
+        | (_EXPIRES if expires else 0)
+        | (_HOLDS_OBJECTS if any(tag in written for tag in _OBJECTS) else 0)
+        | (_COMPRESSED_CHUNKS if chunks_compressed else 0)
+    )
+    meta = about.meta
+    head = _HEADER.pack(_MAGIC, FORMAT_VERSION, flags, bytes.fromhex(meta.key), meta.created, len(answers))
+    checksum = zlib.crc32(rest, zlib.crc32(answers, zlib.crc32(head)))
+    return b"".join((head, checksum.to_bytes(4, "big"), answers, rest))
+
+
+def read(payload: bytes, key: str) -> Payload:
+    """Check that `payload` is whole, and the entry of `key`: stored under another it is damage.
+
+    Raises DamagedError, with `newer` where a newer nbcache wrote it.
+    """
+    if len(payload) < _START or payload[:3] != _MAGIC:
+        raise DamagedError(f"entry {key[:8]} is damaged: no payload of nbcache")
+    _, version, flags, stored_key, created, length = _HEADER.unpack_from(payload)
+    body = memoryview(payload)[_START:]
+    checksum = zlib.crc32(body, zlib.crc32(payload[: _HEADER.size]))
+    if checksum != int.from_bytes(payload[_HEADER.size : _START], "big") or stored_key.hex() != key:
+        raise DamagedError(f"entry {key[:8]} is damaged: its checksum or key is not what was written")
+    # Every version keeps this header, so that a flipped bit is not taken for a newer one.
+    if version > FORMAT_VERSION or flags & ~_FLAGS:
+        raise DamagedError(f"entry {key[:8]} was written by a newer nbcache", newer=True)
+    answers, rest, streamed = body[:length], body[length:], memoryview(b"")
+    if version > _WITHOUT_CHUNKS:
+        start = _LENGTH.size
+        if len(rest) < start:
+            raise DamagedError(f"entry {key[:8]} is damaged: its chunks are missing")
+        end = start + _LENGTH.unpack_from(rest)[0]
+        streamed, rest = rest[start:end], rest[end:]
+    return Payload(key, created, flags, answers, rest, streamed)
+
+
+def key_of(payload: bytes) -> str:
+    """The key of the entry that a payload says it is."""
+    return payload[KEY_AT].hex()
+
+
+@functools.lru_cache(maxsize=256)
+def _streamed(data: bytes, compressed: int) -> list[Any]:
+    """The packed chunks: what is made of them is new each time. The first chunk of a hit is not to wait for them all."""
+    return _listed(_parsed(unpacked_bytes(data, compressed)))
+
+
+def _known(cls: type, values: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
+    """The values of the fields that `cls` has, and the names of the others."""
+    names = values.keys() & cls.__dataclass_fields__.keys()  # type: ignore[attr-defined]
+    return {name: values[name] for name in names}, {*values} - names
+
+
+def _answers(data: bytes) -> list[Any]:
+    """The generations of an entry in their plain form; 0.4 and before kept all headers of a response."""
+    answers = _listed(_parsed(data))
+    return list(map(cleaned, answers)) if b'"headers"' in data else answers
+
+
+def _listed(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("no list")
+    return value
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError:
+        return json.loads(data)
+
+
+def _json(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # a lone surrogate: half of an emoji that a provider cut in two
+        return json.dumps(value, default=asdict).encode()

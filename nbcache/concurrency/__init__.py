@@ -1,0 +1,1 @@
+"""What is about threads, processes and event loops, and not about models: locks, steps, flights."""

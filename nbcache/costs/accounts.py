@@ -1,0 +1,229 @@
+"""The sums of a session: what each call paid or saved, in money and in time, by model and by cell."""
+
+import contextlib
+import time
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import replace
+from decimal import Decimal
+from typing import NamedTuple
+
+from nbcache.costs.forwarding import Note, WorkerHit
+from nbcache.costs.pricing import Price, Prices
+from nbcache.entry.accounts import add_to, total
+from nbcache.entry.events import Hit, Paid, SessionCalls
+from nbcache.entry.models import EXACT, CallRecord, Filter, Spending, Touch, Usage
+from nbcache.entry.text import prompt_text
+from nbcache.entry.usage import estimated
+from nbcache.entry.waits import Span, Timing
+from nbcache.errors import logger
+from nbcache.stores.base import Store
+from nbcache.stores.entry_costs import KnownFacts
+
+NEW = "new"  # why a call missed that was never seen
+_CALLS = 10_000  # calls of which each is remembered
+_POINTS = 200  # of the chart
+_ABSURD = 10_000  # US dollars: no call costs that, whatever tokens somebody reports
+_EXECUTIONS = 64  # of which late calls still count as time that was waited
+_OF_SESSION = ("calls", "of_model", "of_cell", "called", "curve", "_timings")
+
+
+class _Batch(NamedTuple):
+    """What is entered at once: its sums, today's prices, and when its calls began and ended, by execution."""
+
+    rows: dict[tuple[int, str | None, str], Spending]
+    prices: dict[Usage, Price]
+    spans: dict[tuple[int, str | None], list[Span]]
+
+
+class Accounts:
+    """The sums of the session `id`. Not safe to use from several threads at once."""
+
+    def __init__(self, store: Store, notebook: str | None, prices: Prices) -> None:
+        self._store = store
+        self._notebook = notebook
+        self._prices = prices
+        self._facts = KnownFacts()
+        self._timings: OrderedDict[tuple[int, str | None], Timing] = OrderedDict()
+        self.calls: deque[CallRecord] = deque(maxlen=_CALLS)
+        self.called = SessionCalls()
+        self.of_model: dict[str, Spending] = {}
+        self.of_cell: dict[str, Spending] = {}
+        self.curve: list[tuple[float, Decimal, Decimal]] = []
+        self.touches: dict[str, Touch] = {}
+        self.unwritten: dict[tuple[int, str], Spending] = {}
+
+    def carry_on(self, other: "Accounts") -> None:
+        """Go on with the sums of `other`, whose rows and touches have been written down."""
+        for name in _OF_SESSION:
+            setattr(self, name, getattr(other, name))
+
+    def enter(self, notes: Iterable[Note | WorkerHit], session: str) -> None:
+        """Add these calls to the sums."""
+        now = _Batch({}, {}, {})
+        for note in notes:
+            self._enter(note, now)
+        for of, spans in now.spans.items():
+            self._enter_waits(of, spans, now)
+        for row in now.rows.values():
+            row.session = session
+            self._add(row)
+        if now.rows:
+            self._plot()
+
+    def put_back(self, touches: dict[str, Touch]) -> None:
+        """They could not be written down: next time."""
+        for key, touch in touches.items():
+            now = self.touches.setdefault(key, touch)
+            if now is not touch:
+                now.hits, now.when = now.hits + touch.hits, max(now.when, touch.when)
+                if now.cost_usd is None:
+                    now.cost_usd, now.charged = touch.cost_usd, touch.charged
+
+    def put_back_rows(self, rows: dict[tuple[int, str], Spending]) -> None:
+        """The same for rows of the ledger."""
+        for of, row in rows.items():
+            add_to(self.unwritten, of, row)
+
+    def _enter(self, note: Note | WorkerHit, now: "_Batch") -> None:
+        if isinstance(note, WorkerHit):
+            self._facts.put(note.hit.payload, note.facts)
+            note = note.hit
+        if isinstance(note, Hit):
+            self._enter_hit(note, now)
+        elif isinstance(note, Paid):
+            self._enter_paid(note, now)
+        else:
+            self._enter_miss(note, now)
+
+    def _enter_hit(self, hit: Hit, now: "_Batch") -> None:
+        facts = self._facts.of(hit.key, hit.payload)
+        saved = None if facts.seconds is None else max(0.0, facts.seconds - hit.seconds)
+        price = self._price(facts.usage, now)
+        usd = price.usd
+        source: str | None = None if usd is None else price.why
+        if usd is None and (usd := self._price_then(hit.key)) is not None:
+            source = "as recorded"
+        where = hit.where
+        self.called.used.add(hit.key)
+        call = CallRecord(
+            *(hit.when, where.execution, where.cell, facts.model, hit.key),
+            hit=True,
+            seconds=saved,
+            usd=usd,
+            price=source,
+            estimated=facts.usage.estimated and bool(usd) and source != "charged",
+            answered=True,
+        )
+        self.calls.append(call)
+        self.called.note(call)
+        self.called.price(call, usd, estimated=call.estimated)
+        touch = self._touch(hit.key)
+        touch.hits, touch.when = touch.hits + 1, max(touch.when, hit.when)
+        row = self._row(call, now)
+        row.hits += 1
+        row.saved_usd = EXACT.add(row.saved_usd, usd or 0)
+        row.model_seconds += saved or 0.0
+        row.untimed_hits += saved is None
+        row.unpriced_hits += usd is None
+        row.estimated_hits += call.estimated
+        row.charged_hits += source == "charged"
+        if facts.seconds is not None:
+            span = Span(hit.strand, hit.began, hit.ended, facts.seconds, facts.recorded)
+            now.spans.setdefault((where.execution, where.cell), []).append(span)
+            self._timing(where.execution, where.cell).add(facts.model, saved or 0.0)
+
+    def _enter_waits(self, of: tuple[int, str | None], spans: list[Span], now: "_Batch") -> None:
+        """Share what is saved by now of an execution among its models."""
+        execution, cell = of
+        for model, seconds in self._timing(execution, cell).shares(spans).items():
+            self._row(CallRecord(time.time(), execution, cell, model, None), now).saved_seconds += seconds
+
+    def _timing(self, execution: int, cell: str | None) -> Timing:
+        of = (execution, cell)
+        if of not in self._timings:
+            self._timings[of] = Timing()
+            while len(self._timings) > _EXECUTIONS:
+                self._timings.popitem(last=False)
+        return self._timings[of]
+
+    def _enter_miss(self, call: CallRecord, now: "_Batch") -> None:
+        if call.why == NEW and call.key in self.called.unkept:
+            call.why = "not kept"
+        elif call.why == NEW and call.key is not None:
+            with contextlib.suppress(Exception):
+                if found := self._store.gone(call.key, call.when):
+                    call.why, call.gone = found
+        logger.info("miss %s %s: %s", (call.key or "")[:8], call.model, call.why)
+        self.calls.append(call)
+        self.called.note(call)
+        row = self._row(call, now)
+        row.misses += 1
+        row.unpriced_misses += call.owes
+
+    def _enter_paid(self, paid: Paid, now: "_Batch") -> None:
+        call, usage = paid.record, paid.usage
+        if not usage.complete:
+            usage = estimated(usage, prompt_text(paid.prompt), paid.answer)
+        price = self._price(usage, now)
+        call.usd, call.seconds, call.answered = price.usd, paid.seconds, True
+        call.price = None if price.usd is None else price.why
+        call.estimated = usage.estimated and bool(call.usd) and call.price != "charged"
+        cost = None if call.estimated else call.usd
+        if paid.stored and call.key is not None:
+            self.called.used.add(call.key)
+        if paid.stored and call.key is not None and (cost is not None or call.key in self.touches):
+            touch = self._touch(call.key)
+            touch.cost_usd, touch.charged = cost, call.price == "charged"
+        self.called.price(call, call.usd, estimated=call.estimated, unkept=paid.unkept)
+        row = self._row(call, now)
+        row.spent_usd = EXACT.add(row.spent_usd, call.usd or 0)
+        row.unpriced_misses += (call.usd is None) - call.owes
+        call.owes = False
+        row.estimated_misses += call.estimated
+        row.charged_misses += call.price == "charged"
+        if paid.span is not None:
+            now.spans.setdefault((call.execution, call.cell), []).append(paid.span)
+
+    def _row(self, call: CallRecord, now: "_Batch") -> Spending:
+        of = (call.execution, call.cell, call.model)
+        row = now.rows.get(of)
+        if row is None:
+            row = now.rows[of] = Spending("", call.execution, call.when, self._notebook, call.cell, call.model)
+        return row
+
+    def _add(self, row: Spending) -> None:
+        add_to(self.of_model, row.model, row)
+        add_to(self.unwritten, (row.execution, row.model), row)
+        place = row.cell or ""
+        latest = self.of_cell.get(place)
+        if latest is None or latest.execution < row.execution:
+            self.of_cell[place] = replace(row)
+        elif latest.execution == row.execution:
+            latest.add(row)
+
+    def _touch(self, key: str) -> Touch:
+        touch = self.touches.get(key)
+        if touch is None:
+            touch = self.touches[key] = Touch(key, self._notebook, 0, 0.0)
+        return touch
+
+    def _price(self, usage: Usage, now: "_Batch") -> Price:
+        if usage not in now.prices:
+            price = self._prices.price(usage)
+            absurd = price.usd is not None and price.usd > _ABSURD
+            now.prices[usage] = Price(None, "no usage") if absurd else price
+        return now.prices[usage]
+
+    def _price_then(self, key: str) -> Decimal | None:
+        """What the answer cost when it was recorded, for where today's price isn't known."""
+        with contextlib.suppress(Exception):
+            for row in self._store.page(Filter(key=key), limit=1):
+                return row.cost_usd
+        return None
+
+    def _plot(self) -> None:
+        whole = total(self.of_model.values())
+        self.curve.append((time.time(), whole.saved_usd, whole.spent_usd))
+        if len(self.curve) > _POINTS:  # every other one, and always the last
+            self.curve[:] = self.curve[-1::-2][::-1]

@@ -1,0 +1,35 @@
+"""The ledgers of this process, where it forks and when a forked child ends."""
+
+import os
+import sys
+import weakref
+from typing import Protocol
+
+from nbcache.concurrency.channel import channel
+from nbcache.costs.forwarding import Reporter
+
+
+class _Ledger(Protocol):
+    def begin_in_child(self, reporter: Reporter | None) -> None: ...
+    def flush(self) -> None: ...
+
+
+ledgers: "weakref.WeakSet[_Ledger]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    reporter = Reporter(channel.sender) if channel.sender is not None else None
+    channel.begin_in_child()
+    for ledger in list(ledgers):
+        ledger.begin_in_child(reporter)
+    if (util := sys.modules.get("multiprocessing.util")) is not None:  # whose children end without Python's own end
+        util.register_after_fork(ledgers, lambda _: util.Finalize(None, _flush_all, exitpriority=0))
+
+
+def _flush_all() -> None:
+    for ledger in list(ledgers):
+        ledger.flush()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=channel.open, after_in_parent=channel.listen, after_in_child=_after_fork_in_child)

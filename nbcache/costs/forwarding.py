@@ -1,0 +1,74 @@
+"""What a worker process notes of its calls, as its parent can account for it: short, and without texts."""
+
+from collections import OrderedDict
+from typing import NamedTuple
+
+from nbcache.codec.payload import HEADER_LENGTH
+from nbcache.concurrency.channel import Sender
+from nbcache.entry.events import Hit, Paid
+from nbcache.entry.models import CallRecord
+from nbcache.entry.text import prompt_text
+from nbcache.entry.usage import estimated
+from nbcache.errors import logger
+from nbcache.stores.entry_costs import Facts, KnownFacts
+
+_OPEN = 4_096  # calls of workers that are remembered until they are paid
+
+
+class WorkerHit(NamedTuple):
+    """A hit in a worker. Of the payload it has the header alone, and what the whole of it tells beside."""
+
+    hit: Hit
+    facts: Facts
+
+
+Note = Hit | CallRecord | Paid
+Message = WorkerHit | CallRecord | Paid
+
+
+class Reporter:
+    """In a worker process: reports its calls to the session's own process, as far as that can be reached."""
+
+    def __init__(self, sender: Sender) -> None:
+        self._sender = sender
+        self._facts = KnownFacts()
+
+    def report(self, session: str, note: Note) -> bool:
+        """Report a call; false where the worker has to account for it itself. Never raises."""
+        try:
+            return self._sender.send(session, self._message(note))
+        except Exception as error:  # noqa: BLE001 - nothing of the user's depends on it
+            logger.debug("nbcache: a call could not be reported to the session's process: %s", error)
+            return False
+
+    def _message(self, note: Note) -> Message:
+        if isinstance(note, Hit):
+            facts = self._facts.of(note.key, note.payload)
+            return WorkerHit(note._replace(payload=note.payload[:HEADER_LENGTH]), facts)
+        if isinstance(note, Paid):
+            usage = note.usage
+            if not usage.complete:
+                usage = estimated(usage, prompt_text(note.prompt), note.answer)
+            return note._replace(usage=usage, prompt="", answer="")
+        return note
+
+
+class Incoming:
+    """Puts a worker's messages about one call together again."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[tuple[float, str, str | None], CallRecord] = OrderedDict()
+
+    def note(self, message: Message) -> Message:
+        """What to account for. An answer belongs to the record that its call came with."""
+        if isinstance(message, CallRecord):
+            self._open[_name(message)] = message
+            while len(self._open) > _OPEN:
+                self._open.popitem(last=False)
+        elif isinstance(message, Paid):
+            return message._replace(record=self._open.pop(_name(message.record), message.record))
+        return message
+
+
+def _name(record: CallRecord) -> tuple[float, str, str | None]:
+    return record.when, record.model, record.key

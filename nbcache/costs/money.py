@@ -1,0 +1,149 @@
+"""Sums of money and of time, and how they are shown: one way for magics, panel and footer."""
+
+import math
+from dataclasses import dataclass
+from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
+
+from nbcache.entry.models import EXACT, Spending, Stats
+from nbcache.entry.quantities import counted
+
+_CENT, _TEN_CENTS = Decimal("0.01"), Decimal("0.10")
+_LEAST = Decimal("0.0001")
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """US dollars over a number of calls, exactly.
+
+    The price of `unpriced` calls is not known: the sum is without them. That of `estimated` calls rests on tokens that
+    were worked out from the text, and of `charged` ones the provider itself has said it: the sum is with them. What was
+    saved and what was spent are two sums, never netted.
+    """
+
+    usd: Decimal = Decimal(0)
+    calls: int = 0
+    unpriced: int = 0
+    estimated: int = 0
+    charged: int = 0
+
+    def __add__(self, other: "Money") -> "Money":
+        return Money(
+            EXACT.add(self.usd, other.usd),
+            self.calls + other.calls,
+            self.unpriced + other.unpriced,
+            self.estimated + other.estimated,
+            self.charged + other.charged,
+        )
+
+    def add(self, price: Decimal | None, *, estimated: bool = False) -> "Money":
+        """This and one call more, at `price` in US dollars, None if it is not known.
+
+        $0 is never an estimate: what costs nothing costs nothing for any number of tokens.
+        """
+        return self + Money(price or Decimal(0), 1, int(price is None), int(estimated and bool(price)))
+
+
+def usd_text(usd: Decimal) -> str:
+    """US dollars for people: `$1,234.50`, `$0.42`, `$0.0041`, `<$0.0001`, `$0`.
+
+    To the cent from ten cents on, to two digits below, half to even. Only nothing is `$0`.
+    """
+    return _text(usd, ROUND_HALF_EVEN)
+
+
+def amount_text(money: Money) -> str:
+    """A sum for people: `$0.42`, `~$0.42` if some of it is estimated, `≥ $0.42` if some calls are unpriced.
+
+    What follows `≥` is rounded down, so that it holds; where nothing is left by that, it is `> $0`. `unknown` if no call
+    has a price, `$0` if there were no calls.
+    """
+    if money.unpriced and money.unpriced >= money.calls:
+        return "unknown"
+    about = "~" if money.estimated else ""
+    if not money.unpriced:
+        return about + usd_text(money.usd)
+    known = _text(money.usd, ROUND_DOWN)
+    if known == "$0":
+        return f"{'>' if money.usd else '≥'} $0"
+    return f"≥ {about}{known}"
+
+
+def note_text(money: Money, word: str) -> str:
+    """What a sum leaves out, estimates or has from the provider: `2 of 7 hits unpriced, 3 estimated, 1 as charged`.
+
+    Nothing if all of it is worked out from prices.
+
+    `word` is what the calls are, in the singular: `hit`, `miss`, `call`.
+    """
+    of = f" of {counted(money.calls, word)}"
+    notes: list[str] = []
+    kinds = ((money.unpriced, "unpriced"), (money.estimated, "estimated"), (money.charged, "as charged"))
+    for number, what in kinds:
+        if number:
+            notes.append(f"{number:,}{'' if notes else of} {what}")
+    return ", ".join(notes)
+
+
+def seconds_text(seconds: float) -> str:
+    """Seconds for people: `0.4 s`, `38 s`, `2 min 5 s`, `1 h 3 min`; `<0.1 s`, and `0 s` only for none at all."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    if seconds < 0:
+        return "-" + seconds_text(-seconds)
+    if 0 < seconds < 0.1:
+        return "<0.1 s"
+    if (tenths := round(seconds, 1)) < 10:
+        return f"{tenths:.0f} s" if tenths == int(tenths) else f"{tenths:.1f} s"
+    if (whole := round(seconds)) < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return _two(*divmod(whole, 60), "min", "s")
+    return _two(*divmod(round(seconds / 60), 60), "h", "min")
+
+
+def _text(usd: Decimal, rounding: str) -> str:
+    if usd < 0:
+        return "-" + _text(usd.copy_negate(), rounding)
+    if 0 < usd < _LEAST:
+        return "$0" if rounding == ROUND_DOWN else f"<${_LEAST}"
+    if not usd:
+        return "$0"
+    digit = _CENT if usd >= _TEN_CENTS else Decimal(1).scaleb(usd.adjusted() - 1, EXACT)
+    text = f"{usd.quantize(digit, rounding, EXACT):,f}"
+    whole, _, fraction = text.partition(".")
+    return f"${whole}.{fraction[:2]}{fraction[2:].rstrip('0')}"
+
+
+def _two(large: int, small: int, unit: str, part: str) -> str:
+    return f"{large:,} {unit} {small} {part}" if small else f"{large:,} {unit}"
+
+
+def spent(sums: Stats | Spending) -> Money:
+    """What the misses paid."""
+    counts = (sums.misses, sums.unpriced_misses, sums.estimated_misses, sums.charged_misses)
+    return Money(sums.spent_usd or Decimal(0), *counts)
+
+
+def saved(sums: Stats | Spending) -> Money:
+    """What the hits would have paid."""
+    counts = (sums.hits, sums.unpriced_hits, sums.estimated_hits, sums.charged_hits)
+    return Money(sums.saved_usd or Decimal(0), *counts)
+
+
+def waited_text(sums: Stats | Spending) -> str:
+    """How much longer somebody would have waited: `38 s`, `≥ 38 s` where of some hits it isn't known, or `unknown`."""
+    if sums.hits and sums.untimed_hits >= sums.hits:
+        return "unknown"
+    text = seconds_text(sums.saved_seconds or 0.0)
+    return f"≥ {text}" if sums.untimed_hits else text
+
+
+def saved_text(money: Money) -> str:
+    """What was saved, for people: `up to $0.42`, since a call that is made again may get a price for cached prompts."""
+    text = amount_text(money)
+    return f"up to {text}" if money.usd and not money.unpriced else text
+
+
+def cost_text(usd: Decimal | None, *, charged: bool = False) -> str:
+    """What one call cost: `$0.42`, `$0.42 as charged` where the provider itself has said it, `unknown`."""
+    return "unknown" if usd is None else f"{usd_text(usd)}{' as charged' if charged else ''}"

@@ -1,0 +1,47 @@
+"""What is known of an answer: records, status, usage, text."""
+
+from typing import TYPE_CHECKING
+
+from nbcache import _handed_on
+
+if TYPE_CHECKING:
+    from nbcache.entry.models import (
+        EXACT,
+        PREVIEW_LENGTH,
+        SORTABLE,
+        CallRecord,
+        Cleared,
+        EntryMeta,
+        Facets,
+        Filter,
+        Info,
+        Record,
+        SessionCall,
+        Spending,
+        Stats,
+        Totals,
+        Touch,
+        Usage,
+        known,
+    )
+
+__all__ = [
+    "EXACT",
+    "PREVIEW_LENGTH",
+    "SORTABLE",
+    "CallRecord",
+    "Cleared",
+    "EntryMeta",
+    "Facets",
+    "Filter",
+    "Info",
+    "Record",
+    "SessionCall",
+    "Spending",
+    "Stats",
+    "Totals",
+    "Touch",
+    "Usage",
+    "known",
+]
+__getattr__ = _handed_on("nbcache.entry", dict.fromkeys(__all__, "models"))

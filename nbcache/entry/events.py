@@ -1,0 +1,101 @@
+"""What a session notes of its calls, on their path and by key."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import NamedTuple
+
+from nbcache.concurrency.strands import Strand
+from nbcache.entry.models import EXACT, CallRecord, SessionCall, Usage
+from nbcache.entry.waits import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """An execution of a cell."""
+
+    execution: int
+    cell: str | None
+
+
+class Hit(NamedTuple):
+    """A hit: when and where, and the payload that tells what it saved.
+
+    Its lookup took `seconds`; its call `began` and `ended` (`time.perf_counter`) in a strand of the cell.
+    """
+
+    where: Where
+    key: str
+    payload: bytes
+    when: float
+    seconds: float
+    strand: Strand
+    began: float
+    ended: float
+
+
+class Paid(NamedTuple):
+    """An answer that a call got from its model, with the texts to estimate its tokens from; `span` where it is known."""
+
+    record: CallRecord
+    usage: Usage
+    prompt: str
+    answer: str
+    seconds: float | None
+    stored: bool
+    span: Span | None
+    unkept: bool = False  # though its mode keeps answers
+
+
+class SessionCalls:
+    """How often each key was called in this session, and what one such call costs."""
+
+    def __init__(self) -> None:
+        self._calls: dict[tuple[str, str], SessionCall] = {}
+        self._unwritten: set[tuple[str, str]] = set()
+        self.used: set[str] = set()  # keys of entries that were hit or stored
+        self.unkept: set[str] = set()  # keys whose answers can't be kept, or aren't wanted
+
+    def note(self, call: CallRecord) -> None:
+        """One more call."""
+        self._note(call.key or "", call.model, call.when)
+
+    def _note(self, key: str, model: str, when: float) -> None:
+        made = self._calls.get(of := (key, model)) or SessionCall(key, model, 0, when=when)
+        unpriced = made.unpriced + (not key)  # until `price` says what it cost
+        self._calls[of] = replace(made, calls=made.calls + 1, when=max(made.when, when), unpriced=unpriced)
+        self._unwritten.add(of)
+
+    def price(self, call: CallRecord, usd: Decimal | None, *, estimated: bool, unkept: bool = False) -> None:
+        """What a call of this key costs, as the last one told. One that isn't kept is paid each time, as one without a key."""
+        of = (call.key or "", call.model)
+        if unkept and call.key and (before := self._calls.get(of)) is not None and before.calls:
+            self.unkept.add(call.key)
+            self._calls[of] = replace(before, calls=before.calls - 1)
+            self._unwritten.add(of)
+            self._note("", call.model, call.when)
+            of = ("", call.model)
+        if of not in self._calls:
+            return
+        known = self._calls[of]
+        if not known.key:  # all of them together
+            if usd is None:
+                return
+            known = replace(known, unpriced=known.unpriced - 1)
+            usd = EXACT.add(known.usd or 0, usd)
+            estimated = estimated or known.estimated
+        self._calls[of] = replace(known, usd=usd, estimated=estimated)
+        self._unwritten.add(of)
+
+    def all(self) -> list[SessionCall]:
+        """One for each key."""
+        return [call for call in self._calls.values() if call.calls]
+
+    def take(self) -> list[SessionCall]:
+        """Those that have changed since this was asked last."""
+        changed, self._unwritten = self._unwritten, set()
+        return [self._calls[of] for of in changed]
+
+    def put_back(self, calls: Iterable[SessionCall]) -> None:
+        """They could not be written down: next time."""
+        self._unwritten |= {(call.key, call.model) for call in calls}

@@ -1,0 +1,56 @@
+"""The status of an answer that has just come: by what it tells itself, and by how it came."""
+
+from collections.abc import Sequence
+
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, Generation
+
+from nbcache.entry.providers import always_streams, is_client
+from nbcache.entry.status import UNFINISHED, shows_end, status_of, tells_reason, unknown_reason
+from nbcache.errors import warn_once
+from nbcache.keys.call import Call
+
+
+def status_now(answer: Sequence[Generation], call: Call | None, model: str) -> str:
+    """The status of the answer to `call` of the model named `model`. Where it isn't known how it ended, that is said once."""
+    cls = None if call is None or call.model is None else type(call.model)
+    by_client = is_client(cls) if cls is not None else call is not None and call.identity is not None
+    ended = _ended(answer, call, cls)
+    status = status_of(answer, by_client=by_client, ended=ended)
+    if status == UNFINISHED:
+        _say(model, unknown_reason(answer) if ended else None, ended=ended)
+    return status
+
+
+def _ended(answer: Sequence[Generation], call: Call | None, cls: type | None) -> bool:
+    """Whether the end of an answer was seen, which of one that came whole is so."""
+    if call is None:  # nobody saw how it came
+        return not any(map(_looks_cut, answer))
+    if call.ended is not None:
+        return call.ended
+    return cls is None or not always_streams(cls) or all(map(shows_end, answer))
+
+
+def _looks_cut(generation: Generation) -> bool:
+    """Whether a provider's client made this of a stream without an end: of a whole answer it tells a reason, or None."""
+    if not isinstance(generation, ChatGeneration) or not isinstance(generation.message, AIMessage):
+        return False
+    message = generation.message
+    is_clients = "model_provider" in message.response_metadata
+    return is_clients and not tells_reason(generation) and message.usage_metadata is None
+
+
+def _say(model: str, reason: str | None, *, ended: bool) -> None:
+    kept = f"nbcache: an answer of {model} is kept as a recording and is no hit, so the call is made again"
+    if not ended:
+        text = (
+            f"{kept}: its stream stopped without a sign that it was whole (a finish reason, usage, or the mark of an "
+            "end). Where this server never sends one, ask it for whole answers (`disable_streaming=True`)"
+        )
+        warn_once(f"unfinished {model}", text)
+    elif reason is not None:
+        text = (
+            f"{kept}: it ended with {reason!r}, and nbcache doesn't know whether that is a good end. Where it is, "
+            f"`%config NBCache.finish_reasons = [{reason!r}]` says so"
+        )
+        warn_once(f"finish reason {reason}", text)

@@ -1,0 +1,198 @@
+"""How much longer somebody would have waited for a cell, had its hits been made by the models.
+
+A call follows those that had ended before it began, and on which it may depend: of its own strand, of the strands that
+this was started from, and of those that it has started. Of strands beside each other it follows what it followed when
+both were recorded, too: a hit takes so little time that calls that are made at once hardly ever meet.
+
+So a hit would have begun when all that it follows would have ended, plus the time that the cell took for itself since,
+and it would have taken what the model took when it was recorded. What is saved lies between the end of the last call
+as it would have been, and as it was. It is never more than what the hits saved one by one.
+"""
+
+import heapq
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from nbcache.concurrency.strands import Strand
+
+_MOST = 5_000  # calls that are looked at together
+_SLACK = 0.05  # seconds by which a call may seem to have begun before the one that it followed had ended
+_NEVER = float("-inf")
+
+
+class Span(NamedTuple):
+    """A call: when it began and ended (`time.perf_counter`), and the seconds that it would have taken.
+
+    `recorded` is when its answer was (seconds since the epoch), None for a call that was made now.
+    """
+
+    strand: Strand
+    began: float
+    ended: float
+    seconds: float
+    recorded: float | None = None
+
+
+class Ends(NamedTuple):
+    """When the last of some calls ended, and when it would have."""
+
+    real: float = _NEVER
+    would: float = _NEVER
+
+    def later(self, other: "Ends") -> "Ends":
+        """When the last of these and those did."""
+        return Ends(max(self.real, other.real), max(self.would, other.would))
+
+    @property
+    def delay(self) -> float:
+        """Seconds from the one to the other."""
+        return 0.0 if self.real == _NEVER else max(0.0, self.would - self.real)
+
+
+class Waits:
+    """The calls of one execution of a cell."""
+
+    def __init__(self) -> None:
+        self._before = self._beside = Ends()
+        self._spans: list[Span] = []
+
+    def add(self, spans: Iterable[Span]) -> float:
+        """Some more calls, in any order; the seconds that are saved by now."""
+        self._spans = sorted([*self._spans, *spans], key=lambda span: span.began)
+        ends = _ends(self._spans, self._before)
+        saved = ends.later(self._beside).delay
+        last = self._spans[-1] if self._spans else None
+        if last is None or (last.strand.parent is None and all(each.ended <= last.began for each in self._spans[:-1])):
+            self._before, self._spans = ends, []  # all that comes follows these
+        elif len(self._spans) > _MOST:
+            self._beside, self._spans = ends.later(self._beside), []
+        return saved
+
+
+class Timing:
+    """What was saved in one execution of a cell, by model: each has its share, as its hits would have taken."""
+
+    def __init__(self) -> None:
+        self._waits = Waits()
+        self._seconds: dict[str, float] = {}
+        self._shares: dict[str, float] = {}
+
+    def add(self, model: str, seconds: float) -> None:
+        """A hit of a model, which saved so many seconds on its own."""
+        self._seconds[model] = self._seconds.get(model, 0.0) + seconds
+
+    def shares(self, spans: Iterable[Span]) -> dict[str, float]:
+        """With some more calls: by how many seconds the share of each model grows, or shrinks."""
+        saved, whole = self._waits.add(spans), sum(self._seconds.values())
+        shares = {model: saved * seconds / whole if whole else 0.0 for model, seconds in self._seconds.items()}
+        grown = {model: share - self._shares.get(model, 0.0) for model, share in shares.items()}
+        self._shares = shares
+        return {model: seconds for model, seconds in grown.items() if seconds}
+
+
+def _ends(spans: Sequence[Span], before: Ends) -> Ends:
+    """When these calls, in the order of their beginnings, would have ended; `before` are those that all of them follow."""
+    tree = _Tree(spans)
+    running: list[tuple[float, int, Ends]] = []
+    last = before
+    for number, span in enumerate(spans):
+        while running and running[0][0] <= span.began:
+            _, ended, ends = heapq.heappop(running)
+            tree.end(spans[ended], ends)
+        follows = tree.followed(span)
+        if before.real <= span.began:
+            follows = follows.later(before)
+        would = span.began + follows.delay + max(span.seconds, span.ended - span.began)
+        ends = Ends(span.ended, would)
+        heapq.heappush(running, (span.ended, number, ends))
+        last = last.later(ends)
+    return last
+
+
+class _Tree:
+    """The strands by who has started whom, with those of their calls that have ended."""
+
+    def __init__(self, spans: Sequence[Span]) -> None:
+        self._own: dict[Strand, Ends] = {}
+        self._under: dict[Strand, Ends] = {}
+        self._children: dict[Strand, _Children] = {}
+        for span in spans:
+            for child, parent in _line(span.strand):
+                self._children.setdefault(parent, _Children()).expect(child, span)
+
+    def followed(self, span: Span) -> Ends:
+        """The ends of the calls that `span` follows."""
+        ends = self._under.get(span.strand, Ends())
+        for child, parent in _line(span.strand):
+            ends = ends.later(self._own.get(parent, Ends())).later(self._children[parent].followed(child, span))
+        return ends
+
+    def end(self, span: Span, ends: Ends) -> None:
+        """A call has ended."""
+        strand = span.strand
+        self._own[strand] = ends.later(self._own.get(strand, Ends()))
+        self._under[strand] = ends.later(self._under.get(strand, Ends()))
+        for _, parent in _line(strand):
+            self._under[parent] = ends.later(self._under.get(parent, Ends()))
+            self._children[parent].end(span, ends)
+
+
+def _line(strand: Strand) -> list[tuple[Strand, Strand]]:
+    """A strand with the one that it was started from, that one with its own, and so on to the cell's."""
+    line: list[tuple[Strand, Strand]] = []
+    while (parent := strand.parent) is not None:
+        line.append((strand, parent))
+        strand = parent
+    return line
+
+
+class _Children:
+    """The strands that were started from one, and when their calls were recorded.
+
+    In an event loop all that is started at once begins before the first of it ends. A thread may be through before
+    the next is started: they are taken to be at once, unless it can be seen that only some were when they were recorded.
+    """
+
+    def __init__(self) -> None:
+        self._expected: list[tuple[float, float, Strand]] = []
+        self._ended: list[tuple[float, Ends]] | None = None
+        self._met = False
+
+    def expect(self, child: Strand, span: Span) -> None:
+        """A call that is going to begin and to end."""
+        if span.recorded is not None:
+            self._expected.append((span.recorded - span.seconds, span.recorded, child))
+
+    def end(self, span: Span, ends: Ends) -> None:
+        """A call has ended. One that was made now has been seen to come before what begins later."""
+        ended = self._begun()
+        recorded = _NEVER if span.recorded is None else span.recorded
+        # From here on each holds the ends of all that were recorded before it, too.
+        at = bisect_right(ended, recorded, key=lambda each: each[0])
+        ended.insert(at, (recorded, ends if at == 0 else ends.later(ended[at - 1][1])))
+        for later in range(at + 1, len(ended)):
+            when, known = ended[later]
+            more = known.later(ends)
+            if more == known:
+                break
+            ended[later] = (when, more)
+
+    def followed(self, child: Strand, span: Span) -> Ends:
+        """The ends of those that had ended before a call of `child` when it was recorded."""
+        ended = self._begun()
+        if span.recorded is None or not (self._met or child.is_task):
+            at = bisect_right(ended, _NEVER, key=lambda each: each[0])
+        else:
+            at = bisect_right(ended, span.recorded - span.seconds + _SLACK, key=lambda each: each[0])
+        return ended[at - 1][1] if at else Ends()
+
+    def _begun(self) -> list[tuple[float, Ends]]:
+        if self._ended is None:
+            self._ended = []
+            latest, whose = _NEVER, None
+            for began, ended, child in sorted(self._expected, key=lambda each: each[:2]):
+                self._met = self._met or (began + _SLACK < latest and child is not whose)
+                if ended > latest:
+                    latest, whose = ended, child
+        return self._ended

@@ -1,1 +1,0 @@
-"""What is wrapped of LangChain while the cache is on."""

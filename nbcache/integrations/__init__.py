@@ -1,0 +1,1 @@
+"""Whatever makes calls tell the cache who they are."""

@@ -1,0 +1,1 @@
+"""LangChain's models, wrapped while the cache is on."""

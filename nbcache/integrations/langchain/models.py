@@ -1,0 +1,295 @@
+"""Wraps the entry points of LangChain's models while the cache is on.
+
+Each call then tells the cache its model and options through `current_call`; streams are recorded and played.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial, wraps
+from types import MappingProxyType
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel, BaseLLM
+from langchain_core.language_models.base import BaseLanguageModel
+from langchain_core.runnables import ensure_config
+
+from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.cache.settings import OFF, checked_mode
+from nbcache.concurrency.strands import calling
+from nbcache.integrations.langchain import rate_limits as limiters
+from nbcache.integrations.langchain import streams as streaming
+from nbcache.integrations.langchain.overrides import watch_classes
+from nbcache.integrations.langchain.patching import Wrapping
+from nbcache.integrations.langchain.retries import retry_wrappers
+from nbcache.integrations.langchain.stream_recording import cache_of
+from nbcache.integrations.langchain.uncached import UncachedCall
+from nbcache.keys.call import Call, call_around, running
+
+# Arguments of the entry points that are LangChain's own; all others are options of the call.
+_NOT_OPTIONS = frozenset(
+    {
+        *("stop", "callbacks", "tags", "metadata", "run_name", "run_id", "run_manager", "config", "stream"),
+        *("ls_structured_output_format", "structured_output_format"),
+    }
+)
+_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
+_NATIVE_EVENTS = ("_stream_chat_model_events", "_astream_chat_model_events")  # make events without chunks
+_PAST_US = "isn't looked up, since the model has `cache=False`"
+_REPLACED = "isn't looked up, since another cache has been set; `%llmcache on` takes it back"
+_Begun = Callable[[Any, Any, Any], Call | UncachedCall | None]
+
+
+class ModeError(ValueError):
+    """A call asks for a mode that is none."""
+
+
+class Instrument:
+    """The wrapped entry points; `remove` puts back exactly what was there."""
+
+    def __init__(self, cache_now: Callable[[], NotebookCache | None]) -> None:
+        self._wrapping = Wrapping(cache_now)
+        # One message of a chat is one call. This is LangChain's own affair: where a release has it no longer, a
+        # call is known by its public entry point, and identical calls don't wait for each other.
+        if callable(BaseChatModel.__dict__.get("_generate_with_cache")):
+            self._wrap(BaseChatModel, "_generate_with_cache", _sync, _message_call)
+            self._wrap(BaseChatModel, "_agenerate_with_cache", _async, partial(_message_call, async_api=True))
+            self._wrapping.wrap(BaseChatModel, "agenerate", partial(_calling, self._wrapping))
+        else:
+            self._wrap(BaseChatModel, "generate", _sync, _batch_call)
+            self._wrap(BaseChatModel, "agenerate", _async, _batch_call)
+        self._wrap(BaseLLM, "generate", _sync, _batch_call)
+        self._wrap(BaseLLM, "agenerate", _async, _batch_call)
+        for cls in (BaseChatModel, BaseLLM):
+            self._wrap(cls, "stream", _stream, _stream_call)
+            self._wrap(cls, "astream", _astream, _stream_call)
+        for name, wrapper in (("_iter_v2_events", _stream), ("_aiter_v2_events", _astream)):
+            if callable(BaseChatModel.__dict__.get(name)):  # `stream_events`, since core 1.2
+                self._wrap(BaseChatModel, name, wrapper, _events_call)
+        watch_classes(self._wrapping)
+        for owner, name, retry_wrapper in retry_wrappers():
+            self._wrapping.wrap(owner, name, retry_wrapper)
+
+    def remove(self) -> None:
+        """Put the originals back. Where somebody has wrapped ours since, ours stays and does nothing more."""
+        self._wrapping.remove()
+
+    def _wrap(self, owner: type, name: str, wrapper: Callable[..., Any], make: Callable[..., Call | None]) -> None:
+        self._wrapping.wrap(owner, name, partial(wrapper, partial(_begun, self._wrapping, make)))
+
+
+def _begun(
+    wrapping: Wrapping, make: Callable[..., Call | None], model: Any, args: Any, kwargs: Any
+) -> Call | UncachedCall | None:
+    """The call that begins here; None where it began further out, or is none of the cache's.
+
+    Raises ReplayMiss where nothing is to be sent, and the model asks no cache of ours; and ValueError for a call that
+    asks for a mode that is none.
+    """
+    if not wrapping.active:
+        return None
+    try:
+        return _call_of(wrapping, make, model, args, kwargs)
+    except ModeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a class of the user's own, whatever its fields are
+        return _unclear(wrapping, model, error)
+
+
+def _unclear(wrapping: Wrapping, model: Any, error: Exception) -> Call | None:
+    """A call of which nobody can tell what it is: it is made, and is not cached. Raises ReplayMiss."""
+    cache = wrapping.cache_now()
+    if cache is None:
+        return None
+    call = Call(model, is_chat=isinstance(model, BaseChatModel), outer=call_around())
+    cache.guard(call, f"can't be looked up: {error!r}")
+    cache.failed(f"tell what a call of {type(model).__qualname__} is", error)
+    call.mode = OFF
+    return call
+
+
+def _call_of(
+    wrapping: Wrapping, make: Callable[..., Call | None], model: Any, args: Any, kwargs: Any
+) -> Call | UncachedCall | None:
+    call = make(model, args, kwargs)
+    if call is not None and cache_of(model) is None and (cache := wrapping.cache_now()) is not None:
+        cache.guard(call, _PAST_US if model.cache is False else _REPLACED)
+    if model.cache is False:
+        cache = wrapping.cache_now()
+        return None if call is None or cache is None else UncachedCall.of(cache, call, args)
+    if call is not None and make is _events_call and any(hasattr(model, name) for name in _NATIVE_EVENTS):
+        if (cache := cache_of(model)) is not None:
+            cache.pass_by(call, "not cacheable")
+        return None
+    streaming.wrap_chunks(wrapping, model)
+    limiters.wrap_limiter(wrapping, model)
+    return call
+
+
+def _sync(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+        call = begun(model, args, kwargs)
+        if call is None:
+            return original(model, *args, **kwargs)
+        if isinstance(call, UncachedCall):
+            with running(call.call):
+                return call.answered(original(model, *args, **kwargs))
+        with running(call):
+            return original(model, *args, **kwargs)
+
+    return wrapper
+
+
+def _async(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+        call = begun(model, args, kwargs)
+        if call is None:
+            return await original(model, *args, **kwargs)
+        if isinstance(call, UncachedCall):
+            with running(call.call):
+                return call.answered(await original(model, *args, **kwargs))
+        call.is_async = True
+        with running(call):
+            return await original(model, *args, **kwargs)
+
+    return wrapper
+
+
+def _calling(wrapping: Wrapping, original: Callable[..., Any]) -> Callable[..., Any]:
+    """LangChain makes the calls of `agenerate` in tasks of their own: whose they are, and since when, is known here."""
+
+    @wraps(original)
+    async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+        if not wrapping.active:
+            return await original(model, *args, **kwargs)
+        with calling():
+            return await original(model, *args, **kwargs)
+
+    return wrapper
+
+
+def _stream(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+        call = begun(model, args, kwargs)
+        items = original(model, *args, **kwargs)
+        if isinstance(call, UncachedCall):
+            items, call = call.stepped(items), call.call
+        yield from items if call is None else streaming.stepped(call, items)
+
+    return wrapper
+
+
+def _astream(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
+        call = begun(model, args, kwargs)
+        items = original(model, *args, **kwargs)
+        if isinstance(call, UncachedCall):
+            items, call = call.astepped(items), call.call
+        if call is not None:
+            call.is_async = True
+        async for item in items if call is None else streaming.astepped(call, items):
+            yield item
+
+    return wrapper
+
+
+def _message_call(
+    model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapping[str, Any], *, async_api: bool = False
+) -> Call:
+    """A call of `_generate_with_cache(messages, stop, run_manager, **options)`."""
+    stop = args[1] if len(args) > 1 else kwargs.get("stop")
+    run = args[2] if len(args) > 2 else kwargs.get("run_manager")
+    return Call(
+        model,
+        stop,
+        _options(kwargs),
+        mode=None if run is None else _mode(run.metadata),
+        outer=call_around(),
+        labels=() if run is None else run.tags,
+        parent=None if run is None else run.parent_run_id,
+        shares=True,
+        messages=args[0] if args else kwargs.get("messages"),
+        streams=partial(streaming.is_listened_to, model, run, kwargs, async_api) if run and run.handlers else None,
+    )
+
+
+def _batch_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
+    """A call of `generate(prompts, stop, callbacks, **options)`, which asks for all prompts before it makes any call."""
+    prompts = args[0] if args else kwargs.get("prompts")
+    callbacks = args[2] if len(args) > 2 else kwargs.get("callbacks")
+    first = callbacks[0] if isinstance(callbacks, list) and callbacks else callbacks
+    return Call(
+        model,
+        args[1] if len(args) > 1 else kwargs.get("stop"),
+        _options(kwargs),
+        is_chat=isinstance(model, BaseChatModel),
+        mode=_mode(kwargs.get("metadata")) or _mode(model.metadata),
+        outer=call_around(),
+        labels=(*_flat(model.tags), *_flat(kwargs.get("tags"))),
+        parent=getattr(first, "parent_run_id", None),
+        shares=isinstance(model, BaseLLM) and isinstance(prompts, list) and len(prompts) == 1,
+    )
+
+
+def _stream_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
+    """A call of `stream(input, config, *, stop, **options)`."""
+    config = ensure_config(args[1] if len(args) > 1 else kwargs.get("config"))
+    return Call(
+        model,
+        kwargs.get("stop"),
+        _options(kwargs),
+        is_chat=isinstance(model, BaseChatModel),
+        mode=_mode(config.get("metadata")) or _mode(model.metadata),
+        outer=call_around(),
+        labels=(*_flat(model.tags), *(config.get("tags") or ())),
+        parent=getattr(config.get("callbacks"), "parent_run_id", None),
+        is_stream=True,
+    )
+
+
+def _events_call(model: BaseLanguageModel[Any], _: Sequence[Any], kwargs: Mapping[str, Any]) -> Call | None:
+    """A call of `_iter_v2_events(messages, *, run_manager, stream, stop, **options)`."""
+    outer, run = call_around(), kwargs["run_manager"]
+    if outer is not None and outer.model is model:
+        return None  # within `invoke`, which has looked up already
+    return Call(
+        model,
+        kwargs.get("stop"),
+        _options(kwargs),
+        mode=_mode(run.metadata),
+        outer=outer,
+        labels=run.tags,
+        parent=run.parent_run_id,
+        is_stream=True,
+    )
+
+
+def _options(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    if kwargs.keys() <= _NOT_OPTIONS:
+        return _NO_OPTIONS
+    return {name: value for name, value in kwargs.items() if name not in _NOT_OPTIONS}
+
+
+def _flat(tags: Any) -> list[str]:
+    """The tags of a call, or of each of a batch; none of what is no tags, in a class of the user's own."""
+    if isinstance(tags, str):
+        return [tags]
+    return [tag for each in tags for tag in _flat(each)] if isinstance(tags, list | tuple | set | frozenset) else []
+
+
+def _mode(metadata: Any) -> str | None:
+    """The mode that a call asks for by `config={"metadata": {"nbcache": "off"}}`. Raises ValueError."""
+    if not metadata or (type(metadata) is dict and "nbcache" not in metadata):
+        return None
+    parts = metadata if isinstance(metadata, list | tuple) else [metadata]
+    modes = [part.get("nbcache") if isinstance(part, Mapping) else None for part in parts]
+    if any(mode != modes[0] for mode in modes):
+        raise ModeError(f"one batch has one mode, not {modes}: call the model for each")
+    if modes[0] is None:
+        return None
+    try:
+        return checked_mode(modes[0])
+    except ValueError as error:
+        raise ModeError(f'config={{"metadata": {{"nbcache": {modes[0]!r}}}}}: {error}') from None

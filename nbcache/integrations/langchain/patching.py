@@ -1,0 +1,124 @@
+"""Wrapping methods of other people's classes, and putting them back."""
+
+import contextlib
+import functools
+import weakref
+from collections.abc import Callable, Collection, Mapping
+from functools import partial
+from types import MethodType
+from typing import Any
+
+from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.concurrency.locks import Lock
+from nbcache.keys.canonical import is_users_code
+from nbcache.keys.usercode.origin import ORIGINAL
+
+_NOTHING = object()
+Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Wrapping:
+    """What was wrapped, and whether it is to do anything. `remove` puts back the very objects that were there.
+
+    `cache_now` tells the cache that is on.
+    """
+
+    def __init__(self, cache_now: Callable[[], NotebookCache | None] = lambda: None) -> None:
+        self.active = True
+        self.cache_now = cache_now
+        self._wrapped: dict[tuple[type, str], tuple[Any, Any]] = {}  # the original, and what is in its place
+        self._known: weakref.WeakKeyDictionary[type, list[tuple[type, str, Any]]] = weakref.WeakKeyDictionary()
+        self._lock = Lock()
+
+    def wrap(self, owner: type, name: str, wrapper: Wrapper) -> None:
+        """Put `wrapper` of a class's own method into its place, unless it is there."""
+        original = owner.__dict__[name]
+        if (owner, name) in self._wrapped and self._wrapped[owner, name][1] is original:
+            return
+        is_static = isinstance(original, staticmethod)
+        method = original.__func__ if is_static else original
+        ours: Any = wrapper(method if callable(method) else _bound(method))
+        if is_static:
+            ours = staticmethod(ours)
+        elif is_users_code(owner):
+            ours = _Method(ours)
+        setattr(ours, ORIGINAL, original)
+        setattr(owner, name, ours)
+        self._wrapped[owner, name] = original, ours
+
+    def add(self, owner: type, name: str, ours: Any) -> None:
+        """Give a class an attribute that it has not."""
+        setattr(owner, name, ours)
+        self._wrapped[owner, name] = _NOTHING, ours
+
+    def wrap_first(self, cls: type, wrappers: Mapping[str, Callable[..., Any]]) -> None:
+        """Wrap these methods of `cls` when it is first seen: its own, or those that it inherits.
+
+        Each wrapper gets this object and the original. What has no such methods, or can't be changed, stays as it is.
+        """
+        if cls in self._known:
+            return
+        with self._lock:
+            for name, wrapper in wrappers.items():
+                owner = next((base for base in cls.__mro__ if name in base.__dict__), None)
+                if owner is not None and callable(owner.__dict__[name]):
+                    with contextlib.suppress(TypeError, AttributeError):  # a class written in C
+                        self.wrap(owner, name, partial(wrapper, self))
+            self._known[cls] = []
+
+    def wrap_all(self, cls: type, wrappers: Mapping[str, Callable[..., Any]], but: Collection[type]) -> bool:
+        """Wrap these methods of `cls` and of all its bases, but not the methods of `but`; false where that was done.
+
+        Classes of the user's own are edited while they are used (`%autoreload`): these are looked at each time. Each
+        wrapper gets this object, the class that owns the method, and the original.
+        """
+        known = self._known.get(cls)
+        if known is not None and all(owner.__dict__.get(name) is method for owner, name, method in known):
+            return False
+        with self._lock:
+            for name, wrapper in wrappers.items():
+                untouched = [base.__dict__.get(name) for base in but]
+                for owner in cls.__mro__:
+                    if name in owner.__dict__ and not any(owner.__dict__[name] is each for each in untouched):
+                        self.wrap(owner, name, partial(wrapper, self, owner))
+            edited = [owner for owner in cls.__mro__ if is_users_code(owner)]
+            self._known[cls] = [(owner, name, owner.__dict__.get(name)) for owner in edited for name in wrappers]
+        return True
+
+    def remove(self) -> None:
+        """Put the originals back. Where somebody has wrapped ours since, ours stays and asks `active`."""
+        self.active = False
+        with self._lock:
+            for (owner, name), (original, ours) in reversed(self._wrapped.items()):
+                if owner.__dict__.get(name) is not ours:
+                    continue
+                if original is _NOTHING:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, original)
+            self._wrapped.clear()
+            self._known.clear()
+
+
+class _Method:
+    """A method that is no function: `%autoreload` puts the code of an edited one into the function that is there."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, function)
+        self._function = function
+
+    def __get__(self, owner: Any, cls: type | None = None) -> Any:
+        return self if owner is None else MethodType(self._function, owner)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._function(*args, **kwargs)
+
+
+def _bound(method: Any) -> Callable[..., Any]:
+    """What can be called in place of something that only becomes a method on an object, such as a `partialmethod`."""
+
+    @functools.wraps(method)
+    def call(owner: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return method.__get__(owner, type(owner))(*args, **kwargs)
+
+    return call

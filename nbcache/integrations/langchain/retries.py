@@ -1,0 +1,82 @@
+"""`with_retry`: what a parser has rejected is not handed out again, but the next draw of the same call."""
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from langchain_core.runnables.retry import RunnableRetry
+
+from nbcache.cache.samples import Attempt, current_attempt
+from nbcache.concurrency.blocks import Block
+
+# Whose errors say that a request failed.
+_CLIENTS = {
+    *("openai", "anthropic", "groq", "mistralai", "ollama", "google", "botocore", "cohere"),
+    *("httpx", "httpcore", "requests", "aiohttp", "urllib3", "grpc"),
+}
+
+
+def retry_wrappers() -> Iterator[tuple[type, str, Callable[[Callable[..., Any]], Callable[..., Any]]]]:
+    """The class, the method and the wrapper of each. None where LangChain doesn't tell its attempts any more."""
+    if "_patch_config" in RunnableRetry.__dict__:
+        yield RunnableRetry, "_patch_config", _attempt
+        for name, wrapper in (("invoke", _sync), ("batch", _sync), ("ainvoke", _async), ("abatch", _async)):
+            yield RunnableRetry, name, wrapper
+
+
+def _attempt(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def wrapper(config: Any, run_manager: Any, retry_state: Any) -> Any:
+        now = current_attempt.get()
+        if now is not None:
+            now = replace(now, path=(*now.path[:-1], retry_state.attempt_number))
+            current_attempt.change(now)
+            _watch(retry_state, now)
+        return original(config, run_manager, retry_state)
+
+    return wrapper
+
+
+def _watch(retry_state: Any, attempt: Attempt) -> None:
+    """Let an attempt that fails by no fault of its answers count for nothing: then these are good for the next."""
+    failed = type(retry_state).set_exception
+
+    def set_exception(told: Any) -> None:
+        if _is_outage(told[1]):
+            attempt.forget()
+        failed(retry_state, told)
+
+    retry_state.set_exception = set_exception
+
+
+def _is_outage(error: BaseException | None) -> bool:
+    """Whether a connection or a provider failed, and not somebody who read an answer."""
+    return isinstance(error, OSError) or any(
+        cls.__module__.partition(".")[0] in _CLIENTS for cls in type(error).__mro__
+    )
+
+
+def _sync(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def wrapper(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        with _attempts():
+            return original(self, *args, **kwargs)
+
+    return wrapper
+
+
+def _async(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    async def wrapper(self: Any, /, *args: Any, **kwargs: Any) -> Any:
+        with _attempts():
+            return await original(self, *args, **kwargs)
+
+    return wrapper
+
+
+def _attempts() -> Block[Attempt]:
+    """The attempts of one retried chain, which may be within another's."""
+    return Block(
+        current_attempt, lambda around: Attempt() if around is None else replace(around, path=(*around.path, 1))
+    )

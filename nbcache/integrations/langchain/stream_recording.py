@@ -1,0 +1,185 @@
+"""One stream of a model's chunks: found and played, or made, recorded and kept."""
+
+import itertools
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from langchain_core.caches import BaseCache
+from langchain_core.globals import get_llm_cache
+from langchain_core.language_models.chat_models import generate_from_stream
+from langchain_core.load import dumps
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
+
+from nbcache.cache.memory import Answer
+from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.cache.settings import READ_ONLY, Settings
+from nbcache.codec import payload as codec
+from nbcache.codec.chunks import as_chunk
+from nbcache.codec.messages import plain, restored
+from nbcache.concurrency.executor import in_thread
+from nbcache.entry.response_headers import cleaned
+from nbcache.errors import warn_once
+from nbcache.keys.call import Call
+from nbcache.keys.model_fields import whole_numbers
+
+Chunk = GenerationChunk | ChatGenerationChunk
+
+
+class Recording:
+    """The chunks of `call`. Asked for by `invoke` they are LangChain's to look up and store; else it is done here."""
+
+    def __init__(self, call: Call, cache: NotebookCache | None, prompt: Any, args: Mapping[str, Any]) -> None:
+        self.call = call
+        self._cache = cache
+        self._prompt, self._llm_string = _told(call, prompt, args) if call.is_stream else ("", "")
+        self._raw: list[Chunk] = []
+        self._refused: Exception | None = None
+        self._numbers: dict[str, int] = {}
+        call.chunks = []
+
+    @classmethod
+    def of(cls, call: Call | None, model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> "Recording | None":
+        """The recording of the stream that begins here; None where there is none to be made."""
+        if call is None or call.chunks is not None or call.model is not model:
+            return None  # nobody's call, or the class's own method calls that of its base
+        cache = cache_of(model)
+        if call.is_stream:
+            if cache is None:
+                return None
+            if _has_choices(model, kwargs):
+                call.chunks = []  # a base's method that is called next is not to count it again
+                cache.pass_by(call, "not cacheable")
+                return None
+        elif call.streams is None or not call.streams():
+            return None  # the model's own `_generate` streams for itself
+        prompt = args[0] if args else kwargs.get("messages", kwargs.get("prompt"))
+        told = {name: value for name, value in kwargs.items() if name not in {"messages", "prompt", "run_manager"}}
+        if len(args) > 1:
+            told["stop"] = args[1]
+        try:
+            return cls(call, cache, prompt, told)
+        except Exception as error:  # noqa: BLE001 - whatever fails, the stream goes on
+            if cache is not None:
+                cache.guard(call, f"can't be looked up: {error!r}")
+                cache.failed("work out what a stream asks for", error)
+            return None
+
+    def find(self) -> Answer | None:
+        """The answer whose chunks are to be played, if there is one."""
+        if self._cache is None or not self.call.is_stream:
+            return self.call.replay
+        return self._cache.find(self._prompt, self._llm_string, self.call)
+
+    async def afind(self) -> Answer | None:
+        """As `find`."""
+        if self._cache is None or not self.call.is_stream:
+            return self.call.replay
+        return await self._cache.afind(self._prompt, self._llm_string, self.call)
+
+    def played(self, found: Answer) -> Iterator[Chunk]:
+        """The chunks as they were recorded; one, where the answer didn't come in chunks."""
+        chunks = codec.read(found.payload, codec.key_of(found.payload)).chunks(self.call.classes())
+        first = next(chunks, None) or as_chunk(found.generations()[0])
+        for chunk in itertools.chain((first,), chunks):
+            if isinstance(chunk, ChatGenerationChunk):
+                chunk.message.id = None  # LangChain gives all chunks of a stream the id of its run
+            yield chunk
+            if chunk is first and isinstance(chunk, ChatGenerationChunk) and self._cache is not None:
+                self._cache.recognize(chunk.message, found)
+
+    def add(self, chunk: Chunk) -> None:
+        """Note a chunk as it came: whoever gets it may change it."""
+        self._raw.append(chunk)
+        if self._refused is None and self.call.chunks is not None:
+            try:
+                self.call.chunks.append(cleaned(plain(chunk)))
+            except Exception as error:  # noqa: BLE001 - whatever is in it, its reader gets it
+                self._refused = error
+        if self.call.numbers:
+            self._numbers = whole_numbers(self.call.asked_model())
+        self._handed_out = time.perf_counter()
+
+    def go_on(self) -> None:
+        """The reader wants the next: what it did meanwhile is not the model's time, and what it set no counter."""
+        self.call.idle += time.perf_counter() - self._handed_out
+        if self.call.numbers:
+            now = whole_numbers(self.call.asked_model())
+            self.call.numbers |= {name: -1 for name, value in now.items() if value != self._numbers.get(name)}
+
+    def keep(self) -> None:
+        """All have come: store the answer that they make, unless LangChain is going to."""
+        self.call.whole = bool(self._raw) and self._refused is None
+        if self._cache is None or not self.call.is_stream or not self._raw or cache_of(self.call.model) is None:
+            return
+        try:
+            answer = self._answer()
+        except Exception as error:  # noqa: BLE001 - the reader has all chunks, and is not to be disturbed
+            self._cache.failed("put the chunks of a stream together", error)
+            return
+        if self._refused is not None:  # all that is left is what the reader has, and may have changed
+            warn_once(f"not storable {self._refused}", f"nbcache: a stream is not cached: {self._refused} in it")
+            self.call.settings = Settings(READ_ONLY).within(self.call.settings or Settings())
+        self._cache.keep(self._prompt, self._llm_string, answer, self.call)
+
+    async def akeep(self) -> None:
+        """As `keep`, in a thread: a write never runs on an event loop."""
+        await in_thread(self.keep, writes=True)
+
+    def _answer(self) -> list[Generation]:
+        """What `invoke` would have answered."""
+        chunks = self._raw
+        if self.call.whole and self.call.chunks is not None:
+            chunks = restored(self.call.chunks, self.call.classes())
+        whole = _joined(chunks) if self.call.is_chat else _joined_text(chunks)
+        if isinstance(whole, ChatGeneration):
+            first = self._raw[0]
+            whole.message.id = first.message.id if isinstance(first, ChatGenerationChunk) else None
+            if self.call.asked_model().__dict__.get("output_version") == "v1":
+                whole.message = _as_blocks(whole.message)
+        return [whole]
+
+
+def cache_of(model: Any) -> NotebookCache | None:
+    """The cache that LangChain would ask for an `invoke`, where it is one of ours."""
+    if model.cache is False:
+        return None
+    cache = model.cache if isinstance(model.cache, BaseCache) else get_llm_cache()
+    return cache if isinstance(cache, NotebookCache) else None
+
+
+def _has_choices(model: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Whether several answers are asked for: streamed, their chunks run together."""
+    number = kwargs.get("n") or model.__dict__.get("n")
+    return isinstance(number, int) and number > 1
+
+
+def _told(call: Call, prompt: Any, args: Mapping[str, Any]) -> tuple[str, str]:
+    """The prompt and the `llm_string` that LangChain would look up for an `invoke`."""
+    model: Any = call.model
+    if not call.is_chat:
+        params = model._dict_for_compat() if hasattr(model, "_dict_for_compat") else model.dict()  # noqa: SLF001
+        return prompt, str(sorted({**params, "stop": args.get("stop")}.items()))
+    call.messages = prompt
+    messages = [m.model_copy(update={"id": None}) if getattr(m, "id", None) is not None else m for m in prompt]
+    return dumps(messages), model._get_llm_string(**args)  # noqa: SLF001 - as LangChain does
+
+
+def _joined(chunks: Sequence[Any]) -> ChatGeneration:
+    for chunk in chunks:
+        chunk.message.response_metadata = {**(chunk.generation_info or {}), **chunk.message.response_metadata}
+    return generate_from_stream(iter(chunks)).generations[0]
+
+
+def _joined_text(chunks: Sequence[Chunk]) -> Generation:
+    whole = chunks[0]
+    for chunk in chunks[1:]:
+        whole = whole + chunk  # type: ignore[operator]
+    return Generation(text=whole.text, generation_info=whole.generation_info)
+
+
+def _as_blocks(message: BaseMessage) -> BaseMessage:
+    """A message of `output_version="v1"`, as LangChain makes it at the end of an `invoke`."""
+    metadata = {**message.response_metadata, "output_version": "v1"}
+    return message.model_copy(update={"content": message.content_blocks, "response_metadata": metadata})

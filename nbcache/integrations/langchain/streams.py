@@ -1,0 +1,184 @@
+"""Streams: chunks pass through and are kept once the last has come; on a hit they are played again.
+
+LangChain's own `stream` does callbacks, ids and events: what is recorded and played is what `_stream` and `_astream`
+of a model's class make. The public entry points only say what call it is.
+"""
+
+import functools
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel, BaseLLM
+from langchain_core.language_models.base import BaseLanguageModel
+
+from nbcache.entry.providers import is_clients_own
+from nbcache.integrations.langchain import rate_limits as limiters
+from nbcache.integrations.langchain.past import pass_by
+from nbcache.integrations.langchain.patching import Wrapping
+from nbcache.integrations.langchain.stream_ends import End
+from nbcache.integrations.langchain.stream_recording import Chunk, Recording
+from nbcache.keys.call import Call, current_call, running
+
+
+def wrap_chunks(wrapping: Wrapping, model: BaseLanguageModel[Any]) -> None:
+    """Wrap where the chunks of a model's class come from, and those of models within it, once for each class.
+
+    Those are the class's own methods and the ones that it inherits.
+    """
+    if wrap_class(wrapping, type(model)):
+        for inner in list(vars(model).values()):
+            if issubclass(type(inner), BaseChatModel | BaseLLM):  # to ask the object itself may run its own code
+                wrap_chunks(wrapping, inner)
+
+
+def wrap_class(wrapping: Wrapping, cls: type) -> bool:
+    """Wrap where the chunks of this class's models come from; false where that was done."""
+    return wrapping.wrap_all(cls, {"_stream": _stream, "_astream": _astream}, but=(BaseChatModel, BaseLLM))
+
+
+def is_listened_to(model: Any, run: Any, kwargs: Mapping[str, Any], async_api: bool) -> bool:  # noqa: FBT001 - as LangChain's
+    """Whether LangChain streams this `invoke` for somebody who listens to its chunks, as LangChain itself decides."""
+    told = {name: value for name, value in kwargs.items() if name not in {"stop", "run_manager"}}
+    if model._should_stream(async_api=async_api, run_manager=run, **told):  # noqa: SLF001 - as LangChain does next
+        return True
+    as_events = getattr(model, "_should_use_protocol_streaming", None)
+    native = hasattr(model, "_stream_chat_model_events") or hasattr(model, "_astream_chat_model_events")
+    return as_events is not None and not native and as_events(async_api=async_api, run_manager=run, **told)
+
+
+def stepped(call: Call, items: Iterator[Any]) -> Iterator[Any]:
+    """`items`, each made while `call` is the current one: a generator's context is that of who asks for the next."""
+    call.frame = sys._getframe()  # noqa: SLF001 - this is the one that makes the call
+    try:
+        while True:
+            token = call.token = current_call.set(call)
+            try:
+                item = next(items)
+            except StopIteration:
+                return
+            finally:
+                current_call.reset(token)
+            yield item
+    finally:
+        with running(call):
+            _close(items)
+
+
+async def astepped(call: Call, items: Any) -> AsyncIterator[Any]:
+    """As `stepped`, awaited."""
+    call.frame = sys._getframe()  # noqa: SLF001 - as above
+    try:
+        while True:
+            token = call.token = current_call.set(call)
+            try:
+                item = await anext(items)
+            except StopAsyncIteration:
+                return
+            finally:
+                current_call.reset(token)
+            yield item
+    finally:
+        with running(call):
+            await _aclose(items)
+
+
+def _stream(
+    wrapping: Wrapping, owner: type, original: Callable[..., Iterator[Chunk]]
+) -> Callable[..., Iterator[Chunk]]:
+    @functools.wraps(original)
+    def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Iterator[Chunk]:
+        call = current_call.get()
+        stream = Recording.of(call, model, args, kwargs) if wrapping.active else None
+        found = None if stream is None else stream.find()
+        if stream is not None and found is not None:
+            yield from stream.played(found)
+            return
+        if stream is None and wrapping.active:
+            _refuse(wrapping, model, call, "_stream")
+        limiters.wait(call, model)
+        chunks = original(model, *args, **kwargs)
+        end = _end(wrapping, owner, call)
+        if stream is None and end is None:
+            yield from chunks
+            return
+        try:
+            for chunk in chunks:
+                _record(stream, end, chunk)
+                yield chunk
+                if stream is not None:
+                    stream.go_on()
+        finally:
+            _close(chunks)
+        if end is not None:
+            end.close()
+        if stream is not None:
+            stream.keep()
+
+    return wrapper
+
+
+def _astream(
+    wrapping: Wrapping, owner: type, original: Callable[..., AsyncIterator[Chunk]]
+) -> Callable[..., AsyncIterator[Chunk]]:
+    @functools.wraps(original)
+    async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> AsyncIterator[Chunk]:
+        call = current_call.get()
+        stream = Recording.of(call, model, args, kwargs) if wrapping.active else None
+        found = None if stream is None else await stream.afind()
+        if stream is not None and found is not None:
+            for chunk in stream.played(found):
+                yield chunk
+            return
+        if stream is None and wrapping.active:
+            _refuse(wrapping, model, call, "_astream")
+        await limiters.await_(call, model)
+        chunks = original(model, *args, **kwargs)
+        end = _end(wrapping, owner, call)
+        try:
+            async for chunk in chunks:
+                _record(stream, end, chunk)
+                yield chunk
+                if stream is not None:
+                    stream.go_on()
+        finally:
+            await _aclose(chunks)
+        if end is not None:
+            end.close()
+        if stream is not None:
+            await stream.akeep()
+
+    return wrapper
+
+
+def _refuse(wrapping: Wrapping, model: Any, call: Call | None, name: str) -> None:
+    """Chunks are asked for that nobody looked up. Raises ReplayMiss in mode `replay`, in which nothing is to be sent."""
+    cache = wrapping.cache_now()
+    if call is None:
+        pass_by(cache, model, name)
+    elif cache is not None:
+        cache.guard(call, "isn't looked up")
+
+
+def _end(wrapping: Wrapping, owner: type, call: Call | None) -> End | None:
+    """What looks for the end of a stream that `owner` makes; None where its last chunk is its end."""
+    return End(wrapping, call) if call is not None and wrapping.active and is_clients_own(owner) else None
+
+
+def _record(stream: Recording | None, end: End | None, chunk: Chunk) -> None:
+    """Note a chunk before its reader gets it, who may change it."""
+    if end is not None:
+        end.look_at(chunk)
+    if stream is not None:
+        stream.add(chunk)
+
+
+def _close(items: Any) -> None:
+    """Let an iterator that isn't read to its end let go of what it holds, if it can be told."""
+    if (close := getattr(items, "close", None)) is not None:
+        close()
+
+
+async def _aclose(items: Any) -> None:
+    if (close := getattr(items, "aclose", None)) is not None:
+        await close()

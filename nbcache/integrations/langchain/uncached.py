@@ -1,0 +1,110 @@
+"""Calls of a model with `cache=False`: they are not looked up and not kept, but they are paid, and so they count."""
+
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from functools import reduce
+from operator import add
+from typing import Any, TypeVar
+
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatResult, Generation, LLMResult
+
+from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.concurrency.strands import call_here
+from nbcache.entry.text import content_text
+from nbcache.entry.usage import usage_of
+from nbcache.entry.waits import Span
+from nbcache.keys.call import Call
+from nbcache.keys.identity import Identity, model_name, price_identity
+from nbcache.stores.entry_costs import document
+
+_R = TypeVar("_R")
+_WHY = "uncached"
+
+
+class UncachedCall:
+    """A call that is made, and what it paid once it is answered. Nothing here raises into it."""
+
+    def __init__(self, cache: NotebookCache, call: Call, prompts: Any) -> None:
+        self.call = call
+        self._cache = cache
+        self._prompts = prompts
+        self._began = time.perf_counter()
+        self._strand, self._started = call_here(self._began, 0.0)
+        self._identity = _identity(call)
+        number = len(prompts) if not call.is_chat and isinstance(prompts, list) else 1
+        self._records = [cache.ledger.missed(None, self._identity.model, _WHY) for _ in range(number)]
+
+    @classmethod
+    def of(cls, cache: NotebookCache, call: Call, args: Sequence[Any]) -> "UncachedCall | None":
+        """The call that begins here; None within another one of the same model, which counts."""
+        outer = call.outer
+        return None if outer is not None and outer.model is call.model else cls(cache, call, args[0] if args else None)
+
+    def answered(self, answer: _R) -> _R:
+        """`answer`, a result of LangChain's, with which the model has answered."""
+        try:
+            if isinstance(answer, ChatResult):
+                self._pay(0, answer.generations, answer.llm_output)
+            elif isinstance(answer, LLMResult):
+                for number, generations in enumerate(answer.generations[: len(self._records)]):
+                    self._pay(number, generations, None)
+        except Exception as error:  # noqa: BLE001 - whatever a model answers, the user gets it
+            self._cache.failed("count an answer", error)
+        return answer
+
+    def stepped(self, items: Iterator[Any]) -> Iterator[Any]:
+        """The chunks as they come; what they tell of the usage is kept."""
+        chunks: list[Any] = []
+        for item in items:
+            chunks.append(item)
+            yield item
+        self._streamed(chunks)
+
+    async def astepped(self, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """As `stepped`."""
+        chunks: list[Any] = []
+        async for item in items:
+            chunks.append(item)
+            yield item
+        self._streamed(chunks)
+
+    def _streamed(self, chunks: list[Any]) -> None:
+        try:
+            if chunks and all(isinstance(chunk, str) for chunk in chunks):
+                self._pay(0, [Generation(text="".join(chunks))], None)
+            elif chunks and all(isinstance(chunk, BaseMessage) for chunk in chunks):
+                self._pay(0, [ChatGeneration(message=reduce(add, chunks))], None)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._cache.failed("count an answer", error)
+
+    def _pay(self, number: int, generations: Sequence[Generation], output: Any) -> None:
+        if output and isinstance(generations[0], ChatGeneration):  # as LangChain does when it passes the answer on
+            message = generations[0].message
+            metadata = {**output, **message.response_metadata}
+            generations = [ChatGeneration(message=message.model_copy(update={"response_metadata": metadata}))]
+        now = time.perf_counter()
+        usage = usage_of(generations, document(self._identity.document), self._identity.endpoint)
+        self._cache.ledger.paid(
+            *(self._records[number], usage, self._prompt(number)),
+            "\n".join(generation.text for generation in generations),
+            seconds=(now - self._began) / len(self._records),
+            stored=False,
+            span=Span(self._strand, self._started, now, 0.0),
+        )
+
+    def _prompt(self, number: int) -> str:
+        """What was asked, to estimate its tokens from."""
+        if isinstance(self._prompts, list) and not self.call.is_chat:
+            return str(self._prompts[number])
+        if isinstance(self._prompts, list):
+            return "\n".join(content_text(getattr(each, "content", each)) for each in self._prompts)
+        return str(self._prompts)
+
+
+def _identity(call: Call) -> Identity:
+    """What the price of a call depends on; no more than the model's name where some of that has no canonical form."""
+    try:
+        return price_identity(call)
+    except Exception:  # noqa: BLE001 - the user's own objects: their call goes on
+        return Identity(b"{}", "", model_name(call.asked_model()), limits_tokens=False)

@@ -1,0 +1,48 @@
+"""`nbcache.wrap` for the clients of the OpenAI and Anthropic SDKs, neither of which is imported or changed here."""
+
+from typing import Any, TypeVar
+
+from nbcache.integrations.sdk.transport import CacheNow, cached
+
+_T = TypeVar("_T")
+_CLIENTS = {
+    "openai": {"OpenAI", "AsyncOpenAI"},  # Azure's are subclasses of these
+    "anthropic": {"Anthropic", "AsyncAnthropic"},
+}
+
+
+def wrap_client(client: _T, cache_now: CacheNow) -> _T:
+    """A client like `client`, of the same class and settings, whose calls are looked up and kept by `cache_now()`.
+
+    `client` itself stays as it is; both share their connections, as a copy by `with_options` does. While there is no
+    cache, and for requests that are no calls of a model, it is a plain client. Raises TypeError for anything else.
+    """
+    sdk = _sdk(client)
+    if sdk is None:
+        raise TypeError(
+            f"nbcache.wrap: {_named(client)} is no client of the OpenAI or Anthropic SDK. Give an OpenAI, AsyncOpenAI, "
+            "AzureOpenAI, AsyncAzureOpenAI, Anthropic or AsyncAnthropic object, or LangChain's Embeddings"
+        )
+    original: Any = client
+    http_client = original._client  # noqa: SLF001 - the SDKs take it as an argument, and tell it nowhere
+    twin = cached(http_client, sdk, cache_now)
+    return client if twin is http_client else _copy(original, twin)
+
+
+def _sdk(client: object) -> str | None:
+    """The SDK of whose clients `client` is one."""
+    for cls in type(client).__mro__:
+        package = cls.__module__.partition(".")[0]
+        if cls.__name__ in _CLIENTS.get(package, ()):
+            return package
+    return None
+
+
+def _named(client: object) -> str:
+    return repr(client.__name__) if hasattr(client, "__name__") else f"a {type(client).__qualname__} object"
+
+
+def _copy(client: Any, http_client: Any) -> Any:
+    strict = getattr(client, "_strict_response_validation", False)  # which the SDKs' own copies forget
+    more = {"_extra_kwargs": {"_strict_response_validation": True}} if strict else {}
+    return client.with_options(http_client=http_client, **more)

@@ -1,0 +1,203 @@
+"""A request of an SDK that counts as a call: what of it counts, how it is answered, and how that is kept."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from langchain_core.outputs import Generation
+
+from nbcache.cache.memory import Answer
+from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.codec.http_response import HEADERS, Recorded
+from nbcache.concurrency.executor import in_thread
+from nbcache.entry.charges import LITELLM_HEADER
+from nbcache.errors import warn_once
+from nbcache.integrations.sdk import responses as replies
+from nbcache.integrations.sdk import sse as events
+from nbcache.keys.body_fields import counted_body
+from nbcache.keys.call import Call
+from nbcache.keys.canonical import canonical
+from nbcache.keys.credentials import hidden
+from nbcache.keys.endpoint import endpoint_in
+from nbcache.keys.header_fields import counted_headers
+from nbcache.keys.identity import TOKEN_LIMITS, Identity
+
+Body = dict[str, Any]
+_DEPLOYMENT = re.compile(r"/deployments/([^/]+)")
+# A request that asks for more than an answer: it goes on, or changes what the provider remembers.
+_STATEFUL = ("background", "conversation", "thread", "prewarm")
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One way to ask for an answer: whose, at which path, and which fields of the body are the prompt.
+
+    `ends` are the events with which a stream has told all, `joined` makes of its events the body of an answer that
+    came whole, and `read` of such a body the generations.
+    """
+
+    sdk: str
+    path: str
+    system: str
+    said: str
+    ends: frozenset[str]
+    joined: events.Joined
+    read: Callable[[Body], list[Generation] | None]
+
+
+_DIALECTS = (
+    Dialect("openai", "/chat/completions", "", "messages", events.OPENAI_ENDS, events.chat, replies.chat),
+    Dialect("openai", "/completions", "", "prompt", events.OPENAI_ENDS, events.completion, replies.completion),
+    Dialect(
+        *("openai", "/responses", "instructions", "input"), events.RESPONSES_ENDS, events.response, replies.response
+    ),
+    Dialect("anthropic", "/v1/messages", "system", "messages", events.MESSAGES_ENDS, events.message, replies.message),
+)
+
+
+@dataclass(slots=True, eq=False)
+class Exchange:
+    """A call of an SDK on its way: asked of `cache`, and kept there. What fails here is a miss."""
+
+    cache: NotebookCache
+    dialect: Dialect
+    prompt: str
+    call: Call
+    is_stream: bool
+
+    @classmethod
+    def of(cls, cache: NotebookCache, sdk: str, request: Any, route: Any = None) -> "Exchange | None":
+        """The call that `request` of httpx is; None where it is none, or one whose answer can't be given again.
+
+        `route` is what its transport does with it besides sending it.
+        """
+        dialect = _dialect(sdk, request)
+        body = None if dialect is None else _body(request)
+        if dialect is None or body is None or _changes_more(body):
+            return None
+        is_stream = bool(body.get("stream"))
+        prompt, identity = _told(dialect, request, body, route)
+        waits = (request.extensions.get("timeout") or {}).get("read")
+        call = Call(identity=identity, is_chat=False, shares=not is_stream, patience=waits)
+        return cls(cache, dialect, prompt, call, is_stream)
+
+    def find(self) -> Recorded | None:
+        """The answer, if there is one."""
+        return self._recorded(self.cache.find(self.prompt, "", self.call))
+
+    async def afind(self) -> Recorded | None:
+        """As `find`."""
+        return self._recorded(await self.cache.afind(self.prompt, "", self.call))
+
+    def _recorded(self, answer: Answer | None) -> Recorded | None:
+        if answer is None:
+            return None
+        try:
+            return Recorded.of((answer.generations()[0].generation_info or {})["http"])
+        except (LookupError, ValueError, TypeError):
+            self.cache.guard(self.call, "was recorded without the answer that the SDK reads")
+            warn_once("no http", "nbcache: an entry of an SDK's call holds no answer for it. The call is made")
+            return None
+
+    def keep(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """Store the answer that came, unless it is none to be kept."""
+        try:
+            answer = self._answer(status, headers, body)
+        except Exception as error:  # noqa: BLE001 - whatever a provider sends, the user gets it
+            warn_once(
+                f"answer {self.dialect.path} {type(error).__name__}",
+                f"nbcache: an answer from {self.dialect.path} is not cached, because it isn't understood: {error!r}",
+            )
+            return
+        if answer is not None:
+            self.cache.keep(self.prompt, "", answer, self.call)
+
+    async def akeep(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """As `keep`, in a thread: a write never runs on an event loop."""
+        await in_thread(lambda: self.keep(status, headers, body), writes=True)
+
+    def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> list[Generation] | None:
+        whole = self.dialect.joined(events.events_of(body)) if self.is_stream else json.loads(body)
+        answer = self.dialect.read(whole) if isinstance(whole, dict) else None
+        if answer is not None:
+            kept = {name: headers[name] for name in HEADERS if name in headers}
+            http = {"status": status, "headers": kept, "body": body.decode()}
+            answer[0].generation_info = {**(answer[0].generation_info or {}), "http": http}
+            if LITELLM_HEADER in headers:
+                answer[0].generation_info["headers"] = {LITELLM_HEADER: headers[LITELLM_HEADER]}
+        return answer
+
+
+def _dialect(sdk: str, request: Any) -> Dialect | None:
+    if request.method != "POST":
+        return None
+    path = request.url.path
+    return next((each for each in _DIALECTS if each.sdk == sdk and path.endswith(each.path)), None)
+
+
+def _body(request: Any) -> Body | None:
+    """The JSON object that is sent; None where it is something else, or made while it is sent."""
+    try:
+        body = json.loads(request.content)
+    except Exception:  # noqa: BLE001 - of httpx's own kinds
+        return None
+    return body if isinstance(body, dict) else None
+
+
+def _changes_more(body: Body) -> bool:
+    return any(body.get(name) is not None and body[name] is not False for name in _STATEFUL)
+
+
+def _told(dialect: Dialect, request: Any, body: Body, route: Any) -> tuple[str, Identity]:
+    """The prompt, as people read it, and all else that counts: nothing of the body twice, and nothing left out."""
+    rest = dict(body)
+    is_stream = bool(rest.pop("stream", False))
+    prompt = {name: rest.pop(name) for name in (dialect.system, dialect.said) if name in rest}
+    url = urlsplit(str(request.url))
+    endpoint = url._replace(path=url.path.removesuffix(dialect.path)).geturl()
+    document = {
+        "class": [dialect.sdk, dialect.path],
+        # A text is not the list that it spells, nor a system prompt the message that it is shown as.
+        "prompt": {name: type(value).__name__ for name, value in prompt.items()},
+        "options": counted_body(rest, dialect.sdk),
+        "headers": counted_headers(_headers(request)),
+        "transport": route,
+        "stream": is_stream,
+    }
+    identity = Identity(
+        hidden(canonical({name: part for name, part in document.items() if part})),
+        endpoint_in({"base_url": endpoint}),
+        _model(body, url.path),
+        limits_tokens=any(body.get(name) is not None for name in TOKEN_LIMITS),
+    )
+    return _prompt(prompt.get(dialect.system), prompt.get(dialect.said)), identity
+
+
+def _headers(request: Any) -> dict[str, str]:
+    """The headers of a request: the host among them where it isn't the URL's, which may be a gateway's address."""
+    headers = dict(request.headers)
+    if headers.get("host") == request.url.netloc.decode("ascii"):
+        del headers["host"]
+    return headers
+
+
+def _prompt(system: Any, messages_sent: Any) -> str:
+    if system is None and isinstance(messages_sent, str):
+        return messages_sent
+    messages = [] if system is None else [{"role": "system", "content": system}]
+    if isinstance(messages_sent, str):
+        messages.append({"role": "user", "content": messages_sent})
+    elif isinstance(messages_sent, list):
+        messages += messages_sent
+    elif messages_sent is not None:
+        messages.append(messages_sent)
+    return json.dumps(messages, ensure_ascii=False) if messages else ""
+
+
+def _model(body: Body, path: str) -> str:
+    deployment = _DEPLOYMENT.search(path)
+    name = body.get("model") or (deployment[1] if deployment else "")
+    return name if isinstance(name, str) else ""

@@ -1,0 +1,196 @@
+"""httpx clients that ask the cache first. The SDKs themselves do all the rest: types, parsing, streams, retries.
+
+Both of httpx's families are served, `httpx` and `httpx2`; neither is imported here.
+"""
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any, Self
+
+from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.cache.settings import OFF
+from nbcache.codec.http_response import Recorded
+from nbcache.errors import UnstableIdentityError, warn_once
+from nbcache.integrations.sdk.exchange import Exchange
+from nbcache.integrations.sdk.routes import route_of
+from nbcache.integrations.sdk.sse import pieces
+from nbcache.integrations.sdk.streams import AsyncStream, Played, SyncStream, of_family
+from nbcache.keys.call import Call, call_around, running
+
+CacheNow = Callable[[], NotebookCache | None]
+_CLIENTS = {"Client": False, "AsyncClient": True}  # and whether they are asynchronous
+
+
+def cached(http_client: Any, sdk: str, cache_now: CacheNow) -> Any:
+    """A twin of `http_client` that asks the cache first; itself, where it does so already.
+
+    Headers, cookies, hooks and connections are the same, so that closing one closes both. Raises TypeError where it
+    is no client of httpx's.
+    """
+    family, is_async = _family(http_client)
+    if isinstance(http_client._transport, _Transport):  # noqa: SLF001 - httpx tells it nowhere else
+        return http_client
+    kind: Any = type(http_client)
+    cls = _without_finalizer(kind)
+    twin = cls.__new__(cls)
+    vars(twin).update(vars(http_client))
+    twin._transport = (AsyncTransport if is_async else SyncTransport)(http_client, family, sdk, cache_now)  # noqa: SLF001
+    twin._mounts = {}  # noqa: SLF001 - proxies are the original's business, which sends
+    return twin
+
+
+def _family(http_client: Any) -> tuple[Any, bool]:
+    """The module of an httpx client, and whether it is asynchronous."""
+    for cls in type(http_client).__mro__:
+        if cls.__module__ in {"httpx", "httpx2"} and cls.__name__ in _CLIENTS:
+            if not (hasattr(http_client, "_transport_for_url") and hasattr(http_client, "_mounts")):
+                break
+            return sys.modules[cls.__module__], _CLIENTS[cls.__name__]
+    raise TypeError(f"nbcache does not know how {type(http_client).__qualname__} sends its requests")
+
+
+@functools.cache
+def _without_finalizer(cls: Any) -> Any:
+    """`cls`; where its instances close what they hold when they go, the same without that: the original goes on."""
+    if not hasattr(cls, "__del__"):
+        return cls
+    return type(cls.__name__, (cls,), {"__del__": lambda _: None, "__module__": cls.__module__})
+
+
+class _Transport:
+    """What both transports share. `client` is the original: it sends, and knows its proxies."""
+
+    def __init__(self, client: Any, family: Any, sdk: str, cache_now: CacheNow) -> None:
+        self._client = client
+        self._family = family
+        self._sdk = sdk
+        self._cache_now = cache_now
+
+    def _exchange(self, request: Any) -> Exchange | None:
+        """The call that `request` is; None where it passes through."""
+        if self._client.is_closed:
+            raise RuntimeError("Cannot send a request, as the client has been closed.")
+        cache = self._cache_now()
+        if cache is None:
+            return None
+        if (outer := call_around()) is not None:  # one of LangChain's, which is looked up and counted itself
+            cache.guard(outer, "sends a request of its own, which isn't recorded")
+            return None
+        try:
+            exchange = Exchange.of(cache, self._sdk, request, route_of(self._inner(request)))
+        except UnstableIdentityError as error:
+            cache.guard(Call(is_chat=False), f"has no key: {error}")
+            if cache.settings_now.mode != OFF:
+                warn_once(error.cause, str(error))
+            return None
+        except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
+            cache.guard(Call(is_chat=False), f"can't be looked up: {error!r}")
+            cache.failed("work out the key of a call", error)
+            return None
+        if exchange is None:
+            cache.guard(Call(is_chat=False), f"({request.method} {request.url.path}) is of a kind that isn't recorded")
+        return exchange
+
+    def _inner(self, request: Any) -> Any:
+        return self._client._transport_for_url(request.url)  # noqa: SLF001 - as its `send` does
+
+    def _played(self, recorded: Recorded) -> Any:
+        stream = of_family(Played, self._family)(pieces(recorded))
+        return self._family.Response(recorded.status, headers=recorded.headers, stream=stream)
+
+    def _passed_on(self, response: Any, stream: Any) -> Any:
+        """`response` with what is left of it in `stream`, as it is once it is decoded."""
+        headers = response.headers.copy()
+        if headers.pop("content-encoding", None) is not None:
+            headers.pop("content-length", None)
+        return self._family.Response(
+            response.status_code, headers=headers, stream=stream, extensions=response.extensions
+        )
+
+
+class SyncTransport(_Transport):
+    """In place of an `httpx.BaseTransport`."""
+
+    def handle_request(self, request: Any) -> Any:
+        """The response, from the cache or from the provider."""
+        exchange = self._exchange(request)
+        if exchange is None:
+            return self._inner(request).handle_request(request)
+        if exchange.is_stream:
+            return self._streamed(exchange, request)
+        with running(exchange.call):
+            if (recorded := exchange.find()) is not None:
+                return self._played(recorded)
+            response = self._inner(request).handle_request(request)
+            if not response.is_success:
+                return response
+            with contextlib.closing(response):
+                body = response.read()
+            exchange.keep(response.status_code, response.headers, body)
+        return self._passed_on(response, self._family.ByteStream(body))
+
+    def _streamed(self, exchange: Exchange, request: Any) -> Any:
+        with contextlib.ExitStack() as otherwise:
+            otherwise.callback(exchange.call.end)
+            if (recorded := exchange.find()) is not None:
+                return self._played(recorded)
+            response = self._inner(request).handle_request(request)
+            if not response.is_success:
+                return response
+            otherwise.pop_all()  # the call ends with the stream
+        return self._passed_on(response, of_family(SyncStream, self._family)(response, exchange))
+
+    def close(self) -> None:
+        """Close what the original client holds: it is shared."""
+        self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class AsyncTransport(_Transport):
+    """In place of an `httpx.AsyncBaseTransport`."""
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """As `SyncTransport.handle_request`."""
+        exchange = self._exchange(request)
+        if exchange is None:
+            return await self._inner(request).handle_async_request(request)
+        if exchange.is_stream:
+            return await self._streamed(exchange, request)
+        with running(exchange.call):
+            if (recorded := await exchange.afind()) is not None:
+                return self._played(recorded)
+            response = await self._inner(request).handle_async_request(request)
+            if not response.is_success:
+                return response
+            async with contextlib.aclosing(response):
+                body = await response.aread()
+            await exchange.akeep(response.status_code, response.headers, body)
+        return self._passed_on(response, self._family.ByteStream(body))
+
+    async def _streamed(self, exchange: Exchange, request: Any) -> Any:
+        with contextlib.ExitStack() as otherwise:
+            otherwise.callback(exchange.call.end)
+            if (recorded := await exchange.afind()) is not None:
+                return self._played(recorded)
+            response = await self._inner(request).handle_async_request(request)
+            if not response.is_success:
+                return response
+            otherwise.pop_all()
+        return self._passed_on(response, of_family(AsyncStream, self._family)(response, exchange))
+
+    async def aclose(self) -> None:
+        """Close what the original client holds."""
+        await self._client.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()

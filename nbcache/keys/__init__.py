@@ -1,0 +1,11 @@
+"""From a call to its key: what of a request counts, in one form."""
+
+from typing import TYPE_CHECKING
+
+from nbcache import _handed_on
+
+if TYPE_CHECKING:
+    from nbcache.keys.key import KEY_VERSION, CallKey, cache_key, call_key
+
+__all__ = ["KEY_VERSION", "CallKey", "cache_key", "call_key"]
+__getattr__ = _handed_on("nbcache.keys", dict.fromkeys(__all__, "key"))

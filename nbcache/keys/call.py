@@ -1,0 +1,185 @@
+"""The call that is running: what `instrument` knows of it and `BaseCache.lookup` is not told."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar, Token
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from pydantic import BaseModel
+
+from nbcache.concurrency.blocks import is_over
+
+if TYPE_CHECKING:
+    from langchain_core.language_models.base import BaseLanguageModel
+    from langchain_core.messages import BaseMessage
+
+    from nbcache.cache.memory import Answer
+    from nbcache.cache.samples import Draw
+    from nbcache.cache.settings import Settings
+    from nbcache.concurrency.single_flight import Lease, Waiter
+    from nbcache.concurrency.strands import Strand
+    from nbcache.entry.models import CallRecord
+    from nbcache.keys.identity import Identity
+    from nbcache.keys.key import CallKey
+
+
+_LONGEST_WAIT = 600.0  # seconds: what the providers' clients wait for an answer
+
+
+@dataclass(slots=True)
+class Miss:
+    """A prompt that was looked up in vain: its key, if it has one, its line in the ledger, and when it began.
+
+    `began` is by the clock that only goes forward (`time.perf_counter`), and so is when its `strand` has `started` it.
+    """
+
+    asked: "CallKey | None"
+    record: "CallRecord"
+    began: float
+    strand: "Strand"
+    started: float
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A call of a model, from its lookup to its end.
+
+    Attributes:
+        model: the model, where it is one of LangChain's; else `identity` says what is called.
+        stop: the stop words; `options` are all other options of the call.
+        is_chat: whether the model is a chat model.
+        mode: the mode that the call itself asks for.
+        outer: the call within which this one is made.
+        labels: its tags; `parent` is the run that it is a part of.
+        messages: those of a chat model's call, where they are at hand.
+        pending: the prompts that missed. Each answer is stored under the key that the call began with, whatever
+            happens to the model meanwhile. `misses` is how many there were.
+        numbers: the model's whole-number fields when the call began, to tell counters from settings. Where there are
+            any, `values` are all its fields.
+        leases: what it holds until its answer is there, or it ends without one; `draws` likewise.
+        shares: whether it may wait for an identical call, and be waited for: it is of one prompt.
+        is_stream: whether it asks for chunks; `is_async` whether it is awaited.
+        streams: of a call that doesn't ask for chunks, says whether somebody listens to them. Then a hit is put into
+            `replay`, for its chunks to be played.
+        chunks: those that came from the model, in the codec's plain form; `whole` once the last of them has come.
+        ended: whether the streams of a provider's client came to their end; None where there were none. `marked` is
+            whether the mark of an end has come since the last of them began.
+        idle: the seconds in which it waited for its reader.
+        settings: those that held when the answer was looked up.
+        patience: the seconds that it would wait for an answer of its own, if it tells.
+        owed: how a rate limiter was asked for a call that may turn out not to be made; `sends` says that it is made.
+        frame: the frame that makes the call; `token` ends its being the current one.
+    """
+
+    model: "BaseLanguageModel[Any] | None" = None
+    stop: "Sequence[str] | None" = None
+    options: "Mapping[str, Any]" = field(default_factory=dict)
+    is_chat: bool = True
+    mode: str | None = None
+    identity: "Identity | None" = None
+    outer: "Call | None" = None
+    labels: Sequence[str] = ()
+    parent: UUID | None = None
+    pending: "dict[str, list[Miss]]" = field(default_factory=dict)
+    misses: int = 0
+    numbers: dict[str, int] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    leases: "dict[str, Lease | Waiter]" = field(default_factory=dict)
+    draws: "dict[str, list[Draw]]" = field(default_factory=dict)
+    shares: bool = False
+    is_stream: bool = False
+    is_async: bool = False
+    streams: Callable[[], bool] | None = None
+    replay: "Answer | None" = None
+    chunks: list[dict[str, Any]] | None = None
+    whole: bool = False
+    ended: bool | None = None
+    marked: bool = False
+    idle: float = 0.0
+    settings: "Settings | None" = None
+    patience: float | None = None
+    owed: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None
+    sends: bool = False
+    messages: "Sequence[BaseMessage] | None" = None
+    frame: FrameType | None = None
+    token: "Token[Call | None] | None" = None
+
+    def classes(self) -> "list[type[BaseModel]]":
+        """The pydantic classes among the options: those of which the caller expects instances."""
+        return [value for value in self.options.values() if isinstance(value, type) and issubclass(value, BaseModel)]
+
+    def asked_model(self) -> "BaseLanguageModel[Any]":
+        """The model, of a call that is one of LangChain's."""
+        assert self.model is not None
+        return self.model
+
+    def holds_lease(self) -> bool:
+        """Whether this call, or one around it, is waited for: then it must not wait for others."""
+        return any(turn.leads for turn in self.leases.values()) or (self.outer is not None and self.outer.holds_lease())
+
+    def longest_wait(self) -> float:
+        """How many seconds it waits for another's answer: no longer than it would for its own."""
+        fields = {} if self.model is None else self.model.__dict__
+        timeouts = (fields.get(name) for name in ("request_timeout", "timeout", "default_request_timeout"))
+        for given in (self.patience, *timeouts):
+            if isinstance(given, int | float) and given > 0:
+                return float(given)
+        return _LONGEST_WAIT
+
+    def end(self) -> None:
+        """The call is over: what it holds and got no answer for goes to the next."""
+        while self.leases:
+            self.leases.popitem()[1].release()
+        while self.draws:
+            for draw in self.draws.popitem()[1]:
+                draw.give_back()
+
+    def settle(self, key: str) -> "Lease | None":
+        """The call `key` has its answer: its draw is used up; the lease under which it was made, if any."""
+        if draws := self.draws.get(key):
+            draws.pop(0)
+        turn = self.leases.pop(key, None)
+        return turn if turn is None or turn.leads else None  # type: ignore[return-value]  # what leads is a lease
+
+
+current_call: ContextVar[Call | None] = ContextVar("nbcache_call", default=None)
+
+
+def call_around() -> Call | None:
+    """The call within which this one is made, if any."""
+    while (call := current_call.get()) is not None and is_over(current_call, call.token, call.frame):
+        call.end()
+    return call
+
+
+class running:  # noqa: N801 - used as a function: within `with running(call)` …
+    """Within this block `call` is the current one; when it is left, the call is over."""
+
+    __slots__ = ("_call",)
+
+    def __init__(self, call: Call) -> None:
+        self._call = call
+
+    def __enter__(self) -> Call:
+        call, before = self._call, current_call.get()
+        call.frame = sys._getframe(1)  # noqa: SLF001 - the frame that makes the call
+        try:
+            call.token = current_call.set(call)
+        except BaseException:
+            current_call.set(before)
+            raise
+        return call
+
+    def __exit__(self, *_: object) -> None:
+        call = self._call
+        try:
+            if call.token is not None:
+                current_call.reset(call.token)
+        except ValueError:  # a coroutine that nobody finished: it is closed in another context
+            pass
+        finally:
+            call.end()
+            call.frame = call.token = None

@@ -1,0 +1,173 @@
+"""Any option of a call as canonical JSON: equal for what is equal, whatever process wrote it.
+
+A class or function counts by what it is, not by its name, so that an edited one is another call.
+What would have to be told by its memory address has no canonical form.
+"""
+
+import base64
+import dataclasses
+import functools
+import hashlib
+import json
+import pathlib
+import re
+import types
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
+from datetime import timedelta, tzinfo
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter
+
+from nbcache.keys.usercode import NotCanonicalError, Piece, digest_of, is_users_code, piece_of
+
+__all__ = ["NotCanonicalError", "canonical", "digest", "is_users_code"]
+
+# Keys stay in their order: a schema with its fields swapped asks for another answer.
+_OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
+_BY_TEXT = (Decimal, Fraction, pathlib.PurePath, timedelta, tzinfo, complex)
+_SCHEMAS_KEPT = 512
+_schemas: dict[int, tuple[Piece, Any, dict[str, Any]]] = {}
+
+
+def canonical(value: Any) -> bytes:
+    """`value` as canonical JSON (UTF-8). Raises NotCanonicalError, naming the type that has no such form."""
+    try:
+        return _fast(value)
+    except orjson.JSONEncodeError as error:
+        _raise_cause(error)
+    try:  # integers over 64 bits and lone surrogates, which orjson refuses
+        return _exact(value)
+    except NotCanonicalError:
+        raise
+    except (TypeError, ValueError, RecursionError) as error:
+        raise NotCanonicalError(str(error)) from None
+
+
+def _fast(value: Any) -> bytes:
+    return orjson.dumps(value, default=_tagged, option=_OPTIONS)
+
+
+def _exact(value: Any) -> bytes:
+    return json.dumps(value, default=_tagged_exactly, separators=(",", ":")).encode()
+
+
+def _raise_cause(error: BaseException) -> None:
+    """Raise what ended it where that is ours to tell, or is no error at all: orjson makes each a TypeError of its own."""
+    cause = error.__cause__
+    while cause is not None:
+        if isinstance(cause, NotCanonicalError) or not isinstance(cause, Exception):
+            raise cause from None
+        cause = cause.__cause__
+
+
+def digest(value: bytes, length: int = 16) -> str:
+    """The first `length` hexadecimal digits of the SHA-256 of `value`."""
+    return hashlib.sha256(value).hexdigest()[:length]
+
+
+def _tagged_exactly(value: Any) -> Any:
+    return _tagged(value, _exact)
+
+
+def _tagged(value: Any, encode: Callable[[Any], bytes] = _fast) -> Any:
+    """The JSON form of what JSON has no form for: its tags begin with "!"."""
+    if isinstance(value, type) or type(value).__module__ == "typing" or isinstance(value, types.GenericAlias):
+        return _type(value)
+    if isinstance(value, SecretStr | SecretBytes):
+        return "!secret"
+    if isinstance(value, BaseModel):
+        return {"!object": _class_of(value), "data": {**vars(value), **(value.__pydantic_extra__ or {})}}
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+        return {"!object": _class_of(value), "data": fields}
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, AbstractSet):
+        return {"!set": sorted(encode(item).decode() for item in value)}
+    if isinstance(value, bytes | bytearray | memoryview):
+        return {"!bytes": base64.b64encode(value).decode()}
+    if isinstance(value, _BY_TEXT):
+        return {"!text": f"{type(value).__qualname__}:{value}"}
+    if isinstance(value, re.Pattern):
+        return {"!pattern": [value.pattern, value.flags]}
+    return _number_or_function(value)
+
+
+def _number_or_function(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, tuple | list):
+        return list(value)
+    if isinstance(value, functools.partial):
+        return {"!partial": [value.func, value.args, value.keywords]}
+    if isinstance(value, types.MethodType):
+        return {"!method": [value.__func__, value.__self__]}
+    if isinstance(value, types.BuiltinFunctionType) and isinstance(value.__self__, types.ModuleType | None):
+        return {"!builtin": f"{value.__module__}.{value.__qualname__}"}
+    if isinstance(value, types.FunctionType):
+        return _function(value)
+    return _object(value)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """An object of a class of the user's: by its code, and a digest of all that it holds."""
+    cls = type(value)
+    if not is_users_code(cls):
+        raise NotCanonicalError(f"a {cls.__module__}.{cls.__qualname__} object")
+    return {"!object": [cls.__qualname__, digest_of(value)]}
+
+
+def _class_of(value: object) -> list[str]:
+    cls = type(value)
+    return [cls.__qualname__, piece_of(cls).digest] if is_users_code(cls) else [cls.__qualname__]
+
+
+def _type(cls: Any) -> dict[str, Any]:
+    """A class by its JSON schema where pydantic knows one, and by its code where that isn't all.
+
+    What was worked out is kept for as long as the class, and all that it refers to, stay as they are.
+    """
+    if not isinstance(cls, type) or isinstance(cls, types.GenericAlias):
+        return _typing(cls)
+    if cls.__module__ in {"builtins", "datetime", "decimal", "uuid", "pathlib"}:
+        return {"!builtin": f"{cls.__module__}.{cls.__qualname__}"}
+    piece, built = piece_of(cls), cls.__dict__.get("__pydantic_core_schema__")
+    known = _schemas.get(id(cls))
+    if known is None or known[0] is not piece or known[1] is not built:
+        if len(_schemas) >= _SCHEMAS_KEPT:
+            _schemas.clear()
+        known = _schemas[id(cls)] = (piece, built, _class(cls, piece))
+    return known[2]
+
+
+def _typing(construct: Any) -> dict[str, Any]:
+    if (schema := _schema(construct)) is None:
+        raise NotCanonicalError(repr(construct))
+    return {"!schema": schema, "code": digest_of(construct)}
+
+
+def _class(cls: type, piece: Piece) -> dict[str, Any]:
+    schema = _schema(cls)
+    if schema is None:
+        return {"!class": [cls.__qualname__, piece.digest]}
+    if issubclass(cls, BaseModel):
+        return {"!schema": schema}  # which holds all that is sent of it
+    return {"!schema": schema, "code": piece.digest}  # of a TypedDict its words are sent, too: no schema has them
+
+
+def _schema(cls: Any) -> dict[str, Any] | None:
+    try:
+        return TypeAdapter(cls).json_schema()
+    except Exception:  # noqa: BLE001 - pydantic raises several kinds, and a user's class may raise any
+        return None
+
+
+def _function(function: types.FunctionType) -> dict[str, Any]:
+    """A function by its name, its words and annotations, its code and what it refers to."""
+    return {"!function": function.__qualname__, "code": piece_of(function).digest}

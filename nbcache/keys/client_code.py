@@ -1,0 +1,168 @@
+"""Code of the user's that a client runs for a request: it may change where the request goes, or what is sent.
+
+Such are the hooks, transports and `auth` of HTTP clients, handlers of AWS's events, a client's class where that is the
+user's own, and methods that were replaced on a client.
+"""
+
+import functools
+import types
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from nbcache.keys.canonical import NotCanonicalError, canonical, is_users_code
+from nbcache.keys.usercode import piece_of
+
+_HOOKS = ("_event_hooks", "_auth", "_transport", "_mounts")
+_HTTP_CLIENTS = {"httpx", "httpx2", "openai", "anthropic", "groq", "langchain_openai", "langchain_anthropic", "nbcache"}
+_AUTHENTICATING = ("key", "token", "credential", "auth")
+# A handler of langchain-aws's own, by which a Bedrock model's `default_headers` are sent: without it they are not.
+_HEADERS_HANDLER = "_add_custom_headers"
+_PLAIN = (str, bytes, int, float, list, tuple, dict, type(None))
+_DEEPEST = 5  # objects within objects
+Look = tuple[Callable[[Any], Any], Any, Any]
+
+
+class ClientCode:
+    """What of the user's code a client runs. `counted` is what of it counts, in a canonical form's reach.
+
+    `attributes` are (owner, name, value, content) of what has to stay as it is; `namespaces` are those in which nothing
+    may be set anew; `looks` are (function, value, result) of what can only be told by looking again.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self.counted: list[Any] = []
+        self.attributes: list[tuple[Any, str, Any, Any]] = []
+        self.namespaces: list[dict[str, Any]] = []
+        self.looks: list[Look] = []
+        for name in _HOOKS:
+            self._hook(client, name)
+        self._events(client)
+        self._replaced(client)
+        if _is_users_class(type(client)):  # type: ignore[arg-type]
+            self._add(_own(client), _own_form, client)
+
+    def _hook(self, client: Any, name: str) -> None:
+        value = getattr(client, name, None)
+        if value is None or is_mock(client):
+            return
+        content = None
+        if isinstance(value, Mapping):
+            items = [item for each in value.values() for item in (each if isinstance(each, list) else [each])]
+            content = {key: list(each) if isinstance(each, list) else each for key, each in value.items()}
+        else:
+            items = [value]
+        self.attributes.append((client, name, value, content))
+        counted: list[Any] = []
+        for item in items:
+            if _is_known(item):
+                counted += [path] if (path := socket_of(item)) is not None else []
+            elif name == "_auth" and not _is_users(item):
+                counted.append({"!auth": f"{type(item).__module__}.{type(item).__qualname__}"})
+            elif item is not None:
+                counted.append(_own(item))
+                self._look(_own_form, item)
+        if counted:
+            self.counted.append(counted)
+
+    def _events(self, client: Any) -> None:
+        """Handlers of botocore's events, which may change a request before it is signed and sent."""
+        emitter = getattr(client, "events", None)
+        inner = getattr(emitter, "_emitter", emitter)
+        if inner is None or not type(inner).__module__.startswith("botocore."):
+            return
+        self.attributes.append((inner, "_lookup_cache", inner._lookup_cache, None))  # noqa: SLF001 - made anew with each handler
+        for handler in _handlers(inner._handlers._root):  # noqa: SLF001
+            if getattr(handler, "__name__", "") == _HEADERS_HANDLER and not _is_users(handler):
+                self.counted.append(_HEADERS_HANDLER)
+            elif _is_users(handler):
+                self._add(handler, canonical, handler)
+
+    def _replaced(self, client: Any) -> None:
+        """Functions of the user's that were set on a client, as a method of it or otherwise."""
+        held = getattr(client, "__dict__", None)
+        if type(held) is not dict:
+            return
+        self.namespaces.append(held)
+        found = [name for name, value in held.items() if callable(value) and name not in _HOOKS and _is_users(value)]
+        for name in sorted(found):
+            if not any(word in name.lower() for word in _AUTHENTICATING):
+                self._add([name, held[name]], canonical, held[name])
+                self.attributes.append((client, name, held[name], None))
+
+    def _add(self, counted: Any, look: Callable[[Any], Any], value: Any) -> None:
+        self.counted.append(counted)
+        self._look(look, value)
+
+    def _look(self, look: Callable[[Any], Any], value: Any) -> None:
+        try:
+            self.looks.append((look, value, look(value)))
+        except NotCanonicalError:
+            return  # such a call isn't cached: its identity has no canonical form
+
+
+def socket_of(transport: Any) -> str | None:
+    """The path of the Unix socket that a transport of httpx's sends by, whatever the URL says."""
+    path = getattr(getattr(transport, "_pool", None), "_uds", None)
+    return None if path is None else str(path)
+
+
+def _own(value: Any, depth: int = _DEEPEST) -> Any:
+    """What counts of an object of a class of the user's: the class's code, and what that reads of the object.
+
+    All of it would be too much: a transport's connections are other ones after each call. A function is itself.
+    """
+    cls = type(value)
+    if not any(map(is_users_code, cls.__mro__)) or isinstance(value, types.FunctionType | types.MethodType):
+        return value
+    held, reads = getattr(value, "__dict__", {}), piece_of(cls).reads
+    read = {name: held[name] for name in sorted(held) if name in reads}
+    return [
+        cls,
+        {
+            name: _own(each, depth - 1) if _is_users(each) and depth else each
+            for name, each in read.items()
+            if isinstance(each, _PLAIN) or _is_users(each)
+        },
+    ]
+
+
+def _own_form(value: Any) -> bytes:
+    return canonical(_own(value))
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_users_class(cls: type) -> bool:
+    return _is_mock_class(cls) or any(map(is_users_code, cls.__mro__))
+
+
+def _is_users(value: Any) -> bool:
+    """Whether code of the user's is run where `value` is called. What stands in for anything counts as such."""
+    if isinstance(value, types.FunctionType):
+        return is_users_code(value)
+    if isinstance(value, types.MethodType):
+        return _is_users(value.__func__)
+    if isinstance(value, functools.partial):
+        return _is_users(value.func)
+    return not isinstance(value, type | types.BuiltinFunctionType) and _is_users_class(type(value))  # type: ignore[arg-type]
+
+
+def is_mock(value: Any) -> bool:
+    """Whether a value stands in for anything: one of `unittest.mock`."""
+    return _is_mock_class(type(value))  # type: ignore[arg-type]
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_mock_class(cls: type) -> bool:
+    return any(base.__module__ == "unittest.mock" for base in cls.__mro__)
+
+
+def _is_known(hook: Any) -> bool:
+    kind = hook if isinstance(hook, type) or hasattr(hook, "__qualname__") else type(hook)
+    return (getattr(kind, "__module__", None) or "").partition(".")[0] in _HTTP_CLIENTS
+
+
+def _handlers(node: dict[str, Any]) -> Iterator[Any]:
+    for values in node["values"] or ():
+        yield from values
+    for _, child in sorted(node["children"].items()):
+        yield from _handlers(child)

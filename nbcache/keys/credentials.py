@@ -1,0 +1,214 @@
+"""What authenticates, in what is kept of a call besides its prompt: a digest stands in its place.
+
+The digest counts, since a credential may choose what is read: another's token reads another's mail. It is taken by
+name (`password`), by place (a URL's user, path and query) and by form (`Bearer …`).
+"""
+
+import functools
+import json
+import re
+from typing import Any
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+from nbcache.keys.canonical import canonical, digest
+
+# Begin what stands in the place of a credential, and of what may be one: the former doesn't count in `replay`.
+SECRET, DIGEST = "!secret:", "!digest:"
+_ENDS = (
+    *("key", "token", "secret", "password", "passwd", "passphrase", "passcode", "authorization", "credential"),
+    *("credentials", "secrets", "passwords", "cookie", "cookies", "signature", "connectionstring", "bearer"),
+)
+_WORDS = frozenset({"pass", "pwd", "pw", "auth", "oauth", "sas", "sig", "session", "creds", "jwt", "dsn", "otp", "pin"})
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_SIGNS = ("=", "://", '"', "'", "earer ", "EARER ", "asic ", "ASIC ")  # without one, no text holds a credential
+# Below these stand the names of parameters, and what they are.
+_SCHEMAS = frozenset({"properties", "$defs", "definitions", "patternproperties", "dependentschemas"})
+_NAMING = frozenset({"name", "key", "header"})  # in a list of headers: {"name": …, "value": …}
+_PAIR = 2
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s\"'<>`\\]+")
+_SCHEME = re.compile(r"\b(bearer|basic)(\s{1,4})(?=\S{0,200}?\d|\S{24})([\w.~+/=-]{8,})", re.IGNORECASE)
+# In JSON that is a text itself, backslashes are part of its quotes.
+_ASSIGNED = re.compile(
+    r"""((?:\\{0,7}["'])?)\s{0,4}([:=,])\s{0,4}"""
+    r"""(?:(\\{0,7}["'])((?:(?!\3)[^\n]){1,2000})\3|([^\s;&,"'(){}\[\]<>\\]{4,}))"""
+)
+_NAME_BEFORE = re.compile(r"""((?:\\{0,7}["'])?)([\w.-]{1,60})\Z""")
+_LOOKED_BACK = 70  # characters for a name and the quote before it
+# Parts of paths that are the same for everybody.
+_PLAIN_PART = re.compile(r"[a-z]{1,12}|v\d{1,2}[a-z]{0,5}\d{0,2}|compatible-mode|serving-endpoints|openai-compatible")
+_MODELS_AFTER = frozenset({"deployments", "models", "engines"})
+_RANDOM = re.compile(r"(?=[^\d]*\d)[\w.~%=-]{16,}")
+_DIGEST = re.compile(r"[0-9a-f]{16}")
+_PLAIN_QUERY = frozenset({"api-version", "version", "alt", "beta"})
+
+
+@functools.lru_cache(maxsize=256)  # most calls of a notebook share theirs
+def hidden(document: bytes) -> bytes:
+    """A canonical document without credentials. It is the same for the same document, hidden already or not."""
+    value = json.loads(document)
+    kept = _hidden(value, "")
+    return document if kept == value else canonical(kept)
+
+
+@functools.lru_cache(maxsize=256)
+def marked(document: bytes) -> bytes:
+    """A document in which every digest of a credential is marked as one, whichever way it came there.
+
+    A digest of a few signs can be guessed by trying, so that those of credentials are not for others to read.
+    """
+    value = json.loads(document)
+    kept = _marked(value, hides=False)
+    return document if kept == value else canonical(kept)
+
+
+def _marked(value: Any, *, hides: bool) -> Any:
+    if isinstance(value, dict):
+        return {name: _marked(item, hides=hides or is_credential(name)) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_marked(item, hides=hides) for item in value]
+    if hides and isinstance(value, str) and _DIGEST.fullmatch(value.removeprefix(DIGEST)):
+        return SECRET + value.removeprefix(DIGEST)
+    return value
+
+
+@functools.lru_cache(maxsize=4_096)
+def is_credential(name: str) -> bool:
+    """Whether a name says that what is called so authenticates."""
+    words = _WORD.findall(name)
+    return "".join(words).lower().endswith(_ENDS) or (bool(words) and words[-1].lower() in _WORDS)
+
+
+def endpoint_url(url: str) -> str:
+    """A provider's URL in canonical form, which tells no credentials.
+
+    Scheme and host are in lower case. There is no default port, no slash at the end, and no user or password, which
+    authenticate to the provider alone.
+    """
+    if "://" not in url:
+        host, slash, path = url.rpartition("@")[2].rstrip("/").partition("/")
+        return host + slash + _scrubbed_path(path)
+    parts = _split(url)
+    if parts is None:
+        return _digested(SECRET, url)
+    query = parts.query if _DIGEST.fullmatch(parts.query) else digest(parts.query.encode())
+    query = f"?{query}" if parts.query else ""
+    return f"{parts.scheme}://{_host(parts)}{_scrubbed_path(parts.path.rstrip('/'))}{query}"
+
+
+def endpoint_urls(urls: str) -> str:
+    """The same of several, between which there are spaces."""
+    return " ".join(sorted(set(map(endpoint_url, urls.split()))))
+
+
+def _hidden(value: Any, name: str, *, hides: bool = False) -> Any:
+    if isinstance(value, str):
+        return _digested(SECRET, value) if hides else _hidden_text(value)
+    if isinstance(value, dict):
+        return _hidden_object(value, name, hides=hides)
+    if isinstance(value, list):
+        if not hides and len(value) == _PAIR and all(isinstance(each, str) for each in value):
+            return [value[0], _hidden(value[1], name, hides=is_credential(value[0]))]
+        return [_hidden(item, name, hides=hides) for item in value]
+    if hides and value is not None and not isinstance(value, bool):
+        return SECRET + digest(b"\0" + canonical(value))
+    return value
+
+
+def _hidden_object(value: dict[str, Any], name: str, *, hides: bool) -> dict[str, Any]:
+    names_parameters = name.lower() in _SCHEMAS
+    is_header = any(isinstance(value.get(each), str) and is_credential(value[each]) for each in _NAMING)
+    kept = {}
+    for key, item in value.items():
+        if names_parameters and isinstance(item, dict):
+            kept[key] = _hidden(item, "")
+        elif is_header and key in _NAMING:
+            kept[key] = item
+        else:
+            hides_item = hides or is_credential(key) or (is_header and key == "value")
+            kept[key] = _hidden(item, key, hides=hides_item)
+    return kept
+
+
+def _digested(mark: str, text: str) -> str:
+    if text.startswith((SECRET, DIGEST)) or not text:
+        return text
+    return mark + digest(text.encode(errors="surrogatepass"))
+
+
+# In texts
+
+
+def _hidden_text(text: str) -> str:
+    if not any(map(text.__contains__, _SIGNS)) or text.startswith((SECRET, DIGEST)):
+        return text
+    if "://" in text:
+        is_url = _URL.fullmatch(text) is not None
+        text = _URL.sub(lambda url: _hidden_url(url[0], whole=is_url), text)
+        if is_url:
+            return text
+    text = _without_assigned(text)
+    return _SCHEME.sub(lambda found: found[1] + found[2] + _digested(SECRET, found[3]), text)
+
+
+def _without_assigned(text: str) -> str:
+    """Without the values that stand beside a name: `key=…`, `"key": "…"`, and in a pair as Python prints it."""
+    parts, end = [], 0
+    for found in _ASSIGNED.finditer(text):
+        before = _NAME_BEFORE.search(text[max(0, found.start() - _LOOKED_BACK) : found.start()])
+        value = 4 if found[4] is not None else 5
+        is_quoted = bool(found[1])
+        if before is None or not is_credential(before[2]) or before[1] != found[1]:
+            continue
+        if found[2] == "=" or (is_quoted and value == 4):
+            parts += [text[end : found.start(value)], _digested(SECRET, found[value])]
+            end = found.end(value)
+    return "".join([*parts, text[end:]])
+
+
+# In URLs
+
+
+def _hidden_url(url: str, *, whole: bool) -> str:
+    """A URL with digests in the place of what may authenticate; within a text of what is named so."""
+    parts = _split(url)
+    if parts is None:
+        return _digested(SECRET, url)
+    user, at, _ = parts.netloc.rpartition("@")
+    path = _scrubbed_path(parts.path) if whole else parts.path
+    query = "&".join(_query_part(part, whole=whole) for part in parts.query.split("&")) if parts.query else ""
+    host = f"{_digested(SECRET, user)}{at}{_host(parts)}" if at else parts.netloc
+    return urlunsplit((parts.scheme, host, path, query, parts.fragment))
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts if parts.hostname else None
+
+
+def _host(parts: SplitResult) -> str:
+    host = parts.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    port = parts.port if parts.port != {"http": 80, "https": 443}.get(parts.scheme) else None
+    return host + (f":{port}" if port else "")
+
+
+def _scrubbed_path(path: str) -> str:
+    parts = path.split("/")
+    return "/".join(_path_part(part, before) for before, part in zip(["", *parts], parts, strict=False))
+
+
+def _path_part(part: str, before: str) -> str:
+    if not part or before in _MODELS_AFTER or _PLAIN_PART.fullmatch(part):
+        return part
+    return _digested(SECRET if _RANDOM.fullmatch(part) else DIGEST, part)
+
+
+def _query_part(part: str, *, whole: bool) -> str:
+    name, equals, value = part.partition("=")
+    if is_credential(name):
+        return name + equals + _digested(SECRET, value)
+    return name + equals + (_digested(DIGEST, value) if whole and name not in _PLAIN_QUERY else value)

@@ -1,0 +1,111 @@
+"""Calls as nbcache 0.1 to 0.4 wrote them down (KEY_VERSION 1), under the key that they have now.
+
+These told a model by its fields. Where they tell enough of a well-known class, the model is made anew and asked what
+it would send. What they tell is untrusted, as a cassette is: only the classes listed here are made.
+"""
+
+import json
+from contextlib import suppress
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models.base import BaseLanguageModel
+
+from nbcache.keys.call import Call
+from nbcache.keys.canonical import canonical
+from nbcache.keys.credentials import endpoint_urls, hidden
+from nbcache.keys.identity import identity_of
+from nbcache.keys.key import CallKey, call_key_of, drawn, restored
+from nbcache.keys.llm_string import Told
+from nbcache.keys.model_fields import settings
+from nbcache.keys.provider_request import messages_in
+from nbcache.keys.rebuilt_models import rebuilt
+from nbcache.keys.request_families import family_of, tells_all
+
+# By the names under which version 1 knew them: the package, and the argument that takes the endpoint.
+_CLASSES = {
+    "ChatOpenAI": ("langchain_openai", "base_url"),
+    "OpenAI": ("langchain_openai", "base_url"),
+    "ChatAnthropic": ("langchain_anthropic", "base_url"),
+    "ChatGroq": ("langchain_groq", "base_url"),
+    "ChatMistralAI": ("langchain_mistralai", "endpoint"),
+    "ChatOllama": ("langchain_ollama", "base_url"),
+    "OllamaLLM": ("langchain_ollama", "base_url"),
+    "ChatBedrockConverse": ("langchain_aws", "endpoint_url"),
+}
+_KEYS = {"langchain_openai", "langchain_anthropic", "langchain_groq", "langchain_mistralai"}
+_HEADERS = ("client's _custom_headers", "client's headers")
+_NOT_A_VALUE = ('"!digest:', '"!secret"', '"!class"', '"!function"', '"!object"', '"!schema"', "\"client's ")
+
+
+def call_now(call: CallKey) -> CallKey | None:
+    """The call that version 1 wrote down as `call`, as it is written down now; None where it tells too little."""
+    with suppress(Exception):  # the class's own code, and what somebody wrote: then the call is paid once more
+        document = json.loads(call.identity)
+        document.pop("draw", None)
+        if (now := _now(call, document)) is not None:
+            return now if now is call else drawn(now, call.draw)
+    return None
+
+
+def _now(call: CallKey, document: dict[str, Any]) -> CallKey | None:
+    kind, *others = document["class"][1:] or [""]  # of plain values there is none
+    if kind not in _CLASSES or "request" in document:
+        return _without_credentials(call, document)
+    if others:
+        return None  # a class of the user's own, whose code is told otherwise
+    fields = dict(document.get("fields") or {})
+    headers = [each for name in _HEADERS for each in fields.pop(name, [])]
+    options, stop = document.get("options") or {}, document.get("stop")
+    written = canonical([fields, options]).decode()
+    if document.get("told") or any(mark in written for mark in _NOT_A_VALUE):
+        return None
+    model = _model(kind, written, call.endpoint)
+    if model is None or not tells_all(type(model)):
+        return None
+    is_chat = isinstance(model, BaseChatModel)
+    messages = messages_in(call.said.decode() if call.by_rule else call.prompt) if is_chat else None
+    if call.by_rule and messages is None:
+        return None
+    asked = Call(model, stop, options, is_chat=is_chat, messages=messages)
+    whole = identity_of(Told(document["class"][0], {}, {}, serialised=True), asked)
+    if whole.sent is None:
+        return None
+    found = call_key_of(call.prompt, whole, asked)
+    now = json.loads(found.identity)
+    client = {name: value for name, value in (now.pop("client", None) or {}).items() if name != "headers"}
+    if client:
+        return None  # of which version 1 told nothing: whether it was so then, nobody knows
+    now |= {"client": {"headers": headers}} if headers else {}
+    return call_key_of(
+        call.prompt, replace(whole, document=hidden(canonical(now)), endpoint=endpoint_urls(call.endpoint)), asked
+    )
+
+
+def _without_credentials(call: CallKey, document: dict[str, Any]) -> CallKey:
+    """The same call, of which version 1 told some credentials."""
+    identity, endpoint = hidden(canonical(document)), endpoint_urls(call.endpoint)
+    if endpoint == call.endpoint and json.loads(identity) == document:
+        return call
+    return restored(
+        *(call.said, call.prompt),
+        identity=identity.decode(),
+        endpoint=endpoint,
+        model=call.model,
+        by_rule=call.by_rule,
+    )
+
+
+@lru_cache(maxsize=64)
+def _model(kind: str, written: str, endpoint: str) -> BaseLanguageModel[Any] | None:
+    """A model with these fields, as long as it has taken them as they are and nothing else of the environment's."""
+    package, place = _CLASSES[kind]
+    fields: dict[str, Any] = json.loads(written)[0]
+    others = {**({place: endpoint} if endpoint else {}), **({"api_key": "not-a-key"} if package in _KEYS else {})}
+    model = rebuilt(package, kind, fields, others)
+    if model is None or family_of(type(model)) is None or not fields.keys() <= model.__dict__.keys():
+        return None
+    known = {*fields, place, "openai_api_base", "anthropic_api_url", "groq_api_base"}
+    return model if settings(model).keys() <= known else None

@@ -1,0 +1,104 @@
+"""A request's own headers and query: what of them can change an answer.
+
+Both are text on the wire, and count as text. What authenticates to the model's provider doesn't count, nor does what
+tracers, gateways' logs and gateways' caches read. What routes a call, or switches features, does: each as a digest.
+"""
+
+import functools
+from collections.abc import Mapping
+from typing import Any
+
+from nbcache.keys.canonical import canonical, digest
+from nbcache.keys.exempt import is_exempt
+
+IGNORED_HEADERS = frozenset(
+    {
+        # authentication, to the provider or to a gateway before it
+        *("authorization", "proxy-authorization", "api-key", "x-api-key", "x-goog-api-key", "cookie"),
+        *(
+            "helicone-auth",
+            "x-portkey-api-key",
+            "x-litellm-api-key",
+            "cf-aig-authorization",
+            "ocp-apim-subscription-key",
+        ),
+        # signatures of AWS, made anew for each request
+        *("x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "amz-sdk-invocation-id", "amz-sdk-request"),
+        # tracing: W3C, Zipkin, Jaeger, Sentry, AWS, Google, Azure, and what many call a request's id
+        *("traceparent", "tracestate", "baggage", "b3", "uber-trace-id", "sentry-trace", "x-amzn-trace-id"),
+        *("x-cloud-trace-context", "grpc-trace-bin", "x-ms-client-request-id", "elastic-apm-traceparent", "newrelic"),
+        *("idempotency-key", "x-request-id", "x-correlation-id", "x-trace-id", "x-client-request-id", "request-id"),
+        # what every HTTP client sends of its own accord
+        *("accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"),
+        *("x-goog-api-client", "x-server-timeout"),
+        # attribution to an app: https://openrouter.ai/docs/app-attribution
+        *("http-referer", "x-title", "x-openrouter-title", "x-openrouter-categories"),
+        # https://docs.helicone.ai/helicone-headers/header-directory. Helicone-Target-URL, -OpenAI-Api-Base, -Fallbacks,
+        # -Prompt-Id, -Moderations-Enabled, -LLM-Security-Enabled and -Token-Limit-Exception-Handler count.
+        *("helicone-session-id", "helicone-session-path", "helicone-session-name", "helicone-user-id"),
+        *("helicone-request-id", "helicone-cache-enabled", "helicone-cache-seed", "helicone-cache-bucket-max-size"),
+        "cache-control",
+        # https://portkey.ai/docs/api-reference/inference-api/headers. x-portkey-config, -provider, -virtual-key, -custom-host
+        # and -metadata, by which it can route, count.
+        *("x-portkey-trace-id", "x-portkey-span-id", "x-portkey-span-name", "x-portkey-parent-span-id"),
+        *("x-portkey-cache-namespace", "x-portkey-cache-force-refresh"),
+        # https://docs.litellm.ai/docs/proxy/request_headers. x-litellm-tags, by which it can route, counts.
+        *("x-litellm-trace-id", "x-litellm-session-id", "x-litellm-call-id", "x-litellm-spend-logs-metadata"),
+        *("x-litellm-end-user-id", "x-litellm-customer-id", "x-litellm-timeout", "x-litellm-stream-timeout"),
+        *("x-litellm-num-retries", "x-litellm-enable-message-redaction"),
+        # https://docs.langchain.com/langsmith/distributed-tracing
+        *("langsmith-trace", "langsmith-project", "langsmith-metadata", "langsmith-tags"),
+        # https://developers.cloudflare.com/ai-gateway/glossary. cf-aig-metadata, by which it can route, and
+        # -request-timeout, at which it falls back to another provider, count.
+        *("cf-aig-event-id", "cf-aig-log-id", "cf-aig-collect-log", "cf-aig-cache-ttl", "cf-aig-skip-cache"),
+        *("cf-aig-cache-key", "cf-aig-custom-cost"),
+        # https://www.braintrust.dev/docs/guides/proxy
+        *("x-bt-parent", "x-bt-use-cache", "x-bt-cache-key", "x-bt-cache-ttl"),
+    }
+)
+_PREFIXES = (
+    *("x-b3-", "x-datadog-", "x-stainless-", "x-instana-", "traceloop-", "ot-tracer-", "helicone-property-"),
+    # Langfuse, as LiteLLM's proxy reads them: https://docs.litellm.ai/docs/observability/langfuse_integration
+    *(f"langfuse{dash}{what}" for dash in "_-" for what in ("trace", "session", "generation", "parent", "existing")),
+    *("opik_", "adaline-trace-", "adaline-span-"),
+)
+
+
+def counted_headers(headers: Mapping[Any, Any]) -> dict[str, str]:
+    """Those of a request's own headers that count, each to a digest of its value."""
+    kept = {}
+    for raw_name, value in headers.items():
+        name = (raw_name.decode("latin-1") if isinstance(raw_name, bytes) else str(raw_name)).lower()
+        if not (is_ignored_header(name) or is_exempt((name,)) or is_exempt(("headers", name))):
+            text = value if isinstance(value, bytes) else str(value).encode(errors="surrogatepass")
+            kept[name] = digest(text)
+    return kept
+
+
+@functools.lru_cache(maxsize=1024)
+def is_ignored_header(name: str) -> bool:
+    """Whether no answer depends on the header `name`, in lower case."""
+    return name in IGNORED_HEADERS or name.startswith(_PREFIXES)
+
+
+def counted_query(query: Mapping[Any, Any]) -> dict[str, str]:
+    """A request's own query, each value to a digest of how it is written in a URL."""
+    named = {str(name): value for name, value in query.items()}
+    return {
+        name: digest(_written(value))
+        for name, value in named.items()
+        if not (is_exempt((name.lower(),)) or is_exempt(("query", name.lower())))
+    }
+
+
+def _written(value: Any) -> bytes:
+    """As HTTP clients write it: a list counts by its items, a mapping by its names too."""
+    if isinstance(value, bool):
+        return b"true" if value else b"false"
+    if value is None:
+        return b""
+    if isinstance(value, Mapping):
+        return canonical({str(name): _written(item).decode() for name, item in value.items()})
+    if isinstance(value, list | tuple):
+        return canonical([_written(item).decode() for item in value])
+    return str(value).encode(errors="backslashreplace")

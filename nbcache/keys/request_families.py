@@ -1,0 +1,243 @@
+"""Which classes of LangChain's providers can build their request, and how: each by a method of its own.
+
+A class that isn't listed here counts by its fields (`identity`).
+"""
+
+import copy
+from typing import Any
+
+from nbcache.keys.canonical import is_users_code
+from nbcache.keys.provider_request import Family, Request
+
+
+def _openai(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+    """With `type` only where it says something: of the Responses API's messages it needn't be sent."""
+    request: Request = model._get_request_payload(prompt, stop=stop, **options)  # noqa: SLF001
+    for item in request["input"] if isinstance(request.get("input"), list) else ():
+        if item.get("type") == "message" and "role" in item:
+            del item["type"]
+    return request
+
+
+def _openai_text(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+    """Without the limit that is the class's default: then the call sets none of its own."""
+    params = {**model._invocation_params, **options, "prompt": prompt}  # noqa: SLF001
+    if params.get("max_tokens") == type(model).model_fields["max_tokens"].default:
+        del params["max_tokens"]
+    return params if stop is None else {**params, "stop": stop}
+
+
+def _anthropic(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+    """Without a limit that the class works out from the model's name: each release does so differently."""
+    request: Request = model._get_request_payload(prompt, stop=stop, **options)  # noqa: SLF001
+    try:
+        filled_in = type(model).set_default_max_tokens({"model": request["model"]})["max_tokens"]
+    except Exception:  # noqa: BLE001 - not LangChain's public API: without it the value counts
+        return request
+    if request.get("max_tokens") == filled_in:
+        del request["max_tokens"]
+    return request
+
+
+def _google(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+    options["cached_content"] = options.get("cached_content") or model.cached_content  # as it does itself
+    request = model._prepare_request(list(prompt), stop=stop, **options)  # noqa: SLF001
+    config = {name: value for name, value in vars(request["config"]).items() if value is not None and name != "labels"}
+    if (http := config.pop("http_options", None)) is not None:
+        told = {name: value for name, value in vars(http).items() if value is not None}
+        sent = {name: value for name, value in told.items() if name not in {"timeout", "retry_options", "headers"}}
+        config |= {"http_options": sent} if sent else {}
+        request["extra_headers"] = told.get("headers")
+    system = config.pop("system_instruction", None)
+    return {**request, "config": config, **({} if system is None else {"system_instruction": system})}
+
+
+def _of_dicts(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+    """ChatMistralAI and ChatGroq."""
+    messages, params = model._create_message_dicts(list(prompt), stop)  # noqa: SLF001
+    return {**params, **options, "messages": messages}
+
+
+def _ollama(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+    return model._chat_params(list(prompt), stop, **options)  # type: ignore[no-any-return]  # noqa: SLF001
+
+
+def _ollama_text(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+    request = model._generate_params(prompt, stop=stop, **options)  # noqa: SLF001
+    sent = {name: value for name, value in dict(request["options"]).items() if value is not None}
+    return {**request, "options": sent}
+
+
+class _Handed(BaseException):
+    """What a class hands to its client."""
+
+    def __init__(self, request: Request) -> None:
+        super().__init__()
+        self.request = request
+
+
+class _StandIn:
+    """In the place of a client of AWS: what it is handed goes no further."""
+
+    def __init__(self, client: Any) -> None:
+        self.meta = getattr(client, "meta", None)
+
+    def converse(self, **request: Any) -> Any:
+        raise _Handed(request)
+
+
+def _bedrock(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+    """ChatBedrockConverse builds its request on the way to its client: the class's own code, on a copy of the model."""
+    twin = copy.copy(model)
+    twin.__dict__["client"] = _StandIn(model.client)
+    try:
+        _owner(type(model), "ChatBedrockConverse")._generate(twin, list(prompt), stop, **options)  # noqa: SLF001
+    except _Handed as handed:
+        request = handed.request
+        request.pop("requestMetadata", None)  # of AWS's logs alone
+        return request
+    raise TypeError("nothing was handed to the client")
+
+
+def _owner(cls: type, name: str) -> Any:
+    return next(base for base in cls.__mro__ if base.__name__ == name)
+
+
+# Which family a class is of
+
+_OPENAI = Family(
+    _openai,
+    ("messages", "input"),
+    frozenset(
+        {
+            *("client", "async_client", "root_client", "root_async_client", "http_client", "http_async_client"),
+            *("model_name", "temperature", "model_kwargs", "openai_api_key", "openai_api_base", "openai_organization"),
+            *("openai_proxy", "request_timeout", "stream_usage", "max_retries", "presence_penalty", "streaming"),
+            *("frequency_penalty", "seed", "logprobs", "top_logprobs", "logit_bias", "n", "top_p", "max_tokens"),
+            *("reasoning_effort", "reasoning", "verbosity", "tiktoken_model_name", "default_headers", "default_query"),
+            *("http_socket_options", "stream_chunk_timeout", "stop", "extra_body", "disabled_params"),
+            *("context_management", "include", "prompt_cache_options", "service_tier", "store", "truncation"),
+            *("use_previous_response_id", "use_responses_api", "azure_endpoint", "deployment_name"),
+            *("openai_api_version", "azure_ad_token", "azure_ad_token_provider", "azure_ad_async_token_provider"),
+            *("openai_api_type", "validate_base_url"),
+        }
+    ),
+)
+_OPENAI_TEXT = Family(
+    _openai_text,
+    ("prompt",),
+    _OPENAI.fields | {"best_of", "batch_size", "allowed_special", "disallowed_special"},
+)
+_ANTHROPIC = Family(
+    _anthropic,
+    ("system", "messages"),
+    frozenset(
+        {
+            *("model", "max_tokens", "temperature", "top_k", "top_p", "default_request_timeout", "max_retries"),
+            *("stop_sequences", "anthropic_api_url", "anthropic_api_key", "anthropic_proxy", "default_headers"),
+            *("betas", "model_kwargs", "streaming", "stream_usage", "thinking", "output_config", "reasoning_effort"),
+            *("mcp_servers", "context_management", "container", "reuse_last_container", "inference_geo"),
+            "user_profile_id",
+        }
+    ),
+    dialect="anthropic",
+)
+_GOOGLE = Family(
+    _google,
+    ("system_instruction", "contents"),
+    frozenset(
+        {
+            *("google_api_key", "credentials", "vertexai", "project", "location", "base_url", "additional_headers"),
+            *("client_args", "api_version", "model", "temperature", "frequency_penalty", "presence_penalty", "top_p"),
+            *("top_k", "max_output_tokens", "n", "max_retries", "timeout", "response_modalities", "media_resolution"),
+            *("image_config", "thinking_budget", "include_thoughts", "safety_settings", "seed", "labels", "client"),
+            *("default_metadata", "streaming", "convert_system_message_to_human", "stop", "response_mime_type"),
+            *("response_schema", "reasoning_effort", "thinking_config", "cached_content"),
+        }
+    ),
+    dialect="google",
+    is_of_objects=True,
+)
+_SAMPLING = frozenset(
+    {
+        *("model", "reasoning", "mirostat", "mirostat_eta", "mirostat_tau", "num_ctx", "num_gpu", "num_thread"),
+        *("num_predict", "repeat_last_n", "repeat_penalty", "temperature", "seed", "logprobs", "top_logprobs", "stop"),
+        *("tfs_z", "top_k", "top_p", "format", "keep_alive", "base_url", "validate_model_on_init"),
+        *("client_kwargs", "async_client_kwargs", "sync_client_kwargs"),
+    }
+)
+_OLLAMA = Family(_ollama, ("messages",), _SAMPLING, frozenset({"stream", "timeout"}), "ollama", drops_none=True)
+_OLLAMA_TEXT = Family(_ollama_text, ("prompt",), _SAMPLING, frozenset({"stream", "timeout"}), "ollama", drops_none=True)
+_GROQ = Family(
+    _of_dicts,
+    ("messages",),
+    frozenset(
+        {
+            *("client", "async_client", "model_name", "temperature", "stop", "reasoning_format", "reasoning_effort"),
+            *("model_kwargs", "groq_api_key", "groq_api_base", "groq_proxy", "request_timeout", "max_retries"),
+            *("streaming", "n", "max_tokens", "service_tier", "default_headers", "default_query", "http_client"),
+            "http_async_client",
+        }
+    ),
+)
+_MISTRAL = Family(  # all that it is called with goes into the body
+    _of_dicts,
+    ("messages",),
+    frozenset(
+        {
+            *("client", "async_client", "mistral_api_key", "endpoint", "max_retries", "timeout", "model", "stop"),
+            *("max_concurrent_requests", "temperature", "max_tokens", "top_p", "random_seed", "safe_mode"),
+            *("streaming", "model_kwargs"),
+        }
+    ),
+    frozenset({"stream"}),
+    takes_extras=False,
+)
+_BEDROCK = Family(
+    _bedrock,
+    ("system", "messages"),
+    frozenset(
+        {
+            *("client", "bedrock_client", "model_id", "system", "max_tokens", "stop_sequences", "temperature"),
+            *("top_p", "region_name", "credentials_profile_name", "aws_access_key_id", "aws_secret_access_key"),
+            *("aws_session_token", "bedrock_api_key", "streaming", "endpoint_url", "timeout", "max_retries"),
+            *("guardrail_config", "additional_model_request_fields", "reasoning_effort", "request_metadata"),
+            *("additional_model_response_field_paths", "supports_tool_choice_values", "performance_config"),
+            *("service_tier", "output_config", "guard_last_turn_only", "raw_blocks", "config"),
+        }
+    ),
+    dialect="bedrock",
+)
+_FAMILIES: dict[tuple[str, str], Family] = {
+    ("langchain_openai", "BaseChatOpenAI"): _OPENAI,
+    ("langchain_openai", "BaseOpenAI"): _OPENAI_TEXT,
+    ("langchain_anthropic", "ChatAnthropic"): _ANTHROPIC,
+    ("langchain_google_genai", "ChatGoogleGenerativeAI"): _GOOGLE,
+    ("langchain_ollama", "ChatOllama"): _OLLAMA,
+    ("langchain_ollama", "OllamaLLM"): _OLLAMA_TEXT,
+    ("langchain_groq", "ChatGroq"): _GROQ,
+    ("langchain_mistralai", "ChatMistralAI"): _MISTRAL,
+    ("langchain_aws", "ChatBedrockConverse"): _BEDROCK,
+}
+# Classes of which the request tells all. Others of a family, subclasses of somebody's, may do more than that.
+_TELL_ALL = {
+    ("langchain_openai", "ChatOpenAI"),
+    ("langchain_openai", "AzureChatOpenAI"),
+    ("langchain_openai", "OpenAI"),
+    ("langchain_openai", "AzureOpenAI"),
+    ("langchain_deepseek", "ChatDeepSeek"),
+    *(name for name in _FAMILIES if not name[1].startswith("Base")),
+}
+
+
+def family_of(cls: type) -> Family | None:
+    """The family of a model's class, or None where nobody knows how it builds its request."""
+    for base in cls.__mro__:
+        if (family := _FAMILIES.get((base.__module__.partition(".")[0], base.__name__))) is not None:
+            return None if is_users_code(base) else family
+    return None
+
+
+def tells_all(cls: type) -> bool:
+    """Whether the request of such a model tells all that counts of it."""
+    return (cls.__module__.partition(".")[0], cls.__name__) in _TELL_ALL

@@ -1,0 +1,216 @@
+"""What counts of a model whose class is the user's own: every field and option that its code may look at.
+
+The lists in `ignored` say what a provider's class doesn't send. A user's class may mean anything by the same names.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from types import FunctionType
+from typing import Any, get_args
+
+from pydantic import BaseModel, SecretBytes, SecretStr
+
+from nbcache.errors import UnstableIdentityError
+from nbcache.keys.body_fields import is_secret
+from nbcache.keys.canonical import NotCanonicalError, digest
+from nbcache.keys.ignored import CLIENTS, IGNORED, IGNORED_FIELDS, is_left_out
+from nbcache.keys.usercode import Piece, annotations_of, digest_of, is_users_code, piece_of, seed_digest
+
+# Where the user's code is what answers: options of a call come to these.
+_ANSWERING = {"_call", "_acall", "_generate", "_agenerate", "_stream", "_astream"}
+_TELLING = {"_identifying_params", "_default_params", "_get_ls_params"}
+# Through these a class may look at any of its fields.
+_READ_ALL = {
+    "repr",
+    "attrgetter",
+    "__repr__",
+    "__iter__",
+    "getattr",
+    "vars",
+    "__dict__",
+    "__getattribute__",
+    "model_dump",
+    "model_dump_json",
+    "dict",
+    "json",
+    "copy",
+}
+
+
+def users_piece(cls: type) -> Piece | None:
+    """The code of a class that is the user's own, or has a base that is; None for a library's.
+
+    Raises UnstableIdentityError where what it refers to can't be told.
+    """
+    if not any(is_users_code(base) for base in cls.__mro__):
+        return None
+    try:
+        return piece_of(cls)
+    except NotCanonicalError as error:
+        name = cls.__qualname__
+        raise UnstableIdentityError(
+            f"code {name}",
+            f"nbcache: calls of {name} are not cached, because its code refers to {error.what} (as {error.path}), of which "
+            "nothing tells whether it is the same in another process. Pass plain values, or make it where it is used",
+        ) from None
+
+
+def reads(cls: type, attribute: str) -> bool:
+    """Whether code of the user's, in a class of theirs, reads an attribute of this name, of whatever it is."""
+    piece = users_piece(cls)
+    return piece is not None and attribute in piece.reads
+
+
+def declared_by_user(cls: type) -> set[str]:
+    """The names of the fields that classes of the user's declare, or declare anew."""
+    return {name for base in cls.__mro__ if is_users_code(base) for name in annotations_of(base)}
+
+
+def answers_itself(cls: type) -> bool:
+    """Whether code of the user's gets the options of a call."""
+    return _is_users(cls, _ANSWERING)
+
+
+def tells_itself(cls: type) -> bool:
+    """Whether code of the user's says what identifies a model."""
+    return _is_users(cls, _TELLING)
+
+
+def _is_users(cls: type, methods: set[str]) -> bool:
+    return any(is_users_code(base) and not methods.isdisjoint(vars(base)) for base in cls.__mro__)
+
+
+def names_that_count(cls: type, piece: Piece) -> set[str]:
+    """The fields of a class of the user's that count: those that it declares, and those of LangChain's that it reads."""
+    fields: Mapping[str, Any] = getattr(cls, "__pydantic_fields__", {})
+    names = declared_by_user(cls) & fields.keys()
+    reads_all = not _READ_ALL.isdisjoint(piece.reads)
+    for name in fields.keys() - names - CLIENTS:
+        is_listed = name in IGNORED or name in IGNORED_FIELDS
+        if is_listed and (reads_all or name in piece.reads):
+            names.add(name)
+    return {name for name in names if not is_left_out(name)}
+
+
+def users_options(cls: type, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a call that the user's code answers; a pydantic class among them counts by its JSON schema.
+
+    Raises UnstableIdentityError for a value that can't be told from another.
+    """
+    return {
+        name: value if isinstance(value, type) and issubclass(value, BaseModel) else exact(cls, name, value)
+        for name, value in sorted(options.items())
+        if not is_left_out(name)
+    }
+
+
+def users_fields(model: BaseModel, piece: Piece) -> dict[str, Any]:
+    """The fields of `model` that count because of the user's code, by name, each at its exact value.
+
+    Raises UnstableIdentityError for a value that can't be told from another.
+    """
+    cls = type(model)
+    values = model.__dict__
+    declared = declared_by_user(cls)
+    reads_all = not _READ_ALL.isdisjoint(piece.reads)
+    fields: dict[str, Any] = {}
+    for name in sorted(names_that_count(cls, piece)):
+        value = values.get(name)
+        if piece.state.is_state(name, value) and not isinstance(value, int | float):
+            fields |= _seeds(piece, name, value)
+            continue
+        is_read = reads_all or name in piece.reads
+        if not is_read and holds_secret(cls.__pydantic_fields__[name].annotation):
+            continue  # nothing looks at it but what sends it
+        if name not in declared and not is_plain(value):
+            continue
+        if name == "metadata" and isinstance(value, dict):  # LangChain notes its release there
+            value = {key: item for key, item in value.items() if key != "lc_versions"}
+        fields[name] = exact(cls, name, value)
+    return fields | _private(model, piece)
+
+
+def _private(model: BaseModel, piece: Piece) -> dict[str, Any]:
+    """The private attributes that the user's code reads and its calls don't write.
+
+    What a library made (a tokenizer, a session) is taken for something to work with.
+    """
+    cls = type(model)
+    held = model.__pydantic_private__ or {}
+    found: dict[str, Any] = {}
+    for name in sorted(held.keys() & private_names(cls, piece)):
+        value = held[name]
+        is_settled = is_plain(value) or is_users_code(type(value)) or type(value) is FunctionType
+        if piece.state.is_state(name, value):
+            found |= _seeds(piece, name, value)
+        elif is_settled:
+            found[name] = exact(cls, name, value)
+    return found
+
+
+def _seeds(piece: Piece, name: str, value: Any) -> dict[str, Any]:
+    """What of the state of a model counts: what it held before its calls added to it, where they look at that."""
+    seed = seed_digest(value, name) if piece.state.is_consulted(name, value) else ""
+    return {name: {"!seed": seed}} if seed else {}
+
+
+def private_names(cls: type, piece: Piece) -> set[str]:
+    """The private attributes of a class of the user's at which its code looks."""
+    declared = {
+        name for base in cls.__mro__ if is_users_code(base) for name in vars(base).get("__private_attributes__", ())
+    }
+    return declared if not _READ_ALL.isdisjoint(piece.reads) else declared & piece.reads
+
+
+def holds_secret(annotation: Any) -> bool:
+    """Whether a field with this annotation may hold a secret."""
+    if isinstance(annotation, type) and issubclass(annotation, SecretStr | SecretBytes):
+        return True
+    return any(map(holds_secret, get_args(annotation)))
+
+
+def exact(cls: type, name: str, value: Any) -> Any:
+    """`value` in a form that differs for what differs in value or type, without secrets.
+
+    Raises UnstableIdentityError, naming the parameter `name` of `cls`.
+    """
+    if is_plain(value):
+        return _without_secrets(name, value)
+    try:
+        return {"!exact": [type(value).__qualname__, digest_of(value, name)]}
+    except NotCanonicalError as error:
+        owner = cls.__qualname__
+        raise UnstableIdentityError.of_value(
+            *(f"unstable {owner}.{name}", f"calls of {owner}", f"its parameter {name!r}", error),
+            "Pass plain values, or a pydantic object, instead",
+        ) from None
+
+
+def is_plain(value: Any) -> bool:
+    """Whether `value` is JSON as it stands, and comes from nothing else."""
+    cls = type(value)
+    if cls is str or cls is int or cls is bool or value is None:
+        return True
+    if cls is float:
+        return math.isfinite(value)
+    if cls is list:
+        return all(map(is_plain, value))
+    if cls is dict:
+        return all(type(key) is str and is_plain(item) for key, item in value.items())
+    return False
+
+
+def _without_secrets(name: str, value: Any) -> Any:
+    if type(value) is list:
+        return [_without_secrets(name, item) for item in value]
+    if type(value) is dict:
+        hides = name.lower().endswith(("headers", "cookies"))
+        return {
+            key: _digested(json.dumps(item)) if hides else _without_secrets(key, item) for key, item in value.items()
+        }
+    return _digested(value) if type(value) is str and is_secret(name) else value
+
+
+def _digested(value: str) -> str:
+    return "!digest:" + digest(value.encode(errors="surrogatepass"))

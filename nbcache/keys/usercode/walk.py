@@ -1,0 +1,213 @@
+"""One digest of all that a piece of the user's code is made of: each thing once, in an order of its own.
+
+What can't change (numbers, texts, tuples, compiled code) is written where it stands. All else is a node: where it
+is met it counts by its number, and what it holds is written when its turn comes. So nothing is followed twice, a cycle
+ends where it began, and no depth is too deep.
+"""
+
+import hashlib
+import types
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nbcache.keys.usercode.environment import value_of
+from nbcache.keys.usercode.origin import original_of
+from nbcache.keys.usercode.seeds import seed_of
+from nbcache.keys.usercode.state import State
+from nbcache.keys.usercode.watch import Watch
+
+_MOST_PARTS = 50_000
+_MOST_BYTES = 32_000_000
+_DEEPEST = 40  # tuples within tuples
+_LONG = 14_000  # bits of a number, from which on Python may refuse to write it in decimal digits
+_SCALARS = {int, float, complex, bool, type(None), type(...), type(NotImplemented), range}
+
+
+class NotCanonicalError(TypeError):
+    """A value that only its memory address could tell from another, or too much to look at. `path` is the way to it."""
+
+    def __init__(self, what: str, path: str = "") -> None:
+        super().__init__(f"{what} ({path})" if path else what)
+        self.what = what
+        self.path = path
+
+
+@dataclass(slots=True)
+class Budget:
+    """How much may still be looked at."""
+
+    parts: int = _MOST_PARTS
+    size: int = _MOST_BYTES
+
+
+class Walk:
+    """The way through what one thing is made of. `nodes` writes what one of its nodes holds, by `put` and `child`.
+
+    With `piece_of` classes and functions count as pieces of their own, which are kept. Where it isn't `is_watched`, all of it is digested anew to see whether it has changed.
+    """
+
+    def __init__(
+        self,
+        nodes: "Callable[[Walk, Any], None]",
+        state: State,
+        *,
+        path: str = "",
+        depth: int = 0,
+        piece_of: Callable[[Any], Any] | None = None,
+    ) -> None:
+        if depth > _DEEPEST:
+            raise NotCanonicalError("sets nested too deeply", path)
+        self.state = state
+        self.piece_of = piece_of
+        self.watch = Watch()
+        self.is_watched = True
+        self.reads: set[str] = set()
+        self.variables: set[str] = set()  # that code may read of the environment
+        self.reads_environment = False
+        self._nodes = nodes
+        self._hash = hashlib.sha256()
+        self._numbers: dict[int, int] = {}
+        self._pending: deque[tuple[Any, str]] = deque()
+        self._kept: list[Any] = []  # so that no address is used again meanwhile
+        self._path = path
+        self._depth = depth
+        self._budget = Budget()
+
+    def digest(self, root: Any) -> str:
+        """The digest of `root`. Raises NotCanonicalError."""
+        self.child(root)
+        return self._finished()
+
+    def _finished(self) -> str:
+        while self._pending:
+            node, self._path = self._pending.popleft()
+            try:
+                self._nodes(self, node)
+            except RecursionError:
+                raise NotCanonicalError("values nested too deeply", self._path) from None
+        for name in sorted(self.variables) if self.reads_environment else ():
+            value = value_of(name)
+            self.put("variable", name, "unset" if value is None else "=" + value)
+            self.watch.volatile(value_of, name, value)
+        return self._hash.hexdigest()[:32]
+
+    def refuse(self, what: str) -> NotCanonicalError:
+        """The error for something that can't be told; the node that is being written leads to it."""
+        return NotCanonicalError(what, self._path)
+
+    def put(self, tag: str, *parts: bytes | str) -> None:
+        """Write what the node is, with the length of each part: ("ab", "c") is not ("a", "bc")."""
+        self._write(
+            [tag.encode(), *(part.encode(errors="surrogatepass") if isinstance(part, str) else part for part in parts)]
+        )
+
+    def child(self, value: Any, label: str = "") -> None:
+        """Write a value that the node holds; `label` says in messages which."""
+        cls = type(value)
+        if cls is str:
+            self._write([b"s", value.encode(errors="surrogatepass")])
+        elif cls is int and value.bit_length() > _LONG:
+            self._write([b"int", hex(value).encode()])
+        elif cls in _SCALARS:
+            self._write([cls.__name__.encode(), repr(value).encode()])
+        elif cls is bytes:
+            self._write([b"b", value])
+        else:
+            self._compound(value, label)
+
+    def sorted(self, items: list[Any], label: str) -> None:
+        """Write what has no order of its own, in an order that is the same in every process."""
+        self.make_room(len(items))
+        self._write([b"set", b"%d" % len(items)])
+        for digest in sorted(self._apart(item, label) for item in items):
+            self._write([digest.encode()])
+
+    def seed(self, thing: Any, label: str = "") -> None:
+        """Write what `thing`, which calls use up or add to, held when it was first seen."""
+        if seed := seed_of(thing, lambda held: self._part(_joined(self._path, label)).digest(held)):
+            self.put("seed", seed)
+
+    def _apart(self, value: Any, label: str) -> str:
+        """The digest of a value on its own, within the bounds of this walk."""
+        part = self._part(_joined(self._path, label))
+        part.watch, part.is_watched, part.reads = self.watch, self.is_watched, self.reads
+        found = part.digest(value)
+        self._kept.append(part._kept)  # noqa: SLF001 - one of us
+        return found
+
+    def _part(self, path: str) -> "Walk":
+        part = Walk(self._nodes, self.state, path=path, depth=self._depth + 1, piece_of=self.piece_of)
+        part._budget = self._budget
+        return part
+
+    def unwatched(self, write: "Callable[[Walk, Any], None]", value: Any) -> None:
+        """Write the digest of what `write` tells of an object whose changes can't be seen: it is digested again each time."""
+        part = self._part(self._path)
+        digest = part._of(write, value)  # noqa: SLF001 - one of us
+        self.put("apart", digest)
+        nodes, state, path = self._nodes, self.state, self._path
+        self.watch.volatile(lambda same: Walk(nodes, state, path=path)._of(write, same), value, digest)  # noqa: SLF001
+
+    def _of(self, write: "Callable[[Walk, Any], None]", value: Any) -> str:
+        self.is_watched = False
+        write(self, value)
+        return self._finished()
+
+    def make_room(self, values: int) -> None:
+        """Raise NotCanonicalError where so many values are more than may still be looked at, before one of them is."""
+        if values > self._budget.parts:
+            raise self.refuse(f"more than {_MOST_PARTS:,} values")
+
+    def spend(self, size: int) -> None:
+        """Count `size` bytes that are going to be read. Raises NotCanonicalError where that is too much."""
+        self._budget.size -= size
+        if self._budget.size < 0:
+            raise self.refuse(f"more than {_MOST_BYTES // 1_000_000} MB")
+
+    def _compound(self, value: Any, label: str) -> None:
+        cls = type(value)
+        if cls is tuple:
+            if label.count("(") > _DEEPEST:
+                raise self.refuse("tuples nested too deeply")
+            self.make_room(len(value))
+            self._write([b"(", b"%d" % len(value)])
+            for item in value:
+                self.child(item, label + "(")
+        elif cls is frozenset:
+            self.sorted(list(value), label)
+        elif cls is types.CodeType:
+            self._code(value)
+        else:
+            value = original_of(value)
+            number = self._numbers.get(id(value))
+            if number is None:
+                number = self._numbers[id(value)] = len(self._numbers)
+                self._kept.append(value)
+                self._pending.append((value, _joined(self._path, label)))
+            self._write([b"#", b"%d" % number])
+
+    def _code(self, code: types.CodeType) -> None:
+        """Compiled code without where it was written: the same after a comment or a move."""
+        arguments = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+        named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + 2]
+        self._write([b"code", code.co_code, code.co_exceptiontable, repr(arguments).encode()])
+        for names in (code.co_names, named, code.co_freevars, code.co_cellvars):
+            self._write([b"names", *(name.encode(errors="surrogatepass") for name in names)])
+        for constant in code.co_consts:
+            self.child(constant)
+
+    def _write(self, parts: list[bytes]) -> None:
+        self._budget.parts -= 1
+        if self._budget.parts < 0:
+            raise self.refuse(f"more than {_MOST_PARTS:,} values")
+        self.spend(sum(map(len, parts)))
+        self._hash.update(b"%d;" % len(parts) + b"".join([b"%d:%b" % (len(part), part) for part in parts]))
+
+
+def _joined(path: str, label: str) -> str:
+    label = label.rstrip("({")
+    if not label or len(path) > 200:
+        return path
+    return f"{path}.{label}" if path else label

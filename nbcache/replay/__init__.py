@@ -1,0 +1,1 @@
+"""Recorded answers as files: cassettes, import and export."""

@@ -1,0 +1,361 @@
+"""A cassette: recorded answers as a file of JSON lines, one readable entry a line, to be kept in git with a notebook.
+
+A cassette is untrusted: nothing in it is executed or imported, keys and statuses are worked out anew, and a file
+with a line that is wrong is refused whole.
+"""
+
+import contextlib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from nbcache.codec import payload as codec
+from nbcache.codec.new_entry import about_of, row_of
+from nbcache.codec.payload import Payload
+from nbcache.entry.models import EntryMeta, Usage
+from nbcache.entry.status import UNFINISHED, reusable, status_of
+from nbcache.errors import CassetteError
+from nbcache.keys.earlier_keys import call_now
+from nbcache.keys.json_text import parsed_strictly, written_json
+from nbcache.keys.key import SENT, VERSION_1, CallKey, key_of, prompt_sent, restored
+from nbcache.keys.prompt import VERBATIM
+from nbcache.replay.untrusted import lines_of
+from nbcache.replay.validation import checked_answer, dicts, is_flat
+from nbcache.stores.progress import Progress, followed
+
+FORMAT_VERSION = 2
+FIRST = b'{"nbcache":'  # bytes of a cassette
+_MESSAGE = re.compile(r"[A-Z][A-Za-z]*Message(Chunk)?")
+_LC = ["langchain", "schema", "messages"]  # where LangChain's own messages say they come from
+# What a reader of a file doesn't see, or sees in another order: written as JSON's escapes.
+_UNSEEN = re.compile("[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
+_CONFLICT = ("<<<<<<< ", "=======", ">>>>>>> ", "||||||| ")  # how such lines begin
+_PRICE = re.compile(r"\d{1,6}(\.\d{1,30})?")
+_DAY = AHEAD = 86_400.0  # seconds: that an answer may have taken, and by which another machine's clock may be ahead
+_MOST_DRAWS = 1_000_000
+_SHOWN = 400  # characters of what is wrong
+_DEEPEST = 200  # levels of lists and objects: what looks at them calls itself for each
+_USAGE = {each.name: each.default for each in fields(Usage)}
+USAGE_TEXTS = {"provider", "model", "service_tier", "speed", "charged", "mixed"}
+_USAGE_FLAGS = {"estimated", "local"}
+_KNOWN = {
+    *("nbcache", "key", "model", "messages", "verbatim", "prompt", "counts", "sent", "answer", "chunks", "status"),
+    *("parameters", "endpoint", "draw", "tokens", "price", "recorded", "seconds", "tags"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One line: the call, its answer in the codec's plain form, and the row of the entry that it is."""
+
+    call: CallKey
+    answer: list[dict[str, Any]]
+    chunks: list[Any]
+    usage: Usage | None
+    meta: EntryMeta
+
+    def line(self) -> str:
+        """It as it is written, without the line's end. The same recording is always the same line."""
+        meta = self.meta
+        values: dict[str, Any] = {"nbcache": FORMAT_VERSION, "key": self.call.key, "model": self.call.model}
+        values |= _written_prompt(self.call) | {"answer": self.answer}
+        values |= {"chunks": self.chunks} if self.chunks else {}
+        values |= {"status": meta.status, **_written_parameters(self.call), "endpoint": self.call.endpoint}
+        tokens = _written_usage(self.usage) if self.usage else {}
+        values |= {"tokens": tokens} if tokens else {}
+        values |= {} if meta.cost_usd is None else {"price": f"{meta.cost_usd:f}"}
+        values |= {"recorded": datetime.fromtimestamp(meta.created, UTC).isoformat().replace("+00:00", "Z")}
+        values |= {} if meta.seconds is None or meta.seconds > _DAY else {"seconds": round(meta.seconds, 3)}
+        values |= {"tags": list(meta.tags)} if meta.tags else {}
+        return _seen(_as_line(values))
+
+    def entry(self, notebook: str | None = None) -> tuple[bytes, EntryMeta]:
+        """The payload and the row of the entry that it is, as this notebook's."""
+        meta = self.meta if notebook is None else replace(self.meta, notebooks=(notebook,))
+        row = meta if meta.cost_usd is None else replace(meta, cost_usd=None, charged=False)  # the row's alone
+        again = reusable(meta.status, limits_tokens=self.call.limits_tokens)
+        about = about_of(self.call, row, self.usage)
+        return codec.assemble(self.answer, about, reusable=again, chunks=self.chunks), meta
+
+    def same_answer(self, payload: Payload) -> bool:
+        """Whether an entry has this very answer. Raises DamagedError."""
+        return self.answer == payload.plain() and self.chunks == payload.packed_chunks()
+
+
+def read(path: Path, progress: Progress | None = None) -> list[Recording]:
+    """The recordings of a file, in its order. Raises CassetteError, naming the line, or OSError."""
+    line_of: dict[str, int] = {}
+    recordings: dict[str, Recording] = {}
+    at = 0
+    for number, written in enumerate(followed(lines_of(path), progress), 1):  # JSON has no other line's end
+        line = _decoded(written, path, at)
+        at += len(written)
+        if not line.strip():
+            continue
+        if line.startswith(_CONFLICT):
+            raise CassetteError(f"{path}, line {number} is of a conflict that git left: keep one of both, line by line")
+        try:
+            values = _parsed(line, parsed_strictly)
+            recording = _recording(values)
+        except CassetteError as error:
+            raise CassetteError(f"{path}, line {number}: {_cut(str(error))}") from None
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError, ArithmeticError) as error:
+            raise CassetteError(f"{path}, line {number} is no recording: {_cut(_reason(error))}") from None
+        key = recording.call.key
+        if key in line_of and values["nbcache"] == FORMAT_VERSION:  # of an earlier version the later line counts
+            raise CassetteError(f"{path}, line {number} records the same call as line {line_of[key]}")
+        line_of[key] = number
+        recordings[key] = recording
+    if not recordings:
+        raise CassetteError(f"{path} is empty")
+    return [*recordings.values()]
+
+
+def _decoded(line: bytes, path: Path, at: int) -> str:
+    try:
+        return line.decode("utf-8" if at else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = f"{error.reason} at byte {at + error.start}"
+        raise CassetteError(f"{path} is no cassette: it is no UTF-8 text ({where})") from None
+
+
+def _cut(text: str) -> str:
+    """What is wrong with a line may quote all of it."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, json.JSONDecodeError):
+        return f"{error.msg} at column {error.colno}"
+    if isinstance(error, KeyError):
+        return f"it has no {error}"
+    return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+
+
+# A line, read
+
+
+def _parsed(text: str, read: Callable[[str], Any] = json.loads) -> Any:
+    """What a text says in JSON. Raises ValueError; RecursionError where it is nested too deeply."""
+    value = read(text)
+    if _may_be_deep(text) and not is_flat(value, _DEEPEST):
+        raise RecursionError
+    return value
+
+
+def _may_be_deep(text: str) -> bool:
+    """Whether a text has the signs for it: most haven't, and need not be read for that."""
+    return text.count("[") + text.count("{") > _DEEPEST
+
+
+def _recording(values: Any) -> Recording:
+    _check_version(values)
+    call = _call(values)
+    key = key_of(call, VERSION_1) if values["nbcache"] == 1 else call.key
+    if values.get("key", key) != key:
+        raise CassetteError(
+            f"its key is {values['key']!r}, but its prompt and parameters have {key!r}: they were edited, or the key "
+            "was. Take the key out to have it worked out anew"
+        )
+    if values["nbcache"] == 1:
+        call = call_now(call) or call
+    call.identity.decode()  # whatever is wrong with it is found now
+    usage = _usage(values["tokens"]) if "tokens" in values else None
+    answer, chunks = dicts(values["answer"], "answer"), values.get("chunks") or []
+    generations = checked_answer(answer, chunks)
+    meta = row_of(
+        *(call, generations, usage or Usage()),
+        status=status_of(generations, ended=values.get("status") != UNFINISHED),  # how it came, it doesn't tell itself
+        created=_when(values["recorded"]),
+        seconds=_number(values.get("seconds"), "seconds"),
+        tags=_texts(values.get("tags", []), "tags"),
+        notebook=None,
+        cost_usd=_price(values.get("price")),
+    )
+    return Recording(call, answer, chunks, usage, meta)
+
+
+def _check_version(values: Any) -> None:
+    if not isinstance(values, dict) or "nbcache" not in values:
+        raise CassetteError("it is no recording of nbcache")
+    version = values["nbcache"]
+    if type(version) is not int or version < 1:
+        raise CassetteError(f"its format is {version!r}")
+    if version > FORMAT_VERSION:
+        raise CassetteError(f"it was written by a newer nbcache (format {version!r}; this one reads {FORMAT_VERSION})")
+    if unknown := values.keys() - _KNOWN:
+        raise CassetteError(f"it has a field that is none: {min(unknown)!r}")
+
+
+def _call(values: Mapping[str, Any]) -> CallKey:
+    prompt, counted = _prompt(values)
+    model, endpoint, parameters = values["model"], values["endpoint"], values["parameters"]
+    if not isinstance(model, str) or not isinstance(endpoint, str):
+        raise CassetteError("its model and endpoint are texts")
+    identity = parameters if isinstance(parameters, str) else written_json(parameters).decode()
+    for text in {prompt, counted.removeprefix(VERBATIM).decode(errors="surrogatepass"), identity}:
+        if _may_be_deep(text):
+            with contextlib.suppress(ValueError):  # no JSON, and so not deep
+                _parsed(text)
+    if (draw := values.get("draw")) is not None:
+        if type(draw) is not int or not 1 <= draw < _MOST_DRAWS:
+            raise CassetteError(f"its draw is {str(draw)[:40]!r}")
+        identity = identity[:-1] + f',"draw":{draw}}}'
+        json.loads(identity)  # it is none where there was nothing before the draw
+    by_rule = "counts" in values or "sent" in values
+    return restored(counted, prompt, identity=identity, endpoint=endpoint, model=model, by_rule=by_rule)
+
+
+def _prompt(values: Mapping[str, Any]) -> tuple[str, bytes]:
+    """The prompt as it is shown, and what counts of it."""
+    if "sent" in values:
+        if values.keys() & {"messages", "prompt", "counts"}:
+            raise CassetteError("it has a prompt besides what is sent, which would be two")
+        sent = values["sent"]
+        counted = SENT + (sent.encode(errors="surrogatepass") if isinstance(sent, str) else written_json(sent))
+        return prompt_sent(counted), counted
+    if "messages" in values:
+        if "prompt" in values:
+            raise CassetteError("it has messages and a prompt, which would be two")
+        messages = dicts(values["messages"], "messages")
+        if values.get("verbatim"):
+            prompt = json.dumps(messages, ensure_ascii=False)
+            counted = VERBATIM + prompt.encode(errors="surrogatepass")
+        else:
+            counted = written_json([_expanded(message) for message in messages])
+            prompt = counted.decode(errors="surrogatepass")
+    else:
+        prompt = values["prompt"]
+        if not isinstance(prompt, str):
+            raise CassetteError("its prompt is a text")
+        counted = (b"" if values.get("verbatim") is False else VERBATIM) + prompt.encode(errors="surrogatepass")
+    counts = values.get("counts")
+    return prompt, counted if counts is None else counts.encode(errors="surrogatepass")
+
+
+def _expanded(message: dict[str, Any]) -> dict[str, Any]:
+    if len(message) == 1:
+        ((name, kwargs),) = message.items()
+        if _MESSAGE.fullmatch(name):
+            return {"lc": 1, "type": "constructor", "id": [*_LC, name], "kwargs": kwargs}
+    return message
+
+
+def _usage(values: Any) -> Usage:
+    if not isinstance(values, dict) or values.keys() - _USAGE.keys():
+        raise CassetteError("its tokens aren't what nbcache writes")
+    for name, value in values.items():
+        if name == "charged":
+            is_right = isinstance(value, str) and _PRICE.fullmatch(value) is not None
+        elif name in USAGE_TEXTS:
+            is_right = isinstance(value, str)
+        elif name in _USAGE_FLAGS:
+            is_right = isinstance(value, bool)
+        else:
+            is_right = type(value) is int and 0 <= value < 2**53
+        if not is_right:
+            raise CassetteError(f"its tokens say {name}: {value!r}")
+    return Usage(**values)
+
+
+def _when(text: Any) -> float:
+    if not isinstance(text, str):
+        raise CassetteError("it says no time at which it was recorded")
+    when = datetime.fromisoformat(text).timestamp()
+    if not 0 <= when <= time.time() + AHEAD:
+        raise CassetteError(f"it says that it was recorded at {text}")
+    return when
+
+
+def _price(value: Any) -> Decimal | None:
+    if value is not None and not (isinstance(value, str) and _PRICE.fullmatch(value)):
+        raise CassetteError(f"its price is {value!r}")
+    return None if value is None else Decimal(value)
+
+
+def _number(value: Any, name: str) -> float | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _DAY):
+        raise CassetteError(f"its {name} are {value!r}")
+    return None if value is None else float(value)
+
+
+def _texts(value: Any, name: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(text, str) and text and "\x1f" not in text for text in value):
+        raise CassetteError(f"its {name} are no texts")
+    return tuple(value)
+
+
+# A line, written
+
+
+def _written_prompt(call: CallKey) -> dict[str, Any]:
+    """The prompt in the most readable way that gives it back exactly."""
+    if call.said.startswith(SENT):
+        return {"sent": _readable(call.said.removeprefix(SENT).decode(errors="surrogatepass"))}
+    is_text = call.by_rule or call.said.startswith(VERBATIM)
+    counted = VERBATIM + call.prompt.encode(errors="surrogatepass") if call.by_rule else call.said
+    prompt = counted.removeprefix(VERBATIM if is_text else b"").decode(errors="surrogatepass")
+    written: dict[str, Any] = {"messages": _messages(prompt, verbatim=is_text)}
+    written |= {"verbatim": True} if is_text else {}
+    if written["messages"] is None or _prompt(written) != (prompt, counted):
+        written = {"prompt": prompt, **({} if is_text else {"verbatim": False})}
+    return written | ({"counts": call.said.decode(errors="surrogatepass")} if call.by_rule else {})
+
+
+def _messages(prompt: str, *, verbatim: bool) -> list[dict[str, Any]] | None:
+    """The messages that a prompt holds; None where it doesn't."""
+    try:
+        messages = json.loads(prompt) if prompt.startswith("[{") else None
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+        return None
+    return messages if verbatim else [_shortened(message) for message in messages]
+
+
+def _shortened(message: dict[str, Any]) -> dict[str, Any]:
+    short = {message["id"][-1]: message["kwargs"]} if isinstance(message.get("id"), list) and message["id"] else message
+    return short if _expanded(short) == message else message
+
+
+def _written_parameters(call: CallKey) -> dict[str, Any]:
+    identity = call.identity.decode()
+    draw = {}
+    if call.draw:
+        identity, draw = identity[: identity.rindex(',"draw":')] + "}", {"draw": call.draw}
+    return {"parameters": _readable(identity), **draw}
+
+
+@lru_cache(maxsize=256)
+def _readable(identity: str) -> Any:
+    """Canonical JSON, an identity that most calls of a notebook share, as JSON where that gives it back exactly."""
+    parameters = json.loads(identity)
+    return parameters if written_json(parameters).decode() == identity else identity
+
+
+def _written_usage(usage: Usage) -> dict[str, Any]:
+    values = {name: getattr(usage, name) for name in _USAGE}
+    return {name: value for name, value in values.items() if value != _USAGE[name]}
+
+
+def _seen(line: str) -> str:
+    """`line` with what is not seen in it as escapes."""
+    if line.isascii() and "\x7f" not in line:  # far quicker
+        return line
+    return _UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", line)
+
+
+def _as_line(values: dict[str, Any]) -> str:
+    line = json.dumps(values, ensure_ascii=False)
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # half of an emoji
+        line = json.dumps(values)
+    return line

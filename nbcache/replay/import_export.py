@@ -1,0 +1,261 @@
+"""Entries into a cassette, and back: `%llmcache export` and `%llmcache import`."""
+
+import codecs
+import contextlib
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from pathlib import Path
+
+from nbcache.codec import payload as codec
+from nbcache.codec.new_entry import call_of
+from nbcache.codec.streams import is_replayable
+from nbcache.entry.models import EntryMeta, Touch
+from nbcache.errors import CassetteError, DamagedError, NbcacheError
+from nbcache.keys.prompt import Normalize
+from nbcache.replay.cassette import AHEAD, FIRST, USAGE_TEXTS, Recording, read
+from nbcache.replay.importers import langchain_sqlite as langchain_file
+from nbcache.replay.replay_key import scrubbed
+from nbcache.replay.rewriting import lines_without_key, recorded_lines, refuse_to_uncover
+from nbcache.replay.secrets.scrubber import Scrubber
+from nbcache.stores.progress import Progress, followed
+from nbcache.stores.view import Contents
+
+_LOOKED_AT = 4_096  # bytes of a file, to find out what it is
+FILE, STORE = PREFERENCES = ("file", "store")
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote, or with `check` would have: `changed` is whether the file is another by that.
+
+    `scrubbed` are the kinds of secrets that were taken out of a call, and `left_out` why an entry isn't in the file,
+    both by the entry's key. `gone` are the keys of recordings that were in the file and aren't any more,
+    and `unknown` says how many of its lines told no key.
+    """
+
+    path: Path
+    entries: int
+    size_bytes: int
+    changed: bool
+    scrubbed: dict[str, list[str]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    gone: tuple[str, ...] = ()
+    unknown: int = 0
+
+    @property
+    def backup(self) -> Path:
+        """Where the file before is kept if recordings have gone, or lines that told no key."""
+        return self.path.with_name(self.path.name + ".bak")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did, or with `dry_run` would do: how many were new and the same, and the keys of conflicting ones.
+
+    Of a file of LangChain's: why answers were left out, and how many each time, and how many of the others only a cache
+    that was set by hand asks for.
+    """
+
+    path: Path
+    new: int
+    same: int
+    conflicting: tuple[str, ...]
+    preferred: str
+    left_out: dict[str, int] = field(default_factory=dict)
+    by_hand: int = 0
+
+
+class _LeftOutError(NbcacheError):
+    """An entry that is not to be in a cassette."""
+
+
+def export_entries(  # noqa: PLR0913 - what an export is
+    contents: Contents,
+    path: Path,
+    *,
+    scrubber: Scrubber,
+    normalize: Normalize | None = None,
+    keys: Collection[str] | None = None,
+    check: bool = False,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write the entries, or those of them among `keys`, to `path`; with `check` only look what that would change.
+
+    `normalize` is the rule under which the entries were stored. Raises ValueError where there are none or where the file
+    has a placeholder for what would be written now, StoreError or OSError.
+    """
+    path = _target(path)
+    rows = [row for row in contents.entries() if keys is None or row.key in keys]
+    if not rows:
+        whose = "there is no entry" if contents.notebook is None else f"no entry is {contents.notebook}'s"
+        raise ValueError(f"there is nothing to export: {whose}" + ("" if keys is None else " that was used"))
+    lines: dict[str, str] = {}
+    taken_out: dict[str, list[str]] = {}
+    left_out: dict[str, str] = {}
+    for row in followed(sorted(rows, key=attrgetter("created"), reverse=True), progress):
+        try:
+            recording, kinds = _recorded(contents, row, scrubber, normalize)
+        except (_LeftOutError, DamagedError) as why:
+            left_out[row.key] = str(why)
+            continue
+        if kinds:
+            taken_out[row.key] = kinds
+        line = recording.line()
+        if lines.setdefault(recording.call.key, line) != line and kinds:  # without, an import has made it of the other
+            left_out[row.key] = "without its secret it is the same call as a later one"
+    if not lines:  # the file stays as it is
+        return Exported(path, 0, 0, changed=False, left_out=left_out)
+    text = "".join(line + "\n" for line in sorted(lines.values())).encode()
+    before = path.read_bytes().replace(b"\r\n", b"\n") if path.exists() else b""  # as git may have it on Windows
+    known = recorded_lines(before)
+    refuse_to_uncover(known, lines)
+    changed = before != text
+    gone = tuple(key for key in known if key not in lines)
+    unknown = lines_without_key(before)
+    done = Exported(path, len(lines), len(text), changed, taken_out, left_out, gone, unknown)
+    if changed and not check:
+        if gone or unknown:
+            shutil.copyfile(path, done.backup)
+        _write(path, text)
+    return done
+
+
+def import_entries(
+    contents: Contents,
+    path: Path,
+    *,
+    prefer: str = STORE,
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Imported:
+    """Put the recordings of a cassette into the store; in a conflict what `prefer` names stays: `store` or `file`.
+
+    It may be a file of LangChain's `SQLiteCache`, too. All of them or, where the file is wrong, none. Raises ValueError,
+    CassetteError, StoreError or OSError.
+    """
+    if prefer not in PREFERENCES:
+        raise ValueError(f"prefer={prefer!r}: write file or store")
+    if not path.exists():
+        raise CassetteError(f"there is no file {path}")
+    if not langchain_file.is_database(path):
+        return merge(contents, read(path, progress), path, prefer=prefer, dry_run=dry_run)
+    found = langchain_file.read(path)
+    done = merge(contents, found.recordings, path, prefer=prefer, dry_run=dry_run)
+    return replace(done, left_out=found.left_out, by_hand=found.by_hand)
+
+
+def merge(
+    contents: Contents,
+    recordings: Sequence[Recording],
+    path: Path,
+    *,
+    prefer: str,
+    dry_run: bool = False,
+) -> Imported:
+    """Put recordings into the store: as `import_entries`."""
+    wanted: list[tuple[str, bytes, EntryMeta]] = []
+    known: list[Touch] = []
+    conflicting: list[str] = []
+    for recording in recordings:
+        key = recording.call.key
+        is_there, is_same = _compare(contents, recording)
+        if is_there and not is_same:
+            conflicting.append(key)
+        if not is_there or (not is_same and prefer == FILE):
+            wanted.append((key, *recording.entry(contents.notebook)))
+        else:
+            known.append(Touch(key, contents.notebook, 0, 0.0))
+    if not dry_run:
+        contents.store.put_all(wanted)
+        contents.store.touch(known)  # this notebook uses them, too
+        contents.changed()
+    new = len(wanted) - (len(conflicting) if prefer == FILE else 0)
+    return Imported(path, new, len(recordings) - new - len(conflicting), tuple(conflicting), prefer)
+
+
+def _recorded(
+    contents: Contents, row: EntryMeta, scrubber: Scrubber, normalize: Normalize | None
+) -> tuple[Recording, list[str]]:
+    """An entry as a recording without secrets, and the kinds of those that were taken out. Raises _LeftOutError."""
+    payload = contents.store.get(row.key)
+    if payload is None:
+        raise _LeftOutError("it has just gone")
+    if row.created > time.time() + AHEAD:
+        raise _LeftOutError("it says that it was stored at a time to come, and nothing would read that")
+    whole = codec.read(payload, row.key)
+    about, answer, chunks = whole.about(), whole.plain(), whole.packed_chunks()
+    if not is_replayable(chunks):  # it would be refused when it is read
+        chunks = []
+    if kinds := scrubber.found([answer, chunks]):
+        raise _LeftOutError(f"its answer holds {', '.join(kinds)}")
+    call = call_of(row.key, about, normalize)
+    if call is None:
+        raise _LeftOutError("it was stored under a `normalize` that isn't set now")
+    call, kinds = scrubbed(call, scrubber)
+    told = {name: getattr(about.usage, name) for name in USAGE_TEXTS} if about.usage else {}
+    beside = [call.model, list(row.tags), told]
+    usage = about.usage
+    if found := scrubber.found(beside):
+        kinds = list(dict.fromkeys([*kinds, *found]))
+        model, tags, told = scrubber.value(beside)
+        call, row = replace(call, model=model), replace(row, tags=tuple(tags))
+        usage = replace(usage, **told) if usage else None
+    return Recording(call, answer, chunks, usage, row), kinds
+
+
+def _compare(contents: Contents, recording: Recording) -> tuple[bool, bool]:
+    """Whether there is an entry for this call, and whether with the same answer."""
+    payload = contents.store.get(recording.call.key)
+    if payload is None:
+        return False, False
+    with contextlib.suppress(DamagedError):
+        return True, recording.same_answer(codec.read(payload, recording.call.key))
+    return False, False
+
+
+def _target(path: Path) -> Path:
+    """The file to write: what `path` links to. Raises ValueError where that is there and no cassette, or can't be made."""
+    try:
+        path = path.resolve()
+    except RuntimeError as error:  # Python before 3.13, of a link to itself
+        raise ValueError(str(error)) from None
+    if not path.parent.is_dir():
+        raise ValueError(f"there is no folder {path.parent}")
+    if not path.exists():
+        if path.suffix == ".ipynb":
+            raise ValueError(f"{path.name} would be a notebook: name another file to export to")
+        return path
+    if not path.is_file():
+        raise ValueError(f"{path} is no file: name the file to export to")
+    if path.stat().st_size:
+        with path.open("rb") as file:
+            beginning = file.read(_LOOKED_AT).removeprefix(codecs.BOM_UTF8).lstrip()
+        if not beginning.startswith(FIRST):
+            raise ValueError(f"{path} is there and no cassette, so it stays as it is: name another file to export to")
+    return path
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Write a file whole or not at all."""
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    """What new files of this process may not be: it can only be asked by setting it."""
+    now = os.umask(0o077)
+    os.umask(now)
+    return now

@@ -1,0 +1,187 @@
+"""The recorded answers that mode `replay` plays, whatever their age, status or endpoint."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TypeVar
+
+from nbcache.codec import payload as codec
+from nbcache.codec.new_entry import call_of
+from nbcache.concurrency.locks import Lock
+from nbcache.entry.models import Filter
+from nbcache.entry.text import prompt_preview, prompt_text, words
+from nbcache.errors import CassetteError, DamagedError
+from nbcache.keys.key import CallKey
+from nbcache.keys.prompt import Normalize
+from nbcache.replay.cassette import Recording, read
+from nbcache.replay.replay_key import replay_key, scrubbed
+from nbcache.replay.secrets.scrubber import Scrubber
+from nbcache.stores.base import Store
+
+_T = TypeVar("_T")
+_WORDS = 16  # of a prompt: the longest tell most
+_CANDIDATES = 40
+
+
+@dataclass
+class Cassette:
+    """The recordings of a file, by their keys. `used` are the keys of those that were played."""
+
+    path: Path
+    scrubber: Scrubber
+    recordings: dict[str, Recording]
+    used: set[str] = field(default_factory=set)
+
+    @classmethod
+    def open(cls, path: Path, scrubber: Scrubber) -> "Cassette":
+        """Read `path`. Raises CassetteError, naming the line, or OSError."""
+        return cls(path, scrubber, {recording.call.key: recording for recording in read(path)})
+
+    def find(self, call: CallKey) -> tuple[str, bytes] | None:
+        """The key and the payload of the recording of `call`, or else of the one that `nearest_of` chooses.
+
+        Raises CassetteError where there are several.
+        """
+        recording = self.recordings.get(call.key)
+        if recording is None:
+            others = self._by_replay_key.get(replay_key(call, self.scrubber), [])
+            recording = nearest_of([(other.call, other) for other in others], call, self.scrubber)
+        if recording is None:
+            return None
+        self.used.add(recording.call.key)
+        return recording.call.key, recording.entry()[0]
+
+    @cached_property
+    def _by_replay_key(self) -> dict[str, list[Recording]]:
+        """The recordings by what counts in replay. This is slow to make, and not needed for a call just as recorded."""
+        by_key: dict[str, list[Recording]] = {}
+        for recording in self.recordings.values():
+            by_key.setdefault(replay_key(recording.call, self.scrubber), []).append(recording)
+        return by_key
+
+
+class Recordings:
+    """The answers of the cassette at `path`; where there is no such file, those of the store.
+
+    `scrubber` takes the secrets out of a call before it is looked for, as they were taken out of the recorded ones.
+    """
+
+    def __init__(self, store: Store, normalize: Normalize | None, scrubber: Scrubber, path: Path | None) -> None:
+        self.path = path
+        self._store = store
+        self._normalize = normalize
+        self.scrubber = scrubber
+        self._read: tuple[object, Cassette | CassetteError | None] = (None, None)
+        self._lock = Lock()
+
+    def find(self, call: CallKey) -> tuple[str, bytes] | None:
+        """The entry that answers this call, if it was recorded: its key and payload.
+
+        Raises StoreError, CassetteError or OSError.
+        """
+        cassette = self.cassette()
+        if cassette is not None:
+            return cassette.find(call)
+        payload = self._store.get(call.key, stale=True)
+        return self._nearest(call) if payload is None else (call.key, payload)
+
+    def cassette(self) -> Cassette | None:
+        """The cassette, read again when its file has changed; None where there is none. Raises CassetteError or OSError."""
+        if self.path is None:
+            return None
+        with self._lock:
+            state = _state(self.path)
+            if state != self._read[0]:
+                self._read = (state, None if state is None else self._opened(self.path))
+            cassette = self._read[1]
+        if isinstance(cassette, CassetteError):
+            raise CassetteError(str(cassette))
+        return cassette
+
+    def plays(self, path: Path) -> bool:
+        """Whether `path` is the cassette."""
+        return self.path is not None and self.path.exists() and path.exists() and self.path.samefile(path)
+
+    @property
+    def opened(self) -> Cassette | None:
+        """The cassette, if it was read."""
+        return self._read[1] if isinstance(self._read[1], Cassette) else None
+
+    def _opened(self, path: Path) -> Cassette | CassetteError:
+        """The cassette, or what is wrong with it: each call would read it again otherwise."""
+        try:
+            return Cassette.open(path, self.scrubber)
+        except CassetteError as error:
+            return error
+
+    def recorded_like(self, call: CallKey, until: float = math.inf) -> Iterator[CallKey]:
+        """Recorded calls that may be much like `call`, of what is played; from the store as `stored_like` has them."""
+        cassette = self.cassette()
+        if cassette is None:
+            yield from self.stored_like(call, until)
+            return
+        yield from (recording.call for recording in cassette.recordings.values())
+
+    def stored_like(self, call: CallKey, until: float = math.inf, most: int = _CANDIDATES) -> Iterator[CallKey]:
+        """At most so many calls stored `until` then that may be much like `call`: those that say most of the same words."""
+        wanted = sorted(words(prompt_text(call.prompt)), key=lambda word: (-len(word), word))[:_WORDS]
+        for key in self._store.alike(wanted, most):
+            payload = self._store.get(key, stale=True)
+            if payload is not None and (stored := self._call(key, payload, until)) is not None:
+                yield stored
+
+    def _nearest(self, call: CallKey) -> tuple[str, bytes] | None:
+        """The entry that `nearest_of` takes for this call's. Raises CassetteError where there are several."""
+        wanted, entries = replay_key(call, self.scrubber), {}
+        for key, payload in self._alike(call):
+            stored = self._call(key, payload)
+            if stored is not None and replay_key(stored, self.scrubber) == wanted:
+                entries[key] = stored, (key, payload)
+        return nearest_of([*entries.values()], call, self.scrubber)
+
+    def _call(self, key: str, payload: bytes, until: float = math.inf) -> CallKey | None:
+        """The call of an entry, if that can be told, and was stored `until` then (seconds since the epoch)."""
+        try:
+            about = codec.read(payload, key).about()
+        except DamagedError:
+            return None
+        if about.meta.created > until:
+            return None
+        return call_of(key, about, self._normalize)
+
+    def _alike(self, call: CallKey) -> Iterator[tuple[str, bytes]]:
+        """The entries of the same model whose prompts look the same."""
+        shown = {prompt_preview(prompt) for prompt in (call.prompt, self.scrubber.text(call.prompt))}
+        for prompt in shown:
+            for row in self._store.page(Filter(model=call.model, prompt=prompt, stale=True)):
+                payload = self._store.get(row.key, stale=True)
+                if payload is not None:
+                    yield row.key, payload
+
+
+def nearest_of(recorded: Sequence[tuple[CallKey, _T]], call: CallKey, scrubber: Scrubber) -> _T | None:
+    """Of calls with the same `replay_key` as `call` the only one at its endpoint, else the only one at another.
+
+    Raises CassetteError where there are several: whose answer is meant, nobody knows.
+    """
+    if not recorded:
+        return None
+    wanted = scrubbed(call, scrubber)[0].key
+    here = [it for other, it in recorded if scrubbed(other, scrubber)[0].key == wanted]
+    if len(here) > 1:
+        raise CassetteError("it was recorded several times, with something else in the place of a secret")
+    if not here and len(recorded) > 1:
+        endpoints = ", ".join(sorted({other.endpoint for other, _ in recorded}))
+        raise CassetteError(f"it was recorded at several endpoints ({endpoints}), and is asked of another")
+    return here[0] if here else recorded[0][1]
+
+
+def _state(path: Path) -> object:
+    """A value that changes when the file does; None where there is no file."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino

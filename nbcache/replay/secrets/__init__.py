@@ -1,0 +1,1 @@
+"""Secrets in what others will read."""

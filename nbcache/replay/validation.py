@@ -1,0 +1,143 @@
+"""What a cassette says, which somebody else may have written: whether it is an answer that can be handed out."""
+
+import functools
+import math
+from typing import Any
+
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatGeneration, Generation
+from pydantic import TypeAdapter, ValidationError
+
+from nbcache.codec import payload as codec
+from nbcache.codec.chunks import text_of
+from nbcache.codec.http_response import Recorded
+from nbcache.codec.messages import restored
+from nbcache.codec.streams import check_replayable
+from nbcache.errors import CassetteError, NotStorableError
+
+_MOST_HASHED = 10_000  # items of a set: others can choose them so that each is compared with all
+_MOST_DIGITS = 10_000  # signs of a number or a time
+_HASHED = frozenset({"!set", "!frozenset", "!pairs"})
+_TEXTS = frozenset({"!int", "!float", "!decimal", "!date", "!datetime", "!time", "!uuid"})
+_INT64 = 2**63
+
+
+def checked_answer(answer: list[dict[str, Any]], chunks: Any) -> list[Generation]:
+    """The generations of an answer in the codec's plain form, with its packed chunks. Raises CassetteError."""
+    try:
+        _check_values([answer, chunks])
+        generations = list(map(_checked, answer))
+        said = _text(chunks)
+    except CassetteError:
+        raise
+    except codec.UNREADABLE as error:
+        raise CassetteError(f"its answer can't be read: {error!r}") from None
+    if not generations:
+        raise CassetteError("its answer is none")
+    if chunks and said != generations[0].text:
+        raise CassetteError("its chunks say something else than its answer; where you edited that, take the chunks out")
+    return generations
+
+
+def dicts(told: Any, name: str) -> list[dict[str, Any]]:
+    """`told`, which has to be a list of objects. Raises CassetteError."""
+    if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
+        raise CassetteError(f"its {name} is no list of objects")
+    return told
+
+
+def is_flat(value: Any, levels: int) -> bool:
+    """Whether a JSON value has no more than so many levels of lists and objects."""
+    level = [value]
+    while level and levels >= 0:
+        level = [item for each in level for item in _items(each)]
+        levels -= 1
+    return not level
+
+
+def _items(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return [*value.values()]
+    return value if isinstance(value, list) else []
+
+
+def _check_values(answer: Any) -> None:
+    """Raise CassetteError where a value would not be kept as it is, or take long to be made."""
+    left = [answer]
+    while left:
+        value = left.pop()
+        if isinstance(value, list):
+            left += value
+        elif isinstance(value, dict):
+            if len(value) == 1:
+                _check_tagged(value)
+            left += value.values()
+        elif type(value) is int and not -_INT64 <= value < _INT64:
+            raise CassetteError(
+                f'its answer has an integer of more than 64 bits; write {{"!int": "{str(value)[:40]}"}}'
+            )
+        elif type(value) is float and not math.isfinite(value):
+            raise CassetteError(f'its answer has a number that JSON has no word for; write {{"!float": "{value}"}}')
+
+
+def _check_tagged(value: dict[str, Any]) -> None:
+    ((tag, content),) = value.items()
+    if tag in _HASHED and isinstance(content, list) and len(content) > _MOST_HASHED:
+        raise CassetteError(f"its answer has a {tag[1:]} of more than {_MOST_HASHED:,} items")
+    if tag in _TEXTS and isinstance(content, str) and len(content) > _MOST_DIGITS:
+        raise CassetteError(f"its answer has a number or time of more than {_MOST_DIGITS:,} signs")
+
+
+def _text(chunks: Any) -> str:
+    """What the packed chunks say together; each is checked, and what several have in common only once."""
+    check_replayable(chunks)
+    texts, before = [], None
+    for item in chunks:
+        if isinstance(item, str):
+            if before is None or text_of(before) is None:
+                raise ValueError("its chunks have a text without a chunk that it goes on with")
+            texts.append(item)
+        else:
+            texts.append(_checked(item).text)
+            before = item
+    return "".join(texts)
+
+
+def _checked(plain: dict[str, Any]) -> Generation:
+    """A generation, with objects of classes that aren't here in their plain form. Raises what wrong data raises."""
+    try:
+        (generation,) = restored([plain], [])
+    except NotStorableError:
+        (generation,) = restored([plain], None)
+    _check_fields(generation)
+    return generation  # type: ignore[no-any-return]
+
+
+def _check_fields(generation: Generation) -> None:
+    """Raise ValueError or TypeError where a field has another type than its class says: the codec restores it unseen."""
+    if isinstance(generation, ChatGeneration):
+        _check_message(generation.message)
+    if not isinstance(generation.text, str):
+        raise TypeError("its text is none")
+    info = generation.generation_info
+    if info is not None and not isinstance(info, dict):
+        raise TypeError("its info is no object")
+    if info and "http" in info:
+        Recorded.of(info["http"])
+
+
+def _check_message(message: BaseMessage) -> None:
+    """Check each field on its own, and each item of a list: the class's validators would parse the arguments of tools."""
+    types = _field_types(type(message))
+    for name, value in message.__dict__.items():
+        try:
+            for each in [[item] for item in value] if type(value) is list else [value]:
+                types[name].validate_python(each, strict=True)
+        except ValidationError as error:
+            raise CassetteError(f"its answer has a wrong {name}: {error.errors()[0]['msg']}") from None
+
+
+@functools.cache
+def _field_types(cls: type[BaseMessage]) -> dict[str, TypeAdapter[Any]]:
+    types: dict[str, Any] = {name: info.annotation for name, info in cls.model_fields.items()}
+    return {name: TypeAdapter(kind) for name, kind in types.items()}

@@ -1,0 +1,141 @@
+"""Rows as a DataFrame: the one place that imports pandas."""
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import fields, replace
+
+import pandas as pd
+
+from nbcache.entry.models import CallRecord, EntryMeta, Spending, known
+from nbcache.errors import harmless
+
+COLUMNS = [
+    *("key", "model", "provider", "prompt", "answer", "status", "tags", "notebook", "cell", "created", "last_hit"),
+    *("hits", "size_bytes", "expires", "input_tokens", "output_tokens", "cost_usd", "seconds", "charged"),
+]
+_CALLS = ["when", "cell", "model", "hit", "why", "usd", "estimated", "seconds", "key", "price"]
+_NOT_SUMS = ("session", "execution", "when", "notebook", "cell", "model")
+_SUMS = [field.name for field in fields(Spending) if field.name not in _NOT_SUMS]
+_COUNTS = [name for name in _SUMS if name.endswith(("_hits", "_misses"))]
+_HISTORY = [
+    "when",
+    "notebook",
+    "cell",
+    "calls",
+    "hits",
+    "spent_usd",
+    "saved_usd",
+    "saved_seconds",
+    "model_seconds",
+    *_COUNTS,
+]
+
+
+class Column(pd.Series):
+    """A column whose text drives no terminal; its values are as they are."""
+
+    @property
+    def _constructor(self) -> type["Column"]:
+        return Column
+
+    @property
+    def _constructor_expanddim(self) -> type["Table"]:
+        return Table
+
+    def __repr__(self) -> str:
+        return harmless(super().__repr__())
+
+
+class Table(pd.DataFrame):
+    """A DataFrame whose text drives no terminal; its values are as they are."""
+
+    @property
+    def _constructor(self) -> type["Table"]:
+        return Table
+
+    @property
+    def _constructor_sliced(self) -> type[Column]:
+        return Column
+
+    def __repr__(self) -> str:
+        return harmless(super().__repr__())
+
+
+def entries_frame(rows: Sequence[EntryMeta]) -> pd.DataFrame:
+    """A row for each entry; times are UTC, several notebooks or tags are joined by ", "; money is Decimal."""
+    frame = Table(
+        [
+            (
+                *(row.key, row.model, row.provider, row.prompt, row.answer, row.status, ", ".join(row.tags)),
+                *(", ".join(row.notebooks), row.cell, row.created, row.last_hit, row.hits, row.size_bytes, row.expires),
+                *(row.input_tokens, row.output_tokens, row.cost_usd, row.seconds, row.charged),
+            )
+            for row in rows
+        ],
+        columns=COLUMNS,
+    )
+    for name in ("created", "last_hit", "expires"):
+        frame[name] = _times(frame[name])
+    for name in ("input_tokens", "output_tokens"):
+        frame[name] = frame[name].astype("Int64")
+    frame["seconds"] = frame["seconds"].astype("float64")
+    return frame
+
+
+def history_frame(rows: Iterable[Spending]) -> pd.DataFrame:
+    """A row for each execution of a cell, whatever models it called. Money is Decimal, None where no price is known."""
+    executions: dict[tuple[str, int, str | None], Spending] = {}
+    for row in rows:
+        of = (row.session, row.execution, row.notebook)
+        if of in executions:
+            executions[of].add(row)
+        else:
+            executions[of] = replace(row)
+    frame = _sums_frame(executions.values(), _HISTORY)
+    frame["when"] = _times(frame["when"])
+    return frame
+
+
+def models_frame(rows: Iterable[Spending]) -> pd.DataFrame:
+    """A row for each model, by name. Money is Decimal, None where no price is known."""
+    models: dict[str, Spending] = {}
+    for row in rows:
+        if row.model in models:
+            models[row.model].add(row)
+        else:
+            models[row.model] = replace(row)
+    frame = _sums_frame([models[name] for name in sorted(models)], _SUMS)
+    return frame.set_index(pd.Index(sorted(models), name="model"))
+
+
+def calls_frame(calls: Iterable[CallRecord]) -> pd.DataFrame:
+    """A row for each call; `usd` is what it paid or saved, missing where that isn't known; money is Decimal."""
+    frame = Table([[getattr(call, name) for name in _CALLS] for call in calls], columns=_CALLS)
+    frame["when"] = _times(frame["when"])
+    return frame
+
+
+def _sums_frame(rows: Iterable[Spending], columns: list[str]) -> pd.DataFrame:
+    frame = Table([[_sums(row)[name] for name in columns] for row in rows], columns=columns, dtype="object")
+    for name in columns:
+        if name.endswith("_seconds"):
+            frame[name] = frame[name].astype("float64")
+        elif name in {"calls", "hits", "misses", *_COUNTS}:
+            with suppress(OverflowError):  # of a damaged ledger
+                frame[name] = frame[name].astype("int64")
+    return frame
+
+
+def _sums(row: Spending) -> dict[str, object]:
+    """The sums of a row; None where nothing of one is known."""
+    return {name: getattr(row, name) for name in ("when", "notebook", "cell", *_SUMS)} | {
+        "calls": row.hits + row.misses,
+        "spent_usd": known(row.spent_usd, row.misses, row.unpriced_misses),
+        "saved_usd": known(row.saved_usd, row.hits, row.unpriced_hits),
+        "saved_seconds": known(row.saved_seconds, row.hits, row.untimed_hits),
+        "model_seconds": row.model_seconds or known(0.0, row.hits, row.untimed_hits),
+    }
+
+
+def _times(seconds: "pd.Series[float]") -> "pd.Series[pd.Timestamp]":
+    return pd.to_datetime(seconds.astype("float64"), unit="s", utc=True, errors="coerce")

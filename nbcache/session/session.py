@@ -1,0 +1,385 @@
+"""What is on: the one installed cache, what was there before it, and the Python API over it."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+
+from langchain_core.caches import BaseCache
+from langchain_core.globals import get_llm_cache, set_llm_cache
+from langchain_core.messages import BaseMessage
+
+from nbcache.cache.chains import watch_chains
+from nbcache.cache.explain import Why
+from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.cache.rules import Normalizer, ShouldStore
+from nbcache.cache.settings import NOTEBOOK, ON, REPLAY, checked_mode, checked_scope
+from nbcache.concurrency.executor import uninterrupted
+from nbcache.concurrency.listeners import listen as listen  # noqa: PLC0414 - one of those below
+from nbcache.concurrency.listeners import tell
+from nbcache.concurrency.locks import Lock
+from nbcache.costs.pricing import Prices
+from nbcache.entry.models import Cleared, EntryMeta, Info, Record, Stats
+from nbcache.entry.quantities import count, seconds, size
+from nbcache.errors import NotInstalledError, forget_warnings, warn_once
+from nbcache.integrations.langchain.models import Instrument
+from nbcache.integrations.langchain.patching import Wrapping
+from nbcache.replay.import_export import Exported, Imported, export_entries, import_entries
+from nbcache.session.joining import give_tickets, join, settings_of
+from nbcache.session.placeholder_keys import stand_in
+from nbcache.session.plans import Plan, planned
+from nbcache.session.repeated_calls import most_repeated
+from nbcache.stores.base import Store
+from nbcache.stores.environment import comma_separated, from_environment, warn_of_misspelt
+from nbcache.stores.location import user_folder
+from nbcache.stores.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(slots=True)
+class _Session:
+    """The installed cache, the models' wrapped entry points, and the global cache of before."""
+
+    cache: NotebookCache
+    instrument: Instrument
+    before: BaseCache | None
+    workers: Wrapping  # of what starts worker processes
+
+
+_T = TypeVar("_T")
+_session: _Session | None = None
+_lock = Lock()
+
+
+def install(  # noqa: PLR0913 - settings, each with its default
+    store: str | Path | Store | None = None,
+    *,
+    scope: str | None = None,
+    mode: str | None = None,
+    ttl: float | str | timedelta | None = None,
+    max_bytes: float | str | None = None,
+    max_entries: int | None = None,
+    tags: str | Iterable[str] | None = None,
+    notebook: str | Path | None = None,
+    prices: Prices | Mapping[str, Mapping[str, Any]] | None = None,
+    exclude: str | Iterable[str] = (),
+    normalize: Normalizer | None = None,
+    should_store: ShouldStore | None = None,
+    cassette: str | Path | None = None,
+    secrets: str | Iterable[str] = (),
+) -> NotebookCache:
+    """Turn the cache on for this process: LangChain's global cache, asking the models themselves.
+
+    The arguments are NotebookCache's; `store="user"` is the user's own store, and `prices` are the user's own, as
+    `Prices` takes them. What isn't given is taken from the environment (`NBCACHE_STORE`, `NBCACHE_SCOPE`,
+    `NBCACHE_MODE`, `NBCACHE_TTL`, `NBCACHE_MAX_BYTES`, `NBCACHE_MAX_ENTRIES`, `NBCACHE_TAGS`, comma-separated), else
+    it has NotebookCache's default. An installed cache is replaced, and its session's counts go on. Raises ValueError,
+    and changes nothing, where a setting is wrong.
+    """
+    if notebook is None and _session is not None:
+        notebook = _session.cache.path
+    store = store if store is not None else from_environment("STORE", str)
+    cache = NotebookCache(
+        user_folder() if store == "user" else store,
+        scope=scope or from_environment("SCOPE", checked_scope) or NOTEBOOK,
+        mode=mode or from_environment("MODE", checked_mode) or ON,
+        ttl=ttl if ttl is not None else from_environment("TTL", seconds),
+        max_bytes=max_bytes if max_bytes is not None else from_environment("MAX_BYTES", size),
+        max_entries=max_entries if max_entries is not None else from_environment("MAX_ENTRIES", count),
+        tags=tags if tags is not None else from_environment("TAGS", comma_separated) or (),
+        notebook=notebook,
+        prices=prices if isinstance(prices, Prices | None) else Prices(prices),
+        exclude=exclude,
+        normalize=normalize,
+        should_store=should_store,
+        cassette=cassette,
+        secrets=secrets,
+    )
+    uninterrupted(partial(_turn_on, cache))
+    warn_of_misspelt()
+    cache.ledger.listen(tell)
+    tell()
+    return cache
+
+
+def _turn_on(cache: NotebookCache) -> None:
+    global _session  # noqa: PLW0603 - there is one global cache in LangChain, and so one session
+    with _lock:
+        forget_warnings()
+        if _session is not None:
+            _session.cache.close()
+            if not _session.cache.ledger.is_joined:  # a worker that turns its own on has a session of its own
+                cache.carry_on(_session.cache)
+            _session.cache = cache
+        else:
+            _session = _Session(cache, Instrument(_cache_now), get_llm_cache(), Wrapping())
+            give_tickets(_session.workers, _cache_now)
+        set_llm_cache(cache)
+        watch_chains(wanted=bool(cache.rules.exclude))
+        stand_in(wanted=cache.is_locked)
+
+
+def reinstall(cache: NotebookCache | None = None, **changes: Any) -> NotebookCache:
+    """Install anew with these arguments of `install`, and with all else as it is, or as `cache` has it. Raises as `install`."""
+    cache = cache or installed()
+    settings = cache.settings
+    anew = install(**{**settings_of(cache), **changes})
+    if "ttl" not in changes:  # None is as it is, too, and no reason to ask the environment
+        anew.switch(replace(anew.settings, ttl=settings.ttl))
+    return anew
+
+
+def uninstall() -> None:
+    """Turn the cache off and put back what was there before the first install. Does nothing when off.
+
+    A global cache that somebody set after us stays. Where `replay` was set from outside, so does ours: nothing is sent.
+    """
+    if _session is not None and _session.cache.is_locked:
+        warn_once("locked", "nbcache stays on: NBCACHE_MODE is replay, which was set from outside")
+        return
+    end()
+
+
+def end() -> None:
+    """As `uninstall`, whatever was set from outside."""
+    uninterrupted(_turn_off)
+    tell()
+
+
+def _turn_off() -> None:
+    global _session
+    with _lock:
+        if _session is None:
+            return
+        session, _session = _session, None
+        session.instrument.remove()
+        session.workers.remove()
+        watch_chains(wanted=False)
+        stand_in(wanted=False)
+        if get_llm_cache() is session.cache:
+            set_llm_cache(session.before)
+        session.cache.close()
+
+
+def installed() -> NotebookCache:
+    """The installed cache. Raises NotInstalledError while none is."""
+    session = _session
+    if session is None:
+        raise NotInstalledError("the cache is off: run `%load_ext nbcache`, or `nbcache.install()`")
+    return session.cache
+
+
+def is_installed() -> bool:
+    """Whether a cache is installed."""
+    return _session is not None
+
+
+def take_back() -> bool:
+    """Make the installed cache LangChain's global one again; whether somebody had replaced it."""
+    cache = installed()
+    replaced = get_llm_cache() is not cache
+    set_llm_cache(cache)
+    return replaced
+
+
+def wrap(target: _T) -> _T:
+    """The same kind of thing as `target`, cached: an OpenAI or Anthropic client, or LangChain's `Embeddings`.
+
+    It asks the cache that is on at the time of each call; while none is on, it is as `target`, which stays as it is.
+    Raises TypeError for anything else. LangChain's models need no wrapping.
+    """
+    from langchain_core.embeddings import Embeddings  # noqa: PLC0415 - not everybody's, and nor are the next
+    from langchain_core.language_models import BaseLanguageModel  # noqa: PLC0415
+
+    from nbcache.integrations.embeddings.wrapper import wrap_embeddings  # noqa: PLC0415
+    from nbcache.integrations.sdk.clients import wrap_client  # noqa: PLC0415
+
+    if isinstance(target, type):
+        raise TypeError(f"nbcache.wrap: {target.__qualname__} is a class: wrap an object, {target.__qualname__}(…)")
+    if isinstance(target, BaseLanguageModel):
+        raise TypeError(
+            f"nbcache.wrap: {type(target).__qualname__} is one of LangChain's models: use it as it is, it is cached"
+        )
+    if isinstance(target, Embeddings):
+        return wrap_embeddings(target, _cache_now)  # type: ignore[return-value]  # Embeddings, as it was
+    return wrap_client(target, _cache_now)
+
+
+def join_parent() -> None:
+    """In a worker process: turn the cache on that its parent has on, unless that is done."""
+    join(install)
+
+
+def _cache_now() -> NotebookCache | None:
+    session = _session
+    return None if session is None else session.cache
+
+
+def tell_repeats() -> None:
+    """Say once that a cell's identical calls got one answer, where samples may have been wanted."""
+    cache = installed()
+    if times := most_repeated(cache.ledger, cache.store):
+        warn_once(
+            "samples",
+            f"nbcache: {times} identical calls of this cell got one answer. `%%llmcache on --samples` gives each an "
+            "answer of its own, and the same ones when the cell is run again",
+        )
+
+
+@overload
+def stats(scope: str | None = None, *, lifetime: bool = False, by: None = None) -> Stats: ...
+@overload
+def stats(scope: str | None = None, *, lifetime: bool = False, by: Literal["model"]) -> "pd.DataFrame": ...
+
+
+def stats(scope: str | None = None, *, lifetime: bool = False, by: str | None = None) -> "Stats | pd.DataFrame":
+    """Calls, money and time since the cache was turned on, and the entries and bytes of the scope.
+
+    `lifetime` counts all calls that the store's ledger knows, of the scope (`notebook` or `folder`). `by="model"`
+    gives a DataFrame with a row for each model. Raises ValueError for another `by`.
+    """
+    cache = installed()
+    if by is None:
+        return cache.stats(scope, lifetime=lifetime)
+    if by != "model":
+        raise ValueError(f"by={by!r}: write model")
+    from nbcache.session.dataframes import models_frame  # noqa: PLC0415 - pandas takes a second to import
+
+    contents = cache.contents(scope)
+    return models_frame(contents.spendings() if lifetime else cache.ledger.by_model().values())
+
+
+def history(scope: str | None = None) -> "pd.DataFrame":
+    """What each execution of a cell paid and saved, of the scope, oldest first. Times are UTC, money US dollars."""
+    from nbcache.session.dataframes import history_frame  # noqa: PLC0415 - as above
+
+    return history_frame(installed().contents(scope).spendings())
+
+
+def last() -> "pd.DataFrame":
+    """The calls of the last cell that made any, a row each: a hit or a miss and why, its model, dollars and seconds."""
+    from nbcache.session.dataframes import calls_frame  # noqa: PLC0415 - as above
+
+    return calls_frame(installed().ledger.calls())
+
+
+def entries(scope: str | None = None) -> "pd.DataFrame":
+    """The entries of the scope, newest first, a row each. Times are UTC; `expires` is missing without a TTL."""
+    from nbcache.session.dataframes import entries_frame  # noqa: PLC0415 - pandas takes a second to import
+
+    return entries_frame(installed().contents(scope).entries())
+
+
+def show(key: str) -> Record:
+    """The entry whose key begins with `key`, whole. Raises UnknownKeyError or AmbiguousKeyError."""
+    return installed().contents().read(key)
+
+
+def evict(key: str) -> EntryMeta:
+    """Delete the entry whose key begins with `key`, for good; the row it had. Raises as `show`."""
+    return installed().contents().evict(key)
+
+
+def clear(*, scope: str | None = None, unused: bool = False, **which: Any) -> Cleared:
+    """Clear the scope, or the entries in it that `Contents.matching` finds (older_than, model, tag, match, dry_run).
+
+    `unused` means what this session has neither hit nor stored. Raises ValueError where it has called nothing yet.
+    """
+    cache = installed()
+    if not unused:
+        return cache.contents(scope).clear(**which)
+    used = cache.ledger.used()
+    if not used:
+        raise ValueError("unused: this session hasn't used an entry yet, so all would go; run the notebook first")
+    return cache.contents(scope).clear(spare=used, **which)
+
+
+def export_cassette(
+    path: str | Path | None = None,
+    used: bool = False,  # noqa: FBT001, FBT002 - the API's promise
+    *,
+    check: bool = False,
+    progress: Progress | None = None,
+) -> Exported:
+    """Write this notebook's entries into a file for git, from which `replay` plays them; secrets are taken out.
+
+    `path` is by default beside the notebook, `<notebook>.llmcache.jsonl`, or what `NBCACHE_CASSETTE` names. `used` takes
+    only what this session has hit or stored, and `check` writes nothing: what is returned tells whether the file would
+    change. Raises ValueError where there is nothing to write, or no file to write it to; StoreError or OSError.
+    """
+    cache = installed()
+    target = cache.recordings.path if path is None else Path(path).expanduser()
+    if target is None:
+        raise ValueError("this notebook's file isn't known here: name the file to export to, or NBCACHE_NOTEBOOK")
+    if cache.settings.mode == REPLAY and not check and cache.recordings.plays(target):
+        raise ValueError(f"in `replay` {target.name} is played, and the store may have less: `%llmcache on` first")
+    return export_entries(
+        cache.contents(),
+        target,
+        scrubber=cache.scrubber,
+        normalize=cache.rules.normalize,
+        keys=cache.ledger.used() if used else None,
+        check=check,
+        progress=progress,
+    )
+
+
+def import_cassette(
+    path: str | Path,
+    prefer: str = "store",
+    dry_run: bool = False,  # noqa: FBT001, FBT002 - as above
+    *,
+    progress: Progress | None = None,
+) -> Imported:
+    """Put the answers recorded in a file into the store, as this notebook's: all of them, or none where it is wrong.
+
+    Where both have another answer to the same call, `prefer` says which stays: `store` or `file`. With `dry_run` nothing
+    is changed. Raises ValueError, CassetteError, StoreError or OSError.
+    """
+    return import_entries(
+        installed().contents(), Path(path).expanduser(), prefer=prefer, dry_run=dry_run, progress=progress
+    )
+
+
+def plan() -> Plan:
+    """What the calls of this session would cost now, or where it has made none those of this notebook's last session.
+
+    Raises ValueError where nothing is known of any; StoreError.
+    """
+    cache = installed()
+    cache.flush()
+    ledger, name = cache.ledger, "this"
+    calls = ledger.called()
+    if not calls:
+        name, calls = "last", cache.store.last_calls(cache.notebook, but=ledger.id)
+    if not calls:
+        raise ValueError("plan: no session of this notebook has called a model yet; run it once")
+    if cache.settings.mode == REPLAY:
+        return Plan(name, 0, (), REPLAY)
+    return planned(name, calls, cache.store, time.time())
+
+
+def why(key: str | None = None) -> Why:
+    """Why the last call missed, or the last one whose key begins with `key`, of this session; `str()` of it is the text.
+
+    Raises UnknownKeyError where none did.
+    """
+    return installed().why(key)
+
+
+def info(message: BaseMessage) -> Info | None:
+    """Whether `message` was a hit, its key, and when its answer was recorded; None if it isn't from this session."""
+    return installed().info(message)
+
+
+def check(*, fix: bool = False, progress: Progress | None = None) -> list[str]:
+    """What is wrong with the store, a line each; with `fix` mended, where damaged entries are deleted."""
+    return installed().contents().check(fix=fix, progress=progress)
+
+
+join_parent()

@@ -1,0 +1,96 @@
+"""What a stored answer tells of its call besides the answer: what it used, how long it took, its words."""
+
+import functools
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from nbcache.codec import payload as codec
+from nbcache.concurrency.locks import Lock
+from nbcache.entry.models import Usage
+from nbcache.entry.text import answer_text, prompt_text, words
+from nbcache.entry.usage import estimated, usage_of
+from nbcache.keys.json_text import parsed
+
+_KNOWN = 4_096  # entries of which is remembered what they tell
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The model's name as entries are listed by it, what the call used, and the seconds that it took, if known.
+
+    `recorded` is when it was answered, in seconds since the epoch.
+    """
+
+    model: str = ""
+    usage: Usage = field(default_factory=Usage)
+    seconds: float | None = None
+    recorded: float | None = None
+
+
+def facts_of(payload: bytes, key: str) -> Facts:
+    """What the entry `key` tells. Tokens that were not reported are estimated, and said to be. Raises DamagedError."""
+    whole = codec.read(payload, key)
+    about = whole.about()
+    usage = about.usage
+    if usage is None:  # stored before it was kept
+        usage = usage_of(whole.generations(None), document(about.identity), about.endpoint, about.prompt)
+    if not usage.complete:
+        usage = estimated(usage, prompt_text(about.prompt), answer_text(whole.plain()))
+    return Facts(about.meta.model, usage, about.meta.seconds, whole.created)
+
+
+class KnownFacts:
+    """What entries tell, of those that were read last: by the header of the payload, which has its checksum."""
+
+    def __init__(self) -> None:
+        self._facts: OrderedDict[bytes, Facts] = OrderedDict()
+        self._lock = Lock()
+
+    def of(self, key: str, payload: bytes) -> Facts:
+        """What the entry `key` tells; nothing where it can't be read."""
+        header = payload[: codec.HEADER_LENGTH]
+        with self._lock:
+            facts = self._facts.get(header)
+        if facts is None:
+            try:
+                facts = facts_of(payload, key)
+            except Exception:  # noqa: BLE001 - whatever it tells, it was a hit
+                facts = Facts()
+            self.put(header, facts)
+        return facts
+
+    def put(self, header: bytes, facts: Facts) -> None:
+        """Know what the payload with this header tells."""
+        with self._lock:
+            self._facts[header] = facts
+            while len(self._facts) > _KNOWN:
+                self._facts.popitem(last=False)
+
+
+def words_of(payload: bytes, key: str) -> set[str]:
+    """The words by which an entry is found: of its prompt and its answer. None of one that can't be read."""
+    try:
+        whole = codec.read(payload, key)
+        return words(prompt_text(whole.about().prompt)) | words(answer_text(whole.plain()))
+    except Exception:  # noqa: BLE001 - one such entry must not keep the others from being found
+        return set()
+
+
+def asks_a_model(told: Mapping[str, Any]) -> bool:
+    """Whether a call, by its document, asks a language model: embeddings and values that were put don't."""
+    kind = told.get("class")
+    return not (isinstance(kind, list) and kind[:1] and kind[0] in {"embeddings", "values"})
+
+
+def is_value(identity: bytes) -> bool:
+    """Whether this is the identity of a value that anybody may put, for which no model is asked."""
+    return document(identity).get("class") == ["values"]
+
+
+@functools.lru_cache(maxsize=256)
+def document(identity: str | bytes) -> Mapping[str, Any]:
+    """A call's identity, parsed: not to be changed."""
+    found = parsed(identity)
+    return found if isinstance(found, dict) else {}

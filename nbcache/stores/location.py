@@ -1,0 +1,174 @@
+"""Where this kernel is: its notebook, the cell that runs, and the folder of its store."""
+
+import contextlib
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+import platformdirs
+
+from nbcache.errors import warn_once
+from nbcache.stores.nearby import FOLDER, folders_below, notebook_on_command_line
+
+CASSETTE_SUFFIX = ".llmcache.jsonl"
+_LISTED = 3  # stores that a line names
+
+
+def notebook_path(user_namespace: dict[str, object] | None = None) -> Path | None:
+    """The path of the running notebook, where something tells: None under nbval, nbclient and in a terminal.
+
+    `NBCACHE_NOTEBOOK` comes first, then the page that shows the notebook, then the parameter that
+    `papermill --inject-input-path` sets.
+    """
+    if given := os.environ.get("NBCACHE_NOTEBOOK"):
+        return _absolute(given)
+    if shown := shown_notebook(user_namespace):
+        return shown
+    injected = (user_namespace or {}).get("PAPERMILL_INPUT_PATH")
+    if isinstance(injected, str) and injected.endswith(".ipynb") and Path(injected).is_file():
+        return _absolute(injected)
+    return None
+
+
+def shown_notebook(user_namespace: dict[str, object] | None = None) -> Path | None:
+    """The path of the notebook whose page is open on this kernel, as it tells the kernel.
+
+    VS Code sets the variable `__vsc_ipynb_file__` in the kernel, and jupyter-server `JPY_SESSION_NAME` in its
+    environment: a path for a notebook, and another name for a console.
+    """
+    told = (user_namespace or {}).get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
+    return _absolute(told) if isinstance(told, str) and told.endswith(".ipynb") else None
+
+
+def notebook_name(notebook: Path | None, store_folder: Path | None) -> str | None:
+    """How an entry names its owner: the notebook's path from the folder that holds the store."""
+    if notebook is None:
+        return None
+    if store_folder is not None and notebook.is_relative_to(store_folder.parent):
+        notebook = notebook.relative_to(store_folder.parent)
+    return notebook.as_posix().encode(errors="replace").decode()
+
+
+def store_folder(notebook: Path | None = None) -> Path:
+    """The folder of the store: `NBCACHE_DIR`, or the nearest `.nbcache` upward, or a new one.
+
+    The search begins at the notebook where its path is known, else at the one that the command line of this kernel's
+    starter names, and then at the working directory. It doesn't go above the repository's root or the home folder, and only a folder that
+    the user owns is taken: another's could hold answers that they planted. Where the notebook isn't known and there is
+    one store below the working directory, that one is taken. A new one is made beside the notebook, else in the working directory;
+    where another's is in the way there, or the working directory is gone, the user's own store is taken.
+    """
+    if given := os.environ.get("NBCACHE_DIR"):
+        return _absolute(given)
+    try:
+        here = Path.cwd()
+    except OSError:  # it was deleted
+        here = None
+    known = notebook or notebook_on_command_line()
+    starts = [folder for folder in (known and known.parent, here) if folder is not None and folder.is_dir()]
+    if not starts:
+        return user_folder()
+    upward = [folder for start in starts for folder in _upward(start)]
+    for folder in upward:
+        if _is_mine(folder / FOLDER):
+            return folder / FOLDER
+    beside = starts[0] / FOLDER
+    if os.path.lexists(beside) and not _is_mine(beside):
+        warn_once(
+            f"not mine {beside}",
+            f"nbcache: {beside} isn't yours, and could hold answers that somebody planted: your own store is used instead",
+        )
+        return user_folder()
+    return _only_one_below(beside, elsewhere(starts[0]), is_known=known is not None)
+
+
+def elsewhere(here: Path) -> list[Path]:
+    """The user's stores that a search from `here` passes by: those below it, and those above the repository's root."""
+    above = [folder / FOLDER for folder in here.parents if folder not in _upward(here)]
+    below = [] if here in {_home(), Path(here.anchor)} else folders_below(here)
+    return [folder for folder in (*below, *above) if _is_mine(folder)]
+
+
+def _only_one_below(new: Path, others: Sequence[Path], *, is_known: bool) -> Path:
+    """The store to use where none was found upward: the `new` one, or the only one below. What is there besides is said."""
+    if not others:
+        return new
+    if not is_known and len(others) == 1 and others[0].is_relative_to(new.parent):
+        warn_once(
+            f"below {others[0]}",
+            f"nbcache: the store is {from_here(others[0])}, as there is none in this folder and the notebook's path isn't "
+            f"known; set NBCACHE_NOTEBOOK to its path, or NBCACHE_DIR={shlex.quote(str(new))} for a new store here",
+        )
+        return others[0]
+    listed = ", ".join(str(from_here(folder)) for folder in others[:_LISTED]) + (", …" if len(others) > _LISTED else "")
+    place = shlex.quote(str(from_here(others[0])))
+    warn_once(
+        f"new {new}",
+        f"nbcache: a new store begins in {from_here(new)}, which has none of the answers in {listed}: `%llmcache on --store "
+        f"{place}` uses those, or set NBCACHE_DIR",
+    )
+    return new
+
+
+def from_here(path: Path) -> Path:
+    """The shorter path, so that an output that is kept in a notebook doesn't name its author's folders."""
+    with contextlib.suppress(OSError, ValueError):  # the working directory is gone, or the file is elsewhere
+        return path.relative_to(Path.cwd())
+    return path
+
+
+def cassette_path(notebook: Path | None = None) -> Path | None:
+    """The file of recorded answers: `NBCACHE_CASSETTE`, or the one beside the notebook, whether it is there or not.
+
+    None where the notebook isn't known.
+    """
+    if given := os.environ.get("NBCACHE_CASSETTE"):
+        return _absolute(given)
+    return None if notebook is None else notebook.with_name(notebook.stem + CASSETTE_SUFFIX)
+
+
+def checked_path(name: str, path: str | Path) -> Path:
+    """The absolute path that the setting `name` gives. Raises ValueError where it is none."""
+    if not isinstance(path, str | Path) or not str(path):
+        raise ValueError(f"{name}={path!r}: write a file's path")
+    return _absolute(path)
+
+
+def _absolute(path: str | Path) -> Path:
+    """`path` from the root on, without `..`, by which a file would have several names."""
+    with contextlib.suppress(RuntimeError):  # no such user: then it is a folder with that name
+        path = Path(path).expanduser()
+    return Path(os.path.abspath(path))  # noqa: PTH100 - pathlib's leaves `..` in, or follows links
+
+
+def user_folder() -> Path:
+    """The user's own store, the same from everywhere."""
+    return platformdirs.user_cache_path("nbcache") / "store"
+
+
+def _upward(here: Path) -> list[Path]:
+    """`here` and the folders above it, up to the repository's root or the home folder."""
+    home = _home()
+    found = []
+    for folder in (here, *here.parents):
+        found.append(folder)
+        if folder == home or os.path.exists(folder / ".git"):  # noqa: PTH110 - pathlib's raises where it may not look
+            break
+    return found
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:  # a container's user without one
+        return None
+
+
+def _is_mine(folder: Path) -> bool:
+    """Whether the folder is the user's, and if it is a link, that too: another's could lead to where others read along."""
+    try:
+        found = (folder.lstat(), folder.stat())
+    except OSError:
+        return False
+    return folder.is_dir() and (not hasattr(os, "getuid") or all(each.st_uid == os.getuid() for each in found))

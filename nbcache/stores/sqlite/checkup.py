@@ -1,0 +1,120 @@
+"""Looks through a store, and mends it: a few entries at a time, so that other kernels need not wait to write."""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import NamedTuple, Protocol, TypeVar
+
+from nbcache.entry.models import EntryMeta
+from nbcache.errors import DamagedError
+from nbcache.stores.progress import Progress
+from nbcache.stores.sqlite import mending
+from nbcache.stores.sqlite.diskcache_file import CacheFile
+
+PAUSE = 0.005  # seconds between two transactions, for others
+_AT_ONCE = 200  # entries looked at in one piece
+_T = TypeVar("_T")
+_Read = Callable[[bytes, str], EntryMeta]
+
+
+class Run(Protocol):
+    """Runs an operation on the database's file."""
+
+    def __call__(self, operation: Callable[[CacheFile], _T], /) -> _T:
+        """What `operation` returns. Raises StoreError."""
+
+
+class _Stored(NamedTuple):
+    """A row of diskcache's table. Anybody may have written it."""
+
+    rowid: int
+    key: object
+    raw: object
+    mode: int
+    value: object
+    expires: float | None
+
+
+class _Problem(NamedTuple):
+    """What is wrong with an entry. It is deleted, unless `keep`; with a row, that is what is missing."""
+
+    stored: _Stored
+    text: str
+    meta: EntryMeta | None = None
+    keep: bool = False
+
+
+def checkup(look: Run, write: Run, read: _Read | None, progress: Progress | None, *, fix: bool) -> list[str]:
+    """What is wrong, a line each; with `fix` it is mended. `look` runs what only reads, for which nobody has to wait."""
+    problems = look(_structure)
+    if problems and fix:
+        write(_reindex)
+    done, entries, last = 0, look(_count), 0
+    while some := look(partial(_after, rowid=last)):
+        wrong = look(partial(_problems, some=some, read=read))
+        problems += [problem.text for problem in wrong]
+        if wrong and fix:
+            write(partial(_mend, problems=wrong))
+            time.sleep(PAUSE)
+        done, last = done + len(some), some[-1].rowid
+        if progress is not None:
+            progress(done, max(done, entries))
+    return problems + write(partial(_tables, fix=fix))
+
+
+def _structure(cache: CacheFile) -> list[str]:
+    return [str(line) for (line,) in cache.execute("PRAGMA integrity_check") if line != "ok"]
+
+
+def _reindex(cache: CacheFile) -> None:
+    cache.execute("REINDEX")
+    if problems := _structure(cache):
+        raise sqlite3.DatabaseError(f"malformed: {problems[0]}")
+
+
+def _count(cache: CacheFile) -> int:
+    return int(cache.execute("SELECT count(*) FROM Cache").fetchone()[0])
+
+
+def _after(cache: CacheFile, rowid: int) -> list[_Stored]:
+    found = cache.execute(
+        "SELECT rowid, key, raw, mode, value, expire_time FROM Cache WHERE rowid > ? ORDER BY rowid LIMIT ?",
+        (rowid, _AT_ONCE),
+    )
+    return [_Stored(*row) for row in found]
+
+
+def _problems(cache: CacheFile, some: list[_Stored], read: _Read | None) -> list[_Problem]:
+    return [problem for stored in some if (problem := _problem(cache, stored, read)) is not None]
+
+
+def _problem(cache: CacheFile, stored: _Stored, read: _Read | None) -> _Problem | None:
+    try:
+        key, payload = cache.payload_of(stored.key, stored.raw, stored.mode, stored.value)
+        meta = None if read is None else read(payload, key)
+    except DamagedError as error:
+        return _Problem(stored, str(error), keep=error.newer)
+    if meta is None or (is_sound := mending.is_sound(cache.execute, stored.rowid)):
+        return None
+    what = "no row" if is_sound is None else "a row with values of wrong types"
+    return _Problem(stored, f"entry {key[:8]} had {what}", meta)
+
+
+def _mend(cache: CacheFile, problems: list[_Problem]) -> None:
+    """Mend these, unless somebody has changed them meanwhile."""
+    with cache.transaction():
+        for stored, _, meta, keep in problems:
+            now = cache.execute("SELECT value FROM Cache WHERE rowid = ?", (stored.rowid,)).fetchone()
+            if keep or now is None or now[0] != stored.value:
+                continue
+            if meta is None:
+                cache.execute("DELETE FROM Cache WHERE rowid = ?", (stored.rowid,))
+            else:
+                mending.rebuild(cache.execute, stored.rowid, replace(meta, expires=stored.expires), len(now[0]))
+
+
+def _tables(cache: CacheFile, *, fix: bool) -> list[str]:
+    with cache.transaction(undo=not fix):
+        return mending.mend(cache.execute)

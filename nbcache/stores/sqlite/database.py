@@ -1,0 +1,189 @@
+"""The database file of a store: opened at first use, waited for, and replaced when it is damaged."""
+
+import contextlib
+import functools
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+from nbcache.concurrency.locks import Lock
+from nbcache.errors import StoreError, StoreRefusedError, warn_once
+from nbcache.stores.sqlite.connection import connect
+from nbcache.stores.sqlite.connections import Patience, Pool, inode_of, is_busy
+from nbcache.stores.sqlite.folder import DATABASE, Kind, alone, is_newer, kind_of, prepare, set_aside
+
+
+class _Pooled(Protocol):
+    @property
+    def pool(self) -> Pool: ...
+    def finish(self) -> None: ...
+    def moved(self, within: float) -> bool: ...
+    def bound(self, seconds: float) -> None: ...
+
+
+_C = TypeVar("_C", bound=_Pooled)
+_T = TypeVar("_T")
+
+LONG = 20.0  # seconds: no question takes so long, unless somebody made the file so
+_RECOVERED = 0.1  # seconds within which nobody looks again what an interrupt has left
+# A flipped byte in a table's schema is no error of SQLite's, but of the text that Python makes of it.
+_FAILURES = (sqlite3.Error, UnicodeDecodeError)
+
+
+class Database(Generic[_C]):
+    """Runs operations on what `make` makes of the file in `folder`."""
+
+    def __init__(self, folder: Path, make: Callable[[Path], _C]) -> None:
+        self._folder = folder
+        self._path = folder / DATABASE
+        self._make = make
+        self._reading, self._writing = Patience(), Patience()
+        self._lock = Lock()
+        self._open: _C | None = None
+
+    def opened(self, within: float) -> _C | None:
+        """What is open, if it is still the file of this name; looked at anew after `within` seconds."""
+        found = self._open
+        return None if found is None or found.moved(within) else found
+
+    def run(self, operation: Callable[[_C], _T], patience: float, within: float = LONG, *, writes: bool = False) -> _T:
+        """Do `operation` while a connection is held, waiting at most `patience` seconds for other processes.
+
+        It is given up after so many seconds `within`. A damaged file is set aside and a new one begun, once. Raises
+        StoreError.
+        """
+        name, waiting = str(self._folder), self._writing if writes else self._reading
+        attempt = functools.partial(self._attempt, operation, within)
+        try:
+            return waiting.retry(attempt, patience, name)
+        except _FailedError as failed:
+            if inode_of(self._path) == failed.inode:  # else another process or thread has replaced it
+                if not _is_damage(failed.cause):
+                    raise StoreError(f"{self._folder}: {failed.cause}") from failed.cause
+                waiting.retry(functools.partial(self._replace, failed), patience, name)
+        try:
+            return waiting.retry(attempt, patience, name)
+        except _FailedError as failed:
+            raise StoreError(f"{self._folder}: {failed.cause}") from failed.cause
+
+    def recover(self) -> None:
+        """Take back what an interrupt has left."""
+        if (found := self._open) is not None:
+            found.pool.recover(_RECOVERED)
+
+    def close(self) -> None:
+        """Let go of the file; the last one out folds SQLite's log into it."""
+        with self._lock:
+            found, self._open = self._open, None
+            if found is not None:
+                found.pool.close()
+
+    def _attempt(self, operation: Callable[[_C], _T], within: float) -> _T:
+        found = self.opened(0.0)
+        inode = inode_of(self._path) if found is None else found.pool.inode
+        try:
+            if found is None:
+                found = self._open_file()
+                inode = found.pool.inode
+            with found.pool.hold():
+                found.bound(within)
+                return operation(found)
+        except _FAILURES as error:
+            if is_busy(error):
+                self.recover()  # the one who is in the way may be nobody
+                raise
+            if "interrupted" in str(error):
+                raise StoreError(f"{self._folder}: what was asked took longer than {within:g} s") from error
+            raise _FailedError(error, inode) from error
+
+    def _open_file(self) -> _C:
+        """The file, opened or made. Raises StoreRefusedError where it isn't ours to touch."""
+        with self._lock:
+            if (found := self.opened(0.0)) is not None:
+                return found
+            if self._open is not None:
+                self._open.pool.close()
+                self._open = None
+            prepare(self._folder)
+            with alone(self._folder):
+                kind = kind_of(self._path)
+                if kind is Kind.FOREIGN:
+                    raise StoreRefusedError(f"{self._path} belongs to another program; it is left alone")
+                if kind is Kind.NO_FILE:
+                    raise StoreRefusedError(
+                        f"{self._path} is no file of its own: there is a link, a pipe or a folder in its place or in that "
+                        "of its log; it is left alone"
+                    )
+                if kind is Kind.NEWER:
+                    raise newer(self._path)
+                if kind is Kind.DAMAGED:
+                    raise sqlite3.DatabaseError("file is not a database")
+                opened = self._make(self._folder)
+            try:
+                opened.finish()
+            except BaseException:
+                opened.pool.close()
+                raise
+            self._open = opened
+            return opened
+
+    def _replace(self, failed: "_FailedError") -> None:
+        with self._lock, alone(self._folder):
+            if inode_of(self._path) != failed.inode:
+                return  # another was faster
+            if self._is_newer():  # a newer nbcache has changed its tables since we opened it
+                raise newer(self._path)
+            found, self._open = self._open, None
+            if found is not None:
+                found.pool.close()
+            if _is_of_tables(failed.cause) and self._is_whole():
+                return
+            try:
+                aside = set_aside(self._folder)
+            except OSError as error:
+                raise StoreError(f"{self._path} is damaged ({failed.cause}) and can't be renamed: {error}") from error
+        warn_once(
+            f"damaged {aside}",
+            f"nbcache: {self._path} was damaged ({failed.cause}). It is set aside as {aside.name}, and a new cache begun",
+        )
+
+    def _is_whole(self) -> bool:
+        """Whether the tables are all there, if not those that were there before. Raises StoreRefusedError."""
+        with contextlib.suppress(*_FAILURES):
+            self._make(self._folder).pool.close()
+            return True
+        return False
+
+    def _is_newer(self) -> bool:
+        """Whether the file is a newer nbcache's now: in SQLite's log, too, which others may keep from being folded in."""
+        with contextlib.suppress(*_FAILURES), contextlib.closing(connect(self._path)) as connection:
+            ((version,),) = connection.execute("PRAGMA user_version")
+            return is_newer(version)
+        return False
+
+
+class _FailedError(Exception):
+    """An operation failed on the file that had this inode then."""
+
+    def __init__(self, cause: Exception, inode: tuple[int, int] | None) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+        self.inode = inode
+
+
+def newer(path: Path) -> StoreRefusedError:
+    """The error for a file of a newer nbcache."""
+    return StoreRefusedError(f"{path} was written by a newer nbcache: upgrade with `pip install -U nbcache`")
+
+
+def _is_damage(error: Exception) -> bool:
+    """Whether SQLite says that the file is no database, a broken one, or not the one that we made."""
+    text = str(error)
+    is_broken = "not a database" in text or "malformed" in text
+    return isinstance(error, UnicodeDecodeError) or is_broken or _is_of_tables(error)
+
+
+def _is_of_tables(error: Exception) -> bool:
+    """Whether SQLite says that a table or a column is missing: another process may have changed them."""
+    return any(sign in str(error) for sign in ("no such table", "no such column", "no column named"))

@@ -1,0 +1,79 @@
+"""Deletes entries for good: a few at a time, so that other kernels need not wait to write."""
+
+import time
+from collections.abc import Sequence
+from functools import partial
+
+from nbcache.entry.models import Cleared, Filter
+from nbcache.stores.sqlite import expiry, rows, traces
+from nbcache.stores.sqlite import search_index as words
+from nbcache.stores.sqlite.checkup import PAUSE, Run
+from nbcache.stores.sqlite.diskcache_file import CacheFile
+
+_AT_ONCE = 0.02  # seconds in one transaction
+
+
+def delete(write: Run, keys: Sequence[str], owner: str | None, parts: list[Cleared]) -> bool:
+    """Delete these entries, or where `owner` owns them with others, take its ownership away; whether none is left.
+
+    What is deleted is overwritten, and its traces in the search index and in SQLite's log are cut off. What is done is
+    added to `parts`.
+    """
+    while True:
+        part, some = write(partial(_delete_some, keys=keys, owner=owner))
+        parts.append(part)
+        keys = keys[some:]
+        if not keys:
+            break
+        time.sleep(PAUSE)
+    is_empty = write(_forget_all)
+    is_first = True
+    while write(partial(_forget_some, is_first=is_first)):
+        time.sleep(PAUSE)
+        is_first = False
+    while write(_give_room_back):
+        time.sleep(PAUSE)
+    write(CacheFile.fold)
+    return is_empty
+
+
+def _delete_some(cache: CacheFile, keys: Sequence[str], owner: str | None) -> tuple[Cleared, int]:
+    """What was done, and with how many of the keys."""
+    deleted = freed = kept = number = 0
+    sql, now, ends = cache.execute, time.time(), time.monotonic() + _AT_ONCE
+    with cache.transaction():
+        traces.leave(sql)
+        for number, key in enumerate(keys, 1):  # noqa: B007 - the last is told
+            size = rows.size_of(sql, key, now)
+            if owner is not None and rows.disown(sql, key, owner):
+                kept += size is not None
+            elif rows.delete(sql, key) and size is not None:
+                deleted, freed = deleted + 1, freed + size
+            if time.monotonic() > ends:
+                break
+    return Cleared(deleted, freed, kept), number
+
+
+def _forget_all(cache: CacheFile) -> bool:
+    """Delete what has expired where nothing else is left that a wrong clock could take away; whether nothing is."""
+    now = time.time()
+    with cache.transaction():
+        is_empty = not rows.count(cache.execute, Filter(), now)[0]
+        if is_empty:
+            expiry.forget_until(cache.execute, now)
+    return is_empty
+
+
+def _forget_some(cache: CacheFile, *, is_first: bool) -> bool:
+    """Take a part of what was deleted out of the search index; whether there is more."""
+    ends = time.monotonic() + _AT_ONCE
+    with cache.transaction():
+        while words.forget_some(cache.execute, is_first=is_first):
+            is_first = False
+            if time.monotonic() > ends:
+                return True
+    return False
+
+
+def _give_room_back(cache: CacheFile) -> bool:
+    return traces.give_room_back(cache.execute, cache.transaction)

@@ -1,0 +1,211 @@
+"""diskcache on a pool of connections, with our tables in its file.
+
+diskcache is used for what it is good at. Without: pickle (CVE-2025-69872: a planted pickle must never
+run), a connection for every thread (0.3 ms at each thread's first call, and hundreds of open files),
+statistics and recency written on every read, waiting a minute for a lock.
+"""
+
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import diskcache
+
+from nbcache.errors import DamagedError
+from nbcache.stores.sqlite import expiry, schema, traces, upgrade
+from nbcache.stores.sqlite.access import access_to, copied
+from nbcache.stores.sqlite.connections import Pool
+from nbcache.stores.sqlite.database import newer
+from nbcache.stores.sqlite.folder import APPLICATION_ID, STORE_VERSION, is_newer
+from nbcache.stores.sqlite.inspection import inspect
+from nbcache.stores.sqlite.sql import Execute
+
+_SETTINGS = {"statistics": 0, "eviction_policy": "none", "cull_limit": 0}
+_TRIED_AFTER = 0.5  # seconds between two attempts to fold in a log that somebody reads
+_READ = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)"
+
+
+class _Bytes(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
+    """str keys and bytes values, all in the database. Nothing is ever pickled or unpickled."""
+
+    def put(self, key: object) -> tuple[str, bool]:
+        if type(key) is not str:
+            raise TypeError(f"a key is a str, not {type(key).__name__}")
+        return key, True
+
+    def get(self, key: object, raw: object) -> str:
+        if type(key) is not str or not raw:
+            raise DamagedError("a key that nbcache did not write")
+        return key
+
+    def remove(self, file_path: object) -> None:
+        """Nothing: a payload is in no file, and a name in the database could be that of any file of the user's."""
+
+    def store(self, value: object, read: object, key: object = None) -> tuple[int, int, None, object]:  # noqa: ARG002
+        if type(value) is not bytes:
+            raise TypeError(f"a payload is bytes, not {type(value).__name__}")
+        return 0, diskcache.core.MODE_RAW, None, value
+
+    def fetch(self, mode: int, filename: object, value: object, read: object) -> bytes:  # noqa: ARG002
+        if mode != diskcache.core.MODE_RAW or type(value) is not bytes:
+            raise DamagedError("a payload that nbcache did not write")
+        return value
+
+
+class CacheFile(diskcache.Cache):  # type: ignore[misc]
+    """The database in a folder."""
+
+    _txn_id: int | None
+    _tried = 0.0
+    _seen: float | None = None
+    _has_traces = False
+
+    def __init__(self, folder: Path) -> None:
+        self.access = access_to(folder)
+        if not self._begin():  # it can only be read, and is an earlier nbcache's
+            self.access = copied(self.access)
+            self._begin()
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether nothing new is kept."""
+        return self.access.is_read_only
+
+    def _begin(self) -> bool:
+        """Open the file, make it, or bring it up; whether it can be used so."""
+        self.pool = Pool(self.access)
+        self._stamp = self.access.stamp()
+        is_fixed = self.is_read_only and self.access.copy is None
+        try:
+            with self.pool.hold():
+                self._adopt()
+                self._claim(is_fixed=is_fixed)
+                inspect(self.execute, self.pool.database)
+                is_new = schema.version(self.execute) == STORE_VERSION
+                if is_fixed and (not is_new or upgrade.is_left(self.execute)):
+                    self.pool.close()
+                    return False
+                if not is_new:
+                    self._make_tables()
+        except BaseException:
+            self.pool.close()
+            raise
+        return True
+
+    def moved(self, within: float = 0.0) -> bool:
+        """Whether the file of this name is no longer the one that was opened; looked at after `within` seconds anew."""
+        return self.pool.moved(within) or (self._stamp is not None and self.access.stamp() != self._stamp)
+
+    def version(self) -> object:
+        """What is equal only while no process has written; None where that can't be told. Raises sqlite3.Error."""
+        if not self.access.keeps_open:
+            return None
+        return self.pool.version()
+
+    def bound(self, seconds: float) -> None:
+        """Let what is done on the held connection from now on take no longer than this."""
+        self.pool.held.ends[0] = time.monotonic() + seconds
+
+    def finish(self) -> None:
+        """Do what opening began, in turns with other processes: that may take a second for ten thousand entries."""
+        if self.is_read_only and self.access.copy is None:
+            return
+        with self.pool.hold():
+            upgrade.finish(self.execute, self.transaction)
+            if traces.are_left(self.execute):
+                self.fold()
+
+    @property
+    def _con(self) -> sqlite3.Connection:
+        return self.pool.held
+
+    @property
+    def _sql_retry(self) -> Execute:
+        """Diskcache waits a minute for each statement of its start; here the store waits, and not as long."""
+        return self.execute
+
+    @property
+    def execute(self) -> Execute:
+        """Run a statement on the connection that this thread holds."""
+        return self.pool.held.execute
+
+    def close(self) -> None:
+        """Diskcache closes and reopens while it starts; the pool is closed by its store."""
+
+    def read(self, connection: sqlite3.Connection, key: str, *, stale: bool = False) -> bytes | None:
+        """The payload of `key`: as diskcache's `get`, without what it does for other kinds of values."""
+        found = connection.execute(_READ, (key, 0 if stale else time.time())).fetchone()
+        if found is None:
+            return None
+        mode, filename, value = found
+        return self._disk.fetch(mode, filename, value, read=False)
+
+    @contextmanager
+    def transaction(self, *, undo: bool = False) -> Iterator[None]:
+        """All of the block or nothing; with `undo` nothing, so that one can look what it would have done.
+
+        diskcache's own methods join in: they look at `_txn_id`. It is put back before the end, when another
+        thread may already begin.
+        """
+        connection = self.pool.held
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            self._txn_id = threading.get_ident()
+            yield
+            self._txn_id = None
+            connection.execute("ROLLBACK" if undo else "COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                self._txn_id = None
+                connection.execute("ROLLBACK")
+            raise
+
+    def forget_expired(self) -> None:
+        """Delete what has expired, as far as the clock can be believed."""
+        now = time.time()
+        if expiry.is_due(self._seen, now):
+            expiry.forget(self.execute, now)
+            self._seen = now
+
+    def fold(self) -> None:
+        """Leave nothing of what was deleted in SQLite's log, now or as soon as nobody is in the way."""
+        self._tried = time.monotonic()
+        self._has_traces = not traces.fold(self.execute)
+
+    def go_on(self) -> None:
+        """Try that again, if somebody was in the way."""
+        if self._has_traces and time.monotonic() > self._tried + _TRIED_AFTER:
+            self.fold()
+
+    def payload_of(self, key: object, raw: object, mode: int, value: object) -> tuple[str, bytes]:
+        """The key and the payload in a row of diskcache's table. Raises DamagedError."""
+        return self._disk.get(key, raw), self._disk.fetch(mode, None, value, read=False)
+
+    def _claim(self, *, is_fixed: bool) -> None:
+        """Mark the file as ours while it is new: before it has a log, so that the header is in the file itself."""
+        ((version,),) = self.execute("PRAGMA user_version")
+        if is_newer(version):  # a newer nbcache has it open: its header doesn't tell yet
+            raise newer(self.pool.database)
+        if is_fixed:
+            return
+        if not self.execute("PRAGMA application_id").fetchone()[0]:
+            self.execute("PRAGMA auto_vacuum = INCREMENTAL")  # room is given back by a clear, some at a time
+            self.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            self.execute(f"PRAGMA user_version = {STORE_VERSION}")
+        if self.access.network is None:
+            self.execute("PRAGMA journal_mode = WAL").fetchall()
+
+    def _adopt(self) -> None:
+        """Be what diskcache's `__init__` makes, which would write its settings each time."""
+        self._directory, self._timeout, self._txn_id, self._local = "/", 0, None, threading.local()
+        self._disk = _Bytes("/")
+        for name, value in {**diskcache.core.DEFAULT_SETTINGS, **_SETTINGS}.items():
+            setattr(self, name, value)
+
+    def _make_tables(self) -> None:
+        with self.transaction():
+            schema.make(self.execute)
+        self.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()  # an earlier nbcache looks at the file's header

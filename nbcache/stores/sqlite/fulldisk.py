@@ -1,0 +1,64 @@
+"""How entries are deleted on a disk without any room, where SQLite can't even note what it is going to delete."""
+
+import contextlib
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from nbcache.errors import StoreError
+from nbcache.stores.sqlite.access import Access, copied
+from nbcache.stores.sqlite.connection import connect
+from nbcache.stores.sqlite.folder import COMPANIONS, DATABASE, alone, aside, prepare
+
+_T = TypeVar("_T")
+_ROOM = 1_000_000  # bytes: with less SQLite can't open its log
+
+
+def is_full(folder: Path, error: Exception) -> bool:
+    """Whether this error comes of a disk without room."""
+    if "disk is full" in str(error):
+        return True
+    with contextlib.suppress(OSError, AttributeError):  # Windows tells it in the error
+        room = os.statvfs(folder)
+        return "disk I/O error" in str(error) and room.f_bavail * room.f_frsize < _ROOM
+    return False
+
+
+def done_in_copy(folder: Path, work: Callable[[Path], _T]) -> _T:
+    """Do `work` on a copy of the store in the folder for temporary files, and put that in its place.
+
+    `work` closes what it opens. Nobody else may have the store open. Raises StoreError, also where there is no room for a
+    copy, and sqlite3.OperationalError where others have it open.
+    """
+    database = folder / DATABASE
+    with alone(folder):
+        _see_that_nobody_has_it_open(database)
+        access = copied(Access(database))
+        try:
+            done = work(access.database.parent)
+            if aside(access.database.parent):
+                raise StoreError(f"{folder} has no room, and its copy is damaged: nothing was deleted")
+            for suffix in (*COMPANIONS, ""):  # the copy needs the room of these
+                database.with_name(database.name + suffix).unlink(missing_ok=True)
+            prepare(folder)
+            shutil.copyfile(access.database, database)
+        except OSError as error:
+            raise StoreError(f"{folder} has no room, and can't be replaced: {error.strerror or error}") from error
+        finally:
+            if access.copy is not None:
+                access.copy.cleanup()
+    return done
+
+
+def _see_that_nobody_has_it_open(database: Path) -> None:
+    options = "vfs=unix-excl" if os.name == "posix" else ""  # it needs no room for shared memory
+    with contextlib.closing(connect(database, options)) as connection:
+        try:
+            connection.execute("PRAGMA locking_mode = EXCLUSIVE").fetchall()
+            connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error):
+                raise

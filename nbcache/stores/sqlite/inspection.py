@@ -1,0 +1,95 @@
+"""Whether the tables of a database are those that nbcache makes. It is looked at before anything of it is used.
+
+A view, a trigger, a column that is worked out or an index on an expression could keep SQLite busy without end, fill the
+memory, or delete what it should not: a file with any that is not ours is left alone.
+"""
+
+import functools
+import sqlite3
+from pathlib import Path
+
+from nbcache.errors import StoreRefusedError
+from nbcache.stores.sqlite import schema, sessions
+from nbcache.stores.sqlite import search_index as words
+from nbcache.stores.sqlite.sql import Execute
+
+_MOST = 100  # tables, indexes and triggers: we have thirty
+_LOOK_ALIKE = 4  # characters next to each other in which a definition differs that something has damaged
+_BLANKS = str.maketrans("", "", " \n\t\r'\"")
+_EARLIER = (
+    # Version 1
+    "CREATE TABLE entry (id INTEGER PRIMARY KEY, model TEXT NOT NULL, prompt TEXT NOT NULL, answer TEXT NOT NULL, status"
+    " TEXT NOT NULL, created REAL NOT NULL, tags TEXT NOT NULL, cell TEXT, last_hit REAL, hits INTEGER NOT NULL DEFAULT 0,"
+    " size INTEGER NOT NULL, used REAL NOT NULL)",
+    "CREATE INDEX entry_created ON entry (created)",
+    "CREATE TABLE owner (id INTEGER, notebook TEXT, PRIMARY KEY (id, notebook)) WITHOUT ROWID",
+    "CREATE TRIGGER entry_gone AFTER DELETE ON Cache BEGIN INSERT OR REPLACE INTO tombstone (key, gone, why) SELECT"
+    " OLD.key, julianday('now'), 'expired' WHERE OLD.expire_time < (julianday('now') - 2440587.5) * 86400; DELETE FROM"
+    " entry WHERE id = OLD.rowid; DELETE FROM owner WHERE id = OLD.rowid; END",
+    # diskcache's, of which earlier versions had all
+    "CREATE INDEX Cache_expire_time ON Cache (expire_time) WHERE expire_time IS NOT NULL",
+    *(
+        f"CREATE TRIGGER Settings_{name} AFTER {what} ON Cache FOR EACH ROW BEGIN UPDATE Settings SET value = value"
+        f' {change} WHERE key = "{name.split("_")[0]}"; END'
+        for name, what, change in (
+            ("count_insert", "INSERT", "+ 1"),
+            ("count_delete", "DELETE", "- 1"),
+            ("size_insert", "INSERT", "+ NEW.size"),
+            ("size_update", "UPDATE", "+ NEW.size - OLD.size"),
+            ("size_delete", "DELETE", "- OLD.size"),
+        )
+    ),
+)
+_NEEDED = ("Cache", "entry", "preview", "tombstone", "total", "spending", "entry_gone")
+
+
+def inspect(sql: Execute, database: Path) -> None:
+    """Look at what is defined. Raises StoreRefusedError where it isn't ours, sqlite3.DatabaseError where it is damaged."""
+    there = sql("SELECT name, sql FROM sqlite_master LIMIT ?", (_MOST,)).fetchall()
+    known = _known()
+    strange = [(str(name), written) for name, written in there if not _is_ours(str(name), written, known)]
+    if any(not _is_damaged(written, known) for _, written in strange) or len(there) == _MOST:
+        shown = ", ".join(ascii(name[:40]) for name, _ in strange[:3])
+        raise StoreRefusedError(
+            f"{database} holds what nbcache has not made ({shown}) and could do harm; it is left alone. Move it away to "
+            "have a new cache"
+        )
+    names = {name for name, _ in there}
+    if strange or ("preview" in names and not names.issuperset(_NEEDED)):
+        raise sqlite3.DatabaseError("malformed: its tables are not as they were made")
+
+
+@functools.cache
+def _known() -> frozenset[str]:
+    statements = (*schema.STATEMENTS, sessions.TABLE, *words.STATEMENTS, *schema.OF_VERSION_2, *_EARLIER)
+    return frozenset(_plain(statement) for statement in statements)
+
+
+def _plain(statement: str) -> str:
+    return statement.translate(_BLANKS).replace("IFNOTEXISTS", "")
+
+
+def _is_ours(name: str, written: object, known: frozenset[str]) -> bool:
+    if written is None or name.startswith("sqlite_"):  # SQLite's own: nobody else may give such a name
+        return name.startswith("sqlite_autoindex_") or name in {"sqlite_stat1", "sqlite_stat4"}
+    return isinstance(written, str) and _plain(written) in known
+
+
+def _is_damaged(written: object, known: frozenset[str]) -> bool:
+    """Whether this looks like one of ours in which a few bytes were changed."""
+    if not isinstance(written, str):  # SQLite does not use it then
+        return True
+    text = _plain(written)
+    return any(
+        abs(len(text) - len(ours)) <= 1  # a blank became a letter
+        and _in_common(text, ours) + _in_common(text[::-1], ours[::-1]) >= len(ours) - _LOOK_ALIKE
+        for ours in known
+    )
+
+
+def _in_common(one: str, other: str) -> int:
+    """How long both are the same from their beginning on."""
+    return next(
+        (at for at, (here, there) in enumerate(zip(one, other, strict=False)) if here != there),
+        min(len(one), len(other)),
+    )

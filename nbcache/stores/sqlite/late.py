@@ -1,0 +1,70 @@
+"""Answers that could not be written when they came: kept in memory, and written as soon as they can be."""
+
+import time
+from typing import NamedTuple
+
+from nbcache.concurrency.locks import Lock
+from nbcache.entry.models import EntryMeta
+from nbcache.errors import StoreBusyError, StoreError
+
+_MOST = 100_000_000  # bytes kept in memory
+_AT_ONCE = 100  # answers written in one transaction
+_PASSES = ("full", "disk I/O error")  # what SQLite says of a full disk, which may have room again
+
+
+class LateAnswer(NamedTuple):
+    """An answer with its row, and when it expires (seconds since the epoch), if it does."""
+
+    key: str
+    payload: bytes
+    meta: EntryMeta
+    expires: float | None
+
+
+class LateAnswers:
+    """What is still to be written, in its order; of each key the last. Safe to use from any thread."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, LateAnswer] = {}  # to be changed here alone; empty as a rule
+        self._bytes = 0
+        self._lock = Lock()
+        self.changes = 0  # goes up whenever an answer comes or goes
+
+    def add(self, answer: LateAnswer) -> bool:
+        """Keep `answer`; false where too much is kept already."""
+        with self._lock:
+            old = self.answers.get(answer.key)
+            size = self._bytes + len(answer.payload) - (0 if old is None else len(old.payload))
+            if size > _MOST:
+                return False
+            self.answers.pop(answer.key, None)
+            self.answers[answer.key] = answer
+            self._bytes = size
+            self.changes += 1
+            return True
+
+    def get(self, key: str, *, stale: bool) -> bytes | None:
+        """The payload of `key`, if it is here; with `stale` also what has expired."""
+        answer = self.answers.get(key)
+        if answer is None or not (stale or answer.expires is None or answer.expires > time.time()):
+            return None
+        return answer.payload
+
+    def some(self) -> list[LateAnswer]:
+        """Those to be written next."""
+        with self._lock:
+            return list(self.answers.values())[:_AT_ONCE]
+
+    def done(self, answers: list[LateAnswer]) -> None:
+        """They are written; where there is a later one of the same key, that is still to be."""
+        with self._lock:
+            for answer in answers:
+                if self.answers.get(answer.key) is answer:
+                    del self.answers[answer.key]
+                    self._bytes -= len(answer.payload)
+            self.changes += 1
+
+
+def passes(error: StoreError) -> bool:
+    """Whether what keeps an answer from being written may be over soon: somebody who writes, or a full disk."""
+    return isinstance(error, StoreBusyError) or any(sign in str(error.__cause__) for sign in _PASSES)

@@ -1,0 +1,53 @@
+"""Entries of stores that an earlier nbcache has written, under the keys that their calls have now."""
+
+from contextlib import suppress
+from dataclasses import replace
+
+from nbcache.codec.new_entry import about_of, call_of
+from nbcache.codec.payload import HEADER_LENGTH, Payload, assemble, key_of, read
+from nbcache.errors import DamagedError
+from nbcache.keys.earlier_keys import call_now
+from nbcache.keys.key import VERSION_1, CallKey
+
+
+def rekeyed(payload: bytes, key: str) -> tuple[str, bytes] | None:
+    """The key that this entry has now, and its payload under that key; None where it doesn't tell enough of its call.
+
+    Such an entry, or one that can't be read, keeps its key: nothing is lost by that.
+    """
+    with suppress(DamagedError):
+        whole = read(payload, key)
+        now = call_of_now(whole)
+        if now is not None:
+            return now.key, _under_key(whole, now)
+    return None
+
+
+def is_later(one: object, other: bytes) -> bool:
+    """Whether `one` is the payload of an entry that was stored later than `other`."""
+    if not isinstance(one, bytes) or len(one) < HEADER_LENGTH:
+        return False
+    with suppress(DamagedError):
+        return read(one, key_of(one)).created > read(other, key_of(other)).created
+    return False
+
+
+def call_of_now(whole: Payload) -> CallKey | None:
+    """The call that an entry answers, as it is written down now; None where it doesn't tell. Raises DamagedError."""
+    about = whole.about()
+    if (now := call_of(whole.key, about, None)) is not None:
+        return now
+    before = call_of(whole.key, about, None, version=VERSION_1)
+    return None if before is None else call_now(before)
+
+
+def _under_key(whole: Payload, now: CallKey) -> bytes:
+    """The same entry as that of another call."""
+    about = whole.about()
+    return assemble(
+        whole.plain(),
+        about_of(now, replace(about.meta, key=now.key), about.usage),
+        reusable=whole.reusable,
+        expires=whole.expires,
+        chunks=whole.packed_chunks(),
+    )

@@ -1,0 +1,367 @@
+"""The statements on the tables of metadata: what is written with a payload, looked for, and mended."""
+
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from nbcache.entry.models import SORTABLE, EntryMeta, Facets, Filter, Touch
+from nbcache.stores.sqlite import schema, totals
+from nbcache.stores.sqlite import search_index as words
+from nbcache.stores.sqlite.sql import Execute, dollars, joined, moment, number, only, pico, split, text, whole, written
+
+_COLUMN_OF = {name: name for name in SORTABLE} | {"size_bytes": "size", "cost_usd": "cost"}
+_TOMBSTONES = 10_000
+_FAR = 5_000  # rows before a page
+_SAMPLE = 2_000
+_LOWEST, _HIGHEST = (-math.inf, 0), (b"", 0)  # as SQLite compares a number or a text, and an id
+_ROWID = "(SELECT rowid FROM Cache WHERE key = ? AND raw = 1)"
+_LIVE = "(expire_time IS NULL OR expire_time > ?)"
+_EXPIRED = "SELECT rowid, key, expire_time FROM Cache WHERE expire_time <= ?"
+_COLUMNS = (
+    "c.key, e.model, p.prompt, p.answer, e.status, e.created, e.tags, e.notebooks, e.cell, e.last_hit, e.hits, e.size,"
+    " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds, e.charged"
+)
+
+
+_REPLACED = "SELECT rowid, expire_time <= ?, expire_time FROM Cache WHERE key = ? AND raw = 1"
+
+
+def put(sql: Execute, key: str, payload: bytes, meta: EntryMeta, expires: float | None) -> int:
+    """Write an entry, with its row; the rowid."""
+    rowid, new = store(sql, key, payload, expires)
+    insert(sql, rowid, meta, len(payload), expires)
+    for notebook in () if new else meta.notebooks:
+        own(sql, rowid, notebook)
+    return rowid
+
+
+def store(sql: Execute, key: str, payload: bytes, expires: float | None) -> tuple[int, bool]:
+    """Write a payload into diskcache's table as its own `set` does with such a value; the rowid, and if it is new."""
+    row = sql(_REPLACED, (time.time(), key)).fetchone()
+    if row is not None and row[1]:  # its hits and owners go with it
+        bury(sql, row[0], key, row[2], "expired")
+    if row is None or row[1]:
+        inserted = sql(
+            "INSERT INTO Cache (key, raw, store_time, expire_time, access_time, mode, value) VALUES (?, 1, 0, ?, 0, 1, ?)",
+            (key, expires, payload),
+        )
+        return int(inserted.lastrowid or 0), True
+    rowid = int(row[0])
+    sql("UPDATE Cache SET expire_time = ?, mode = 1, value = ? WHERE rowid = ?", (expires, payload, rowid))
+    return rowid, False
+
+
+def insert(sql: Execute, rowid: int, meta: EntryMeta, size: int, expires: float | None) -> None:
+    """Write the row of a payload that was just stored. Hits of an earlier one stay, and so do its owners."""
+    sql(
+        "INSERT INTO entry (id, created, expires, used, size, input_tokens, output_tokens, cost, seconds, model,"
+        " provider, status, cell, tags, notebooks, charged) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET created = excluded.created, expires = excluded.expires, used = excluded.used,"
+        " size = excluded.size, input_tokens = excluded.input_tokens, output_tokens = excluded.output_tokens,"
+        " cost = excluded.cost, seconds = excluded.seconds, model = excluded.model, provider = excluded.provider,"
+        " status = excluded.status, cell = excluded.cell, tags = excluded.tags, charged = excluded.charged",
+        (
+            *(rowid, meta.created, expires, meta.created, size, meta.input_tokens, meta.output_tokens),
+            *(
+                pico(meta.cost_usd),
+                meta.seconds,
+                written(meta.model),
+                meta.provider and written(meta.provider),
+                meta.status,
+            ),
+            *(meta.cell and written(meta.cell), joined(meta.tags), joined(meta.notebooks)),
+            int(meta.charged) or None,
+        ),
+    )
+    sql("INSERT OR REPLACE INTO preview VALUES (?, ?, ?)", (rowid, written(meta.prompt), written(meta.answer)))
+
+
+def own(sql: Execute, rowid: int, notebook: str) -> None:
+    """Make `notebook` an owner, if it isn't one."""
+    mine = joined([notebook])
+    sql(
+        "UPDATE entry SET notebooks = CASE notebooks WHEN '' THEN ?1 ELSE notebooks || substr(?1, 2) END"
+        " WHERE id = ?2 AND NOT instr(notebooks, ?1)",
+        (mine, rowid),
+    )
+
+
+def touch(sql: Execute, touched: Touch, now: float) -> None:
+    """Write down the hits, the owner and the cost of one entry."""
+    row = sql(f"SELECT rowid FROM Cache WHERE rowid = {_ROWID} AND {_LIVE}", (touched.key, now)).fetchone()
+    if row is None:
+        return
+    if touched.hits:
+        sql(
+            "UPDATE entry SET hits = hits + ?1, last_hit = max(coalesce(last_hit, 0), ?2), used = max(used, ?2)"
+            " WHERE id = ?3",
+            (touched.hits, touched.when, row[0]),
+        )
+        if schema.counts_totals(sql):
+            _put_last(sql, touched.key, now)
+    if touched.cost_usd is not None:
+        charged = int(touched.charged) or None
+        sql("UPDATE entry SET cost = ?, charged = ? WHERE id = ?", (pico(touched.cost_usd), charged, row[0]))
+    if touched.notebook is not None:
+        own(sql, row[0], touched.notebook)
+
+
+def select(  # noqa: PLR0913 - what a page is
+    sql: Execute, which: Filter, now: float, *, sort: str, descending: bool, limit: int | None, offset: int
+) -> list[EntryMeta]:
+    """The rows that `which` means. First the ids alone, from the narrow table; then the few that are shown."""
+    if sort not in SORTABLE:
+        raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
+    source, values = _source(sql, which, now)
+    column, direction = f"e.{_COLUMN_OF[sort]}", "DESC" if descending else "ASC"
+    order = f"{column} {direction}, e.id {direction}"
+    if limit is not None and offset >= _FAR and not which.words:
+        near = _near(sql, source, values, column, descending=descending, limit=limit, offset=offset)
+        if near is not None:
+            source, values = "json_each(?) near CROSS JOIN entry e ON e.id = near.value", [near[0]]
+            offset -= near[1]
+    rows = sql(
+        f"SELECT {_COLUMNS} FROM (SELECT e.id FROM {source} ORDER BY {order} LIMIT ? OFFSET ?) page"
+        " JOIN entry e ON e.id = page.id JOIN Cache c ON c.rowid = e.id LEFT JOIN preview p ON p.id = e.id"
+        f" ORDER BY {order}",
+        (*values, -1 if limit is None else limit, offset),
+    )
+    return [_meta(row) for row in rows]
+
+
+def _near(  # noqa: PLR0913 - what a page is
+    sql: Execute, source: str, values: list[object], column: str, *, descending: bool, limit: int, offset: int
+) -> tuple[str, int] | None:
+    """The ids (as JSON) among which those of a page far in are, and how many come before these.
+
+    To sort half of the rows takes longer than to look at all of them twice: a sample tells between which of its rows
+    the page is. None in the rare case that it isn't.
+    """
+    place = f"coalesce({column}, -9e999), e.id"  # SQLite's own order of what is unknown
+    direction, earlier = ("DESC", ">") if descending else ("ASC", "<")
+    last_id = sql("SELECT max(id) FROM entry").fetchone()[0] or 0
+    step = max(1, -(-last_id // _SAMPLE))
+    sample = sql(
+        f"SELECT {place} FROM {source} AND e.id IN (WITH RECURSIVE some (id) AS (VALUES (1) UNION ALL"
+        f" SELECT id + 1 + abs(random() % {2 * step - 1}) FROM some WHERE id < {last_id}) SELECT id FROM some)"
+        f" ORDER BY 1 {direction}, 2 {direction}",
+        values,
+    ).fetchall()
+    slack = 3 * math.sqrt(offset / step) + 3
+    first, last = int(offset / step - slack), int((offset + limit) / step + slack)
+    if first >= len(sample):
+        return None
+    ends = (_HIGHEST, _LOWEST) if descending else (_LOWEST, _HIGHEST)
+    begin = sample[first] if first >= 0 else ends[0]
+    end = sample[last] if last < len(sample) else ends[1]
+    ((before, ids),) = sql(
+        f"SELECT count(*) FILTER (WHERE ({place}) {earlier} (?, ?)),"
+        f" json_group_array(e.id) FILTER (WHERE ({place}) BETWEEN (?, ?) AND (?, ?)) FROM {source}",
+        (*begin, *((*end, *begin) if descending else (*begin, *end)), *values),
+    )
+    enough = end is ends[1] or ids.count(",") + 1 >= offset - before + limit
+    return (ids, before) if before <= offset and enough else None
+
+
+def count(sql: Execute, which: Filter, now: float) -> tuple[int, int, int]:
+    """Entries and bytes of what `which` means, and all evictions."""
+    source, values = _source(sql, which, now)
+    ((entries, size),) = sql(f"SELECT count(*), total({only('integer', 'e.size')}) FROM {source}", values)
+    return entries, int(size), totals.evictions(sql)
+
+
+def facets(sql: Execute, notebook: str | None, now: float) -> Facets:
+    """The values that the entries have."""
+    source, values = _source(sql, Filter(notebook=notebook), now)
+    columns = ("model", "tags", "notebooks", "cell", "status")
+    (row,) = sql(f"SELECT {', '.join(map(_distinct, columns))} FROM {source}", values)
+    values_of = {name: [each for each in json.loads(values) if each] for name, values in zip(columns, row, strict=True)}
+
+    def apart(column: str) -> tuple[str, ...]:
+        return tuple(sorted({each for joined in values_of[column] for each in split(joined)}))
+
+    model, cell, status = (tuple(sorted(values_of[name])) for name in ("model", "cell", "status"))
+    return Facets(model, apart("tags"), apart("notebooks"), cell, status)
+
+
+def _distinct(column: str) -> str:
+    return f"json_group_array(DISTINCT e.{column}) FILTER (WHERE typeof(e.{column}) = 'text')"
+
+
+def disown(sql: Execute, key: str, owner: str) -> bool:
+    """Take the ownership of `owner` away; whether others own the entry still."""
+    row = sql(f"SELECT id, notebooks FROM entry WHERE id = {_ROWID}", (key,)).fetchone()
+    if row is None:
+        return False
+    others = [name for name in split(row[1]) if name != written(owner)]
+    sql("UPDATE entry SET notebooks = ? WHERE id = ?", (joined(others), row[0]))
+    return bool(others)
+
+
+def delete(sql: Execute, key: str) -> bool:
+    """Delete an entry, also one that has expired; whether there was one."""
+    return sql("DELETE FROM Cache WHERE key = ? AND raw = 1", (key,)).rowcount > 0
+
+
+def size_of(sql: Execute, key: str, now: float) -> int | None:
+    """Bytes of an entry; None where there is none, or it has expired."""
+    row = sql(f"SELECT size FROM entry WHERE id = {_ROWID} AND (expires IS NULL OR expires > ?)", (key, now)).fetchone()
+    return None if row is None else whole(row[0]) or 0
+
+
+def evict(sql: Execute, max_bytes: int | None, max_entries: int | None, *, spare: str, now: float) -> None:
+    """Delete the least recently used entries but `spare` until the store is within its bounds, of which there is one."""
+    schema.make_bounded(sql)
+    _put_last(sql, spare, now)
+
+    def is_over(held: tuple[int, int], entries: int = 0, size: int = 0) -> bool:
+        return (max_entries is not None and held[0] > max_entries + entries) or (
+            max_bytes is not None and held[1] > max_bytes + size
+        )
+
+    held = totals.read(sql)
+    if held is None or is_over(held, 1, size_of(sql, spare, now) or 0):
+        held = totals.recount(sql)  # more than this entry makes: none goes for what was counted wrong
+    while is_over(held) and _evict_one(sql, spare, now):
+        held = totals.read(sql) or totals.recount(sql)
+
+
+def _evict_one(sql: Execute, spare: str, now: float) -> bool:
+    """Delete what has expired, if anything has, else the least recently used; whether there was one."""
+    expired = sql(f"{_EXPIRED} AND key != ? ORDER BY expire_time LIMIT 1", (now, spare)).fetchone()
+    if expired is not None:
+        rowid, key, ended = expired
+        bury(sql, rowid, key, ended, "expired")
+        return True
+    row = sql(
+        f"SELECT c.rowid, c.key FROM entry e JOIN Cache c ON c.rowid = e.id WHERE e.id != {_ROWID}"
+        " ORDER BY e.used, e.id LIMIT 1",
+        (spare,),
+    ).fetchone()
+    if row is not None:
+        bury(sql, row[0], row[1], now, "evicted")
+        totals.add_eviction(sql)
+    return row is not None
+
+
+def _put_last(sql: Execute, key: str, now: float) -> None:
+    """Let the entry of `key` be the last in the order of use, also where the clock was ahead when others were used."""
+    (newest,) = sql(f"SELECT max(used) FROM entry WHERE id != {_ROWID}", (key,)).fetchone()
+    if (newest := number(newest)) is not None and newest > now:
+        sql(f"UPDATE entry SET used = ? WHERE id = {_ROWID}", (math.nextafter(newest, math.inf), key))
+
+
+def bury(sql: Execute, rowid: int, key: str, when: float, why: str) -> None:
+    """Delete an entry that goes by itself, and leave a tombstone (no text) for when somebody asks; only so many are kept."""
+    sql("DELETE FROM Cache WHERE rowid = ?", (rowid,))
+    if sql("DELETE FROM tombstone WHERE key = ? AND gone = ? AND why = 'told'", (key, when)).rowcount > 0:
+        return
+    sql("INSERT OR REPLACE INTO tombstone (key, gone, why) VALUES (?, ?, ?)", (key, when, why))
+    sql("DELETE FROM tombstone WHERE id <= (SELECT max(id) FROM tombstone) - ?", (_TOMBSTONES,))
+
+
+def had(sql: Execute, key: str) -> bool:
+    """Whether `key` has gone by itself, or has expired and is about to go."""
+    return bool(
+        sql(
+            "SELECT EXISTS (SELECT 1 FROM tombstone WHERE key = ?1)"
+            " OR EXISTS (SELECT 1 FROM Cache WHERE key = ?1 AND expire_time IS NOT NULL)",
+            (key,),
+        ).fetchone()[0]
+    )
+
+
+def alike(sql: Execute, wanted: Sequence[str], limit: int) -> list[str]:
+    """The keys of entries with all of the words; then of those with half of them, a quarter, and so on, the newest first."""
+    if not wanted or not words.is_made(sql):
+        return []
+    keys: dict[str, None] = {}
+    groups = deque([wanted])
+    while groups and len(keys) < limit:
+        group = groups.popleft()
+        some = sql(
+            "SELECT c.key FROM (SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?) w"
+            " JOIN Cache c ON c.rowid = w.rowid",
+            (words.whole(group), limit),
+        )
+        keys |= {key: None for (key,) in some}
+        if len(group) > 1:
+            groups.extend((group[::2], group[1::2]))
+    return list(keys)[:limit]
+
+
+def gone(sql: Execute, key: str, when: float, *, keep: bool) -> tuple[str, float] | None:
+    """Why and when `key`, missed at `when`, had gone by itself (`expired`, `evicted`); without `keep`, told once."""
+    expired = sql(f"{_EXPIRED} AND key = ?", (when, key)).fetchone()
+    row = sql("SELECT why, gone FROM tombstone WHERE key = ? AND gone <= ?", (key, when)).fetchone()
+    if expired is not None and row != ("told", expired[2]):  # it is still there
+        if not keep:
+            sql("INSERT OR REPLACE INTO tombstone (key, gone, why) VALUES (?, ?, 'told')", (key, expired[2]))
+        return "expired", float(expired[2])
+    if row is None or row[0] == "told":
+        return None
+    if not keep:
+        sql("DELETE FROM tombstone WHERE key = ?", (key,))
+    return text(row[0]), moment(row[1]) or when
+
+
+def _source(sql: Execute, which: Filter, now: float) -> tuple[str, list[object]]:
+    """What comes after FROM for the rows `e` that `which` means, and its values."""
+    tables, conditions = _with_words(sql, which.words)
+    conditions.append(("(e.expires IS NULL OR e.expires > ?)", [0 if which.stale else now]))
+    for column, value in (("model", which.model), ("cell", which.cell), ("status", which.status)):
+        if value is not None:
+            conditions.append((f"e.{column} = ?", [written(value)]))
+    for column, value in (("notebooks", which.notebook), ("tags", which.tag)):
+        if value is not None:
+            conditions.append((f"instr(e.{column}, ?)", [joined([value])]))
+    if which.prompt is not None:
+        conditions.append(("e.id IN (SELECT id FROM preview WHERE prompt = ?)", [written(which.prompt)]))
+    if which.before is not None:
+        conditions.append(("e.created < ?", [which.before]))
+    if which.unused:
+        conditions.append(("e.hits = 0", []))
+    if which.key is not None:  # keys are hexadecimal
+        conditions.append(
+            ("e.id IN (SELECT rowid FROM Cache WHERE key >= ? AND key < ?)", [which.key, which.key + "g"])
+        )
+    where = " AND ".join(condition for condition, _ in conditions)
+    return f"{tables} WHERE {where}", [value for _, values in conditions for value in values]
+
+
+def _with_words(sql: Execute, wanted: Sequence[str]) -> tuple[str, list[tuple[str, list[object]]]]:
+    """The tables in which entries that say these words are found, and the conditions."""
+    if not wanted:
+        return "entry e", []
+    if words.is_made(sql):  # in this order: one look at each row that is found
+        return "words w CROSS JOIN entry e ON e.id = w.rowid", [("words MATCH ?", [words.query(wanted)])]
+    preview = "(SELECT lower(prompt || ' ' || answer) FROM preview WHERE id = e.id)"  # better than nothing
+    return "entry e", [(f"instr({preview}, ?)", [written(word)]) for word in wanted]
+
+
+def _meta(row: Sequence[object]) -> EntryMeta:
+    key, model, prompt, answer, status, created, tags, notebooks, cell, last_hit, hits, size, expires = row[:13]
+    provider, input_tokens, output_tokens, cost, seconds, charged = row[13:]
+    return EntryMeta(
+        key=text(key),
+        model=text(model),
+        prompt=text(prompt),
+        answer=text(answer),
+        status=text(status),
+        created=moment(created) or 0.0,
+        tags=split(tags),
+        notebooks=split(notebooks),
+        cell=None if cell is None else text(cell),
+        last_hit=moment(last_hit),
+        hits=whole(hits) or 0,
+        size_bytes=whole(size) or 0,
+        expires=moment(expires),
+        provider=None if provider is None else text(provider),
+        input_tokens=whole(input_tokens),
+        output_tokens=whole(output_tokens),
+        cost_usd=dollars(cost),
+        seconds=number(seconds),
+        charged=bool(charged),
+    )

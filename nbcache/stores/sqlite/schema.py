@@ -1,0 +1,128 @@
+"""The tables beside diskcache's own in one SQLite file, and how a file of an earlier nbcache comes to have them.
+
+A row of `entry` has the rowid of its payload in `Cache`, diskcache's table. It is narrow, so that looking
+through all of them is quick; what is only shown is in `preview`. Triggers keep them in step whatever
+deletes a payload.
+"""
+
+from nbcache.stores.sqlite import search_index as words
+from nbcache.stores.sqlite.folder import STORE_VERSION
+from nbcache.stores.sqlite.sql import Execute
+
+_MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'preview'"  # from version 2 on
+_OF_VERSION_1 = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'owner'"  # which alone has it
+FIRST = -(2**63)  # of all rowids: none has its new key yet
+_BOUNDED = "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = 'entry_used'"
+
+_DISKCACHE = (  # its tables as it makes them itself, but for counters that would cost a fifth of an update
+    "CREATE TABLE IF NOT EXISTS Settings (key TEXT NOT NULL UNIQUE, value)",
+    "CREATE TABLE IF NOT EXISTS Cache (rowid INTEGER PRIMARY KEY, key BLOB, raw INTEGER, store_time REAL,"
+    " expire_time REAL, access_time REAL, access_count INTEGER DEFAULT 0, tag BLOB, size INTEGER DEFAULT 0,"
+    " mode INTEGER DEFAULT 0, filename TEXT, value BLOB)",
+    "CREATE UNIQUE INDEX IF NOT EXISTS Cache_key_raw ON Cache (key, raw)",
+    "CREATE INDEX IF NOT EXISTS Cache_expire_time ON Cache (expire_time)",
+)
+_TABLES = (
+    # Counters of diskcache's, which nothing here reads.
+    *(f"DROP TRIGGER IF EXISTS Settings_{name}" for name in ("count_insert", "count_delete", "size_insert")),
+    *(f"DROP TRIGGER IF EXISTS Settings_{name}" for name in ("size_update", "size_delete")),
+    "CREATE TABLE entry (id INTEGER PRIMARY KEY, created REAL NOT NULL, expires REAL, used REAL NOT NULL,"
+    " last_hit REAL, hits INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL, input_tokens INTEGER,"
+    " output_tokens INTEGER, cost INTEGER, seconds REAL, model TEXT NOT NULL, provider TEXT, status TEXT NOT NULL,"
+    " cell TEXT, tags TEXT NOT NULL, notebooks TEXT NOT NULL, charged INTEGER)",
+    "CREATE TABLE preview (id INTEGER PRIMARY KEY, prompt TEXT NOT NULL, answer TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS tombstone (id INTEGER PRIMARY KEY, key TEXT UNIQUE, gone REAL, why TEXT)",
+    "CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
+    "INSERT OR IGNORE INTO total VALUES ('entries', 0), ('bytes', 0), ('evictions', 0)",
+    "CREATE TABLE spending (id INTEGER PRIMARY KEY, session TEXT NOT NULL, execution INTEGER NOT NULL, began REAL,"
+    " notebook TEXT, cell TEXT, model TEXT NOT NULL, hits INTEGER, misses INTEGER, spent INTEGER, saved INTEGER,"
+    " saved_seconds REAL, unpriced_hits INTEGER, unpriced_misses INTEGER, estimated_hits INTEGER,"
+    " estimated_misses INTEGER, charged_hits INTEGER, charged_misses INTEGER, waited REAL, untimed_hits INTEGER)",
+    "CREATE TRIGGER entry_gone AFTER DELETE ON Cache BEGIN"
+    " DELETE FROM entry WHERE id = OLD.rowid; DELETE FROM preview WHERE id = OLD.rowid; END",
+)
+# Only a store with bounds needs to know its totals and whose turn it is to go: that costs a third of an update.
+_BOUNDS = (
+    "CREATE INDEX entry_used ON entry (used)",
+    "UPDATE total SET value = (SELECT count(*) FROM entry) WHERE name = 'entries'",
+    "UPDATE total SET value = (SELECT coalesce(sum(size), 0) FROM entry) WHERE name = 'bytes'",
+    "CREATE TRIGGER total_insert AFTER INSERT ON entry BEGIN"
+    " UPDATE total SET value = value + 1 WHERE name = 'entries';"
+    " UPDATE total SET value = value + NEW.size WHERE name = 'bytes'; END",
+    "CREATE TRIGGER total_update AFTER UPDATE OF size ON entry BEGIN"
+    " UPDATE total SET value = value + NEW.size - OLD.size WHERE name = 'bytes'; END",
+    "CREATE TRIGGER total_delete AFTER DELETE ON entry BEGIN"
+    " UPDATE total SET value = value - 1 WHERE name = 'entries';"
+    " UPDATE total SET value = value - OLD.size WHERE name = 'bytes'; END",
+)
+# What version 3 has more than version 2: last in its tables, as SQLite adds it. `saved_seconds` keeps its meaning,
+# which is what the models took in all.
+_ADDED = {
+    "entry": ("charged INTEGER",),
+    "spending": ("charged_hits INTEGER", "charged_misses INTEGER", "waited REAL", "untimed_hits INTEGER"),
+}
+_FROM_VERSION_1 = (
+    *(f"DROP TRIGGER {name}" for name in ("entry_gone", "total_insert", "total_update", "total_delete")),
+    "DROP INDEX IF EXISTS entry_used",
+    "DROP INDEX entry_created",
+    "ALTER TABLE entry RENAME TO entry_1",
+    *_TABLES,
+    "INSERT INTO entry (id, created, expires, used, last_hit, hits, size, model, status, cell, tags, notebooks)"
+    " SELECT e.id, e.created, c.expire_time, e.used, e.last_hit, e.hits, e.size, e.model, e.status, e.cell, e.tags,"
+    " coalesce((SELECT char(31) || group_concat(notebook, char(31)) || char(31) FROM owner WHERE id = e.id), '')"
+    " FROM entry_1 e JOIN Cache c ON c.rowid = e.id",
+    "INSERT INTO preview SELECT id, prompt, answer FROM entry_1",
+    "DROP TABLE entry_1",
+    "DROP TABLE owner",
+)
+STATEMENTS = (*_DISKCACHE, *_TABLES, *_BOUNDS)
+# The same tables as version 2 made them.
+OF_VERSION_2 = tuple(
+    statement.replace(f", {', '.join(columns)})", ")")
+    for table, columns in _ADDED.items()
+    for statement in _TABLES
+    if statement.startswith(f"CREATE TABLE {table} ")
+)
+
+
+def version(sql: Execute) -> int:
+    """The version of the tables that are there; 0 where there are none."""
+    if sql(_OF_VERSION_1).fetchone() is not None:
+        return 1
+    if sql(_MADE).fetchone() is None:
+        return 0
+    return STORE_VERSION if sql("PRAGMA user_version").fetchone()[0] == STORE_VERSION else 2
+
+
+def make(sql: Execute) -> None:
+    """Make the tables, or bring those of an earlier version up to this one. Within a transaction.
+
+    Version 3 has the tables of version 2 with some more columns, so that an earlier nbcache that has the store open
+    isn't in trouble. It stands for the entries' keys and payloads.
+    """
+    now = version(sql)
+    if now == STORE_VERSION:
+        return
+    for statement in ((*_DISKCACHE, *_TABLES), _FROM_VERSION_1, ())[now]:
+        sql(statement)
+    for table, columns in _ADDED.items():
+        there = {name for _, name, *_ in sql(f"PRAGMA table_info({table})")}
+        for column in columns:
+            if column.partition(" ")[0] not in there:
+                sql(f"ALTER TABLE {table} ADD COLUMN {column}")
+    if now:
+        sql("INSERT OR REPLACE INTO total VALUES ('rekeyed', ?)", (FIRST,))
+        words.remake_triggers(sql)
+    sql(f"PRAGMA user_version = {STORE_VERSION}")
+
+
+def make_bounded(sql: Execute) -> None:
+    """Keep totals and the order of use from now on. Within a transaction."""
+    if sql(_BOUNDED).fetchone() is None:
+        for statement in _BOUNDS:
+            sql(statement)
+
+
+def counts_totals(sql: Execute) -> bool:
+    """Whether the store has ever had bounds, and so keeps totals."""
+    return sql(_BOUNDED).fetchone() is not None

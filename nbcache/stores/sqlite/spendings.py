@@ -1,0 +1,91 @@
+"""The statements on the lifetime ledger: rows are added and summed up, and nothing deletes them."""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from nbcache.entry.models import Spending
+from nbcache.stores.sqlite.sql import Execute, dollars, moment, number, only, pico, text, whole, written
+
+# Rows of before 0.5 don't tell how long somebody would have waited, only what the models took in all: `saved_seconds`.
+_COUNTS = ("unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses", "charged_hits", "charged_misses")
+_PART = 10**6  # money is summed in two parts: SQLite's sums of whole numbers have an end
+
+
+def _sum(name: str) -> str:
+    return f"CAST(total({only('integer', name)}) AS INTEGER)"
+
+
+def _total(name: str) -> str:
+    return f"total({only('real', name)})"
+
+
+def _parts(name: str) -> str:
+    return f"sum({only('integer', name)} / {_PART}), sum({only('integer', name)} % {_PART})"
+
+
+_BEGAN = f"min({only('real', 'began')})"
+_SUMS = ", ".join(
+    (
+        *(_sum("hits"), _sum("misses"), _parts("spent"), _parts("saved"), _total("waited")),
+        *(_total("saved_seconds"), _sum("coalesce(untimed_hits, hits)")),
+        *map(_sum, _COUNTS),
+    )
+)
+
+
+def record(sql: Execute, rows: Iterable[Spending]) -> None:
+    """Add rows. Those of one execution may come in several parts."""
+    for row in rows:
+        sql(
+            "INSERT INTO spending (session, execution, began, notebook, cell, model, hits, misses, spent, saved, waited,"
+            f" {', '.join(_COUNTS)}, saved_seconds, untimed_hits)"
+            f" VALUES ({', '.join('?' * (13 + len(_COUNTS)))})",
+            (
+                *(row.session, row.execution, row.when, row.notebook and written(row.notebook)),
+                *(row.cell and written(row.cell), written(row.model), row.hits, row.misses),
+                *(pico(row.spent_usd), pico(row.saved_usd), row.saved_seconds),
+                *(getattr(row, name) for name in _COUNTS),
+                *(row.model_seconds, row.untimed_hits),
+            ),
+        )
+
+
+def read(sql: Execute, notebook: str | None) -> list[Spending]:
+    """A row for each model in each execution of a cell, oldest first; of one notebook, or of all."""
+    where, values = ("WHERE notebook = ?", [written(notebook)]) if notebook is not None else ("", [])
+    rows = sql(
+        f"SELECT session, execution, {_BEGAN}, notebook, cell, model, {_SUMS} FROM spending {where}"
+        " GROUP BY session, execution, notebook, cell, model ORDER BY 3, min(id)",
+        values,
+    )
+    return [_spending(row) for row in rows]
+
+
+def rename(sql: Execute, notebook: str, new: str) -> None:
+    """Let a notebook's rows be those of its new name. Within a transaction."""
+    sql("UPDATE spending SET notebook = ? WHERE notebook = ?", (written(new), written(notebook)))
+
+
+def _spending(row: tuple[object, ...]) -> Spending:
+    session, execution, began, notebook, cell, model, hits, misses = row[:8]
+    spent, spent_rest, saved, saved_rest, waited, seconds, untimed, *counts = row[8:]
+    return Spending(
+        session=text(session),
+        execution=whole(execution) or 0,
+        when=moment(began) or 0.0,
+        notebook=None if notebook is None else text(notebook),
+        cell=None if cell is None else text(cell),
+        model=text(model),
+        hits=whole(hits) or 0,
+        misses=whole(misses) or 0,
+        spent_usd=_money(spent, spent_rest),
+        saved_usd=_money(saved, saved_rest),
+        saved_seconds=number(waited) or 0.0,
+        model_seconds=number(seconds) or 0.0,
+        untimed_hits=whole(untimed) or 0,
+        **{name: whole(count) or 0 for name, count in zip(_COUNTS, counts, strict=True)},
+    )
+
+
+def _money(parts: object, rest: object) -> Decimal:
+    return dollars((whole(parts) or 0) * _PART + (whole(rest) or 0)) or Decimal(0)

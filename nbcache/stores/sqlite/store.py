@@ -1,0 +1,386 @@
+"""A store in a folder: payloads, a table of metadata beside them and a search index, in one SQLite file."""
+
+import math
+import os
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import quote
+
+from nbcache.concurrency.locks import Lock
+from nbcache.concurrency.timer import Timer
+from nbcache.entry.models import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
+from nbcache.entry.quantities import count, size
+from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, TooLargeError, warn_once
+from nbcache.stores.progress import Progress
+from nbcache.stores.sqlite import rows, sessions, spendings, totals, traces
+from nbcache.stores.sqlite import search_index as words
+from nbcache.stores.sqlite.checkup import checkup
+from nbcache.stores.sqlite.connections import own_writes
+from nbcache.stores.sqlite.database import LONG, Database
+from nbcache.stores.sqlite.deletion import delete
+from nbcache.stores.sqlite.diskcache_file import CacheFile
+from nbcache.stores.sqlite.folder import forget_aside
+from nbcache.stores.sqlite.fulldisk import done_in_copy, is_full
+from nbcache.stores.sqlite.late import LateAnswer, LateAnswers, passes
+
+_READ_PATIENCE = 0.5  # seconds to wait for another process before a lookup counts as a miss
+_WRITE_PATIENCE = 2.0
+_CATCH_UP_PATIENCE = 0.3  # for answers that are late, at the end of a cell
+_LAST_PATIENCE = 3.0  # the same at the end of the process
+_LATER = 0.5  # seconds after which it is tried again to write them
+_T = TypeVar("_T")
+_STALE = 0.1  # seconds within which a lookup may not notice that the folder was deleted
+
+_FOR_GOOD = 1e11  # seconds, three thousand years
+_LAST = 2**63 - 1  # of all rowids
+_LOOKED_AT = 2_000  # entries at once, to find those that are not indexed: about ten milliseconds
+
+
+class DiskStore:
+    """Entries in the folder `folder`, kept until cleared, or least recently used first within bounds.
+
+    Opened at first use. A damaged database is set aside under a new name in the folder and a new one
+    begun; another program's file, or one of a newer nbcache, is left alone (StoreRefusedError).
+    """
+
+    def __init__(self, folder: str | Path, *, max_bytes: int | None = None, max_entries: int | None = None) -> None:
+        self.folder = Path(folder).expanduser().absolute()
+        if os.path.exists(self.folder) and not os.path.isdir(self.folder):  # noqa: PTH110, PTH112 - pathlib's may raise
+            raise ValueError(f"store={str(folder)!r} is a file: write a folder")
+        self._database = Database(self.folder, CacheFile)
+        self._writes = Lock()  # threads of this process need not find each other in the way
+        self._counted: CacheFile | None = None  # the file of which the totals are known to be right
+        self._late = LateAnswers()
+        self._timer = Timer(self._catches_up, _LATER)
+        self._unindexed: deque[int] = deque()  # this process's own
+        self._left_out: deque[int] = deque()  # by others
+        self._unseen = _LAST  # before this rowid, nobody has looked yet for entries that others left out of the index
+        self.bound(max_bytes, max_entries)
+
+    @property
+    def url(self) -> str:
+        """`disk://` and the folder's path."""
+        return f"disk://{quote(str(self.folder))}"
+
+    def get(self, key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:
+        """The payload of `key`, or None. Without `wait`, raises StoreBusyError sooner than take its time."""
+        if self._late.answers and (late := self._late.get(key, stale=stale)) is not None:
+            return late
+        cache = self._database.opened(within=_STALE)
+        if cache is not None:
+            try:
+                connection = cache.pool.take()
+                try:
+                    return cache.read(connection, key, stale=stale)
+                finally:
+                    cache.pool.give_back(connection)
+            except (sqlite3.Error, UnicodeDecodeError):  # in the way, or damaged: the way of all others tells
+                pass
+        if not wait:
+            raise StoreBusyError(f"{self.folder} has to be opened or waited for")
+        return self._database.run(lambda cache: cache.read(cache.pool.held, key, stale=stale), _READ_PATIENCE)
+
+    def version(self) -> object:
+        """What is equal only while no process has written; None where that can't be told."""
+        cache = self._database.opened(within=_STALE)
+        try:
+            version = None if cache is None else cache.version()
+        except sqlite3.Error:
+            return None
+        return (version, self._late.changes) if self._late.answers and version is not None else version
+
+    def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
+        """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError where it is larger than the bound.
+
+        Where another process keeps it from being written, or a full disk, it is kept in memory and written later.
+        """
+        if type(payload) is not bytes:
+            raise TypeError(f"a payload is bytes, not {type(payload).__name__}")
+        if self._max_bytes is not None and len(payload) > self._max_bytes:
+            raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
+        answer = LateAnswer(key, payload, meta, _end(time.time(), ttl))
+        try:
+            if self._late.answers:
+                self._catch_up()
+            self._write(partial(self._put, answers=[answer]))
+        except StoreError as error:
+            if not passes(error) or not self._late.add(answer):
+                raise
+            self._timer.wake()
+            warn_once(
+                f"{type(error).__name__} {self.url}",
+                f"nbcache can't write to its store now: {error}. Answers are kept in memory until it can",
+            )
+
+    def _put(self, cache: CacheFile, answers: Sequence[LateAnswer]) -> None:
+        now = time.time()
+        with cache.transaction():
+            cache.forget_expired()
+            rowids = [rows.put(cache.execute, *answer) for answer in answers]
+            self._evict(cache, answers[-1].key, now)
+        self._unindexed.extend(rowids)
+
+    def _catch_up(self, patience: float = 0.0) -> None:
+        """Write the answers that could not be written when they came. Raises StoreError where they still can't be."""
+        while some := self._late.some():
+            self._write(partial(self._put, answers=some), patience)
+            self._late.done(some)
+
+    def _catches_up(self, _: Timer) -> bool:
+        """Try to; whether some answers are left."""
+        with suppress(StoreError):
+            self._catch_up()
+        return bool(self._late.answers)
+
+    def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
+        """Keep all of these for good, in one transaction."""
+        if answers := [LateAnswer(*entry, None) for entry in entries]:
+            self._write(partial(self._put, answers=answers), _WRITE_PATIENCE)
+
+    def _evict(self, cache: CacheFile, spare: str, now: float) -> None:
+        """Bring the store within its bounds. What was counted before this process came is not believed."""
+        if self._max_bytes is None and self._max_entries is None:
+            return
+        if self._counted is not cache:
+            totals.recount(cache.execute)
+            self._counted = cache
+        rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=spare, now=now)
+
+    def touch(self, touches: Iterable[Touch]) -> None:
+        """Write down hits: recency, counts and owners. It is the time to write what is late, too."""
+        found = list(touches)
+        self._database.recover()
+        with suppress(StoreError):
+            self._catch_up(_CATCH_UP_PATIENCE)
+
+        def write(cache: CacheFile) -> None:
+            with cache.transaction():
+                cache.forget_expired()
+                for touched in found:
+                    rows.touch(cache.execute, touched, time.time())
+
+        if found:
+            self._note(write)
+
+    def delete(self, key: str) -> bool:
+        """Delete the entry for good; whether there was one."""
+        return self.clear([key]).deleted > 0
+
+    def page(
+        self,
+        which: Filter = Filter(),  # noqa: B008 - frozen
+        *,
+        sort: str = "created",
+        descending: bool = True,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[EntryMeta]:
+        """The rows that `which` means, in this order."""
+        return self._database.run(
+            lambda cache: rows.select(
+                cache.execute, which, time.time(), sort=sort, descending=descending, limit=limit, offset=offset
+            ),
+            _READ_PATIENCE,
+        )
+
+    def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
+        """How many entries `which` means, and how many bytes."""
+        return self._database.run(lambda cache: Totals(*rows.count(cache.execute, which, time.time())), _READ_PATIENCE)
+
+    def facets(self, notebook: str | None = None) -> Facets:
+        """The values that the entries have."""
+        return self._database.run(lambda cache: rows.facets(cache.execute, notebook, time.time()), _READ_PATIENCE)
+
+    def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
+        """Make entries findable by their words, `at_most` so many; whether some are left to do.
+
+        Those that this process has stored, and those that others have left, for which it looks a part at a time.
+        """
+
+        def write(cache: CacheFile) -> bool:
+            with cache.transaction():
+                if not words.make(cache.execute):
+                    return False
+                own = [self._unindexed[at] for at in range(min(at_most, len(self._unindexed)))]
+                left = [self._left_out[at] for at in range(min(at_most - len(own), len(self._left_out)))]
+                for rowid in own + left:
+                    if (found := words.wanting(cache.execute, rowid)) is not None:
+                        words.add(cache.execute, rowid, words_of(found[1], found[0]))
+            for _ in own:
+                self._unindexed.popleft()
+            for _ in left:
+                self._left_out.popleft()
+            return True
+
+        if self._unseen and not self._left_out:  # to look is to read, for which nobody has to wait
+            found, self._unseen = self._database.run(self._missing, _READ_PATIENCE)
+            self._left_out.extend(sorted(found))  # SQLite fills its pages best so
+        if (self._unindexed or self._left_out) and not self._write(write):
+            return False
+        return bool(self._unindexed or self._left_out or self._unseen)
+
+    def _missing(self, cache: CacheFile) -> tuple[list[int], int]:
+        return words.missing(cache.execute, self._unseen, _LOOKED_AT)
+
+    def record(self, rows: Iterable[Spending]) -> None:
+        """Add rows to the lifetime ledger, which nothing clears."""
+        found = list(rows)
+
+        def write(cache: CacheFile) -> None:
+            with cache.transaction():
+                spendings.record(cache.execute, found)
+
+        if found:
+            self._note(write)
+
+    def spendings(self, notebook: str | None = None) -> list[Spending]:
+        """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
+        return self._database.run(lambda cache: spendings.read(cache.execute, notebook), _READ_PATIENCE)
+
+    def record_calls(self, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
+        """Write down what a session of a notebook has called."""
+        found = list(calls)
+
+        def write(cache: CacheFile) -> None:
+            with cache.transaction():
+                sessions.record(cache.execute, session, notebook, found)
+
+        if found:
+            self._note(write)
+
+    def last_calls(self, notebook: str | None, but: str | None = None) -> list[SessionCall]:
+        """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
+        return self._database.run(lambda cache: sessions.read(cache.execute, notebook, but), _READ_PATIENCE)
+
+    def rename(self, notebook: str, new: str) -> None:
+        """Let what the ledger knows of a notebook's calls be known under its new name."""
+
+        def write(cache: CacheFile) -> None:
+            with cache.transaction():
+                spendings.rename(cache.execute, notebook, new)
+                sessions.rename(cache.execute, notebook, new)
+
+        self._write_waiting(write)
+
+    def alike(self, words: Sequence[str], limit: int) -> list[str]:
+        """The keys of entries that say most of these words, as far as they are indexed: the likeliest first, about."""
+        return self._database.run(lambda cache: rows.alike(cache.execute, words, limit), _READ_PATIENCE)
+
+    def gone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
+        """Why and when `key`, missed at `when`, had gone by itself. Without `keep`, told once."""
+
+        def write(cache: CacheFile) -> tuple[str, float] | None:
+            with cache.transaction():
+                cache.forget_expired()
+                return rows.gone(cache.execute, key, when, keep=keep)
+
+        def read(cache: CacheFile) -> bool | tuple[str, float] | None:
+            if cache.is_read_only:
+                return rows.gone(cache.execute, key, when, keep=True)
+            return rows.had(cache.execute, key)
+
+        # Most misses are of calls that were never made before: to find that out is to read only.
+        known = self._database.run(read, _READ_PATIENCE)
+        return known if isinstance(known, tuple) else self._write(write) if known else None
+
+    def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
+        """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more.
+
+        A few at a time, so that other kernels need not wait. What is deleted is overwritten, and its traces in the
+        search index and in SQLite's log are cut off: once no other process has the store open, the text is in no
+        file of the folder.
+        """
+        parts: list[Cleared] = []
+        try:
+            is_empty = self._clear(keys, owner, parts)
+        except StoreError as error:
+            if not is_full(self.folder, error):
+                raise
+            self._database.close()
+            is_empty = done_in_copy(self.folder, partial(_clear_in, keys, owner, parts))
+        traces.forget_set_aside(self.folder, everything=is_empty)
+        return sum(parts, Cleared())
+
+    def _clear(self, keys: Sequence[str], owner: str | None, parts: list[Cleared]) -> bool:
+        self._catch_up(_WRITE_PATIENCE)
+        return delete(self._write_waiting, keys, owner, parts)
+
+    def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
+        """Evict what is over these bounds from the next `put` on. Raises ValueError where one is below 1."""
+        self._max_bytes, self._max_entries = size(max_bytes), count(max_entries)
+
+    def check(
+        self,
+        *,
+        fix: bool = False,
+        read: Callable[[bytes, str], EntryMeta] | None = None,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """What is wrong with the store, a line each. With `fix`, mend it; a damaged entry is deleted.
+
+        A damaged database file is set aside by opening it, with or without `fix`, as at any use.
+        """
+        problems = checkup(self._look, self._write_waiting, read, progress, fix=fix)
+        aside = forget_aside(self.folder) if fix else []
+        return problems + [f"{name}, which had been set aside as damaged, is deleted" for name in aside]
+
+    def _look(self, operation: Callable[[CacheFile], _T]) -> _T:
+        return self._database.run(operation, _READ_PATIENCE, math.inf)
+
+    def _write_waiting(self, operation: Callable[[CacheFile], _T]) -> _T:
+        return self._write(operation, _WRITE_PATIENCE, math.inf)
+
+    def _note(self, operation: Callable[[CacheFile], None]) -> None:
+        """Write down what need not be: where nothing can be, it isn't missed."""
+        with suppress(StoreReadOnlyError):
+            self._write(operation)
+
+    def _write(self, operation: Callable[[CacheFile], _T], patience: float | None = None, within: float = LONG) -> _T:
+        """Do `operation`; waits for other processes, by default not while answers wait already."""
+
+        def write(cache: CacheFile) -> _T:
+            if cache.is_read_only:
+                raise StoreReadOnlyError(f"{self.folder} can only be read here: nothing new is kept")
+            done = operation(cache)
+            cache.go_on()
+            return done
+
+        try:
+            with self._writes:
+                if patience is None:
+                    patience = 0.0 if self._late.answers else _WRITE_PATIENCE
+                return self._database.run(write, patience, within, writes=True)
+        finally:
+            own_writes.count += 1
+
+    def close(self) -> None:
+        """Let go of the files; the last one out folds SQLite's log into the database."""
+        timer, self._timer = self._timer, Timer(self._catches_up, _LATER)
+        timer.stop()
+        try:
+            self._catch_up(_LAST_PATIENCE)
+        except StoreError as error:
+            warn_once(
+                f"lost {self.folder}",
+                f"nbcache could not write all answers until the end: {error}. {len(self._late.answers)} will be paid again",
+            )
+        self._database.close()
+
+
+def _end(now: float, ttl: float | None) -> float | None:
+    """When an entry expires that is stored now; None for one that is kept for good, or longer than clocks go."""
+    return None if ttl is None or ttl > _FOR_GOOD else now + ttl
+
+
+def _clear_in(keys: Sequence[str], owner: str | None, parts: list[Cleared], folder: Path) -> bool:
+    store = DiskStore(folder)
+    try:
+        return store._clear(keys, owner, parts)  # noqa: SLF001 - the same store
+    finally:
+        store.close()

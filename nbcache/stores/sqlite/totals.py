@@ -1,0 +1,36 @@
+"""What a store with bounds counts: its entries and their bytes. Triggers keep these in step; nothing else does."""
+
+from nbcache.stores.sqlite.sql import Execute, only, whole
+
+_COUNTED = f"SELECT count(*), CAST(total({only('integer', 'size')}) AS INTEGER) FROM entry"
+
+
+def evictions(sql: Execute) -> int:
+    """How many entries the bounds have evicted since the store was made."""
+    row = sql("SELECT value FROM total WHERE name = 'evictions'").fetchone()
+    return 0 if row is None else whole(row[0]) or 0
+
+
+def add_eviction(sql: Execute) -> None:
+    """One more."""
+    sql("INSERT INTO total VALUES ('evictions', 1) ON CONFLICT (name) DO UPDATE SET value = ? + 1", (evictions(sql),))
+
+
+def read(sql: Execute) -> tuple[int, int] | None:
+    """Entries and bytes as they were counted; None where that can't be right."""
+    found = dict(sql("SELECT name, value FROM total WHERE name IN ('entries', 'bytes')").fetchall())
+    entries, size = whole(found.get("entries")), whole(found.get("bytes"))
+    return None if entries is None or size is None or entries < 0 or size < 0 else (entries, size)
+
+
+def recount(sql: Execute) -> tuple[int, int]:
+    """Entries and bytes as they are, written down. Within a transaction."""
+    entries, size = counted(sql)
+    sql("INSERT OR REPLACE INTO total VALUES ('entries', ?), ('bytes', ?)", (entries, size))
+    return entries, size
+
+
+def counted(sql: Execute) -> tuple[int, int]:
+    """Entries and bytes as they are."""
+    ((entries, size),) = sql(_COUNTED)
+    return int(entries), int(size)

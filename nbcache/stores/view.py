@@ -1,0 +1,205 @@
+"""The entries of a store, or of one notebook in it: to list, read, evict and clear."""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+from nbcache.codec import payload as codec
+from nbcache.entry.models import Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals
+from nbcache.entry.quantities import seconds
+from nbcache.entry.text import answer_text, prompt_text
+from nbcache.errors import AmbiguousKeyError, DamagedError, UnknownKeyError
+from nbcache.keys.digests import KEY_LENGTH
+from nbcache.stores.base import Store
+from nbcache.stores.entry_costs import document
+from nbcache.stores.progress import Progress, followed
+
+_CANDIDATES = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What `notebook` owns in `store`, or all of it where `notebook` is None."""
+
+    store: Store
+    notebook: str | None = None
+    changed: Callable[[], None] = lambda: None  # called when entries were deleted, or came by an import
+
+    def totals(self) -> Totals:
+        """How many entries, and how many bytes."""
+        return self.store.totals(Filter(notebook=self.notebook))
+
+    def spendings(self) -> list[Spending]:
+        """What was paid and saved since the store was made, oldest first."""
+        return self.store.spendings(self.notebook)
+
+    def entries(self) -> list[EntryMeta]:
+        """The rows, newest first."""
+        return self.store.page(Filter(notebook=self.notebook))
+
+    def find(self, prefix: str) -> EntryMeta:
+        """The entry whose key begins with `prefix`, whoever owns it.
+
+        Raises UnknownKeyError where there is none, AmbiguousKeyError where there are several.
+        """
+        wanted = prefix.strip().lower() if isinstance(prefix, str) else ""
+        if not wanted or len(wanted) > KEY_LENGTH or set(wanted) - set("0123456789abcdef"):
+            raise UnknownKeyError(
+                f"{prefix!r} is no key: a key is {KEY_LENGTH} hexadecimal digits, or the first few of them"
+            )
+        found = self.store.page(Filter(key=wanted), limit=_CANDIDATES + 1)
+        if not found:
+            raise UnknownKeyError(f"no entry has a key that begins with {prefix!r}")
+        if len(found) > 1:
+            keys = [meta.key for meta in found]
+            shown = ", ".join(key[: len(wanted) + 6] for key in keys[:_CANDIDATES])
+            more = ", …" if len(keys) > _CANDIDATES else ""
+            raise AmbiguousKeyError(f"{prefix!r} could be any of {shown}{more}: write more digits", keys)
+        return found[0]
+
+    def open(self, prefix: str) -> tuple[EntryMeta, codec.Payload]:
+        """The entry whose key begins with `prefix`: its row and its payload. Raises as `find`, or DamagedError."""
+        meta = self.find(prefix)
+        return meta, self._payload(meta)
+
+    def read(self, prefix: str) -> Record:
+        """The entry whose key begins with `prefix`, as a person reads it. Raises as `open`."""
+        meta, payload = self.open(prefix)
+        return _record(meta, payload)
+
+    def page(
+        self,
+        which: Filter,
+        *,
+        sort: str = "created",
+        descending: bool = True,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[EntryMeta]:
+        """The rows that `which` means among these entries. Raises ValueError for a column that can't be sorted by."""
+        return self.store.page(self._mine(which), sort=sort, descending=descending, limit=limit, offset=offset)
+
+    def totals_of(self, which: Filter) -> Totals:
+        """How many of these entries `which` means, and how many bytes."""
+        return self.store.totals(self._mine(which))
+
+    def facets(self) -> Facets:
+        """The values that these entries have, to choose a filter from."""
+        return self.store.facets(self.notebook)
+
+    def evict(self, prefix: str) -> EntryMeta:
+        """Delete the entry whose key begins with `prefix`, for all its owners; the row it had. Raises as `find`."""
+        meta = self.find(prefix)
+        self.store.delete(meta.key)
+        self.changed()
+        return meta
+
+    def clear(self, *, dry_run: bool = False, **which: Any) -> Cleared:
+        """Clear the entries that `matching` finds by the same arguments. With `dry_run`, only say what would be cleared.
+
+        Entries that other notebooks own too are kept for them: a clear never makes another notebook pay. Raises ValueError
+        or StoreError.
+        """
+        rows = self.matching(**which)
+        return self.would_clear(rows) if dry_run else self.clear_these(rows)
+
+    def matching(  # noqa: PLR0913 - filters, each with its default
+        self,
+        *,
+        older_than: float | str | timedelta | None = None,
+        model: str | None = None,
+        tag: str | None = None,
+        match: str | None = None,
+        unused: bool = False,
+        spare: Collection[str] = (),
+        progress: Progress | None = None,
+    ) -> list[EntryMeta]:
+        """The entries for which all of this holds; all entries where nothing is given.
+
+        `older_than` is the time since the answer was stored: seconds, or text such as `7d`. `match` is text in the prompt
+        or the answer, in any case. `unused` means never hit. Entries whose keys are in `spare` are left out. Raises
+        ValueError or StoreError.
+        """
+        for name, value in (("match", match), ("tag", tag), ("model", model)):
+            if value is not None and not value:
+                raise ValueError(f"{name}='': write the text to look for; without it, all is meant")
+        age = seconds(older_than, "older_than")
+        which = Filter(
+            notebook=self.notebook,
+            model=model,
+            tag=tag,
+            before=None if age is None else time.time() - age,
+            unused=unused,
+            stale=True,
+        )
+        rows = [meta for meta in self.store.page(which) if meta.key not in spare]
+        return rows if match is None else self.saying(rows, match, progress)
+
+    def would_clear(self, rows: Sequence[EntryMeta]) -> Cleared:
+        """What `clear_these` would do. What has expired goes uncounted."""
+        live = _live(rows)
+        going = self._going(live)
+        return Cleared(len(going), sum(meta.size_bytes for meta in going), len(live) - len(going), going)
+
+    def clear_these(self, rows: Sequence[EntryMeta]) -> Cleared:
+        """Clear these entries; those that other notebooks own too are kept for them. What has expired goes uncounted."""
+        live = _live(rows)
+        done = self.store.clear([meta.key for meta in rows], owner=self.notebook)
+        self.changed()
+        return replace(done, entries=self._going(live))
+
+    def _going(self, rows: Sequence[EntryMeta]) -> tuple[EntryMeta, ...]:
+        """Of these entries those that nobody else owns."""
+        return tuple(row for row in rows if self.notebook is None or not set(row.notebooks) - {self.notebook})
+
+    def saying(self, rows: Sequence[EntryMeta], text: str, progress: Progress | None = None) -> list[EntryMeta]:
+        """Those of these entries of which the prompt or the answer says `text`, in any case."""
+        wanted = text.lower()
+        return [meta for meta in followed(rows, progress) if self._says(meta, wanted)]
+
+    def _says(self, meta: EntryMeta, text: str) -> bool:
+        if text in meta.prompt.lower() or text in meta.answer.lower():
+            return True
+        try:
+            record = _record(meta, self._payload(meta))
+        except (DamagedError, UnknownKeyError):
+            return False
+        return text in record.prompt.lower() or text in record.answer.lower()
+
+    def check(self, *, fix: bool = False, progress: Progress | None = None) -> list[str]:
+        """What is wrong with the store, a line each; mended with `fix`."""
+        return self.store.check(fix=fix, read=_row, progress=progress)
+
+    def _mine(self, which: Filter) -> Filter:
+        return which if self.notebook is None else replace(which, notebook=self.notebook)
+
+    def _payload(self, meta: EntryMeta) -> codec.Payload:
+        payload = self.store.get(meta.key)
+        if payload is None:
+            raise UnknownKeyError(f"entry {meta.key[:8]} has just gone")
+        return codec.read(payload, meta.key)
+
+
+def _live(rows: Iterable[EntryMeta]) -> list[EntryMeta]:
+    """Those of these entries that have not expired."""
+    now = time.time()
+    return [meta for meta in rows if meta.expires is None or meta.expires > now]
+
+
+def _record(meta: EntryMeta, payload: codec.Payload) -> Record:
+    about = payload.about()
+    identity = {**document(about.identity), "endpoint": about.endpoint}
+    return Record(meta, prompt_text(about.prompt), answer_text(payload.plain()), identity)
+
+
+def _row(payload: bytes, key: str) -> EntryMeta:
+    """The row that a payload tells of; raises DamagedError unless all of it can be read."""
+    whole = codec.read(payload, key)
+    whole.plain()
+    about, unknown = whole.about_and_unknown()
+    if unknown:
+        fields = ", ".join(sorted(unknown))
+        raise DamagedError(f"entry {key[:8]} was written by a newer nbcache: it has {fields}", newer=True)
+    return replace(about.meta, key=key)

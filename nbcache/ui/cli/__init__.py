@@ -1,0 +1,1 @@
+"""`nbcache …` in a terminal."""

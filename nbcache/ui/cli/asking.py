@@ -1,0 +1,56 @@
+"""What the command line asks before it destroys something."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from nbcache.errors import NbcacheError, one_line
+from nbcache.stores.base import DiskStore
+from nbcache.stores.location import elsewhere, from_here
+from nbcache.ui.terminal import complain, prompt_for
+
+_LISTED = 5  # other stores that are named
+
+
+class DeclinedError(NbcacheError):
+    """Somebody was asked, and said no."""
+
+
+def confirm(args: argparse.Namespace, store: DiskStore, what: str) -> None:
+    """Go on only if somebody says so: by `--yes`, or in the terminal. `what` would be done to `store`.
+
+    Raises DeclinedError if they say no, and ValueError, with what to type, if nobody can be asked.
+    """
+    if args.yes:
+        return
+    place = one_line(str(store.folder))
+    if sys.stdin is None or not sys.stdin.isatty():
+        look = ", or look first with `--dry-run`" if "dry_run" in args else ""
+        raise ValueError(
+            f"{args.word} in {place} {what}. Nothing was changed: nobody can be args here, so add `--yes`{look}"
+        )
+    others = [folder for folder in _others() if folder != store.folder]
+    for folder in others[:_LISTED]:
+        complain(f"{one_line(str(from_here(folder)))} is another store, and not touched")
+    if prompt_for(f"{args.word} in {place} {what}. Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
+        raise DeclinedError("nothing was changed")
+
+
+def refuse_below(args: argparse.Namespace, store: DiskStore) -> None:
+    """Let nothing be destroyed in a store below the working directory that nobody named. Raises ValueError."""
+    try:
+        here = Path.cwd()
+    except OSError:  # it was deleted
+        return
+    if args.store is None and here in store.folder.parent.parents:
+        place = one_line(str(from_here(store.folder)))
+        raise ValueError(
+            f"there is no store in this folder, and {args.word} takes none below it: add `--store {place}`"
+        )
+
+
+def _others() -> list[Path]:
+    try:
+        return elsewhere(Path.cwd())
+    except OSError:  # as above
+        return []

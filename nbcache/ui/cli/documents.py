@@ -1,0 +1,87 @@
+"""What `nbcache … --json` prints. Programs read it: fields may be added, and none changes its meaning."""
+
+from dataclasses import asdict, fields
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from nbcache.costs.money import Money, amount_text, saved, spent
+from nbcache.entry.models import Cleared, EntryMeta, Record, Spending, Stats, known
+
+if TYPE_CHECKING:  # they import LangChain
+    from nbcache.replay.import_export import Exported, Imported
+
+_ENTRY = """\
+key, model, provider, prompt and answer (their beginnings), status, tags, notebooks, cell, created, last_hit, hits,
+size_bytes, expires, input_tokens, output_tokens, cost_usd, seconds, charged (whether the provider itself told the cost)"""
+_SUMS = """\
+hits, misses, spent_usd and saved_usd (null where no call has a price), saved_seconds (of waiting; null where it isn't
+known), unpriced_hits, unpriced_misses, estimated_hits, estimated_misses, charged_hits, charged_misses, model_seconds,
+untimed_hits"""
+FIELDS = {
+    "ls": f"a list of entries, each with {_ENTRY}",
+    "stats": f"{_SUMS}, entries, size_bytes, evictions, statuses; by model a list, each with model and the first thirteen",
+    "show": "the fields of ls, prompt and answer whole, and call: its class, endpoint and parameters",
+    "evict": "the deleted entry, with the fields of ls",
+    "clear": "deleted, size_bytes, kept (because other notebooks own them too), keys (of the deleted), dry_run",
+    "export": "path, entries, size_bytes, changed, scrubbed and left_out (by key, why), gone (keys), unknown (lines)",
+    "import": "path, new, same, conflicting (keys), preferred, dry_run",
+    "check": "problems, left (those that were not mended)",
+    "where": "store, exists",
+}
+UNITS = "times are ISO 8601 in UTC, sizes bytes, money US dollars in a string; what isn't known is null"
+
+
+def entry(meta: EntryMeta) -> dict[str, Any]:
+    """One entry, with the beginnings of its prompt and its answer."""
+    row = {field.name: getattr(meta, field.name) for field in fields(meta)}
+    times = {name: _time(row[name]) for name in ("created", "last_hit", "expires")}
+    return {**row, **times, "cost_usd": None if meta.cost_usd is None else f"{meta.cost_usd:f}"}
+
+
+def record(whole: Record) -> dict[str, Any]:
+    """One entry whole."""
+    return {**entry(whole.meta), "prompt": whole.prompt, "answer": whole.answer, "call": whole.identity}
+
+
+def stats(numbers: Stats, statuses: dict[str, int]) -> dict[str, Any]:
+    """Calls, money and time, and what is stored."""
+    stored = {name: getattr(numbers, name) for name in ("entries", "size_bytes", "evictions")}
+    return {**sums(numbers), **stored, "statuses": statuses}
+
+
+def sums(numbers: Stats | Spending) -> dict[str, Any]:
+    """Calls, money and time."""
+    names = ("unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses", "charged_hits", "charged_misses")
+    calls = {"hits": numbers.hits, "misses": numbers.misses}
+    money = {"spent_usd": _usd(spent(numbers)), "saved_usd": _usd(saved(numbers))}
+    waited, model = known(numbers.saved_seconds or 0.0, numbers.hits, numbers.untimed_hits), numbers.model_seconds
+    counts = {name: getattr(numbers, name) for name in names}
+    times = {
+        "model_seconds": model or known(0.0, numbers.hits, numbers.untimed_hits),
+        "untimed_hits": numbers.untimed_hits,
+    }
+    return {**calls, **money, "saved_seconds": waited, **counts, **times}
+
+
+def cleared(done: Cleared, *, dry_run: bool) -> dict[str, Any]:
+    """What a clear did, or would do."""
+    counts = {name: getattr(done, name) for name in ("deleted", "size_bytes", "kept")}
+    return {**counts, "keys": [meta.key for meta in done.entries], "dry_run": dry_run}
+
+
+def exported(done: "Exported") -> dict[str, Any]:
+    """What an export wrote."""
+    return {**asdict(done), "path": str(done.path)}
+
+
+def imported(done: "Imported", *, dry_run: bool) -> dict[str, Any]:
+    """What an import did, or would do."""
+    return {**asdict(done), "path": str(done.path), "dry_run": dry_run}
+
+
+def _time(when: float | None) -> str | None:
+    return None if when is None else datetime.fromtimestamp(when, UTC).isoformat()
+
+
+def _usd(money: Money) -> str | None:
+    return None if amount_text(money) == "unknown" else f"{money.usd:f}"

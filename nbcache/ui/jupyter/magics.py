@@ -1,0 +1,322 @@
+"""`%llmcache` and `%%llmcache`, and what has to happen around each cell."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from IPython.core.display_functions import display
+from IPython.core.error import UsageError
+from IPython.core.interactiveshell import ExecutionInfo, ExecutionResult, InteractiveShell
+from IPython.core.magic import Magics, line_cell_magic, magics_class
+from langchain_core.globals import get_llm_cache
+from traitlets import TraitError
+
+from nbcache.cache import settings as modes
+from nbcache.cache.settings import Settings
+from nbcache.cache.swallowed import take_lost
+from nbcache.errors import NbcacheError, UnknownKeyError, harmless, warn_once
+from nbcache.keys import identity
+from nbcache.keys.ignored import ignore_also
+from nbcache.session import session
+from nbcache.session.joining import warn_of_others, warn_of_running
+from nbcache.stores.location import notebook_path, shown_notebook
+from nbcache.ui import report
+from nbcache.ui.jupyter import arguments
+from nbcache.ui.jupyter import html as show
+from nbcache.ui.jupyter.config import NBCache
+from nbcache.ui.jupyter.new_ids import NewIds
+from nbcache.ui.jupyter.renames import Follower
+from nbcache.ui.progress import progress
+from nbcache.ui.terminal import say
+
+_NAME = "llmcache"
+
+
+@magics_class
+class CacheMagics(Magics):
+    """The magics of one shell."""
+
+    shell: InteractiveShell
+
+    def __init__(self, shell: InteractiveShell, config: NBCache) -> None:
+        super().__init__(shell)
+        self.settings = config
+        # IPython counts a cell before `pre_run_cell` or after the cell has run, as its release will have it.
+        self._seen, self._ahead = shell.execution_count, 0
+        self._depth = 0
+        self._follower = Follower()
+        self._new_ids = NewIds()
+
+    @line_cell_magic(_NAME)  # type: ignore[arg-type]  # IPython types its decorators for functions
+    def llmcache(self, line: str, cell: str | None = None) -> Any:
+        """Steer the cache of LLM calls.
+
+        %llmcache                     the panel: what is on, what it did so far, and every entry
+        %llmcache on|off|read-only|refresh|replay  [--ttl 7d] [--tag T] [--scope notebook|folder]
+                                      [--store URL|user] [--max-size 2GB] [--max-entries N]
+        %%llmcache on|off|read-only|refresh|replay  [--ttl 7d] [--tag T] [--samples]     for one cell
+        %llmcache stats [--cell | --lifetime] [--by model] [--scope notebook|folder]
+        %llmcache last | why [KEY] | plan | ls | show KEY | evict KEY | where | check [--fix]
+        %llmcache export [FILE] [--used] [--check]     the entries as a file for git, which `replay` plays
+        %llmcache import FILE [--dry-run] [--prefer store|file]
+        %llmcache clear [--older-than 7d] [--model M] [--tag T] [--match TEXT] [--unused] [--dry-run]
+        """
+        if cell is not None:  # called by its name; in a cell that somebody types, `as_line` has done this
+            arguments.parse_cell(line)
+            cache = session.installed()
+            outer = cache.cell_settings
+            try:
+                self.shell.run_cell(as_line([f"%%{_NAME} {line}\n", cell])[0] + cell)  # type: ignore[no-untyped-call]
+            finally:
+                cache.enter_cell(cache.cell, outer)
+            return None
+        try:
+            return self._do(line)
+        except (UsageError, ValueError, TraitError, NbcacheError, OSError) as error:
+            raise UsageError(harmless(str(error))) from None
+
+    def _do(self, line: str) -> Any:
+        word, _, rest = line.strip().partition(" ")
+        if (text := arguments.help_of(line)) is not None:
+            say(text)
+            return None
+        if word == "cell":
+            return self._for_this_cell(arguments.parse_cell(rest))
+        args = arguments.parse(line)
+        if args.word in arguments.MODES:
+            return self._switch(args)
+        return getattr(self, f"_{args.word}")(args)
+
+    def _for_this_cell(self, args: argparse.Namespace) -> None:
+        cache = session.installed()
+        cache.enter_cell(cache.cell, modes.settings(args.word, args.ttl, args.tag, samples=args.samples or None))
+        warn_of_running(cache)
+
+    def _switch(self, args: argparse.Namespace) -> None:
+        options = {
+            "store": args.store,
+            "scope": args.scope,
+            "max_bytes": args.max_size,
+            "max_entries": args.max_entries,
+        }
+        anew = {name: value for name, value in options.items() if value is not None}
+        asked_for = modes.settings(args.word, None if args.ttl == "none" else args.ttl, args.tag)
+        if not session.is_installed():
+            self.settings.install(self._notebook())
+        if anew:
+            session.reinstall(**anew)
+        elif session.take_back():
+            say("nbcache is LangChain's global cache again")
+        cache = session.installed()
+        holds = cache.settings
+        ttl = None if args.ttl == "none" else asked_for.ttl or holds.ttl
+        cache.switch(Settings(asked_for.mode, ttl, asked_for.tags or holds.tags))
+        warn_of_running(cache)
+        say(report.status(cache))
+
+    def _notebook(self) -> Path | None:
+        return notebook_path(self.shell.user_ns)
+
+    def _panel(self, _: argparse.Namespace) -> None:
+        display(show.panel() if session.is_installed() and self._has_widgets() else show.summary())  # type: ignore[no-untyped-call]
+
+    def _has_widgets(self) -> bool:
+        """Whether somebody looks on who can show them: what runs notebooks without a page names none to the kernel."""
+        in_kernel = getattr(self.shell, "kernel", None) is not None
+        return in_kernel and (shown_notebook(self.shell.user_ns) is not None or "google.colab" in sys.modules)
+
+    def _stats(self, args: argparse.Namespace) -> Any:
+        cache = session.installed()
+        if args.by and args.cell:
+            raise UsageError("--cell and --by model don't go together: `%llmcache last` has each call of the last cell")
+        if args.by:
+            return session.stats(args.scope, lifetime=args.lifetime, by=args.by)
+        if args.cell:
+            cells = cache.ledger.cells()
+            say(report.footer(cells[-1]) if cells else "no cell has called a model yet")
+        else:
+            display(show.stats(cache, args.scope, lifetime=args.lifetime))  # type: ignore[no-untyped-call]
+        return None
+
+    def _last(self, _: argparse.Namespace) -> Any:
+        return session.last()
+
+    def _ls(self, args: argparse.Namespace) -> Any:
+        return session.entries(args.scope)
+
+    def _show(self, args: argparse.Namespace) -> None:
+        say(report.record(session.show(args.key)))
+
+    def _evict(self, args: argparse.Namespace) -> None:
+        say(report.evicted(session.evict(args.key), session.installed().store))
+
+    def _where(self, _: argparse.Namespace) -> None:
+        say(report.where(session.installed()))
+
+    def _check(self, args: argparse.Namespace) -> None:
+        with progress("checked") as shown:
+            problems = session.check(fix=args.fix, progress=shown)
+        say(report.checked(problems, session.installed().store, fix=args.fix, command="%llmcache check"))
+
+    def _clear(self, args: argparse.Namespace) -> None:
+        which = {name: getattr(args, name) for name in ("older_than", "model", "tag", "match", "unused", "dry_run")}
+        with progress("searched") as shown:
+            done = session.clear(scope=args.scope, progress=shown, **which)
+        say(report.cleared(done, session.installed().store, dry_run=args.dry_run))
+
+    def _export(self, args: argparse.Namespace) -> None:
+        with progress("exported") as shown:
+            done = session.export_cassette(args.path, args.used, check=args.check, progress=shown)
+        if args.check and done.changed:
+            how = "%llmcache export --used" if args.used else "%llmcache export"
+            raise UsageError(f"{done.path} is out of date: `{how}` writes it anew")
+        say(report.exported(done))
+
+    def _why(self, args: argparse.Namespace) -> None:
+        try:
+            say(str(session.why(args.key)))
+        except UnknownKeyError as nothing:
+            if args.key is not None:
+                raise
+            say(str(nothing))  # a notebook that is run again, and misses nothing, is not to end here
+
+    def _plan(self, _: argparse.Namespace) -> None:
+        session.installed()
+        try:
+            say(report.plan(session.plan()))
+        except ValueError as nothing:
+            say(str(nothing))  # nor is one that is run for the first time
+
+    def _import(self, args: argparse.Namespace) -> None:
+        with progress("read") as shown:
+            done = session.import_cassette(args.path, args.prefer, args.dry_run, progress=shown)
+        say(report.imported(done, session.installed().store, dry_run=args.dry_run))
+
+    # Around each cell
+
+    def before_cell(self, info: ExecutionInfo) -> None:
+        """Note which cell runs."""
+        self._depth += 1
+        if self._depth > 1:
+            return  # a cell that a cell runs: what holds for the outer one goes on
+        self._seen = self.shell.execution_count
+        self._follower.follow(self._notebook(), getattr(info, "cell_id", None))
+        if session.is_installed():
+            label = f"In [{self._seen - self._ahead}]"
+            session.installed().enter_cell(getattr(info, "cell_id", None) or label, label=label)
+
+    def after_cell(self, result: ExecutionResult) -> None:
+        """The cell's mode ends, its hits are written down, and a surprise is told."""
+        self._depth = max(0, self._depth - 1)
+        if self._depth:
+            return
+        if result.info is not None and result.info.store_history and result.execution_count is not None:
+            self._ahead = self._seen - result.execution_count
+        self._fail_after_replay(result)
+        if not session.is_installed():
+            return
+        session.installed().leave_cell()
+        session.tell_repeats()
+        self._new_ids.look(session.installed())
+        warn_of_others(session.installed())
+        if self.settings.footer:
+            self._foot()
+        if get_llm_cache() is not session.installed():
+            warn_once(
+                "replaced",
+                "nbcache: another cache has been set as LangChain's global one; `%llmcache on` takes it back",
+            )
+
+    def _fail_after_replay(self, result: ExecutionResult) -> None:
+        """Let a cell fail in which a call was not made and somebody swallowed that: its results aren't those recorded."""
+        lost = take_lost()
+        if lost and result.success:
+            result.error_in_exec = lost[0]
+            self.shell.showtraceback((type(lost[0]), lost[0], None))
+
+    def _foot(self) -> None:
+        ledger = session.installed().ledger
+        rows = ledger.cells()
+        if rows and rows[-1].execution == ledger.execution():
+            say(report.footer(rows[-1]))
+
+
+def as_line(lines: list[str]) -> list[str]:
+    """A cell that begins with `%%llmcache` as one that begins with a call: its body stays a cell's.
+
+    So top-level `await`, the last expression's value and line numbers work as in any other cell; a cell
+    magic that runs its body itself can't give them.
+    """
+    if not lines or lines[0].split(maxsplit=1)[:1] != [f"%%{_NAME}"]:
+        return lines
+    words = "cell " + lines[0].strip().partition(" ")[2]
+    head = f"get_ipython().run_line_magic({_NAME!r}, {words!r})\n"
+    inner = next((i for i, line in enumerate(lines[1:], 1) if line.strip()), 0)
+    if inner and lines[inner].startswith("%%"):  # as cell magics stack elsewhere
+        name, _, line = lines[inner][2:].strip().partition(" ")
+        body = "".join(lines[inner + 1 :])
+        return [head, f"get_ipython().run_cell_magic({name!r}, {line!r}, {body!r})\n"]
+    return [head, *lines[1:]]
+
+
+def _complete(_: InteractiveShell, event: SimpleNamespace) -> list[str]:
+    words = event.text_until_cursor.split()
+    done = words[1:] if event.text_until_cursor.endswith(" ") else words[1:-1]
+    if not done:
+        return list(arguments.SUBCOMMANDS)
+    return list(arguments.OPTIONS.get(done[0], ()))
+
+
+_loaded: dict[InteractiveShell, CacheMagics] = {}
+
+
+def load(shell: InteractiveShell) -> None:
+    """Turn the cache on in `shell`: magics, hooks, settings. Loading twice changes nothing more.
+
+    Raises UsageError, leaving nothing behind, where a setting is wrong; but where the environment asks for a mode, the
+    error itself: nbval takes an UsageError for no failure, and what was to be replayed would be sent.
+    """
+    if shell in _loaded:
+        return
+    try:
+        config = NBCache(parent=shell)
+        config.install(notebook_path(shell.user_ns))
+    except (ValueError, TraitError, NbcacheError, OSError) as error:
+        if os.environ.get("NBCACHE_MODE"):
+            raise
+        raise UsageError(harmless(f"nbcache is not on: {error}")) from None
+    magics = CacheMagics(shell, config)
+    _loaded[shell] = magics
+    shell.register_magics(magics)
+    shell.configurables.append(config)  # type: ignore[arg-type]  # IPython types it by its first member
+    shell.events.register("pre_run_cell", magics.before_cell)
+    shell.events.register("post_run_cell", magics.after_cell)
+    shell.input_transformers_cleanup.append(as_line)
+    for name in (f"%{_NAME}", f"%%{_NAME}"):
+        shell.set_hook("complete_command", _complete, str_key=name)  # type: ignore[no-untyped-call]
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Put back exactly what was there before `load`; nothing, where `replay` was set from outside and so stays."""
+    if session.is_installed() and session.installed().is_locked:
+        session.uninstall()  # which says so
+        return
+    magics = _loaded.pop(shell, None)
+    if magics is None:
+        return
+    shell.events.unregister("pre_run_cell", magics.before_cell)
+    shell.events.unregister("post_run_cell", magics.after_cell)
+    shell.input_transformers_cleanup.remove(as_line)
+    for mine in (magics, magics.settings):  # IPython adds the one with its magics, and never takes it out
+        shell.configurables.remove(mine)  # type: ignore[arg-type]  # as above
+    for kind in ("line", "cell"):
+        shell.magics_manager.magics[kind].pop(_NAME, None)
+    shell.magics_manager.registry.pop(type(magics).__name__, None)
+    for name in (f"%{_NAME}", f"%%{_NAME}"):
+        shell.strdispatchers["complete_command"].strs.pop(name, None)
+    ignore_also(())
+    identity.forget()
+    session.uninstall()

@@ -1,0 +1,82 @@
+"""A notebook that is renamed while its kernel runs is followed, where its new name is certain."""
+
+import json
+from pathlib import Path
+
+from nbcache.entry.models import Filter, Touch
+from nbcache.errors import one_line, warn_once
+from nbcache.session import session
+from nbcache.stores.location import cassette_path, from_here
+
+_LONGEST = 50_000_000  # bytes of a notebook that is looked into
+
+
+class Follower:
+    """Knows which cells ran, by the ids that the notebook's file has, too."""
+
+    def __init__(self) -> None:
+        self._cells: set[str] = set()
+        self._seen: Path | None = None  # where the notebook's file was
+
+    def follow(self, named: Path | None, cell_id: str | None) -> None:
+        """Before a cell: where the notebook's file has gone, go on under its new name, or say once that it isn't known.
+
+        `named` is where the page says that the notebook is. Never raises.
+        """
+        if cell_id:
+            self._cells.add(cell_id)
+        if not session.is_installed() or (old := session.installed().path) is None:
+            return
+        try:
+            if old.exists():
+                self._seen = old
+            elif self._seen == old:  # else it was never saved
+                self._look_for(old, named)
+        except Exception as error:  # noqa: BLE001 - the cell runs on, under the old name
+            self._say_lost(old, f": {error}")
+
+    def _look_for(self, old: Path, named: Path | None) -> None:
+        notebooks = [named] if named is not None and named.exists() else self._with_these_cells(old.parent)
+        if len(notebooks) == 1:
+            rename(old, notebooks[0])
+            self._seen = notebooks[0]
+        else:
+            self._say_lost(old)
+
+    def _with_these_cells(self, folder: Path) -> list[Path]:
+        return [path for path in folder.glob("*.ipynb") if self._cells & _ids(path)]
+
+    @staticmethod
+    def _say_lost(old: Path, why: str = "") -> None:
+        warn_once(
+            f"gone {old}",
+            f"nbcache: the notebook {one_line(old.name)} isn't where it was{why}; entries and exports go on under that name. "
+            "Type `%env NBCACHE_NOTEBOOK=` with its new path",
+        )
+
+
+def rename(old: Path, new: Path) -> None:
+    """Go on as the notebook `new`, which takes over what `old` owned. Raises StoreError."""
+    before = session.installed()
+    played = before.recordings.path
+    changes = {"cassette": None} if played == cassette_path(old) else {}
+    cache = session.reinstall(notebook=new, **changes)
+    if before.notebook is not None and cache.notebook is not None and before.notebook != cache.notebook:
+        keys = [meta.key for meta in cache.store.page(Filter(notebook=before.notebook))]
+        cache.store.touch(Touch(key, cache.notebook, 0, 0.0) for key in keys)
+        cache.store.clear(keys, owner=before.notebook)
+        cache.store.rename(before.notebook, cache.notebook)
+    warn_once(
+        f"renamed {new}", f"nbcache: this notebook is {one_line(str(from_here(new)))} now, and goes on under that name"
+    )
+
+
+def _ids(path: Path) -> set[str]:
+    """The ids of a notebook's cells; none of a file that can't be read as one."""
+    try:
+        if path.stat().st_size > _LONGEST:
+            return set()
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        return {str(cell["id"]) for cell in cells if "id" in cell}
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return set()

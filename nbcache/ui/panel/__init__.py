@@ -1,0 +1,1 @@
+"""The panel: a widget that shows the cache live."""

@@ -1,0 +1,361 @@
+"""What the panel shows, as plain values, and what it asks for. Texts for people are made here, not in the browser."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from nbcache.cache import settings as modes
+from nbcache.cache.explain import Missed
+from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.codec import payload as codec
+from nbcache.costs.money import amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text, waited_text
+from nbcache.entry.models import EntryMeta, Filter, Usage
+from nbcache.entry.quantities import bytes_text
+from nbcache.entry.text import prompt_preview, words
+from nbcache.keys.canonical import digest
+from nbcache.session import session
+from nbcache.stores.entry_costs import document
+from nbcache.stores.view import Contents
+from nbcache.ui import report
+from nbcache.ui.panel.transcript import Said, answer_chat, prompt_chat
+
+_MODES = list(modes.MODES)
+_MOST = 200  # rows of a page
+_LONGEST = 20_000  # characters of a message that are shown
+_SEARCH = 0.2  # seconds that a search waits for entries to become findable
+
+
+class Board:
+    """The numbers and entries of `cache`, or of the one that is installed; safe to use from any thread."""
+
+    def __init__(self, cache: NotebookCache | None = None) -> None:
+        self._given = cache
+
+    @property
+    def _cache(self) -> NotebookCache:
+        return self._given or session.installed()
+
+    def state(self) -> dict[str, Any]:
+        """The numbers of this session and of the scope. No prompt, and no answer."""
+        if self._given is None and not session.is_installed():
+            return {"on": False, "mode": modes.OFF, "modes": _MODES}
+        cache = self._cache
+        stats = cache.stats()
+        calls = stats.hits + stats.misses
+        return {
+            "on": True,
+            "mode": cache.settings.mode,
+            "modes": _MODES,
+            "whose": report.whose(cache),
+            "place": self._place(),
+            "listable": True,
+            "hits": stats.hits,
+            "misses": stats.misses,
+            "hit_rate": stats.hit_rate if calls else None,
+            "saved": saved_text(saved(stats)),
+            "saved_note": note_text(saved(stats), "hit"),
+            "spent": amount_text(spent(stats)),
+            "spent_note": note_text(spent(stats), "miss"),
+            "time_saved": waited_text(stats),
+            "time_note": f"{seconds_text(stats.model_seconds)} of the models' time" if stats.model_seconds else "",
+            "entries": "unknown" if stats.entries is None else stats.entries,
+            "size": "the store can't be read" if stats.size_bytes is None else bytes_text(stats.size_bytes),
+            "bounds": report.bounds(cache),
+            "evictions": stats.evictions or 0,
+            "errors": stats.errors,
+        }
+
+    def chart(self) -> dict[str, Any]:
+        """Saved and spent US dollars over time, cumulated."""
+        if self._given is None and not session.is_installed():
+            return {"when": [], "saved": [], "spent": [], "saved_text": "$0", "spent_text": "$0"}
+        ledger = self._cache.ledger
+        curve, sums = ledger.curve(), ledger.session()
+        return {
+            "when": [when for when, _, _ in curve],
+            "saved": [float(usd) for _, usd, _ in curve],
+            "spent": [float(usd) for _, _, usd in curve],
+            "saved_text": saved_text(saved(sums)),
+            "spent_text": amount_text(spent(sums)),
+        }
+
+    def cells(self) -> list[dict[str, Any]]:
+        """What the latest execution of each cell paid and saved."""
+        if self._given is None and not session.is_installed():
+            return []
+        cache = self._cache
+        return [
+            {
+                "cell": cache.labels.get(row.cell or "", row.cell) or "outside of cells",
+                "calls": row.hits + row.misses,
+                "hits": row.hits,
+                "spent": amount_text(spent(row)),
+                "saved": saved_text(saved(row)),
+                "time_saved": waited_text(row),
+            }
+            for row in cache.ledger.cells()
+        ]
+
+    def listen(self, changed: Callable[[], None]) -> Callable[[], None]:
+        """Call `changed` whenever numbers, entries or settings may have changed; what is returned ends that."""
+        return session.listen(changed) if self._given is None else self._given.ledger.listen(changed)
+
+    def ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        """The reply to a request. Raises ValueError or NbcacheError, with a message for people."""
+        requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "page": self._page,
+            "entry": self._entry,
+            "misses": self._misses,
+            "why": self._why,
+            "renew": self._renew,
+            "evict": self._evict,
+            "evict shown": self._evict_shown,
+            "clear": self._clear,
+            "mode": self._mode,
+        }
+        if not isinstance(message, dict):
+            raise _not_understood("this:", message)
+        wanted = requests.get(str(message.get("type")))
+        if wanted is None:
+            raise _not_understood("type", message.get("type"))
+        reply: dict[str, Any] = _sendable(wanted(message))
+        return reply
+
+    @property
+    def _contents(self) -> Contents:
+        return self._cache.contents()
+
+    def _place(self, contents: Contents | None = None) -> str:
+        """Which entries are meant, in short: what was confirmed for some is not done to others."""
+        contents = contents or self._contents
+        return digest(f"{contents.store.url} {contents.notebook}".encode())
+
+    def _confirmed(self, message: dict[str, Any]) -> Contents:
+        """The entries of which something was confirmed. Raises ValueError where others are meant by now."""
+        contents = self._contents
+        if message.get("place") != self._place(contents):
+            raise ValueError(
+                "nothing was deleted: the cache has another store or scope by now. Look at its entries first"
+            )
+        return contents
+
+    def _page(self, message: dict[str, Any]) -> dict[str, Any]:
+        which = _filter(message)
+        if which.words:
+            self._cache.ledger.index(within=_SEARCH)
+        contents = self._contents
+        total = contents.totals_of(which)
+        limit = _limit(message)
+        offset = min(max(0, _number(message, "offset")), max(0, total.entries - 1) // limit * limit)
+        sort = {"cost": "cost_usd"}.get(str(message.get("sort")), str(message.get("sort") or "created"))
+        rows = contents.page(
+            which, sort=sort, descending=bool(message.get("descending", True)), limit=limit, offset=offset
+        )
+        reply: dict[str, Any] = {
+            "type": "page",
+            "place": self._place(),
+            "rows": list(map(_row, rows)),
+            "total": total.entries,
+            "offset": offset,
+            "limit": limit,
+            "size": bytes_text(total.size_bytes),
+        }
+        if message.get("facets"):
+            facets = asdict(contents.facets())
+            if contents.notebook is not None:  # what others own besides is no way to choose
+                facets["notebook"] = ()
+            reply["facets"] = facets
+        return reply
+
+    def _entry(self, message: dict[str, Any]) -> dict[str, Any]:
+        meta, payload = self._contents.open(str(message.get("key")))
+        about = payload.about()
+        return {
+            "type": "entry",
+            "key": meta.key,
+            "prompt": [_said(said, meta.key) for said in prompt_chat(about.prompt)],
+            "answer": [_said(said, meta.key) for said in answer_chat(payload.plain())],
+            "facts": _facts(meta, about.usage, renewed=self._cache.renews(meta.key)),
+            "parameters": _cut(_parameters(about), meta.key),
+        }
+
+    def _misses(self, message: dict[str, Any]) -> dict[str, Any]:
+        latest = self._cache.misses()[-_limit(message) :]
+        return {"type": "misses", "rows": list(map(_miss, reversed(latest)))}
+
+    def _why(self, message: dict[str, Any]) -> dict[str, Any]:
+        number = _number(message, "number")
+        missed = next((each for each in self._cache.misses() if each.number == number), None)
+        if missed is None:
+            raise ValueError("why this call missed is no longer known: too many have missed since, or in a new session")
+        why = self._cache.explain(missed)
+        return {"type": "why", "number": number, "text": why.text, "changes": why.changes}
+
+    def _renew(self, message: dict[str, Any]) -> dict[str, Any]:
+        meta = self._contents.find(str(message.get("key")))
+        self._cache.renew(meta.key)
+        return _done(f"the next such call in this session is made anew: {meta.key[:8]}")
+
+    def _evict(self, message: dict[str, Any]) -> dict[str, Any]:
+        meta = self._contents.evict(str(message.get("key")))
+        return _done(f"evicted 1 entry, {bytes_text(meta.size_bytes)} freed{report.to_pay_again([meta])}")
+
+    def _evict_shown(self, message: dict[str, Any]) -> dict[str, Any]:
+        contents, total = self._confirmed(message), _number(message, "total")
+        rows = contents.page(_filter(message))
+        if len(rows) != total:
+            raise ValueError(
+                f"nothing was deleted: there are {len(rows):,} such entries by now, not {total:,}. Look again"
+            )
+        return _done(report.cleared(contents.clear_these(rows), contents.store, dry_run=False))
+
+    def _clear(self, message: dict[str, Any]) -> dict[str, Any]:
+        contents = self._confirmed(message)
+        return _done(report.cleared(contents.clear(), contents.store, dry_run=False))
+
+    def _mode(self, message: dict[str, Any]) -> dict[str, Any]:
+        mode = modes.checked_mode(str(message.get("mode")))
+        self._cache.switch(replace(self._cache.settings, mode=mode))
+        return _done(f"the mode is {mode}")
+
+
+def _filter(message: dict[str, Any]) -> Filter:
+    chosen = {name: _text(message, name) or None for name in ("model", "tag", "notebook", "cell", "status")}
+    search = _text(message, "search")
+    if search.strip() and not words(search):
+        raise ValueError("search for words: letters and digits")
+    return Filter(words=tuple(sorted(words(search))), **chosen)  # type: ignore[arg-type]  # texts
+
+
+def _text(message: dict[str, Any], name: str) -> str:
+    value = message.get(name) or ""
+    if not isinstance(value, str):
+        raise _not_understood(name, value)
+    return value
+
+
+def _number(message: dict[str, Any], name: str) -> int:
+    value = message.get(name) or 0
+    if not isinstance(value, int):
+        raise _not_understood(name, value)
+    return value
+
+
+def _limit(message: dict[str, Any]) -> int:
+    """How many rows are asked for, within reason."""
+    return min(max(1, _number(message, "limit") or 25), _MOST)
+
+
+def _not_understood(name: str, value: object) -> ValueError:
+    return ValueError(f"the panel asked for {name} {value!r}: reload the page, and run the cell again")
+
+
+def _row(meta: EntryMeta) -> dict[str, Any]:
+    names = (
+        "key",
+        "prompt",
+        "answer",
+        "model",
+        "provider",
+        "status",
+        "tags",
+        "notebooks",
+        "cell",
+        "created",
+        "last_hit",
+    )
+    numbers = ("hits", "size_bytes", "expires", "input_tokens", "output_tokens", "seconds")
+    return {
+        **{name: getattr(meta, name) for name in (*names, *numbers)},
+        "size": bytes_text(meta.size_bytes),
+        "cost": "" if meta.cost_usd is None else usd_text(meta.cost_usd),
+        "cost_note": "as the provider charged" if meta.charged else "",
+    }
+
+
+def _miss(missed: Missed) -> dict[str, Any]:
+    record = missed.record
+    return {
+        "number": missed.number,
+        "when": record.when,
+        "model": record.model,
+        "prompt": prompt_preview(missed.prompt),
+        "why": record.why,
+    }
+
+
+def _said(said: Said, key: str) -> dict[str, Any]:
+    return {"role": said.role, "parts": [asdict(part) | {"text": _cut(part.text, key)} for part in said.parts]}
+
+
+def _parameters(about: codec.About) -> str:
+    identity = {**document(about.identity), "endpoint": about.endpoint}
+    return json.dumps(identity, indent=2, ensure_ascii=False)
+
+
+def _cut(text: str, key: str) -> str:
+    """As much as a page can show at once."""
+    more = len(text) - _LONGEST
+    return (
+        text if more <= 0 else f"{text[:_LONGEST]}…\n\n[{more:,} more characters: %llmcache show {key[:8]} prints all]"
+    )
+
+
+def _sendable(value: Any) -> Any:
+    """`value` as it can be sent: half an emoji becomes a question mark."""
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    if isinstance(value, dict):
+        return {name: _sendable(item) for name, item in value.items()}
+    return list(map(_sendable, value)) if isinstance(value, list | tuple) else value
+
+
+def _facts(meta: EntryMeta, usage: Usage | None, *, renewed: bool) -> list[tuple[str, str]]:
+    hits = f"{meta.hits:,}" + (f", the last {_time(meta.last_hit)}" if meta.last_hit else "")
+    told = {
+        "Model": meta.model,
+        "Provider": meta.provider,
+        "Status": meta.status + (" (the next such call is made anew)" if renewed else ""),
+        "Tokens": _tokens(usage),
+        "Price": _price(meta),
+        "Took": None if meta.seconds is None else seconds_text(meta.seconds),
+        "Recorded": _time(meta.created),
+        "Hits": hits,
+        "Expires": "never" if meta.expires is None else _time(meta.expires),
+        "Notebooks": ", ".join(meta.notebooks),
+        "Cell": meta.cell,
+        "Tags": ", ".join(meta.tags),
+        "Size": bytes_text(meta.size_bytes),
+        "Key": meta.key,
+    }
+    return [(name, value) for name, value in told.items() if value]
+
+
+def _price(meta: EntryMeta) -> str:
+    if meta.cost_usd is None:
+        return "not known"
+    return f"{usd_text(meta.cost_usd)} when it was recorded{', as the provider charged' if meta.charged else ''}"
+
+
+def _tokens(usage: Usage | None) -> str:
+    if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
+        return "not reported"
+    parts = [
+        (usage.input_tokens, "in"),
+        (usage.output_tokens, "out"),
+        (usage.cache_read_tokens or None, "read from the provider's cache"),
+        (usage.cache_write_tokens or None, "written to it"),
+        (usage.reasoning_tokens or None, "of reasoning"),
+    ]
+    return ", ".join(f"{number:,} {what}" for number, what in parts if number is not None)
+
+
+def _time(when: float | None) -> str:
+    """As the rows have it: in the local time zone, which the kernel and the browser mostly share."""
+    return "" if when is None else datetime.fromtimestamp(when, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _done(text: str) -> dict[str, Any]:
+    return {"type": "done", "text": text}

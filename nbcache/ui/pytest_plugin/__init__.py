@@ -1,0 +1,1 @@
+"""The pytest plugin, and the tests whose calls were never recorded."""

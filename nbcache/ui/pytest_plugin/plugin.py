@@ -1,0 +1,233 @@
+"""The pytest plugin: `pytest --nbcache=replay` plays recorded answers, in tests and in the notebooks that nbval runs.
+
+pytest imports this in every run of everybody who has nbcache installed: what isn't light is imported where it is used.
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Generator, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from nbcache.entry.quantities import counted
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+    from nbcache.cache.notebook_cache import NotebookCache
+    from nbcache.cache.run_report import PlayedCassette
+    from nbcache.entry.models import Spending
+
+_SHOWN = 5  # unused recordings in the report
+_SELECTING = ("keyword", "markexpr", "deselect", "lf", "stepwise")  # pytest's options to run some of the tests
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options. Without the first, nothing happens."""
+    group = parser.getgroup("nbcache", "recorded answers of LLM calls")
+    group.addoption(
+        "--nbcache",
+        type=_mode,
+        metavar="MODE",
+        help="nbcache's mode in tests and notebooks: replay (plays what was recorded, sends nothing), on, off, read-only "
+        "or refresh",
+    )
+    group.addoption("--nbcache-strict", action="store_true", help="fail the run where recordings weren't used")
+
+
+def _mode(word: str) -> str:
+    from nbcache.cache.settings import checked_mode  # noqa: PLC0415 - as are those below: see above
+
+    try:
+        return checked_mode(word)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Begin before the first conftest is imported: it may turn the cache on."""
+    asked = early_config.known_args_namespace
+    if asked.nbcache_strict and asked.nbcache != "replay":
+        raise pytest.UsageError("--nbcache-strict asks whether all recordings were played: add --nbcache=replay")
+    if asked.nbcache is not None:
+        from nbcache.ui.pytest_plugin.swallowed_misses import show_misses  # noqa: PLC0415
+
+        early_config.pluginmanager.register(_Run(early_config, asked.nbcache, is_strict=asked.nbcache_strict))
+        show_misses(early_config)
+
+
+# Wrappers are of the old style (`hookwrapper`), which old releases of pluggy know, too: they import this as well.
+class _Run:
+    """A run with `--nbcache`: its mode in the environment of all its processes, and its report."""
+
+    def __init__(self, config: pytest.Config, mode: str, *, is_strict: bool) -> None:
+        self._config = config
+        self._plays = mode == "replay"
+        self._is_strict = is_strict
+        self._ran: set[Path] = set()  # the files of which a test ran
+        self._report: list[str] = []
+        self._faults: list[str] = []
+        environment = pytest.MonkeyPatch()
+        config.add_cleanup(environment.undo)
+        environment.setenv("NBCACHE_MODE", mode)
+        self._folder: Path | None = None  # None in a worker of xdist, which tells the process that started it
+        if not {"PYTEST_XDIST_WORKER", "NBCACHE_REPORT"} <= os.environ.keys():
+            self._folder = Path(tempfile.mkdtemp(prefix="nbcache-report-"))
+            config.add_cleanup(partial(shutil.rmtree, self._folder, ignore_errors=True))
+            environment.setenv("NBCACHE_REPORT", str(self._folder))
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, None]:
+        """With a notebook's first cell nbval starts its kernel, which nobody else tells its notebook."""
+        with pytest.MonkeyPatch.context() as environment:
+            if item.path.suffix == ".ipynb":
+                environment.setenv("NBCACHE_NOTEBOOK", str(item.path))
+            yield
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Note what ran, wherever that was."""
+        if report.when == "call":
+            self._ran.add(self._config.rootpath / report.nodeid.partition("::")[0])
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Add up what all processes did, and fail a strict run where it is to fail."""
+        _write_down()
+        if self._folder is None:
+            return
+        from nbcache.cache.run_report import read_tally  # noqa: PLC0415
+        from nbcache.stores.location import cassette_path  # noqa: PLC0415
+
+        tally = read_tally(self._folder)
+        told = [counted(tally.sums.hits, "hit"), counted(tally.sums.misses, "miss"), *_money(tally.sums)]
+        is_whole = self._is_whole(session)
+        cassettes = tally.cassettes(filter(None, map(cassette_path, self._ran))) if self._plays and is_whole else []
+        unused = [f"  {self._name(each.path)}: {prompt}" for each in cassettes for prompt in each.unused]
+        told += [f"{counted(len(unused), 'recording')} unused"] if cassettes else []
+        more = [f"  and {len(unused) - _SHOWN:,} more"] if len(unused) > _SHOWN else []
+        self._report = ["nbcache: " + ", ".join(told), *unused[:_SHOWN], *more]
+        if self._plays and tally.stored:
+            self._report.append(f"nbcache: {counted(tally.stored, 'hit')} came from a store, where no cassette was")
+        if self._is_strict:
+            self._judge(session, cassettes, is_whole=is_whole)
+
+    def _is_whole(self, session: pytest.Session) -> bool:
+        """Whether all tests of each file were run: else nobody knows what those that weren't would have used."""
+        is_selected = any(self._config.getoption(name, None) for name in _SELECTING)
+        is_selected = is_selected or any("::" in argument for argument in self._config.args)
+        return not (is_selected or session.shouldstop or session.shouldfail)
+
+    def _judge(self, session: pytest.Session, cassettes: "list[PlayedCassette]", *, is_whole: bool) -> None:
+        """Fail the run where it is to be strict about something."""
+        if not is_whole:
+            self._report.append("nbcache: not all tests were run, so unused recordings were not looked for")
+        for each in cassettes:
+            name, unused = self._name(each.path), len(each.unused)
+            if each.error:
+                self._faults.append(each.error)
+            elif unused and unused == each.recordings:
+                self._faults.append(f"{name} was not used at all")
+            elif unused:
+                self._faults.append(f"{name}: {unused:,} of {counted(each.recordings, 'recording')} not used")
+        if self._faults and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _name(self, path: Path) -> str:
+        root = self._config.rootpath.resolve()
+        return str(path.relative_to(root) if path.is_relative_to(root) else path)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_terminal_summary(self, terminalreporter: "TerminalReporter") -> Generator[None, Any, None]:
+        """Tell it, as the last of all."""
+        from nbcache.errors import harmless  # noqa: PLC0415
+
+        yield
+        for line in self._report:
+            terminalreporter.write_line(harmless(line))
+        for fault in self._faults:
+            terminalreporter.write_line(harmless(f"nbcache: strict: {fault}"), red=True)
+
+
+def _write_down() -> None:
+    """Have the cache that is on in this process tell what it did."""
+    session = sys.modules.get("nbcache.session.session")
+    if session is not None and session.is_installed():
+        session.installed().flush()
+
+
+def _money(sums: "Spending") -> list[str]:
+    """What was paid and saved, as far as anything of it is known."""
+    from nbcache.costs.money import amount_text, saved, saved_text, spent  # noqa: PLC0415
+
+    paid, kept = spent(sums), saved(sums)
+    told = [f"paid {amount_text(paid)}"] if paid.usd else []
+    return told + ([f"saved {saved_text(kept)}"] if kept.usd else [])
+
+
+# The fixture
+
+
+@pytest.fixture
+def nbcache_cassette(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The cassette of this test's module, `<test_module>.llmcache.jsonl` beside it; while the test runs, the cache is on.
+
+    It is replayed, and recorded with `pytest --nbcache=on`: then what isn't in it is asked for and, at the end of the
+    test, added. `refresh` asks for all that the test asks for.
+    """
+    from nbcache.cache import settings as modes  # noqa: PLC0415
+    from nbcache.session import session  # noqa: PLC0415
+    from nbcache.stores.location import CASSETTE_SUFFIX  # noqa: PLC0415
+    from nbcache.ui.pytest_plugin.swallowed_misses import show_misses  # noqa: PLC0415
+
+    mode = request.config.getoption("nbcache") or modes.REPLAY
+    cassette = request.path.with_name(request.path.stem + CASSETTE_SUFFIX)
+    store = tmp_path_factory.mktemp("nbcache")
+    show_misses(request.config)
+    with contextlib.ExitStack() as ends:
+        ends.callback(_put_back, session.installed() if session.is_installed() else None)
+        environment = ends.enter_context(pytest.MonkeyPatch.context())
+        # Code under test may turn the cache on itself, or start a process that does.
+        for name, value in {"MODE": mode, "CASSETTE": str(cassette), "STORE": str(store)}.items():
+            environment.setenv(f"NBCACHE_{name}", value)
+        for name in ("TTL", "MAX_BYTES", "MAX_ENTRIES"):  # nothing that was recorded is to go
+            environment.delenv(f"NBCACHE_{name}", raising=False)
+        install = session.reinstall if session.is_installed() else session.install
+        cache = install(store=store, mode=mode, cassette=cassette, ttl=None, max_bytes=None, max_entries=None)
+        if mode != modes.REPLAY and cassette.exists():
+            session.import_cassette(cassette)
+        yield cassette
+        if mode in modes.KEEPS:
+            # Code under test may have turned it on anew, with rules of its own. A store of its own is none of ours.
+            now = session.installed() if session.is_installed() else cache
+            _record(now if now.store.url == cache.store.url else cache, cassette)
+
+
+def _record(cache: "NotebookCache", cassette: Path) -> None:
+    """Write the answers of this test's store into the cassette; those of other tests are in it, and stay."""
+    from nbcache.errors import warn_once  # noqa: PLC0415
+    from nbcache.replay.import_export import export_entries, import_entries  # noqa: PLC0415
+
+    contents = cache.contents("folder")
+    if cassette.exists():  # another process may have recorded meanwhile
+        import_entries(contents, cassette)
+    if not contents.totals().entries:
+        return
+    done = export_entries(contents, cassette, scrubber=cache.scrubber, normalize=cache.rules.normalize)
+    for key, why in done.left_out.items():
+        warn_once(key, f"nbcache: an answer is not recorded in {cassette.name}: {why}")
+
+
+def _put_back(before: "NotebookCache | None") -> None:
+    """Let be on what was on before the test, with its store and settings. What the test turned off stays off."""
+    from nbcache.session import session  # noqa: PLC0415
+
+    if before is None:
+        session.end()
+    elif session.is_installed():
+        session.reinstall(before)
