@@ -11,7 +11,7 @@ INSTALL = $(1)/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
 NEWEST_TESTS := tests/test_clients.py tests/test_endpoints.py tests/test_keys.py tests/test_langchain.py tests/test_sdk.py \
   tests/test_streaming.py tests/test_truth.py tests/test_usage.py tests/test_notebooks.py
 
-.PHONY: demo test lint unit browser chromium notebooks compat newest truth bench lock format clean
+.PHONY: demo test lint unit browser chromium notebooks compat newest truth bench beside lock format clean
 
 demo: .venv/ready
 	$(BIN)/python notebooks/demo.py
@@ -62,6 +62,10 @@ truth: .venv/ready
 
 bench: .venv/bench/ready
 	.venv/bench/bin/python -m tests.bench
+
+# Another version beside this one, for the speed of hits and misses: make beside OTHER=/a/folder/that/holds/its/package
+beside: .venv/ready
+	$(BIN)/python -m tests.bench.beside $(OTHER)
 
 # Look for newer releases of all that is installed here, for each version of Python.
 lock:
