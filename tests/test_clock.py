@@ -6,6 +6,7 @@ import pytest
 
 import nbcache
 from nbcache.stores import DiskStore, MemoryStore, Store
+from nbcache.stores.view import Contents
 from tests.clock import Clock
 from tests.test_disk_store import key_of, row
 from tests.test_faults import Echo, ask
@@ -97,7 +98,7 @@ def test_hits_alone_put_right_what_was_stored_while_the_clock_was_ahead(tmp_path
 
 
 def test_clearing_takes_what_has_expired_along_and_does_not_count_it(store: Store, clock: Clock) -> None:
-    contents = nbcache.contents.Contents(store)
+    contents = Contents(store)
     key = put(store, "day", DAY)
     put(store, "kept")
     clock.ahead = 2 * DAY

@@ -30,6 +30,7 @@ import nbcache
 from nbcache import NbcacheWarning
 from nbcache.costs import ledger as ledger_module
 from nbcache.costs.ledger import Ledger
+from nbcache.costs.pricing import Prices
 from nbcache.entry.models import Spending, Stats, Touch
 from nbcache.errors import StoreError
 from nbcache.session import session
@@ -169,7 +170,7 @@ def test_calls_from_many_threads_are_all_counted(server: Canned, folder: Path) -
 
 
 def test_by_hand_too_it_counts(server: Canned, folder: Path) -> None:
-    cache = nbcache.NotebookCache(folder, prices=nbcache.pricing.Prices(PRICES))
+    cache = nbcache.NotebookCache(folder, prices=Prices(PRICES))
     set_llm_cache(cache)
     server.reply(used(1000, 500))
     for _ in range(3):
