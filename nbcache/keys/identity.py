@@ -26,7 +26,7 @@ from nbcache.keys.llm_string import Told, parse
 from nbcache.keys.model_fields import MODEL_NAMES, field_names, names_counted, settings
 from nbcache.keys.provider_request import Settings
 from nbcache.keys.request_families import family_of, tells_all
-from nbcache.keys.user_fields import answers_itself, exact, tells_itself, users_options, users_piece
+from nbcache.keys.user_fields import answers_itself, exact, tells_itself, unstable, users_options, users_piece
 
 # Begins what stands in the place of an `llm_string` where no model is called: the identity's document, with its `model`,
 # and in a line of its own what counts of the prompt, where that isn't the whole.
@@ -274,7 +274,7 @@ def _not_in_fields(told: Told, model: BaseLanguageModel[Any], call: Call) -> dic
         return rest
     rest = {name: exact(cls, name, value) for name, value in sorted(rest.items())} if tells else counted(rest)
     if unnamed := rest.keys() & set(told.unnamed):
-        raise _unstable(type(model).__qualname__, min(unnamed), rest[min(unnamed)])
+        raise unstable(type(model).__qualname__, min(unnamed), rest[min(unnamed)])
     return rest
 
 
@@ -322,15 +322,7 @@ def _canonical(name: str, document: dict[str, Any]) -> bytes:
     try:
         return hidden(canonical(document))
     except NotCanonicalError as error:
-        raise _unstable(name, _culprit(document), error) from None
-
-
-def _unstable(name: str, parameter: str, what: object) -> UnstableIdentityError:
-    return UnstableIdentityError(
-        f"unstable {name}.{parameter}",
-        f"nbcache: calls of {name} are not cached: its parameter {parameter!r} is or holds {what}, which looks "
-        "different in every process. Pass plain values, or a pydantic object, instead",
-    )
+        raise unstable(name, _culprit(document), error) from None
 
 
 def _culprit(document: dict[str, Any]) -> str:

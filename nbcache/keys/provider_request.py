@@ -109,7 +109,7 @@ class Settings:
 
 
 def _texts(prompt: Prompt) -> list[str] | None:
-    """The texts of the few messages of a person's and of a system that are nothing but a text; None where others are among them."""
+    """The texts of a prompt of a few messages, a person's or a system's, each nothing but a text; None for any other prompt."""
     if len(prompt) > len(_MARKS) or isinstance(prompt, str):
         return None
     texts = []

@@ -180,11 +180,15 @@ def exact(cls: type, name: str, value: Any) -> Any:
     try:
         return {"!exact": [type(value).__qualname__, digest_of(value, name)]}
     except NotCanonicalError as error:
-        owner = cls.__qualname__
-        raise UnstableIdentityError.of_value(
-            *(f"unstable {owner}.{name}", f"calls of {owner}", f"its parameter {name!r}", error),
-            "Pass plain values, or a pydantic object, instead",
-        ) from None
+        raise unstable(cls.__qualname__, name, error) from None
+
+
+def unstable(cls: str, parameter: str, value: object) -> UnstableIdentityError:
+    """The error of calls of the class `cls` that can't be told apart because of a `value` in this parameter."""
+    return UnstableIdentityError.of_value(
+        *(f"unstable {cls}.{parameter}", f"calls of {cls}", f"its parameter {parameter!r}", value),
+        "Pass plain values, or a pydantic object, instead",
+    )
 
 
 def is_plain(value: Any) -> bool:

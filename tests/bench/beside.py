@@ -1,6 +1,6 @@
 """Another version of nbcache beside this one: `python -m tests.bench.beside PATH`, of a folder that holds its package.
 
-    git worktree add /tmp/before v0.4.0 && .venv/bin/python -m tests.bench.beside /tmp/before
+    git worktree add ../before COMMIT && .venv/bin/python -m tests.bench.beside ../before
 
 Each is measured in processes of its own, in alternation; a row is the best of its rounds, in microseconds of processor time.
 """

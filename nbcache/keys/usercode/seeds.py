@@ -17,10 +17,7 @@ def seed_of(thing: Any, digest: Callable[[Any], str]) -> str:
     """The digest of what `thing` held when it was first seen; empty where it held nothing, or nothing that can be told."""
     known = _seeds.get(id(thing))
     if known is None:
-        known = _seeds[id(thing)] = (
-            thing,
-            _first(thing, digest),
-        )  # which is kept, so that its address isn't used again
+        known = _seeds[id(thing)] = thing, _first(thing, digest)  # it is kept, so that its address isn't used again
         while len(_seeds) > _MOST_KEPT:
             _seeds.popitem(last=False)
     return known[1]
