@@ -18,7 +18,7 @@ from nbcache.cache.lookup import Answers
 from nbcache.cache.memory import Answer
 from nbcache.cache.rules import Normalizer, Rules, ShouldStore
 from nbcache.cache.run_report import write_tally
-from nbcache.cache.settings import Settings, current_settings
+from nbcache.cache.settings import NOTHING_SET, ActiveSettings, Settings
 from nbcache.codec import values
 from nbcache.codec.payload import key_of
 from nbcache.codec.values import KeyFn, Messages
@@ -36,7 +36,6 @@ from nbcache.stores.base import DiskStore, Store, open_store
 from nbcache.stores.location import cassette_path, checked_path, notebook_name, notebook_path, store_folder
 from nbcache.stores.view import Contents
 
-_NOTHING_SET = Settings()
 _INDEXED_WITHIN = 0.01  # seconds that one waits for what was just stored to become findable: it comes first
 
 
@@ -89,8 +88,7 @@ class NotebookCache(BaseCache):
         secrets: str | Iterable[str] = (),
     ) -> None:
         modes.checked_scope(scope)
-        self._base = modes.settings(mode, ttl, tags)
-        self._cell_settings = Settings()
+        base = modes.settings(mode, ttl, tags)
         self.path = path = notebook_path() if notebook is None else checked_path("notebook", notebook)
         self.max_bytes, self.max_entries = size(max_bytes), count(max_entries)
         self.store = open_store(
@@ -102,6 +100,7 @@ class NotebookCache(BaseCache):
         self.rules = Rules(exclude, normalize, should_store)
         self.ledger = Ledger(self.store, self.notebook, prices)
         self.is_locked = os.environ.get("NBCACHE_MODE") == modes.REPLAY
+        self._active = ActiveSettings(base, self.rules, is_locked=self.is_locked)
         self.scrubber = Scrubber(secrets)
         played = cassette_path(path) if cassette is None else checked_path("cassette", cassette)
         self.recordings = Recordings(self.store, self.rules.normalize, self.scrubber, played)
@@ -137,15 +136,15 @@ class NotebookCache(BaseCache):
 
     def find(self, prompt: str, llm_string: str, call: Call | None) -> Answer | None:
         """The answer to `call`, counted as a hit; None, counted as a miss, where it is to be made."""
-        return self._answers.find(prompt, llm_string, call, self._settled(call))
+        return self._answers.find(prompt, llm_string, call, self._active.resolve(call, pin=True))
 
     async def afind(self, prompt: str, llm_string: str, call: Call | None) -> Answer | None:
         """As `find`, without holding up the event loop."""
-        return await self._answers.afind(prompt, llm_string, call, self._settled(call))
+        return await self._answers.afind(prompt, llm_string, call, self._active.resolve(call, pin=True))
 
     def keep(self, prompt: str, llm_string: str, answer: Sequence[Generation], call: Call | None) -> None:
         """Store the answer to `call`, which `find` didn't have. When it returns, the entry is committed."""
-        settings = self._settings(call) if call is None or call.settings is None else call.settings
+        settings = self._active.resolve(call) if call is None or call.settings is None else call.settings
         self._answers.keep(prompt, llm_string, answer, call, settings)
 
     def pass_by(self, call: Call, why: str) -> None:
@@ -155,7 +154,7 @@ class NotebookCache(BaseCache):
 
     def guard(self, call: Call, why: str) -> None:
         """A call is going to be made past the cache: raises ReplayMiss in mode `replay`, where none is made."""
-        if self._settings(call).mode == modes.REPLAY:
+        if self._active.resolve(call).mode == modes.REPLAY:
             raise self._answers.refuse(call, why)
 
     def why(self, key: str | None = None) -> Why:
@@ -232,7 +231,7 @@ class NotebookCache(BaseCache):
     def carry_on(self, other: "NotebookCache") -> None:
         """Go on with the session of `other`, which has been closed, and in the cell that runs."""
         self.ledger.carry_on(other.ledger)
-        self.labels, self._cell_settings = other.labels, other.cell_settings
+        self.labels, self._active.cell = other.labels, other.cell_settings
         self._answers.carry_on(other._answers)  # noqa: SLF001 - one of us
 
     def recognize(self, message: BaseMessage, found: Answer) -> None:
@@ -250,23 +249,23 @@ class NotebookCache(BaseCache):
 
     @property
     def settings(self) -> Settings:
-        """The mode and options that hold where no block, cell or call says otherwise."""
-        return Settings(modes.REPLAY).within(self._base) if self.is_locked else self._base
+        """The settings of the session: they hold where no call, block or cell sets anything."""
+        return self._active.session
 
     @property
     def settings_now(self) -> Settings:
-        """The settings that hold here and now: of this block, else of this cell, else of the session."""
-        return self._settings(current_call.get())
+        """The settings that hold here and now, for the call that is being made if there is one."""
+        return self._active.resolve(current_call.get())
 
     def switch(self, settings: Settings) -> None:
-        """Let these settings hold from now on."""
-        self._base = settings
+        """Make these the settings of the session."""
+        self._active.base = settings
         self.ledger.tell()
 
     @property
     def cell_settings(self) -> Settings:
         """The settings of the cell that runs."""
-        return self._cell_settings
+        return self._active.cell
 
     def enter_cell(self, cell: str | None, settings: Settings | None = None, *, label: str | None = None) -> None:
         """A cell begins; `settings` hold for the whole session while it runs, raw threads included.
@@ -278,11 +277,11 @@ class NotebookCache(BaseCache):
         if cell != self.cell or settings is None:
             self.ledger.enter_cell(cell)
         self._answers.cell = cell
-        self._cell_settings = settings or Settings()
+        self._active.cell = settings or NOTHING_SET
 
     def leave_cell(self) -> None:
         """The cell has ended: its settings hold no longer, and its hits are written down."""
-        self._cell_settings = Settings()
+        self._active.cell = NOTHING_SET
         self.flush()
 
     def flush(self) -> None:
@@ -322,26 +321,6 @@ class NotebookCache(BaseCache):
         generations = found.generations()
         self._answers.origins.note(generations, hit=True, key=key_of(found.payload), created=found.created)
         return generations
-
-    def _settled(self, call: Call | None) -> Settings:
-        """The settings that hold for `call`, until it is answered: its cell may have ended by then."""
-        settings = self._settings(call)
-        if call is not None:
-            call.settings = settings
-        return settings
-
-    def _settings(self, call: Call | None) -> Settings:
-        settings = self._base
-        if self._cell_settings != _NOTHING_SET:
-            settings = self._cell_settings.within(settings)
-        if (block := current_settings.get()) is not None:
-            settings = block.within(settings)
-        if call is not None:
-            if call.mode is not None:
-                settings = Settings(call.mode).within(settings)
-            if self.rules.exclude and settings.mode != modes.REPLAY and self.rules.excludes(call):
-                settings = Settings(modes.OFF).within(settings)
-        return Settings(modes.REPLAY).within(settings) if self.is_locked else settings
 
 
 def _close(ledger: Ledger, store: Store, recordings: Recordings) -> None:
