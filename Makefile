@@ -1,6 +1,7 @@
 # From a clone, on a machine with Python (3.11 or later) and make:
 #   make demo    runs the quickstart twice: the first run pays, the second is free
-#   make test    everything that has to hold: lint, types, layers, tests, notebooks, old LangChain packages
+#   make test    everything that has to hold: lint, types, layers, tests, notebooks, old LangChain packages, the site
+#   make docs    the site, in docs/_build/html
 PYTHON ?= python3
 BIN := .venv/bin
 # Installs what requirements/NAME.txt lists, release for release, and then nbcache itself from here.
@@ -11,13 +12,13 @@ INSTALL = $(1)/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
 NEWEST_TESTS := tests/test_clients.py tests/test_endpoints.py tests/test_keys.py tests/test_langchain.py tests/test_sdk.py \
   tests/test_streaming.py tests/test_truth.py tests/test_usage.py tests/test_notebooks.py
 
-.PHONY: demo test lint unit browser chromium notebooks compat newest truth bench beside lock format clean
+.PHONY: demo test lint unit browser chromium notebooks compat docs newest truth bench beside lock format clean
 
 demo: .venv/ready
 	$(BIN)/python notebooks/demo.py
 
 test: lint unit browser
-	$(MAKE) --jobs=2 --output-sync=line notebooks compat
+	$(MAKE) --jobs=2 --output-sync=line notebooks compat docs
 
 lint: .venv/ready
 	$(BIN)/ruff check
@@ -49,14 +50,20 @@ notebooks: .venv/ready
 compat: .venv/oldest/ready
 	.venv/oldest/bin/python -m tests.compat
 
-# Keys against what is really sent, for a hundred thousand pairs of calls and more; `unit` checks a few thousand.
-# The same at today's newest releases, which the lock files don't have yet. To be run before each release.
+# The site. It needs no network, and loads nothing from one. A warning or a dead link is an error.
+docs: .venv/docs/ready
+	rm -rf docs/_build
+	.venv/docs/bin/sphinx-build --quiet --fail-on-warning --keep-going -c docs -d docs/_build/doctrees . docs/_build/html
+	.venv/docs/bin/python docs/check_site.py docs/_build/html
+
+# The tests at today's newest releases, which the lock files don't have yet. To be run before each release.
 newest: .venv/ready
 	$(PYTHON) -m venv --clear .venv/newest
 	.venv/newest/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	.venv/newest/bin/python -m pip install --quiet --editable . --group dev
 	.venv/newest/bin/pytest --numprocesses=2 --dist=loadfile $(NEWEST_TESTS)
 
+# Keys against what is really sent, for a hundred thousand pairs of calls and more; `unit` checks a few thousand.
 truth: .venv/ready
 	$(BIN)/python -m tests.truth --write
 
@@ -71,7 +78,7 @@ beside: .venv/ready
 lock:
 	$(PYTHON) -m venv .venv/lock
 	.venv/lock/bin/python -m pip install --quiet --upgrade uv
-	for name in dev bench oldest; do \
+	for name in dev bench docs oldest; do \
 	  .venv/lock/bin/uv pip compile pyproject.toml --group $$name --universal --python-version 3.11 --upgrade --quiet \
 	    --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 	    --output-file requirements/$$name.txt || exit; \
@@ -82,7 +89,7 @@ format: .venv/ready
 	$(BIN)/ruff format
 
 clean:
-	rm -rf .venv .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv docs/_build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 # Releases that the tests have passed with. `make lock` looks for newer ones.
 .venv/ready: pyproject.toml requirements/dev.txt
@@ -93,6 +100,11 @@ clean:
 .venv/oldest/ready: .venv/ready requirements/oldest.txt
 	$(PYTHON) -m venv .venv/oldest
 	$(call INSTALL,.venv/oldest,oldest)
+	touch $@
+
+.venv/docs/ready: pyproject.toml requirements/docs.txt
+	$(PYTHON) -m venv .venv/docs
+	$(call INSTALL,.venv/docs,docs)
 	touch $@
 
 # The panel is measured in JupyterLab, in the Chromium that `browser` takes; without one, the bench says that it didn't
