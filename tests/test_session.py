@@ -295,6 +295,29 @@ def test_importing_is_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
+LOAD = """
+import re, sys
+from IPython.core.interactiveshell import InteractiveShell
+
+compile, compiled = re._compile, set()
+
+def recorded(pattern, flags):
+    compiled.add(sys._getframe(2).f_globals["__name__"])
+    return compile(pattern, flags)
+
+re._compile = recorded
+InteractiveShell.instance().run_line_magic("load_ext", "nbcache")
+print(*(name for name in compiled if name.startswith("nbcache.replay")))
+print(*(f"nbcache.replay.{name}" for name in ("cassette", "import_export") if f"nbcache.replay.{name}" in sys.modules))
+print("nbcache.errors" in compiled)
+"""
+
+
+def test_loading_the_extension_makes_ready_for_no_secrets_and_no_cassette(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert done.stdout.splitlines() == ["", "", "True"]
+
+
 def test_every_public_name_is_there_and_no_other() -> None:
     for name in nbcache.__all__:
         assert getattr(nbcache, name) is not None

@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from nbcache.errors import CassetteError, DamagedError, NbcacheError
 from nbcache.keys.prompt import Normalize
 from nbcache.replay.cassette import AHEAD, FIRST, USAGE_TEXTS, Recording, read
 from nbcache.replay.importers import langchain_sqlite as langchain_file
+from nbcache.replay.outcomes import Exported, Imported
 from nbcache.replay.replay_key import scrubbed
 from nbcache.replay.rewriting import lines_without_key, recorded_lines, refuse_to_uncover
 from nbcache.replay.secrets.scrubber import Scrubber
@@ -27,47 +28,6 @@ from nbcache.stores.view import Contents
 
 _LOOKED_AT = 4_096  # bytes of a file, to find out what it is
 FILE, STORE = PREFERENCES = ("file", "store")
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """What an export wrote, or with `check` would have: `changed` is whether the file is another by that.
-
-    `scrubbed` are the kinds of secrets that were taken out of a call, and `left_out` why an entry isn't in the file,
-    both by the entry's key. `gone` are the keys of recordings that were in the file and aren't any more,
-    and `unknown` says how many of its lines told no key.
-    """
-
-    path: Path
-    entries: int
-    size_bytes: int
-    changed: bool
-    scrubbed: dict[str, list[str]] = field(default_factory=dict)
-    left_out: dict[str, str] = field(default_factory=dict)
-    gone: tuple[str, ...] = ()
-    unknown: int = 0
-
-    @property
-    def backup(self) -> Path:
-        """Where the file before is kept if recordings have gone, or lines that told no key."""
-        return self.path.with_name(self.path.name + ".bak")
-
-
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """What an import did, or with `dry_run` would do: how many were new and the same, and the keys of conflicting ones.
-
-    Of a file of LangChain's: why answers were left out, and how many each time, and how many of the others only a cache
-    that was set by hand asks for.
-    """
-
-    path: Path
-    new: int
-    same: int
-    conflicting: tuple[str, ...]
-    preferred: str
-    left_out: dict[str, int] = field(default_factory=dict)
-    by_hand: int = 0
 
 
 class _LeftOutError(NbcacheError):

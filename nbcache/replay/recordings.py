@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from nbcache.codec import payload as codec
 from nbcache.codec.new_entry import call_of
@@ -15,10 +15,12 @@ from nbcache.entry.text import prompt_preview, prompt_text, words
 from nbcache.errors import CassetteError, DamagedError
 from nbcache.keys.key import CallKey
 from nbcache.keys.prompt import Normalize
-from nbcache.replay.cassette import Recording, read
 from nbcache.replay.replay_key import replay_key, scrubbed
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.base import Store
+
+if TYPE_CHECKING:
+    from nbcache.replay.cassette import Recording
 
 _T = TypeVar("_T")
 _WORDS = 16  # of a prompt: the longest tell most
@@ -31,12 +33,14 @@ class Cassette:
 
     path: Path
     scrubber: Scrubber
-    recordings: dict[str, Recording]
+    recordings: "dict[str, Recording]"
     used: set[str] = field(default_factory=set)
 
     @classmethod
     def open(cls, path: Path, scrubber: Scrubber) -> "Cassette":
         """Read `path`. Raises CassetteError, naming the line, or OSError."""
+        from nbcache.replay.cassette import read  # noqa: PLC0415 - most notebooks have no cassette
+
         return cls(path, scrubber, {recording.call.key: recording for recording in read(path)})
 
     def find(self, call: CallKey) -> tuple[str, bytes] | None:
@@ -54,7 +58,7 @@ class Cassette:
         return recording.call.key, recording.entry()[0]
 
     @cached_property
-    def _by_replay_key(self) -> dict[str, list[Recording]]:
+    def _by_replay_key(self) -> "dict[str, list[Recording]]":
         """The recordings by what counts in replay. This is slow to make, and not needed for a call just as recorded."""
         by_key: dict[str, list[Recording]] = {}
         for recording in self.recordings.values():

@@ -27,7 +27,7 @@ from nbcache.entry.quantities import count, seconds, size
 from nbcache.errors import NotInstalledError, forget_warnings, warn_once
 from nbcache.integrations.langchain.models import Instrument
 from nbcache.integrations.langchain.patching import Wrapping
-from nbcache.replay.import_export import Exported, Imported, export_entries, import_entries
+from nbcache.replay.outcomes import Exported, Imported
 from nbcache.session.joining import give_tickets, join, settings_of
 from nbcache.session.placeholder_keys import stand_in
 from nbcache.session.plans import Plan, planned
@@ -318,6 +318,8 @@ def export_cassette(
         raise ValueError("this notebook's file isn't known here: name the file to export to, or NBCACHE_NOTEBOOK")
     if cache.settings.mode == REPLAY and not check and cache.recordings.plays(target):
         raise ValueError(f"in `replay` {target.name} is played, and the store may have less: `%llmcache on` first")
+    from nbcache.replay.import_export import export_entries  # noqa: PLC0415 - most sessions need none of it
+
     return export_entries(
         cache.contents(),
         target,
@@ -341,6 +343,8 @@ def import_cassette(
     Where both have another answer to the same call, `prefer` says which stays: `store` or `file`. With `dry_run` nothing
     is changed. Raises ValueError, CassetteError, StoreError or OSError.
     """
+    from nbcache.replay.import_export import import_entries  # noqa: PLC0415 - as above
+
     return import_entries(
         installed().contents(), Path(path).expanduser(), prefer=prefer, dry_run=dry_run, progress=progress
     )

@@ -2,10 +2,10 @@
 
 import base64
 import binascii
-import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from nbcache.replay.secrets.compiled import compiled
 from nbcache.replay.secrets.runs import Signs
 
 _SHORTEST = 24  # signs of what is looked into: no key is shorter in Base64
@@ -13,14 +13,13 @@ _HEAD = 64  # signs by which most of what is no text is known
 _BASE64 = Signs("+/")
 _BREAK = r"(?:\r?\n|\\r\\n|\\n)"  # as it is, or as JSON writes it
 # Lines of Base64, as tools break it up, the last of which may be short.
-_LINES = re.compile(
+_LINES = (
     rf"(?P<whole>(?P<lines>[A-Za-z0-9+/]{{{_SHORTEST},}}+(?:{_BREAK}[A-Za-z0-9+/]{{{_SHORTEST},}}+)*+)={{0,2}}"
     rf"(?:(?<=[A-Za-z0-9+/]{{60}}){_BREAK}[A-Za-z0-9+/]+={{0,2}})?)(?![A-Za-z0-9_-])"
 )
 # The first of four signs where the first of three characters is ASCII.
 _ASCII = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef")
-_BREAKS = re.compile(_BREAK)
-_CONTROLS = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_CONTROLS = "[\0-\x08\x0b\x0c\x0e-\x1f\x7f]"
 
 
 class Encoded(NamedTuple):
@@ -41,9 +40,9 @@ def encoded_texts(text: str) -> Iterator[Encoded]:
             continue
         if _beginning(text[begin : begin + _HEAD]) is None:
             continue
-        lines = _LINES.match(text, begin)
+        lines = compiled(_LINES).match(text, begin)
         for part in ("whole", "lines") if lines else ():  # a word may follow in the next line
-            inner = decoded(_BREAKS.sub("", lines[part]))  # type: ignore[index]
+            inner = decoded(compiled(_BREAK).sub("", lines[part]))  # type: ignore[index]
             if inner is not None:
                 done = lines.end(part)  # type: ignore[union-attr]
                 yield Encoded(begin, done, inner)
@@ -52,7 +51,7 @@ def encoded_texts(text: str) -> Iterator[Encoded]:
 
 def _beginning(signs: str) -> str | None:
     """What a beginning says: a sign of UTF-8 may have been cut off."""
-    run = re.match(r"[A-Za-z0-9+/]*", signs)
+    run = compiled("[A-Za-z0-9+/]*").match(signs)
     size = len(run[0]) // 4 * 4 if run else 0
     return next(filter(None, (decoded(signs[: size - 4 * less]) for less in range(3))), None)
 
@@ -63,7 +62,7 @@ def decoded(signs: str) -> str | None:
         text = base64.b64decode(signs + "=" * (-len(signs) % 4), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):
         return None
-    return None if _CONTROLS.search(text) else text
+    return None if compiled(_CONTROLS).search(text) else text
 
 
 def is_login(signs: str) -> bool:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from nbcache.replay.secrets.compiled import compiled
 from nbcache.replay.secrets.encoded import is_login
 from nbcache.replay.secrets.runs import Signs
 from nbcache.replay.secrets.token_forms import CREDENTIAL, INNER_TOKENS, NO_WORDS, TOKENS
@@ -36,12 +37,7 @@ class Rule:
     @property
     def pattern(self) -> re.Pattern[str]:
         """Its pattern."""
-        return _compiled(self.source, re.ASCII if self.is_ascii else 0)
-
-
-@functools.cache
-def _compiled(source: str, flags: int) -> re.Pattern[str]:
-    return re.compile(source, flags)
+        return compiled(self.source, re.ASCII if self.is_ascii else 0)
 
 
 # A key begins where no word goes on. The letters of an escape, in JSON or in a URL, or of a terminal's color are no word.
@@ -56,14 +52,14 @@ _VERY_LONG, _BESIDE = 34, frozenset("./~:")
 _LOOKED_AT = 4
 _LENGTHS = range(2, _LOOKED_AT + 1)
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-_ESCAPING, _ESCAPE = frozenset("\\%[;"), re.compile(r"\d{0,3}m")
+_ESCAPING, _ESCAPE = frozenset("\\%[;"), r"\d{0,3}m"
 
 
 def _key(kind: str, prefix: str, rest: str = NO_WORDS) -> Rule:
     """Keys that begin with `prefix`. So does the pattern: re is fast where it begins with letters."""
     starts = "|".join([rf"(?<![\w-]{prefix})", *(f"(?<={before}{prefix})" for before in _BEFORE)])
     pattern = f"{prefix}(?:{starts}){rest}"
-    if re.fullmatch(r"(?:[\w-]|\[[\w-]+\]|\\d)+", prefix):
+    if compiled(r"(?:[\w-]|\[[\w-]+\]|\\d)+").fullmatch(prefix):
         return Rule(kind, pattern, prefix=prefix, is_token=True)
     return Rule(
         kind,
@@ -71,12 +67,6 @@ def _key(kind: str, prefix: str, rest: str = NO_WORDS) -> Rule:
         (prefix.replace("[.]", ".").partition("[")[0],),
         is_token=prefix != CREDENTIAL[1],
     )
-
-
-_KEYS = (
-    *(_key(*form) for form in TOKENS),
-    *(Rule(kind, f"(?:{_BEGINNING}){pattern}", (word,), is_token=True) for kind, word, pattern in INNER_TOKENS),
-)
 
 
 def _header(name: str, value: str) -> Rule:
@@ -219,31 +209,36 @@ _PEM = r"[A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 # Where it is cut off, its lines are Base64, of which the last may be short.
 _BASE64 = r"(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]{16,})+(?:(?:\s|\\[nr])*[A-Za-z0-9+/=]+\Z)?"
 _PRIVATE_KEY = rf"-----BEGIN {_PEM}(?:(?:[^-]|-(?!----BEGIN ))*?-----END {_PEM}|{_BASE64})"
-# What may hold others comes before them: torn to pieces, it would no longer be known.
-RULES = (
-    Rule("a private key", _PRIVATE_KEY, ("-----BEGIN ",)),
-    _key(*CREDENTIAL),
-    _header("proxy-authorization", _CREDENTIALS),
-    _header("authorization", _CREDENTIALS),
-    _header("set-cookie", _COOKIE),
-    _header("cookie", _COOKIE),
-    Rule("a password in a URL", _URL, ("://", ":\\/\\/")),
-    *_COMMANDS,
-    Rule("", _assigned(_PASSWORDS, 4, 6), ("pass", "pwd"), folded=True),
-    Rule("", _assigned(_PASS, 4, 6, _NO_PROSE), ("pass",), folded=True),
-    *(
-        Rule("", _assigned(name, 8, 8, _BEGINS.get(word, "")), (word,), folded=True)
-        for word, name in _ASSIGNING.items()
-    ),
-    Rule("a password", rf"basic[ \t]+{_BASIC}", ("basic ",), folded=True, proof=is_login),
-    Rule("a password", _AUTH, ("auth",), folded=True, proof=is_login),
-    *_LETTERS_ALONE,
-    Rule("a password", _ACCOUNT, ("@",)),
-    Rule("", _FLAG, ("--",), folded=True),
-    Rule("", _ELEMENT, ("</",), folded=True),
-    Rule("a bearer token", _BEARER, ("bearer",), folded=True),
-    *_KEYS,
-)
+
+
+@functools.cache
+def rules() -> tuple[Rule, ...]:
+    """All forms of secrets. What may hold others comes before them: torn to pieces, it would no longer be known."""
+    return (
+        Rule("a private key", _PRIVATE_KEY, ("-----BEGIN ",)),
+        _key(*CREDENTIAL),
+        _header("proxy-authorization", _CREDENTIALS),
+        _header("authorization", _CREDENTIALS),
+        _header("set-cookie", _COOKIE),
+        _header("cookie", _COOKIE),
+        Rule("a password in a URL", _URL, ("://", ":\\/\\/")),
+        *_COMMANDS,
+        Rule("", _assigned(_PASSWORDS, 4, 6), ("pass", "pwd"), folded=True),
+        Rule("", _assigned(_PASS, 4, 6, _NO_PROSE), ("pass",), folded=True),
+        *(
+            Rule("", _assigned(name, 8, 8, _BEGINS.get(word, "")), (word,), folded=True)
+            for word, name in _ASSIGNING.items()
+        ),
+        Rule("a password", rf"basic[ \t]+{_BASIC}", ("basic ",), folded=True, proof=is_login),
+        Rule("a password", _AUTH, ("auth",), folded=True, proof=is_login),
+        *_LETTERS_ALONE,
+        Rule("a password", _ACCOUNT, ("@",)),
+        Rule("", _FLAG, ("--",), folded=True),
+        Rule("", _ELEMENT, ("</",), folded=True),
+        Rule("a bearer token", _BEARER, ("bearer",), folded=True),
+        *(_key(*form) for form in TOKENS),
+        *(Rule(kind, f"(?:{_BEGINNING}){pattern}", (word,), is_token=True) for kind, word, pattern in INNER_TOKENS),
+    )
 
 
 @functools.cache
@@ -252,13 +247,13 @@ def _roots() -> list[tuple[str, bool, list[int], bool]]:
 
     Each with its rules' places, and whether they are all of tokens.
     """
-    rules = [(at, rule) for at, rule in enumerate(RULES) if rule.words]
-    words = {(word, rule.folded) for _, rule in rules for word in rule.words}
+    by_word = [(at, rule) for at, rule in enumerate(rules()) if rule.words]
+    words = {(word, rule.folded) for _, rule in by_word for word in rule.words}
     roots = ((word, folded) for word, folded in words if sum(each in word for each, of in words if of is folded) == 1)
     found = []
     for root, folded in sorted(roots):
-        places = [at for at, rule in rules if rule.folded is folded and any(root in word for word in rule.words)]
-        found.append((root, folded, places, all(RULES[at].is_token for at in places)))
+        places = [at for at, rule in by_word if rule.folded is folded and any(root in word for word in rule.words)]
+        found.append((root, folded, places, all(rules()[at].is_token for at in places)))
     return found
 
 
@@ -266,7 +261,7 @@ def _roots() -> list[tuple[str, bool, list[int], bool]]:
 def _prefixes() -> dict[str, list[int]]:
     """By how a key begins, in at most four signs, the places of its rules; for the first two signs of each there is one."""
     places: dict[str, list[int]] = {}
-    for at, rule in enumerate(RULES):
+    for at, rule in enumerate(rules()):
         for prefix in {each[:_LOOKED_AT] for each in _expanded(rule.prefix)} if rule.prefix else ():
             places.setdefault(prefix[:2], [])
             places.setdefault(prefix, []).append(at)
@@ -276,7 +271,7 @@ def _prefixes() -> dict[str, list[int]]:
 def _expanded(prefix: str) -> list[str]:
     """All texts of the pattern `prefix`, up to a digit that may be any."""
     found = [""]
-    for sign in re.findall(r"\[[^]]*\]|\\.|.", prefix):
+    for sign in compiled(r"\[[^]]*\]|\\.|.").findall(prefix):
         if sign == r"\d":
             break
         signs = _LETTERS if sign == "[A-Z0-9]" else sign.strip("[]")
@@ -285,8 +280,8 @@ def _expanded(prefix: str) -> list[str]:
 
 
 # Under `token` alone stand words as often; under `password`, in lists, what is wrong with one or has to be given besides.
-_TOKEN_VALUE = re.compile(r"(?=\S{0,200}?\d)(?=\S{0,200}?[A-Za-z])\S{8}|\S{20}")
-_PROSE = re.compile(r"[A-Za-z_.,:;'()! -]*")
+_LOOKS_RANDOM = r"(?=\S{0,200}?\d)(?=\S{0,200}?[A-Za-z])\S{8}|\S{20}"
+_PROSE = r"[A-Za-z_.,:;'()! -]*"
 
 
 def long_runs(text: str) -> list[tuple[int, int]]:
@@ -296,35 +291,35 @@ def long_runs(text: str) -> list[tuple[int, int]]:
 
 def likely(text: str, runs: list[tuple[int, int]]) -> list[Rule]:
     """The rules of which something is in `text` that must be there, in their order. `runs` are its long ones."""
-    lower = folded(text)
+    lower, forms = folded(text), rules()
     # The words of tokens are in very long runs, or beside runs.
     has_inner = any(
         text[start - 1 : start] in _BESIDE or text[end : end + 1] in _BESIDE or end - start > _VERY_LONG
         for start, end in runs
     )
     places: set[int] = set()
-    for root, is_folded, rules, are_tokens in _roots():
+    for root, is_folded, with_root, are_tokens in _roots():
         where = lower if is_folded else text
         if (has_inner or not are_tokens) and root in where:
-            places.update(at for at in rules if root in RULES[at].words or any(w in where for w in RULES[at].words))
+            places.update(at for at in with_root if root in forms[at].words or any(w in where for w in forms[at].words))
     prefixes = _prefixes()
     for start, _ in runs:
         for at in (start,) if text[start - 1 : start] not in _ESCAPING else _beginnings(text, start):
             if text[at : at + 2] in prefixes:
                 places.update(*(prefixes.get(text[at : at + length], ()) for length in _LENGTHS))
-    return [RULES[at] for at in sorted(places)]
+    return [forms[at] for at in sorted(places)]
 
 
 def _beginnings(text: str, start: int) -> tuple[int, ...]:
     """Where a key may begin in a run that begins at `start` after what may be of an escape."""
-    escape = _ESCAPE.match(text, start)
+    escape = compiled(_ESCAPE).match(text, start)
     return (start, start + 1, start + 2, start + 3, start + 5, *((escape.end(),) if escape else ()))
 
 
 @functools.lru_cache(maxsize=4_096)
 def named(name: str) -> str | None:
     """What in a key's name says that its value is a secret."""
-    found = _compiled(_NAMED, re.ASCII).search(name.lower())
+    found = compiled(_NAMED, re.ASCII).search(name.lower())
     return None if found is None else found["one"] or found["several"]
 
 
@@ -338,14 +333,14 @@ def is_value(name: str, ending: str, text: str, *, listed: bool, has_user: bool 
     if ending == "auth":
         return is_login(text)
     if name == "token" or (name == "pass" and not has_user):
-        return _TOKEN_VALUE.match(text) is not None
-    return not listed or ending in {"authorization", "cookie"} or _PROSE.fullmatch(text) is None
+        return compiled(_LOOKS_RANDOM).match(text) is not None
+    return not listed or ending in {"authorization", "cookie"} or compiled(_PROSE).fullmatch(text) is None
 
 
 def own(pattern: str) -> Rule:
     """The user's own form. Raises ValueError where it is none."""
     try:
-        wrong = "matches the empty text" if _compiled(pattern, 0).match("") else ""
+        wrong = "matches the empty text" if compiled(pattern).match("") else ""
     except (TypeError, re.error, OverflowError, RecursionError) as error:
         wrong = str(error)
     if wrong or not isinstance(pattern, str):
@@ -355,7 +350,7 @@ def own(pattern: str) -> Rule:
 
 def kind_of(name: str, secret: str) -> str:
     """What a secret is by its own form, or else by its name."""
-    forms = (rule for rule in likely(secret, long_runs(secret)) if rule.is_token or rule is RULES[0])
+    forms = (rule for rule in likely(secret, long_runs(secret)) if rule.is_token or rule is rules()[0])
     by_form = (rule.kind for rule in forms if rule.pattern.fullmatch(secret))
     by_name = (kind for ending, kind in _KINDS.items() if name.endswith(ending))
     return next(by_form, next(by_name, "a password"))

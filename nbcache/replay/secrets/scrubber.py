@@ -1,13 +1,13 @@
 """Secrets in what others will read: found, and replaced by a placeholder."""
 
 import json
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
 from nbcache.concurrency.time_limit import SECONDS, TooSlowError, time_limit
 from nbcache.keys.json_text import parsed_strictly
+from nbcache.replay.secrets.compiled import compiled
 from nbcache.replay.secrets.encoded import encoded_texts
 from nbcache.replay.secrets.patterns import Rule, folded, is_value, kind_of, likely, long_runs, named, own
 
@@ -17,8 +17,8 @@ _ROUNDS = 20  # in which a text is searched
 _LABELS = ("name", "key", "header")  # of lists of headers and the like
 _USERS = frozenset({"user", "username", "user_name", "login", "email", "account", "uid", "host"})
 _PAIR = 2
-_PAIRED = re.compile(r"(?:basic|bearer|token|digest|apikey) \S|(?=\S{8})\S*\d|\S{20}", re.IGNORECASE)
-_IN_JSON = re.compile(r'"(?:[^"\\]|\\.)*+"')
+_PAIRED = r"(?i:basic|bearer|token|digest|apikey) \S|(?=\S{8})\S*\d|\S{20}"
+_IN_JSON = r'"(?:[^"\\]|\\.)*+"'
 
 
 class Scrubber:
@@ -160,7 +160,7 @@ class Scrubber:
                 clean = self._clean(value, kinds)
                 if clean != value:
                     words = _texts_in(clean)
-                    text = _IN_JSON.sub(lambda found: _rewritten(found[0], next(words)), text)
+                    text = compiled(_IN_JSON).sub(lambda found: _rewritten(found[0], next(words)), text)
         pieces = text.split(SECRET)
         if len(kinds) != len(pieces) - 1:
             kinds = [next(filter(None, kinds), "")] * (len(pieces) - 1)
@@ -197,7 +197,7 @@ def _is_pair(value: list[Any]) -> bool:
     if len(value) != _PAIR or not isinstance(value[0], str) or not isinstance(value[1], str) or value[1] == SECRET:
         return False
     ending = named(value[0])
-    return ending is not None and ending != "auth" and _PAIRED.match(value[1]) is not None
+    return ending is not None and ending != "auth" and compiled(_PAIRED).match(value[1]) is not None
 
 
 def _label(value: dict[Any, Any]) -> str | None:

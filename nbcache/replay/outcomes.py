@@ -1,0 +1,45 @@
+"""What an export and an import did."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export wrote, or with `check` would have: `changed` is whether the file is another by that.
+
+    `scrubbed` are the kinds of secrets that were taken out of a call, and `left_out` why an entry isn't in the file,
+    both by the entry's key. `gone` are the keys of recordings that were in the file and aren't any more,
+    and `unknown` says how many of its lines told no key.
+    """
+
+    path: Path
+    entries: int
+    size_bytes: int
+    changed: bool
+    scrubbed: dict[str, list[str]] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)
+    gone: tuple[str, ...] = ()
+    unknown: int = 0
+
+    @property
+    def backup(self) -> Path:
+        """Where the file before is kept if recordings have gone, or lines that told no key."""
+        return self.path.with_name(self.path.name + ".bak")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did, or with `dry_run` would do: how many were new and the same, and the keys of conflicting ones.
+
+    Of a file of LangChain's: why answers were left out, and how many each time, and how many of the others only a cache
+    that was set by hand asks for.
+    """
+
+    path: Path
+    new: int
+    same: int
+    conflicting: tuple[str, ...]
+    preferred: str
+    left_out: dict[str, int] = field(default_factory=dict)
+    by_hand: int = 0
