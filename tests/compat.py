@@ -24,8 +24,8 @@ from langchain_openai import ChatOpenAI, OpenAI
 from pydantic import BaseModel, Field
 
 import nbcache
+from nbcache.cache.call import current_call
 from nbcache.integrations.langchain.models import Instrument
-from nbcache.keys.call import current_call
 from nbcache.keys.key import KEY_VERSION, cache_key
 
 GOLDEN = Path(__file__).with_name("golden") / f"keys_v{KEY_VERSION}.json"

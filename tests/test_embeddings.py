@@ -33,6 +33,7 @@ from tokenizers.models import BPE, WordLevel
 
 import nbcache
 from nbcache import NbcacheWarning, NotebookCache
+from nbcache.cache.call import Call
 from nbcache.codec.payload import About, encode, read
 from nbcache.costs.pricing import Prices
 from nbcache.entry.models import EntryMeta, Filter
@@ -40,7 +41,6 @@ from nbcache.entry.usage import estimated, usage_of
 from nbcache.integrations.embeddings.identity import embedder_identity
 from nbcache.integrations.embeddings.vectors import as_generation, vector_in
 from nbcache.integrations.embeddings.wrapper import CachedEmbeddings, wrap_embeddings
-from nbcache.keys.call import Call
 from nbcache.keys.key import cache_key
 from nbcache.session import session
 from nbcache.stores.entry_costs import document

@@ -17,11 +17,11 @@ from pydantic import BaseModel, create_model
 
 import nbcache
 from nbcache import NbcacheWarning
+from nbcache.cache.call import Call, current_call
 from nbcache.codec.json_values import from_plain
 from nbcache.codec.payload import About, encode
 from nbcache.entry.models import EntryMeta
 from nbcache.errors import NotStorableError
-from nbcache.keys.call import Call, current_call
 from nbcache.keys.key import call_key
 from tests.provider import Provider
 

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 import nbcache
+from nbcache.cache.call import running
 from nbcache.cache.samples import current_attempt
 from nbcache.cache.settings import current_settings
 from nbcache.concurrency import stacks
 from nbcache.concurrency.locks import Lock
 from nbcache.integrations.langchain.retries import _attempts
-from nbcache.keys.call import running
 from tests.interrupting import LIMIT, Echo
 
 SHARE = os.environ.get("NBCACHE_TEST_INTERRUPTS") or "50"  # of so many lines one is interrupted; 1 takes all

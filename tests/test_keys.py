@@ -27,10 +27,10 @@ from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAI
 from pydantic import BaseModel, Field, PrivateAttr, SecretStr, create_model
 
 import nbcache
+from nbcache.cache.call import Call
 from nbcache.errors import UnstableIdentityError
 from nbcache.keys import identity_cache as snapshot
 from nbcache.keys import model_fields
-from nbcache.keys.call import Call
 from nbcache.keys.canonical import NotCanonicalError, canonical
 from nbcache.keys.digests import KEY_LENGTH
 from nbcache.keys.ignored import ignore_also

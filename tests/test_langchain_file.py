@@ -25,9 +25,9 @@ from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAI
 from pydantic import BaseModel
 
 import nbcache
+from nbcache.cache.call import Call
 from nbcache.codec import payload as codec
 from nbcache.errors import CassetteError
-from nbcache.keys.call import Call
 from nbcache.keys.key import cache_key
 from nbcache.replay.importers import langchain_models as known_models
 from nbcache.replay.importers import langchain_sqlite as langchain_file

@@ -18,7 +18,7 @@ from langchain_ollama import ChatOllama
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
 from pydantic import SecretStr
 
-from nbcache.keys.call import Call
+from nbcache.cache.call import Call
 from nbcache.keys.key import call_key
 
 KEY = SecretStr("key")

@@ -17,8 +17,8 @@ from langgraph.graph import START, MessagesState, StateGraph
 
 import nbcache
 from nbcache import NbcacheWarning
+from nbcache.cache.call import Call
 from nbcache.cache.rules import Rules
-from nbcache.keys.call import Call
 from nbcache.keys.key import call_key
 from nbcache.session import session
 from tests.provider import Answer, Provider

@@ -26,11 +26,11 @@ from langchain_mistralai import ChatMistralAI
 from langchain_ollama import ChatOllama, OllamaLLM
 from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAI
 
+from nbcache.cache.call import Call, current_call
 from nbcache.entry.models import Usage
 from nbcache.entry.usage import estimated, usage_of
 from nbcache.errors import UnstableIdentityError
 from nbcache.integrations.langchain.models import Instrument
-from nbcache.keys.call import Call, current_call
 from nbcache.keys.identity import identify
 from tests import canned as c
 from tests.canned import Canned, Reply

@@ -8,6 +8,7 @@ from typing import Any
 from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache.cache import settings as modes
+from nbcache.cache.call import Call
 from nbcache.cache.explain import Missed, Why, explain, nearest_text
 from nbcache.cache.memory import LARGE, Answer, DecodedAnswers
 from nbcache.cache.pending import Answered, PendingCalls, called
@@ -37,7 +38,6 @@ from nbcache.errors import (
     logger,
     warn_once,
 )
-from nbcache.keys.call import Call
 from nbcache.keys.key import CallKey, call_key, drawn
 from nbcache.replay.recordings import Recordings
 from nbcache.stores.base import Store

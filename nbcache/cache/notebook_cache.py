@@ -13,12 +13,14 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import Generation
 
 from nbcache.cache import settings as modes
+from nbcache.cache.active_settings import ActiveSettings
+from nbcache.cache.call import Call, current_call
 from nbcache.cache.explain import Missed, Why
 from nbcache.cache.lookup import Answers
 from nbcache.cache.memory import Answer
 from nbcache.cache.rules import Normalizer, Rules, ShouldStore
 from nbcache.cache.run_report import write_tally
-from nbcache.cache.settings import NOTHING_SET, ActiveSettings, Settings
+from nbcache.cache.settings import NOTHING_SET, Settings
 from nbcache.codec import values
 from nbcache.codec.payload import key_of
 from nbcache.codec.values import KeyFn, Messages
@@ -29,7 +31,6 @@ from nbcache.entry.accounts import total
 from nbcache.entry.models import Info, Stats, Totals
 from nbcache.entry.quantities import count, size
 from nbcache.errors import StoreError, warn_once
-from nbcache.keys.call import Call, current_call
 from nbcache.replay.recordings import Recordings
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.base import DiskStore, Store, open_store

@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 from langchain_core.outputs import Generation
 from pydantic import BaseModel
 
+from nbcache.cache.call import Call, Miss
 from nbcache.cache.explain import Missed
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.strands import call_here
 from nbcache.costs.ledger import Ledger
 from nbcache.entry.models import Usage
 from nbcache.entry.waits import Span
-from nbcache.keys.call import Call, Miss
 from nbcache.keys.identity import model_name
 from nbcache.keys.key import CallKey, drawn
 from nbcache.keys.model_fields import learn_counters, whole_numbers

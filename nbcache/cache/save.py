@@ -27,9 +27,10 @@ def new_entry(  # noqa: PLR0913 - all that an entry holds
     cell: str | None,
 ) -> tuple[bytes, EntryMeta]:
     """The payload and the row of the entry of this answer. Raises NotStorableError."""
+    call = answered.call
     meta = row_of(
         *(key, answer, usage),
-        status=status_now(answer, answered.call, key.model),
+        status=status_now(answer, call, key.model, ended=None if call is None else call.ended),
         created=time.time(),
         seconds=answered.seconds,
         tags=settings.tags,

@@ -8,26 +8,29 @@ from langchain_core.outputs import ChatGeneration, Generation
 from nbcache.entry.providers import always_streams, is_client
 from nbcache.entry.status import UNFINISHED, shows_end, status_of, tells_reason, unknown_reason
 from nbcache.errors import warn_once
-from nbcache.keys.call import Call
+from nbcache.keys.request import Request
 
 
-def status_now(answer: Sequence[Generation], call: Call | None, model: str) -> str:
-    """The status of the answer to `call` of the model named `model`. Where it isn't known how it ended, that is said once."""
-    cls = None if call is None or call.model is None else type(call.model)
-    by_client = is_client(cls) if cls is not None else call is not None and call.identity is not None
-    ended = _ended(answer, call, cls)
+def status_now(answer: Sequence[Generation], request: Request | None, model: str, *, ended: bool | None) -> str:
+    """The status of the answer to `request` of the model named `model`.
+
+    `ended` is whether the streams of the provider's client came to their end; None where there were none. Where it
+    isn't known how the answer ended, that is said once.
+    """
+    cls = None if request is None or request.model is None else type(request.model)
+    by_client = is_client(cls) if cls is not None else request is not None and request.identity is not None
+    if ended is None:
+        ended = _is_whole(answer, cls, is_seen=request is not None)
     status = status_of(answer, by_client=by_client, ended=ended)
     if status == UNFINISHED:
         _say(model, unknown_reason(answer) if ended else None, ended=ended)
     return status
 
 
-def _ended(answer: Sequence[Generation], call: Call | None, cls: type | None) -> bool:
-    """Whether the end of an answer was seen, which of one that came whole is so."""
-    if call is None:  # nobody saw how it came
+def _is_whole(answer: Sequence[Generation], cls: type | None, *, is_seen: bool) -> bool:
+    """Whether an answer without streams of a client shows its end; one that nobody saw come, unless it looks cut."""
+    if not is_seen:
         return not any(map(_looks_cut, answer))
-    if call.ended is not None:
-        return call.ended
     return cls is None or not always_streams(cls) or all(map(shows_end, answer))
 
 

@@ -13,7 +13,6 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.base import BaseLanguageModel
 
-from nbcache.keys.call import Call
 from nbcache.keys.canonical import canonical
 from nbcache.keys.credentials import endpoint_urls, hidden
 from nbcache.keys.identity import identity_of
@@ -22,6 +21,7 @@ from nbcache.keys.llm_string import Told
 from nbcache.keys.model_fields import settings
 from nbcache.keys.provider_request import messages_in
 from nbcache.keys.rebuilt_models import rebuilt
+from nbcache.keys.request import Request
 from nbcache.keys.request_families import family_of, tells_all
 
 # By the names under which version 1 knew them: the package, and the argument that takes the endpoint.
@@ -69,7 +69,7 @@ def _now(call: CallKey, document: dict[str, Any]) -> CallKey | None:
     messages = messages_in(call.said.decode() if call.by_rule else call.prompt) if is_chat else None
     if call.by_rule and messages is None:
         return None
-    asked = Call(model, stop, options, is_chat=is_chat, messages=messages)
+    asked = Request(model, stop, options, is_chat=is_chat, messages=messages)
     whole = identity_of(Told(document["class"][0], {}, {}, serialised=True), asked)
     if whole.sent is None:
         return None

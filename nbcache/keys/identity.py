@@ -9,7 +9,6 @@ import functools
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from langchain_core.language_models.base import BaseLanguageModel
@@ -17,7 +16,6 @@ from langchain_core.language_models.base import BaseLanguageModel
 from nbcache.errors import UnstableIdentityError
 from nbcache.keys import identity_cache as snapshot
 from nbcache.keys import model_fields
-from nbcache.keys.call import Call
 from nbcache.keys.canonical import NotCanonicalError, canonical, is_users_code
 from nbcache.keys.credentials import hidden
 from nbcache.keys.endpoint import Target, endpoint_in, endpoint_of, target_of
@@ -25,6 +23,7 @@ from nbcache.keys.ignored import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.keys.llm_string import Told, parse
 from nbcache.keys.model_fields import MODEL_NAMES, field_names, names_counted, settings
 from nbcache.keys.provider_request import Settings
+from nbcache.keys.request import Identity, Request
 from nbcache.keys.request_families import family_of, tells_all
 from nbcache.keys.user_fields import answers_itself, exact, tells_itself, unstable, users_options, users_piece
 
@@ -47,23 +46,7 @@ _REMEDY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """A model and its settings. `document` is canonical JSON, without the endpoint.
-
-    `part` is what counts of the prompt, where that isn't the whole. `sent` is what of the request is known here,
-    where the model's class can build it.
-    """
-
-    document: bytes
-    endpoint: str
-    model: str
-    limits_tokens: bool
-    part: str | None = None
-    sent: Settings | None = field(default=None, compare=False, repr=False)
-
-
-def identify(llm_string: str, call: Call | None) -> Identity:
+def identify(llm_string: str, call: Request | None) -> Identity:
     """The identity of a call from its `llm_string` and, where known, the call itself.
 
     Raises UnstableIdentityError where two different calls could look alike.
@@ -129,12 +112,12 @@ def _refuse_address(raw: str) -> None:
         )
 
 
-def identity_of(told: Told, call: Call) -> Identity:
+def identity_of(told: Told, call: Request) -> Identity:
     """The identity of a call whose model is known, of whose `llm_string` no more than this is. Raises UnstableIdentityError."""
     return _work_out(told, call)[0]
 
 
-def _of_call(told: Told, call: Call) -> Identity:
+def _of_call(told: Told, call: Request) -> Identity:
     """What the model itself tells, worked out anew only where something of it has changed."""
     model = call.asked_model()
     options = _memo_key(call)
@@ -149,7 +132,7 @@ def _of_call(told: Told, call: Call) -> Identity:
     return identity
 
 
-def price_identity(call: Call) -> Identity:
+def price_identity(call: Request) -> Identity:
     """Of a call that is not looked up, what its price depends on. Raises NotCanonicalError."""
     model = call.asked_model()
     options = b"" if not call.options else canonical(call.options)
@@ -166,7 +149,7 @@ def price_identity(call: Call) -> Identity:
     return identity
 
 
-def _memo_key(call: Call) -> bytes | None:
+def _memo_key(call: Request) -> bytes | None:
     """What tells the options of a call from others; None where nothing does."""
     if not call.options and call.stop is None:
         return b""
@@ -176,7 +159,7 @@ def _memo_key(call: Call) -> bytes | None:
         return None
 
 
-def _work_out(told: Told, call: Call) -> tuple[Identity, Target | None]:
+def _work_out(told: Told, call: Request) -> tuple[Identity, Target | None]:
     """The identity of a call, and where it goes; None where nobody knows."""
     model = call.asked_model()
     cls = type(model)
@@ -218,7 +201,7 @@ def _work_out(told: Told, call: Call) -> tuple[Identity, Target | None]:
     )
 
 
-def _sent(call: Call) -> Settings | None:
+def _sent(call: Request) -> Settings | None:
     """What the model's class would send, less the messages; None where it can't be asked."""
     model = call.asked_model()
     cls = type(model)
@@ -237,7 +220,7 @@ def _limits_in(request: Mapping[str, Any]) -> bool:
     return _limits_tokens(dict(request), *inner)
 
 
-def _options(call: Call, fields: dict[str, Any]) -> dict[str, Any]:
+def _options(call: Request, fields: dict[str, Any]) -> dict[str, Any]:
     """The options of the call that count. One that is None counts where it takes a setting's place."""
     cls = type(call.asked_model())
     if call.options and answers_itself(cls):
@@ -250,7 +233,7 @@ def _options(call: Call, fields: dict[str, Any]) -> dict[str, Any]:
     return counted(options) if options else options
 
 
-def _not_in_fields(told: Told, model: BaseLanguageModel[Any], call: Call) -> dict[str, Any]:
+def _not_in_fields(told: Told, model: BaseLanguageModel[Any], call: Request) -> dict[str, Any]:
     """What `llm_string` tells that neither the model's fields nor the call's options tell better."""
     if told.raw is not None:
         _refuse_address(told.raw)
@@ -289,7 +272,7 @@ def model_name(model: BaseLanguageModel[Any]) -> str:
     return _model_name(model.__dict__, type(model).__qualname__)
 
 
-def model_names(call: Call) -> list[str]:
+def model_names(call: Request) -> list[str]:
     """By what names people know the model of a call: its own and its class's."""
     if call.model is None:
         return [] if call.identity is None else [call.identity.model]

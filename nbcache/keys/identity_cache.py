@@ -19,8 +19,8 @@ from nbcache.keys.endpoint import Target
 from nbcache.keys.usercode import Piece
 
 if TYPE_CHECKING:
-    from nbcache.keys.identity import Identity
     from nbcache.keys.llm_string import Told
+    from nbcache.keys.request import Identity
 
 _UNCHANGING = (str, int, float, bool, type(None), SecretStr, SecretBytes)
 _PLAIN = frozenset({str, int, float, bool, type(None), dict, list, tuple})

@@ -10,12 +10,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nbcache.keys.call import Call
 from nbcache.keys.digests import digest_of
-from nbcache.keys.identity import Identity, identify, limits_tokens_in
+from nbcache.keys.identity import identify, limits_tokens_in
 from nbcache.keys.json_text import parsed
 from nbcache.keys.prompt import READINGS, Normalize, Reading, canonical_prompt, normalized
 from nbcache.keys.provider_request import Settings, can_be_built, messages_in, shown
+from nbcache.keys.request import Identity, Request
 from nbcache.keys.user_fields import reads
 
 KEY_VERSION = 2
@@ -46,7 +46,7 @@ class CallKey:
     by_rule: bool = False
 
 
-def cache_key(prompt: str, llm_string: str, call: Call | None = None) -> str:
+def cache_key(prompt: str, llm_string: str, call: Request | None = None) -> str:
     """The key (40 hexadecimal digits) of this call, where no rule of the user's changes it, and of its first draw.
 
     `prompt` and `llm_string` are what LangChain hands to `BaseCache.lookup`; `call` adds the model object
@@ -56,7 +56,7 @@ def cache_key(prompt: str, llm_string: str, call: Call | None = None) -> str:
     return call_key(prompt, llm_string, call).key
 
 
-def call_key(prompt: str, llm_string: str, call: Call | None = None, normalize: Normalize | None = None) -> CallKey:
+def call_key(prompt: str, llm_string: str, call: Request | None = None, normalize: Normalize | None = None) -> CallKey:
     """As `cache_key`, with what the key was made of.
 
     `normalize` is applied to each text of the prompt, for the key alone. What it raises, this raises.
@@ -65,7 +65,7 @@ def call_key(prompt: str, llm_string: str, call: Call | None = None, normalize: 
 
 
 def call_key_of(
-    prompt: str, identity: Identity, call: Call | None, llm_string: str = "", normalize: Normalize | None = None
+    prompt: str, identity: Identity, call: Request | None, llm_string: str = "", normalize: Normalize | None = None
 ) -> CallKey:
     """As `call_key`, of a call whose model's identity is at hand."""
     counts = prompt if identity.part is None else identity.part
@@ -86,7 +86,7 @@ def call_key_of(
     return found
 
 
-def _sent(identity: Identity, prompt: str, call: Call | None, normalize: Normalize | None) -> bytes | None:
+def _sent(identity: Identity, prompt: str, call: Request | None, normalize: Normalize | None) -> bytes | None:
     """What the prompt makes of the request that the model's class builds; None where it can't be asked."""
     sent = identity.sent
     if sent is None or call is None or not can_be_built(sent.family, prompt):
@@ -180,7 +180,7 @@ def _call_key(said: bytes, prompt: str, identity: Identity, *, by_rule: bool) ->
     return CallKey(key, prompt, said, *whole, plain=key, by_rule=by_rule)
 
 
-def _reading(prompt: str, llm_string: str, call: Call | None) -> Reading:
+def _reading(prompt: str, llm_string: str, call: Request | None) -> Reading:
     if call is None:
         return Reading(True, llm_string.startswith("{"), '"use_previous_response_id": true' in llm_string)
     sends_back = call.is_chat and _METADATA in prompt and _sends_back(call.asked_model())

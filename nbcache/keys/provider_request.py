@@ -19,9 +19,9 @@ from nbcache.keys.header_fields import counted_headers, counted_query
 from nbcache.keys.json_text import copy_plain
 from nbcache.keys.message_classes import MESSAGES
 
-Request = dict[str, Any]
+Body = dict[str, Any]
 Prompt = Sequence[BaseMessage] | str
-_Build = Callable[[Any, Any, Any, Request], Request]
+_Build = Callable[[Any, Any, Any, Body], Body]
 # Texts that stand for others, to see where a request has them: what it is made of is its settings, its messages'
 # classes and their texts, so that the same form holds for all texts.
 _MARKS = tuple(f"nbcache-text-{number}-7d1f0c2e" for number in range(4))
@@ -59,7 +59,7 @@ class Family:
 
     def _parts(
         self, model: BaseLanguageModel[Any], prompt: Prompt, stop: Any, options: Mapping[str, Any]
-    ) -> tuple[Request, Request]:
+    ) -> tuple[Body, Body]:
         """The prompt's part of a request, and the rest of it."""
         stop = list(stop) if isinstance(stop, list | tuple) else stop
         rest = dict(self.build(model, prompt, stop, copy_plain(dict(options))))
@@ -76,7 +76,7 @@ class Settings:
 
     family: Family
     is_whole: bool
-    request: Request
+    request: Body
     raw: bytes
     _forms: dict[tuple[type, ...], list[bytes]] = field(default_factory=dict)  # by the classes of a prompt's messages
 
@@ -137,7 +137,7 @@ def _split(part: bytes, number: int) -> list[bytes]:
     return [*pieces, part]
 
 
-def _counted(rest: Request, family: Family) -> Request:
+def _counted(rest: Body, family: Family) -> Body:
     """What of a request counts: the body as it is sent, and apart from it the headers and the query of this call."""
     body = {name: value for name, value in rest.items() if name not in family.dropped}
     headers = query = None
@@ -164,7 +164,7 @@ def can_be_built(family: Family, prompt: str) -> bool:
     return not family.is_of_objects or not any(mark in prompt for mark in _FETCHED)
 
 
-def _difference(request: Mapping[str, Any], settings: Mapping[str, Any]) -> Request:
+def _difference(request: Mapping[str, Any], settings: Mapping[str, Any]) -> Body:
     """The fields of a request that differ from those of `settings`; null where it has them not."""
     names = [*request, *(name for name in settings if name not in request)]
     return {

@@ -7,19 +7,19 @@ import copy
 from typing import Any
 
 from nbcache.keys.canonical import is_users_code
-from nbcache.keys.provider_request import Family, Request
+from nbcache.keys.provider_request import Body, Family
 
 
-def _openai(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+def _openai(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
     """With `type` only where it says something: of the Responses API's messages it needn't be sent."""
-    request: Request = model._get_request_payload(prompt, stop=stop, **options)  # noqa: SLF001
+    request: Body = model._get_request_payload(prompt, stop=stop, **options)  # noqa: SLF001
     for item in request["input"] if isinstance(request.get("input"), list) else ():
         if item.get("type") == "message" and "role" in item:
             del item["type"]
     return request
 
 
-def _openai_text(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+def _openai_text(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
     """Without the limit that is the class's default: then the call sets none of its own."""
     params = {**model._invocation_params, **options, "prompt": prompt}  # noqa: SLF001
     if params.get("max_tokens") == type(model).model_fields["max_tokens"].default:
@@ -27,9 +27,9 @@ def _openai_text(model: Any, prompt: Any, stop: Any, options: Request) -> Reques
     return params if stop is None else {**params, "stop": stop}
 
 
-def _anthropic(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+def _anthropic(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
     """Without a limit that the class works out from the model's name: each release does so differently."""
-    request: Request = model._get_request_payload(prompt, stop=stop, **options)  # noqa: SLF001
+    request: Body = model._get_request_payload(prompt, stop=stop, **options)  # noqa: SLF001
     try:
         filled_in = type(model).set_default_max_tokens({"model": request["model"]})["max_tokens"]
     except Exception:  # noqa: BLE001 - not LangChain's public API: without it the value counts
@@ -39,7 +39,7 @@ def _anthropic(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
     return request
 
 
-def _google(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+def _google(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
     options["cached_content"] = options.get("cached_content") or model.cached_content  # as it does itself
     request = model._prepare_request(list(prompt), stop=stop, **options)  # noqa: SLF001
     config = {name: value for name, value in vars(request["config"]).items() if value is not None and name != "labels"}
@@ -52,17 +52,17 @@ def _google(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
     return {**request, "config": config, **({} if system is None else {"system_instruction": system})}
 
 
-def _of_dicts(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+def _of_dicts(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
     """ChatMistralAI and ChatGroq."""
     messages, params = model._create_message_dicts(list(prompt), stop)  # noqa: SLF001
     return {**params, **options, "messages": messages}
 
 
-def _ollama(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+def _ollama(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
     return model._chat_params(list(prompt), stop, **options)  # type: ignore[no-any-return]  # noqa: SLF001
 
 
-def _ollama_text(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+def _ollama_text(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
     request = model._generate_params(prompt, stop=stop, **options)  # noqa: SLF001
     sent = {name: value for name, value in dict(request["options"]).items() if value is not None}
     return {**request, "options": sent}
@@ -71,7 +71,7 @@ def _ollama_text(model: Any, prompt: Any, stop: Any, options: Request) -> Reques
 class _Handed(BaseException):
     """What a class hands to its client."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Body) -> None:
         super().__init__()
         self.request = request
 
@@ -86,7 +86,7 @@ class _StandIn:
         raise _Handed(request)
 
 
-def _bedrock(model: Any, prompt: Any, stop: Any, options: Request) -> Request:
+def _bedrock(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
     """ChatBedrockConverse builds its request on the way to its client: the class's own code, on a copy of the model."""
     twin = copy.copy(model)
     twin.__dict__["client"] = _StandIn(model.client)

@@ -8,9 +8,10 @@ from pydantic import BaseModel
 from nbcache.errors import UnstableIdentityError
 from nbcache.keys.canonical import NotCanonicalError, canonical, is_users_code
 from nbcache.keys.endpoint import endpoint_in, endpoint_of, target_of
-from nbcache.keys.identity import Identity, of_object
+from nbcache.keys.identity import of_object
 from nbcache.keys.ignored import counted, is_left_out
 from nbcache.keys.model_fields import is_declared_by_user, settings
+from nbcache.keys.request import Identity
 from nbcache.keys.user_fields import exact, users_options, users_piece
 from nbcache.keys.usercode import Piece
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from langchain_core.embeddings import Embeddings
 
+from nbcache.cache.call import Call, call_around, running
 from nbcache.cache.memory import Answer
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.cache.settings import OFF
@@ -15,7 +16,6 @@ from nbcache.concurrency.executor import in_thread
 from nbcache.errors import UnstableIdentityError, warn_once
 from nbcache.integrations.embeddings.identity import embedder_identity
 from nbcache.integrations.embeddings.vectors import as_generation, vector_in
-from nbcache.keys.call import Call, call_around, running
 
 _OWN = ("_wrapped", "_cache_now")
 _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ImportError)

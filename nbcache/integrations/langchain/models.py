@@ -12,6 +12,7 @@ from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.runnables import ensure_config
 
+from nbcache.cache.call import Call, call_around, running
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.cache.settings import OFF, checked_mode
 from nbcache.concurrency.strands import calling
@@ -22,7 +23,6 @@ from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.retries import retry_wrappers
 from nbcache.integrations.langchain.stream_recording import cache_of
 from nbcache.integrations.langchain.uncached import UncachedCall
-from nbcache.keys.call import Call, call_around, running
 
 # Arguments of the entry points that are LangChain's own; all others are options of the call.
 _NOT_OPTIONS = frozenset(

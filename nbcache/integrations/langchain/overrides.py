@@ -13,10 +13,10 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.runnables import Runnable
 
+from nbcache.cache.call import Call, running
 from nbcache.integrations.langchain.past import pass_by
 from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.streams import wrap_class
-from nbcache.keys.call import Call, running
 
 _ENTRIES = frozenset(
     {

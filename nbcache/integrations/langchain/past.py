@@ -5,10 +5,10 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 
 from nbcache.cache import settings as modes
+from nbcache.cache.call import Call, current_call
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.errors import warn_once
 from nbcache.integrations.langchain.stream_recording import cache_of
-from nbcache.keys.call import Call, current_call
 
 
 def pass_by(cache: NotebookCache | None, model: Any, name: str) -> Call | None:

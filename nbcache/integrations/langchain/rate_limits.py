@@ -9,8 +9,8 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
+from nbcache.cache.call import Call, current_call
 from nbcache.integrations.langchain.patching import Wrapping
-from nbcache.keys.call import Call, current_call
 
 
 def wrap_limiter(wrapping: Wrapping, model: Any) -> None:

@@ -12,6 +12,7 @@ from langchain_core.load import dumps
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
+from nbcache.cache.call import Call
 from nbcache.cache.memory import Answer
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.cache.settings import READ_ONLY, Settings
@@ -21,7 +22,6 @@ from nbcache.codec.messages import plain, restored
 from nbcache.concurrency.executor import in_thread
 from nbcache.entry.response_headers import cleaned
 from nbcache.errors import warn_once
-from nbcache.keys.call import Call
 from nbcache.keys.model_fields import whole_numbers
 
 Chunk = GenerationChunk | ChatGenerationChunk

@@ -12,13 +12,13 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.language_models.base import BaseLanguageModel
 
+from nbcache.cache.call import Call, current_call, running
 from nbcache.entry.providers import is_clients_own
 from nbcache.integrations.langchain import rate_limits as limiters
 from nbcache.integrations.langchain.past import pass_by
 from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.stream_ends import End
 from nbcache.integrations.langchain.stream_recording import Chunk, Recording
-from nbcache.keys.call import Call, current_call, running
 
 
 def wrap_chunks(wrapping: Wrapping, model: BaseLanguageModel[Any]) -> None:

@@ -9,13 +9,14 @@ from typing import Any, TypeVar
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult, Generation, LLMResult
 
+from nbcache.cache.call import Call
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.concurrency.strands import call_here
 from nbcache.entry.text import content_text
 from nbcache.entry.usage import usage_of
 from nbcache.entry.waits import Span
-from nbcache.keys.call import Call
-from nbcache.keys.identity import Identity, model_name, price_identity
+from nbcache.keys.identity import model_name, price_identity
+from nbcache.keys.request import Identity
 from nbcache.stores.entry_costs import document
 
 _R = TypeVar("_R")

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from langchain_core.outputs import Generation
 
+from nbcache.cache.call import Call
 from nbcache.cache.memory import Answer
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.codec.http_response import HEADERS, Recorded
@@ -18,12 +19,12 @@ from nbcache.errors import warn_once
 from nbcache.integrations.sdk import responses as replies
 from nbcache.integrations.sdk import sse as events
 from nbcache.keys.body_fields import counted_body
-from nbcache.keys.call import Call
 from nbcache.keys.canonical import canonical
 from nbcache.keys.credentials import hidden
 from nbcache.keys.endpoint import endpoint_in
 from nbcache.keys.header_fields import counted_headers
-from nbcache.keys.identity import TOKEN_LIMITS, Identity
+from nbcache.keys.identity import TOKEN_LIMITS
+from nbcache.keys.request import Identity
 
 Body = dict[str, Any]
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)")

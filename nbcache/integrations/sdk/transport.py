@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, Self
 
+from nbcache.cache.call import Call, call_around, running
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.cache.settings import OFF
 from nbcache.codec.http_response import Recorded
@@ -17,7 +18,6 @@ from nbcache.integrations.sdk.exchange import Exchange
 from nbcache.integrations.sdk.routes import route_of
 from nbcache.integrations.sdk.sse import pieces
 from nbcache.integrations.sdk.streams import AsyncStream, Played, SyncStream, of_family
-from nbcache.keys.call import Call, call_around, running
 
 CacheNow = Callable[[], NotebookCache | None]
 _CLIENTS = {"Client": False, "AsyncClient": True}  # and whether they are asynchronous

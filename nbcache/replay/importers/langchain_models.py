@@ -13,10 +13,10 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 
 from nbcache.errors import NbcacheError
-from nbcache.keys.call import Call
 from nbcache.keys.ignored import CLIENTS, IGNORED_FIELDS, is_ignored
 from nbcache.keys.llm_string import parse
 from nbcache.keys.rebuilt_models import rebuilt
+from nbcache.keys.request import Request
 
 # What LangChain calls them, and the packages in which they are now.
 _PACKAGES = {
@@ -50,7 +50,7 @@ class KnownModels:
     def __init__(self) -> None:
         self._model = lru_cache(maxsize=64)(_model)
 
-    def call(self, llm_string: str) -> Call | None:
+    def call(self, llm_string: str) -> Request | None:
         """The call of which an `llm_string` tells; None where it doesn't tell all. Wrong JSON raises what it raises."""
         if not parse(llm_string).serialised:
             return None  # these leave out where the call went, and its options (langchain#40403)
@@ -60,7 +60,7 @@ class KnownModels:
         except (SyntaxError, ValueError, TypeError):
             return None
         model = self._model(llm_string[:end])
-        return None if model is None else Call(model, options.pop("stop", None), options)
+        return None if model is None else Request(model, options.pop("stop", None), options)
 
 
 def _model(serialised: str) -> BaseChatModel | None:

@@ -5,26 +5,20 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel
 
+from nbcache.cache.memory import Answer
+from nbcache.cache.samples import Draw
+from nbcache.cache.settings import Settings
 from nbcache.concurrency.blocks import is_over
-
-if TYPE_CHECKING:
-    from langchain_core.language_models.base import BaseLanguageModel
-    from langchain_core.messages import BaseMessage
-
-    from nbcache.cache.memory import Answer
-    from nbcache.cache.samples import Draw
-    from nbcache.cache.settings import Settings
-    from nbcache.concurrency.single_flight import Lease, Waiter
-    from nbcache.concurrency.strands import Strand
-    from nbcache.entry.models import CallRecord
-    from nbcache.keys.identity import Identity
-    from nbcache.keys.key import CallKey
-
+from nbcache.concurrency.single_flight import Lease, Waiter
+from nbcache.concurrency.strands import Strand
+from nbcache.entry.models import CallRecord
+from nbcache.keys.key import CallKey
+from nbcache.keys.request import Request
 
 _LONGEST_WAIT = 600.0  # seconds: what the providers' clients wait for an answer
 
@@ -36,32 +30,28 @@ class Miss:
     `began` is by the clock that only goes forward (`time.perf_counter`), and so is when its `strand` has `started` it.
     """
 
-    asked: "CallKey | None"
-    record: "CallRecord"
+    asked: CallKey | None
+    record: CallRecord
     began: float
-    strand: "Strand"
+    strand: Strand
     started: float
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class Call(Request):
     """A call of a model, from its lookup to its end.
 
     Attributes:
-        model: the model, where it is one of LangChain's; else `identity` says what is called.
-        stop: the stop words; `options` are all other options of the call.
-        is_chat: whether the model is a chat model.
         mode: the mode that the call itself asks for.
         outer: the call within which this one is made.
         labels: its tags; `parent` is the run that it is a part of.
-        messages: those of a chat model's call, where they are at hand.
         pending: the prompts that missed. Each answer is stored under the key that the call began with, whatever
             happens to the model meanwhile. `misses` is how many there were.
         numbers: the model's whole-number fields when the call began, to tell counters from settings. Where there are
             any, `values` are all its fields.
         leases: what it holds until its answer is there, or it ends without one; `draws` likewise.
         shares: whether it may wait for an identical call, and be waited for: it is of one prompt.
-        is_stream: whether it asks for chunks; `is_async` whether it is awaited.
+        is_stream: whether it asks for chunks.
         streams: of a call that doesn't ask for chunks, says whether somebody listens to them. Then a hit is put into
             `replay`, for its chunks to be played.
         chunks: those that came from the model, in the codec's plain form; `whole` once the last of them has come.
@@ -74,47 +64,35 @@ class Call:
         frame: the frame that makes the call; `token` ends its being the current one.
     """
 
-    model: "BaseLanguageModel[Any] | None" = None
-    stop: "Sequence[str] | None" = None
-    options: "Mapping[str, Any]" = field(default_factory=dict)
-    is_chat: bool = True
     mode: str | None = None
-    identity: "Identity | None" = None
     outer: "Call | None" = None
     labels: Sequence[str] = ()
     parent: UUID | None = None
-    pending: "dict[str, list[Miss]]" = field(default_factory=dict)
+    pending: dict[str, list[Miss]] = field(default_factory=dict)
     misses: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
-    leases: "dict[str, Lease | Waiter]" = field(default_factory=dict)
-    draws: "dict[str, list[Draw]]" = field(default_factory=dict)
+    leases: dict[str, Lease | Waiter] = field(default_factory=dict)
+    draws: dict[str, list[Draw]] = field(default_factory=dict)
     shares: bool = False
     is_stream: bool = False
-    is_async: bool = False
     streams: Callable[[], bool] | None = None
-    replay: "Answer | None" = None
+    replay: Answer | None = None
     chunks: list[dict[str, Any]] | None = None
     whole: bool = False
     ended: bool | None = None
     marked: bool = False
     idle: float = 0.0
-    settings: "Settings | None" = None
+    settings: Settings | None = None
     patience: float | None = None
     owed: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None
     sends: bool = False
-    messages: "Sequence[BaseMessage] | None" = None
     frame: FrameType | None = None
     token: "Token[Call | None] | None" = None
 
     def classes(self) -> "list[type[BaseModel]]":
         """The pydantic classes among the options: those of which the caller expects instances."""
         return [value for value in self.options.values() if isinstance(value, type) and issubclass(value, BaseModel)]
-
-    def asked_model(self) -> "BaseLanguageModel[Any]":
-        """The model, of a call that is one of LangChain's."""
-        assert self.model is not None
-        return self.model
 
     def holds_lease(self) -> bool:
         """Whether this call, or one around it, is waited for: then it must not wait for others."""
@@ -137,7 +115,7 @@ class Call:
             for draw in self.draws.popitem()[1]:
                 draw.give_back()
 
-    def settle(self, key: str) -> "Lease | None":
+    def settle(self, key: str) -> Lease | None:
         """The call `key` has its answer: its draw is used up; the lease under which it was made, if any."""
         if draws := self.draws.get(key):
             draws.pop(0)
