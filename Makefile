@@ -9,8 +9,7 @@ INSTALL = $(1)/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
   $(1)/bin/python -m pip install --quiet --require-hashes --no-deps --requirement requirements/$(2).txt && \
   $(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 # The tests that depend most on what providers' packages do.
-NEWEST_TESTS := tests/test_clients.py tests/test_endpoints.py tests/test_keys.py tests/test_langchain.py tests/test_sdk.py \
-  tests/test_streaming.py tests/test_truth.py tests/test_usage.py tests/test_notebooks.py
+NEWEST_TESTS := tests/keys tests/integrations tests/entry/test_usage.py tests/docs/test_notebooks.py
 
 .PHONY: demo test lint unit browser chromium notebooks compat docs newest truth bench beside lock format clean
 
@@ -28,11 +27,11 @@ lint: .venv/ready
 
 unit: .venv/ready
 	$(BIN)/coverage erase
-	$(BIN)/pytest --ignore tests/browser --numprocesses=2 --dist=loadfile --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/pytest --ignore tests/ui/browser --numprocesses=2 --dist=loadfile --cov --cov-report=term --cov-fail-under=95
 
 # The panel in JupyterLab and Notebook 7. What fails is tried once more: a browser on a busy machine may take its time.
 browser: .venv/ready chromium
-	$(BIN)/pytest tests/browser || $(BIN)/pytest tests/browser --last-failed
+	$(BIN)/pytest tests/ui/browser || $(BIN)/pytest tests/ui/browser --last-failed
 
 chromium:
 	@command -v "$${NBCACHE_CHROMIUM:-chromium}" >/dev/null || command -v google-chrome >/dev/null || \
@@ -65,14 +64,14 @@ newest: .venv/ready
 
 # Keys against what is really sent, for a hundred thousand pairs of calls and more; `unit` checks a few thousand.
 truth: .venv/ready
-	$(BIN)/python -m tests.truth --write
+	$(BIN)/python -m tests.keys.truth --write
 
 bench: .venv/bench/ready
-	.venv/bench/bin/python -m tests.bench
+	.venv/bench/bin/python -m benchmarks
 
 # Another version beside this one, for the speed of hits and misses: make beside OTHER=/a/folder/that/holds/its/package
 beside: .venv/ready
-	$(BIN)/python -m tests.bench.beside $(OTHER)
+	$(BIN)/python -m benchmarks.beside $(OTHER)
 
 # Look for newer releases of all that is installed here, for each version of Python.
 lock:

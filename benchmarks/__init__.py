@@ -1,4 +1,4 @@
-"""nbcache beside what people use today, measured side by side: `python -m tests.bench` from the repository's root."""
+"""nbcache beside what people use today, measured side by side: `python -m benchmarks` from the repository's root."""
 
 
 class BenchError(Exception):

@@ -1,4 +1,4 @@
-"""Run the bench: `python -m tests.bench`. With `--quick` it only shows that it works, and writes nothing."""
+"""Run the bench: `python -m benchmarks`. With `--quick` it only shows that it works, and writes nothing."""
 
 import argparse
 import importlib.util
@@ -64,7 +64,7 @@ QUICK = Scale((50, 200), 20, 2, 5, 1, 2, 20, 5, 100, 300, 2, 2, 100)
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    arguments = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     arguments.add_argument("--quick", action="store_true", help="a smoke run: its figures mean nothing")
     quick = bool(arguments.parse_args().quick)
     if importlib.util.find_spec("langchain_community") is None:

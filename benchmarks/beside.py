@@ -1,6 +1,6 @@
-"""Another version of nbcache beside this one: `python -m tests.bench.beside PATH`, of a folder that holds its package.
+"""Another version of nbcache beside this one: `python -m benchmarks.beside PATH`, of a folder that holds its package.
 
-    git worktree add ../before COMMIT && .venv/bin/python -m tests.bench.beside ../before
+    git worktree add ../before COMMIT && .venv/bin/python -m benchmarks.beside ../before
 
 Each is measured in processes of its own, in alternation; a row is the best of its rounds, in microseconds of processor time.
 """
@@ -14,13 +14,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-HERE = Path(__file__).parents[2]
+HERE = Path(__file__).parents[1]
 _LEAST = 20  # microseconds of which a ratio says something
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program. Returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.beside", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.beside", description=__doc__.partition("\n")[0])
     parser.add_argument("other", type=Path, help="the folder that holds the other version's package")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args(arguments)

@@ -15,7 +15,7 @@ from .timing import Series
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-    from tests.browser.rig import Notebook
+    from tests.ui.browser.rig import Notebook
 
 NEEDS = ("playwright", "jupyterlab", "ipykernel", "nbformat")
 QUIET = 500  # milliseconds in which the last of a cell's messages arrive
@@ -83,7 +83,7 @@ def missing() -> str:
     """What isn't installed here of all that this needs; nothing where all of it is."""
     lost = [name for name in NEEDS if importlib.util.find_spec(name) is None]
     if not lost:
-        from tests.browser.rig import chromium
+        from tests.ui.browser.rig import chromium
 
         try:
             chromium()
@@ -96,7 +96,7 @@ def measure(folder: Path, store: Path, entries: int, rounds: int) -> Paint:
     """Show a panel of the store `rounds` times, in one page of JupyterLab."""
     from playwright.sync_api import sync_playwright
 
-    from tests.browser.rig import CHROMIUM_OPTIONS, Notebook, Server, chromium, write_notebook
+    from tests.ui.browser.rig import CHROMIUM_OPTIONS, Notebook, Server, chromium, write_notebook
 
     with ExitStack() as stack:
         server = stack.enter_context(Server(folder))

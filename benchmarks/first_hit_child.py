@@ -1,6 +1,6 @@
 """A new process: seconds from before any import to the first answer.
 
-`python -m tests.bench.first_hit_child CACHE STORE URL`, the messages as JSON on standard input.
+`python -m benchmarks.first_hit_child CACHE STORE URL`, the messages as JSON on standard input.
 """
 
 from time import perf_counter

@@ -1,6 +1,6 @@
 """A fresh IPython: seconds for what a notebook's first cell runs.
 
-`python -m tests.bench.load_child imports+load|load`.
+`python -m benchmarks.load_child imports+load|load`.
 """
 
 import json

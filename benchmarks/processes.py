@@ -21,7 +21,7 @@ from .provider import Provider, provider
 from .timing import Series, alternate
 from .workload import answer, question
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 PATIENCE = 120  # seconds for one process
 OURS, SQLITE = "nbcache", those.SQLITE
 IMPORTS, AFTER_IMPORTS, ALONE = "the two imports", "%load_ext after the two imports", "%load_ext alone"
@@ -105,7 +105,7 @@ def _child(module: str, *arguments: str, given: str = "", folder: str | None = N
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     if folder is not None:
         environment["IPYTHONDIR"] = folder
-    command = [sys.executable, "-m", f"tests.bench.{module}", *arguments]
+    command = [sys.executable, "-m", f"benchmarks.{module}", *arguments]
     done = subprocess.run(
         command, input=given, capture_output=True, text=True, timeout=PATIENCE, cwd=folder, env=environment, check=False
     )

@@ -25,7 +25,7 @@ def page(results: Results) -> str:
         [
             "# What nbcache costs",
             "",
-            f"Written by `python -m tests.bench`, which ran for {results.seconds / 60:.1f} minutes. The ratios are the",
+            f"Written by `python -m benchmarks`, which ran for {results.seconds / 60:.1f} minutes. The ratios are the",
             "result; the times are those of the machine described below.",
             "",
             *table(("what", "measured", "best rounds", "target", ""), _targets(results)),

@@ -9,7 +9,6 @@ import json
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from langchain_anthropic import ChatAnthropic
@@ -27,8 +26,9 @@ import nbcache
 from nbcache.cache.call import current_call
 from nbcache.integrations.langchain.models import Instrument
 from nbcache.keys.key import KEY_VERSION, cache_key
+from tests.support.paths import GOLDEN
 
-GOLDEN = Path(__file__).with_name("golden") / f"keys_v{KEY_VERSION}.json"
+KEYS = GOLDEN / f"keys_v{KEY_VERSION}.json"
 _PACKAGES = ("langchain-core", "langchain-openai", "langchain-anthropic", "langchain-ollama", "pydantic")
 
 
@@ -163,7 +163,7 @@ CASES: dict[str, Callable[[], object]] = {
 
 def golden() -> dict[str, str]:
     """The key of each case, as it is for good."""
-    keys: dict[str, str] = json.loads(GOLDEN.read_text())["models"]
+    keys: dict[str, str] = json.loads(KEYS.read_text())["models"]
     return keys
 
 

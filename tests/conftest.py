@@ -14,8 +14,8 @@ import nbcache
 from nbcache.cache.swallowed import take_lost
 from nbcache.errors import forget_warnings
 from nbcache.session import session
-from tests.clock import Clock
-from tests.provider import Provider
+from tests.servers.provider import Provider
+from tests.support.clock import Clock
 
 # The same examples on every machine, however slow it is, and no folder of Hypothesis's own.
 settings.register_profile("nbcache", deadline=None, database=None, derandomize=True)

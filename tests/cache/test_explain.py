@@ -12,8 +12,8 @@ from langchain_openai import ChatOpenAI
 import nbcache
 from nbcache import ReplayMiss
 from nbcache.errors import UnknownKeyError
-from tests.clock import Clock
-from tests.provider import Answer, Provider
+from tests.servers.provider import Answer, Provider
+from tests.support.clock import Clock
 
 RULES = "You are a helpful harbour master.\nAnswer in one sentence.\nNever guess a departure time."
 

@@ -21,7 +21,7 @@ from nbcache.cache.call import Call
 from nbcache.cache.rules import Rules
 from nbcache.keys.key import call_key
 from nbcache.session import session
-from tests.provider import Answer, Provider
+from tests.servers.provider import Answer, Provider
 
 
 def openai(provider: Provider, **settings: Any) -> ChatOpenAI:

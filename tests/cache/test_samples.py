@@ -15,7 +15,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 
 import nbcache
 from nbcache.cache.samples import Attempt, Samples
-from tests.provider import Answer, Provider
+from tests.servers.provider import Answer, Provider
 
 
 @pytest.fixture(autouse=True)

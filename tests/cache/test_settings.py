@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_openai import ChatOpenAI
 
 import nbcache
-from tests.provider import Provider
+from tests.servers.provider import Provider
 
 
 class Mine(BaseChatModel):

@@ -14,7 +14,8 @@ from nbcache.codec.chunks import as_chunk, packed, unpacked
 from nbcache.codec.messages import plain, restored
 from nbcache.codec.payload import encode, read
 from nbcache.errors import DamagedError, NotStorableError
-from tests.test_codec import ABOUT, GOLDEN, KEY, forged
+from tests.codec.test_payload import ABOUT, KEY, forged
+from tests.support.paths import GOLDEN
 
 Chunk = GenerationChunk | ChatGenerationChunk
 

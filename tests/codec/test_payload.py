@@ -42,9 +42,9 @@ from nbcache.codec.messages import fresh
 from nbcache.codec.payload import About, Payload, encode, read
 from nbcache.entry.models import EntryMeta
 from nbcache.errors import DamagedError, NotStorableError
-from tests.naming import shown
+from tests.support.naming import shown
+from tests.support.paths import GOLDEN, ROOT
 
-GOLDEN = Path(__file__).with_name("golden")
 KEY = "0123456789abcdef0123456789abcdef01234567"
 ABOUT = About(
     EntryMeta(KEY, "gpt-4o", "What is a monad?", "A monad is …", "ok", 1767225600.25, ("a", "b"), ("n.ipynb",), "c1"),
@@ -314,8 +314,8 @@ class OwnGeneration(ChatGeneration):
 @pytest.mark.parametrize(
     ("value", "named"),
     [
-        (Opaque(), "test_codec.Opaque"),
-        ([{"deep": (Opaque(),)}], "test_codec.Opaque"),
+        (Opaque(), "test_payload.Opaque"),
+        ([{"deep": (Opaque(),)}], "test_payload.Opaque"),
         (Colour.RED, "Colour"),
         (Dictionary(a=1), "Dictionary"),
         (bytearray(b"x"), "bytearray"),
@@ -460,12 +460,12 @@ def test_a_structured_answer_is_an_instance_of_the_callers_class_in_a_new_proces
     (tmp_path / "payload").write_bytes(stored)
     script = (
         "import sys, nbcache.codec.payload as codec\n"
-        "from tests.test_codec import BONN, City, KEY\n"
+        "from tests.codec.test_payload import BONN, City, KEY\n"
         "(one,) = codec.read(open(sys.argv[1], 'rb').read(), KEY).generations([City])\n"
         "assert type(one.message.additional_kwargs['parsed']) is City\n"
         "assert one.message.additional_kwargs['parsed'] == BONN\n"
     )
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "payload")], env=environment, check=True)
 
 

@@ -33,8 +33,8 @@ from nbcache.codec import payload as codec
 from nbcache.codec.json_values import from_plain, to_plain
 from nbcache.codec.roundtrip import same
 from nbcache.errors import NbcacheWarning, NotStorableError
-from tests.provider import Provider
-from tests.test_codec import ABOUT
+from tests.codec.test_payload import ABOUT
+from tests.servers.provider import Provider
 
 USAGE = CompletionUsage(
     prompt_tokens=3,

@@ -25,6 +25,7 @@ from nbcache.codec.values import asked
 from nbcache.entry.models import Filter
 from nbcache.keys.key import cache_key
 from nbcache.ui.panel.board import Board
+from tests.support.paths import ROOT
 
 ASKED: list[dict[str, Any]] = [
     {"role": "system", "content": "Be terse."},
@@ -112,7 +113,7 @@ def test_a_later_put_replaces_an_earlier_one(cache: NotebookCache) -> None:
 _ELSEWHERE = """
 import sys
 from nbcache import NotebookCache
-from tests.test_values import ASKED, City
+from tests.codec.test_values import ASKED, City
 
 cache = NotebookCache(sys.argv[1])
 found = cache.get(ASKED, model="m", temperature=0.5, seed=7)
@@ -125,8 +126,7 @@ cache.close()
 
 def test_a_new_process_gets_what_an_earlier_one_put(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _ELSEWHERE, str(tmp_path / "store")]
-    root = Path(__file__).parent.parent
-    said = [subprocess.run(command, cwd=root, capture_output=True, text=True, check=True).stdout for _ in range(2)]
+    said = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout for _ in range(2)]
     assert said == ["None\n", "[City(name='Bonn', twin=None), (1.5, None)]\n"]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import nbcache
 from nbcache.concurrency.executor import in_thread
 from nbcache.concurrency.turns import _TURN, take_turn
-from tests.interrupting import Echo
+from tests.support.interrupting import Echo
 
 CALLS = 400
 

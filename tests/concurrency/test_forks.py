@@ -7,12 +7,13 @@ from pathlib import Path
 
 from nbcache.entry.models import EntryMeta
 from nbcache.stores import DiskStore
+from tests.support.paths import ROOT
 
 _FORKS_BESIDE_CALLS = """
 import os, signal, sys, threading, time, warnings
 warnings.simplefilter("ignore")
 import nbcache
-from tests.interrupting import Echo
+from tests.support.interrupting import Echo
 
 nbcache.install(sys.argv[1])
 model = Echo()
@@ -57,7 +58,7 @@ os._exit(0)
 def _run(code: str, *args: object) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, args)],
-        cwd=Path(__file__).parent.parent,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
@@ -73,7 +74,7 @@ _FORK_WITHIN = """
 import os, sys, warnings
 warnings.simplefilter("ignore")
 import nbcache
-from tests.interrupting import Echo
+from tests.support.interrupting import Echo
 
 store = nbcache.install(sys.argv[1]).store
 model = Echo()
@@ -100,7 +101,7 @@ _FORK_BESIDE_A_LONG_READ = """
 import os, sys, threading, time, warnings
 warnings.simplefilter("ignore")
 import nbcache
-from tests.interrupting import Echo
+from tests.support.interrupting import Echo
 
 store = nbcache.install(sys.argv[1]).store
 model = Echo()

@@ -19,15 +19,16 @@ from nbcache.cache.settings import current_settings
 from nbcache.concurrency import stacks
 from nbcache.concurrency.locks import Lock
 from nbcache.integrations.langchain.retries import _attempts
-from tests.interrupting import LIMIT, Echo
+from tests.support.interrupting import LIMIT, Echo
+from tests.support.paths import ROOT
 
 SHARE = os.environ.get("NBCACHE_TEST_INTERRUPTS") or "50"  # of so many lines one is interrupted; 1 takes all
 
 
 def test_an_interrupt_at_any_line_stops_nothing_else(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.interrupting", "all", tmp_path, SHARE],
-        cwd=Path(__file__).parent.parent,
+        [sys.executable, "-m", "tests.support.interrupting", "all", tmp_path, SHARE],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

@@ -28,7 +28,7 @@ import nbcache
 from nbcache.cache.settings import Settings
 from nbcache.concurrency.single_flight import Flights, Lease, Place
 from nbcache.session import session
-from tests.provider import Answer, Provider
+from tests.servers.provider import Answer, Provider
 
 PATIENCE = 30  # seconds
 

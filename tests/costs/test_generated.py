@@ -1,4 +1,4 @@
-"""What calls cost, for generated answers of the real clients: a part of `python -m tests.costs`."""
+"""What calls cost, for generated answers of the real clients: a part of `python -m tests.costs.generated`."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -7,9 +7,9 @@ from random import Random
 import pytest
 
 from nbcache.costs.pricing import Price, Prices
-from tests.costs import other_cases
-from tests.costs.cases import KINDS, cases
-from tests.costs.compare import MISSING, RIGHT, WRONG, Comparer
+from tests.costs.generated import other_cases
+from tests.costs.generated.cases import KINDS, cases
+from tests.costs.generated.compare import MISSING, RIGHT, WRONG, Comparer
 
 EACH = 12  # one of so many is compared here
 

@@ -36,12 +36,12 @@ from nbcache.errors import StoreError
 from nbcache.session import session
 from nbcache.stores import DiskStore, MemoryStore
 from nbcache.stores.entry_costs import facts_of
-from tests import canned as c
-from tests.canned import Canned, Reply
-from tests.clock import Clock
-from tests.provider import Answer, Provider
+from tests.servers import canned as c
+from tests.servers.canned import Canned, Reply
+from tests.servers.provider import Answer, Provider
+from tests.support.clock import Clock
+from tests.support.paths import GOLDEN
 
-GOLDEN = Path(__file__).with_name("golden")
 GOLDEN_KEY = "0123456789abcdef0123456789abcdef01234567"
 
 # US dollars per million tokens: 1,000 tokens in and 500 out are 1,000 x $2 + 500 x $8 = 6,000 millionths, $0.006.

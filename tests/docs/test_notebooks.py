@@ -16,7 +16,9 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from nbclient import NotebookClient
 
-NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+from tests.support.paths import ROOT
+
+NOTEBOOKS = ROOT / "notebooks"
 sys.path.insert(0, str(NOTEBOOKS))
 
 from demo_server import DemoServer, client_options, embedding_options  # noqa: E402 - the examples are no package

@@ -10,7 +10,7 @@ from langchain_core.outputs import ChatGeneration
 from nbcache.costs.pricing import Prices
 from nbcache.entry.models import Usage
 from nbcache.entry.usage import usage_of
-from tests.test_costs import ANTHROPIC, GOOGLE, OPENAI, OPENROUTER, PERPLEXITY, WHEN, XAI, cost
+from tests.costs.test_client_costs import ANTHROPIC, GOOGLE, OPENAI, OPENROUTER, PERPLEXITY, WHEN, XAI, cost
 
 TOKENS = {"input_tokens": 1000, "output_tokens": 500, "total_tokens": 1500}
 GROQ = "https://api.groq.com"

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nbcache.entry.quantities import bytes_text, count, seconds, size
-from tests.naming import shown
+from tests.support.naming import shown
 
 
 @pytest.mark.parametrize(

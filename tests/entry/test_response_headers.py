@@ -9,7 +9,7 @@ import pytest
 from langchain_openai import ChatOpenAI
 
 import nbcache
-from tests.canned import OPENAI_USAGE, Canned, chat, chat_stream
+from tests.servers.canned import OPENAI_USAGE, Canned, chat, chat_stream
 
 PRIVATE = {
     "Set-Cookie": "__cf_bm=abcdef0123456789; path=/; HttpOnly",

@@ -10,8 +10,8 @@ import nbcache
 from nbcache.entry.status import CUT_OFF, EMPTY, FILTERED, OK, UNFINISHED, reusable, status_of
 from nbcache.session import session
 from nbcache.stores.entry_costs import facts_of
-from tests.clients.providers import CLIENTS
-from tests.provider import Answer, Provider
+from tests.integrations.providers.providers import CLIENTS
+from tests.servers.provider import Answer, Provider
 
 
 def chat(content: Any = "x", info: dict[str, Any] | None = None, **fields: Any) -> ChatGeneration:

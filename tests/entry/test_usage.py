@@ -32,8 +32,8 @@ from nbcache.entry.usage import estimated, usage_of
 from nbcache.errors import UnstableIdentityError
 from nbcache.integrations.langchain.models import Instrument
 from nbcache.keys.identity import identify
-from tests import canned as c
-from tests.canned import Canned, Reply
+from tests.servers import canned as c
+from tests.servers.canned import Canned, Reply
 
 HAIKU = "claude-haiku-4-5-20251001"
 ON_BEDROCK = "us.anthropic.claude-haiku-4-5-20251001-v1:0"

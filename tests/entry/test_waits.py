@@ -21,6 +21,7 @@ import nbcache
 from nbcache.concurrency.strands import Strand
 from nbcache.entry.models import Stats
 from nbcache.entry.waits import Span, Waits
+from tests.support.paths import GOLDEN
 
 TOOK = 0.4  # seconds of a call that is made
 
@@ -264,7 +265,7 @@ def test_models_that_are_called_at_once_share_what_is_saved(tmp_path: Path) -> N
 
 
 def test_what_an_older_release_has_saved_is_time_of_the_models(tmp_path: Path) -> None:
-    shutil.copytree(Path(__file__).with_name("golden") / "store_v2", tmp_path / "store")
+    shutil.copytree(GOLDEN / "store_v2", tmp_path / "store")
     nbcache.install(tmp_path / "store")
     found = stats(scope="folder", lifetime=True)
     assert found.hits

@@ -7,9 +7,9 @@ import pytest
 import nbcache
 from nbcache.stores import DiskStore, MemoryStore, Store
 from nbcache.stores.view import Contents
-from tests.clock import Clock
-from tests.test_disk_store import key_of, row
-from tests.test_faults import Echo, ask
+from tests.faults.test_faults import Echo, ask
+from tests.stores.sqlite.test_store import key_of, row
+from tests.support.clock import Clock
 
 HOUR, DAY = 3600.0, 86_400.0
 

@@ -23,7 +23,7 @@ from nbcache.codec.payload import About, encode
 from nbcache.entry.models import EntryMeta
 from nbcache.errors import NotStorableError
 from nbcache.keys.key import call_key
-from tests.provider import Provider
+from tests.servers.provider import Provider
 
 SECRET = "TOPSECRET-4711"
 

@@ -21,7 +21,7 @@ from nbcache.keys.key import call_key, drawn, restored
 from nbcache.replay.replay_key import replay_key
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.session import session
-from tests.provider import Provider
+from tests.servers.provider import Provider
 
 KEY, OTHER = "KEYinthere", "anotherKEY"  # by its form it is none: only the place tells
 

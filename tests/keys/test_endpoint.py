@@ -25,8 +25,8 @@ from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAI
 
 import nbcache
 from nbcache.errors import NbcacheWarning
-from tests.provider import Provider
-from tests.test_keys import key
+from tests.keys.test_key import key
+from tests.servers.provider import Provider
 
 Model = BaseLanguageModel[Any]
 Patch = pytest.MonkeyPatch

@@ -14,7 +14,7 @@ from langchain_openai import ChatOpenAI
 import nbcache
 from nbcache.keys import identity
 from nbcache.keys.ignored import ignore_also
-from tests.provider import Provider
+from tests.servers.provider import Provider
 
 pytestmark = pytest.mark.usefixtures("store")
 Send = Callable[..., None]

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import types
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any, ClassVar, Literal, TypedDict
 
 import httpx
@@ -35,9 +34,10 @@ from nbcache.keys.canonical import NotCanonicalError, canonical
 from nbcache.keys.digests import KEY_LENGTH
 from nbcache.keys.ignored import ignore_also
 from nbcache.keys.key import cache_key, call_key
-from tests.compat import CHAT, GOLDEN, City, keys_asked
-from tests.naming import shown
-from tests.provider import Provider
+from tests.compat import CHAT, KEYS, City, keys_asked
+from tests.servers.provider import Provider
+from tests.support.naming import shown
+from tests.support.paths import ROOT
 
 OPENAI = '[("_type", "openai-chat"), ("model_name", "gpt-4o"), ("stop", None)]'.replace('"', "'")
 SERIALISED = (
@@ -75,7 +75,7 @@ def in_notebook(source: str, **names: Any) -> Any:
 # Golden
 
 
-@pytest.mark.parametrize("told", json.loads(GOLDEN.read_text())["strings"], ids=lambda told: told["what"])
+@pytest.mark.parametrize("told", json.loads(KEYS.read_text())["strings"], ids=lambda told: told["what"])
 def test_golden_keys_of_strings_hold(told: dict[str, str]) -> None:
     assert cache_key(told["prompt"], told["llm_string"]) == told["key"]
 
@@ -558,8 +558,8 @@ def test_builtins_and_partials_count_by_what_they_are() -> None:
 
 
 def test_keys_are_the_same_in_another_process() -> None:
-    script = "from tests.test_keys import chat_openai, key, odd_options; print(key(chat_openai(), **odd_options()))"
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    script = "from tests.keys.test_key import chat_openai, key, odd_options; print(key(chat_openai(), **odd_options()))"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     found = {
         subprocess.run(
             [sys.executable, "-c", script],

@@ -10,14 +10,14 @@ import pytest
 
 from nbcache.keys import identity
 from nbcache.keys.ignored import ignore_also
-from tests.loopback import Handler, Loopback
-from tests.truth.capture import captured, made_fast
-from tests.truth.clients import clients
-from tests.truth.pairs import WRONG, Runner, Variant, sent
-from tests.truth.request import request_text
-from tests.truth.settings import Call, groups
-from tests.truth.sources import SOURCES
-from tests.truth.tasks import Task, run
+from tests.keys.truth.capture import captured, made_fast
+from tests.keys.truth.clients import clients
+from tests.keys.truth.pairs import WRONG, Runner, Variant, sent
+from tests.keys.truth.request import request_text
+from tests.keys.truth.settings import Call, groups
+from tests.keys.truth.sources import SOURCES
+from tests.keys.truth.tasks import Task, run
+from tests.servers.loopback import Handler, Loopback
 
 
 class Received(Loopback):

@@ -26,7 +26,8 @@ from nbcache.keys.canonical import NotCanonicalError, canonical
 from nbcache.keys.usercode import digest_of, piece_of, refusals
 from nbcache.keys.usercode.walk import Walk
 from nbcache.keys.usercode.watch import Watch
-from tests.test_keys import key
+from tests.keys.test_key import key
+from tests.support.paths import ROOT
 
 CELL = """
 from typing import Any, ClassVar
@@ -667,7 +668,7 @@ def test_autoreload_and_cells_that_are_run_again_are_other_calls(
 
 KEYS_OF_ALL = """
 import warnings; warnings.simplefilter("ignore")
-from tests.test_user_code import CYCLES, EDITED, STATE, key, run
+from tests.keys.test_user_code import CYCLES, EDITED, STATE, key, run
 print("\\n".join(key(run(case[1])["model"]) for case in [*EDITED, *STATE, *CYCLES]))
 """
 
@@ -679,7 +680,7 @@ def test_every_process_finds_the_same_keys() -> None:
         subprocess.run(
             [sys.executable, "-c", KEYS_OF_ALL],
             env={**os.environ, "PYTHONHASHSEED": seed},
-            cwd=Path(__file__).parents[1],
+            cwd=ROOT,
             capture_output=True,
             text=True,
             check=True,

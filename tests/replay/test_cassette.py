@@ -21,11 +21,11 @@ from nbcache.errors import CassetteError
 from nbcache.replay.cassette import read
 from nbcache.session import session
 from nbcache.ui import report
-from tests.embedder import Embedder, bits
-from tests.provider import Answer, Provider
-from tests.sdk_calls import outcomes
+from tests.servers.embedder import Embedder, bits
+from tests.servers.provider import Answer, Provider
+from tests.support.paths import GOLDEN
+from tests.support.sdk_calls import outcomes
 
-GOLDEN = Path(__file__).with_name("golden")
 KEY = "sk-" + "Ab1" * 12
 
 

@@ -35,8 +35,8 @@ from nbcache.replay.outcomes import Imported
 from nbcache.session import session
 from nbcache.stores import MemoryStore
 from nbcache.ui import report
-from tests.clients.providers import CLIENTS
-from tests.provider import Answer, Provider
+from tests.integrations.providers.providers import CLIENTS
+from tests.servers.provider import Answer, Provider
 
 TABLE = """CREATE TABLE full_llm_cache (
 	prompt VARCHAR NOT NULL,

@@ -27,8 +27,8 @@ from nbcache import ReplayMiss
 from nbcache.cache import settings as modes
 from nbcache.cache.swallowed import take_lost
 from nbcache.session import session
-from tests.embedder import Embedder
-from tests.provider import Answer, Provider
+from tests.servers.embedder import Embedder
+from tests.servers.provider import Answer, Provider
 
 
 def chat(provider: Provider, **settings: Any) -> ChatOpenAI:

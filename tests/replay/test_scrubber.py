@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nbcache.replay.secrets.patterns import folded, likely, long_runs, rules
 from nbcache.replay.secrets.scrubber import SECRET, Scrubber
-from tests.token_examples import examples
+from tests.replay.token_examples import examples
 
 SCRUBBER = Scrubber()
 ALNUM = "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"  # 36 letters and digits

@@ -25,10 +25,11 @@ from nbcache.keys import llm_string
 from nbcache.replay import untrusted
 from nbcache.replay.cassette import read
 from nbcache.replay.importers import langchain_sqlite as langchain_file
-from tests.test_langchain_file import LLM, PROMPT, TABLE, schema, write
+from tests.replay.test_langchain_sqlite import LLM, PROMPT, TABLE, schema, write
+from tests.support.paths import GOLDEN
 
-GOLDEN = Path(__file__).with_name("golden") / "cassette_v1.jsonl"
-LINE = {name: value for name, value in json.loads(GOLDEN.read_text().splitlines()[0]).items() if name != "key"}
+CASSETTE = GOLDEN / "cassette_v1.jsonl"
+LINE = {name: value for name, value in json.loads(CASSETTE.read_text().splitlines()[0]).items() if name != "key"}
 LINE.pop("chunks", None)
 TOO_MUCH = "its chunks would take gigabytes or minutes to replay"
 
@@ -122,7 +123,7 @@ BOMBS = {
 @pytest.mark.parametrize("name", BOMBS)
 def test_a_stream_that_would_never_end_is_refused_whole(tmp_path: Path, name: str) -> None:
     path = tmp_path / "file.jsonl"
-    path.write_text(GOLDEN.read_text() + json.dumps(BOMBS[name], separators=(",", ":")))
+    path.write_text(CASSETTE.read_text() + json.dumps(BOMBS[name], separators=(",", ":")))
     nbcache.install(tmp_path / "store")
     with pytest.raises(CassetteError, match=TOO_MUCH):
         nbcache.import_cassette(path)
@@ -196,7 +197,7 @@ TAGS = st.sampled_from(["!set", "!pairs", "!int", "!decimal", "!datetime", "!byt
 def test_a_line_that_was_changed_anywhere_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
-    recordings = [json.loads(line) for line in GOLDEN.read_text().splitlines()]
+    recordings = [json.loads(line) for line in CASSETTE.read_text().splitlines()]
     line = data.draw(st.sampled_from(recordings))
     line.pop("key")
     for _ in range(data.draw(st.integers(1, 3))):

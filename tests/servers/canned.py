@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.loopback import Handler, Loopback
+from tests.servers.loopback import Handler, Loopback
 
 
 @dataclass(frozen=True)

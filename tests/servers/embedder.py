@@ -8,7 +8,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.loopback import Handler, Loopback
+from tests.servers.loopback import Handler, Loopback
 
 _PATIENCE = 30  # seconds that a held answer waits at most
 

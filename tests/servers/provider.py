@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests import provider_anthropic, provider_google
-from tests.loopback import Handler, Loopback
-from tests.provider_asked import Answer, Request, halves, pieces, tokens, unscripted
+from tests.servers import provider_anthropic, provider_google
+from tests.servers.loopback import Handler, Loopback
+from tests.servers.provider_asked import Answer, Request, halves, pieces, tokens, unscripted
 
 __all__ = ["Answer", "Provider", "Request"]
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.provider_asked import Answer, Request, halves, pieces, tokens
+from tests.servers.provider_asked import Answer, Request, halves, pieces, tokens
 
 _REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use", "content_filter": "refusal"}
 

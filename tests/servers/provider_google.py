@@ -4,7 +4,7 @@ import base64
 from collections.abc import Callable
 from typing import Any
 
-from tests.provider_asked import Answer, Request, pieces, tokens
+from tests.servers.provider_asked import Answer, Request, pieces, tokens
 
 PREFIXES = ("/v1/models/", "/v1beta/models/")  # of google-genai 3 and 2
 

@@ -17,7 +17,7 @@ from nbcache.cache.settings import Settings
 from nbcache.concurrency.channel import Channel, Sender
 from nbcache.errors import NbcacheWarning, forget_warnings
 from nbcache.session.joining import warn_of_others, warn_of_running
-from tests.provider import Provider
+from tests.servers.provider import Provider
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
@@ -75,7 +75,7 @@ def test_what_a_pools_workers_call_counts_in_the_session_though_the_pool_kills_t
 _FRESH = """
 import time
 from concurrent.futures import ProcessPoolExecutor
-from tests import worker_functions as work
+from tests.support import worker_functions as work
 
 if __name__ == "__main__":
     nbcache.install(sys.argv[1], notebook="n.ipynb", prices={"m": {"input": 1000, "output": 1000}}, tags="t")
@@ -119,7 +119,7 @@ def test_workers_that_start_afresh_join_the_cache_and_the_session(
 
 
 _LIGHT = """
-from tests import worker_functions as work
+from tests.support import worker_functions as work
 
 if __name__ == "__main__":
     nbcache.install(sys.argv[1])
@@ -134,7 +134,7 @@ def test_a_worker_that_calls_no_model_imports_nothing_for_it(tmp_path: Path) -> 
 
 
 _OWN = """
-from tests import worker_functions as work
+from tests.support import worker_functions as work
 
 if __name__ == "__main__":
     nbcache.install(sys.argv[1])

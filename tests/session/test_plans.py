@@ -15,8 +15,8 @@ import nbcache
 from nbcache.session import session
 from nbcache.stores import DiskStore, MemoryStore
 from nbcache.ui import report
-from tests.clock import Clock
-from tests.provider import Answer, Provider
+from tests.servers.provider import Answer, Provider
+from tests.support.clock import Clock
 
 PRICES = {"gpt-4o-mini": {"input": 1_000_000, "output": 0}}  # a dollar a token
 MAKES: dict[str, Callable[[Path], Any]] = {"disk": DiskStore, "memory": lambda _: MemoryStore()}

@@ -17,7 +17,7 @@ import nbcache
 from nbcache import AmbiguousKeyError, NotebookCache, NotInstalledError, UnknownKeyError
 from nbcache.session import session
 from nbcache.stores import DiskStore
-from tests.naming import shown
+from tests.support.naming import shown
 
 WRAPPED = (BaseChatModel, BaseLLM, RunnableRetry, FakeListChatModel)
 

@@ -12,7 +12,7 @@ import pytest
 from nbcache.entry.models import Cleared, EntryMeta, Filter, Totals, Touch
 from nbcache.errors import DamagedError, StoreError
 from nbcache.stores import DiskStore, MemoryStore, Store
-from tests.rows import row_of
+from tests.support.rows import row_of
 
 Make = Callable[..., Store]
 NOW = 1_800_000_000.0

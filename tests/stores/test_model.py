@@ -14,7 +14,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from nbcache.entry.models import Cleared, EntryMeta, Filter, Totals, Touch
 from nbcache.stores import DiskStore, MemoryStore, Store
-from tests.rows import row_of
+from tests.support.rows import row_of
 
 NOTEBOOKS = ("a.ipynb", "b.ipynb", "naïve ☃.ipynb")
 TAGS = ("tag", "tagged", "☃")

@@ -18,8 +18,9 @@ from nbcache.stores import DiskStore, MemoryStore, Store
 from nbcache.stores.entry_costs import facts_of
 from nbcache.stores.sqlite import store as disk_module
 from nbcache.stores.sqlite.sql import joined
-from tests.rows import row_of
-from tests.test_store_contract import NOW, Clock, Make, clock, key_of, make, put, store  # noqa: F401 - fixtures
+from tests.stores.test_contract import NOW, Clock, Make, clock, key_of, make, put, store  # noqa: F401 - fixtures
+from tests.support.paths import GOLDEN
+from tests.support.rows import row_of
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -323,7 +324,7 @@ def test_expired_entry_is_told_once(store: Store, clock: Clock) -> None:  # noqa
 
 
 def test_first_versions_store_is_brought_up_to_date_with_all_it_held(tmp_path: Path) -> None:
-    shutil.copytree(Path(__file__).parent / "golden" / "store_v1", tmp_path / "store")
+    shutil.copytree(GOLDEN / "store_v1", tmp_path / "store")
     disk = DiskStore(tmp_path / "store")
     rows = disk.page()
     assert rows
@@ -339,7 +340,7 @@ def test_first_versions_store_is_brought_up_to_date_with_all_it_held(tmp_path: P
 
 
 def test_store_of_version_2_is_read(tmp_path: Path) -> None:
-    shutil.copytree(Path(__file__).parent / "golden" / "store_v2", tmp_path / "store")
+    shutil.copytree(GOLDEN / "store_v2", tmp_path / "store")
     disk = DiskStore(tmp_path / "store")
     closure, monad = disk.page(Filter(notebook="monads.ipynb"))
     assert (closure.prompt, monad.prompt) == ("What is a closure?", "What is a monad?")

@@ -1,6 +1,6 @@
 """Interrupts an operation at its lines, one after the other, and looks each time whether all else goes on.
 
-`python -m tests.interrupting OPERATION FOLDER [SHARE]` in a process of its own, whose main thread is a real one: the tests
+`python -m tests.support.interrupting OPERATION FOLDER [SHARE]` in a process of its own, whose main thread is a real one: the tests
 run each operation so. With a share of 1 it takes every line, each time that it is passed; with more, a part of them.
 """
 

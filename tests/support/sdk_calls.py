@@ -1,6 +1,6 @@
 """Every kind of call of the SDKs' clients that is covered.
 
-`python -m tests.sdk_calls URL FOLDER` makes them all with the cache in that folder, and prints what came back.
+`python -m tests.support.sdk_calls URL FOLDER` makes them all with the cache in that folder, and prints what came back.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ import openai
 from pydantic import BaseModel
 
 import nbcache
-from tests.wire import CHAT, MESSAGE, RESPONSE, TOOL, WEATHER
+from tests.servers.wire import CHAT, MESSAGE, RESPONSE, TOOL, WEATHER
 
 
 class City(BaseModel):

@@ -1,8 +1,8 @@
 """Compare what nbcache says of tens of thousands of calls with sums done by hand.
 
-    python -m tests.costs                          all of them: 60 of each combination of settings
-    python -m tests.costs --number 2               fewer of each
-    python -m tests.costs --kind Gemini --show 5   one kind, and five examples of each verdict that isn't right
+    python -m tests.costs.generated                          all of them: 60 of each combination of settings
+    python -m tests.costs.generated --number 2               fewer of each
+    python -m tests.costs.generated --kind Gemini --show 5   one kind, and five examples of each verdict that isn't right
 
 Each answer is one as its provider sends it, given to the provider's real client at its transport. Exits with 1 where a
 figure is wrong, or a price is unknown that could be known.
@@ -15,13 +15,13 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from tests.costs.cases import KINDS, cases
-from tests.costs.compare import MISSING, RIGHT, UNKNOWN, WRONG, Comparer
+from tests.costs.generated.cases import KINDS, cases
+from tests.costs.generated.compare import MISSING, RIGHT, UNKNOWN, WRONG, Comparer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The program. Returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.costs", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.costs.generated", description=__doc__.partition("\n")[0])
     parser.add_argument("--kind", action="append", default=[], choices=list(KINDS), metavar="KIND")
     parser.add_argument("--number", type=int, default=60, help="of each combination of settings (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=18)

@@ -6,11 +6,11 @@ from typing import Any
 
 from langchain_core.messages import HumanMessage, SystemMessage
 
-from tests import canned
-from tests.canned import Reply
-from tests.costs import draws
-from tests.costs.bill import Bill
-from tests.costs.case import Case
+from tests.costs.generated import draws
+from tests.costs.generated.bill import Bill
+from tests.costs.generated.case import Case
+from tests.servers import canned
+from tests.servers.canned import Reply
 
 _MODELS = {
     "claude-haiku-4-5-20251001": "claude-haiku-4-5",

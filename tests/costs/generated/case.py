@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.canned import Reply
-from tests.costs.bill import Bill
+from tests.costs.generated.bill import Bill
+from tests.servers.canned import Reply
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from random import Random
 
-from tests.costs import anthropic_cases, openai_cases, other_cases
-from tests.costs.case import Case
+from tests.costs.generated import anthropic_cases, openai_cases, other_cases
+from tests.costs.generated.case import Case
 
 KINDS = {
     "OpenAI, chat completions": openai_cases.chat,

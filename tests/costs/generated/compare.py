@@ -12,10 +12,10 @@ from nbcache.cache import lookup as answers
 from nbcache.costs.pricing import Price, Prices
 from nbcache.entry.models import Usage
 from nbcache.entry.usage import usage_of
-from tests.costs.bill import WHEN
-from tests.costs.case import Case
-from tests.costs.clients import client
-from tests.costs.wire import Wire
+from tests.costs.generated.bill import WHEN
+from tests.costs.generated.case import Case
+from tests.costs.generated.clients import client
+from tests.costs.generated.wire import Wire
 
 RIGHT, UNKNOWN, WRONG, MISSING = "right", "unknown", "wrong", "should be known"
 

@@ -5,11 +5,11 @@ from decimal import Decimal
 from random import Random
 from typing import Any
 
-from tests import canned
-from tests.canned import Reply
-from tests.costs import draws
-from tests.costs.bill import Bill
-from tests.costs.case import Case
+from tests.costs.generated import draws
+from tests.costs.generated.bill import Bill
+from tests.costs.generated.case import Case
+from tests.servers import canned
+from tests.servers.canned import Reply
 
 # As the API names them, and the price list.
 _CHAT = {

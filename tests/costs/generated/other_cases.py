@@ -7,11 +7,11 @@ from typing import Any
 
 from langchain_core.messages import HumanMessage
 
-from tests import canned
-from tests.canned import Reply
-from tests.costs import draws
-from tests.costs.bill import Bill
-from tests.costs.case import Case
+from tests.costs.generated import draws
+from tests.costs.generated.bill import Bill
+from tests.costs.generated.case import Case
+from tests.servers import canned
+from tests.servers.canned import Reply
 
 _DATA = base64.b64encode(b"x").decode()
 _GEMINI = {

@@ -11,8 +11,8 @@ import httpx
 import httpx2
 import urllib3
 
-from tests.canned import Reply
-from tests.truth.capture import made_fast
+from tests.keys.truth.capture import made_fast
+from tests.servers.canned import Reply
 
 
 class Wire:

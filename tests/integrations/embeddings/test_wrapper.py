@@ -45,7 +45,8 @@ from nbcache.keys.key import cache_key
 from nbcache.session import session
 from nbcache.stores.entry_costs import document
 from nbcache.ui.panel.board import Board
-from tests.embedder import Embedder, bits, in_32_bits, vector_of
+from tests.servers.embedder import Embedder, bits, in_32_bits, vector_of
+from tests.support.paths import ROOT
 
 MODEL = "text-embedding-3-small"
 AT_OPENAI: dict[str, Any] = {"model": MODEL, "api_key": "k", "base_url": "https://api.openai.com/v1"}
@@ -254,7 +255,7 @@ import nbcache
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_openai import OpenAIEmbeddings
 from nbcache.integrations.embeddings.wrapper import wrap_embeddings
-from tests.embedder import bits
+from tests.servers.embedder import bits
 
 url, folder = sys.argv[1:]
 cache = nbcache.install(folder)
@@ -274,8 +275,7 @@ nbcache.uninstall()
 
 def test_a_second_run_in_a_new_process_pays_nothing_and_is_equal_to_the_bit(embedder: Embedder, tmp_path: Path) -> None:
     command = [sys.executable, "-c", _AGAIN, f"{embedder.url}/v1", str(tmp_path / "store")]
-    root = Path(__file__).parent.parent
-    runs = [subprocess.run(command, cwd=root, capture_output=True, text=True, check=True) for _ in range(2)]
+    runs = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True) for _ in range(2)]
     assert runs[0].stdout == runs[1].stdout
     assert [run.stderr.split() for run in runs] == [["0", "10"], ["10", "0"]]
     assert len(embedder.requests) == 4

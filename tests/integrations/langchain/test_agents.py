@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 import nbcache
 from nbcache.session import session
-from tests.provider import Answer, Provider
+from tests.servers.provider import Answer, Provider
 
 asked: list[str] = []
 

@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 import nbcache
 from nbcache import NbcacheWarning
-from tests.provider import Answer, Provider
+from tests.servers.provider import Answer, Provider
 
 
 class City(BaseModel):

@@ -28,7 +28,7 @@ from nbcache.errors import NbcacheWarning, ReplayMiss
 from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.streams import wrap_class
 from nbcache.keys.usercode import piece_of
-from tests.provider import Provider
+from tests.servers.provider import Provider
 
 
 class Sends(BaseChatModel):

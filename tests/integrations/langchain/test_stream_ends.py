@@ -24,9 +24,9 @@ import nbcache
 from nbcache.entry.status import CUT_OFF, OK, UNFINISHED, good_also
 from nbcache.errors import NbcacheWarning
 from nbcache.session import session
-from tests import canned as c
-from tests.canned import Canned, Reply
-from tests.test_usage import AWS, HAIKU, KEY, ON_BEDROCK, server
+from tests.entry.test_usage import AWS, HAIKU, KEY, ON_BEDROCK, server
+from tests.servers import canned as c
+from tests.servers.canned import Canned, Reply
 
 __all__ = ["server"]  # the fixture
 

@@ -21,7 +21,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 
 import nbcache
 from nbcache.session import session
-from tests.provider import Answer, Provider
+from tests.servers.provider import Answer, Provider
 
 TEXT = "Streams are long, and come word by word."
 

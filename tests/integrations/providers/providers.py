@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tests.clients.scenarios import CHAT, OWN, TEXT, Make, Scenario
+from tests.integrations.providers.scenarios import CHAT, OWN, TEXT, Make, Scenario
 
 _KEY = "sk-test"
 

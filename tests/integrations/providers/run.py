@@ -1,4 +1,4 @@
-"""`python -m tests.clients.run PROVIDER BASE_URL FOLDER`: all scenarios of a provider, with the cache in that folder.
+"""`python -m tests.integrations.providers.run PROVIDER BASE_URL FOLDER`: all scenarios of a provider, with the cache in that folder.
 
 Prints one JSON object: what came back from each scenario, or the error that it ended with.
 """
@@ -12,9 +12,9 @@ import traceback
 from typing import Any
 
 import nbcache
-from tests.clients.plain import plain
-from tests.clients.providers import CLIENTS, scenarios_of
-from tests.clients.scenarios import Make, Scenario
+from tests.integrations.providers.plain import plain
+from tests.integrations.providers.providers import CLIENTS, scenarios_of
+from tests.integrations.providers.scenarios import Make, Scenario
 
 
 def outcomes(provider: str, url: str) -> dict[str, dict[str, Any]]:

@@ -1,9 +1,9 @@
-"""`python -m tests.clients.table`: what is run through which client, as Markdown."""
+"""`python -m tests.integrations.providers.table`: what is run through which client, as Markdown."""
 
 from collections.abc import Iterator
 
-from tests.clients.providers import CLIENTS, Client
-from tests.clients.scenarios import CHAT, OWN
+from tests.integrations.providers.providers import CLIENTS, Client
+from tests.integrations.providers.scenarios import CHAT, OWN
 
 
 def table() -> str:

@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 import nbcache
-from tests.clients.providers import PROVIDERS, scenarios_of
-from tests.provider import Provider
+from tests.integrations.providers.providers import PROVIDERS, scenarios_of
+from tests.servers.provider import Provider
+from tests.support.paths import ROOT
 
-_ROOT = Path(__file__).parents[1]
 # langchain-openai's own, where it streams what it parses.
 _WARNINGS = ("-W", "error", "-W", "ignore:Pydantic serializer warnings:UserWarning")
 
@@ -34,9 +34,17 @@ class Run:
 
 def run(provider: str, server: Provider, folder: Path, **environment: str) -> Run:
     before = len(server.requests)
-    clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(_ROOT), "NO_PROXY": "127.0.0.1"}
+    clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"}
     ran = subprocess.run(
-        [sys.executable, *_WARNINGS, "-m", "tests.clients.run", provider, server.url, str(folder / "store")],
+        [
+            sys.executable,
+            *_WARNINGS,
+            "-m",
+            "tests.integrations.providers.run",
+            provider,
+            server.url,
+            str(folder / "store"),
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -23,9 +23,10 @@ from nbcache import NbcacheWarning
 from nbcache.cache import settings as modes
 from nbcache.session import session
 from nbcache.stores import MemoryStore
-from tests.provider import Provider
-from tests.sdk_calls import ASYNC, SCENARIOS, outcomes
-from tests.wire import ASKED, CHAT, MESSAGE, RESPONSE, Wire, answered, ask, completion, said, streamed
+from tests.servers.provider import Provider
+from tests.servers.wire import ASKED, CHAT, MESSAGE, RESPONSE, Wire, answered, ask, completion, said, streamed
+from tests.support.paths import ROOT
+from tests.support.sdk_calls import ASYNC, SCENARIOS, outcomes
 
 
 @pytest.fixture
@@ -37,10 +38,9 @@ def aclient(provider: Provider, store: Path) -> Any:
 
 
 def run_in_new_process(url: str, folder: Path) -> dict[str, Any]:
-    here = Path(__file__).parent.parent
     done = subprocess.run(
-        [sys.executable, "-m", "tests.sdk_calls", url, str(folder)],
-        cwd=here,
+        [sys.executable, "-m", "tests.support.sdk_calls", url, str(folder)],
+        cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,

@@ -26,9 +26,8 @@ from nbcache.keys.key import call_key
 from nbcache.session import session
 from nbcache.stores import MemoryStore
 from nbcache.ui.panel.transcript import Part, answer_chat, prompt_chat
-from tests.provider import Answer, Provider
-from tests.sdk_calls import SCENARIOS
-from tests.wire import (
+from tests.servers.provider import Answer, Provider
+from tests.servers.wire import (
     ASKED,
     CHAT,
     EVENTS,
@@ -45,6 +44,7 @@ from tests.wire import (
     said,
     streamed,
 )
+from tests.support.sdk_calls import SCENARIOS
 
 # Which calls are the same
 

@@ -12,8 +12,8 @@ import openai
 import pytest
 
 import nbcache
-from tests.provider import Provider
-from tests.provider import _Handler as Handler
+from tests.servers.provider import Provider
+from tests.servers.provider import _Handler as Handler
 
 pytestmark = pytest.mark.usefixtures("store")
 

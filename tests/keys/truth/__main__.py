@@ -1,10 +1,10 @@
 """Generate pairs of calls that differ in one thing, and compare what is really sent with nbcache's keys.
 
-    python -m tests.truth                          every client and kind, at least 100,000 pairs; writes RESULTS.md
-    python -m tests.truth --quick                  some thousand pairs, in half a minute
-    python -m tests.truth --client ChatOpenAI      one client; --client may be repeated
-    python -m tests.truth --kind settings          one kind of difference; --topic temperature one thing of it
-    python -m tests.truth --show 5                 five examples of each verdict that isn't right, wrong ones first
+    python -m tests.keys.truth                          every client and kind, at least 100,000 pairs; writes RESULTS.md
+    python -m tests.keys.truth --quick                  some thousand pairs, in half a minute
+    python -m tests.keys.truth --client ChatOpenAI      one client; --client may be repeated
+    python -m tests.keys.truth --kind settings          one kind of difference; --topic temperature one thing of it
+    python -m tests.keys.truth --show 5                 five examples of each verdict that isn't right, wrong ones first
 
 Every call is made by a real client with the cache on, and its request is caught at the transport. Two calls make a pair:
 
@@ -22,10 +22,10 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-from tests.truth.pairs import AGAIN, REFUSED, WRONG, Tally
-from tests.truth.report import results, table, written
-from tests.truth.sources import SOURCES
-from tests.truth.tasks import Task, run
+from tests.keys.truth.pairs import AGAIN, REFUSED, WRONG, Tally
+from tests.keys.truth.report import results, table, written
+from tests.keys.truth.sources import SOURCES
+from tests.keys.truth.tasks import Task, run
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.truth", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m tests.keys.truth", description=__doc__.partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="some thousand pairs")
     parser.add_argument("--client", action="append", default=[], choices=list(SOURCES), metavar="NAME")
     parser.add_argument("--kind", action="append", default=[], metavar="KIND")
@@ -66,7 +66,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="processes")
-    parser.add_argument("--write", action="store_true", help="write tests/truth/RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="write tests/keys/truth/RESULTS.md")
     return parser.parse_args(arguments)
 
 

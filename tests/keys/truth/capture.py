@@ -13,7 +13,7 @@ import botocore.loaders
 import httpx
 import httpx2
 
-from tests.truth.request import request_text
+from tests.keys.truth.request import request_text
 
 
 class Sent(BaseException):

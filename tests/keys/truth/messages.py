@@ -7,9 +7,9 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 
-from tests.truth.clients import Client
-from tests.truth.pairs import Group, Variant
-from tests.truth.settings import Call
+from tests.keys.truth.clients import Client
+from tests.keys.truth.pairs import Group, Variant
+from tests.keys.truth.settings import Call
 
 _PNG = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
 _OTHER = _PNG.replace("42mNk", "42mNm")

@@ -10,7 +10,7 @@ from typing import Any
 
 import nbcache
 from nbcache.stores.memory import MemoryStore
-from tests.truth.capture import Sent
+from tests.keys.truth.capture import Sent
 
 WRONG, AGAIN, REFUSED, RIGHT = "wrong", "pays again", "refused", "right"
 _CALLS = 2_000  # calls after which the cache is made anew: it remembers what was asked

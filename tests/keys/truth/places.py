@@ -11,8 +11,8 @@ from unittest import mock
 import httpx
 import httpx2
 
-from tests.truth.clients import Client
-from tests.truth.pairs import Group, Variant, sent
+from tests.keys.truth.clients import Client
+from tests.keys.truth.pairs import Group, Variant, sent
 
 _URLS = ("https://one.example/v1", "https://two.example/v1", "https://one.example:8443/v1", "http://one.example/v1")
 _QUESTION = "What is a monad?"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.truth.pairs import AGAIN, REFUSED, WRONG, Tally
+from tests.keys.truth.pairs import AGAIN, REFUSED, WRONG, Tally
 
 _FILE = Path(__file__).parent / "RESULTS.md"
 _PACKAGES = (

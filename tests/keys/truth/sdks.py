@@ -11,8 +11,8 @@ import httpx2
 import openai
 
 import nbcache
-from tests.truth.pairs import Group, Variant
-from tests.truth.settings import FLAGS, LISTS, MAPPINGS, NUMBERS, TEXTS
+from tests.keys.truth.pairs import Group, Variant
+from tests.keys.truth.settings import FLAGS, LISTS, MAPPINGS, NUMBERS, TEXTS
 
 _MESSAGES = [{"role": "user", "content": "What is a monad?"}]
 _HEADERS: tuple[dict[str, str], ...] = (

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args, get_origin
 
-from tests.truth.clients import Client
-from tests.truth.pairs import Group, Variant, sent
+from tests.keys.truth.clients import Client
+from tests.keys.truth.pairs import Group, Variant, sent
 
 # Fields that are LangChain's own, and objects that no generated value is.
 _SKIPPED = frozenset(

@@ -3,9 +3,9 @@
 import random
 from collections.abc import Callable, Iterator
 
-from tests.truth import messages, places, sdks, settings, tools
-from tests.truth.clients import clients
-from tests.truth.pairs import Group
+from tests.keys.truth import messages, places, sdks, settings, tools
+from tests.keys.truth.clients import clients
+from tests.keys.truth.pairs import Group
 
 Source = Callable[[random.Random, float], Iterator[Group]]
 

@@ -3,9 +3,9 @@
 import random
 from dataclasses import dataclass
 
-from tests.truth.capture import captured, made_fast
-from tests.truth.pairs import Runner, Tally
-from tests.truth.sources import groups_of
+from tests.keys.truth.capture import captured, made_fast
+from tests.keys.truth.pairs import Runner, Tally
+from tests.keys.truth.sources import groups_of
 
 _ROUNDS = 50  # at most: each with other settings around what is varied
 

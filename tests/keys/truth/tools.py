@@ -7,8 +7,8 @@ from typing import Any
 
 from langchain_core.tools import tool
 
-from tests.truth.clients import Client
-from tests.truth.pairs import Group, Variant
+from tests.keys.truth.clients import Client
+from tests.keys.truth.pairs import Group, Variant
 
 _QUESTION = "What is the weather in Rome?"
 _CLASS = '''

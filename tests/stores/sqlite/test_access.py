@@ -18,13 +18,12 @@ from nbcache.errors import StoreError, forget_warnings
 from nbcache.stores import DiskStore
 from nbcache.stores.location import store_folder
 from nbcache.stores.sqlite import filesystem
-from tests.test_disk_store import key_of, put
-from tests.test_faults import Echo, ask, contents, heard, in_new_process
+from tests.faults.test_faults import Echo, ask, contents, heard, in_new_process
+from tests.stores.sqlite.test_store import key_of, put
+from tests.support.paths import GOLDEN
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
-
-GOLDEN = Path(__file__).with_name("golden")
 
 
 @pytest.fixture

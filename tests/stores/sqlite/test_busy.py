@@ -21,7 +21,7 @@ from nbcache.entry.models import EntryMeta, Spending
 from nbcache.errors import StoreBusyError
 from nbcache.stores import DiskStore
 from nbcache.stores.sqlite import traces
-from tests.interrupting import Echo
+from tests.support.interrupting import Echo
 
 _WRITER = """
 import os, signal, sqlite3, sys

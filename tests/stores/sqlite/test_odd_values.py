@@ -9,7 +9,7 @@ import pytest
 import nbcache
 from nbcache.entry.models import SessionCall
 from nbcache.errors import forget_warnings
-from tests.test_faults import Echo, ask, change, heard
+from tests.faults.test_faults import Echo, ask, change, heard
 
 ODD = [
     "'text'",

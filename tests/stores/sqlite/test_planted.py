@@ -18,8 +18,8 @@ from nbcache.codec import payload as codec
 from nbcache.codec.packing import packed_bytes, unpacked_bytes
 from nbcache.errors import DamagedError, StoreRefusedError
 from nbcache.stores import DiskStore
-from tests.test_disk_store import key_of, put, row
-from tests.test_faults import Echo, ask, change, contents, heard, within_seconds
+from tests.faults.test_faults import Echo, ask, change, contents, heard, within_seconds
+from tests.stores.sqlite.test_store import key_of, put, row
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -31,13 +31,13 @@ from nbcache.entry.models import EntryMeta, Filter, Totals, Touch
 from nbcache.errors import DamagedError, StoreError
 from nbcache.stores import DiskStore, MemoryStore, open_store
 from nbcache.stores.view import Contents
-from tests.rows import row_of
+from tests.support.paths import GOLDEN
+from tests.support.rows import row_of
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
     from multiprocessing.synchronize import Barrier
 
-GOLDEN = Path(__file__).parent / "golden" / "store_v1"
 
 PROCESSES, ENTRIES = 8, 300
 
@@ -598,7 +598,7 @@ _FORKER_UNDER_LOAD = """
 import os, sys, threading, time, warnings
 from nbcache.entry.models import EntryMeta
 from nbcache.stores import DiskStore
-from tests.rows import row_of
+from tests.support.rows import row_of
 
 def put(key):
     store.put(key, key.encode(), EntryMeta(key, "m", "p", "a", "ok", time.time()))
@@ -766,7 +766,7 @@ def make_golden_store(folder: Path) -> None:
 
 
 def test_store_of_version_1_is_read(tmp_path: Path) -> None:
-    shutil.copytree(GOLDEN, tmp_path / "store")
+    shutil.copytree(GOLDEN / "store_v1", tmp_path / "store")
     store = DiskStore(tmp_path / "store")
     contents = Contents(store)
     rows = contents.entries()

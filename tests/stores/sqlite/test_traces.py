@@ -13,8 +13,8 @@ import pytest
 
 import nbcache
 from nbcache.stores import DiskStore
-from tests.test_disk_store import key_of, put, row
-from tests.test_faults import Echo, ask, change, heard
+from tests.faults.test_faults import Echo, ask, change, heard
+from tests.stores.sqlite.test_store import key_of, put, row
 
 SECRET = b"my-private-text"
 

@@ -24,12 +24,12 @@ from nbcache.keys.key import CallKey
 from nbcache.stores import DiskStore, MemoryStore, Store
 from nbcache.stores.sqlite import rekeying
 from nbcache.stores.view import Contents
-from tests.test_disk_store import key_of
+from tests.stores.sqlite.test_store import key_of
+from tests.support.paths import GOLDEN
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
 
-GOLDEN = Path(__file__).with_name("golden")
 MANY = 400
 
 

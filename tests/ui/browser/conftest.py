@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.rig import CHROMIUM_OPTIONS, PATIENCE, Notebook, Server, chromium, write_notebook
-from tests.provider import Provider
+from tests.servers.provider import Provider
+from tests.ui.browser.rig import CHROMIUM_OPTIONS, PATIENCE, Notebook, Server, chromium, write_notebook
 
 Open = Callable[..., Notebook]
 

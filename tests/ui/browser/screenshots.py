@@ -1,4 +1,4 @@
-"""The pictures of the README: `python -m tests.browser.screenshots` runs notebooks/dashboard.ipynb in JupyterLab.
+"""The pictures of the README: `python -m tests.ui.browser.screenshots` runs notebooks/dashboard.ipynb in JupyterLab.
 
 Its panel is shot as it stands there, once in light and once in dark, with an entry open.
 """
@@ -10,9 +10,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.rig import CHROMIUM_OPTIONS, Notebook, Server, chromium
+from tests.support.paths import ROOT
+from tests.ui.browser.rig import CHROMIUM_OPTIONS, Notebook, Server, chromium
 
-NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = ROOT / "notebooks"
 THEMES = {"light": "JupyterLab Light", "dark": "JupyterLab Dark"}
 
 

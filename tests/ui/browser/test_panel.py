@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, expect
 
-from tests.browser.conftest import Open
-from tests.browser.rig import Notebook
-from tests.provider import Provider
+from tests.servers.provider import Provider
+from tests.ui.browser.conftest import Open
+from tests.ui.browser.rig import Notebook
 
 BOTH = pytest.mark.parametrize("ui", ["lab", "notebook"])
 

@@ -11,7 +11,7 @@ import pytest
 
 from nbcache.entry.models import Filter
 from nbcache.stores import DiskStore
-from tests.test_cli import Run, keep, no_database, run, stored
+from tests.ui.cli.test_main import Run, keep, no_database, run, stored
 
 __all__ = ["run"]
 

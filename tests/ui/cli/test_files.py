@@ -8,7 +8,7 @@ import pytest
 
 import nbcache
 from nbcache.stores import DiskStore
-from tests.test_cli import Ran, keep, run, stored
+from tests.ui.cli.test_main import Ran, keep, run, stored
 
 __all__ = ["run"]  # a fixture
 

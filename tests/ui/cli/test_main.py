@@ -32,7 +32,7 @@ from nbcache.ui import progress, report
 from nbcache.ui.cli.arguments import STATUSES
 from nbcache.ui.cli.main import main
 from nbcache.ui.terminal import age
-from tests.test_faults import of_a_newer_version
+from tests.faults.test_faults import of_a_newer_version
 
 COMMANDS = [["ls"], ["stats"], ["show", "ab"], ["evict", "ab"], ["clear"], ["check"], ["check", "--fix"], ["where"]]
 HOSTILE = "\x1b]0;pwned\x07\x1b[2J\x9b31m\u202e evil\r"

@@ -15,10 +15,10 @@ import nbcache
 from nbcache.session import session
 from nbcache.ui.jupyter import html as show
 from nbcache.ui.panel.board import Board
-from tests import canned as c
-from tests.canned import Canned
-from tests.provider import Answer, Provider
-from tests.test_magics import execute, loaded, run, shell  # noqa: F401 - fixtures
+from tests.servers import canned as c
+from tests.servers.canned import Canned
+from tests.servers.provider import Answer, Provider
+from tests.ui.jupyter.test_magics import execute, loaded, run, shell  # noqa: F401 - fixtures
 
 Run = Callable[..., str]
 PRICES = "%config NBCache.prices = {'m': {'input': 2, 'output': 8}}"  # 1,000 tokens in and 500 out are $0.006

@@ -14,7 +14,7 @@ import nbcache
 from nbcache import NbcacheWarning
 from nbcache.keys.run_ids import paths_of_ids
 from nbcache.session import session
-from tests.provider import Provider
+from tests.servers.provider import Provider
 
 CELLS = (
     "%load_ext nbcache\nimport uuid\nfrom langchain_openai import ChatOpenAI",

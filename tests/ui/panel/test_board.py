@@ -21,9 +21,10 @@ from nbcache.errors import StoreError
 from nbcache.session import session
 from nbcache.stores import MemoryStore
 from nbcache.ui.panel.board import Board
-from tests import canned as c
-from tests.canned import Canned
-from tests.provider import Answer, Provider
+from tests.servers import canned as c
+from tests.servers.canned import Canned
+from tests.servers.provider import Answer, Provider
+from tests.support.paths import GOLDEN
 
 PRICES = {"m": {"input": 2, "output": 8}}  # 1,000 tokens in and 500 out are $0.006
 
@@ -510,7 +511,7 @@ def test_what_is_not_known_of_an_entry_is_said(cache: NotebookCache) -> None:
 
 
 def test_an_entry_of_version_1_opens(tmp_path: Path) -> None:
-    shutil.copytree(Path(__file__).with_name("golden") / "store_v1", tmp_path / "store")
+    shutil.copytree(GOLDEN / "store_v1", tmp_path / "store")
     nbcache.install(tmp_path / "store")
     for row in ask(Board(), "page")["rows"]:
         entry = ask(Board(), "entry", key=row["key"])

@@ -22,7 +22,7 @@ from nbcache.replay import import_export as exports  # noqa: F401 - see `importe
 from nbcache.session import session
 from nbcache.stores.environment import REPORT
 from nbcache.ui.pytest_plugin import swallowed_misses as pytest_misses  # noqa: F401 - see `imported`
-from tests.provider import Provider
+from tests.servers.provider import Provider
 
 pytest_plugins = ["pytester"]
 
