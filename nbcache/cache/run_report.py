@@ -15,7 +15,7 @@ from nbcache.concurrency.locks import Lock
 from nbcache.entry.accounts import total
 from nbcache.entry.models import Spending
 from nbcache.errors import CassetteError, logger
-from nbcache.stores.environment import REPORT
+from nbcache.stores.location import REPORT
 
 if TYPE_CHECKING:
     from nbcache.costs.ledger import Ledger

@@ -30,7 +30,7 @@ from nbcache.entry.waits import Span
 from nbcache.errors import logger
 from nbcache.stores.base import Store
 from nbcache.stores.entry_costs import words_of
-from nbcache.stores.environment import REPORT
+from nbcache.stores.location import REPORT
 
 _DELAY = 1.0  # seconds at most from a call until it is written down, unless a cell ends before
 _AT_ONCE = 20  # entries indexed in one transaction, for which an update may have to wait

@@ -28,12 +28,12 @@ from nbcache.errors import NotInstalledError, forget_warnings, warn_once
 from nbcache.integrations.langchain.models import Instrument
 from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.replay.outcomes import Exported, Imported
+from nbcache.session.environment import comma_separated, from_environment, warn_of_misspelt
 from nbcache.session.joining import give_tickets, join, settings_of
 from nbcache.session.placeholder_keys import stand_in
 from nbcache.session.plans import Plan, planned
 from nbcache.session.repeated_calls import most_repeated
 from nbcache.stores.base import Store
-from nbcache.stores.environment import comma_separated, from_environment, warn_of_misspelt
 from nbcache.stores.location import user_folder
 from nbcache.stores.progress import Progress
 

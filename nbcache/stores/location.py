@@ -11,6 +11,7 @@ import platformdirs
 from nbcache.errors import warn_once
 from nbcache.stores.nearby import FOLDER, folders_below, notebook_on_command_line
 
+REPORT = "NBCACHE_REPORT"  # the folder in which each process writes its report for pytest
 CASSETTE_SUFFIX = ".llmcache.jsonl"
 _LISTED = 3  # stores that a line names
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nbcache.errors import NbcacheError, NbcacheWarning, StoreError
+from nbcache.session.environment import warn_of_misspelt
 from nbcache.stores.base import DiskStore, MemoryStore, open_store
-from nbcache.stores.environment import warn_of_misspelt
 from nbcache.stores.location import checked_path, notebook_name, notebook_path, store_folder, user_folder
 from nbcache.stores.sqlite.folder import DATABASE, Kind, kind_of
 from nbcache.ui.terminal import complain

@@ -19,8 +19,8 @@ from nbcache.keys import identity
 from nbcache.keys.ignored import ignore_also
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.session import session
+from nbcache.session.environment import SETTINGS
 from nbcache.stores.base import open_store
-from nbcache.stores.environment import SETTINGS
 
 _ARGUMENTS = {"max_size": "max_bytes"}  # what `install` and the environment call it
 

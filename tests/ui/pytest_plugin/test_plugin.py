@@ -20,7 +20,7 @@ from nbcache.cache import run_report as tally
 from nbcache.costs import money  # noqa: F401 - see `imported`
 from nbcache.replay import import_export as exports  # noqa: F401 - see `imported`
 from nbcache.session import session
-from nbcache.stores.environment import REPORT
+from nbcache.stores.location import REPORT
 from nbcache.ui.pytest_plugin import swallowed_misses as pytest_misses  # noqa: F401 - see `imported`
 from tests.servers.provider import Provider
 

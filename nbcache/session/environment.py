@@ -5,8 +5,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from nbcache.errors import warn_once
+from nbcache.stores.location import REPORT
 
-REPORT = "NBCACHE_REPORT"  # the folder of the files in which each session tells pytest what it did
 _PREFIX = "NBCACHE_"
 SETTINGS = frozenset(
     {
