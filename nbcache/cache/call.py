@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from nbcache.cache.memory import Answer
 from nbcache.cache.samples import Draw
 from nbcache.cache.settings import Settings
-from nbcache.concurrency.blocks import is_over
+from nbcache.concurrency.context_blocks import is_over
 from nbcache.concurrency.single_flight import Lease, Waiter
 from nbcache.concurrency.strands import Strand
 from nbcache.entry.models import CallRecord

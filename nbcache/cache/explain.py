@@ -15,9 +15,9 @@ from nbcache.costs.accounts import NEW
 from nbcache.entry.models import CallRecord
 from nbcache.entry.quantities import ago_text
 from nbcache.entry.text import prompt_preview, prompt_text, words
-from nbcache.keys.ignored import also_ignored
+from nbcache.keys.ignored.parameters import also_ignored
+from nbcache.keys.ignored.run_ids import advice, paths_of_ids
 from nbcache.keys.key import SENT, CallKey, prompt_sent
-from nbcache.keys.run_ids import advice, paths_of_ids
 from nbcache.replay.recordings import Recordings
 from nbcache.replay.replay_key import scrubbed
 from nbcache.replay.secrets.scrubber import Scrubber

@@ -18,7 +18,7 @@ from nbcache.entry.models import Usage
 from nbcache.entry.waits import Span
 from nbcache.keys.identity import model_name
 from nbcache.keys.key import CallKey, drawn
-from nbcache.keys.model_fields import learn_counters, whole_numbers
+from nbcache.keys.model_fields.library_classes import learn_counters, whole_numbers
 from nbcache.stores.entry_costs import is_value
 
 _K = TypeVar("_K")

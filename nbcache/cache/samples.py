@@ -7,7 +7,7 @@ the draws that its earlier attempts were given and rejected.
 import heapq
 from dataclasses import dataclass, field
 
-from nbcache.concurrency.blocks import BlockVar
+from nbcache.concurrency.context_blocks import BlockVar
 from nbcache.concurrency.locks import Lock
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Literal
 
 from nbcache.cache.samples import Samples
-from nbcache.concurrency.blocks import Block, BlockVar
+from nbcache.concurrency.context_blocks import Block, BlockVar
 from nbcache.entry.quantities import seconds
 
 ON, OFF, READ_ONLY, REFRESH, REPLAY = MODES = ("on", "off", "read-only", "refresh", "replay")

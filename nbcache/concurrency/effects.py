@@ -4,7 +4,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Protocol, TypeVar
 
 from nbcache.concurrency.executor import in_thread
-from nbcache.concurrency.turns import take_turn
+from nbcache.concurrency.loop_turns import take_turn
 
 _T = TypeVar("_T")
 

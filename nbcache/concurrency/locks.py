@@ -8,7 +8,7 @@ from collections import deque
 from types import FrameType
 from typing import Any
 
-from nbcache.concurrency.stacks import is_around, is_running
+from nbcache.concurrency.running_frames import is_around, is_running
 
 _SOON, _LATE = 0.01, 0.2  # seconds after which a waiter looks whether the holder still runs: at first, and at last
 _YIELD = 5e-5  # seconds in which one who waits can wake

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 from nbcache.concurrency.locks import Lock
-from nbcache.concurrency.stacks import is_running
+from nbcache.concurrency.running_frames import is_running
 
 _LAST = 4_096  # keys of which is known when their last call ended
 _LOOK = 0.25  # seconds after which who waits looks whether the call still goes on

@@ -5,7 +5,7 @@ import sys
 import weakref
 from typing import Protocol
 
-from nbcache.concurrency.channel import channel
+from nbcache.concurrency.worker_pipe import channel
 from nbcache.costs.forwarding import Reporter
 
 

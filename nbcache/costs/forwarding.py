@@ -4,7 +4,7 @@ from collections import OrderedDict
 from typing import NamedTuple
 
 from nbcache.codec.payload import HEADER_LENGTH
-from nbcache.concurrency.channel import Sender
+from nbcache.concurrency.worker_pipe import Sender
 from nbcache.entry.events import Hit, Paid
 from nbcache.entry.models import CallRecord
 from nbcache.entry.text import prompt_text

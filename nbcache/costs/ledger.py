@@ -14,11 +14,11 @@ from decimal import Decimal
 from functools import partial
 from typing import TypeVar
 
-from nbcache.concurrency.channel import channel
 from nbcache.concurrency.executor import uninterrupted
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.strands import begin_cell, call_here
 from nbcache.concurrency.timer import Timer
+from nbcache.concurrency.worker_pipe import channel
 from nbcache.costs.accounts import Accounts
 from nbcache.costs.forks import ledgers
 from nbcache.costs.forwarding import Incoming, Message, Note, Reporter, WorkerHit

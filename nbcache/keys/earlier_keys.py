@@ -18,11 +18,11 @@ from nbcache.keys.credentials import endpoint_urls, hidden
 from nbcache.keys.identity import identity_of
 from nbcache.keys.key import CallKey, call_key_of, drawn, restored
 from nbcache.keys.llm_string import Told
-from nbcache.keys.model_fields import settings
-from nbcache.keys.provider_request import messages_in
-from nbcache.keys.rebuilt_models import rebuilt
+from nbcache.keys.model_fields.library_classes import settings
+from nbcache.keys.provider_requests.families import family_of, tells_all
+from nbcache.keys.provider_requests.rebuilt_models import rebuilt
+from nbcache.keys.provider_requests.request_parts import messages_in
 from nbcache.keys.request import Request
-from nbcache.keys.request_families import family_of, tells_all
 
 # By the names under which version 1 knew them: the package, and the argument that takes the endpoint.
 _CLASSES = {

@@ -15,17 +15,24 @@ from langchain_core.language_models.base import BaseLanguageModel
 
 from nbcache.errors import UnstableIdentityError
 from nbcache.keys import identity_cache as snapshot
-from nbcache.keys import model_fields
 from nbcache.keys.canonical import NotCanonicalError, canonical, is_users_code
+from nbcache.keys.clients.endpoint import Target, endpoint_in, endpoint_of, target_of
 from nbcache.keys.credentials import hidden
-from nbcache.keys.endpoint import Target, endpoint_in, endpoint_of, target_of
-from nbcache.keys.ignored import CLIENTS, IGNORED_FIELDS, counted, is_ignored
+from nbcache.keys.ignored.parameters import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.keys.llm_string import Told, parse
-from nbcache.keys.model_fields import MODEL_NAMES, field_names, names_counted, settings
-from nbcache.keys.provider_request import Settings
+from nbcache.keys.model_fields import library_classes
+from nbcache.keys.model_fields.library_classes import MODEL_NAMES, field_names, names_counted, settings
+from nbcache.keys.model_fields.user_classes import (
+    answers_itself,
+    exact,
+    tells_itself,
+    unstable,
+    users_options,
+    users_piece,
+)
+from nbcache.keys.provider_requests.families import family_of, tells_all
+from nbcache.keys.provider_requests.request_parts import Settings
 from nbcache.keys.request import Identity, Request
-from nbcache.keys.request_families import family_of, tells_all
-from nbcache.keys.user_fields import answers_itself, exact, tells_itself, unstable, users_options, users_piece
 
 # Begins what stands in the place of an `llm_string` where no model is called: the identity's document, with its `model`,
 # and in a line of its own what counts of the prompt, where that isn't the whole.
@@ -322,4 +329,4 @@ def _culprit(document: dict[str, Any]) -> str:
 def forget() -> None:
     """Work every identity out anew: what counts has changed."""
     _of_text.cache_clear()
-    model_fields.forget()
+    library_classes.forget()

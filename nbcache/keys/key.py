@@ -13,10 +13,10 @@ from typing import Any
 from nbcache.keys.digests import digest_of
 from nbcache.keys.identity import identify, limits_tokens_in
 from nbcache.keys.json_text import parsed
+from nbcache.keys.model_fields.user_classes import reads
 from nbcache.keys.prompt import READINGS, Normalize, Reading, canonical_prompt, normalized
-from nbcache.keys.provider_request import Settings, can_be_built, messages_in, shown
+from nbcache.keys.provider_requests.request_parts import Settings, can_be_built, messages_in, shown
 from nbcache.keys.request import Identity, Request
-from nbcache.keys.user_fields import reads
 
 KEY_VERSION = 2
 VERSION_1 = 1  # of 0.1 to 0.4

@@ -7,7 +7,7 @@ from typing import Any
 from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.messages import BaseMessage
 
-from nbcache.keys.provider_request import Settings
+from nbcache.keys.provider_requests.request_parts import Settings
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from multiprocessing import spawn
 from typing import Any
 
 from nbcache.cache.notebook_cache import NotebookCache
-from nbcache.concurrency.channel import Sender, channel
-from nbcache.concurrency.workers import Ticket, take_membership
+from nbcache.concurrency.worker_pipe import Sender, channel
+from nbcache.concurrency.worker_startup import Ticket, take_membership
 from nbcache.costs.forwarding import Reporter
 from nbcache.errors import logger, warn_once
 from nbcache.integrations.langchain.patching import Wrapping
-from nbcache.keys import ignored
+from nbcache.keys.ignored import parameters
 from nbcache.stores.base import DiskStore
 
 _Install = Callable[..., NotebookCache]
@@ -90,7 +90,7 @@ def _ticket(cache: NotebookCache, process: Any) -> Ticket | None:
                 _warn(f"`{name}` can't be pickled")
                 return None
         sender = channel.open()
-        membership = pickle.dumps((settings, ignored.also_ignored(), cache.ledger.id, cache.ledger.where))
+        membership = pickle.dumps((settings, parameters.also_ignored(), cache.ledger.id, cache.ledger.where))
         return Ticket(membership, None if sender is None else sender.end)
     except Exception as error:  # noqa: BLE001 - the child starts as it would without us
         logger.debug("nbcache: a worker process can't join: %s", error)
@@ -138,7 +138,7 @@ def join(install: _Install) -> None:
     membership, pipe = taken
     try:
         settings, also, session, where = pickle.loads(membership)  # noqa: S301 - the parent's, in its process object
-        ignored.ignore_also(also)
+        parameters.ignore_also(also)
         cache = install(**settings)
         cache.ledger.join(session, where, None if pipe is None else Reporter(Sender(pipe)))
     except Exception as error:  # noqa: BLE001 - the worker's calls go on without

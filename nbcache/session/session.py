@@ -17,9 +17,9 @@ from nbcache.cache.explain import Why
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.cache.rules import Normalizer, ShouldStore
 from nbcache.cache.settings import NOTEBOOK, ON, REPLAY, checked_mode, checked_scope
+from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
+from nbcache.concurrency.change_listeners import tell
 from nbcache.concurrency.executor import uninterrupted
-from nbcache.concurrency.listeners import listen as listen  # noqa: PLC0414 - one of those below
-from nbcache.concurrency.listeners import tell
 from nbcache.concurrency.locks import Lock
 from nbcache.costs.pricing import Prices
 from nbcache.entry.models import Cleared, EntryMeta, Info, Record, Stats

@@ -8,7 +8,7 @@ from typing import Any
 
 import nbcache
 from nbcache.concurrency.executor import in_thread
-from nbcache.concurrency.turns import _TURN, take_turn
+from nbcache.concurrency.loop_turns import _TURN, take_turn
 from tests.support.interrupting import Echo
 
 CALLS = 400

@@ -16,7 +16,7 @@ import nbcache
 from nbcache.cache.call import running
 from nbcache.cache.samples import current_attempt
 from nbcache.cache.settings import current_settings
-from nbcache.concurrency import stacks
+from nbcache.concurrency import running_frames
 from nbcache.concurrency.locks import Lock
 from nbcache.integrations.langchain.retries import _attempts
 from tests.support.interrupting import LIMIT, Echo
@@ -135,13 +135,13 @@ def test_looking_who_holds_a_lock_collects_no_garbage_and_leaves_that_as_it_was(
         enabled.append(gc.isenabled())
         return current()
 
-    monkeypatch.setattr(stacks, "_MAY_COLLECT", True)
+    monkeypatch.setattr(running_frames, "_MAY_COLLECT", True)
     monkeypatch.setattr("sys._current_frames", looked)
     if not collects:
         gc.disable()
     try:
-        assert stacks.is_running(sys._getframe().f_back or sys._getframe())
-        assert not stacks.is_running(_ended())
+        assert running_frames.is_running(sys._getframe().f_back or sys._getframe())
+        assert not running_frames.is_running(_ended())
         assert gc.isenabled() == collects
     finally:
         gc.enable()

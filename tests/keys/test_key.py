@@ -29,11 +29,11 @@ import nbcache
 from nbcache.cache.call import Call
 from nbcache.errors import UnstableIdentityError
 from nbcache.keys import identity_cache as snapshot
-from nbcache.keys import model_fields
 from nbcache.keys.canonical import NotCanonicalError, canonical
 from nbcache.keys.digests import KEY_LENGTH
-from nbcache.keys.ignored import ignore_also
+from nbcache.keys.ignored.parameters import ignore_also
 from nbcache.keys.key import cache_key, call_key
+from nbcache.keys.model_fields import library_classes
 from tests.compat import CHAT, KEYS, City, keys_asked
 from tests.servers.provider import Provider
 from tests.support.naming import shown
@@ -50,8 +50,8 @@ def nothing_learned() -> Iterator[None]:
     """What a test teaches the process about counters, and settings of it, end with the test."""
     yield
     ignore_also(())
-    model_fields._counters.clear()
-    model_fields._plan.cache_clear()
+    library_classes._counters.clear()
+    library_classes._plan.cache_clear()
     snapshot.forget()
 
 
@@ -885,9 +885,9 @@ def test_a_setting_that_grew_while_the_model_answered_is_no_counter() -> None:
     """Another thread or cell may well raise `num_ctx` meanwhile: that must never make it stop counting."""
     model = ChatOllama(model="llama3", num_ctx=2048, seed=1)
     before = key(model)
-    numbers = model_fields.whole_numbers(model)
+    numbers = library_classes.whole_numbers(model)
     model.num_ctx, model.seed = 4096, 2
-    model_fields.learn_counters(model, numbers)
+    library_classes.learn_counters(model, numbers)
     assert key(model) != before
     assert key(ChatOllama(model="llama3", seed=1)) != key(ChatOllama(model="llama3", seed=2))
 
@@ -895,9 +895,9 @@ def test_a_setting_that_grew_while_the_model_answered_is_no_counter() -> None:
         seed: int = 0
 
     mine = Seeded(seed=1)
-    numbers = model_fields.whole_numbers(mine)
+    numbers = library_classes.whole_numbers(mine)
     mine.seed = 2
-    model_fields.learn_counters(mine, numbers)
+    library_classes.learn_counters(mine, numbers)
     assert key(Seeded(seed=1)) != key(Seeded(seed=2))
 
 

@@ -578,7 +578,7 @@ def test_a_hostile_model_is_never_made(
         guarded.append(package)
         return importlib.import_module(package)
 
-    monkeypatch.setattr("nbcache.keys.rebuilt_models.import_module", imported)
+    monkeypatch.setattr("nbcache.keys.provider_requests.rebuilt_models.import_module", imported)
     assert known_models.KnownModels().call(MODELS[name]) is None
     write(file, [(PROMPT, MODELS[name], 0, spoken())])
     done = taken_over(file, tmp_path)

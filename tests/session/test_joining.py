@@ -14,7 +14,7 @@ import pytest
 
 import nbcache
 from nbcache.cache.settings import Settings
-from nbcache.concurrency.channel import Channel, Sender
+from nbcache.concurrency.worker_pipe import Channel, Sender
 from nbcache.errors import NbcacheWarning, forget_warnings
 from nbcache.session.joining import warn_of_others, warn_of_running
 from tests.servers.provider import Provider

@@ -8,7 +8,7 @@ from typing import Any
 from langchain_core.runnables.retry import RunnableRetry
 
 from nbcache.cache.samples import Attempt, current_attempt
-from nbcache.concurrency.blocks import Block
+from nbcache.concurrency.context_blocks import Block
 
 # Whose errors say that a request failed.
 _CLIENTS = {

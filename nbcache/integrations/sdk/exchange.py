@@ -18,12 +18,12 @@ from nbcache.entry.charges import LITELLM_HEADER
 from nbcache.errors import warn_once
 from nbcache.integrations.sdk import responses as replies
 from nbcache.integrations.sdk import sse as events
-from nbcache.keys.body_fields import counted_body
 from nbcache.keys.canonical import canonical
+from nbcache.keys.clients.endpoint import endpoint_in
 from nbcache.keys.credentials import hidden
-from nbcache.keys.endpoint import endpoint_in
-from nbcache.keys.header_fields import counted_headers
 from nbcache.keys.identity import TOKEN_LIMITS
+from nbcache.keys.ignored.body_fields import counted_body
+from nbcache.keys.ignored.headers import counted_headers
 from nbcache.keys.request import Identity
 
 Body = dict[str, Any]

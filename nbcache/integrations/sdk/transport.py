@@ -14,8 +14,8 @@ from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.cache.settings import OFF
 from nbcache.codec.http_response import Recorded
 from nbcache.errors import UnstableIdentityError, warn_once
+from nbcache.integrations.sdk.custom_transports import route_of
 from nbcache.integrations.sdk.exchange import Exchange
-from nbcache.integrations.sdk.routes import route_of
 from nbcache.integrations.sdk.sse import pieces
 from nbcache.integrations.sdk.streams import AsyncStream, Played, SyncStream, of_family
 

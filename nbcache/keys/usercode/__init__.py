@@ -10,13 +10,13 @@ from types import FunctionType
 from typing import Any
 
 from nbcache.keys.usercode.annotations import annotations_of
+from nbcache.keys.usercode.call_state import State, state_of, stores_attribute
+from nbcache.keys.usercode.change_detection import Check
+from nbcache.keys.usercode.initial_state import seed_of
 from nbcache.keys.usercode.nodes import write_node
 from nbcache.keys.usercode.origin import is_users_code
-from nbcache.keys.usercode.refusals import looked_at
-from nbcache.keys.usercode.seeds import seed_of
-from nbcache.keys.usercode.state import State, state_of, stores_attribute
+from nbcache.keys.usercode.refusal_cache import looked_at
 from nbcache.keys.usercode.walk import NotCanonicalError, Walk
-from nbcache.keys.usercode.watch import Check
 
 __all__ = [
     "NotCanonicalError",

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from nbcache.keys.usercode.annotations import annotations_of
-from nbcache.keys.usercode.environment import is_environment, is_variable
+from nbcache.keys.usercode.bytecode import references
+from nbcache.keys.usercode.change_detection import MISSING
+from nbcache.keys.usercode.environment_variables import is_environment, is_variable
 from nbcache.keys.usercode.objects import write_object
 from nbcache.keys.usercode.origin import is_users_code, is_users_module
-from nbcache.keys.usercode.references import references
-from nbcache.keys.usercode.typed import is_typing, write_typing
+from nbcache.keys.usercode.type_hints import is_typing, write_typing
 from nbcache.keys.usercode.walk import Walk
-from nbcache.keys.usercode.watch import MISSING
 
 _BUILTINS = {"get_ipython", "display", "help", "exit", "quit", "copyright", "credits", "license", "_", "__debug__"}
 # Of these, what the code refers to can't be read from the code.

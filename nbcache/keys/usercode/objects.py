@@ -22,11 +22,11 @@ from uuid import UUID
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
+from nbcache.keys.usercode.change_detection import MISSING
 from nbcache.keys.usercode.clients import client_text
-from nbcache.keys.usercode.environment import is_environment
+from nbcache.keys.usercode.environment_variables import is_environment
 from nbcache.keys.usercode.origin import is_users_code
 from nbcache.keys.usercode.walk import NotCanonicalError, Walk
-from nbcache.keys.usercode.watch import MISSING
 
 _FIXED = (date, time, timedelta, tzinfo, Decimal, Fraction, PurePath, UUID, re.Pattern, re.RegexFlag)
 # What a program works with, and no answer depends on.

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nbcache.keys.usercode.environment import value_of
+from nbcache.keys.usercode.call_state import State
+from nbcache.keys.usercode.change_detection import Watch
+from nbcache.keys.usercode.environment_variables import value_of
+from nbcache.keys.usercode.initial_state import seed_of
 from nbcache.keys.usercode.origin import original_of
-from nbcache.keys.usercode.seeds import seed_of
-from nbcache.keys.usercode.state import State
-from nbcache.keys.usercode.watch import Watch
 
 _MOST_PARTS = 50_000
 _MOST_BYTES = 32_000_000

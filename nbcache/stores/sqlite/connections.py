@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TypeVar
 
 from nbcache.concurrency.locks import Lock
-from nbcache.concurrency.stacks import is_around, is_running
+from nbcache.concurrency.running_frames import is_around, is_running
 from nbcache.errors import StoreBusyError, StoreError
 from nbcache.stores.sqlite.access import Access
 from nbcache.stores.sqlite.connection import Connection, connect

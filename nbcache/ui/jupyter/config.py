@@ -16,7 +16,7 @@ from nbcache.costs.pricing import Prices
 from nbcache.entry.quantities import count, seconds, size
 from nbcache.entry.status import good_also
 from nbcache.keys import identity
-from nbcache.keys.ignored import ignore_also
+from nbcache.keys.ignored.parameters import ignore_also
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.session import session
 from nbcache.session.environment import SETTINGS

@@ -19,7 +19,7 @@ from nbcache.cache.settings import Settings
 from nbcache.cache.swallowed import take_lost
 from nbcache.errors import NbcacheError, UnknownKeyError, harmless, warn_once
 from nbcache.keys import identity
-from nbcache.keys.ignored import ignore_also
+from nbcache.keys.ignored.parameters import ignore_also
 from nbcache.session import session
 from nbcache.session.joining import warn_of_others, warn_of_running
 from nbcache.stores.location import notebook_path, shown_notebook

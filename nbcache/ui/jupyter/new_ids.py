@@ -6,8 +6,8 @@ from nbcache.cache.explain import Missed, new_ids
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.costs.accounts import NEW
 from nbcache.errors import logger, warn_once
-from nbcache.keys.ignored import also_ignored
-from nbcache.keys.run_ids import advice
+from nbcache.keys.ignored.parameters import also_ignored
+from nbcache.keys.ignored.run_ids import advice
 
 _IN_ALL = 0.3  # seconds that a session spends on it
 _AT_ONCE = 0.03  # seconds after which a cell's next call isn't looked at

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 
 import nbcache
 from nbcache import NbcacheWarning
-from nbcache.keys.run_ids import paths_of_ids
+from nbcache.keys.ignored.run_ids import paths_of_ids
 from nbcache.session import session
 from tests.servers.provider import Provider
 

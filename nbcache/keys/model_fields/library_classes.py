@@ -8,8 +8,14 @@ from pydantic_core import PydanticUndefined
 
 from nbcache.keys import identity_cache as snapshot
 from nbcache.keys.canonical import is_users_code
-from nbcache.keys.ignored import CLIENTS, IGNORED_FIELDS, counted, is_ignored
-from nbcache.keys.user_fields import holds_secret, names_that_count, private_names, users_fields, users_piece
+from nbcache.keys.ignored.parameters import CLIENTS, IGNORED_FIELDS, counted, is_ignored
+from nbcache.keys.model_fields.user_classes import (
+    holds_secret,
+    names_that_count,
+    private_names,
+    users_fields,
+    users_piece,
+)
 from nbcache.keys.usercode import Piece, annotations_of, stores_attribute
 
 MODEL_NAMES = ("model", "model_name", "model_id", "modelId", "deployment_name", "azure_deployment", "repo_id")

@@ -8,7 +8,7 @@ import functools
 from dataclasses import dataclass, field
 from types import CodeType
 
-from nbcache.keys.usercode.environment import is_variable
+from nbcache.keys.usercode.environment_variables import is_variable
 
 _GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 _CELLS = {"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"}

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nbcache.keys.body_fields import counted_body, counted_value
-from nbcache.keys.exempt import exempt, exempt_names, is_exempt
-from nbcache.keys.header_fields import counted_headers, counted_query
+from nbcache.keys.ignored.body_fields import counted_body, counted_value
+from nbcache.keys.ignored.headers import counted_headers, counted_query
+from nbcache.keys.ignored.user_setting import exempt, exempt_names, is_exempt
 
 IGNORED = frozenset(
     {

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbcache.keys.canonical import canonical, digest
-from nbcache.keys.exempt import is_exempt
+from nbcache.keys.ignored.user_setting import is_exempt
 
 IGNORED_HEADERS = frozenset(
     {

@@ -13,7 +13,7 @@ from contextvars import ContextVar, Token
 from types import FrameType
 from typing import Any, Generic, Self, TypeVar
 
-from nbcache.concurrency.stacks import is_around
+from nbcache.concurrency.running_frames import is_around
 
 _T = TypeVar("_T")
 _GENERATORS = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR  # they rest on no stack, and their blocks go on

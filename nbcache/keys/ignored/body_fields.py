@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbcache.keys.canonical import canonical, digest
-from nbcache.keys.exempt import Path, is_exempt
+from nbcache.keys.ignored.user_setting import Path, is_exempt
 
 # Names of what may be a secret. Its digest counts: `eos_token` is none, and changes the answer.
 _SECRET = re.compile(r"(key|token|secret|password|authorization|credentials?)$", re.IGNORECASE)

@@ -12,9 +12,9 @@ from typing import Any, get_args
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from nbcache.errors import UnstableIdentityError
-from nbcache.keys.body_fields import is_secret
 from nbcache.keys.canonical import NotCanonicalError, digest
-from nbcache.keys.ignored import CLIENTS, IGNORED, IGNORED_FIELDS, is_left_out
+from nbcache.keys.ignored.body_fields import is_secret
+from nbcache.keys.ignored.parameters import CLIENTS, IGNORED, IGNORED_FIELDS, is_left_out
 from nbcache.keys.usercode import Piece, annotations_of, digest_of, is_users_code, piece_of, seed_digest
 
 # Where the user's code is what answers: options of a call come to these.

@@ -7,7 +7,7 @@ import copy
 from typing import Any
 
 from nbcache.keys.canonical import is_users_code
-from nbcache.keys.provider_request import Body, Family
+from nbcache.keys.provider_requests.request_parts import Body, Family
 
 
 def _openai(model: Any, prompt: Any, stop: Any, options: Body) -> Body:

@@ -4,7 +4,7 @@ import types
 from typing import Any
 
 from nbcache.errors import UnstableIdentityError
-from nbcache.keys.client_code import socket_of
+from nbcache.keys.clients.hooks import socket_of
 from nbcache.keys.usercode import NotCanonicalError, digest_of, is_users_code
 
 # They answer by a function or an application in this process, each under the name of what does.

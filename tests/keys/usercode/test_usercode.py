@@ -23,9 +23,9 @@ from typing_extensions import TypedDict
 import nbcache
 from nbcache.errors import NbcacheWarning
 from nbcache.keys.canonical import NotCanonicalError, canonical
-from nbcache.keys.usercode import digest_of, piece_of, refusals
+from nbcache.keys.usercode import digest_of, piece_of, refusal_cache
+from nbcache.keys.usercode.change_detection import Watch
 from nbcache.keys.usercode.walk import Walk
-from nbcache.keys.usercode.watch import Watch
 from tests.keys.test_key import key
 from tests.support.paths import ROOT
 
@@ -668,7 +668,7 @@ def test_autoreload_and_cells_that_are_run_again_are_other_calls(
 
 KEYS_OF_ALL = """
 import warnings; warnings.simplefilter("ignore")
-from tests.keys.test_user_code import CYCLES, EDITED, STATE, key, run
+from tests.keys.usercode.test_usercode import CYCLES, EDITED, STATE, key, run
 print("\\n".join(key(run(case[1])["model"]) for case in [*EDITED, *STATE, *CYCLES]))
 """
 
@@ -723,8 +723,8 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         return digest(walk, root)
 
     monkeypatch.setattr(Walk, "digest", counted)
-    monkeypatch.setattr(refusals, "monotonic", lambda: float(len(found)))
-    monkeypatch.setattr(refusals, "_refused", {})
+    monkeypatch.setattr(refusal_cache, "monotonic", lambda: float(len(found)))
+    monkeypatch.setattr(refusal_cache, "_refused", {})
     return found
 
 
