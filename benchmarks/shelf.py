@@ -12,6 +12,7 @@ from nbcache.entry.models import EntryMeta, Touch, Usage
 from nbcache.entry.text import answer_preview, prompt_preview
 from nbcache.keys.key import CallKey, call_key
 from nbcache.stores import Store, open_store
+from tests.support.rows import full
 
 from .replies import seeded
 from .workload import Entry, entries
@@ -48,7 +49,7 @@ def _put(store: Store, positions: range, moments: list[float]) -> None:
         payload = codec.encode(entry.generations, about, reusable=True, expires=ttl is not None)
         store.put(asked.key, payload, meta, ttl)
         touches += _touches(draw, meta)
-    store.touch(touches)
+    full(store).touch(touches)
 
 
 def _meta(draw: Random, asked: CallKey, entry: Entry, created: float) -> EntryMeta:

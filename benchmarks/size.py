@@ -8,6 +8,7 @@ from zlib import compress
 from nbcache import NotebookCache
 from nbcache.entry.models import Filter
 from nbcache.stores import DiskStore, open_store
+from tests.support.rows import full
 
 from . import BenchError
 from . import contenders as those
@@ -68,7 +69,7 @@ def _bytes(folder: Path) -> int:
 def _index(folder: Path, count: int) -> None:
     cache = NotebookCache(folder)
     cache.ledger.index()
-    found = cache.store.totals(Filter(words=("senior", "python"))).entries
+    found = full(cache.store).totals(Filter(words=("senior", "python"))).entries
     cache.close()
     if found != count:
         raise BenchError(f"the words of the system prompt find {found} of {count} entries")
@@ -77,7 +78,7 @@ def _index(folder: Path, count: int) -> None:
 def _check(folder: Path, count: int) -> None:
     """A small folder is worth nothing where entries, their previews or what the calls used are missing."""
     store = open_store(folder)
-    rows = store.page()
+    rows = full(store).page()
     store.close()
     if len(rows) != count or not all(row.prompt and row.answer and row.model and row.input_tokens for row in rows):
         raise BenchError(f"{len(rows)} of {count} rows, or rows without previews")

@@ -79,6 +79,10 @@ class StoreError(NbcacheError):
     """The store could not do what was asked; nothing was lost but the caching."""
 
 
+class UnsupportedError(StoreError):
+    """This kind of store can't do what was asked."""
+
+
 class StoreBusyError(StoreError):
     """Another process holds the store."""
 

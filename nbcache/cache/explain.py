@@ -15,6 +15,7 @@ from nbcache.costs.accounts import NEW
 from nbcache.entry.models import CallRecord
 from nbcache.entry.quantities import ago_text
 from nbcache.entry.text import prompt_preview, prompt_text, words
+from nbcache.errors import UnsupportedError
 from nbcache.keys.ignored.parameters import also_ignored
 from nbcache.keys.ignored.run_ids import advice, paths_of_ids
 from nbcache.keys.key import SENT, CallKey, prompt_sent
@@ -101,7 +102,10 @@ def explain(missed: Missed, like: Callable[[CallKey], Iterable[CallKey]]) -> Why
     if record.why != NEW or asked is None:
         text = missed.detail or _TEXTS.get(record.why) or f"it is {record.why}"
         return told(reason=record.why, text=text)
-    nearest, changes = difference(asked, like(asked), endpoint=not missed.replayed)
+    try:
+        nearest, changes = difference(asked, like(asked), endpoint=not missed.replayed)
+    except UnsupportedError as error:
+        return told(reason="new", text=f"no entry has its key, and which is nearest isn't known: {error}")
     if nearest is None:
         return told(reason="new", text="nothing like it was recorded")
     if ids := new_ids(nearest, asked):

@@ -40,7 +40,7 @@ from nbcache.errors import (
 )
 from nbcache.keys.key import CallKey, call_key, drawn
 from nbcache.replay.recordings import Recordings
-from nbcache.stores.base import Store
+from nbcache.stores.base import ChangeTracking, Store
 from nbcache.stores.entry_costs import document
 
 
@@ -68,6 +68,7 @@ class Answers:
         self.origins = Origins()
         self.flights = Flights()
         self._decoded = DecodedAnswers(memory)
+        self._change_token = store.change_token if isinstance(store, ChangeTracking) else _no_change_token
         self._pending = PendingCalls(ledger)
 
     def find(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> Answer | None:
@@ -209,7 +210,7 @@ class Answers:
         if asked is None:
             return None
         try:
-            version = None if on_loop and is_writing() else self._decoded.version(self.store.version)
+            version = None if on_loop and is_writing() else self._decoded.version(self._change_token)
             found = self._decoded.unchanged(asked.key, version)  # in memory, and nobody has written since
             if found is None:
                 found, why = yield from self._stored_or_in_flight(asked, call, version, on_loop=on_loop)
@@ -339,6 +340,10 @@ class Answers:
             if lease is not None:
                 lease.land(payload)
         return usage, keeps
+
+
+def _no_change_token() -> None:
+    """The change token of a store that has none."""
 
 
 class _Read:

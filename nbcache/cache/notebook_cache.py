@@ -207,14 +207,14 @@ class NotebookCache(BaseCache):
         """Calls, money and time of this session, or of all that the ledger knows; and what the scope holds.
 
         With `lifetime` the calls are those of the scope: of this notebook, or of all that share the store. Raises
-        StoreError where these can't be read.
+        StoreError where these can't be read, and UnsupportedError where the store keeps no ledger.
         """
         held: Totals | None = None
         rows = [self.ledger.session()]
         try:
             contents = self.contents(scope)
             rows = contents.spendings() if lifetime else rows
-            held = contents.totals()
+            held = contents.totals() if contents.is_listable else None
         except StoreError as error:
             if lifetime:
                 raise

@@ -17,7 +17,7 @@ from nbcache.entry.text import prompt_text
 from nbcache.entry.usage import estimated
 from nbcache.entry.waits import Span, Timing
 from nbcache.errors import logger
-from nbcache.stores.base import Store
+from nbcache.stores.base import Listable, Store, Tombstones
 from nbcache.stores.entry_costs import KnownFacts
 
 NEW = "new"  # why a call missed that was never seen
@@ -40,7 +40,8 @@ class Accounts:
     """The sums of the session `id`. Not safe to use from several threads at once."""
 
     def __init__(self, store: Store, notebook: str | None, prices: Prices) -> None:
-        self._store = store
+        self._listed = store if isinstance(store, Listable) else None
+        self._tombstones = store if isinstance(store, Tombstones) else None
         self._notebook = notebook
         self._prices = prices
         self._facts = KnownFacts()
@@ -150,9 +151,9 @@ class Accounts:
     def _enter_miss(self, call: CallRecord, now: "_Batch") -> None:
         if call.why == NEW and call.key in self.called.unkept:
             call.why = "not kept"
-        elif call.why == NEW and call.key is not None:
+        elif call.why == NEW and call.key is not None and self._tombstones is not None:
             with contextlib.suppress(Exception):
-                if found := self._store.gone(call.key, call.when):
+                if found := self._tombstones.tombstone(call.key, call.when):
                     call.why, call.gone = found
         logger.info("miss %s %s: %s", (call.key or "")[:8], call.model, call.why)
         self.calls.append(call)
@@ -218,7 +219,7 @@ class Accounts:
     def _price_then(self, key: str) -> Decimal | None:
         """What the answer cost when it was recorded, for where today's price isn't known."""
         with contextlib.suppress(Exception):
-            for row in self._store.page(Filter(key=key), limit=1):
+            for row in () if self._listed is None else self._listed.page(Filter(key=key), limit=1):
                 return row.cost_usd
         return None
 

@@ -28,7 +28,7 @@ from nbcache.entry.events import Hit, Paid, Where
 from nbcache.entry.models import CallRecord, SessionCall, Spending, Touch, Usage
 from nbcache.entry.waits import Span
 from nbcache.errors import logger
-from nbcache.stores.base import Store
+from nbcache.stores.base import LedgerStore, Listable, Searchable, Store
 from nbcache.stores.entry_costs import words_of
 from nbcache.stores.location import REPORT
 
@@ -44,6 +44,9 @@ class Ledger:
         self.store = store
         self.notebook = notebook
         self.prices = prices or Prices()
+        self._listed = store if isinstance(store, Listable) else None
+        self._searched = store if isinstance(store, Searchable) else None
+        self._lifetime = store if isinstance(store, LedgerStore) else None
         self._begin()
         ledgers.add(self)
 
@@ -181,7 +184,7 @@ class Ledger:
     # Writing down
 
     def flush(self) -> None:
-        """Write everything down. Where the store fails, it is kept for the next time."""
+        """Write everything down that the store keeps. If it fails, that is kept for the next time."""
         uninterrupted(self._flush)
 
     def _flush(self) -> None:
@@ -189,12 +192,14 @@ class Ledger:
         with self._writing:
             touches, rows, called = self._counted(self._taken)
             # Each by itself: what is written twice counts twice.
-            self._write_down(lambda: self.store.touch(touches.values()), lambda: accounts.put_back(touches))
-            self._write_down(lambda: self.store.record(rows.values()), lambda: accounts.put_back_rows(rows))
-            self._write_down(
-                lambda: self.store.record_calls(self._id, self.notebook, called),
-                lambda: accounts.called.put_back(called),
-            )
+            if (listed := self._listed) is not None:
+                self._write_down(lambda: listed.touch(touches.values()), lambda: accounts.put_back(touches))
+            if (lifetime := self._lifetime) is not None:
+                self._write_down(lambda: lifetime.record(rows.values()), lambda: accounts.put_back_rows(rows))
+                self._write_down(
+                    lambda: lifetime.record_calls(self._id, self.notebook, called),
+                    lambda: accounts.called.put_back(called),
+                )
 
     def _write_down(self, write: Callable[[], None], put_back: Callable[[], None]) -> None:
         try:
@@ -212,9 +217,11 @@ class Ledger:
 
     def index(self, within: float | None = None, stop: Timer | None = None) -> None:
         """Make what was stored findable by its words, as far as it gets in so many seconds."""
+        if self._searched is None:
+            return
         ends = None if within is None else time.monotonic() + within
         with contextlib.suppress(Exception):  # it is tried again with the next entry
-            while self.store.index(words_of, _AT_ONCE) and not (stop is not None and stop.is_stopped):
+            while self._searched.index(words_of, _AT_ONCE) and not (stop is not None and stop.is_stopped):
                 if ends is not None and time.monotonic() > ends:
                     return
 

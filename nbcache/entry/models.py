@@ -195,7 +195,7 @@ class Filter:
 
     `notebook` is an owner, `before` a time of creation (seconds since the epoch), `unused` means never hit,
     `key` a prefix of the key; `words` are beginnings of words of the prompt or the answer (see `text.words`), `prompt`
-    is its preview. With `stale` those that have expired are meant, too, as far as they are still there.
+    is its preview. With `include_expired` those that have expired are meant, too, as far as they are still there.
     """
 
     notebook: str | None = None
@@ -208,7 +208,12 @@ class Filter:
     status: str | None = None
     words: tuple[str, ...] = ()
     prompt: str | None = None
-    stale: bool = False
+    include_expired: bool = False
+
+    @property
+    def stale(self) -> bool:
+        """The earlier name of `include_expired`, for a user's own store that was written for nbcache 0.4."""
+        return self.include_expired
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,7 @@ def export_entries(  # noqa: PLR0913 - what an export is
     has a placeholder for what would be written now, StoreError or OSError.
     """
     path = _target(path)
-    rows = [row for row in contents.entries() if keys is None or row.key in keys]
+    rows = contents.entries(keys)
     if not rows:
         whose = "there is no entry" if contents.notebook is None else f"no entry is {contents.notebook}'s"
         raise ValueError(f"there is nothing to export: {whose}" + ("" if keys is None else " that was used"))
@@ -131,9 +131,7 @@ def merge(
         else:
             known.append(Touch(key, contents.notebook, 0, 0.0))
     if not dry_run:
-        contents.store.put_all(wanted)
-        contents.store.touch(known)  # this notebook uses them, too
-        contents.changed()
+        contents.put_all(wanted, known)  # this notebook uses the known ones, too
     new = len(wanted) - (len(conflicting) if prefer == FILE else 0)
     return Imported(path, new, len(recordings) - new - len(conflicting), tuple(conflicting), prefer)
 

@@ -12,12 +12,12 @@ from nbcache.codec.new_entry import call_of
 from nbcache.concurrency.locks import Lock
 from nbcache.entry.models import Filter
 from nbcache.entry.text import prompt_preview, prompt_text, words
-from nbcache.errors import CassetteError, DamagedError
+from nbcache.errors import CassetteError, DamagedError, UnsupportedError
 from nbcache.keys.key import CallKey
 from nbcache.keys.prompt import Normalize
 from nbcache.replay.replay_key import replay_key, scrubbed
 from nbcache.replay.secrets.scrubber import Scrubber
-from nbcache.stores.base import Store
+from nbcache.stores.base import Listable, Searchable, Store
 
 if TYPE_CHECKING:
     from nbcache.replay.cassette import Recording
@@ -88,7 +88,7 @@ class Recordings:
         cassette = self.cassette()
         if cassette is not None:
             return cassette.find(call)
-        payload = self._store.get(call.key, stale=True)
+        payload = self._store.get(call.key, include_expired=True)
         return self._nearest(call) if payload is None else (call.key, payload)
 
     def cassette(self) -> Cassette | None:
@@ -129,10 +129,15 @@ class Recordings:
         yield from (recording.call for recording in cassette.recordings.values())
 
     def stored_like(self, call: CallKey, until: float = math.inf, most: int = _CANDIDATES) -> Iterator[CallKey]:
-        """At most so many calls stored `until` then that may be much like `call`: those that say most of the same words."""
+        """At most so many calls stored `until` then that may be much like `call`: those that say most of the same words.
+
+        Raises UnsupportedError if the store can't search its entries.
+        """
         wanted = sorted(words(prompt_text(call.prompt)), key=lambda word: (-len(word), word))[:_WORDS]
-        for key in self._store.alike(wanted, most):
-            payload = self._store.get(key, stale=True)
+        if not isinstance(self._store, Searchable):
+            raise UnsupportedError(f"the store {self._store.url} can't search its entries")
+        for key in self._store.similar(wanted, most):
+            payload = self._store.get(key, include_expired=True)
             if payload is not None and (stored := self._call(key, payload, until)) is not None:
                 yield stored
 
@@ -156,11 +161,13 @@ class Recordings:
         return call_of(key, about, self._normalize)
 
     def _alike(self, call: CallKey) -> Iterator[tuple[str, bytes]]:
-        """The entries of the same model whose prompts look the same."""
+        """The entries of the same model whose prompts look the same; none of a store that can't list them."""
+        if not isinstance(self._store, Listable):
+            return
         shown = {prompt_preview(prompt) for prompt in (call.prompt, self.scrubber.text(call.prompt))}
         for prompt in shown:
-            for row in self._store.page(Filter(model=call.model, prompt=prompt, stale=True)):
-                payload = self._store.get(row.key, stale=True)
+            for row in self._store.page(Filter(model=call.model, prompt=prompt, include_expired=True)):
+                payload = self._store.get(row.key, include_expired=True)
                 if payload is not None:
                     yield row.key, payload
 

@@ -9,7 +9,7 @@ from nbcache.codec import payload as codec
 from nbcache.entry.models import EXACT, SessionCall, known
 from nbcache.entry.status import STATUSES
 from nbcache.errors import DamagedError
-from nbcache.stores.base import Store
+from nbcache.stores.base import Store, Tombstones
 
 _NO_KEY = "not cached"  # off, excluded, not cacheable, or answered by what can't be kept
 
@@ -90,8 +90,8 @@ def _why(key: str, store: Store, now: float) -> str | None:
         return _NO_KEY
     payload = store.get(key)
     if payload is None:
-        gone = store.gone(key, now, keep=True)
-        return gone[0] if gone is not None else "not there"
+        tombstone = store.tombstone(key, now, keep=True) if isinstance(store, Tombstones) else None
+        return tombstone[0] if tombstone is not None else "not there"
     try:
         whole = codec.read(payload, key)
         return None if whole.reusable else whole.about().meta.status

@@ -33,7 +33,7 @@ from nbcache.session.joining import give_tickets, join, settings_of
 from nbcache.session.placeholder_keys import stand_in
 from nbcache.session.plans import Plan, planned
 from nbcache.session.repeated_calls import most_repeated
-from nbcache.stores.base import Store
+from nbcache.stores.base import LedgerStore, Store
 from nbcache.stores.location import user_folder
 from nbcache.stores.progress import Progress
 
@@ -360,6 +360,10 @@ def plan() -> Plan:
     ledger, name = cache.ledger, "this"
     calls = ledger.called()
     if not calls:
+        if not isinstance(cache.store, LedgerStore):
+            raise ValueError(
+                f"plan: this session has called no model yet, and the store {cache.store.url} keeps no earlier one"
+            )
         name, calls = "last", cache.store.last_calls(cache.notebook, but=ledger.id)
     if not calls:
         raise ValueError("plan: no session of this notebook has called a model yet; run it once")

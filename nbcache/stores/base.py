@@ -1,4 +1,31 @@
-"""Where entries are kept: bytes and a row of metadata in, bytes and rows out."""
+"""What a store is: the smallest protocol, one protocol for each further capability, and `open_store`.
+
+To write a store, begin with `Store`: two methods that matter, a name, and `close`. That is a valid store. Calls are
+answered from it, and money and time of the session are counted in memory. Add the methods of a capability, and what needs
+it works as well; what needs a missing one says so. nbcache asks with `isinstance`, when the cache opens and never per call.
+
+A store that only sends bytes somewhere:
+
+    class DictStore:
+        url = "dict://"
+
+        def __init__(self):
+            self._payloads = {}
+
+        def get(self, key, *, wait=True, include_expired=False):
+            return self._payloads.get(key)
+
+        def put(self, key, payload, meta, ttl=None):
+            self._payloads[key] = payload
+
+        def close(self):
+            pass
+
+    nbcache.install(DictStore())
+
+`tests/stores/test_contract.py` says what each protocol promises: add the store to its table, and the tests of the
+capabilities that it has are run with it. `MemoryStore` has all but `ChangeTracking`, and is short.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -6,6 +33,7 @@ from typing import Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from nbcache.entry.models import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
+from nbcache.stores.earlier_names import has_earlier_names, with_todays_names
 from nbcache.stores.memory import MemoryStore
 from nbcache.stores.progress import Progress
 from nbcache.stores.sqlite.store import DiskStore
@@ -15,36 +43,48 @@ __all__ = ["DiskStore", "MemoryStore", "Store", "open_store"]
 
 @runtime_checkable
 class Store(Protocol):
-    """What the cache asks of a store.
+    """What every store can do: keep bytes under a key, and return them.
 
-    Safe to use from any thread. What fails raises StoreError; StoreBusyError where another process is in
-    the way, at once where `wait` is false.
+    All methods of a store may be called from any thread, at the same time. What fails raises StoreError; to the user's
+    call it is a miss.
     """
 
     @property
     def url(self) -> str:
-        """What the store is called: `disk:///path`, `memory://`."""
+        """The store's name for people: `disk:///path`, `memory://`. Without a password: it is printed."""
 
-    def get(self, key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:
-        """The payload of `key`, or None where there is none or it has expired; with `stale` what has, if still there."""
+    def get(self, key: str, *, wait: bool = True, include_expired: bool = False) -> bytes | None:
+        """The payload of `key`, or None if there is none or it has expired.
 
-    def version(self) -> object:
-        """What is equal only while nothing in the store has changed; None where that can't be told."""
-
-    def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
-        """Keep `payload` for `ttl` seconds, or for good. Committed when it returns.
-
-        A payload that is there already is replaced; its owners stay owners.
+        `wait` is false on an event loop: a store that would block, as over a network, raises StoreBusyError and is
+        asked again in a thread. With `include_expired` also an expired payload, if it is still there.
         """
 
-    def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
-        """As `put` for each key with its payload and row, for good: all of them or none."""
+    def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
+        """Keep `payload` for `ttl` seconds, or for good. It is committed when this returns.
 
-    def touch(self, touches: Iterable[Touch]) -> None:
-        """Write down what was noted of entries: recency, hits, owners, costs. Keys that are gone are passed over."""
+        An earlier payload of `key` is replaced. `meta` describes the entry, for a store that lists its entries: there the
+        owners (`notebooks`), hits and the last hit of an entry that is replaced stay.
+        """
+
+    def close(self) -> None:
+        """Release connections and files. A store that is used again opens again."""
+
+
+@runtime_checkable
+class Deletable(Protocol):
+    """Entries can be deleted one by one: `%llmcache evict KEY`."""
 
     def delete(self, key: str) -> bool:
         """Delete the entry for good; whether there was one."""
+
+
+@runtime_checkable
+class Listable(Deletable, Protocol):
+    """Entries can be listed, counted and cleared: `ls`, `clear`, `export`, the panel's table, what is stored by `stats`."""
+
+    def touch(self, touches: Iterable[Touch]) -> None:
+        """Update rows: last hit, hits, owners, costs. Keys without an entry are skipped."""
 
     def page(
         self,
@@ -55,16 +95,35 @@ class Store(Protocol):
         limit: int | None = None,
         offset: int = 0,
     ) -> list[EntryMeta]:
-        """The rows that `which` means, in this order: `sort` is a field of EntryMeta, among `SORTABLE`."""
+        """The rows that `which` selects, sorted by `sort`, a field of EntryMeta among `SORTABLE`.
+
+        Raises ValueError for another. `Filter.words` is only set for a store that is `Searchable`.
+        """
 
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
-        """How many entries `which` means, and how many bytes."""
+        """How many entries `which` selects, and how many bytes."""
 
     def facets(self, notebook: str | None = None) -> Facets:
         """The values that the entries have, of the store or of what one notebook owns."""
 
+    def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
+        """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner."""
+
+
+@runtime_checkable
+class Searchable(Protocol):
+    """Entries can be found by their words: the panel's search, and the nearest entry that `why` compares with."""
+
     def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
-        """Make entries findable by the words of their payloads, `at_most` so many; whether some are left to do."""
+        """Index at most so many entries by the words of their payloads; whether some are left to do."""
+
+    def similar(self, words: Sequence[str], limit: int) -> list[str]:
+        """The keys of indexed entries that have most of these words, the most similar first."""
+
+
+@runtime_checkable
+class LedgerStore(Protocol):
+    """The ledger outlives the session: `stats --lifetime`, `history`, and `plan` before the first call."""
 
     def record(self, rows: Iterable[Spending]) -> None:
         """Add rows to the lifetime ledger, which nothing clears."""
@@ -73,28 +132,40 @@ class Store(Protocol):
         """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
 
     def record_calls(self, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
-        """Write down what a session of a notebook has called; only of its last two sessions it is kept."""
+        """Record what a session of a notebook called; the last two sessions of each notebook are kept."""
 
     def last_calls(self, notebook: str | None, but: str | None = None) -> list[SessionCall]:
         """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
 
     def rename(self, notebook: str, new: str) -> None:
-        """Let what the ledger knows of a notebook's calls be known under its new name."""
+        """Move a notebook's rows and calls to its new name."""
 
-    def gone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
-        """Why and when `key`, missed at `when`, had gone by itself: `expired` or `evicted`. Without `keep`, told once."""
 
-    def alike(self, words: Sequence[str], limit: int) -> list[str]:
-        """The keys of entries that say most of these words, as far as they are indexed: the likeliest first, about."""
+@runtime_checkable
+class Tombstones(Protocol):
+    """A miss can be explained: the entry expired, or was evicted."""
 
-    def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
-        """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more."""
+    def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
+        """Why (`expired` or `evicted`) and when the entry `key`, which missed at `when`, was removed by the store itself.
+
+        None if it wasn't. Without `keep` the tombstone is removed, so that one removal explains one miss.
+        """
+
+
+@runtime_checkable
+class Bounded(Protocol):
+    """The store can be kept small: `max_bytes` and `max_entries`."""
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
-        """Evict from the next `put` on, least recently used first, what is over these bounds.
+        """From the next `put` on, evict what exceeds these bounds, least recently used first.
 
-        Raises ValueError where one is below 1.
+        Raises ValueError if one is below 1.
         """
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """The store can be checked and repaired: `%llmcache check`."""
 
     def check(
         self,
@@ -103,23 +174,37 @@ class Store(Protocol):
         read: Callable[[bytes, str], EntryMeta] | None = None,
         progress: Progress | None = None,
     ) -> list[str]:
-        """What is wrong with the store, a line each. With `fix`, mend it: damaged entries are deleted.
+        """What is wrong with the store, a line each. With `fix`, repair it: damaged entries are deleted.
 
-        `read` reads the row out of a payload and raises DamagedError where the payload is damaged; `progress` is told how
-        many are done.
+        `read` reads the row from a payload and raises DamagedError if the payload is damaged. `progress` is called
+        with how many entries are done, and of how many.
         """
 
-    def close(self) -> None:
-        """Let go of files. A store that is used again opens again."""
+
+@runtime_checkable
+class Bulk(Protocol):
+    """Many entries can be stored in one transaction: `%llmcache import`."""
+
+    def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
+        """As `put` for each key with its payload and row, for good: all of them or none."""
+
+
+@runtime_checkable
+class ChangeTracking(Protocol):
+    """A hit can be answered from memory without reading the store, while nothing in it has changed."""
+
+    def change_token(self) -> object:
+        """A value that is equal only while nothing in the store has changed; None if that isn't known now."""
 
 
 def open_store(place: "str | Path | Store", *, max_bytes: int | None = None, max_entries: int | None = None) -> Store:
     """The store at `place`: a folder's path, `disk:///path`, `memory://`, or a store.
 
-    Raises ValueError for a place that can't be one. Nothing is made on disk before it is used.
+    Raises ValueError for a place that can't be one, and for bounds of a store that has none. Nothing is made on disk
+    before it is used.
     """
     if isinstance(place, Store):
-        store: Store = place
+        store: Store = with_todays_names(place) if has_earlier_names(place) else place
     elif isinstance(place, Path):
         store = DiskStore(place)
     elif isinstance(place, str) and place.strip():
@@ -127,6 +212,8 @@ def open_store(place: "str | Path | Store", *, max_bytes: int | None = None, max
     else:
         raise ValueError(f"store={place!r}: write a folder, disk:///path or memory://")
     if max_bytes is not None or max_entries is not None:
+        if not isinstance(store, Bounded):
+            raise ValueError(f"max_bytes, max_entries: the store {store.url} can't be bounded; leave them out")
         store.bound(max_bytes, max_entries)
     return store
 

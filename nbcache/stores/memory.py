@@ -43,17 +43,17 @@ class MemoryStore:
         """`memory://`."""
         return "memory://"
 
-    def get(self, key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:  # noqa: ARG002 - never waits
-        """The payload of `key`, or None where there is none or it has expired; with `stale` what has, if still there."""
+    def get(self, key: str, *, wait: bool = True, include_expired: bool = False) -> bytes | None:  # noqa: ARG002 - it never waits
+        """The payload of `key`, or None if there is none or it has expired.
+
+        With `include_expired` also an expired payload, if it is still there.
+        """
         with self._lock:
-            found = self._entries.get(key) if stale else self._live(key)
+            found = self._entries.get(key) if include_expired else self._live(key)
             if found is None:
                 return None
             self._entries.move_to_end(key)
             return found[0]
-
-    def version(self) -> None:
-        """Can't be told: an entry expires, and is used, without a change."""
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
         """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError where it is larger than the bound."""
@@ -123,7 +123,7 @@ class MemoryStore:
         if sort not in SORTABLE:
             raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
         with self._lock:
-            live = self._entries.get if which.stale else self._live
+            live = self._entries.get if which.include_expired else self._live
             rows = [found[1] for key in list(self._entries) if (found := live(key)) and self._is_meant(key, which)]
 
         def rank(row: EntryMeta) -> tuple[bool, Any]:
@@ -201,14 +201,14 @@ class MemoryStore:
                 (new if of == notebook else of, session): calls for (of, session), calls in self._sessions.items()
             }
 
-    def alike(self, words: Sequence[str], limit: int) -> list[str]:
+    def similar(self, words: Sequence[str], limit: int) -> list[str]:
         """The keys of entries that say most of these words, as far as they are indexed: the likeliest first."""
         wanted = set(words)
         with self._lock:
             common = {key: len(wanted & said) for key, said in self._words.items()}
         return [key for key in sorted(common, key=lambda key: -common[key]) if common[key]][:limit]
 
-    def gone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
+    def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
         """Why and when `key`, missed at `when`, had gone by itself. Without `keep`, told once."""
         with self._lock:
             entry = self._entries.get(key)

@@ -4,15 +4,16 @@ import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from operator import attrgetter
 from typing import Any
 
 from nbcache.codec import payload as codec
-from nbcache.entry.models import Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals
+from nbcache.entry.models import Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals, Touch
 from nbcache.entry.quantities import seconds
 from nbcache.entry.text import answer_text, prompt_text
-from nbcache.errors import AmbiguousKeyError, DamagedError, UnknownKeyError
+from nbcache.errors import AmbiguousKeyError, DamagedError, UnknownKeyError, UnsupportedError
 from nbcache.keys.digests import KEY_LENGTH
-from nbcache.stores.base import Store
+from nbcache.stores.base import Bulk, Checkable, Deletable, LedgerStore, Listable, Searchable, Store
 from nbcache.stores.entry_costs import document
 from nbcache.stores.progress import Progress, followed
 
@@ -21,7 +22,10 @@ _CANDIDATES = 10
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """What `notebook` owns in `store`, or all of it where `notebook` is None."""
+    """What `notebook` owns in `store`, or all of it where `notebook` is None.
+
+    Raises UnsupportedError for what the store can't do, and StoreError for what fails.
+    """
 
     store: Store
     notebook: str | None = None
@@ -29,15 +33,27 @@ class Contents:
 
     def totals(self) -> Totals:
         """How many entries, and how many bytes."""
-        return self.store.totals(Filter(notebook=self.notebook))
+        return self._listed().totals(Filter(notebook=self.notebook))
 
     def spendings(self) -> list[Spending]:
         """What was paid and saved since the store was made, oldest first."""
+        if not isinstance(self.store, LedgerStore):
+            raise UnsupportedError(f"the store {self.store.url} keeps no ledger: only this session's calls are counted")
         return self.store.spendings(self.notebook)
 
-    def entries(self) -> list[EntryMeta]:
-        """The rows, newest first."""
-        return self.store.page(Filter(notebook=self.notebook))
+    @property
+    def is_listable(self) -> bool:
+        """Whether the store can list and count its entries."""
+        return isinstance(self.store, Listable)
+
+    def entries(self, keys: Collection[str] | None = None) -> list[EntryMeta]:
+        """The rows, or those whose keys are in `keys`, newest first."""
+        if keys is None or isinstance(self.store, Listable):
+            rows = self._listed().page(Filter(notebook=self.notebook))
+            return [row for row in rows if keys is None or row.key in keys]
+        there = ((key, self.store.get(key)) for key in keys)
+        rows = [_described(payload, key) for key, payload in there if payload is not None]
+        return sorted(rows, key=attrgetter("created"), reverse=True)
 
     def find(self, prefix: str) -> EntryMeta:
         """The entry whose key begins with `prefix`, whoever owns it.
@@ -49,7 +65,7 @@ class Contents:
             raise UnknownKeyError(
                 f"{prefix!r} is no key: a key is {KEY_LENGTH} hexadecimal digits, or the first few of them"
             )
-        found = self.store.page(Filter(key=wanted), limit=_CANDIDATES + 1)
+        found = self._beginning(wanted)
         if not found:
             raise UnknownKeyError(f"no entry has a key that begins with {prefix!r}")
         if len(found) > 1:
@@ -58,6 +74,16 @@ class Contents:
             more = ", …" if len(keys) > _CANDIDATES else ""
             raise AmbiguousKeyError(f"{prefix!r} could be any of {shown}{more}: write more digits", keys)
         return found[0]
+
+    def _beginning(self, prefix: str) -> list[EntryMeta]:
+        """The first rows whose keys begin with `prefix`."""
+        if isinstance(self.store, Listable):
+            return self.store.page(Filter(key=prefix), limit=_CANDIDATES + 1)
+        if len(prefix) < KEY_LENGTH:
+            raise UnsupportedError(
+                f"the store {self.store.url} can't list its entries: write all {KEY_LENGTH} digits of the key"
+            )
+        return self.entries([prefix])
 
     def open(self, prefix: str) -> tuple[EntryMeta, codec.Payload]:
         """The entry whose key begins with `prefix`: its row and its payload. Raises as `find`, or DamagedError."""
@@ -78,19 +104,21 @@ class Contents:
         limit: int | None = None,
         offset: int = 0,
     ) -> list[EntryMeta]:
-        """The rows that `which` means among these entries. Raises ValueError for a column that can't be sorted by."""
-        return self.store.page(self._mine(which), sort=sort, descending=descending, limit=limit, offset=offset)
+        """The rows that `which` selects of these entries. Raises ValueError for a column that can't be sorted by."""
+        return self._listed(which).page(self._mine(which), sort=sort, descending=descending, limit=limit, offset=offset)
 
     def totals_of(self, which: Filter) -> Totals:
-        """How many of these entries `which` means, and how many bytes."""
-        return self.store.totals(self._mine(which))
+        """How many of these entries `which` selects, and how many bytes."""
+        return self._listed(which).totals(self._mine(which))
 
     def facets(self) -> Facets:
         """The values that these entries have, to choose a filter from."""
-        return self.store.facets(self.notebook)
+        return self._listed().facets(self.notebook)
 
     def evict(self, prefix: str) -> EntryMeta:
         """Delete the entry whose key begins with `prefix`, for all its owners; the row it had. Raises as `find`."""
+        if not isinstance(self.store, Deletable):
+            raise UnsupportedError(f"the store {self.store.url} can't delete entries")
         meta = self.find(prefix)
         self.store.delete(meta.key)
         self.changed()
@@ -132,9 +160,9 @@ class Contents:
             tag=tag,
             before=None if age is None else time.time() - age,
             unused=unused,
-            stale=True,
+            include_expired=True,
         )
-        rows = [meta for meta in self.store.page(which) if meta.key not in spare]
+        rows = [meta for meta in self._listed().page(which) if meta.key not in spare]
         return rows if match is None else self.saying(rows, match, progress)
 
     def would_clear(self, rows: Sequence[EntryMeta]) -> Cleared:
@@ -146,7 +174,7 @@ class Contents:
     def clear_these(self, rows: Sequence[EntryMeta]) -> Cleared:
         """Clear these entries; those that other notebooks own too are kept for them. What has expired goes uncounted."""
         live = _live(rows)
-        done = self.store.clear([meta.key for meta in rows], owner=self.notebook)
+        done = self._listed().clear([meta.key for meta in rows], owner=self.notebook)
         self.changed()
         return replace(done, entries=self._going(live))
 
@@ -170,7 +198,28 @@ class Contents:
 
     def check(self, *, fix: bool = False, progress: Progress | None = None) -> list[str]:
         """What is wrong with the store, a line each; mended with `fix`."""
+        if not isinstance(self.store, Checkable):
+            raise UnsupportedError(f"the store {self.store.url} can't be checked")
         return self.store.check(fix=fix, read=_row, progress=progress)
+
+    def put_all(self, entries: Sequence[tuple[str, bytes, EntryMeta]], touches: Sequence[Touch]) -> None:
+        """Store these entries and write down these touches; all entries or none, if the store can do that."""
+        if isinstance(self.store, Bulk):
+            self.store.put_all(entries)
+        else:
+            for entry in entries:
+                self.store.put(*entry)
+        if isinstance(self.store, Listable):
+            self.store.touch(touches)
+        self.changed()
+
+    def _listed(self, which: Filter = Filter()) -> Listable:  # noqa: B008 - frozen
+        """The store, if it can list its entries, and search them where `which` asks for words."""
+        if not isinstance(self.store, Listable):
+            raise UnsupportedError(f"the store {self.store.url} can't list its entries")
+        if which.words and not isinstance(self.store, Searchable):
+            raise UnsupportedError(f"the store {self.store.url} can't search its entries")
+        return self.store
 
     def _mine(self, which: Filter) -> Filter:
         return which if self.notebook is None else replace(which, notebook=self.notebook)
@@ -192,6 +241,11 @@ def _record(meta: EntryMeta, payload: codec.Payload) -> Record:
     about = payload.about()
     identity = {**document(about.identity), "endpoint": about.endpoint}
     return Record(meta, prompt_text(about.prompt), answer_text(payload.plain()), identity)
+
+
+def _described(payload: bytes, key: str) -> EntryMeta:
+    """The row of an entry as its payload has it: what was noted of it since is not known."""
+    return replace(codec.read(payload, key).about().meta, key=key, size_bytes=len(payload))
 
 
 def _row(payload: bytes, key: str) -> EntryMeta:

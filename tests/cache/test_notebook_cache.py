@@ -19,6 +19,7 @@ import nbcache
 from nbcache import NbcacheWarning, NotebookCache
 from nbcache.entry.models import Filter, Touch
 from nbcache.stores import MemoryStore
+from tests.support.rows import full
 
 PROMPT, LLM = "What is a monad?", "some model"
 
@@ -130,7 +131,7 @@ def test_hits_reach_the_store_without_a_cell() -> None:
     cache.update(PROMPT, LLM, answer())
     cache.lookup(PROMPT, LLM)
     assert written.wait(30)
-    assert cache.store.page()[0].hits == 1
+    assert full(cache.store).page()[0].hits == 1
     cache.close()
 
 
@@ -139,13 +140,13 @@ def test_only_an_answer_that_is_whole_is_a_hit(cache: NotebookCache, reason: str
     said = [ChatGeneration(message=AIMessage(content="half a mon"), generation_info={"finish_reason": reason})]
     cache.update(PROMPT, LLM, said)
     assert (cache.lookup(PROMPT, LLM) is not None) == (status == "ok")
-    assert cache.store.page()[0].status == status
+    assert full(cache.store).page()[0].status == status
 
 
 def test_an_empty_answer_is_recorded_but_no_hit(cache: NotebookCache) -> None:
     cache.update(PROMPT, LLM, answer(""))
     assert cache.lookup(PROMPT, LLM) is None
-    assert [row.status for row in cache.store.page()] == ["empty"]
+    assert [row.status for row in full(cache.store).page()] == ["empty"]
 
 
 def test_a_cut_off_answer_is_a_hit_where_the_call_set_its_own_limit(cache: NotebookCache) -> None:
@@ -159,7 +160,7 @@ async def test_a_disk_hit_is_answered_in_the_event_loop_itself(cache: NotebookCa
     seen: list[int] = []
     get = cache.store.get
 
-    def watched(key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:
+    def watched(key: str, *, wait: bool = True, include_expired: bool = False) -> bytes | None:
         seen.append(threading.get_ident())
         return get(key, wait=wait)
 
@@ -275,7 +276,7 @@ def test_by_hand_it_works_for_a_model_that_tells_all(cache: NotebookCache) -> No
 def test_ttl_and_tags_are_the_entrys(tmp_path: Path) -> None:
     cache = NotebookCache(tmp_path / "store", ttl="7d", tags=["draft", "v 1"])
     cache.update(PROMPT, LLM, answer())
-    (row,) = cache.store.page(Filter(tag="v 1"))
+    (row,) = full(cache.store).page(Filter(tag="v 1"))
     assert row.tags == ("draft", "v 1")
     assert row.expires is not None
     assert 7 * 86400 - 60 < row.expires - row.created < 7 * 86400 + 60

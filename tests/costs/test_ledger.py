@@ -41,6 +41,7 @@ from tests.servers.canned import Canned, Reply
 from tests.servers.provider import Answer, Provider
 from tests.support.clock import Clock
 from tests.support.paths import GOLDEN
+from tests.support.rows import full
 
 GOLDEN_KEY = "0123456789abcdef0123456789abcdef01234567"
 
@@ -426,7 +427,7 @@ def test_not_cacheable(folder: Path) -> None:
 
 
 class Broken(MemoryStore):
-    def get(self, key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:
+    def get(self, key: str, *, wait: bool = True, include_expired: bool = False) -> bytes | None:
         raise StoreError("out of order")
 
 
@@ -953,7 +954,7 @@ def test_a_hit_of_version_1_is_counted_and_does_not_lose_another(name: str) -> N
     ledger.hit(GOLDEN_KEY, other, 0.001)
     assert (ledger.session().hits, ledger.session().saved_seconds) == (2, 0)
     ledger.close()
-    assert ledger.store.spendings()[0].hits == 2
+    assert full(ledger.store).spendings()[0].hits == 2
 
 
 def test_a_store_of_version_1_gives_hits_their_price_and_keeps_the_ledger(folder: Path) -> None:

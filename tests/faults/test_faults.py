@@ -683,7 +683,7 @@ def test_store_that_a_newer_nbcache_upgrades_just_now_is_left_alone(recorded: Pa
 class Broken(MemoryStore):
     """A store whose author forgot that it may fail."""
 
-    def get(self, key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:
+    def get(self, key: str, *, wait: bool = True, include_expired: bool = False) -> bytes | None:
         raise RuntimeError("server down")
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:

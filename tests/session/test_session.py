@@ -18,6 +18,7 @@ from nbcache import AmbiguousKeyError, NotebookCache, NotInstalledError, Unknown
 from nbcache.session import session
 from nbcache.stores import DiskStore
 from tests.support.naming import shown
+from tests.support.rows import full
 
 WRAPPED = (BaseChatModel, BaseLLM, RunnableRetry, FakeListChatModel)
 
@@ -285,7 +286,7 @@ def test_a_setting_of_another_kind_is_refused_by_its_name_and_changes_nothing(na
 def test_a_notebook_may_be_named_by_text(tmp_path: Path) -> None:
     nbcache.install(notebook=str(tmp_path / "a.ipynb"))
     FakeListChatModel(responses=["at noon"]).invoke("boat?")
-    assert [meta.notebooks for meta in session.installed().store.page()] == [("a.ipynb",)]
+    assert [meta.notebooks for meta in full(session.installed().store).page()] == [("a.ipynb",)]
 
 
 def test_importing_is_light() -> None:

@@ -12,9 +12,9 @@ import pytest
 from nbcache.entry.models import Cleared, EntryMeta, Filter, Totals, Touch
 from nbcache.errors import DamagedError, StoreError
 from nbcache.stores import DiskStore, MemoryStore, Store
-from tests.support.rows import row_of
+from tests.support.rows import FullStore, row_of
 
-Make = Callable[..., Store]
+Make = Callable[..., FullStore]
 NOW = 1_800_000_000.0
 
 
@@ -39,9 +39,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture(params=["memory", "disk"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """Makes a store with the bounds that it is given; it is checked and closed after the test."""
-    stores: list[Store] = []
+    stores: list[FullStore] = []
 
-    def a_store(max_entries: int | None = None, max_bytes: int | None = None) -> Store:
+    def a_store(max_entries: int | None = None, max_bytes: int | None = None) -> FullStore:
         if request.param == "memory":
             stores.append(MemoryStore(max_entries, max_bytes, clock=lambda: time.time()))  # noqa: PLW0108 - looked up anew each time
         else:
@@ -55,7 +55,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
 
 
 @pytest.fixture
-def store(make: Make) -> Store:
+def store(make: Make) -> FullStore:
     return make()
 
 
@@ -67,20 +67,20 @@ def row(key: str, *notebooks: str) -> EntryMeta:
     return EntryMeta(key, "model", "prompt", "answer", "ok", time.time(), notebooks=notebooks)
 
 
-def put(store: Store, name: object, payload: bytes = b"payload", *notebooks: str, ttl: float | None = None) -> str:
+def put(store: FullStore, name: object, payload: bytes = b"payload", *notebooks: str, ttl: float | None = None) -> str:
     key = key_of(name)
     store.put(key, payload, row(key, *notebooks), ttl)
     return key
 
 
-def use(store: Store, clock: Clock, key: str) -> None:
+def use(store: FullStore, clock: Clock, key: str) -> None:
     """What a hit does: a read, and its recency written down a moment later."""
     clock.advance(1)
     assert store.get(key) is not None
     store.touch([Touch(key, None, 1, clock.now)])
 
 
-def found(store: Store, key: str) -> EntryMeta:
+def found(store: FullStore, key: str) -> EntryMeta:
     meta = row_of(store, key)
     assert meta is not None
     return meta
@@ -89,7 +89,7 @@ def found(store: Store, key: str) -> EntryMeta:
 # Entries
 
 
-def test_empty_store_holds_nothing(store: Store) -> None:
+def test_empty_store_holds_nothing(store: FullStore) -> None:
     assert store.get(key_of(1)) is None
     assert row_of(store, key_of(1)) is None
     assert store.page() == []
@@ -98,14 +98,14 @@ def test_empty_store_holds_nothing(store: Store) -> None:
 
 
 @pytest.mark.parametrize("wait", [True, False])
-def test_what_was_put_is_got(store: Store, wait: bool) -> None:
+def test_what_was_put_is_got(store: FullStore, wait: bool) -> None:
     key = put(store, 1, b"payload")
     assert store.get(key, wait=wait) == b"payload"
     assert store.get(key_of(2)) is None
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 4_095, 4_096, 32_767, 32_768, 1_000_000, 3_000_000])
-def test_payloads_come_back_byte_for_byte(store: Store, size: int) -> None:
+def test_payloads_come_back_byte_for_byte(store: FullStore, size: int) -> None:
     for name, payload in (("random", secrets.token_bytes(size)), ("zeros", bytes(size)), ("utf-8?", b"\xff" * size)):
         key = put(store, name, payload)
         found_payload = store.get(key)
@@ -115,7 +115,7 @@ def test_payloads_come_back_byte_for_byte(store: Store, size: int) -> None:
     assert store.totals().size_bytes == 3 * size
 
 
-def test_row_tells_what_was_put(store: Store) -> None:
+def test_row_tells_what_was_put(store: FullStore) -> None:
     key = key_of(1)
     meta = EntryMeta(
         *(key, "a model", "a prompt", "an answer", "cut off", NOW),
@@ -128,14 +128,14 @@ def test_row_tells_what_was_put(store: Store) -> None:
     assert store.page() == [row_of(store, key)]
 
 
-def test_size_and_key_are_those_of_the_payload_whatever_the_row_says(store: Store) -> None:
+def test_size_and_key_are_those_of_the_payload_whatever_the_row_says(store: FullStore) -> None:
     key = key_of(1)
     store.put(key, b"payload", replace(row(key_of(2)), size_bytes=10**9))
     assert found(store, key).key == key
     assert store.totals() == Totals(1, 7, 0)
 
 
-def test_replaced_payload_and_row_are_new_and_owners_and_hits_stay(store: Store, clock: Clock) -> None:
+def test_replaced_payload_and_row_are_new_and_owners_and_hits_stay(store: FullStore, clock: Clock) -> None:
     key = put(store, 1, b"old", "a.ipynb")
     hit = clock.advance(1)
     store.touch([Touch(key, "b.ipynb", 3, hit)])
@@ -164,7 +164,7 @@ ODD = [
 
 
 @pytest.mark.parametrize("text", ODD)
-def test_odd_text_comes_back_as_it_was(store: Store, text: str) -> None:
+def test_odd_text_comes_back_as_it_was(store: FullStore, text: str) -> None:
     key = key_of(1)
     store.put(key, b"payload", EntryMeta(key, text, text, text, text, NOW, cell=text))
     meta = found(store, key)
@@ -173,7 +173,7 @@ def test_odd_text_comes_back_as_it_was(store: Store, text: str) -> None:
 
 
 @pytest.mark.parametrize("text", [text for text in ODD if text])
-def test_odd_tags_and_notebooks_come_back_and_are_found(store: Store, text: str) -> None:
+def test_odd_tags_and_notebooks_come_back_and_are_found(store: FullStore, text: str) -> None:
     put(store, "another", b"payload", "x.ipynb")
     key = key_of(1)
     store.put(key, b"payload", replace(row(key, text, "x.ipynb"), tags=(text, "tag")))
@@ -187,7 +187,7 @@ def test_odd_tags_and_notebooks_come_back_and_are_found(store: Store, text: str)
     assert found(store, key).notebooks == ("x.ipynb",)
 
 
-def test_half_an_emoji_costs_no_entry(store: Store) -> None:
+def test_half_an_emoji_costs_no_entry(store: FullStore) -> None:
     text = "\ud83d"  # a provider cut it in two; or a byte of a file's name that is not UTF-8
     key = key_of(1)
     store.put(key, b"payload", replace(row(key, text, "a.ipynb"), model=text, prompt=text, answer=text, tags=(text,)))
@@ -199,7 +199,7 @@ def test_half_an_emoji_costs_no_entry(store: Store) -> None:
     assert store.clear([key], owner=text).kept == 1
 
 
-def test_delete_deletes_and_tells_whether_there_was_one(store: Store) -> None:
+def test_delete_deletes_and_tells_whether_there_was_one(store: FullStore) -> None:
     key, other = put(store, 1), put(store, 2)
     assert store.delete(key) is True
     assert store.delete(key) is False
@@ -209,7 +209,7 @@ def test_delete_deletes_and_tells_whether_there_was_one(store: Store) -> None:
     assert store.totals() == Totals(1, 7, 0)
 
 
-def test_deleted_entry_put_again_has_neither_hits_nor_owners_of_before(store: Store, clock: Clock) -> None:
+def test_deleted_entry_put_again_has_neither_hits_nor_owners_of_before(store: FullStore, clock: Clock) -> None:
     key = put(store, 1, b"payload", "a.ipynb")
     store.touch([Touch(key, "b.ipynb", 2, clock.now)])
     store.delete(key)
@@ -221,7 +221,7 @@ def test_deleted_entry_put_again_has_neither_hits_nor_owners_of_before(store: St
 # Time to live
 
 
-def test_entry_is_got_until_its_time_is_over(store: Store, clock: Clock) -> None:
+def test_entry_is_got_until_its_time_is_over(store: FullStore, clock: Clock) -> None:
     key, kept = put(store, 1, ttl=60), put(store, 2)
     clock.advance(59.9)
     assert store.get(key) == b"payload"
@@ -231,7 +231,7 @@ def test_entry_is_got_until_its_time_is_over(store: Store, clock: Clock) -> None
     assert store.get(kept) == b"payload"
 
 
-def test_expired_entry_is_gone_everywhere(store: Store, clock: Clock) -> None:
+def test_expired_entry_is_gone_everywhere(store: FullStore, clock: Clock) -> None:
     key, kept = put(store, 1, b"payload", "a.ipynb", ttl=60), put(store, 2, b"payload", "a.ipynb")
     clock.advance(61)
     assert [meta.key for meta in store.page()] == [kept]
@@ -244,7 +244,7 @@ def test_expired_entry_is_gone_everywhere(store: Store, clock: Clock) -> None:
     assert row_of(store, key) is None
 
 
-def test_each_entry_has_a_time_of_its_own(store: Store, clock: Clock) -> None:
+def test_each_entry_has_a_time_of_its_own(store: FullStore, clock: Clock) -> None:
     keys = [put(store, n, ttl=10.0 * n) for n in range(1, 30)]
     for n in range(29):
         assert [meta.key for meta in store.page()][::-1] == keys[n:]
@@ -254,7 +254,7 @@ def test_each_entry_has_a_time_of_its_own(store: Store, clock: Clock) -> None:
         store.delete(key_of("another"))
 
 
-def test_replaced_entry_lives_as_long_as_it_was_last_told(store: Store, clock: Clock) -> None:
+def test_replaced_entry_lives_as_long_as_it_was_last_told(store: FullStore, clock: Clock) -> None:
     longer, forever = put(store, 1, ttl=10), put(store, 2, ttl=10)
     shorter = put(store, 3)
     put(store, 1, ttl=100)
@@ -267,7 +267,7 @@ def test_replaced_entry_lives_as_long_as_it_was_last_told(store: Store, clock: C
     assert found(store, forever).expires is None
 
 
-def test_expired_entry_put_again_is_a_new_one(store: Store, clock: Clock) -> None:
+def test_expired_entry_put_again_is_a_new_one(store: FullStore, clock: Clock) -> None:
     key = put(store, 1, b"payload", "a.ipynb", ttl=10)
     store.touch([Touch(key, "b.ipynb", 5, clock.now)])
     clock.advance(11)
@@ -279,7 +279,7 @@ def test_expired_entry_put_again_is_a_new_one(store: Store, clock: Clock) -> Non
 # Hits
 
 
-def test_touch_adds_up_hits_and_keeps_the_last_one(store: Store, clock: Clock) -> None:
+def test_touch_adds_up_hits_and_keeps_the_last_one(store: FullStore, clock: Clock) -> None:
     key = put(store, 1)
     assert (found(store, key).hits, found(store, key).last_hit) == (0, None)
     late = clock.advance(10)
@@ -288,7 +288,7 @@ def test_touch_adds_up_hits_and_keeps_the_last_one(store: Store, clock: Clock) -
     assert (found(store, key).hits, found(store, key).last_hit) == (6, late)
 
 
-def test_touch_makes_the_notebook_an_owner(store: Store, clock: Clock) -> None:
+def test_touch_makes_the_notebook_an_owner(store: FullStore, clock: Clock) -> None:
     key = put(store, 1, b"payload", "a.ipynb")
     store.touch([Touch(key, "b.ipynb", 1, clock.now), Touch(key, "a.ipynb", 1, clock.now)])
     store.touch([Touch(key, "b.ipynb", 1, clock.now), Touch(key, None, 1, clock.now)])
@@ -296,7 +296,7 @@ def test_touch_makes_the_notebook_an_owner(store: Store, clock: Clock) -> None:
     assert store.totals(Filter(notebook="b.ipynb")) == Totals(1, 7, 0)
 
 
-def test_touch_passes_over_what_is_gone(store: Store, clock: Clock) -> None:
+def test_touch_passes_over_what_is_gone(store: FullStore, clock: Clock) -> None:
     key = put(store, 1)
     store.touch([Touch(key_of("gone"), "a.ipynb", 1, clock.now), Touch(key, None, 1, clock.now)])
     store.touch([])
@@ -304,7 +304,7 @@ def test_touch_passes_over_what_is_gone(store: Store, clock: Clock) -> None:
     assert found(store, key).hits == 1
 
 
-def test_get_alone_counts_nothing(store: Store) -> None:
+def test_get_alone_counts_nothing(store: FullStore) -> None:
     key = put(store, 1)
     before = row_of(store, key)
     store.get(key)
@@ -314,7 +314,7 @@ def test_get_alone_counts_nothing(store: Store) -> None:
 # Pages
 
 
-def test_page_is_newest_first_with_limit_and_offset(store: Store, clock: Clock) -> None:
+def test_page_is_newest_first_with_limit_and_offset(store: FullStore, clock: Clock) -> None:
     keys = []
     for n in range(10):
         clock.advance(1)
@@ -331,7 +331,7 @@ def test_page_is_newest_first_with_limit_and_offset(store: Store, clock: Clock) 
     assert store.page(limit=1)[0].key == keys[3]
 
 
-def test_page_means_what_every_field_of_its_filter_says(store: Store, clock: Clock) -> None:
+def test_page_means_what_every_field_of_its_filter_says(store: FullStore, clock: Clock) -> None:
     rows = {}
     for n in range(24):
         clock.advance(1)
@@ -369,7 +369,7 @@ def test_page_means_what_every_field_of_its_filter_says(store: Store, clock: Clo
     assert [meta.key for meta in store.page(Filter(notebook="a.ipynb"), limit=2, offset=1)] == [key_of(21), key_of(19)]
 
 
-def test_totals_are_the_stores_or_one_notebooks(store: Store) -> None:
+def test_totals_are_the_stores_or_one_notebooks(store: FullStore) -> None:
     put(store, 1, b"1", "a.ipynb")
     put(store, 2, b"22", "a.ipynb", "b.ipynb")
     put(store, 3, b"333")
@@ -382,14 +382,14 @@ def test_totals_are_the_stores_or_one_notebooks(store: Store) -> None:
 # Clear
 
 
-def test_clear_deletes_what_it_is_given(store: Store) -> None:
+def test_clear_deletes_what_it_is_given(store: FullStore) -> None:
     one, two, three = (put(store, n, b"x" * n, "a.ipynb", "b.ipynb") for n in (1, 2, 3))
     assert store.clear([one, three, key_of("gone"), three]) == Cleared(2, 4, 0)
     assert [meta.key for meta in store.page()] == [two]
     assert store.totals() == Totals(1, 2, 0)
 
 
-def test_clear_by_an_owner_keeps_what_others_own(store: Store) -> None:
+def test_clear_by_an_owner_keeps_what_others_own(store: FullStore) -> None:
     mine, shared = put(store, 1, b"1", "a.ipynb"), put(store, 2, b"22", "a.ipynb", "b.ipynb")
     others, nobodys = put(store, 3, b"333", "b.ipynb"), put(store, 4, b"4444")
     assert store.clear([mine, shared, others, nobodys], owner="a.ipynb") == Cleared(2, 5, 2)
@@ -513,7 +513,7 @@ def test_wrong_bound_raises_at_once_and_says_what_to_write(make: Make, name: str
 # Check
 
 
-def test_check_with_a_reader_finds_and_mends_damaged_payloads(store: Store) -> None:
+def test_check_with_a_reader_finds_and_mends_damaged_payloads(store: FullStore) -> None:
     good, bad, newer = put(store, 1, b"good", "a.ipynb"), put(store, 2, b"bad"), put(store, 3, b"newer")
 
     def read(payload: bytes, key: str) -> EntryMeta:
@@ -533,12 +533,12 @@ def test_check_with_a_reader_finds_and_mends_damaged_payloads(store: Store) -> N
     assert found(store, good).notebooks == ("a.ipynb",)
 
 
-def test_every_store_keeps_the_protocol(store: Store) -> None:
+def test_every_store_keeps_the_protocol(store: FullStore) -> None:
     assert isinstance(store, Store)
     assert "://" in store.url
 
 
-def test_closed_store_opens_again(store: Store) -> None:
+def test_closed_store_opens_again(store: FullStore) -> None:
     store.close()
     key = put(store, 1)
     assert store.get(key) == b"payload"

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 
 from nbcache.entry.models import Cleared, EntryMeta, Filter, Totals, Touch
-from nbcache.stores import DiskStore, MemoryStore, Store
-from tests.support.rows import row_of
+from nbcache.stores import DiskStore, MemoryStore
+from tests.support.rows import FullStore, row_of
 
 NOTEBOOKS = ("a.ipynb", "b.ipynb", "naïve ☃.ipynb")
 TAGS = ("tag", "tagged", "☃")
@@ -49,12 +49,12 @@ class AgainstADict(RuleBasedStateMachine):
         self.patch = mock.patch("time.time", self.clock)
         self.patch.start()
         self.entries: dict[str, Entry] = {}
-        self.store: Store = self.make()
+        self.store: FullStore = self.make()
 
     def clock(self) -> float:
         return self.now
 
-    def make(self) -> Store:
+    def make(self) -> FullStore:
         raise NotImplementedError
 
     def teardown(self) -> None:
@@ -187,12 +187,12 @@ class AgainstADict(RuleBasedStateMachine):
 
 
 class MemoryAgainstADict(AgainstADict):
-    def make(self) -> Store:
+    def make(self) -> FullStore:
         return MemoryStore(clock=lambda: time.time())  # noqa: PLW0108 - looked up anew each time
 
 
 class DiskAgainstADict(AgainstADict):
-    def make(self) -> Store:
+    def make(self) -> FullStore:
         self.folder = Path(tempfile.mkdtemp(prefix="nbcache-"))
         return DiskStore(self.folder)
 
@@ -214,7 +214,7 @@ class BoundedAgainstADict(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="nbcache-"))
         self.entries: dict[str, bytes] = {}  # least recently used first
         self.evictions = 0
-        self.stores: list[Store] = [
+        self.stores: list[FullStore] = [
             MemoryStore(max_entries=4, max_bytes=600),
             DiskStore(self.folder, max_entries=4, max_bytes=600),
         ]

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from nbcache.entry.models import SORTABLE, EntryMeta, Facets, Filter, Spending, Totals, Touch, Usage
 from nbcache.entry.text import words
-from nbcache.stores import DiskStore, MemoryStore, Store
+from nbcache.stores import DiskStore, MemoryStore
 from nbcache.stores.entry_costs import facts_of
 from nbcache.stores.sqlite import store as disk_module
 from nbcache.stores.sqlite.sql import joined
 from tests.stores.test_contract import NOW, Clock, Make, clock, key_of, make, put, store  # noqa: F401 - fixtures
 from tests.support.paths import GOLDEN
-from tests.support.rows import row_of
+from tests.support.rows import FullStore, row_of
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -29,7 +29,7 @@ def said(payload: bytes, _key: str) -> set[str]:
     return words(payload.decode())
 
 
-def keep(store: Store, name: str, **fields: object) -> str:  # noqa: F811 - a fixture's name
+def keep(store: FullStore, name: str, **fields: object) -> str:  # noqa: F811 - a fixture's name
     key = key_of(name)
     meta = EntryMeta(*(key, "model", "prompt", "answer", "ok", NOW))
     store.put(key, name.encode(), replace(meta, **fields))  # type: ignore[arg-type]  # whatever the test sets
@@ -38,7 +38,7 @@ def keep(store: Store, name: str, **fields: object) -> str:  # noqa: F811 - a fi
 
 @pytest.mark.parametrize("sort", [name for name in SORTABLE if name not in {"expires", "hits", "last_hit", "cost_usd"}])
 @pytest.mark.parametrize("descending", [True, False])
-def test_page_is_sorted_by_any_column(store: Store, sort: str, descending: bool) -> None:  # noqa: F811
+def test_page_is_sorted_by_any_column(store: FullStore, sort: str, descending: bool) -> None:  # noqa: F811
     values = ["a", "b", "c", "d"] if sort in {"model", "provider", "status", "cell"} else [1, 2, 3, 4]
     if sort == "size_bytes":
         keys = [put(store, n, b"x" * n) for n in (1, 2, 3, 4)]
@@ -50,7 +50,7 @@ def test_page_is_sorted_by_any_column(store: Store, sort: str, descending: bool)
     assert [row.key for row in store.page(sort=sort, descending=descending, limit=2, offset=1)] == wanted[1:3]
 
 
-def test_unknown_values_come_last_of_what_descends(store: Store) -> None:  # noqa: F811
+def test_unknown_values_come_last_of_what_descends(store: FullStore) -> None:  # noqa: F811
     known, unknown = keep(store, "known", seconds=1.5), keep(store, "unknown")
     assert [row.key for row in store.page(sort="seconds")] == [known, unknown]
     assert [row.key for row in store.page(sort="seconds", descending=False)] == [unknown, known]
@@ -85,7 +85,7 @@ def test_pages_far_in_go_on_where_the_page_before_ends(tmp_path: Path, sort: str
     disk.close()
 
 
-def test_unknown_column_is_refused(store: Store) -> None:  # noqa: F811
+def test_unknown_column_is_refused(store: FullStore) -> None:  # noqa: F811
     with pytest.raises(ValueError, match="created"):
         store.page(sort="id; DROP TABLE entry")
 
@@ -98,14 +98,14 @@ def test_unknown_column_is_refused(store: Store) -> None:  # noqa: F811
     ],
     ids=repr,
 )
-def test_filter_means_the_same_in_a_page_and_in_totals(store: Store, which: Filter) -> None:  # noqa: F811
+def test_filter_means_the_same_in_a_page_and_in_totals(store: FullStore, which: Filter) -> None:  # noqa: F811
     meant = keep(store, "x", model="m1", cell="In [1]", status="cut off", tags=("t1", "t2"), notebooks=("a.ipynb",))
     keep(store, "other", model="m10", cell="In [10]", tags=("t10",), notebooks=("aa.ipynb",))
     assert [row.key for row in store.page(which)] == [meant]
     assert store.totals(which) == Totals(1, 1, 0)
 
 
-def test_facets_are_the_values_that_there_are(store: Store) -> None:  # noqa: F811
+def test_facets_are_the_values_that_there_are(store: FullStore) -> None:  # noqa: F811
     keep(store, "x", model="m2", cell="c1", status="ok", tags=("t2", "t1"), notebooks=("b.ipynb", "a.ipynb"))
     keep(store, "y", model="m1", status="empty", tags=("t1",), notebooks=("a.ipynb",))
     everything = Facets(("m1", "m2"), ("t1", "t2"), ("a.ipynb", "b.ipynb"), ("c1",), ("empty", "ok"))
@@ -114,7 +114,7 @@ def test_facets_are_the_values_that_there_are(store: Store) -> None:  # noqa: F8
     assert store.facets("c.ipynb") == Facets()
 
 
-def test_what_a_call_used_is_in_its_row(store: Store) -> None:  # noqa: F811
+def test_what_a_call_used_is_in_its_row(store: FullStore) -> None:  # noqa: F811
     used = {"provider": "openai", "input_tokens": 12, "output_tokens": 0, "seconds": 1.25}
     key = keep(store, "x", **used)
     found = row_of(store, key)
@@ -127,7 +127,7 @@ def test_what_a_call_used_is_in_its_row(store: Store) -> None:  # noqa: F811
     assert [row.key for row in store.page(sort="cost_usd")] == [key]
 
 
-def test_replaced_answer_is_not_sold_at_the_old_price(store: Store) -> None:  # noqa: F811
+def test_replaced_answer_is_not_sold_at_the_old_price(store: FullStore) -> None:  # noqa: F811
     key = keep(store, "x")
     store.touch([Touch(key, None, 0, NOW, Decimal(1))])
     keep(store, "x", seconds=2.0)
@@ -139,12 +139,12 @@ def test_replaced_answer_is_not_sold_at_the_old_price(store: Store) -> None:  # 
 # Words
 
 
-def find(store: Store, text: str) -> set[str]:  # noqa: F811
+def find(store: FullStore, text: str) -> set[str]:  # noqa: F811
     return {row.prompt for row in store.page(Filter(words=tuple(words(text))))}
 
 
 @pytest.fixture
-def searched(store: Store) -> Store:  # noqa: F811
+def searched(store: FullStore) -> FullStore:  # noqa: F811
     for text in ("What is a monad?", "def my_func(x): return Größe", "東京の天気", "A monoid, in a category"):
         keep(store, text, prompt=text)
     while store.index(said, at_most=3):
@@ -169,11 +169,11 @@ def searched(store: Store) -> Store:  # noqa: F811
         ('"monad" OR x*', set()),
     ],
 )
-def test_words_find_what_holds_all_of_them(searched: Store, asked: str, found: set[str]) -> None:
+def test_words_find_what_holds_all_of_them(searched: FullStore, asked: str, found: set[str]) -> None:
     assert find(searched, asked) == found
 
 
-def test_what_is_gone_or_replaced_is_found_no_longer(searched: Store) -> None:
+def test_what_is_gone_or_replaced_is_found_no_longer(searched: FullStore) -> None:
     searched.delete(key_of("What is a monad?"))
     searched.put(key_of("東京の天気"), b"other", EntryMeta(key_of("東京の天気"), "m", "new", "a", "ok", NOW))
     assert find(searched, "monad") == set()
@@ -184,7 +184,7 @@ def test_what_is_gone_or_replaced_is_found_no_longer(searched: Store) -> None:
     assert find(searched, "monad") == set()
 
 
-def test_index_has_nothing_left_to_do_once_it_is_done(searched: Store) -> None:
+def test_index_has_nothing_left_to_do_once_it_is_done(searched: FullStore) -> None:
     assert not searched.index(said)
 
 
@@ -246,7 +246,7 @@ def spent(session: str, execution: int, model: str, notebook: str | None = "a.ip
     return Spending(session, execution, NOW + execution, notebook, f"In [{execution}]", model, **sums)  # type: ignore[arg-type]
 
 
-def test_ledger_sums_the_parts_of_each_execution_exactly(store: Store) -> None:  # noqa: F811
+def test_ledger_sums_the_parts_of_each_execution_exactly(store: FullStore) -> None:  # noqa: F811
     store.record([spent("s", 1, "m", misses=1, spent_usd=Decimal("0.1"), unpriced_hits=1, estimated_misses=1)])
     store.record([spent("s", 1, "m", hits=2, spent_usd=Decimal("0.2"), saved_usd=Decimal("0.3"), saved_seconds=1.5)])
     store.record([spent("s", 1, "n", misses=1), spent("s", 2, "m", misses=3), spent("t", 1, "m", "b.ipynb", misses=5)])
@@ -268,7 +268,7 @@ def test_ledger_sums_the_parts_of_each_execution_exactly(store: Store) -> None: 
     assert store.spendings("c.ipynb") == []
 
 
-def test_ledger_outlives_clears(store: Store) -> None:  # noqa: F811
+def test_ledger_outlives_clears(store: FullStore) -> None:  # noqa: F811
     key = put(store, 1)
     store.record([spent("s", 1, "m", misses=1)])
     store.clear([key])
@@ -297,7 +297,7 @@ def test_evicted_entry_is_told_once(make: Make, clock: Clock) -> None:  # noqa: 
     bounded = make(max_entries=2)
     evicted, cleared, _ = (put(bounded, n) for n in range(3))
     bounded.delete(cleared)
-    told = [_why(bounded.gone(key, clock.now)) for key in (evicted, cleared, key_of("never"), evicted)]
+    told = [_why(bounded.tombstone(key, clock.now)) for key in (evicted, cleared, key_of("never"), evicted)]
     assert told == ["evicted", None, None, None]
 
 
@@ -307,17 +307,20 @@ def test_a_miss_from_before_the_eviction_is_not_told_of_it(make: Make, clock: Cl
     missed = clock.now
     clock.advance(5)
     put(bounded, 2)
-    assert bounded.gone(evicted, missed) is None
-    assert _why(bounded.gone(evicted, clock.now)) == "evicted"
+    assert bounded.tombstone(evicted, missed) is None
+    assert _why(bounded.tombstone(evicted, clock.now)) == "evicted"
 
 
-def test_expired_entry_is_told_once(store: Store, clock: Clock) -> None:  # noqa: F811
+def test_expired_entry_is_told_once(store: FullStore, clock: Clock) -> None:  # noqa: F811
     expired = put(store, 1, b"payload", ttl=10)
     clock.advance(20)
     assert store.get(expired) is None
-    assert [store.gone(expired, clock.now - 11), store.gone(expired, clock.now)] == [None, ("expired", clock.now - 10)]
+    assert [store.tombstone(expired, clock.now - 11), store.tombstone(expired, clock.now)] == [
+        None,
+        ("expired", clock.now - 10),
+    ]
     put(store, 2)
-    assert store.gone(expired, clock.now) is None
+    assert store.tombstone(expired, clock.now) is None
 
 
 # A store of the first version

@@ -25,6 +25,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 import nbcache
 from nbcache.cache.settings import Settings
 from nbcache.session import session
+from tests.support.rows import full
 
 LIMIT = 20.0  # seconds: far more than any of it takes
 SLOW = 1.5  # seconds: a fork that waits for somebody who is not there takes three
@@ -106,7 +107,7 @@ OPERATIONS: dict[str, tuple[Callable[[], Any], Callable[[], Any]]] = {  # and wh
     "cell": (_cell, lambda: None),
     "flush": (lambda: nbcache.installed().flush(), lambda: model.invoke(_new())),
     "stats": (nbcache.stats, lambda: model.invoke(_new())),
-    "evict": (lambda: nbcache.installed().store.delete("0" * 40), lambda: None),
+    "evict": (lambda: full(nbcache.installed().store).delete("0" * 40), lambda: None),
     "clear": (nbcache.clear, lambda: model.invoke(_new())),
     "check": (nbcache.check, lambda: None),
     "export": (lambda: nbcache.export_cassette(_folder / "export.jsonl"), lambda: model.invoke(_new())),

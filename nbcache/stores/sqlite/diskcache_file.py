@@ -135,9 +135,9 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
     def close(self) -> None:
         """Diskcache closes and reopens while it starts; the pool is closed by its store."""
 
-    def read(self, connection: sqlite3.Connection, key: str, *, stale: bool = False) -> bytes | None:
+    def read(self, connection: sqlite3.Connection, key: str, *, include_expired: bool = False) -> bytes | None:
         """The payload of `key`: as diskcache's `get`, without what it does for other kinds of values."""
-        found = connection.execute(_READ, (key, 0 if stale else time.time())).fetchone()
+        found = connection.execute(_READ, (key, 0 if include_expired else time.time())).fetchone()
         if found is None:
             return None
         mode, filename, value = found

@@ -43,10 +43,10 @@ class LateAnswers:
             self.changes += 1
             return True
 
-    def get(self, key: str, *, stale: bool) -> bytes | None:
-        """The payload of `key`, if it is here; with `stale` also what has expired."""
+    def get(self, key: str, *, include_expired: bool) -> bytes | None:
+        """The payload of `key`, if it is here; with `include_expired` also what has expired."""
         answer = self.answers.get(key)
-        if answer is None or not (stale or answer.expires is None or answer.expires > time.time()):
+        if answer is None or not (include_expired or answer.expires is None or answer.expires > time.time()):
             return None
         return answer.payload
 

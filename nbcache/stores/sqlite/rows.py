@@ -273,7 +273,7 @@ def had(sql: Execute, key: str) -> bool:
     )
 
 
-def alike(sql: Execute, wanted: Sequence[str], limit: int) -> list[str]:
+def similar(sql: Execute, wanted: Sequence[str], limit: int) -> list[str]:
     """The keys of entries with all of the words; then of those with half of them, a quarter, and so on, the newest first."""
     if not wanted or not words.is_made(sql):
         return []
@@ -292,7 +292,7 @@ def alike(sql: Execute, wanted: Sequence[str], limit: int) -> list[str]:
     return list(keys)[:limit]
 
 
-def gone(sql: Execute, key: str, when: float, *, keep: bool) -> tuple[str, float] | None:
+def tombstone(sql: Execute, key: str, when: float, *, keep: bool) -> tuple[str, float] | None:
     """Why and when `key`, missed at `when`, had gone by itself (`expired`, `evicted`); without `keep`, told once."""
     expired = sql(f"{_EXPIRED} AND key = ?", (when, key)).fetchone()
     row = sql("SELECT why, gone FROM tombstone WHERE key = ? AND gone <= ?", (key, when)).fetchone()
@@ -310,7 +310,7 @@ def gone(sql: Execute, key: str, when: float, *, keep: bool) -> tuple[str, float
 def _source(sql: Execute, which: Filter, now: float) -> tuple[str, list[object]]:
     """What comes after FROM for the rows `e` that `which` means, and its values."""
     tables, conditions = _with_words(sql, which.words)
-    conditions.append(("(e.expires IS NULL OR e.expires > ?)", [0 if which.stale else now]))
+    conditions.append(("(e.expires IS NULL OR e.expires > ?)", [0 if which.include_expired else now]))
     for column, value in (("model", which.model), ("cell", which.cell), ("status", which.status)):
         if value is not None:
             conditions.append((f"e.{column} = ?", [written(value)]))

@@ -68,25 +68,27 @@ class DiskStore:
         """`disk://` and the folder's path."""
         return f"disk://{quote(str(self.folder))}"
 
-    def get(self, key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:
+    def get(self, key: str, *, wait: bool = True, include_expired: bool = False) -> bytes | None:
         """The payload of `key`, or None. Without `wait`, raises StoreBusyError sooner than take its time."""
-        if self._late.answers and (late := self._late.get(key, stale=stale)) is not None:
+        if self._late.answers and (late := self._late.get(key, include_expired=include_expired)) is not None:
             return late
         cache = self._database.opened(within=_STALE)
         if cache is not None:
             try:
                 connection = cache.pool.take()
                 try:
-                    return cache.read(connection, key, stale=stale)
+                    return cache.read(connection, key, include_expired=include_expired)
                 finally:
                     cache.pool.give_back(connection)
             except (sqlite3.Error, UnicodeDecodeError):  # in the way, or damaged: the way of all others tells
                 pass
         if not wait:
             raise StoreBusyError(f"{self.folder} has to be opened or waited for")
-        return self._database.run(lambda cache: cache.read(cache.pool.held, key, stale=stale), _READ_PATIENCE)
+        return self._database.run(
+            lambda cache: cache.read(cache.pool.held, key, include_expired=include_expired), _READ_PATIENCE
+        )
 
-    def version(self) -> object:
+    def change_token(self) -> object:
         """What is equal only while no process has written; None where that can't be told."""
         cache = self._database.opened(within=_STALE)
         try:
@@ -268,21 +270,21 @@ class DiskStore:
 
         self._write_waiting(write)
 
-    def alike(self, words: Sequence[str], limit: int) -> list[str]:
+    def similar(self, words: Sequence[str], limit: int) -> list[str]:
         """The keys of entries that say most of these words, as far as they are indexed: the likeliest first, about."""
-        return self._database.run(lambda cache: rows.alike(cache.execute, words, limit), _READ_PATIENCE)
+        return self._database.run(lambda cache: rows.similar(cache.execute, words, limit), _READ_PATIENCE)
 
-    def gone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
+    def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
         """Why and when `key`, missed at `when`, had gone by itself. Without `keep`, told once."""
 
         def write(cache: CacheFile) -> tuple[str, float] | None:
             with cache.transaction():
                 cache.forget_expired()
-                return rows.gone(cache.execute, key, when, keep=keep)
+                return rows.tombstone(cache.execute, key, when, keep=keep)
 
         def read(cache: CacheFile) -> bool | tuple[str, float] | None:
             if cache.is_read_only:
-                return rows.gone(cache.execute, key, when, keep=True)
+                return rows.tombstone(cache.execute, key, when, keep=True)
             return rows.had(cache.execute, key)
 
         # Most misses are of calls that were never made before: to find that out is to read only.

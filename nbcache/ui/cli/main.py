@@ -17,7 +17,7 @@ from nbcache.entry.models import EntryMeta, Filter, Spending, Stats
 from nbcache.entry.quantities import bytes_text
 from nbcache.errors import AmbiguousKeyError, NbcacheError, UnknownKeyError, harmless, one_line
 from nbcache.keys.digests import KEY_LENGTH
-from nbcache.stores.base import DiskStore, Store
+from nbcache.stores.base import DiskStore
 from nbcache.stores.location import CASSETTE_SUFFIX, cassette_path, checked_path, notebook_name
 from nbcache.ui.cli import documents
 from nbcache.ui.cli import store as cli_store
@@ -101,7 +101,7 @@ def _ls(args: argparse.Namespace, contents: "Contents") -> int:
     elif not rows:
         complain("no entries")
     else:
-        digits = _digits(contents.store, rows) if is_terminal() else None
+        digits = _digits(_disk(contents), rows) if is_terminal() else None
         names = ("key", "age", "model", "tokens", "cost", "hits", "size", "prompt")
         say_table(names, [_cells(meta, digits) for meta in rows], numbers=range(3, 7))
         if is_terminal() and number > len(rows):
@@ -118,7 +118,7 @@ def _cells(meta: EntryMeta, digits: int | None) -> tuple[str, ...]:
     return (meta.key[:digits], age(time.time() - meta.created), model, *numbers, meta.prompt)
 
 
-def _digits(store: Store, rows: Sequence[EntryMeta]) -> int:
+def _digits(store: DiskStore, rows: Sequence[EntryMeta]) -> int:
     """How many digits of its key tell each of these entries from every other in the store."""
     digits = _DIGITS
     while digits < KEY_LENGTH and any(store.totals(Filter(key=meta.key[:digits])).entries > 1 for meta in rows):

@@ -6,6 +6,7 @@ from pathlib import Path
 from nbcache.entry.models import Filter, Touch
 from nbcache.errors import one_line, warn_once
 from nbcache.session import session
+from nbcache.stores.base import LedgerStore, Listable, Store
 from nbcache.stores.location import cassette_path, from_here
 
 _LONGEST = 50_000_000  # bytes of a notebook that is looked into
@@ -62,13 +63,20 @@ def rename(old: Path, new: Path) -> None:
     changes = {"cassette": None} if played == cassette_path(old) else {}
     cache = session.reinstall(notebook=new, **changes)
     if before.notebook is not None and cache.notebook is not None and before.notebook != cache.notebook:
-        keys = [meta.key for meta in cache.store.page(Filter(notebook=before.notebook))]
-        cache.store.touch(Touch(key, cache.notebook, 0, 0.0) for key in keys)
-        cache.store.clear(keys, owner=before.notebook)
-        cache.store.rename(before.notebook, cache.notebook)
+        _take_over(cache.store, before.notebook, cache.notebook)
     warn_once(
         f"renamed {new}", f"nbcache: this notebook is {one_line(str(from_here(new)))} now, and goes on under that name"
     )
+
+
+def _take_over(store: Store, old: str, new: str) -> None:
+    """Let `new` own what `old` owned, as far as the store keeps that."""
+    if isinstance(store, Listable):
+        keys = [meta.key for meta in store.page(Filter(notebook=old))]
+        store.touch(Touch(key, new, 0, 0.0) for key in keys)
+        store.clear(keys, owner=old)
+    if isinstance(store, LedgerStore):
+        store.rename(old, new)
 
 
 def _ids(path: Path) -> set[str]:

@@ -477,7 +477,7 @@ def test_a_timeout_is_the_sdks_own(provider: Provider) -> None:
 @pytest.mark.filterwarnings("ignore::nbcache.NbcacheWarning")
 def test_where_the_store_fails_the_call_goes_on(provider: Provider) -> None:
     class Broken(MemoryStore):
-        def get(self, key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:
+        def get(self, key: str, *, wait: bool = True, include_expired: bool = False) -> bytes | None:
             raise OSError("no disk")
 
         def put(self, *_: Any) -> None:

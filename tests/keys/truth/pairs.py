@@ -106,7 +106,7 @@ class _Asked(MemoryStore):
         super().__init__()
         self.keys: list[str] = []
 
-    def get(self, key: str, *, wait: bool = True, stale: bool = False) -> bytes | None:
+    def get(self, key: str, *, wait: bool = True, include_expired: bool = False) -> bytes | None:
         """Nothing."""
         self.keys.append(key)
         return None

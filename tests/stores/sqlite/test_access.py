@@ -110,7 +110,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def _keys_as_nobody(folder: Path) -> list[str]:
     store = DiskStore(folder)
-    store.version()
+    store.change_token()
     if os.getuid() == 0:
         os.setuid(65534)
     os.environ["TMPDIR"] = "/tmp"

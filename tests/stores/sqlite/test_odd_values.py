@@ -10,6 +10,7 @@ import nbcache
 from nbcache.entry.models import SessionCall
 from nbcache.errors import forget_warnings
 from tests.faults.test_faults import Echo, ask, change, heard
+from tests.support.rows import full
 
 ODD = [
     "'text'",
@@ -47,7 +48,7 @@ def database(tmp_path: Path) -> Path:
     ask(Echo(), "zero", "one", "two", "two")
     cache = nbcache.installed()
     cache.flush()
-    cache.store.record_calls("a session", None, [SessionCall("5" * 40, "m", 2, when=1.0)])
+    full(cache.store).record_calls("a session", None, [SessionCall("5" * 40, "m", 2, when=1.0)])
     nbcache.uninstall()
     return tmp_path / "store" / "cache.db"
 
@@ -64,9 +65,9 @@ def look_at_all(database: Path) -> None:
     nbcache.entries("folder")
     contents.facets()
     contents.totals()
-    cache.store.last_calls(None)
+    full(cache.store).last_calls(None)
     for key in (row.key for row in contents.entries()):
-        cache.store.gone(key, 1e10)
+        full(cache.store).tombstone(key, 1e10)
     nbcache.check()
 
 

@@ -32,7 +32,7 @@ from nbcache.errors import DamagedError, StoreError
 from nbcache.stores import DiskStore, MemoryStore, open_store
 from nbcache.stores.view import Contents
 from tests.support.paths import GOLDEN
-from tests.support.rows import row_of
+from tests.support.rows import full, row_of
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
@@ -275,7 +275,7 @@ def test_hits_stop_a_fifth_of_a_second_after_the_folder_was_deleted(
         assert said(cache) == "new"
         ahead[0] += 0.2
         assert said(cache) == "new"
-        assert cache.store.check() == []
+        assert full(cache.store).check() == []
 
 
 async def test_in_an_event_loop_too(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

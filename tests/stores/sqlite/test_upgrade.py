@@ -121,7 +121,7 @@ def test_entries_of_an_earlier_release_get_their_new_keys(of_version_2: Path) ->
     all_there(of_version_2)
     store = DiskStore(of_version_2)
     assert store.get(key_of(1)) is None
-    assert store.alike([f"word{key_of(1)}"], 5) == [new_key(key_of(1))]  # it is still indexed
+    assert store.similar([f"word{key_of(1)}"], 5) == [new_key(key_of(1))]  # it is still indexed
 
 
 @pytest.mark.usefixtures("new_keys")
