@@ -44,9 +44,9 @@ def _put(store: Store, positions: range, moments: list[float]) -> None:
         asked = call_key(entry.prompt, entry.llm_string)
         meta = _meta(draw, asked, entry, created)
         usage = Usage("openai", meta.model, meta.input_tokens, meta.output_tokens)
-        about = codec.About(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage)
+        header = codec.EntryHeader(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage)
         ttl = 60 * DAY + draw.random() * DAY if draw.random() < 0.1 else None
-        payload = codec.encode(entry.generations, about, reusable=True, expires=ttl is not None)
+        payload = codec.encode(entry.generations, header, reusable=True, expires=ttl is not None)
         store.put(asked.key, payload, meta, ttl)
         touches += _touches(draw, meta)
     full(store).touch(touches)

@@ -7,6 +7,7 @@ from typing import Any
 
 from langchain_core.outputs import ChatGeneration, Generation
 
+from nbcache import codec
 from nbcache.cache import settings as modes
 from nbcache.cache.call import Call
 from nbcache.cache.explain import Missed, Why, explain, nearest_text
@@ -18,7 +19,6 @@ from nbcache.cache.samples import current_attempt
 from nbcache.cache.save import new_entry
 from nbcache.cache.settings import Settings
 from nbcache.cache.swallowed import note_lost
-from nbcache.codec import payload as codec
 from nbcache.codec.roundtrip import say_what_is_lost
 from nbcache.concurrency.effects import InThread, Step, arun, run
 from nbcache.concurrency.executor import in_thread, is_writing
@@ -289,7 +289,7 @@ class Answers:
         try:
             found = self._decoded.decode(asked.key, payload, version, () if call is None else call.classes())
             if found is None:
-                return None, codec.read(payload, asked.key).about().meta.status
+                return None, codec.read(payload, asked.key).header().meta.status
         except NotStorableError as error:
             logger.debug("nbcache: entry %s: %s", asked.key, error)
             return None, "class not here"

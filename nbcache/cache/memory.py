@@ -8,7 +8,7 @@ from typing import NamedTuple
 from langchain_core.outputs import Generation
 from pydantic import BaseModel
 
-from nbcache.codec import payload as codec
+from nbcache import codec
 from nbcache.codec.messages import fresh
 from nbcache.concurrency.locks import Lock
 

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 
 from langchain_core.outputs import Generation
 
+from nbcache import codec
 from nbcache.cache.pending import Answered
 from nbcache.cache.settings import Settings
-from nbcache.codec import payload as codec
-from nbcache.codec.new_entry import about_of, row_of
+from nbcache.codec.new_entry import header_of, row_of
 from nbcache.entry.models import EntryMeta, Usage
 from nbcache.entry.response_headers import without_private
 from nbcache.entry.status import reusable
@@ -38,7 +38,7 @@ def new_entry(  # noqa: PLR0913 - all that an entry holds
         cell=cell,
     )
     payload = codec.encode(
-        *(without_private(answer), about_of(key, meta, usage)),
+        *(without_private(answer), header_of(key, meta, usage)),
         reusable=reusable(meta.status, limits_tokens=key.limits_tokens),
         expires=settings.ttl is not None,
         chunks=answered.chunks(),

@@ -7,10 +7,10 @@ from nbcache import _handed_on
 if TYPE_CHECKING:
     from nbcache.codec.payload import (
         FORMAT_VERSION,
-        HEADER_LENGTH,
         KEY_AT,
+        PREAMBLE_LENGTH,
         UNREADABLE,
-        About,
+        EntryHeader,
         Payload,
         assemble,
         encode,
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT_VERSION",
-    "HEADER_LENGTH",
     "KEY_AT",
+    "PREAMBLE_LENGTH",
     "UNREADABLE",
-    "About",
+    "EntryHeader",
     "Payload",
     "assemble",
     "encode",

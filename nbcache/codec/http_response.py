@@ -9,7 +9,7 @@ HEADERS = ("content-type", "request-id", "x-request-id", "apim-request-id", "ant
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class HTTPResponse:
     """An answer: `body` is text, without an encoding of the way."""
 
     status: int
@@ -17,7 +17,7 @@ class Recorded:
     body: str
 
     @classmethod
-    def of(cls, told: Any) -> "Recorded":
+    def of(cls, told: Any) -> "HTTPResponse":
         """What an entry tells of it. Raises ValueError where that is no answer that a provider gave."""
         if not isinstance(told, dict) or told.keys() != {"status", "headers", "body"}:
             raise ValueError("it has no status, headers and body")

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from langchain_core.outputs import Generation
 
-from nbcache.codec.payload import About
+from nbcache.codec.payload import EntryHeader
 from nbcache.entry.models import EntryMeta, Usage
 from nbcache.entry.text import answer_preview, prompt_preview
 from nbcache.keys.key import KEY_VERSION, CallKey, recalled
@@ -45,20 +45,22 @@ def row_of(  # noqa: PLR0913 - all that a row tells
     )
 
 
-def about_of(asked: CallKey, meta: EntryMeta, usage: Usage | None) -> About:
-    """What the entry of this call is about."""
+def header_of(asked: CallKey, meta: EntryMeta, usage: Usage | None) -> EntryHeader:
+    """What the entry of this call is header."""
     said = asked.said.decode(errors="surrogatepass") if asked.by_rule else None
-    return About(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage, said)
+    return EntryHeader(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage, said)
 
 
-def call_of(key: str, about: About, normalize: Normalize | None, *, version: int = KEY_VERSION) -> CallKey | None:
+def call_of(
+    key: str, header: EntryHeader, normalize: Normalize | None, *, version: int = KEY_VERSION
+) -> CallKey | None:
     """The call of the entry `key`, of that version; None where it was stored under another `normalize` than the one given."""
     return recalled(
-        *(key, about.prompt),
-        identity=about.identity,
-        endpoint=about.endpoint,
-        model=about.meta.model,
-        said=about.said,
+        *(key, header.prompt),
+        identity=header.identity,
+        endpoint=header.endpoint,
+        model=header.meta.model,
+        said=header.said,
         normalize=normalize,
         version=version,
     )

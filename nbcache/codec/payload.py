@@ -1,9 +1,8 @@
 """Answers ↔ bytes: exact, self-describing, checked, and never executed.
 
-A payload is a header (magic, format version, flags, key, time, checksum) and two sections, each
-compressed where that pays: the generations, all that a hit reads, and what the entry is about (its row
-of metadata, the prompt, the identity), so that a damaged table can be rebuilt from the payloads alone. The chunks
-of an answer that was streamed come between them.
+A payload is a preamble (magic, format version, flags, key, time, checksum) and three sections, each compressed where
+that pays: the generations, which are all that a hit reads; the chunks, if the answer was streamed; and the entry's
+header (its row of metadata, the prompt, the identity), from which a damaged table is rebuilt.
 
 Version 1 has no chunks. Version 2 was written where there were some. Of version 3 (0.5) every reader passes over what
 it doesn't know in the last section, so that fields can be added there: 0.4 took an unknown field for damage, and
@@ -39,19 +38,19 @@ UNREADABLE = (
 
 FORMAT_VERSION = 3
 _WITHOUT_CHUNKS = 1
-_HEADER = struct.Struct(">3sBB20sdI")  # magic, version, flags, key, time of creation, length of the generations
-HEADER_LENGTH = _START = _HEADER.size + 4  # bytes: the sections come after a checksum of all the rest
-KEY_AT = slice(5, 25)  # in the header
+_PREAMBLE = struct.Struct(">3sBB20sdI")  # magic, version, flags, key, time of creation, length of the generations
+PREAMBLE_LENGTH = _START = _PREAMBLE.size + 4  # bytes: the sections come after a checksum of all the rest
+KEY_AT = slice(5, 25)  # in the preamble
 _MAGIC = b"NBC"
-_COMPRESSED_ANSWERS, _COMPRESSED_ABOUT, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES, _COMPRESSED_CHUNKS = 1, 2, 4, 8, 16, 32
+_COMPRESSED_ANSWERS, _COMPRESSED_HEADER, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES, _COMPRESSED_CHUNKS = 1, 2, 4, 8, 16, 32
 _FLAGS = 2 * _COMPRESSED_CHUNKS - 1  # all that there are
 _TAG, _OBJECTS = b'"!', (b'"!model"', b'"!object"')  # as `plain` writes them
 _LENGTH = struct.Struct(">I")  # of the chunks, before them
 
 
 @dataclass(frozen=True, slots=True)
-class About:
-    """What an entry is about: its row, the prompt as LangChain wrote it, the call's identity (JSON), what it used.
+class EntryHeader:
+    """The header of an entry: its row, the prompt as LangChain wrote it, the call's identity (JSON), what it used.
 
     `said` is what counted of the prompt, where the prompt alone doesn't tell.
 
@@ -75,7 +74,7 @@ class Payload:
     created: float
     flags: int
     answers: bytes | memoryview
-    rest: bytes | memoryview
+    header_bytes: bytes | memoryview
     streamed: bytes | memoryview = b""
 
     @property
@@ -129,27 +128,27 @@ class Payload:
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
-    def about(self) -> About:
-        """What the entry is about, as far as this release knows it. Raises DamagedError."""
-        return self.about_and_unknown()[0]
+    def header(self) -> EntryHeader:
+        """The header, as far as this release knows its fields. Raises DamagedError."""
+        return self.header_and_newer_fields()[0]
 
-    def about_and_unknown(self) -> tuple[About, set[str]]:
+    def header_and_newer_fields(self) -> tuple[EntryHeader, set[str]]:
         """The same, and the fields that a newer release has written. Raises DamagedError."""
         try:
-            fields = _parsed(unpacked_bytes(self.rest, self.flags & _COMPRESSED_ABOUT))
+            fields = _parsed(unpacked_bytes(self.header_bytes, self.flags & _COMPRESSED_HEADER))
             row, unknown = _known(EntryMeta, fields.pop("meta"))
             row |= {"tags": tuple(row["tags"]), "notebooks": tuple(row["notebooks"])}
             usage, unknown_usage = _known(Usage, fields.pop("usage", None) or {})
-            rest, unknown_rest = _known(About, fields)
-            about = About(EntryMeta(**row), **rest, usage=Usage(**usage) if usage else None)
+            rest, unknown_rest = _known(EntryHeader, fields)
+            header = EntryHeader(EntryMeta(**row), **rest, usage=Usage(**usage) if usage else None)
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
-        return about, unknown | unknown_usage | unknown_rest
+        return header, unknown | unknown_usage | unknown_rest
 
 
 def encode(  # noqa: PLR0913 - all that an entry holds
     generations: Sequence[Generation],
-    about: About,
+    header: EntryHeader,
     *,
     reusable: bool,
     expires: bool = False,
@@ -166,36 +165,38 @@ def encode(  # noqa: PLR0913 - all that an entry holds
         shape = roundtrip.shape_of(generations, tagged=_TAG in written)
         if not roundtrip.is_sound(shape):
             roundtrip.check(generations, restored(_parsed(written), classes), shape)
-    return _assembled(written, about, reusable=reusable, expires=expires, chunks=packed(chunks) if chunks else None)
+    return _assembled(written, header, reusable=reusable, expires=expires, chunks=packed(chunks) if chunks else None)
 
 
 def assemble(
     plain_forms: Sequence[dict[str, Any]],
-    about: About,
+    header: EntryHeader,
     *,
     reusable: bool,
     expires: bool = False,
     chunks: Sequence[Any] | None = None,
 ) -> bytes:
     """The payload of an entry whose generations have these plain forms. `chunks` are packed."""
-    return _assembled(_json(plain_forms), about, reusable=reusable, expires=expires, chunks=chunks)
+    return _assembled(_json(plain_forms), header, reusable=reusable, expires=expires, chunks=chunks)
 
 
-def _assembled(written: bytes, about: About, *, reusable: bool, expires: bool, chunks: Sequence[Any] | None) -> bytes:
+def _assembled(
+    written: bytes, header: EntryHeader, *, reusable: bool, expires: bool, chunks: Sequence[Any] | None
+) -> bytes:
     answers, compressed = packed_bytes(written)
-    rest, rest_compressed = packed_bytes(_json(about), fast=True)
+    rest, rest_compressed = packed_bytes(_json(header), fast=True)
     streamed, chunks_compressed = packed_bytes(_json(chunks)) if chunks else (b"", False)
     rest = b"".join((_LENGTH.pack(len(streamed)), streamed, rest))
     flags = (
         (_COMPRESSED_ANSWERS if compressed else 0)
-        | (_COMPRESSED_ABOUT if rest_compressed else 0)
+        | (_COMPRESSED_HEADER if rest_compressed else 0)
         | (_REUSABLE if reusable else 0)
         | (_EXPIRES if expires else 0)
         | (_HOLDS_OBJECTS if any(tag in written for tag in _OBJECTS) else 0)
         | (_COMPRESSED_CHUNKS if chunks_compressed else 0)
     )
-    meta = about.meta
-    head = _HEADER.pack(_MAGIC, FORMAT_VERSION, flags, bytes.fromhex(meta.key), meta.created, len(answers))
+    meta = header.meta
+    head = _PREAMBLE.pack(_MAGIC, FORMAT_VERSION, flags, bytes.fromhex(meta.key), meta.created, len(answers))
     checksum = zlib.crc32(rest, zlib.crc32(answers, zlib.crc32(head)))
     return b"".join((head, checksum.to_bytes(4, "big"), answers, rest))
 
@@ -207,12 +208,12 @@ def read(payload: bytes, key: str) -> Payload:
     """
     if len(payload) < _START or payload[:3] != _MAGIC:
         raise DamagedError(f"entry {key[:8]} is damaged: no payload of nbcache")
-    _, version, flags, stored_key, created, length = _HEADER.unpack_from(payload)
+    _, version, flags, stored_key, created, length = _PREAMBLE.unpack_from(payload)
     body = memoryview(payload)[_START:]
-    checksum = zlib.crc32(body, zlib.crc32(payload[: _HEADER.size]))
-    if checksum != int.from_bytes(payload[_HEADER.size : _START], "big") or stored_key.hex() != key:
+    checksum = zlib.crc32(body, zlib.crc32(payload[: _PREAMBLE.size]))
+    if checksum != int.from_bytes(payload[_PREAMBLE.size : _START], "big") or stored_key.hex() != key:
         raise DamagedError(f"entry {key[:8]} is damaged: its checksum or key is not what was written")
-    # Every version keeps this header, so that a flipped bit is not taken for a newer one.
+    # Every version keeps this preamble, so that a flipped bit is not taken for a newer one.
     if version > FORMAT_VERSION or flags & ~_FLAGS:
         raise DamagedError(f"entry {key[:8]} was written by a newer nbcache", newer=True)
     answers, rest, streamed = body[:length], body[length:], memoryview(b"")

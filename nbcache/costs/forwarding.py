@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from typing import NamedTuple
 
-from nbcache.codec.payload import HEADER_LENGTH
+from nbcache.codec.payload import PREAMBLE_LENGTH
 from nbcache.concurrency.worker_pipe import Sender
 from nbcache.entry.events import Hit, Paid
 from nbcache.entry.models import CallRecord
@@ -16,7 +16,7 @@ _OPEN = 4_096  # calls of workers that are remembered until they are paid
 
 
 class WorkerHit(NamedTuple):
-    """A hit in a worker. Of the payload it has the header alone, and what the whole of it tells beside."""
+    """A hit in a worker. Of the payload it has the preamble alone, and what the whole of it tells beside."""
 
     hit: Hit
     facts: Facts
@@ -44,7 +44,7 @@ class Reporter:
     def _message(self, note: Note) -> Message:
         if isinstance(note, Hit):
             facts = self._facts.of(note.key, note.payload)
-            return WorkerHit(note._replace(payload=note.payload[:HEADER_LENGTH]), facts)
+            return WorkerHit(note._replace(payload=note.payload[:PREAMBLE_LENGTH]), facts)
         if isinstance(note, Paid):
             usage = note.usage
             if not usage.complete:

@@ -18,7 +18,7 @@ PREVIEW_LENGTH = 120
 class EntryMeta:
     """One row of the store. Times are seconds since the epoch, sizes are bytes as stored.
 
-    It is written into payloads: see `codec.About` before a field is added.
+    It is written into payloads: see `codec.EntryHeader` before a field is added.
     """
 
     key: str

@@ -16,8 +16,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from nbcache.codec import payload as codec
-from nbcache.codec.new_entry import about_of, row_of
+from nbcache import codec
+from nbcache.codec.new_entry import header_of, row_of
 from nbcache.codec.payload import Payload
 from nbcache.entry.models import EntryMeta, Usage
 from nbcache.entry.status import UNFINISHED, reusable, status_of
@@ -81,8 +81,8 @@ class Recording:
         meta = self.meta if notebook is None else replace(self.meta, notebooks=(notebook,))
         row = meta if meta.cost_usd is None else replace(meta, cost_usd=None, charged=False)  # the row's alone
         again = reusable(meta.status, limits_tokens=self.call.limits_tokens)
-        about = about_of(self.call, row, self.usage)
-        return codec.assemble(self.answer, about, reusable=again, chunks=self.chunks), meta
+        header = header_of(self.call, row, self.usage)
+        return codec.assemble(self.answer, header, reusable=again, chunks=self.chunks), meta
 
     def same_answer(self, payload: Payload) -> bool:
         """Whether an entry has this very answer. Raises DamagedError."""

@@ -11,7 +11,7 @@ from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 
-from nbcache.codec import payload as codec
+from nbcache import codec
 from nbcache.codec.new_entry import call_of
 from nbcache.codec.streams import is_replayable
 from nbcache.entry.models import EntryMeta, Touch
@@ -146,18 +146,18 @@ def _recorded(
     if row.created > time.time() + AHEAD:
         raise _LeftOutError("it says that it was stored at a time to come, and nothing would read that")
     whole = codec.read(payload, row.key)
-    about, answer, chunks = whole.about(), whole.plain(), whole.packed_chunks()
+    header, answer, chunks = whole.header(), whole.plain(), whole.packed_chunks()
     if not is_replayable(chunks):  # it would be refused when it is read
         chunks = []
     if kinds := scrubber.found([answer, chunks]):
         raise _LeftOutError(f"its answer holds {', '.join(kinds)}")
-    call = call_of(row.key, about, normalize)
+    call = call_of(row.key, header, normalize)
     if call is None:
         raise _LeftOutError("it was stored under a `normalize` that isn't set now")
     call, kinds = scrubbed(call, scrubber)
-    told = {name: getattr(about.usage, name) for name in USAGE_TEXTS} if about.usage else {}
+    told = {name: getattr(header.usage, name) for name in USAGE_TEXTS} if header.usage else {}
     beside = [call.model, list(row.tags), told]
-    usage = about.usage
+    usage = header.usage
     if found := scrubber.found(beside):
         kinds = list(dict.fromkeys([*kinds, *found]))
         model, tags, told = scrubber.value(beside)

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from nbcache.codec import payload as codec
+from nbcache import codec
 from nbcache.codec.new_entry import call_of
 from nbcache.concurrency.locks import Lock
 from nbcache.entry.models import Filter
@@ -153,12 +153,12 @@ class Recordings:
     def _call(self, key: str, payload: bytes, until: float = math.inf) -> CallKey | None:
         """The call of an entry, if that can be told, and was stored `until` then (seconds since the epoch)."""
         try:
-            about = codec.read(payload, key).about()
+            header = codec.read(payload, key).header()
         except DamagedError:
             return None
-        if about.meta.created > until:
+        if header.meta.created > until:
             return None
-        return call_of(key, about, self._normalize)
+        return call_of(key, header, self._normalize)
 
     def _alike(self, call: CallKey) -> Iterator[tuple[str, bytes]]:
         """The entries of the same model whose prompts look the same; none of a store that can't list them."""

@@ -8,9 +8,9 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import TypeAdapter, ValidationError
 
-from nbcache.codec import payload as codec
+from nbcache import codec
 from nbcache.codec.chunks import text_of
-from nbcache.codec.http_response import Recorded
+from nbcache.codec.http_response import HTTPResponse
 from nbcache.codec.messages import restored
 from nbcache.codec.streams import check_replayable
 from nbcache.errors import CassetteError, NotStorableError
@@ -123,7 +123,7 @@ def _check_fields(generation: Generation) -> None:
     if info is not None and not isinstance(info, dict):
         raise TypeError("its info is no object")
     if info and "http" in info:
-        Recorded.of(info["http"])
+        HTTPResponse.of(info["http"])
 
 
 def _check_message(message: BaseMessage) -> None:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from nbcache import codec
 from nbcache.cache import settings as modes
-from nbcache.codec import payload as codec
 from nbcache.entry.models import EXACT, SessionCall, known
 from nbcache.entry.status import STATUSES
 from nbcache.errors import DamagedError
@@ -94,6 +94,6 @@ def _why(key: str, store: Store, now: float) -> str | None:
         return tombstone[0] if tombstone is not None else "not there"
     try:
         whole = codec.read(payload, key)
-        return None if whole.reusable else whole.about().meta.status
+        return None if whole.reusable else whole.header().meta.status
     except DamagedError:
         return "damaged"

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from nbcache.codec import payload as codec
+from nbcache import codec
 from nbcache.costs.ledger import Ledger
 from nbcache.entry.models import CallRecord
 from nbcache.errors import StoreError
@@ -35,7 +35,7 @@ def _may_vary(store: Store, key: str) -> bool:
     """Whether the call, made again, may get another answer: at no temperature given, providers vary too."""
     try:
         payload = store.get(key)
-        told = {} if payload is None else document(codec.read(payload, key).about().identity)
+        told = {} if payload is None else document(codec.read(payload, key).header().identity)
     except StoreError:
         return False
     if not told or not asks_a_model(told):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from nbcache.codec import payload as codec
+from nbcache import codec
 from nbcache.concurrency.locks import Lock
 from nbcache.entry.models import Usage
 from nbcache.entry.text import answer_text, prompt_text, words
@@ -32,17 +32,17 @@ class Facts:
 def facts_of(payload: bytes, key: str) -> Facts:
     """What the entry `key` tells. Tokens that were not reported are estimated, and said to be. Raises DamagedError."""
     whole = codec.read(payload, key)
-    about = whole.about()
-    usage = about.usage
+    header = whole.header()
+    usage = header.usage
     if usage is None:  # stored before it was kept
-        usage = usage_of(whole.generations(None), document(about.identity), about.endpoint, about.prompt)
+        usage = usage_of(whole.generations(None), document(header.identity), header.endpoint, header.prompt)
     if not usage.complete:
-        usage = estimated(usage, prompt_text(about.prompt), answer_text(whole.plain()))
-    return Facts(about.meta.model, usage, about.meta.seconds, whole.created)
+        usage = estimated(usage, prompt_text(header.prompt), answer_text(whole.plain()))
+    return Facts(header.meta.model, usage, header.meta.seconds, whole.created)
 
 
 class KnownFacts:
-    """What entries tell, of those that were read last: by the header of the payload, which has its checksum."""
+    """What entries tell, of those that were read last: by the preamble of the payload, which has its checksum."""
 
     def __init__(self) -> None:
         self._facts: OrderedDict[bytes, Facts] = OrderedDict()
@@ -50,21 +50,21 @@ class KnownFacts:
 
     def of(self, key: str, payload: bytes) -> Facts:
         """What the entry `key` tells; nothing where it can't be read."""
-        header = payload[: codec.HEADER_LENGTH]
+        preamble = payload[: codec.PREAMBLE_LENGTH]
         with self._lock:
-            facts = self._facts.get(header)
+            facts = self._facts.get(preamble)
         if facts is None:
             try:
                 facts = facts_of(payload, key)
             except Exception:  # noqa: BLE001 - whatever it tells, it was a hit
                 facts = Facts()
-            self.put(header, facts)
+            self.put(preamble, facts)
         return facts
 
-    def put(self, header: bytes, facts: Facts) -> None:
-        """Know what the payload with this header tells."""
+    def put(self, preamble: bytes, facts: Facts) -> None:
+        """Know what the payload with this preamble tells."""
         with self._lock:
-            self._facts[header] = facts
+            self._facts[preamble] = facts
             while len(self._facts) > _KNOWN:
                 self._facts.popitem(last=False)
 
@@ -73,7 +73,7 @@ def words_of(payload: bytes, key: str) -> set[str]:
     """The words by which an entry is found: of its prompt and its answer. None of one that can't be read."""
     try:
         whole = codec.read(payload, key)
-        return words(prompt_text(whole.about().prompt)) | words(answer_text(whole.plain()))
+        return words(prompt_text(whole.header().prompt)) | words(answer_text(whole.plain()))
     except Exception:  # noqa: BLE001 - one such entry must not keep the others from being found
         return set()
 

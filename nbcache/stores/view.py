@@ -7,7 +7,7 @@ from datetime import timedelta
 from operator import attrgetter
 from typing import Any
 
-from nbcache.codec import payload as codec
+from nbcache import codec
 from nbcache.entry.models import Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals, Touch
 from nbcache.entry.quantities import seconds
 from nbcache.entry.text import answer_text, prompt_text
@@ -238,22 +238,22 @@ def _live(rows: Iterable[EntryMeta]) -> list[EntryMeta]:
 
 
 def _record(meta: EntryMeta, payload: codec.Payload) -> Record:
-    about = payload.about()
-    identity = {**document(about.identity), "endpoint": about.endpoint}
-    return Record(meta, prompt_text(about.prompt), answer_text(payload.plain()), identity)
+    header = payload.header()
+    identity = {**document(header.identity), "endpoint": header.endpoint}
+    return Record(meta, prompt_text(header.prompt), answer_text(payload.plain()), identity)
 
 
 def _described(payload: bytes, key: str) -> EntryMeta:
     """The row of an entry as its payload has it: what was noted of it since is not known."""
-    return replace(codec.read(payload, key).about().meta, key=key, size_bytes=len(payload))
+    return replace(codec.read(payload, key).header().meta, key=key, size_bytes=len(payload))
 
 
 def _row(payload: bytes, key: str) -> EntryMeta:
     """The row that a payload tells of; raises DamagedError unless all of it can be read."""
     whole = codec.read(payload, key)
     whole.plain()
-    about, unknown = whole.about_and_unknown()
+    header, unknown = whole.header_and_newer_fields()
     if unknown:
         fields = ", ".join(sorted(unknown))
         raise DamagedError(f"entry {key[:8]} was written by a newer nbcache: it has {fields}", newer=True)
-    return replace(about.meta, key=key)
+    return replace(header.meta, key=key)

@@ -14,7 +14,7 @@ from nbcache.codec.chunks import as_chunk, packed, unpacked
 from nbcache.codec.messages import plain, restored
 from nbcache.codec.payload import encode, read
 from nbcache.errors import DamagedError, NotStorableError
-from tests.codec.test_payload import ABOUT, KEY, forged
+from tests.codec.test_payload import HEADER, KEY, forged
 from tests.support.paths import GOLDEN
 
 Chunk = GenerationChunk | ChatGenerationChunk
@@ -48,7 +48,7 @@ STREAMS: dict[str, list[Chunk]] = {
 
 
 def streamed(chunks: list[Chunk]) -> bytes:
-    return encode([Generation(text="whole")], ABOUT, reusable=True, chunks=[plain(one) for one in chunks])
+    return encode([Generation(text="whole")], HEADER, reusable=True, chunks=[plain(one) for one in chunks])
 
 
 def bare(one: Chunk) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def test_chunks_come_back_as_they_were(name: str) -> None:
     whole = read(streamed(STREAMS[name]), KEY)
     assert [bare(one) for one in whole.chunks()] == [bare(one) for one in STREAMS[name]]
     assert whole.generations()[0].text == "whole"
-    assert whole.about() == ABOUT
+    assert whole.header() == HEADER
 
 
 texts = st.text(max_size=5)
@@ -79,7 +79,7 @@ def test_whatever_comes_is_packed_and_unpacked_the_same(chunks: list[Chunk]) -> 
 
 
 def test_an_answer_that_came_whole_has_no_chunks() -> None:
-    assert list(read(encode([Generation(text="x")], ABOUT, reusable=True), KEY).chunks()) == []
+    assert list(read(encode([Generation(text="x")], HEADER, reusable=True), KEY).chunks()) == []
 
 
 def test_repeated_chunks_are_kept_by_their_text_alone() -> None:
@@ -102,7 +102,7 @@ def test_objects_of_ones_own_are_refused() -> None:
 def test_garbage_among_the_chunks_is_damage(garbage: bytes, flags: int) -> None:
     sealed = forged(b"[]", flags, version=2, rest=garbage)
     with pytest.raises(DamagedError):
-        list(read(sealed, KEY).chunks()) or read(sealed, KEY).about()
+        list(read(sealed, KEY).chunks()) or read(sealed, KEY).header()
 
 
 def test_a_whole_answer_is_one_chunk_with_its_calls() -> None:
@@ -122,7 +122,7 @@ def test_a_whole_answer_is_one_chunk_with_its_calls() -> None:
 def test_golden_payloads_of_version_2_are_read(name: str) -> None:
     whole = read(golden(name).read_bytes(), KEY)
     assert [bare(one) for one in whole.chunks()] == [bare(one) for one in STREAMS[name]]
-    assert whole.about() == ABOUT
+    assert whole.header() == HEADER
 
 
 def golden(name: str) -> Path:

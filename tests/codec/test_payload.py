@@ -39,14 +39,14 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from nbcache.codec import payload as codec
 from nbcache.codec.json_values import from_plain, to_plain
 from nbcache.codec.messages import fresh
-from nbcache.codec.payload import About, Payload, encode, read
+from nbcache.codec.payload import EntryHeader, Payload, encode, read
 from nbcache.entry.models import EntryMeta
 from nbcache.errors import DamagedError, NotStorableError
 from tests.support.naming import shown
 from tests.support.paths import GOLDEN, ROOT
 
 KEY = "0123456789abcdef0123456789abcdef01234567"
-ABOUT = About(
+HEADER = EntryHeader(
     EntryMeta(KEY, "gpt-4o", "What is a monad?", "A monad is …", "ok", 1767225600.25, ("a", "b"), ("n.ipynb",), "c1"),
     prompt="What is a monad? 🌧",
     identity='{"fields":{}}',
@@ -55,7 +55,7 @@ ABOUT = About(
 
 
 def payload(*generations: Generation, reusable: bool = True) -> bytes:
-    return encode(generations, ABOUT, reusable=reusable)
+    return encode(generations, HEADER, reusable=reusable)
 
 
 def back(*generations: Generation, classes: tuple[type[BaseModel], ...] = ()) -> list[Generation]:
@@ -526,16 +526,16 @@ def test_editing_what_was_handed_out_changes_nothing_stored() -> None:
 
 def test_what_an_entry_is_about_can_be_read_from_its_payload() -> None:
     whole = read(payload(chat(AIMessage("x"))), KEY)
-    assert whole.about() == ABOUT
-    assert (whole.key, whole.created, whole.reusable, whole.holds_objects) == (KEY, ABOUT.meta.created, True, False)
+    assert whole.header() == HEADER
+    assert (whole.key, whole.created, whole.reusable, whole.holds_objects) == (KEY, HEADER.meta.created, True, False)
     assert not read(payload(chat(AIMessage("x")), reusable=False), KEY).reusable
     assert read(payload(chat(AIMessage("x", additional_kwargs={"parsed": BONN}))), KEY).holds_objects
 
 
 def test_a_prompt_and_an_answer_with_half_an_emoji_can_be_stored() -> None:
-    about = replace(ABOUT, prompt="\ud83d", meta=replace(ABOUT.meta, answer="\ude00"))
-    whole = read(encode([chat(AIMessage("\ud83d"))], about, reusable=True), KEY)
-    assert whole.about() == about
+    header = replace(HEADER, prompt="\ud83d", meta=replace(HEADER.meta, answer="\ude00"))
+    whole = read(encode([chat(AIMessage("\ud83d"))], header, reusable=True), KEY)
+    assert whole.header() == header
     assert whole.generations()[0].text == "\ud83d"
 
 
@@ -587,14 +587,14 @@ def test_the_payload_of_another_key_is_damage() -> None:
 
 def resealed(data: bytes, version: int | None = None) -> bytes:
     """`data` with a checksum that is right: damage that no checksum shows, or somebody's forgery."""
-    head, body = bytearray(data[: codec._HEADER.size]), data[codec._START :]
+    head, body = bytearray(data[: codec._PREAMBLE.size]), data[codec._START :]
     if version is not None:
         head[3] = version
     return bytes(head) + struct.pack(">I", zlib.crc32(body, zlib.crc32(bytes(head)))) + body
 
 
 def forged(answers: bytes, flags: int = 0, version: int = 1, rest: bytes = b"") -> bytes:
-    head = codec._HEADER.pack(b"NBC", version, flags, bytes.fromhex(KEY), 1.0, len(answers))
+    head = codec._PREAMBLE.pack(b"NBC", version, flags, bytes.fromhex(KEY), 1.0, len(answers))
     return resealed(head + b"\x00" * 4 + answers + rest)
 
 
@@ -647,9 +647,9 @@ def test_what_is_no_compressed_data_is_damage() -> None:
 @pytest.mark.parametrize("rest", [b"", b"garbage", b"{}", b"[]", b'{"meta": {}}', b'{"meta": {"tags": 1}}'])
 def test_an_unreadable_record_of_what_an_entry_is_about_is_damage(rest: bytes) -> None:
     with pytest.raises(DamagedError):
-        Payload(KEY, 1.0, 0, b"[]", rest).about()
+        Payload(KEY, 1.0, 0, b"[]", rest).header()
     with pytest.raises(DamagedError):
-        Payload(KEY, 1.0, codec._COMPRESSED_ABOUT, b"[]", rest or b"x").about()
+        Payload(KEY, 1.0, codec._COMPRESSED_HEADER, b"[]", rest or b"x").header()
 
 
 def test_an_unknown_tag_is_not_taken_for_a_value() -> None:
@@ -720,7 +720,7 @@ def test_golden_payloads_are_read(name: str) -> None:
         if isinstance(two, ChatGeneration):
             assert isinstance(one, ChatGeneration)
             assert_same_message(one.message, two.message)
-    assert whole.about() == ABOUT
+    assert whole.header() == HEADER
     assert whole.reusable
     assert whole.plain() == json.loads((GOLDEN / f"payload_v1_{name}.json").read_text())
 

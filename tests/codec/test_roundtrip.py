@@ -33,7 +33,7 @@ from nbcache.codec import payload as codec
 from nbcache.codec.json_values import from_plain, to_plain
 from nbcache.codec.roundtrip import same
 from nbcache.errors import NbcacheWarning, NotStorableError
-from tests.codec.test_payload import ABOUT
+from tests.codec.test_payload import HEADER
 from tests.servers.provider import Provider
 
 USAGE = CompletionUsage(
@@ -323,9 +323,9 @@ def test_each_shape_is_read_back_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nbcache.codec.payload.restored", counted)
     for tokens in range(3):
         value = USAGE.model_copy(update={"total_tokens": tokens})
-        codec.encode([Generation(text="x", generation_info={"never seen": value})], ABOUT, reusable=True, classes=())
+        codec.encode([Generation(text="x", generation_info={"never seen": value})], HEADER, reusable=True, classes=())
     assert len(reads) == 1
     with pytest.raises(NotStorableError):  # another shape
         codec.encode(
-            [Generation(text="x", generation_info={"never seen": HumanMessage("x")})], ABOUT, reusable=True, classes=()
+            [Generation(text="x", generation_info={"never seen": HumanMessage("x")})], HEADER, reusable=True, classes=()
         )

@@ -4,7 +4,7 @@ from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
-from nbcache.codec.payload import About, encode, read
+from nbcache.codec.payload import EntryHeader, encode, read
 from nbcache.entry.models import PREVIEW_LENGTH, EntryMeta
 from nbcache.entry.text import answer_preview, answer_text, preview, prompt_preview, prompt_text
 
@@ -18,8 +18,8 @@ CHAT = [
 
 
 def stored(*generations: Generation) -> list[dict[str, object]]:
-    about = About(EntryMeta("0" * 40, "", "", "", "ok", 0.0), "", "{}", "")
-    return read(encode(generations, about, reusable=True), "0" * 40).plain()
+    header = EntryHeader(EntryMeta("0" * 40, "", "", "", "ok", 0.0), "", "{}", "")
+    return read(encode(generations, header, reusable=True), "0" * 40).plain()
 
 
 def chat(message: BaseMessage) -> ChatGeneration:

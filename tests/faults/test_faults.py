@@ -129,8 +129,8 @@ def change(database: Path, *statements: str) -> None:
 
 
 def of_a_newer_version(payload: bytes) -> bytes:
-    """The same payload as a newer nbcache would seal it: the header and its checksum are every version's."""
-    head = payload[:3] + bytes([FORMAT_VERSION + 1]) + payload[4 : codec._HEADER.size]
+    """The same payload as a newer nbcache would seal it: the preamble and its checksum are every version's."""
+    head = payload[:3] + bytes([FORMAT_VERSION + 1]) + payload[4 : codec._PREAMBLE.size]
     body = payload[codec._START :]
     return head + zlib.crc32(body, zlib.crc32(head)).to_bytes(4, "big") + body
 

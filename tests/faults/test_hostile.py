@@ -19,7 +19,7 @@ import nbcache
 from nbcache import NbcacheWarning
 from nbcache.cache.call import Call, current_call
 from nbcache.codec.json_values import from_plain
-from nbcache.codec.payload import About, encode
+from nbcache.codec.payload import EntryHeader, encode
 from nbcache.entry.models import EntryMeta
 from nbcache.errors import NotStorableError
 from nbcache.keys.key import call_key
@@ -296,7 +296,7 @@ def test_an_object_whose_validator_fails_is_a_miss(installed: Path) -> None:
 def test_an_entry_under_another_key_is_damage_and_no_answer(installed: Path) -> None:
     cache = nbcache.install(installed)
     meta = EntryMeta("a" * 40, "m", "p", "a", "ok", 1.0)
-    payload = encode([ChatGeneration(message=AIMessage("evil"))], About(meta, "q", "{}", ""), reusable=True)
+    payload = encode([ChatGeneration(message=AIMessage("evil"))], EntryHeader(meta, "q", "{}", ""), reusable=True)
     key = nbcache.cache_key("q", "some model")
     cache.store.put(key, payload, meta.__class__(key, "m", "p", "a", "ok", 1.0))
     with pytest.warns(NbcacheWarning, match="damaged"):

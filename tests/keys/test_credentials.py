@@ -81,7 +81,7 @@ def everything() -> str:
     store = session.installed().store
     keys = [*nbcache.entries().key]
     shown = "".join(map(repr, map(nbcache.show, keys)))
-    return shown + "".join(repr(codec.read(store.get(key) or b"", key).about()) for key in keys)
+    return shown + "".join(repr(codec.read(store.get(key) or b"", key).header()) for key in keys)
 
 
 ENDPOINTS = {

@@ -12,11 +12,11 @@ from langchain_core.load import dumps
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
+from nbcache import codec
 from nbcache.cache.call import Call
 from nbcache.cache.memory import Answer
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.cache.settings import READ_ONLY, Settings
-from nbcache.codec import payload as codec
 from nbcache.codec.chunks import as_chunk
 from nbcache.codec.messages import plain, restored
 from nbcache.concurrency.executor import in_thread

@@ -12,7 +12,7 @@ from langchain_core.outputs import Generation
 from nbcache.cache.call import Call
 from nbcache.cache.memory import Answer
 from nbcache.cache.notebook_cache import NotebookCache
-from nbcache.codec.http_response import HEADERS, Recorded
+from nbcache.codec.http_response import HEADERS, HTTPResponse
 from nbcache.concurrency.executor import in_thread
 from nbcache.entry.charges import LITELLM_HEADER
 from nbcache.errors import warn_once
@@ -85,19 +85,19 @@ class Exchange:
         call = Call(identity=identity, is_chat=False, shares=not is_stream, patience=waits)
         return cls(cache, dialect, prompt, call, is_stream)
 
-    def find(self) -> Recorded | None:
+    def find(self) -> HTTPResponse | None:
         """The answer, if there is one."""
         return self._recorded(self.cache.find(self.prompt, "", self.call))
 
-    async def afind(self) -> Recorded | None:
+    async def afind(self) -> HTTPResponse | None:
         """As `find`."""
         return self._recorded(await self.cache.afind(self.prompt, "", self.call))
 
-    def _recorded(self, answer: Answer | None) -> Recorded | None:
+    def _recorded(self, answer: Answer | None) -> HTTPResponse | None:
         if answer is None:
             return None
         try:
-            return Recorded.of((answer.generations()[0].generation_info or {})["http"])
+            return HTTPResponse.of((answer.generations()[0].generation_info or {})["http"])
         except (LookupError, ValueError, TypeError):
             self.cache.guard(self.call, "was recorded without the answer that the SDK reads")
             warn_once("no http", "nbcache: an entry of an SDK's call holds no answer for it. The call is made")

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from nbcache.codec.http_response import Recorded
+from nbcache.codec.http_response import HTTPResponse
 from nbcache.keys.json_text import parsed
 
 _BOUNDARY = re.compile(rb"\r\n\r\n?|\n\n|\r\r")  # a reader needs no more than the first sign of an empty line's end
@@ -30,7 +30,7 @@ def cut(body: bytes) -> list[bytes]:
     return [part for part in parts if part]
 
 
-def pieces(recorded: Recorded) -> list[bytes]:
+def pieces(recorded: HTTPResponse) -> list[bytes]:
     """The body of an answer, cut after each event where it is a stream of them."""
     body = recorded.body.encode()
     return cut(body) if recorded.headers.get("content-type", "").startswith("text/event-stream") else [body]

@@ -12,7 +12,7 @@ from typing import Any, Self
 from nbcache.cache.call import Call, call_around, running
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.cache.settings import OFF
-from nbcache.codec.http_response import Recorded
+from nbcache.codec.http_response import HTTPResponse
 from nbcache.errors import UnstableIdentityError, warn_once
 from nbcache.integrations.sdk.custom_transports import route_of
 from nbcache.integrations.sdk.exchange import Exchange
@@ -96,7 +96,7 @@ class _Transport:
     def _inner(self, request: Any) -> Any:
         return self._client._transport_for_url(request.url)  # noqa: SLF001 - as its `send` does
 
-    def _played(self, recorded: Recorded) -> Any:
+    def _played(self, recorded: HTTPResponse) -> Any:
         stream = of_family(Played, self._family)(pieces(recorded))
         return self._family.Response(recorded.status, headers=recorded.headers, stream=stream)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from langchain_core.outputs import ChatGeneration, Generation
 
-from nbcache.codec import payload as codec
+from nbcache import codec
 from nbcache.codec.messages import plain
 from nbcache.codec.new_entry import row_of
 from nbcache.entry.status import status_of

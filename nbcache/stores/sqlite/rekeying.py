@@ -3,8 +3,8 @@
 from contextlib import suppress
 from dataclasses import replace
 
-from nbcache.codec.new_entry import about_of, call_of
-from nbcache.codec.payload import HEADER_LENGTH, Payload, assemble, key_of, read
+from nbcache.codec.new_entry import call_of, header_of
+from nbcache.codec.payload import PREAMBLE_LENGTH, Payload, assemble, key_of, read
 from nbcache.errors import DamagedError
 from nbcache.keys.earlier_keys import call_now
 from nbcache.keys.key import VERSION_1, CallKey
@@ -25,7 +25,7 @@ def rekeyed(payload: bytes, key: str) -> tuple[str, bytes] | None:
 
 def is_later(one: object, other: bytes) -> bool:
     """Whether `one` is the payload of an entry that was stored later than `other`."""
-    if not isinstance(one, bytes) or len(one) < HEADER_LENGTH:
+    if not isinstance(one, bytes) or len(one) < PREAMBLE_LENGTH:
         return False
     with suppress(DamagedError):
         return read(one, key_of(one)).created > read(other, key_of(other)).created
@@ -34,19 +34,19 @@ def is_later(one: object, other: bytes) -> bool:
 
 def call_of_now(whole: Payload) -> CallKey | None:
     """The call that an entry answers, as it is written down now; None where it doesn't tell. Raises DamagedError."""
-    about = whole.about()
-    if (now := call_of(whole.key, about, None)) is not None:
+    header = whole.header()
+    if (now := call_of(whole.key, header, None)) is not None:
         return now
-    before = call_of(whole.key, about, None, version=VERSION_1)
+    before = call_of(whole.key, header, None, version=VERSION_1)
     return None if before is None else call_now(before)
 
 
 def _under_key(whole: Payload, now: CallKey) -> bytes:
     """The same entry as that of another call."""
-    about = whole.about()
+    header = whole.header()
     return assemble(
         whole.plain(),
-        about_of(now, replace(about.meta, key=now.key), about.usage),
+        header_of(now, replace(header.meta, key=now.key), header.usage),
         reusable=whole.reusable,
         expires=whole.expires,
         chunks=whole.packed_chunks(),

@@ -6,10 +6,10 @@ from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from nbcache import codec
 from nbcache.cache import settings as modes
 from nbcache.cache.explain import Missed
 from nbcache.cache.notebook_cache import NotebookCache
-from nbcache.codec import payload as codec
 from nbcache.costs.money import amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text, waited_text
 from nbcache.entry.models import EntryMeta, Filter, Usage
 from nbcache.entry.quantities import bytes_text
@@ -171,14 +171,14 @@ class Board:
 
     def _entry(self, message: dict[str, Any]) -> dict[str, Any]:
         meta, payload = self._contents.open(str(message.get("key")))
-        about = payload.about()
+        header = payload.header()
         return {
             "type": "entry",
             "key": meta.key,
-            "prompt": [_said(said, meta.key) for said in prompt_chat(about.prompt)],
+            "prompt": [_said(said, meta.key) for said in prompt_chat(header.prompt)],
             "answer": [_said(said, meta.key) for said in answer_chat(payload.plain())],
-            "facts": _facts(meta, about.usage, renewed=self._cache.renews(meta.key)),
-            "parameters": _cut(_parameters(about), meta.key),
+            "facts": _facts(meta, header.usage, renewed=self._cache.renews(meta.key)),
+            "parameters": _cut(_parameters(header), meta.key),
         }
 
     def _misses(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -290,8 +290,8 @@ def _said(said: Said, key: str) -> dict[str, Any]:
     return {"role": said.role, "parts": [asdict(part) | {"text": _cut(part.text, key)} for part in said.parts]}
 
 
-def _parameters(about: codec.About) -> str:
-    identity = {**document(about.identity), "endpoint": about.endpoint}
+def _parameters(header: codec.EntryHeader) -> str:
+    identity = {**document(header.identity), "endpoint": header.endpoint}
     return json.dumps(identity, indent=2, ensure_ascii=False)
 
 

@@ -34,7 +34,7 @@ from tokenizers.models import BPE, WordLevel
 import nbcache
 from nbcache import NbcacheWarning, NotebookCache
 from nbcache.cache.call import Call
-from nbcache.codec.payload import About, encode, read
+from nbcache.codec.payload import EntryHeader, encode, read
 from nbcache.costs.pricing import Prices
 from nbcache.entry.models import EntryMeta, Filter
 from nbcache.entry.usage import estimated, usage_of
@@ -291,7 +291,7 @@ floats = st.one_of(st.floats(width=64), st.floats(width=32), st.sampled_from([-0
 
 def again(vector: Any) -> Any:
     """The vector as it comes out of the store."""
-    about = About(EntryMeta("0" * 40, "", "", "", "ok", 0.0), "", "{}", "")
+    about = EntryHeader(EntryMeta("0" * 40, "", "", "", "ok", 0.0), "", "{}", "")
     return vector_in(read(encode([as_generation(vector)], about, reusable=True), "0" * 40).generations()[0])
 
 

@@ -783,7 +783,7 @@ def test_no_key_of_the_users_reaches_the_store(provider: Provider, store: Path) 
         payload = cache.store.get(key)
         assert payload is not None
         whole = codec.read(payload, key)
-        told += json.dumps([whole.plain(), repr(whole.about())]).encode()
+        told += json.dumps([whole.plain(), repr(whole.header())]).encode()
     assert b"monad" in told
     told += b"".join(path.read_bytes() for path in store.rglob("*") if path.is_file())
     assert not [secret for secret in secrets if secret.encode() in told]

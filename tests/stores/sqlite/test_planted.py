@@ -137,18 +137,22 @@ def bomb(section: bytes) -> bytes:
     return zstandard.ZstdCompressor(level=3).compress(b"[" + section * 60_000_000 + b"0]")
 
 
-@pytest.mark.parametrize("section", ["answers", "about", "chunks"])
+@pytest.mark.parametrize("section", ["answers", "header", "chunks"])
 def test_payload_that_would_fill_the_memory_is_damage(section: str) -> None:
     packed = bomb(b"0,")
     assert len(packed) < 100_000
-    parts = {"answers": b"[]", "about": b"{}", "chunks": b"[]"} | {section: packed}
-    flags = {"answers": codec._COMPRESSED_ANSWERS, "about": codec._COMPRESSED_ABOUT, "chunks": codec._COMPRESSED_CHUNKS}
-    head = codec._HEADER.pack(b"NBC", 3, 4 | flags[section], bytes.fromhex(key_of(1)), 1.0, len(parts["answers"]))
-    body = parts["answers"] + len(parts["chunks"]).to_bytes(4, "big") + parts["chunks"] + parts["about"]
+    parts = {"answers": b"[]", "header": b"{}", "chunks": b"[]"} | {section: packed}
+    flags = {
+        "answers": codec._COMPRESSED_ANSWERS,
+        "header": codec._COMPRESSED_HEADER,
+        "chunks": codec._COMPRESSED_CHUNKS,
+    }
+    head = codec._PREAMBLE.pack(b"NBC", 3, 4 | flags[section], bytes.fromhex(key_of(1)), 1.0, len(parts["answers"]))
+    body = parts["answers"] + len(parts["chunks"]).to_bytes(4, "big") + parts["chunks"] + parts["header"]
     whole = codec.read(head + zlib.crc32(body, zlib.crc32(head)).to_bytes(4, "big") + body, key_of(1))
     reads: dict[str, Callable[[], object]] = {
         "answers": whole.generations,
-        "about": whole.about,
+        "header": whole.header,
         "chunks": whole.packed_chunks,
     }
     began = time.process_time()

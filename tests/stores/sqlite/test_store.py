@@ -759,8 +759,8 @@ def make_golden_store(folder: Path) -> None:
         )
         message = AIMessage(text, usage_metadata={"input_tokens": 3, "output_tokens": 4, "total_tokens": 7})
         generation = ChatGeneration(message=message) if number else Generation(text=text)
-        about = codec.About(meta, f"golden prompt {number}", '{"model": "golden"}', "https://example.org")
-        store.put(key, codec.encode([generation], about, reusable=True), meta, ttl=3e9 if number == 2 else None)
+        header = codec.EntryHeader(meta, f"golden prompt {number}", '{"model": "golden"}', "https://example.org")
+        store.put(key, codec.encode([generation], header, reusable=True), meta, ttl=3e9 if number == 2 else None)
     store.touch([Touch(key_of(1), "c.ipynb", 5, 1_800_000_100.25)])
     store.close()
 

@@ -35,7 +35,7 @@ MANY = 400
 
 def payload(key: str, text: str, created: float = 1.0, notebooks: tuple[str, ...] = ()) -> tuple[bytes, EntryMeta]:
     meta = EntryMeta(key, "m", "prompt", text[:20], "ok", created, notebooks=notebooks)
-    return codec.encode([Generation(text=text)], codec.About(meta, "prompt", "{}", ""), reusable=True), meta
+    return codec.encode([Generation(text=text)], codec.EntryHeader(meta, "prompt", "{}", ""), reusable=True), meta
 
 
 def put(store: Store, key: str, text: str, created: float = 1.0, *notebooks: str) -> None:
@@ -216,11 +216,11 @@ def test_version_that_no_release_has_is_mended(folder: Path, version: int) -> No
 def with_fields(found: bytes, where: str) -> bytes:
     """The payload as a later release may write it, with a field more."""
     whole = codec.read(found, codec.key_of(found))
-    about = orjson.loads(unpacked_bytes(whole.rest, whole.flags & codec._COMPRESSED_ABOUT))
-    (about[where] if where else about)["of_tomorrow"] = 1
-    head = bytearray(found[: codec.HEADER_LENGTH - 4])
-    head[4] &= ~codec._COMPRESSED_ABOUT
-    body = bytes(whole.answers) + struct.pack(">I", 0) + orjson.dumps(about)
+    header = orjson.loads(unpacked_bytes(whole.header_bytes, whole.flags & codec._COMPRESSED_HEADER))
+    (header[where] if where else header)["of_tomorrow"] = 1
+    head = bytearray(found[: codec.PREAMBLE_LENGTH - 4])
+    head[4] &= ~codec._COMPRESSED_HEADER
+    body = bytes(whole.answers) + struct.pack(">I", 0) + orjson.dumps(header)
     return bytes(head) + zlib.crc32(body, zlib.crc32(bytes(head))).to_bytes(4, "big") + body
 
 
@@ -253,9 +253,9 @@ def test_entry_with_an_unknown_field_is_left_alone_in_memory_too() -> None:
 
 def test_unknown_flag_is_of_a_newer_release() -> None:
     found, _ = payload(key_of(1), "answer")
-    head = bytearray(found[: codec.HEADER_LENGTH - 4])
+    head = bytearray(found[: codec.PREAMBLE_LENGTH - 4])
     head[4] |= 128
-    body = found[codec.HEADER_LENGTH :]
+    body = found[codec.PREAMBLE_LENGTH :]
     sealed = bytes(head) + zlib.crc32(body, zlib.crc32(bytes(head))).to_bytes(4, "big") + body
     with pytest.raises(DamagedError) as caught:
         codec.read(sealed, key_of(1))

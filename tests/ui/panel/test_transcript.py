@@ -24,7 +24,7 @@ from nbcache.entry.models import EntryMeta
 from nbcache.ui.panel.transcript import Part, Said, answer_chat, prompt_chat
 
 KEY = "0" * 40
-ABOUT = codec.About(EntryMeta(KEY, "m", "p", "a", "ok", 0.0), "p", "{}", "")
+HEADER = codec.EntryHeader(EntryMeta(KEY, "m", "p", "a", "ok", 0.0), "p", "{}", "")
 CALL: Any = {"name": "weather", "args": {"city": "Köln"}, "id": "c1", "type": "tool_call"}
 TYPED = '{\n  "city": "Köln"\n}'
 IMAGE = "data:image/png;base64,iVBORw0KGgo="
@@ -41,7 +41,7 @@ def answered(*messages: BaseMessage) -> list[Said]:
 
 
 def stored(*generations: Generation) -> list[Said]:
-    return answer_chat(codec.read(codec.encode(generations, ABOUT, reusable=True), KEY).plain())
+    return answer_chat(codec.read(codec.encode(generations, HEADER, reusable=True), KEY).plain())
 
 
 def parts(message: BaseMessage) -> list[tuple[str, str, str]]:
