@@ -3,10 +3,9 @@
 `%load_ext nbcache` in a notebook, or `nbcache.install()` in a script. What a magic does is a function here.
 """
 
-import sys
-from collections.abc import Callable, Mapping
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nbcache._names import handed_on
 
 __version__ = "0.5.0"
 
@@ -82,21 +81,6 @@ if TYPE_CHECKING:
     from nbcache.ui.jupyter.html import panel
 
 
-def _handed_on(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """The `__getattr__` of a package whose names live in the modules of it that `homes` says.
-
-    Each module is loaded at the first use of a name, so that it costs nothing to import the package.
-    """
-
-    def look_up(name: str) -> Any:
-        if name not in homes:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = vars(sys.modules[package])[name] = getattr(import_module(f"{package}.{homes[name]}"), name)
-        return value
-
-    return look_up
-
-
 _HOMES = {
     name: home
     for home, names in {
@@ -117,7 +101,7 @@ _HOMES = {
 }
 
 
-__getattr__ = _handed_on(__name__, _HOMES)
+__getattr__ = handed_on(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from nbcache import _handed_on
+from nbcache._names import handed_on
 
 if TYPE_CHECKING:
     from nbcache.cache.notebook_cache import NotebookCache
 
 __all__ = ["NotebookCache"]
-__getattr__ = _handed_on("nbcache.cache", dict.fromkeys(__all__, "notebook_cache"))
+__getattr__ = handed_on("nbcache.cache", dict.fromkeys(__all__, "notebook_cache"))

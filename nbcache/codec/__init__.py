@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from nbcache import _handed_on
+from nbcache._names import handed_on
 
 if TYPE_CHECKING:
     from nbcache.codec.payload import (
@@ -30,4 +30,4 @@ __all__ = [
     "key_of",
     "read",
 ]
-__getattr__ = _handed_on("nbcache.codec", dict.fromkeys(__all__, "payload"))
+__getattr__ = handed_on("nbcache.codec", dict.fromkeys(__all__, "payload"))

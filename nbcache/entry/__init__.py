@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from nbcache import _handed_on
+from nbcache._names import handed_on
 
 if TYPE_CHECKING:
     from nbcache.entry.models import (
@@ -44,4 +44,4 @@ __all__ = [
     "Usage",
     "known",
 ]
-__getattr__ = _handed_on("nbcache.entry", dict.fromkeys(__all__, "models"))
+__getattr__ = handed_on("nbcache.entry", dict.fromkeys(__all__, "models"))

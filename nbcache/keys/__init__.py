@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING
 
-from nbcache import _handed_on
+from nbcache._names import handed_on
 
 if TYPE_CHECKING:
     from nbcache.keys.key import KEY_VERSION, CallKey, cache_key, call_key
 
 __all__ = ["KEY_VERSION", "CallKey", "cache_key", "call_key"]
-__getattr__ = _handed_on("nbcache.keys", dict.fromkeys(__all__, "key"))
+__getattr__ = handed_on("nbcache.keys", dict.fromkeys(__all__, "key"))

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from nbcache import _handed_on
+from nbcache._names import handed_on
 
 if TYPE_CHECKING:
     from nbcache.session.session import (
@@ -56,4 +56,4 @@ __all__ = [
     "why",
     "wrap",
 ]
-__getattr__ = _handed_on("nbcache.session", dict.fromkeys(__all__, "session"))
+__getattr__ = handed_on("nbcache.session", dict.fromkeys(__all__, "session"))

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from nbcache import _handed_on
+from nbcache._names import handed_on
 
 if TYPE_CHECKING:
     from nbcache.stores.base import Store, open_store
@@ -10,6 +10,6 @@ if TYPE_CHECKING:
     from nbcache.stores.sqlite.store import DiskStore
 
 __all__ = ["DiskStore", "MemoryStore", "Store", "open_store"]
-__getattr__ = _handed_on(
+__getattr__ = handed_on(
     "nbcache.stores", {"Store": "base", "open_store": "base", "MemoryStore": "memory", "DiskStore": "sqlite.store"}
 )
