@@ -79,7 +79,7 @@ class PendingCalls:
                 miss = _take(call.pending, prompt, 0)
             if miss is not None:  # a batch of a completion model is one request: each has its share
                 seconds = (now - miss.began - call.idle) / (1 if call.is_chat else max(1, call.misses))
-        return Answered(prompt, llm_string, call, miss, seconds)
+        return Answered(prompt, llm_string, call, miss, seconds, time.time())
 
     def paid(
         self,
@@ -108,13 +108,17 @@ class PendingCalls:
 
 @dataclass(slots=True)
 class Answered:
-    """A call and its answer's way into the store. `seconds` are those that the model took, where known."""
+    """A call and its answer's way into the store.
+
+    `seconds` are those that the model took, where known, until `when` (seconds since the epoch).
+    """
 
     prompt: str
     llm_string: str
     call: Call | None
     miss: Miss | None
     seconds: float | None
+    when: float
     asked: CallKey | None = None
 
     def chunks(self) -> list[dict[str, Any]] | None:

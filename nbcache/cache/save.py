@@ -1,6 +1,5 @@
 """The entry of an answer that has just come: its payload and its row."""
 
-import time
 from collections.abc import Sequence
 
 from langchain_core.outputs import Generation
@@ -31,7 +30,7 @@ def new_entry(  # noqa: PLR0913 - all that an entry holds
     meta = row_of(
         *(key, answer, usage),
         status=status_now(answer, call, key.model, ended=None if call is None else call.ended),
-        created=time.time(),
+        created=answered.when,  # not now: which calls overlapped is worked out from this
         seconds=answered.seconds,
         tags=settings.tags,
         notebook=notebook,

@@ -13,23 +13,34 @@ import time
 from concurrent.futures import thread as pools
 from contextvars import ContextVar, Token
 from typing import Any, Self
+from weakref import ref
 
 MAIN = threading.main_thread().ident or 0
 _RUN = pools._WorkItem.run.__code__  # noqa: SLF001 - one item of a pool, which one thread does many of
 
 
 class Strand:
-    """A strand, and the one that it was started from: None for the cell's own."""
+    """A strand, and the one that it was started from: None for the cell's own.
 
-    __slots__ = ("is_task", "number", "parent", "root", "thread", "within")
+    `within` is its task, or its work item of a pool: None for the rest of a thread.
+    """
 
-    def __init__(self, parent: "Strand | None", thread: int, within: int, *, is_task: bool) -> None:
+    __slots__ = ("_within", "is_task", "number", "parent", "root", "thread")
+
+    def __init__(self, parent: "Strand | None", thread: int, within: object | None = None, *, is_task: bool) -> None:
         self.parent = parent
         self.root: Strand = self if parent is None else parent.root
         self.thread = thread
-        self.within = within  # the task, or the work item of a pool
+        # No `id`, which the next item of the pool may have, too.
+        self._within = None if within is None else ref(within)
         self.is_task = is_task
         self.number = next(_numbers)
+
+    def is_of(self, thread: int, within: object | None) -> bool:
+        """Whether it is the strand of this thread, and of this task or work item in it."""
+        if self._within is None or within is None:
+            return self.thread == thread and self._within is within
+        return self.thread == thread and self._within() is within
 
     def __reduce__(self) -> tuple[Any, ...]:
         """In the process that accounts for a worker's calls its strands are the cell's, side by side."""
@@ -39,25 +50,25 @@ class Strand:
 _numbers = itertools.count()
 _current: ContextVar[Strand | None] = ContextVar("nbcache_strand", default=None)
 _call: ContextVar["tuple[Strand, float] | None"] = ContextVar("nbcache_strand_call", default=None)
-_root = Strand(None, MAIN, 0, is_task=False)
+_root = Strand(None, MAIN, is_task=False)
 
 
 def begin_cell() -> None:
     """A cell begins here: what comes before has nothing to do with what follows."""
     global _root  # noqa: PLW0603 - of the process, as the cell is
     thread, task = _place()
-    _root = Strand(None, thread, task or 0, is_task=task is not None)
+    _root = Strand(None, thread, task, is_task=task is not None)
     _current.set(_root)
 
 
 def strand_here() -> Strand:
     """The strand of the code that runs here."""
     thread, task = _place()
-    within = task or (0 if thread == MAIN else _work_item())
+    within = task or (None if thread == MAIN else _work_item())
     known = _current.get()
     if known is None or known.root is not _root:
         known = _root
-    if known.within == within and known.thread == thread:
+    if known.is_of(thread, within):
         return known
     parent: Strand | None = known
     if task is None and known.thread == thread and not known.is_task:
@@ -67,17 +78,16 @@ def strand_here() -> Strand:
     return strand
 
 
-def _place() -> tuple[int, int | None]:
+def _place() -> tuple[int, asyncio.Task[Any] | None]:
     """The thread, and the task where there is one."""
     loop = asyncio._get_running_loop()  # noqa: SLF001 - a quarter of what the public function takes
-    task = None if loop is None else asyncio.current_task(loop)
-    return threading.get_ident(), None if task is None else id(task)
+    return threading.get_ident(), None if loop is None else asyncio.current_task(loop)
 
 
 def _of_worker(process: int, number: int, is_task: bool) -> Strand:  # noqa: FBT001 - as pickle passes it
     strand = _workers.get(of := (process, number))
     if strand is None or strand.root is not _root:
-        strand = _workers[of] = Strand(_root, process, number, is_task=is_task)
+        strand = _workers[of] = Strand(_root, process, is_task=is_task)
         while len(_workers) > _MOST_WORKERS:
             del _workers[next(iter(_workers))]
     return strand
@@ -106,11 +116,12 @@ class calling:  # noqa: N801 - used as a function: within `with calling()` ...
             _call.reset(self._token)
 
 
-def _work_item() -> int:
-    """What a pool's thread does now; 0 in other threads."""
+def _work_item() -> object | None:
+    """What a pool's thread does now; None in other threads."""
     frame = sys._getframe(1)  # noqa: SLF001 - the stack is looked at, and nothing is kept of it
     while frame.f_back is not None:
         frame = frame.f_back
         if frame.f_code is _RUN:
-            return id(frame.f_locals["self"])
-    return 0
+            item: object = frame.f_locals["self"]
+            return item
+    return None

@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 import nbcache
-from nbcache.concurrency.strands import Strand
+from nbcache.concurrency.strands import Strand, strand_here
 from nbcache.entry.models import Stats
 from nbcache.entry.waits import Span, Waits
 from tests.support.paths import GOLDEN
@@ -199,6 +199,39 @@ def test_calls_in_sequence_save_the_time_of_all_however_they_were_recorded(cell:
     assert found.least <= found.waited <= found.most
 
 
+def test_each_item_of_a_pool_has_a_strand_of_its_own() -> None:
+    def strand(_: int) -> int:
+        number = strand_here().number
+        time.sleep(1e-5)  # so that some threads take more than one item, which is made where an earlier one was
+        return number
+
+    for _ in range(150):
+        with ThreadPoolExecutor(6) as pool:
+            assert len(set(pool.map(strand, range(6)))) == 6
+
+
+def test_calls_that_overlapped_are_at_once_however_long_their_answers_took_to_be_kept(tmp_path: Path) -> None:
+    keeping = {"the first": 0.0, "another": TOOK / 2, "the last": 2.5 * TOOK}
+
+    def keep(message: Any) -> bool:
+        time.sleep(keeping[message.content])
+        return True
+
+    class Echo(Slow):
+        def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+            time.sleep(TOOK)
+            return ChatResult(generations=[ChatGeneration(message=AIMessage(messages[0].content))])
+
+    cache = nbcache.install(tmp_path, should_store=keep)
+    llm = Echo()
+    for number in range(2):
+        cache.enter_cell(str(number))
+        with ThreadPoolExecutor(len(keeping)) as pool:
+            list(pool.map(llm.invoke, keeping))
+    assert stats().hits == len(keeping)
+    assert (stats().saved_seconds or 0.0) <= nbcache.entries().seconds.max()
+
+
 def test_a_hit_beside_a_longer_call_saves_no_time(tmp_path: Path) -> None:
     cache = nbcache.install(tmp_path)
     llm = Slow()
@@ -278,13 +311,13 @@ def test_what_an_older_release_has_saved_is_time_of_the_models(tmp_path: Path) -
 
 
 def root() -> Strand:
-    return Strand(None, 1, 0, is_task=False)
+    return Strand(None, 1, is_task=False)
 
 
 def test_thirty_at_once_save_the_time_of_the_longest() -> None:
     cell, waits = root(), Waits()
     spans = [
-        Span(Strand(cell, 1, number + 1, is_task=True), number / 1000, 0.1 + number / 1000, 2.4 + number / 50, 100.0)
+        Span(Strand(cell, 1, is_task=True), number / 1000, 0.1 + number / 1000, 2.4 + number / 50, 100.0)
         for number in range(30)
     ]
     assert waits.add(spans) == pytest.approx(2.4 + 29 / 50 + 0.029 - 0.129)
@@ -299,7 +332,7 @@ def test_the_time_that_a_cell_takes_for_itself_is_not_saved() -> None:
 def test_calls_that_begin_at_intervals_overlap() -> None:
     cell, waits = root(), Waits()
     # Each second one that takes 10: the last would have ended at 4 + 10, and did at 4.
-    spans = [Span(Strand(cell, 1, n + 1, is_task=True), n, n, 10, 100 + n + 10) for n in range(5)]
+    spans = [Span(Strand(cell, 1, is_task=True), n, n, 10, 100 + n + 10) for n in range(5)]
     assert waits.add(spans) == pytest.approx(10)
 
 
@@ -315,8 +348,8 @@ def test_no_cell_saves_more_than_its_hits_or_less_than_nothing(
     calls: list[tuple[int, float, float, float, float | None]], *, tasks: bool, pieces: int
 ) -> None:
     cell = root()
-    strands = [cell, *(Strand(cell, 1, number, is_task=tasks) for number in (1, 2))]
-    strands += [Strand(strands[1], 1, number, is_task=tasks) for number in (3, 4)]
+    strands = [cell, *(Strand(cell, 1, is_task=tasks) for _ in range(2))]
+    strands += [Strand(strands[1], 1, is_task=tasks) for _ in range(2)]
     spans = [
         Span(strands[whose], began, began + took, would if recorded is not None else 0.0, recorded)
         for whose, began, took, would, recorded in calls
