@@ -21,8 +21,9 @@ from nbcache.stores.base import DiskStore
 from nbcache.stores.location import CASSETTE_SUFFIX, cassette_path, checked_path, notebook_name
 from nbcache.ui.cli import documents
 from nbcache.ui.cli import store as cli_store
-from nbcache.ui.cli.arguments import STATUSES, parser
+from nbcache.ui.cli.arguments import parser
 from nbcache.ui.cli.asking import DeclinedError, confirm, refuse_below
+from nbcache.ui.commands import table
 from nbcache.ui.progress import progress
 from nbcache.ui.terminal import age, columns, complain, cut, is_terminal, say, say_json, say_table
 
@@ -133,7 +134,7 @@ def _stats(args: argparse.Namespace, contents: "Contents") -> int:
     if args.by:
         return _by_model(args, rows)
     stats = Stats.of(total(rows), contents.totals(), 0)
-    statuses = {name: contents.totals_of(Filter(status=name)).entries for name in STATUSES if name != "ok"}
+    statuses = {name: contents.totals_of(Filter(status=name)).entries for name in table.STATUSES if name != "ok"}
     lines = dict(report.stats_lines(stats, "so far"))
     lines["stored"] += report.statuses_text(statuses)
     return _tell(args, documents.stats(stats, statuses), "\n".join(f"{name + ':':<10} {lines[name]}" for name in lines))
@@ -187,9 +188,8 @@ def _key(args: argparse.Namespace, contents: "Contents") -> str:
 def _clear(args: argparse.Namespace, contents: "Contents") -> int:
     from nbcache.ui import report  # noqa: PLC0415 - as above
 
-    which = {name: getattr(args, name) for name in ("older_than", "model", "tag", "match", "unused")}
     with progress("searched") as shown:
-        entries = contents.matching(progress=shown, **which)
+        entries = contents.matching(progress=shown, **table.filters(args))
     done = contents.would_clear(entries)
     if entries and not args.dry_run:
         confirm(args, _disk(contents), report.would_clear(done))

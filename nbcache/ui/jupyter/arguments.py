@@ -1,40 +1,19 @@
-"""The words of `%llmcache`: what may be typed, and the one line that says so when it is wrong."""
+"""The lines of `%llmcache` and `%%llmcache`: parsed, completed and explained from the table of commands."""
 
 import argparse
+import functools
 import shlex
+from collections.abc import Sequence
 from typing import NoReturn
 
 from IPython.core.error import UsageError
 
-from nbcache.cache import settings as modes
+from nbcache.cache.settings import MODES
 from nbcache.errors import harmless
+from nbcache.ui.commands import table
+from nbcache.ui.commands.records import CELL, LINE, Command, FrontEnd
 
-MODES = modes.MODES
-SUBCOMMANDS = (
-    *MODES,
-    "panel",
-    "stats",
-    "last",
-    "ls",
-    "show",
-    "evict",
-    "clear",
-    "where",
-    "check",
-    "export",
-    "import",
-    "why",
-    "plan",
-)
-OPTIONS = {
-    **dict.fromkeys(MODES, ("--ttl", "--tag", "--scope", "--store", "--max-size", "--max-entries")),
-    "clear": ("--older-than", "--model", "--tag", "--match", "--unused", "--dry-run", "--scope"),
-    "stats": ("--cell", "--lifetime", "--by", "--scope"),
-    "ls": ("--scope",),
-    "check": ("--fix",),
-    "export": ("--used", "--check"),
-    "import": ("--dry-run", "--prefer"),
-}
+_HELP = {"--help", "-h"}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -43,35 +22,69 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parse(line: str) -> argparse.Namespace:
-    """What the line of a `%llmcache` asks for. Raises UsageError, saying what to type instead."""
-    words = _words(line)
-    word = words[0] if words else "panel"
-    if word not in SUBCOMMANDS:
-        raise UsageError(f"%llmcache {word}: type one of {', '.join(SUBCOMMANDS)}")
-    if "--samples" in words and word in MODES:
-        raise UsageError(f"samples are drawn by one cell: type `%%llmcache {word} --samples` at its top")
-    args = _parsers[word].parse_args(words[1:])
-    args.word = word
-    return args
-
-
-def help_of(line: str) -> str | None:
-    """How to type what the line asks help for: one subcommand, or all of them; None where it asks for none."""
-    words = line.split()
-    if not words or words[0] == "cell" or (words[0] != "help" and words[-1] not in {"--help", "-h"}):
-        return None  # a cell whose first line is wrong is not to run
-    meant = [word for word in words if word in SUBCOMMANDS] or SUBCOMMANDS
-    return "\n".join(str(_parsers[word].description).removeprefix("Type: ") for word in meant)
+    """The arguments of a `%llmcache` line, with its first word as `word`. Raises UsageError, saying what to type instead."""
+    words = _words(line) or ["panel"]
+    command = table.find(words[0], LINE)
+    if command is None:
+        raise UsageError(f"%llmcache {words[0]}: type one of {', '.join(table.words(LINE))}")
+    if "--samples" in words and words[0] in MODES:
+        raise UsageError(f"samples are drawn by one cell: type `%%llmcache {words[0]} --samples` at its top")
+    return _parse(command, words, LINE)
 
 
 def parse_cell(line: str) -> argparse.Namespace:
     """The same for `%%llmcache`, which takes a mode. Raises UsageError."""
     words = _words(line)
-    if not words or words[0] not in MODES:
-        raise UsageError(f"%%llmcache takes a mode for its cell: type one of {', '.join(MODES)}")
-    args = _cell.parse_args(words[1:])
-    args.word = words[0]
+    command = table.find(words[0], CELL) if words else None
+    if command is None:
+        raise UsageError(f"%%llmcache takes a mode for its cell: type one of {', '.join(table.words(CELL))}")
+    return _parse(command, words, CELL)
+
+
+def help_of(line: str) -> str | None:
+    """How to type the words of a line that asks for help, or all of them; None if it doesn't ask for help."""
+    words = line.split()
+    if not words or words[0] == "cell" or (words[0] != "help" and words[-1] not in _HELP):
+        return None  # a cell whose first line is wrong is not to run
+    wanted = [word for word in words if table.find(word, LINE)] or table.words(LINE)
+    return "\n".join(command.usage(LINE, word) for word in wanted if (command := table.find(word, LINE)))
+
+
+def documentation() -> str:
+    """What `%llmcache?` shows: how each command is typed, and what it does."""
+    commands = [(command, front_end) for command in table.COMMANDS for front_end in (LINE, CELL)]
+    return "\n".join(
+        f"{command.usage(front_end)}\n    {command.help_in(front_end)}"
+        for command, front_end in commands
+        if front_end in command.front_ends
+    )
+
+
+def completions(text: str) -> list[str]:
+    """What may follow `text`, a line as far as it is typed."""
+    words = text.split()
+    front_end = CELL if text.startswith("%%") else LINE
+    whole = words[1:] if text.endswith(" ") else words[1:-1]
+    if not whole:
+        return list(table.words(front_end))
+    command = table.find(whole[0], front_end)
+    return [option.name for option in command.options_in(front_end) if option.is_named] if command else []
+
+
+def _parse(command: Command, words: Sequence[str], front_end: FrontEnd) -> argparse.Namespace:
+    word = words[0]
+    args = _parser(command, command.usage(front_end, word if front_end is LINE else None), front_end).parse_args(
+        words[1:]
+    )
+    args.word = word
     return args
+
+
+@functools.cache
+def _parser(command: Command, usage: str, front_end: FrontEnd) -> _Parser:
+    parser = _Parser(description=f"Type: {usage}", add_help=False, allow_abbrev=False)
+    command.add_to(parser, front_end)
+    return parser
 
 
 def _words(line: str) -> list[str]:
@@ -82,7 +95,7 @@ def _words(line: str) -> list[str]:
 
 
 def _without_comment(line: str) -> str:
-    """`line` up to a word that begins with `#`: "C#" is none, nor is what stands in quotes."""
+    """`line` without a comment. A `#` within a word ("C#") or in quotes begins none."""
     quote = ""
     for at, sign in enumerate(line):
         if quote:
@@ -92,114 +105,3 @@ def _without_comment(line: str) -> str:
         elif sign == "#" and (at == 0 or line[at - 1].isspace()):
             return line[:at]
     return line
-
-
-def _parser(word: str, description: str) -> _Parser:
-    return _Parser(prog=f"%llmcache {word}", description=description, add_help=False, allow_abbrev=False)
-
-
-def _mode_parser(word: str) -> _Parser:
-    parser = _parser(
-        word,
-        f"Type: %llmcache {word} [--ttl 7d] [--tag T] [--scope notebook|folder] [--store URL|user] "
-        "[--max-size 2GB] [--max-entries N]",
-    )
-    _add_cell_options(parser)
-    parser.add_argument("--scope", choices=("notebook", "folder"))
-    parser.add_argument("--store")
-    parser.add_argument("--max-size")
-    parser.add_argument("--max-entries", type=int)
-    return parser
-
-
-def _add_cell_options(parser: _Parser) -> None:
-    parser.add_argument("--ttl")
-    parser.add_argument("--tag", action="append", default=[])
-
-
-def _key_parser(word: str) -> _Parser:
-    parser = _parser(
-        word, f"Type: %llmcache {word} KEY (the first digits of a key are enough; `%llmcache ls` lists them)"
-    )
-    parser.add_argument("key")
-    return parser
-
-
-def _scope_parser(word: str) -> _Parser:
-    parser = _parser(word, f"Type: %llmcache {word} [--scope notebook|folder]")
-    parser.add_argument("--scope", choices=("notebook", "folder"))
-    return parser
-
-
-def _stats_parser() -> _Parser:
-    parser = _parser("stats", "Type: %llmcache stats [--cell | --lifetime] [--by model] [--scope notebook|folder]")
-    of = parser.add_mutually_exclusive_group()
-    of.add_argument("--cell", action="store_true")
-    of.add_argument("--lifetime", action="store_true")
-    parser.add_argument("--by", choices=("model",))
-    parser.add_argument("--scope", choices=("notebook", "folder"))
-    return parser
-
-
-def _clear_parser() -> _Parser:
-    parser = _parser(
-        "clear",
-        "Type: %llmcache clear [--older-than 7d] [--model M] [--tag T] [--match TEXT] [--unused] "
-        "[--scope notebook|folder] [--dry-run]",
-    )
-    for name in ("--older-than", "--model", "--tag", "--match"):
-        parser.add_argument(name)
-    parser.add_argument("--scope", choices=("notebook", "folder"))
-    parser.add_argument("--unused", action="store_true")
-    parser.add_argument("--dry-run", action="store_true")
-    return parser
-
-
-def _check_parser() -> _Parser:
-    parser = _parser("check", "Type: %llmcache check [--fix]")
-    parser.add_argument("--fix", action="store_true")
-    return parser
-
-
-def _export_parser() -> _Parser:
-    parser = _parser("export", "Type: %llmcache export [FILE] [--used] [--check]")
-    parser.add_argument("path", nargs="?")
-    parser.add_argument("--used", action="store_true")
-    parser.add_argument("--check", action="store_true")
-    return parser
-
-
-def _why_parser() -> _Parser:
-    parser = _parser("why", "Type: %llmcache why [KEY] (`%llmcache last` lists the calls of the last cell)")
-    parser.add_argument("key", nargs="?")
-    return parser
-
-
-def _import_parser() -> _Parser:
-    parser = _parser("import", "Type: %llmcache import FILE [--dry-run] [--prefer store|file]")
-    parser.add_argument("path")
-    parser.add_argument("--dry-run", action="store_true")
-    parser.add_argument("--prefer", choices=("store", "file"), default="store")
-    return parser
-
-
-def _cell_parser() -> _Parser:
-    parser = _parser("cell", "Type: %%llmcache on|off|read-only|refresh|replay [--ttl 7d] [--tag T] [--samples]")
-    _add_cell_options(parser)
-    parser.add_argument("--samples", action="store_true")
-    return parser
-
-
-_parsers = {
-    **{word: _mode_parser(word) for word in MODES},
-    "ls": _scope_parser("ls"),
-    "stats": _stats_parser(),
-    **{word: _key_parser(word) for word in ("show", "evict")},
-    **{word: _parser(word, f"Type: %llmcache {word}") for word in ("panel", "last", "plan", "where")},
-    "clear": _clear_parser(),
-    "check": _check_parser(),
-    "export": _export_parser(),
-    "why": _why_parser(),
-    "import": _import_parser(),
-}
-_cell = _cell_parser()

@@ -3,9 +3,10 @@
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypeVar
 
 from IPython.core.display_functions import display
 from IPython.core.error import UsageError
@@ -24,6 +25,7 @@ from nbcache.session import session
 from nbcache.session.joining import warn_of_others, warn_of_running
 from nbcache.stores.location import notebook_path, shown_notebook
 from nbcache.ui import report
+from nbcache.ui.commands import table
 from nbcache.ui.jupyter import arguments
 from nbcache.ui.jupyter import html as show
 from nbcache.ui.jupyter.config import NBCache
@@ -33,6 +35,13 @@ from nbcache.ui.progress import progress
 from nbcache.ui.terminal import say
 
 _NAME = "llmcache"
+_Magic = TypeVar("_Magic", bound=Callable[..., Any])
+
+
+def _documented(magic: _Magic) -> _Magic:
+    """Let `%llmcache?` show every command."""
+    magic.__doc__ = f"{magic.__doc__}\n\n{arguments.documentation()}\n"
+    return magic
 
 
 @magics_class
@@ -51,19 +60,9 @@ class CacheMagics(Magics):
         self._new_ids = NewIds()
 
     @line_cell_magic(_NAME)  # type: ignore[arg-type]  # IPython types its decorators for functions
+    @_documented
     def llmcache(self, line: str, cell: str | None = None) -> Any:
-        """Steer the cache of LLM calls.
-
-        %llmcache                     the panel: what is on, what it did so far, and every entry
-        %llmcache on|off|read-only|refresh|replay  [--ttl 7d] [--tag T] [--scope notebook|folder]
-                                      [--store URL|user] [--max-size 2GB] [--max-entries N]
-        %%llmcache on|off|read-only|refresh|replay  [--ttl 7d] [--tag T] [--samples]     for one cell
-        %llmcache stats [--cell | --lifetime] [--by model] [--scope notebook|folder]
-        %llmcache last | why [KEY] | plan | ls | show KEY | evict KEY | where | check [--fix]
-        %llmcache export [FILE] [--used] [--check]     the entries as a file for git, which `replay` plays
-        %llmcache import FILE [--dry-run] [--prefer store|file]
-        %llmcache clear [--older-than 7d] [--model M] [--tag T] [--match TEXT] [--unused] [--dry-run]
-        """
+        """Steer the cache of LLM calls."""
         if cell is not None:  # called by its name; in a cell that somebody types, `as_line` has done this
             arguments.parse_cell(line)
             cache = session.installed()
@@ -86,7 +85,7 @@ class CacheMagics(Magics):
         if word == "cell":
             return self._for_this_cell(arguments.parse_cell(rest))
         args = arguments.parse(line)
-        if args.word in arguments.MODES:
+        if args.word in modes.MODES:
             return self._switch(args)
         return getattr(self, f"_{args.word}")(args)
 
@@ -162,14 +161,13 @@ class CacheMagics(Magics):
         say(report.checked(problems, session.installed().store, fix=args.fix, command="%llmcache check"))
 
     def _clear(self, args: argparse.Namespace) -> None:
-        which = {name: getattr(args, name) for name in ("older_than", "model", "tag", "match", "unused", "dry_run")}
         with progress("searched") as shown:
-            done = session.clear(scope=args.scope, progress=shown, **which)
+            done = session.clear(scope=args.scope, progress=shown, dry_run=args.dry_run, **table.filters(args))
         say(report.cleared(done, session.installed().store, dry_run=args.dry_run))
 
     def _export(self, args: argparse.Namespace) -> None:
         with progress("exported") as shown:
-            done = session.export_cassette(args.path, args.used, check=args.check, progress=shown)
+            done = session.export_cassette(args.file, args.used, check=args.check, progress=shown)
         if args.check and done.changed:
             how = "%llmcache export --used" if args.used else "%llmcache export"
             raise UsageError(f"{done.path} is out of date: `{how}` writes it anew")
@@ -192,7 +190,7 @@ class CacheMagics(Magics):
 
     def _import(self, args: argparse.Namespace) -> None:
         with progress("read") as shown:
-            done = session.import_cassette(args.path, args.prefer, args.dry_run, progress=shown)
+            done = session.import_cassette(args.file, args.prefer, args.dry_run, progress=shown)
         say(report.imported(done, session.installed().store, dry_run=args.dry_run))
 
     # Around each cell
@@ -263,11 +261,7 @@ def as_line(lines: list[str]) -> list[str]:
 
 
 def _complete(_: InteractiveShell, event: SimpleNamespace) -> list[str]:
-    words = event.text_until_cursor.split()
-    done = words[1:] if event.text_until_cursor.endswith(" ") else words[1:-1]
-    if not done:
-        return list(arguments.SUBCOMMANDS)
-    return list(arguments.OPTIONS.get(done[0], ()))
+    return arguments.completions(event.text_until_cursor)
 
 
 _loaded: dict[InteractiveShell, CacheMagics] = {}

@@ -29,8 +29,8 @@ from nbcache.stores import DiskStore
 from nbcache.stores.location import user_folder
 from nbcache.stores.view import Contents
 from nbcache.ui import progress, report
-from nbcache.ui.cli.arguments import STATUSES
 from nbcache.ui.cli.main import main
+from nbcache.ui.commands.table import STATUSES
 from nbcache.ui.terminal import age
 from tests.faults.test_faults import of_a_newer_version
 

@@ -1,0 +1,1 @@
+"""One table of commands, for every front end."""

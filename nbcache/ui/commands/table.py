@@ -1,0 +1,159 @@
+"""The table of commands. Parsers, completions, help and `docs/commands.md` are all made from it.
+
+A command that is added here also needs what it does: `ui/jupyter/magics.py` for a notebook, `ui/cli/main.py` for a terminal.
+"""
+
+import argparse
+from typing import Any
+
+from nbcache.cache.settings import MODES, SCOPES
+from nbcache.ui.commands.records import CELL, LINE, TERMINAL, Command, FrontEnd, Option, number, text
+
+STATUSES = ("ok", "cut off", "filtered", "empty", "unfinished")  # as `nbcache.entry.status`, which imports LangChain
+
+# Options, each once. Those that are not for all front ends say for which.
+
+TTL = Option("--ttl", "how long new answers are kept: 90s, 12h, 7d (`none`, not in a cell: for good)", "AGE", "7d")
+NEW_TAG = Option("--tag", "a tag for new entries", "T", repeats=True)
+SAMPLES = Option("--samples", "each of several identical calls gets an answer of its own")
+MAX_SIZE = Option("--max-size", "how much is kept; the least recently used is evicted first", "SIZE", "2GB")
+MAX_ENTRIES = Option(
+    "--max-entries", "how many entries are kept; the least recently used is evicted first", "N", type=int
+)
+SCOPE = Option("--scope", "whose entries: this notebook's, or the whole folder's", choices=SCOPES, front_ends=LINE)
+STORE = Option(
+    "--store",
+    "a folder, disk:///path or user; else NBCACHE_STORE, NBCACHE_DIR or the nearest .nbcache",
+    "PLACE",
+    "URL|user",
+    notebook_help="where entries are kept: a folder, disk:///path, memory:// or user",
+)
+CELL_ONLY = Option("--cell", "only the last cell", front_ends=LINE)
+LIFETIME = Option("--lifetime", "all calls that the store's ledger knows, not only this session's", front_ends=LINE)
+BY = Option("--by", "a row for each model", choices=("model",))
+KEY = Option("KEY", "a key, or its first digits")
+LIMIT = Option("--limit", "list at most N (in a terminal 50, else all)", "N", type=number)
+STATUS = Option("--status", "only answers like these", choices=STATUSES)
+OLDER_THAN = Option("--older-than", "only what was stored that long ago: 90s, 12h, 7d", "AGE", "7d")
+MODEL = Option("--model", "only those of this model", "M", type=text)
+TAG = Option("--tag", "only those with this tag", "T", type=text)
+MATCH = Option("--match", "only those with TEXT in prompt or answer", "TEXT", type=text)
+UNUSED = Option(
+    "--unused", "only what was never hit", notebook_help="only what this session has neither hit nor stored"
+)
+DRY_RUN = Option("--dry-run", "only say how much it would be")
+EXPORT_FILE = Option("FILE", "the file (else the one beside the notebook)", is_optional=True)
+USED = Option("--used", "only what this session has hit or stored", front_ends=LINE)
+UP_TO_DATE = Option(
+    "--check",
+    "write nothing; exit with 1 where the file is out of date",
+    notebook_help="write nothing; raise an error if the file is out of date",
+)
+SECRET = Option("--secret", "what else is a secret", "RE", repeats=True, front_ends=TERMINAL)
+IMPORT_FILE = Option("FILE", "a cassette, or the file of LangChain's SQLiteCache")
+PREFER = Option(
+    "--prefer",
+    "which answer stays in a conflict (file: after asking)",
+    choices=("store", "file"),
+    default="store",
+    notebook_help="which answer stays in a conflict",
+)
+IMPORT_DRY_RUN = Option("--dry-run", "only say how many are new, the same and conflicting")
+FIX = Option(
+    "--fix",
+    "mend it: damaged entries are deleted, after asking",
+    notebook_help="mend it: damaged entries are deleted",
+)
+YES = Option("--yes", "don't ask first (needed where nobody can answer)", front_ends=TERMINAL)
+JSON = Option("--json", "print one JSON document", front_ends=TERMINAL)
+OWNER = Option("--notebook", "only what this notebook owns (else the whole folder)", "NAME", front_ends=TERMINAL)
+
+_FOLDER = (STORE.only(TERMINAL), JSON)  # of each command in a terminal
+_OWNED = (*_FOLDER, OWNER)  # of those that can be about one notebook
+FILTERS = (OLDER_THAN, MODEL, TAG, MATCH, UNUSED)  # which entries `clear` deletes
+
+COMMANDS = (
+    Command(
+        MODES,
+        "switch the mode; what isn't named stays as it is",
+        (TTL, NEW_TAG, SCOPE, STORE, MAX_SIZE, MAX_ENTRIES),
+        front_ends=LINE,
+    ),
+    Command(MODES, "switch the mode for one cell", (TTL, NEW_TAG, SAMPLES), front_ends=CELL),
+    Command("panel", "show the panel: what is on, what it did so far, and every entry", front_ends=LINE),
+    Command(
+        "stats",
+        "tell what was paid and saved so far, and what is stored",
+        (*_OWNED, CELL_ONLY, LIFETIME, BY, SCOPE),
+        notebook_help="tell what this session paid and saved, and what is stored",
+        one_of=(CELL_ONLY, LIFETIME),
+    ),
+    Command("last", "list the last cell's calls, each a hit or a miss and why", front_ends=LINE),
+    Command(
+        "why",
+        "explain why the last call missed, or another call of this session",
+        (KEY.optional(),),
+        front_ends=LINE,
+        hint="(`%llmcache last` lists the calls of the last cell)",
+    ),
+    Command(
+        "plan",
+        "estimate what the calls of this session, or of the last one, would cost if they were made again now",
+        front_ends=LINE,
+    ),
+    Command(
+        "ls",
+        "list entries, newest first",
+        (*_OWNED, *(each.only(TERMINAL) for each in (LIMIT, STATUS, MODEL, TAG, MATCH)), SCOPE),
+    ),
+    Command(
+        "show",
+        "print one entry whole",
+        (*_OWNED, KEY),
+        hint="(the first digits of a key are enough; `%llmcache ls` lists them)",
+    ),
+    Command(
+        "evict",
+        "delete one entry, whoever owns it",
+        (*_OWNED, KEY, YES),
+        hint="(the first digits of a key are enough; `%llmcache ls` lists them)",
+    ),
+    Command(
+        "clear",
+        "delete all entries, or those for which all of this holds",
+        (*_OWNED, *FILTERS, SCOPE, DRY_RUN, YES),
+        notebook_help="delete this notebook's entries, or those of them for which all of this holds",
+    ),
+    Command(
+        "export",
+        "write entries into a cassette, a file for git, without secrets",
+        (*_OWNED, EXPORT_FILE, USED, UP_TO_DATE, SECRET),
+    ),
+    Command(
+        "import",
+        "put the answers of a cassette into the store: all of them, or none",
+        (*_OWNED, IMPORT_FILE, IMPORT_DRY_RUN, PREFER, YES),
+    ),
+    Command("check", "look for damage in the whole store", (*_FOLDER, FIX, YES)),
+    Command("where", "tell where the store is", _FOLDER),
+)
+
+
+def words(front_end: FrontEnd) -> tuple[str, ...]:
+    """What may be typed first in `front_end`."""
+    return tuple(word for command in commands(front_end) for word in command.names)
+
+
+def commands(front_end: FrontEnd) -> tuple[Command, ...]:
+    """The commands of `front_end`."""
+    return tuple(command for command in COMMANDS if front_end in command.front_ends)
+
+
+def find(word: str, front_end: FrontEnd) -> Command | None:
+    """The command that `word` names in `front_end`."""
+    return next((command for command in commands(front_end) if word in command.names), None)
+
+
+def filters(args: argparse.Namespace) -> dict[str, Any]:
+    """Which entries a `clear` means, as `Contents.matching` takes them."""
+    return {option.attribute: getattr(args, option.attribute) for option in FILTERS}
