@@ -37,6 +37,12 @@ _CONTENTS = """
 
 ```{toctree}
 :hidden:
+:caption: Reference
+docs/commands
+```
+
+```{toctree}
+:hidden:
 :caption: Examples
 notebooks/quickstart
 notebooks/dashboard

@@ -18,9 +18,9 @@ from nbcache.ui.cli.arguments import parser
 from nbcache.ui.commands import reference, table
 from nbcache.ui.commands.records import LINE, TERMINAL, Command, FrontEnd, Option
 from nbcache.ui.jupyter import arguments
-from tests.test_magics import loaded, run, shell  # noqa: F401 - fixtures
+from tests.ui.jupyter.test_magics import loaded, run, shell  # noqa: F401 - fixtures
 
-PAGE = Path(__file__).parents[1] / "docs" / "commands.md"
+PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 EACH = [(command, front_end) for front_end in FrontEnd for command in table.commands(front_end)]
 IDS = [f"{front_end.name} {command.names[0]}" for command, front_end in EACH]
 
@@ -176,6 +176,7 @@ def test_each_option_is_handled(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     names: set[str] = set()
+    do: Callable[[list[str]], object]
     if front_end is TERMINAL:
         do = run_command(names, monkeypatch)
     else:
