@@ -59,7 +59,7 @@ class Call(Request):
             whether the mark of an end has come since the last of them began.
         idle: the seconds in which it waited for its reader.
         settings: those that held when the answer was looked up.
-        patience: the seconds that it would wait for an answer of its own, if it tells.
+        timeout: the seconds that it would wait for an answer of its own, if it tells.
         owed: how a rate limiter was asked for a call that may turn out not to be made; `sends` says that it is made.
         frame: the frame that makes the call; `token` ends its being the current one.
     """
@@ -84,7 +84,7 @@ class Call(Request):
     marked: bool = False
     idle: float = 0.0
     settings: Settings | None = None
-    patience: float | None = None
+    timeout: float | None = None
     owed: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None
     sends: bool = False
     frame: FrameType | None = None
@@ -102,7 +102,7 @@ class Call(Request):
         """How many seconds it waits for another's answer: no longer than it would for its own."""
         fields = {} if self.model is None else self.model.__dict__
         timeouts = (fields.get(name) for name in ("request_timeout", "timeout", "default_request_timeout"))
-        for given in (self.patience, *timeouts):
+        for given in (self.timeout, *timeouts):
             if isinstance(given, int | float) and given > 0:
                 return float(given)
         return _LONGEST_WAIT

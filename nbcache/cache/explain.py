@@ -18,7 +18,7 @@ from nbcache.entry.text import prompt_preview, prompt_text, words
 from nbcache.errors import UnsupportedError
 from nbcache.keys.ignored.parameters import also_ignored
 from nbcache.keys.ignored.run_ids import advice, paths_of_ids
-from nbcache.keys.key import SENT, CallKey, prompt_sent
+from nbcache.keys.key import SENT, CallKey, prompt_of_request
 from nbcache.replay.recordings import Recordings
 from nbcache.replay.replay_key import scrubbed
 from nbcache.replay.secrets.scrubber import Scrubber
@@ -115,7 +115,7 @@ def explain(missed: Missed, like: Callable[[CallKey], Iterable[CallKey]]) -> Why
 
 def new_ids(before: CallKey, now: CallKey) -> list[str]:
     """The settings, as `ignore` names them, in which alone two calls differ, where each looks like an id, a time or a counter."""
-    if before.said != now.said or before.plain == now.plain:
+    if before.canonical_prompt != now.canonical_prompt or before.base_key == now.base_key:
         return []
     return paths_of_ids(_flat(before), _flat(now))
 
@@ -163,13 +163,15 @@ def difference(
     near, _ = _closest(near, lambda call: len(_settings(call, asked)))
     nearest = min(near[:_NEAR], key=lambda call: _misspelt(said, _text(call)))
     changes = (*_settings(nearest, asked), *_lines(_text(nearest), said))
-    is_unseen = not changes and nearest.said != asked.said
+    is_unseen = not changes and nearest.canonical_prompt != asked.canonical_prompt
     return nearest, ("what isn't text in the prompt: an image, a file, or who says it",) if is_unseen else changes
 
 
 def _text(call: CallKey) -> str:
     """A call's prompt as text: as it is sent, where that is known, since a recording tells no more."""
-    return prompt_text(prompt_sent(call.said) if call.said.startswith(SENT) else call.prompt)
+    return prompt_text(
+        prompt_of_request(call.canonical_prompt) if call.canonical_prompt.startswith(SENT) else call.prompt
+    )
 
 
 def _closest(calls: Iterable[CallKey], distance: Callable[[CallKey], float]) -> tuple[list[CallKey], float]:
@@ -187,11 +189,9 @@ def _closest(calls: Iterable[CallKey], distance: Callable[[CallKey], float]) -> 
 
 def heading(asked: CallKey, nearest: CallKey) -> str:
     """What kind of difference it is."""
-    if asked.plain == nearest.plain:
-        return (
-            f"draw {asked.draw + 1} of this call is new, and draw {nearest.draw + 1} is recorded as {nearest.key[:8]}"
-        )
-    same_prompt, same_rest = asked.said == nearest.said, asked.identity == nearest.identity
+    if asked.base_key == nearest.base_key:
+        return f"draw {asked.sample + 1} of this call is new, and draw {nearest.sample + 1} is recorded as {nearest.key[:8]}"
+    same_prompt, same_rest = asked.canonical_prompt == nearest.canonical_prompt, asked.identity == nearest.identity
     if same_prompt and same_rest:
         return f"the same call is recorded as {nearest.key[:8]}, at another endpoint"
     if same_prompt:
@@ -206,7 +206,7 @@ def _unlike(asked: CallKey, said: str) -> Callable[[CallKey], float]:
     mine = words(said[:_COMPARED])
 
     def distance(call: CallKey) -> float:
-        if call.said == asked.said:
+        if call.canonical_prompt == asked.canonical_prompt:
             return 0.0
         text = _text(call)
         theirs = words(text[:_COMPARED])
@@ -242,7 +242,7 @@ def _flat(call: CallKey) -> dict[str, Any]:
     document.pop("draw", None)
     found |= _flattened("", document)
     found |= {"endpoint": call.endpoint} if call.endpoint else {}
-    found |= {"draw": call.draw + 1} if call.draw else {}
+    found |= {"draw": call.sample + 1} if call.sample else {}
     return {name: value for name, value in found.items() if name not in {"model_name", "raw"} or value != call.model}
 
 

@@ -20,9 +20,9 @@ from nbcache.cache.save import new_entry
 from nbcache.cache.settings import Settings
 from nbcache.cache.swallowed import note_lost
 from nbcache.codec.roundtrip import say_what_is_lost
-from nbcache.concurrency.effects import InThread, Step, arun, run
+from nbcache.concurrency.effects import Effect, InThread, adrive, drive
 from nbcache.concurrency.executor import in_thread, is_writing
-from nbcache.concurrency.single_flight import Flights, Lease, Place, Waiter
+from nbcache.concurrency.single_flight import CallSite, Flights, Lease, Waiter
 from nbcache.costs.accounts import NEW
 from nbcache.costs.ledger import Ledger
 from nbcache.entry.models import Usage
@@ -38,7 +38,7 @@ from nbcache.errors import (
     logger,
     warn_once,
 )
-from nbcache.keys.key import CallKey, call_key, drawn
+from nbcache.keys.key import CallKey, call_key, with_sample
 from nbcache.replay.recordings import Recordings
 from nbcache.stores.base import ChangeTracking, Store
 from nbcache.stores.entry_costs import document
@@ -76,11 +76,11 @@ class Answers:
 
         Raises ReplayMiss in mode `replay`, where none is to be made.
         """
-        return run(self._search(prompt, llm_string, call, settings, on_loop=False))
+        return drive(self._search(prompt, llm_string, call, settings, on_loop=False))
 
     async def afind(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> Answer | None:
         """As `find`, in the event loop: a read takes microseconds. What may take longer goes to a thread."""
-        return await arun(self._search(prompt, llm_string, call, settings, on_loop=True))
+        return await adrive(self._search(prompt, llm_string, call, settings, on_loop=True))
 
     def keep(
         self, prompt: str, llm_string: str, answer: Sequence[Generation], call: Call | None, settings: Settings
@@ -101,7 +101,7 @@ class Answers:
             self.failed("store an answer", error)
         finally:
             if lease is not None:
-                lease.land(None)
+                lease.resolve(None)
         try:
             unkept = not stored and settings.mode in modes.KEEPS
             self._pending.paid(answered, usage, answer, stored=stored, unkept=unkept)
@@ -191,18 +191,18 @@ class Answers:
         if call is None:
             return asked
         if settings.samples:
-            draw = settings.samples.take(asked.plain)
-            asked = drawn(asked, draw.number)
+            draw = settings.samples.take(asked.base_key)
+            asked = with_sample(asked, draw.number)
             call.draws.setdefault(asked.key, []).append(draw)
         elif (attempt := current_attempt.get()) is not None:
-            asked = drawn(asked, attempt.draw(asked.plain))
+            asked = with_sample(asked, attempt.draw(asked.base_key))
         return asked
 
     # The search
 
     def _search(
         self, prompt: str, llm_string: str, call: Call | None, settings: Settings, *, on_loop: bool
-    ) -> Generator[Step, Any, Answer | None]:
+    ) -> Generator[Effect, Any, Answer | None]:
         began = time.perf_counter()
         if settings.mode == modes.REPLAY:
             return (yield from self._replayed(prompt, llm_string, call, settings))
@@ -224,7 +224,7 @@ class Answers:
 
     def _replayed(
         self, prompt: str, llm_string: str, call: Call | None, settings: Settings
-    ) -> Generator[Step, Any, Answer]:
+    ) -> Generator[Effect, Any, Answer]:
         """The recorded answer. Raises ReplayMiss: whatever the reason, the call is not to be made."""
         began = time.perf_counter()
         try:
@@ -253,24 +253,26 @@ class Answers:
 
     def _stored_or_in_flight(
         self, asked: CallKey, call: Call | None, version: object, *, on_loop: bool
-    ) -> Generator[Step, Any, tuple[Answer | None, str]]:
+    ) -> Generator[Effect, Any, tuple[Answer | None, str]]:
         """The answer in the store, or to the same call that somebody makes now; else why there is none."""
-        landed = self.flights.landed
+        landed = self.flights.ended
         found, why = yield from self._read(asked, call, version)
         if found is not None or call is None or not call.shares or call.holds_lease():
             return found, why
-        turn = self.flights.join(asked.key, Place.here(call.frame, on_loop=on_loop), call.leases, call.longest_wait())
+        turn = self.flights.join(
+            asked.key, CallSite.here(call.frame, on_loop=on_loop), call.leases, call.longest_wait()
+        )
         if isinstance(turn, Waiter):
             turn = yield turn
         if isinstance(turn, bytes):
             return (yield from self._decoded_from(asked, call, turn, None))
-        if turn is not None and self.flights.has_landed(asked.key, landed):  # while this one looked or waited
+        if turn is not None and self.flights.has_ended_since(asked.key, landed):  # while this one looked or waited
             return (yield from self._read(asked, call, None))
         return None, why
 
     def _read(
         self, asked: CallKey, call: Call | None, version: object
-    ) -> Generator[Step, Any, tuple[Answer | None, str]]:
+    ) -> Generator[Effect, Any, tuple[Answer | None, str]]:
         payload = yield _Read(self.store, asked.key)
         if payload is None:
             return None, NEW
@@ -278,7 +280,7 @@ class Answers:
 
     def _decoded_from(
         self, asked: CallKey, call: Call | None, payload: bytes, version: object
-    ) -> Generator[Step, Any, tuple[Answer | None, str]]:
+    ) -> Generator[Effect, Any, tuple[Answer | None, str]]:
         if len(payload) <= LARGE:
             return self._decode(asked, payload, version, call)
         answer = yield InThread(partial(self._decode, asked, payload, version, call))
@@ -303,7 +305,7 @@ class Answers:
         self.ledger.hit(key or asked.key, found.payload, time.perf_counter() - began)
         lease = None if call is None else call.settle(asked.key)
         if lease is not None:
-            lease.land(found.payload)
+            lease.resolve(found.payload)
         _note_attempt(asked)
         return found
 
@@ -338,7 +340,7 @@ class Answers:
             keeps = False
         finally:
             if lease is not None:
-                lease.land(payload)
+                lease.resolve(payload)
         return usage, keeps
 
 
@@ -353,16 +355,16 @@ class _Read:
         self._store = store
         self._key = key
 
-    def now(self) -> bytes | None:
+    def run(self) -> bytes | None:
         return self._store.get(self._key)
 
-    async def later(self) -> bytes | None:
+    async def arun(self) -> bytes | None:
         if is_writing():  # SQLite lets other threads run, and that one would go on for milliseconds
-            return await in_thread(self.now, writes=True)
+            return await in_thread(self.run, writes=True)
         try:
             return self._store.get(self._key, wait=False)
         except StoreBusyError:
-            return await in_thread(self.now)
+            return await in_thread(self.run)
 
 
 def _settled(answered: Answered) -> Lease | None:
@@ -377,4 +379,4 @@ def _settled(answered: Answered) -> Lease | None:
 def _note_attempt(asked: CallKey) -> None:
     """The call has its answer: made again by a retry, it is another draw."""
     if (attempt := current_attempt.get()) is not None:
-        attempt.note(asked.plain)
+        attempt.note(asked.base_key)

@@ -16,9 +16,9 @@ from nbcache.concurrency.strands import call_here
 from nbcache.costs.ledger import Ledger
 from nbcache.entry.models import Usage
 from nbcache.entry.waits import Span
-from nbcache.keys.identity import model_name
-from nbcache.keys.key import CallKey, drawn
+from nbcache.keys.key import CallKey, with_sample
 from nbcache.keys.model_fields.library_classes import learn_counters, whole_numbers
+from nbcache.keys.model_names import model_name
 from nbcache.stores.entry_costs import is_value
 
 _K = TypeVar("_K")
@@ -139,7 +139,7 @@ class Answered:
         counts = self.call is not None and model is not None and learn_counters(model, self.call.numbers)
         if began_with is None or (counts and self._is_as_it_was()):
             now = key_of(self.prompt, self.llm_string, self.call)
-            self.asked = drawn(now, 0 if began_with is None else began_with.draw)
+            self.asked = with_sample(now, 0 if began_with is None else began_with.sample)
         else:
             self.asked = began_with
         return self.asked

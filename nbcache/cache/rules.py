@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 from nbcache.cache.call import Call
 from nbcache.cache.chains import chain_names
 from nbcache.errors import warn_once
-from nbcache.keys.identity import model_names
+from nbcache.keys.model_names import model_names
 from nbcache.keys.prompt import Normalize
 from nbcache.stores.entry_costs import asks_a_model, document
 

@@ -8,7 +8,7 @@ from langchain_core.outputs import Generation
 from nbcache.codec.payload import EntryHeader
 from nbcache.entry.models import EntryMeta, Usage
 from nbcache.entry.text import answer_preview, prompt_preview
-from nbcache.keys.key import KEY_VERSION, CallKey, recalled
+from nbcache.keys.key import KEY_VERSION, CallKey, call_key_of_entry
 from nbcache.keys.prompt import Normalize
 
 
@@ -47,7 +47,7 @@ def row_of(  # noqa: PLR0913 - all that a row tells
 
 def header_of(asked: CallKey, meta: EntryMeta, usage: Usage | None) -> EntryHeader:
     """What the entry of this call is header."""
-    said = asked.said.decode(errors="surrogatepass") if asked.by_rule else None
+    said = asked.canonical_prompt.decode(errors="surrogatepass") if asked.rewritten else None
     return EntryHeader(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage, said)
 
 
@@ -55,12 +55,12 @@ def call_of(
     key: str, header: EntryHeader, normalize: Normalize | None, *, version: int = KEY_VERSION
 ) -> CallKey | None:
     """The call of the entry `key`, of that version; None where it was stored under another `normalize` than the one given."""
-    return recalled(
+    return call_key_of_entry(
         *(key, header.prompt),
         identity=header.identity,
         endpoint=header.endpoint,
         model=header.meta.model,
-        said=header.said,
+        canonical_prompt=header.said,
         normalize=normalize,
         version=version,
     )

@@ -1,4 +1,4 @@
-"""One piece of logic for threads and event loops: a generator of steps, each done now or awaited."""
+"""One piece of logic for threads and event loops: a generator of effects, each done now or awaited."""
 
 from collections.abc import Callable, Generator
 from typing import Any, Protocol, TypeVar
@@ -9,13 +9,13 @@ from nbcache.concurrency.loop_turns import take_turn
 _T = TypeVar("_T")
 
 
-class Step(Protocol):
+class Effect(Protocol):
     """What may take a while."""
 
-    def now(self) -> Any:
+    def run(self) -> Any:
         """Do it in this thread."""
 
-    async def later(self) -> Any:
+    async def arun(self) -> Any:
         """Do it without holding up the event loop."""
 
 
@@ -23,39 +23,39 @@ class InThread:
     """Work that takes too long for an event loop."""
 
     def __init__(self, work: Callable[[], Any]) -> None:
-        self.now = work
+        self.run = work
 
-    async def later(self) -> Any:
+    async def arun(self) -> Any:
         """Do it in a thread."""
-        return await in_thread(self.now)
+        return await in_thread(self.run)
 
 
-def run(steps: Generator[Step, Any, _T]) -> _T:
-    """Do the steps in this thread; what the generator returns."""
+def drive(effects: Generator[Effect, Any, _T]) -> _T:
+    """Do the effects in this thread; what the generator returns."""
     try:
-        step = next(steps)
+        effect = next(effects)
         while True:
             try:
-                done = step.now()
+                done = effect.run()
             except Exception as error:  # noqa: BLE001 - it is the generator's to handle
-                step = steps.throw(error)
+                effect = effects.throw(error)
             else:
-                step = steps.send(done)
+                effect = effects.send(done)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
 
 
-async def arun(steps: Generator[Step, Any, _T]) -> _T:
-    """As `run`, on an event loop."""
+async def adrive(effects: Generator[Effect, Any, _T]) -> _T:
+    """As `drive`, on an event loop."""
     await take_turn()
     try:
-        step = next(steps)
+        effect = next(effects)
         while True:
             try:
-                done = await step.later()
-            except Exception as error:  # noqa: BLE001 - as in `run`
-                step = steps.throw(error)
+                done = await effect.arun()
+            except Exception as error:  # noqa: BLE001 - as in `drive`
+                effect = effects.throw(error)
             else:
-                step = steps.send(done)
+                effect = effects.send(done)
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]

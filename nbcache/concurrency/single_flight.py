@@ -22,7 +22,7 @@ _LAST = 4_096  # keys of which is known when their last call ended
 _LOOK = 0.25  # seconds after which who waits looks whether the call still goes on
 
 
-class Place(NamedTuple):
+class CallSite(NamedTuple):
     """Where a call is made: its thread, and the frame that makes it; its event loop and task where it is a coroutine's.
 
     Nobody `waits` who holds up an event loop: what one would wait for may need that loop.
@@ -35,7 +35,7 @@ class Place(NamedTuple):
     waits: bool = True
 
     @classmethod
-    def here(cls, frame: FrameType | None, *, on_loop: bool) -> "Place":
+    def here(cls, frame: FrameType | None, *, on_loop: bool) -> "CallSite":
         """This thread with the call's `frame`, or this task where the call is awaited."""
         thread = threading.get_ident()
         if not on_loop:
@@ -50,7 +50,7 @@ class Place(NamedTuple):
         task = None if self.task is None else self.task()
         return self.task is not None and (task is None or task.done() or self.loop.is_closed())
 
-    def may_wait_for(self, leader: "Place") -> bool:
+    def may_wait_for(self, leader: "CallSite") -> bool:
         """Whether the leader's call goes on while somebody waits here."""
         if not self.waits:
             return False
@@ -65,18 +65,18 @@ class Flights:
     def __init__(self) -> None:
         self._lock = Lock()
         self._leases: dict[str, Lease] = {}
-        self.landed = 0  # how many have ended
+        self.ended = 0  # how many have ended
         self._last: OrderedDict[str, int] = OrderedDict()  # by key, which of them was the last
         self._forgotten = 0
         _flights.add(self)
 
     def join(
-        self, key: str, here: Place, held: "dict[str, Lease | Waiter]", patience: float
+        self, key: str, here: CallSite, held: "dict[str, Lease | Waiter]", timeout: float
     ) -> "Lease | Waiter | None":
         """The lease of `key` where nobody makes this call; else a waiter, or None where here nobody can wait.
 
         Either is put into `held` the moment that it is given, and a lease in the waiter's place: whoever releases
-        what is held there when the call ends, loses none to an interrupt. Nobody waits for more than `patience` seconds.
+        what is held there when the call ends, loses none to an interrupt. Nobody waits for more than `timeout` seconds.
         """
         with self._lock:
             lease = self._leases.get(key)
@@ -86,13 +86,13 @@ class Flights:
                 return lease
             if not here.may_wait_for(lease.place):
                 return None
-            waiter = held[key] = Waiter(self, lease, here, held, patience)
+            waiter = held[key] = Waiter(self, lease, here, held, timeout)
             lease.waiters.append(waiter)
             return waiter
 
-    def has_landed(self, key: str, since: int) -> bool:
+    def has_ended_since(self, key: str, since: int) -> bool:
         """Whether such a call may have ended since so many had `landed`: its answer may be there by now."""
-        return self.landed != since and (self._forgotten > since or self._last.get(key, 0) > since)
+        return self.ended != since and (self._forgotten > since or self._last.get(key, 0) > since)
 
     def in_flight(self) -> int:
         """How many calls are being made."""
@@ -103,9 +103,9 @@ class Flights:
         with self._lock:
             if self._leases.get(lease.key) is not lease:
                 return
-            self.landed += 1
+            self.ended += 1
             self._last.pop(lease.key, None)
-            self._last[lease.key] = self.landed
+            self._last[lease.key] = self.ended
             if len(self._last) > _LAST:
                 self._forgotten = self._last.popitem(last=False)[1]
             alone = list(lease.waiters)
@@ -116,7 +116,7 @@ class Flights:
             else:
                 del self._leases[lease.key]
             for waiter in alone:
-                waiter.tell(payload)
+                waiter.notify(payload)
 
     def leave(self, waiter: "Waiter") -> "Lease | None":
         """Stop waiting; the lease that the waiter has just got, if any, to be released."""
@@ -133,7 +133,7 @@ class Flights:
             first = lease.waiters.popleft()
             heir = first.held[lease.key] = Lease(self, lease.key, first.place, lease.waiters)
             self._leases[lease.key] = heir
-            if first.tell(heir):
+            if first.notify(heir):
                 for waiter in heir.waiters:
                     waiter.lease = heir
                 return heir
@@ -149,13 +149,13 @@ class Lease:
 
     leads = True
 
-    def __init__(self, flights: Flights, key: str, place: Place, waiters: "deque[Waiter] | None" = None) -> None:
+    def __init__(self, flights: Flights, key: str, place: CallSite, waiters: "deque[Waiter] | None" = None) -> None:
         self.key = key
         self.place = place
         self.waiters: deque[Waiter] = deque() if waiters is None else waiters
         self._flights = flights
 
-    def land(self, payload: bytes | None) -> None:
+    def resolve(self, payload: bytes | None) -> None:
         """Give the answer to all who wait; with None each makes the call alone."""
         self._flights.end(self, payload, failed=False)
 
@@ -165,7 +165,7 @@ class Lease:
 
 
 class Waiter:
-    """Somebody who waits: `now` in a thread, `later` on an event loop.
+    """Somebody who waits: `run` in a thread, `arun` on an event loop.
 
     Both give the answer's payload; a lease where it is for this one to make the call; None to make it alone.
     """
@@ -173,18 +173,18 @@ class Waiter:
     leads = False
 
     def __init__(
-        self, flights: Flights, lease: Lease, place: Place, held: "dict[str, Lease | Waiter]", patience: float
+        self, flights: Flights, lease: Lease, place: CallSite, held: "dict[str, Lease | Waiter]", timeout: float
     ) -> None:
         self.lease = lease
         self.place = place
         self.held = held
-        self.patience = patience
+        self.timeout = timeout
         self.told = False
         self.outcome: bytes | Lease | None = None
         self._flights = flights
         self._event: LockType | asyncio.Event = _taken() if place.loop is None else asyncio.Event()
 
-    def tell(self, outcome: bytes | Lease | None) -> bool:
+    def notify(self, outcome: bytes | Lease | None) -> bool:
         """End the waiting; false where nobody is there any more."""
         self.told, self.outcome = True, outcome
         if not isinstance(outcome, Lease):
@@ -200,19 +200,19 @@ class Waiter:
             return False
         return True
 
-    def now(self) -> bytes | Lease | None:
+    def run(self) -> bytes | Lease | None:
         """Wait in this thread."""
         assert isinstance(self._event, LockType)
-        ends = time.monotonic() + self.patience
+        ends = time.monotonic() + self.timeout
         while not self._event.acquire(timeout=max(0.0, min(_LOOK, ends - time.monotonic()))):
             if self._is_enough(ends):
                 break
         return self.outcome
 
-    async def later(self) -> bytes | Lease | None:
+    async def arun(self) -> bytes | Lease | None:
         """Wait on this event loop."""
         assert isinstance(self._event, asyncio.Event)
-        ends = time.monotonic() + self.patience
+        ends = time.monotonic() + self.timeout
         while not self._event.is_set():
             try:
                 await asyncio.wait_for(self._event.wait(), max(0.0, min(_LOOK, ends - time.monotonic())))

@@ -16,10 +16,10 @@ from langchain_core.language_models.base import BaseLanguageModel
 from nbcache.keys.canonical import canonical
 from nbcache.keys.credentials import endpoint_urls, hidden
 from nbcache.keys.identity import identity_of
-from nbcache.keys.key import CallKey, call_key_of, drawn, restored
-from nbcache.keys.llm_string import Told
+from nbcache.keys.key import CallKey, call_key_of, rebuilt_call_key, with_sample
+from nbcache.keys.llm_string import LLMString
 from nbcache.keys.model_fields.library_classes import settings
-from nbcache.keys.provider_requests.families import family_of, tells_all
+from nbcache.keys.provider_requests.families import family_of, is_fully_described
 from nbcache.keys.provider_requests.rebuilt_models import rebuilt
 from nbcache.keys.provider_requests.request_parts import messages_in
 from nbcache.keys.request import Request
@@ -46,7 +46,7 @@ def call_now(call: CallKey) -> CallKey | None:
         document = json.loads(call.identity)
         document.pop("draw", None)
         if (now := _now(call, document)) is not None:
-            return now if now is call else drawn(now, call.draw)
+            return now if now is call else with_sample(now, call.sample)
     return None
 
 
@@ -63,15 +63,15 @@ def _now(call: CallKey, document: dict[str, Any]) -> CallKey | None:
     if document.get("told") or any(mark in written for mark in _NOT_A_VALUE):
         return None
     model = _model(kind, written, call.endpoint)
-    if model is None or not tells_all(type(model)):
+    if model is None or not is_fully_described(type(model)):
         return None
     is_chat = isinstance(model, BaseChatModel)
-    messages = messages_in(call.said.decode() if call.by_rule else call.prompt) if is_chat else None
-    if call.by_rule and messages is None:
+    messages = messages_in(call.canonical_prompt.decode() if call.rewritten else call.prompt) if is_chat else None
+    if call.rewritten and messages is None:
         return None
     asked = Request(model, stop, options, is_chat=is_chat, messages=messages)
-    whole = identity_of(Told(document["class"][0], {}, {}, serialised=True), asked)
-    if whole.sent is None:
+    whole = identity_of(LLMString(document["class"][0], {}, {}, serialised=True), asked)
+    if whole.request_settings is None:
         return None
     found = call_key_of(call.prompt, whole, asked)
     now = json.loads(found.identity)
@@ -89,12 +89,12 @@ def _without_credentials(call: CallKey, document: dict[str, Any]) -> CallKey:
     identity, endpoint = hidden(canonical(document)), endpoint_urls(call.endpoint)
     if endpoint == call.endpoint and json.loads(identity) == document:
         return call
-    return restored(
-        *(call.said, call.prompt),
+    return rebuilt_call_key(
+        *(call.canonical_prompt, call.prompt),
         identity=identity.decode(),
         endpoint=endpoint,
         model=call.model,
-        by_rule=call.by_rule,
+        rewritten=call.rewritten,
     )
 
 

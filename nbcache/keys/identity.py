@@ -1,51 +1,48 @@
 """Which model a call goes to, and with what settings: the model's half of the key.
 
-`llm_string`, all that LangChain tells a cache, is not enough: ChatOllama's does not name the model, a
-changed `temperature` leaves ChatOpenAI's as it was (langchain#39598), BaseLLM's leaves out the call's
-options (langchain#40403). So where the call is known its model object is asked as well.
+`llm_string`, all that LangChain passes to a cache, is not enough. ChatOllama's does not name the model, a changed
+`temperature` leaves ChatOpenAI's as it was (langchain#39598), BaseLLM's leaves out the call's options
+(langchain#40403). So the model object itself is read where the call is known.
 """
 
 import functools
 import json
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.language_models.base import BaseLanguageModel
 
 from nbcache.errors import UnstableIdentityError
-from nbcache.keys import identity_cache as snapshot
+from nbcache.keys import identity_cache
 from nbcache.keys.canonical import NotCanonicalError, canonical, is_users_code
 from nbcache.keys.clients.endpoint import Target, endpoint_in, endpoint_of, target_of
 from nbcache.keys.credentials import hidden
 from nbcache.keys.ignored.parameters import CLIENTS, IGNORED_FIELDS, counted, is_ignored
-from nbcache.keys.llm_string import Told, parse
+from nbcache.keys.llm_string import LLMString, parse
 from nbcache.keys.model_fields import library_classes
-from nbcache.keys.model_fields.library_classes import MODEL_NAMES, field_names, names_counted, settings
+from nbcache.keys.model_fields.library_classes import field_names, names_counted, settings
 from nbcache.keys.model_fields.user_classes import (
     answers_itself,
     exact,
-    tells_itself,
+    identifies_itself,
     unstable,
     users_options,
     users_piece,
 )
-from nbcache.keys.provider_requests.families import family_of, tells_all
-from nbcache.keys.provider_requests.request_parts import Settings
+from nbcache.keys.model_names import MODEL_NAMES, model_name, name_in
+from nbcache.keys.provider_requests.families import family_of, is_fully_described
+from nbcache.keys.provider_requests.request_parts import RequestSettings
 from nbcache.keys.request import Identity, Request
+from nbcache.keys.token_limits import limits_tokens, request_limits_tokens
 
-# Begins what stands in the place of an `llm_string` where no model is called: the identity's document, with its `model`,
-# and in a line of its own what counts of the prompt, where that isn't the whole.
+# Begins a text that takes the place of an `llm_string` where no model is called. After it comes the identity's document,
+# with its `model`. A second line, if there is one, is the counted prompt.
 DOCUMENT = "!document:"
-TOKEN_LIMITS = {
-    *("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample"),
-    *("max_new_tokens", "num_predict", "maxTokens"),
-}
-# What the price of a call depends on, of the fields of its model.
+# The fields of a model that its price depends on.
 _PRICED_BY = (*MODEL_NAMES, "base_model_id", "service_tier", "speed", "model_kwargs", "cached_content")
-_NOT_LOOKED_UP = Told("")
-# Their llm_string names nothing but the class, whatever else a call adds to it.
-_TELL_NOTHING = {"chat-ollama", "ollama-llm"}
+_UNCACHED = LLMString("")
+# Models whose llm_string names nothing but the class, whatever the call adds to it.
+_NAMELESS = {"chat-ollama", "ollama-llm"}
 _ADDRESS = re.compile(r"\bat 0x[0-9a-fA-F]+")
 _REMEDY = (
     "so its answers are not cached. Give the class an `_identifying_params` property that returns every "
@@ -59,54 +56,56 @@ def identify(llm_string: str, call: Request | None) -> Identity:
     Raises UnstableIdentityError where two different calls could look alike.
     """
     if call is None:
-        return _of_text(llm_string)
-    return _of_call(parse(llm_string), call) if call.identity is None else call.identity
+        return _identity_of_text(llm_string)
+    return _cached_identity(parse(llm_string), call) if call.identity is None else call.identity
 
 
 @functools.lru_cache(maxsize=256)
-def _of_text(llm_string: str) -> Identity:
+def _identity_of_text(llm_string: str) -> Identity:
     if llm_string.startswith(DOCUMENT):
-        document, has_part, part = llm_string.removeprefix(DOCUMENT).partition("\n")
+        document, has_prompt, prompt = llm_string.removeprefix(DOCUMENT).partition("\n")
         model = json.loads(document)["model"]
-        return Identity(document.encode(), "", model, limits_tokens=False, part=part if has_part else None)
-    return _of_string(parse(llm_string))
+        counted_prompt = prompt if has_prompt else None
+        return Identity(document.encode(), "", model, limits_tokens=False, counted_prompt=counted_prompt)
+    return _identity_of_string(parse(llm_string))
 
 
 def of_object(cls: type, kind: str, endpoint: str, **parts: Any) -> Identity:
-    """The identity of an object of `cls` that is called and is none of LangChain's models. `kind` is a plural.
+    """The identity of an object that is called, but is not one of LangChain's models, such as an embedding model.
 
-    All that is told of it is in `parts`; of them `options`, `fields` and `told` name its model. Raises
-    UnstableIdentityError.
+    `kind` is a plural. `parts` hold all that counts of the object; the model's name is looked for in the parts `options`,
+    `fields` and `told`. Raises UnstableIdentityError.
     """
     package = "" if is_users_code(cls) else cls.__module__.partition(".")[0] + "."
-    document = {"class": [kind, package + cls.__qualname__, *_code_of(cls)]}
+    document = {"class": [kind, package + cls.__qualname__, *_class_code(cls)]}
     document |= {name: part for name, part in parts.items() if part}
-    names = (_model_name(parts.get(part) or {}, "") for part in ("options", "fields", "told"))
+    names = (name_in(parts.get(part) or {}, "") for part in ("options", "fields", "told"))
     model = next(filter(None, names), cls.__qualname__)
     return Identity(_canonical(cls.__qualname__, document), endpoint, model, limits_tokens=False)
 
 
-def _of_string(told: Told) -> Identity:
-    """What a string alone tells. It is taken at its word, unless it is known to hide something."""
-    unnamed = [name for name in told.unnamed if not is_ignored(name) and name not in CLIENTS | IGNORED_FIELDS]
-    params = {name: value for name, value in counted(told.params).items() if name not in CLIENTS | IGNORED_FIELDS}
-    if told.name in _TELL_NOTHING or unnamed or (told.raw is None and not params):
+def _identity_of_string(llm_string: LLMString) -> Identity:
+    """The identity by `llm_string` alone. Raises UnstableIdentityError where that is known to leave something out."""
+    left_out = CLIENTS | IGNORED_FIELDS
+    unnamed = [name for name in llm_string.unnamed if not is_ignored(name) and name not in left_out]
+    params = {name: value for name, value in counted(llm_string.params).items() if name not in left_out}
+    if llm_string.name in _NAMELESS or unnamed or (llm_string.raw is None and not params):
         lacks = f"parameter {unnamed[0]!r} only by its name or address" if unnamed else "nothing but its class"
         raise UnstableIdentityError(
-            f"llm_string {told.name}",
-            f"nbcache: the model {told.name!r} tells LangChain's cache {lacks}, so its answers are not cached. "
+            f"llm_string {llm_string.name}",
+            f"nbcache: the model {llm_string.name!r} tells LangChain's cache {lacks}, so its answers are not cached. "
             "Turn the cache on with `%load_ext nbcache` or `nbcache.install()`, which ask the model itself",
         )
-    if told.raw is not None:
-        _refuse_address(told.raw)
-    options = counted(told.options)
+    if llm_string.raw is not None:
+        _refuse_address(llm_string.raw)
+    options = counted(llm_string.options)
     endpoint = endpoint_in(params)
-    document = {"class": told.name, "told": params, "options": options, "raw": told.raw}
+    document = {"class": llm_string.name, "told": params, "options": options, "raw": llm_string.raw}
     return Identity(
-        _canonical(told.name, {name: part for name, part in document.items() if part}),
+        _canonical(llm_string.name, {name: part for name, part in document.items() if part}),
         endpoint,
-        _model_name(params, told.name),
-        _limits_tokens(params, options),
+        name_in(params, llm_string.name),
+        limits_tokens(params, options),
     )
 
 
@@ -119,45 +118,45 @@ def _refuse_address(raw: str) -> None:
         )
 
 
-def identity_of(told: Told, call: Request) -> Identity:
-    """The identity of a call whose model is known, of whose `llm_string` no more than this is. Raises UnstableIdentityError."""
-    return _work_out(told, call)[0]
+def identity_of(llm_string: LLMString, call: Request) -> Identity:
+    """The identity of a call whose model is known, computed anew. Raises UnstableIdentityError."""
+    return _compute_identity(llm_string, call)[0]
 
 
-def _of_call(told: Told, call: Request) -> Identity:
-    """What the model itself tells, worked out anew only where something of it has changed."""
+def _cached_identity(llm_string: LLMString, call: Request) -> Identity:
+    """The identity of a call whose model is known. It is only computed where something of the model has changed."""
     model = call.asked_model()
-    options = _memo_key(call)
-    known = snapshot.recall(model, told, is_async=call.is_async)
-    if known is not None and options is not None and (identity := known.get(options)) is not None:
+    options = _options_key(call)
+    cached = identity_cache.recall(model, llm_string, is_async=call.is_async)
+    if cached is not None and options is not None and (identity := cached.get(options)) is not None:
         return identity
-    identity, target = _work_out(told, call)
+    identity, target = _compute_identity(llm_string, call)
     if target is not None and options is not None:
         piece = users_piece(type(model))
         names = names_counted(type(model), piece)
-        snapshot.remember(model, told, target, names, options, identity, piece, is_async=call.is_async)
+        identity_cache.remember(model, llm_string, target, names, options, identity, piece, is_async=call.is_async)
     return identity
 
 
 def price_identity(call: Request) -> Identity:
-    """Of a call that is not looked up, what its price depends on. Raises NotCanonicalError."""
+    """What the price of a call depends on, for a call that is not looked up. Raises NotCanonicalError."""
     model = call.asked_model()
     options = b"" if not call.options else canonical(call.options)
-    known = snapshot.recall(model, _NOT_LOOKED_UP, is_async=call.is_async)
-    if known is not None and (identity := known.get(options)) is not None:
+    cached = identity_cache.recall(model, _UNCACHED, is_async=call.is_async)
+    if cached is not None and (identity := cached.get(options)) is not None:
         return identity
     fields = {name: model.__dict__[name] for name in _PRICED_BY if model.__dict__.get(name)}
     document = {"class": [type(model).__qualname__], "fields": fields, "options": dict(call.options)}
     target = target_of(model, is_async=call.is_async)
     endpoint = endpoint_of(model, dict(model.__dict__), target)
-    name = _model_name(dict(call.options), "") or model_name(model)
+    name = name_in(call.options, "") or model_name(model)
     identity = Identity(canonical(document), endpoint, name, limits_tokens=False)
-    snapshot.remember(model, _NOT_LOOKED_UP, target, _PRICED_BY, options, identity, None, is_async=call.is_async)
+    identity_cache.remember(model, _UNCACHED, target, _PRICED_BY, options, identity, None, is_async=call.is_async)
     return identity
 
 
-def _memo_key(call: Request) -> bytes | None:
-    """What tells the options of a call from others; None where nothing does."""
+def _options_key(call: Request) -> bytes | None:
+    """The options of a call as the key of a cache; None if they have no canonical form."""
     if not call.options and call.stop is None:
         return b""
     try:
@@ -166,69 +165,57 @@ def _memo_key(call: Request) -> bytes | None:
         return None
 
 
-def _work_out(told: Told, call: Request) -> tuple[Identity, Target | None]:
-    """The identity of a call, and where it goes; None where nobody knows."""
+def _compute_identity(llm_string: LLMString, call: Request) -> tuple[Identity, Target | None]:
+    """The identity of a call, and the clients by which its model sends it; None where the model isn't the one that answers."""
     model = call.asked_model()
     cls = type(model)
-    if told.raw is None and told.name not in {getattr(model, "_llm_type", ""), ".".join(cls.lc_id())}:
-        return _of_string(told), None  # a model within a model, whose own entry point is not wrapped
+    if llm_string.raw is None and llm_string.name not in {getattr(model, "_llm_type", ""), ".".join(cls.lc_id())}:
+        return _identity_of_string(llm_string), None  # a model within a model, whose own entry point is not wrapped
     fields = settings(model)
     options = _options(call, fields)
-    sent = _sent(call)
-    is_whole = sent is not None and sent.is_whole
-    limits = _limits_tokens(fields, options) if sent is None else _limits_in(sent.request)
-    name = (sent and _model_name(sent.request, "")) or _model_name(options, "") or _model_name(fields, "")
+    request = _request_settings(call)
+    limits = limits_tokens(fields, options) if request is None else request_limits_tokens(request.request)
+    name = (request and name_in(request.request, "")) or name_in(options, "") or name_in(fields, "")
     target = target_of(model, is_async=call.is_async)
     endpoint = endpoint_of(model, fields, target)
-    document: dict[str, Any] = {"class": [told.name, cls.__qualname__, *_code_of(cls)]}
-    if sent is not None:
-        document["request"] = sent.request
-        if is_whole:
-            fields = {name: value for name, value in fields.items() if name not in sent.family.fields}
-    parts = {"fields": fields, "client": target.extras}
-    if not is_whole:
-        parts |= {"told": _not_in_fields(told, model, call), "options": options}
+    document: dict[str, Any] = {"class": [llm_string.name, cls.__qualname__, *_class_code(cls)]}
+    if request is not None:
+        document["request"] = request.request
+    if request is not None and request.is_complete:
+        fields = {name: value for name, value in fields.items() if name not in request.family.fields}
+        parts = {"fields": fields, "client": target.extras}
+    else:
+        parts = {"fields": fields, "client": target.extras, "told": _params_beside_fields(llm_string, model, call)}
+        parts["options"] = options
         if call.stop is not None:
             parts["stop"] = call.stop if isinstance(call.stop, str) else list(call.stop)  # type: ignore[assignment]
-    if sent is None and not (fields or told.raw or counted(told.params).keys() - IGNORED_FIELDS):
+    if request is None and not (fields or llm_string.raw or counted(llm_string.params).keys() - IGNORED_FIELDS):
         raise UnstableIdentityError(
             f"silent {cls.__qualname__}",
             f"nbcache: {cls.__qualname__} tells nothing about itself but its type, {_REMEDY}",
         )
     document |= {name: part for name, part in parts.items() if part or name == "stop"}
-    return (
-        Identity(
-            _canonical(cls.__qualname__, document),
-            endpoint,
-            name or _model_name(told.params, cls.__qualname__),
-            limits,
-            sent=sent,
-        ),
-        target,
-    )
+    name = name or name_in(llm_string.params, cls.__qualname__)
+    identity = Identity(_canonical(cls.__qualname__, document), endpoint, name, limits, request_settings=request)
+    return identity, target
 
 
-def _sent(call: Request) -> Settings | None:
-    """What the model's class would send, less the messages; None where it can't be asked."""
+def _request_settings(call: Request) -> RequestSettings | None:
+    """What the model's class would send besides the messages; None where it can't build a request without sending it."""
     model = call.asked_model()
     cls = type(model)
     family = family_of(cls)
     if family is None:
         return None
+    is_complete = is_fully_described(cls)
     try:
-        return family.settings(model, call.stop, call.options, is_chat=call.is_chat, is_whole=tells_all(cls))
+        return family.settings(model, call.stop, call.options, is_chat=call.is_chat, is_complete=is_complete)
     except Exception:  # noqa: BLE001 - the class's own code: what it refuses, it will refuse when it is called
         return None
 
 
-def _limits_in(request: Mapping[str, Any]) -> bool:
-    """Whether a request sets a limit of tokens, itself or in a part of it."""
-    inner = (part for part in request.values() if isinstance(part, dict))
-    return _limits_tokens(dict(request), *inner)
-
-
 def _options(call: Request, fields: dict[str, Any]) -> dict[str, Any]:
-    """The options of the call that count. One that is None counts where it takes a setting's place."""
+    """The options of the call that count. One that is None counts if it replaces a setting."""
     cls = type(call.asked_model())
     if call.options and answers_itself(cls):
         return users_options(cls, call.options)
@@ -240,83 +227,49 @@ def _options(call: Request, fields: dict[str, Any]) -> dict[str, Any]:
     return counted(options) if options else options
 
 
-def _not_in_fields(told: Told, model: BaseLanguageModel[Any], call: Request) -> dict[str, Any]:
-    """What `llm_string` tells that neither the model's fields nor the call's options tell better."""
-    if told.raw is not None:
-        _refuse_address(told.raw)
-        return {"raw": told.raw}
+def _params_beside_fields(llm_string: LLMString, model: BaseLanguageModel[Any], call: Request) -> dict[str, Any]:
+    """The parameters in `llm_string` that are neither fields of the model nor options of the call."""
+    if llm_string.raw is not None:
+        _refuse_address(llm_string.raw)
+        return {"raw": llm_string.raw}
     cls = type(model)
     names = field_names(cls)
     values = model.__dict__
-    rest = {}
-    tells = tells_itself(cls)
-    for name, value in told.params.items():
+    params = {}
+    is_users = identifies_itself(cls)
+    for name, value in llm_string.params.items():
         if name in call.options:
             continue
         field = names.get(name)
-        # A serialised model's arguments are its fields, frozen at the first use. Others tell what they
-        # work out at each call, so that what differs from the field counts as well.
-        if name in IGNORED_FIELDS and not tells:
+        if name in IGNORED_FIELDS and not is_users:
             continue
-        if field is None or not (told.serialised or values.get(field) == value):
-            rest[name] = value
-    if not rest:
-        return rest
-    rest = {name: exact(cls, name, value) for name, value in sorted(rest.items())} if tells else counted(rest)
-    if unnamed := rest.keys() & set(told.unnamed):
-        raise unstable(type(model).__qualname__, min(unnamed), rest[min(unnamed)])
-    return rest
+        # A serialised model's arguments are its fields, frozen at the first use. Other classes compute their parameters
+        # at each call, so one that differs from the field counts as well.
+        if field is None or not (llm_string.serialised or values.get(field) == value):
+            params[name] = value
+    if not params:
+        return params
+    params = {name: exact(cls, name, value) for name, value in sorted(params.items())} if is_users else counted(params)
+    if unnamed := params.keys() & set(llm_string.unnamed):
+        raise unstable(type(model).__qualname__, min(unnamed), params[min(unnamed)])
+    return params
 
 
-def _code_of(cls: type) -> list[str]:
-    """The code of a class of the user's own, whose name says little: another's may be named alike."""
+def _class_code(cls: type) -> list[str]:
+    """The digest of a class of the user's own: another such class may have the same name."""
     piece = users_piece(cls)
     return [] if piece is None else [piece.digest]
-
-
-def model_name(model: BaseLanguageModel[Any]) -> str:
-    """What a model is called, of which no more is known."""
-    return _model_name(model.__dict__, type(model).__qualname__)
-
-
-def model_names(call: Request) -> list[str]:
-    """By what names people know the model of a call: its own and its class's."""
-    if call.model is None:
-        return [] if call.identity is None else [call.identity.model]
-    told = (call.options, call.model.__dict__)
-    named = [part[name] for part in told for name in MODEL_NAMES if isinstance(part.get(name), str)]
-    return [*named, type(call.model).__qualname__]
-
-
-def _model_name(params: dict[str, Any], otherwise: str) -> str:
-    return next((str(params[name]) for name in MODEL_NAMES if isinstance(params.get(name), str)), otherwise)
-
-
-def _limits_tokens(*parts: dict[str, Any]) -> bool:
-    return any(part.get(name) is not None for part in parts for name in TOKEN_LIMITS & part.keys())
-
-
-@functools.lru_cache(maxsize=256)  # most calls of a notebook share theirs
-def limits_tokens_in(document: str) -> bool:
-    """Whether a call set its own limit of tokens, by its document. Raises ValueError where that is no JSON object."""
-    told = json.loads(document)
-    if not isinstance(told, dict):
-        raise ValueError("no JSON object")  # noqa: TRY004 - as for what is no JSON
-    if isinstance(told.get("request"), dict):
-        return _limits_in(told["request"])
-    parts = [told.get(name) for name in (("fields", "options") if "fields" in told else ("told", "options"))]
-    return _limits_tokens(*(part for part in parts if isinstance(part, dict)))
 
 
 def _canonical(name: str, document: dict[str, Any]) -> bytes:
     try:
         return hidden(canonical(document))
     except NotCanonicalError as error:
-        raise unstable(name, _culprit(document), error) from None
+        raise unstable(name, _unstable_parameter(document), error) from None
 
 
-def _culprit(document: dict[str, Any]) -> str:
-    """The parameter that has no canonical form."""
+def _unstable_parameter(document: dict[str, Any]) -> str:
+    """The name of the parameter that has no canonical form."""
     for part in document.values():
         for name, value in part.items() if isinstance(part, dict) else ():
             try:
@@ -327,6 +280,6 @@ def _culprit(document: dict[str, Any]) -> str:
 
 
 def forget() -> None:
-    """Work every identity out anew: what counts has changed."""
-    _of_text.cache_clear()
+    """Compute each identity anew: what counts has changed."""
+    _identity_of_text.cache_clear()
     library_classes.forget()

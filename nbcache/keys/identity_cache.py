@@ -1,6 +1,6 @@
-"""Whether a model is still as it was when its identity was last worked out.
+"""The identities of models that have not changed since their identity was computed.
 
-Working it out takes many times as long as looking, and most calls find the model unchanged.
+To compute one takes many times as long as to compare a model with its snapshot, and most calls find it unchanged.
 """
 
 import operator
@@ -19,7 +19,7 @@ from nbcache.keys.clients.endpoint import Target
 from nbcache.keys.usercode import Piece
 
 if TYPE_CHECKING:
-    from nbcache.keys.llm_string import Told
+    from nbcache.keys.llm_string import LLMString
     from nbcache.keys.request import Identity
 
 _UNCHANGING = (str, int, float, bool, type(None), SecretStr, SecretBytes)
@@ -32,7 +32,7 @@ _VARIANTS = 32  # identities of one model: one for each set of options that it i
 class _Snapshot:
     model: weakref.ref[Any]
     cls: type
-    told: "Told"
+    llm_string: "LLMString"
     values: tuple[object, ...]
     private: tuple[object, ...]
     containers: list[tuple[Any, bytes]]
@@ -45,26 +45,28 @@ _snapshots: OrderedDict[tuple[int, bool], _Snapshot] = OrderedDict()  # by model
 _lock = Lock()
 
 
-def recall(model: BaseLanguageModel[Any], told: "Told", *, is_async: bool = False) -> "dict[bytes, Identity] | None":
-    """The identities of `model`, by the options of a call, if nothing of it has changed since `remember`."""
-    known = _snapshots.get((id(model), is_async))
-    if known is None or known.model() is not model or known.told is not told:
+def recall(
+    model: BaseLanguageModel[Any], llm_string: "LLMString", *, is_async: bool = False
+) -> "dict[bytes, Identity] | None":
+    """The identities of `model`, by the options of a call. None if the model has changed since `remember`."""
+    snapshot = _snapshots.get((id(model), is_async))
+    if snapshot is None or snapshot.model() is not model or snapshot.llm_string is not llm_string:
         return None
-    if type(model) is not known.cls or (known.piece is not None and not known.piece.is_current()):
+    if type(model) is not snapshot.cls or (snapshot.piece is not None and not snapshot.piece.is_current()):
         return None
-    if not _same(model.__dict__, known.values) or model.__pydantic_extra__:
+    if not _same(model.__dict__, snapshot.values) or model.__pydantic_extra__:
         return None
-    if known.private and not _same(model.__pydantic_private__ or {}, known.private):
+    if snapshot.private and not _same(model.__pydantic_private__ or {}, snapshot.private):
         return None
-    for container, content in known.containers:
+    for container, content in snapshot.containers:
         if (canonical(container) != content) if container else content:
             return None
-    return known.identities if known.target.is_unchanged() else None
+    return snapshot.identities if snapshot.target.is_unchanged() else None
 
 
 def remember(  # noqa: PLR0913, PLR0917 - all that an identity is made of
     model: BaseLanguageModel[Any],
-    told: "Told",
+    llm_string: "LLMString",
     target: Target,
     names: Sequence[str],
     options: bytes,
@@ -73,21 +75,21 @@ def remember(  # noqa: PLR0913, PLR0917 - all that an identity is made of
     *,
     is_async: bool = False,
 ) -> None:
-    """Keep `identity`, that of calls with these `options`, for as long as `model` stays as it is.
+    """Remember the identity of calls with these `options` until `model` changes.
 
-    `names` are the fields that count. Only where a change of them can be seen from outside: not where one holds
-    an object, which may be edited in place. `piece` is the code of the model's class, where that is the user's own.
+    `names` are the fields that count. Nothing is remembered if one of them holds an object: that may be edited in place,
+    which can't be seen from outside. `piece` is the code of the model's class, if that is the user's own.
     """
-    known = recall(model, told, is_async=is_async)
-    if known is not None:
-        if len(known) >= _VARIANTS:
-            known.clear()
-        known[options] = identity
+    identities = recall(model, llm_string, is_async=is_async)
+    if identities is not None:
+        if len(identities) >= _VARIANTS:
+            identities.clear()
+        identities[options] = identity
         return
-    held = {**(model.__pydantic_private__ or {}), **model.__dict__}
-    settings = [held.get(name) for name in names]
-    filled = [value for value in settings if not isinstance(value, _UNCHANGING)]
-    if model.__pydantic_extra__ or not all(map(_is_plain, filled)):
+    attributes = {**(model.__pydantic_private__ or {}), **model.__dict__}
+    settings = [attributes.get(name) for name in names]
+    changeable = [value for value in settings if not isinstance(value, _UNCHANGING)]
+    if model.__pydantic_extra__ or not all(map(_is_plain, changeable)):
         return
     try:
         containers = [
@@ -97,7 +99,7 @@ def remember(  # noqa: PLR0913, PLR0917 - all that an identity is made of
         return
     values, private = tuple(model.__dict__.values()), tuple((model.__pydantic_private__ or {}).values())
     snapshot = _Snapshot(
-        *(weakref.ref(model), type(model), told, values, private, containers, target, piece), {options: identity}
+        *(weakref.ref(model), type(model), llm_string, values, private, containers, target, piece), {options: identity}
     )
     with _lock:
         _snapshots[id(model), is_async] = snapshot
@@ -106,7 +108,7 @@ def remember(  # noqa: PLR0913, PLR0917 - all that an identity is made of
 
 
 def _is_plain(value: object) -> bool:
-    """Whether a value is of JSON's kinds all the way down, so that its canonical form shows each change."""
+    """Whether a value has JSON types only, at any depth, so that its canonical form shows each change."""
     if type(value) not in _PLAIN:
         return False
     if isinstance(value, dict):
@@ -114,11 +116,11 @@ def _is_plain(value: object) -> bool:
     return not isinstance(value, list | tuple) or all(map(_is_plain, value))
 
 
-def _same(values: Mapping[str, object], known: tuple[object, ...]) -> bool:
-    return len(values) == len(known) and all(map(operator.is_, values.values(), known))
+def _same(values: Mapping[str, object], others: tuple[object, ...]) -> bool:
+    return len(values) == len(others) and all(map(operator.is_, values.values(), others))
 
 
 def forget() -> None:
-    """Work every identity out anew."""
+    """Compute each identity anew."""
     with _lock:
         _snapshots.clear()

@@ -11,47 +11,54 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nbcache.keys.digests import digest_of
-from nbcache.keys.identity import identify, limits_tokens_in
+from nbcache.keys.identity import identify
 from nbcache.keys.json_text import parsed
-from nbcache.keys.model_fields.user_classes import reads
-from nbcache.keys.prompt import READINGS, Normalize, Reading, canonical_prompt, normalized
-from nbcache.keys.provider_requests.request_parts import Settings, can_be_built, messages_in, shown
+from nbcache.keys.model_fields.user_classes import reads_attribute
+from nbcache.keys.prompt import PROMPT_FORMATS, Normalize, PromptFormat, canonical_prompt, normalized_prompt
+from nbcache.keys.provider_requests.request_parts import RequestSettings, can_be_built, messages_in, readable_prompt
 from nbcache.keys.request import Identity, Request
+from nbcache.keys.token_limits import limits_tokens_in
 
 KEY_VERSION = 2
 VERSION_1 = 1  # of 0.1 to 0.4
-_DRAW = re.compile(r',"draw":(\d+)}\Z')
-SENT = b"sent:"  # begins what is told of a prompt by the request that it makes
+SENT = b"sent:"  # begins a canonical prompt that is a part of the provider's request
+_SAMPLE = re.compile(r',"draw":(\d+)}\Z')  # in an identity; the name is part of the key's format
 _METADATA = '"response_metadata": {"'  # of an earlier answer, as LangChain writes a prompt
-_KEYS_KEPT, _SHORT = 2048, 10_000  # keys, and characters of a prompt
+_MOST_CACHED = 2048  # call keys
+_LONGEST_CACHED = 10_000  # characters of a prompt
 
 
 @dataclass(frozen=True, slots=True)
 class CallKey:
-    """A call as the cache knows it: its key, and what the key was made of.
+    """The key of a call, and what it was made of.
 
-    `said` is what counts of the prompt, in one form; `by_rule` where it was the user's rule that told. `draw` is
-    which of several answers to the same call is meant; `plain` is the key of the first.
+    Attributes:
+        prompt: the prompt as LangChain writes it.
+        canonical_prompt: what counts of the prompt, in one form.
+        identity: the identity's document, with the number of the sample if it isn't the first.
+        base_key: the key of the first sample.
+        sample: which of several answers to the same call is meant, from 0.
+        rewritten: whether `canonical_prompt` can't be computed from `prompt` alone. A `normalize` function or the
+            provider's class made it, so an entry has to store it.
     """
 
     key: str
     prompt: str
-    said: bytes
+    canonical_prompt: bytes
     identity: bytes
     endpoint: str
     model: str
     limits_tokens: bool
-    plain: str
-    draw: int = 0
-    by_rule: bool = False
+    base_key: str
+    sample: int = 0
+    rewritten: bool = False
 
 
 def cache_key(prompt: str, llm_string: str, call: Request | None = None) -> str:
-    """The key (40 hexadecimal digits) of this call, where no rule of the user's changes it, and of its first draw.
+    """The key (40 hexadecimal digits) of a call's first sample, without a `normalize` function.
 
-    `prompt` and `llm_string` are what LangChain hands to `BaseCache.lookup`; `call` adds the model object
-    and the options, where they are known. Raises UnstableIdentityError where the call's identity can't be
-    established.
+    `prompt` and `llm_string` are what LangChain passes to `BaseCache.lookup`. `call` adds the model object and the
+    options, where they are known. Raises UnstableIdentityError where the call's identity can't be established.
     """
     return call_key(prompt, llm_string, call).key
 
@@ -59,7 +66,7 @@ def cache_key(prompt: str, llm_string: str, call: Request | None = None) -> str:
 def call_key(prompt: str, llm_string: str, call: Request | None = None, normalize: Normalize | None = None) -> CallKey:
     """As `cache_key`, with what the key was made of.
 
-    `normalize` is applied to each text of the prompt, for the key alone. What it raises, this raises.
+    `normalize` is applied to each text of the prompt, for the key alone. Its exceptions are raised from here.
     """
     return call_key_of(prompt, identify(llm_string, call), call, llm_string, normalize)
 
@@ -67,29 +74,31 @@ def call_key(prompt: str, llm_string: str, call: Request | None = None, normaliz
 def call_key_of(
     prompt: str, identity: Identity, call: Request | None, llm_string: str = "", normalize: Normalize | None = None
 ) -> CallKey:
-    """As `call_key`, of a call whose model's identity is at hand."""
-    counts = prompt if identity.part is None else identity.part
-    asked = (prompt, counts, identity.document, identity.endpoint, identity.sent)
-    if normalize is None and (known := _known.get(asked)) is not None:
-        return known
-    said = _sent(identity, counts, call, normalize)
-    is_apart = said is not None or identity.part is not None
-    if said is None:
-        reading = _reading(prompt, llm_string, call)
-        said = canonical_prompt(counts, reading, normalize)
-        is_apart |= normalize is not None and said != canonical_prompt(counts, reading)
-    found = _call_key(said, prompt, identity, by_rule=is_apart)
-    if normalize is None and len(prompt) <= _SHORT:
-        if len(_known) >= _KEYS_KEPT:
-            _known.clear()
-        _known[asked] = found
-    return found
+    """As `call_key`, for a call whose identity is known."""
+    counted_prompt = prompt if identity.counted_prompt is None else identity.counted_prompt
+    parts = (prompt, counted_prompt, identity.document, identity.endpoint, identity.request_settings)
+    if normalize is None and (cached := _call_keys.get(parts)) is not None:
+        return cached
+    canonical = _prompt_in_request(identity, counted_prompt, call, normalize)
+    rewritten = canonical is not None or identity.counted_prompt is not None
+    if canonical is None:
+        prompt_format = _prompt_format(prompt, llm_string, call)
+        canonical = canonical_prompt(counted_prompt, prompt_format, normalize)
+        rewritten |= normalize is not None and canonical != canonical_prompt(counted_prompt, prompt_format)
+    made = _call_key(canonical, prompt, identity, rewritten=rewritten)
+    if normalize is None and len(prompt) <= _LONGEST_CACHED:
+        if len(_call_keys) >= _MOST_CACHED:
+            _call_keys.clear()
+        _call_keys[parts] = made
+    return made
 
 
-def _sent(identity: Identity, prompt: str, call: Request | None, normalize: Normalize | None) -> bytes | None:
-    """What the prompt makes of the request that the model's class builds; None where it can't be asked."""
-    sent = identity.sent
-    if sent is None or call is None or not can_be_built(sent.family, prompt):
+def _prompt_in_request(
+    identity: Identity, prompt: str, call: Request | None, normalize: Normalize | None
+) -> bytes | None:
+    """The prompt's part of the request that the model's class builds; None where no request can be built."""
+    settings = identity.request_settings
+    if settings is None or call is None or not can_be_built(settings.family, prompt):
         return None
     messages: Any = prompt
     if call.is_chat:
@@ -97,96 +106,106 @@ def _sent(identity: Identity, prompt: str, call: Request | None, normalize: Norm
         if messages is None:
             return None
     if normalize is not None:
-        messages = normalized(messages, normalize)
+        messages = normalized_prompt(messages, normalize)
     try:
-        return SENT + sent.prompt_part(call.asked_model(), messages, call.stop, call.options)
+        return SENT + settings.prompt_part(call.asked_model(), messages, call.stop, call.options)
     except Exception:  # noqa: BLE001 - the class's own code: what it refuses, it will refuse when it is called
         return None
 
 
-# The keys of the last calls: a cell that is run again asks the same ones. Two models whose settings say the same may
-# still make different requests of a prompt.
-_known: dict[tuple[str, str, bytes, str, Settings | None], CallKey] = {}
+# The keys of the last calls: a cell that is run again makes the same ones. The request's settings are part of it, since
+# two models with equal identities may still build different requests for a prompt.
+_call_keys: dict[tuple[str, str, bytes, str, RequestSettings | None], CallKey] = {}
 
 
-def drawn(asked: CallKey, number: int) -> CallKey:
-    """The call of `asked`, which is draw 0, as the draw `number`: another call, with that number in its identity."""
-    if number == asked.draw:
-        return asked
-    key = digest_of(b"draw %d" % number, asked.plain.encode())
-    return replace(asked, key=key, identity=asked.identity[:-1] + b',"draw":%d}' % number, draw=number)
+def with_sample(call_key: CallKey, number: int) -> CallKey:
+    """The call key of sample `number`. Its identity contains that number; `call_key` is of sample 0."""
+    if number == call_key.sample:
+        return call_key
+    key = _sample_key(call_key.base_key, number)
+    return replace(call_key, key=key, identity=call_key.identity[:-1] + b',"draw":%d}' % number, sample=number)
 
 
-def recalled(  # noqa: PLR0913 - all that an entry tells of its call
+def _sample_key(base_key: str, number: int) -> str:
+    return digest_of(b"draw %d" % number, base_key.encode())
+
+
+def call_key_of_entry(  # noqa: PLR0913 - all that an entry stores of its call
     key: str,
     prompt: str,
     *,
     identity: str,
     endpoint: str,
     model: str,
-    said: str | None = None,
+    canonical_prompt: str | None = None,
     normalize: Normalize | None = None,
     version: int = KEY_VERSION,
 ) -> CallKey | None:
-    """The call of the entry `key`, of that version, from what the entry tells of it; None where another key comes out.
+    """The call key of the entry `key`, whose key has this version. Returns None if no candidate gives that key.
 
-    That is so where a `normalize` had its part in the key that isn't the one given, and `said` wasn't kept.
+    That happens where another `normalize` than this one was used, and the entry does not store its canonical prompt.
     """
-    for each in _sayings(prompt, said, normalize):
-        found = restored(each, prompt, identity=identity, endpoint=endpoint, model=model, by_rule=said is not None)
-        if (found.key if version == KEY_VERSION else key_of(found, version)) == key:
-            return found
+    rewritten = canonical_prompt is not None
+    for candidate in _canonical_prompts(prompt, canonical_prompt, normalize):
+        made = rebuilt_call_key(
+            candidate, prompt, identity=identity, endpoint=endpoint, model=model, rewritten=rewritten
+        )
+        if (made.key if version == KEY_VERSION else key_in_version(made, version)) == key:
+            return made
     return None
 
 
-def restored(said: bytes, prompt: str, *, identity: str, endpoint: str, model: str, by_rule: bool) -> CallKey:  # noqa: PLR0913
-    """A call from all that counts of it, with its key worked out. Raises ValueError where `identity` is no JSON object."""
-    plain = _DRAW.sub("}", identity)
-    draw = _DRAW.search(identity)
-    whole = Identity(plain.encode(errors="surrogatepass"), endpoint, model, limits_tokens_in(plain))
-    return drawn(_call_key(said, prompt, whole, by_rule=by_rule), int(draw[1]) if draw else 0)
+def rebuilt_call_key(  # noqa: PLR0913 - all that a key is made of
+    canonical_prompt: bytes, prompt: str, *, identity: str, endpoint: str, model: str, rewritten: bool
+) -> CallKey:
+    """The call key of a call that was written down. Raises ValueError if `identity` is not a JSON object."""
+    base_identity = _SAMPLE.sub("}", identity)
+    sample = _SAMPLE.search(identity)
+    whole = Identity(base_identity.encode(errors="surrogatepass"), endpoint, model, limits_tokens_in(base_identity))
+    return with_sample(_call_key(canonical_prompt, prompt, whole, rewritten=rewritten), int(sample[1]) if sample else 0)
 
 
-def prompt_sent(said: bytes) -> str:
-    """The prompt as it is shown, of what counts of it as a part of a request. Raises ValueError where that is no JSON."""
-    part = parsed(said.removeprefix(SENT))
-    return shown(part) if isinstance(part, dict) else str(part)
+def prompt_of_request(canonical_prompt: bytes) -> str:
+    """A prompt as people read it, from a canonical prompt that begins with SENT. Raises ValueError if it is not JSON."""
+    part = parsed(canonical_prompt.removeprefix(SENT))
+    return readable_prompt(part) if isinstance(part, dict) else str(part)
 
 
-def _sayings(prompt: str, said: str | None, normalize: Normalize | None) -> Iterator[bytes]:
-    """What may have counted of a prompt when it was asked."""
-    if said is not None:
-        yield said.encode(errors="surrogatepass")
+def _canonical_prompts(prompt: str, stored: str | None, normalize: Normalize | None) -> Iterator[bytes]:
+    """The canonical prompts that a call with this prompt may have had: the stored one, or one for each format."""
+    if stored is not None:
+        yield stored.encode(errors="surrogatepass")
         return
     for rule in dict.fromkeys((None, normalize)):
-        for reading in READINGS:
-            with suppress(Exception):  # the rule is the user's own code
-                yield canonical_prompt(prompt, reading, rule)
+        for prompt_format in PROMPT_FORMATS:
+            with suppress(Exception):  # `normalize` is the user's own code
+                yield canonical_prompt(prompt, prompt_format, rule)
 
 
-def key_of(call: CallKey, version: int = KEY_VERSION) -> str:
-    """The key of a call in another version, by all that counts of it."""
-    plain = _key(call.said, _DRAW.sub("}", call.identity.decode()).encode(), call.endpoint, version)
-    return digest_of(b"draw %d" % call.draw, plain.encode()) if call.draw else plain
+def key_in_version(call_key: CallKey, version: int) -> str:
+    """The key that this version of the format gives to a call."""
+    base_identity = _SAMPLE.sub("}", call_key.identity.decode()).encode()
+    base_key = _key(call_key.canonical_prompt, base_identity, call_key.endpoint, version)
+    return _sample_key(base_key, call_key.sample) if call_key.sample else base_key
 
 
-def _key(said: bytes, document: bytes, endpoint: str, version: int = KEY_VERSION) -> str:
-    return digest_of(b"%d" % version, said, document, endpoint.encode())
+def _key(canonical_prompt: bytes, document: bytes, endpoint: str, version: int = KEY_VERSION) -> str:
+    return digest_of(b"%d" % version, canonical_prompt, document, endpoint.encode())
 
 
-def _call_key(said: bytes, prompt: str, identity: Identity, *, by_rule: bool) -> CallKey:
-    key = _key(said, identity.document, identity.endpoint)
+def _call_key(canonical_prompt: bytes, prompt: str, identity: Identity, *, rewritten: bool) -> CallKey:
+    key = _key(canonical_prompt, identity.document, identity.endpoint)
     whole = (identity.document, identity.endpoint, identity.model, identity.limits_tokens)
-    return CallKey(key, prompt, said, *whole, plain=key, by_rule=by_rule)
+    return CallKey(key, prompt, canonical_prompt, *whole, base_key=key, rewritten=rewritten)
 
 
-def _reading(prompt: str, llm_string: str, call: Request | None) -> Reading:
+def _prompt_format(prompt: str, llm_string: str, call: Request | None) -> PromptFormat:
     if call is None:
-        return Reading(True, llm_string.startswith("{"), '"use_previous_response_id": true' in llm_string)
-    sends_back = call.is_chat and _METADATA in prompt and _sends_back(call.asked_model())
-    return Reading(call.is_chat, True, sends_back)
+        return PromptFormat(True, llm_string.startswith("{"), '"use_previous_response_id": true' in llm_string)
+    keeps_metadata = call.is_chat and _METADATA in prompt and _reads_metadata(call.asked_model())
+    return PromptFormat(call.is_chat, True, keeps_metadata)
 
 
-def _sends_back(model: Any) -> bool:
-    """Whether a model looks at the metadata of earlier answers."""
-    return bool(model.__dict__.get("use_previous_response_id")) or reads(type(model), "response_metadata")
+def _reads_metadata(model: Any) -> bool:
+    """Whether a model reads the metadata of earlier answers."""
+    return bool(model.__dict__.get("use_previous_response_id")) or reads_attribute(type(model), "response_metadata")

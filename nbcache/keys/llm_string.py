@@ -1,7 +1,7 @@
 """Reading `llm_string`, in the two forms in which LangChain writes it.
 
 Chat models that LangChain can serialise: their JSON, `---`, and the call's options as a list of pairs.
-All others: one list of pairs, of what identifies the model and, for chat models, the options.
+All others: one list of pairs, which identify the model and, for chat models, contain the options.
 """
 
 import ast
@@ -13,10 +13,15 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What an `llm_string` tells. `raw` is the string itself where it has neither form.
+class LLMString:
+    """The parts of an `llm_string`.
 
-    `unnamed` are the parameters of which the string tells no more than that there is such an object.
+    Attributes:
+        name: the type or class of the model.
+        params: the model's parameters; `options` are the call's.
+        serialised: whether the model was serialised by LangChain.
+        raw: the string itself, if it has neither form.
+        unnamed: the parameters whose value was printed as an object without its content.
     """
 
     name: str
@@ -28,17 +33,17 @@ class Told:
 
 
 @functools.lru_cache(maxsize=512)
-def parse(llm_string: str) -> Told:
-    """The parts of `llm_string`; whatever it is, all of it is kept."""
-    told = None
+def parse(llm_string: str) -> LLMString:
+    """The parts of `llm_string`. Nothing of it is dropped, whatever its form."""
+    parts = None
     if llm_string.startswith("{"):
-        told = _serialised(llm_string)
+        parts = _serialised(llm_string)
     elif llm_string.startswith("[("):
-        told = _pairs(llm_string)
-    return told or Told("", raw=llm_string)
+        parts = _pairs(llm_string)
+    return parts or LLMString("", raw=llm_string)
 
 
-def _serialised(llm_string: str) -> Told | None:
+def _serialised(llm_string: str) -> LLMString | None:
     try:
         model, end = json.JSONDecoder().raw_decode(llm_string)
     except ValueError:
@@ -49,7 +54,7 @@ def _serialised(llm_string: str) -> Told | None:
     options = _literal(llm_string[end + 3 :])
     if options is None:
         options = {"options": llm_string[end + 3 :]}
-    return Told(
+    return LLMString(
         ".".join(map(str, model.get("id") or ())),
         _without_nulls(kwargs),
         _without_nulls(options),
@@ -61,18 +66,18 @@ def _serialised(llm_string: str) -> Told | None:
     )
 
 
-def _pairs(llm_string: str) -> Told | None:
+def _pairs(llm_string: str) -> LLMString | None:
     params = _literal(llm_string)
     if params is None or "_type" not in params:
         return None
     unnamed = _printed_objects(params)
     name = str(params.pop("_type"))
     options = {"stop": params.pop("stop", None)}
-    return Told(name, _without_nulls(params), _without_nulls(options), unnamed=unnamed)
+    return LLMString(name, _without_nulls(params), _without_nulls(options), unnamed=unnamed)
 
 
 def _literal(text: str) -> dict[str, Any] | None:
-    """A list of pairs as it was printed; what is no literal stays the text that it was printed as."""
+    """A printed list of pairs, by name. Values that are not literals are left as text."""
     for source in (text, _quote_objects(text)):
         try:
             return dict(_value(ast.parse(source, mode="eval").body))
@@ -93,12 +98,13 @@ def _value(node: ast.AST) -> Any:
         return "!text:" + ast.unparse(node)
 
 
-# A string that isn't closed goes on to the end: sought again from each of its quotes, it would take quadratic time.
+# A string that isn't closed extends to the end of the text. Otherwise each of its quotes would start another search, and
+# those would take quadratic time.
 _STRING_OR_SIGN = re.compile(r"""'(?:[^'\\]|\\.)*+(?:'|\Z)|"(?:[^"\\]|\\.)*+(?:"|\Z)|[<>]""", re.DOTALL)
 
 
 def _quote_objects(text: str) -> str:
-    """Put `<class 'City'>` and its like into quotes, outside of strings."""
+    """Put objects as Python prints them, such as `<class 'City'>`, into quotes; not those within strings."""
     parts: list[str] = []
     end = start = depth = 0
     for sign in _STRING_OR_SIGN.finditer(text):
@@ -114,7 +120,7 @@ def _quote_objects(text: str) -> str:
 
 
 def _printed_objects(params: dict[str, Any]) -> tuple[str, ...]:
-    """The parameters that hold an object of which only a name or an address was printed."""
+    """The parameters that hold an object which was printed by its name or address only."""
     return tuple(name for name, value in params.items() if "!object:<" in str(value))
 
 

@@ -19,7 +19,7 @@ VERBATIM = b"text:"  # begins a prompt that is a text
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PromptFormat:
     """How a prompt is to be read: as messages if it looks so, whether for certain, and what of them is sent back.
 
     `keep_metadata` is for a model that refers to earlier answers by what is in their metadata.
@@ -31,13 +31,13 @@ class Reading:
 
 
 # All ways to read one, the likeliest first.
-READINGS = (
-    *(Reading(True, surely, keep) for surely in (True, False) for keep in (False, True)),
-    Reading(as_chat=False, surely_chat=False, keep_metadata=False),
+PROMPT_FORMATS = (
+    *(PromptFormat(True, surely, keep) for surely in (True, False) for keep in (False, True)),
+    PromptFormat(as_chat=False, surely_chat=False, keep_metadata=False),
 )
 
 
-def canonical_prompt(prompt: str, reading: Reading, normalize: Normalize | None = None) -> bytes:
+def canonical_prompt(prompt: str, reading: PromptFormat, normalize: Normalize | None = None) -> bytes:
     """The prompt without what is never sent to a provider.
 
     LangChain adds `total_cost: 0` to the usage of a hit, so that the next turn of a re-run chat has
@@ -91,7 +91,7 @@ def _normalized_text(prompt: str, normalize: Normalize) -> str:
     return _counting(prompt, normalize)
 
 
-def normalized(prompt: Any, normalize: Normalize) -> Any:
+def normalized_prompt(prompt: Any, normalize: Normalize) -> Any:
     """A text, or messages, as `normalize` has each of their texts count."""
     if isinstance(prompt, str):
         return _counting(prompt, normalize)

@@ -1,4 +1,4 @@
-"""What a key is made of: the request that a caller makes, and the identity of the model that it goes to."""
+"""What a key is made of: the caller's request, and the identity of the model that it goes to."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,23 +7,26 @@ from typing import Any
 from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.messages import BaseMessage
 
-from nbcache.keys.provider_requests.request_parts import Settings
+from nbcache.keys.provider_requests.request_parts import RequestSettings
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A model and its settings. `document` is canonical JSON, without the endpoint.
+    """A model and its settings.
 
-    `part` is what counts of the prompt, where that isn't the whole. `sent` is what of the request is known here,
-    where the model's class can build it.
+    Attributes:
+        document: all that counts, in canonical JSON, without the endpoint.
+        limits_tokens: whether the call limits the tokens of its answer.
+        counted_prompt: the part of the prompt that counts, if not all of it does.
+        request_settings: what the model's class would send besides the messages, if it can build a request.
     """
 
     document: bytes
     endpoint: str
     model: str
     limits_tokens: bool
-    part: str | None = None
-    sent: Settings | None = field(default=None, compare=False, repr=False)
+    counted_prompt: str | None = None
+    request_settings: RequestSettings | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(slots=True, eq=False)
@@ -31,11 +34,11 @@ class Request:
     """What a caller asks of a model.
 
     Attributes:
-        model: the model, where it is one of LangChain's; else `identity` says what is called.
+        model: the model, if it is one of LangChain's; otherwise `identity` says what is called.
         stop: the stop words; `options` are all other options of the call.
         is_chat: whether the model is a chat model.
-        messages: those of a chat model's call, where they are at hand.
-        is_async: whether the answer is awaited: a model may have another client for that.
+        messages: the messages of a chat model's call, if they are known.
+        is_async: whether the answer is awaited. A model may have a client of its own for that.
     """
 
     model: BaseLanguageModel[Any] | None = None

@@ -24,7 +24,7 @@ from nbcache.entry.status import UNFINISHED, reusable, status_of
 from nbcache.errors import CassetteError
 from nbcache.keys.earlier_keys import call_now
 from nbcache.keys.json_text import parsed_strictly, written_json
-from nbcache.keys.key import SENT, VERSION_1, CallKey, key_of, prompt_sent, restored
+from nbcache.keys.key import SENT, VERSION_1, CallKey, key_in_version, prompt_of_request, rebuilt_call_key
 from nbcache.keys.prompt import VERBATIM
 from nbcache.replay.untrusted import lines_of
 from nbcache.replay.validation import checked_answer, dicts, is_flat
@@ -158,7 +158,7 @@ def _may_be_deep(text: str) -> bool:
 def _recording(values: Any) -> Recording:
     _check_version(values)
     call = _call(values)
-    key = key_of(call, VERSION_1) if values["nbcache"] == 1 else call.key
+    key = key_in_version(call, VERSION_1) if values["nbcache"] == 1 else call.key
     if values.get("key", key) != key:
         raise CassetteError(
             f"its key is {values['key']!r}, but its prompt and parameters have {key!r}: they were edited, or the key "
@@ -209,8 +209,8 @@ def _call(values: Mapping[str, Any]) -> CallKey:
             raise CassetteError(f"its draw is {str(draw)[:40]!r}")
         identity = identity[:-1] + f',"draw":{draw}}}'
         json.loads(identity)  # it is none where there was nothing before the draw
-    by_rule = "counts" in values or "sent" in values
-    return restored(counted, prompt, identity=identity, endpoint=endpoint, model=model, by_rule=by_rule)
+    rewritten = "counts" in values or "sent" in values
+    return rebuilt_call_key(counted, prompt, identity=identity, endpoint=endpoint, model=model, rewritten=rewritten)
 
 
 def _prompt(values: Mapping[str, Any]) -> tuple[str, bytes]:
@@ -220,7 +220,7 @@ def _prompt(values: Mapping[str, Any]) -> tuple[str, bytes]:
             raise CassetteError("it has a prompt besides what is sent, which would be two")
         sent = values["sent"]
         counted = SENT + (sent.encode(errors="surrogatepass") if isinstance(sent, str) else written_json(sent))
-        return prompt_sent(counted), counted
+        return prompt_of_request(counted), counted
     if "messages" in values:
         if "prompt" in values:
             raise CassetteError("it has messages and a prompt, which would be two")
@@ -297,16 +297,16 @@ def _texts(value: Any, name: str) -> tuple[str, ...]:
 
 def _written_prompt(call: CallKey) -> dict[str, Any]:
     """The prompt in the most readable way that gives it back exactly."""
-    if call.said.startswith(SENT):
-        return {"sent": _readable(call.said.removeprefix(SENT).decode(errors="surrogatepass"))}
-    is_text = call.by_rule or call.said.startswith(VERBATIM)
-    counted = VERBATIM + call.prompt.encode(errors="surrogatepass") if call.by_rule else call.said
+    if call.canonical_prompt.startswith(SENT):
+        return {"sent": _readable(call.canonical_prompt.removeprefix(SENT).decode(errors="surrogatepass"))}
+    is_text = call.rewritten or call.canonical_prompt.startswith(VERBATIM)
+    counted = VERBATIM + call.prompt.encode(errors="surrogatepass") if call.rewritten else call.canonical_prompt
     prompt = counted.removeprefix(VERBATIM if is_text else b"").decode(errors="surrogatepass")
     written: dict[str, Any] = {"messages": _messages(prompt, verbatim=is_text)}
     written |= {"verbatim": True} if is_text else {}
     if written["messages"] is None or _prompt(written) != (prompt, counted):
         written = {"prompt": prompt, **({} if is_text else {"verbatim": False})}
-    return written | ({"counts": call.said.decode(errors="surrogatepass")} if call.by_rule else {})
+    return written | ({"counts": call.canonical_prompt.decode(errors="surrogatepass")} if call.rewritten else {})
 
 
 def _messages(prompt: str, *, verbatim: bool) -> list[dict[str, Any]] | None:
@@ -328,8 +328,8 @@ def _shortened(message: dict[str, Any]) -> dict[str, Any]:
 def _written_parameters(call: CallKey) -> dict[str, Any]:
     identity = call.identity.decode()
     draw = {}
-    if call.draw:
-        identity, draw = identity[: identity.rindex(',"draw":')] + "}", {"draw": call.draw}
+    if call.sample:
+        identity, draw = identity[: identity.rindex(',"draw":')] + "}", {"draw": call.sample}
     return {"parameters": _readable(identity), **draw}
 
 

@@ -8,31 +8,33 @@ from typing import Any
 from nbcache.keys.credentials import marked
 from nbcache.keys.digests import digest_of
 from nbcache.keys.json_text import parsed_strictly, written_json
-from nbcache.keys.key import SENT, CallKey, prompt_sent, restored
+from nbcache.keys.key import SENT, CallKey, prompt_of_request, rebuilt_call_key
 from nbcache.keys.prompt import VERBATIM
 from nbcache.replay.secrets.scrubber import Scrubber
 
 
 def replay_key(asked: CallKey, scrubber: Scrubber) -> str:
     """What is equal for calls that `replay` takes for the same: the endpoint doesn't count, nor do secrets."""
-    return digest_of(b"replay", _clean(asked.said, scrubber)[0], _clean_identity(asked.identity, scrubber)[0])
+    return digest_of(
+        b"replay", _clean(asked.canonical_prompt, scrubber)[0], _clean_identity(asked.identity, scrubber)[0]
+    )
 
 
 def scrubbed(asked: CallKey, scrubber: Scrubber) -> tuple[CallKey, list[str]]:
     """The call without secrets, which is another one, and the kinds of those that were in it."""
-    said, kinds = _clean(asked.said, scrubber)
+    said, kinds = _clean(asked.canonical_prompt, scrubber)
     identity, of_identity = _clean_identity(asked.identity, scrubber)
     kinds += [*of_identity, *scrubber.found(asked.endpoint)]
-    if asked.by_rule and not asked.said.startswith(SENT):  # else the prompt is what counts of it
+    if asked.rewritten and not asked.canonical_prompt.startswith(SENT):  # else the prompt is what counts of it
         kinds += scrubber.found(_value(asked.prompt.encode(errors="surrogatepass")))
     if not kinds:
         return asked, kinds
-    call = restored(
-        *(said, _clean_prompt(asked, said, scrubber) if asked.by_rule else _prompt_in(said)),
+    call = rebuilt_call_key(
+        *(said, _clean_prompt(asked, said, scrubber) if asked.rewritten else _prompt_in(said)),
         identity=identity.decode(),
         endpoint=scrubber.text(asked.endpoint),
         model=asked.model,
-        by_rule=asked.by_rule,
+        rewritten=asked.rewritten,
     )
     return call, list(dict.fromkeys(kinds))
 
@@ -56,7 +58,7 @@ def _clean_identity(identity: bytes, scrubber: Scrubber) -> tuple[bytes, list[st
 def _clean_prompt(asked: CallKey, said: bytes, scrubber: Scrubber) -> str:
     """The prompt as it is shown, without secrets."""
     if said.startswith(SENT):
-        return prompt_sent(said)
+        return prompt_of_request(said)
     prompt = scrubber.value(_value(asked.prompt.encode(errors="surrogatepass")))
     return prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)
 

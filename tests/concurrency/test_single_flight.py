@@ -26,7 +26,7 @@ from typing_extensions import TypedDict
 
 import nbcache
 from nbcache.cache.settings import Settings
-from nbcache.concurrency.single_flight import Flights, Lease, Place
+from nbcache.concurrency.single_flight import CallSite, Flights, Lease
 from nbcache.session import session
 from tests.servers.provider import Answer, Provider
 
@@ -608,21 +608,21 @@ def test_what_has_ended_since_is_known_by_its_key_and_taken_for_granted_where_it
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("nbcache.concurrency.single_flight._LAST", 2)
-    flights, here = Flights(), Place.here(None, on_loop=False)
+    flights, here = Flights(), CallSite.here(None, on_loop=False)
 
     def make(key: str) -> None:
         lease = flights.join(key, here, {}, 1.0)
         assert isinstance(lease, Lease)
-        lease.land(b"answer")
+        lease.resolve(b"answer")
 
-    begun = flights.landed
+    begun = flights.ended
     make("a")
-    assert flights.has_landed("a", begun)
-    assert not flights.has_landed("b", begun)
-    assert not flights.has_landed("a", flights.landed)
-    later = flights.landed
+    assert flights.has_ended_since("a", begun)
+    assert not flights.has_ended_since("b", begun)
+    assert not flights.has_ended_since("a", flights.ended)
+    later = flights.ended
     make("b")
     make("c")
-    assert flights.has_landed("a", begun)
-    assert flights.has_landed("x", begun)
-    assert not flights.has_landed("a", later)
+    assert flights.has_ended_since("a", begun)
+    assert flights.has_ended_since("x", begun)
+    assert not flights.has_ended_since("a", later)

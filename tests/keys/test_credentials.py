@@ -17,7 +17,7 @@ from nbcache.codec import payload as codec
 from nbcache.keys.canonical import canonical, digest
 from nbcache.keys.credentials import endpoint_url, hidden, is_credential
 from nbcache.keys.earlier_keys import call_now
-from nbcache.keys.key import call_key, drawn, restored
+from nbcache.keys.key import call_key, rebuilt_call_key, with_sample
 from nbcache.replay.replay_key import replay_key
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.session import session
@@ -184,14 +184,14 @@ def test_another_servers_address_is_another_call_in_replay() -> None:
 def test_an_entry_of_version_1_tells_no_credential_when_it_has_its_new_key() -> None:
     written = '{"class":["x"],"fields":{"model":"m","pass":"KEYinthere"},"draw":2}'
     where = "https://gateway.example/KEYinthere/v1"
-    then = restored(b"q", "q", identity=written, endpoint=where, model="m", by_rule=False)
+    then = rebuilt_call_key(b"q", "q", identity=written, endpoint=where, model="m", rewritten=False)
     now = call_now(then)
     assert now is not None
     assert KEY not in now.identity.decode() + now.endpoint
-    assert now.draw == 2
+    assert now.sample == 2
     document = hidden(b'{"class":["x"],"fields":{"model":"m","pass":"KEYinthere"}}').decode()
-    asked = restored(b"q", "q", identity=document, endpoint=endpoint_url(where), model="m", by_rule=False)
-    assert now.key == drawn(asked, 2).key
+    asked = rebuilt_call_key(b"q", "q", identity=document, endpoint=endpoint_url(where), model="m", rewritten=False)
+    assert now.key == with_sample(asked, 2).key
 
 
 # What a document is without them

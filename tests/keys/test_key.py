@@ -28,7 +28,7 @@ from pydantic import BaseModel, Field, PrivateAttr, SecretStr, create_model
 import nbcache
 from nbcache.cache.call import Call
 from nbcache.errors import UnstableIdentityError
-from nbcache.keys import identity_cache as snapshot
+from nbcache.keys import identity_cache
 from nbcache.keys.canonical import NotCanonicalError, canonical
 from nbcache.keys.digests import KEY_LENGTH
 from nbcache.keys.ignored.parameters import ignore_also
@@ -52,7 +52,7 @@ def nothing_learned() -> Iterator[None]:
     ignore_also(())
     library_classes._counters.clear()
     library_classes._plan.cache_clear()
-    snapshot.forget()
+    identity_cache.forget()
 
 
 def key(model: Any, prompt: Any = "What is a monad?", /, **options: Any) -> str:
@@ -346,7 +346,7 @@ def test_used_client_has_the_key_of_an_unused_one(provider: Provider) -> None:
 def test_what_the_user_lists_does_not_split_the_key() -> None:
     assert key(chat_openai(service_tier="flex")) != key(chat_openai())
     ignore_also(["service_tier", "X-Team"])
-    snapshot.forget()
+    identity_cache.forget()
     assert key(chat_openai(service_tier="flex", default_headers={"x-team": "a"})) == key(chat_openai())
 
 

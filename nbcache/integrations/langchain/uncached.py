@@ -15,7 +15,8 @@ from nbcache.concurrency.strands import call_here
 from nbcache.entry.text import content_text
 from nbcache.entry.usage import usage_of
 from nbcache.entry.waits import Span
-from nbcache.keys.identity import model_name, price_identity
+from nbcache.keys.identity import price_identity
+from nbcache.keys.model_names import model_name
 from nbcache.keys.request import Identity
 from nbcache.stores.entry_costs import document
 

@@ -21,10 +21,10 @@ from nbcache.integrations.sdk import sse as events
 from nbcache.keys.canonical import canonical
 from nbcache.keys.clients.endpoint import endpoint_in
 from nbcache.keys.credentials import hidden
-from nbcache.keys.identity import TOKEN_LIMITS
 from nbcache.keys.ignored.body_fields import counted_body
 from nbcache.keys.ignored.headers import counted_headers
 from nbcache.keys.request import Identity
+from nbcache.keys.token_limits import limits_tokens
 
 Body = dict[str, Any]
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)")
@@ -82,7 +82,7 @@ class Exchange:
         is_stream = bool(body.get("stream"))
         prompt, identity = _told(dialect, request, body, route)
         waits = (request.extensions.get("timeout") or {}).get("read")
-        call = Call(identity=identity, is_chat=False, shares=not is_stream, patience=waits)
+        call = Call(identity=identity, is_chat=False, shares=not is_stream, timeout=waits)
         return cls(cache, dialect, prompt, call, is_stream)
 
     def find(self) -> HTTPResponse | None:
@@ -172,7 +172,7 @@ def _told(dialect: Dialect, request: Any, body: Body, route: Any) -> tuple[str, 
         hidden(canonical({name: part for name, part in document.items() if part})),
         endpoint_in({"base_url": endpoint}),
         _model(body, url.path),
-        limits_tokens=any(body.get(name) is not None for name in TOKEN_LIMITS),
+        limits_tokens=limits_tokens(body),
     )
     return _prompt(prompt.get(dialect.system), prompt.get(dialect.said)), identity
 

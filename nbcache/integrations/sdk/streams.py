@@ -11,12 +11,12 @@ from nbcache.integrations.sdk.sse import Recorder
 
 
 @functools.cache
-def of_family(kind: Any, family: Any) -> Any:
+def for_httpx(kind: Any, family: Any) -> Any:
     """One of the classes below, as the streams of this family of httpx (the module) have to be."""
     return type(kind.__name__, (kind, family.SyncByteStream, family.AsyncByteStream), {})
 
 
-class Played:
+class ReplayedBody:
     """A body that was recorded, piece by piece."""
 
     def __init__(self, pieces: list[bytes]) -> None:

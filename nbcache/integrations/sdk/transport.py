@@ -17,7 +17,7 @@ from nbcache.errors import UnstableIdentityError, warn_once
 from nbcache.integrations.sdk.custom_transports import route_of
 from nbcache.integrations.sdk.exchange import Exchange
 from nbcache.integrations.sdk.sse import pieces
-from nbcache.integrations.sdk.streams import AsyncStream, Played, SyncStream, of_family
+from nbcache.integrations.sdk.streams import AsyncStream, ReplayedBody, SyncStream, for_httpx
 
 CacheNow = Callable[[], NotebookCache | None]
 _CLIENTS = {"Client": False, "AsyncClient": True}  # and whether they are asynchronous
@@ -97,7 +97,7 @@ class _Transport:
         return self._client._transport_for_url(request.url)  # noqa: SLF001 - as its `send` does
 
     def _played(self, recorded: HTTPResponse) -> Any:
-        stream = of_family(Played, self._family)(pieces(recorded))
+        stream = for_httpx(ReplayedBody, self._family)(pieces(recorded))
         return self._family.Response(recorded.status, headers=recorded.headers, stream=stream)
 
     def _passed_on(self, response: Any, stream: Any) -> Any:
@@ -140,7 +140,7 @@ class SyncTransport(_Transport):
             if not response.is_success:
                 return response
             otherwise.pop_all()  # the call ends with the stream
-        return self._passed_on(response, of_family(SyncStream, self._family)(response, exchange))
+        return self._passed_on(response, for_httpx(SyncStream, self._family)(response, exchange))
 
     def close(self) -> None:
         """Close what the original client holds: it is shared."""
@@ -183,7 +183,7 @@ class AsyncTransport(_Transport):
             if not response.is_success:
                 return response
             otherwise.pop_all()
-        return self._passed_on(response, of_family(AsyncStream, self._family)(response, exchange))
+        return self._passed_on(response, for_httpx(AsyncStream, self._family)(response, exchange))
 
     async def aclose(self) -> None:
         """Close what the original client holds."""

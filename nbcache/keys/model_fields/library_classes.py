@@ -6,7 +6,7 @@ from typing import Any
 from langchain_core.language_models.base import BaseLanguageModel
 from pydantic_core import PydanticUndefined
 
-from nbcache.keys import identity_cache as snapshot
+from nbcache.keys import identity_cache
 from nbcache.keys.canonical import is_users_code
 from nbcache.keys.ignored.parameters import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.keys.model_fields.user_classes import (
@@ -16,9 +16,9 @@ from nbcache.keys.model_fields.user_classes import (
     users_fields,
     users_piece,
 )
+from nbcache.keys.model_names import MODEL_NAMES
 from nbcache.keys.usercode import Piece, annotations_of, stores_attribute
 
-MODEL_NAMES = ("model", "model_name", "model_id", "modelId", "deployment_name", "azure_deployment", "repo_id")
 _PLAIN = (str, int, float, bool, dict, list, tuple, set, frozenset, type(None))
 
 
@@ -150,4 +150,4 @@ def learn_counters(model: BaseLanguageModel[Any], before: dict[str, int]) -> boo
 def forget() -> None:
     """Work every identity of a model out anew: what counts has changed."""
     _plan.cache_clear()
-    snapshot.forget()
+    identity_cache.forget()

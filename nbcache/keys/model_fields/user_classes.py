@@ -19,7 +19,7 @@ from nbcache.keys.usercode import Piece, annotations_of, digest_of, is_users_cod
 
 # Where the user's code is what answers: options of a call come to these.
 _ANSWERING = {"_call", "_acall", "_generate", "_agenerate", "_stream", "_astream"}
-_TELLING = {"_identifying_params", "_default_params", "_get_ls_params"}
+_IDENTIFYING = {"_identifying_params", "_default_params", "_get_ls_params"}
 # Through these a class may look at any of its fields.
 _READ_ALL = {
     "repr",
@@ -56,7 +56,7 @@ def users_piece(cls: type) -> Piece | None:
         ) from None
 
 
-def reads(cls: type, attribute: str) -> bool:
+def reads_attribute(cls: type, attribute: str) -> bool:
     """Whether code of the user's, in a class of theirs, reads an attribute of this name, of whatever it is."""
     piece = users_piece(cls)
     return piece is not None and attribute in piece.reads
@@ -72,9 +72,9 @@ def answers_itself(cls: type) -> bool:
     return _is_users(cls, _ANSWERING)
 
 
-def tells_itself(cls: type) -> bool:
+def identifies_itself(cls: type) -> bool:
     """Whether code of the user's says what identifies a model."""
-    return _is_users(cls, _TELLING)
+    return _is_users(cls, _IDENTIFYING)
 
 
 def _is_users(cls: type, methods: set[str]) -> bool:

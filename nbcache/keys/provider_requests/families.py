@@ -219,8 +219,8 @@ _FAMILIES: dict[tuple[str, str], Family] = {
     ("langchain_mistralai", "ChatMistralAI"): _MISTRAL,
     ("langchain_aws", "ChatBedrockConverse"): _BEDROCK,
 }
-# Classes of which the request tells all. Others of a family, subclasses of somebody's, may do more than that.
-_TELL_ALL = {
+# Classes whose request contains all that counts. Other classes of a family are subclasses that may do more.
+_FULLY_DESCRIBED = {
     ("langchain_openai", "ChatOpenAI"),
     ("langchain_openai", "AzureChatOpenAI"),
     ("langchain_openai", "OpenAI"),
@@ -238,6 +238,6 @@ def family_of(cls: type) -> Family | None:
     return None
 
 
-def tells_all(cls: type) -> bool:
-    """Whether the request of such a model tells all that counts of it."""
-    return (cls.__module__.partition(".")[0], cls.__name__) in _TELL_ALL
+def is_fully_described(cls: type) -> bool:
+    """Whether the request of such a model contains all that counts of it."""
+    return (cls.__module__.partition(".")[0], cls.__name__) in _FULLY_DESCRIBED

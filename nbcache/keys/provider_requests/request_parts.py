@@ -50,12 +50,12 @@ class Family:
     is_of_objects: bool = False  # and one that may fetch what a message names
 
     def settings(
-        self, model: BaseLanguageModel[Any], stop: Any, options: Mapping[str, Any], *, is_chat: bool, is_whole: bool
-    ) -> "Settings":
+        self, model: BaseLanguageModel[Any], stop: Any, options: Mapping[str, Any], *, is_chat: bool, is_complete: bool
+    ) -> "RequestSettings":
         """What the request says of the model and its options. Raises what the class raises, or NotCanonicalError."""
         prompt = [HumanMessage(_ANY_PROMPT)] if is_chat else _ANY_PROMPT
         _, rest = self._parts(model, prompt, stop, options)
-        return Settings(self, is_whole, _counted(rest, self), canonical(rest))
+        return RequestSettings(self, is_complete, _counted(rest, self), canonical(rest))
 
     def _parts(
         self, model: BaseLanguageModel[Any], prompt: Prompt, stop: Any, options: Mapping[str, Any]
@@ -67,15 +67,15 @@ class Family:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Settings:
+class RequestSettings:
     """What a family's request says of a model and of the options of a call: `request`, as it counts.
 
-    `is_whole` says that the request tells all that counts of such a model, and `raw` is the same as it was built, in
+    `is_complete` says that the request tells all that counts of such a model, and `raw` is the same as it was built, in
     canonical form.
     """
 
     family: Family
-    is_whole: bool
+    is_complete: bool
     request: Body
     raw: bytes
     _forms: dict[tuple[type, ...], list[bytes]] = field(default_factory=dict)  # by the classes of a prompt's messages
@@ -84,7 +84,7 @@ class Settings:
         self, model: BaseLanguageModel[Any], prompt: Prompt, stop: Any, options: Mapping[str, Any]
     ) -> bytes:
         """What the prompt makes of the request, canonical. Raises what the class raises, or NotCanonicalError."""
-        texts = _texts(prompt) if self.is_whole else None
+        texts = _texts(prompt) if self.is_complete else None
         if texts is None:
             return self._built(model, prompt, stop, options)
         kinds = tuple(map(type, prompt))
@@ -174,7 +174,7 @@ def _difference(request: Mapping[str, Any], settings: Mapping[str, Any]) -> Body
     }
 
 
-def shown(part: Mapping[str, Any]) -> str:
+def readable_prompt(part: Mapping[str, Any]) -> str:
     """What a prompt makes of a request, as a prompt that people read: a text, or the messages in JSON."""
     if isinstance(part.get("prompt"), str):
         return str(part["prompt"])

@@ -52,7 +52,7 @@ PROMPTS = st.lists(
 
 def _key(model: BaseChatModel, messages: Sequence[BaseMessage], **options: Any) -> tuple[str, bytes]:
     call = call_key(dumps(messages), "", Call(model, options=options, messages=messages))
-    return call.key, call.said
+    return call.key, call.canonical_prompt
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -77,7 +77,7 @@ def new_key(key: str) -> str:
 
 
 def call(key: str) -> CallKey:
-    return CallKey(key, "prompt", b"prompt", b"{}", "", "m", limits_tokens=False, plain=key)
+    return CallKey(key, "prompt", b"prompt", b"{}", "", "m", limits_tokens=False, base_key=key)
 
 
 def call_of_now(entry: codec.Payload) -> CallKey:
