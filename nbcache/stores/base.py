@@ -4,27 +4,31 @@ To write a store, begin with `Store`: two methods that matter, a name, and `clos
 answered from it, and money and time of the session are counted in memory. Add the methods of a capability, and what needs
 it works as well; what needs a missing one says so. nbcache asks with `isinstance`, when the cache opens and never per call.
 
-A store that only sends bytes somewhere:
+A whole store:
+
+    import time
 
     class DictStore:
         url = "dict://"
 
         def __init__(self):
-            self._payloads = {}
+            self._entries = {}
 
         def get(self, key, *, wait=True, include_expired=False):
-            return self._payloads.get(key)
+            payload, expires = self._entries.get(key, (None, None))
+            return payload if include_expired or expires is None or time.time() < expires else None
 
         def put(self, key, payload, meta, ttl=None):
-            self._payloads[key] = payload
+            self._entries[key] = (payload, None if ttl is None else time.time() + ttl)
 
         def close(self):
             pass
 
     nbcache.install(DictStore())
 
-`tests/stores/test_contract.py` says what each protocol promises: add the store to its table, and the tests of the
-capabilities that it has are run with it. `MemoryStore` has all but `ChangeTracking`, and is short.
+The tests in `tests/stores/` say what each protocol promises, a file for each. To run them with your own store, in a clone
+of the repository, add it to `STORES` in `tests/stores/conftest.py` and run `pytest tests/stores`: the tests of the
+capabilities that it has are run with it. `MemoryStore` has all capabilities but `ChangeTracking`, and is short.
 """
 
 from collections.abc import Callable, Iterable, Sequence

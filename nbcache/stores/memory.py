@@ -81,9 +81,10 @@ class MemoryStore:
             self._evict()
 
     def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
-        """Keep all of these for good."""
+        """Keep all of these for good: none, if one of them can't be had."""
+        whole = list(entries)
         with self._lock:
-            for key, payload, meta in entries:
+            for key, payload, meta in whole:
                 self.put(key, payload, meta)
 
     def touch(self, touches: Iterable[Touch]) -> None:

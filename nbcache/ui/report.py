@@ -24,7 +24,7 @@ from nbcache.entry.models import Cleared, EntryMeta, Record, Spending, Stats
 from nbcache.entry.quantities import bytes_text, counted, duration_text, plural
 from nbcache.errors import CassetteError, one_line
 from nbcache.replay.secrets.scrubber import SECRET
-from nbcache.stores.base import DiskStore, Store
+from nbcache.stores.base import DiskStore, Listable, Store
 from nbcache.stores.location import from_here
 
 if TYPE_CHECKING:  # what a command line need not import
@@ -37,7 +37,7 @@ _LISTED = 50  # entries that a dry run names
 
 def status(cache: "NotebookCache") -> str:
     """What is on, where, and what it did so far."""
-    return f"{mode(cache)}\n{stats(cache.stats())}"
+    return f"{mode(cache)}\n{stats(cache.stats(), cache.store)}"
 
 
 def mode(cache: "NotebookCache") -> str:
@@ -83,12 +83,12 @@ def statuses_text(counts: dict[str, int]) -> str:
     return f" · {', '.join(parts)}" if parts else ""
 
 
-def stats(sums: Stats, of: str = "this session") -> str:
+def stats(sums: Stats, store: Store, of: str = "this session") -> str:
     """Calls, money and time, and what is stored, a line each."""
-    return "\n".join(f"{name + ':':<10} {value}" for name, value in stats_lines(sums, of))
+    return "\n".join(f"{name + ':':<10} {value}" for name, value in stats_lines(sums, store, of))
 
 
-def stats_lines(sums: Stats, of: str = "this session") -> list[tuple[str, str]]:
+def stats_lines(sums: Stats, store: Store, of: str = "this session") -> list[tuple[str, str]]:
     """The same in pairs of a name and a text."""
     calls = sums.hits + sums.misses
     rate = f" ({sums.hit_rate:.0%} hits)" if calls else ""
@@ -96,7 +96,7 @@ def stats_lines(sums: Stats, of: str = "this session") -> list[tuple[str, str]]:
         ("calls", f"{of}: {counted(sums.hits, 'hit')}, {counted(sums.misses, 'miss')}{rate}"),
         ("paid", _noted(amount_text(spent(sums)), note_text(spent(sums), "miss"))),
         ("saved", _noted(saved_text(saved(sums)), note_text(saved(sums), "hit"), _and_seconds(sums))),
-        ("stored", stored_text(sums)),
+        ("stored", stored_text(sums, store)),
     ]
     if sums.errors:
         lines.append(("failures", f"{sums.errors:,} of the cache itself"))
@@ -105,11 +105,16 @@ def stats_lines(sums: Stats, of: str = "this session") -> list[tuple[str, str]]:
     return lines
 
 
-def stored_text(sums: Stats) -> str:
+def stored_text(sums: Stats, store: Store) -> str:
     """What the scope holds: `12 entries, 3.4 kB`."""
     if sums.entries is None or sums.size_bytes is None:
-        return "unknown: the store can't be read"
+        return f"unknown: {why_unknown(store)}"
     return f"{entries_text(sums.entries)}, {bytes_text(sums.size_bytes)}"
+
+
+def why_unknown(store: Store) -> str:
+    """Why it is unknown what the store holds."""
+    return "the store can't be read" if isinstance(store, Listable) else "this store can't list its entries"
 
 
 def footer(sums: Spending) -> str:

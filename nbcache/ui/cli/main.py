@@ -135,7 +135,7 @@ def _stats(args: argparse.Namespace, contents: "Contents") -> int:
         return _by_model(args, rows)
     stats = Stats.of(total(rows), contents.totals(), 0)
     statuses = {name: contents.totals_of(Filter(status=name)).entries for name in table.STATUSES if name != "ok"}
-    lines = dict(report.stats_lines(stats, "so far"))
+    lines = dict(report.stats_lines(stats, contents.store, "so far"))
     lines["stored"] += report.statuses_text(statuses)
     return _tell(args, documents.stats(stats, statuses), "\n".join(f"{name + ':':<10} {lines[name]}" for name in lines))
 

@@ -39,7 +39,7 @@ class Table:
 def stats(cache: NotebookCache, scope: str | None = None, *, lifetime: bool = False) -> Table:
     """Calls, money and time of this session, or of all that the ledger knows; and what is stored."""
     of = "so far" if lifetime else "this session"
-    lines = dict(report.stats_lines(cache.stats(scope, lifetime=lifetime), of))
+    lines = dict(report.stats_lines(cache.stats(scope, lifetime=lifetime), cache.store, of))
     lines["stored"] += report.statuses_text(_statuses(cache, scope))
     return Table(report.mode(cache), tuple(lines.items()))
 
@@ -59,8 +59,8 @@ def summary() -> Table:
         return Table("nbcache is off: `%llmcache on` turns it on", ())
     cache = session.installed()
     found = replace(cache.stats(), saved_seconds=0.0, untimed_hits=0)
-    stored = report.stored_text(found).partition(",")[0]
-    lines = dict(report.stats_lines(found)) | {"stored": stored}
+    stored = report.stored_text(found, cache.store).partition(",")[0]
+    lines = dict(report.stats_lines(found, cache.store)) | {"stored": stored}
     return Table(report.mode(cache), tuple(lines.items()))
 
 

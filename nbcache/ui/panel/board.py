@@ -16,6 +16,7 @@ from nbcache.entry.quantities import bytes_text
 from nbcache.entry.text import prompt_preview, words
 from nbcache.keys.canonical import digest
 from nbcache.session import session
+from nbcache.stores.base import Listable
 from nbcache.stores.entry_costs import document
 from nbcache.stores.view import Contents
 from nbcache.ui import report
@@ -50,7 +51,7 @@ class Board:
             "modes": _MODES,
             "whose": report.whose(cache),
             "place": self._place(),
-            "listable": True,
+            "listable": isinstance(cache.store, Listable),
             "hits": stats.hits,
             "misses": stats.misses,
             "hit_rate": stats.hit_rate if calls else None,
@@ -61,7 +62,7 @@ class Board:
             "time_saved": waited_text(stats),
             "time_note": f"{seconds_text(stats.model_seconds)} of the models' time" if stats.model_seconds else "",
             "entries": "unknown" if stats.entries is None else stats.entries,
-            "size": "the store can't be read" if stats.size_bytes is None else bytes_text(stats.size_bytes),
+            "size": report.why_unknown(cache.store) if stats.size_bytes is None else bytes_text(stats.size_bytes),
             "bounds": report.bounds(cache),
             "evictions": stats.evictions or 0,
             "errors": stats.errors,
@@ -170,14 +171,17 @@ class Board:
         return reply
 
     def _entry(self, message: dict[str, Any]) -> dict[str, Any]:
-        meta, payload = self._contents.open(str(message.get("key")))
+        contents = self._contents
+        meta, payload = contents.open(str(message.get("key")))
         header = payload.header()
         return {
             "type": "entry",
             "key": meta.key,
             "prompt": [_said(said, meta.key) for said in prompt_chat(header.prompt)],
             "answer": [_said(said, meta.key) for said in answer_chat(payload.plain())],
-            "facts": _facts(meta, header.usage, renewed=self._cache.renews(meta.key)),
+            "facts": _facts(
+                meta, header.usage, renewed=self._cache.renews(meta.key), has_hits=isinstance(contents.store, Listable)
+            ),
             "parameters": _cut(_parameters(header), meta.key),
         }
 
@@ -312,7 +316,7 @@ def _sendable(value: Any) -> Any:
     return list(map(_sendable, value)) if isinstance(value, list | tuple) else value
 
 
-def _facts(meta: EntryMeta, usage: Usage | None, *, renewed: bool) -> list[tuple[str, str]]:
+def _facts(meta: EntryMeta, usage: Usage | None, *, renewed: bool, has_hits: bool) -> list[tuple[str, str]]:
     hits = f"{meta.hits:,}" + (f", the last {_time(meta.last_hit)}" if meta.last_hit else "")
     told = {
         "Model": meta.model,
@@ -322,7 +326,7 @@ def _facts(meta: EntryMeta, usage: Usage | None, *, renewed: bool) -> list[tuple
         "Price": _price(meta),
         "Took": None if meta.seconds is None else seconds_text(meta.seconds),
         "Recorded": _time(meta.created),
-        "Hits": hits,
+        "Hits": hits if has_hits else None,
         "Expires": "never" if meta.expires is None else _time(meta.expires),
         "Notebooks": ", ".join(meta.notebooks),
         "Cell": meta.cell,

@@ -347,7 +347,7 @@ export function makeEntries(ask) {
     scroller.hidden = !state.listable || none;
     pager.node.hidden = !state.listable || none;
     evictShown.hidden = !state.listable || none;
-    clear.hidden = !state.entries && none;
+    clear.hidden = !state.listable || (!state.entries && none);
     clear.textContent = aNotebook() ? "Clear this notebook" : `Clear ${state.whose}`;
     empty.hidden = Boolean(state.listable) && !(none && loaded);
     empty.textContent = emptiness(state, filtered);

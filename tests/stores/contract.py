@@ -1,0 +1,61 @@
+"""What the tests of stores have in common."""
+
+import hashlib
+import time
+from dataclasses import replace
+
+from nbcache.entry.models import EntryMeta, Touch
+from nbcache.entry.text import words
+from nbcache.stores import Store
+from tests.support.rows import FullStore, row_of
+
+NOW = 1_800_000_000.0
+
+
+class Clock:
+    """The time that every store goes by, standing still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def advance(self, seconds: float) -> float:
+        self.now += seconds
+        return self.now
+
+
+def key_of(name: object) -> str:
+    return hashlib.sha256(str(name).encode()).hexdigest()[:40]
+
+
+def row(key: str, *notebooks: str) -> EntryMeta:
+    return EntryMeta(key, "model", "prompt", "answer", "ok", time.time(), notebooks=notebooks)
+
+
+def put(store: Store, name: object, payload: bytes = b"payload", *notebooks: str, ttl: float | None = None) -> str:
+    key = key_of(name)
+    store.put(key, payload, row(key, *notebooks), ttl)
+    return key
+
+
+def use(store: FullStore, clock: Clock, key: str) -> None:
+    """What a hit does: a read, and its recency written down a moment later."""
+    clock.advance(1)
+    assert store.get(key) is not None
+    store.touch([Touch(key, None, 1, clock.now)])
+
+
+def found(store: FullStore, key: str) -> EntryMeta:
+    meta = row_of(store, key)
+    assert meta is not None
+    return meta
+
+
+def said(payload: bytes, _key: str) -> set[str]:
+    return words(payload.decode())
+
+
+def keep(store: FullStore, name: str, **fields: object) -> str:
+    key = key_of(name)
+    meta = EntryMeta(*(key, "model", "prompt", "answer", "ok", NOW))
+    store.put(key, name.encode(), replace(meta, **fields))  # type: ignore[arg-type]  # whatever the test sets
+    return key

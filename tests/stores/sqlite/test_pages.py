@@ -1,0 +1,140 @@
+"""Pages, words and the ledger of a store in a folder, which several processes have open."""
+
+import random
+import shutil
+import sqlite3
+from contextlib import closing
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from nbcache.entry.models import Filter, Totals, Usage
+from nbcache.stores import DiskStore
+from nbcache.stores.entry_costs import facts_of
+from nbcache.stores.sqlite import store as disk_module
+from nbcache.stores.sqlite.sql import joined
+from tests.stores.contract import keep, key_of, put, said
+from tests.stores.test_ledger_store import spent
+from tests.stores.test_searchable import find
+from tests.support.paths import GOLDEN
+
+pytestmark = pytest.mark.usefixtures("clock")
+
+
+@pytest.mark.parametrize("sort", ["seconds", "model", "created"])
+@pytest.mark.parametrize("descending", [True, False])
+def test_pages_far_in_go_on_where_the_page_before_ends(tmp_path: Path, sort: str, descending: bool) -> None:
+    disk, draw = DiskStore(tmp_path / "store"), random.Random(7)
+    put(disk, "first")
+    with closing(sqlite3.connect(tmp_path / "store" / "cache.db", isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        for number in range(2, 20_001):
+            seconds = None if number % 5 == 0 else draw.randrange(40)  # many are equal, and many not known
+            connection.execute(
+                "INSERT INTO Cache (rowid, key, raw, store_time, access_time, mode, value) VALUES (?, ?, 1, 0, 0, 1, ?)",
+                (number, key_of(number), b""),
+            )
+            connection.execute(
+                "INSERT INTO entry (id, created, used, size, seconds, model, status, tags, notebooks)"
+                " VALUES (?, ?, 0, 1, ?, ?, 'ok', '', ?)",
+                (number, draw.random(), seconds, draw.choice("abc"), joined(["a.ipynb"] if number % 2 else [])),
+            )
+            if number % 7 == 0:  # some are gone
+                connection.execute("DELETE FROM Cache WHERE rowid = ?", (number,))
+        connection.execute("COMMIT")
+    for which in (Filter(), Filter(notebook="a.ipynb")):
+        whole = [row.key for row in disk.page(which, sort=sort, descending=descending)]
+        for offset in (*range(0, len(whole), 997), len(whole) - 1, len(whole), len(whole) + 100_000):
+            page = disk.page(which, sort=sort, descending=descending, limit=50, offset=offset)
+            assert [row.key for row in page] == whole[offset : offset + 50]
+    disk.close()
+
+
+def test_words_of_a_deleted_entry_are_in_no_file(tmp_path: Path) -> None:
+    disk = DiskStore(tmp_path / "store")
+    keep(disk, "xylophone zugzwang", prompt="p")
+    for n in range(50):
+        keep(disk, f"other {n}")
+    disk.index(said)
+    disk.delete(key_of("xylophone zugzwang"))
+    disk.close()
+    left = b"".join(path.read_bytes() for path in (tmp_path / "store").iterdir())
+    assert b"other" in left
+    for word in (b"xylophone", b"zugzwang"):
+        assert word not in left.lower()
+
+
+def test_entries_that_another_process_left_are_indexed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk_module, "_LOOKED_AT", 2)
+    one = DiskStore(tmp_path / "store")
+    for number in range(5):
+        keep(one, f"left behind {number}", prompt=f"p{number}")
+    one.close()
+    another = DiskStore(tmp_path / "store")
+    assert find(another, "behind") == set()
+    assert another.index(said, at_most=1)
+    keep(another, "of its own", prompt="own")
+    assert another.index(said, at_most=1)
+    assert find(another, "own") == {"own"}  # before what others left
+    while another.index(said, at_most=3):
+        pass
+    assert find(another, "behind") == {f"p{number}" for number in range(5)}
+    assert find(another, "own") == {"own"}
+    another.close()
+
+
+def test_without_an_index_previews_are_searched(tmp_path: Path) -> None:
+    disk = DiskStore(tmp_path / "store")
+    keep(disk, "x", prompt="What is a Monad?")
+    assert find(disk, "monad") == {"What is a Monad?"}
+    assert find(disk, "nomad") == set()
+    disk.close()
+
+
+def test_two_kernels_on_one_folder_add_up(tmp_path: Path) -> None:
+    one, other = DiskStore(tmp_path), DiskStore(tmp_path)
+    for n in range(10):
+        one.record([spent("one", n, "m", misses=1, spent_usd=Decimal("0.000001"))])
+        other.record([spent("other", n, "m", misses=1, spent_usd=Decimal("0.000002"))])
+    for disk in (one, other):
+        assert sum(row.spent_usd for row in disk.spendings()) == Decimal("0.000030")
+        disk.close()
+
+
+def test_first_versions_store_is_brought_up_to_date_with_all_it_held(tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN / "store_v1", tmp_path / "store")
+    disk = DiskStore(tmp_path / "store")
+    rows = disk.page()
+    assert rows
+    assert all(row.prompt and row.provider is None for row in rows)
+    assert any(row.notebooks for row in rows)
+    assert disk.totals() == Totals(len(rows), sum(row.size_bytes for row in rows), disk.totals().evictions)
+    assert disk.check() == []
+    disk.bound(None, len(rows))
+    put(disk, "one too many")
+    assert disk.totals().entries == len(rows)
+    disk.close()
+    assert int.from_bytes((tmp_path / "store" / "cache.db").read_bytes()[60:64], "big") == 3
+
+
+def test_store_of_version_2_is_read(tmp_path: Path) -> None:
+    shutil.copytree(GOLDEN / "store_v2", tmp_path / "store")
+    disk = DiskStore(tmp_path / "store")
+    closure, monad = disk.page(Filter(notebook="monads.ipynb"))
+    assert (closure.prompt, monad.prompt) == ("What is a closure?", "What is a monad?")
+    assert (monad.model, monad.provider, monad.status) == ("demo-model", "demo.nbcache.invalid", "ok")
+    assert (monad.input_tokens, monad.output_tokens, monad.hits) == (11, 27, 1)
+    assert (closure.cost_usd, monad.cost_usd) == (Decimal("0.01"), Decimal("0.0119"))
+    assert (monad.cell, monad.tags) == ("In [1]", ("golden",))
+    assert find(disk, "monad") == {"What is a monad?"}
+    payload = disk.get(monad.key)
+    assert payload is not None
+    assert facts_of(payload, monad.key).usage == Usage(
+        "demo.nbcache.invalid", "demo-model", input_tokens=11, output_tokens=27
+    )
+    (row,) = disk.spendings()
+    assert (row.hits, row.misses, row.spent_usd, row.saved_usd) == (1, 2, Decimal("0.0219"), Decimal("0.0119"))
+    assert (row.notebook, row.cell, row.model) == ("monads.ipynb", "In [1]", "demo-model")
+    assert disk.check() == []
+    disk.close()

@@ -1,0 +1,73 @@
+"""Stores that find entries by their words."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nbcache.entry.models import EntryMeta, Filter
+from nbcache.entry.text import words
+from nbcache.stores import MemoryStore
+from nbcache.stores.base import Listable, Searchable
+from tests.stores.contract import NOW, keep, key_of, said
+from tests.support.rows import FullStore
+
+NEEDS = (Searchable, Listable)
+
+
+def find(store: FullStore, text: str) -> set[str]:
+    return {row.prompt for row in store.page(Filter(words=tuple(words(text))))}
+
+
+@pytest.fixture
+def searched(store: FullStore) -> FullStore:
+    for text in ("What is a monad?", "def my_func(x): return Größe", "東京の天気", "A monoid, in a category"):
+        keep(store, text, prompt=text)
+    while store.index(said, at_most=3):
+        pass
+    return store
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("monad", {"What is a monad?"}),
+        ("MONA", {"What is a monad?"}),
+        ("mon a", {"What is a monad?", "A monoid, in a category"}),
+        ("w", {"What is a monad?"}),
+        ("my func", {"def my_func(x): return Größe"}),
+        ("my_func", {"def my_func(x): return Größe"}),
+        ("grösse", {"def my_func(x): return Größe"}),
+        ("天気", {"東京の天気"}),
+        ("気天東", {"東京の天気"}),
+        ("nomad", set()),
+        ("monad category", set()),
+        ('"monad" OR x*', set()),
+    ],
+)
+def test_words_find_what_holds_all_of_them(searched: FullStore, asked: str, found: set[str]) -> None:
+    assert find(searched, asked) == found
+
+
+def test_what_is_gone_or_replaced_is_found_no_longer(searched: FullStore) -> None:
+    searched.delete(key_of("What is a monad?"))
+    searched.put(key_of("東京の天気"), b"other", EntryMeta(key_of("東京の天気"), "m", "new", "a", "ok", NOW))
+    assert find(searched, "monad") == set()
+    assert find(searched, "天気") == set()
+    while searched.index(said):
+        pass
+    assert find(searched, "other") == {"new"}
+    assert find(searched, "monad") == set()
+
+
+def test_index_has_nothing_left_to_do_once_it_is_done(searched: FullStore) -> None:
+    assert not searched.index(said)
+
+
+@given(st.text(), st.text())
+def test_any_text_can_be_indexed_and_asked_for(one: str, other: str) -> None:
+    memory = MemoryStore()
+    key = key_of("x")
+    memory.put(key, b"", EntryMeta(key, "m", "p", "a", "ok", NOW))
+    memory.index(lambda _payload, _key: words(one))
+    assert (not words(one)) or find(memory, one) == {"p"}
+    find(memory, other)
