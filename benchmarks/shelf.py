@@ -8,6 +8,7 @@ from random import Random
 from typing import TypeVar
 
 from nbcache.codec import payload as codec
+from nbcache.codec.header import EntryHeader
 from nbcache.entry.models import EntryMeta, Touch, Usage
 from nbcache.entry.text import answer_preview, prompt_preview
 from nbcache.keys.key import CallKey, call_key
@@ -44,7 +45,7 @@ def _put(store: Store, positions: range, moments: list[float]) -> None:
         asked = call_key(entry.prompt, entry.llm_string)
         meta = _meta(draw, asked, entry, created)
         usage = Usage("openai", meta.model, meta.input_tokens, meta.output_tokens)
-        header = codec.EntryHeader(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage)
+        header = EntryHeader(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage)
         ttl = 60 * DAY + draw.random() * DAY if draw.random() < 0.1 else None
         payload = codec.encode(entry.generations, header, reusable=True, expires=ttl is not None)
         store.put(asked.key, payload, meta, ttl)

@@ -82,6 +82,7 @@ _TEXTS = {
     "excluded": "it is excluded, by `%config NBCache.exclude`",
     "class not here": "its answer holds an object of a class that isn't defined here, or is another by now",
     "damaged": "its entry was damaged; `%llmcache check --fix` mends the store",
+    "newer": "its entry was stored by a newer nbcache or LangChain, and is left alone; upgrade nbcache to have it",
     "failure": "the cache failed, and the call went on without it",
     "cut off": "an answer is recorded, but it was cut off, which makes it no hit; `replay` plays it",
     "filtered": "an answer is recorded, but it was filtered, or failed at the provider's, which makes it no hit; `replay` plays it",
@@ -98,9 +99,9 @@ def explain(missed: Missed, like: Callable[[CallKey], Iterable[CallKey]]) -> Why
     record, asked = missed.record, missed.asked
     told = partial(Why, record.model, prompt_preview(missed.prompt), key=record.key)
     if record.gone is not None:
-        return told(reason=record.why, text=f"{_TEXTS[record.why]}, {ago_text(record.when - record.gone)} before")
+        return told(reason=record.why, text=f"{_text_of(record.why)}, {ago_text(record.when - record.gone)} before")
     if record.why != NEW or asked is None:
-        text = missed.detail or _TEXTS.get(record.why) or f"it is {record.why}"
+        text = missed.detail or _text_of(record.why)
         return told(reason=record.why, text=text)
     try:
         nearest, changes = difference(asked, like(asked), endpoint=not missed.replayed)
@@ -111,6 +112,11 @@ def explain(missed: Missed, like: Callable[[CallKey], Iterable[CallKey]]) -> Why
     if ids := new_ids(nearest, asked):
         changes = (*changes, advice(ids, also_ignored()))
     return told(reason="new", text=heading(asked, nearest), nearest=nearest.key, changes=changes)
+
+
+def _text_of(why: str) -> str:
+    """A reason for people: a newer release may have stored one that has no text here."""
+    return _TEXTS.get(why) or f"it is {why}"
 
 
 def new_ids(before: CallKey, now: CallKey) -> list[str]:

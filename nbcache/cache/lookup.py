@@ -297,7 +297,7 @@ class Answers:
             return None, "class not here"
         except DamagedError as error:
             self.failed("read an entry", error)
-            return None, "damaged"
+            return None, "newer" if error.newer else "damaged"
         return found, ""
 
     def _hit(self, asked: CallKey, found: Answer, call: Call | None, began: float, key: str | None = None) -> Answer:

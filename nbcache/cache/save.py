@@ -7,6 +7,7 @@ from langchain_core.outputs import Generation
 from nbcache import codec
 from nbcache.cache.pending import Answered
 from nbcache.cache.settings import Settings
+from nbcache.codec.header import VERSIONS
 from nbcache.codec.new_entry import header_of, row_of
 from nbcache.entry.models import EntryMeta, Usage
 from nbcache.entry.response_headers import without_private
@@ -37,7 +38,7 @@ def new_entry(  # noqa: PLR0913 - all that an entry holds
         cell=cell,
     )
     payload = codec.encode(
-        *(without_private(answer), header_of(key, meta, usage)),
+        *(without_private(answer), header_of(key, meta, usage, VERSIONS)),
         reusable=reusable(meta.status, limits_tokens=key.limits_tokens),
         expires=settings.ttl is not None,
         chunks=answered.chunks(),

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 from nbcache._names import handed_on
 
 if TYPE_CHECKING:
+    from nbcache.codec.header import EntryHeader
     from nbcache.codec.payload import (
         FORMAT_VERSION,
         KEY_AT,
         PREAMBLE_LENGTH,
         UNREADABLE,
-        EntryHeader,
         Payload,
         assemble,
         encode,
@@ -30,4 +30,4 @@ __all__ = [
     "key_of",
     "read",
 ]
-__getattr__ = handed_on("nbcache.codec", dict.fromkeys(__all__, "payload"))
+__getattr__ = handed_on("nbcache.codec", {**dict.fromkeys(__all__, "payload"), "EntryHeader": "header"})

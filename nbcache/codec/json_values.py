@@ -20,7 +20,7 @@ from langchain_core.load.serializable import Serializable
 from pydantic import BaseModel
 
 from nbcache.codec.sdk_objects import is_sdk_object, object_of, plain_object
-from nbcache.errors import NotStorableError
+from nbcache.errors import DamagedError, NotStorableError
 from nbcache.keys.canonical import NotCanonicalError, canonical, digest, is_users_code
 
 _INT64 = 2**63
@@ -67,7 +67,8 @@ def from_plain(value: Any, classes: Iterable[type[BaseModel]] = ()) -> Any:
     """The value that `to_plain` was given. Pydantic objects become instances of one of `classes`.
 
     One that isn't among them is looked for in the user's own modules already imported, by its name and JSON
-    schema: never among LangChain's, where to make an object can be to call a server. Raises NotStorableError where there is none.
+    schema: never among LangChain's, where to make an object can be to call a server. Raises NotStorableError where there is
+    none, DamagedError for a tag of a newer release.
     """
     if type(value) is list:
         return [from_plain(item, classes) for item in value]
@@ -100,7 +101,7 @@ def _untag(tag: str, content: Any, classes: Iterable[type[BaseModel]]) -> Any:
         return _model(content, classes)
     if tag == "!object":
         return object_of(content, lambda value: from_plain(value, classes))
-    raise NotStorableError(f"a value tagged {tag!r}")
+    raise DamagedError(f"it holds a value tagged {tag!r}, which a newer nbcache wrote", newer=True)
 
 
 def _plain_pydantic(value: BaseModel) -> dict[str, Any]:

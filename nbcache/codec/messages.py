@@ -1,7 +1,7 @@
 """LangChain's generations and messages ↔ JSON values, exactly, and copies of them to hand out."""
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from langchain_core.messages import BaseMessage
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from nbcache.codec.json_values import from_plain, to_plain
 from nbcache.entry.message_ids import new_id
-from nbcache.errors import NotStorableError
+from nbcache.errors import DamagedError, NotStorableError
 from nbcache.keys.json_text import copy_plain
 from nbcache.keys.message_classes import GENERATIONS, MESSAGES
 
@@ -35,17 +35,25 @@ def generation_of(plain: dict[str, Any], classes: Iterable[type[BaseModel]] | No
 
     `classes` are those of which pydantic objects in it may be. With None all that has a tag stays as it is written.
     """
-    cls = GENERATIONS[plain["type"]]
+    cls = _class_of(plain["type"], GENERATIONS)
     values: dict[str, Any] = {"generation_info": plain.get("info")}
     if "message" not in plain:
         values["text"] = plain["text"]
         return _restored(cls, {**_defaults(cls), **_untagged(values, classes)})
-    message_cls = MESSAGES[plain["message"]["type"]]
+    message_cls = _class_of(plain["message"]["type"], MESSAGES)
     fields = _untagged(plain["message"]["fields"], classes)
     extra = {name: fields.pop(name) for name in fields.keys() - message_cls.model_fields.keys()}
     message = _restored(message_cls, {**_defaults(message_cls), **fields, "id": new_id()}, extra)
     text = plain.get("text", message.content)
     return _restored(cls, {**_defaults(cls), **_untagged(values, classes), "message": message, "text": text})
+
+
+def _class_of(name: str, classes: Mapping[str, type[_T]]) -> type[_T]:
+    """The class of this name. Raises DamagedError where neither nbcache nor LangChain has it: a newer one wrote it."""
+    try:
+        return classes[name]
+    except KeyError:
+        raise DamagedError(f"it holds {name!r}, which a newer nbcache or LangChain wrote", newer=True) from None
 
 
 def fresh(generations: Iterable[Generation]) -> list[Generation]:

@@ -1,11 +1,11 @@
 """An entry and its call: the row and the description of a new one, and the call of one that is kept."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from langchain_core.outputs import Generation
 
-from nbcache.codec.payload import EntryHeader
+from nbcache.codec.header import EntryHeader
 from nbcache.entry.models import EntryMeta, Usage
 from nbcache.entry.text import answer_preview, prompt_preview
 from nbcache.keys.key import KEY_VERSION, CallKey, call_key_of_entry
@@ -45,10 +45,12 @@ def row_of(  # noqa: PLR0913 - all that a row tells
     )
 
 
-def header_of(asked: CallKey, meta: EntryMeta, usage: Usage | None) -> EntryHeader:
-    """What the entry of this call is header."""
+def header_of(
+    asked: CallKey, meta: EntryMeta, usage: Usage | None, versions: Mapping[str, str] | None = None
+) -> EntryHeader:
+    """The header of the entry of this call, stored by these versions."""
     said = asked.canonical_prompt.decode(errors="surrogatepass") if asked.rewritten else None
-    return EntryHeader(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage, said)
+    return EntryHeader(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage, said, versions)
 
 
 def call_of(

@@ -4,9 +4,8 @@ A payload is a preamble (magic, format version, flags, key, time, checksum) and 
 that pays: the generations, which are all that a hit reads; the chunks, if the answer was streamed; and the entry's
 header (its row of metadata, the prompt, the identity), from which a damaged table is rebuilt.
 
-Version 1 has no chunks. Version 2 was written where there were some. Of version 3 (0.5) every reader passes over what
-it doesn't know in the last section, so that fields can be added there: 0.4 took an unknown field for damage, and
-its `check --fix` deleted the entry. It leaves version 3 alone.
+Version 1 has no chunks. Version 2 was written where there were some. Version 3 (0.5) has room for fields that a later
+release adds: see `header`.
 """
 
 import functools
@@ -24,9 +23,9 @@ from pydantic import BaseModel
 
 from nbcache.codec import roundtrip
 from nbcache.codec.chunks import packed, unpacked
+from nbcache.codec.header import EntryHeader, header_in
 from nbcache.codec.messages import generation_of, plain, restored
 from nbcache.codec.packing import packed_bytes, unpacked_bytes
-from nbcache.entry.models import EntryMeta, Usage
 from nbcache.entry.response_headers import cleaned
 from nbcache.errors import DamagedError
 
@@ -46,24 +45,6 @@ _COMPRESSED_ANSWERS, _COMPRESSED_HEADER, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES, _C
 _FLAGS = 2 * _COMPRESSED_CHUNKS - 1  # all that there are
 _TAG, _OBJECTS = b'"!', (b'"!model"', b'"!object"')  # as `plain` writes them
 _LENGTH = struct.Struct(">I")  # of the chunks, before them
-
-
-@dataclass(frozen=True, slots=True)
-class EntryHeader:
-    """The header of an entry: its row, the prompt as LangChain wrote it, the call's identity (JSON), what it used.
-
-    `said` is what counted of the prompt, where the prompt alone doesn't tell.
-
-    A field that is added here, to EntryMeta or to Usage needs a default. It must not change what the other fields or
-    the answer mean: older releases pass over it, from 0.5 on. What does needs another FORMAT_VERSION.
-    """
-
-    meta: EntryMeta
-    prompt: str
-    identity: str
-    endpoint: str
-    usage: Usage | None = None  # payloads of 0.1 have none
-    said: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +111,10 @@ class Payload:
 
     def header(self) -> EntryHeader:
         """The header, as far as this release knows its fields. Raises DamagedError."""
-        return self.header_and_newer_fields()[0]
-
-    def header_and_newer_fields(self) -> tuple[EntryHeader, set[str]]:
-        """The same, and the fields that a newer release has written. Raises DamagedError."""
         try:
-            fields = _parsed(unpacked_bytes(self.header_bytes, self.flags & _COMPRESSED_HEADER))
-            row, unknown = _known(EntryMeta, fields.pop("meta"))
-            row |= {"tags": tuple(row["tags"]), "notebooks": tuple(row["notebooks"])}
-            usage, unknown_usage = _known(Usage, fields.pop("usage", None) or {})
-            rest, unknown_rest = _known(EntryHeader, fields)
-            header = EntryHeader(EntryMeta(**row), **rest, usage=Usage(**usage) if usage else None)
+            return header_in(_parsed(unpacked_bytes(self.header_bytes, self.flags & _COMPRESSED_HEADER)))
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
-        return header, unknown | unknown_usage | unknown_rest
 
 
 def encode(  # noqa: PLR0913 - all that an entry holds
@@ -235,12 +206,6 @@ def key_of(payload: bytes) -> str:
 def _streamed(data: bytes, compressed: int) -> list[Any]:
     """The packed chunks: what is made of them is new each time. The first chunk of a hit is not to wait for them all."""
     return _listed(_parsed(unpacked_bytes(data, compressed)))
-
-
-def _known(cls: type, values: dict[str, Any]) -> tuple[dict[str, Any], set[str]]:
-    """The values of the fields that `cls` has, and the names of the others."""
-    names = values.keys() & cls.__dataclass_fields__.keys()  # type: ignore[attr-defined]
-    return {name: values[name] for name in names}, {*values} - names
 
 
 def _answers(data: bytes) -> list[Any]:

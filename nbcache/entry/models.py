@@ -1,6 +1,6 @@
 """What is known of an entry and of a store, in plain frozen records."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Context, Decimal
 from typing import TypeVar
@@ -18,7 +18,7 @@ PREVIEW_LENGTH = 120
 class EntryMeta:
     """One row of the store. Times are seconds since the epoch, sizes are bytes as stored.
 
-    It is written into payloads: see `codec.EntryHeader` before a field is added.
+    It is written into payloads: see `codec/header.py` before a field is added.
     """
 
     key: str
@@ -288,7 +288,7 @@ class Stats:
     def of(cls, sums: Spending, held: Totals | None, errors: int) -> "Stats":
         """The same, of what the ledger and the store tell; `held` is None where the store can't be read."""
         counts = {
-            field.name: getattr(sums, field.name) for field in fields(cls) if field.name.endswith(("_hits", "_misses"))
+            each.name: getattr(sums, each.name) for each in fields(cls) if each.name.endswith(("_hits", "_misses"))
         }
         return cls(
             *(sums.hits, sums.misses, errors),
@@ -330,9 +330,13 @@ class Info:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An entry as a person reads it: the whole prompt and answer, and the call's identity."""
+    """An entry as a person reads it: the whole prompt and answer, and the call's identity.
+
+    `versions` are those of nbcache and langchain-core that stored it; empty where that isn't known.
+    """
 
     meta: EntryMeta
     prompt: str
     answer: str
     identity: dict[str, object]
+    versions: dict[str, str] = field(default_factory=dict)

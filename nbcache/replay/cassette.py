@@ -2,6 +2,11 @@
 
 A cassette is untrusted: nothing in it is executed or imported, keys and statuses are worked out anew, and a file
 with a line that is wrong is refused whole.
+
+**Unknown means newer.** A later release may add a field that doesn't change what the others mean: this release passes over
+it. A line that is no recording has a field `kind`: this release passes over the line. Both stay in the file when an export
+writes it anew. What changes a meaning takes another FORMAT_VERSION: then this release leaves the file alone, and says
+that a newer one wrote it.
 """
 
 import contextlib
@@ -17,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from nbcache import codec
+from nbcache.codec.header import known_fields
 from nbcache.codec.new_entry import header_of, row_of
 from nbcache.codec.payload import Payload
 from nbcache.entry.models import EntryMeta, Usage
@@ -45,7 +51,7 @@ _DEEPEST = 200  # levels of lists and objects: what looks at them calls itself f
 _USAGE = {each.name: each.default for each in fields(Usage)}
 USAGE_TEXTS = {"provider", "model", "service_tier", "speed", "charged", "mixed"}
 _USAGE_FLAGS = {"estimated", "local"}
-_KNOWN = {
+FIELDS = {
     *("nbcache", "key", "model", "messages", "verbatim", "prompt", "counts", "sent", "answer", "chunks", "status"),
     *("parameters", "endpoint", "draw", "tokens", "price", "recorded", "seconds", "tags"),
 }
@@ -103,6 +109,9 @@ def read(path: Path, progress: Progress | None = None) -> list[Recording]:
             raise CassetteError(f"{path}, line {number} is of a conflict that git left: keep one of both, line by line")
         try:
             values = _parsed(line, parsed_strictly)
+            check_version(values)
+            if "kind" in values:
+                continue
             recording = _recording(values)
         except CassetteError as error:
             raise CassetteError(f"{path}, line {number}: {_cut(str(error))}") from None
@@ -156,7 +165,6 @@ def _may_be_deep(text: str) -> bool:
 
 
 def _recording(values: Any) -> Recording:
-    _check_version(values)
     call = _call(values)
     key = key_in_version(call, VERSION_1) if values["nbcache"] == 1 else call.key
     if values.get("key", key) != key:
@@ -182,7 +190,8 @@ def _recording(values: Any) -> Recording:
     return Recording(call, answer, chunks, usage, meta)
 
 
-def _check_version(values: Any) -> None:
+def check_version(values: Any) -> None:
+    """Raise CassetteError where this is no line of a cassette, or a newer release's."""
     if not isinstance(values, dict) or "nbcache" not in values:
         raise CassetteError("it is no recording of nbcache")
     version = values["nbcache"]
@@ -190,8 +199,6 @@ def _check_version(values: Any) -> None:
         raise CassetteError(f"its format is {version!r}")
     if version > FORMAT_VERSION:
         raise CassetteError(f"it was written by a newer nbcache (format {version!r}; this one reads {FORMAT_VERSION})")
-    if unknown := values.keys() - _KNOWN:
-        raise CassetteError(f"it has a field that is none: {min(unknown)!r}")
 
 
 def _call(values: Mapping[str, Any]) -> CallKey:
@@ -249,8 +256,9 @@ def _expanded(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _usage(values: Any) -> Usage:
-    if not isinstance(values, dict) or values.keys() - _USAGE.keys():
+    if not isinstance(values, dict):
         raise CassetteError("its tokens aren't what nbcache writes")
+    values = known_fields(Usage, values)
     for name, value in values.items():
         if name == "charged":
             is_right = isinstance(value, str) and _PRICE.fullmatch(value) is not None

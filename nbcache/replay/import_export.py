@@ -1,7 +1,6 @@
 """Entries into a cassette, and back: `%llmcache export` and `%llmcache import`."""
 
 import codecs
-import contextlib
 import os
 import shutil
 import tempfile
@@ -21,7 +20,13 @@ from nbcache.replay.cassette import AHEAD, FIRST, USAGE_TEXTS, Recording, read
 from nbcache.replay.importers import langchain_sqlite as langchain_file
 from nbcache.replay.outcomes import Exported, Imported
 from nbcache.replay.replay_key import scrubbed
-from nbcache.replay.rewriting import lines_without_key, recorded_lines, refuse_to_uncover
+from nbcache.replay.rewriting import (
+    lines_without_key,
+    recorded_lines,
+    refuse_newer,
+    refuse_to_uncover,
+    with_later_parts,
+)
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.progress import Progress, followed
 from nbcache.stores.view import Contents
@@ -47,7 +52,7 @@ def export_entries(  # noqa: PLR0913 - what an export is
     """Write the entries, or those of them among `keys`, to `path`; with `check` only look what that would change.
 
     `normalize` is the rule under which the entries were stored. Raises ValueError where there are none or where the file
-    has a placeholder for what would be written now, StoreError or OSError.
+    has a placeholder for what would be written now, CassetteError where a newer nbcache wrote the file, StoreError or OSError.
     """
     path = _target(path)
     rows = contents.entries(keys)
@@ -70,8 +75,9 @@ def export_entries(  # noqa: PLR0913 - what an export is
             left_out[row.key] = "without its secret it is the same call as a later one"
     if not lines:  # the file stays as it is
         return Exported(path, 0, 0, changed=False, left_out=left_out)
-    text = "".join(line + "\n" for line in sorted(lines.values())).encode()
     before = path.read_bytes().replace(b"\r\n", b"\n") if path.exists() else b""  # as git may have it on Windows
+    refuse_newer(path, before)
+    text = "".join(line + "\n" for line in sorted(with_later_parts(before, lines))).encode()
     known = recorded_lines(before)
     refuse_to_uncover(known, lines)
     changed = before != text
@@ -171,9 +177,10 @@ def _compare(contents: Contents, recording: Recording) -> tuple[bool, bool]:
     payload = contents.store.get(recording.call.key)
     if payload is None:
         return False, False
-    with contextlib.suppress(DamagedError):
+    try:
         return True, recording.same_answer(codec.read(payload, recording.call.key))
-    return False, False
+    except DamagedError as error:
+        return error.newer, False
 
 
 def _target(path: Path) -> Path:

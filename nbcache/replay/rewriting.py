@@ -1,9 +1,13 @@
-"""A cassette that is there already, when it is written anew: what was taken out of it is not to come back."""
+"""A cassette that is there already, when it is written anew: secrets stay out of it, what a later release wrote stays in."""
 
 import json
 import re
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+from nbcache.errors import CassetteError
+from nbcache.replay.cassette import FIELDS, FORMAT_VERSION
 from nbcache.replay.secrets.scrubber import SECRET
 
 _KEY = re.compile(rb'{"nbcache": ?\d+, ?"key": ?"([0-9a-f]+)"')  # as an export begins a line
@@ -21,7 +25,35 @@ def recorded_lines(cassette: bytes) -> dict[str, str]:
 
 def lines_without_key(cassette: bytes) -> int:
     """How many lines aren't blank and tell no key: edited by hand, a conflict of git's, or another program's."""
-    return sum(1 for line in cassette.split(b"\n") if line.strip() and _key_of(line) is None)
+    lines = [line for line in cassette.split(b"\n") if line.strip() and _key_of(line) is None]
+    return sum("kind" not in _values(line) for line in lines)
+
+
+def refuse_newer(path: Path, cassette: bytes) -> None:
+    """Raise CassetteError where a newer release has written a line in a format that this one doesn't know."""
+    for number, line in enumerate(cassette.split(b"\n"), 1):
+        version = _values(line).get("nbcache")
+        if type(version) is int and version > FORMAT_VERSION:
+            raise CassetteError(
+                f"{path}, line {number} was written by a newer nbcache, so the file stays as it is: upgrade nbcache, or name "
+                "another file to export to"
+            )
+
+
+def with_later_parts(cassette: bytes, lines: Mapping[str, str]) -> list[str]:
+    """These lines, by their keys, with the fields and the lines of other kinds that a later release wrote."""
+    before = recorded_lines(cassette)
+    kinds = [line.decode(errors="replace") for line in cassette.split(b"\n") if "kind" in _values(line)]
+    return [*(_with_later_fields(before.get(key, line), line) for key, line in lines.items()), *kinds]
+
+
+def _with_later_fields(before: str, line: str) -> str:
+    """The line as it was `before`, if a later release's fields are all that it has besides; else as it is now."""
+    if before == line:
+        return line
+    values = _values(before.encode())
+    known = {name: value for name, value in values.items() if name in FIELDS}
+    return before if len(known) < len(values) and known == json.loads(line) else line
 
 
 def refuse_to_uncover(before: Mapping[str, str], now: Mapping[str, str]) -> None:
@@ -39,11 +71,17 @@ def refuse_to_uncover(before: Mapping[str, str], now: Mapping[str, str]) -> None
 def _key_of(line: bytes) -> str | None:
     if found := _KEY.match(line):
         return found[1].decode()
-    try:
-        key = json.loads(line).get("key")
-    except (ValueError, AttributeError, RecursionError):
-        return None
+    key = _values(line).get("key")
     return key if isinstance(key, str) else None
+
+
+def _values(line: bytes) -> dict[str, Any]:
+    """What a line says; nothing where it is no JSON object."""
+    try:
+        values = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
 
 
 def _after_key(line: str) -> str:

@@ -13,7 +13,7 @@ from nbcache.codec.chunks import text_of
 from nbcache.codec.http_response import HTTPResponse
 from nbcache.codec.messages import restored
 from nbcache.codec.streams import check_replayable
-from nbcache.errors import CassetteError, NotStorableError
+from nbcache.errors import CassetteError, DamagedError, NotStorableError
 
 _MOST_HASHED = 10_000  # items of a set: others can choose them so that each is compared with all
 _MOST_DIGITS = 10_000  # signs of a number or a time
@@ -30,6 +30,8 @@ def checked_answer(answer: list[dict[str, Any]], chunks: Any) -> list[Generation
         said = _text(chunks)
     except CassetteError:
         raise
+    except DamagedError as error:
+        raise CassetteError(f"its answer is of a newer release: {error}") from None
     except codec.UNREADABLE as error:
         raise CassetteError(f"its answer can't be read: {error!r}") from None
     if not generations:
@@ -104,10 +106,10 @@ def _text(chunks: Any) -> str:
 
 
 def _checked(plain: dict[str, Any]) -> Generation:
-    """A generation, with objects of classes that aren't here in their plain form. Raises what wrong data raises."""
+    """A generation, with tagged values that this release can't restore as they are written. Raises what wrong data raises."""
     try:
         (generation,) = restored([plain], [])
-    except NotStorableError:
+    except (NotStorableError, DamagedError):
         (generation,) = restored([plain], None)
     _check_fields(generation)
     return generation  # type: ignore[no-any-return]

@@ -95,5 +95,5 @@ def _why(key: str, store: Store, now: float) -> str | None:
     try:
         whole = codec.read(payload, key)
         return None if whole.reusable else whole.header().meta.status
-    except DamagedError:
-        return "damaged"
+    except DamagedError as error:
+        return "newer" if error.newer else "damaged"

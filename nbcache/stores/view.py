@@ -240,7 +240,7 @@ def _live(rows: Iterable[EntryMeta]) -> list[EntryMeta]:
 def _record(meta: EntryMeta, payload: codec.Payload) -> Record:
     header = payload.header()
     identity = {**document(header.identity), "endpoint": header.endpoint}
-    return Record(meta, prompt_text(header.prompt), answer_text(payload.plain()), identity)
+    return Record(meta, prompt_text(header.prompt), answer_text(payload.plain()), identity, dict(header.versions or {}))
 
 
 def _described(payload: bytes, key: str) -> EntryMeta:
@@ -252,8 +252,4 @@ def _row(payload: bytes, key: str) -> EntryMeta:
     """The row that a payload tells of; raises DamagedError unless all of it can be read."""
     whole = codec.read(payload, key)
     whole.plain()
-    header, unknown = whole.header_and_newer_fields()
-    if unknown:
-        fields = ", ".join(sorted(unknown))
-        raise DamagedError(f"entry {key[:8]} was written by a newer nbcache: it has {fields}", newer=True)
-    return replace(header.meta, key=key)
+    return replace(whole.header().meta, key=key)

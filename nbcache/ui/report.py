@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import PurePosixPath
@@ -151,6 +151,7 @@ def record(entry: Record) -> str:
         "notebooks": one_line(", ".join(meta.notebooks)),
         "cell": one_line(meta.cell or ""),
         "stored": _time(meta.created),
+        "stored by": versions_text(entry.versions),
         "last hit": f"{_time(meta.last_hit)} ({meta.hits} {plural(meta.hits, 'hit')})" if meta.last_hit else None,
         "expires": _time(meta.expires),
         "size": bytes_text(meta.size_bytes),
@@ -161,6 +162,11 @@ def record(entry: Record) -> str:
     }
     head = "\n".join(f"{name + ':':<10} {value}" for name, value in facts.items() if value)
     return f"{head}\n\n--- prompt ---\n{entry.prompt}\n\n--- answer ---\n{entry.answer}"
+
+
+def versions_text(versions: Mapping[str, str] | None) -> str:
+    """The versions that stored an entry: `nbcache 0.5.0, langchain-core 1.1.0`."""
+    return one_line(", ".join(f"{name} {version}" for name, version in (versions or {}).items()))
 
 
 def _count_text(tokens: int | None) -> str:

@@ -37,9 +37,10 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from nbcache.codec import payload as codec
+from nbcache.codec.header import EntryHeader
 from nbcache.codec.json_values import from_plain, to_plain
 from nbcache.codec.messages import fresh
-from nbcache.codec.payload import EntryHeader, Payload, encode, read
+from nbcache.codec.payload import Payload, encode, read
 from nbcache.entry.models import EntryMeta
 from nbcache.errors import DamagedError, NotStorableError
 from tests.support.naming import shown

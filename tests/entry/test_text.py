@@ -4,7 +4,8 @@ from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
-from nbcache.codec.payload import EntryHeader, encode, read
+from nbcache.codec.header import EntryHeader
+from nbcache.codec.payload import encode, read
 from nbcache.entry.models import PREVIEW_LENGTH, EntryMeta
 from nbcache.entry.text import answer_preview, answer_text, preview, prompt_preview, prompt_text
 

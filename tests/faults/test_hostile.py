@@ -18,8 +18,9 @@ from pydantic import BaseModel, create_model
 import nbcache
 from nbcache import NbcacheWarning
 from nbcache.cache.call import Call, current_call
+from nbcache.codec.header import EntryHeader
 from nbcache.codec.json_values import from_plain
-from nbcache.codec.payload import EntryHeader, encode
+from nbcache.codec.payload import encode
 from nbcache.entry.models import EntryMeta
 from nbcache.errors import NotStorableError
 from nbcache.keys.key import call_key

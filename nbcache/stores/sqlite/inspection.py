@@ -5,6 +5,7 @@ memory, or delete what it should not: a file with any that is not ours is left a
 """
 
 import functools
+import re
 import sqlite3
 from pathlib import Path
 
@@ -72,7 +73,20 @@ def _plain(statement: str) -> str:
 def _is_ours(name: str, written: object, known: frozenset[str]) -> bool:
     if written is None or name.startswith("sqlite_"):  # SQLite's own: nobody else may give such a name
         return name.startswith("sqlite_autoindex_") or name in {"sqlite_stat1", "sqlite_stat4"}
-    return isinstance(written, str) and _plain(written) in known
+    if not isinstance(written, str):
+        return False
+    text = _plain(written)
+    return text in known or any(_without_later_columns(text, ours) == ours for ours in known if _table(ours) in text)
+
+
+def _table(statement: str) -> str:
+    """How the statement that makes a table begins; the whole of any other."""
+    return statement[: statement.index("(") + 1] if statement.startswith("CREATETABLE") else statement
+
+
+def _without_later_columns(text: str, ours: str) -> str:
+    """`text` without the columns that a later release has added: each a name and a type, and nothing to be worked out."""
+    return re.sub(r",[a-z_0-9]+(?:INTEGER|REAL|TEXT|BLOB)(?=[,)])", lambda each: each[0] * (each[0] in ours), text)
 
 
 def _is_damaged(written: object, known: frozenset[str]) -> bool:

@@ -41,7 +41,6 @@ def rebuild(sql: Execute, rowid: int, meta: EntryMeta, size: int) -> None:
     old = sql("SELECT hits, last_hit, notebooks FROM entry WHERE id = ?", (rowid,)).fetchone()
     hits, last_hit, notebooks = old or (0, None, "")
     sql("DELETE FROM total WHERE name = 'bytes'")  # counted anew at the end: a trigger can't count what is no number
-    sql("DELETE FROM entry WHERE id = ?", (rowid,))
     rows.insert(sql, rowid, meta, size, moment(meta.expires))
     sql(
         "UPDATE entry SET hits = ?, last_hit = ?, notebooks = ? WHERE id = ?",

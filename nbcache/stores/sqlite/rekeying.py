@@ -46,7 +46,7 @@ def _under_key(whole: Payload, now: CallKey) -> bytes:
     header = whole.header()
     return assemble(
         whole.plain(),
-        header_of(now, replace(header.meta, key=now.key), header.usage),
+        header_of(now, replace(header.meta, key=now.key), header.usage, header.versions),
         reusable=whole.reusable,
         expires=whole.expires,
         chunks=whole.packed_chunks(),

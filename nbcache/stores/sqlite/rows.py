@@ -75,7 +75,10 @@ def insert(sql: Execute, rowid: int, meta: EntryMeta, size: int, expires: float 
             int(meta.charged) or None,
         ),
     )
-    sql("INSERT OR REPLACE INTO preview VALUES (?, ?, ?)", (rowid, written(meta.prompt), written(meta.answer)))
+    sql(
+        "INSERT OR REPLACE INTO preview (id, prompt, answer) VALUES (?, ?, ?)",
+        (rowid, written(meta.prompt), written(meta.answer)),
+    )
 
 
 def own(sql: Execute, rowid: int, notebook: str) -> None:

@@ -3,6 +3,10 @@
 A row of `entry` has the rowid of its payload in `Cache`, diskcache's table. It is narrow, so that looking
 through all of them is quick; what is only shown is in `preview`. Triggers keep them in step whatever
 deletes a payload.
+
+**Unknown means newer.** A later release may add columns, each of a plain type and without a constraint, that don't change
+what the others mean; this release leaves them alone. Anything else takes another STORE_VERSION: then this release leaves
+the store alone, and says that a newer one wrote it.
 """
 
 from nbcache.stores.sqlite import search_index as words

@@ -25,7 +25,8 @@ def record(sql: Execute, session: str, notebook: str | None, calls: Iterable[Ses
             parts.append((_UNPRICED, call.unpriced, None, False))
         for key, number, usd, estimated in parts:
             sql(
-                "INSERT OR REPLACE INTO called VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO called (notebook, session, key, model, calls, usd, estimated, last)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (of, session, key, written(call.model), number, usd, estimated, call.when),
             )
     sql(f"DELETE FROM called WHERE notebook = ?1 AND session NOT IN ({_SESSIONS} LIMIT 2)", (of,))

@@ -40,7 +40,13 @@ def entry(meta: EntryMeta) -> dict[str, Any]:
 
 def record(whole: Record) -> dict[str, Any]:
     """One entry whole."""
-    return {**entry(whole.meta), "prompt": whole.prompt, "answer": whole.answer, "call": whole.identity}
+    return {
+        **entry(whole.meta),
+        "prompt": whole.prompt,
+        "answer": whole.answer,
+        "call": whole.identity,
+        "versions": whole.versions,
+    }
 
 
 def stats(numbers: Stats, statuses: dict[str, int]) -> dict[str, Any]:

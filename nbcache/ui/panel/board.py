@@ -180,7 +180,7 @@ class Board:
             "prompt": [_said(said, meta.key) for said in prompt_chat(header.prompt)],
             "answer": [_said(said, meta.key) for said in answer_chat(payload.plain())],
             "facts": _facts(
-                meta, header.usage, renewed=self._cache.renews(meta.key), has_hits=isinstance(contents.store, Listable)
+                meta, header, renewed=self._cache.renews(meta.key), has_hits=isinstance(contents.store, Listable)
             ),
             "parameters": _cut(_parameters(header), meta.key),
         }
@@ -316,16 +316,17 @@ def _sendable(value: Any) -> Any:
     return list(map(_sendable, value)) if isinstance(value, list | tuple) else value
 
 
-def _facts(meta: EntryMeta, usage: Usage | None, *, renewed: bool, has_hits: bool) -> list[tuple[str, str]]:
+def _facts(meta: EntryMeta, header: codec.EntryHeader, *, renewed: bool, has_hits: bool) -> list[tuple[str, str]]:
     hits = f"{meta.hits:,}" + (f", the last {_time(meta.last_hit)}" if meta.last_hit else "")
     told = {
         "Model": meta.model,
         "Provider": meta.provider,
         "Status": meta.status + (" (the next such call is made anew)" if renewed else ""),
-        "Tokens": _tokens(usage),
+        "Tokens": _tokens(header.usage),
         "Price": _price(meta),
         "Took": None if meta.seconds is None else seconds_text(meta.seconds),
         "Recorded": _time(meta.created),
+        "Stored by": report.versions_text(header.versions),
         "Hits": hits if has_hits else None,
         "Expires": "never" if meta.expires is None else _time(meta.expires),
         "Notebooks": ", ".join(meta.notebooks),

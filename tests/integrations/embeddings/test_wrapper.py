@@ -34,7 +34,8 @@ from tokenizers.models import BPE, WordLevel
 import nbcache
 from nbcache import NbcacheWarning, NotebookCache
 from nbcache.cache.call import Call
-from nbcache.codec.payload import EntryHeader, encode, read
+from nbcache.codec.header import EntryHeader
+from nbcache.codec.payload import encode, read
 from nbcache.costs.pricing import Prices
 from nbcache.entry.models import EntryMeta, Filter
 from nbcache.entry.usage import estimated, usage_of

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,8 @@ from langchain_core.outputs import Generation
 
 from nbcache import NotebookCache
 from nbcache.codec import payload as codec
-from nbcache.entry.models import EntryMeta, Filter, Totals, Touch
+from nbcache.codec.header import VERSIONS, EntryHeader
+from nbcache.entry.models import EntryMeta, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import DamagedError, StoreError
 from nbcache.stores import DiskStore, MemoryStore, open_store
 from nbcache.stores.view import Contents
@@ -759,9 +761,16 @@ def make_golden_store(folder: Path) -> None:
         )
         message = AIMessage(text, usage_metadata={"input_tokens": 3, "output_tokens": 4, "total_tokens": 7})
         generation = ChatGeneration(message=message) if number else Generation(text=text)
-        header = codec.EntryHeader(meta, f"golden prompt {number}", '{"model": "golden"}', "https://example.org")
+        header = EntryHeader(
+            *(meta, f"golden prompt {number}", '{"model": "golden"}', "https://example.org"), versions=VERSIONS
+        )
         store.put(key, codec.encode([generation], header, reusable=True), meta, ttl=3e9 if number == 2 else None)
     store.touch([Touch(key_of(1), "c.ipynb", 5, 1_800_000_100.25)])
+    paid = Spending(
+        "s", 1, 1_800_000_000.5, "a.ipynb", "cell-1", "model-0", hits=2, misses=1, spent_usd=Decimal("0.25")
+    )
+    store.record([replace(paid, saved_usd=Decimal("0.5"), model_seconds=3.0, saved_seconds=1.5, untimed_hits=2)])
+    store.record_calls("s", "a.ipynb", [SessionCall(key_of(2), "model-2", 3, Decimal("0.125"), when=1_800_000_000.5)])
     store.close()
 
 

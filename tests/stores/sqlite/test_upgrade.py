@@ -5,23 +5,18 @@ import os
 import shutil
 import signal
 import sqlite3
-import struct
-import zlib
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import orjson
 import pytest
 from langchain_core.outputs import Generation
 
-from nbcache import NotebookCache
 from nbcache.codec import payload as codec
-from nbcache.codec.packing import unpacked_bytes
+from nbcache.codec.header import EntryHeader
 from nbcache.entry.models import EntryMeta, SessionCall
-from nbcache.errors import DamagedError
 from nbcache.keys.key import CallKey
-from nbcache.stores import DiskStore, MemoryStore, Store
+from nbcache.stores import DiskStore, Store
 from nbcache.stores.sqlite import rekeying
 from nbcache.stores.view import Contents
 from tests.stores.sqlite.test_store import key_of
@@ -35,7 +30,7 @@ MANY = 400
 
 def payload(key: str, text: str, created: float = 1.0, notebooks: tuple[str, ...] = ()) -> tuple[bytes, EntryMeta]:
     meta = EntryMeta(key, "m", "prompt", text[:20], "ok", created, notebooks=notebooks)
-    return codec.encode([Generation(text=text)], codec.EntryHeader(meta, "prompt", "{}", ""), reusable=True), meta
+    return codec.encode([Generation(text=text)], EntryHeader(meta, "prompt", "{}", ""), reusable=True), meta
 
 
 def put(store: Store, key: str, text: str, created: float = 1.0, *notebooks: str) -> None:
@@ -207,68 +202,4 @@ def test_version_that_no_release_has_is_mended(folder: Path, version: int) -> No
         connection.execute(f"PRAGMA user_version = {version}")
     assert text_at(store, key_of(1)) == "answer"
     store.close()
-    assert (folder / "cache.db").read_bytes()[60:64] == b"\0\0\0\3"
-
-
-# A later release's
-
-
-def with_fields(found: bytes, where: str) -> bytes:
-    """The payload as a later release may write it, with a field more."""
-    whole = codec.read(found, codec.key_of(found))
-    header = orjson.loads(unpacked_bytes(whole.header_bytes, whole.flags & codec._COMPRESSED_HEADER))
-    (header[where] if where else header)["of_tomorrow"] = 1
-    head = bytearray(found[: codec.PREAMBLE_LENGTH - 4])
-    head[4] &= ~codec._COMPRESSED_HEADER
-    body = bytes(whole.answers) + struct.pack(">I", 0) + orjson.dumps(header)
-    return bytes(head) + zlib.crc32(body, zlib.crc32(bytes(head))).to_bytes(4, "big") + body
-
-
-@pytest.fixture(params=["", "meta"])
-def of_tomorrow(folder: Path, request: pytest.FixtureRequest) -> DiskStore:
-    """A store in which a later release has put a field of its own into an entry."""
-    store = DiskStore(folder)
-    found, meta = payload(key_of(1), "answer")
-    store.put(key_of(1), with_fields(found, request.param), meta)
-    return store
-
-
-def test_unknown_field_is_no_damage_and_check_leaves_its_entry(of_tomorrow: DiskStore) -> None:
-    contents = Contents(of_tomorrow)
-    for fix in (False, True, False):
-        (problem,) = contents.check(fix=fix)
-        assert "newer nbcache" in problem
-        assert "of_tomorrow" in problem
-    assert text_at(of_tomorrow, key_of(1)) == "answer"
-    assert contents.read(key_of(1)).prompt == "prompt"
-
-
-def test_entry_with_an_unknown_field_is_left_alone_in_memory_too() -> None:
-    store = MemoryStore()
-    found, meta = payload(key_of(1), "answer")
-    store.put(key_of(1), with_fields(found, ""), meta)
-    assert len(Contents(store).check(fix=True)) == 1
-    assert text_at(store, key_of(1)) == "answer"
-
-
-def test_unknown_flag_is_of_a_newer_release() -> None:
-    found, _ = payload(key_of(1), "answer")
-    head = bytearray(found[: codec.PREAMBLE_LENGTH - 4])
-    head[4] |= 128
-    body = found[codec.PREAMBLE_LENGTH :]
-    sealed = bytes(head) + zlib.crc32(body, zlib.crc32(bytes(head))).to_bytes(4, "big") + body
-    with pytest.raises(DamagedError) as caught:
-        codec.read(sealed, key_of(1))
-    assert caught.value.newer
-
-
-def test_what_is_written_now_an_earlier_release_takes_for_newer_and_not_for_damaged(folder: Path) -> None:
-    """0.4 leaves a store above version 2 alone; one that has it open takes a payload above version 2 for newer."""
-    cache = NotebookCache(folder)
-    cache.update("prompt", "llm", [Generation(text="answer")])
-    (row,) = cache.contents().entries()
-    found = cache.store.get(row.key)
-    cache.close()
-    assert found is not None
-    assert found[3] == 3
     assert (folder / "cache.db").read_bytes()[60:64] == b"\0\0\0\3"

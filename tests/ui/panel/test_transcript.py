@@ -20,11 +20,12 @@ from langchain_core.messages import (
 from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache.codec import payload as codec
+from nbcache.codec.header import EntryHeader
 from nbcache.entry.models import EntryMeta
 from nbcache.ui.panel.transcript import Part, Said, answer_chat, prompt_chat
 
 KEY = "0" * 40
-HEADER = codec.EntryHeader(EntryMeta(KEY, "m", "p", "a", "ok", 0.0), "p", "{}", "")
+HEADER = EntryHeader(EntryMeta(KEY, "m", "p", "a", "ok", 0.0), "p", "{}", "")
 CALL: Any = {"name": "weather", "args": {"city": "Köln"}, "id": "c1", "type": "tool_call"}
 TYPED = '{\n  "city": "Köln"\n}'
 IMAGE = "data:image/png;base64,iVBORw0KGgo="

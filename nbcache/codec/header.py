@@ -1,0 +1,52 @@
+"""The header of an entry: all that is kept of it besides the answer.
+
+**Unknown means newer.** A later release adds a field to `EntryHeader`, `EntryMeta` or `Usage` with a default, and such
+that it changes neither what the other fields mean nor what the answer is. Then no version changes: this release passes
+over a field that it doesn't know. What does change a meaning takes another `payload.FORMAT_VERSION`: this release leaves
+such an entry alone, and says that a newer one wrote it. Neither is damage. (Releases before 0.5 take an unknown field
+for damage, and their `check --fix` deletes the entry. They leave payloads of version 3 alone.)
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.version import VERSION
+
+from nbcache import __version__
+from nbcache.entry.models import EntryMeta, Usage
+
+VERSIONS: Mapping[str, str] = {"nbcache": __version__, "langchain-core": VERSION}
+
+
+@dataclass(frozen=True, slots=True)
+class EntryHeader:
+    """The row of an entry, the prompt as LangChain wrote it, the call's identity (JSON), and what the call used.
+
+    `said` is what counted of the prompt, where the prompt alone doesn't tell. `versions` are those of nbcache and
+    langchain-core that stored the answer, by their names.
+    """
+
+    meta: EntryMeta
+    prompt: str
+    identity: str
+    endpoint: str
+    usage: Usage | None = None  # payloads of 0.1 have none
+    said: str | None = None
+    versions: Mapping[str, str] | None = None  # payloads of before 0.5, and recordings of a cassette, have none
+
+
+def header_in(values: dict[str, Any]) -> EntryHeader:
+    """The header that was written as these JSON values. Raises whatever garbage may raise."""
+    row = known_fields(EntryMeta, values["meta"])
+    row |= {"tags": tuple(row["tags"]), "notebooks": tuple(row["notebooks"])}
+    usage = known_fields(Usage, values.get("usage") or {})
+    others = known_fields(EntryHeader, values)
+    if not isinstance(others.get("versions"), dict | None):
+        raise TypeError("its versions are no object")
+    return EntryHeader(**others | {"meta": EntryMeta(**row), "usage": Usage(**usage) if usage else None})
+
+
+def known_fields(cls: type, values: dict[str, Any]) -> dict[str, Any]:
+    """The values of the fields that `cls` has: the others are a newer release's."""
+    return {name: values[name] for name in values.keys() & cls.__dataclass_fields__.keys()}  # type: ignore[attr-defined]
