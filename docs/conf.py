@@ -33,6 +33,7 @@ _CONTENTS = """
 ```{toctree}
 :hidden:
 :caption: Tasks
+docs/settings
 ```
 
 ```{toctree}

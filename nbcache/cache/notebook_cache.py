@@ -2,10 +2,9 @@
 
 import os
 import weakref
-from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
@@ -15,26 +14,26 @@ from langchain_core.outputs import Generation
 from nbcache.cache import settings as modes
 from nbcache.cache.active_settings import ActiveSettings
 from nbcache.cache.call import Call, current_call
+from nbcache.cache.configuration import Configuration
 from nbcache.cache.explain import Missed, Why
 from nbcache.cache.lookup import Answers
 from nbcache.cache.memory import Answer
-from nbcache.cache.rules import Normalizer, Rules, ShouldStore
+from nbcache.cache.rules import Rules
 from nbcache.cache.run_report import write_tally
+from nbcache.cache.setting import takes
 from nbcache.cache.settings import NOTHING_SET, Settings
 from nbcache.codec import values
 from nbcache.codec.payload import key_of
 from nbcache.codec.values import KeyFn, Messages
 from nbcache.concurrency.executor import in_background, in_thread, uninterrupted
 from nbcache.costs.ledger import Ledger
-from nbcache.costs.pricing import Prices
 from nbcache.entry.accounts import total
 from nbcache.entry.models import Info, Stats, Totals
-from nbcache.entry.quantities import count, size
 from nbcache.errors import StoreError, warn_once
 from nbcache.replay.recordings import Recordings
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.base import DiskStore, Store, open_store
-from nbcache.stores.location import cassette_path, checked_path, notebook_name, notebook_path, store_folder
+from nbcache.stores.location import cassette_path, notebook_name, notebook_path, store_folder
 from nbcache.stores.view import Contents
 
 _INDEXED_WITHIN = 0.01  # seconds that one waits for what was just stored to become findable: it comes first
@@ -43,71 +42,36 @@ _INDEXED_WITHIN = 0.01  # seconds that one waits for what was just stored to bec
 class NotebookCache(BaseCache):
     """A LangChain cache over a store. Never raises into a model's call: what fails is a miss.
 
-    Args:
-        store: a folder, `disk:///path`, `memory://` or a Store; None for the `.nbcache` folder found from here.
-        scope: whose entries statistics and `clear` mean: this `notebook`'s, or the whole `folder`'s.
-        mode: `on`, `off`, `read-only`, `refresh` or `replay`. Where the environment's `NBCACHE_MODE` is `replay`,
-            that holds whatever is said here or later.
-        ttl: seconds (or a timedelta, or `7d`) to keep new answers; None for good.
-        max_bytes: bytes of answers to keep (or `2GB`), least recently used first; None for no bound.
-        max_entries: the same in entries.
-        tags: put on new entries.
-        memory: how many decoded answers are kept in memory besides.
-        notebook: the running notebook; None to find out.
-        prices: what calls cost; None for the providers' list prices.
-        exclude: names of models, tags and chains (their `run_name`) whose calls are not cached; `*` stands for anything.
-            Set by hand, the cache knows of no call what it is a part of: this needs `nbcache.install`.
-        normalize: a function from text to text, applied to each text of a prompt for its key alone; or regular
-            expressions, of which what they match doesn't count.
-        should_store: whether an answer is kept: a message or, of a completion model, a Generation; each has a `text`.
-        cassette: the file of recorded answers that `replay` plays, and `export_cassette` writes; None for the one beside
-            the notebook. Where there is none, `replay` plays the store's.
-        secrets: regular expressions of what is not written into a cassette, besides keys, tokens and passwords.
-
-    Raises ValueError where one of these is wrong. Set by hand (`set_llm_cache`) it knows of a call what
-    `llm_string` tells, and refuses the models whose string is known to be incomplete; `nbcache.install`
-    lets it ask the model itself.
+    A cache that is set by hand (`set_llm_cache`) knows only what LangChain's `llm_string` says of a call. It refuses
+    models whose string is known to be incomplete, and `exclude` finds no tags or chains. `nbcache.install` lets the
+    cache ask the model itself.
     """
 
-    def __init__(  # noqa: PLR0913 - settings, each with its default
-        self,
-        store: str | Path | Store | None = None,
-        *,
-        scope: str = "notebook",
-        mode: str = "on",
-        ttl: float | str | timedelta | None = None,
-        max_bytes: float | str | None = None,
-        max_entries: int | None = None,
-        tags: str | Iterable[str] = (),
-        memory: int = 1024,
-        notebook: str | Path | None = None,
-        prices: Prices | None = None,
-        exclude: str | Iterable[str] = (),
-        normalize: Normalizer | None = None,
-        should_store: ShouldStore | None = None,
-        cassette: str | Path | None = None,
-        secrets: str | Iterable[str] = (),
-    ) -> None:
-        modes.checked_scope(scope)
-        base = modes.settings(mode, ttl, tags)
-        self.path = path = notebook_path() if notebook is None else checked_path("notebook", notebook)
-        self.max_bytes, self.max_entries = size(max_bytes), count(max_entries)
+    @takes(Configuration, is_method=True)
+    def __init__(self, given: dict[str, Any]) -> None:
+        """Raises ValueError for a wrong setting."""
+        configuration = self._configuration = Configuration(**given)
+        self.path = path = configuration.notebook or notebook_path()
+        self.max_bytes, self.max_entries = configuration.max_bytes, configuration.max_entries
         self.store = open_store(
-            store_folder(path) if store is None else store, max_bytes=self.max_bytes, max_entries=self.max_entries
+            store_folder(path) if configuration.store is None else configuration.store,
+            max_bytes=self.max_bytes,
+            max_entries=self.max_entries,
         )
         self.notebook = notebook_name(path, self.store.folder if isinstance(self.store, DiskStore) else None)
-        self.scope = scope if self.notebook is not None else "folder"
+        self.scope = configuration.scope if self.notebook is not None else "folder"
         self.labels: dict[str, str] = {}
-        self.rules = Rules(exclude, normalize, should_store)
-        self.ledger = Ledger(self.store, self.notebook, prices)
+        self.rules = Rules(configuration.exclude, configuration.normalize, configuration.should_store)
+        self.ledger = Ledger(self.store, self.notebook, configuration.prices)
         self.is_locked = os.environ.get("NBCACHE_MODE") == modes.REPLAY
+        base = Settings(configuration.mode, configuration.ttl, configuration.tags)
         self._active = ActiveSettings(base, self.rules, is_locked=self.is_locked)
-        self.scrubber = Scrubber(secrets)
-        played = cassette_path(path) if cassette is None else checked_path("cassette", cassette)
+        self.scrubber = Scrubber(configuration.secrets)
+        played = configuration.cassette or cassette_path(path)
         self.recordings = Recordings(self.store, self.rules.normalize, self.scrubber, played)
         self._answers = Answers(
             *(self.store, self.ledger, self.notebook),
-            memory=memory,
+            memory=configuration.memory,
             rules=self.rules,
             recordings=self.recordings,
         )
@@ -247,6 +211,21 @@ class NotebookCache(BaseCache):
     def cell(self) -> str | None:
         """The cell that runs, or ran last."""
         return self._answers.cell
+
+    @property
+    def configuration(self) -> Configuration:
+        """The settings that make another cache like this one."""
+        return replace(
+            self._configuration,
+            store=self.store,
+            notebook=self.path,
+            scope=self.scope,
+            mode=self.settings.mode,
+            ttl=self.settings.ttl,
+            tags=self.settings.tags,
+            prices=self.ledger.prices,
+            cassette=self.recordings.path,
+        )
 
     @property
     def settings(self) -> Settings:

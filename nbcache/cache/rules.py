@@ -2,21 +2,18 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
 
 from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache.cache.call import Call
 from nbcache.cache.chains import chain_names
+from nbcache.cache.configuration import Normalizer, ShouldStore
 from nbcache.errors import warn_once
 from nbcache.keys.model_names import model_names
 from nbcache.keys.prompt import Normalize
 from nbcache.stores.entry_costs import asks_a_model, document
-
-Normalizer = str | Iterable[str] | Normalize
-ShouldStore = Callable[[Any], bool]
 
 
 class Rules:

@@ -1,54 +1,48 @@
 """Settings in the environment: `NBCACHE_MODE` and its siblings."""
 
 import os
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from nbcache.cache.configuration import SETTINGS
+from nbcache.cache.setting import Setting
+from nbcache.cache.settings import MODES
 from nbcache.errors import warn_once
 from nbcache.stores.location import REPORT
 
 _PREFIX = "NBCACHE_"
-SETTINGS = frozenset(
-    {
-        *("MODE", "TTL", "TAGS", "SCOPE", "STORE", "MAX_BYTES", "MAX_ENTRIES", "DIR", "NOTEBOOK", "CASSETTE"),
-        REPORT.removeprefix(_PREFIX),
-    }
-)
-# What goes by another name elsewhere, and what is set elsewhere only.
-_MEANT = {
-    "MAX_SIZE": "write NBCACHE_MAX_BYTES",
-    **{
-        mode.replace("-", "_").upper(): f"write NBCACHE_MODE={mode}"
-        for mode in ("on", "off", "read-only", "refresh", "replay")
-    },
-    **{
-        name.upper(): f"in a notebook type `%config NBCache.{name} = …`"
-        for name in ("ignore", "exclude", "normalize", "should_store", "finish_reasons", "secrets", "prices", "footer")
-    },
-}
 _CLOSE = 0.7  # how alike two names are, from 0 to 1, where one may be a slip for the other
-_T = TypeVar("_T")
 
 
-def from_environment(name: str, check: Callable[[str], _T]) -> _T | None:
-    """The setting in the environment, checked; None where there is none. Raises ValueError, naming it."""
-    value = os.environ.get(f"NBCACHE_{name}")
-    if not value:
+def with_environment(given: Mapping[str, Any], settings: Iterable[Setting[Any, Any]]) -> dict[str, Any]:
+    """What is given, and for those of `settings` that aren't, or are None, what the environment says.
+
+    Raises ValueError, naming the variable.
+    """
+    missing = {setting.name: from_environment(setting) for setting in settings if given.get(setting.name) is None}
+    return {**given, **missing}
+
+
+def from_environment(setting: Setting[Any, Any]) -> Any:
+    """The checked value in the environment; None if there is none. Raises ValueError, naming the variable."""
+    if setting.from_text is None or not is_in_environment(setting):
         return None
     try:
-        return check(value)
+        return setting.check(setting.from_text(os.environ[setting.variable or ""]))
     except ValueError as error:
-        raise ValueError(f"NBCACHE_{name} in the environment: {error}") from None
+        raise ValueError(f"{setting.variable} in the environment: {error}") from None
 
 
-def comma_separated(text: str) -> list[str]:
-    """The words of a list with commas."""
-    return [word.strip() for word in text.split(",") if word.strip()]
+def is_in_environment(setting: Setting[Any, Any]) -> bool:
+    """Whether the environment has a value, and not an empty one."""
+    return setting.variable is not None and bool(os.environ.get(setting.variable))
 
 
 def misspelt() -> dict[str, str]:
     """The variables that look like settings and are none, each with what to write instead."""
-    found: dict[str, str] = {}
+    settings = {setting.variable.removeprefix(_PREFIX) for setting in SETTINGS if setting.variable is not None}
+    settings.add(REPORT.removeprefix(_PREFIX))
+    advices: dict[str, str] = {}
     for variable in os.environ:
         name = variable.upper().replace("-", "_")
         for prefix in (_PREFIX, "NB_CACHE_", "NBCACHE"):
@@ -57,13 +51,27 @@ def misspelt() -> dict[str, str]:
                 break
         else:
             continue
-        if variable != _PREFIX + name or name not in SETTINGS:
+        if variable != _PREFIX + name or name not in settings:
             import difflib  # noqa: PLC0415 - hardly anybody's
 
-            close = difflib.get_close_matches(name, SETTINGS, 1, _CLOSE)
-            advice = _MEANT.get(name) or (f"write {_PREFIX}{close[0]}" if close else "")
-            found |= {variable: advice} if advice else {}
-    return found
+            close = difflib.get_close_matches(name, settings, 1, _CLOSE)
+            advice = _other_names().get(name) or (f"write {_PREFIX}{close[0]}" if close else "")
+            advices |= {variable: advice} if advice else {}
+    return advices
+
+
+def _other_names() -> dict[str, str]:
+    """What to write for a mode's name, and for a setting that has another name here, or is only set in a notebook."""
+    advices = {mode.replace("-", "_").upper(): f"write NBCACHE_MODE={mode}" for mode in MODES}
+    for setting in SETTINGS:
+        if setting.config is not None and setting.variable != (variable := setting.config.upper()):
+            here = (
+                f"write {setting.variable}"
+                if setting.variable
+                else f"in a notebook type `%config NBCache.{setting.config} = …`"
+            )
+            advices[variable] = here
+    return advices
 
 
 def warn_of_misspelt() -> None:

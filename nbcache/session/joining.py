@@ -19,33 +19,12 @@ from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.keys.ignored import parameters
 from nbcache.stores.base import DiskStore
 
-_Install = Callable[..., NotebookCache]
+_Install = Callable[[dict[str, Any]], NotebookCache]
 _NAME = "_nbcache"  # of the ticket, among a process object's attributes
 
 
 # Processes that were started while the cache was on, and what holds in them.
 _started: "weakref.WeakKeyDictionary[Any, tuple[str | None, str]]" = weakref.WeakKeyDictionary()
-
-
-def settings_of(cache: NotebookCache) -> dict[str, Any]:
-    """The arguments of `install` that make a cache like this one."""
-    settings = cache.settings
-    return {
-        "store": cache.store,
-        "notebook": cache.path,
-        "scope": cache.scope,
-        "mode": settings.mode,
-        "ttl": settings.ttl,
-        "tags": settings.tags,
-        "max_bytes": cache.max_bytes,
-        "max_entries": cache.max_entries,
-        "prices": cache.ledger.prices,
-        "exclude": cache.rules.exclude,
-        "normalize": cache.rules.normalize,
-        "should_store": cache.rules.should_store,
-        "cassette": cache.recordings.path,
-        "secrets": cache.scrubber.patterns,
-    }
 
 
 def give_tickets(wrapping: Wrapping, cache_now: Callable[[], NotebookCache | None]) -> None:
@@ -83,8 +62,8 @@ def _ticket(cache: NotebookCache, process: Any) -> Ticket | None:
             _warn(f"{cache.store.url} is of one process")
             return None
         now = cache.settings_now
-        settings = {**settings_of(cache), "store": cache.store.folder.absolute(), "mode": now.mode, "ttl": now.ttl}
-        settings |= {"tags": now.tags, "prices": cache.ledger.prices.own}
+        settings = {**vars(cache.configuration), "store": cache.store.folder.absolute(), "mode": now.mode}
+        settings |= {"ttl": now.ttl, "tags": now.tags, "prices": cache.ledger.prices.own}
         for name in settings:
             if not _is_picklable(settings[name]):
                 _warn(f"`{name}` can't be pickled")
@@ -139,7 +118,7 @@ def join(install: _Install) -> None:
     try:
         settings, also, session, where = pickle.loads(membership)  # noqa: S301 - the parent's, in its process object
         parameters.ignore_also(also)
-        cache = install(**settings)
+        cache = install(settings)
         cache.ledger.join(session, where, None if pipe is None else Reporter(Sender(pipe)))
     except Exception as error:  # noqa: BLE001 - the worker's calls go on without
         warn_once("join", f"nbcache is not on in this worker process, whose calls are paid each time: {error!r}")

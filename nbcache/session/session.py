@@ -1,9 +1,7 @@
 """What is on: the one installed cache, what was there before it, and the Python API over it."""
 
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
@@ -13,27 +11,26 @@ from langchain_core.globals import get_llm_cache, set_llm_cache
 from langchain_core.messages import BaseMessage
 
 from nbcache.cache.chains import watch_chains
+from nbcache.cache.configuration import Configuration
 from nbcache.cache.explain import Why
 from nbcache.cache.notebook_cache import NotebookCache
-from nbcache.cache.rules import Normalizer, ShouldStore
-from nbcache.cache.settings import NOTEBOOK, ON, REPLAY, checked_mode, checked_scope
+from nbcache.cache.setting import settings_of, takes
+from nbcache.cache.settings import REPLAY
 from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
 from nbcache.concurrency.change_listeners import tell
 from nbcache.concurrency.executor import uninterrupted
 from nbcache.concurrency.locks import Lock
-from nbcache.costs.pricing import Prices
 from nbcache.entry.models import Cleared, EntryMeta, Info, Record, Stats
-from nbcache.entry.quantities import count, seconds, size
 from nbcache.errors import NotInstalledError, forget_warnings, warn_once
 from nbcache.integrations.langchain.models import Instrument
 from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.replay.outcomes import Exported, Imported
-from nbcache.session.environment import comma_separated, from_environment, warn_of_misspelt
-from nbcache.session.joining import give_tickets, join, settings_of
+from nbcache.session.environment import warn_of_misspelt, with_environment
+from nbcache.session.joining import give_tickets, join
 from nbcache.session.placeholder_keys import stand_in
 from nbcache.session.plans import Plan, planned
 from nbcache.session.repeated_calls import most_repeated
-from nbcache.stores.base import LedgerStore, Store
+from nbcache.stores.base import LedgerStore
 from nbcache.stores.location import user_folder
 from nbcache.stores.progress import Progress
 
@@ -56,50 +53,23 @@ _session: _Session | None = None
 _lock = Lock()
 
 
-def install(  # noqa: PLR0913 - settings, each with its default
-    store: str | Path | Store | None = None,
-    *,
-    scope: str | None = None,
-    mode: str | None = None,
-    ttl: float | str | timedelta | None = None,
-    max_bytes: float | str | None = None,
-    max_entries: int | None = None,
-    tags: str | Iterable[str] | None = None,
-    notebook: str | Path | None = None,
-    prices: Prices | Mapping[str, Mapping[str, Any]] | None = None,
-    exclude: str | Iterable[str] = (),
-    normalize: Normalizer | None = None,
-    should_store: ShouldStore | None = None,
-    cassette: str | Path | None = None,
-    secrets: str | Iterable[str] = (),
-) -> NotebookCache:
+@takes(Configuration)
+def install(given: dict[str, Any]) -> NotebookCache:
     """Turn the cache on for this process: LangChain's global cache, asking the models themselves.
 
-    The arguments are NotebookCache's; `store="user"` is the user's own store, and `prices` are the user's own, as
-    `Prices` takes them. What isn't given is taken from the environment (`NBCACHE_STORE`, `NBCACHE_SCOPE`,
-    `NBCACHE_MODE`, `NBCACHE_TTL`, `NBCACHE_MAX_BYTES`, `NBCACHE_MAX_ENTRIES`, `NBCACHE_TAGS`, comma-separated), else
-    it has NotebookCache's default. An installed cache is replaced, and its session's counts go on. Raises ValueError,
-    and changes nothing, where a setting is wrong.
+    What is not given, or None, is taken from the environment: `NBCACHE_MODE` and the like. An installed cache is
+    replaced, and its session's counts go on. Raises ValueError, and changes nothing, where a setting is wrong.
     """
-    if notebook is None and _session is not None:
-        notebook = _session.cache.path
-    store = store if store is not None else from_environment("STORE", str)
-    cache = NotebookCache(
-        user_folder() if store == "user" else store,
-        scope=scope or from_environment("SCOPE", checked_scope) or NOTEBOOK,
-        mode=mode or from_environment("MODE", checked_mode) or ON,
-        ttl=ttl if ttl is not None else from_environment("TTL", seconds),
-        max_bytes=max_bytes if max_bytes is not None else from_environment("MAX_BYTES", size),
-        max_entries=max_entries if max_entries is not None else from_environment("MAX_ENTRIES", count),
-        tags=tags if tags is not None else from_environment("TAGS", comma_separated) or (),
-        notebook=notebook,
-        prices=prices if isinstance(prices, Prices | None) else Prices(prices),
-        exclude=exclude,
-        normalize=normalize,
-        should_store=should_store,
-        cassette=cassette,
-        secrets=secrets,
-    )
+    if given.get("notebook") is None and _session is not None:
+        given["notebook"] = _session.cache.path
+    return _install(with_environment(given, settings_of(Configuration)))
+
+
+def _install(given: dict[str, Any]) -> NotebookCache:
+    """As `install`, whatever is in the environment."""
+    if given.get("store") == "user":
+        given["store"] = user_folder()
+    cache = NotebookCache(**given)
     uninterrupted(partial(_turn_on, cache))
     warn_of_misspelt()
     cache.ledger.listen(tell)
@@ -125,13 +95,10 @@ def _turn_on(cache: NotebookCache) -> None:
 
 
 def reinstall(cache: NotebookCache | None = None, **changes: Any) -> NotebookCache:
-    """Install anew with these arguments of `install`, and with all else as it is, or as `cache` has it. Raises as `install`."""
-    cache = cache or installed()
-    settings = cache.settings
-    anew = install(**{**settings_of(cache), **changes})
-    if "ttl" not in changes:  # None is as it is, too, and no reason to ask the environment
-        anew.switch(replace(anew.settings, ttl=settings.ttl))
-    return anew
+    """Install with these arguments of `install`, and with all else as it is, or as `cache` has it. Raises as `install`."""
+    configuration = (cache or installed()).configuration
+    changed = [setting for setting in settings_of(Configuration) if setting.name in changes]
+    return _install({**vars(configuration), **with_environment(changes, changed)})
 
 
 def uninstall() -> None:
@@ -212,7 +179,7 @@ def wrap(target: _T) -> _T:
 
 def join_parent() -> None:
     """In a worker process: turn the cache on that its parent has on, unless that is done."""
-    join(install)
+    join(_install)
 
 
 def _cache_now() -> NotebookCache | None:

@@ -150,6 +150,28 @@ def test_a_worker_that_turns_the_cache_on_itself_has_a_session_of_its_own(provid
     assert said.splitlines() == ["1 1", "0 0"]
 
 
+_FOR_GOOD = """
+def ttl(results):
+    results.put(nbcache.installed().settings.ttl)
+
+if __name__ == "__main__":
+    os.environ["NBCACHE_TTL"] = "2h"
+    cache = nbcache.install(sys.argv[1])
+    cache.switch(dataclasses.replace(cache.settings, ttl=None))
+    context = multiprocessing.get_context("spawn")
+    results = context.SimpleQueue()
+    process = context.Process(target=ttl, args=(results,))
+    process.start()
+    print(results.get())
+    process.join()
+"""
+
+
+def test_a_ttl_that_was_turned_off_is_off_in_workers_whatever_the_environment_says(tmp_path: Path) -> None:
+    (tmp_path / "main.py").write_text("import dataclasses\n" + HEAD + _FOR_GOOD)
+    assert run_file(tmp_path / "main.py", str(tmp_path / "store")) == "None"
+
+
 @pytest.mark.parametrize(
     ("settings", "why"),
     [

@@ -181,6 +181,8 @@ def nbcache_cassette(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
     test, added. `refresh` asks for all that the test asks for.
     """
     from nbcache.cache import settings as modes  # noqa: PLC0415
+    from nbcache.cache.configuration import Configuration  # noqa: PLC0415
+    from nbcache.cache.setting import settings_of  # noqa: PLC0415
     from nbcache.session import session  # noqa: PLC0415
     from nbcache.stores.location import CASSETTE_SUFFIX  # noqa: PLC0415
     from nbcache.ui.pytest_plugin.swallowed_misses import show_misses  # noqa: PLC0415
@@ -192,13 +194,14 @@ def nbcache_cassette(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
     with contextlib.ExitStack() as ends:
         ends.callback(_put_back, session.installed() if session.is_installed() else None)
         environment = ends.enter_context(pytest.MonkeyPatch.context())
+        settings: dict[str, Any] = {"store": store, "mode": mode, "cassette": cassette}
+        settings |= dict.fromkeys(("ttl", "max_bytes", "max_entries"))  # nothing that was recorded is to go
         # Code under test may turn the cache on itself, or start a process that does.
-        for name, value in {"MODE": mode, "CASSETTE": str(cassette), "STORE": str(store)}.items():
-            environment.setenv(f"NBCACHE_{name}", value)
-        for name in ("TTL", "MAX_BYTES", "MAX_ENTRIES"):  # nothing that was recorded is to go
-            environment.delenv(f"NBCACHE_{name}", raising=False)
+        for setting in settings_of(Configuration):
+            if setting.name in settings and setting.variable is not None:
+                _set(environment, setting.variable, settings[setting.name])
         install = session.reinstall if session.is_installed() else session.install
-        cache = install(store=store, mode=mode, cassette=cassette, ttl=None, max_bytes=None, max_entries=None)
+        cache = install(**settings)
         if mode != modes.REPLAY and cassette.exists():
             session.import_cassette(cassette)
         yield cassette
@@ -206,6 +209,14 @@ def nbcache_cassette(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
             # Code under test may have turned it on anew, with rules of its own. A store of its own is none of ours.
             now = session.installed() if session.is_installed() else cache
             _record(now if now.store.url == cache.store.url else cache, cassette)
+
+
+def _set(environment: pytest.MonkeyPatch, variable: str, value: object) -> None:
+    """Give a variable of the environment this value, or none."""
+    if value is None:
+        environment.delenv(variable, raising=False)
+    else:
+        environment.setenv(variable, str(value))
 
 
 def _record(cache: "NotebookCache", cassette: Path) -> None:

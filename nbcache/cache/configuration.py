@@ -1,0 +1,180 @@
+"""The one table of settings. Signatures, `%config NBCache`, environment variables and the docs' table are made from it.
+
+A new setting is a field of `Configuration` here, and its use in `NotebookCache`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nbcache.cache import settings
+from nbcache.cache.setting import Setting, settings_of
+from nbcache.costs.pricing import Prices
+from nbcache.entry.quantities import count, seconds, size
+from nbcache.keys.prompt import Normalize
+from nbcache.replay.secrets.scrubber import Scrubber
+from nbcache.stores.base import Store, open_store
+from nbcache.stores.location import checked_path
+
+Normalizer = str | Iterable[str] | Normalize
+ShouldStore = Callable[[Any], bool]
+_Texts = str | Iterable[str]
+_Place = str | Path | Store
+_EVICTED = "The least recently used are evicted first. Without it there is no bound"
+
+
+def _store(place: _Place) -> _Place:
+    if not isinstance(place, Store):
+        open_store(place)
+    return place
+
+
+def _memory(given: int) -> int:
+    if not isinstance(given, int) or given < 0:
+        raise ValueError(f"memory={given!r}: write a whole number; 0 keeps none")
+    return given
+
+
+def _prices(given: Prices | Mapping[str, Mapping[str, Any]]) -> Prices:
+    return given if isinstance(given, Prices) else Prices(given)
+
+
+def _rule(name: str, given: Any) -> Any:
+    from nbcache.cache.rules import Rules  # noqa: PLC0415 - LangChain takes a second to import
+
+    return getattr(Rules(**{name: given}), name)
+
+
+def _secrets(given: _Texts) -> tuple[str, ...]:
+    try:
+        return Scrubber(given).patterns
+    except ValueError as error:
+        raise ValueError(f"secrets: {error}") from None
+
+
+def _comma_separated(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The settings of a cache: given as they are typed, and read as they were checked. Raises ValueError."""
+
+    store: Setting[_Place | None, _Place | None] = Setting(
+        _store,
+        "where entries are kept: a folder, `disk:///path`, `memory://`, a Store object, or `user`, one store for all your "
+        "notebooks (`NotebookCache(…)` takes that for a folder). Without it: the folder that `NBCACHE_DIR` names, else the "
+        "nearest `.nbcache` folder upward from the notebook",
+        kind="text",
+        from_text=str,
+    )
+    _: KW_ONLY
+    scope: Setting[str | None, str] = Setting(
+        settings.checked_scope,
+        "whose entries are counted, shown and cleared: this `notebook`'s, or the whole `folder`'s",
+        default=settings.NOTEBOOK,
+        kind="text",
+        from_text=str,
+    )
+    mode: Setting[str | None, str] = Setting(
+        settings.checked_mode,
+        "`on`, `off`, `read-only`, `refresh` or `replay`. `NBCACHE_MODE=replay` cannot be overridden",
+        default=settings.ON,
+        kind="text",
+        from_text=str,
+    )
+    ttl: Setting[float | str | timedelta | None, float | None] = Setting(
+        seconds,
+        "how long new answers are kept: seconds, or text such as `90s`, `12h`, `7d`. Without it they never expire",
+        kind="text",
+        from_text=str,
+    )
+    max_bytes: Setting[float | str | None, int | None] = Setting(
+        size,
+        f"how many bytes of answers are kept: a number, or text such as `500MB`, `2GB`. {_EVICTED}",
+        kind="text",
+        config="max_size",
+        from_text=str,
+    )
+    max_entries: Setting[int | None, int | None] = Setting(
+        count, f"how many entries are kept. {_EVICTED}", kind="number", from_text=str
+    )
+    tags: Setting[_Texts | None, tuple[str, ...]] = Setting(
+        lambda given: settings.settings(tags=given).tags,
+        "tags of new entries; in the environment separated by commas",
+        default=(),
+        kind="texts",
+        from_text=_comma_separated,
+    )
+    memory: Setting[int, int] = Setting(
+        _memory, "how many decoded answers are kept in memory, beside the store", default=1024
+    )
+    notebook: Setting[str | Path | None, Path | None] = Setting(
+        partial(checked_path, "notebook"),
+        "the path of the running notebook. Without it: what Jupyter, VS Code or papermill tells",
+        from_text=str,
+    )
+    prices: Setting[Prices | Mapping[str, Mapping[str, Any]] | None, Prices | None] = Setting(
+        _prices,
+        "your own prices, in US dollars per million tokens: `{'gpt-4o-mini': {'input': 0.15, 'output': 0.6}}`. They come "
+        "before the providers' list prices",
+        kind="mapping",
+    )
+    exclude: Setting[_Texts, tuple[str, ...]] = Setting(
+        partial(_rule, "exclude"),
+        "names of models, tags and chains (their `run_name`) whose calls are not cached; `*` stands for anything",
+        default=(),
+        kind="texts",
+    )
+    normalize: Setting[Normalizer | None, Normalize | None] = Setting(
+        partial(_rule, "normalize"),
+        "what does not count in a prompt: regular expressions, or a function that gets a text and returns what counts of it",
+        kind="object",
+    )
+    should_store: Setting[ShouldStore | None, ShouldStore | None] = Setting(
+        partial(_rule, "should_store"),
+        "a function that gets an answer (a message; of a completion model a Generation; each has a `text`) and returns "
+        "whether it is stored",
+        kind="object",
+    )
+    cassette: Setting[str | Path | None, Path | None] = Setting(
+        partial(checked_path, "cassette"),
+        "the file of recorded answers, which `replay` plays and `export` writes. Without it: the one beside the notebook. "
+        "If there is none, `replay` plays what the store has",
+        from_text=str,
+    )
+    secrets: Setting[_Texts, tuple[str, ...]] = Setting(
+        _secrets,
+        "regular expressions of what is not written into a cassette, besides keys, tokens and passwords",
+        default=(),
+        kind="texts",
+    )
+
+
+class ProcessSettings:
+    """The settings that hold for the whole process, and so are no arguments of a cache."""
+
+    ignore: Setting[_Texts, tuple[str, ...]] = Setting(
+        tuple,
+        "names and paths of parameters and HTTP headers that can't change an answer, such as `X-My-Trace`",
+        default=(),
+        kind="texts",
+    )
+    finish_reasons: Setting[_Texts, tuple[str, ...]] = Setting(
+        tuple,
+        "finish reasons that end an answer well, besides those that nbcache knows. Such answers are hits",
+        default=(),
+        kind="texts",
+    )
+    footer: Setting[bool, bool] = Setting(
+        bool, "print a line under each cell that called a model: what it paid and saved", default=False, kind="flag"
+    )
+    dir: Setting[str | None, str | None] = Setting(
+        str, "the folder of the store, where `store` is not set", from_text=str
+    )
+
+
+SETTINGS = (*settings_of(Configuration), *settings_of(ProcessSettings))
