@@ -94,10 +94,6 @@ class Flights:
         """Whether such a call may have ended since so many had `landed`: its answer may be there by now."""
         return self.ended != since and (self._forgotten > since or self._last.get(key, 0) > since)
 
-    def in_flight(self) -> int:
-        """How many calls are being made."""
-        return len(self._leases)
-
     def end(self, lease: "Lease", payload: bytes | None, *, failed: bool) -> None:
         """The call of `lease` has ended: its answer for all who wait; where it failed, one of them makes the call."""
         with self._lock:

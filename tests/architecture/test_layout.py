@@ -1,55 +1,41 @@
-"""Where things are: what users import stays where it was, and the package is what its rooms are."""
+"""Where things are: the package is what its rooms are, and the tests of a room stand in a room of its name."""
 
-import importlib
-import pickle
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-import nbcache
-from nbcache.entry import EntryMeta
+from tests.support.paths import ROOT
 
 MOST = 13  # names at the top of the package: a reader sees them at once
+TESTS = ROOT / "tests"
+NO_ROOM = {"architecture", "docs", "faults", "golden", "servers", "support"}  # what tests have besides
 
 
-@pytest.mark.parametrize(
-    ("module", "name"),
-    [
-        ("nbcache.cache", "NotebookCache"),
-        ("nbcache.keys", "cache_key"),
-        ("nbcache.session", "install"),
-        ("nbcache.session", "plan"),
-        ("nbcache.session", "is_installed"),
-        ("nbcache.stores", "DiskStore"),
-        ("nbcache.stores", "Store"),
-        ("nbcache.stores", "open_store"),
-        ("nbcache.codec", "read"),
-        ("nbcache.entry", "EntryMeta"),
-        ("nbcache.entry", "Filter"),
-        ("nbcache.errors", "StoreError"),
-        ("nbcache.pytest_plugin", "pytest_addoption"),
-    ],
-)
-def test_names_go_on_under_their_earlier_paths(module: str, name: str) -> None:
-    code = f"from {module} import {name}; assert callable({name})"  # in a process that has imported nothing else
-    subprocess.run([sys.executable, "-c", code], check=True)
-    assert callable(getattr(importlib.import_module(module), name))
+def names(folder: Path) -> Iterator[str]:
+    """The modules and packages in a folder."""
+    for path in folder.iterdir():
+        if not path.name.startswith(("_", ".")) and (path.suffix == ".py" or any(path.rglob("*.py"))):
+            yield path.stem
 
 
-def test_a_pickle_of_an_earlier_release_names_a_path_that_is_there() -> None:
-    earlier = pickle.dumps(EntryMeta, protocol=0).replace(b"nbcache.entry.models", b"nbcache.entry")
-    assert pickle.loads(earlier) is EntryMeta
-
-
-def test_a_package_has_no_other_names() -> None:
-    with pytest.raises(AttributeError, match="nothing_like_it"):
-        importlib.import_module("nbcache.stores").nothing_like_it  # noqa: B018
+ROOMS = {name for name in names(ROOT / "nbcache") if (ROOT / "nbcache" / name).is_dir()}
 
 
 def test_the_top_of_the_package_is_seen_at_once() -> None:
-    root = Path(nbcache.__file__).parent
-    names = {path.name for path in root.iterdir() if path.suffix == ".py" or any(path.glob("*.py"))}
-    names = {name for name in names if not name.startswith("_")}
-    assert len(names) <= MOST, sorted(names)
+    top = set(names(ROOT / "nbcache"))
+    assert len(top) <= MOST, sorted(top)
+
+
+def test_the_tests_have_the_rooms_of_the_package() -> None:
+    folders = {name for name in names(TESTS) if (TESTS / name).is_dir()} | {"golden"}
+    assert folders == ROOMS | NO_ROOM
+
+
+def test_no_test_stands_outside_of_a_room() -> None:
+    assert list(TESTS.glob("test_*.py")) == []
+
+
+@pytest.mark.parametrize("room", sorted(ROOMS))
+def test_each_room_has_tests(room: str) -> None:
+    assert any((TESTS / room).rglob("test_*.py"))
