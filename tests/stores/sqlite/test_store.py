@@ -392,7 +392,12 @@ def test_what_was_put_survives_kill_9(store: DiskStore, folder: Path, count: int
     assert store.check() == []
 
 
-# Processes
+# Processes: each begins afresh, but what they all import is imported once.
+
+PROCESS = multiprocessing.get_context("forkserver")
+PROCESS.set_forkserver_preload(
+    ["diskcache", "langchain_core.outputs", "nbcache.codec.payload", "nbcache.stores", "pytest"]
+)
 
 
 def _put_and_get(folder: Path, process: int, barrier: "Barrier", wrong: "SimpleQueue[str | None]") -> None:
@@ -413,10 +418,9 @@ def _put_and_get(folder: Path, process: int, barrier: "Barrier", wrong: "SimpleQ
 
 
 def test_eight_processes_on_one_folder_lose_nothing_and_get_nothing_wrong(store: DiskStore, folder: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    barrier, wrong = context.Barrier(PROCESSES), context.SimpleQueue()
+    barrier, wrong = PROCESS.Barrier(PROCESSES), PROCESS.SimpleQueue()
     processes = [
-        context.Process(target=_put_and_get, args=(folder, number, barrier, wrong), daemon=True)
+        PROCESS.Process(target=_put_and_get, args=(folder, number, barrier, wrong), daemon=True)
         for number in range(PROCESSES)
     ]
     for process in processes:
@@ -453,10 +457,9 @@ def _begin_anew(folder: Path, number: int, barrier: "Barrier", wrong: "SimpleQue
 def test_processes_that_find_the_same_garbage_set_it_aside_once(store: DiskStore, folder: Path) -> None:
     folder.mkdir()
     (folder / "cache.db").write_bytes(b"garbage" * 1000)
-    context = multiprocessing.get_context("spawn")
-    barrier, wrong = context.Barrier(4), context.SimpleQueue()
+    barrier, wrong = PROCESS.Barrier(4), PROCESS.SimpleQueue()
     processes = [
-        context.Process(target=_begin_anew, args=(folder, number, barrier, wrong), daemon=True) for number in range(4)
+        PROCESS.Process(target=_begin_anew, args=(folder, number, barrier, wrong), daemon=True) for number in range(4)
     ]
     for process in processes:
         process.start()
