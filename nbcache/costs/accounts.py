@@ -18,7 +18,7 @@ from nbcache.entry.usage import estimated
 from nbcache.entry.waits import Span, Timing
 from nbcache.errors import logger
 from nbcache.stores.base import Listable, Store, Tombstones
-from nbcache.stores.entry_costs import KnownFacts
+from nbcache.stores.entry_costs import EntryCosts
 
 NEW = "new"  # why a call missed that was never seen
 _CALLS = 10_000  # calls of which each is remembered
@@ -44,7 +44,7 @@ class Accounts:
         self._tombstones = store if isinstance(store, Tombstones) else None
         self._notebook = notebook
         self._prices = prices
-        self._facts = KnownFacts()
+        self._costs = EntryCosts()
         self._timings: OrderedDict[tuple[int, str | None], Timing] = OrderedDict()
         self.calls: deque[CallRecord] = deque(maxlen=_CALLS)
         self.called = SessionCalls()
@@ -88,7 +88,7 @@ class Accounts:
 
     def _enter(self, note: Note | WorkerHit, now: "_Batch") -> None:
         if isinstance(note, WorkerHit):
-            self._facts.put(note.hit.payload, note.facts)
+            self._costs.put(note.hit.payload, note.cost)
             note = note.hit
         if isinstance(note, Hit):
             self._enter_hit(note, now)
@@ -98,9 +98,9 @@ class Accounts:
             self._enter_miss(note, now)
 
     def _enter_hit(self, hit: Hit, now: "_Batch") -> None:
-        facts = self._facts.of(hit.key, hit.payload)
-        saved = None if facts.seconds is None else max(0.0, facts.seconds - hit.seconds)
-        price = self._price(facts.usage, now)
+        entry = self._costs.of(hit.key, hit.payload)
+        saved = None if entry.seconds is None else max(0.0, entry.seconds - hit.seconds)
+        price = self._price(entry.usage, now)
         usd = price.usd
         source: str | None = None if usd is None else price.why
         if usd is None and (usd := self._price_then(hit.key)) is not None:
@@ -108,12 +108,12 @@ class Accounts:
         where = hit.where
         self.called.used.add(hit.key)
         call = CallRecord(
-            *(hit.when, where.execution, where.cell, facts.model, hit.key),
+            *(hit.when, where.execution, where.cell, entry.model, hit.key),
             hit=True,
             seconds=saved,
             usd=usd,
             price=source,
-            estimated=facts.usage.estimated and bool(usd) and source != "charged",
+            estimated=entry.usage.estimated and bool(usd) and source != "charged",
             answered=True,
         )
         self.calls.append(call)
@@ -129,10 +129,10 @@ class Accounts:
         row.unpriced_hits += usd is None
         row.estimated_hits += call.estimated
         row.charged_hits += source == "charged"
-        if facts.seconds is not None:
-            span = Span(hit.strand, hit.began, hit.ended, facts.seconds, facts.recorded)
+        if entry.seconds is not None:
+            span = Span(hit.strand, hit.began, hit.ended, entry.seconds, entry.recorded)
             now.spans.setdefault((where.execution, where.cell), []).append(span)
-            self._timing(where.execution, where.cell).add(facts.model, saved or 0.0)
+            self._timing(where.execution, where.cell).add(entry.model, saved or 0.0)
 
     def _enter_waits(self, of: tuple[int, str | None], spans: list[Span], now: "_Batch") -> None:
         """Share what is saved by now of an execution among its models."""

@@ -10,7 +10,7 @@ from nbcache.entry.models import CallRecord
 from nbcache.entry.text import prompt_text
 from nbcache.entry.usage import estimated
 from nbcache.errors import logger
-from nbcache.stores.entry_costs import Facts, KnownFacts
+from nbcache.stores.entry_costs import EntryCost, EntryCosts
 
 _OPEN = 4_096  # calls of workers that are remembered until they are paid
 
@@ -19,7 +19,7 @@ class WorkerHit(NamedTuple):
     """A hit in a worker. Of the payload it has the preamble alone, and what the whole of it tells beside."""
 
     hit: Hit
-    facts: Facts
+    cost: EntryCost
 
 
 Note = Hit | CallRecord | Paid
@@ -31,7 +31,7 @@ class Reporter:
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
-        self._facts = KnownFacts()
+        self._costs = EntryCosts()
 
     def report(self, session: str, note: Note) -> bool:
         """Report a call; false where the worker has to account for it itself. Never raises."""
@@ -43,8 +43,8 @@ class Reporter:
 
     def _message(self, note: Note) -> Message:
         if isinstance(note, Hit):
-            facts = self._facts.of(note.key, note.payload)
-            return WorkerHit(note._replace(payload=note.payload[:PREAMBLE_LENGTH]), facts)
+            cost = self._costs.of(note.key, note.payload)
+            return WorkerHit(note._replace(payload=note.payload[:PREAMBLE_LENGTH]), cost)
         if isinstance(note, Paid):
             usage = note.usage
             if not usage.complete:

@@ -13,11 +13,11 @@ from nbcache.entry.text import answer_text, prompt_text, words
 from nbcache.entry.usage import estimated, usage_of
 from nbcache.keys.json_text import parsed
 
-_KNOWN = 4_096  # entries of which is remembered what they tell
+_REMEMBERED = 4_096  # entries of which is remembered what they tell
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class EntryCost:
     """The model's name as entries are listed by it, what the call used, and the seconds that it took, if known.
 
     `recorded` is when it was answered, in seconds since the epoch.
@@ -29,7 +29,7 @@ class Facts:
     recorded: float | None = None
 
 
-def facts_of(payload: bytes, key: str) -> Facts:
+def entry_cost(payload: bytes, key: str) -> EntryCost:
     """What the entry `key` tells. Tokens that were not reported are estimated, and said to be. Raises DamagedError."""
     whole = codec.read(payload, key)
     header = whole.header()
@@ -38,35 +38,35 @@ def facts_of(payload: bytes, key: str) -> Facts:
         usage = usage_of(whole.generations(None), document(header.identity), header.endpoint, header.prompt)
     if not usage.complete:
         usage = estimated(usage, prompt_text(header.prompt), answer_text(whole.plain()))
-    return Facts(header.meta.model, usage, header.meta.seconds, whole.created)
+    return EntryCost(header.meta.model, usage, header.meta.seconds, whole.created)
 
 
-class KnownFacts:
+class EntryCosts:
     """What entries tell, of those that were read last: by the preamble of the payload, which has its checksum."""
 
     def __init__(self) -> None:
-        self._facts: OrderedDict[bytes, Facts] = OrderedDict()
+        self._costs: OrderedDict[bytes, EntryCost] = OrderedDict()
         self._lock = Lock()
 
-    def of(self, key: str, payload: bytes) -> Facts:
+    def of(self, key: str, payload: bytes) -> EntryCost:
         """What the entry `key` tells; nothing where it can't be read."""
         preamble = payload[: codec.PREAMBLE_LENGTH]
         with self._lock:
-            facts = self._facts.get(preamble)
-        if facts is None:
+            cost = self._costs.get(preamble)
+        if cost is None:
             try:
-                facts = facts_of(payload, key)
+                cost = entry_cost(payload, key)
             except Exception:  # noqa: BLE001 - whatever it tells, it was a hit
-                facts = Facts()
-            self.put(preamble, facts)
-        return facts
+                cost = EntryCost()
+            self.put(preamble, cost)
+        return cost
 
-    def put(self, preamble: bytes, facts: Facts) -> None:
+    def put(self, preamble: bytes, cost: EntryCost) -> None:
         """Know what the payload with this preamble tells."""
         with self._lock:
-            self._facts[preamble] = facts
-            while len(self._facts) > _KNOWN:
-                self._facts.popitem(last=False)
+            self._costs[preamble] = cost
+            while len(self._costs) > _REMEMBERED:
+                self._costs.popitem(last=False)
 
 
 def words_of(payload: bytes, key: str) -> set[str]:
@@ -78,9 +78,9 @@ def words_of(payload: bytes, key: str) -> set[str]:
         return set()
 
 
-def asks_a_model(told: Mapping[str, Any]) -> bool:
+def asks_a_model(identity: Mapping[str, Any]) -> bool:
     """Whether a call, by its document, asks a language model: embeddings and values that were put don't."""
-    kind = told.get("class")
+    kind = identity.get("class")
     return not (isinstance(kind, list) and kind[:1] and kind[0] in {"embeddings", "values"})
 
 
@@ -92,5 +92,5 @@ def is_value(identity: bytes) -> bool:
 @functools.lru_cache(maxsize=256)
 def document(identity: str | bytes) -> Mapping[str, Any]:
     """A call's identity, parsed: not to be changed."""
-    found = parsed(identity)
-    return found if isinstance(found, dict) else {}
+    parsed_identity = parsed(identity)
+    return parsed_identity if isinstance(parsed_identity, dict) else {}

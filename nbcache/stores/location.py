@@ -38,8 +38,8 @@ def shown_notebook(user_namespace: dict[str, object] | None = None) -> Path | No
     VS Code sets the variable `__vsc_ipynb_file__` in the kernel, and jupyter-server `JPY_SESSION_NAME` in its
     environment: a path for a notebook, and another name for a console.
     """
-    told = (user_namespace or {}).get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
-    return _absolute(told) if isinstance(told, str) and told.endswith(".ipynb") else None
+    path = (user_namespace or {}).get("__vsc_ipynb_file__") or os.environ.get("JPY_SESSION_NAME")
+    return _absolute(path) if isinstance(path, str) and path.endswith(".ipynb") else None
 
 
 def notebook_name(notebook: Path | None, store_folder: Path | None) -> str | None:
@@ -66,8 +66,8 @@ def store_folder(notebook: Path | None = None) -> Path:
         here = Path.cwd()
     except OSError:  # it was deleted
         here = None
-    known = notebook or notebook_on_command_line()
-    starts = [folder for folder in (known and known.parent, here) if folder is not None and folder.is_dir()]
+    path = notebook or notebook_on_command_line()
+    starts = [folder for folder in (path and path.parent, here) if folder is not None and folder.is_dir()]
     if not starts:
         return user_folder()
     upward = [folder for start in starts for folder in _upward(start)]
@@ -81,7 +81,7 @@ def store_folder(notebook: Path | None = None) -> Path:
             f"nbcache: {beside} isn't yours, and could hold answers that somebody planted: your own store is used instead",
         )
         return user_folder()
-    return _only_one_below(beside, elsewhere(starts[0]), is_known=known is not None)
+    return _only_one_below(beside, elsewhere(starts[0]), is_known=path is not None)
 
 
 def elsewhere(here: Path) -> list[Path]:
@@ -151,12 +151,12 @@ def user_folder() -> Path:
 def _upward(here: Path) -> list[Path]:
     """`here` and the folders above it, up to the repository's root or the home folder."""
     home = _home()
-    found = []
+    folders = []
     for folder in (here, *here.parents):
-        found.append(folder)
+        folders.append(folder)
         if folder == home or os.path.exists(folder / ".git"):  # noqa: PTH110 - pathlib's raises where it may not look
             break
-    return found
+    return folders
 
 
 def _home() -> Path | None:
@@ -169,7 +169,7 @@ def _home() -> Path | None:
 def _is_mine(folder: Path) -> bool:
     """Whether the folder is the user's, and if it is a link, that too: another's could lead to where others read along."""
     try:
-        found = (folder.lstat(), folder.stat())
+        statuses = (folder.lstat(), folder.stat())
     except OSError:
         return False
-    return folder.is_dir() and (not hasattr(os, "getuid") or all(each.st_uid == os.getuid() for each in found))
+    return folder.is_dir() and (not hasattr(os, "getuid") or all(each.st_uid == os.getuid() for each in statuses))

@@ -33,9 +33,9 @@ class MemoryStore:
         self._words: dict[str, frozenset[str]] = {}
         self._spendings: list[Spending] = []
         self._sessions: dict[tuple[str | None, str], dict[tuple[str, str], SessionCall]] = {}
-        self._gone: dict[str, tuple[float, str]] = {}
-        self._told: set[tuple[str, float | None]] = set()  # of what has expired and is still there
-        self._seen: float | None = None  # on the clock
+        self._tombstones: dict[str, tuple[float, str]] = {}
+        self._explained: set[tuple[str, float | None]] = set()  # of what has expired and is still there
+        self._last_clock: float | None = None
         self.bound(max_bytes, max_entries)
 
     @property
@@ -49,11 +49,11 @@ class MemoryStore:
         With `include_expired` also an expired payload, if it is still there.
         """
         with self._lock:
-            found = self._entries.get(key) if include_expired else self._live(key)
-            if found is None:
+            entry = self._entries.get(key) if include_expired else self._live(key)
+            if entry is None:
                 return None
             self._entries.move_to_end(key)
-            return found[0]
+            return entry[0]
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
         """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError where it is larger than the bound."""
@@ -61,10 +61,10 @@ class MemoryStore:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
         now = self._clock()
         with self._lock:
-            self._forget_expired(now)
+            self._delete_expired(now)
             old = self._live(key)
             if old is None and key in self._entries:  # it has expired
-                self._gone[key] = (self._entries[key][1].expires or now, "expired")
+                self._tombstones[key] = (self._entries[key][1].expires or now, "expired")
             before = meta if old is None else old[1]
             row = replace(
                 meta,
@@ -91,10 +91,10 @@ class MemoryStore:
         """Write down hits: recency, counts and owners."""
         with self._lock:
             for touch in touches:
-                found = self._live(touch.key)
-                if found is None:
+                entry = self._live(touch.key)
+                if entry is None:
                     continue
-                payload, meta = found
+                payload, meta = entry
                 owners = meta.notebooks
                 if touch.notebook is not None and touch.notebook not in owners:
                     owners = (*owners, touch.notebook)
@@ -125,7 +125,7 @@ class MemoryStore:
             raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
         with self._lock:
             live = self._entries.get if which.include_expired else self._live
-            rows = [found[1] for key in list(self._entries) if (found := live(key)) and self._is_meant(key, which)]
+            rows = [entry[1] for key in list(self._entries) if (entry := live(key)) and self._is_selected(key, which)]
 
         def rank(row: EntryMeta) -> tuple[bool, Any]:
             value = getattr(row, sort)
@@ -206,21 +206,25 @@ class MemoryStore:
         """The keys of entries that say most of these words, as far as they are indexed: the likeliest first."""
         wanted = set(words)
         with self._lock:
-            common = {key: len(wanted & said) for key, said in self._words.items()}
+            common = {key: len(wanted & indexed) for key, indexed in self._words.items()}
         return [key for key in sorted(common, key=lambda key: -common[key]) if common[key]][:limit]
 
     def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
         """Why and when `key`, missed at `when`, had gone by itself. Without `keep`, told once."""
         with self._lock:
             entry = self._entries.get(key)
-            if entry is not None and _has_expired(entry[1], when) and (of := (key, entry[1].expires)) not in self._told:
+            if (
+                entry is not None
+                and _has_expired(entry[1], when)
+                and (of := (key, entry[1].expires)) not in self._explained
+            ):
                 if not keep:
-                    self._told.add(of)
+                    self._explained.add(of)
                 return "expired", entry[1].expires or when
-            went, why = self._gone.get(key, (when, None))
+            went, why = self._tombstones.get(key, (when, None))
             if why is not None and went <= when:
                 if not keep:
-                    del self._gone[key]
+                    del self._tombstones[key]
                 return why, went
             return None
 
@@ -229,11 +233,11 @@ class MemoryStore:
         deleted = freed = kept = 0
         with self._lock:
             for key in keys:
-                found = self._live(key)
-                if found is None:
+                entry = self._live(key)
+                if entry is None:
                     self._drop(key)  # it has expired
                     continue
-                payload, meta = found
+                payload, meta = entry
                 others = tuple(name for name in meta.notebooks if name != owner)
                 if owner is not None and others:
                     self._entries[key] = (payload, replace(meta, notebooks=others))
@@ -271,7 +275,7 @@ class MemoryStore:
     def close(self) -> None:
         """Nothing to let go of."""
 
-    def _is_meant(self, key: str, which: Filter) -> bool:
+    def _is_selected(self, key: str, which: Filter) -> bool:
         meta, words = self._entries[key][1], self._words.get(key, frozenset())
         return (
             (which.notebook is None or which.notebook in meta.notebooks)
@@ -283,37 +287,37 @@ class MemoryStore:
             and (which.before is None or meta.created < which.before)
             and not (which.unused and meta.hits)
             and (which.key is None or meta.key.startswith(which.key))
-            and all(any(said.startswith(word) for said in words) for word in which.words)
+            and all(any(indexed.startswith(word) for indexed in words) for word in which.words)
         )
 
     def _live(self, key: str) -> tuple[bytes, EntryMeta] | None:
-        found = self._entries.get(key)
-        return None if found is None or _has_expired(found[1], self._clock()) else found
+        entry = self._entries.get(key)
+        return None if entry is None or _has_expired(entry[1], self._clock()) else entry
 
-    def _forget_expired(self, now: float) -> None:
+    def _delete_expired(self, now: float) -> None:
         """Delete what has expired for good, and mend what was stored while the clock was ahead, as `expiry` does."""
-        seen = self._seen
-        if not is_due(seen, now):
+        last_clock = self._last_clock
+        if not is_due(last_clock, now):
             return
-        self._seen = now
-        if seen is None:
+        self._last_clock = now
+        if last_clock is None:
             return
         for key, (payload, meta) in list(self._entries.items()):
-            if meta.expires is not None and now < seen and meta.created > now + 1:
+            if meta.expires is not None and now < last_clock and meta.created > now + 1:
                 self._entries[key] = payload, replace(meta, created=now, expires=now + meta.expires - meta.created)
-            elif now >= seen and _has_expired(meta, seen):
+            elif now >= last_clock and _has_expired(meta, last_clock):
                 self._bury_expired(key, meta)
 
     def _bury_expired(self, key: str, meta: EntryMeta) -> None:
         self._drop(key)
-        if (key, meta.expires) not in self._told and meta.expires is not None:
-            self._gone[key] = (meta.expires, "expired")
+        if (key, meta.expires) not in self._explained and meta.expires is not None:
+            self._tombstones[key] = (meta.expires, "expired")
 
     def _drop(self, key: str) -> None:
-        found = self._entries.pop(key, None)
+        entry = self._entries.pop(key, None)
         self._words.pop(key, None)
-        if found is not None:
-            self._bytes -= len(found[0])
+        if entry is not None:
+            self._bytes -= len(entry[0])
 
     def _evict(self) -> None:
         for key, (_, meta) in list(self._entries.items()) if self._is_over() else ():
@@ -322,7 +326,7 @@ class MemoryStore:
         while self._is_over():
             key = next(iter(self._entries))
             self._drop(key)
-            self._gone[key] = (self._clock(), "evicted")
+            self._tombstones[key] = (self._clock(), "evicted")
             self._evictions += 1
 
     def _is_over(self) -> bool:

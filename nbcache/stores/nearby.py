@@ -9,7 +9,7 @@ from pathlib import Path
 FOLDER = ".nbcache"
 _DEEPEST = 4  # folders below the one that is searched
 _FOLDERS = 2_000  # that are looked at
-_PATIENCE = 0.2  # seconds
+_TIMEOUT = 0.2  # seconds
 _PASSED_BY = frozenset({"node_modules", "site-packages", "venv", "env", "__pycache__"})
 
 
@@ -19,22 +19,22 @@ def folders_below(here: Path) -> list[Path]:
     Hidden folders, links and installed packages are passed by. At most 2,000 folders are looked at, four deep, and for
     a fifth of a second.
     """
-    ends = time.monotonic() + _PATIENCE
-    found: list[Path] = []
+    ends = time.monotonic() + _TIMEOUT
+    stores: list[Path] = []
     level, looked_at = [here], 0
     for _ in range(_DEEPEST):
         below: list[Path] = []
         for folder in level:
             looked_at += 1
             if looked_at > _FOLDERS or time.monotonic() > ends:
-                return found
+                return stores
             for name in _folders_in(folder):
                 if name == FOLDER and folder != here:
-                    found.append(folder / name)
+                    stores.append(folder / name)
                 elif not name.startswith(".") and name not in _PASSED_BY:
                     below.append(folder / name)
         level = below
-    return found + [folder / FOLDER for folder in level[: _FOLDERS - looked_at] if (folder / FOLDER).is_dir()]
+    return stores + [folder / FOLDER for folder in level[: _FOLDERS - looked_at] if (folder / FOLDER).is_dir()]
 
 
 def _folders_in(folder: Path) -> Iterator[str]:

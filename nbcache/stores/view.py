@@ -65,15 +65,15 @@ class Contents:
             raise UnknownKeyError(
                 f"{prefix!r} is no key: a key is {KEY_LENGTH} hexadecimal digits, or the first few of them"
             )
-        found = self._beginning(wanted)
-        if not found:
+        rows = self._beginning(wanted)
+        if not rows:
             raise UnknownKeyError(f"no entry has a key that begins with {prefix!r}")
-        if len(found) > 1:
-            keys = [meta.key for meta in found]
+        if len(rows) > 1:
+            keys = [meta.key for meta in rows]
             shown = ", ".join(key[: len(wanted) + 6] for key in keys[:_CANDIDATES])
             more = ", …" if len(keys) > _CANDIDATES else ""
             raise AmbiguousKeyError(f"{prefix!r} could be any of {shown}{more}: write more digits", keys)
-        return found[0]
+        return rows[0]
 
     def _beginning(self, prefix: str) -> list[EntryMeta]:
         """The first rows whose keys begin with `prefix`."""

@@ -35,7 +35,7 @@ from nbcache.entry.models import Spending, Stats, Touch
 from nbcache.errors import StoreError
 from nbcache.session import session
 from nbcache.stores import DiskStore, MemoryStore
-from nbcache.stores.entry_costs import facts_of
+from nbcache.stores.entry_costs import entry_cost
 from tests.servers import canned as c
 from tests.servers.canned import Canned, Reply
 from tests.servers.provider import Answer, Provider
@@ -937,12 +937,12 @@ def test_an_answer_with_an_estimate_does_not_keep_the_price_of_the_one_before(se
 
 @pytest.mark.parametrize(("name", "told"), [("chat", (5, 7)), ("chunk", (5, 7)), ("values", None), ("object", None)])
 def test_payloads_of_version_1_tell_what_they_used(name: str, told: tuple[int, int] | None) -> None:
-    facts = facts_of((GOLDEN / f"payload_v1_{name}.bin").read_bytes(), GOLDEN_KEY)
-    assert (facts.model, facts.usage.provider, facts.seconds) == ("gpt-4o", "openai", None)
-    assert facts.usage.complete
-    assert facts.usage.estimated == (told is None)
+    cost = entry_cost((GOLDEN / f"payload_v1_{name}.bin").read_bytes(), GOLDEN_KEY)
+    assert (cost.model, cost.usage.provider, cost.seconds) == ("gpt-4o", "openai", None)
+    assert cost.usage.complete
+    assert cost.usage.estimated == (told is None)
     if told is not None:
-        assert (facts.usage.input_tokens, facts.usage.output_tokens) == told
+        assert (cost.usage.input_tokens, cost.usage.output_tokens) == told
 
 
 @pytest.mark.parametrize("name", ["chat", "values", "object", "chunk"])
@@ -965,7 +965,7 @@ def test_a_store_of_version_1_gives_hits_their_price_and_keeps_the_ledger(folder
     for row in store.page():
         payload = store.get(row.key)
         assert payload is not None
-        usage = facts_of(payload, row.key).usage
+        usage = entry_cost(payload, row.key).usage
         told[row.model] = usage.input_tokens, usage.output_tokens, usage.estimated
         ledger.hit(row.key, payload, 0.0)
     assert told == {"model-0": (4, 4, True), "model-1": (3, 4, False), "model-2": (3, 4, False)}

@@ -47,10 +47,10 @@ class Access:
         if "immutable" not in self.options:
             return None
         try:
-            found = self.database.stat()
+            status = self.database.stat()
         except OSError:
             return None
-        return found.st_mtime_ns, found.st_size, _has_log(self.database)
+        return status.st_mtime_ns, status.st_size, _has_log(self.database)
 
 
 def access_to(folder: Path) -> Access:

@@ -79,11 +79,11 @@ def _count(cache: CacheFile) -> int:
 
 
 def _after(cache: CacheFile, rowid: int) -> list[_Stored]:
-    found = cache.execute(
+    rows = cache.execute(
         "SELECT rowid, key, raw, mode, value, expire_time FROM Cache WHERE rowid > ? ORDER BY rowid LIMIT ?",
         (rowid, _AT_ONCE),
     )
-    return [_Stored(*row) for row in found]
+    return [_Stored(*row) for row in rows]
 
 
 def _problems(cache: CacheFile, some: list[_Stored], read: _Read | None) -> list[_Problem]:

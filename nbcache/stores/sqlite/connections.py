@@ -23,10 +23,10 @@ from nbcache.stores.sqlite.connection import Connection, connect
 
 _T = TypeVar("_T")
 
-_FORK_PATIENCE = 3.0  # seconds that a fork waits for what other threads do in SQLite
+_FORK_TIMEOUT = 3.0  # seconds that a fork waits for what other threads do in SQLite
 _IDLE = 4  # connections kept open when nobody needs them
 _FRESH = 0.001  # seconds for which nobody asks again whether another process has written
-_SULK = 10.0  # seconds after a wait in vain during which no lookup waits again
+_NO_WAIT = 10.0  # seconds after a wait in vain during which no lookup waits again
 
 
 class _OwnWrites:
@@ -57,7 +57,7 @@ class Pool:
         self._watching = Lock()
         self._watch: Connection | None = None  # tells what others write, so it never writes itself
         self._watch_number = 0
-        self._told = 0.0, -1, (0, 0)
+        self._last_version = 0.0, -1, (0, 0)
         self._closed = False
         self._looked = self._recovered = 0.0
         _pools.add(self)
@@ -72,11 +72,11 @@ class Pool:
         """Hold a connection (`held`) for as long as the block runs."""
         return _Hold(self)
 
-    def take(self) -> Connection:
+    def acquire(self) -> Connection:
         """A connection that nobody else has until the calling function gives it back."""
-        return self.lend(sys._getframe(1))  # noqa: SLF001 - the frame that has it from now on
+        return self.acquire_for(sys._getframe(1))  # noqa: SLF001 - the frame that has it from now on
 
-    def lend(self, frame: FrameType) -> Connection:
+    def acquire_for(self, frame: FrameType) -> Connection:
         """As `take`, for `frame`."""
         self._begin(frame)
         try:
@@ -88,7 +88,7 @@ class Pool:
             raise
         return connection
 
-    def give_back(self, connection: Connection, frame: FrameType | None = None) -> None:
+    def release(self, connection: Connection, frame: FrameType | None = None) -> None:
         """Let others have `connection`."""
         frame = frame or sys._getframe(1)  # noqa: SLF001 - as in `take`
         if connection.in_transaction:  # an interrupt came between two statements
@@ -113,16 +113,16 @@ class Pool:
             if not is_running(frame) and (connection := self._lent.pop(frame, None)) is not None:
                 self._close(connection)
 
-    def version(self) -> tuple[int, int]:
-        """What is equal only while nobody has written to the file. Raises sqlite3.Error where it can't be told.
+    def data_version(self) -> tuple[int, int]:
+        """A value that is equal only while nobody has written to the file. Raises sqlite3.Error.
 
-        What this process writes is seen at once, what others write after a millisecond: asking takes longer
-        than all else of a hit from memory.
+        A write of this process changes it at once, a write of another process within a millisecond: to ask SQLite takes
+        longer than the rest of a hit from memory.
         """
         now, writes = time.monotonic(), own_writes.count
-        asked, written, told = self._told
-        if now - asked < _FRESH and written == writes:
-            return told
+        checked, written, version = self._last_version
+        if now - checked < _FRESH and written == writes:
+            return version
         frame = sys._getframe()  # noqa: SLF001 - this one is in SQLite
         self._begin(frame)
         try:
@@ -130,9 +130,9 @@ class Pool:
                 if self._watch is None:
                     self._watch = self._connect()
                     self._watch_number = next(_watches)
-                told = self._watch_number, self._watch.execute("PRAGMA data_version").fetchone()[0]
-                self._told = now, writes, told
-                return told
+                version = self._watch_number, self._watch.execute("PRAGMA data_version").fetchone()[0]
+                self._last_version = now, writes, version
+                return version
         finally:
             self._lent.pop(frame, None)
 
@@ -174,7 +174,7 @@ class Pool:
         if self._open and self.inode is not None:
             _inherited[self.inode] = self._open
         self._lent, self._open, self._idle = {}, [], []
-        self._watch, self._told = None, (0.0, -1, (0, 0))
+        self._watch, self._last_version = None, (0.0, -1, (0, 0))
         self._local = threading.local()
 
     def _begin(self, frame: FrameType) -> None:
@@ -189,7 +189,7 @@ class Pool:
         """Close all that no running function has."""
         self.recover()
         with self._watching:
-            self._watch, self._told = None, (0.0, -1, (0, 0))
+            self._watch, self._last_version = None, (0.0, -1, (0, 0))
             self._idle.clear()
             lent = list(self._lent.values())
             for connection in [each for each in self._open if each not in lent]:
@@ -215,13 +215,13 @@ class _Hold:
 
     def __enter__(self) -> None:
         self._frame = sys._getframe(1)  # noqa: SLF001 - as above
-        self._pool._local.connection = self._pool.lend(self._frame)  # noqa: SLF001 - one of us
+        self._pool._local.connection = self._pool.acquire_for(self._frame)  # noqa: SLF001 - one of us
 
     def __exit__(self, *_: object) -> None:
         local = self._pool._local  # noqa: SLF001 - as above
         connection = local.connection
         del local.connection
-        self._pool.give_back(connection, self._frame)
+        self._pool.release(connection, self._frame)
 
 
 _watches = itertools.count()  # never the same again: another file may have been opened under this name
@@ -241,7 +241,7 @@ def _before_fork() -> None:
 
 
 def _close_everything() -> None:
-    until = time.monotonic() + _FORK_PATIENCE
+    until = time.monotonic() + _FORK_TIMEOUT
     for pool in list(_pools):
         pool.before_fork(until)
 
@@ -256,7 +256,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=_before_fork, after_in_parent=_forking.clear, after_in_child=_after_fork_in_child)
 
 
-class Patience:
+class BusyRetry:
     """Waits for a busy database, but not again and again: after one wait in vain, not at all until it was free, or for a while."""
 
     def __init__(self) -> None:
@@ -276,7 +276,7 @@ class Patience:
                     deadline = now + (seconds if now >= self._sulking_until else 0.0)
                 if now >= deadline:
                     if seconds:
-                        self._sulking_until = now + _SULK
+                        self._sulking_until = now + _NO_WAIT
                     raise StoreBusyError(f"{name} is locked by another process") from error
                 time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - so that many don't wait in step
             else:
@@ -293,7 +293,7 @@ def is_busy(error: BaseException) -> bool:
 def inode_of(path: Path) -> tuple[int, int] | None:
     """Which file has this name now; None where there is none."""
     try:
-        found = os.stat(path)  # noqa: PTH116 - on the path of every lookup
+        status = os.stat(path)  # noqa: PTH116 - on the path of every lookup
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return status.st_dev, status.st_ino

@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from nbcache.concurrency.locks import Lock
 from nbcache.errors import StoreError, StoreRefusedError, warn_once
 from nbcache.stores.sqlite.connection import connect
-from nbcache.stores.sqlite.connections import Patience, Pool, inode_of, is_busy
+from nbcache.stores.sqlite.connections import BusyRetry, Pool, inode_of, is_busy
 from nbcache.stores.sqlite.folder import DATABASE, Kind, alone, is_newer, kind_of, prepare, set_aside
 
 
@@ -38,70 +38,70 @@ class Database(Generic[_C]):
         self._folder = folder
         self._path = folder / DATABASE
         self._make = make
-        self._reading, self._writing = Patience(), Patience()
+        self._reading, self._writing = BusyRetry(), BusyRetry()
         self._lock = Lock()
         self._open: _C | None = None
 
     def opened(self, within: float) -> _C | None:
         """What is open, if it is still the file of this name; looked at anew after `within` seconds."""
-        found = self._open
-        return None if found is None or found.moved(within) else found
+        file = self._open
+        return None if file is None or file.moved(within) else file
 
-    def run(self, operation: Callable[[_C], _T], patience: float, within: float = LONG, *, writes: bool = False) -> _T:
-        """Do `operation` while a connection is held, waiting at most `patience` seconds for other processes.
+    def run(self, operation: Callable[[_C], _T], timeout: float, limit: float = LONG, *, writes: bool = False) -> _T:
+        """Do `operation` while a connection is held, waiting at most `timeout` seconds for other processes.
 
-        It is given up after so many seconds `within`. A damaged file is set aside and a new one begun, once. Raises
+        It is given up after so many seconds `limit`. A damaged file is set aside and a new one begun, once. Raises
         StoreError.
         """
         name, waiting = str(self._folder), self._writing if writes else self._reading
-        attempt = functools.partial(self._attempt, operation, within)
+        attempt = functools.partial(self._attempt, operation, limit)
         try:
-            return waiting.retry(attempt, patience, name)
+            return waiting.retry(attempt, timeout, name)
         except _FailedError as failed:
             if inode_of(self._path) == failed.inode:  # else another process or thread has replaced it
                 if not _is_damage(failed.cause):
                     raise StoreError(f"{self._folder}: {failed.cause}") from failed.cause
-                waiting.retry(functools.partial(self._replace, failed), patience, name)
+                waiting.retry(functools.partial(self._replace, failed), timeout, name)
         try:
-            return waiting.retry(attempt, patience, name)
+            return waiting.retry(attempt, timeout, name)
         except _FailedError as failed:
             raise StoreError(f"{self._folder}: {failed.cause}") from failed.cause
 
     def recover(self) -> None:
         """Take back what an interrupt has left."""
-        if (found := self._open) is not None:
-            found.pool.recover(_RECOVERED)
+        if (file := self._open) is not None:
+            file.pool.recover(_RECOVERED)
 
     def close(self) -> None:
         """Let go of the file; the last one out folds SQLite's log into it."""
         with self._lock:
-            found, self._open = self._open, None
-            if found is not None:
-                found.pool.close()
+            file, self._open = self._open, None
+            if file is not None:
+                file.pool.close()
 
-    def _attempt(self, operation: Callable[[_C], _T], within: float) -> _T:
-        found = self.opened(0.0)
-        inode = inode_of(self._path) if found is None else found.pool.inode
+    def _attempt(self, operation: Callable[[_C], _T], limit: float) -> _T:
+        file = self.opened(0.0)
+        inode = inode_of(self._path) if file is None else file.pool.inode
         try:
-            if found is None:
-                found = self._open_file()
-                inode = found.pool.inode
-            with found.pool.hold():
-                found.bound(within)
-                return operation(found)
+            if file is None:
+                file = self._open_file()
+                inode = file.pool.inode
+            with file.pool.hold():
+                file.bound(limit)
+                return operation(file)
         except _FAILURES as error:
             if is_busy(error):
                 self.recover()  # the one who is in the way may be nobody
                 raise
             if "interrupted" in str(error):
-                raise StoreError(f"{self._folder}: what was asked took longer than {within:g} s") from error
+                raise StoreError(f"{self._folder}: the operation took longer than {limit:g} s") from error
             raise _FailedError(error, inode) from error
 
     def _open_file(self) -> _C:
         """The file, opened or made. Raises StoreRefusedError where it isn't ours to touch."""
         with self._lock:
-            if (found := self.opened(0.0)) is not None:
-                return found
+            if (file := self.opened(0.0)) is not None:
+                return file
             if self._open is not None:
                 self._open.pool.close()
                 self._open = None
@@ -134,9 +134,9 @@ class Database(Generic[_C]):
                 return  # another was faster
             if self._is_newer():  # a newer nbcache has changed its tables since we opened it
                 raise newer(self._path)
-            found, self._open = self._open, None
-            if found is not None:
-                found.pool.close()
+            file, self._open = self._open, None
+            if file is not None:
+                file.pool.close()
             if _is_of_tables(failed.cause) and self._is_whole():
                 return
             try:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from nbcache.entry.models import Cleared, Filter
-from nbcache.stores.sqlite import expiry, rows, traces
-from nbcache.stores.sqlite import search_index as words
+from nbcache.stores.sqlite import expiry, rows, search_index, traces
 from nbcache.stores.sqlite.checkup import PAUSE, Run
 from nbcache.stores.sqlite.diskcache_file import CacheFile
 
@@ -28,7 +27,7 @@ def delete(write: Run, keys: Sequence[str], owner: str | None, parts: list[Clear
         time.sleep(PAUSE)
     is_empty = write(_forget_all)
     is_first = True
-    while write(partial(_forget_some, is_first=is_first)):
+    while write(partial(_purge_some, is_first=is_first)):
         time.sleep(PAUSE)
         is_first = False
     while write(_give_room_back):
@@ -60,15 +59,15 @@ def _forget_all(cache: CacheFile) -> bool:
     with cache.transaction():
         is_empty = not rows.count(cache.execute, Filter(), now)[0]
         if is_empty:
-            expiry.forget_until(cache.execute, now)
+            expiry.delete_expired_until(cache.execute, now)
     return is_empty
 
 
-def _forget_some(cache: CacheFile, *, is_first: bool) -> bool:
+def _purge_some(cache: CacheFile, *, is_first: bool) -> bool:
     """Take a part of what was deleted out of the search index; whether there is more."""
     ends = time.monotonic() + _AT_ONCE
     with cache.transaction():
-        while words.forget_some(cache.execute, is_first=is_first):
+        while search_index.purge_some(cache.execute, is_first=is_first):
             is_first = False
             if time.monotonic() > ends:
                 return True

@@ -60,7 +60,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
 
     _txn_id: int | None
     _tried = 0.0
-    _seen: float | None = None
+    _last_clock: float | None = None
     _has_traces = False
 
     def __init__(self, folder: Path) -> None:
@@ -99,11 +99,11 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
         """Whether the file of this name is no longer the one that was opened; looked at after `within` seconds anew."""
         return self.pool.moved(within) or (self._stamp is not None and self.access.stamp() != self._stamp)
 
-    def version(self) -> object:
+    def change_token(self) -> object:
         """What is equal only while no process has written; None where that can't be told. Raises sqlite3.Error."""
         if not self.access.keeps_open:
             return None
-        return self.pool.version()
+        return self.pool.data_version()
 
     def bound(self, seconds: float) -> None:
         """Let what is done on the held connection from now on take no longer than this."""
@@ -137,10 +137,10 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
 
     def read(self, connection: sqlite3.Connection, key: str, *, include_expired: bool = False) -> bytes | None:
         """The payload of `key`: as diskcache's `get`, without what it does for other kinds of values."""
-        found = connection.execute(_READ, (key, 0 if include_expired else time.time())).fetchone()
-        if found is None:
+        row = connection.execute(_READ, (key, 0 if include_expired else time.time())).fetchone()
+        if row is None:
             return None
-        mode, filename, value = found
+        mode, filename, value = row
         return self._disk.fetch(mode, filename, value, read=False)
 
     @contextmanager
@@ -163,12 +163,12 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
                 connection.execute("ROLLBACK")
             raise
 
-    def forget_expired(self) -> None:
+    def delete_expired(self) -> None:
         """Delete what has expired, as far as the clock can be believed."""
         now = time.time()
-        if expiry.is_due(self._seen, now):
-            expiry.forget(self.execute, now)
-            self._seen = now
+        if expiry.is_due(self._last_clock, now):
+            expiry.delete_expired(self.execute, now)
+            self._last_clock = now
 
     def fold(self) -> None:
         """Leave nothing of what was deleted in SQLite's log, now or as soon as nobody is in the way."""

@@ -1,7 +1,7 @@
-"""When what has expired is deleted.
+"""When expired entries are deleted.
 
-A lookup passes over it as soon as the clock says so. It is deleted only when the clock was seen past its end an hour
-ago and still says so: a clock that is ahead for a while takes nothing away.
+A lookup ignores an entry as soon as it has expired. The entry is deleted an hour later at the earliest, if the clock still
+says that it has expired. A clock that is ahead for a while deletes nothing.
 """
 
 from nbcache.stores.sqlite import rows
@@ -9,37 +9,37 @@ from nbcache.stores.sqlite.sql import Execute, number
 
 PROOF = 3600.0  # seconds
 
-_SEEN = "SELECT value FROM total WHERE name = 'clock'"
+_LAST_CLOCK = "SELECT value FROM total WHERE name = 'clock'"
 _EXPIRED = "SELECT rowid, key, expire_time FROM Cache WHERE expire_time <= ?"
 _AHEAD = "SELECT id, created, expires FROM entry WHERE expires IS NOT NULL AND created > ?"
 
 
-def is_due(seen: float | None, now: float) -> bool:
-    """Whether the time has come to look what has expired, after the clock said `seen` the last time."""
-    return seen is None or now < seen or now >= seen + PROOF
+def is_due(last_clock: float | None, now: float) -> bool:
+    """Whether to look for expired entries now, if that was done last when the clock said `last_clock`."""
+    return last_clock is None or now < last_clock or now >= last_clock + PROOF
 
 
-def forget(sql: Execute, now: float) -> None:
-    """Delete what has expired for good, and mend what was stored while the clock was ahead. Within a transaction."""
-    row = sql(_SEEN).fetchone()
-    seen = None if row is None else number(row[0])
-    if not is_due(seen, now):
+def delete_expired(sql: Execute, now: float) -> None:
+    """Delete expired entries, and correct those that were stored while the clock was ahead. Within a transaction."""
+    row = sql(_LAST_CLOCK).fetchone()
+    last_clock = None if row is None else number(row[0])
+    if not is_due(last_clock, now):
         return
-    if seen is not None and now < seen:
-        _mend_ahead(sql, now)
-    elif seen is not None:
-        forget_until(sql, seen)
+    if last_clock is not None and now < last_clock:
+        _correct_ahead(sql, now)
+    elif last_clock is not None:
+        delete_expired_until(sql, last_clock)
     sql("INSERT OR REPLACE INTO total VALUES ('clock', ?)", (int(now),))
 
 
-def forget_until(sql: Execute, when: float) -> None:
-    """Delete what had expired then."""
+def delete_expired_until(sql: Execute, when: float) -> None:
+    """Delete the entries that had expired at `when`."""
     for rowid, key, expired in sql(_EXPIRED, (when,)).fetchall():
         rows.bury(sql, rowid, key, expired, "expired")
 
 
-def _mend_ahead(sql: Execute, now: float) -> None:
-    """Let entries of which the time of creation is still to come be of now, and live as long as they were meant to."""
+def _correct_ahead(sql: Execute, now: float) -> None:
+    """Give entries that were created in the future the time of now, and their whole time to live from now on."""
     for rowid, created, expires in sql(_AHEAD, (now + 1,)).fetchall():
         begun, ends = number(created), number(expires)
         anew = now if begun is None or ends is None else now + ends - begun

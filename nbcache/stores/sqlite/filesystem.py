@@ -64,8 +64,8 @@ def kind_of_mount(folder: Path) -> str:
 def _mounts() -> Iterator[tuple[str, str]]:
     """The places where file systems are mounted, and their kinds."""
     if sys.platform == "darwin":
-        told = subprocess.run(["/sbin/mount"], capture_output=True, text=True, timeout=5, check=True).stdout
-        for line in told.splitlines():
+        mounts = subprocess.run(["/sbin/mount"], capture_output=True, text=True, timeout=5, check=True).stdout
+        for line in mounts.splitlines():
             place, _, rest = line.partition(" on ")[2].rpartition(" (")
             yield place, rest.split(",")[0].rstrip(")")
         return

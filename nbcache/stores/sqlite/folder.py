@@ -96,8 +96,8 @@ def _is_cut(path: Path, text: str) -> bool:
 def tell_of_others(folder: Path) -> None:
     """Say once if other users may have written the answers in this folder, or may write some."""
     with contextlib.suppress(OSError):
-        found, database = folder.stat(), (folder / DATABASE).stat()
-        others = found.st_mode & stat.S_IWOTH or (found.st_mode & stat.S_IWGRP and not is_mine(found))
+        status, database = folder.stat(), (folder / DATABASE).stat()
+        others = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and not is_mine(status))
         if hasattr(os, "getuid") and (others or not is_mine(database)):
             warn_once(
                 f"others {folder}",
@@ -169,17 +169,17 @@ def _are_files(database: Path) -> bool:
     for suffix in ("", *COMPANIONS):
         path = database.with_name(database.name + suffix)
         with contextlib.suppress(FileNotFoundError):
-            found = path.lstat()
-            if stat.S_ISLNK(found.st_mode) and not suffix and is_mine(found):
-                found = path.stat()
-            if not stat.S_ISREG(found.st_mode):
+            status = path.lstat()
+            if stat.S_ISLNK(status.st_mode) and not suffix and is_mine(status):
+                status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
                 return False
     return True
 
 
-def is_mine(found: os.stat_result) -> bool:
+def is_mine(status: os.stat_result) -> bool:
     """Whether what was looked at is this user's."""
-    return not hasattr(os, "getuid") or found.st_uid == os.getuid()
+    return not hasattr(os, "getuid") or status.st_uid == os.getuid()
 
 
 def is_newer(version: int) -> bool:

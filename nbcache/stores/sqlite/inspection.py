@@ -10,8 +10,7 @@ import sqlite3
 from pathlib import Path
 
 from nbcache.errors import StoreRefusedError
-from nbcache.stores.sqlite import schema, sessions
-from nbcache.stores.sqlite import search_index as words
+from nbcache.stores.sqlite import schema, search_index, sessions
 from nbcache.stores.sqlite.sql import Execute
 
 _MOST = 100  # tables, indexes and triggers: we have thirty
@@ -47,9 +46,9 @@ _NEEDED = ("Cache", "entry", "preview", "tombstone", "total", "spending", "entry
 def inspect(sql: Execute, database: Path) -> None:
     """Look at what is defined. Raises StoreRefusedError where it isn't ours, sqlite3.DatabaseError where it is damaged."""
     there = sql("SELECT name, sql FROM sqlite_master LIMIT ?", (_MOST,)).fetchall()
-    known = _known()
-    strange = [(str(name), written) for name, written in there if not _is_ours(str(name), written, known)]
-    if any(not _is_damaged(written, known) for _, written in strange) or len(there) == _MOST:
+    statements = _our_statements()
+    strange = [(str(name), written) for name, written in there if not _is_ours(str(name), written, statements)]
+    if any(not _is_damaged(written, statements) for _, written in strange) or len(there) == _MOST:
         shown = ", ".join(ascii(name[:40]) for name, _ in strange[:3])
         raise StoreRefusedError(
             f"{database} holds what nbcache has not made ({shown}) and could do harm; it is left alone. Move it away to "
@@ -61,8 +60,8 @@ def inspect(sql: Execute, database: Path) -> None:
 
 
 @functools.cache
-def _known() -> frozenset[str]:
-    statements = (*schema.STATEMENTS, sessions.TABLE, *words.STATEMENTS, *schema.OF_VERSION_2, *_EARLIER)
+def _our_statements() -> frozenset[str]:
+    statements = (*schema.STATEMENTS, sessions.TABLE, *search_index.STATEMENTS, *schema.OF_VERSION_2, *_EARLIER)
     return frozenset(_plain(statement) for statement in statements)
 
 
@@ -70,13 +69,15 @@ def _plain(statement: str) -> str:
     return statement.translate(_BLANKS).replace("IFNOTEXISTS", "")
 
 
-def _is_ours(name: str, written: object, known: frozenset[str]) -> bool:
+def _is_ours(name: str, written: object, statements: frozenset[str]) -> bool:
     if written is None or name.startswith("sqlite_"):  # SQLite's own: nobody else may give such a name
         return name.startswith("sqlite_autoindex_") or name in {"sqlite_stat1", "sqlite_stat4"}
     if not isinstance(written, str):
         return False
     text = _plain(written)
-    return text in known or any(_without_later_columns(text, ours) == ours for ours in known if _table(ours) in text)
+    return text in statements or any(
+        _without_later_columns(text, ours) == ours for ours in statements if _table(ours) in text
+    )
 
 
 def _table(statement: str) -> str:
@@ -89,7 +90,7 @@ def _without_later_columns(text: str, ours: str) -> str:
     return re.sub(r",[a-z_0-9]+(?:INTEGER|REAL|TEXT|BLOB)(?=[,)])", lambda each: each[0] * (each[0] in ours), text)
 
 
-def _is_damaged(written: object, known: frozenset[str]) -> bool:
+def _is_damaged(written: object, statements: frozenset[str]) -> bool:
     """Whether this looks like one of ours in which a few bytes were changed."""
     if not isinstance(written, str):  # SQLite does not use it then
         return True
@@ -97,7 +98,7 @@ def _is_damaged(written: object, known: frozenset[str]) -> bool:
     return any(
         abs(len(text) - len(ours)) <= 1  # a blank became a letter
         and _in_common(text, ours) + _in_common(text[::-1], ours[::-1]) >= len(ours) - _LOOK_ALIKE
-        for ours in known
+        for ours in statements
     )
 
 

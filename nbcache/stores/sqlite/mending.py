@@ -32,8 +32,8 @@ _LEDGER = {
 
 def is_sound(sql: Execute, rowid: int) -> bool | None:
     """Whether the row of an entry is of the right types; None where there is no row."""
-    found = sql(_IS_SOUND, (rowid,)).fetchone()
-    return None if found is None else bool(found[0])
+    row = sql(_IS_SOUND, (rowid,)).fetchone()
+    return None if row is None else bool(row[0])
 
 
 def rebuild(sql: Execute, rowid: int, meta: EntryMeta, size: int) -> None:

@@ -7,8 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from nbcache.entry.models import SORTABLE, EntryMeta, Facets, Filter, Touch
-from nbcache.stores.sqlite import schema, totals
-from nbcache.stores.sqlite import search_index as words
+from nbcache.stores.sqlite import schema, search_index, totals
 from nbcache.stores.sqlite.sql import Execute, dollars, joined, moment, number, only, pico, split, text, whole, written
 
 _COLUMN_OF = {name: name for name in SORTABLE} | {"size_bytes": "size", "cost_usd": "cost"}
@@ -278,7 +277,7 @@ def had(sql: Execute, key: str) -> bool:
 
 def similar(sql: Execute, wanted: Sequence[str], limit: int) -> list[str]:
     """The keys of entries with all of the words; then of those with half of them, a quarter, and so on, the newest first."""
-    if not wanted or not words.is_made(sql):
+    if not wanted or not search_index.is_made(sql):
         return []
     keys: dict[str, None] = {}
     groups = deque([wanted])
@@ -287,7 +286,7 @@ def similar(sql: Execute, wanted: Sequence[str], limit: int) -> list[str]:
         some = sql(
             "SELECT c.key FROM (SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?) w"
             " JOIN Cache c ON c.rowid = w.rowid",
-            (words.whole(group), limit),
+            (search_index.whole(group), limit),
         )
         keys |= {key: None for (key,) in some}
         if len(group) > 1:
@@ -338,8 +337,8 @@ def _with_words(sql: Execute, wanted: Sequence[str]) -> tuple[str, list[tuple[st
     """The tables in which entries that say these words are found, and the conditions."""
     if not wanted:
         return "entry e", []
-    if words.is_made(sql):  # in this order: one look at each row that is found
-        return "words w CROSS JOIN entry e ON e.id = w.rowid", [("words MATCH ?", [words.query(wanted)])]
+    if search_index.is_made(sql):  # in this order: one look at each row that is found
+        return "words w CROSS JOIN entry e ON e.id = w.rowid", [("words MATCH ?", [search_index.query(wanted)])]
     preview = "(SELECT lower(prompt || ' ' || answer) FROM preview WHERE id = e.id)"  # better than nothing
     return "entry e", [(f"instr({preview}, ?)", [written(word)]) for word in wanted]
 

@@ -9,7 +9,7 @@ what the others mean; this release leaves them alone. Anything else takes anothe
 the store alone, and says that a newer one wrote it.
 """
 
-from nbcache.stores.sqlite import search_index as words
+from nbcache.stores.sqlite import search_index
 from nbcache.stores.sqlite.folder import STORE_VERSION
 from nbcache.stores.sqlite.sql import Execute
 
@@ -116,7 +116,7 @@ def make(sql: Execute) -> None:
                 sql(f"ALTER TABLE {table} ADD COLUMN {column}")
     if now:
         sql("INSERT OR REPLACE INTO total VALUES ('rekeyed', ?)", (FIRST,))
-        words.remake_triggers(sql)
+        search_index.remake_triggers(sql)
     sql(f"PRAGMA user_version = {STORE_VERSION}")
 
 

@@ -68,13 +68,13 @@ def missing(sql: Execute, before: int, at_most: int) -> tuple[list[int], int]:
     return [rowid for rowid, is_there in looked if not is_there], looked[-1][0] if len(looked) == at_most else 0
 
 
-def wanting(sql: Execute, rowid: int) -> tuple[str, bytes] | None:
+def unindexed(sql: Execute, rowid: int) -> tuple[str, bytes] | None:
     """The key and the payload of an entry, unless it is gone or another process has put it into the index."""
-    found: tuple[str, bytes] | None = sql(
+    row: tuple[str, bytes] | None = sql(
         "SELECT key, value FROM Cache WHERE rowid = ?1 AND NOT EXISTS (SELECT 1 FROM words_content WHERE id = ?1)",
         (rowid,),
     ).fetchone()
-    return found
+    return row
 
 
 def add(sql: Execute, rowid: int, words: Iterable[str]) -> None:
@@ -92,7 +92,7 @@ def whole(words: Iterable[str]) -> str:
     return " AND ".join(f'"{written(word)}"' for word in words)
 
 
-def forget_some(sql: Execute, *, is_first: bool) -> bool:
+def purge_some(sql: Execute, *, is_first: bool) -> bool:
     """Take a part of what was deleted out of the index's files, too: FTS5 only marks it as gone. Whether there is more.
 
     All of it together is FTS5's `optimize`, which would take seconds for a large index, while nobody could write.

@@ -57,8 +57,8 @@ def number(value: object) -> float | None:
 
 def moment(value: object) -> float | None:
     """Seconds since the epoch, or None for what is no time of any calendar."""
-    found = number(value)
-    return found if found is not None and 0 <= found <= _LAST_SECOND else None
+    seconds = number(value)
+    return seconds if seconds is not None and 0 <= seconds <= _LAST_SECOND else None
 
 
 def text(value: object) -> str:

@@ -18,8 +18,7 @@ from nbcache.entry.models import Cleared, EntryMeta, Facets, Filter, SessionCall
 from nbcache.entry.quantities import count, size
 from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, TooLargeError, warn_once
 from nbcache.stores.progress import Progress
-from nbcache.stores.sqlite import rows, sessions, spendings, totals, traces
-from nbcache.stores.sqlite import search_index as words
+from nbcache.stores.sqlite import rows, search_index, sessions, spendings, totals, traces
 from nbcache.stores.sqlite.checkup import checkup
 from nbcache.stores.sqlite.connections import own_writes
 from nbcache.stores.sqlite.database import LONG, Database
@@ -29,10 +28,10 @@ from nbcache.stores.sqlite.folder import forget_aside
 from nbcache.stores.sqlite.fulldisk import done_in_copy, is_full
 from nbcache.stores.sqlite.late import LateAnswer, LateAnswers, passes
 
-_READ_PATIENCE = 0.5  # seconds to wait for another process before a lookup counts as a miss
-_WRITE_PATIENCE = 2.0
-_CATCH_UP_PATIENCE = 0.3  # for answers that are late, at the end of a cell
-_LAST_PATIENCE = 3.0  # the same at the end of the process
+_READ_TIMEOUT = 0.5  # seconds to wait for another process before a lookup counts as a miss
+_WRITE_TIMEOUT = 2.0
+_CATCH_UP_TIMEOUT = 0.3  # for answers that are late, at the end of a cell
+_LAST_TIMEOUT = 3.0  # the same at the end of the process
 _LATER = 0.5  # seconds after which it is tried again to write them
 _T = TypeVar("_T")
 _STALE = 0.1  # seconds within which a lookup may not notice that the folder was deleted
@@ -58,9 +57,11 @@ class DiskStore:
         self._counted: CacheFile | None = None  # the file of which the totals are known to be right
         self._late = LateAnswers()
         self._timer = Timer(self._catches_up, _LATER)
-        self._unindexed: deque[int] = deque()  # this process's own
-        self._left_out: deque[int] = deque()  # by others
-        self._unseen = _LAST  # before this rowid, nobody has looked yet for entries that others left out of the index
+        # Rowids of entries that are not in the search index: this process's own, and those of other processes, which are
+        # looked for from the last rowid down to the first. Below `_unchecked` that isn't done yet.
+        self._unindexed: deque[int] = deque()
+        self._others_unindexed: deque[int] = deque()
+        self._unchecked = _LAST
         self.bound(max_bytes, max_entries)
 
     @property
@@ -75,24 +76,24 @@ class DiskStore:
         cache = self._database.opened(within=_STALE)
         if cache is not None:
             try:
-                connection = cache.pool.take()
+                connection = cache.pool.acquire()
                 try:
                     return cache.read(connection, key, include_expired=include_expired)
                 finally:
-                    cache.pool.give_back(connection)
+                    cache.pool.release(connection)
             except (sqlite3.Error, UnicodeDecodeError):  # in the way, or damaged: the way of all others tells
                 pass
         if not wait:
             raise StoreBusyError(f"{self.folder} has to be opened or waited for")
         return self._database.run(
-            lambda cache: cache.read(cache.pool.held, key, include_expired=include_expired), _READ_PATIENCE
+            lambda cache: cache.read(cache.pool.held, key, include_expired=include_expired), _READ_TIMEOUT
         )
 
     def change_token(self) -> object:
         """What is equal only while no process has written; None where that can't be told."""
         cache = self._database.opened(within=_STALE)
         try:
-            version = None if cache is None else cache.version()
+            version = None if cache is None else cache.change_token()
         except sqlite3.Error:
             return None
         return (version, self._late.changes) if self._late.answers and version is not None else version
@@ -123,15 +124,15 @@ class DiskStore:
     def _put(self, cache: CacheFile, answers: Sequence[LateAnswer]) -> None:
         now = time.time()
         with cache.transaction():
-            cache.forget_expired()
+            cache.delete_expired()
             rowids = [rows.put(cache.execute, *answer) for answer in answers]
             self._evict(cache, answers[-1].key, now)
         self._unindexed.extend(rowids)
 
-    def _catch_up(self, patience: float = 0.0) -> None:
+    def _catch_up(self, timeout: float = 0.0) -> None:
         """Write the answers that could not be written when they came. Raises StoreError where they still can't be."""
         while some := self._late.some():
-            self._write(partial(self._put, answers=some), patience)
+            self._write(partial(self._put, answers=some), timeout)
             self._late.done(some)
 
     def _catches_up(self, _: Timer) -> bool:
@@ -143,7 +144,7 @@ class DiskStore:
     def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
         """Keep all of these for good, in one transaction."""
         if answers := [LateAnswer(*entry, None) for entry in entries]:
-            self._write(partial(self._put, answers=answers), _WRITE_PATIENCE)
+            self._write(partial(self._put, answers=answers), _WRITE_TIMEOUT)
 
     def _evict(self, cache: CacheFile, spare: str, now: float) -> None:
         """Bring the store within its bounds. What was counted before this process came is not believed."""
@@ -156,18 +157,18 @@ class DiskStore:
 
     def touch(self, touches: Iterable[Touch]) -> None:
         """Write down hits: recency, counts and owners. It is the time to write what is late, too."""
-        found = list(touches)
+        touches = list(touches)
         self._database.recover()
         with suppress(StoreError):
-            self._catch_up(_CATCH_UP_PATIENCE)
+            self._catch_up(_CATCH_UP_TIMEOUT)
 
         def write(cache: CacheFile) -> None:
             with cache.transaction():
-                cache.forget_expired()
-                for touched in found:
+                cache.delete_expired()
+                for touched in touches:
                     rows.touch(cache.execute, touched, time.time())
 
-        if found:
+        if touches:
             self._note(write)
 
     def delete(self, key: str) -> bool:
@@ -188,16 +189,16 @@ class DiskStore:
             lambda cache: rows.select(
                 cache.execute, which, time.time(), sort=sort, descending=descending, limit=limit, offset=offset
             ),
-            _READ_PATIENCE,
+            _READ_TIMEOUT,
         )
 
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
         """How many entries `which` means, and how many bytes."""
-        return self._database.run(lambda cache: Totals(*rows.count(cache.execute, which, time.time())), _READ_PATIENCE)
+        return self._database.run(lambda cache: Totals(*rows.count(cache.execute, which, time.time())), _READ_TIMEOUT)
 
     def facets(self, notebook: str | None = None) -> Facets:
         """The values that the entries have."""
-        return self._database.run(lambda cache: rows.facets(cache.execute, notebook, time.time()), _READ_PATIENCE)
+        return self._database.run(lambda cache: rows.facets(cache.execute, notebook, time.time()), _READ_TIMEOUT)
 
     def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
         """Make entries findable by their words, `at_most` so many; whether some are left to do.
@@ -207,58 +208,60 @@ class DiskStore:
 
         def write(cache: CacheFile) -> bool:
             with cache.transaction():
-                if not words.make(cache.execute):
+                if not search_index.make(cache.execute):
                     return False
                 own = [self._unindexed[at] for at in range(min(at_most, len(self._unindexed)))]
-                left = [self._left_out[at] for at in range(min(at_most - len(own), len(self._left_out)))]
+                left = [
+                    self._others_unindexed[at] for at in range(min(at_most - len(own), len(self._others_unindexed)))
+                ]
                 for rowid in own + left:
-                    if (found := words.wanting(cache.execute, rowid)) is not None:
-                        words.add(cache.execute, rowid, words_of(found[1], found[0]))
+                    if (entry := search_index.unindexed(cache.execute, rowid)) is not None:
+                        search_index.add(cache.execute, rowid, words_of(entry[1], entry[0]))
             for _ in own:
                 self._unindexed.popleft()
             for _ in left:
-                self._left_out.popleft()
+                self._others_unindexed.popleft()
             return True
 
-        if self._unseen and not self._left_out:  # to look is to read, for which nobody has to wait
-            found, self._unseen = self._database.run(self._missing, _READ_PATIENCE)
-            self._left_out.extend(sorted(found))  # SQLite fills its pages best so
-        if (self._unindexed or self._left_out) and not self._write(write):
+        if self._unchecked and not self._others_unindexed:  # to look is to read, for which nobody has to wait
+            rowids, self._unchecked = self._database.run(self._missing, _READ_TIMEOUT)
+            self._others_unindexed.extend(sorted(rowids))  # SQLite fills its pages best so
+        if (self._unindexed or self._others_unindexed) and not self._write(write):
             return False
-        return bool(self._unindexed or self._left_out or self._unseen)
+        return bool(self._unindexed or self._others_unindexed or self._unchecked)
 
     def _missing(self, cache: CacheFile) -> tuple[list[int], int]:
-        return words.missing(cache.execute, self._unseen, _LOOKED_AT)
+        return search_index.missing(cache.execute, self._unchecked, _LOOKED_AT)
 
     def record(self, rows: Iterable[Spending]) -> None:
         """Add rows to the lifetime ledger, which nothing clears."""
-        found = list(rows)
+        new = list(rows)
 
         def write(cache: CacheFile) -> None:
             with cache.transaction():
-                spendings.record(cache.execute, found)
+                spendings.record(cache.execute, new)
 
-        if found:
+        if new:
             self._note(write)
 
     def spendings(self, notebook: str | None = None) -> list[Spending]:
         """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
-        return self._database.run(lambda cache: spendings.read(cache.execute, notebook), _READ_PATIENCE)
+        return self._database.run(lambda cache: spendings.read(cache.execute, notebook), _READ_TIMEOUT)
 
     def record_calls(self, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
         """Write down what a session of a notebook has called."""
-        found = list(calls)
+        new = list(calls)
 
         def write(cache: CacheFile) -> None:
             with cache.transaction():
-                sessions.record(cache.execute, session, notebook, found)
+                sessions.record(cache.execute, session, notebook, new)
 
-        if found:
+        if new:
             self._note(write)
 
     def last_calls(self, notebook: str | None, but: str | None = None) -> list[SessionCall]:
         """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
-        return self._database.run(lambda cache: sessions.read(cache.execute, notebook, but), _READ_PATIENCE)
+        return self._database.run(lambda cache: sessions.read(cache.execute, notebook, but), _READ_TIMEOUT)
 
     def rename(self, notebook: str, new: str) -> None:
         """Let what the ledger knows of a notebook's calls be known under its new name."""
@@ -272,14 +275,14 @@ class DiskStore:
 
     def similar(self, words: Sequence[str], limit: int) -> list[str]:
         """The keys of entries that say most of these words, as far as they are indexed: the likeliest first, about."""
-        return self._database.run(lambda cache: rows.similar(cache.execute, words, limit), _READ_PATIENCE)
+        return self._database.run(lambda cache: rows.similar(cache.execute, words, limit), _READ_TIMEOUT)
 
     def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
         """Why and when `key`, missed at `when`, had gone by itself. Without `keep`, told once."""
 
         def write(cache: CacheFile) -> tuple[str, float] | None:
             with cache.transaction():
-                cache.forget_expired()
+                cache.delete_expired()
                 return rows.tombstone(cache.execute, key, when, keep=keep)
 
         def read(cache: CacheFile) -> bool | tuple[str, float] | None:
@@ -288,8 +291,8 @@ class DiskStore:
             return rows.had(cache.execute, key)
 
         # Most misses are of calls that were never made before: to find that out is to read only.
-        known = self._database.run(read, _READ_PATIENCE)
-        return known if isinstance(known, tuple) else self._write(write) if known else None
+        reason = self._database.run(read, _READ_TIMEOUT)
+        return reason if isinstance(reason, tuple) else self._write(write) if reason else None
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more.
@@ -310,7 +313,7 @@ class DiskStore:
         return sum(parts, Cleared())
 
     def _clear(self, keys: Sequence[str], owner: str | None, parts: list[Cleared]) -> bool:
-        self._catch_up(_WRITE_PATIENCE)
+        self._catch_up(_WRITE_TIMEOUT)
         return delete(self._write_waiting, keys, owner, parts)
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
@@ -333,17 +336,17 @@ class DiskStore:
         return problems + [f"{name}, which had been set aside as damaged, is deleted" for name in aside]
 
     def _look(self, operation: Callable[[CacheFile], _T]) -> _T:
-        return self._database.run(operation, _READ_PATIENCE, math.inf)
+        return self._database.run(operation, _READ_TIMEOUT, math.inf)
 
     def _write_waiting(self, operation: Callable[[CacheFile], _T]) -> _T:
-        return self._write(operation, _WRITE_PATIENCE, math.inf)
+        return self._write(operation, _WRITE_TIMEOUT, math.inf)
 
     def _note(self, operation: Callable[[CacheFile], None]) -> None:
         """Write down what need not be: where nothing can be, it isn't missed."""
         with suppress(StoreReadOnlyError):
             self._write(operation)
 
-    def _write(self, operation: Callable[[CacheFile], _T], patience: float | None = None, within: float = LONG) -> _T:
+    def _write(self, operation: Callable[[CacheFile], _T], timeout: float | None = None, limit: float = LONG) -> _T:
         """Do `operation`; waits for other processes, by default not while answers wait already."""
 
         def write(cache: CacheFile) -> _T:
@@ -355,9 +358,9 @@ class DiskStore:
 
         try:
             with self._writes:
-                if patience is None:
-                    patience = 0.0 if self._late.answers else _WRITE_PATIENCE
-                return self._database.run(write, patience, within, writes=True)
+                if timeout is None:
+                    timeout = 0.0 if self._late.answers else _WRITE_TIMEOUT
+                return self._database.run(write, timeout, limit, writes=True)
         finally:
             own_writes.count += 1
 
@@ -366,7 +369,7 @@ class DiskStore:
         timer, self._timer = self._timer, Timer(self._catches_up, _LATER)
         timer.stop()
         try:
-            self._catch_up(_LAST_PATIENCE)
+            self._catch_up(_LAST_TIMEOUT)
         except StoreError as error:
             warn_once(
                 f"lost {self.folder}",

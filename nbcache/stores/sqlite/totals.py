@@ -18,8 +18,8 @@ def add_eviction(sql: Execute) -> None:
 
 def read(sql: Execute) -> tuple[int, int] | None:
     """Entries and bytes as they were counted; None where that can't be right."""
-    found = dict(sql("SELECT name, value FROM total WHERE name IN ('entries', 'bytes')").fetchall())
-    entries, size = whole(found.get("entries")), whole(found.get("bytes"))
+    totals = dict(sql("SELECT name, value FROM total WHERE name IN ('entries', 'bytes')").fetchall())
+    entries, size = whole(totals.get("entries")), whole(totals.get("bytes"))
     return None if entries is None or size is None or entries < 0 or size < 0 else (entries, size)
 
 

@@ -15,7 +15,7 @@ from nbcache.stores.sqlite import rows
 from nbcache.stores.sqlite.sql import Execute, split
 
 _AT_ONCE = 0.05  # seconds in one transaction: others may be waiting to write
-_PATIENCE = 30.0  # seconds that another process may hold the store before it is given up for now
+_TIMEOUT = 30.0  # seconds that another process may hold the store before it is given up for now
 _PAUSE = 0.005  # seconds between two transactions, for others
 _LEFT = "SELECT value FROM total WHERE name = 'rekeyed'"  # the last rowid that has its new key; no row when all have
 _NEXT = "SELECT rowid, key, value FROM Cache WHERE rowid > ? AND raw = 1 ORDER BY rowid LIMIT 1"
@@ -28,12 +28,12 @@ def is_left(sql: Execute) -> bool:
 
 def finish(sql: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
     """Give all entries their new keys, if there are any left without. Raises sqlite3.OperationalError where it is locked."""
-    deadline, lost = time.monotonic() + _PATIENCE, 0
+    deadline, lost = time.monotonic() + _TIMEOUT, 0
     while is_left(sql):
         try:
             with transaction():
                 lost += _some(sql)
-            deadline = time.monotonic() + _PATIENCE
+            deadline = time.monotonic() + _TIMEOUT
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise

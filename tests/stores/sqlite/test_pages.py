@@ -11,7 +11,7 @@ import pytest
 
 from nbcache.entry.models import Filter, Totals, Usage
 from nbcache.stores import DiskStore
-from nbcache.stores.entry_costs import facts_of
+from nbcache.stores.entry_costs import entry_cost
 from nbcache.stores.sqlite import store as disk_module
 from nbcache.stores.sqlite.sql import joined
 from tests.stores.contract import keep, key_of, put, said
@@ -130,7 +130,7 @@ def test_store_of_version_2_is_read(tmp_path: Path) -> None:
     assert find(disk, "monad") == {"What is a monad?"}
     payload = disk.get(monad.key)
     assert payload is not None
-    assert facts_of(payload, monad.key).usage == Usage(
+    assert entry_cost(payload, monad.key).usage == Usage(
         "demo.nbcache.invalid", "demo-model", input_tokens=11, output_tokens=27
     )
     (row,) = disk.spendings()

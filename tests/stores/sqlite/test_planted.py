@@ -207,7 +207,7 @@ def test_what_takes_too_long_is_given_up(tmp_path: Path) -> None:
     store = DiskStore(tmp_path / "store")
     put(store, 1)
     with pytest.raises(nbcache.errors.StoreError, match="took longer than"):
-        store._database.run(lambda cache: cache.execute(f"SELECT {ENDLESS}").fetchall(), 1.0, within=0.1)
+        store._database.run(lambda cache: cache.execute(f"SELECT {ENDLESS}").fetchall(), 1.0, limit=0.1)
     assert store.get(key_of(1)) is not None
 
 
