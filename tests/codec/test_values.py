@@ -124,6 +124,7 @@ cache.close()
 """
 
 
+@pytest.mark.slow
 def test_a_new_process_gets_what_an_earlier_one_put(tmp_path: Path) -> None:
     command = [sys.executable, "-c", _ELSEWHERE, str(tmp_path / "store")]
     said = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout for _ in range(2)]

@@ -5,9 +5,13 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from nbcache.entry.models import EntryMeta
 from nbcache.stores import DiskStore
 from tests.support.paths import ROOT
+
+pytestmark = pytest.mark.slow
 
 _FORKS_BESIDE_CALLS = """
 import os, signal, sys, threading, time, warnings

@@ -25,6 +25,7 @@ from tests.support.paths import ROOT
 SHARE = os.environ.get("NBCACHE_TEST_INTERRUPTS") or "50"  # of so many lines one is interrupted; 1 takes all
 
 
+@pytest.mark.slow
 def test_an_interrupt_at_any_line_stops_nothing_else(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tests.support.interrupting", "all", tmp_path, SHARE],

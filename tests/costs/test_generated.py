@@ -11,6 +11,8 @@ from tests.costs.generated import other_cases
 from tests.costs.generated.cases import KINDS, cases
 from tests.costs.generated.compare import MISSING, RIGHT, WRONG, Comparer
 
+pytestmark = pytest.mark.slow
+
 EACH = 12  # one of so many is compared here
 
 

@@ -607,6 +607,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
+@pytest.mark.slow
 def test_lifetime_outlives_a_killed_kernel(server: Canned, folder: Path) -> None:
     server.reply(used(1000, 500))
     arguments = [sys.executable, "-c", _KILLED, str(folder), f"{server.url}/v1"]
@@ -627,6 +628,7 @@ ChatOpenAI(model="m", base_url=sys.argv[2], api_key="k").invoke("q")
 """
 
 
+@pytest.mark.slow
 def test_a_script_that_ends_has_written_down_what_it_paid(server: Canned, folder: Path) -> None:
     server.reply(used(1000, 500))
     subprocess.run([sys.executable, "-c", _ENDED, str(folder), f"{server.url}/v1"], check=True, timeout=60)
@@ -641,6 +643,7 @@ def _work(url: str, folder: str, number: int) -> None:
     nbcache.uninstall()
 
 
+@pytest.mark.slow
 def test_two_processes_on_one_folder_add_up(server: Canned, folder: Path) -> None:
     install(folder)
     server.reply(*[used(1000, 500)] * 3)
@@ -684,6 +687,7 @@ def _run(code: str, *arguments: str) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.slow
 def test_a_forked_childs_calls_are_its_parents_sessions(server: Canned, folder: Path) -> None:
     server.reply(used(1000, 500))
     _run(_FORKS, str(folder), f"{server.url}/v1")
@@ -712,6 +716,7 @@ for child in children:
 """
 
 
+@pytest.mark.slow
 def test_what_multiprocessings_children_paid_is_written_down_when_they_end(server: Canned, folder: Path) -> None:
     server.reply(used(1000, 500), used(1000, 500))
     _run(_POOL, str(folder), f"{server.url}/v1")
@@ -1063,6 +1068,7 @@ else:
 """
 
 
+@pytest.mark.slow
 def test_the_forked_childs_thread_writes_down_what_nobody_else_can_account_for(server: Canned, folder: Path) -> None:
     """The parent's thread is not there in the child: it begins one of its own."""
     if not hasattr(os, "fork"):

@@ -24,6 +24,7 @@ sys.path.insert(0, str(NOTEBOOKS))
 from demo_server import DemoServer, client_options, embedding_options  # noqa: E402 - the examples are no package
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning"),  # of the kernel's client
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]

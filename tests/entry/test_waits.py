@@ -188,6 +188,7 @@ def test_a_cell_saves_the_time_that_it_took_before(cell: Cell, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("cell", [gathered, in_threads, in_a_pool, in_a_batch], ids=lambda cell: cell.__name__)
+@pytest.mark.slow
 def test_calls_at_once_save_the_time_of_one_however_they_were_recorded(cell: Cell, tmp_path: Path) -> None:
     found = Saved(tmp_path, in_sequence, cell)
     assert found.least <= found.waited <= found.most

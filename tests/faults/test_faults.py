@@ -259,6 +259,7 @@ def _fill_the_disk(folder: Path) -> tuple[int, list[str], int]:
     return paid, said, model.calls
 
 
+@pytest.mark.slow
 def test_full_disk_costs_no_answer_and_is_told_of_once(folder: Path) -> None:
     paid, said, at_last = in_new_process(_fill_the_disk, folder)
     assert paid == 31
@@ -292,6 +293,7 @@ def _ask_as_nobody(folder: Path) -> tuple[int, list[str], int]:
     return model.calls, said, errors
 
 
+@pytest.mark.slow
 def test_folder_that_cannot_be_made_costs_no_answer(public_folder: Path) -> None:
     public_folder.chmod(0o555)
     try:
@@ -305,6 +307,7 @@ def test_folder_that_cannot_be_made_costs_no_answer(public_folder: Path) -> None
     assert errors > 0
 
 
+@pytest.mark.slow
 def test_read_only_store_costs_no_answer_and_is_told_of_once(public_folder: Path) -> None:
     nbcache.install(public_folder)
     ask(Echo(), "two")
@@ -338,6 +341,7 @@ def _reopen_after_it_became_read_only(folder: Path) -> tuple[int, list[str]]:
     return model.calls, said
 
 
+@pytest.mark.slow
 def test_store_that_becomes_read_only_under_a_running_kernel_costs_no_answer(public_folder: Path) -> None:
     os.chown(public_folder, 65534 if os.getuid() == 0 else -1, -1)
     try:

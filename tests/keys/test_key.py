@@ -557,6 +557,7 @@ def test_builtins_and_partials_count_by_what_they_are() -> None:
     assert len({key(chat_openai(), hook=option) for option in options}) == len(options)
 
 
+@pytest.mark.slow
 def test_keys_are_the_same_in_another_process() -> None:
     script = "from tests.keys.test_key import chat_openai, key, odd_options; print(key(chat_openai(), **odd_options()))"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

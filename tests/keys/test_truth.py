@@ -65,12 +65,14 @@ def elsewhere() -> Iterator[ProcessPoolExecutor]:
 
 
 @pytest.mark.parametrize("name", SOURCES)
+@pytest.mark.slow
 def test_no_call_has_the_key_of_another(name: str, elsewhere: ProcessPoolExecutor) -> None:
     tally = elsewhere.submit(run, Task(name, (), (), seed=11, pairs=0, share=0.04)).result()
     assert tally.count(verdict=WRONG) == 0, "\n".join(map(str, tally.examples.values()))
     assert tally.count() > 0
 
 
+@pytest.mark.slow
 def test_a_setting_that_the_key_leaves_out_is_found_wrong() -> None:
     client = clients(["ChatOllama"])["ChatOllama"]
     (group,) = (group for group in groups(client, random.Random(1)) if group.topic == "temperature")

@@ -630,6 +630,7 @@ def test_a_broken_cassette_stops_replay_and_says_where(provider: Provider, store
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
+@pytest.mark.slow
 def test_damaged_bytes_are_refused_or_read_but_never_crash(
     provider: Provider, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

@@ -121,6 +121,6 @@ def test_an_alarm_of_somebody_elses_is_left_alone() -> None:
 
 
 def test_no_form_is_compiled_before_it_is_needed() -> None:
-    code = "from nbcache.replay.secrets import patterns as secret_forms; from nbcache.replay.secrets import scrubber as scrub; print(secret_forms._compiled.cache_info().currsize)"
+    code = "from nbcache.replay.secrets import compiled, scrubber; print(compiled.compiled.cache_info().currsize)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout == "0\n"

@@ -194,6 +194,7 @@ TAGS = st.sampled_from(["!set", "!pairs", "!int", "!decimal", "!datetime", "!byt
 
 @settings(max_examples=400)
 @given(st.data())
+@pytest.mark.slow
 def test_a_line_that_was_changed_anywhere_is_read_or_refused(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

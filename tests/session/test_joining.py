@@ -19,7 +19,7 @@ from nbcache.errors import NbcacheWarning, forget_warnings
 from nbcache.session.joining import warn_of_others, warn_of_running
 from tests.servers.provider import Provider
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")]
 
 
 class Accounts:

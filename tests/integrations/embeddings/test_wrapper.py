@@ -274,6 +274,7 @@ nbcache.uninstall()
 """
 
 
+@pytest.mark.slow
 def test_a_second_run_in_a_new_process_pays_nothing_and_is_equal_to_the_bit(embedder: Embedder, tmp_path: Path) -> None:
     command = [sys.executable, "-c", _AGAIN, f"{embedder.url}/v1", str(tmp_path / "store")]
     runs = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True) for _ in range(2)]

@@ -245,6 +245,7 @@ print(found)
 """
 
 
+@pytest.mark.slow
 def test_structured_output_in_a_new_process_is_the_callers_class_and_an_edited_class_another_call(
     provider: Provider, tmp_path: Path
 ) -> None:
@@ -386,6 +387,7 @@ def _ask(url: str, folder: str, number: int) -> str:
     return model.invoke("q").text
 
 
+@pytest.mark.slow
 def test_processes_share_a_folder(provider: Provider, tmp_path: Path) -> None:
     work = [(f"{provider.url}/v1", str(tmp_path / "s"), number) for number in (1, 2, 3)]
     with multiprocessing.get_context("spawn").Pool(3) as pool:

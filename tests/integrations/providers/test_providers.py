@@ -20,6 +20,8 @@ from tests.integrations.providers.providers import PROVIDERS, scenarios_of
 from tests.servers.provider import Provider
 from tests.support.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 # langchain-openai's own, where it streams what it parses.
 _WARNINGS = ("-W", "error", "-W", "ignore:Pydantic serializer warnings:UserWarning")
 

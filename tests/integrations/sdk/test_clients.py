@@ -50,6 +50,7 @@ def run_in_new_process(url: str, folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_every_kind_of_call_is_paid_once_and_comes_back_equal_in_a_new_process(
     provider: Provider, tmp_path: Path
 ) -> None:

@@ -674,6 +674,7 @@ print("\\n".join(key(run(case[1])["model"]) for case in [*EDITED, *STATE, *CYCLE
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.slow
 def test_every_process_finds_the_same_keys() -> None:
     """Whatever order its sets have, and at whatever addresses its objects are."""
     found = [

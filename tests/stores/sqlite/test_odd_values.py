@@ -72,6 +72,7 @@ def look_at_all(database: Path) -> None:
 
 
 @pytest.mark.parametrize(("table", "column"), [(table, name) for table, names in COLUMNS.items() for name in names])
+@pytest.mark.slow
 def test_no_value_makes_a_store_unreadable_and_check_mends_it(database: Path, table: str, column: str) -> None:
     sound = database.read_bytes()
     for value in ODD:

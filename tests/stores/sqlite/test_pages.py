@@ -24,6 +24,7 @@ pytestmark = pytest.mark.usefixtures("clock")
 
 @pytest.mark.parametrize("sort", ["seconds", "model", "created"])
 @pytest.mark.parametrize("descending", [True, False])
+@pytest.mark.slow
 def test_pages_far_in_go_on_where_the_page_before_ends(tmp_path: Path, sort: str, descending: bool) -> None:
     disk, draw = DiskStore(tmp_path / "store"), random.Random(7)
     put(disk, "first")

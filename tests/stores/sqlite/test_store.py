@@ -417,6 +417,7 @@ def _put_and_get(folder: Path, process: int, barrier: "Barrier", wrong: "SimpleQ
     wrong.put(None)
 
 
+@pytest.mark.slow
 def test_eight_processes_on_one_folder_lose_nothing_and_get_nothing_wrong(store: DiskStore, folder: Path) -> None:
     barrier, wrong = PROCESS.Barrier(PROCESSES), PROCESS.SimpleQueue()
     processes = [
@@ -454,6 +455,7 @@ def _begin_anew(folder: Path, number: int, barrier: "Barrier", wrong: "SimpleQue
     wrong.put(None)
 
 
+@pytest.mark.slow
 def test_processes_that_find_the_same_garbage_set_it_aside_once(store: DiskStore, folder: Path) -> None:
     folder.mkdir()
     (folder / "cache.db").write_bytes(b"garbage" * 1000)

@@ -14,6 +14,8 @@ from tests.servers.provider import Provider
 from tests.ui.browser.conftest import Open
 from tests.ui.browser.rig import Notebook
 
+pytestmark = pytest.mark.slow
+
 BOTH = pytest.mark.parametrize("ui", ["lab", "notebook"])
 
 # Gives `call(text)`, which is paid once; `numbers()`, what the kernel counted; and `keys()`. In a store of its own.
