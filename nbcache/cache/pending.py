@@ -17,7 +17,7 @@ from nbcache.costs.ledger import Ledger
 from nbcache.entry.models import Usage
 from nbcache.entry.waits import Span
 from nbcache.keys.key import CallKey, with_sample
-from nbcache.keys.model_fields.library_classes import learn_counters, whole_numbers
+from nbcache.keys.model_fields.call_counters import learn_counters, whole_numbers
 from nbcache.keys.model_names import model_name
 from nbcache.stores.entry_costs import is_value
 

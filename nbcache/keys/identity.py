@@ -19,8 +19,7 @@ from nbcache.keys.clients.endpoint import Target, endpoint_in, endpoint_of, targ
 from nbcache.keys.credentials import hidden
 from nbcache.keys.ignored.parameters import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.keys.llm_string import LLMString, parse
-from nbcache.keys.model_fields import library_classes
-from nbcache.keys.model_fields.library_classes import field_names, names_counted, settings
+from nbcache.keys.model_fields.settings import field_names, forget_models, names_counted, settings
 from nbcache.keys.model_fields.user_classes import (
     answers_itself,
     exact,
@@ -282,4 +281,4 @@ def _unstable_parameter(document: dict[str, Any]) -> str:
 def forget() -> None:
     """Compute each identity anew: what counts has changed."""
     _identity_of_text.cache_clear()
-    library_classes.forget()
+    forget_models()

@@ -33,7 +33,7 @@ from nbcache.keys.canonical import NotCanonicalError, canonical
 from nbcache.keys.digests import KEY_LENGTH
 from nbcache.keys.ignored.parameters import ignore_also
 from nbcache.keys.key import cache_key, call_key
-from nbcache.keys.model_fields import library_classes
+from nbcache.keys.model_fields import call_counters
 from tests.compat import CHAT, KEYS, City, keys_asked
 from tests.servers.provider import Provider
 from tests.support.naming import shown
@@ -50,8 +50,7 @@ def nothing_learned() -> Iterator[None]:
     """What a test teaches the process about counters, and settings of it, end with the test."""
     yield
     ignore_also(())
-    library_classes._counters.clear()
-    library_classes._plan.cache_clear()
+    call_counters._counters.clear()
     identity_cache.forget()
 
 
@@ -883,9 +882,9 @@ def test_a_setting_that_grew_while_the_model_answered_is_no_counter() -> None:
     """Another thread or cell may well raise `num_ctx` meanwhile: that must never make it stop counting."""
     model = ChatOllama(model="llama3", num_ctx=2048, seed=1)
     before = key(model)
-    numbers = library_classes.whole_numbers(model)
+    numbers = call_counters.whole_numbers(model)
     model.num_ctx, model.seed = 4096, 2
-    library_classes.learn_counters(model, numbers)
+    call_counters.learn_counters(model, numbers)
     assert key(model) != before
     assert key(ChatOllama(model="llama3", seed=1)) != key(ChatOllama(model="llama3", seed=2))
 
@@ -893,9 +892,9 @@ def test_a_setting_that_grew_while_the_model_answered_is_no_counter() -> None:
         seed: int = 0
 
     mine = Seeded(seed=1)
-    numbers = library_classes.whole_numbers(mine)
+    numbers = call_counters.whole_numbers(mine)
     mine.seed = 2
-    library_classes.learn_counters(mine, numbers)
+    call_counters.learn_counters(mine, numbers)
     assert key(Seeded(seed=1)) != key(Seeded(seed=2))
 
 

@@ -22,7 +22,7 @@ from nbcache.codec.messages import plain, restored
 from nbcache.concurrency.executor import in_thread
 from nbcache.entry.response_headers import cleaned
 from nbcache.errors import warn_once
-from nbcache.keys.model_fields.library_classes import whole_numbers
+from nbcache.keys.model_fields.call_counters import whole_numbers
 
 Chunk = GenerationChunk | ChatGenerationChunk
 

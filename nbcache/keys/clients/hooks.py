@@ -1,7 +1,7 @@
-"""Code of the user's that a client runs for a request: it may change where the request goes, or what is sent.
+"""Code of the user's that a client runs for a request. It may change where the request goes, or what is sent.
 
-Such are the hooks, transports and `auth` of HTTP clients, handlers of AWS's events, a client's class where that is the
-user's own, and methods that were replaced on a client.
+It can be in a hook, a transport or the `auth` of an HTTP client, a handler of AWS's events, the client's own class, or a
+method that was replaced on a client.
 """
 
 import functools
@@ -15,7 +15,7 @@ from nbcache.keys.usercode import piece_of
 _HOOKS = ("_event_hooks", "_auth", "_transport", "_mounts")
 _HTTP_CLIENTS = {"httpx", "httpx2", "openai", "anthropic", "groq", "langchain_openai", "langchain_anthropic", "nbcache"}
 _AUTHENTICATING = ("key", "token", "credential", "auth")
-# A handler of langchain-aws's own, by which a Bedrock model's `default_headers` are sent: without it they are not.
+# A handler of langchain-aws. It sends the `default_headers` of a Bedrock model.
 _HEADERS_HANDLER = "_add_custom_headers"
 _PLAIN = (str, bytes, int, float, list, tuple, dict, type(None))
 _DEEPEST = 5  # objects within objects
@@ -23,10 +23,13 @@ Look = tuple[Callable[[Any], Any], Any, Any]
 
 
 class ClientCode:
-    """What of the user's code a client runs. `counted` is what of it counts, in a canonical form's reach.
+    """The user's code that a client runs.
 
-    `attributes` are (owner, name, value, content) of what has to stay as it is; `namespaces` are those in which nothing
-    may be set anew; `looks` are (function, value, result) of what can only be told by looking again.
+    Attributes:
+        counted: what counts of that code, as values that have a canonical form.
+        attributes: (owner, name, value, content) of each attribute that must not change.
+        namespaces: the namespaces in which no further name may be set.
+        looks: (function, value, result) of what has to be computed again to see whether it has changed.
     """
 
     def __init__(self, client: Any) -> None:
@@ -39,7 +42,7 @@ class ClientCode:
         self._events(client)
         self._replaced(client)
         if _is_users_class(type(client)):  # type: ignore[arg-type]
-            self._add(_own(client), _own_form, client)
+            self._add(_counted(client), _counted_form, client)
 
     def _hook(self, client: Any, name: str) -> None:
         value = getattr(client, name, None)
@@ -54,23 +57,23 @@ class ClientCode:
         self.attributes.append((client, name, value, content))
         counted: list[Any] = []
         for item in items:
-            if _is_known(item):
+            if _is_librarys(item):
                 counted += [path] if (path := socket_of(item)) is not None else []
             elif name == "_auth" and not _is_users(item):
                 counted.append({"!auth": f"{type(item).__module__}.{type(item).__qualname__}"})
             elif item is not None:
-                counted.append(_own(item))
-                self._look(_own_form, item)
+                counted.append(_counted(item))
+                self._look(_counted_form, item)
         if counted:
             self.counted.append(counted)
 
     def _events(self, client: Any) -> None:
-        """Handlers of botocore's events, which may change a request before it is signed and sent."""
+        """Read the handlers of botocore's events, which may change a request before it is signed and sent."""
         emitter = getattr(client, "events", None)
         inner = getattr(emitter, "_emitter", emitter)
         if inner is None or not type(inner).__module__.startswith("botocore."):
             return
-        self.attributes.append((inner, "_lookup_cache", inner._lookup_cache, None))  # noqa: SLF001 - made anew with each handler
+        self.attributes.append((inner, "_lookup_cache", inner._lookup_cache, None))  # noqa: SLF001 - botocore replaces it with each new handler
         for handler in _handlers(inner._handlers._root):  # noqa: SLF001
             if getattr(handler, "__name__", "") == _HEADERS_HANDLER and not _is_users(handler):
                 self.counted.append(_HEADERS_HANDLER)
@@ -78,13 +81,13 @@ class ClientCode:
                 self._add(handler, canonical, handler)
 
     def _replaced(self, client: Any) -> None:
-        """Functions of the user's that were set on a client, as a method of it or otherwise."""
+        """Read the user's functions that were set on a client, for example in place of a method."""
         held = getattr(client, "__dict__", None)
         if type(held) is not dict:
             return
         self.namespaces.append(held)
-        found = [name for name, value in held.items() if callable(value) and name not in _HOOKS and _is_users(value)]
-        for name in sorted(found):
+        names = [name for name, value in held.items() if callable(value) and name not in _HOOKS and _is_users(value)]
+        for name in sorted(names):
             if not any(word in name.lower() for word in _AUTHENTICATING):
                 self._add([name, held[name]], canonical, held[name])
                 self.attributes.append((client, name, held[name], None))
@@ -97,19 +100,19 @@ class ClientCode:
         try:
             self.looks.append((look, value, look(value)))
         except NotCanonicalError:
-            return  # such a call isn't cached: its identity has no canonical form
+            return  # then the identity has no canonical form either, and the call is not cached
 
 
 def socket_of(transport: Any) -> str | None:
-    """The path of the Unix socket that a transport of httpx's sends by, whatever the URL says."""
+    """The path of the Unix socket by which a transport of httpx sends, whatever the URL is."""
     path = getattr(getattr(transport, "_pool", None), "_uds", None)
     return None if path is None else str(path)
 
 
-def _own(value: Any, depth: int = _DEEPEST) -> Any:
-    """What counts of an object of a class of the user's: the class's code, and what that reads of the object.
+def _counted(value: Any, depth: int = _DEEPEST) -> Any:
+    """What counts of an object of a user's class: the class's code, and the attributes that it reads.
 
-    All of it would be too much: a transport's connections are other ones after each call. A function is itself.
+    Other attributes don't count: a transport has other connections after each call. A function counts as a whole.
     """
     cls = type(value)
     if not any(map(is_users_code, cls.__mro__)) or isinstance(value, types.FunctionType | types.MethodType):
@@ -119,15 +122,15 @@ def _own(value: Any, depth: int = _DEEPEST) -> Any:
     return [
         cls,
         {
-            name: _own(each, depth - 1) if _is_users(each) and depth else each
+            name: _counted(each, depth - 1) if _is_users(each) and depth else each
             for name, each in read.items()
             if isinstance(each, _PLAIN) or _is_users(each)
         },
     ]
 
 
-def _own_form(value: Any) -> bytes:
-    return canonical(_own(value))
+def _counted_form(value: Any) -> bytes:
+    return canonical(_counted(value))
 
 
 @functools.lru_cache(maxsize=1024)
@@ -136,7 +139,7 @@ def _is_users_class(cls: type) -> bool:
 
 
 def _is_users(value: Any) -> bool:
-    """Whether code of the user's is run where `value` is called. What stands in for anything counts as such."""
+    """Whether to call `value` is to run the user's code. A mock counts as the user's."""
     if isinstance(value, types.FunctionType):
         return is_users_code(value)
     if isinstance(value, types.MethodType):
@@ -147,7 +150,7 @@ def _is_users(value: Any) -> bool:
 
 
 def is_mock(value: Any) -> bool:
-    """Whether a value stands in for anything: one of `unittest.mock`."""
+    """Whether a value is one of `unittest.mock`: it has every attribute."""
     return _is_mock_class(type(value))  # type: ignore[arg-type]
 
 
@@ -156,7 +159,7 @@ def _is_mock_class(cls: type) -> bool:
     return any(base.__module__ == "unittest.mock" for base in cls.__mro__)
 
 
-def _is_known(hook: Any) -> bool:
+def _is_librarys(hook: Any) -> bool:
     kind = hook if isinstance(hook, type) or hasattr(hook, "__qualname__") else type(hook)
     return (getattr(kind, "__module__", None) or "").partition(".")[0] in _HTTP_CLIENTS
 

@@ -1,6 +1,6 @@
-"""What counts of a model whose class is the user's own: every field and option that its code may look at.
+"""What counts of a model whose class is the user's own: every field and option that its code may read.
 
-The lists in `ignored` say what a provider's class doesn't send. A user's class may mean anything by the same names.
+The lists in `ignored` name what a provider's class doesn't send. A user's class may use the same names for anything.
 """
 
 import json
@@ -17,10 +17,10 @@ from nbcache.keys.ignored.body_fields import is_secret
 from nbcache.keys.ignored.parameters import CLIENTS, IGNORED, IGNORED_FIELDS, is_left_out
 from nbcache.keys.usercode import Piece, annotations_of, digest_of, is_users_code, piece_of, seed_digest
 
-# Where the user's code is what answers: options of a call come to these.
+# Methods that get the options of a call.
 _ANSWERING = {"_call", "_acall", "_generate", "_agenerate", "_stream", "_astream"}
 _IDENTIFYING = {"_identifying_params", "_default_params", "_get_ls_params"}
-# Through these a class may look at any of its fields.
+# Through these a class may read any of its fields.
 _READ_ALL = {
     "repr",
     "attrgetter",
@@ -39,9 +39,9 @@ _READ_ALL = {
 
 
 def users_piece(cls: type) -> Piece | None:
-    """The code of a class that is the user's own, or has a base that is; None for a library's.
+    """The code of a class that is the user's own, or has a base that is. None for a library's class.
 
-    Raises UnstableIdentityError where what it refers to can't be told.
+    Raises UnstableIdentityError where the code refers to something that has no canonical form.
     """
     if not any(is_users_code(base) for base in cls.__mro__):
         return None
@@ -57,23 +57,23 @@ def users_piece(cls: type) -> Piece | None:
 
 
 def reads_attribute(cls: type, attribute: str) -> bool:
-    """Whether code of the user's, in a class of theirs, reads an attribute of this name, of whatever it is."""
+    """Whether the code of a user's class reads an attribute of this name, of any object."""
     piece = users_piece(cls)
     return piece is not None and attribute in piece.reads
 
 
 def declared_by_user(cls: type) -> set[str]:
-    """The names of the fields that classes of the user's declare, or declare anew."""
+    """The names of the fields that the user's own classes declare, or declare again."""
     return {name for base in cls.__mro__ if is_users_code(base) for name in annotations_of(base)}
 
 
 def answers_itself(cls: type) -> bool:
-    """Whether code of the user's gets the options of a call."""
+    """Whether the user's own code answers, and so gets the options of a call."""
     return _is_users(cls, _ANSWERING)
 
 
 def identifies_itself(cls: type) -> bool:
-    """Whether code of the user's says what identifies a model."""
+    """Whether the user's own code computes what identifies a model."""
     return _is_users(cls, _IDENTIFYING)
 
 
@@ -82,7 +82,7 @@ def _is_users(cls: type, methods: set[str]) -> bool:
 
 
 def names_that_count(cls: type, piece: Piece) -> set[str]:
-    """The fields of a class of the user's that count: those that it declares, and those of LangChain's that it reads."""
+    """The fields of a user's class that count: those that it declares, and those of LangChain's that it reads."""
     fields: Mapping[str, Any] = getattr(cls, "__pydantic_fields__", {})
     names = declared_by_user(cls) & fields.keys()
     reads_all = not _READ_ALL.isdisjoint(piece.reads)
@@ -94,9 +94,9 @@ def names_that_count(cls: type, piece: Piece) -> set[str]:
 
 
 def users_options(cls: type, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of a call that the user's code answers; a pydantic class among them counts by its JSON schema.
+    """The options of a call that the user's code answers. A pydantic class among them counts by its JSON schema.
 
-    Raises UnstableIdentityError for a value that can't be told from another.
+    Raises UnstableIdentityError for a value without a canonical form.
     """
     return {
         name: value if isinstance(value, type) and issubclass(value, BaseModel) else exact(cls, name, value)
@@ -106,9 +106,9 @@ def users_options(cls: type, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def users_fields(model: BaseModel, piece: Piece) -> dict[str, Any]:
-    """The fields of `model` that count because of the user's code, by name, each at its exact value.
+    """The fields of `model` that count because of the user's code, by name, each in the form of `exact`.
 
-    Raises UnstableIdentityError for a value that can't be told from another.
+    Raises UnstableIdentityError for a value without a canonical form.
     """
     cls = type(model)
     values = model.__dict__
@@ -122,10 +122,10 @@ def users_fields(model: BaseModel, piece: Piece) -> dict[str, Any]:
             continue
         is_read = reads_all or name in piece.reads
         if not is_read and holds_secret(cls.__pydantic_fields__[name].annotation):
-            continue  # nothing looks at it but what sends it
+            continue  # only the library's code reads it, to authenticate
         if name not in declared and not is_plain(value):
             continue
-        if name == "metadata" and isinstance(value, dict):  # LangChain notes its release there
+        if name == "metadata" and isinstance(value, dict):  # LangChain writes its release there
             value = {key: item for key, item in value.items() if key != "lc_versions"}
         fields[name] = exact(cls, name, value)
     return fields | _private(model, piece)
@@ -134,29 +134,28 @@ def users_fields(model: BaseModel, piece: Piece) -> dict[str, Any]:
 def _private(model: BaseModel, piece: Piece) -> dict[str, Any]:
     """The private attributes that the user's code reads and its calls don't write.
 
-    What a library made (a tokenizer, a session) is taken for something to work with.
+    An object of a library's class, such as a tokenizer or a session, is a tool and doesn't count.
     """
     cls = type(model)
-    held = model.__pydantic_private__ or {}
-    found: dict[str, Any] = {}
-    for name in sorted(held.keys() & private_names(cls, piece)):
-        value = held[name]
-        is_settled = is_plain(value) or is_users_code(type(value)) or type(value) is FunctionType
+    attributes = model.__pydantic_private__ or {}
+    counts: dict[str, Any] = {}
+    for name in sorted(attributes.keys() & private_names(cls, piece)):
+        value = attributes[name]
         if piece.state.is_state(name, value):
-            found |= _seeds(piece, name, value)
-        elif is_settled:
-            found[name] = exact(cls, name, value)
-    return found
+            counts |= _seeds(piece, name, value)
+        elif is_plain(value) or is_users_code(type(value)) or type(value) is FunctionType:
+            counts[name] = exact(cls, name, value)
+    return counts
 
 
 def _seeds(piece: Piece, name: str, value: Any) -> dict[str, Any]:
-    """What of the state of a model counts: what it held before its calls added to it, where they look at that."""
+    """What counts of an attribute that calls change: its content before the first call, if calls read it."""
     seed = seed_digest(value, name) if piece.state.is_consulted(name, value) else ""
     return {name: {"!seed": seed}} if seed else {}
 
 
 def private_names(cls: type, piece: Piece) -> set[str]:
-    """The private attributes of a class of the user's at which its code looks."""
+    """The private attributes that the code of a user's class reads."""
     declared = {
         name for base in cls.__mro__ if is_users_code(base) for name in vars(base).get("__private_attributes__", ())
     }
@@ -171,9 +170,9 @@ def holds_secret(annotation: Any) -> bool:
 
 
 def exact(cls: type, name: str, value: Any) -> Any:
-    """`value` in a form that differs for what differs in value or type, without secrets.
+    """A form of `value` that is equal only for an equal value of the same type, without secrets.
 
-    Raises UnstableIdentityError, naming the parameter `name` of `cls`.
+    Raises UnstableIdentityError, which names the parameter `name` of `cls`.
     """
     if is_plain(value):
         return _without_secrets(name, value)
@@ -184,7 +183,7 @@ def exact(cls: type, name: str, value: Any) -> Any:
 
 
 def unstable(cls: str, parameter: str, value: object) -> UnstableIdentityError:
-    """The error of calls of the class `cls` that can't be told apart because of a `value` in this parameter."""
+    """The error for a parameter of the class `cls` whose `value` has no canonical form."""
     return UnstableIdentityError.of_value(
         *(f"unstable {cls}.{parameter}", f"calls of {cls}", f"its parameter {parameter!r}", value),
         "Pass plain values, or a pydantic object, instead",
@@ -192,7 +191,7 @@ def unstable(cls: str, parameter: str, value: object) -> UnstableIdentityError:
 
 
 def is_plain(value: Any) -> bool:
-    """Whether `value` is JSON as it stands, and comes from nothing else."""
+    """Whether `value` has exactly JSON's types, at any depth."""
     cls = type(value)
     if cls is str or cls is int or cls is bool or value is None:
         return True

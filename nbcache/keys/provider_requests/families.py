@@ -1,6 +1,6 @@
 """Which classes of LangChain's providers can build their request, and how: each by a method of its own.
 
-A class that isn't listed here counts by its fields (`identity`).
+A class that isn't listed here counts by its fields (`model_fields`).
 """
 
 import copy
@@ -11,7 +11,7 @@ from nbcache.keys.provider_requests.request_parts import Body, Family
 
 
 def _openai(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
-    """With `type` only where it says something: of the Responses API's messages it needn't be sent."""
+    """Remove `type` from messages of the Responses API, where it is optional."""
     request: Body = model._get_request_payload(prompt, stop=stop, **options)  # noqa: SLF001
     for item in request["input"] if isinstance(request.get("input"), list) else ():
         if item.get("type") == "message" and "role" in item:
@@ -20,7 +20,7 @@ def _openai(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
 
 
 def _openai_text(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
-    """Without the limit that is the class's default: then the call sets none of its own."""
+    """Remove a limit of tokens that is the class's default: then the caller has set none."""
     params = {**model._invocation_params, **options, "prompt": prompt}  # noqa: SLF001
     if params.get("max_tokens") == type(model).model_fields["max_tokens"].default:
         del params["max_tokens"]
@@ -28,13 +28,13 @@ def _openai_text(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
 
 
 def _anthropic(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
-    """Without a limit that the class works out from the model's name: each release does so differently."""
+    """Remove a limit of tokens that the class computes from the model's name: each release does so differently."""
     request: Body = model._get_request_payload(prompt, stop=stop, **options)  # noqa: SLF001
     try:
-        filled_in = type(model).set_default_max_tokens({"model": request["model"]})["max_tokens"]
+        default = type(model).set_default_max_tokens({"model": request["model"]})["max_tokens"]
     except Exception:  # noqa: BLE001 - not LangChain's public API: without it the value counts
         return request
-    if request.get("max_tokens") == filled_in:
+    if request.get("max_tokens") == default:
         del request["max_tokens"]
     return request
 
@@ -44,15 +44,17 @@ def _google(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
     request = model._prepare_request(list(prompt), stop=stop, **options)  # noqa: SLF001
     config = {name: value for name, value in vars(request["config"]).items() if value is not None and name != "labels"}
     if (http := config.pop("http_options", None)) is not None:
-        told = {name: value for name, value in vars(http).items() if value is not None}
-        sent = {name: value for name, value in told.items() if name not in {"timeout", "retry_options", "headers"}}
+        http_options = {name: value for name, value in vars(http).items() if value is not None}
+        sent = {
+            name: value for name, value in http_options.items() if name not in {"timeout", "retry_options", "headers"}
+        }
         config |= {"http_options": sent} if sent else {}
-        request["extra_headers"] = told.get("headers")
+        request["extra_headers"] = http_options.get("headers")
     system = config.pop("system_instruction", None)
     return {**request, "config": config, **({} if system is None else {"system_instruction": system})}
 
 
-def _of_dicts(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
+def _message_dicts(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
     """ChatMistralAI and ChatGroq."""
     messages, params = model._create_message_dicts(list(prompt), stop)  # noqa: SLF001
     return {**params, **options, "messages": messages}
@@ -68,42 +70,42 @@ def _ollama_text(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
     return {**request, "options": sent}
 
 
-class _Handed(BaseException):
-    """What a class hands to its client."""
+class _RequestBuilt(BaseException):
+    """Carries the request that a class passes to its client."""
 
     def __init__(self, request: Body) -> None:
         super().__init__()
         self.request = request
 
 
-class _StandIn:
-    """In the place of a client of AWS: what it is handed goes no further."""
+class _OfflineClient:
+    """Takes the place of a client of AWS, and sends nothing."""
 
     def __init__(self, client: Any) -> None:
         self.meta = getattr(client, "meta", None)
 
     def converse(self, **request: Any) -> Any:
-        raise _Handed(request)
+        raise _RequestBuilt(request)
 
 
 def _bedrock(model: Any, prompt: Any, stop: Any, options: Body) -> Body:
-    """ChatBedrockConverse builds its request on the way to its client: the class's own code, on a copy of the model."""
+    """ChatBedrockConverse builds its request while it calls its client. So it runs on a copy, with a client that sends nothing."""
     twin = copy.copy(model)
-    twin.__dict__["client"] = _StandIn(model.client)
+    twin.__dict__["client"] = _OfflineClient(model.client)
     try:
-        _owner(type(model), "ChatBedrockConverse")._generate(twin, list(prompt), stop, **options)  # noqa: SLF001
-    except _Handed as handed:
-        request = handed.request
-        request.pop("requestMetadata", None)  # of AWS's logs alone
+        _base_named(type(model), "ChatBedrockConverse")._generate(twin, list(prompt), stop, **options)  # noqa: SLF001
+    except _RequestBuilt as built:
+        request = built.request
+        request.pop("requestMetadata", None)  # only for AWS's logs
         return request
-    raise TypeError("nothing was handed to the client")
+    raise TypeError("the client was not called")
 
 
-def _owner(cls: type, name: str) -> Any:
+def _base_named(cls: type, name: str) -> Any:
     return next(base for base in cls.__mro__ if base.__name__ == name)
 
 
-# Which family a class is of
+# The families, and their classes
 
 _OPENAI = Family(
     _openai,
@@ -156,7 +158,7 @@ _GOOGLE = Family(
         }
     ),
     dialect="google",
-    is_of_objects=True,
+    has_objects=True,
 )
 _SAMPLING = frozenset(
     {
@@ -169,7 +171,7 @@ _SAMPLING = frozenset(
 _OLLAMA = Family(_ollama, ("messages",), _SAMPLING, frozenset({"stream", "timeout"}), "ollama", drops_none=True)
 _OLLAMA_TEXT = Family(_ollama_text, ("prompt",), _SAMPLING, frozenset({"stream", "timeout"}), "ollama", drops_none=True)
 _GROQ = Family(
-    _of_dicts,
+    _message_dicts,
     ("messages",),
     frozenset(
         {
@@ -180,8 +182,8 @@ _GROQ = Family(
         }
     ),
 )
-_MISTRAL = Family(  # all that it is called with goes into the body
-    _of_dicts,
+_MISTRAL = Family(  # all options of a call are sent in the body
+    _message_dicts,
     ("messages",),
     frozenset(
         {
@@ -231,7 +233,7 @@ _FULLY_DESCRIBED = {
 
 
 def family_of(cls: type) -> Family | None:
-    """The family of a model's class, or None where nobody knows how it builds its request."""
+    """The family of a model's class. None if it is not known how the class builds its request."""
     for base in cls.__mro__:
         if (family := _FAMILIES.get((base.__module__.partition(".")[0], base.__name__))) is not None:
             return None if is_users_code(base) else family

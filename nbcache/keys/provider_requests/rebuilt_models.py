@@ -1,4 +1,4 @@
-"""Models made anew from settings that were written down, to be asked what they would send now."""
+"""Models made from settings that were written down, to build the request that they would send now."""
 
 import warnings
 from collections.abc import Mapping
@@ -13,9 +13,9 @@ from nbcache.keys.canonical import canonical
 def rebuilt(
     package: str, name: str, settings: Mapping[str, Any], others: Mapping[str, Any]
 ) -> BaseLanguageModel[Any] | None:
-    """A model of the class `name` of `package` with these settings. None where the class has changed one of them.
+    """A model of the class `name` of `package` with these settings. None if the class has changed one of them.
 
-    `others` are arguments that it may change, such as a stand-in for a key. Raises whatever the class raises.
+    `others` are arguments that it may change, such as a placeholder for an API key. Raises whatever the class raises.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -24,7 +24,7 @@ def rebuilt(
     for setting in settings.keys() & fields.keys():
         value = settings[setting]
         if fields[setting] != value and canonical(fields[setting]) != canonical(value):
-            return None  # but a tuple is what was written as a list
+            return None  # equal in canonical form are a tuple and the list as which it was written
         if isinstance(value, int | float):
-            fields[setting] = value  # a default of 1 stays one; given to the class it has become 1.0
+            fields[setting] = value  # the class may have made 1.0 of 1, which is another value in a key
     return model

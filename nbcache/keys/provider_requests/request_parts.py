@@ -1,8 +1,7 @@
-"""The request that a provider's own class would send: what tells one of its calls from another.
+"""The two parts of a request that a provider's class builds: the prompt, and the settings.
 
-Most of LangChain's provider classes build their request in one method, before anything is sent. What the
-messages change in it is the prompt; all else is the model and its settings, whatever way they were set.
-A class that isn't listed here counts by its fields (`identity`).
+Most of LangChain's provider classes build their request in one method, before anything is sent. The fields that contain
+the messages are the prompt. All other fields are the settings, however they were set.
 """
 
 import json
@@ -22,22 +21,29 @@ from nbcache.keys.message_classes import MESSAGES
 Body = dict[str, Any]
 Prompt = Sequence[BaseMessage] | str
 _Build = Callable[[Any, Any, Any, Body], Body]
-# Texts that stand for others, to see where a request has them: what it is made of is its settings, its messages'
-# classes and their texts, so that the same form holds for all texts.
+# Texts that take the place of a prompt's own, to see where the request has them. A request depends on the settings, the
+# classes of the messages and their texts alone, so that one template serves all texts.
 _MARKS = tuple(f"nbcache-text-{number}-7d1f0c2e" for number in range(4))
 _TEXT_ALONE = {HumanMessage, SystemMessage}
-_ANY_PROMPT = "."  # stands for the messages where the settings alone are asked for
-# Of a message with one of these Google's class fetches what is named, from the network or from a file.
+_ANY_PROMPT = "."  # takes the place of the messages where only the settings are needed
+# If a message contains one of these, Google's class reads the network or a file.
 _FETCHED = ('"image_url"', '"url"', '"file_uri"', '"media"')
 
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """Classes that build their requests alike.
+    """Classes of a provider that build their request in the same way.
 
-    `prompt` are the request's fields for the messages. `fields` are the class's fields that count by what the request
-    says of them: all others, also those that a later release adds, count by their values. `dropped` are names in the
-    request that aren't sent, or say only how an answer comes. `dialect` is whose API the request is for.
+    Attributes:
+        build: builds the request.
+        prompt: the fields of the request that contain the messages.
+        fields: the fields of the class that count as the request contains them. All others, such as those that a later
+            release adds, count by their values.
+        dropped: the fields of the request that are not sent, or that only say how the answer is delivered.
+        dialect: whose API the request is for.
+        takes_extras: whether `extra_headers`, `extra_query` and `extra_body` are put into the request, as the SDKs do.
+        drops_none: whether fields that are None are not sent.
+        has_objects: whether the request consists of objects. Such a class may also fetch what a message names.
     """
 
     build: _Build
@@ -45,14 +51,14 @@ class Family:
     fields: frozenset[str]
     dropped: frozenset[str] = frozenset({"stream", "stream_options", "timeout"})
     dialect: str = "openai"
-    takes_extras: bool = True  # `extra_headers`, `extra_query` and `extra_body`, as the SDKs do
+    takes_extras: bool = True
     drops_none: bool = False
-    is_of_objects: bool = False  # and one that may fetch what a message names
+    has_objects: bool = False
 
     def settings(
         self, model: BaseLanguageModel[Any], stop: Any, options: Mapping[str, Any], *, is_chat: bool, is_complete: bool
     ) -> "RequestSettings":
-        """What the request says of the model and its options. Raises what the class raises, or NotCanonicalError."""
+        """The settings in a request. Raises what the class raises, or NotCanonicalError."""
         prompt = [HumanMessage(_ANY_PROMPT)] if is_chat else _ANY_PROMPT
         _, rest = self._parts(model, prompt, stop, options)
         return RequestSettings(self, is_complete, _counted(rest, self), canonical(rest))
@@ -60,7 +66,7 @@ class Family:
     def _parts(
         self, model: BaseLanguageModel[Any], prompt: Prompt, stop: Any, options: Mapping[str, Any]
     ) -> tuple[Body, Body]:
-        """The prompt's part of a request, and the rest of it."""
+        """A request in its two parts: the prompt and the settings."""
         stop = list(stop) if isinstance(stop, list | tuple) else stop
         rest = dict(self.build(model, prompt, stop, copy_plain(dict(options))))
         return {name: rest.pop(name) for name in self.prompt if name in rest}, rest
@@ -68,48 +74,54 @@ class Family:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RequestSettings:
-    """What a family's request says of a model and of the options of a call: `request`, as it counts.
+    """The settings in a request: those of the model, and the options of the call.
 
-    `is_complete` says that the request tells all that counts of such a model, and `raw` is the same as it was built, in
-    canonical form.
+    Attributes:
+        is_complete: whether the request contains all that counts of the model.
+        request: the fields of the request that count.
+        raw: all fields of the request, as the class built them, in canonical form.
     """
 
     family: Family
     is_complete: bool
     request: Body
     raw: bytes
-    _forms: dict[tuple[type, ...], list[bytes]] = field(default_factory=dict)  # by the classes of a prompt's messages
+    # Prompts without their texts, by the classes of the messages. A list of one can't be used as a template.
+    _templates: dict[tuple[type, ...], list[bytes]] = field(default_factory=dict)
 
     def prompt_part(
         self, model: BaseLanguageModel[Any], prompt: Prompt, stop: Any, options: Mapping[str, Any]
     ) -> bytes:
-        """What the prompt makes of the request, canonical. Raises what the class raises, or NotCanonicalError."""
+        """The prompt's part of the request, in canonical form. Raises what the class raises, or NotCanonicalError."""
         texts = _texts(prompt) if self.is_complete else None
         if texts is None:
-            return self._built(model, prompt, stop, options)
-        kinds = tuple(map(type, prompt))
-        if (form := self._forms.get(kinds)) is None:
-            marked = [kind(content=mark) for kind, mark in zip(kinds, _MARKS, strict=False)]
-            form = self._forms[kinds] = _split(self._built(model, marked, stop, options), len(kinds))
-        if len(form) == 1:
-            return self._built(model, prompt, stop, options)
-        parts = [form[0]]
-        for text, piece in zip(texts, form[1:], strict=True):
-            parts += canonical(text), piece
+            return self._build_prompt(model, prompt, stop, options)
+        classes = tuple(map(type, prompt))
+        if (template := self._templates.get(classes)) is None:
+            marked = [cls(content=mark) for cls, mark in zip(classes, _MARKS, strict=False)]
+            built = self._build_prompt(model, marked, stop, options)
+            template = self._templates[classes] = _split_at_marks(built, len(classes))
+        if len(template) == 1:
+            return self._build_prompt(model, prompt, stop, options)
+        parts = [template[0]]
+        for text, rest in zip(texts, template[1:], strict=True):
+            parts += canonical(text), rest
         return b"".join(parts)
 
-    def _built(self, model: BaseLanguageModel[Any], prompt: Prompt, stop: Any, options: Mapping[str, Any]) -> bytes:
-        """As `prompt_part`, from a request that is built with these messages."""
+    def _build_prompt(
+        self, model: BaseLanguageModel[Any], prompt: Prompt, stop: Any, options: Mapping[str, Any]
+    ) -> bytes:
+        """As `prompt_part`, from a request that the class builds with these messages."""
         part, rest = self.family._parts(model, prompt, stop, options)  # noqa: SLF001 - one of us
-        if self.family.is_of_objects:
+        if self.family.has_objects:
             part = {name: counted_value(name, value) for name, value in part.items()}
-        if canonical(rest) != self.raw:  # the messages have changed more: they refer to an earlier response, say
+        if canonical(rest) != self.raw:  # the messages change a setting, such as the id of an earlier response
             part["!rest"] = _difference(_counted(rest, self.family), self.request)
         return canonical(part)
 
 
 def _texts(prompt: Prompt) -> list[str] | None:
-    """The texts of a prompt of a few messages, a person's or a system's, each nothing but a text; None for any other prompt."""
+    """The texts of a short prompt of human and system messages which contain only text. None for any other prompt."""
     if len(prompt) > len(_MARKS) or isinstance(prompt, str):
         return None
     texts = []
@@ -126,19 +138,19 @@ def _texts(prompt: Prompt) -> list[str] | None:
     return texts
 
 
-def _split(part: bytes, number: int) -> list[bytes]:
-    """`part` around each of the marks in it; one piece where they don't all stand there once, in their order."""
+def _split_at_marks(part: bytes, number: int) -> list[bytes]:
+    """`part` split at its marks. A list of one if they are not all in it exactly once and in order."""
     pieces = []
     for mark in _MARKS[:number]:
-        before, found, part = part.partition(canonical(mark))
-        if not found or canonical(mark) in part:
+        before, separator, part = part.partition(canonical(mark))
+        if not separator or canonical(mark) in part:
             return [b""]
         pieces.append(before)
     return [*pieces, part]
 
 
 def _counted(rest: Body, family: Family) -> Body:
-    """What of a request counts: the body as it is sent, and apart from it the headers and the query of this call."""
+    """The fields of a request's body that count, with the headers and the query of this call under names of their own."""
     body = {name: value for name, value in rest.items() if name not in family.dropped}
     headers = query = None
     if family.takes_extras:
@@ -155,17 +167,17 @@ def _counted(rest: Body, family: Family) -> Body:
 
 
 def can_be_built(family: Family, prompt: str) -> bool:
-    """Whether a request with these messages can be built without fetching anything, and shows all of them.
+    """Whether a request with this prompt can be built from its text, without reading the network or a file.
 
-    Of an object in a prompt LangChain tells only how it prints.
+    LangChain writes an object in a prompt as "not_implemented", without its content.
     """
     if '"not_implemented"' in prompt:
         return False
-    return not family.is_of_objects or not any(mark in prompt for mark in _FETCHED)
+    return not family.has_objects or not any(mark in prompt for mark in _FETCHED)
 
 
 def _difference(request: Mapping[str, Any], settings: Mapping[str, Any]) -> Body:
-    """The fields of a request that differ from those of `settings`; null where it has them not."""
+    """The fields of a request that differ from those of `settings`. A field that it lacks is null."""
     names = [*request, *(name for name in settings if name not in request)]
     return {
         name: request.get(name)
@@ -175,32 +187,33 @@ def _difference(request: Mapping[str, Any], settings: Mapping[str, Any]) -> Body
 
 
 def readable_prompt(part: Mapping[str, Any]) -> str:
-    """What a prompt makes of a request, as a prompt that people read: a text, or the messages in JSON."""
+    """The prompt's part of a request as people read it: a text, or the messages in JSON."""
     if isinstance(part.get("prompt"), str):
         return str(part["prompt"])
     system = part.get("system") or part.get("system_instruction")
-    said: Any = next((part[name] for name in ("messages", "input", "contents") if name in part), [])
-    messages = [_readable(item) for item in (said if isinstance(said, list) else [{"role": "user", "content": said}])]
+    prompt: Any = next((part[name] for name in ("messages", "input", "contents") if name in part), [])
+    items = prompt if isinstance(prompt, list) else [{"role": "user", "content": prompt}]
+    messages = [_with_content(item) for item in items]
     if isinstance(system, Mapping):
         system = system.get("parts")
     return json.dumps([*([{"role": "system", "content": system}] if system else []), *messages], ensure_ascii=False)
 
 
-def _readable(message: Any) -> Any:
-    """A message with what Google calls its parts as its content, as the others do."""
+def _with_content(message: Any) -> Any:
+    """A message with a field `content`, which Google calls `parts`."""
     if isinstance(message, Mapping) and "parts" in message:
         return {"role": message.get("role"), "content": message["parts"]}
     return message
 
 
 def messages_in(prompt: str) -> list[BaseMessage] | None:
-    """The messages that LangChain wrote as `prompt`; None where it holds anything else, of which nothing is made."""
+    """The messages that LangChain wrote as `prompt`. None if it contains anything else: no other object is made from it."""
     try:
         parts = json.loads(prompt)
         if any(part["type"] != "constructor" or _holds_object(part["kwargs"]) for part in parts):
             return None
         return [MESSAGES[part["id"][-1]](**part["kwargs"]) for part in parts]
-    except Exception:  # noqa: BLE001 - whatever is in it: then it counts as it is written
+    except Exception:  # noqa: BLE001 - whatever it contains: then it counts as text
         return None
 
 
