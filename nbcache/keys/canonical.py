@@ -1,7 +1,7 @@
-"""Any option of a call as canonical JSON: equal for what is equal, whatever process wrote it.
+"""Any option of a call as canonical JSON: equal values have equal forms, in every process.
 
-A class or function counts by what it is, not by its name, so that an edited one is another call.
-What would have to be told by its memory address has no canonical form.
+A class or function counts by its code, not by its name alone, so that an edited one gives another key. A value that can be
+identified only by its memory address has no canonical form.
 """
 
 import base64
@@ -26,15 +26,15 @@ from nbcache.keys.usercode import NotCanonicalError, Piece, digest_of, is_users_
 
 __all__ = ["NotCanonicalError", "canonical", "digest", "is_users_code"]
 
-# Keys stay in their order: a schema with its fields swapped asks for another answer.
+# The order of keys counts: a schema with its fields swapped may get another answer.
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 _BY_TEXT = (Decimal, Fraction, pathlib.PurePath, timedelta, tzinfo, complex)
-_SCHEMAS_KEPT = 512
+_MOST_SCHEMAS = 512
 _schemas: dict[int, tuple[Piece, Any, dict[str, Any]]] = {}
 
 
 def canonical(value: Any) -> bytes:
-    """`value` as canonical JSON (UTF-8). Raises NotCanonicalError, naming the type that has no such form."""
+    """`value` as canonical JSON (UTF-8). Raises NotCanonicalError, which names the type that has no such form."""
     try:
         return _fast(value)
     except orjson.JSONEncodeError as error:
@@ -56,7 +56,7 @@ def _exact(value: Any) -> bytes:
 
 
 def _raise_cause(error: BaseException) -> None:
-    """Raise what ended it where that is ours to tell, or is no error at all: orjson makes each a TypeError of its own."""
+    """Raise the cause of orjson's TypeError if it is a NotCanonicalError, or an interrupt and not an error."""
     cause = error.__cause__
     while cause is not None:
         if isinstance(cause, NotCanonicalError) or not isinstance(cause, Exception):
@@ -74,7 +74,7 @@ def _tagged_exactly(value: Any) -> Any:
 
 
 def _tagged(value: Any, encode: Callable[[Any], bytes] = _fast) -> Any:
-    """The JSON form of what JSON has no form for: its tags begin with "!"."""
+    """The JSON form of a value without one in JSON itself. Its tags begin with "!"."""
     if isinstance(value, type) or type(value).__module__ == "typing" or isinstance(value, types.GenericAlias):
         return _type(value)
     if isinstance(value, SecretStr | SecretBytes):
@@ -116,7 +116,7 @@ def _number_or_function(value: Any) -> Any:
 
 
 def _object(value: Any) -> dict[str, Any]:
-    """An object of a class of the user's: by its code, and a digest of all that it holds."""
+    """An object of a user's class, by a digest of the class's code and of all that the object contains."""
     cls = type(value)
     if not is_users_code(cls):
         raise NotCanonicalError(f"a {cls.__module__}.{cls.__qualname__} object")
@@ -129,21 +129,21 @@ def _class_of(value: object) -> list[str]:
 
 
 def _type(cls: Any) -> dict[str, Any]:
-    """A class by its JSON schema where pydantic knows one, and by its code where that isn't all.
+    """A class by its JSON schema, if pydantic can make one, and by its code if the schema does not contain all of it.
 
-    What was worked out is kept for as long as the class, and all that it refers to, stay as they are.
+    The result is cached until the class, or something that it refers to, changes.
     """
     if not isinstance(cls, type) or isinstance(cls, types.GenericAlias):
         return _typing(cls)
     if cls.__module__ in {"builtins", "datetime", "decimal", "uuid", "pathlib"}:
         return {"!builtin": f"{cls.__module__}.{cls.__qualname__}"}
     piece, built = piece_of(cls), cls.__dict__.get("__pydantic_core_schema__")
-    known = _schemas.get(id(cls))
-    if known is None or known[0] is not piece or known[1] is not built:
-        if len(_schemas) >= _SCHEMAS_KEPT:
+    cached = _schemas.get(id(cls))
+    if cached is None or cached[0] is not piece or cached[1] is not built:
+        if len(_schemas) >= _MOST_SCHEMAS:
             _schemas.clear()
-        known = _schemas[id(cls)] = (piece, built, _class(cls, piece))
-    return known[2]
+        cached = _schemas[id(cls)] = (piece, built, _class(cls, piece))
+    return cached[2]
 
 
 def _typing(construct: Any) -> dict[str, Any]:
@@ -157,8 +157,11 @@ def _class(cls: type, piece: Piece) -> dict[str, Any]:
     if schema is None:
         return {"!class": [cls.__qualname__, piece.digest]}
     if issubclass(cls, BaseModel):
-        return {"!schema": schema}  # which holds all that is sent of it
-    return {"!schema": schema, "code": piece.digest}  # of a TypedDict its words are sent, too: no schema has them
+        return {"!schema": schema}  # which contains all of it that is sent
+    return {
+        "!schema": schema,
+        "code": piece.digest,
+    }  # the docstring of a TypedDict is sent too, and is not in the schema
 
 
 def _schema(cls: Any) -> dict[str, Any] | None:
@@ -169,5 +172,5 @@ def _schema(cls: Any) -> dict[str, Any] | None:
 
 
 def _function(function: types.FunctionType) -> dict[str, Any]:
-    """A function by its name, its words and annotations, its code and what it refers to."""
+    """A function by its name, docstring, annotations, code, and what the code refers to."""
     return {"!function": function.__qualname__, "code": piece_of(function).digest}

@@ -1,7 +1,7 @@
-"""What authenticates, in what is kept of a call besides its prompt: a digest stands in its place.
+"""Digests in place of credentials, in all that is stored of a call besides its prompt.
 
-The digest counts, since a credential may choose what is read: another's token reads another's mail. It is taken by
-name (`password`), by place (a URL's user, path and query) and by form (`Bearer …`).
+The digest counts, since a credential may decide what can be read: another user's token reads another user's mail. A value is
+taken for a credential by its name (`password`), its place (a URL's user, path and query) or its form (`Bearer …`).
 """
 
 import functools
@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from nbcache.keys.canonical import canonical, digest
 
-# Begin what stands in the place of a credential, and of what may be one: the former doesn't count in `replay`.
+# The prefixes of digests: of a credential, which doesn't count in `replay`, and of a value that may be one.
 SECRET, DIGEST = "!secret:", "!digest:"
 _ENDS = (
     *("key", "token", "secret", "password", "passwd", "passphrase", "passcode", "authorization", "credential"),
@@ -20,21 +20,30 @@ _ENDS = (
 )
 _WORDS = frozenset({"pass", "pwd", "pw", "auth", "oauth", "sas", "sig", "session", "creds", "jwt", "dsn", "otp", "pin"})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
-_SIGNS = ("=", "://", '"', "'", "earer ", "EARER ", "asic ", "ASIC ")  # without one, no text holds a credential
-# Below these stand the names of parameters, and what they are.
+_SIGNS = (
+    "=",
+    "://",
+    '"',
+    "'",
+    "earer ",
+    "EARER ",
+    "asic ",
+    "ASIC ",
+)  # a text without one of these contains no credential
+# In these, names are those of parameters and values are their schemas.
 _SCHEMAS = frozenset({"properties", "$defs", "definitions", "patternproperties", "dependentschemas"})
 _NAMING = frozenset({"name", "key", "header"})  # in a list of headers: {"name": …, "value": …}
 _PAIR = 2
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]{0,20}://[^\s\"'<>`\\]+")
 _SCHEME = re.compile(r"\b(bearer|basic)(\s{1,4})(?=\S{0,200}?\d|\S{24})([\w.~+/=-]{8,})", re.IGNORECASE)
-# In JSON that is a text itself, backslashes are part of its quotes.
+# In JSON within a JSON text, backslashes are part of the quotes.
 _ASSIGNED = re.compile(
     r"""((?:\\{0,7}["'])?)\s{0,4}([:=,])\s{0,4}"""
     r"""(?:(\\{0,7}["'])((?:(?!\3)[^\n]){1,2000})\3|([^\s;&,"'(){}\[\]<>\\]{4,}))"""
 )
 _NAME_BEFORE = re.compile(r"""((?:\\{0,7}["'])?)([\w.-]{1,60})\Z""")
-_LOOKED_BACK = 70  # characters for a name and the quote before it
-# Parts of paths that are the same for everybody.
+_LOOKED_BACK = 70  # characters: room for a name and the quote before it
+# Parts of paths that are the same for all users.
 _PLAIN_PART = re.compile(r"[a-z]{1,12}|v\d{1,2}[a-z]{0,5}\d{0,2}|compatible-mode|serving-endpoints|openai-compatible")
 _MODELS_AFTER = frozenset({"deployments", "models", "engines"})
 _RANDOM = re.compile(r"(?=[^\d]*\d)[\w.~%=-]{16,}")
@@ -44,21 +53,21 @@ _PLAIN_QUERY = frozenset({"api-version", "version", "alt", "beta"})
 
 @functools.lru_cache(maxsize=256)  # most calls of a notebook share theirs
 def hidden(document: bytes) -> bytes:
-    """A canonical document without credentials. It is the same for the same document, hidden already or not."""
+    """A canonical document with digests in place of credentials. A document that has them already stays the same."""
     value = json.loads(document)
-    kept = _hidden(value, "")
-    return document if kept == value else canonical(kept)
+    without_credentials = _hidden(value, "")
+    return document if without_credentials == value else canonical(without_credentials)
 
 
 @functools.lru_cache(maxsize=256)
 def marked(document: bytes) -> bytes:
-    """A document in which every digest of a credential is marked as one, whichever way it came there.
+    """A document in which each digest of a credential has the prefix SECRET, also one that was made by another module.
 
-    A digest of a few signs can be guessed by trying, so that those of credentials are not for others to read.
+    A short credential can be guessed from its digest, so these digests are not written into files for others.
     """
     value = json.loads(document)
-    kept = _marked(value, hides=False)
-    return document if kept == value else canonical(kept)
+    marked_value = _marked(value, hides=False)
+    return document if marked_value == value else canonical(marked_value)
 
 
 def _marked(value: Any, *, hides: bool) -> Any:
@@ -73,16 +82,15 @@ def _marked(value: Any, *, hides: bool) -> Any:
 
 @functools.lru_cache(maxsize=4_096)
 def is_credential(name: str) -> bool:
-    """Whether a name says that what is called so authenticates."""
+    """Whether this is the name of a credential."""
     words = _WORD.findall(name)
     return "".join(words).lower().endswith(_ENDS) or (bool(words) and words[-1].lower() in _WORDS)
 
 
 def endpoint_url(url: str) -> str:
-    """A provider's URL in canonical form, which tells no credentials.
+    """A provider's URL in canonical form, without credentials.
 
-    Scheme and host are in lower case. There is no default port, no slash at the end, and no user or password, which
-    authenticate to the provider alone.
+    Scheme and host are in lower case. A default port, a slash at the end, and the user and password are removed.
     """
     if "://" not in url:
         host, slash, path = url.rpartition("@")[2].rstrip("/").partition("/")
@@ -96,7 +104,7 @@ def endpoint_url(url: str) -> str:
 
 
 def endpoint_urls(urls: str) -> str:
-    """The same of several, between which there are spaces."""
+    """Several URLs, separated by spaces, each in the form of `endpoint_url`."""
     return " ".join(sorted(set(map(endpoint_url, urls.split()))))
 
 
@@ -117,16 +125,16 @@ def _hidden(value: Any, name: str, *, hides: bool = False) -> Any:
 def _hidden_object(value: dict[str, Any], name: str, *, hides: bool) -> dict[str, Any]:
     names_parameters = name.lower() in _SCHEMAS
     is_header = any(isinstance(value.get(each), str) and is_credential(value[each]) for each in _NAMING)
-    kept = {}
+    hidden_items = {}
     for key, item in value.items():
         if names_parameters and isinstance(item, dict):
-            kept[key] = _hidden(item, "")
+            hidden_items[key] = _hidden(item, "")
         elif is_header and key in _NAMING:
-            kept[key] = item
+            hidden_items[key] = item
         else:
             hides_item = hides or is_credential(key) or (is_header and key == "value")
-            kept[key] = _hidden(item, key, hides=hides_item)
-    return kept
+            hidden_items[key] = _hidden(item, key, hides=hides_item)
+    return hidden_items
 
 
 def _digested(mark: str, text: str) -> str:
@@ -135,7 +143,7 @@ def _digested(mark: str, text: str) -> str:
     return mark + digest(text.encode(errors="surrogatepass"))
 
 
-# In texts
+# Within texts
 
 
 def _hidden_text(text: str) -> str:
@@ -147,29 +155,29 @@ def _hidden_text(text: str) -> str:
         if is_url:
             return text
     text = _without_assigned(text)
-    return _SCHEME.sub(lambda found: found[1] + found[2] + _digested(SECRET, found[3]), text)
+    return _SCHEME.sub(lambda match: match[1] + match[2] + _digested(SECRET, match[3]), text)
 
 
 def _without_assigned(text: str) -> str:
-    """Without the values that stand beside a name: `key=…`, `"key": "…"`, and in a pair as Python prints it."""
+    """Replace the values of credentials in `key=…`, `"key": "…"`, and a pair as Python prints it."""
     parts, end = [], 0
-    for found in _ASSIGNED.finditer(text):
-        before = _NAME_BEFORE.search(text[max(0, found.start() - _LOOKED_BACK) : found.start()])
-        value = 4 if found[4] is not None else 5
-        is_quoted = bool(found[1])
-        if before is None or not is_credential(before[2]) or before[1] != found[1]:
+    for match in _ASSIGNED.finditer(text):
+        name = _NAME_BEFORE.search(text[max(0, match.start() - _LOOKED_BACK) : match.start()])
+        value = 4 if match[4] is not None else 5
+        is_quoted = bool(match[1])
+        if name is None or not is_credential(name[2]) or name[1] != match[1]:
             continue
-        if found[2] == "=" or (is_quoted and value == 4):
-            parts += [text[end : found.start(value)], _digested(SECRET, found[value])]
-            end = found.end(value)
+        if match[2] == "=" or (is_quoted and value == 4):
+            parts += [text[end : match.start(value)], _digested(SECRET, match[value])]
+            end = match.end(value)
     return "".join([*parts, text[end:]])
 
 
-# In URLs
+# Within URLs
 
 
 def _hidden_url(url: str, *, whole: bool) -> str:
-    """A URL with digests in the place of what may authenticate; within a text of what is named so."""
+    """A URL with digests in place of credentials. `whole` if it is a text of its own: then unusual parts are digests as well."""
     parts = _split(url)
     if parts is None:
         return _digested(SECRET, url)

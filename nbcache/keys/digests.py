@@ -1,4 +1,4 @@
-"""The digest that a key is."""
+"""The digest of a key."""
 
 import hashlib
 
@@ -6,5 +6,5 @@ KEY_LENGTH = 40  # hexadecimal digits
 
 
 def digest_of(*fields: bytes) -> str:
-    """A digest of length-prefixed fields: joined bare, ("ab", "c") and ("a", "bc") would be one."""
+    """A digest of fields, each with its length in front: otherwise ("ab", "c") and ("a", "bc") would have the same one."""
     return hashlib.sha256(b"".join([b"%d:%b" % (len(part), part) for part in fields])).hexdigest()[:KEY_LENGTH]

@@ -1,7 +1,7 @@
-"""Calls as nbcache 0.1 to 0.4 wrote them down (KEY_VERSION 1), under the key that they have now.
+"""The present keys of calls that nbcache 0.1 to 0.4 wrote down (KEY_VERSION 1).
 
-These told a model by its fields. Where they tell enough of a well-known class, the model is made anew and asked what
-it would send. What they tell is untrusted, as a cassette is: only the classes listed here are made.
+Version 1 identified a model by its fields. If they are complete, and the class is listed here, the model is made again and
+builds the request that it would send now. The fields may come from an untrusted cassette, so no other class is made.
 """
 
 import json
@@ -24,7 +24,7 @@ from nbcache.keys.provider_requests.rebuilt_models import rebuilt
 from nbcache.keys.provider_requests.request_parts import messages_in
 from nbcache.keys.request import Request
 
-# By the names under which version 1 knew them: the package, and the argument that takes the endpoint.
+# By the class names in version 1: the package, and the argument for the endpoint.
 _CLASSES = {
     "ChatOpenAI": ("langchain_openai", "base_url"),
     "OpenAI": ("langchain_openai", "base_url"),
@@ -41,8 +41,8 @@ _NOT_A_VALUE = ('"!digest:', '"!secret"', '"!class"', '"!function"', '"!object"'
 
 
 def call_now(call: CallKey) -> CallKey | None:
-    """The call that version 1 wrote down as `call`, as it is written down now; None where it tells too little."""
-    with suppress(Exception):  # the class's own code, and what somebody wrote: then the call is paid once more
+    """The present call key of a call that version 1 wrote down as `call`. None if that does not contain enough."""
+    with suppress(Exception):  # the class's own code, and untrusted values: then the call is paid once more
         document = json.loads(call.identity)
         document.pop("draw", None)
         if (now := _now(call, document)) is not None:
@@ -51,13 +51,13 @@ def call_now(call: CallKey) -> CallKey | None:
 
 
 def _now(call: CallKey, document: dict[str, Any]) -> CallKey | None:
-    kind, *others = document["class"][1:] or [""]  # of plain values there is none
+    kind, *others = document["class"][1:] or [""]  # plain values have no class
     if kind not in _CLASSES or "request" in document:
         return _without_credentials(call, document)
     if others:
-        return None  # a class of the user's own, whose code is told otherwise
+        return None  # a class of the user's own: its digest was made in another way
     fields = dict(document.get("fields") or {})
-    headers = [each for name in _HEADERS for each in fields.pop(name, [])]
+    headers = [header for name in _HEADERS for header in fields.pop(name, [])]
     options, stop = document.get("options") or {}, document.get("stop")
     written = canonical([fields, options]).decode()
     if document.get("told") or any(mark in written for mark in _NOT_A_VALUE):
@@ -69,23 +69,23 @@ def _now(call: CallKey, document: dict[str, Any]) -> CallKey | None:
     messages = messages_in(call.canonical_prompt.decode() if call.rewritten else call.prompt) if is_chat else None
     if call.rewritten and messages is None:
         return None
-    asked = Request(model, stop, options, is_chat=is_chat, messages=messages)
-    whole = identity_of(LLMString(document["class"][0], {}, {}, serialised=True), asked)
+    request = Request(model, stop, options, is_chat=is_chat, messages=messages)
+    whole = identity_of(LLMString(document["class"][0], {}, {}, serialised=True), request)
     if whole.request_settings is None:
         return None
-    found = call_key_of(call.prompt, whole, asked)
-    now = json.loads(found.identity)
+    rebuilt_key = call_key_of(call.prompt, whole, request)
+    now = json.loads(rebuilt_key.identity)
     client = {name: value for name, value in (now.pop("client", None) or {}).items() if name != "headers"}
     if client:
-        return None  # of which version 1 told nothing: whether it was so then, nobody knows
+        return None  # version 1 didn't write this down, so it may have been different then
     now |= {"client": {"headers": headers}} if headers else {}
     return call_key_of(
-        call.prompt, replace(whole, document=hidden(canonical(now)), endpoint=endpoint_urls(call.endpoint)), asked
+        call.prompt, replace(whole, document=hidden(canonical(now)), endpoint=endpoint_urls(call.endpoint)), request
     )
 
 
 def _without_credentials(call: CallKey, document: dict[str, Any]) -> CallKey:
-    """The same call, of which version 1 told some credentials."""
+    """The same call with digests in place of the credentials that version 1 wrote down."""
     identity, endpoint = hidden(canonical(document)), endpoint_urls(call.endpoint)
     if endpoint == call.endpoint and json.loads(identity) == document:
         return call
@@ -100,12 +100,15 @@ def _without_credentials(call: CallKey, document: dict[str, Any]) -> CallKey:
 
 @lru_cache(maxsize=64)
 def _model(kind: str, written: str, endpoint: str) -> BaseLanguageModel[Any] | None:
-    """A model with these fields, as long as it has taken them as they are and nothing else of the environment's."""
-    package, place = _CLASSES[kind]
+    """A model with exactly these fields. None if the class changed one, or took a further one from the environment."""
+    package, endpoint_name = _CLASSES[kind]
     fields: dict[str, Any] = json.loads(written)[0]
-    others = {**({place: endpoint} if endpoint else {}), **({"api_key": "not-a-key"} if package in _KEYS else {})}
+    others = {
+        **({endpoint_name: endpoint} if endpoint else {}),
+        **({"api_key": "not-a-key"} if package in _KEYS else {}),
+    }
     model = rebuilt(package, kind, fields, others)
     if model is None or family_of(type(model)) is None or not fields.keys() <= model.__dict__.keys():
         return None
-    known = {*fields, place, "openai_api_base", "anthropic_api_url", "groq_api_base"}
-    return model if settings(model).keys() <= known else None
+    names = {*fields, endpoint_name, "openai_api_base", "anthropic_api_url", "groq_api_base"}
+    return model if settings(model).keys() <= names else None

@@ -10,28 +10,28 @@ _CONTAINERS = frozenset({dict, list, tuple, set})
 
 
 def parsed(text: str | bytes) -> Any:
-    """The value that JSON stands for. Raises ValueError."""
+    """Read JSON. Raises ValueError."""
     try:
         return orjson.loads(text)
-    except ValueError:  # half of an emoji, or NaN
+    except ValueError:  # a lone surrogate, or NaN
         return json.loads(text)
 
 
 def parsed_strictly(text: str | bytes) -> Any:
-    """The same, of objects that have no name twice: who reads one would take the first, JSON takes the last."""
-    return json.loads(text, object_pairs_hook=_named_once)
+    """Read JSON, but refuse an object with a name twice. Raises ValueError: a person would read the first value, Python the last."""
+    return json.loads(text, object_pairs_hook=_without_duplicates)
 
 
-def _named_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    told = dict(pairs)
-    if len(told) < len(pairs):
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
         ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"it has {twice!r} twice in one object")
-    return told
+    return values
 
 
 def written_json(value: Any) -> bytes:
-    """`value` as the canonical forms are written."""
+    """Write JSON as the canonical forms need it."""
     try:
         return orjson.dumps(value)
     except TypeError:
@@ -39,12 +39,12 @@ def written_json(value: Any) -> bytes:
 
 
 def plain_json(value: Any) -> bytes:
-    """The same by the standard library alone, with NaN and long integers as they are."""
+    """Write JSON by the standard library, which keeps NaN and integers over 64 bits."""
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def copy_plain(value: Any) -> Any:
-    """A copy of lists and dicts all the way down; what can't be changed is shared."""
+    """A deep copy of lists, dicts, tuples and sets. Other values are shared."""
     cls = type(value)
     if cls is dict:
         copy = value.copy()

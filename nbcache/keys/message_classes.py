@@ -4,7 +4,7 @@ import langchain_core.messages as lc_messages
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
-# The classes of which an answer or a prompt may be: no other is made of what somebody wrote.
+# The only classes of which objects are made when a stored answer or a prompt is read.
 MESSAGES: dict[str, type[BaseMessage]] = {
     name: getattr(lc_messages, name)
     for kind in ("AI", "Human", "System", "Chat", "Function", "Tool")

@@ -1,4 +1,4 @@
-"""The prompt's half of the key: what of it is sent to a provider, in one form."""
+"""The prompt's half of the key: the part of it that is sent to a provider, in one form."""
 
 import json
 import re
@@ -11,7 +11,7 @@ import orjson
 from nbcache.errors import UnstableIdentityError
 from nbcache.keys.json_text import copy_plain, plain_json, written_json
 
-# What LangChain's providers read of an earlier answer's metadata to send it on, or parts of it.
+# The metadata of an earlier answer that LangChain's providers send back, or read to send back other parts.
 _SENT_BACK = ("container", "model_provider", "output_version")
 _LONG_INTEGER = re.compile(r"[ :\[,-][1-9][0-9]{18}")
 Normalize = Callable[[str], str]
@@ -20,9 +20,12 @@ VERBATIM = b"text:"  # begins a prompt that is a text
 
 @dataclass(frozen=True, slots=True)
 class PromptFormat:
-    """How a prompt is to be read: as messages if it looks so, whether for certain, and what of them is sent back.
+    """How to read a prompt.
 
-    `keep_metadata` is for a model that refers to earlier answers by what is in their metadata.
+    Attributes:
+        as_chat: read it as messages, if it looks like messages.
+        surely_chat: it does consist of messages. If not, it may also be a text that looks like them.
+        keep_metadata: keep the metadata of earlier answers, for a model that refers to them by it.
     """
 
     as_chat: bool
@@ -30,27 +33,27 @@ class PromptFormat:
     keep_metadata: bool
 
 
-# All ways to read one, the likeliest first.
+# All formats, the most likely first.
 PROMPT_FORMATS = (
     *(PromptFormat(True, surely, keep) for surely in (True, False) for keep in (False, True)),
     PromptFormat(as_chat=False, surely_chat=False, keep_metadata=False),
 )
 
 
-def canonical_prompt(prompt: str, reading: PromptFormat, normalize: Normalize | None = None) -> bytes:
-    """The prompt without what is never sent to a provider.
+def canonical_prompt(prompt: str, prompt_format: PromptFormat, normalize: Normalize | None = None) -> bytes:
+    """The prompt without the parts that are never sent to a provider.
 
-    LangChain adds `total_cost: 0` to the usage of a hit, so that the next turn of a re-run chat has
-    another prompt string and is paid again (langchain#35308).
+    LangChain adds `total_cost: 0` to the usage of a hit. In a chat that is run again, the next turn's prompt string would
+    differ by it, and would be paid again (langchain#35308).
     """
-    if not reading.as_chat or not prompt.startswith('[{"lc":'):
+    if not prompt_format.as_chat or not prompt.startswith('[{"lc":'):
         return _verbatim(prompt if normalize is None else _normalized_text(prompt, normalize))
-    surely_chat = reading.surely_chat
+    surely_chat = prompt_format.surely_chat
     messages, write = _parsed(prompt, surely_chat=surely_chat)
     if not all(map(_is_message, messages)):
         return _verbatim(prompt)
     for message in messages:
-        _strip(message["kwargs"], surely_chat=surely_chat, keep_metadata=reading.keep_metadata)
+        _strip(message["kwargs"], surely_chat=surely_chat, keep_metadata=prompt_format.keep_metadata)
         message["kwargs"] = dict(sorted(message["kwargs"].items()))
         if surely_chat and '"not_implemented"' in prompt:
             _refuse_objects(message["kwargs"])
@@ -60,46 +63,46 @@ def canonical_prompt(prompt: str, reading: PromptFormat, normalize: Normalize | 
 
 
 def _normalize(message: dict[str, Any], normalize: Normalize) -> None:
-    """Let each text of a message count as `normalize` has it."""
+    """Replace each text of a message by what `normalize` makes of it."""
     content = message.get("content")
     if isinstance(content, str):
-        message["content"] = _counting(content, normalize)
+        message["content"] = _apply(content, normalize)
     for block in content if isinstance(content, list) else ():
         if isinstance(block, dict) and isinstance(block.get("text"), str):
-            block["text"] = _counting(block["text"], normalize)
+            block["text"] = _apply(block["text"], normalize)
 
 
-def _counting(text: str, normalize: Normalize) -> str:
-    """What counts of `text`. Raises TypeError where that is no text: all prompts might count alike."""
-    counts = normalize(text)
-    if not isinstance(counts, str):
-        raise TypeError(f"normalize returned {counts!r}, and no text")
-    return counts
+def _apply(text: str, normalize: Normalize) -> str:
+    """`normalize(text)`. Raises TypeError if that is not a text: then all prompts might get the same key."""
+    normalized = normalize(text)
+    if not isinstance(normalized, str):
+        raise TypeError(f"normalize returned {normalized!r}, and no text")
+    return normalized
 
 
 def _normalized_text(prompt: str, normalize: Normalize) -> str:
-    """The same for a prompt that is a text, or messages as the providers write them."""
+    """A prompt that is a text, or messages as the providers write them, with `normalize` applied to each text."""
     if prompt.startswith('[{"'):
         try:
             messages = json.loads(prompt)
         except ValueError:
-            return _counting(prompt, normalize)
+            return _apply(prompt, normalize)
         for message in messages:
             if isinstance(message, dict):
                 _normalize(message, normalize)
         return json.dumps(messages, ensure_ascii=False)
-    return _counting(prompt, normalize)
+    return _apply(prompt, normalize)
 
 
 def normalized_prompt(prompt: Any, normalize: Normalize) -> Any:
-    """A text, or messages, as `normalize` has each of their texts count."""
+    """A text, or messages, with `normalize` applied to each text."""
     if isinstance(prompt, str):
-        return _counting(prompt, normalize)
+        return _apply(prompt, normalize)
     changed = []
     for message in prompt:
-        counts = {"content": copy_plain(message.content)}
-        _normalize(counts, normalize)
-        changed.append(message.model_copy(update=counts))
+        update = {"content": copy_plain(message.content)}
+        _normalize(update, normalize)
+        changed.append(message.model_copy(update=update))
     return changed
 
 
@@ -108,10 +111,10 @@ def _verbatim(prompt: str) -> bytes:
 
 
 def _parsed(prompt: str, *, surely_chat: bool) -> tuple[list[Any], Callable[[Any], bytes]]:
-    """The messages, and how to write what was read; [None] where the prompt is no JSON.
+    """The messages, and the function that writes them. [None] if the prompt is not JSON.
 
-    Read by orjson, integers over 64 bits would lose digits; NaN and lone surrogates it refuses, and so
-    they are written by the standard library too, lest NaN become null.
+    orjson would round integers over 64 bits, and refuses NaN and lone surrogates. So the standard library reads those, and
+    also writes the latter two: orjson would write null for NaN.
     """
     try:
         messages = orjson.loads(prompt)
@@ -126,7 +129,7 @@ def _parsed(prompt: str, *, surely_chat: bool) -> tuple[list[Any], Callable[[Any
 
 
 def _is_text(message: Any) -> bool:
-    """Whether a message, as LangChain writes it, holds no number: those of a person mostly do not."""
+    """Whether a message, as LangChain writes it, contains texts only. Most messages of users do."""
     return _is_message(message) and not any(value and type(value) is not str for value in message["kwargs"].values())
 
 
@@ -147,7 +150,7 @@ def _strip(message: dict[str, Any], *, surely_chat: bool, keep_metadata: bool) -
         if not message.get("response_metadata"):
             message.pop("response_metadata", None)
         return
-    # It may be the text of a prompt that only looks like messages: take out no more than LangChain put in.
+    # It may be a text that only looks like messages: remove no more than LangChain has added.
     usage = message.get("usage_metadata")
     if isinstance(usage, dict) and usage.get("total_cost") == 0:
         del usage["total_cost"]
@@ -156,7 +159,7 @@ def _strip(message: dict[str, Any], *, surely_chat: bool, keep_metadata: bool) -
 
 
 def _refuse_objects(value: Any) -> None:
-    """An object in a prompt is told by its `repr` alone: by an address, or cut short."""
+    """Raise UnstableIdentityError for an object in a prompt: LangChain writes its `repr`, which may be an address or shortened."""
     if isinstance(value, list):
         for item in value:
             _refuse_objects(item)

@@ -1,7 +1,7 @@
-"""A request's own headers and query: what of them can change an answer.
+"""The headers that can't change an answer, and the digests by which other headers and the query count.
 
-Both are text on the wire, and count as text. What authenticates to the model's provider doesn't count, nor does what
-tracers, gateways' logs and gateways' caches read. What routes a call, or switches features, does: each as a digest.
+Headers that authenticate to the model's provider don't count, nor do those for tracers, gateways' logs and gateways' caches.
+Headers that route a call or switch on features do.
 """
 
 import functools
@@ -22,13 +22,13 @@ IGNORED_HEADERS = frozenset(
             "cf-aig-authorization",
             "ocp-apim-subscription-key",
         ),
-        # signatures of AWS, made anew for each request
+        # signatures of AWS, which are new in each request
         *("x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "amz-sdk-invocation-id", "amz-sdk-request"),
-        # tracing: W3C, Zipkin, Jaeger, Sentry, AWS, Google, Azure, and what many call a request's id
+        # tracing: W3C, Zipkin, Jaeger, Sentry, AWS, Google, Azure, and common names of a request's id
         *("traceparent", "tracestate", "baggage", "b3", "uber-trace-id", "sentry-trace", "x-amzn-trace-id"),
         *("x-cloud-trace-context", "grpc-trace-bin", "x-ms-client-request-id", "elastic-apm-traceparent", "newrelic"),
         *("idempotency-key", "x-request-id", "x-correlation-id", "x-trace-id", "x-client-request-id", "request-id"),
-        # what every HTTP client sends of its own accord
+        # what every HTTP client adds by itself
         *("accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"),
         *("x-goog-api-client", "x-server-timeout"),
         # attribution to an app: https://openrouter.ai/docs/app-attribution
@@ -65,14 +65,14 @@ _PREFIXES = (
 
 
 def counted_headers(headers: Mapping[Any, Any]) -> dict[str, str]:
-    """Those of a request's own headers that count, each to a digest of its value."""
-    kept = {}
+    """The headers of a request that count: a digest of each value, by name in lower case."""
+    counted = {}
     for raw_name, value in headers.items():
         name = (raw_name.decode("latin-1") if isinstance(raw_name, bytes) else str(raw_name)).lower()
         if not (is_ignored_header(name) or is_exempt((name,)) or is_exempt(("headers", name))):
             text = value if isinstance(value, bytes) else str(value).encode(errors="surrogatepass")
-            kept[name] = digest(text)
-    return kept
+            counted[name] = digest(text)
+    return counted
 
 
 @functools.lru_cache(maxsize=1024)
@@ -82,7 +82,7 @@ def is_ignored_header(name: str) -> bool:
 
 
 def counted_query(query: Mapping[Any, Any]) -> dict[str, str]:
-    """A request's own query, each value to a digest of how it is written in a URL."""
+    """The query of a request: a digest of each value as it is written in a URL, by name."""
     named = {str(name): value for name, value in query.items()}
     return {
         name: digest(_written(value))
@@ -92,7 +92,7 @@ def counted_query(query: Mapping[Any, Any]) -> dict[str, str]:
 
 
 def _written(value: Any) -> bytes:
-    """As HTTP clients write it: a list counts by its items, a mapping by its names too."""
+    """A value as HTTP clients write it, with the items of a list and the names of a mapping."""
     if isinstance(value, bool):
         return b"true" if value else b"false"
     if value is None:

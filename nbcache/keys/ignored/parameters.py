@@ -1,6 +1,6 @@
-"""What can't change an answer, and so does not split the key.
+"""The parameters of models and calls that can't change an answer, and so don't change the key.
 
-Everything that is not listed here counts, known to us or not.
+Every parameter that is not listed here counts, even an unknown one.
 """
 
 import re
@@ -13,28 +13,28 @@ from nbcache.keys.ignored.user_setting import exempt, exempt_names, is_exempt
 
 IGNORED = frozenset(
     {
-        # how long and how often to try
+        # time limits and retries
         *("timeout", "request_timeout", "default_request_timeout", "stream_chunk_timeout", "max_retries"),
         *("http_socket_options", "keep_alive", "validate_model_on_init"),
         # streamed or not, the answer is the same
         *("streaming", "stream", "stream_usage", "disable_streaming"),
-        # told to tracers alone
+        # only for tracers
         "verbose",
         # authentication
         *("api_key", "azure_ad_token", "azure_ad_token_provider", "azure_ad_async_token_provider"),
         *("aws_access_key_id", "aws_secret_access_key", "aws_session_token"),
     }
 )
-# The same for the fields of LangChain's classes; a class of the user's own may mean something else by them.
+# Fields of LangChain's classes that are ignored as well. A class of the user's own may use these names for settings.
 IGNORED_FIELDS = frozenset(
     {
         *("callbacks", "callback_manager", "tags", "metadata", "name", "cache", "profile", "rate_limiter"),
         *("custom_get_token_ids", "auth", "credentials"),
     }
 )
-# The clients' objects: where they lead is the endpoint, and their headers count on their own.
+# The fields that hold clients. Where those lead is the endpoint, and their headers are counted apart.
 CLIENTS = frozenset({"client", "async_client", "root_client", "root_async_client", "http_client", "http_async_client"})
-# What LangChain's classes take for the request's own headers and query, and what they pass on to a client or a request.
+# Parameters that LangChain's classes put into a request's headers or query, or pass on to an HTTP client.
 _HEADERS = frozenset({"default_headers", "extra_headers", "additional_headers", "headers"})
 _QUERIES = frozenset({"default_query", "extra_query"})
 _CLIENT_OPTIONS = frozenset({"client_kwargs", "sync_client_kwargs", "async_client_kwargs", "client_args"})
@@ -42,15 +42,15 @@ _PASSWORD = re.compile(r"//[^/@]*@")
 
 
 def ignore_also(names: Iterable[str]) -> None:
-    """Let these parameters, headers and paths not count either (`%config NBCache.ignore`). Replaces earlier ones.
+    """Ignore these parameters, headers and paths too (`%config NBCache.ignore`), instead of earlier ones.
 
-    `identity.forget` has to follow: some identities are worked out already.
+    The caller must call `identity.forget` afterwards, since some identities have been computed already.
     """
     exempt(names)
 
 
 def also_ignored() -> frozenset[str]:
-    """What `ignore_also` was told last."""
+    """The names that `ignore_also` was called with last."""
     return exempt_names()
 
 
@@ -60,20 +60,20 @@ def is_ignored(name: str) -> bool:
 
 
 def is_left_out(name: str) -> bool:
-    """Whether the user has said that `name` doesn't count."""
+    """Whether the user has set `name` to be ignored."""
     return is_exempt((name.lower(),))
 
 
 def counted(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of `params` that count, by name, without credentials: a digest of one counts as well."""
-    kept: dict[str, Any] = {}
+    """The parameters that count, by name, with digests in place of credentials."""
+    counts: dict[str, Any] = {}
     for name, value in sorted(params.items()):
         if is_ignored(name):
             continue
-        counts = _counted(name, value)
-        if counts or not value:  # else nothing of it counts
-            kept[name] = counts
-    return kept
+        part = _counted(name, value)
+        if part or not value:  # otherwise no part of it counts
+            counts[name] = part
+    return counts
 
 
 def _counted(name: str, value: Any) -> Any:
@@ -97,7 +97,7 @@ def _counted(name: str, value: Any) -> Any:
 
 
 def _client_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Of the arguments of an HTTP client: `params` are its query, and cookies count as digests."""
+    """The arguments of an HTTP client that count. `params` are its query; cookies count as digests."""
     query = options.get("params")
     rest = counted({name: value for name, value in options.items() if name != "params"})
     return {**rest, "params": counted_query(query)} if isinstance(query, Mapping) and query else rest

@@ -1,4 +1,4 @@
-"""Settings that look new in each run: ids, times and counters. A call that holds one is paid each time."""
+"""Settings that look new in each run: ids, times and counters. A call that contains one is never a hit."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,30 +9,30 @@ _ID = re.compile(
     r"[0-9a-fA-F]{8}-?([0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}|[0-9a-f]{16,64}|[0-9A-HJKMNP-TV-Z]{26}|[0-9A-Za-z]{27}"
     r"|\d{4}-\d\d-\d\d[T _-]?\d\d.?\d\d.*|\d{9,19}(\.\d+)?"
 )
-# What may be a counter, or end with one, where its name says so. Of headers and queries only digests are known, so their names
-# tell all.
-_COUNTED = re.compile(r"(.*[-_:/#. ])?([0-9a-f-]{8,36}|\d{1,19})")
+# A counter, or a text that ends with one. Only a setting with such a name is taken for a counter. Of headers and queries only
+# digests are known, so they are judged by their names alone.
+_COUNTER = re.compile(r"(.*[-_:/#. ])?([0-9a-f-]{8,36}|\d{1,19})")
 _NAME = re.compile(
     r"(^|[-_.])(ids?|uuid|trace|span|session|run|request|correlation|time|timestamp|date|nonce|seq|count|counter|attempt|step|turn)"
     r"($|[-_.])",
     re.IGNORECASE,
 )
-# Another of these is another call: what is asked, by which model, with what at hand, and what went before.
-_NEVER = re.compile(
+# Settings that are never ids of a run: they name the model, the prompt, tools, files, or an earlier conversation.
+_NO_RUN_ID = re.compile(
     r"(^|\.)(model|endpoint|draw|class|code|.*seed|tools|functions|messages|input|contents|system|prompt|response_format"
     r"|previous_response_id|conversation|conversation_id|thread|thread_id|container|cached_content|cachedContent"
     r"|.*(model|file|store|base|assistant|deployment|voice|agent|adapter|guardrail)_?[iI]ds?|!.*)(\[\d+\])?(\.|$)"
 )
-# Where a call's identity has its headers and its query: those of the call, and of the client that makes it.
-_SENT_APART = re.compile(
+# The paths of headers and queries in a call's identity: those of the call, and those of its client.
+_HEADER_OR_QUERY = re.compile(
     r"^(?:client\.)?(?:!?(?P<headers>headers|default_headers|extra_headers)|!?(?:query|default_query|extra_query))(?:\[\d+\])?\.(?P<name>.+)$"
 )
 
 
 def paths_of_ids(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The settings that differ between two calls, as `ignore` names them; none where one of them is no id.
+    """The paths of the settings that differ between two calls, if they are all ids of a run. Otherwise an empty list.
 
-    `before` and `now` are the settings by their paths.
+    `before` and `now` are the settings of the two calls, by path.
     """
     names = [name for name in dict.fromkeys([*before, *now]) if before.get(name) != now.get(name)]
     if not all(name in before and name in now and _is_id(name, before[name], now[name]) for name in names):
@@ -41,25 +41,25 @@ def paths_of_ids(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
 
 
 def _path(name: str) -> str:
-    apart = _SENT_APART.match(name)
+    apart = _HEADER_OR_QUERY.match(name)
     return name if apart is None else f"{'headers' if apart['headers'] else 'query'}.{apart['name']}"
 
 
 def advice(paths: Sequence[str], ignored: Iterable[str] = ()) -> str:
-    """What to type so that these don't count, nor what is `ignored` already."""
-    told = " and ".join(f"`{path}`" for path in paths)
+    """A text that says what to type so that these paths are ignored, besides those that are `ignored` already."""
+    settings = " and ".join(f"`{path}`" for path in paths)
     one = len(paths) == 1
     return (
-        f"{told} {'looks' if one else 'look'} new in each run, so that each run pays. If no answer depends on "
+        f"{settings} {'looks' if one else 'look'} new in each run, so that each run pays. If no answer depends on "
         f"{'it' if one else 'them'}: %config NBCache.ignore = {[*sorted(ignored), *paths]!r}"
     )
 
 
 def _is_id(name: str, before: Any, now: Any) -> bool:
-    is_named_so = _NAME.search(name) is not None
-    if apart := _SENT_APART.match(name):  # its value is a digest
-        return is_named_so and _NEVER.search(apart["name"]) is None
-    if _NEVER.search(name) or isinstance(now, bool):
+    has_id_name = _NAME.search(name) is not None
+    if apart := _HEADER_OR_QUERY.match(name):  # its value is a digest
+        return has_id_name and _NO_RUN_ID.search(apart["name"]) is None
+    if _NO_RUN_ID.search(name) or isinstance(now, bool):
         return False
-    form = _COUNTED if is_named_so else _ID
+    form = _COUNTER if has_id_name else _ID
     return all(isinstance(value, str | int | float) and form.fullmatch(str(value)) for value in (before, now))

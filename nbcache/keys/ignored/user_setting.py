@@ -1,14 +1,14 @@
-"""What the user says can't change an answer: `%config NBCache.ignore`, names and paths.
+"""The names and paths that the user has set to be ignored: `%config NBCache.ignore`.
 
-A name means a setting, a header or a field of the request's body. A path goes on into a field: `metadata.trace_id`, or
-`metadata.*` for all that is in it. A header may be named as such, `headers.x-run`. Where a field stands doesn't matter:
-what LangChain's `extra_body` or `model_kwargs` holds is in the body, so that `extra_body.metadata.trace_id` is the same path.
+A name is that of a setting, a header or a field of the request's body. A path leads into a field: `metadata.trace_id`, or
+`metadata.*` for all of it. `headers.x-run` is a header. What LangChain's `extra_body` or `model_kwargs` contain becomes part
+of the body, so `extra_body.metadata.trace_id` is the same path as `metadata.trace_id`.
 """
 
 from collections.abc import Iterable
 
 Path = tuple[str, ...]
-# In which the clients take what goes into the body, the headers or the query.
+# The arguments of models and clients that become part of the body, the headers or the query.
 _CONTAINERS = {
     **dict.fromkeys(("extra_body", "model_kwargs", "body"), ()),
     **dict.fromkeys(("default_headers", "extra_headers", "additional_headers", "headers"), ("headers",)),
@@ -20,24 +20,24 @@ _paths: frozenset[Path] = frozenset()
 
 
 def exempt(names: Iterable[str]) -> None:
-    """Let these names and paths not count. Replaces earlier ones."""
-    global _names, _paths  # noqa: PLW0603 - one setting of the process, as the classes that it speaks of are
+    """Ignore these names and paths from now on, instead of earlier ones."""
+    global _names, _paths  # noqa: PLW0603 - one setting for the whole process
     _names = frozenset(names)
     _paths = frozenset(path for name in _names for path in _read(name))
 
 
 def exempt_names() -> frozenset[str]:
-    """What `exempt` was given last."""
+    """The names and paths that are ignored now."""
     return _names
 
 
 def is_exempt(path: Path) -> bool:
-    """Whether the user has named this path, in lower case, from the request's body, or a name alone."""
+    """Whether the user has named this path. It is in lower case, and begins at the request's body or is a name alone."""
     return bool(_paths) and path in _paths
 
 
 def _read(name: str) -> Iterable[Path]:
-    """The paths that a name means: as it is written, and as it stands in a request."""
+    """The paths that a name stands for: as the user wrote it, and where a request has it."""
     parts = tuple(part for part in name.lower().removesuffix(".*").split(".") if part)
     if not parts:
         return
