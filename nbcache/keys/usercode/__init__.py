@@ -1,7 +1,12 @@
-"""What a piece of the user's own code is: told by what it refers to now, at each call.
+"""The digest of a piece of the user's own code, which changes when the code, or something that it refers to, changes.
 
-A class or function counts by its bytecode and by all that its names mean: helpers, constants, modules, closures. What has
-been digested once is only looked at again (see `watch`), and digested anew when something of it has changed.
+A class or function counts by its bytecode and by all that its names mean: helpers, constants, modules, closures. At each call
+the pieces are compared with what they were (`change_detection.py`), and digested again only after a change.
+
+`walk.py` makes the digest. What it writes of each value is in `nodes.py`, `functions.py`, `classes.py`, `objects.py`,
+`clients.py`, `type_hints.py`, `annotations.py` and `environment_variables.py`. `bytecode.py` reads the names from compiled code,
+and `origin.py` says whether code is the user's or a library's. What calls themselves change is found by `call_state.py`, and
+counts as it was at first (`initial_state.py`). `refusal_cache.py` remembers what has no digest.
 """
 
 from dataclasses import dataclass
@@ -15,7 +20,7 @@ from nbcache.keys.usercode.change_detection import Check
 from nbcache.keys.usercode.initial_state import seed_of
 from nbcache.keys.usercode.nodes import write_node
 from nbcache.keys.usercode.origin import is_users_code
-from nbcache.keys.usercode.refusal_cache import looked_at
+from nbcache.keys.usercode.refusal_cache import unless_refused
 from nbcache.keys.usercode.walk import NotCanonicalError, Walk
 
 __all__ = [
@@ -29,15 +34,17 @@ __all__ = [
     "stores_attribute",
 ]
 
-_MOST_KEPT = 512  # classes and functions
+_MOST_PIECES = 512
 _pieces: dict[int, "Piece"] = {}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Piece:
-    """A class or function as it is now. `reads` are the names of the attributes that its code reads.
+    """A class or function as it is now.
 
-    `state` is what its calls write themselves, and so is no setting.
+    Attributes:
+        reads: the names of the attributes that its code reads.
+        state: what its calls change, and what is therefore not a setting.
     """
 
     thing: Any
@@ -47,39 +54,39 @@ class Piece:
     state: State
 
     def is_current(self) -> bool:
-        """Whether nothing that it refers to has changed since."""
+        """Whether the code, and all that it refers to, is still the same."""
         return self.check.holds()
 
 
 def piece_of(thing: Any) -> Piece:
-    """The piece of code that a class or function is. Raises NotCanonicalError where that can't be told."""
-    known = _pieces.get(id(thing))
-    if known is not None and known.thing is thing and known.check.holds():
-        return known
-    return looked_at(thing, "", partial(_made, thing))
+    """The digest of a class or function, with what it was made from. Raises NotCanonicalError if it has none."""
+    cached = _pieces.get(id(thing))
+    if cached is not None and cached.thing is thing and cached.check.holds():
+        return cached
+    return unless_refused(thing, "", partial(_make_piece, thing))
 
 
-def _made(thing: Any) -> Piece:
+def _make_piece(thing: Any) -> Piece:
     state = state_of(thing)
     walk = Walk(write_node, state, path=getattr(thing, "__qualname__", ""))
     digest = walk.digest(thing)
     if isinstance(thing, FunctionType):
-        walk.watch.attributes(thing, ("__doc__",), [thing.__doc__])  # which is sent of one that is a tool
+        walk.watch.attributes(thing, ("__doc__",), [thing.__doc__])  # it is sent if the function is a tool
     piece = Piece(thing, digest, walk.watch.frozen(), frozenset(walk.reads), state)
-    if len(_pieces) >= _MOST_KEPT:
+    if len(_pieces) >= _MOST_PIECES:
         _pieces.clear()
     _pieces[id(thing)] = piece
     return piece
 
 
 def seed_digest(value: Any, label: str = "") -> str:
-    """The digest of what a container held when it was first seen; empty where that was nothing, or can't be told."""
-    return seed_of(value, lambda held: digest_of(held, label))
+    """The digest of what a container held when it was first seen. Empty if it held nothing, or has no digest."""
+    return seed_of(value, lambda content: digest_of(content, label))
 
 
 def digest_of(value: Any, label: str = "") -> str:
-    """The digest of any value, which differs for what differs in value or type. Raises NotCanonicalError."""
+    """The digest of any value, equal only for an equal value of the same type. Raises NotCanonicalError."""
     if type(value) is FunctionType or isinstance(value, type):
         return piece_of(value).digest
     walk = Walk(write_node, State(), path=label, piece_of=piece_of)
-    return looked_at(value, label, partial(walk.digest, value))
+    return unless_refused(value, label, partial(walk.digest, value))

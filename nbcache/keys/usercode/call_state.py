@@ -1,7 +1,7 @@
-"""What a call of the user's code writes itself: counts, logs and memories are its state, and no setting.
+"""What calls of the user's code change themselves: counts, logs and memories are their state, not settings.
 
-Looked for in the code that a call runs, from the methods that LangChain calls onward. A method that only the user calls
-(`def set_style(self, style)`) is no part of it: what that one writes is a setting.
+It is names in the code that a call runs, beginning with the methods that LangChain calls. A method that only the user calls
+(`def set_style(self, style)`) doesn't belong to it: what such a method sets is a setting.
 """
 
 import functools
@@ -20,16 +20,21 @@ _ENTRIES = {
     *("embed_documents", "embed_query", "aembed_documents", "aembed_query", "__call__"),
     *("invoke", "ainvoke", "stream", "astream", "generate", "agenerate", "batch", "abatch"),
 }
-_MOST = 2000  # functions that are followed; what the others write counts
+_MOST = 2000  # functions that are read; what further ones change counts as settings
 _CONTAINERS = (list, dict, set, bytearray, deque)
 _NUMBERS = (int, float)
 
 
 @dataclass(slots=True)
 class State:
-    """The names that calls write: of globals and cells by who holds them, of attributes by the name alone.
+    """The names that calls change.
 
-    `consulted` are those of which they read more than to change them, `rebound` those that they give another value. `lazy` are private attributes that calls set: a client that the first one makes.
+    Attributes:
+        names: globals and cells, by the id of their namespace or cell.
+        grown: attributes that calls add to, or whose containers they change.
+        lazy: private attributes that calls set, such as a client that the first one makes.
+        consulted: names that calls read for more than to change their object.
+        rebound: names to which calls give another value.
     """
 
     names: set[tuple[int, str]] = field(default_factory=set)
@@ -39,11 +44,11 @@ class State:
     rebound: set[str] = field(default_factory=set)
 
     def is_consulted(self, name: str, value: Any) -> bool:
-        """Whether calls look at what was in `value`, a container that they change and that none of them made."""
+        """Whether calls read the content of `value`, a container that they change but did not make."""
         return name in self.consulted and name not in self.rebound and isinstance(value, _CONTAINERS)
 
     def holds(self, owner: Any, name: str, value: Any) -> bool:
-        """Whether `value`, which `owner` (a namespace or a cell) holds under `name`, is state."""
+        """Whether the value of `name` in `owner`, a namespace or a cell, is state."""
         return (id(owner), name) in self.names and not isinstance(value, type | types.FunctionType | types.ModuleType)
 
     def is_state(self, name: str, value: Any) -> bool:
@@ -54,29 +59,29 @@ class State:
 
 
 def state_of(root: Any) -> State:
-    """What the calls of `root`, a class or function of the user's, write."""
+    """What the calls of `root`, a class or function of the user's, change."""
     return _Search(root).state
 
 
 def stores_attribute(cls: type, name: str, methods: Collection[str]) -> bool:
-    """Whether one of these methods of a class, or a method that they lead to, sets the attribute `name`."""
-    waiting, seen = list(methods), set[str]()
-    while waiting:
-        method = waiting.pop()
-        if method in seen:
+    """Whether one of these methods of a class, or a method that they call, sets the attribute `name`."""
+    pending, visited = list(methods), set[str]()
+    while pending:
+        method = pending.pop()
+        if method in visited:
             continue
-        seen.add(method)
+        visited.add(method)
         for base in cls.__mro__:
             for function in functions_in(vars(base).get(method)):
-                found = references(function.__code__)
-                if name in found.stored:
+                names = references(function.__code__)
+                if name in names.stored:
                     return True
-                waiting += found.attributes
+                pending += names.attributes
     return False
 
 
 class _Search:
-    """The code that a call of one class or function runs, followed by the names in it."""
+    """The search for the code that a call of one class or function runs, by the names in it."""
 
     def __init__(self, root: Any) -> None:
         self.state = State()
@@ -96,27 +101,27 @@ class _Search:
             self._follow(self._pending.popleft())
 
     def _follow(self, function: types.FunctionType) -> None:
-        found = references(function.__code__)
-        self._note(function, found)
-        for name in found.attributes:
+        names = references(function.__code__)
+        self._note(function, names)
+        for name in names.attributes:
             self._add_attribute(name)
         cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
-        for head, *attributes in found.globals:
+        for head, *attributes in names.globals:
             self._add_chain(function.__globals__.get(head), attributes)
-        for head, *attributes in found.cells:
+        for head, *attributes in names.cells:
             if head in cells:
                 self._add_chain(_content(cells[head]), attributes)
 
-    def _note(self, function: types.FunctionType, found: References) -> None:
+    def _note(self, function: types.FunctionType, names: References) -> None:
         cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
-        for name in found.written:
+        for name in names.written:
             owner = cells.get(name, function.__globals__)
             self.state.names.add((id(owner), name))
-        self.state.grown |= found.grown
-        self.state.consulted |= found.consulted
+        self.state.grown |= names.grown
+        self.state.consulted |= names.consulted
         if function.__name__ not in {"__init__", "__new__", "__post_init__", "model_post_init", "__setstate__"}:
-            self.state.rebound |= found.rebound
-            self.state.lazy |= {name for name in found.stored if name.startswith("_") and not name.startswith("__")}
+            self.state.rebound |= names.rebound
+            self.state.lazy |= {name for name in names.stored if name.startswith("_") and not name.startswith("__")}
 
     def _add_chain(self, value: Any, attributes: list[str]) -> None:
         for name in attributes:
@@ -161,7 +166,7 @@ class _Search:
 
 _PLAIN = {str, int, float, bool, bytes, type(None), list, dict, tuple, set, frozenset, types.ModuleType}
 _CACHED = type(functools.lru_cache(state_of))
-_PLACES: dict[type, tuple[str, ...]] = {
+_FUNCTION_ATTRIBUTES: dict[type, tuple[str, ...]] = {
     property: ("fget", "fset"),
     staticmethod: ("__func__",),
     classmethod: ("__func__",),
@@ -173,11 +178,11 @@ _PLACES: dict[type, tuple[str, ...]] = {
 
 
 def functions_in(member: Any) -> Iterator[types.FunctionType]:
-    """The functions that stand behind a member of a class: a method, a property, a cached function."""
+    """The functions of a member of a class: a method, a property, a cached function."""
     member = original_of(member)
-    for place in (member, *(getattr(member, name) for name in _PLACES.get(type(member), ()))):
-        if isinstance(place, types.FunctionType):
-            yield place
+    for function in (member, *(getattr(member, name) for name in _FUNCTION_ATTRIBUTES.get(type(member), ()))):
+        if isinstance(function, types.FunctionType):
+            yield function
 
 
 def _content(cell: types.CellType) -> Any:

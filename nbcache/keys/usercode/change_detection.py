@@ -1,4 +1,4 @@
-"""Whether what a digest was made of is still there as it was: compared by identity, before anything is digested anew."""
+"""Whether the values that a digest was made from have changed. They are compared by identity, which is fast."""
 
 import operator
 from collections.abc import Callable, Iterable, Mapping
@@ -13,9 +13,9 @@ _TEXTS = {str}
 
 
 class Watch:
-    """Who holds what: functions their code, namespaces their names, cells and containers their contents.
+    """Notes what a walk has read: the code of functions, the values of names, the contents of cells and containers.
 
-    Only what can change is kept here. All that was seen stays referenced, so that no address is used again.
+    Only what can change is noted. All of it stays referenced, so that no address is used again.
     """
 
     __slots__ = ("_attributes", "_containers", "_mappings", "_names", "_types", "_volatile")
@@ -29,64 +29,64 @@ class Watch:
         self._volatile: list[tuple[Callable[[Any], Any], Any, Any]] = []
 
     def attributes(self, owner: Any, names: tuple[str, ...], values: Iterable[Any]) -> None:
-        """`owner` has these values as its attributes of these names."""
-        owners, known = self._attributes.setdefault(names, ([], []))
+        """Note that `owner` has these attributes with these values."""
+        owners, noted = self._attributes.setdefault(names, ([], []))
         owners.append(owner)
-        known.extend(values)
+        noted.extend(values)
 
     def function(self, function: FunctionType) -> None:
-        """Its code and defaults may be replaced in place, as `%autoreload` does."""
+        """Note the code and defaults of a function: `%autoreload` replaces them in place."""
         self.attributes(function, _FUNCTION_PARTS, _PARTS_OF(function))
 
     def name(self, namespace: Mapping[str, Any], name: str, value: Any) -> None:
-        """`namespace` holds `value` under `name`; MISSING where it has no such name."""
+        """Note that `name` has this value in `namespace`; MISSING if it has none."""
         _, names, values = self._names.setdefault(id(namespace), (namespace, [], []))
         names.append(name)
         values.append(value)
 
     def cell(self, cell: CellType, value: Any) -> None:
-        """`cell` holds `value`, MISSING where it is empty."""
+        """Note the content of a cell; MISSING if it is empty."""
         if value is MISSING:
             self.volatile(_is_empty, cell, known=True)
         else:
             self.attributes(cell, ("cell_contents",), [value])
 
     def container(self, container: Any) -> None:
-        """A list or set holds what it holds now."""
+        """Note the items of a list or set."""
         self._containers.append((container, tuple(container)))
 
     def mapping(self, mapping: Mapping[Any, Any]) -> None:
-        """A mapping holds what it holds now."""
+        """Note the items of a mapping."""
         keys = tuple(mapping)
         self._mappings.append((mapping, keys, tuple(mapping.values()), {*map(type, keys)} == _TEXTS))
 
     def class_of(self, value: Any) -> None:
-        """`%autoreload` gives objects the class's new version."""
+        """Note the class of an object: `%autoreload` replaces it by the new version."""
         self._types[0].append(value)
         self._types[1].append(type(value))
 
     def bases(self, cls: type) -> None:
-        """A class may be given other bases."""
+        """Note the bases of a class, which may be replaced."""
         self.attributes(cls, ("__bases__",), [cls.__bases__])
 
     def volatile(self, function: Callable[[Any], Any], value: Any, known: Any) -> None:
-        """What can only be told by looking again: `function(value)` equals `known`."""
+        """Note that `function(value)` equals `known`, for what can only be compared by computing it again."""
         self._volatile.append((function, value, known))
 
     def frozen(self) -> "Check":
-        """The same in the form in which it is compared."""
+        """All that was noted, in the form in which it is compared."""
         columns: list[Any] = [
             (owners, operator.attrgetter(*names), len(names) > 1, values)
             for names, (owners, values) in self._attributes.items()
         ]
         if self._types[0]:
             columns.append((self._types[0], type, False, self._types[1]))
-        names = [(held.get, names, values) for held, names, values in self._names.values()]
+        names = [(namespace.get, names, values) for namespace, names, values in self._names.values()]
         return Check(columns, names, self._containers, self._mappings, self._volatile)
 
 
 class Check:
-    """A Watch that is done: `holds` takes a few microseconds, since nearly all of it runs in C."""
+    """Compares what a Watch has noted. `holds` takes a few microseconds, since nearly all of it runs in C."""
 
     __slots__ = ("_columns", "_containers", "_mappings", "_names", "_volatile")
 
@@ -105,7 +105,7 @@ class Check:
         self._volatile = volatile
 
     def holds(self) -> bool:
-        """Whether nothing has changed. Anything that fails while it is compared has."""
+        """Whether nothing has changed. An exception counts as a change."""
         try:
             return (
                 self._attributes_hold()
@@ -113,7 +113,7 @@ class Check:
                 and self._contents_hold()
                 and all(function(value) == known for function, value, known in self._volatile)
             )
-        except Exception:  # noqa: BLE001 - a name that is gone, a container that changes meanwhile
+        except Exception:  # noqa: BLE001 - a name that was deleted, a container that changes meanwhile
             return False
 
     def _attributes_hold(self) -> bool:

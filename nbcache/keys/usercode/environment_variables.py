@@ -1,7 +1,7 @@
-"""The variables of the environment that code reads: those that it names, wherever it does so.
+"""The environment variables that the user's code reads: those whose names are in it.
 
-What authenticates doesn't count, so that who has another key, or none, finds the same answers; nor does what says whose
-machine this is.
+Credentials don't count, so that a user with another API key, or without one, gets the same answers. Nor do variables that
+describe the machine and its user.
 """
 
 import os
@@ -15,15 +15,15 @@ _LEFT_OUT = re.compile(
 
 
 def is_variable(text: Any) -> bool:
-    """Whether a text may name a variable that counts."""
+    """Whether a text may be the name of a variable that counts."""
     return type(text) is str and _NAME.fullmatch(text) is not None and _LEFT_OUT.fullmatch(text) is None
 
 
 def is_environment(value: Any) -> bool:
-    """Whether `value` is what code reads variables by."""
+    """Whether `value` is `os.environ` or `os.getenv`."""
     return value is os.environ or value is os.getenv
 
 
 def value_of(name: str) -> str | None:
-    """What a variable is now; None where it isn't set."""
+    """The present value of a variable; None if it isn't set."""
     return os.environ.get(name)

@@ -1,6 +1,6 @@
-"""What a thing that calls use up, or add to, held when it was first seen: that counts, and what calls made of it doesn't.
+"""The first content of objects that calls change: it counts, and the changes by calls don't.
 
-Such are an iterator, a random generator, a list of answers or of earlier messages.
+Such objects are iterators, random generators, lists of answers or of earlier messages.
 """
 
 import random
@@ -9,30 +9,30 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
-_MOST_KEPT = 512
+_MOST_SEEDS = 512
 _seeds: OrderedDict[int, tuple[Any, str]] = OrderedDict()
 
 
 def seed_of(thing: Any, digest: Callable[[Any], str]) -> str:
-    """The digest of what `thing` held when it was first seen; empty where it held nothing, or nothing that can be told."""
-    known = _seeds.get(id(thing))
-    if known is None:
-        known = _seeds[id(thing)] = thing, _first(thing, digest)  # it is kept, so that its address isn't used again
-        while len(_seeds) > _MOST_KEPT:
+    """The digest of the content of `thing` when it was first seen. Empty if it had none, or none with a digest."""
+    cached = _seeds.get(id(thing))
+    if cached is None:
+        cached = _seeds[id(thing)] = thing, _seed(thing, digest)  # referenced, so that its address isn't used again
+        while len(_seeds) > _MOST_SEEDS:
             _seeds.popitem(last=False)
-    return known[1]
+    return cached[1]
 
 
-def _first(thing: Any, digest: Callable[[Any], str]) -> str:
+def _seed(thing: Any, digest: Callable[[Any], str]) -> str:
     try:
-        held = _held(thing)
-        return digest(held) if held is not None else ""
-    except Exception:  # noqa: BLE001 - what has no canonical form, and iterators, of which each says so in its own way
+        content = _content(thing)
+        return digest(content) if content is not None else ""
+    except Exception:  # noqa: BLE001 - a content without a digest; iterators raise exceptions of their own
         return ""
 
 
-def _held(thing: Any) -> Any:
-    """What is in `thing`; None where that is nothing."""
+def _content(thing: Any) -> Any:
+    """The content of `thing`; None if it is empty."""
     if isinstance(thing, random.Random):
         return thing.getstate()
     if isinstance(thing, types.GeneratorType):

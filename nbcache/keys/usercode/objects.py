@@ -1,4 +1,4 @@
-"""What an object is: its class, and what it holds; a client, by where it leads."""
+"""What counts of an object: its class and its content. A client counts by where it sends its requests."""
 
 import copyreg
 import io
@@ -29,7 +29,7 @@ from nbcache.keys.usercode.origin import is_users_code
 from nbcache.keys.usercode.walk import NotCanonicalError, Walk
 
 _FIXED = (date, time, timedelta, tzinfo, Decimal, Fraction, PurePath, UUID, re.Pattern, re.RegexFlag)
-# What a program works with, and no answer depends on.
+# Objects that a program works with, and that no answer depends on.
 _TOOLS = (
     *(type(threading.Lock()), type(threading.RLock()), threading.local, threading.Event, threading.Condition),
     *(threading.Semaphore, threading.Barrier, threading.Thread, weakref.WeakSet),
@@ -38,12 +38,12 @@ _TOOLS = (
 _USED_UP = (Iterator, random.Random)
 _BUILT_IN = (str, int, float, complex, bytes, tuple, list, dict, set, frozenset, bytearray)
 _PLAIN_BASES = {"abc", "typing", "typing_extensions", "enum", "builtins", "collections.abc", "pydantic.main"}
-# Fields of LangChain's models that only trace and limit them.
+# Fields of LangChain's models that only serve tracing and limits.
 _TRACING = {"callbacks", "callback_manager", "cache", "verbose", "tags", "metadata", "name", "profile", "rate_limiter"}
 
 
 def write_object(walk: Walk, value: Any) -> None:  # noqa: C901 - one line for each kind of object
-    """Write what an object is. Raises NotCanonicalError where only its address would tell."""
+    """Write what counts of an object. Raises NotCanonicalError if only its address identifies it."""
     walk.watch.class_of(value)
     if is_environment(value):
         walk.put("environment")
@@ -78,7 +78,7 @@ def write_object(walk: Walk, value: Any) -> None:  # noqa: C901 - one line for e
 
 
 def _is_tool(walk: Walk, value: Any) -> bool:
-    """Whether `value` is something to work with. In code so are an `object()` to compare with, and what it uses up."""
+    """Whether no answer depends on `value`. In code, that includes an `object()` that is used as a marker."""
     if isinstance(value, io.IOBase):
         return not _is_read(value)
     module = str(type(value).__module__)
@@ -92,8 +92,8 @@ def _is_used_up(value: Any) -> bool:
     return is_iterator or str(type(value).__module__).startswith("numpy.random")
 
 
-def _refers_to(known: Any) -> Any:
-    return lambda reference: reference() is known
+def _refers_to(target: Any) -> Any:
+    return lambda reference: reference() is target
 
 
 def _is_read(file: io.IOBase) -> bool:
@@ -108,8 +108,8 @@ def _variable(walk: Walk, value: ContextVar[Any]) -> None:
         walk.child(now, value.name)
 
 
-def _is_set_to(known: Any) -> Any:
-    return lambda variable: variable.get(MISSING) is known
+def _is_set_to(content: Any) -> Any:
+    return lambda variable: variable.get(MISSING) is content
 
 
 def _secret(value: SecretStr | SecretBytes) -> Any:
@@ -127,7 +127,7 @@ def _pydantic(walk: Walk, value: BaseModel) -> None:
 
 
 def _users(walk: Walk, value: Any) -> None:
-    """An object of a class of the user's: the class's code, and its attributes."""
+    """An object of a user's class: the class's code, and the object's attributes."""
     cls = type(value)
     walk.put("object")
     walk.child(cls, cls.__name__)
@@ -138,23 +138,23 @@ def _users(walk: Walk, value: Any) -> None:
     held = _dict_of(value)
     if held:
         _members(walk, held, set(), cls)
-    elif not _tells_anything(cls):
+    elif not _has_content(cls):
         raise walk.refuse(f"a {cls.__module__}.{cls.__qualname__} object")
     elif held is not None:
         walk.watch.mapping(held)
     for name in _slots(cls):
-        found = getattr(value, name, None)
-        walk.watch.volatile(_is_attribute(name, found), value, known=True)
-        if not walk.state.is_state(name, found):
+        content = getattr(value, name, None)
+        walk.watch.volatile(_is_attribute(name, content), value, known=True)
+        if not walk.state.is_state(name, content):
             walk.put("slot", name)
-            walk.child(found, name)
+            walk.child(content, name)
     bases = [base for base in cls.__mro__ if not is_users_code(base) and base not in {*_BUILT_IN, object}]
     if any(base.__module__ not in _PLAIN_BASES and _keeps_elsewhere(base) for base in bases):
         _reduced(walk, value)
 
 
-def _tells_anything(cls: type) -> bool:
-    """Whether objects without attributes are what their class's code makes of them."""
+def _has_content(cls: type) -> bool:
+    """Whether the code of a class says what its objects are, if they have no attributes."""
     return any(
         issubclass(cls, _BUILT_IN)
         or isinstance(member, types.FunctionType)
@@ -166,7 +166,7 @@ def _tells_anything(cls: type) -> bool:
 
 
 def _keeps_elsewhere(base: type) -> bool:
-    """Whether a library's class says itself how its objects are kept: what they hold may not be in their attributes."""
+    """Whether a library's class defines how its objects are pickled: their content may not be in their attributes."""
     return any(name in vars(base) for name in ("__reduce__", "__reduce_ex__", "__getstate__"))
 
 
@@ -192,15 +192,15 @@ def _content(walk: Walk, built_in: type, value: Any) -> None:
     elif built_in is bytes:
         walk.child(bytes(value))
     else:
-        walk.put(getattr(built_in, "__repr__")(value))  # noqa: B009 - not the class's own
+        walk.put(getattr(built_in, "__repr__")(value))  # noqa: B009 - the built-in type's own method
 
 
-def _items_of(built_in: Any, known: list[Any]) -> Any:
-    return lambda value: [*map(id, built_in.__iter__(value))] == [*map(id, known)]
+def _items_of(built_in: Any, items: list[Any]) -> Any:
+    return lambda value: [*map(id, built_in.__iter__(value))] == [*map(id, items)]
 
 
-def _values_of(known: list[Any]) -> Any:
-    return lambda value: [*map(id, dict.values(value))] == [*map(id, known)]
+def _values_of(values: list[Any]) -> Any:
+    return lambda value: [*map(id, dict.values(value))] == [*map(id, values)]
 
 
 def _dict_of(value: Any) -> dict[str, Any] | None:
@@ -221,8 +221,8 @@ def _slots(cls: type) -> list[str]:
     ]
 
 
-def _is_attribute(name: str, known: Any) -> Any:
-    return lambda value: getattr(value, name, None) is known
+def _is_attribute(name: str, content: Any) -> Any:
+    return lambda value: getattr(value, name, None) is content
 
 
 def _members(walk: Walk, held: dict[str, Any], skipped: set[str], cls: type | None = None) -> None:
@@ -240,7 +240,7 @@ def _members(walk: Walk, held: dict[str, Any], skipped: set[str], cls: type | No
 
 
 def _librarys(walk: Walk, value: Any) -> None:
-    """An object of a library's class, by what pickle would write of it."""
+    """An object of a library's class, by its attributes or by what pickle would write."""
     cls = type(value)
     if isinstance(value, _FIXED) or not walk.is_watched:
         _reduced(walk, value)
@@ -268,7 +268,7 @@ def _is_default(value: dict[Any, Any]) -> bool:
 
 
 def _is_plainly_kept(cls: type) -> bool:
-    """Whether all that objects of a class hold is in their attributes."""
+    """Whether the attributes of a class's objects contain all of their content."""
     own = [base for base in cls.__mro__ if base is not object]
     return all(base.__flags__ & _ON_HEAP for base in own) and not any(
         name in vars(base) for base in own for name in ("__reduce__", "__reduce_ex__", "__getstate__", "__slots__")
@@ -286,16 +286,16 @@ def _reduced(walk: Walk, value: Any) -> None:
         walk.spend(size)
     try:
         registered = copyreg.dispatch_table.get(cls)
-        told = value.__reduce_ex__(4) if registered is None else registered(value)
+        reduced = value.__reduce_ex__(4) if registered is None else registered(value)
     except NotCanonicalError:
         raise
-    except Exception:  # noqa: BLE001 - each library says in its own way that it can't
+    except Exception:  # noqa: BLE001 - libraries raise exceptions of their own
         raise walk.refuse(f"a {cls.__module__}.{cls.__qualname__} object") from None
     walk.put("reduced", cls.__module__, cls.__qualname__)
-    if isinstance(told, str):
-        walk.put(told)
+    if isinstance(reduced, str):
+        walk.put(reduced)
         return
-    function, arguments, *rest = told
+    function, arguments, *rest = reduced
     if function is not copyreg.__newobj__:  # type: ignore[attr-defined]
         walk.child(function)
     walk.child(arguments)

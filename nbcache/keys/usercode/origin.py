@@ -1,4 +1,4 @@
-"""Whose code a class or function is: the user's own, which is edited, or a library's, which is known by its name."""
+"""Whether code is the user's own, which is edited and counts by its content, or a library's, which counts by its name."""
 
 import functools
 import os
@@ -9,29 +9,29 @@ from pathlib import Path
 from typing import Any
 
 _LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
-# Others are installed for the user alone, or below the environment of another: their folders have these names.
+# Libraries that are installed elsewhere, for one user or in another environment, are in folders of these names.
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _OURS = str(Path(__file__).parents[2]) + os.sep
-ORIGINAL = "__nbcache_original__"  # names, on what is wrapped around a method, the method
+ORIGINAL = "__nbcache_original__"  # the attribute of a wrapper that holds the wrapped method
 _NAMES = sys.stdlib_module_names | {"builtins", "nbcache"}
 
 
 def is_users_code(thing: Any) -> bool:
-    """Whether a class or function is written in the notebook or in a module of the user's, and so is edited."""
+    """Whether a class or function is written in the notebook or in a module of the user's."""
     if isinstance(thing, types.FunctionType):
         return _is_users_function(thing)
     return _is_users_module(thing.__module__)
 
 
 def original_of(member: Any) -> Any:
-    """A method as its author wrote it, under what nbcache has wrapped around it while it is on."""
+    """A method as its author wrote it, without the wrappers that nbcache adds while it is on."""
     while (
         isinstance(member, types.FunctionType | staticmethod)
         or type(member).__module__ == "nbcache.integrations.langchain.patching"
     ):
         function = member.__func__ if isinstance(member, staticmethod) else member
         if isinstance(function, types.FunctionType) and not function.__code__.co_filename.startswith(_OURS):
-            break  # a wrapper of somebody else's takes over what stands in ours
+            break  # a wrapper of another library copies the attributes of ours
         if ORIGINAL not in vars(member):
             break
         member = vars(member)[ORIGINAL]
@@ -44,12 +44,14 @@ def is_users_module(module: types.ModuleType) -> bool:
 
 
 def _is_users_function(function: types.FunctionType) -> bool:
-    """By the file that its code was compiled from: `__module__` of a wrapper names whom it wraps."""
+    """By the file that the code was compiled from: a wrapper's `__module__` is that of the function in it."""
     file = function.__code__.co_filename
     if file.startswith("<frozen") or _is_installed(file):
         return False
-    name = function.__globals__.get("__name__")  # of what is made of a text, as a template is, there may be none
-    return name is None or _is_users_module(name, file)  # a cell's is no file, or one of the kernel's
+    name = function.__globals__.get(
+        "__name__"
+    )  # a function that is compiled from a text, as by a template, may have none
+    return name is None or _is_users_module(name, file)  # the file of a cell is not there, or is the kernel's
 
 
 def _is_users_module(name: Any, file: str | None = None) -> bool:

@@ -1,6 +1,6 @@
-"""What took long to refuse is not looked at again at each call: that would take as long each time.
+"""Remembers values without a digest for a while, if it took long to find that out: each call would take as long again.
 
-A call that isn't cached is right, whatever was edited meanwhile. So a refusal may hold for a while longer than its reason.
+A call that isn't cached gets a right answer, whatever was edited. So a refusal may outlive its reason.
 """
 
 import weakref
@@ -10,24 +10,26 @@ from typing import Any, TypeVar
 
 from nbcache.keys.usercode.walk import NotCanonicalError
 
-_SHORT = 0.02  # seconds of a look that may be had at each call
-_TIMES = 30  # as long as it took, it isn't looked again: that costs a thirtieth of the time at most
+_SHORT = 0.02  # seconds that a refusal may take at each call
+_TIMES = (
+    30  # a refusal is remembered for so many times as long as it took, so that it costs a thirtieth of the time at most
+)
 _LONGEST = 60.0  # seconds
-_MOST_KEPT = 512
+_MOST_REFUSALS = 512
 _T = TypeVar("_T")
 _refused: dict[object, tuple[Callable[[], Any] | None, float, NotCanonicalError]] = {}
 
 
-def looked_at(thing: Any, label: str, look: Callable[[], _T]) -> _T:
-    """What `look` finds of `thing`. Raises NotCanonicalError as it does, or at once where it took long to raise that lately.
+def unless_refused(thing: Any, label: str, look: Callable[[], _T]) -> _T:
+    """Returns `look()`. Raises its NotCanonicalError, at once if a slow `look` has raised it for this `thing` before.
 
-    `label` is what messages call it. It isn't kept alive.
+    `label` is the name of `thing` in messages.
     """
     which = id(thing), type(thing), label
-    known = _refused.get(which)
-    if known is not None:
-        same, until, refusal = known
-        if (same is None or same() is thing) and monotonic() < until:
+    cached = _refused.get(which)
+    if cached is not None:
+        reference, until, refusal = cached
+        if (reference is None or reference() is thing) and monotonic() < until:
             raise refusal.with_traceback(None)
         _refused.pop(which, None)
     began = monotonic()
@@ -36,14 +38,14 @@ def looked_at(thing: Any, label: str, look: Callable[[], _T]) -> _T:
     except NotCanonicalError as error:
         seconds = monotonic() - began
         if seconds > _SHORT:
-            if len(_refused) >= _MOST_KEPT:
+            if len(_refused) >= _MOST_REFUSALS:
                 _refused.clear()
             _refused[which] = _reference(thing), monotonic() + min(_TIMES * seconds, _LONGEST), error
         raise
 
 
 def _reference(thing: Any) -> Callable[[], Any] | None:
-    """Leads to `thing` while it lives. Of a list there is none: what comes to stand at its address is taken for it."""
+    """A weak reference to `thing`. None for a list and others without one: then a later value at its address is refused too."""
     try:
         return weakref.ref(thing)
     except TypeError:

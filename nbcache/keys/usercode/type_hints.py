@@ -1,4 +1,4 @@
-"""Types as they stand in annotations: what they are made of."""
+"""What counts of types that are not classes, as annotations contain them."""
 
 import types
 import typing
@@ -10,12 +10,12 @@ _MODULES = {"typing", "typing_extensions", "annotationlib"}
 
 
 def is_typing(value: Any) -> bool:
-    """Whether `value` is a type that is no class: a union, a list of something, a name that is not known yet."""
+    """Whether `value` is a type that is not a class: a union, `list[int]`, a name that is not defined yet."""
     return isinstance(value, types.GenericAlias | types.UnionType) or type(value).__module__ in _MODULES
 
 
 def write_typing(walk: Walk, value: Any) -> None:
-    """Write what such a type is made of."""
+    """Write the parts of such a type."""
     if isinstance(value, ForwardRef):
         walk.put("forward", value.__forward_arg__)
     elif isinstance(value, TypeVar | ParamSpec):

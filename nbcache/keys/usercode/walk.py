@@ -1,8 +1,8 @@
-"""One digest of all that a piece of the user's code is made of: each thing once, in an order of its own.
+"""The walk through a piece of code and all that it refers to, which makes one digest of it.
 
-What can't change (numbers, texts, tuples, compiled code) is written where it stands. All else is a node: where it
-is met it counts by its number, and what it holds is written when its turn comes. So nothing is followed twice, a cycle
-ends where it began, and no depth is too deep.
+Values that can't change (numbers, texts, tuples, compiled code) are written where they are found. Every other value is a
+node: it gets a number, which is written where it is found, and its content is written later. So each node is visited once,
+cycles end, and no structure is too deep.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _SCALARS = {int, float, complex, bool, type(None), type(...), type(NotImplemente
 
 
 class NotCanonicalError(TypeError):
-    """A value that only its memory address could tell from another, or too much to look at. `path` is the way to it."""
+    """A value that has no digest: only its memory address identifies it, or it is too large. `path` leads to it."""
 
     def __init__(self, what: str, path: str = "") -> None:
         super().__init__(f"{what} ({path})" if path else what)
@@ -36,16 +36,17 @@ class NotCanonicalError(TypeError):
 
 @dataclass(slots=True)
 class Budget:
-    """How much may still be looked at."""
+    """How much may still be read."""
 
     parts: int = _MOST_PARTS
     size: int = _MOST_BYTES
 
 
 class Walk:
-    """The way through what one thing is made of. `nodes` writes what one of its nodes holds, by `put` and `child`.
+    """A walk from one value. `nodes` writes the content of a node, by `put` and `child`.
 
-    With `piece_of` classes and functions count as pieces of their own, which are kept. Where it isn't `is_watched`, all of it is digested anew to see whether it has changed.
+    With `piece_of`, classes and functions count by the digest of their own piece. Where `is_watched` is false, changes can't
+    be detected, and the values are digested again each time.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Walk:
         self._hash = hashlib.sha256()
         self._numbers: dict[int, int] = {}
         self._pending: deque[tuple[Any, str]] = deque()
-        self._kept: list[Any] = []  # so that no address is used again meanwhile
+        self._referenced: list[Any] = []  # so that no address is used again during the walk
         self._path = path
         self._depth = depth
         self._budget = Budget()
@@ -94,17 +95,17 @@ class Walk:
         return self._hash.hexdigest()[:32]
 
     def refuse(self, what: str) -> NotCanonicalError:
-        """The error for something that can't be told; the node that is being written leads to it."""
+        """The error for a value without a digest, with the path of the present node."""
         return NotCanonicalError(what, self._path)
 
     def put(self, tag: str, *parts: bytes | str) -> None:
-        """Write what the node is, with the length of each part: ("ab", "c") is not ("a", "bc")."""
+        """Write parts of the node, each with its length: ("ab", "c") is not ("a", "bc")."""
         self._write(
             [tag.encode(), *(part.encode(errors="surrogatepass") if isinstance(part, str) else part for part in parts)]
         )
 
     def child(self, value: Any, label: str = "") -> None:
-        """Write a value that the node holds; `label` says in messages which."""
+        """Write a value of the node. `label` is its name in messages."""
         cls = type(value)
         if cls is str:
             self._write([b"s", value.encode(errors="surrogatepass")])
@@ -118,24 +119,24 @@ class Walk:
             self._compound(value, label)
 
     def sorted(self, items: list[Any], label: str) -> None:
-        """Write what has no order of its own, in an order that is the same in every process."""
+        """Write values without an order, in an order that is the same in every process."""
         self.make_room(len(items))
         self._write([b"set", b"%d" % len(items)])
         for digest in sorted(self._apart(item, label) for item in items):
             self._write([digest.encode()])
 
     def seed(self, thing: Any, label: str = "") -> None:
-        """Write what `thing`, which calls use up or add to, held when it was first seen."""
-        if seed := seed_of(thing, lambda held: self._part(_joined(self._path, label)).digest(held)):
+        """Write the first content of `thing`, which calls change."""
+        if seed := seed_of(thing, lambda content: self._part(_joined(self._path, label)).digest(content)):
             self.put("seed", seed)
 
     def _apart(self, value: Any, label: str) -> str:
         """The digest of a value on its own, within the bounds of this walk."""
         part = self._part(_joined(self._path, label))
         part.watch, part.is_watched, part.reads = self.watch, self.is_watched, self.reads
-        found = part.digest(value)
-        self._kept.append(part._kept)  # noqa: SLF001 - one of us
-        return found
+        digest = part.digest(value)
+        self._referenced.append(part._referenced)  # noqa: SLF001 - one of us
+        return digest
 
     def _part(self, path: str) -> "Walk":
         part = Walk(self._nodes, self.state, path=path, depth=self._depth + 1, piece_of=self.piece_of)
@@ -143,7 +144,7 @@ class Walk:
         return part
 
     def unwatched(self, write: "Callable[[Walk, Any], None]", value: Any) -> None:
-        """Write the digest of what `write` tells of an object whose changes can't be seen: it is digested again each time."""
+        """Write the digest of what `write` writes of an object whose changes can't be detected: it is digested again each time."""
         part = self._part(self._path)
         digest = part._of(write, value)  # noqa: SLF001 - one of us
         self.put("apart", digest)
@@ -156,12 +157,12 @@ class Walk:
         return self._finished()
 
     def make_room(self, values: int) -> None:
-        """Raise NotCanonicalError where so many values are more than may still be looked at, before one of them is."""
+        """Raise NotCanonicalError if so many values are more than may still be read, before any of them is."""
         if values > self._budget.parts:
             raise self.refuse(f"more than {_MOST_PARTS:,} values")
 
     def spend(self, size: int) -> None:
-        """Count `size` bytes that are going to be read. Raises NotCanonicalError where that is too much."""
+        """Count `size` bytes that will be read. Raises NotCanonicalError if that is too much."""
         self._budget.size -= size
         if self._budget.size < 0:
             raise self.refuse(f"more than {_MOST_BYTES // 1_000_000} MB")
@@ -184,12 +185,12 @@ class Walk:
             number = self._numbers.get(id(value))
             if number is None:
                 number = self._numbers[id(value)] = len(self._numbers)
-                self._kept.append(value)
+                self._referenced.append(value)
                 self._pending.append((value, _joined(self._path, label)))
             self._write([b"#", b"%d" % number])
 
     def _code(self, code: types.CodeType) -> None:
-        """Compiled code without where it was written: the same after a comment or a move."""
+        """Write compiled code without line numbers: a comment or a move doesn't change it."""
         arguments = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
         named = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount + 2]
         self._write([b"code", code.co_code, code.co_exceptiontable, repr(arguments).encode()])
