@@ -5,21 +5,38 @@
 
 from typing import TYPE_CHECKING
 
-from nbcache._names import handed_on
+from nbcache._names import add_earlier_modules, handed_on
 
 __version__ = "0.5.0"
 
 __all__ = [
     "AmbiguousKeyError",
     "CassetteError",
+    "Cleared",
+    "DamagedError",
+    "EntryMeta",
+    "Exported",
+    "Imported",
+    "Info",
     "NbcacheError",
     "NbcacheWarning",
     "NotInstalledError",
+    "NotStorableError",
     "NotebookCache",
+    "Plan",
+    "PlannedMiss",
+    "Record",
     "ReplayMiss",
+    "Stats",
+    "StoreBusyError",
     "StoreError",
+    "StoreReadOnlyError",
+    "StoreRefusedError",
+    "TooLargeError",
     "UnknownKeyError",
     "UnstableIdentityError",
+    "UnsupportedError",
+    "Why",
     "cache_key",
     "check",
     "clear",
@@ -45,20 +62,31 @@ __all__ = [
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from nbcache.cache.explain import Why
     from nbcache.cache.notebook_cache import NotebookCache
     from nbcache.cache.settings import mode
+    from nbcache.entry.models import Cleared, EntryMeta, Info, Record, Stats
     from nbcache.errors import (
         AmbiguousKeyError,
         CassetteError,
+        DamagedError,
         NbcacheError,
         NbcacheWarning,
         NotInstalledError,
+        NotStorableError,
         ReplayMiss,
+        StoreBusyError,
         StoreError,
+        StoreReadOnlyError,
+        StoreRefusedError,
+        TooLargeError,
         UnknownKeyError,
         UnstableIdentityError,
+        UnsupportedError,
     )
     from nbcache.keys.key import cache_key
+    from nbcache.replay.outcomes import Exported, Imported
+    from nbcache.session.plans import Plan, PlannedMiss
     from nbcache.session.session import (
         check,
         clear,
@@ -84,13 +112,32 @@ if TYPE_CHECKING:
 _HOMES = {
     name: home
     for home, names in {
+        "cache.explain": ("Why",),
         "cache.notebook_cache": ("NotebookCache",),
         "cache.settings": ("mode",),
+        "entry.models": ("Cleared", "EntryMeta", "Info", "Record", "Stats"),
         "errors": (
-            *("AmbiguousKeyError", "NbcacheError", "NbcacheWarning", "NotInstalledError", "StoreError"),
-            *("UnknownKeyError", "UnstableIdentityError", "ReplayMiss", "CassetteError"),
+            *(
+                "AmbiguousKeyError",
+                "CassetteError",
+                "DamagedError",
+                "NbcacheError",
+                "NbcacheWarning",
+                "NotInstalledError",
+            ),
+            *(
+                "NotStorableError",
+                "ReplayMiss",
+                "StoreBusyError",
+                "StoreError",
+                "StoreReadOnlyError",
+                "StoreRefusedError",
+            ),
+            *("TooLargeError", "UnknownKeyError", "UnstableIdentityError", "UnsupportedError"),
         ),
         "keys.key": ("cache_key",),
+        "replay.outcomes": ("Exported", "Imported"),
+        "session.plans": ("Plan", "PlannedMiss"),
         "session.session": (
             *("check", "clear", "entries", "evict", "export_cassette", "history", "import_cassette", "info", "install"),
             *("installed", "last", "plan", "show", "stats", "uninstall", "why", "wrap"),
@@ -102,6 +149,13 @@ _HOMES = {
 
 
 __getattr__ = handed_on(__name__, _HOMES)
+add_earlier_modules(  # 0.4's, in whose names there may be pickles
+    {
+        "nbcache.exports": ("Exported", "Imported"),
+        "nbcache.misses": ("Why",),
+        "nbcache.plans": ("Plan", "PlannedMiss"),
+    }
+)
 
 
 def __dir__() -> list[str]:

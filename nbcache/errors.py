@@ -4,6 +4,10 @@ import contextlib
 import logging
 import re
 import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from nbcache._names import public_in
 
 logger = logging.getLogger("nbcache")
 # Control characters but for tabs and ends of lines, what turns the order in which letters are shown, and halves of a
@@ -31,6 +35,7 @@ def _harmless(record: logging.LogRecord) -> bool:
 logger.addFilter(_harmless)
 
 
+@public_in("nbcache")
 class NbcacheError(Exception):
     """The root of every error that nbcache raises."""
 
@@ -38,22 +43,26 @@ class NbcacheError(Exception):
         return harmless(super().__str__())
 
 
+@public_in("nbcache")
 class NotInstalledError(NbcacheError, RuntimeError):
     """Asked for the running cache while none is on."""
 
 
+@public_in("nbcache")
 class UnknownKeyError(NbcacheError, LookupError):
     """No entry has this key."""
 
 
+@public_in("nbcache")
 class AmbiguousKeyError(NbcacheError, ValueError):
     """Several entries have a key that begins like this. `candidates` are their whole keys."""
 
-    def __init__(self, message: str, candidates: list[str]) -> None:
+    def __init__(self, message: str, candidates: Sequence[str] = ()) -> None:
         super().__init__(message)
-        self.candidates = candidates
+        self.candidates = list(candidates)
 
 
+@public_in("nbcache")
 class UnstableIdentityError(NbcacheError):
     """A call whose identity can't be established: it must not be cached.
 
@@ -64,6 +73,9 @@ class UnstableIdentityError(NbcacheError):
         super().__init__(message)
         self.cause = cause
 
+    def __reduce__(self) -> tuple[type, tuple[Any, ...]]:
+        return type(self), (self.cause, *self.args)
+
     @classmethod
     def of_value(cls, cause: str, calls: str, where: str, value: object, advice: str) -> "UnstableIdentityError":
         """The error of `calls` ("calls of X") that can't be told apart because of a `value`, which is at `where`."""
@@ -71,38 +83,47 @@ class UnstableIdentityError(NbcacheError):
         return cls(cause, f"nbcache: {text}. {advice}")
 
 
+@public_in("nbcache")
 class NotStorableError(NbcacheError):
     """An answer that would not come back exactly as it was."""
 
 
+@public_in("nbcache")
 class StoreError(NbcacheError):
     """The store could not do what was asked; nothing was lost but the caching."""
 
 
+@public_in("nbcache")
 class UnsupportedError(StoreError):
     """This kind of store can't do what was asked."""
 
 
+@public_in("nbcache")
 class StoreBusyError(StoreError):
     """Another process holds the store."""
 
 
+@public_in("nbcache")
 class StoreReadOnlyError(StoreError):
     """The store can only be read here."""
 
 
+@public_in("nbcache")
 class TooLargeError(StoreError):
     """One answer is larger than all that the store may hold."""
 
 
+@public_in("nbcache")
 class StoreRefusedError(StoreError):
     """The file is not ours to touch: another program's, or of a newer nbcache."""
 
 
+@public_in("nbcache")
 class CassetteError(NbcacheError, ValueError):
     """A file of recorded answers that can't be read: it is refused whole."""
 
 
+@public_in("nbcache")
 class ReplayMiss(BaseException):
     """In mode `replay`, a call whose answer was never recorded: it is not made.
 
@@ -129,6 +150,7 @@ class ReplayMiss(BaseException):
         ]
 
 
+@public_in("nbcache")
 class DamagedError(StoreError):
     """Bytes that are not what was written. `newer` when a newer nbcache wrote them."""
 
@@ -137,6 +159,7 @@ class DamagedError(StoreError):
         self.newer = newer
 
 
+@public_in("nbcache")
 class NbcacheWarning(UserWarning):
     """The cache could not help; the call went on without it."""
 

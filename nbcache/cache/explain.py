@@ -11,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from nbcache._names import public_in
 from nbcache.costs.accounts import NEW
 from nbcache.entry.models import CallRecord
 from nbcache.entry.quantities import ago_text
@@ -41,6 +42,7 @@ _SECTIONS = (
 )  # of an identity's document: which of them tells matters to nobody
 
 
+@public_in("nbcache")
 @dataclass(frozen=True, slots=True)
 class Why:
     """Why a call missed. `reason` is one of few words, `changes` what differs from the entry `nearest`, a line each."""

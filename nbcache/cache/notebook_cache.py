@@ -11,6 +11,7 @@ from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import Generation
 
+from nbcache._names import public_in
 from nbcache.cache import settings as modes
 from nbcache.cache.active_settings import ActiveSettings
 from nbcache.cache.call import Call, current_call
@@ -39,6 +40,7 @@ from nbcache.stores.view import Contents
 _INDEXED_WITHIN = 0.01  # seconds that one waits for what was just stored to become findable: it comes first
 
 
+@public_in("nbcache")
 class NotebookCache(BaseCache):
     """A LangChain cache over a store. Never raises into a model's call: what fails is a miss.
 

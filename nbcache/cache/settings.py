@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
+from nbcache._names import public_in
 from nbcache.cache.samples import Samples
 from nbcache.concurrency.context_blocks import Block, BlockVar
 from nbcache.entry.quantities import seconds
@@ -73,6 +74,7 @@ def settings(
     return Settings(None if mode is None else checked_mode(mode), seconds(ttl), tuple(tags), drawn)
 
 
+@public_in("nbcache")
 def mode(
     mode: str | None = None,
     *,

@@ -30,4 +30,9 @@ __all__ = [
     "key_of",
     "read",
 ]
-__getattr__ = handed_on("nbcache.codec", {**dict.fromkeys(__all__, "payload"), "EntryHeader": "header"})
+_MOVED = {
+    "About": "nbcache.codec.header:EntryHeader",
+    "HEADER_LENGTH": "nbcache.codec.payload:PREAMBLE_LENGTH",
+    **{name: f"nbcache.codec.messages:{name}" for name in ("fresh", "plain", "restored")},
+}
+__getattr__ = handed_on("nbcache.codec", {**dict.fromkeys(__all__, "payload"), "EntryHeader": "header"}, _MOVED)

@@ -44,4 +44,6 @@ __all__ = [
     "Usage",
     "known",
 ]
-__getattr__ = handed_on("nbcache.entry", dict.fromkeys(__all__, "models"))
+__getattr__ = handed_on(
+    "nbcache.entry", dict.fromkeys(__all__, "models"), {"KEY_LENGTH": "nbcache.keys.digests:KEY_LENGTH"}
+)

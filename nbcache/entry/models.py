@@ -5,6 +5,8 @@ from datetime import datetime
 from decimal import Context, Decimal
 from typing import TypeVar
 
+from nbcache._names import public_in
+
 _N = TypeVar("_N", Decimal, float)
 EXACT = Context(prec=60)  # for sums of money: a notebook may have set its own context to a few digits
 SORTABLE = (
@@ -14,6 +16,7 @@ SORTABLE = (
 PREVIEW_LENGTH = 120
 
 
+@public_in("nbcache")
 @dataclass(frozen=True, slots=True)
 class EntryMeta:
     """One row of the store. Times are seconds since the epoch, sizes are bytes as stored.
@@ -42,6 +45,7 @@ class EntryMeta:
     charged: bool = False  # whether the provider itself has said what it cost; else it is worked out from prices
 
 
+@public_in("nbcache.entry")
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What one call used, as its provider reported it. Tokens that were not reported are None, never 0.
@@ -82,6 +86,7 @@ class Usage:
         return self.input_tokens is not None and self.output_tokens is not None
 
 
+@public_in("nbcache.entry")
 @dataclass(slots=True)
 class Touch:
     """What was noted in memory of an entry and is to be written down: who hit it, how often, when last, its cost.
@@ -97,6 +102,7 @@ class Touch:
     charged: bool = False
 
 
+@public_in("nbcache.entry")
 @dataclass(slots=True)
 class Spending:
     """What the calls of one model in one execution of a cell paid and saved: a row of the ledger, without any text.
@@ -146,6 +152,7 @@ class Spending:
         self.untimed_hits += other.untimed_hits
 
 
+@public_in("nbcache.entry")
 @dataclass(slots=True)
 class CallRecord:
     """One call of a model: a hit, or a miss and why. `when` is in seconds since the epoch.
@@ -172,6 +179,7 @@ class CallRecord:
     owes: bool = False
 
 
+@public_in("nbcache.entry")
 @dataclass(frozen=True, slots=True)
 class SessionCall:
     """What a session called: a key ("" of calls that have none), how often, and what one call costs (US dollars).
@@ -189,6 +197,7 @@ class SessionCall:
     unpriced: int = 0
 
 
+@public_in("nbcache.entry")
 @dataclass(frozen=True, slots=True)
 class Filter:
     """Which entries are meant. Every field that is set must hold; an empty filter means all.
@@ -216,6 +225,7 @@ class Filter:
         return self.include_expired
 
 
+@public_in("nbcache.entry")
 @dataclass(frozen=True, slots=True)
 class Facets:
     """The values that the entries of a store have, to choose a filter from."""
@@ -227,6 +237,7 @@ class Facets:
     status: tuple[str, ...] = ()
 
 
+@public_in("nbcache.entry")
 @dataclass(frozen=True, slots=True)
 class Totals:
     """What a store holds, and how many entries its bounds have evicted since it was made."""
@@ -236,6 +247,7 @@ class Totals:
     evictions: int = 0
 
 
+@public_in("nbcache")
 @dataclass(frozen=True, slots=True)
 class Cleared:
     """What a clear did: entries deleted, bytes freed, and entries kept because other notebooks own them too.
@@ -252,6 +264,7 @@ class Cleared:
         return Cleared(self.deleted + other.deleted, self.size_bytes + other.size_bytes, self.kept + other.kept)
 
 
+@public_in("nbcache")
 @dataclass(frozen=True, slots=True)
 class Stats:
     """Calls, money and time, failures of the cache itself, and what the scope holds now (bytes).
@@ -319,6 +332,7 @@ def known(value: _N, calls: int, unknown: int) -> _N | None:
     return None if calls and unknown >= calls else value
 
 
+@public_in("nbcache")
 @dataclass(frozen=True, slots=True)
 class Info:
     """Where a message came from: whether it was a hit, its key, and when its answer was recorded."""
@@ -328,6 +342,7 @@ class Info:
     recorded: datetime
 
 
+@public_in("nbcache")
 @dataclass(frozen=True, slots=True)
 class Record:
     """An entry as a person reads it: the whole prompt and answer, and the call's identity.

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
+from nbcache._names import public_in
 from nbcache.keys.digests import digest_of
 from nbcache.keys.identity import identify
 from nbcache.keys.json_text import parsed
@@ -54,6 +55,7 @@ class CallKey:
     rewritten: bool = False
 
 
+@public_in("nbcache")
 def cache_key(prompt: str, llm_string: str, call: Request | None = None) -> str:
     """The key (40 hexadecimal digits) of a call's first sample, without a `normalize` function.
 

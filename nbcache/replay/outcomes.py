@@ -3,7 +3,10 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from nbcache._names import public_in
 
+
+@public_in("nbcache")
 @dataclass(frozen=True, slots=True)
 class Exported:
     """What an export wrote, or with `check` would have: `changed` is whether the file is another by that.
@@ -28,6 +31,7 @@ class Exported:
         return self.path.with_name(self.path.name + ".bak")
 
 
+@public_in("nbcache")
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What an import did, or with `dry_run` would do: how many were new and the same, and the keys of conflicting ones.

@@ -56,4 +56,6 @@ __all__ = [
     "why",
     "wrap",
 ]
-__getattr__ = handed_on("nbcache.session", dict.fromkeys(__all__, "session"))
+__getattr__ = handed_on(
+    "nbcache.session", dict.fromkeys(__all__, "session"), {"listen": "nbcache.concurrency.change_listeners:listen"}
+)

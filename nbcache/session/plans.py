@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from nbcache import codec
+from nbcache._names import public_in
 from nbcache.cache import settings as modes
 from nbcache.entry.models import EXACT, SessionCall, known
 from nbcache.entry.status import STATUSES
@@ -14,6 +15,7 @@ from nbcache.stores.base import Store, Tombstones
 _NO_KEY = "not cached"  # off, excluded, not cacheable, or answered by what can't be kept
 
 
+@public_in("nbcache")
 @dataclass(frozen=True, slots=True)
 class PlannedMiss:
     """Calls that would be made, of one key: why, and what they cost together (US dollars), if known."""
@@ -26,6 +28,7 @@ class PlannedMiss:
     estimated: bool
 
 
+@public_in("nbcache")
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What would be hits, and what would be paid: `session` is `this` or the `last`, whose calls they are.

@@ -10,6 +10,7 @@ from langchain_core.caches import BaseCache
 from langchain_core.globals import get_llm_cache, set_llm_cache
 from langchain_core.messages import BaseMessage
 
+from nbcache._names import public_in
 from nbcache.cache.chains import watch_chains
 from nbcache.cache.configuration import Configuration
 from nbcache.cache.explain import Why
@@ -54,6 +55,7 @@ _lock = Lock()
 
 
 @takes(Configuration)
+@public_in("nbcache")
 def install(given: dict[str, Any]) -> NotebookCache:
     """Turn the cache on for this process: LangChain's global cache, asking the models themselves.
 
@@ -101,6 +103,7 @@ def reinstall(cache: NotebookCache | None = None, **changes: Any) -> NotebookCac
     return _install({**vars(configuration), **with_environment(changes, changed)})
 
 
+@public_in("nbcache")
 def uninstall() -> None:
     """Turn the cache off and put back what was there before the first install. Does nothing when off.
 
@@ -133,6 +136,7 @@ def _turn_off() -> None:
         session.cache.close()
 
 
+@public_in("nbcache")
 def installed() -> NotebookCache:
     """The installed cache. Raises NotInstalledError while none is."""
     session = _session
@@ -154,6 +158,7 @@ def take_back() -> bool:
     return replaced
 
 
+@public_in("nbcache")
 def wrap(target: _T) -> _T:
     """The same kind of thing as `target`, cached: an OpenAI or Anthropic client, or LangChain's `Embeddings`.
 
@@ -204,6 +209,7 @@ def stats(scope: str | None = None, *, lifetime: bool = False, by: None = None) 
 def stats(scope: str | None = None, *, lifetime: bool = False, by: Literal["model"]) -> "pd.DataFrame": ...
 
 
+@public_in("nbcache")
 def stats(scope: str | None = None, *, lifetime: bool = False, by: str | None = None) -> "Stats | pd.DataFrame":
     """Calls, money and time since the cache was turned on, and the entries and bytes of the scope.
 
@@ -221,6 +227,7 @@ def stats(scope: str | None = None, *, lifetime: bool = False, by: str | None = 
     return models_frame(contents.spendings() if lifetime else cache.ledger.by_model().values())
 
 
+@public_in("nbcache")
 def history(scope: str | None = None) -> "pd.DataFrame":
     """What each execution of a cell paid and saved, of the scope, oldest first. Times are UTC, money US dollars."""
     from nbcache.session.dataframes import history_frame  # noqa: PLC0415 - as above
@@ -228,6 +235,7 @@ def history(scope: str | None = None) -> "pd.DataFrame":
     return history_frame(installed().contents(scope).spendings())
 
 
+@public_in("nbcache")
 def last() -> "pd.DataFrame":
     """The calls of the last cell that made any, a row each: a hit or a miss and why, its model, dollars and seconds."""
     from nbcache.session.dataframes import calls_frame  # noqa: PLC0415 - as above
@@ -235,6 +243,7 @@ def last() -> "pd.DataFrame":
     return calls_frame(installed().ledger.calls())
 
 
+@public_in("nbcache")
 def entries(scope: str | None = None) -> "pd.DataFrame":
     """The entries of the scope, newest first, a row each. Times are UTC; `expires` is missing without a TTL."""
     from nbcache.session.dataframes import entries_frame  # noqa: PLC0415 - pandas takes a second to import
@@ -242,16 +251,19 @@ def entries(scope: str | None = None) -> "pd.DataFrame":
     return entries_frame(installed().contents(scope).entries())
 
 
+@public_in("nbcache")
 def show(key: str) -> Record:
     """The entry whose key begins with `key`, whole. Raises UnknownKeyError or AmbiguousKeyError."""
     return installed().contents().read(key)
 
 
+@public_in("nbcache")
 def evict(key: str) -> EntryMeta:
     """Delete the entry whose key begins with `key`, for good; the row it had. Raises as `show`."""
     return installed().contents().evict(key)
 
 
+@public_in("nbcache")
 def clear(*, scope: str | None = None, unused: bool = False, **which: Any) -> Cleared:
     """Clear the scope, or the entries in it that `Contents.matching` finds (older_than, model, tag, match, dry_run).
 
@@ -266,6 +278,7 @@ def clear(*, scope: str | None = None, unused: bool = False, **which: Any) -> Cl
     return cache.contents(scope).clear(spare=used, **which)
 
 
+@public_in("nbcache")
 def export_cassette(
     path: str | Path | None = None,
     used: bool = False,  # noqa: FBT001, FBT002 - the API's promise
@@ -298,6 +311,7 @@ def export_cassette(
     )
 
 
+@public_in("nbcache")
 def import_cassette(
     path: str | Path,
     prefer: str = "store",
@@ -317,6 +331,7 @@ def import_cassette(
     )
 
 
+@public_in("nbcache")
 def plan() -> Plan:
     """What the calls of this session would cost now, or where it has made none those of this notebook's last session.
 
@@ -339,6 +354,7 @@ def plan() -> Plan:
     return planned(name, calls, cache.store, time.time())
 
 
+@public_in("nbcache")
 def why(key: str | None = None) -> Why:
     """Why the last call missed, or the last one whose key begins with `key`, of this session; `str()` of it is the text.
 
@@ -347,11 +363,13 @@ def why(key: str | None = None) -> Why:
     return installed().why(key)
 
 
+@public_in("nbcache")
 def info(message: BaseMessage) -> Info | None:
     """Whether `message` was a hit, its key, and when its answer was recorded; None if it isn't from this session."""
     return installed().info(message)
 
 
+@public_in("nbcache")
 def check(*, fix: bool = False, progress: Progress | None = None) -> list[str]:
     """What is wrong with the store, a line each; with `fix` mended, where damaged entries are deleted."""
     return installed().contents().check(fix=fix, progress=progress)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
+from nbcache._names import public_in
 from nbcache.concurrency.locks import Lock
 from nbcache.entry.models import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.entry.quantities import count, size
@@ -15,6 +16,7 @@ from nbcache.stores.progress import Progress, followed
 from nbcache.stores.sqlite.expiry import is_due
 
 
+@public_in("nbcache.stores")
 class MemoryStore:
     """Bounded in entries and bytes; evicts the least recently used first."""
 

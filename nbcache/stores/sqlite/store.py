@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
+from nbcache._names import public_in
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.timer import Timer
 from nbcache.entry.models import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
@@ -41,6 +42,7 @@ _LAST = 2**63 - 1  # of all rowids
 _LOOKED_AT = 2_000  # entries at once, to find those that are not indexed: about ten milliseconds
 
 
+@public_in("nbcache.stores")
 class DiskStore:
     """Entries in the folder `folder`, kept until cleared, or least recently used first within bounds.
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
 
+from nbcache._names import public_in
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.entry.models import Filter
 from nbcache.entry.status import OK, STATUSES
@@ -64,6 +65,7 @@ def summary() -> Table:
     return Table(report.mode(cache), tuple(lines.items()))
 
 
+@public_in("nbcache")
 def panel() -> "Panel":
     """The panel: a widget with the numbers of this session and every entry, live."""
     from nbcache.ui.panel.board import Board  # noqa: PLC0415 - widgets take a third of a second to import
