@@ -26,9 +26,9 @@ A whole store:
 
     nbcache.install(DictStore())
 
-The tests in `tests/stores/` say what each protocol promises, a file for each. To run them with your own store, in a clone
-of the repository, add it to `STORES` in `tests/stores/conftest.py` and run `pytest tests/stores`: the tests of the
-capabilities that it has are run with it. `MemoryStore` has all capabilities but `ChangeTracking`, and is short.
+The tests in `tests/stores/contract/` say what each protocol promises, a file for each. To run them with your own store, in
+a clone of the repository, add it to `STORES` in the `conftest.py` there and run `pytest tests/stores/contract`: the tests of
+the capabilities that it has are run. `MemoryStore` has all capabilities but `ChangeTracking`, and is short.
 """
 
 from collections.abc import Callable, Iterable, Sequence

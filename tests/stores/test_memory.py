@@ -1,7 +1,7 @@
 """MemoryStore's own."""
 
 from nbcache.stores import MemoryStore
-from tests.stores.contract import put
+from tests.stores.contract.entries import put
 
 
 def test_memory_store_has_the_clock_that_it_is_given() -> None:

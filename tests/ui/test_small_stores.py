@@ -22,7 +22,7 @@ from nbcache.ui.jupyter.renames import rename
 from nbcache.ui.panel.board import Board
 from tests.servers import canned as c
 from tests.servers.canned import Canned
-from tests.stores.small_stores import DictStore, ListedStore
+from tests.support.small_stores import DictStore, ListedStore
 from tests.ui.jupyter.test_magics import loaded, run, shell  # noqa: F401 - fixtures
 
 Run = Callable[..., str]

@@ -14,9 +14,10 @@ from nbcache.stores import DiskStore
 from nbcache.stores.entry_costs import entry_cost
 from nbcache.stores.sqlite import store as disk_module
 from nbcache.stores.sqlite.sql import joined
-from tests.stores.contract import keep, key_of, put, said
-from tests.stores.test_ledger_store import spent
-from tests.stores.test_searchable import find
+from tests.stores.contract.conftest import clock  # noqa: F401 - a fixture
+from tests.stores.contract.entries import keep, key_of, put, said
+from tests.stores.contract.test_ledger_store import spent
+from tests.stores.contract.test_searchable import find
 from tests.support.paths import GOLDEN
 
 pytestmark = pytest.mark.usefixtures("clock")

@@ -7,8 +7,8 @@ import pytest
 from nbcache.entry.models import Totals, Touch
 from nbcache.errors import StoreError
 from nbcache.stores.base import Bounded, Listable
-from tests.stores.conftest import Make
-from tests.stores.contract import Clock, key_of, put, row, use
+from tests.stores.contract.conftest import Make
+from tests.stores.contract.entries import Clock, key_of, put, row, use
 
 NEEDS = (Bounded, Listable)
 

@@ -8,7 +8,7 @@ from nbcache.entry.models import EntryMeta, Filter
 from nbcache.entry.text import words
 from nbcache.stores import MemoryStore
 from nbcache.stores.base import Listable, Searchable
-from tests.stores.contract import NOW, keep, key_of, said
+from tests.stores.contract.entries import NOW, keep, key_of, said
 from tests.support.rows import FullStore
 
 NEEDS = (Searchable, Listable)

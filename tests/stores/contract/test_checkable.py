@@ -3,7 +3,7 @@
 from nbcache.entry.models import EntryMeta
 from nbcache.errors import DamagedError
 from nbcache.stores.base import Checkable, Listable
-from tests.stores.contract import found, put, row
+from tests.stores.contract.entries import found, put, row
 from tests.support.rows import FullStore
 
 NEEDS = (Checkable, Listable)

@@ -6,7 +6,7 @@ import pytest
 
 from nbcache.entry.models import EntryMeta
 from nbcache.stores.base import Bulk
-from tests.stores.contract import key_of, put, row
+from tests.stores.contract.entries import key_of, put, row
 from tests.support.rows import FullStore
 
 NEEDS = (Bulk,)

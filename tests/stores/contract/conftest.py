@@ -12,8 +12,8 @@ import pytest
 
 from nbcache.stores import DiskStore, MemoryStore, Store
 from nbcache.stores.base import Bounded, Checkable
-from tests.stores.contract import Clock
-from tests.stores.small_stores import DictStore, ListedStore
+from tests.stores.contract.entries import Clock
+from tests.support.small_stores import DictStore, ListedStore
 
 STORES: dict[str, Callable[[Path], Store]] = {
     "memory": lambda _: MemoryStore(clock=lambda: time.time()),  # noqa: PLW0108 - looked up anew each time

@@ -1,8 +1,8 @@
 """Stores that can explain why an entry is no longer there."""
 
 from nbcache.stores.base import Bounded, Listable, Tombstones
-from tests.stores.conftest import Make
-from tests.stores.contract import Clock, key_of, put
+from tests.stores.contract.conftest import Make
+from tests.stores.contract.entries import Clock, key_of, put
 from tests.support.rows import FullStore
 
 NEEDS = (Tombstones, Bounded, Listable)

@@ -10,7 +10,7 @@ import pytest
 
 from nbcache.errors import StoreBusyError
 from nbcache.stores import Store, open_store
-from tests.stores.contract import Clock, key_of, put, row
+from tests.stores.contract.entries import Clock, key_of, put, row
 
 
 def test_a_store_keeps_the_protocol_and_has_a_name(store: Store) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from nbcache.stores.base import ChangeTracking
-from tests.stores.contract import put
+from tests.stores.contract.entries import put
 from tests.support.rows import FullStore
 
 NEEDS = (ChangeTracking,)
