@@ -241,6 +241,7 @@ export function makeEntries(ask) {
       query.offset = reply.offset;
       drawPage();
     }
+    return reply !== null;
   }
 
   // While an entry is being read, the page stands still.
@@ -356,6 +357,7 @@ export function makeEntries(ask) {
   function draw(newState) {
     state = newState;
     drawFrame();
+    resume(); // that something has changed may have been told before that there is a list now
   }
 
   return { node, draw, follow, say };

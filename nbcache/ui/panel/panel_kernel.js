@@ -2,6 +2,7 @@
 
 const PATIENCE = 1500; // milliseconds until a request counts as queued
 const BREATH = 1000; // milliseconds between two looks at what has changed
+const LONGEST_BREATH = 60000; // and where one look after the other fails
 const ANYTHING = { type: "page", search: "", sort: "created", descending: true, offset: 0, limit: 1 };
 
 // Every page that shows a notebook hears every reply: numbers that begin anywhere tell whose it is.
@@ -74,9 +75,11 @@ export function connect(model, { queued, failed, lost }) {
   return { ask, disconnect };
 }
 
-// Keeps up with changes, one `look()` at a time. While it is `still()`, nothing is looked at.
+// Keeps up with changes, one `look()` at a time: it resolves to whether it was done, and is repeated where it wasn't.
+// While it is `still()`, nothing is looked at.
 export function makeFollower(look, still) {
   let following = false;
+  let breath = BREATH;
   let behind = false; // something has changed since the last look
 
   async function resume() {
@@ -86,8 +89,13 @@ export function makeFollower(look, still) {
     following = true;
     while (behind && !still()) {
       behind = false;
-      await look();
-      await new Promise((resolve) => setTimeout(resolve, BREATH));
+      if (await look()) {
+        breath = BREATH;
+      } else {
+        behind = true;
+        breath = Math.min(2 * breath, LONGEST_BREATH);
+      }
+      await new Promise((resolve) => setTimeout(resolve, breath));
     }
     following = false;
   }

@@ -65,6 +65,7 @@ export function makeMisses(ask) {
       loaded = true;
       draw(reply.rows);
     }
+    return reply !== null;
   }
 
   function draw(rows) {

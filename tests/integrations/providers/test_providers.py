@@ -36,7 +36,8 @@ class Run:
 
 def run(provider: str, server: Provider, folder: Path, **environment: str) -> Run:
     before = len(server.requests)
-    clean = {"PATH": os.environ["PATH"], "HOME": str(folder), "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"}
+    of_this = {name: os.environ[name] for name in ("PATH", "SSL_CERT_FILE")}
+    clean = {**of_this, "HOME": str(folder), "PYTHONPATH": str(ROOT), "NO_PROXY": "127.0.0.1"}
     ran = subprocess.run(
         [
             sys.executable,

@@ -67,6 +67,19 @@ class Unlistable(Board):
         return {**super().state(), "listable": False}
 """
 )
+FAILING = (
+    START
+    + """
+class Failing(Board):
+    fails = failures = 0
+    def _page(self, message):
+        if self.fails:
+            self.failures += 1
+            raise RuntimeError("busy")
+        return super()._page(message)
+board = Failing()
+"""
+)
 SHOW_UNLISTABLE = "Panel(Unlistable(), lambda: ('', ''))"
 SHOW = "panel = nbcache.panel()\npanel"
 CALLS = "for number in [1, 2, 3, 1, 2, 1]:\n    call(f'question {number}')"
@@ -477,6 +490,17 @@ def test_no_prompt_and_no_answer_is_saved_with_the_notebook(open_notebook: Open,
     assert '"misses": 1' in saved
     assert "Xylophone" not in saved
     assert "Sousaphone" not in saved
+
+
+def test_a_look_that_failed_is_repeated_though_nothing_changes(open_notebook: Open) -> None:
+    notebook = open_notebook(FAILING, "Panel(board, lambda: ('', ''))").run()
+    expect(notebook.panel.locator(".empty")).to_contain_text("No entries yet")
+    notebook.value("setattr(board, 'fails', 1)")
+    notebook.value("call('question 1')")
+    expect(card(notebook, "misses")).to_have_text("1")
+    notebook.wait("board.failures > 1", "True")
+    notebook.value("setattr(board, 'fails', 0)")
+    expect(rows(notebook)).to_have_count(1)
 
 
 def test_a_cell_that_runs_again_leaves_no_thread_and_no_widget_behind(open_notebook: Open) -> None:
