@@ -1,4 +1,4 @@
-"""Where entries are kept."""
+"""Where entries are kept: the protocol of a store, and the stores."""
 
 from typing import TYPE_CHECKING
 

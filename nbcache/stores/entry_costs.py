@@ -1,4 +1,4 @@
-"""What a stored answer tells of its call besides the answer: what it used, how long it took, its words."""
+"""What an entry cost, read from its payload: tokens and seconds; and the words by which it is found."""
 
 import functools
 from collections import OrderedDict
@@ -13,7 +13,7 @@ from nbcache.entry.text import answer_text, prompt_text, words
 from nbcache.entry.usage import estimated, usage_of
 from nbcache.keys.json_text import parsed
 
-_REMEMBERED = 4_096  # entries of which is remembered what they tell
+_REMEMBERED = 4_096  # entries whose cost is kept in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class EntryCost:
 
 
 def entry_cost(payload: bytes, key: str) -> EntryCost:
-    """What the entry `key` tells. Tokens that were not reported are estimated, and said to be. Raises DamagedError."""
+    """What the entry `key` cost. Tokens that were not reported are estimated, and marked so. Raises DamagedError."""
     whole = codec.read(payload, key)
     header = whole.header()
     usage = header.usage
@@ -49,14 +49,14 @@ class EntryCosts:
         self._lock = Lock()
 
     def of(self, key: str, payload: bytes) -> EntryCost:
-        """What the entry `key` tells; nothing where it can't be read."""
+        """What the entry `key` cost; nothing known if it can't be read."""
         preamble = payload[: codec.PREAMBLE_LENGTH]
         with self._lock:
             cost = self._costs.get(preamble)
         if cost is None:
             try:
                 cost = entry_cost(payload, key)
-            except Exception:  # noqa: BLE001 - whatever it tells, it was a hit
+            except Exception:  # noqa: BLE001 - whatever is wrong with it, it was a hit
                 cost = EntryCost()
             self.put(preamble, cost)
         return cost
@@ -70,7 +70,7 @@ class EntryCosts:
 
 
 def words_of(payload: bytes, key: str) -> set[str]:
-    """The words by which an entry is found: of its prompt and its answer. None of one that can't be read."""
+    """The words by which an entry is found, of its prompt and its answer; none if it can't be read."""
     try:
         whole = codec.read(payload, key)
         return words(prompt_text(whole.header().prompt)) | words(answer_text(whole.plain()))
@@ -79,18 +79,18 @@ def words_of(payload: bytes, key: str) -> set[str]:
 
 
 def asks_a_model(identity: Mapping[str, Any]) -> bool:
-    """Whether a call, by its document, asks a language model: embeddings and values that were put don't."""
+    """Whether a call with this identity asks a language model. Embeddings and values of `put` don't."""
     kind = identity.get("class")
     return not (isinstance(kind, list) and kind[:1] and kind[0] in {"embeddings", "values"})
 
 
 def is_value(identity: bytes) -> bool:
-    """Whether this is the identity of a value that anybody may put, for which no model is asked."""
+    """Whether this is the identity of a value of `NotebookCache.put`, for which no model is asked."""
     return document(identity).get("class") == ["values"]
 
 
 @functools.lru_cache(maxsize=256)
 def document(identity: str | bytes) -> Mapping[str, Any]:
-    """A call's identity, parsed: not to be changed."""
+    """A call's identity, parsed. Do not change it: it is shared."""
     parsed_identity = parsed(identity)
     return parsed_identity if isinstance(parsed_identity, dict) else {}

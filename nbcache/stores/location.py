@@ -13,11 +13,11 @@ from nbcache.stores.nearby import FOLDER, folders_below, notebook_on_command_lin
 
 REPORT = "NBCACHE_REPORT"  # the folder in which each process writes its report for pytest
 CASSETTE_SUFFIX = ".llmcache.jsonl"
-_LISTED = 3  # stores that a line names
+_LISTED = 3  # stores that a warning names
 
 
 def notebook_path(user_namespace: dict[str, object] | None = None) -> Path | None:
-    """The path of the running notebook, where something tells: None under nbval, nbclient and in a terminal.
+    """The path of the running notebook, if it is known; None under nbval, nbclient and in a terminal.
 
     `NBCACHE_NOTEBOOK` comes first, then the page that shows the notebook, then the parameter that
     `papermill --inject-input-path` sets.
@@ -33,7 +33,7 @@ def notebook_path(user_namespace: dict[str, object] | None = None) -> Path | Non
 
 
 def shown_notebook(user_namespace: dict[str, object] | None = None) -> Path | None:
-    """The path of the notebook whose page is open on this kernel, as it tells the kernel.
+    """The path of the notebook whose page is open on this kernel, as the front end names it.
 
     VS Code sets the variable `__vsc_ipynb_file__` in the kernel, and jupyter-server `JPY_SESSION_NAME` in its
     environment: a path for a notebook, and another name for a console.
@@ -43,7 +43,7 @@ def shown_notebook(user_namespace: dict[str, object] | None = None) -> Path | No
 
 
 def notebook_name(notebook: Path | None, store_folder: Path | None) -> str | None:
-    """How an entry names its owner: the notebook's path from the folder that holds the store."""
+    """The name of an owner in entries: the notebook's path from the folder that holds the store."""
     if notebook is None:
         return None
     if store_folder is not None and notebook.is_relative_to(store_folder.parent):
@@ -85,14 +85,14 @@ def store_folder(notebook: Path | None = None) -> Path:
 
 
 def elsewhere(here: Path) -> list[Path]:
-    """The user's stores that a search from `here` passes by: those below it, and those above the repository's root."""
+    """The user's stores that a search from `here` does not find: those below, and those above the repository's root."""
     above = [folder / FOLDER for folder in here.parents if folder not in _upward(here)]
     below = [] if here in {_home(), Path(here.anchor)} else folders_below(here)
     return [folder for folder in (*below, *above) if _is_mine(folder)]
 
 
 def _only_one_below(new: Path, others: Sequence[Path], *, is_known: bool) -> Path:
-    """The store to use where none was found upward: the `new` one, or the only one below. What is there besides is said."""
+    """The store to use if none was found upward: the `new` one, or the only one below. Warns of the others."""
     if not others:
         return new
     if not is_known and len(others) == 1 and others[0].is_relative_to(new.parent):
@@ -130,15 +130,15 @@ def cassette_path(notebook: Path | None = None) -> Path | None:
 
 
 def checked_path(name: str, path: str | Path) -> Path:
-    """The absolute path that the setting `name` gives. Raises ValueError where it is none."""
+    """The absolute path that the setting `name` gives. Raises ValueError if it is no path."""
     if not isinstance(path, str | Path) or not str(path):
         raise ValueError(f"{name}={path!r}: write a file's path")
     return _absolute(path)
 
 
 def _absolute(path: str | Path) -> Path:
-    """`path` from the root on, without `..`, by which a file would have several names."""
-    with contextlib.suppress(RuntimeError):  # no such user: then it is a folder with that name
+    """`path` from the root on, without `..`: so a file has one name."""
+    with contextlib.suppress(RuntimeError):  # `~name` of no user: a folder with that name
         path = Path(path).expanduser()
     return Path(os.path.abspath(path))  # noqa: PTH100 - pathlib's leaves `..` in, or follows links
 
@@ -167,7 +167,7 @@ def _home() -> Path | None:
 
 
 def _is_mine(folder: Path) -> bool:
-    """Whether the folder is the user's, and if it is a link, that too: another's could lead to where others read along."""
+    """Whether the folder is the user's, and a link to it as well: another user's link could lead anywhere."""
     try:
         statuses = (folder.lstat(), folder.stat())
     except OSError:

@@ -1,4 +1,4 @@
-"""A store in this process's memory: the reference for what a store does. Nothing survives the kernel."""
+"""A store in this process's memory, with almost every capability. Nothing survives the kernel."""
 
 import time
 from collections import OrderedDict
@@ -36,7 +36,9 @@ class MemoryStore:
         self._spendings: list[Spending] = []
         self._sessions: dict[tuple[str | None, str], dict[tuple[str, str], SessionCall]] = {}
         self._tombstones: dict[str, tuple[float, str]] = {}
-        self._explained: set[tuple[str, float | None]] = set()  # of what has expired and is still there
+        self._explained: set[tuple[str, float | None]] = (
+            set()
+        )  # expired entries that are still there, and have explained a miss
         self._last_clock: float | None = None
         self.bound(max_bytes, max_entries)
 
@@ -58,7 +60,7 @@ class MemoryStore:
             return entry[0]
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
-        """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError where it is larger than the bound."""
+        """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError if it is larger than the bound."""
         if self._max_bytes is not None and len(payload) > self._max_bytes:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
         now = self._clock()
@@ -90,7 +92,7 @@ class MemoryStore:
                 self.put(key, payload, meta)
 
     def touch(self, touches: Iterable[Touch]) -> None:
-        """Write down hits: recency, counts and owners."""
+        """Update rows: last hit, hits, owners, costs."""
         with self._lock:
             for touch in touches:
                 entry = self._live(touch.key)
@@ -122,7 +124,7 @@ class MemoryStore:
         limit: int | None = None,
         offset: int = 0,
     ) -> list[EntryMeta]:
-        """The rows that `which` means, in this order; what has no value comes last of what descends."""
+        """The rows that `which` selects, in this order; rows without a value come last if it descends."""
         if sort not in SORTABLE:
             raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
         with self._lock:
@@ -139,7 +141,7 @@ class MemoryStore:
         return rows[offset:] if limit is None else rows[offset : offset + limit]
 
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
-        """How many entries `which` means, and how many bytes."""
+        """How many entries `which` selects, and how many bytes."""
         rows = self.page(which)
         return Totals(len(rows), sum(row.size_bytes for row in rows), self._evictions)
 
@@ -155,7 +157,7 @@ class MemoryStore:
         )
 
     def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
-        """Make entries findable by the words of their payloads, `at_most` so many; whether some are left to do."""
+        """Index at most so many entries by the words of their payloads; whether some are left to do."""
         with self._lock:
             left = [key for key in self._entries if key not in self._words]
             for key in left[:at_most]:
@@ -181,7 +183,7 @@ class MemoryStore:
         return sorted(summed.values(), key=lambda row: row.when)
 
     def record_calls(self, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
-        """Write down what a session of a notebook has called."""
+        """Record what a session of a notebook called."""
         with self._lock:
             of = self._sessions.setdefault((notebook, session), {})
             of |= {(call.key, call.model): call for call in calls}
@@ -196,7 +198,7 @@ class MemoryStore:
             return sorted(mine[-1].values(), key=attrgetter("when", "key")) if mine else []
 
     def rename(self, notebook: str, new: str) -> None:
-        """Let what the ledger knows of a notebook's calls be known under its new name."""
+        """Move a notebook's rows and calls to its new name."""
         with self._lock:
             for row in self._spendings:
                 row.notebook = new if row.notebook == notebook else row.notebook
@@ -205,14 +207,14 @@ class MemoryStore:
             }
 
     def similar(self, words: Sequence[str], limit: int) -> list[str]:
-        """The keys of entries that say most of these words, as far as they are indexed: the likeliest first."""
+        """The keys of indexed entries that have most of these words, the most similar first."""
         wanted = set(words)
         with self._lock:
             common = {key: len(wanted & indexed) for key, indexed in self._words.items()}
         return [key for key in sorted(common, key=lambda key: -common[key]) if common[key]][:limit]
 
     def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
-        """Why and when `key`, missed at `when`, had gone by itself. Without `keep`, told once."""
+        """Why and when the entry `key`, which missed at `when`, was removed by the store; without `keep` only once."""
         with self._lock:
             entry = self._entries.get(key)
             if (
@@ -231,7 +233,7 @@ class MemoryStore:
             return None
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
-        """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more."""
+        """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner."""
         deleted = freed = kept = 0
         with self._lock:
             for key in keys:
@@ -251,7 +253,7 @@ class MemoryStore:
         return Cleared(deleted, freed, kept)
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
-        """Evict what is over these bounds from the next `put` on. Raises ValueError where one is below 1."""
+        """From the next `put` on, evict what exceeds these bounds. Raises ValueError if one is below 1."""
         self._max_bytes, self._max_entries = size(max_bytes), count(max_entries)
 
     def check(
@@ -261,7 +263,7 @@ class MemoryStore:
         read: Callable[[bytes, str], EntryMeta] | None = None,
         progress: Progress | None = None,
     ) -> list[str]:
-        """Entries whose payload `read` finds damaged; deleted with `fix`."""
+        """The entries that `read` finds damaged, a line each; with `fix` they are deleted."""
         problems = []
         with self._lock:
             for key, (payload, _) in followed(list(self._entries.items()), progress):
@@ -275,7 +277,7 @@ class MemoryStore:
         return problems
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """There is nothing to close."""
 
     def _is_selected(self, key: str, which: Filter) -> bool:
         meta, words = self._entries[key][1], self._words.get(key, frozenset())
@@ -297,7 +299,7 @@ class MemoryStore:
         return None if entry is None or _has_expired(entry[1], self._clock()) else entry
 
     def _delete_expired(self, now: float) -> None:
-        """Delete what has expired for good, and mend what was stored while the clock was ahead, as `expiry` does."""
+        """Delete expired entries, and correct those that were stored while the clock was ahead, as `expiry` does."""
         last_clock = self._last_clock
         if not is_due(last_clock, now):
             return
@@ -308,9 +310,9 @@ class MemoryStore:
             if meta.expires is not None and now < last_clock and meta.created > now + 1:
                 self._entries[key] = payload, replace(meta, created=now, expires=now + meta.expires - meta.created)
             elif now >= last_clock and _has_expired(meta, last_clock):
-                self._bury_expired(key, meta)
+                self._drop_expired(key, meta)
 
-    def _bury_expired(self, key: str, meta: EntryMeta) -> None:
+    def _drop_expired(self, key: str, meta: EntryMeta) -> None:
         self._drop(key)
         if (key, meta.expires) not in self._explained and meta.expires is not None:
             self._tombstones[key] = (meta.expires, "expired")
@@ -324,7 +326,7 @@ class MemoryStore:
     def _evict(self) -> None:
         for key, (_, meta) in list(self._entries.items()) if self._is_over() else ():
             if _has_expired(meta, self._clock()):
-                self._bury_expired(key, meta)  # what has expired goes first, and is not counted
+                self._drop_expired(key, meta)  # expired entries go first, and are not counted as evicted
         while self._is_over():
             key = next(iter(self._entries))
             self._drop(key)

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 FOLDER = ".nbcache"
-_DEEPEST = 4  # folders below the one that is searched
-_FOLDERS = 2_000  # that are looked at
+_DEEPEST = 4  # levels of folders that are searched
+_FOLDERS = 2_000  # searched at most
 _TIMEOUT = 0.2  # seconds
-_PASSED_BY = frozenset({"node_modules", "site-packages", "venv", "env", "__pycache__"})
+_SKIPPED = frozenset({"node_modules", "site-packages", "venv", "env", "__pycache__"})
 
 
 def folders_below(here: Path) -> list[Path]:
-    """Every `.nbcache` below `here`, the nearest first, as far as a short search finds them.
+    """Every `.nbcache` below `here` that a short search finds, the nearest first.
 
-    Hidden folders, links and installed packages are passed by. At most 2,000 folders are looked at, four deep, and for
+    Hidden folders, links and installed packages are skipped. At most 2,000 folders are searched, four levels deep, for
     a fifth of a second.
     """
     ends = time.monotonic() + _TIMEOUT
@@ -31,7 +31,7 @@ def folders_below(here: Path) -> list[Path]:
             for name in _folders_in(folder):
                 if name == FOLDER and folder != here:
                     stores.append(folder / name)
-                elif not name.startswith(".") and name not in _PASSED_BY:
+                elif not name.startswith(".") and name not in _SKIPPED:
                     below.append(folder / name)
         level = below
     return stores + [folder / FOLDER for folder in level[: _FOLDERS - looked_at] if (folder / FOLDER).is_dir()]
@@ -41,15 +41,15 @@ def _folders_in(folder: Path) -> Iterator[str]:
     try:
         with os.scandir(folder) as entries:
             yield from sorted(entry.name for entry in entries if entry.is_dir(follow_symlinks=False))
-    except OSError:  # one may not look
+    except OSError:  # not allowed
         return
 
 
 def notebook_on_command_line() -> Path | None:
     """The notebook that is named on the command line of the program that started this kernel.
 
-    papermill starts a kernel in its own working directory, and tells it no notebook. Returns None if this is no kernel, or
-    if the command line names no notebook, or several of which any may be meant.
+    papermill starts a kernel in its own working directory, and does not name the notebook to it. Returns None if this is
+    no kernel, or if the command line names no notebook or several.
     """
     parent = os.environ.get("JPY_PARENT_PID", "")
     if "ipykernel" not in sys.modules or not parent.isdecimal():
@@ -59,10 +59,10 @@ def notebook_on_command_line() -> Path | None:
 
         process = psutil.Process(int(parent))
         words, folder = process.cmdline(), Path(process.cwd())
-    except Exception:  # noqa: BLE001 - it has ended, or one may not look: then nobody tells
+    except Exception:  # noqa: BLE001 - it has ended, or it can't be read: then it isn't known
         return None
     named = [folder / word for word in words if word.endswith(".ipynb") and "://" not in word]
     notebooks = list(dict.fromkeys(path for path in named if path.is_file()))
     if any(Path(word).stem == "papermill" for word in words[:3]):
-        return notebooks[0] if notebooks and notebooks[0] == named[0] else None  # the second is what it writes
+        return notebooks[0] if notebooks and notebooks[0] == named[0] else None  # the second is its output
     return notebooks[0] if len(notebooks) == 1 else None

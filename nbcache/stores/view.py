@@ -112,7 +112,7 @@ class Contents:
         return self._listed(which).totals(self._mine(which))
 
     def facets(self) -> Facets:
-        """The values that these entries have, to choose a filter from."""
+        """The values that these entries have, for filters."""
         return self._listed().facets(self.notebook)
 
     def evict(self, prefix: str) -> EntryMeta:
@@ -166,24 +166,24 @@ class Contents:
         return rows if match is None else self.saying(rows, match, progress)
 
     def would_clear(self, rows: Sequence[EntryMeta]) -> Cleared:
-        """What `clear_these` would do. What has expired goes uncounted."""
+        """What `clear_these` would do. Expired entries are not counted."""
         live = _live(rows)
         going = self._going(live)
         return Cleared(len(going), sum(meta.size_bytes for meta in going), len(live) - len(going), going)
 
     def clear_these(self, rows: Sequence[EntryMeta]) -> Cleared:
-        """Clear these entries; those that other notebooks own too are kept for them. What has expired goes uncounted."""
+        """Clear these entries, but for those that other notebooks own too. Expired entries are not counted."""
         live = _live(rows)
         done = self._listed().clear([meta.key for meta in rows], owner=self.notebook)
         self.changed()
         return replace(done, entries=self._going(live))
 
     def _going(self, rows: Sequence[EntryMeta]) -> tuple[EntryMeta, ...]:
-        """Of these entries those that nobody else owns."""
+        """Those of these entries that nobody else owns."""
         return tuple(row for row in rows if self.notebook is None or not set(row.notebooks) - {self.notebook})
 
     def saying(self, rows: Sequence[EntryMeta], text: str, progress: Progress | None = None) -> list[EntryMeta]:
-        """Those of these entries of which the prompt or the answer says `text`, in any case."""
+        """Those of these entries whose prompt or answer contains `text`, in any case."""
         wanted = text.lower()
         return [meta for meta in followed(rows, progress) if self._says(meta, wanted)]
 
@@ -197,7 +197,7 @@ class Contents:
         return text in record.prompt.lower() or text in record.answer.lower()
 
     def check(self, *, fix: bool = False, progress: Progress | None = None) -> list[str]:
-        """What is wrong with the store, a line each; mended with `fix`."""
+        """What is wrong with the store, a line each; with `fix` it is repaired."""
         if not isinstance(self.store, Checkable):
             raise UnsupportedError(f"the store {self.store.url} can't be checked")
         return self.store.check(fix=fix, read=_row, progress=progress)
@@ -244,12 +244,12 @@ def _record(meta: EntryMeta, payload: codec.Payload) -> Record:
 
 
 def _described(payload: bytes, key: str) -> EntryMeta:
-    """The row of an entry as its payload has it: what was noted of it since is not known."""
+    """The row of an entry as its payload has it: without hits, and other changes since it was stored."""
     return replace(codec.read(payload, key).header().meta, key=key, size_bytes=len(payload))
 
 
 def _row(payload: bytes, key: str) -> EntryMeta:
-    """The row that a payload tells of; raises DamagedError unless all of it can be read."""
+    """The row in a payload. Raises DamagedError unless all of the payload can be read."""
     whole = codec.read(payload, key)
     whole.plain()
     return replace(whole.header().meta, key=key)

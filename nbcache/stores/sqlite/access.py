@@ -1,4 +1,4 @@
-"""How a database can be used where it is: as always, from a network file system, or for reading alone."""
+"""How a database can be opened: as usual, on a network file system, or read-only."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from urllib.parse import quote
 from nbcache.errors import StoreError, warn_once
 from nbcache.stores.sqlite.connection import connect
 from nbcache.stores.sqlite.filesystem import network_of
-from nbcache.stores.sqlite.folder import DATABASE, tell_of_others
+from nbcache.stores.sqlite.folder import DATABASE, warn_of_others
 
 _LARGEST_COPY = 2**31  # bytes
 
@@ -39,11 +39,11 @@ class Access:
 
     @property
     def pragmas(self) -> tuple[str, ...]:
-        """Settings of each connection: a journal is emptied rather than deleted, which other machines may not notice."""
+        """Settings of each connection. A journal is emptied, since other machines may not notice that it was deleted."""
         return () if self.network is None else ("journal_mode = TRUNCATE", "synchronous = FULL")
 
     def stamp(self) -> object:
-        """What is equal while a database that is read without locks is the same; None of one that is read with locks."""
+        """A value that is equal while the file is unchanged, for a database that is read without locks; else None."""
         if "immutable" not in self.options:
             return None
         try:
@@ -54,7 +54,7 @@ class Access:
 
 
 def access_to(folder: Path) -> Access:
-    """How the database in the folder can be used. Says once what is lost by that."""
+    """How the database in the folder can be opened. Warns once of what is lost by that."""
     database = folder / DATABASE
     if database.exists() and not (os.access(database, os.W_OK) and os.access(folder, os.W_OK | os.X_OK)):
         warn_once(
@@ -62,7 +62,7 @@ def access_to(folder: Path) -> Access:
             f"nbcache: {folder} can only be read here: its answers are used, and nothing new is kept",
         )
         return _reading(database)
-    tell_of_others(folder)
+    warn_of_others(folder)
     network = network_of(folder)
     if network is not None:
         warn_once(
@@ -75,7 +75,7 @@ def access_to(folder: Path) -> Access:
 
 
 def copied(access: Access) -> Access:
-    """The same database as a copy in a folder of this process's own: there what can only be read can be brought up."""
+    """The same database copied into a temporary folder of this process, where a read-only one can be upgraded."""
     files = [access.database.with_name(access.database.name + suffix) for suffix in ("", "-wal")]
     files = [file for file in files if file.exists()]
     if sum(file.stat().st_size for file in files) > _LARGEST_COPY:
@@ -91,14 +91,14 @@ def copied(access: Access) -> Access:
 
 
 def leave_log(database: Path) -> None:
-    """Let the database have a journal in place of a log. Raises sqlite3.OperationalError while others have it open."""
+    """Switch the database from WAL mode to a journal. Raises sqlite3.OperationalError while others have it open."""
     options = "vfs=unix-excl" if os.name == "posix" else ""  # without shared memory, which isn't right here
     with contextlib.closing(connect(database, options)) as connection:
         connection.execute("PRAGMA journal_mode = TRUNCATE").fetchall()
 
 
 def _reading(database: Path) -> Access:
-    """Access to a database that can't be written to: without locks, for which it takes files beside it."""
+    """Access to a database that can't be written to: without locks, which would need files beside it."""
     alone = Access(database, "mode=ro&immutable=1", is_read_only=True)
     if not _has_log(database):
         return alone
@@ -110,7 +110,7 @@ def _reading(database: Path) -> Access:
 
 
 def _has_log(database: Path) -> bool:
-    """Whether there is something in SQLite's log that is not in the file."""
+    """Whether SQLite's log holds something that is not in the file."""
     with contextlib.suppress(OSError):
         return database.with_name(database.name + "-wal").stat().st_size > 0
     return False

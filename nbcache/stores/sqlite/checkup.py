@@ -1,4 +1,4 @@
-"""Looks through a store, and mends it: a few entries at a time, so that other kernels need not wait to write."""
+"""Checks a store and repairs it: a few entries at a time, so that other kernels need not wait to write."""
 
 import sqlite3
 import time
@@ -38,7 +38,7 @@ class _Stored(NamedTuple):
 
 
 class _Problem(NamedTuple):
-    """What is wrong with an entry. It is deleted, unless `keep`; with a row, that is what is missing."""
+    """What is wrong with an entry. A repair deletes it, unless `keep`; with a `row`, it writes the missing row."""
 
     stored: _Stored
     text: str
@@ -47,7 +47,7 @@ class _Problem(NamedTuple):
 
 
 def checkup(look: Run, write: Run, read: _Read | None, progress: Progress | None, *, fix: bool) -> list[str]:
-    """What is wrong, a line each; with `fix` it is mended. `look` runs what only reads, for which nobody has to wait."""
+    """What is wrong, a line each; with `fix` it is repaired. `look` runs what only reads, for which nobody has to wait."""
     problems = look(_structure)
     if problems and fix:
         write(_reindex)
@@ -56,7 +56,7 @@ def checkup(look: Run, write: Run, read: _Read | None, progress: Progress | None
         wrong = look(partial(_problems, some=some, read=read))
         problems += [problem.text for problem in wrong]
         if wrong and fix:
-            write(partial(_mend, problems=wrong))
+            write(partial(_repair, problems=wrong))
             time.sleep(PAUSE)
         done, last = done + len(some), some[-1].rowid
         if progress is not None:
@@ -102,8 +102,8 @@ def _problem(cache: CacheFile, stored: _Stored, read: _Read | None) -> _Problem 
     return _Problem(stored, f"entry {key[:8]} had {what}", meta)
 
 
-def _mend(cache: CacheFile, problems: list[_Problem]) -> None:
-    """Mend these, unless somebody has changed them meanwhile."""
+def _repair(cache: CacheFile, problems: list[_Problem]) -> None:
+    """Repair these entries, unless they were changed meanwhile."""
     with cache.transaction():
         for stored, _, meta, keep in problems:
             now = cache.execute("SELECT value FROM Cache WHERE rowid = ?", (stored.rowid,)).fetchone()

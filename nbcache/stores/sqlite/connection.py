@@ -1,4 +1,4 @@
-"""A connection to a database that somebody else may have written: with SQLite's settings, and bounds to what it may do."""
+"""A connection with our settings of SQLite, and with limits, since somebody else may have written the database."""
 
 import functools
 import math
@@ -26,7 +26,7 @@ _PRAGMAS = (
 
 
 class Connection(sqlite3.Connection):
-    """A connection that gives up what takes too long: SQLite says then that it was interrupted.
+    """A connection that ends a statement that takes too long: SQLite then reports an interrupt.
 
     What SQLite calls to ask for the time is made of C functions alone: an interrupt that came within a function of
     Python's would be lost there.
@@ -49,7 +49,7 @@ def connect(database: Path, options: str = "", pragmas: Iterable[str] = ()) -> C
     """
     name = f"{database.as_uri()}?{options}" if options else database
     connection = sqlite3.connect(
-        *(name, 0),  # no patience: the store has its own
+        *(name, 0),  # no timeout: the store has its own
         isolation_level=None,
         check_same_thread=False,
         factory=Connection,
@@ -69,5 +69,5 @@ def connect(database: Path, options: str = "", pragmas: Iterable[str] = ()) -> C
 
 
 def _text(data: bytes) -> str:
-    """Text, also what a damaged file has spoilt."""
+    """`data` as text; damaged bytes are replaced."""
     return data.decode(errors="surrogateescape")

@@ -1,4 +1,4 @@
-"""A small pool of SQLite connections for all threads, and how long to wait for another process."""
+"""A pool of SQLite connections for all threads, and the retry of operations on a busy database."""
 
 import itertools
 import os
@@ -26,7 +26,7 @@ _T = TypeVar("_T")
 _FORK_TIMEOUT = 3.0  # seconds that a fork waits for what other threads do in SQLite
 _IDLE = 4  # connections kept open when nobody needs them
 _FRESH = 0.001  # seconds for which nobody asks again whether another process has written
-_NO_WAIT = 10.0  # seconds after a wait in vain during which no lookup waits again
+_NO_WAIT = 10.0  # seconds after a timeout in which nobody waits again
 
 
 class _OwnWrites:
@@ -42,7 +42,7 @@ own_writes = _OwnWrites()
 class Pool:
     """Connections to one database file. Each is held by one frame at a time.
 
-    What is lent is known by the frame that has it, so that it can be taken back from one that an interrupt has ended.
+    The pool knows the frame that holds a connection. After an interrupt has ended the frame, it takes the connection back.
     """
 
     def __init__(self, access: Access) -> None:
@@ -52,10 +52,10 @@ class Pool:
         self._local = threading.local()
         self.inode = inode_of(self.database)
         self._open: list[Connection] = []  # all that are open
-        self._idle: list[Connection] = []  # those that nobody has
+        self._idle: list[Connection] = []  # those that nobody holds
         self._lent: dict[FrameType, Connection | None] = {}
         self._watching = Lock()
-        self._watch: Connection | None = None  # tells what others write, so it never writes itself
+        self._watch: Connection | None = None  # reads only, to notice the writes of others
         self._watch_number = 0
         self._last_version = 0.0, -1, (0, 0)
         self._closed = False
@@ -73,11 +73,11 @@ class Pool:
         return _Hold(self)
 
     def acquire(self) -> Connection:
-        """A connection that nobody else has until the calling function gives it back."""
-        return self.acquire_for(sys._getframe(1))  # noqa: SLF001 - the frame that has it from now on
+        """A connection for the calling function, until it calls `release`."""
+        return self.acquire_for(sys._getframe(1))  # noqa: SLF001 - the frame that holds it from now on
 
     def acquire_for(self, frame: FrameType) -> Connection:
-        """As `take`, for `frame`."""
+        """As `acquire`, for `frame`."""
         self._begin(frame)
         try:
             connection = self._lent[frame] = self._idle.pop() if self._idle else self._connect()
@@ -89,8 +89,8 @@ class Pool:
         return connection
 
     def release(self, connection: Connection, frame: FrameType | None = None) -> None:
-        """Let others have `connection`."""
-        frame = frame or sys._getframe(1)  # noqa: SLF001 - as in `take`
+        """Return `connection` to the pool."""
+        frame = frame or sys._getframe(1)  # noqa: SLF001 - as in `acquire`
         if connection.in_transaction:  # an interrupt came between two statements
             connection.execute("ROLLBACK")
         self._lent[frame] = None
@@ -101,9 +101,9 @@ class Pool:
         self._lent.pop(frame, None)
 
     def recover(self, within: float = 0.0) -> None:
-        """Take back what functions have that an interrupt has ended: a transaction of theirs would lock everybody out.
+        """Take back the connections of functions that an interrupt has ended: their transactions would lock everybody out.
 
-        That is looked at anew after `within` seconds.
+        Done at most once in `within` seconds.
         """
         now = time.monotonic()
         if now - self._recovered < within:
@@ -137,7 +137,7 @@ class Pool:
             self._lent.pop(frame, None)
 
     def moved(self, within: float = 0.0) -> bool:
-        """Whether the file of this name is no longer the one that was opened; looked at after `within` seconds anew."""
+        """Whether another file has this name by now, or none. An answer is remembered for `within` seconds."""
         now = time.monotonic()
         if now - self._looked < within:
             return False
@@ -147,7 +147,7 @@ class Pool:
         return False
 
     def close(self) -> None:
-        """Close what nobody holds; what somebody does is closed when they are done."""
+        """Close idle connections; the others are closed when they are released."""
         self._closed = True
         frame = sys._getframe()  # noqa: SLF001 - as above
         self._begin(frame)
@@ -157,7 +157,7 @@ class Pool:
             self._lent.pop(frame, None)
 
     def before_fork(self, until: float) -> None:
-        """Close everything: SQLite's locks and what it knows of them don't survive a fork.
+        """Close everything: SQLite's locks do not survive a fork.
 
         A child that inherits an open connection takes the parent's locks for its own, and loses what it writes. One that
         is forked while another thread is in SQLite may find SQLite's own locks taken for good.
@@ -170,7 +170,7 @@ class Pool:
         self._close_all()
 
     def after_fork_in_child(self) -> None:
-        """Connect again as need be. The parent's other threads are not here to let go of anything."""
+        """Forget the parent's connections. Its other threads do not run here, and so release nothing."""
         if self._open and self.inode is not None:
             _inherited[self.inode] = self._open
         self._lent, self._open, self._idle = {}, [], []
@@ -178,15 +178,15 @@ class Pool:
         self._local = threading.local()
 
     def _begin(self, frame: FrameType) -> None:
-        """Note that `frame` is going to be in SQLite, once no fork is under way."""
+        """Register `frame` before it calls SQLite; waits for a fork that is under way."""
         self._lent[frame] = None
-        while _forking:  # whoever forks has seen the note, or this sees the fork
+        while _forking:  # either the fork sees this frame, or this sees the fork
             self._lent.pop(frame, None)
             time.sleep(0.0005)
             self._lent[frame] = None
 
     def _close_all(self) -> None:
-        """Close all that no running function has."""
+        """Close all connections that no running function holds."""
         self.recover()
         with self._watching:
             self._watch, self._last_version = None, (0.0, -1, (0, 0))
@@ -208,7 +208,7 @@ class Pool:
 
 
 class _Hold:
-    """A connection held for a block; the frame that has it is that of the block."""
+    """Holds a connection for a block, by the frame of the block."""
 
     def __init__(self, pool: Pool) -> None:
         self._pool = pool
@@ -227,7 +227,7 @@ class _Hold:
 _watches = itertools.count()  # never the same again: another file may have been opened under this name
 _pools: "weakref.WeakSet[Pool]" = weakref.WeakSet()
 _forking: list[None] = []  # not empty while a fork is under way
-# Files of which this process has connections of its parent's. Neither used nor closed, which would be a use.
+# Files to which this process has connections of its parent. They are neither used nor closed: to close is to use.
 _inherited: dict[tuple[int, int], list[Connection]] = {}
 
 
@@ -257,13 +257,16 @@ if hasattr(os, "register_at_fork"):
 
 
 class BusyRetry:
-    """Waits for a busy database, but not again and again: after one wait in vain, not at all until it was free, or for a while."""
+    """Retries an operation on a busy database until a timeout. After a timeout it does not wait again for a while.
+
+    It waits again as soon as the database was free once.
+    """
 
     def __init__(self) -> None:
-        self._sulking_until = 0.0
+        self._no_wait_until = 0.0
 
     def retry(self, attempt: Callable[[], _T], seconds: float, name: str) -> _T:
-        """Do `attempt` until it isn't turned away, for at most `seconds`. Raises StoreBusyError after that."""
+        """Call `attempt` until the database is not busy, for at most `seconds`; then raise StoreBusyError."""
         deadline = None
         while True:
             try:
@@ -273,25 +276,25 @@ class BusyRetry:
                     raise
                 now = time.monotonic()
                 if deadline is None:
-                    deadline = now + (seconds if now >= self._sulking_until else 0.0)
+                    deadline = now + (seconds if now >= self._no_wait_until else 0.0)
                 if now >= deadline:
                     if seconds:
-                        self._sulking_until = now + _NO_WAIT
+                        self._no_wait_until = now + _NO_WAIT
                     raise StoreBusyError(f"{name} is locked by another process") from error
                 time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - so that many don't wait in step
             else:
-                self._sulking_until = 0.0
+                self._no_wait_until = 0.0
                 return done
 
 
 def is_busy(error: BaseException) -> bool:
-    """Whether another connection is in the way. diskcache's Timeout hides why: the reason is its context."""
+    """Whether another connection is in the way. diskcache's Timeout has the reason as its context."""
     cause = error if isinstance(error, sqlite3.Error) else error.__context__
     return isinstance(cause, sqlite3.OperationalError) and ("locked" in str(cause) or "busy" in str(cause))
 
 
 def inode_of(path: Path) -> tuple[int, int] | None:
-    """Which file has this name now; None where there is none."""
+    """Device and inode of the file; None if there is none."""
     try:
         status = os.stat(path)  # noqa: PTH116 - on the path of every lookup
     except OSError:

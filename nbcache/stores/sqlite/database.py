@@ -25,14 +25,14 @@ class _Pooled(Protocol):
 _C = TypeVar("_C", bound=_Pooled)
 _T = TypeVar("_T")
 
-LONG = 20.0  # seconds: no question takes so long, unless somebody made the file so
-_RECOVERED = 0.1  # seconds within which nobody looks again what an interrupt has left
-# A flipped byte in a table's schema is no error of SQLite's, but of the text that Python makes of it.
+LONG = 20.0  # seconds: no query takes so long, unless somebody prepared the file for that
+_RECOVERED = 0.1  # seconds between two searches for connections that an interrupt has left
+# A flipped byte in a table's schema is an error of Python's decoding, not of SQLite's.
 _FAILURES = (sqlite3.Error, UnicodeDecodeError)
 
 
 class Database(Generic[_C]):
-    """Runs operations on what `make` makes of the file in `folder`."""
+    """Runs operations on the database file in `folder`, which `make` opens."""
 
     def __init__(self, folder: Path, make: Callable[[Path], _C]) -> None:
         self._folder = folder
@@ -43,15 +43,14 @@ class Database(Generic[_C]):
         self._open: _C | None = None
 
     def opened(self, within: float) -> _C | None:
-        """What is open, if it is still the file of this name; looked at anew after `within` seconds."""
+        """The open file, if it still has this name. That is remembered for `within` seconds."""
         file = self._open
         return None if file is None or file.moved(within) else file
 
     def run(self, operation: Callable[[_C], _T], timeout: float, limit: float = LONG, *, writes: bool = False) -> _T:
-        """Do `operation` while a connection is held, waiting at most `timeout` seconds for other processes.
+        """Run `operation` with a connection held; wait at most `timeout` seconds for other processes.
 
-        It is given up after so many seconds `limit`. A damaged file is set aside and a new one begun, once. Raises
-        StoreError.
+        It may take `limit` seconds. A damaged file is set aside and a new one begun, once. Raises StoreError.
         """
         name, waiting = str(self._folder), self._writing if writes else self._reading
         attempt = functools.partial(self._attempt, operation, limit)
@@ -68,12 +67,12 @@ class Database(Generic[_C]):
             raise StoreError(f"{self._folder}: {failed.cause}") from failed.cause
 
     def recover(self) -> None:
-        """Take back what an interrupt has left."""
+        """Take back the connections that an interrupt has left."""
         if (file := self._open) is not None:
             file.pool.recover(_RECOVERED)
 
     def close(self) -> None:
-        """Let go of the file; the last one out folds SQLite's log into it."""
+        """Close the file; the last process to do so moves SQLite's log into it."""
         with self._lock:
             file, self._open = self._open, None
             if file is not None:
@@ -91,14 +90,14 @@ class Database(Generic[_C]):
                 return operation(file)
         except _FAILURES as error:
             if is_busy(error):
-                self.recover()  # the one who is in the way may be nobody
+                self.recover()  # the lock may be of a function that an interrupt has ended
                 raise
             if "interrupted" in str(error):
                 raise StoreError(f"{self._folder}: the operation took longer than {limit:g} s") from error
             raise _FailedError(error, inode) from error
 
     def _open_file(self) -> _C:
-        """The file, opened or made. Raises StoreRefusedError where it isn't ours to touch."""
+        """The file, opened or made. Raises StoreRefusedError if it isn't ours."""
         with self._lock:
             if (file := self.opened(0.0)) is not None:
                 return file
@@ -149,14 +148,14 @@ class Database(Generic[_C]):
         )
 
     def _is_whole(self) -> bool:
-        """Whether the tables are all there, if not those that were there before. Raises StoreRefusedError."""
+        """Whether all tables are there, even if they are others than before. Raises StoreRefusedError."""
         with contextlib.suppress(*_FAILURES):
             self._make(self._folder).pool.close()
             return True
         return False
 
     def _is_newer(self) -> bool:
-        """Whether the file is a newer nbcache's now: in SQLite's log, too, which others may keep from being folded in."""
+        """Whether a newer nbcache has written the file, or SQLite's log beside it."""
         with contextlib.suppress(*_FAILURES), contextlib.closing(connect(self._path)) as connection:
             ((version,),) = connection.execute("PRAGMA user_version")
             return is_newer(version)
@@ -164,7 +163,7 @@ class Database(Generic[_C]):
 
 
 class _FailedError(Exception):
-    """An operation failed on the file that had this inode then."""
+    """An operation failed on the file with this inode."""
 
     def __init__(self, cause: Exception, inode: tuple[int, int] | None) -> None:
         super().__init__(str(cause))
@@ -178,12 +177,12 @@ def newer(path: Path) -> StoreRefusedError:
 
 
 def _is_damage(error: Exception) -> bool:
-    """Whether SQLite says that the file is no database, a broken one, or not the one that we made."""
+    """Whether SQLite reports that the file is no database, is broken, or lacks our tables."""
     text = str(error)
     is_broken = "not a database" in text or "malformed" in text
     return isinstance(error, UnicodeDecodeError) or is_broken or _is_of_tables(error)
 
 
 def _is_of_tables(error: Exception) -> bool:
-    """Whether SQLite says that a table or a column is missing: another process may have changed them."""
+    """Whether SQLite reports that a table or a column is missing: another process may have changed them."""
     return any(sign in str(error) for sign in ("no such table", "no such column", "no column named"))

@@ -13,7 +13,7 @@ _AT_ONCE = 0.02  # seconds in one transaction
 
 
 def delete(write: Run, keys: Sequence[str], owner: str | None, parts: list[Cleared]) -> bool:
-    """Delete these entries, or where `owner` owns them with others, take its ownership away; whether none is left.
+    """Delete these entries; an entry with other owners than `owner` only loses this owner. Whether the store is empty then.
 
     What is deleted is overwritten, and its traces in the search index and in SQLite's log are cut off. What is done is
     added to `parts`.
@@ -30,19 +30,19 @@ def delete(write: Run, keys: Sequence[str], owner: str | None, parts: list[Clear
     while write(partial(_purge_some, is_first=is_first)):
         time.sleep(PAUSE)
         is_first = False
-    while write(_give_room_back):
+    while write(_return_pages):
         time.sleep(PAUSE)
     write(CacheFile.fold)
     return is_empty
 
 
 def _delete_some(cache: CacheFile, keys: Sequence[str], owner: str | None) -> tuple[Cleared, int]:
-    """What was done, and with how many of the keys."""
+    """What was done, and how many of the keys are done."""
     deleted = freed = kept = number = 0
     sql, now, ends = cache.execute, time.time(), time.monotonic() + _AT_ONCE
     with cache.transaction():
         traces.leave(sql)
-        for number, key in enumerate(keys, 1):  # noqa: B007 - the last is told
+        for number, key in enumerate(keys, 1):  # noqa: B007 - the last is returned
             size = rows.size_of(sql, key, now)
             if owner is not None and rows.disown(sql, key, owner):
                 kept += size is not None
@@ -54,7 +54,7 @@ def _delete_some(cache: CacheFile, keys: Sequence[str], owner: str | None) -> tu
 
 
 def _forget_all(cache: CacheFile) -> bool:
-    """Delete what has expired where nothing else is left that a wrong clock could take away; whether nothing is."""
+    """If only expired entries are left, delete them; whether the store is empty. A wrong clock can't cost anything then."""
     now = time.time()
     with cache.transaction():
         is_empty = not rows.count(cache.execute, Filter(), now)[0]
@@ -64,7 +64,7 @@ def _forget_all(cache: CacheFile) -> bool:
 
 
 def _purge_some(cache: CacheFile, *, is_first: bool) -> bool:
-    """Take a part of what was deleted out of the search index; whether there is more."""
+    """Remove a part of the deleted text from the search index; whether there is more."""
     ends = time.monotonic() + _AT_ONCE
     with cache.transaction():
         while search_index.purge_some(cache.execute, is_first=is_first):
@@ -74,5 +74,5 @@ def _purge_some(cache: CacheFile, *, is_first: bool) -> bool:
     return False
 
 
-def _give_room_back(cache: CacheFile) -> bool:
-    return traces.give_room_back(cache.execute, cache.transaction)
+def _return_pages(cache: CacheFile) -> bool:
+    return traces.return_pages(cache.execute, cache.transaction)

@@ -24,7 +24,7 @@ from nbcache.stores.sqlite.inspection import inspect
 from nbcache.stores.sqlite.sql import Execute
 
 _SETTINGS = {"statistics": 0, "eviction_policy": "none", "cull_limit": 0}
-_TRIED_AFTER = 0.5  # seconds between two attempts to fold in a log that somebody reads
+_TRIED_AFTER = 0.5  # seconds between two attempts to empty a log that somebody reads
 _READ = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)"
 
 
@@ -42,7 +42,7 @@ class _Bytes(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
         return key
 
     def remove(self, file_path: object) -> None:
-        """Nothing: a payload is in no file, and a name in the database could be that of any file of the user's."""
+        """Delete nothing: no payload is in a file, and the database could name any file of the user's."""
 
     def store(self, value: object, read: object, key: object = None) -> tuple[int, int, None, object]:  # noqa: ARG002
         if type(value) is not bytes:
@@ -65,17 +65,17 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
 
     def __init__(self, folder: Path) -> None:
         self.access = access_to(folder)
-        if not self._begin():  # it can only be read, and is an earlier nbcache's
+        if not self._begin():  # it is read-only, and of an earlier nbcache
             self.access = copied(self.access)
             self._begin()
 
     @property
     def is_read_only(self) -> bool:
-        """Whether nothing new is kept."""
+        """Whether nothing can be written."""
         return self.access.is_read_only
 
     def _begin(self) -> bool:
-        """Open the file, make it, or bring it up; whether it can be used so."""
+        """Open, make or upgrade the file; whether it can be used where it is."""
         self.pool = Pool(self.access)
         self._stamp = self.access.stamp()
         is_fixed = self.is_read_only and self.access.copy is None
@@ -96,21 +96,21 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
         return True
 
     def moved(self, within: float = 0.0) -> bool:
-        """Whether the file of this name is no longer the one that was opened; looked at after `within` seconds anew."""
+        """Whether another file has this name by now, or none. An answer is remembered for `within` seconds."""
         return self.pool.moved(within) or (self._stamp is not None and self.access.stamp() != self._stamp)
 
     def change_token(self) -> object:
-        """What is equal only while no process has written; None where that can't be told. Raises sqlite3.Error."""
+        """A value that is equal only while no process has written; None if that isn't known. Raises sqlite3.Error."""
         if not self.access.keeps_open:
             return None
         return self.pool.data_version()
 
     def bound(self, seconds: float) -> None:
-        """Let what is done on the held connection from now on take no longer than this."""
+        """Limit what is done on the held connection from now on to so many seconds."""
         self.pool.held.ends[0] = time.monotonic() + seconds
 
     def finish(self) -> None:
-        """Do what opening began, in turns with other processes: that may take a second for ten thousand entries."""
+        """Finish an upgrade, in turns with other processes: it may take a second for ten thousand entries."""
         if self.is_read_only and self.access.copy is None:
             return
         with self.pool.hold():
@@ -124,7 +124,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
 
     @property
     def _sql_retry(self) -> Execute:
-        """Diskcache waits a minute for each statement of its start; here the store waits, and not as long."""
+        """As `execute`: diskcache would wait a minute for each statement of its start. Here the store waits, and less."""
         return self.execute
 
     @property
@@ -145,7 +145,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
 
     @contextmanager
     def transaction(self, *, undo: bool = False) -> Iterator[None]:
-        """All of the block or nothing; with `undo` nothing, so that one can look what it would have done.
+        """Write all of the block or nothing; with `undo` nothing, to see what it would have done.
 
         diskcache's own methods join in: they look at `_txn_id`. It is put back before the end, when another
         thread may already begin.
@@ -164,19 +164,19 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
             raise
 
     def delete_expired(self) -> None:
-        """Delete what has expired, as far as the clock can be believed."""
+        """Delete expired entries, as `expiry` says."""
         now = time.time()
         if expiry.is_due(self._last_clock, now):
             expiry.delete_expired(self.execute, now)
             self._last_clock = now
 
     def fold(self) -> None:
-        """Leave nothing of what was deleted in SQLite's log, now or as soon as nobody is in the way."""
+        """Remove deleted text from SQLite's log, now or as soon as no other process reads it."""
         self._tried = time.monotonic()
         self._has_traces = not traces.fold(self.execute)
 
     def go_on(self) -> None:
-        """Try that again, if somebody was in the way."""
+        """Try `fold` again, if another process kept it from that."""
         if self._has_traces and time.monotonic() > self._tried + _TRIED_AFTER:
             self.fold()
 
@@ -185,7 +185,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
         return self._disk.get(key, raw), self._disk.fetch(mode, None, value, read=False)
 
     def _claim(self, *, is_fixed: bool) -> None:
-        """Mark the file as ours while it is new: before it has a log, so that the header is in the file itself."""
+        """Mark the new file as ours, before it has a log: so the mark is in the file itself."""
         ((version,),) = self.execute("PRAGMA user_version")
         if is_newer(version):  # a newer nbcache has it open: its header doesn't tell yet
             raise newer(self.pool.database)
@@ -199,7 +199,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
             self.execute("PRAGMA journal_mode = WAL").fetchall()
 
     def _adopt(self) -> None:
-        """Be what diskcache's `__init__` makes, which would write its settings each time."""
+        """Set what diskcache's `__init__` sets, without writing its settings each time."""
         self._directory, self._timeout, self._txn_id, self._local = "/", 0, None, threading.local()
         self._disk = _Bytes("/")
         for name, value in {**diskcache.core.DEFAULT_SETTINGS, **_SETTINGS}.items():

@@ -35,7 +35,7 @@ def delete_expired(sql: Execute, now: float) -> None:
 def delete_expired_until(sql: Execute, when: float) -> None:
     """Delete the entries that had expired at `when`."""
     for rowid, key, expired in sql(_EXPIRED, (when,)).fetchall():
-        rows.bury(sql, rowid, key, expired, "expired")
+        rows.delete_with_tombstone(sql, rowid, key, expired, "expired")
 
 
 def _correct_ahead(sql: Execute, now: float) -> None:

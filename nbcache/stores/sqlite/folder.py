@@ -19,8 +19,8 @@ except ImportError:  # Windows
 
 DATABASE = "cache.db"  # what diskcache calls it
 APPLICATION_ID = 0x6E626361  # "nbca": the file is ours
-# Raised by a change of the tables, of the keys, or of what payloads may hold: an earlier nbcache then leaves the store
-# alone and says to upgrade, where it would else take what it doesn't know for damage.
+# Increased by a change of the tables, of the keys, or of what payloads may hold: an earlier nbcache then leaves the store
+# alone and says to upgrade. Else it would take what is new for damage.
 STORE_VERSION = 3
 _LAST_VERSION = 9_999  # what is beyond is damage
 _HEADER = 100  # bytes of a database
@@ -45,7 +45,7 @@ class Kind(Enum):
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder, if need be, and an empty database file in it.
+    """Make the folder and an empty database file in it, if they are not there.
 
     A new folder is for its owner alone (0700, files 0600) and brings its own `.gitignore` and
     `CACHEDIR.TAG`. One that exists keeps its permissions, and new files in it follow them: it may be a
@@ -67,7 +67,7 @@ def prepare(folder: Path) -> None:
 
 
 def _mark(folder: Path) -> None:
-    """Keep the folder out of git and of backups, or leave nothing behind: without room the files would stay empty."""
+    """Keep the folder out of git and of backups. On a full disk leave nothing behind, rather than empty files."""
     try:
         for name, text in _MARKS.items():
             with contextlib.suppress(FileExistsError):
@@ -84,7 +84,7 @@ def _mark(folder: Path) -> None:
 
 
 def _is_cut(path: Path, text: str) -> bool:
-    """Whether the file is there, and holds a beginning of `text` and no more."""
+    """Whether the file is there, and ends before `text` does."""
     try:
         if not stat.S_ISREG(path.lstat().st_mode) or path.stat().st_size >= len(text.encode()):
             return False
@@ -93,8 +93,8 @@ def _is_cut(path: Path, text: str) -> bool:
         return False
 
 
-def tell_of_others(folder: Path) -> None:
-    """Say once if other users may have written the answers in this folder, or may write some."""
+def warn_of_others(folder: Path) -> None:
+    """Warn once if other users may write answers into this folder."""
     with contextlib.suppress(OSError):
         status, database = folder.stat(), (folder / DATABASE).stat()
         others = status.st_mode & stat.S_IWOTH or (status.st_mode & stat.S_IWGRP and not is_mine(status))
@@ -106,7 +106,7 @@ def tell_of_others(folder: Path) -> None:
 
 
 def _create(path: Path) -> None:
-    """An empty file with the permissions of its folder, neither more nor less; SQLite's own files follow it."""
+    """Make an empty file with the permissions of its folder; SQLite gives its own files the same."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
         with contextlib.suppress(OSError, AttributeError):  # a file system, or a system, without permissions
@@ -116,7 +116,7 @@ def _create(path: Path) -> None:
 
 
 def kind_of(database: Path) -> Kind:
-    """What the file is, told from its header alone: in another program's file nothing else is read.
+    """What the file is, by its header alone: nothing else of another program's file is read.
 
     SQLite reads it, and not Python: the end of any other reading would take this process's locks off the file, and
     let others fold in and delete the log that it writes to (sqlite.org/howtocorrupt.html, 2.2).
@@ -142,7 +142,7 @@ def kind_of(database: Path) -> Kind:
 
 
 def _marks_of(database: Path) -> tuple[int, int]:
-    """The application and the version that the header tells of."""
+    """The application id and the version in the header."""
     for options in ("mode=ro&immutable=1", "mode=ro"):  # without its log, and with it
         with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?{options}", timeout=0, uri=True)) as header:
             try:
@@ -150,14 +150,14 @@ def _marks_of(database: Path) -> tuple[int, int]:
                 ((version,),) = header.execute("PRAGMA user_version")
             except sqlite3.DatabaseError as error:
                 if "malformed" in str(error) and "immutable" in options:
-                    continue  # a process that was killed, or had no room, has folded in a part of the log
+                    continue  # a process that was killed, or had no room, has moved a part of the log into the file
                 raise
             return application, version
     raise AssertionError
 
 
 def _is_hindered(error: sqlite3.Error) -> bool:
-    """Whether SQLite could not look at a file that may be sound."""
+    """Whether SQLite could not read a file that may be sound."""
     return any(sign in str(error) for sign in ("unable to open", "disk I/O", "disk is full"))
 
 
@@ -178,18 +178,18 @@ def _are_files(database: Path) -> bool:
 
 
 def is_mine(status: os.stat_result) -> bool:
-    """Whether what was looked at is this user's."""
+    """Whether the file with this status is the user's."""
     return not hasattr(os, "getuid") or status.st_uid == os.getuid()
 
 
 def is_newer(version: int) -> bool:
-    """Whether this is the version of a store that a newer nbcache has written."""
+    """Whether a newer nbcache has written a store of this version."""
     return STORE_VERSION < version <= _LAST_VERSION
 
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Be the only process that opens, makes or sets aside the database: else raises as SQLite does where it is locked."""
+    """Hold the lock to open, make or set aside the database. Raises what SQLite raises for a locked database."""
     if fcntl is None:
         yield
         return

@@ -1,4 +1,4 @@
-"""How entries are deleted on a disk without any room, where SQLite can't even note what it is going to delete."""
+"""How entries are deleted on a full disk, where SQLite has no room even for its log."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ _ROOM = 1_000_000  # bytes: with less SQLite can't open its log
 
 
 def is_full(folder: Path, error: Exception) -> bool:
-    """Whether this error comes of a disk without room."""
+    """Whether a full disk is the cause of this error."""
     if "disk is full" in str(error):
         return True
     with contextlib.suppress(OSError, AttributeError):  # Windows tells it in the error
@@ -35,7 +35,7 @@ def done_in_copy(folder: Path, work: Callable[[Path], _T]) -> _T:
     """
     database = folder / DATABASE
     with alone(folder):
-        _see_that_nobody_has_it_open(database)
+        _check_that_nobody_has_it_open(database)
         access = copied(Access(database))
         try:
             done = work(access.database.parent)
@@ -53,7 +53,7 @@ def done_in_copy(folder: Path, work: Callable[[Path], _T]) -> _T:
     return done
 
 
-def _see_that_nobody_has_it_open(database: Path) -> None:
+def _check_that_nobody_has_it_open(database: Path) -> None:
     options = "vfs=unix-excl" if os.name == "posix" else ""  # it needs no room for shared memory
     with contextlib.closing(connect(database, options)) as connection:
         try:

@@ -1,4 +1,4 @@
-"""Whether the tables of a database are those that nbcache makes. It is looked at before anything of it is used.
+"""Whether the tables of a database are those that nbcache makes: checked before anything of it is used.
 
 A view, a trigger, a column that is worked out or an index on an expression could keep SQLite busy without end, fill the
 memory, or delete what it should not: a file with any that is not ours is left alone.
@@ -14,7 +14,7 @@ from nbcache.stores.sqlite import schema, search_index, sessions
 from nbcache.stores.sqlite.sql import Execute
 
 _MOST = 100  # tables, indexes and triggers: we have thirty
-_LOOK_ALIKE = 4  # characters next to each other in which a definition differs that something has damaged
+_LOOK_ALIKE = 4  # adjacent characters in which a damaged definition may differ
 _BLANKS = str.maketrans("", "", " \n\t\r'\"")
 _EARLIER = (
     # Version 1
@@ -44,7 +44,7 @@ _NEEDED = ("Cache", "entry", "preview", "tombstone", "total", "spending", "entry
 
 
 def inspect(sql: Execute, database: Path) -> None:
-    """Look at what is defined. Raises StoreRefusedError where it isn't ours, sqlite3.DatabaseError where it is damaged."""
+    """Raise StoreRefusedError if a table isn't ours, and sqlite3.DatabaseError if one is damaged."""
     there = sql("SELECT name, sql FROM sqlite_master LIMIT ?", (_MOST,)).fetchall()
     statements = _our_statements()
     strange = [(str(name), written) for name, written in there if not _is_ours(str(name), written, statements)]
@@ -70,7 +70,7 @@ def _plain(statement: str) -> str:
 
 
 def _is_ours(name: str, written: object, statements: frozenset[str]) -> bool:
-    if written is None or name.startswith("sqlite_"):  # SQLite's own: nobody else may give such a name
+    if written is None or name.startswith("sqlite_"):  # SQLite's own: it refuses such names to others
         return name.startswith("sqlite_autoindex_") or name in {"sqlite_stat1", "sqlite_stat4"}
     if not isinstance(written, str):
         return False
@@ -91,7 +91,7 @@ def _without_later_columns(text: str, ours: str) -> str:
 
 
 def _is_damaged(written: object, statements: frozenset[str]) -> bool:
-    """Whether this looks like one of ours in which a few bytes were changed."""
+    """Whether this is one of our statements with a few bytes changed."""
     if not isinstance(written, str):  # SQLite does not use it then
         return True
     text = _plain(written)
@@ -103,7 +103,7 @@ def _is_damaged(written: object, statements: frozenset[str]) -> bool:
 
 
 def _in_common(one: str, other: str) -> int:
-    """How long both are the same from their beginning on."""
+    """The length of their common beginning."""
     return next(
         (at for at, (here, there) in enumerate(zip(one, other, strict=False)) if here != there),
         min(len(one), len(other)),

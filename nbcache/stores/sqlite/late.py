@@ -22,16 +22,16 @@ class LateAnswer(NamedTuple):
 
 
 class LateAnswers:
-    """What is still to be written, in its order; of each key the last. Safe to use from any thread."""
+    """The answers still to be written, in order; the last one of each key. Safe to use from any thread."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, LateAnswer] = {}  # to be changed here alone; empty as a rule
+        self.answers: dict[str, LateAnswer] = {}  # changed by these methods alone; mostly empty
         self._bytes = 0
         self._lock = Lock()
-        self.changes = 0  # goes up whenever an answer comes or goes
+        self.changes = 0  # counts the answers that were added or written
 
     def add(self, answer: LateAnswer) -> bool:
-        """Keep `answer`; false where too much is kept already."""
+        """Keep `answer`; False if that would be more than fits."""
         with self._lock:
             old = self.answers.get(answer.key)
             size = self._bytes + len(answer.payload) - (0 if old is None else len(old.payload))
@@ -44,19 +44,19 @@ class LateAnswers:
             return True
 
     def get(self, key: str, *, include_expired: bool) -> bytes | None:
-        """The payload of `key`, if it is here; with `include_expired` also what has expired."""
+        """The payload of `key`, if it is here; with `include_expired` also an expired one."""
         answer = self.answers.get(key)
         if answer is None or not (include_expired or answer.expires is None or answer.expires > time.time()):
             return None
         return answer.payload
 
     def some(self) -> list[LateAnswer]:
-        """Those to be written next."""
+        """The answers to write next."""
         with self._lock:
             return list(self.answers.values())[:_AT_ONCE]
 
     def done(self, answers: list[LateAnswer]) -> None:
-        """They are written; where there is a later one of the same key, that is still to be."""
+        """Remove answers that are written. A later one of the same key stays."""
         with self._lock:
             for answer in answers:
                 if self.answers.get(answer.key) is answer:
@@ -65,6 +65,6 @@ class LateAnswers:
             self.changes += 1
 
 
-def passes(error: StoreError) -> bool:
-    """Whether what keeps an answer from being written may be over soon: somebody who writes, or a full disk."""
+def is_temporary(error: StoreError) -> bool:
+    """Whether this error may be over soon: another process writes, or the disk is full."""
     return isinstance(error, StoreBusyError) or any(sign in str(error.__cause__) for sign in _PASSES)

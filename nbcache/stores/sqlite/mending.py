@@ -1,4 +1,4 @@
-"""What of the tables beside the payloads isn't as it was written, found and mended.
+"""Finds and repairs what is wrong in the tables beside the payloads.
 
 SQLite keeps values of any type in any column: what is no number where one belongs is worked out anew or dropped.
 """
@@ -31,16 +31,18 @@ _LEDGER = {
 
 
 def is_sound(sql: Execute, rowid: int) -> bool | None:
-    """Whether the row of an entry is of the right types; None where there is no row."""
+    """Whether the values in the row of an entry are of the right types; None if there is no row."""
     row = sql(_IS_SOUND, (rowid,)).fetchone()
     return None if row is None else bool(row[0])
 
 
 def rebuild(sql: Execute, rowid: int, meta: EntryMeta, size: int) -> None:
-    """Make the row of an entry anew from its payload, with the hits and the owners that it had."""
+    """Write the row of an entry anew from its payload, with the hits and the owners that it had."""
     old = sql("SELECT hits, last_hit, notebooks FROM entry WHERE id = ?", (rowid,)).fetchone()
     hits, last_hit, notebooks = old or (0, None, "")
-    sql("DELETE FROM total WHERE name = 'bytes'")  # counted anew at the end: a trigger can't count what is no number
+    sql(
+        "DELETE FROM total WHERE name = 'bytes'"
+    )  # counted anew at the end: a trigger can't count a value that is no number
     rows.insert(sql, rowid, meta, size, moment(meta.expires))
     sql(
         "UPDATE entry SET hits = ?, last_hit = ?, notebooks = ? WHERE id = ?",
@@ -49,7 +51,7 @@ def rebuild(sql: Execute, rowid: int, meta: EntryMeta, size: int) -> None:
 
 
 def mend(sql: Execute) -> list[str]:
-    """What of the tables belongs to no payload, is of a wrong type, or was counted wrong; mended. Within a transaction."""
+    """Repair rows without a payload, values of a wrong type, and wrong totals; a line each. Within a transaction."""
     problems = []
     for table in ("entry", "preview"):
         lost = sql(f"DELETE FROM {table} WHERE id NOT IN (SELECT rowid FROM Cache)").rowcount

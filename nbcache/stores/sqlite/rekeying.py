@@ -1,4 +1,4 @@
-"""Entries of stores that an earlier nbcache has written, under the keys that their calls have now."""
+"""The keys that entries of an earlier nbcache have now."""
 
 from contextlib import suppress
 from dataclasses import replace
@@ -11,7 +11,7 @@ from nbcache.keys.key import VERSION_1, CallKey
 
 
 def rekeyed(payload: bytes, key: str) -> tuple[str, bytes] | None:
-    """The key that this entry has now, and its payload under that key; None where it doesn't tell enough of its call.
+    """The key that this entry has now, and its payload under that key; None if it lacks a part of its call.
 
     Such an entry, or one that can't be read, keeps its key: nothing is lost by that.
     """
@@ -33,7 +33,7 @@ def is_later(one: object, other: bytes) -> bool:
 
 
 def call_of_now(whole: Payload) -> CallKey | None:
-    """The call that an entry answers, as it is written down now; None where it doesn't tell. Raises DamagedError."""
+    """The call that an entry answers, in today's form; None if the entry lacks a part of it. Raises DamagedError."""
     header = whole.header()
     if (now := call_of(whole.key, header, None)) is not None:
         return now
@@ -42,7 +42,7 @@ def call_of_now(whole: Payload) -> CallKey | None:
 
 
 def _under_key(whole: Payload, now: CallKey) -> bytes:
-    """The same entry as that of another call."""
+    """The same entry under the key of `now`."""
     header = whole.header()
     return assemble(
         whole.plain(),

@@ -1,4 +1,4 @@
-"""The statements on the tables of metadata: what is written with a payload, looked for, and mended."""
+"""The statements on the tables of metadata: writing, searching and deleting entries."""
 
 import json
 import math
@@ -28,7 +28,7 @@ _REPLACED = "SELECT rowid, expire_time <= ?, expire_time FROM Cache WHERE key = 
 
 
 def put(sql: Execute, key: str, payload: bytes, meta: EntryMeta, expires: float | None) -> int:
-    """Write an entry, with its row; the rowid."""
+    """Write an entry and its row; returns the rowid."""
     rowid, new = store(sql, key, payload, expires)
     insert(sql, rowid, meta, len(payload), expires)
     for notebook in () if new else meta.notebooks:
@@ -37,10 +37,10 @@ def put(sql: Execute, key: str, payload: bytes, meta: EntryMeta, expires: float 
 
 
 def store(sql: Execute, key: str, payload: bytes, expires: float | None) -> tuple[int, bool]:
-    """Write a payload into diskcache's table as its own `set` does with such a value; the rowid, and if it is new."""
+    """Write a payload into diskcache's table as its `set` does; returns the rowid, and whether it is new."""
     row = sql(_REPLACED, (time.time(), key)).fetchone()
     if row is not None and row[1]:  # its hits and owners go with it
-        bury(sql, row[0], key, row[2], "expired")
+        delete_with_tombstone(sql, row[0], key, row[2], "expired")
     if row is None or row[1]:
         inserted = sql(
             "INSERT INTO Cache (key, raw, store_time, expire_time, access_time, mode, value) VALUES (?, 1, 0, ?, 0, 1, ?)",
@@ -53,7 +53,7 @@ def store(sql: Execute, key: str, payload: bytes, expires: float | None) -> tupl
 
 
 def insert(sql: Execute, rowid: int, meta: EntryMeta, size: int, expires: float | None) -> None:
-    """Write the row of a payload that was just stored. Hits of an earlier one stay, and so do its owners."""
+    """Write the row of a payload that was just stored. Hits and owners of an earlier row stay."""
     sql(
         "INSERT INTO entry (id, created, expires, used, size, input_tokens, output_tokens, cost, seconds, model,"
         " provider, status, cell, tags, notebooks, charged) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -81,7 +81,7 @@ def insert(sql: Execute, rowid: int, meta: EntryMeta, size: int, expires: float 
 
 
 def own(sql: Execute, rowid: int, notebook: str) -> None:
-    """Make `notebook` an owner, if it isn't one."""
+    """Make `notebook` an owner."""
     mine = joined([notebook])
     sql(
         "UPDATE entry SET notebooks = CASE notebooks WHEN '' THEN ?1 ELSE notebooks || substr(?1, 2) END"
@@ -113,7 +113,7 @@ def touch(sql: Execute, touched: Touch, now: float) -> None:
 def select(  # noqa: PLR0913 - what a page is
     sql: Execute, which: Filter, now: float, *, sort: str, descending: bool, limit: int | None, offset: int
 ) -> list[EntryMeta]:
-    """The rows that `which` means. First the ids alone, from the narrow table; then the few that are shown."""
+    """The rows that `which` selects. First the ids alone, from the narrow table; then the rows of the page."""
     if sort not in SORTABLE:
         raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
     source, values = _source(sql, which, now)
@@ -168,7 +168,7 @@ def _near(  # noqa: PLR0913 - what a page is
 
 
 def count(sql: Execute, which: Filter, now: float) -> tuple[int, int, int]:
-    """Entries and bytes of what `which` means, and all evictions."""
+    """Number and bytes of the entries that `which` selects, and all evictions."""
     source, values = _source(sql, which, now)
     ((entries, size),) = sql(f"SELECT count(*), total({only('integer', 'e.size')}) FROM {source}", values)
     return entries, int(size), totals.evictions(sql)
@@ -193,7 +193,7 @@ def _distinct(column: str) -> str:
 
 
 def disown(sql: Execute, key: str, owner: str) -> bool:
-    """Take the ownership of `owner` away; whether others own the entry still."""
+    """Remove `owner` from the owners; whether there are others."""
     row = sql(f"SELECT id, notebooks FROM entry WHERE id = {_ROWID}", (key,)).fetchone()
     if row is None:
         return False
@@ -203,18 +203,18 @@ def disown(sql: Execute, key: str, owner: str) -> bool:
 
 
 def delete(sql: Execute, key: str) -> bool:
-    """Delete an entry, also one that has expired; whether there was one."""
+    """Delete an entry, even an expired one; whether there was one."""
     return sql("DELETE FROM Cache WHERE key = ? AND raw = 1", (key,)).rowcount > 0
 
 
 def size_of(sql: Execute, key: str, now: float) -> int | None:
-    """Bytes of an entry; None where there is none, or it has expired."""
+    """Bytes of an entry; None if there is none, or it has expired."""
     row = sql(f"SELECT size FROM entry WHERE id = {_ROWID} AND (expires IS NULL OR expires > ?)", (key, now)).fetchone()
     return None if row is None else whole(row[0]) or 0
 
 
 def evict(sql: Execute, max_bytes: int | None, max_entries: int | None, *, spare: str, now: float) -> None:
-    """Delete the least recently used entries but `spare` until the store is within its bounds, of which there is one."""
+    """Delete the least recently used entries, but not `spare`, until the store is within its bounds."""
     schema.make_bounded(sql)
     _put_last(sql, spare, now)
 
@@ -225,17 +225,17 @@ def evict(sql: Execute, max_bytes: int | None, max_entries: int | None, *, spare
 
     held = totals.read(sql)
     if held is None or is_over(held, 1, size_of(sql, spare, now) or 0):
-        held = totals.recount(sql)  # more than this entry makes: none goes for what was counted wrong
+        held = totals.recount(sql)  # over by more than this entry: count first, so that a wrong total evicts nothing
     while is_over(held) and _evict_one(sql, spare, now):
         held = totals.read(sql) or totals.recount(sql)
 
 
 def _evict_one(sql: Execute, spare: str, now: float) -> bool:
-    """Delete what has expired, if anything has, else the least recently used; whether there was one."""
+    """Delete the expired entries, or if there is none, the least recently used one; whether there was any."""
     expired = sql(f"{_EXPIRED} AND key != ? ORDER BY expire_time LIMIT 1", (now, spare)).fetchone()
     if expired is not None:
         rowid, key, ended = expired
-        bury(sql, rowid, key, ended, "expired")
+        delete_with_tombstone(sql, rowid, key, ended, "expired")
         return True
     row = sql(
         f"SELECT c.rowid, c.key FROM entry e JOIN Cache c ON c.rowid = e.id WHERE e.id != {_ROWID}"
@@ -243,20 +243,20 @@ def _evict_one(sql: Execute, spare: str, now: float) -> bool:
         (spare,),
     ).fetchone()
     if row is not None:
-        bury(sql, row[0], row[1], now, "evicted")
+        delete_with_tombstone(sql, row[0], row[1], now, "evicted")
         totals.add_eviction(sql)
     return row is not None
 
 
 def _put_last(sql: Execute, key: str, now: float) -> None:
-    """Let the entry of `key` be the last in the order of use, also where the clock was ahead when others were used."""
+    """Make `key` the most recently used entry, even if the clock was ahead when others were used."""
     (newest,) = sql(f"SELECT max(used) FROM entry WHERE id != {_ROWID}", (key,)).fetchone()
     if (newest := number(newest)) is not None and newest > now:
         sql(f"UPDATE entry SET used = ? WHERE id = {_ROWID}", (math.nextafter(newest, math.inf), key))
 
 
-def bury(sql: Execute, rowid: int, key: str, when: float, why: str) -> None:
-    """Delete an entry that goes by itself, and leave a tombstone (no text) for when somebody asks; only so many are kept."""
+def delete_with_tombstone(sql: Execute, rowid: int, key: str, when: float, why: str) -> None:
+    """Delete an expired or evicted entry, and write a tombstone, which has no text. Only the latest tombstones are kept."""
     sql("DELETE FROM Cache WHERE rowid = ?", (rowid,))
     if sql("DELETE FROM tombstone WHERE key = ? AND gone = ? AND why = 'told'", (key, when)).rowcount > 0:
         return
@@ -264,8 +264,8 @@ def bury(sql: Execute, rowid: int, key: str, when: float, why: str) -> None:
     sql("DELETE FROM tombstone WHERE id <= (SELECT max(id) FROM tombstone) - ?", (_TOMBSTONES,))
 
 
-def had(sql: Execute, key: str) -> bool:
-    """Whether `key` has gone by itself, or has expired and is about to go."""
+def may_have_tombstone(sql: Execute, key: str) -> bool:
+    """Whether `key` has a tombstone, or has expired."""
     return bool(
         sql(
             "SELECT EXISTS (SELECT 1 FROM tombstone WHERE key = ?1)"
@@ -295,7 +295,7 @@ def similar(sql: Execute, wanted: Sequence[str], limit: int) -> list[str]:
 
 
 def tombstone(sql: Execute, key: str, when: float, *, keep: bool) -> tuple[str, float] | None:
-    """Why and when `key`, missed at `when`, had gone by itself (`expired`, `evicted`); without `keep`, told once."""
+    """Why (`expired`, `evicted`) and when `key`, which missed at `when`, was removed; without `keep` only once."""
     expired = sql(f"{_EXPIRED} AND key = ?", (when, key)).fetchone()
     row = sql("SELECT why, gone FROM tombstone WHERE key = ? AND gone <= ?", (key, when)).fetchone()
     if expired is not None and row != ("told", expired[2]):  # it is still there
@@ -310,7 +310,7 @@ def tombstone(sql: Execute, key: str, when: float, *, keep: bool) -> tuple[str, 
 
 
 def _source(sql: Execute, which: Filter, now: float) -> tuple[str, list[object]]:
-    """What comes after FROM for the rows `e` that `which` means, and its values."""
+    """The SQL after FROM for the rows `e` that `which` selects, and its values."""
     tables, conditions = _with_words(sql, which.words)
     conditions.append(("(e.expires IS NULL OR e.expires > ?)", [0 if which.include_expired else now]))
     for column, value in (("model", which.model), ("cell", which.cell), ("status", which.status)):
@@ -334,7 +334,7 @@ def _source(sql: Execute, which: Filter, now: float) -> tuple[str, list[object]]
 
 
 def _with_words(sql: Execute, wanted: Sequence[str]) -> tuple[str, list[tuple[str, list[object]]]]:
-    """The tables in which entries that say these words are found, and the conditions."""
+    """The tables and conditions that select entries with these words."""
     if not wanted:
         return "entry e", []
     if search_index.is_made(sql):  # in this order: one look at each row that is found

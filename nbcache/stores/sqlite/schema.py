@@ -1,4 +1,4 @@
-"""The tables beside diskcache's own in one SQLite file, and how a file of an earlier nbcache comes to have them.
+"""The tables beside diskcache's own in one SQLite file, and the upgrade of an earlier nbcache's file.
 
 A row of `entry` has the rowid of its payload in `Cache`, diskcache's table. It is narrow, so that looking
 through all of them is quick; what is only shown is in `preview`. Triggers keep them in step whatever
@@ -45,7 +45,7 @@ _TABLES = (
     "CREATE TRIGGER entry_gone AFTER DELETE ON Cache BEGIN"
     " DELETE FROM entry WHERE id = OLD.rowid; DELETE FROM preview WHERE id = OLD.rowid; END",
 )
-# Only a store with bounds needs to know its totals and whose turn it is to go: that costs a third of an update.
+# Only a store with bounds needs totals and the order of use: they cost a third of an update.
 _BOUNDS = (
     "CREATE INDEX entry_used ON entry (used)",
     "UPDATE total SET value = (SELECT count(*) FROM entry) WHERE name = 'entries'",
@@ -59,7 +59,7 @@ _BOUNDS = (
     " UPDATE total SET value = value - 1 WHERE name = 'entries';"
     " UPDATE total SET value = value - OLD.size WHERE name = 'bytes'; END",
 )
-# What version 3 has more than version 2: last in its tables, as SQLite adds it. `saved_seconds` keeps its meaning,
+# The columns that version 3 added: last in their tables, where SQLite adds them. `saved_seconds` keeps its meaning,
 # which is what the models took in all.
 _ADDED = {
     "entry": ("charged INTEGER",),
@@ -90,7 +90,7 @@ OF_VERSION_2 = tuple(
 
 
 def version(sql: Execute) -> int:
-    """The version of the tables that are there; 0 where there are none."""
+    """The version of the tables; 0 if there are none."""
     if sql(_OF_VERSION_1).fetchone() is not None:
         return 1
     if sql(_MADE).fetchone() is None:
@@ -99,7 +99,7 @@ def version(sql: Execute) -> int:
 
 
 def make(sql: Execute) -> None:
-    """Make the tables, or bring those of an earlier version up to this one. Within a transaction.
+    """Make the tables, or upgrade those of an earlier version. Within a transaction.
 
     Version 3 has the tables of version 2 with some more columns, so that an earlier nbcache that has the store open
     isn't in trouble. It stands for the entries' keys and payloads.

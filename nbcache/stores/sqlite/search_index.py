@@ -1,4 +1,4 @@
-"""The search index: which words are in which entry. Filled later than the entries, in the background.
+"""The search index: which words are in which entry. It is filled in the background, after entries are stored.
 
 It holds each entry's words once, in order by name, so that nothing can be read from it but which words
 there were. A word that begins as one asked for is a match.
@@ -13,7 +13,7 @@ _PREFIX = "prefix='2 3 4 5 6'"  # a tenth of the bytes more; beginnings of commo
 _GONE = "CREATE TRIGGER words_gone AFTER DELETE ON Cache BEGIN DELETE FROM words WHERE rowid = OLD.rowid; END"
 _CHANGED = (
     "CREATE TRIGGER words_changed AFTER UPDATE OF value ON Cache WHEN OLD.key = NEW.key BEGIN"
-    " DELETE FROM words WHERE rowid = OLD.rowid; END"  # an entry that gets another key says what it said
+    " DELETE FROM words WHERE rowid = OLD.rowid; END"  # an entry that gets another key keeps its words
 )
 _TABLE = f"CREATE VIRTUAL TABLE words USING fts5(text, detail=none, columnsize=0, tokenize='unicode61', {_PREFIX})"
 STATEMENTS = (
@@ -29,7 +29,7 @@ _MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'words'"
 
 
 def make(sql: Execute) -> bool:
-    """Make the index unless it is there; false where this SQLite has no FTS5. Within a transaction."""
+    """Make the index unless it is there; False if this SQLite has no FTS5. Within a transaction."""
     if is_made(sql):
         return True
     try:
@@ -69,7 +69,7 @@ def missing(sql: Execute, before: int, at_most: int) -> tuple[list[int], int]:
 
 
 def unindexed(sql: Execute, rowid: int) -> tuple[str, bytes] | None:
-    """The key and the payload of an entry, unless it is gone or another process has put it into the index."""
+    """The key and the payload of an entry; None if it was deleted, or another process has indexed it."""
     row: tuple[str, bytes] | None = sql(
         "SELECT key, value FROM Cache WHERE rowid = ?1 AND NOT EXISTS (SELECT 1 FROM words_content WHERE id = ?1)",
         (rowid,),
@@ -83,17 +83,17 @@ def add(sql: Execute, rowid: int, words: Iterable[str]) -> None:
 
 
 def query(words: Iterable[str]) -> str:
-    """What FTS5 is asked for entries with all of `words`, of which the ends may be missing."""
+    """The FTS5 query for entries with all of `words`, which may be beginnings of words."""
     return " AND ".join(f'"{written(word)}"*' for word in words)
 
 
 def whole(words: Iterable[str]) -> str:
-    """The same for entries with all of `words` as they are."""
+    """The FTS5 query for entries with all of `words` as whole words."""
     return " AND ".join(f'"{written(word)}"' for word in words)
 
 
 def purge_some(sql: Execute, *, is_first: bool) -> bool:
-    """Take a part of what was deleted out of the index's files, too: FTS5 only marks it as gone. Whether there is more.
+    """Remove a part of the deleted words from the file, where FTS5 only marks them; whether there is more.
 
     All of it together is FTS5's `optimize`, which would take seconds for a large index, while nobody could write.
     """

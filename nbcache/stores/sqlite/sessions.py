@@ -10,13 +10,13 @@ TABLE = (
     " model TEXT NOT NULL, calls INTEGER, usd INTEGER, estimated INTEGER, last REAL,"
     " PRIMARY KEY (notebook, session, key, model)) WITHOUT ROWID"
 )
-_UNPRICED = " "  # in the place of a key: those of the calls without one whose price isn't known
+_UNPRICED = " "  # in place of a key: the calls without a key whose price isn't known
 _MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'called'"  # stores of before 0.4 have none
 _SESSIONS = "SELECT session FROM called WHERE notebook = ?1 GROUP BY session ORDER BY max(last) DESC"
 
 
 def record(sql: Execute, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
-    """Write down calls of a session, each key in place of what was told of it before. Within a transaction."""
+    """Record calls of a session; a key replaces its earlier row. Within a transaction."""
     sql(TABLE)
     of = written(notebook or "")
     for call in calls:
@@ -52,6 +52,6 @@ def read(sql: Execute, notebook: str | None, but: str | None) -> list[SessionCal
 
 
 def rename(sql: Execute, notebook: str, new: str) -> None:
-    """Let a notebook's sessions be those of its new name. Within a transaction."""
+    """Move a notebook's sessions to its new name. Within a transaction."""
     if sql(_MADE).fetchone() is not None:
         sql("UPDATE OR REPLACE called SET notebook = ? WHERE notebook = ?", (written(new), written(notebook)))

@@ -6,7 +6,7 @@ from decimal import Decimal
 from nbcache.entry.models import Spending
 from nbcache.stores.sqlite.sql import Execute, dollars, moment, number, only, pico, text, whole, written
 
-# Rows of before 0.5 don't tell how long somebody would have waited, only what the models took in all: `saved_seconds`.
+# Rows of before 0.5 have no time that somebody would have waited, only what the models took in all: `saved_seconds`.
 _COUNTS = ("unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses", "charged_hits", "charged_misses")
 _PART = 10**6  # money is summed in two parts: SQLite's sums of whole numbers have an end
 
@@ -62,7 +62,7 @@ def read(sql: Execute, notebook: str | None) -> list[Spending]:
 
 
 def rename(sql: Execute, notebook: str, new: str) -> None:
-    """Let a notebook's rows be those of its new name. Within a transaction."""
+    """Move a notebook's rows to its new name. Within a transaction."""
     sql("UPDATE spending SET notebook = ? WHERE notebook = ?", (written(new), written(notebook)))
 
 

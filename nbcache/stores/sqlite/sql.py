@@ -1,4 +1,4 @@
-"""How statements are run, and how words are written into one column."""
+"""Values in columns: how they are written, and read from columns in which there may be anything."""
 
 import math
 import sqlite3
@@ -24,7 +24,7 @@ def joined(words: Iterable[str]) -> str:
 
 
 def split(written: object) -> tuple[str, ...]:
-    """The words that were joined, in their order by name."""
+    """The words that were joined, sorted."""
     return tuple(sorted(word for word in (written if isinstance(written, str) else "").split(_SEPARATOR) if word))
 
 
@@ -41,33 +41,33 @@ def pico(usd: Decimal | None) -> int | None:
 
 
 def dollars(pico: object) -> Decimal | None:
-    """The US dollars that were written so; None for what is no whole number."""
+    """US dollars that `pico` has written; None for a value that is no whole number."""
     return EXACT.divide(Decimal(pico), _PICO) if isinstance(pico, int) else None
 
 
 def whole(value: object) -> int | None:
-    """A whole number, or None for what is none."""
+    """`value`, if it is a whole number, else None."""
     return value if isinstance(value, int) else None
 
 
 def number(value: object) -> float | None:
-    """A number, or None for what is none."""
+    """`value`, if it is a number, else None."""
     return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
 
 
 def moment(value: object) -> float | None:
-    """Seconds since the epoch, or None for what is no time of any calendar."""
+    """`value`, if it is a time until the year 9999 in seconds since the epoch, else None."""
     seconds = number(value)
     return seconds if seconds is not None and 0 <= seconds <= _LAST_SECOND else None
 
 
 def text(value: object) -> str:
-    """A text, however it was written."""
+    """`value` as text, whatever it is."""
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     return "" if value is None else str(value)
 
 
 def only(kind: str, column: str) -> str:
-    """The column where it is of this type (`integer`, `real`), else NULL: sums pass over it."""
+    """SQL for the column if its value is of this type (`integer`, `real`), else NULL, which sums ignore."""
     return f"CASE typeof({column}) WHEN '{kind}' THEN {column} END"

@@ -27,7 +27,7 @@ from nbcache.stores.sqlite.deletion import delete
 from nbcache.stores.sqlite.diskcache_file import CacheFile
 from nbcache.stores.sqlite.folder import forget_aside
 from nbcache.stores.sqlite.fulldisk import done_in_copy, is_full
-from nbcache.stores.sqlite.late import LateAnswer, LateAnswers, passes
+from nbcache.stores.sqlite.late import LateAnswer, LateAnswers, is_temporary
 
 _READ_TIMEOUT = 0.5  # seconds to wait for another process before a lookup counts as a miss
 _WRITE_TIMEOUT = 2.0
@@ -35,11 +35,11 @@ _CATCH_UP_TIMEOUT = 0.3  # for answers that are late, at the end of a cell
 _LAST_TIMEOUT = 3.0  # the same at the end of the process
 _LATER = 0.5  # seconds after which it is tried again to write them
 _T = TypeVar("_T")
-_STALE = 0.1  # seconds within which a lookup may not notice that the folder was deleted
+_UNNOTICED = 0.1  # seconds in which a lookup may not notice that the folder was deleted
 
 _FOR_GOOD = 1e11  # seconds, three thousand years
 _LAST = 2**63 - 1  # of all rowids
-_LOOKED_AT = 2_000  # entries at once, to find those that are not indexed: about ten milliseconds
+_LOOKED_AT = 2_000  # entries checked at once for the search index: about ten milliseconds
 
 
 @public_in("nbcache.stores")
@@ -55,8 +55,8 @@ class DiskStore:
         if os.path.exists(self.folder) and not os.path.isdir(self.folder):  # noqa: PTH110, PTH112 - pathlib's may raise
             raise ValueError(f"store={str(folder)!r} is a file: write a folder")
         self._database = Database(self.folder, CacheFile)
-        self._writes = Lock()  # threads of this process need not find each other in the way
-        self._counted: CacheFile | None = None  # the file of which the totals are known to be right
+        self._writes = Lock()  # so that threads of this process don't wait for each other in SQLite
+        self._counted: CacheFile | None = None  # the file whose totals were counted by this process
         self._late = LateAnswers()
         self._timer = Timer(self._catches_up, _LATER)
         # Rowids of entries that are not in the search index: this process's own, and those of other processes, which are
@@ -75,7 +75,7 @@ class DiskStore:
         """The payload of `key`, or None. Without `wait`, raises StoreBusyError sooner than take its time."""
         if self._late.answers and (late := self._late.get(key, include_expired=include_expired)) is not None:
             return late
-        cache = self._database.opened(within=_STALE)
+        cache = self._database.opened(within=_UNNOTICED)
         if cache is not None:
             try:
                 connection = cache.pool.acquire()
@@ -83,7 +83,7 @@ class DiskStore:
                     return cache.read(connection, key, include_expired=include_expired)
                 finally:
                     cache.pool.release(connection)
-            except (sqlite3.Error, UnicodeDecodeError):  # in the way, or damaged: the way of all others tells
+            except (sqlite3.Error, UnicodeDecodeError):  # busy or damaged: `Database.run` below finds out
                 pass
         if not wait:
             raise StoreBusyError(f"{self.folder} has to be opened or waited for")
@@ -92,8 +92,8 @@ class DiskStore:
         )
 
     def change_token(self) -> object:
-        """What is equal only while no process has written; None where that can't be told."""
-        cache = self._database.opened(within=_STALE)
+        """A value that is equal only while no process has written; None if that isn't known now."""
+        cache = self._database.opened(within=_UNNOTICED)
         try:
             version = None if cache is None else cache.change_token()
         except sqlite3.Error:
@@ -101,9 +101,9 @@ class DiskStore:
         return (version, self._late.changes) if self._late.answers and version is not None else version
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
-        """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError where it is larger than the bound.
+        """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError if it is larger than the bound.
 
-        Where another process keeps it from being written, or a full disk, it is kept in memory and written later.
+        If another process or a full disk keeps it from being written, it is kept in memory and written later.
         """
         if type(payload) is not bytes:
             raise TypeError(f"a payload is bytes, not {type(payload).__name__}")
@@ -115,7 +115,7 @@ class DiskStore:
                 self._catch_up()
             self._write(partial(self._put, answers=[answer]))
         except StoreError as error:
-            if not passes(error) or not self._late.add(answer):
+            if not is_temporary(error) or not self._late.add(answer):
                 raise
             self._timer.wake()
             warn_once(
@@ -132,13 +132,13 @@ class DiskStore:
         self._unindexed.extend(rowids)
 
     def _catch_up(self, timeout: float = 0.0) -> None:
-        """Write the answers that could not be written when they came. Raises StoreError where they still can't be."""
+        """Write the answers that could not be written when they came. Raises StoreError if they still can't be."""
         while some := self._late.some():
             self._write(partial(self._put, answers=some), timeout)
             self._late.done(some)
 
     def _catches_up(self, _: Timer) -> bool:
-        """Try to; whether some answers are left."""
+        """Try to write late answers; whether some are left."""
         with suppress(StoreError):
             self._catch_up()
         return bool(self._late.answers)
@@ -149,7 +149,7 @@ class DiskStore:
             self._write(partial(self._put, answers=answers), _WRITE_TIMEOUT)
 
     def _evict(self, cache: CacheFile, spare: str, now: float) -> None:
-        """Bring the store within its bounds. What was counted before this process came is not believed."""
+        """Bring the store within its bounds. Totals are counted once by this process before they are used."""
         if self._max_bytes is None and self._max_entries is None:
             return
         if self._counted is not cache:
@@ -158,7 +158,7 @@ class DiskStore:
         rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=spare, now=now)
 
     def touch(self, touches: Iterable[Touch]) -> None:
-        """Write down hits: recency, counts and owners. It is the time to write what is late, too."""
+        """Update rows: last hit, hits, owners, costs. Late answers are written, too."""
         touches = list(touches)
         self._database.recover()
         with suppress(StoreError):
@@ -186,7 +186,7 @@ class DiskStore:
         limit: int | None = None,
         offset: int = 0,
     ) -> list[EntryMeta]:
-        """The rows that `which` means, in this order."""
+        """The rows that `which` selects, in this order."""
         return self._database.run(
             lambda cache: rows.select(
                 cache.execute, which, time.time(), sort=sort, descending=descending, limit=limit, offset=offset
@@ -195,7 +195,7 @@ class DiskStore:
         )
 
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
-        """How many entries `which` means, and how many bytes."""
+        """How many entries `which` selects, and how many bytes."""
         return self._database.run(lambda cache: Totals(*rows.count(cache.execute, which, time.time())), _READ_TIMEOUT)
 
     def facets(self, notebook: str | None = None) -> Facets:
@@ -203,9 +203,9 @@ class DiskStore:
         return self._database.run(lambda cache: rows.facets(cache.execute, notebook, time.time()), _READ_TIMEOUT)
 
     def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
-        """Make entries findable by their words, `at_most` so many; whether some are left to do.
+        """Index at most so many entries by the words of their payloads; whether some are left to do.
 
-        Those that this process has stored, and those that others have left, for which it looks a part at a time.
+        First those of this process, then those that other processes have left, which are looked for a part at a time.
         """
 
         def write(cache: CacheFile) -> bool:
@@ -225,9 +225,9 @@ class DiskStore:
                 self._others_unindexed.popleft()
             return True
 
-        if self._unchecked and not self._others_unindexed:  # to look is to read, for which nobody has to wait
+        if self._unchecked and not self._others_unindexed:  # this only reads, so nobody has to wait
             rowids, self._unchecked = self._database.run(self._missing, _READ_TIMEOUT)
-            self._others_unindexed.extend(sorted(rowids))  # SQLite fills its pages best so
+            self._others_unindexed.extend(sorted(rowids))  # the order in which SQLite fills its pages best
         if (self._unindexed or self._others_unindexed) and not self._write(write):
             return False
         return bool(self._unindexed or self._others_unindexed or self._unchecked)
@@ -251,7 +251,7 @@ class DiskStore:
         return self._database.run(lambda cache: spendings.read(cache.execute, notebook), _READ_TIMEOUT)
 
     def record_calls(self, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
-        """Write down what a session of a notebook has called."""
+        """Record what a session of a notebook called."""
         new = list(calls)
 
         def write(cache: CacheFile) -> None:
@@ -266,7 +266,7 @@ class DiskStore:
         return self._database.run(lambda cache: sessions.read(cache.execute, notebook, but), _READ_TIMEOUT)
 
     def rename(self, notebook: str, new: str) -> None:
-        """Let what the ledger knows of a notebook's calls be known under its new name."""
+        """Move a notebook's rows and calls to its new name."""
 
         def write(cache: CacheFile) -> None:
             with cache.transaction():
@@ -276,11 +276,11 @@ class DiskStore:
         self._write_waiting(write)
 
     def similar(self, words: Sequence[str], limit: int) -> list[str]:
-        """The keys of entries that say most of these words, as far as they are indexed: the likeliest first, about."""
+        """The keys of indexed entries that have most of these words, the most similar first."""
         return self._database.run(lambda cache: rows.similar(cache.execute, words, limit), _READ_TIMEOUT)
 
     def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
-        """Why and when `key`, missed at `when`, had gone by itself. Without `keep`, told once."""
+        """Why and when the entry `key`, which missed at `when`, was removed by the store; without `keep` only once."""
 
         def write(cache: CacheFile) -> tuple[str, float] | None:
             with cache.transaction():
@@ -290,18 +290,17 @@ class DiskStore:
         def read(cache: CacheFile) -> bool | tuple[str, float] | None:
             if cache.is_read_only:
                 return rows.tombstone(cache.execute, key, when, keep=True)
-            return rows.had(cache.execute, key)
+            return rows.may_have_tombstone(cache.execute, key)
 
-        # Most misses are of calls that were never made before: to find that out is to read only.
+        # Most misses are of calls that were never made before: this is found out by reading only.
         reason = self._database.run(read, _READ_TIMEOUT)
         return reason if isinstance(reason, tuple) else self._write(write) if reason else None
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
-        """Delete these entries; with an `owner`, take its ownership away and delete what nobody owns any more.
+        """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner.
 
-        A few at a time, so that other kernels need not wait. What is deleted is overwritten, and its traces in the
-        search index and in SQLite's log are cut off: once no other process has the store open, the text is in no
-        file of the folder.
+        A few at a time, so that other kernels need not wait. Deleted text is overwritten, and removed from the search
+        index and from SQLite's log: once no other process has the store open, it is in no file of the folder.
         """
         parts: list[Cleared] = []
         try:
@@ -319,7 +318,7 @@ class DiskStore:
         return delete(self._write_waiting, keys, owner, parts)
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
-        """Evict what is over these bounds from the next `put` on. Raises ValueError where one is below 1."""
+        """From the next `put` on, evict what exceeds these bounds. Raises ValueError if one is below 1."""
         self._max_bytes, self._max_entries = size(max_bytes), count(max_entries)
 
     def check(
@@ -329,7 +328,7 @@ class DiskStore:
         read: Callable[[bytes, str], EntryMeta] | None = None,
         progress: Progress | None = None,
     ) -> list[str]:
-        """What is wrong with the store, a line each. With `fix`, mend it; a damaged entry is deleted.
+        """What is wrong with the store, a line each. With `fix`, repair it: damaged entries are deleted.
 
         A damaged database file is set aside by opening it, with or without `fix`, as at any use.
         """
@@ -344,12 +343,12 @@ class DiskStore:
         return self._write(operation, _WRITE_TIMEOUT, math.inf)
 
     def _note(self, operation: Callable[[CacheFile], None]) -> None:
-        """Write down what need not be: where nothing can be, it isn't missed."""
+        """Write what is useful and not needed: a read-only store goes without it."""
         with suppress(StoreReadOnlyError):
             self._write(operation)
 
     def _write(self, operation: Callable[[CacheFile], _T], timeout: float | None = None, limit: float = LONG) -> _T:
-        """Do `operation`; waits for other processes, by default not while answers wait already."""
+        """Run `operation`; wait for other processes `timeout` seconds, by default not at all while answers are late."""
 
         def write(cache: CacheFile) -> _T:
             if cache.is_read_only:
@@ -367,7 +366,7 @@ class DiskStore:
             own_writes.count += 1
 
     def close(self) -> None:
-        """Let go of the files; the last one out folds SQLite's log into the database."""
+        """Close the files; the last process to do so moves SQLite's log into the database."""
         timer, self._timer = self._timer, Timer(self._catches_up, _LATER)
         timer.stop()
         try:
@@ -381,7 +380,7 @@ class DiskStore:
 
 
 def _end(now: float, ttl: float | None) -> float | None:
-    """When an entry expires that is stored now; None for one that is kept for good, or longer than clocks go."""
+    """When an entry that is stored now expires; None if it is kept for good, or longer than clocks can tell."""
     return None if ttl is None or ttl > _FOR_GOOD else now + ttl
 
 

@@ -1,4 +1,4 @@
-"""What a store with bounds counts: its entries and their bytes. Triggers keep these in step; nothing else does."""
+"""The totals of a store with bounds: its entries and their bytes. Triggers alone update them."""
 
 from nbcache.stores.sqlite.sql import Execute, only, whole
 
@@ -12,25 +12,25 @@ def evictions(sql: Execute) -> int:
 
 
 def add_eviction(sql: Execute) -> None:
-    """One more."""
+    """Count one more eviction."""
     sql("INSERT INTO total VALUES ('evictions', 1) ON CONFLICT (name) DO UPDATE SET value = ? + 1", (evictions(sql),))
 
 
 def read(sql: Execute) -> tuple[int, int] | None:
-    """Entries and bytes as they were counted; None where that can't be right."""
+    """Entries and bytes as they were counted; None if that can't be right."""
     totals = dict(sql("SELECT name, value FROM total WHERE name IN ('entries', 'bytes')").fetchall())
     entries, size = whole(totals.get("entries")), whole(totals.get("bytes"))
     return None if entries is None or size is None or entries < 0 or size < 0 else (entries, size)
 
 
 def recount(sql: Execute) -> tuple[int, int]:
-    """Entries and bytes as they are, written down. Within a transaction."""
+    """Count entries and bytes, and write the totals. Within a transaction."""
     entries, size = counted(sql)
     sql("INSERT OR REPLACE INTO total VALUES ('entries', ?), ('bytes', ?)", (entries, size))
     return entries, size
 
 
 def counted(sql: Execute) -> tuple[int, int]:
-    """Entries and bytes as they are."""
+    """Count entries and bytes."""
     ((entries, size),) = sql(_COUNTED)
     return int(entries), int(size)

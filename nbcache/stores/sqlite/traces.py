@@ -1,4 +1,4 @@
-"""What deleted entries leave in the files of a store, and how it goes: the log, the room, what was set aside."""
+"""Removes deleted text from the files of a store: from the log, from free pages, from files that were set aside."""
 
 import sqlite3
 import time
@@ -17,17 +17,17 @@ _IN_STEPS = 2  # of `auto_vacuum`
 
 
 def leave(sql: Execute) -> None:
-    """Note that there are traces, until they are gone: this process may be killed before. Within a transaction."""
+    """Record that there are traces, in case this process is killed before they are removed. Within a transaction."""
     sql("INSERT OR REPLACE INTO total VALUES ('traces', 1)")
 
 
 def are_left(sql: Execute) -> bool:
-    """Whether there are traces of what was deleted."""
+    """Whether there are traces of deleted text."""
     return sql(_LEFT).fetchone() is not None
 
 
-def give_room_back(sql: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> bool:
-    """Make the file as small as what is in it, a part of the way; whether there is more to do."""
+def return_pages(sql: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> bool:
+    """Return some free pages of the file to the system; whether there are more."""
     ends = time.monotonic() + _AT_ONCE
     try:
         if sql("PRAGMA auto_vacuum").fetchone()[0] != _IN_STEPS:
@@ -40,13 +40,13 @@ def give_room_back(sql: Execute, transaction: Callable[[], AbstractContextManage
                     return False
                 if time.monotonic() > ends:
                     return True
-    except sqlite3.OperationalError:  # somebody is in the way, or there is no room to make room
+    except sqlite3.OperationalError:  # the file is locked, or the disk is full
         return False
     return False
 
 
 def fold(sql: Execute) -> bool:
-    """Leave nothing of what was deleted in the log; false where another process is in the way."""
+    """Remove deleted text from the log; False if another process keeps it from that."""
     try:
         if not _fold(sql):
             return False
@@ -57,7 +57,7 @@ def fold(sql: Execute) -> bool:
 
 
 def _write_anew(sql: Execute) -> None:
-    """The same for a file that an earlier nbcache has made, where little is left in it; from then on it goes in parts."""
+    """Rewrite a file of an earlier nbcache that holds little; after that its free pages can be returned in parts."""
     ((pages,),), free = sql("PRAGMA page_count"), _free(sql)
     if free > pages / 2 and pages - free <= _SMALL:
         sql("PRAGMA auto_vacuum = INCREMENTAL")
@@ -69,13 +69,13 @@ def _free(sql: Execute) -> int:
 
 
 def _fold(sql: Execute) -> bool:
-    """Fold the log into the file, and cut it off, most of it without anybody waiting; whether nobody was in the way."""
+    """Move the log into the file and truncate it, mostly without anybody waiting; whether that was done."""
     sql("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     return not sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
 
 
 def forget_set_aside(folder: Path, *, everything: bool) -> None:
-    """Say what damaged files may hold of the entries that were deleted; where all were, delete these files, too."""
+    """Warn that damaged files may hold deleted entries; if everything was deleted, delete these files, too."""
     names = [path.name for path in aside(folder)]
     if not names:
         return

@@ -1,4 +1,4 @@
-"""How the entries of a store that an earlier nbcache has written get the keys that their calls have now.
+"""Gives the entries of an earlier nbcache's store the keys that their calls have now.
 
 The tables are brought up at once, and the store says from then on how far its keys are. These come a few entries
 at a time, each time in a transaction of its own: a process that is killed leaves the rest to the next, and
@@ -15,7 +15,7 @@ from nbcache.stores.sqlite import rows
 from nbcache.stores.sqlite.sql import Execute, split
 
 _AT_ONCE = 0.05  # seconds in one transaction: others may be waiting to write
-_TIMEOUT = 30.0  # seconds that another process may hold the store before it is given up for now
+_TIMEOUT = 30.0  # seconds to wait for another process before the upgrade is put off
 _PAUSE = 0.005  # seconds between two transactions, for others
 _LEFT = "SELECT value FROM total WHERE name = 'rekeyed'"  # the last rowid that has its new key; no row when all have
 _NEXT = "SELECT rowid, key, value FROM Cache WHERE rowid > ? AND raw = 1 ORDER BY rowid LIMIT 1"
@@ -27,7 +27,7 @@ def is_left(sql: Execute) -> bool:
 
 
 def finish(sql: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
-    """Give all entries their new keys, if there are any left without. Raises sqlite3.OperationalError where it is locked."""
+    """Give all entries their new keys. Raises sqlite3.OperationalError if the file is locked."""
     deadline, lost = time.monotonic() + _TIMEOUT, 0
     while is_left(sql):
         try:
@@ -47,7 +47,7 @@ def finish(sql: Execute, transaction: Callable[[], AbstractContextManager[None]]
 
 
 def _some(sql: Execute) -> int:
-    """The next entries; how many of them don't tell their call. Within a transaction."""
+    """Give the next entries their keys; returns how many of them lack their call. Within a transaction."""
     from nbcache.stores.sqlite.rekeying import rekeyed  # noqa: PLC0415 - LangChain's classes, for what is done once
 
     lost = 0
@@ -70,7 +70,7 @@ def _some(sql: Execute) -> int:
 
 
 def _move(sql: Execute, rowid: int, key: str, new: str, payload: bytes) -> None:
-    """Put an entry under its new key. Of two that are the same call now, the later answer stays, for the owners of both."""
+    """Move an entry to its new key. Of two that are the same call now, the later one stays, with the owners of both."""
     from nbcache.stores.sqlite.rekeying import is_later  # noqa: PLC0415 - as above
 
     twin = sql("SELECT rowid, value FROM Cache WHERE key = ? AND raw = 1", (new,)).fetchone()
@@ -80,6 +80,6 @@ def _move(sql: Execute, rowid: int, key: str, new: str, payload: bytes) -> None:
         for name in split(owners and owners[0]):
             rows.own(sql, stays, name)
         sql("DELETE FROM Cache WHERE rowid = ?", (goes,))
-    sql("UPDATE Cache SET key = ?, value = ? WHERE rowid = ?", (new, payload, rowid))  # unless it has just gone
+    sql("UPDATE Cache SET key = ?, value = ? WHERE rowid = ?", (new, payload, rowid))  # unless it was just deleted
     if sql("SELECT 1 FROM sqlite_master WHERE name = 'called'").fetchone() is not None:
         sql("UPDATE OR REPLACE called SET key = ? WHERE key = ?", (new, key))
