@@ -1,5 +1,6 @@
 """The site that `make docs` builds: the README, the pages beside this file, the notebooks, and the API from docstrings."""
 
+from ipython_pygments_lexers import IPython3Lexer
 from sphinx.application import Sphinx
 
 import nbcache
@@ -29,45 +30,28 @@ html_copy_source = False
 templates_path = ["_templates"]
 html_additional_pages = {"index": "index.html"}
 
-_CONTENTS = """
-```{toctree}
-:hidden:
-:caption: Tasks
-docs/settings
-```
-
-```{toctree}
-:hidden:
-:caption: Reference
-docs/commands
-```
-
-```{toctree}
-:hidden:
-:caption: Examples
-notebooks/quickstart
-notebooks/dashboard
-notebooks/agents
-notebooks/replay
-```
-
-```{toctree}
-:hidden:
-:caption: For developers
-docs/architecture
-docs/glossary
-CONTRIBUTING
-CHANGELOG
-```
-"""
+_CONTENTS = {
+    "Tasks": (
+        *("docs/see-what-was-saved", "docs/control", "docs/ci", "docs/share", "docs/delete"),
+        *("docs/terminal", "docs/clients", "docs/upgrading"),
+    ),
+    "What it does": (
+        *("docs/what-is-cached", "docs/money", "docs/store", "docs/privacy", "docs/limits", "docs/figures"),
+    ),
+    "Reference": ("docs/commands", "docs/settings", "docs/api"),
+    "Examples": ("notebooks/quickstart", "notebooks/dashboard", "notebooks/agents", "notebooks/replay"),
+    "For developers": ("docs/architecture", "docs/glossary", "CONTRIBUTING", "CHANGELOG"),
+}
 
 
 def _add_contents(_app: Sphinx, page: str, source: list[str]) -> None:
     """Give the README the list of pages, which only the site shows."""
     if page == root_doc:
-        source[0] += _CONTENTS
+        for caption, pages in _CONTENTS.items():
+            source[0] += "\n".join(["\n```{toctree}", ":hidden:", f":caption: {caption}", *pages, "```\n"])
 
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
+    app.add_lexer("python", IPython3Lexer)  # the examples are cells, and have magics
     app.connect("source-read", _add_contents)
