@@ -283,7 +283,7 @@ class NotebookCache(BaseCache):
         `messages` are a text or a list of dicts of JSON values. Where not all of them counts, `key_fn` returns what does.
         Raises TypeError or ValueError, saying what to pass, for anything else.
         """
-        found = self.find(*values.asked(messages, model, key_fn, params), None)
+        found = self.find(*values.prompt_and_identity(messages, model, key_fn, params), None)
         return None if found is None else values.value_in(found.generations())
 
     def put(self, messages: Messages, value: Any, *, model: str, key_fn: KeyFn | None = None, **params: Any) -> None:
@@ -291,7 +291,7 @@ class NotebookCache(BaseCache):
 
         Raises TypeError or ValueError where it would not come back as it is, or for arguments that `get` refuses.
         """
-        self.keep(*values.asked(messages, model, key_fn, params), values.answer(value), None)
+        self.keep(*values.prompt_and_identity(messages, model, key_fn, params), values.answer(value), None)
 
     def _handed_out(self, found: Answer | None, call: Call | None) -> RETURN_VAL_TYPE | None:
         """The generations for LangChain; none where somebody listens to chunks: then the model is to stream them."""

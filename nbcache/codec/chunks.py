@@ -1,4 +1,4 @@
-"""The chunks of a streamed answer: in few words, since most differ from the one before in their text alone."""
+"""The chunks of a streamed answer, packed: most differ from the one before in their text alone."""
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -21,10 +21,10 @@ def packed(chunks: Iterable[dict[str, Any]]) -> list[Any]:
     return result
 
 
-def unpacked(told: Sequence[Any]) -> Iterator[dict[str, Any]]:
-    """What `packed` was given."""
+def unpacked(packed_chunks: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """The plain chunks that were packed."""
     chunk: dict[str, Any] = {}
-    for item in told:
+    for item in packed_chunks:
         chunk = _with_text(chunk, item) if isinstance(item, str) else item
         yield chunk
 
@@ -58,9 +58,9 @@ def _message_chunk(message: Any) -> AIMessageChunk:
     return chunk
 
 
-def _arguments(told: Any) -> str | None:
+def _arguments(arguments: Any) -> str | None:
     """The arguments of a call as they are streamed; those of an invalid one are text already."""
-    return told if isinstance(told, str | None) else json.dumps(told)
+    return arguments if isinstance(arguments, str | None) else json.dumps(arguments)
 
 
 def text_of(chunk: dict[str, Any]) -> str | None:

@@ -1,27 +1,27 @@
-"""An SDK's answer as it came over the wire, which an entry holds beside what people read of it."""
+"""The HTTP response that an SDK got: an entry holds it beside the text that people read."""
 
 from dataclasses import dataclass
 from typing import Any
 
-# What is kept of its headers: its type, and the ids by which the SDKs' objects name their request. No cookies, no limits
-# of then; and what a cassette that somebody else wrote has besides could send an SDK elsewhere.
+# The headers that are stored: the content type, and the ids by which the SDKs' objects name their request. Cookies and
+# rate limits are not stored. Any other header of a cassette is refused: it could send an SDK elsewhere.
 HEADERS = ("content-type", "request-id", "x-request-id", "apim-request-id", "anthropic-workspace-id")
 
 
 @dataclass(frozen=True, slots=True)
 class HTTPResponse:
-    """An answer: `body` is text, without an encoding of the way."""
+    """A response. `body` is its text: transfer encodings are removed."""
 
     status: int
     headers: dict[str, str]
     body: str
 
     @classmethod
-    def of(cls, told: Any) -> "HTTPResponse":
-        """What an entry tells of it. Raises ValueError where that is no answer that a provider gave."""
-        if not isinstance(told, dict) or told.keys() != {"status", "headers", "body"}:
+    def of(cls, values: Any) -> "HTTPResponse":
+        """The response that an entry holds. Raises ValueError if a provider can't have sent it."""
+        if not isinstance(values, dict) or values.keys() != {"status", "headers", "body"}:
             raise ValueError("it has no status, headers and body")
-        status, headers, body = told["status"], told["headers"], told["body"]
+        status, headers, body = values["status"], values["headers"], values["body"]
         if type(status) is not int or not 200 <= status < 300:
             raise ValueError(f"its status is {status!r}")
         if not isinstance(headers, dict) or not all(map(_is_header, headers.items())):

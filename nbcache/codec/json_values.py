@@ -126,19 +126,19 @@ def _plain_model(value: BaseModel) -> dict[str, Any]:
     raise NotStorableError(f"a {cls.__qualname__} object, which its JSON does not give back")
 
 
-def _model(told: dict[str, Any], classes: Iterable[type[BaseModel]]) -> BaseModel:
-    for cls in (*classes, *_imported(told)):
+def _model(form: dict[str, Any], classes: Iterable[type[BaseModel]]) -> BaseModel:
+    for cls in (*classes, *_imported(form)):
         try:
-            if cls.__qualname__ == told["name"] and digest(canonical(cls)) == told["schema"]:
-                return cls.model_validate_json(orjson.dumps(told["data"]))
+            if cls.__qualname__ == form["name"] and digest(canonical(cls)) == form["schema"]:
+                return cls.model_validate_json(orjson.dumps(form["data"]))
         except (ValueError, NotCanonicalError):
             continue
-    raise NotStorableError(f"a {told['name']} object, whose class is not here")
+    raise NotStorableError(f"a {form['name']} object, whose class is not here")
 
 
-def _imported(told: dict[str, Any]) -> list[type[BaseModel]]:
-    found: Any = sys.modules.get(told["module"])
-    for part in told["name"].split("."):
-        found = vars(found).get(part) if isinstance(found, type | ModuleType) else None  # no code of theirs is run
-    is_data = isinstance(found, type) and issubclass(found, BaseModel) and not issubclass(found, Serializable)
-    return [found] if is_data and is_users_code(found) else []
+def _imported(form: dict[str, Any]) -> list[type[BaseModel]]:
+    cls: Any = sys.modules.get(form["module"])
+    for part in form["name"].split("."):
+        cls = vars(cls).get(part) if isinstance(cls, type | ModuleType) else None  # no code of theirs is run
+    is_data = isinstance(cls, type) and issubclass(cls, BaseModel) and not issubclass(cls, Serializable)
+    return [cls] if is_data and is_users_code(cls) else []

@@ -13,7 +13,7 @@ from nbcache.keys.prompt import Normalize
 
 
 def row_of(  # noqa: PLR0913 - all that a row tells
-    asked: CallKey,
+    call_key: CallKey,
     answer: Sequence[Generation],
     usage: Usage,
     *,
@@ -27,9 +27,9 @@ def row_of(  # noqa: PLR0913 - all that a row tells
 ) -> EntryMeta:
     """The row of the entry that is this answer to this call."""
     return EntryMeta(
-        key=asked.key,
-        model=asked.model,
-        prompt=prompt_preview(asked.prompt),
+        key=call_key.key,
+        model=call_key.model,
+        prompt=prompt_preview(call_key.prompt),
         answer=answer_preview(answer),
         status=status,
         created=created,
@@ -46,11 +46,13 @@ def row_of(  # noqa: PLR0913 - all that a row tells
 
 
 def header_of(
-    asked: CallKey, meta: EntryMeta, usage: Usage | None, versions: Mapping[str, str] | None = None
+    call_key: CallKey, meta: EntryMeta, usage: Usage | None, versions: Mapping[str, str] | None = None
 ) -> EntryHeader:
     """The header of the entry of this call, stored by these versions."""
-    said = asked.canonical_prompt.decode(errors="surrogatepass") if asked.rewritten else None
-    return EntryHeader(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage, said, versions)
+    canonical_prompt = call_key.canonical_prompt.decode(errors="surrogatepass") if call_key.rewritten else None
+    return EntryHeader(
+        meta, call_key.prompt, call_key.identity.decode(), call_key.endpoint, usage, canonical_prompt, versions
+    )
 
 
 def call_of(

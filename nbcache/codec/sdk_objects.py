@@ -46,31 +46,31 @@ def plain_object(value: BaseModel, plain: Callable[[Any], Any]) -> dict[str, Any
     return {"module": cls.__module__, "name": cls.__qualname__, "lacking": lacking, **plain(parts)}
 
 
-def object_of(told: dict[str, Any], read: Callable[[Any], Any]) -> BaseModel:
-    """The object of which `plain_object` told; `read` reads a value. Raises NotStorableError where its class isn't here."""
-    cls = _imported(told["module"], told["name"])
+def object_of(form: dict[str, Any], read: Callable[[Any], Any]) -> BaseModel:
+    """The object with this plain form; `read` reads a value. Raises NotStorableError if its class is not imported."""
+    cls = _imported(form["module"], form["name"])
     if cls is None:
-        raise NotStorableError(f"a {told['module']}.{told['name']} object, whose class is not imported here")
-    fields = read(told["fields"])
-    for name in cls.model_fields.keys() - fields.keys() - set(told["lacking"]):  # the class has gained it since
+        raise NotStorableError(f"a {form['module']}.{form['name']} object, whose class is not imported here")
+    fields = read(form["fields"])
+    for name in cls.model_fields.keys() - fields.keys() - set(form["lacking"]):  # the class has gained it since
         default = cls.model_fields[name].default
         if not isinstance(default, str | int | float | None):
-            raise NotStorableError(f"a {told['name']} object, whose class is another by now")
+            raise NotStorableError(f"a {form['name']} object, whose class is another by now")
         fields[name] = default
     restored = cls.__new__(cls)
     _set(restored, "__dict__", fields)
-    _set(restored, "__pydantic_fields_set__", set(told["set"]))
-    _set(restored, "__pydantic_extra__", read(told["extra"]))
-    _set(restored, "__pydantic_private__", read(told["private"]))
+    _set(restored, "__pydantic_fields_set__", set(form["set"]))
+    _set(restored, "__pydantic_extra__", read(form["extra"]))
+    _set(restored, "__pydantic_private__", read(form["private"]))
     return restored
 
 
 def _imported(module: Any, name: Any) -> type[BaseModel] | None:
-    found: Any = sys.modules.get(module) if isinstance(module, str) else None
+    cls: Any = sys.modules.get(module) if isinstance(module, str) else None
     for part in str(name).split("."):
-        found = vars(found).get(part) if isinstance(found, type | ModuleType) else None  # no code of theirs is run
-    is_right = isinstance(found, type) and issubclass(found, BaseModel) and _is_data(found)
-    return found if is_right and found.__module__ == module else None
+        cls = vars(cls).get(part) if isinstance(cls, type | ModuleType) else None  # no code of theirs is run
+    is_right = isinstance(cls, type) and issubclass(cls, BaseModel) and _is_data(cls)
+    return cls if is_right and cls.__module__ == module else None
 
 
 def _is_data(cls: type[BaseModel]) -> bool:

@@ -19,7 +19,9 @@ KeyFn = Callable[[Any], Any]
 _EXAMPLE = '"What is a monad?" or [{"role": "user", "content": "What is a monad?"}]'
 
 
-def asked(messages: Messages, model: str, key_fn: KeyFn | None, params: Mapping[str, Any]) -> tuple[str, str]:
+def prompt_and_identity(
+    messages: Messages, model: str, key_fn: KeyFn | None, params: Mapping[str, Any]
+) -> tuple[str, str]:
     """The prompt, and in place of an `llm_string` what else counts.
 
     What can't change an answer doesn't count among `params`, as with models; and what `key_fn` makes of the messages is

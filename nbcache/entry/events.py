@@ -77,14 +77,14 @@ class SessionCalls:
             of = ("", call.model)
         if of not in self._calls:
             return
-        known = self._calls[of]
-        if not known.key:  # all of them together
+        row = self._calls[of]
+        if not row.key:  # all of them together
             if usd is None:
                 return
-            known = replace(known, unpriced=known.unpriced - 1)
-            usd = EXACT.add(known.usd or 0, usd)
-            estimated = estimated or known.estimated
-        self._calls[of] = replace(known, usd=usd, estimated=estimated)
+            row = replace(row, unpriced=row.unpriced - 1)
+            usd = EXACT.add(row.usd or 0, usd)
+            estimated = estimated or row.estimated
+        self._calls[of] = replace(row, usd=usd, estimated=estimated)
         self._unwritten.add(of)
 
     def all(self) -> list[SessionCall]:

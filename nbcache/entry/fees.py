@@ -64,10 +64,10 @@ def _has_others(usage: dict[str, Any]) -> bool:
 
 def _is_grounded(part: dict[str, Any]) -> bool:
     """Whether Google has searched, of which some is free each day."""
-    found = mapping(part.get("grounding_metadata"))
-    return bool(found) and (
-        any(found.get(name) for name in _QUERIES)
-        or any(mapping(chunk).get("maps") for chunk in found.get("grounding_chunks") or ())
+    grounding = mapping(part.get("grounding_metadata"))
+    return bool(grounding) and (
+        any(grounding.get(name) for name in _QUERIES)
+        or any(mapping(chunk).get("maps") for chunk in grounding.get("grounding_chunks") or ())
     )
 
 

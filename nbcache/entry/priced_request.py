@@ -14,7 +14,7 @@ from nbcache.entry.vendors import class_names
 _PARTS = ("options", "request", "fields", "told")
 _WITHIN = ("model_kwargs", "extra_body", "additional_model_request_fields")
 _SEARCHES = ("search_parameters", "web_search_options", "plugins")
-_MOST_KNOWN = 256
+_MOST_REQUESTS = 256
 MODEL = ("model_name", "model", "model_id", "modelId")
 _DEPLOYMENT = ("deployment_name", "azure_deployment")
 _BREAKPOINTS = ("cache_control", "cachePoint", "cache_point")
@@ -42,12 +42,12 @@ class Request(NamedTuple):
 
 def request_of(document: Mapping[str, Any]) -> Request:
     """What the document of an identity asks for. Most calls of a notebook share theirs."""
-    known = _known.get(id(document))
-    if known is not None and known[0] is document:
-        return known[1]
+    entry = _requests.get(id(document))
+    if entry is not None and entry[0] is document:
+        return entry[1]
     settings = [part for part in _settings(document) if part]
     tiers = [part.get(name) for part in settings for name in ("service_tier", "serviceTier")]
-    found = Request(
+    request = Request(
         classes=class_names(document.get("class")),
         models=tuple(name for part in settings for each in MODEL if _is_text(name := part.get(each)) and name),
         deployment=named(settings, _DEPLOYMENT),
@@ -60,19 +60,19 @@ def request_of(document: Mapping[str, Any]) -> Request:
         embeds="embeds" in document,
         searches=any(_is_on(part[name]) for part in settings for name in _SEARCHES if part.get(name)),
     )
-    if len(_known) >= _MOST_KNOWN:
-        _known.clear()
-    _known[id(document)] = (document, found)
-    return found
+    if len(_requests) >= _MOST_REQUESTS:
+        _requests.clear()
+    _requests[id(document)] = (document, request)
+    return request
 
 
-# By the document's address: it is kept here, so that no other comes to have that.
-_known: dict[int, tuple[Mapping[str, Any], Request]] = {}
+# By the address of the document, which is stored as well: so no other document gets this address.
+_requests: dict[int, tuple[Mapping[str, Any], Request]] = {}
 
 
 def cache_lifetimes(document: Mapping[str, Any], prompt: str) -> set[str]:
     """How long what is marked in the request stays in the provider's cache: `5m`, `1h`."""
-    found: set[str] = set()
+    ttls: set[str] = set()
     values: list[Any] = [dict(document)]
     if any(name in prompt for name in _BREAKPOINTS):
         values.append(_parsed(prompt))
@@ -80,24 +80,24 @@ def cache_lifetimes(document: Mapping[str, Any], prompt: str) -> set[str]:
         for each in _mappings(value):
             for name in _BREAKPOINTS:
                 if isinstance(each.get(name), dict):
-                    found.add(str(each[name].get("ttl") or "5m"))
-    return found
+                    ttls.add(str(each[name].get("ttl") or "5m"))
+    return ttls
 
 
 def input_media(prompt: str) -> set[str]:
     """Of `audio` and `video` what the prompt holds, or may hold."""
     if not any(f'"{name}' in prompt or f"{name}/" in prompt for name in (*_MEDIA, *_UNNAMED_MEDIA, "input_audio")):
         return set()
-    found: set[str] = set()
+    media: set[str] = set()
     for block in _mappings(_parsed(prompt)):
         kind = block.get("type")
         if not isinstance(kind, str):
             continue
         mime = next((block[name] for name in ("mime_type", "mimeType") if isinstance(block.get(name), str)), "")
-        found |= {name for name in _MEDIA if kind in {name, f"input_{name}", f"{name}_url"} or mime.startswith(name)}
+        media |= {name for name in _MEDIA if kind in {name, f"input_{name}", f"{name}_url"} or mime.startswith(name)}
         if kind in _UNNAMED_MEDIA and not mime:
-            found |= set(_MEDIA)
-    return found
+            media |= set(_MEDIA)
+    return media
 
 
 def _settings(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

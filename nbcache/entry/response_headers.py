@@ -26,15 +26,15 @@ def without_private(answer: Sequence[Generation]) -> Sequence[Generation]:
 
 def cleaned(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The same for the plain form of a generation or a chunk."""
-    kept = dict(plain)
-    if _headers_in(kept.get("info")):
-        kept["info"] = _clean(kept["info"])
-    message = kept.get("message")
+    clean = dict(plain)
+    if _headers_in(clean.get("info")):
+        clean["info"] = _clean(clean["info"])
+    message = clean.get("message")
     fields = message.get("fields") if isinstance(message, Mapping) else None
     if isinstance(fields, Mapping) and _headers_in(fields.get("response_metadata")):
         metadata = _clean(fields["response_metadata"])
-        kept["message"] = {**kept["message"], "fields": {**fields, "response_metadata": metadata}}
-    return kept
+        clean["message"] = {**clean["message"], "fields": {**fields, "response_metadata": metadata}}
+    return clean
 
 
 def _without_private(generation: Generation) -> Generation:

@@ -58,8 +58,8 @@ def preview(text: str) -> str:
 def words(text: str) -> set[str]:
     """The words of `text`, to be searched by: folded, without underscores; of scripts without spaces, each sign."""
     folded = unicodedata.normalize("NFKC", text[:_SEARCHED]).casefold()
-    found = {word[:_LONGEST] for word in _WORD.findall(_SIGN.sub(" ", folded))}
-    return found.union(_SIGN.findall(folded))
+    words = {word[:_LONGEST] for word in _WORD.findall(_SIGN.sub(" ", folded))}
+    return words.union(_SIGN.findall(folded))
 
 
 def content_text(content: Any) -> str:
@@ -133,10 +133,10 @@ def _from_provider(item: dict[str, Any]) -> dict[str, Any]:
 
 def called(call: dict[str, Any]) -> dict[str, Any]:
     """A tool call as a provider writes it, in LangChain's terms; `args` is a text where it is no JSON object."""
-    told = call.get("function") or call.get("custom") or call
-    args: Any = next((told[name] for name in ("arguments", "input") if name in told), {})
+    function = call.get("function") or call.get("custom") or call
+    args: Any = next((function[name] for name in ("arguments", "input") if name in function), {})
     return {
-        "name": str(told.get("name") or call.get("type")),
+        "name": str(function.get("name") or call.get("type")),
         "args": _arguments(args) if isinstance(args, str) else args,
         "id": call.get("call_id") or call.get("id"),
     }

@@ -40,24 +40,24 @@ def counts_of(generation: Generation) -> dict[str, Any] | None:
 
 def _mend(counts: dict[str, Any], generation: Generation) -> None:
     """Take back the zeros that stand for what was not reported, and add parts to a whole that leaves them out."""
-    asked, answered, total = counts["input_tokens"], counts["output_tokens"], counts.pop(TOTAL, None)
-    if not (asked and answered):
+    prompt_tokens, output_tokens, total = counts["input_tokens"], counts["output_tokens"], counts.pop(TOTAL, None)
+    if not (prompt_tokens and output_tokens):
         says_something = _says_something(generation)
-        if says_something or answered:
-            counts["input_tokens"] = asked = asked or None  # no prompt is empty
+        if says_something or output_tokens:
+            counts["input_tokens"] = prompt_tokens = prompt_tokens or None  # no prompt is empty
         if says_something:
-            counts["output_tokens"] = answered = answered or None
+            counts["output_tokens"] = output_tokens = output_tokens or None
     cached, reasoning = counts["cache_read_tokens"] + counts["cache_write_tokens"], counts["reasoning_tokens"]
-    more = total - asked - answered if None not in {total, asked, answered} else 0
+    more = total - prompt_tokens - output_tokens if None not in {total, prompt_tokens, output_tokens} else 0
     if reasoning and more in {reasoning, reasoning + cached}:  # x.ai counts it apart
-        answered, more = answered + reasoning, more - reasoning
+        output_tokens, more = output_tokens + reasoning, more - reasoning
     if cached and more == cached:
-        asked, more = asked + cached, 0
-    if asked is not None and asked < cached:
-        asked += cached
-    if answered is not None and answered < reasoning:
-        answered += reasoning
-    counts |= {"input_tokens": asked, "output_tokens": answered, "unexplained": max(0, more)}
+        prompt_tokens, more = prompt_tokens + cached, 0
+    if prompt_tokens is not None and prompt_tokens < cached:
+        prompt_tokens += cached
+    if output_tokens is not None and output_tokens < reasoning:
+        output_tokens += reasoning
+    counts |= {"input_tokens": prompt_tokens, "output_tokens": output_tokens, "unexplained": max(0, more)}
 
 
 def _reports(generation: Generation) -> Iterator[dict[str, Any] | None]:
@@ -88,8 +88,8 @@ def _standard(usage: dict[str, Any]) -> dict[str, Any] | None:
     """LangChain's `usage_metadata`. Of a hit it may be no more than `{"total_cost": 0}`."""
     if not usage:
         return None
-    asked, answered = count(usage.get("input_tokens")), count(usage.get("output_tokens"))
-    if asked is None and answered is None:
+    prompt_tokens, output_tokens = count(usage.get("input_tokens")), count(usage.get("output_tokens"))
+    if prompt_tokens is None and output_tokens is None:
         return None
     details, answer_details = mapping(usage.get("input_token_details")), mapping(usage.get("output_token_details"))
     tier = None
@@ -98,8 +98,8 @@ def _standard(usage: dict[str, Any]) -> dict[str, Any] | None:
             tier = name
     written_1h = _part(details, "ephemeral_1h_input_tokens")
     return {
-        "input_tokens": asked,
-        "output_tokens": answered,
+        "input_tokens": prompt_tokens,
+        "output_tokens": output_tokens,
         "cache_read_tokens": _part(details, "cache_read", tier),
         "cache_write_tokens": max(
             _part(details, "cache_creation", tier), _part(details, "ephemeral_5m_input_tokens") + written_1h
@@ -118,9 +118,9 @@ def _raw(usage: dict[str, Any]) -> dict[str, Any] | None:
     """What providers report themselves: OpenAI and all that speak its language, Anthropic, Ollama."""
     if not usage:
         return None
-    asked = _first(usage, "prompt_tokens", "input_tokens", "prompt_eval_count")
-    answered = _first(usage, "completion_tokens", "output_tokens", "eval_count")
-    if asked is None and answered is None:
+    prompt_tokens = _first(usage, "prompt_tokens", "input_tokens", "prompt_eval_count")
+    output_tokens = _first(usage, "completion_tokens", "output_tokens", "eval_count")
+    if prompt_tokens is None and output_tokens is None:
         return None
     details = mapping(usage.get("prompt_tokens_details") or usage.get("input_tokens_details"))
     answer_details = mapping(usage.get("completion_tokens_details") or usage.get("output_tokens_details"))
@@ -128,11 +128,11 @@ def _raw(usage: dict[str, Any]) -> dict[str, Any] | None:
     read = _part(details, "cached_tokens") or _first(usage, *_CACHED) or 0
     written_1h = _part(lifetimes, "ephemeral_1h_input_tokens")
     written = _part(details, "cache_write_tokens") or _part(usage, "cache_creation_input_tokens")
-    if asked is not None and "prompt_tokens" not in usage and not details:
-        asked += read + max(written, written_1h)  # Anthropic doesn't count them
+    if prompt_tokens is not None and "prompt_tokens" not in usage and not details:
+        prompt_tokens += read + max(written, written_1h)  # Anthropic doesn't count them
     return {
-        "input_tokens": asked,
-        "output_tokens": answered,
+        "input_tokens": prompt_tokens,
+        "output_tokens": output_tokens,
         "cache_read_tokens": read,
         "cache_write_tokens": max(written, written_1h),
         "cache_write_1h_tokens": written_1h,

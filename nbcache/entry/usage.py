@@ -69,12 +69,12 @@ def estimated(usage: Usage, prompt: str, answer: str) -> Usage:
     """`usage` with what was not reported worked out from `prompt` and `answer`, as people read them."""
     if usage.complete:
         return usage
-    asked, answered = usage.input_tokens, usage.output_tokens
-    if asked is None:
-        asked = max(token_estimate(prompt), usage.cache_read_tokens + usage.cache_write_tokens)
-    if answered is None:
-        answered = max(token_estimate(answer), usage.reasoning_tokens)
-    return replace(usage, input_tokens=asked, output_tokens=answered, estimated=True)
+    input_tokens, output_tokens = usage.input_tokens, usage.output_tokens
+    if input_tokens is None:
+        input_tokens = max(token_estimate(prompt), usage.cache_read_tokens + usage.cache_write_tokens)
+    if output_tokens is None:
+        output_tokens = max(token_estimate(answer), usage.reasoning_tokens)
+    return replace(usage, input_tokens=input_tokens, output_tokens=output_tokens, estimated=True)
 
 
 def _model(reported: list[dict[str, Any]], request: Request, azure: str | None) -> str | None:

@@ -44,16 +44,16 @@ def _looks_cut(generation: Generation) -> bool:
 
 
 def _say(model: str, reason: str | None, *, ended: bool) -> None:
-    kept = f"nbcache: an answer of {model} is kept as a recording and is no hit, so the call is made again"
+    beginning = f"nbcache: an answer of {model} is kept as a recording and is no hit, so the call is made again"
     if not ended:
         text = (
-            f"{kept}: its stream stopped without a sign that it was whole (a finish reason, usage, or the mark of an "
+            f"{beginning}: its stream stopped without a sign that it was whole (a finish reason, usage, or the mark of an "
             "end). Where this server never sends one, ask it for whole answers (`disable_streaming=True`)"
         )
         warn_once(f"unfinished {model}", text)
     elif reason is not None:
         text = (
-            f"{kept}: it ended with {reason!r}, and nbcache doesn't know whether that is a good end. Where it is, "
+            f"{beginning}: it ended with {reason!r}, and nbcache doesn't know whether that is a good end. Where it is, "
             f"`%config NBCache.finish_reasons = [{reason!r}]` says so"
         )
         warn_once(f"finish reason {reason}", text)

@@ -172,9 +172,9 @@ class _Children:
         at = bisect_right(ended, recorded, key=lambda each: each[0])
         ended.insert(at, (recorded, ends if at == 0 else ends.later(ended[at - 1][1])))
         for later in range(at + 1, len(ended)):
-            when, known = ended[later]
-            more = known.later(ends)
-            if more == known:
+            when, earlier = ended[later]
+            more = earlier.later(ends)
+            if more == earlier:
                 break
             ended[later] = (when, more)
 

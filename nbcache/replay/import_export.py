@@ -78,10 +78,10 @@ def export_entries(  # noqa: PLR0913 - what an export is
     before = path.read_bytes().replace(b"\r\n", b"\n") if path.exists() else b""  # as git may have it on Windows
     refuse_newer(path, before)
     text = "".join(line + "\n" for line in sorted(with_later_parts(before, lines))).encode()
-    known = recorded_lines(before)
-    refuse_to_uncover(known, lines)
+    lines_before = recorded_lines(before)
+    refuse_to_uncover(lines_before, lines)
     changed = before != text
-    gone = tuple(key for key in known if key not in lines)
+    gone = tuple(key for key in lines_before if key not in lines)
     unknown = lines_without_key(before)
     done = Exported(path, len(lines), len(text), changed, taken_out, left_out, gone, unknown)
     if changed and not check:
@@ -110,9 +110,9 @@ def import_entries(
         raise CassetteError(f"there is no file {path}")
     if not langchain_file.is_database(path):
         return merge(contents, read(path, progress), path, prefer=prefer, dry_run=dry_run)
-    found = langchain_file.read(path)
-    done = merge(contents, found.recordings, path, prefer=prefer, dry_run=dry_run)
-    return replace(done, left_out=found.left_out, by_hand=found.by_hand)
+    file = langchain_file.read(path)
+    done = merge(contents, file.recordings, path, prefer=prefer, dry_run=dry_run)
+    return replace(done, left_out=file.left_out, by_hand=file.by_hand)
 
 
 def merge(
@@ -125,7 +125,7 @@ def merge(
 ) -> Imported:
     """Put recordings into the store: as `import_entries`."""
     wanted: list[tuple[str, bytes, EntryMeta]] = []
-    known: list[Touch] = []
+    touches: list[Touch] = []
     conflicting: list[str] = []
     for recording in recordings:
         key = recording.call.key
@@ -135,9 +135,9 @@ def merge(
         if not is_there or (not is_same and prefer == FILE):
             wanted.append((key, *recording.entry(contents.notebook)))
         else:
-            known.append(Touch(key, contents.notebook, 0, 0.0))
+            touches.append(Touch(key, contents.notebook, 0, 0.0))
     if not dry_run:
-        contents.put_all(wanted, known)  # this notebook uses the known ones, too
+        contents.put_all(wanted, touches)  # this notebook uses the known ones, too
     new = len(wanted) - (len(conflicting) if prefer == FILE else 0)
     return Imported(path, new, len(recordings) - new - len(conflicting), tuple(conflicting), prefer)
 
@@ -161,14 +161,14 @@ def _recorded(
     if call is None:
         raise _LeftOutError("it was stored under a `normalize` that isn't set now")
     call, kinds = scrubbed(call, scrubber)
-    told = {name: getattr(header.usage, name) for name in USAGE_TEXTS} if header.usage else {}
-    beside = [call.model, list(row.tags), told]
+    texts = {name: getattr(header.usage, name) for name in USAGE_TEXTS} if header.usage else {}
+    beside = [call.model, list(row.tags), texts]
     usage = header.usage
-    if found := scrubber.found(beside):
-        kinds = list(dict.fromkeys([*kinds, *found]))
-        model, tags, told = scrubber.value(beside)
+    if more := scrubber.found(beside):
+        kinds = list(dict.fromkeys([*kinds, *more]))
+        model, tags, texts = scrubber.value(beside)
         call, row = replace(call, model=model), replace(row, tags=tuple(tags))
-        usage = replace(usage, **told) if usage else None
+        usage = replace(usage, **texts) if usage else None
     return Recording(call, answer, chunks, usage, row), kinds
 
 

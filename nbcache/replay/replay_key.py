@@ -13,40 +13,43 @@ from nbcache.keys.prompt import VERBATIM
 from nbcache.replay.secrets.scrubber import Scrubber
 
 
-def replay_key(asked: CallKey, scrubber: Scrubber) -> str:
+def replay_key(call_key: CallKey, scrubber: Scrubber) -> str:
     """What is equal for calls that `replay` takes for the same: the endpoint doesn't count, nor do secrets."""
     return digest_of(
-        b"replay", _clean(asked.canonical_prompt, scrubber)[0], _clean_identity(asked.identity, scrubber)[0]
+        b"replay", _clean(call_key.canonical_prompt, scrubber)[0], _clean_identity(call_key.identity, scrubber)[0]
     )
 
 
-def scrubbed(asked: CallKey, scrubber: Scrubber) -> tuple[CallKey, list[str]]:
+def scrubbed(call_key: CallKey, scrubber: Scrubber) -> tuple[CallKey, list[str]]:
     """The call without secrets, which is another one, and the kinds of those that were in it."""
-    said, kinds = _clean(asked.canonical_prompt, scrubber)
-    identity, of_identity = _clean_identity(asked.identity, scrubber)
-    kinds += [*of_identity, *scrubber.found(asked.endpoint)]
-    if asked.rewritten and not asked.canonical_prompt.startswith(SENT):  # else the prompt is what counts of it
-        kinds += scrubber.found(_value(asked.prompt.encode(errors="surrogatepass")))
+    canonical_prompt, kinds = _clean(call_key.canonical_prompt, scrubber)
+    identity, of_identity = _clean_identity(call_key.identity, scrubber)
+    kinds += [*of_identity, *scrubber.found(call_key.endpoint)]
+    if call_key.rewritten and not call_key.canonical_prompt.startswith(SENT):  # else the prompt is what counts of it
+        kinds += scrubber.found(_value(call_key.prompt.encode(errors="surrogatepass")))
     if not kinds:
-        return asked, kinds
+        return call_key, kinds
     call = rebuilt_call_key(
-        *(said, _clean_prompt(asked, said, scrubber) if asked.rewritten else _prompt_in(said)),
+        *(
+            canonical_prompt,
+            _clean_prompt(call_key, canonical_prompt, scrubber) if call_key.rewritten else _prompt_in(canonical_prompt),
+        ),
         identity=identity.decode(),
-        endpoint=scrubber.text(asked.endpoint),
-        model=asked.model,
-        rewritten=asked.rewritten,
+        endpoint=scrubber.text(call_key.endpoint),
+        model=call_key.model,
+        rewritten=call_key.rewritten,
     )
     return call, list(dict.fromkeys(kinds))
 
 
-def _clean(told: bytes, scrubber: Scrubber) -> tuple[bytes, list[str]]:
-    """`told` without secrets, and their kinds. Without any in it, it is as it is: two texts may be the same JSON."""
-    if told.startswith(SENT):
-        part, kinds = _clean(told.removeprefix(SENT), scrubber)
+def _clean(data: bytes, scrubber: Scrubber) -> tuple[bytes, list[str]]:
+    """`data` without secrets, and their kinds. Without secrets it stays as it is: two texts may be the same JSON."""
+    if data.startswith(SENT):
+        part, kinds = _clean(data.removeprefix(SENT), scrubber)
         return SENT + part, kinds
-    value = _value(told)
+    value = _value(data)
     kinds = scrubber.found(value)
-    return (_written(scrubber.value(value)) if kinds else told), kinds
+    return (_written(scrubber.value(value)) if kinds else data), kinds
 
 
 @lru_cache(maxsize=256)
@@ -55,24 +58,24 @@ def _clean_identity(identity: bytes, scrubber: Scrubber) -> tuple[bytes, list[st
     return _clean(marked(identity), scrubber)
 
 
-def _clean_prompt(asked: CallKey, said: bytes, scrubber: Scrubber) -> str:
+def _clean_prompt(call_key: CallKey, canonical_prompt: bytes, scrubber: Scrubber) -> str:
     """The prompt as it is shown, without secrets."""
-    if said.startswith(SENT):
-        return prompt_of_request(said)
-    prompt = scrubber.value(_value(asked.prompt.encode(errors="surrogatepass")))
+    if canonical_prompt.startswith(SENT):
+        return prompt_of_request(canonical_prompt)
+    prompt = scrubber.value(_value(call_key.prompt.encode(errors="surrogatepass")))
     return prompt if isinstance(prompt, str) else json.dumps(prompt, ensure_ascii=False)
 
 
-def _prompt_in(said: bytes) -> str:
-    """The prompt of which nothing but this counts."""
-    return said.removeprefix(VERBATIM).decode(errors="surrogatepass")
+def _prompt_in(canonical_prompt: bytes) -> str:
+    """The prompt, where it is all that the canonical prompt holds."""
+    return canonical_prompt.removeprefix(VERBATIM).decode(errors="surrogatepass")
 
 
-def _value(told: bytes) -> Any:
-    """What is told in JSON; what is none is a text, and so is what would lose something as a value."""
+def _value(data: bytes) -> Any:
+    """The JSON value in `data`. What is not JSON, or would lose something as a value, is treated as text."""
     with suppress(ValueError, RecursionError):
-        return parsed_strictly(told)
-    return told.decode(errors="surrogatepass")
+        return parsed_strictly(data)
+    return data.decode(errors="surrogatepass")
 
 
 def _written(value: Any) -> bytes:

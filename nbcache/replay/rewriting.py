@@ -15,12 +15,12 @@ _KEY = re.compile(rb'{"nbcache": ?\d+, ?"key": ?"([0-9a-f]+)"')  # as an export 
 
 def recorded_lines(cassette: bytes) -> dict[str, str]:
     """The lines of a cassette by their keys, as far as they tell these."""
-    found = {}
+    lines = {}
     for line in cassette.split(b"\n"):
         key = _key_of(line)
         if key is not None:
-            found[key] = line.decode(errors="replace")
-    return found
+            lines[key] = line.decode(errors="replace")
+    return lines
 
 
 def lines_without_key(cassette: bytes) -> int:
@@ -69,8 +69,8 @@ def refuse_to_uncover(before: Mapping[str, str], now: Mapping[str, str]) -> None
 
 
 def _key_of(line: bytes) -> str | None:
-    if found := _KEY.match(line):
-        return found[1].decode()
+    if match := _KEY.match(line):
+        return match[1].decode()
     key = _values(line).get("key")
     return key if isinstance(key, str) else None
 

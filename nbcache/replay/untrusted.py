@@ -62,8 +62,8 @@ def dense_values(text: str | bytes) -> int:
     written = text.encode(errors="surrogatepass") if isinstance(text, str) else text
     if _count(written) * _DENSE < len(written):
         return 0
-    found = _count(_STRING.sub(b"", written))
-    return found if found * _DENSE >= len(written) else 0
+    values = _count(_STRING.sub(b"", written))
+    return values if values * _DENSE >= len(written) else 0
 
 
 def _count(text: bytes) -> int:

@@ -1,4 +1,4 @@
-"""What a cassette says, which somebody else may have written: whether it is an answer that can be handed out."""
+"""The answers of a cassette, which somebody else may have written: checked before one is handed out."""
 
 import functools
 import math
@@ -27,7 +27,7 @@ def checked_answer(answer: list[dict[str, Any]], chunks: Any) -> list[Generation
     try:
         _check_values([answer, chunks])
         generations = list(map(_checked, answer))
-        said = _text(chunks)
+        text = _text(chunks)
     except CassetteError:
         raise
     except DamagedError as error:
@@ -36,16 +36,16 @@ def checked_answer(answer: list[dict[str, Any]], chunks: Any) -> list[Generation
         raise CassetteError(f"its answer can't be read: {error!r}") from None
     if not generations:
         raise CassetteError("its answer is none")
-    if chunks and said != generations[0].text:
+    if chunks and text != generations[0].text:
         raise CassetteError("its chunks say something else than its answer; where you edited that, take the chunks out")
     return generations
 
 
-def dicts(told: Any, name: str) -> list[dict[str, Any]]:
-    """`told`, which has to be a list of objects. Raises CassetteError."""
-    if not isinstance(told, list) or not all(isinstance(each, dict) for each in told):
+def dicts(value: Any, name: str) -> list[dict[str, Any]]:
+    """`value`, which has to be a list of objects. Raises CassetteError."""
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
         raise CassetteError(f"its {name} is no list of objects")
-    return told
+    return value
 
 
 def is_flat(value: Any, levels: int) -> bool:

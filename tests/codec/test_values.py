@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 import nbcache
 from nbcache import NbcacheWarning, NotebookCache
-from nbcache.codec.values import asked
+from nbcache.codec.values import prompt_and_identity
 from nbcache.entry.models import Filter
 from nbcache.keys.key import cache_key
 from nbcache.ui.panel.board import Board
@@ -174,7 +174,7 @@ def test_messages_are_the_same_in_whatever_order_their_names_stand(cache: Notebo
         ([*ASKED, {}], {}),
         ([{**ASKED[0], "name": "x"}, ASKED[1]], {}),
         ([{**ASKED[0], "id": "x"}, ASKED[1]], {}),
-        (str(asked(ASKED, "m", None, {})[0]), {}),
+        (str(prompt_and_identity(ASKED, "m", None, {})[0]), {}),
         ("What is a monad?", {}),
     ],
 )
@@ -208,9 +208,9 @@ def first_and_last(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def test_keys_stay_what_they_are() -> None:
     keys = [
-        cache_key(*asked("What is a monad?", "m", None, {})),
-        cache_key(*asked(ASKED, "m", None, {"temperature": 0.5, "stop": ["x"]})),
-        cache_key(*asked(ASKED, "m", first_and_last, {})),
+        cache_key(*prompt_and_identity("What is a monad?", "m", None, {})),
+        cache_key(*prompt_and_identity(ASKED, "m", None, {"temperature": 0.5, "stop": ["x"]})),
+        cache_key(*prompt_and_identity(ASKED, "m", first_and_last, {})),
     ]
     assert keys == [
         "533b84109065b91e7c155b3e586f5b4b2b773de5",

@@ -85,7 +85,7 @@ def read(path: Path) -> LangChainFile:
     """The answers in a file of LangChain's `SQLiteCache`, which is not written to. Raises CassetteError or OSError."""
     created = path.stat().st_mtime
     models = KnownModels()
-    found: dict[str, Recording] = {}
+    recordings: dict[str, Recording] = {}
     left_out: Counter[str] = Counter()
     by_hand = 0
     for (prompt, llm), rows in itertools.groupby(_rows(path), itemgetter(0, 1)):
@@ -100,12 +100,12 @@ def read(path: Path) -> LangChainFile:
         except (*codec.UNREADABLE, NotStorableError):
             left_out[_WRONG] += 1
         else:
-            if recording.call.key in found:
+            if recording.call.key in recordings:
                 left_out[_SAME] += 1
                 continue
-            found[recording.call.key] = recording
+            recordings[recording.call.key] = recording
             by_hand += is_by_hand
-    return LangChainFile([*found.values()], dict(left_out), by_hand)
+    return LangChainFile([*recordings.values()], dict(left_out), by_hand)
 
 
 def _rows(path: Path) -> list[tuple[Any, ...]]:
@@ -192,12 +192,12 @@ def _recording(
         raise _LeftOutError(_WRONG)
     generations = [_generation(row[3]) for row in rows]
     call = models.call(llm)
-    asked = call_key(prompt, llm, call)
-    usage = usage_of(generations, document(asked.identity), asked.endpoint, asked.prompt)
+    key_of_call = call_key(prompt, llm, call)
+    usage = usage_of(generations, document(key_of_call.identity), key_of_call.endpoint, key_of_call.prompt)
     answer = [plain(generation) for generation in generations]
     status = status_of(generations, by_client=call is not None)
-    meta = row_of(asked, generations, usage, status=status, created=created, notebook=None)
-    return Recording(asked, answer, [], usage, meta), call is None
+    meta = row_of(key_of_call, generations, usage, status=status, created=created, notebook=None)
+    return Recording(key_of_call, answer, [], usage, meta), call is None
 
 
 def _generation(response: str) -> Generation:

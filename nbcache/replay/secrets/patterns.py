@@ -250,11 +250,11 @@ def _roots() -> list[tuple[str, bool, list[int], bool]]:
     by_word = [(at, rule) for at, rule in enumerate(rules()) if rule.words]
     words = {(word, rule.folded) for _, rule in by_word for word in rule.words}
     roots = ((word, folded) for word, folded in words if sum(each in word for each, of in words if of is folded) == 1)
-    found = []
+    fewest = []
     for root, folded in sorted(roots):
         places = [at for at, rule in by_word if rule.folded is folded and any(root in word for word in rule.words)]
-        found.append((root, folded, places, all(rules()[at].is_token for at in places)))
-    return found
+        fewest.append((root, folded, places, all(rules()[at].is_token for at in places)))
+    return fewest
 
 
 @functools.cache
@@ -270,13 +270,13 @@ def _prefixes() -> dict[str, list[int]]:
 
 def _expanded(prefix: str) -> list[str]:
     """All texts of the pattern `prefix`, up to a digit that may be any."""
-    found = [""]
+    texts = [""]
     for sign in compiled(r"\[[^]]*\]|\\.|.").findall(prefix):
         if sign == r"\d":
             break
         signs = _LETTERS if sign == "[A-Z0-9]" else sign.strip("[]")
-        found = [each + one for each in found for one in signs]
-    return found
+        texts = [each + one for each in texts for one in signs]
+    return texts
 
 
 # Under `token` alone stand words as often; under `password`, in lists, what is wrong with one or has to be given besides.
@@ -319,8 +319,8 @@ def _beginnings(text: str, start: int) -> tuple[int, ...]:
 @functools.lru_cache(maxsize=4_096)
 def named(name: str) -> str | None:
     """What in a key's name says that its value is a secret."""
-    found = compiled(_NAMED, re.ASCII).search(name.lower())
-    return None if found is None else found["one"] or found["several"]
+    match = compiled(_NAMED, re.ASCII).search(name.lower())
+    return None if match is None else match["one"] or match["several"]
 
 
 def is_value(name: str, ending: str, text: str, *, listed: bool, has_user: bool = False) -> bool:

@@ -160,7 +160,7 @@ class Scrubber:
                 clean = self._clean(value, kinds)
                 if clean != value:
                     words = _texts_in(clean)
-                    text = compiled(_IN_JSON).sub(lambda found: _rewritten(found[0], next(words)), text)
+                    text = compiled(_IN_JSON).sub(lambda match: _rewritten(match[0], next(words)), text)
         pieces = text.split(SECRET)
         if len(kinds) != len(pieces) - 1:
             kinds = [next(filter(None, kinds), "")] * (len(pieces) - 1)
