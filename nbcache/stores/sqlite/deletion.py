@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from functools import partial
 
 from nbcache.entry.models import Cleared, Filter
-from nbcache.stores.sqlite import expiry, rows, search_index, traces
-from nbcache.stores.sqlite.checkup import PAUSE, Run
+from nbcache.stores.sqlite import deleted_text, expiry, rows, search_index
+from nbcache.stores.sqlite.check import PAUSE, Run
 from nbcache.stores.sqlite.diskcache_file import CacheFile
 
 _AT_ONCE = 0.02  # seconds in one transaction
@@ -41,7 +41,7 @@ def _delete_some(cache: CacheFile, keys: Sequence[str], owner: str | None) -> tu
     deleted = freed = kept = number = 0
     sql, now, ends = cache.execute, time.time(), time.monotonic() + _AT_ONCE
     with cache.transaction():
-        traces.leave(sql)
+        deleted_text.leave(sql)
         for number, key in enumerate(keys, 1):  # noqa: B007 - the last is returned
             size = rows.size_of(sql, key, now)
             if owner is not None and rows.disown(sql, key, owner):
@@ -75,4 +75,4 @@ def _purge_some(cache: CacheFile, *, is_first: bool) -> bool:
 
 
 def _return_pages(cache: CacheFile) -> bool:
-    return traces.return_pages(cache.execute, cache.transaction)
+    return deleted_text.return_pages(cache.execute, cache.transaction)

@@ -15,12 +15,12 @@ from pathlib import Path
 import diskcache
 
 from nbcache.errors import DamagedError
-from nbcache.stores.sqlite import expiry, schema, traces, upgrade
+from nbcache.stores.sqlite import deleted_text, expiry, schema, upgrade
 from nbcache.stores.sqlite.access import access_to, copied
 from nbcache.stores.sqlite.connections import Pool
 from nbcache.stores.sqlite.database import newer
 from nbcache.stores.sqlite.folder import APPLICATION_ID, STORE_VERSION, is_newer
-from nbcache.stores.sqlite.inspection import inspect
+from nbcache.stores.sqlite.foreign_tables import inspect
 from nbcache.stores.sqlite.sql import Execute
 
 _SETTINGS = {"statistics": 0, "eviction_policy": "none", "cull_limit": 0}
@@ -115,7 +115,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
             return
         with self.pool.hold():
             upgrade.finish(self.execute, self.transaction)
-            if traces.are_left(self.execute):
+            if deleted_text.are_left(self.execute):
                 self.fold()
 
     @property
@@ -173,7 +173,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
     def fold(self) -> None:
         """Remove deleted text from SQLite's log, now or as soon as no other process reads it."""
         self._tried = time.monotonic()
-        self._has_traces = not traces.fold(self.execute)
+        self._has_traces = not deleted_text.fold(self.execute)
 
     def go_on(self) -> None:
         """Try `fold` again, if another process kept it from that."""

@@ -19,15 +19,15 @@ from nbcache.entry.models import Cleared, EntryMeta, Facets, Filter, SessionCall
 from nbcache.entry.quantities import count, size
 from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, TooLargeError, warn_once
 from nbcache.stores.progress import Progress
-from nbcache.stores.sqlite import rows, search_index, sessions, spendings, totals, traces
-from nbcache.stores.sqlite.checkup import checkup
+from nbcache.stores.sqlite import deleted_text, rows, search_index, sessions, spendings, totals
+from nbcache.stores.sqlite.check import check
 from nbcache.stores.sqlite.connections import own_writes
 from nbcache.stores.sqlite.database import LONG, Database
 from nbcache.stores.sqlite.deletion import delete
 from nbcache.stores.sqlite.diskcache_file import CacheFile
 from nbcache.stores.sqlite.folder import forget_aside
-from nbcache.stores.sqlite.fulldisk import done_in_copy, is_full
-from nbcache.stores.sqlite.late import LateAnswer, LateAnswers, is_temporary
+from nbcache.stores.sqlite.full_disk import done_in_copy, is_full
+from nbcache.stores.sqlite.late_answers import LateAnswer, LateAnswers, is_temporary
 
 _READ_TIMEOUT = 0.5  # seconds to wait for another process before a lookup counts as a miss
 _WRITE_TIMEOUT = 2.0
@@ -310,7 +310,7 @@ class DiskStore:
                 raise
             self._database.close()
             is_empty = done_in_copy(self.folder, partial(_clear_in, keys, owner, parts))
-        traces.forget_set_aside(self.folder, everything=is_empty)
+        deleted_text.forget_set_aside(self.folder, everything=is_empty)
         return sum(parts, Cleared())
 
     def _clear(self, keys: Sequence[str], owner: str | None, parts: list[Cleared]) -> bool:
@@ -332,7 +332,7 @@ class DiskStore:
 
         A damaged database file is set aside by opening it, with or without `fix`, as at any use.
         """
-        problems = checkup(self._look, self._write_waiting, read, progress, fix=fix)
+        problems = check(self._look, self._write_waiting, read, progress, fix=fix)
         aside = forget_aside(self.folder) if fix else []
         return problems + [f"{name}, which had been set aside as damaged, is deleted" for name in aside]
 

@@ -20,7 +20,7 @@ from nbcache import NbcacheWarning
 from nbcache.entry.models import EntryMeta, Spending
 from nbcache.errors import StoreBusyError
 from nbcache.stores import DiskStore
-from nbcache.stores.sqlite import traces
+from nbcache.stores.sqlite import deleted_text
 from tests.support.interrupting import Echo
 from tests.support.rows import full
 
@@ -166,14 +166,14 @@ def test_what_is_counted_while_the_log_is_being_folded_in_beside_another_writer_
         reader.execute("BEGIN")
         reader.execute("SELECT count(*) FROM Cache").fetchone()
         store.delete("a" * 40)  # which can't fold it in now
-    fold, others = traces._fold, [sqlite3.connect(tmp_path / "s" / "cache.db", isolation_level=None)]
+    fold, others = deleted_text._fold, [sqlite3.connect(tmp_path / "s" / "cache.db", isolation_level=None)]
 
     def folded(sql: Any) -> bool:
         done = fold(sql)
         others[0].execute("BEGIN IMMEDIATE")  # in the moment after
         return done
 
-    monkeypatch.setattr(traces, "_fold", folded)
+    monkeypatch.setattr(deleted_text, "_fold", folded)
     store.record([Spending("s", 1, time.time(), None, None, "m", hits=1)])
     monkeypatch.undo()
     others[0].close()

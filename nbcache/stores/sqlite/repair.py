@@ -50,7 +50,7 @@ def rebuild(sql: Execute, rowid: int, meta: EntryMeta, size: int) -> None:
     )
 
 
-def mend(sql: Execute) -> list[str]:
+def repair(sql: Execute) -> list[str]:
     """Repair rows without a payload, values of a wrong type, and wrong totals; a line each. Within a transaction."""
     problems = []
     for table in ("entry", "preview"):
@@ -60,13 +60,13 @@ def mend(sql: Execute) -> list[str]:
     expiry = "UPDATE Cache SET expire_time = (SELECT expires FROM entry WHERE id = Cache.rowid)"
     if changed := sql(f"{expiry} WHERE typeof(expire_time) NOT IN ('integer', 'real', 'null')").rowcount:
         problems.append(f"{changed} times of expiry were none")
-    problems += _mend_ledger(sql)
+    problems += _repair_ledger(sql)
     if sql(f"DELETE FROM tombstone WHERE typeof(gone) NOT IN {_NUMBERS} OR typeof(key) != 'text'").rowcount:
         problems.append("some entries that have gone had no time")
-    return problems + _mend_totals(sql)
+    return problems + _repair_totals(sql)
 
 
-def _mend_ledger(sql: Execute) -> list[str]:
+def _repair_ledger(sql: Execute) -> list[str]:
     problems = []
     for column, (kind, instead) in _LEDGER.items():
         wrong = f"typeof({column}) NOT IN ('{kind}', 'null')"
@@ -81,7 +81,7 @@ def _mend_ledger(sql: Execute) -> list[str]:
     return problems
 
 
-def _mend_totals(sql: Execute) -> list[str]:
+def _repair_totals(sql: Execute) -> list[str]:
     if not schema.counts_totals(sql) or totals.read(sql) == totals.counted(sql):
         return []
     totals.recount(sql)
