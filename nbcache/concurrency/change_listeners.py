@@ -1,4 +1,4 @@
-"""Who is told whenever numbers, entries or settings may have changed."""
+"""Functions that are called whenever numbers, entries or settings may have changed."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ _listeners: list[Callable[[], None]] = []
 def listen(changed: Callable[[], None]) -> Callable[[], None]:
     """Call `changed`, in any thread, whenever numbers, entries or settings may have changed.
 
-    Those of a cache that is turned on later count, too. What is returned ends that.
+    This includes a cache that is turned on later. Returns a function that ends it.
     """
     _listeners.append(changed)
 
@@ -22,10 +22,10 @@ def listen(changed: Callable[[], None]) -> Callable[[], None]:
 
 
 def tell() -> None:
-    """Tell all who listen."""
+    """Call all listeners."""
     for changed in _listeners:
         changed()
 
 
-if hasattr(os, "register_at_fork"):  # who listens lives in the parent
+if hasattr(os, "register_at_fork"):  # the listeners belong to the parent
     os.register_at_fork(after_in_child=_listeners.clear)

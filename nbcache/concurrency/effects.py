@@ -1,4 +1,4 @@
-"""One piece of logic for threads and event loops: a generator of effects, each done now or awaited."""
+"""One generator for threads and event loops: it yields effects, which are run in the thread or awaited on the loop."""
 
 from collections.abc import Callable, Generator
 from typing import Any, Protocol, TypeVar
@@ -10,13 +10,13 @@ _T = TypeVar("_T")
 
 
 class Effect(Protocol):
-    """What may take a while."""
+    """Something that may take a while, such as a read of the store."""
 
     def run(self) -> Any:
         """Do it in this thread."""
 
     async def arun(self) -> Any:
-        """Do it without holding up the event loop."""
+        """Do it without blocking the event loop."""
 
 
 class InThread:
@@ -31,13 +31,13 @@ class InThread:
 
 
 def drive(effects: Generator[Effect, Any, _T]) -> _T:
-    """Do the effects in this thread; what the generator returns."""
+    """Run a generator's effects in this thread. Returns what the generator returns."""
     try:
         effect = next(effects)
         while True:
             try:
                 done = effect.run()
-            except Exception as error:  # noqa: BLE001 - it is the generator's to handle
+            except Exception as error:  # noqa: BLE001 - the generator handles it
                 effect = effects.throw(error)
             else:
                 effect = effects.send(done)

@@ -1,7 +1,7 @@
-"""Threads of our own, for what must not run on an event loop, and for what no interrupt may break off.
+"""Threads of nbcache's own: for work that must not run on an event loop, or that an interrupt must not break off.
 
-Python raises KeyboardInterrupt in the main thread alone. Nothing here holds one of Python's own locks in that thread:
-the queue, the threads' start and the signal that work is done are single steps.
+Python raises KeyboardInterrupt in the main thread only. Nothing here holds one of Python's locks in that thread: putting work
+into the queue, starting a thread and the signal that work is done are single steps.
 """
 
 import asyncio
@@ -18,17 +18,17 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
-_Work = Callable[[], Callable[[], Any]]  # returns what tells that it is done
+_Work = Callable[[], Callable[[], Any]]  # returns a function that signals its end
 
 _READERS = 4
-_LAST_WAIT = 5.0  # seconds that the end of the process waits for work that was begun
+_EXIT_TIMEOUT = 5.0  # seconds that the end of the process waits for work that has begun
 
 
 async def in_thread(work: Callable[[], _T], *, writes: bool = False) -> _T:
-    """Do `work` in a thread of our own: the loop's default ones may all be busy with the user's tools.
+    """Do `work` in a thread of nbcache's own. The loop's default threads may all be busy with the user's tools.
 
-    What `writes` is done one after the other: several threads that work leave the event loop too little of the
-    interpreter. It goes on to its end where nobody waits for it any more.
+    Work that `writes` is done one after the other, since several busy threads would leave the event loop too little time. It
+    continues to its end even if its caller is cancelled.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()
@@ -40,7 +40,7 @@ async def in_thread(work: Callable[[], _T], *, writes: bool = False) -> _T:
     def do() -> Callable[[], None]:
         try:
             outcome = work()
-        except BaseException as error:  # noqa: BLE001 - whoever waits gets it
+        except BaseException as error:  # noqa: BLE001 - it is raised in the caller
             return functools.partial(deliver, future.set_exception, error)
         return functools.partial(deliver, future.set_result, outcome)
 
@@ -50,12 +50,12 @@ async def in_thread(work: Callable[[], _T], *, writes: bool = False) -> _T:
 
 
 def is_writing() -> bool:
-    """Whether a thread of ours has something to write, and would make whoever lets it run wait for its turn again."""
+    """Whether nbcache's writing thread is busy: a thread that lets it run would wait for its own turn again."""
     return _workers(os.getpid(), True).is_busy
 
 
 def uninterrupted(work: Callable[[], _T]) -> _T:
-    """Do `work` to its end, in a thread, where this one may be interrupted; an interrupt ends the waiting only."""
+    """Do `work` to its end. In the main thread, another thread does it, so that an interrupt ends only the waiting."""
     if threading.get_ident() != threading.main_thread().ident:
         return work()
     outcome: list[_T] = []
@@ -66,7 +66,7 @@ def uninterrupted(work: Callable[[], _T]) -> _T:
     def do() -> Callable[[], None]:
         try:
             outcome.append(work())
-        except BaseException as error:  # noqa: BLE001 - it is raised where it is waited for
+        except BaseException as error:  # noqa: BLE001 - it is raised in the caller
             errors.append(error)
         return done.release
 
@@ -79,10 +79,10 @@ def uninterrupted(work: Callable[[], _T]) -> _T:
 
 
 def in_background(work: Callable[[], object]) -> None:
-    """Have `work` done by a thread, without waiting for it; here and now where the process ends."""
+    """Let a thread do `work`, without waiting for it. At the end of the process it is done at once, in this thread."""
 
     def do() -> Callable[[], None]:
-        with contextlib.suppress(Exception):  # nobody is there to be told
+        with contextlib.suppress(Exception):  # no caller waits for it
             work()
         return _nothing
 
@@ -91,14 +91,14 @@ def in_background(work: Callable[[], object]) -> None:
 
 
 def _nothing() -> None:
-    """What is to be done after work that nobody waits for."""
+    """The signal of work for which nobody waits."""
 
 
 class _Workers:
-    """At most so many threads, which do what they are given in its order."""
+    """A pool of threads, which do their work in the order in which it was given."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, max_threads: int) -> None:
+        self._max_threads = max_threads
         self._process = os.getpid()
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
         self._at_work: list[LockType] = []  # a lock for each thread, until it ends
@@ -107,10 +107,10 @@ class _Workers:
         atexit.register(self._finish)
 
     def give(self, work: _Work) -> bool:
-        """Let a thread do `work`; false where there is none, and can't be one any more."""
+        """Let a thread do `work`. False if there is none and none can be started."""
         if self._ended:
             return False
-        if len(self._at_work) < self._most and not self._start() and not self._at_work:
+        if len(self._at_work) < self._max_threads and not self._start() and not self._at_work:
             return False
         self.is_busy = True
         self._queue.put(work)
@@ -135,18 +135,18 @@ class _Workers:
         ends.release()
 
     def _finish(self) -> None:
-        """Let what was begun be done: the process would end without these threads."""
+        """Wait for work that has begun: Python would end without waiting for these threads."""
         if self._process != os.getpid():  # forked
             return
         self._ended = True
         for _ in self._at_work:
             self._queue.put(None)
-        until = time.monotonic() + _LAST_WAIT
+        until = time.monotonic() + _EXIT_TIMEOUT
         for ends in self._at_work:
             ends.acquire(timeout=max(0.0, until - time.monotonic()))
 
 
 @functools.cache
 def _workers(_process: int, writes: bool) -> _Workers:  # noqa: FBT001 - the key of the cache
-    """The threads of this process: a forked child has none of its parent's."""
+    """The threads of this process. A forked child gets its own."""
     return _Workers(1 if writes else _READERS)

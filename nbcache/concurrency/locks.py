@@ -1,4 +1,4 @@
-"""A lock that nobody can leave held: not an interrupt, not a thread that has ended, not a fork."""
+"""A lock that can't be left held: not by an interrupt, a thread that has ended, or a fork."""
 
 import contextlib
 import sys
@@ -10,37 +10,37 @@ from typing import Any
 
 from nbcache.concurrency.running_frames import is_around, is_running
 
-_SOON, _LATE = 0.01, 0.2  # seconds after which a waiter looks whether the holder still runs: at first, and at last
-_YIELD = 5e-5  # seconds in which one who waits can wake
+_FIRST_CHECK, _LAST_CHECK = 0.01, 0.2  # seconds between a waiter's checks that the holder still runs: at first, at most
+_YIELD = 5e-5  # seconds in which a waiter can wake up
 
 
 class Lock:
-    """A lock for `with`, which a thread may take again within functions that it calls while it holds it.
+    """A reentrant lock for `with`.
 
-    Its holder is the frame with the `with`, noted in the one step that takes the lock (`dict.setdefault`). Where that
-    frame is on no stack any more, the lock is free, whatever kept the frame from giving it back.
+    Its holder is the frame with the `with`. It is recorded by the same step that takes the lock, `dict.setdefault`. Once that
+    frame is on no stack, the lock is free, even if the frame never released it.
     """
 
     def __init__(self) -> None:
-        # "holder": the frame. Once a holder is lost it stays here for good, and "next" has what stands in this one's place.
+        # "holder" is the frame. If the holder has left the lock for good, it stays, and "next" is the state that replaces this one.
         self._state: dict[str, Any] = {}
-        self._bells: deque[LockType] = deque()  # one for each who waits
+        self._bells: deque[LockType] = deque()  # one for each waiter
 
     def __enter__(self) -> None:
-        frame = sys._getframe(1)  # noqa: SLF001 - the frame that takes it
+        frame = sys._getframe(1)  # noqa: SLF001 - the frame that takes the lock
         if self._state.setdefault("holder", frame) is not frame:
             self._wait(frame)
 
     def __exit__(self, *_: object) -> None:
         state = self._state
         if state.get("holder") is not sys._getframe(1):  # noqa: SLF001 - as above
-            return  # it was taken further out
+            return  # an outer frame took it
         del state["holder"]
         if self._bells:
             self._ring()
 
     def _wait(self, frame: FrameType) -> None:
-        pause = _SOON
+        pause = _FIRST_CHECK
         while True:
             state = self._state
             holder = state.setdefault("holder", frame)
@@ -48,10 +48,10 @@ class Lock:
                 return
             if self._is_left(state, holder, pause):
                 self._state = state.setdefault("next", {})
-            pause = min(2 * pause, _LATE)
+            pause = min(2 * pause, _LAST_CHECK)
 
     def _is_left(self, state: dict[str, Any], holder: FrameType, pause: float) -> bool:
-        """Wait until the holder lets go, or for so many seconds; whether it has left the lock for good."""
+        """Wait for the holder to release the lock, for `pause` seconds at most. Returns whether it has left the lock for good."""
         bell = allocate_lock()
         bell.acquire()
         self._bells.append(bell)
@@ -61,11 +61,11 @@ class Lock:
         finally:
             with contextlib.suppress(ValueError):
                 self._bells.remove(bell)
-        # Looked at twice: in between it may have let go, and another have taken the lock.
+        # Checked twice: in between, the holder may have released the lock, and another have taken it.
         return not is_running(holder) and state.get("holder") is holder
 
     def _ring(self) -> None:
-        """Let one who waits try again."""
-        with contextlib.suppress(IndexError):  # they have stopped waiting
+        """Wake up one waiter."""
+        with contextlib.suppress(IndexError):  # no one waits any more
             self._bells.popleft().release()
-            time.sleep(_YIELD)  # else who holds the interpreter takes the lock again before anybody wakes
+            time.sleep(_YIELD)  # otherwise this thread may take the lock again before the waiter wakes up

@@ -1,21 +1,21 @@
-"""What is done on an event loop takes turns with all else there: a thousand calls at once don't hold it up together."""
+"""Calls on an event loop take turns with its other callbacks, so that a thousand calls at once don't block it."""
 
 import asyncio
 import threading
 import time
 from collections import deque
 
-_TURN = 0.01  # seconds after which the loop's other callbacks come first
+_TURN = 0.01  # seconds of calls, after which the loop's other callbacks run
 
 
 class _Turns:
-    """The calls of one event loop, in the order in which they came."""
+    """The calls of one event loop, in the order in which they began."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._began: float | None = None  # when this round of the loop did, if a call has gone on in it
-        self._in_round = 0  # calls that have gone on in this round, or may
+        self._began: float | None = None  # when this round of the loop began, if a call has run in it
+        self._in_round = 0  # calls that have run in this round, or may
 
     async def take(self) -> None:
         now = time.perf_counter()
@@ -30,7 +30,7 @@ class _Turns:
         await turn
 
     def _next_round(self) -> None:
-        """Let as many go on as have time, after what the last round took."""
+        """Let as many calls run as fit into the time of a turn, by the time that the last round took."""
         assert self._began is not None
         if not self._waiting:
             self._began = None
@@ -53,8 +53,8 @@ _here = _Here()
 
 
 async def take_turn() -> None:
-    """Go on at once, or in a later round of the event loop where this one has been busy for long enough."""
+    """Continue at once, or in a later round of the event loop if calls have taken enough time of this one."""
     loop, turns = asyncio.get_running_loop(), _here.turns
     if turns is None or turns.loop is not loop:
-        turns = _here.turns = _Turns(loop)  # one that is left goes on by its own callback
+        turns = _here.turns = _Turns(loop)  # the turns of another loop continue by their own callback
     await turns.take()

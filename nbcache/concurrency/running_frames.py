@@ -1,8 +1,8 @@
-"""Whether code still runs: a frame that is on no stack holds nothing any more, whatever it was interrupted at.
+"""Whether a frame still runs. A frame that is on no stack holds nothing any more, wherever it was interrupted.
 
-Python may raise KeyboardInterrupt between any two steps, also between taking a thing and noting that it is to be given
-back. So what is taken is noted with the frame of who takes it; a frame of a generator, which rests on no stack, takes
-nothing that it keeps over a `yield`.
+Python may raise KeyboardInterrupt between any two steps, such as taking a lock and noting that it must be released. So the
+holder is recorded as the frame that takes it. A generator's frame leaves the stack at each `yield`, so a generator must not
+hold anything over a `yield`.
 """
 
 import gc
@@ -11,8 +11,8 @@ import sys
 from collections.abc import Iterable
 from types import FrameType
 
-# Until 3.11.9 a collection of garbage that begins within `sys._current_frames` may end in a deadlock (CPython issue 106883):
-# what it calls may let other threads run, while Python's list of threads is locked. From 3.12 on none begins there.
+# Before 3.11.9, garbage collection within `sys._current_frames` may cause a deadlock (CPython issue 106883): it may let other
+# threads run while Python's list of threads is locked. From 3.12 on it does not begin there.
 _MAY_COLLECT = sys.version_info < (3, 11, 9)
 
 
@@ -29,12 +29,12 @@ def is_around(frame: FrameType) -> bool:
 def _tops() -> Iterable[FrameType]:
     """The innermost frame of each thread.
 
-    (`frame.clear` would tell of a frame whether it runs. But in a forked child those of the parent's other threads seem
-    to, and one that doesn't run loses its variables.)
+    (`frame.clear` raises for a frame that runs. But it also raises in a forked child for frames of the parent's other threads,
+    and clears the variables of a frame that does not run.)
     """
     if not (_MAY_COLLECT and gc.isenabled()):
         return sys._current_frames().values()  # noqa: SLF001 - there is no other way
-    # Three calls in one step of Python's, between which neither an interrupt nor another thread can come.
+    # These three calls are one step for Python: neither an interrupt nor another thread can come between them.
     steps = gc.disable, sys._current_frames, gc.enable  # noqa: SLF001 - as above
     _, frames, _ = map(operator.call, steps)
     assert frames is not None

@@ -1,7 +1,7 @@
-"""Calls in flight: one of all who ask makes the call, the others wait for its answer.
+"""Single-flight: of identical calls one is made, and the others wait for its answer.
 
-Nobody waits in a circle: who waits holds no lease, and waits only for a call that can go on meanwhile, so not for
-one of its own thread, and not with a thread for what an event loop has to do.
+No two calls wait for each other. A call that holds a lease does not wait. A call waits only for one that can go on meanwhile:
+not for one of its own thread, and a thread does not wait for a call on an event loop.
 """
 
 import asyncio
@@ -18,14 +18,14 @@ from typing import Any, NamedTuple
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.running_frames import is_running
 
-_LAST = 4_096  # keys of which is known when their last call ended
-_LOOK = 0.25  # seconds after which who waits looks whether the call still goes on
+_LAST = 4_096  # keys for which the end of the last call is remembered
+_CHECK = 0.25  # seconds between a waiter's checks that the call still goes on
 
 
 class CallSite(NamedTuple):
-    """Where a call is made: its thread, and the frame that makes it; its event loop and task where it is a coroutine's.
+    """Where a call is made: its thread and frame, or its event loop and task if it is awaited.
 
-    Nobody `waits` who holds up an event loop: what one would wait for may need that loop.
+    `waits` is false for a sync call on the thread of a running event loop: the other call may need that loop.
     """
 
     thread: int
@@ -36,7 +36,7 @@ class CallSite(NamedTuple):
 
     @classmethod
     def here(cls, frame: FrameType | None, *, on_loop: bool) -> "CallSite":
-        """This thread with the call's `frame`, or this task where the call is awaited."""
+        """The present thread with the call's `frame`, or the present task if the call is awaited."""
         thread = threading.get_ident()
         if not on_loop:
             return cls(thread, frame, waits=asyncio._get_running_loop() is None)  # noqa: SLF001
@@ -44,14 +44,14 @@ class CallSite(NamedTuple):
         return cls(thread, None, asyncio.get_running_loop(), None if task is None else weakref.ref(task))
 
     def is_left(self) -> bool:
-        """Whether an interrupt has ended the call that is made here, without a word."""
+        """Whether the call that was made here has ended without resolving its lease, by an interrupt."""
         if self.loop is None:
             return self.frame is not None and not is_running(self.frame)
         task = None if self.task is None else self.task()
         return self.task is not None and (task is None or task.done() or self.loop.is_closed())
 
     def may_wait_for(self, leader: "CallSite") -> bool:
-        """Whether the leader's call goes on while somebody waits here."""
+        """Whether the leader's call goes on while a call waits here."""
         if not self.waits:
             return False
         if leader.loop is None:
@@ -65,37 +65,37 @@ class Flights:
     def __init__(self) -> None:
         self._lock = Lock()
         self._leases: dict[str, Lease] = {}
-        self.ended = 0  # how many have ended
-        self._last: OrderedDict[str, int] = OrderedDict()  # by key, which of them was the last
+        self.ended = 0  # how many calls have ended
+        self._last: OrderedDict[str, int] = OrderedDict()  # for each key, the number of its last call
         self._forgotten = 0
         _flights.add(self)
 
     def join(
-        self, key: str, here: CallSite, held: "dict[str, Lease | Waiter]", timeout: float
+        self, key: str, site: CallSite, leases: "dict[str, Lease | Waiter]", timeout: float
     ) -> "Lease | Waiter | None":
-        """The lease of `key` where nobody makes this call; else a waiter, or None where here nobody can wait.
+        """A lease for `key` if no such call is in flight, else a waiter. None if this call can't wait.
 
-        Either is put into `held` the moment that it is given, and a lease in the waiter's place: whoever releases
-        what is held there when the call ends, loses none to an interrupt. Nobody waits for more than `timeout` seconds.
+        The result is also put into `leases`, at once, and later a lease that a waiter gets: so an interrupt can't lose one. The
+        call must release all in it when it ends. `timeout` is in seconds.
         """
         with self._lock:
             lease = self._leases.get(key)
             if lease is None:
-                lease = held[key] = Lease(self, key, here)
+                lease = leases[key] = Lease(self, key, site)
                 self._leases[key] = lease
                 return lease
-            if not here.may_wait_for(lease.place):
+            if not site.may_wait_for(lease.site):
                 return None
-            waiter = held[key] = Waiter(self, lease, here, held, timeout)
+            waiter = leases[key] = Waiter(self, lease, site, leases, timeout)
             lease.waiters.append(waiter)
             return waiter
 
     def has_ended_since(self, key: str, since: int) -> bool:
-        """Whether such a call may have ended since so many had `landed`: its answer may be there by now."""
+        """Whether a call of this key may have ended since `ended` was `since`: then its answer may be in the store."""
         return self.ended != since and (self._forgotten > since or self._last.get(key, 0) > since)
 
     def end(self, lease: "Lease", payload: bytes | None, *, failed: bool) -> None:
-        """The call of `lease` has ended: its answer for all who wait; where it failed, one of them makes the call."""
+        """The call of `lease` has ended. Its waiters get the answer; if it failed, one of them makes the call."""
         with self._lock:
             if self._leases.get(lease.key) is not lease:
                 return
@@ -104,94 +104,96 @@ class Flights:
             self._last[lease.key] = self.ended
             if len(self._last) > _LAST:
                 self._forgotten = self._last.popitem(last=False)[1]
-            alone = list(lease.waiters)
-            if failed and (heir := self._heir(lease)) is not None:  # another makes the call than they wait for
-                alone = [waiter for waiter in heir.waiters if not waiter.place.may_wait_for(heir.place)]
-                for waiter in alone:
-                    heir.waiters.remove(waiter)
+            notified = list(lease.waiters)
+            if failed and (successor := self._successor(lease)) is not None:
+                # The others wait for the successor now, except those that can't wait for a call made there.
+                notified = [waiter for waiter in successor.waiters if not waiter.site.may_wait_for(successor.site)]
+                for waiter in notified:
+                    successor.waiters.remove(waiter)
             else:
                 del self._leases[lease.key]
-            for waiter in alone:
+            for waiter in notified:
                 waiter.notify(payload)
 
     def leave(self, waiter: "Waiter") -> "Lease | None":
-        """Stop waiting; the lease that the waiter has just got, if any, to be released."""
+        """Stop waiting. Returns the lease that the waiter has just got, if any: it must be released."""
         with self._lock:
-            if waiter.told:
+            if waiter.is_notified:
                 return waiter.outcome if isinstance(waiter.outcome, Lease) else None
             with contextlib.suppress(ValueError):
                 waiter.lease.waiters.remove(waiter)
             return None
 
-    def _heir(self, lease: "Lease") -> "Lease | None":
-        """The lease of the first who can still be told that it is theirs."""
+    def _successor(self, lease: "Lease") -> "Lease | None":
+        """A new lease for the first waiter that can still be notified."""
         while lease.waiters:
             first = lease.waiters.popleft()
-            heir = first.held[lease.key] = Lease(self, lease.key, first.place, lease.waiters)
-            self._leases[lease.key] = heir
-            if first.notify(heir):
-                for waiter in heir.waiters:
-                    waiter.lease = heir
-                return heir
+            successor = first.leases[lease.key] = Lease(self, lease.key, first.site, lease.waiters)
+            self._leases[lease.key] = successor
+            if first.notify(successor):
+                for waiter in successor.waiters:
+                    waiter.lease = successor
+                return successor
         return None
 
     def begin_in_child(self) -> None:
-        """A forked child has none of the threads that make these calls."""
+        """Forget the calls in a forked child, which has none of the threads that make them."""
         self._leases.clear()
 
 
 class Lease:
-    """The right to make a call, and the duty to say how it ended. Saying it twice does nothing more."""
+    """The right to make a call, and the duty to resolve or release it. The second time has no effect."""
 
     leads = True
 
-    def __init__(self, flights: Flights, key: str, place: CallSite, waiters: "deque[Waiter] | None" = None) -> None:
+    def __init__(self, flights: Flights, key: str, site: CallSite, waiters: "deque[Waiter] | None" = None) -> None:
         self.key = key
-        self.place = place
+        self.site = site
         self.waiters: deque[Waiter] = deque() if waiters is None else waiters
         self._flights = flights
 
     def resolve(self, payload: bytes | None) -> None:
-        """Give the answer to all who wait; with None each makes the call alone."""
+        """Give the answer to all waiters. With None each of them makes its own call."""
         self._flights.end(self, payload, failed=False)
 
     def release(self) -> None:
-        """The call failed: the next of those who wait makes it."""
+        """The call failed: the first waiter makes it."""
         self._flights.end(self, None, failed=True)
 
 
 class Waiter:
-    """Somebody who waits: `run` in a thread, `arun` on an event loop.
+    """A call that waits for another: an effect.
 
-    Both give the answer's payload; a lease where it is for this one to make the call; None to make it alone.
+    It results in the answer's payload, in a lease if this call has to be made in the other's place, or in None if it has to be
+    made without sharing its answer.
     """
 
     leads = False
 
     def __init__(
-        self, flights: Flights, lease: Lease, place: CallSite, held: "dict[str, Lease | Waiter]", timeout: float
+        self, flights: Flights, lease: Lease, site: CallSite, leases: "dict[str, Lease | Waiter]", timeout: float
     ) -> None:
         self.lease = lease
-        self.place = place
-        self.held = held
+        self.site = site
+        self.leases = leases
         self.timeout = timeout
-        self.told = False
+        self.is_notified = False
         self.outcome: bytes | Lease | None = None
         self._flights = flights
-        self._event: LockType | asyncio.Event = _taken() if place.loop is None else asyncio.Event()
+        self._event: LockType | asyncio.Event = _taken() if site.loop is None else asyncio.Event()
 
     def notify(self, outcome: bytes | Lease | None) -> bool:
-        """End the waiting; false where nobody is there any more."""
-        self.told, self.outcome = True, outcome
+        """End the waiting. False if the waiter's event loop is closed."""
+        self.is_notified, self.outcome = True, outcome
         if not isinstance(outcome, Lease):
-            self.held.pop(self.lease.key, None)
+            self.leases.pop(self.lease.key, None)
         if isinstance(self._event, LockType):
-            with contextlib.suppress(RuntimeError):  # told twice
+            with contextlib.suppress(RuntimeError):  # it was notified before
                 self._event.release()
             return True
-        assert self.place.loop is not None
+        assert self.site.loop is not None
         try:
-            self.place.loop.call_soon_threadsafe(self._event.set)
+            self.site.loop.call_soon_threadsafe(self._event.set)
         except RuntimeError:  # the loop is closed
             return False
         return True
@@ -199,41 +201,41 @@ class Waiter:
     def run(self) -> bytes | Lease | None:
         """Wait in this thread."""
         assert isinstance(self._event, LockType)
-        ends = time.monotonic() + self.timeout
-        while not self._event.acquire(timeout=max(0.0, min(_LOOK, ends - time.monotonic()))):
-            if self._is_enough(ends):
+        deadline = time.monotonic() + self.timeout
+        while not self._event.acquire(timeout=max(0.0, min(_CHECK, deadline - time.monotonic()))):
+            if self._is_over(deadline):
                 break
         return self.outcome
 
     async def arun(self) -> bytes | Lease | None:
         """Wait on this event loop."""
         assert isinstance(self._event, asyncio.Event)
-        ends = time.monotonic() + self.timeout
+        deadline = time.monotonic() + self.timeout
         while not self._event.is_set():
             try:
-                await asyncio.wait_for(self._event.wait(), max(0.0, min(_LOOK, ends - time.monotonic())))
+                await asyncio.wait_for(self._event.wait(), max(0.0, min(_CHECK, deadline - time.monotonic())))
             except TimeoutError:
-                if self._is_enough(ends):
+                if self._is_over(deadline):
                     break
         return self.outcome
 
-    def _is_enough(self, ends: float) -> bool:
-        """Whether there is no more to wait for; a call that was left goes to the first who waits."""
-        if self.lease.place.is_left():
+    def _is_over(self, deadline: float) -> bool:
+        """Whether the time is over. If the other call was interrupted, it is released: the first waiter makes it."""
+        if self.lease.site.is_left():
             self.lease.release()
-        if time.monotonic() < ends:
+        if time.monotonic() < deadline:
             return False
         self._give_up()
         return True
 
     def _give_up(self) -> None:
-        """Wait no more: what was told in the last moment holds."""
+        """Stop waiting. An outcome that came at the last moment is kept."""
         self._flights.leave(self)
-        if not self.told:
-            self.held.pop(self.lease.key, None)
+        if not self.is_notified:
+            self.leases.pop(self.lease.key, None)
 
     def release(self) -> None:
-        """Stop waiting, at an interrupt or when the task is cancelled: a lease handed over meanwhile goes to the next."""
+        """Stop waiting, at an interrupt or when the task is cancelled. A lease that came meanwhile goes to the next waiter."""
         if (lease := self._flights.leave(self)) is not None:
             lease.release()
 

@@ -1,6 +1,6 @@
-"""Strands: code that makes one call after the other. A cell has one, and each task, thread and work item of its own.
+"""Strands: sequences of calls that follow each other. A cell is one, and so is each task, thread and work item of a pool.
 
-Who starts others is known by the context that they inherit; a thread that inherits none belongs to the cell.
+A strand's parent is found by the context that it inherits. A thread without an inherited context belongs to the cell.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any, Self
 from weakref import ref
 
 MAIN = threading.main_thread().ident or 0
-_RUN = pools._WorkItem.run.__code__  # noqa: SLF001 - one item of a pool, which one thread does many of
+_RUN = pools._WorkItem.run.__code__  # noqa: SLF001 - it runs one work item of a pool
 
 
 class Strand:
@@ -43,7 +43,7 @@ class Strand:
         return self.thread == thread and self._within() is within
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """In the process that accounts for a worker's calls its strands are the cell's, side by side."""
+        """A worker's strands become children of the cell in the process that accounts for its calls."""
         return _of_worker, (os.getpid(), self.number, self.is_task)
 
 
@@ -54,7 +54,7 @@ _root = Strand(None, MAIN, is_task=False)
 
 
 def begin_cell() -> None:
-    """A cell begins here: what comes before has nothing to do with what follows."""
+    """Begin a cell: strands from before it are not parents of those that follow."""
     global _root  # noqa: PLW0603 - of the process, as the cell is
     thread, task = _place()
     _root = Strand(None, thread, task, is_task=task is not None)
@@ -94,7 +94,7 @@ def _of_worker(process: int, number: int, is_task: bool) -> Strand:  # noqa: FBT
 
 
 _workers: dict[tuple[int, int], Strand] = {}
-_MOST_WORKERS = 1_000  # strands of workers that are remembered
+_MOST_WORKERS = 1_000  # strands of workers that are kept
 
 
 def call_here(now: float, seconds: float) -> tuple[Strand, float]:
@@ -103,7 +103,7 @@ def call_here(now: float, seconds: float) -> tuple[Strand, float]:
 
 
 class calling:  # noqa: N801 - used as a function: within `with calling()` ...
-    """Within this block a call is made for the strand that is here, by whatever tasks that takes."""
+    """Within this block a call belongs to the present strand, even if other tasks make it."""
 
     __slots__ = ("_token",)
 
@@ -118,7 +118,7 @@ class calling:  # noqa: N801 - used as a function: within `with calling()` ...
 
 def _work_item() -> object | None:
     """What a pool's thread does now; None in other threads."""
-    frame = sys._getframe(1)  # noqa: SLF001 - the stack is looked at, and nothing is kept of it
+    frame = sys._getframe(1)  # noqa: SLF001 - the stack is only read
     while frame.f_back is not None:
         frame = frame.f_back
         if frame.f_code is _RUN:

@@ -1,4 +1,4 @@
-"""A bound on the time that a search by somebody's own regular expression may take."""
+"""A time limit for searches by a regular expression of the user's own."""
 
 import contextlib
 import signal
@@ -10,15 +10,15 @@ SECONDS = 10.0
 
 
 class TooSlowError(ValueError):
-    """A search that took longer."""
+    """A search that took too long."""
 
 
 @contextlib.contextmanager
 def time_limit() -> Iterator[None]:
-    """Raise TooSlowError when the block takes longer than `SECONDS`.
+    """Raise TooSlowError if the block takes longer than `SECONDS`.
 
-    That is done by the system's alarm, which Python's `re` heeds in the middle of a search. It is not to be had in a
-    thread, on Windows, or where something else uses it: there the block takes as long as it takes.
+    This uses the system's alarm, which interrupts Python's `re` within a search. There is no limit in a thread, on Windows, or
+    where the alarm is in use.
     """
     if not _is_free():
         yield

@@ -1,4 +1,4 @@
-"""A thread that does its work a while after it is woken, once however often it was."""
+"""A thread that does its work some time after it was woken, once for all wake-ups in that time."""
 
 import contextlib
 import os
@@ -9,9 +9,9 @@ from queue import SimpleQueue
 
 
 class Timer:
-    """Does `work` in a thread of its own, `delay` seconds after `wake`; again after as many, where it returns true.
+    """Does `work` in a thread of its own, `delay` seconds after `wake`, and again after each delay while it returns true.
 
-    What a call does here is a step or two, none of which an interrupt can leave half done.
+    A call only does one or two steps here, which an interrupt can't leave half done.
     """
 
     def __init__(self, work: Callable[["Timer"], bool], delay: float) -> None:
@@ -19,10 +19,10 @@ class Timer:
         self._delay = delay
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._end: SimpleQueue[None] = SimpleQueue()
-        self._process: int | None = None  # in which the thread runs: a forked child has none of its parent's
+        self._process: int | None = None  # the one in which the thread runs: a forked child needs its own
 
     def wake(self) -> None:
-        """Let the work be done soon. Where there can be no thread, nothing happens."""
+        """Let the work be done soon. If no thread can be started, nothing happens."""
         if self._bell.empty() or self._process != os.getpid():
             if self._process != os.getpid():
                 try:
@@ -39,7 +39,7 @@ class Timer:
 
     @property
     def is_stopped(self) -> bool:
-        """Whether it was told to end."""
+        """Whether `stop` was called."""
         return not self._end.empty()
 
     def _run(self) -> None:
@@ -49,7 +49,7 @@ class Timer:
                 self._bell.get()
             with contextlib.suppress(queue.Empty):
                 self._end.get(timeout=self._delay)
-                self._end.put(None)  # for whoever looks
+                self._end.put(None)  # for `is_stopped`
                 return
             with contextlib.suppress(queue.Empty):
                 while True:

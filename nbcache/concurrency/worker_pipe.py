@@ -1,7 +1,7 @@
-"""A pipe in which worker processes report their calls to the process that accounts for them.
+"""A pipe by which worker processes report their calls to the process that accounts for them.
 
-A pool's workers are killed when the pool ends: what they keep in memory, or are about to write, is lost then. What is in
-the pipe outlives its sender. Sending takes a few microseconds and waits for no lock.
+A pool kills its workers when it ends, and what they have in memory is lost. What is in the pipe remains. Sending takes a few
+microseconds and waits for no lock.
 """
 
 import contextlib
@@ -23,11 +23,11 @@ except ImportError:  # Windows, where a child process has none of its parent's f
     fcntl = None  # type: ignore[assignment]
 
 _LENGTH = 4  # bytes in front of each message
-_LONGEST = getattr(select, "PIPE_BUF", 0)  # bytes that are written whole, whoever else writes
-_ROOM = 1 << 20  # bytes that the pipe should hold
-_PATIENCE = 0.1  # seconds that a worker waits for room
+_LONGEST = getattr(select, "PIPE_BUF", 0)  # bytes that are written at once, even if other processes write
+_CAPACITY = 1 << 20  # bytes of the pipe
+_TIMEOUT = 0.1  # seconds that a worker waits for room in the pipe
 _PAUSE = 0.001  # seconds between two tries
-_SULK = 1.0  # seconds without waiting, after one wait in vain
+_NO_WAIT = 1.0  # seconds in which it doesn't wait again, after a timeout
 
 
 class Receiver(Protocol):
@@ -42,26 +42,26 @@ class Sender:
 
     def __init__(self, end: int) -> None:
         self.end: int | None = end
-        self._impatient_until = 0.0
+        self._no_wait_until = 0.0
 
     def send(self, session: str, message: Any) -> bool:
-        """Report to the session's process; false where that can't be, and the worker has to account for it itself."""
-        data = pickle.dumps((session, message))
-        data = len(data).to_bytes(_LENGTH, "big") + data
+        """Send a message to the session's process. False if that fails: then the worker must account for the call itself."""
+        content = pickle.dumps((session, message))
+        data = len(content).to_bytes(_LENGTH, "big") + content
         if len(data) > _LONGEST:
             return False
-        ends = time.monotonic() + _PATIENCE
+        ends = time.monotonic() + _TIMEOUT
         while self.end is not None:
             try:
                 os.write(self.end, data)
             except BlockingIOError:  # it is full
                 now = time.monotonic()
                 if now > ends:
-                    self._impatient_until = now + _SULK
-                if now < self._impatient_until:
+                    self._no_wait_until = now + _NO_WAIT
+                if now < self._no_wait_until:
                     return False
                 time.sleep(_PAUSE)
-            except OSError:  # nobody reads it any more
+            except OSError:  # the reading process has ended
                 self.end = None
             else:
                 return True
@@ -69,7 +69,7 @@ class Sender:
 
 
 class Channel:
-    """The pipe that this process reads, from the first child on."""
+    """The pipe that this process reads. It is made when the first child starts."""
 
     def __init__(self) -> None:
         self.sender: Sender | None = None
@@ -80,26 +80,26 @@ class Channel:
         self._thread: threading.Thread | None = None
 
     def connect(self, session: str, receiver: Receiver) -> None:
-        """Hand messages of this session to `receiver` from now on, which is kept alive by others."""
+        """Pass messages of this session to `receiver`, of which only a weak reference is kept."""
         self._receivers[session] = receiver
 
     def open(self) -> Sender | None:
-        """Make the pipe, where a session may have children; the end for them. None where there can't be one."""
+        """The end of the pipe for child processes, which is made at the first call. None if there is no session, or no pipe can be made."""
         if self.sender is None and fcntl is not None and len(self._receivers):
             try:
                 self._reader, writer = os.pipe()
-            except OSError as error:  # no more files
+            except OSError as error:  # too many open files
                 logger.debug("nbcache: no pipe for worker processes: %s", error)
                 return None
             os.set_blocking(self._reader, False)
             os.set_blocking(writer, False)
-            with contextlib.suppress(OSError, AttributeError):  # Linux's own, and within limits
-                fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _ROOM)
+            with contextlib.suppress(OSError, AttributeError):  # only Linux has it, and it may refuse
+                fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, _CAPACITY)
             self.sender = Sender(writer)
         return self.sender
 
     def deliver(self) -> None:
-        """Hand over what has come in."""
+        """Pass the messages that have arrived to their receivers."""
         if self._reader is not None:
             with self._reading:
                 for session, message in self._messages():
@@ -107,22 +107,22 @@ class Channel:
                         receiver.receive(message)
 
     def listen(self) -> None:
-        """Have a thread hand over what comes in. In a process without other threads `deliver` has to be called.
+        """Start a thread that delivers messages. In a process without other threads it is not started: call `deliver`.
 
-        Python warns of a fork beside threads: the first such thread is not to be ours.
+        Python warns of a fork in a process with threads, and nbcache must not be the reason for it.
         """
-        is_heard = self._thread is not None and self._thread.is_alive()
-        if self._reader is None or is_heard or threading.active_count() == 1:
+        is_listening = self._thread is not None and self._thread.is_alive()
+        if self._reader is None or is_listening or threading.active_count() == 1:
             return
         self._thread = threading.Thread(target=self._run, args=(self._reader,), name="nbcache-workers", daemon=True)
         with contextlib.suppress(RuntimeError):  # no more threads, or the interpreter is ending
             self._thread.start()
 
     def begin_in_child(self) -> None:
-        """A forked child reads nothing of its parent's, and has children of its own."""
+        """Start again in a forked child, which has its own children and does not read its parent's pipe."""
         if self._reader is not None:
             os.close(self._reader)
-        self.__init__()  # type: ignore[misc]  # it begins anew
+        self.__init__()  # type: ignore[misc]
 
     def _run(self, reader: int) -> None:
         with contextlib.suppress(OSError, ValueError):  # it was closed
@@ -133,15 +133,15 @@ class Channel:
     def _messages(self) -> list[tuple[str, Any]]:
         assert self._reader is not None
         with contextlib.suppress(BlockingIOError):
-            while some := os.read(self._reader, _ROOM):
-                self._unread += some
+            while chunk := os.read(self._reader, _CAPACITY):
+                self._unread += chunk
         messages, at = [], 0
-        while len(self._unread) >= (begins := at + _LENGTH):
-            ends = begins + int.from_bytes(self._unread[at:begins], "big")
-            if len(self._unread) < ends:
+        while len(self._unread) >= (start := at + _LENGTH):
+            end = start + int.from_bytes(self._unread[at:start], "big")
+            if len(self._unread) < end:
                 break
-            messages.append(pickle.loads(self._unread[begins:ends]))  # noqa: S301 - of our own children alone
-            at = ends
+            messages.append(pickle.loads(self._unread[start:end]))  # noqa: S301 - only our own children write to it
+            at = end
         del self._unread[:at]
         return messages
 

@@ -1,8 +1,8 @@
-"""What a worker process that starts afresh is given, to join the cache of the process that starts it.
+"""How a worker process that is started (not forked) joins the cache of its parent.
 
-multiprocessing, concurrent.futures, joblib and dask's local workers all start a child with a `Process` object, which the child reads
-before anything else. The ticket in it makes the child wait until LangChain's models are imported, and turns the cache on then. A worker that calls no
-model pays nothing for it: this module imports nothing.
+multiprocessing, concurrent.futures, joblib and dask's local workers all start a child with a `Process` object, which the child
+unpickles first. The ticket in it makes the child turn the cache on once LangChain's models are imported. A worker that calls no
+model pays nothing for it: this module imports nothing of nbcache.
 """
 
 import importlib
@@ -20,7 +20,7 @@ _membership: tuple[bytes, int | None] | None = None
 
 
 class Ticket:
-    """Pickled in the parent while it starts a child, and read by the child. `pipe` is the end that it reports to."""
+    """Pickled in the parent while it starts a child, and unpickled by the child. `pipe` is the end for its reports."""
 
     def __init__(self, membership: bytes, pipe: int | None) -> None:
         self._membership = membership
@@ -36,7 +36,7 @@ class Ticket:
 
 
 def wait_for_models(membership: bytes, pipe: Any) -> None:
-    """Join as soon as this child process has imported what can call a model. Never raises."""
+    """Join as soon as this child process has imported LangChain's models. Never raises."""
     global _membership  # noqa: PLW0603 - a process has one parent
     try:
         _membership = membership, None if pipe is None else pipe.detach()
@@ -44,34 +44,34 @@ def wait_for_models(membership: bytes, pipe: Any) -> None:
             join()
         else:
             sys.meta_path.insert(0, _Finder())
-    except Exception:  # noqa: BLE001 - the worker's own work goes on; what it pays for is its own then
+    except Exception:  # noqa: BLE001 - the worker's own work goes on, without the cache
         _membership = None
 
 
 def take_membership() -> tuple[bytes, int | None] | None:
-    """What the parent sent, and the end of its pipe; None where there is nothing to join, or it is joined already."""
+    """The parent's message and the end of its pipe. None if there is nothing to join, or this was called before."""
     global _membership
-    taken, _membership = _membership, None
-    return taken
+    membership, _membership = _membership, None
+    return membership
 
 
 def join() -> None:
-    """Have the session module join, which it does at its import or is asked for here. Never raises."""
+    """Let the session module join. It does so at the end of its import, or is called here. Never raises."""
     try:
         session: Any = importlib.import_module(_SESSION)
-        if hasattr(session, "join_parent"):  # else it is being imported, and joins at its end
+        if hasattr(session, "join_parent"):  # otherwise it is being imported, and joins at its end
             session.join_parent()
     except Exception:  # noqa: BLE001 - as above
         return
 
 
 class _Finder:
-    """Waits for one of the models' modules, and is gone with it."""
+    """Waits for the import of LangChain's models, and then removes itself."""
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """None but for the module that is waited for."""
+        """The module's spec with a loader that joins; None for all other modules."""
         if name not in _MODELS:
             return None
         sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
@@ -82,7 +82,7 @@ class _Finder:
 
 
 class _Loader(Loader):
-    """Loads as the loader that it stands for, and joins then."""
+    """Loads by the loader that it wraps, and joins then."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
@@ -92,7 +92,7 @@ class _Loader(Loader):
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
-        """As the loader does, which the module then has."""
+        """As the loader does. The module gets that loader."""
         module.__loader__ = self._loader
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
