@@ -1,1 +1,1 @@
-"""Whatever makes calls tell the cache who they are."""
+"""What makes the calls of a library go through the cache: `langchain/`, `sdk/`, `embeddings/`. None imports another."""

@@ -1,4 +1,4 @@
-"""Which embedding model a text goes to, and with what settings: the model's half of a vector's key."""
+"""Which embedding model makes a vector, and with what settings: the model's half of a vector's key."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,8 +15,8 @@ from nbcache.keys.model_fields.user_classes import exact, users_options, users_p
 from nbcache.keys.request import Identity
 from nbcache.keys.usercode import Piece
 
-# How texts are sent, in what portions and how often, and what is shown meanwhile: no vector depends on it. So it is with
-# the libraries' classes; one of the user's own may mean something else by these names.
+# Fields of the libraries' classes for batches, retries and progress bars, on which no vector depends. A class of the user's own
+# may use these names for settings.
 _SENDING = frozenset(
     {
         *("chunk_size", "batch_size", "embed_batch_size", "max_concurrent_requests", "multi_process"),
@@ -25,8 +25,8 @@ _SENDING = frozenset(
         "MistralAIEmbeddings.tokenizer",  # counts tokens to fill a request
     }
 )
-# What these packages' classes make their clients of, or never send: the clients are asked instead.
-_OF_CLIENTS = {
+# Fields from which these packages make their clients, or which they never send. The clients themselves are read instead.
+_CLIENT_FIELDS = {
     "langchain_openai": {
         *("default_headers", "default_query", "openai_api_type", "openai_api_version", "openai_organization"),
         "openai_proxy",
@@ -42,25 +42,25 @@ _REMEDY = "Give the class an `_identifying_params` property that returns every s
 def embedder_identity(
     model: Any, what: str, args: Sequence[Any], options: Mapping[str, Any], *, is_async: bool = False
 ) -> Identity:
-    """Which vectors these are: the model's class and settings, and whether it is asked as for `documents` or a `query`.
+    """The identity of vectors: the model's class and settings, and `what` is embedded, `documents` or a `query`.
 
     `is_async` is for awaited calls, for which many models have a client of their own. Raises UnstableIdentityError.
     """
     cls = type(model)
     piece = users_piece(cls)
-    told = _told(model, piece)
+    params = _identifying_params(model, piece)
     if isinstance(model, BaseModel):
-        fields = settings(model)  # type: ignore[arg-type]  # a language model's, but any pydantic object has what it asks
+        fields = settings(model)  # type: ignore[arg-type]  # for language models, but works for any pydantic object
         target = target_of(model, is_async=is_async)  # type: ignore[arg-type]
         endpoint = endpoint_of(model, fields, target)  # type: ignore[arg-type]
         if target.endpoint and piece is None:
-            known = _OF_CLIENTS.get(cls.__module__.partition(".")[0], set())
-            fields = {name: value for name, value in fields.items() if name not in known}
+            client_fields = _CLIENT_FIELDS.get(cls.__module__.partition(".")[0], set())
+            fields = {name: value for name, value in fields.items() if name not in client_fields}
         fields |= {f"client's {name}": value for name, value in target.extras.items()}
     else:
-        fields = {} if told else _attributes(model) if piece is None else _users_attributes(model, piece)
+        fields = {} if params else _attributes(model) if piece is None else _users_attributes(model, piece)
         endpoint = endpoint_in(fields)
-    is_silent = piece is None and not (told or fields or getattr(cls, "model_fields", None))
+    is_silent = piece is None and not (params or fields or getattr(cls, "model_fields", None))
     if is_silent:
         raise UnstableIdentityError(
             f"silent {cls.__qualname__}",
@@ -68,7 +68,7 @@ def embedder_identity(
         )
     fields = {name: value for name, value in fields.items() if not _is_sending(cls, name)}
     return of_object(
-        cls, "embeddings", endpoint, embeds=what, fields=fields, told=told, options=_options(cls, args, options)
+        cls, "embeddings", endpoint, embeds=what, fields=fields, told=params, options=_options(cls, args, options)
     )
 
 
@@ -80,8 +80,8 @@ def _is_sending(cls: type, name: str) -> bool:
 
 def _options(cls: type, args: Sequence[Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of the call that count. Raises UnstableIdentityError for one that may differ from text to text."""
-    told = {f"argument {number}": value for number, value in enumerate(args, 2)} | dict(options)
-    for name, value in told.items():
+    named = {f"argument {number}": value for number, value in enumerate(args, 2)} | dict(options)
+    for name, value in named.items():
         if not isinstance(value, str | int | float | Mapping | None):
             raise UnstableIdentityError(
                 f"option {name} of {cls.__qualname__}",
@@ -89,34 +89,36 @@ def _options(cls: type, args: Sequence[Any], options: Mapping[str, Any]) -> dict
                 "for each of them. Set it on the model, or pass plain values",
             )
     if users_piece(cls) is not None:
-        return users_options(cls, told)
-    return counted({name: value for name, value in told.items() if name not in _SENDING})
+        return users_options(cls, named)
+    return counted({name: value for name, value in named.items() if name not in _SENDING})
 
 
-def _told(model: Any, piece: Piece | None) -> dict[str, Any]:
-    """What the class says of itself; one of the user's own may mean anything by the names that don't count elsewhere."""
-    told = getattr(model, "_identifying_params", None)
-    if not isinstance(told, Mapping):
+def _identifying_params(model: Any, piece: Piece | None) -> dict[str, Any]:
+    """The model's `_identifying_params` that count: for a class of the user's own, also names that are ignored elsewhere."""
+    params = getattr(model, "_identifying_params", None)
+    if not isinstance(params, Mapping):
         return {}
-    return counted(told) if piece is None else users_options(type(model), told)
+    return counted(params) if piece is None else users_options(type(model), params)
 
 
 def _users_attributes(model: Any, piece: Piece) -> dict[str, Any]:
-    """The attributes of an object of a class of the user's, but for what its own calls count and remember in them.
+    """The attributes of an object of a user's class, without those that its calls change.
 
-    Raises UnstableIdentityError where one can't be told from another by its value.
+    Raises UnstableIdentityError for a value without a canonical form.
     """
     cls = type(model)
-    held = {name: value for name, value in _held(model).items() if not piece.state.is_state(name, value)}
-    return {name: exact(cls, name, value) for name, value in held.items() if not is_left_out(name)}
+    attributes = {
+        name: value for name, value in _all_attributes(model).items() if not piece.state.is_state(name, value)
+    }
+    return {name: exact(cls, name, value) for name, value in attributes.items() if not is_left_out(name)}
 
 
 def _attributes(model: Any) -> dict[str, Any]:
-    """All attributes of an object, private ones and slots too: who wrote the class put the settings where they liked.
+    """All attributes of an object, also private ones and slots: any of them may be a setting.
 
-    Raises UnstableIdentityError where one can't be told from another by its value.
+    Raises UnstableIdentityError for a value without a canonical form.
     """
-    attributes = _held(model)
+    attributes = _all_attributes(model)
     for name, value in attributes.items():
         try:
             canonical(value)
@@ -128,7 +130,7 @@ def _attributes(model: Any) -> dict[str, Any]:
     return counted(attributes)
 
 
-def _held(model: Any) -> dict[str, Any]:
+def _all_attributes(model: Any) -> dict[str, Any]:
     state = object.__getstate__(model)
     plain, slots = state if isinstance(state, tuple) else (state, None)
     return {**(plain or {}), **(slots or {})}

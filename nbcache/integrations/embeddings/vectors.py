@@ -1,4 +1,4 @@
-"""Vectors ↔ JSON values: each number comes back with the very bits and of the very type that it had."""
+"""Vectors as JSON values and back: each number keeps its bits and its type."""
 
 import base64
 import struct
@@ -6,12 +6,12 @@ from typing import Any
 
 from langchain_core.outputs import Generation
 
-_FLOATS = {"f": 4, "d": 8}  # Python's numbers, packed in so many bytes each
+_FLOATS = {"f": 4, "d": 8}  # how Python's floats are packed, and the bytes of each
 _NUMPY = {"float16": "<f2", "float32": "<f4", "float64": "<f8"}
 
 
 def as_generation(vector: Any) -> Generation:
-    """`vector` as the answer of a call. What can't be packed is left as it is, for the codec to judge."""
+    """`vector` as the answer of a call. A vector that can't be packed is left as it is: the codec decides whether to store it."""
     is_list = type(vector) is list
     text = f"vector of {len(vector)} numbers" if is_list else "vector"
     form, data = _packed(vector) if is_list and vector else (None, b"")
@@ -22,7 +22,7 @@ def as_generation(vector: Any) -> Generation:
 
 
 def vector_in(generation: Generation) -> Any:
-    """The vector that `as_generation` was given. Raises ValueError where it isn't one that this release can read."""
+    """The vector in a generation by `as_generation`. Raises ValueError if this release can't read it."""
     info = generation.generation_info or {}
     form, vector = info.get("packed"), info.get("vector")
     if form is None and "vector" in info:
@@ -31,14 +31,14 @@ def vector_in(generation: Generation) -> Any:
     if form in _FLOATS and len(data) % _FLOATS[form] == 0:
         return list(struct.unpack(f"<{len(data) // _FLOATS[form]}{form}", data))
     if form in _NUMPY:
-        import numpy as np  # noqa: PLC0415 - of a model that uses it
+        import numpy as np  # noqa: PLC0415 - only for a model that uses it
 
         return list(np.frombuffer(data, _NUMPY[form]).astype(form))
     raise ValueError(f"a vector packed as {form!r}")
 
 
 def _packed(vector: list[Any]) -> tuple[str | None, bytes]:
-    """How the numbers are packed, and their bytes; None where they are not all floats of one type."""
+    """The format of the packed numbers, and their bytes. No format if they are not all floats of one type."""
     kinds = {*map(type, vector)}
     if kinds == {float}:
         return _packed_floats(vector)
@@ -51,7 +51,7 @@ def _packed(vector: list[Any]) -> tuple[str | None, bytes]:
 
 
 def _packed_floats(vector: list[float]) -> tuple[str, bytes]:
-    """Half the bytes where that loses nothing: providers send 32 bits, and Python makes 64 of them."""
+    """Packed with 32 bits each if that loses nothing: many providers send such numbers, and Python makes 64 bits of them."""
     count = len(vector)
     whole = struct.pack(f"<{count}d", *vector)
     try:

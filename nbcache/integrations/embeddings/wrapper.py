@@ -1,4 +1,4 @@
-"""Embeddings that pay for each text once: a list is looked up text by text, and only what is missing is sent."""
+"""Embeddings that pay for each text once: a list is looked up text by text, and only missing texts are sent."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence, Sized
@@ -22,12 +22,12 @@ _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ImportError)
 
 
 def wrap_embeddings(model: Embeddings, cache_now: Callable[[], NotebookCache | None]) -> Embeddings:
-    """`model`, asked only for the vectors that the cache doesn't have: the one that `cache_now` tells at each call."""
+    """`model` with a cache: it only embeds texts that are not in it. `cache_now` returns the cache at each call."""
     return model if isinstance(model, CachedEmbeddings) else CachedEmbeddings(model, cache_now)
 
 
 class CachedEmbeddings(Embeddings):
-    """An embedding model whose vectors are kept. Its attributes are those of the model in it, to read and to set."""
+    """An embedding model whose vectors are cached. Its attributes are those of the wrapped model, to read and to set."""
 
     _wrapped: Embeddings
     _cache_now: Callable[[], NotebookCache | None]
@@ -36,16 +36,16 @@ class CachedEmbeddings(Embeddings):
         vars(self).update(_wrapped=wrapped, _cache_now=cache_now)
 
     def __getattr__(self, name: str) -> Any:
-        if name in _OWN or name.startswith("__"):  # while it is being copied or unpickled
+        if name in _OWN or name.startswith("__"):  # while it is copied or unpickled
             raise AttributeError(name)
         return getattr(self._wrapped, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         setattr(self._wrapped, name, value)
 
-    def model_copy(self, **given: Any) -> "CachedEmbeddings":
-        """A copy of the model in it, as pydantic makes one, that is cached too. Raises what the model raises."""
-        return type(self)(getattr(self._wrapped, "model_copy")(**given), self._cache_now)  # noqa: B009 - not all have it
+    def model_copy(self, **options: Any) -> "CachedEmbeddings":
+        """A copy of the wrapped model, as pydantic makes one, with the same cache. Raises what the model raises."""
+        return type(self)(getattr(self._wrapped, "model_copy")(**options), self._cache_now)  # noqa: B009 - not all have it
 
     def __repr__(self) -> str:
         return f"CachedEmbeddings({self._wrapped!r})"
@@ -53,7 +53,7 @@ class CachedEmbeddings(Embeddings):
     def embed_documents(self, texts: list[str], *args: Any, **options: Any) -> list[list[float]]:
         """The vectors of `texts`, in their order. Raises what the model raises."""
         texts = _listed(texts)
-        batch = self._ask("documents", texts, args, options)
+        batch = self._begin("documents", texts, args, options)
         if batch is None:
             return self._wrapped.embed_documents(texts, *args, **options)
         with running(batch.call):
@@ -65,7 +65,7 @@ class CachedEmbeddings(Embeddings):
     async def aembed_documents(self, texts: list[str], *args: Any, **options: Any) -> list[list[float]]:
         """As `embed_documents`."""
         texts = _listed(texts)
-        batch = self._ask("documents", texts, args, options, is_async=True)
+        batch = self._begin("documents", texts, args, options, is_async=True)
         if batch is None:
             return await self._wrapped.aembed_documents(texts, *args, **options)
         with running(batch.call):
@@ -76,19 +76,19 @@ class CachedEmbeddings(Embeddings):
             return await in_thread(partial(batch.complete, made), writes=True)
 
     def embed_query(self, text: str, *args: Any, **options: Any) -> list[float]:
-        """The vector of `text`, as one to search by. Raises what the model raises."""
-        batch = self._ask("query", [text], args, options)
+        """The vector of `text` as a query. Raises what the model raises."""
+        batch = self._begin("query", [text], args, options)
         if batch is None:
             return self._wrapped.embed_query(text, *args, **options)
         with running(batch.call):
             batch.look_up()
             if batch.missing:
                 batch.keep([self._wrapped.embed_query(text, *args, **options)])
-            return batch.known[text]
+            return batch.vectors_by_text[text]
 
     async def aembed_query(self, text: str, *args: Any, **options: Any) -> list[float]:
         """As `embed_query`."""
-        batch = self._ask("query", [text], args, options, is_async=True)
+        batch = self._begin("query", [text], args, options, is_async=True)
         if batch is None:
             return await self._wrapped.aembed_query(text, *args, **options)
         with running(batch.call):
@@ -96,12 +96,12 @@ class CachedEmbeddings(Embeddings):
             if batch.missing:
                 made = await self._wrapped.aembed_query(text, *args, **options)
                 await in_thread(partial(batch.keep, [made]), writes=True)
-            return batch.known[text]
+            return batch.vectors_by_text[text]
 
-    def _ask(
+    def _begin(
         self, what: str, texts: Any, args: Sequence[Any], options: Mapping[str, Any], *, is_async: bool = False
     ) -> "_Batch | None":
-        """The call that begins here; None where it is none of the cache's."""
+        """The call that begins here. None if it is not cached."""
         cache = self._cache_now()
         if cache is None or not texts:
             return None
@@ -114,12 +114,12 @@ class CachedEmbeddings(Embeddings):
             if cache.settings_now.mode != OFF:
                 warn_once(error.cause, str(error))
             return None
-        except Exception as error:  # noqa: BLE001 - the user's own class: whatever it raises, the call goes on
+        except Exception as error:  # noqa: BLE001 - the user's own class: the call goes on without the cache
             name = type(model).__qualname__
             cache.guard(_call_of(model), f"has no key: {error!r}")
             warn_once(f"embeddings {name}", f"nbcache could not find out what {name} is: {error!r}. It is not cached")
             return None
-        is_one = len({*texts}) == 1  # a call of several would hold a lease while it waits for the next
+        is_one = len({*texts}) == 1  # a call of several texts would hold a lease while it waits for another text
         names = (type(model).__qualname__,)
         call = Call(identity=identity, is_chat=False, outer=call_around(), labels=names, shares=is_one)
         return _Batch(cache, call, texts)
@@ -127,12 +127,12 @@ class CachedEmbeddings(Embeddings):
 
 @dataclass(slots=True)
 class _Batch:
-    """The texts of one call: the vectors that are known by now, and the texts without one, each once."""
+    """The texts of one call: the vectors that were found, by text, and the missing texts, each once."""
 
     cache: NotebookCache
     call: Call
     texts: list[str]
-    known: dict[str, list[float]] = field(default_factory=dict)
+    vectors_by_text: dict[str, list[float]] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
 
     def look_up(self) -> None:
@@ -141,7 +141,7 @@ class _Batch:
             self._note(text, self.cache.find(text, "", self.call))
 
     async def alook_up(self) -> None:
-        """As `look_up`: many in a thread, since they would hold up the event loop together."""
+        """As `look_up`. Many texts are looked up in a thread, since they would block the event loop."""
         if self.call.shares:
             self._note(self.texts[0], await self.cache.afind(self.texts[0], "", self.call))
         else:
@@ -150,18 +150,18 @@ class _Batch:
     def _note(self, text: str, answer: Answer | None) -> None:
         if answer is not None:
             try:
-                self.known[text] = vector_in(answer.generations()[0])
+                self.vectors_by_text[text] = vector_in(answer.generations()[0])
                 return
             except _UNREADABLE as error:
                 self.cache.guard(self.call, f"has a vector that can't be read: {error}")
-                # a newer release packs in another way
+                # a newer release may pack in another way
                 warn_once("vector", f"nbcache: a stored vector can't be read, and is made anew: {error}")
         self.missing.append(text)
 
     def complete(self, made: list[list[float]]) -> list[list[float]]:
-        """The vectors of all texts, with those that were `made` of the missing ones, which are kept.
+        """The vectors of all texts. Those in `made` are of the missing texts, and are stored.
 
-        Raises ValueError where there are not as many of these as were asked for, and others are known.
+        Raises ValueError if their number is wrong and other texts of the call were found in the cache.
         """
         is_all = self.missing == self.texts
         if isinstance(made, Sized) and len(made) == len(self.missing):
@@ -171,28 +171,28 @@ class _Batch:
         return made if is_all else self.vectors()
 
     def keep(self, made: Sequence[Any]) -> None:
-        """Keep the vectors of the missing texts."""
+        """Store the vectors of the missing texts."""
         for text, vector in zip(self.missing, made, strict=True):
-            self.known[text] = vector
+            self.vectors_by_text[text] = vector
             self.cache.keep(text, "", [as_generation(vector)], self.call)
 
     def vectors(self) -> list[list[float]]:
-        """The vectors of all texts, no two of them one object."""
-        given: set[str] = set()
+        """The vectors of all texts, each a list of its own."""
+        used: set[str] = set()
         vectors = []
         for text in self.texts:
-            vectors.append(copy.copy(self.known[text]) if text in given else self.known[text])
-            given.add(text)
+            vectors.append(copy.copy(self.vectors_by_text[text]) if text in used else self.vectors_by_text[text])
+            used.add(text)
         return vectors
 
 
 def _call_of(model: Embeddings) -> Call:
-    """A call of `model` of which no more is known."""
+    """A call of `model`, before its identity is known."""
     return Call(is_chat=False, labels=(type(model).__qualname__,))
 
 
 def _listed(texts: Any) -> Any:
-    """`texts` as a list, which an iterator is only once; what is no list of texts is the model's to judge."""
+    """`texts` as a list, since an iterator can only be read once. A text or a list is returned as it is."""
     return texts if isinstance(texts, str | list) else list(texts)
 
 

@@ -12,10 +12,10 @@ _CLIENTS = {
 
 
 def wrap_client(client: _T, cache_now: CacheNow) -> _T:
-    """A client like `client`, of the same class and settings, whose calls are looked up and kept by `cache_now()`.
+    """A client of the same class and settings as `client`, whose calls are cached by `cache_now()`.
 
-    `client` itself stays as it is; both share their connections, as a copy by `with_options` does. While there is no
-    cache, and for requests that are no calls of a model, it is a plain client. Raises TypeError for anything else.
+    `client` itself does not change. Both share their connections, as a copy by `with_options` does. Requests that are not
+    calls of a model, and all requests while there is no cache, are sent as usual. Raises TypeError for any other object.
     """
     sdk = _sdk(client)
     if sdk is None:
@@ -24,13 +24,13 @@ def wrap_client(client: _T, cache_now: CacheNow) -> _T:
             "AzureOpenAI, AsyncAzureOpenAI, Anthropic or AsyncAnthropic object, or LangChain's Embeddings"
         )
     original: Any = client
-    http_client = original._client  # noqa: SLF001 - the SDKs take it as an argument, and tell it nowhere
+    http_client = original._client  # noqa: SLF001 - the SDKs take it as an argument, but have no public attribute for it
     twin = cached(http_client, sdk, cache_now)
     return client if twin is http_client else _copy(original, twin)
 
 
 def _sdk(client: object) -> str | None:
-    """The SDK of whose clients `client` is one."""
+    """The SDK to which `client` belongs."""
     for cls in type(client).__mro__:
         package = cls.__module__.partition(".")[0]
         if cls.__name__ in _CLIENTS.get(package, ()):
@@ -43,6 +43,6 @@ def _named(client: object) -> str:
 
 
 def _copy(client: Any, http_client: Any) -> Any:
-    strict = getattr(client, "_strict_response_validation", False)  # which the SDKs' own copies forget
+    strict = getattr(client, "_strict_response_validation", False)  # which `with_options` does not copy
     more = {"_extra_kwargs": {"_strict_response_validation": True}} if strict else {}
     return client.with_options(http_client=http_client, **more)

@@ -1,4 +1,4 @@
-"""What an HTTP client's transport does with a request after its key is made: it may send it elsewhere."""
+"""What counts of a transport that is not the HTTP library's own: it may send a request elsewhere."""
 
 import types
 from typing import Any
@@ -7,19 +7,19 @@ from nbcache.errors import UnstableIdentityError
 from nbcache.keys.clients.hooks import socket_of
 from nbcache.keys.usercode import NotCanonicalError, digest_of, is_users_code
 
-# They answer by a function or an application in this process, each under the name of what does.
+# Transports that answer in this process, and their attribute for the function or application that answers.
 _IN_PROCESS = {"MockTransport": "handler", "ASGITransport": "app", "WSGITransport": "app"}
 
 
 def route_of(transport: Any) -> Any:
-    """What of a transport counts: its code and state where it is the user's own, and the socket that it goes by.
+    """What counts of a transport: the code and state of a user's own, and the path of a Unix socket.
 
-    None for the HTTP libraries' own. Raises UnstableIdentityError where it can't be told from another.
+    None for the HTTP libraries' own. Raises UnstableIdentityError for a transport without a canonical form.
     """
     cls = type(transport)
     if not is_users_code(cls):
-        answering = getattr(transport, _IN_PROCESS.get(cls.__name__, ""), None)
-        return socket_of(transport) if answering is None else [cls.__name__, _code_of(answering)]
+        handler = getattr(transport, _IN_PROCESS.get(cls.__name__, ""), None)
+        return socket_of(transport) if handler is None else [cls.__name__, _handler_code(handler)]
     try:
         return [cls.__qualname__, digest_of(transport), socket_of(transport)]
     except NotCanonicalError as error:
@@ -30,11 +30,11 @@ def route_of(transport: Any) -> Any:
         ) from None
 
 
-def _code_of(answering: Any) -> str:
-    """The code of what answers. Its state doesn't count: that is what it has been asked."""
-    if isinstance(answering, types.MethodType):
-        answering = answering.__func__
+def _handler_code(handler: Any) -> str:
+    """The code of a handler. Its state doesn't count: that is the requests that it has got."""
+    if isinstance(handler, types.MethodType):
+        handler = handler.__func__
     try:
-        return digest_of(answering if isinstance(answering, types.FunctionType) else type(answering))
+        return digest_of(handler if isinstance(handler, types.FunctionType) else type(handler))
     except NotCanonicalError:
-        return type(answering).__qualname__
+        return type(handler).__qualname__

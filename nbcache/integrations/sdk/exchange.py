@@ -1,4 +1,4 @@
-"""A request of an SDK that counts as a call: what of it counts, how it is answered, and how that is kept."""
+"""One call of an SDK: its key, its answer from the cache, and the storing of a new answer."""
 
 import json
 import re
@@ -16,8 +16,7 @@ from nbcache.codec.http_response import HEADERS, HTTPResponse
 from nbcache.concurrency.executor import in_thread
 from nbcache.entry.charges import LITELLM_HEADER
 from nbcache.errors import warn_once
-from nbcache.integrations.sdk import responses as replies
-from nbcache.integrations.sdk import sse as events
+from nbcache.integrations.sdk import responses, sse
 from nbcache.keys.canonical import canonical
 from nbcache.keys.clients.endpoint import endpoint_in
 from nbcache.keys.credentials import hidden
@@ -28,40 +27,43 @@ from nbcache.keys.token_limits import limits_tokens
 
 Body = dict[str, Any]
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)")
-# A request that asks for more than an answer: it goes on, or changes what the provider remembers.
+# Fields of a request that does more than get an answer: it goes on in the background, or changes a conversation.
 _STATEFUL = ("background", "conversation", "thread", "prewarm")
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One way to ask for an answer: whose, at which path, and which fields of the body are the prompt.
+    """One endpoint of a provider's API.
 
-    `ends` are the events with which a stream has told all, `joined` makes of its events the body of an answer that
-    came whole, and `read` of such a body the generations.
+    Attributes:
+        system, prompt: the fields of the body that are the prompt.
+        ends: the events with which a stream is complete.
+        join: makes the body of a whole answer from the events of a stream.
+        read: makes generations from the body of a whole answer.
     """
 
     sdk: str
     path: str
     system: str
-    said: str
+    prompt: str
     ends: frozenset[str]
-    joined: events.Joined
+    join: sse.Join
     read: Callable[[Body], list[Generation] | None]
 
 
 _DIALECTS = (
-    Dialect("openai", "/chat/completions", "", "messages", events.OPENAI_ENDS, events.chat, replies.chat),
-    Dialect("openai", "/completions", "", "prompt", events.OPENAI_ENDS, events.completion, replies.completion),
+    Dialect("openai", "/chat/completions", "", "messages", sse.OPENAI_ENDS, sse.join_chat, responses.chat),
+    Dialect("openai", "/completions", "", "prompt", sse.OPENAI_ENDS, sse.join_completion, responses.completion),
     Dialect(
-        *("openai", "/responses", "instructions", "input"), events.RESPONSES_ENDS, events.response, replies.response
+        *("openai", "/responses", "instructions", "input"), sse.RESPONSES_ENDS, sse.join_response, responses.response
     ),
-    Dialect("anthropic", "/v1/messages", "system", "messages", events.MESSAGES_ENDS, events.message, replies.message),
+    Dialect("anthropic", "/v1/messages", "system", "messages", sse.MESSAGES_ENDS, sse.join_message, responses.message),
 )
 
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """A call of an SDK on its way: asked of `cache`, and kept there. What fails here is a miss."""
+    """One call of an SDK, looked up and stored in `cache`. A failure here is a miss."""
 
     cache: NotebookCache
     dialect: Dialect
@@ -71,22 +73,22 @@ class Exchange:
 
     @classmethod
     def of(cls, cache: NotebookCache, sdk: str, request: Any, route: Any = None) -> "Exchange | None":
-        """The call that `request` of httpx is; None where it is none, or one whose answer can't be given again.
+        """The call that a request of httpx makes. None if it makes none, or one whose answer can't be replayed.
 
-        `route` is what its transport does with it besides sending it.
+        `route` is what counts of its transport.
         """
         dialect = _dialect(sdk, request)
         body = None if dialect is None else _body(request)
-        if dialect is None or body is None or _changes_more(body):
+        if dialect is None or body is None or _is_stateful(body):
             return None
         is_stream = bool(body.get("stream"))
-        prompt, identity = _told(dialect, request, body, route)
-        waits = (request.extensions.get("timeout") or {}).get("read")
-        call = Call(identity=identity, is_chat=False, shares=not is_stream, timeout=waits)
+        prompt, identity = _prompt_and_identity(dialect, request, body, route)
+        timeout = (request.extensions.get("timeout") or {}).get("read")
+        call = Call(identity=identity, is_chat=False, shares=not is_stream, timeout=timeout)
         return cls(cache, dialect, prompt, call, is_stream)
 
     def find(self) -> HTTPResponse | None:
-        """The answer, if there is one."""
+        """The cached answer, if there is one."""
         return self._recorded(self.cache.find(self.prompt, "", self.call))
 
     async def afind(self) -> HTTPResponse | None:
@@ -104,10 +106,10 @@ class Exchange:
             return None
 
     def keep(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Store the answer that came, unless it is none to be kept."""
+        """Store the provider's answer, unless it is an error or not understood."""
         try:
             answer = self._answer(status, headers, body)
-        except Exception as error:  # noqa: BLE001 - whatever a provider sends, the user gets it
+        except Exception as error:  # noqa: BLE001 - the user gets the answer, whatever it is
             warn_once(
                 f"answer {self.dialect.path} {type(error).__name__}",
                 f"nbcache: an answer from {self.dialect.path} is not cached, because it isn't understood: {error!r}",
@@ -121,11 +123,11 @@ class Exchange:
         await in_thread(lambda: self.keep(status, headers, body), writes=True)
 
     def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> list[Generation] | None:
-        whole = self.dialect.joined(events.events_of(body)) if self.is_stream else json.loads(body)
+        whole = self.dialect.join(sse.events_of(body)) if self.is_stream else json.loads(body)
         answer = self.dialect.read(whole) if isinstance(whole, dict) else None
         if answer is not None:
-            kept = {name: headers[name] for name in HEADERS if name in headers}
-            http = {"status": status, "headers": kept, "body": body.decode()}
+            stored = {name: headers[name] for name in HEADERS if name in headers}
+            http = {"status": status, "headers": stored, "body": body.decode()}
             answer[0].generation_info = {**(answer[0].generation_info or {}), "http": http}
             if LITELLM_HEADER in headers:
                 answer[0].generation_info["headers"] = {LITELLM_HEADER: headers[LITELLM_HEADER]}
@@ -140,28 +142,28 @@ def _dialect(sdk: str, request: Any) -> Dialect | None:
 
 
 def _body(request: Any) -> Body | None:
-    """The JSON object that is sent; None where it is something else, or made while it is sent."""
+    """The JSON object in a request. None if the body is something else, or is generated while it is sent."""
     try:
         body = json.loads(request.content)
-    except Exception:  # noqa: BLE001 - of httpx's own kinds
+    except Exception:  # noqa: BLE001 - httpx raises exceptions of its own
         return None
     return body if isinstance(body, dict) else None
 
 
-def _changes_more(body: Body) -> bool:
+def _is_stateful(body: Body) -> bool:
     return any(body.get(name) is not None and body[name] is not False for name in _STATEFUL)
 
 
-def _told(dialect: Dialect, request: Any, body: Body, route: Any) -> tuple[str, Identity]:
-    """The prompt, as people read it, and all else that counts: nothing of the body twice, and nothing left out."""
+def _prompt_and_identity(dialect: Dialect, request: Any, body: Body, route: Any) -> tuple[str, Identity]:
+    """The prompt, as people read it, and the identity. Each field of the body is in exactly one of them."""
     rest = dict(body)
     is_stream = bool(rest.pop("stream", False))
-    prompt = {name: rest.pop(name) for name in (dialect.system, dialect.said) if name in rest}
+    prompt = {name: rest.pop(name) for name in (dialect.system, dialect.prompt) if name in rest}
     url = urlsplit(str(request.url))
     endpoint = url._replace(path=url.path.removesuffix(dialect.path)).geturl()
     document = {
         "class": [dialect.sdk, dialect.path],
-        # A text is not the list that it spells, nor a system prompt the message that it is shown as.
+        # A text differs from a list that prints alike, and a system prompt from a system message.
         "prompt": {name: type(value).__name__ for name, value in prompt.items()},
         "options": counted_body(rest, dialect.sdk),
         "headers": counted_headers(_headers(request)),
@@ -174,11 +176,11 @@ def _told(dialect: Dialect, request: Any, body: Body, route: Any) -> tuple[str, 
         _model(body, url.path),
         limits_tokens=limits_tokens(body),
     )
-    return _prompt(prompt.get(dialect.system), prompt.get(dialect.said)), identity
+    return _prompt(prompt.get(dialect.system), prompt.get(dialect.prompt)), identity
 
 
 def _headers(request: Any) -> dict[str, str]:
-    """The headers of a request: the host among them where it isn't the URL's, which may be a gateway's address."""
+    """The headers of a request, with the host only if it differs from the URL's, as behind a gateway."""
     headers = dict(request.headers)
     if headers.get("host") == request.url.netloc.decode("ascii"):
         del headers["host"]

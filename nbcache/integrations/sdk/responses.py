@@ -1,6 +1,6 @@
-"""The bodies in which providers answer, as the house's own generations: what people read, search and pay for.
+"""The bodies of providers' answers as LangChain's generations: what people read, search and pay for.
 
-None where a body is no answer to be kept: an error, or what isn't understood.
+Each function returns None for a body that must not be stored: an error, or one that isn't understood.
 """
 
 from collections.abc import Iterable
@@ -19,12 +19,12 @@ def chat(body: Body) -> list[Generation] | None:
     """A chat completion: a generation for each choice."""
     if not _is_answer(body, "choices") or any(map(_failed, body["choices"])):
         return None
-    told = _told(body)
+    metadata = _metadata(body)
     return [
-        _said(
+        _generation(
             message.get("content") or _mapping(message.get("audio")).get("transcript") or "",
             _calls_of(message),
-            {**told, "finish_reason": choice.get("finish_reason")},
+            {**metadata, "finish_reason": choice.get("finish_reason")},
             refusal=message.get("refusal"),
             reasoning=message.get("reasoning_content") or message.get("reasoning"),
         )
@@ -37,10 +37,10 @@ def completion(body: Body) -> list[Generation] | None:
     """A completion: a generation for each choice."""
     if not _is_answer(body, "choices") or any(map(_failed, body["choices"])):
         return None
-    told = _told(body)
+    metadata = _metadata(body)
     return [
         Generation(
-            text=choice.get("text") or "", generation_info={**told, "finish_reason": choice.get("finish_reason")}
+            text=choice.get("text") or "", generation_info={**metadata, "finish_reason": choice.get("finish_reason")}
         )
         for choice in body["choices"] or [{}]
     ]
@@ -60,19 +60,19 @@ def response(body: Body) -> list[Generation] | None:
                 calls.append(item)
             case "reasoning":
                 content.append({"type": "reasoning", "reasoning": content_text(item.get("summary"))})
-            case kind:  # a search, an image: that it was made, since its result is in the body
+            case kind:  # a search, an image: only its status, since the result stays in the body
                 content.append({"type": kind, "status": str(item.get("status"))})
     details = {name: body.get(name) for name in ("status", "incomplete_details")}
-    return [_said(content, calls, {**_told(body), **details})]
+    return [_generation(content, calls, {**_metadata(body), **details})]
 
 
 def message(body: Body) -> list[Generation] | None:
-    """A message of Anthropic's."""
+    """A message of Anthropic's Messages API."""
     if not _is_answer(body, "content"):
         return None
     calls = [block for block in body["content"] if block.get("type") == "tool_use"]
     content = [block for block in body["content"] if block.get("type") != "tool_use"]
-    return [_said(content, calls, {**_told(body), "stop_reason": body.get("stop_reason")})]
+    return [_generation(content, calls, {**_metadata(body), "stop_reason": body.get("stop_reason")})]
 
 
 def _block(block: Body) -> Body:
@@ -84,21 +84,21 @@ def _is_answer(body: Body, name: str) -> bool:
 
 
 def _failed(choice: Body) -> bool:
-    """A router may tell of a failure in the midst of an answer."""
+    """Whether a choice has failed: a router may report a failure in the middle of an answer."""
     return bool(choice.get("error")) or choice.get("finish_reason") == "error"
 
 
-def _told(body: Body) -> Body:
-    """What `usage_of` reads: the model that answered, and what it used."""
+def _metadata(body: Body) -> Body:
+    """The response metadata that `usage_of` reads: the model's name, its usage and its service tier."""
     usage = body.get("usage") or _mapping(body.get("x_groq")).get("usage")
-    told = {"model_name": body.get("model"), "usage": usage, "service_tier": body.get("service_tier")}
-    return {name: value for name, value in told.items() if value is not None}
+    metadata = {"model_name": body.get("model"), "usage": usage, "service_tier": body.get("service_tier")}
+    return {name: value for name, value in metadata.items() if value is not None}
 
 
-def _said(
-    content: Any, calls: Iterable[Body], told: Body, *, refusal: Any = None, reasoning: Any = None
+def _generation(
+    content: Any, calls: Iterable[Body], metadata: Body, *, refusal: Any = None, reasoning: Any = None
 ) -> ChatGeneration:
-    told_calls = list(map(called, calls))
+    tool_calls = list(map(called, calls))
     if reasoning:
         text = [{"type": "text", "text": content}] if content else []
         content = [{"type": "reasoning", "reasoning": str(reasoning)}, *text]
@@ -106,17 +106,17 @@ def _said(
         content = "".join(block.get("text") or "" for block in content)
     answer = AIMessage(
         content=content,
-        tool_calls=[call for call in told_calls if isinstance(call["args"], dict)],
-        invalid_tool_calls=[{**call, "error": None} for call in told_calls if isinstance(call["args"], str)],
+        tool_calls=[call for call in tool_calls if isinstance(call["args"], dict)],
+        invalid_tool_calls=[{**call, "error": None} for call in tool_calls if isinstance(call["args"], str)],
         additional_kwargs={"refusal": refusal} if refusal else {},
-        response_metadata={name: value for name, value in told.items() if value is not None},
+        response_metadata={name: value for name, value in metadata.items() if value is not None},
     )
     return ChatGeneration(message=answer)
 
 
 def _calls_of(message: Body) -> list[Body]:
-    of_old = message.get("function_call")
-    return [*(message.get("tool_calls") or ()), *([of_old] if of_old else ())]
+    function_call = message.get("function_call")  # the older form of a tool call
+    return [*(message.get("tool_calls") or ()), *([function_call] if function_call else ())]
 
 
 def _mapping(value: Any) -> Body:

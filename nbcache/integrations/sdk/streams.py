@@ -1,4 +1,4 @@
-"""The bodies of responses: one on its way, which is recorded as it is read, and one that was."""
+"""The bodies of responses: a stream that is recorded while it is read, and a recorded one that is replayed."""
 
 import functools
 import time
@@ -12,12 +12,12 @@ from nbcache.integrations.sdk.sse import Recorder
 
 @functools.cache
 def for_httpx(kind: Any, family: Any) -> Any:
-    """One of the classes below, as the streams of this family of httpx (the module) have to be."""
+    """One of the classes below as a stream of `family`, the module httpx or httpx2."""
     return type(kind.__name__, (kind, family.SyncByteStream, family.AsyncByteStream), {})
 
 
 class ReplayedBody:
-    """A body that was recorded, piece by piece."""
+    """A recorded body, piece by piece."""
 
     def __init__(self, pieces: list[bytes]) -> None:
         self._pieces = iter(pieces)
@@ -31,21 +31,21 @@ class ReplayedBody:
 
 
 class _Stream:
-    """A body on its way, recorded as it is read; kept when the event is taken with which the answer is whole."""
+    """A body that is recorded while it is read, and stored when its reader takes the last event of the answer."""
 
     def __init__(self, response: Any, exchange: Exchange) -> None:
         self._response = response
         self._exchange = exchange
         self._recorder = Recorder(exchange.dialect.ends)
-        self._handed_out: float | None = None
+        self._taken_at: float | None = None
 
-    def _asked_for_more(self) -> None:
-        """Whoever reads comes back: the time until now was theirs, not the model's."""
-        if self._handed_out is not None:
-            self._exchange.call.idle += time.perf_counter() - self._handed_out
+    def _resume(self) -> None:
+        """The reader wants the next piece: the time since the last one was the reader's, not the model's."""
+        if self._taken_at is not None:
+            self._exchange.call.idle += time.perf_counter() - self._taken_at
 
     def _take(self) -> tuple[bytes | None, bool]:
-        """The next piece, if it is there, and whether the answer is whole with it."""
+        """The next piece, if it has come, and whether the answer is complete with it."""
         ended = self._recorder.ended
         piece = self._recorder.take()
         return piece, self._recorder.ended and not ended
@@ -53,14 +53,14 @@ class _Stream:
     def _answer(self) -> tuple[int, Any, bytes]:
         return self._response.status_code, self._response.headers, bytes(self._recorder.recorded)
 
-    def _no_more(self) -> None:
+    def _warn_if_incomplete(self) -> None:
         if not self._recorder.ended:
             path = self._exchange.dialect.path
             warn_once(f"stream {path}", f"nbcache: a stream from {path} is not cached: it ended before it was complete")
 
 
 class SyncStream(_Stream):
-    """In place of an `httpx.SyncByteStream`."""
+    """The sync form of a recorded stream, an `httpx.SyncByteStream`."""
 
     def __init__(self, response: Any, exchange: Exchange) -> None:
         super().__init__(response, exchange)
@@ -70,28 +70,28 @@ class SyncStream(_Stream):
         return self
 
     def __next__(self) -> bytes:
-        self._asked_for_more()
-        piece, is_whole = self._take()
+        self._resume()
+        piece, is_complete = self._take()
         while piece is None:
             try:
                 self._recorder.feed(next(self._chunks))
             except StopIteration:
-                self._no_more()
+                self._warn_if_incomplete()
                 raise
-            piece, is_whole = self._take()
-        if is_whole:
+            piece, is_complete = self._take()
+        if is_complete:
             self._exchange.keep(*self._answer())
-        self._handed_out = time.perf_counter()
+        self._taken_at = time.perf_counter()
         return piece
 
     def close(self) -> None:
-        """End the call, and let go of the connection."""
+        """End the call, and close the response."""
         self._exchange.call.end()
         self._response.close()
 
 
 class AsyncStream(_Stream):
-    """In place of an `httpx.AsyncByteStream`."""
+    """The async form of a recorded stream, an `httpx.AsyncByteStream`."""
 
     def __init__(self, response: Any, exchange: Exchange) -> None:
         super().__init__(response, exchange)
@@ -101,18 +101,18 @@ class AsyncStream(_Stream):
         return self
 
     async def __anext__(self) -> bytes:
-        self._asked_for_more()
-        piece, is_whole = self._take()
+        self._resume()
+        piece, is_complete = self._take()
         while piece is None:
             try:
                 self._recorder.feed(await anext(self._chunks))
             except StopAsyncIteration:
-                self._no_more()
+                self._warn_if_incomplete()
                 raise
-            piece, is_whole = self._take()
-        if is_whole:
+            piece, is_complete = self._take()
+        if is_complete:
             await self._exchange.akeep(*self._answer())
-        self._handed_out = time.perf_counter()
+        self._taken_at = time.perf_counter()
         return piece
 
     async def aclose(self) -> None:

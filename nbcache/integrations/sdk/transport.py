@@ -1,6 +1,6 @@
-"""httpx clients that ask the cache first. The SDKs themselves do all the rest: types, parsing, streams, retries.
+"""httpx clients that look each request up in the cache first. The SDKs do the rest: types, parsing, streams, retries.
 
-Both of httpx's families are served, `httpx` and `httpx2`; neither is imported here.
+It works for both packages, `httpx` and `httpx2`, and imports neither.
 """
 
 import contextlib
@@ -24,20 +24,20 @@ _CLIENTS = {"Client": False, "AsyncClient": True}  # and whether they are asynch
 
 
 def cached(http_client: Any, sdk: str, cache_now: CacheNow) -> Any:
-    """A twin of `http_client` that asks the cache first; itself, where it does so already.
+    """A copy of `http_client` that looks in the cache first. Returns `http_client` itself if it does so already.
 
-    Headers, cookies, hooks and connections are the same, so that closing one closes both. Raises TypeError where it
-    is no client of httpx's.
+    Both share headers, cookies, hooks and connections, so closing one closes both. Raises TypeError if it is not a client of
+    httpx.
     """
     family, is_async = _family(http_client)
-    if isinstance(http_client._transport, _Transport):  # noqa: SLF001 - httpx tells it nowhere else
+    if isinstance(http_client._transport, _Transport):  # noqa: SLF001 - httpx has no public attribute for it
         return http_client
     kind: Any = type(http_client)
     cls = _without_finalizer(kind)
     twin = cls.__new__(cls)
     vars(twin).update(vars(http_client))
     twin._transport = (AsyncTransport if is_async else SyncTransport)(http_client, family, sdk, cache_now)  # noqa: SLF001
-    twin._mounts = {}  # noqa: SLF001 - proxies are the original's business, which sends
+    twin._mounts = {}  # noqa: SLF001 - the original sends, and so uses its proxies
     return twin
 
 
@@ -53,14 +53,14 @@ def _family(http_client: Any) -> tuple[Any, bool]:
 
 @functools.cache
 def _without_finalizer(cls: Any) -> Any:
-    """`cls`; where its instances close what they hold when they go, the same without that: the original goes on."""
+    """`cls` without its `__del__`, if it has one: that would close the connections, which the original still needs."""
     if not hasattr(cls, "__del__"):
         return cls
     return type(cls.__name__, (cls,), {"__del__": lambda _: None, "__module__": cls.__module__})
 
 
 class _Transport:
-    """What both transports share. `client` is the original: it sends, and knows its proxies."""
+    """What both transports share. `client` is the original, which sends requests and has the proxies."""
 
     def __init__(self, client: Any, family: Any, sdk: str, cache_now: CacheNow) -> None:
         self._client = client
@@ -69,23 +69,23 @@ class _Transport:
         self._cache_now = cache_now
 
     def _exchange(self, request: Any) -> Exchange | None:
-        """The call that `request` is; None where it passes through."""
+        """The call that `request` makes. None if it is sent without the cache."""
         if self._client.is_closed:
             raise RuntimeError("Cannot send a request, as the client has been closed.")
         cache = self._cache_now()
         if cache is None:
             return None
-        if (outer := call_around()) is not None:  # one of LangChain's, which is looked up and counted itself
+        if (outer := call_around()) is not None:  # a call of LangChain's, which is looked up and counted itself
             cache.guard(outer, "sends a request of its own, which isn't recorded")
             return None
         try:
-            exchange = Exchange.of(cache, self._sdk, request, route_of(self._inner(request)))
+            exchange = Exchange.of(cache, self._sdk, request, route_of(self._inner_transport(request)))
         except UnstableIdentityError as error:
             cache.guard(Call(is_chat=False), f"has no key: {error}")
             if cache.settings_now.mode != OFF:
                 warn_once(error.cause, str(error))
             return None
-        except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
+        except Exception as error:  # noqa: BLE001 - the user's call goes on without the cache
             cache.guard(Call(is_chat=False), f"can't be looked up: {error!r}")
             cache.failed("work out the key of a call", error)
             return None
@@ -93,15 +93,15 @@ class _Transport:
             cache.guard(Call(is_chat=False), f"({request.method} {request.url.path}) is of a kind that isn't recorded")
         return exchange
 
-    def _inner(self, request: Any) -> Any:
+    def _inner_transport(self, request: Any) -> Any:
         return self._client._transport_for_url(request.url)  # noqa: SLF001 - as its `send` does
 
-    def _played(self, recorded: HTTPResponse) -> Any:
+    def _replayed(self, recorded: HTTPResponse) -> Any:
         stream = for_httpx(ReplayedBody, self._family)(pieces(recorded))
         return self._family.Response(recorded.status, headers=recorded.headers, stream=stream)
 
-    def _passed_on(self, response: Any, stream: Any) -> Any:
-        """`response` with what is left of it in `stream`, as it is once it is decoded."""
+    def _forwarded(self, response: Any, stream: Any) -> Any:
+        """`response` with its decoded body in `stream`."""
         headers = response.headers.copy()
         if headers.pop("content-encoding", None) is not None:
             headers.pop("content-length", None)
@@ -111,39 +111,39 @@ class _Transport:
 
 
 class SyncTransport(_Transport):
-    """In place of an `httpx.BaseTransport`."""
+    """The sync form, an `httpx.BaseTransport`."""
 
     def handle_request(self, request: Any) -> Any:
         """The response, from the cache or from the provider."""
         exchange = self._exchange(request)
         if exchange is None:
-            return self._inner(request).handle_request(request)
+            return self._inner_transport(request).handle_request(request)
         if exchange.is_stream:
             return self._streamed(exchange, request)
         with running(exchange.call):
             if (recorded := exchange.find()) is not None:
-                return self._played(recorded)
-            response = self._inner(request).handle_request(request)
+                return self._replayed(recorded)
+            response = self._inner_transport(request).handle_request(request)
             if not response.is_success:
                 return response
             with contextlib.closing(response):
                 body = response.read()
             exchange.keep(response.status_code, response.headers, body)
-        return self._passed_on(response, self._family.ByteStream(body))
+        return self._forwarded(response, self._family.ByteStream(body))
 
     def _streamed(self, exchange: Exchange, request: Any) -> Any:
-        with contextlib.ExitStack() as otherwise:
-            otherwise.callback(exchange.call.end)
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(exchange.call.end)
             if (recorded := exchange.find()) is not None:
-                return self._played(recorded)
-            response = self._inner(request).handle_request(request)
+                return self._replayed(recorded)
+            response = self._inner_transport(request).handle_request(request)
             if not response.is_success:
                 return response
-            otherwise.pop_all()  # the call ends with the stream
-        return self._passed_on(response, for_httpx(SyncStream, self._family)(response, exchange))
+            cleanup.pop_all()  # the call ends with the stream
+        return self._forwarded(response, for_httpx(SyncStream, self._family)(response, exchange))
 
     def close(self) -> None:
-        """Close what the original client holds: it is shared."""
+        """Close the original client: its connections are shared."""
         self._client.close()
 
     def __enter__(self) -> Self:
@@ -154,39 +154,39 @@ class SyncTransport(_Transport):
 
 
 class AsyncTransport(_Transport):
-    """In place of an `httpx.AsyncBaseTransport`."""
+    """The async form, an `httpx.AsyncBaseTransport`."""
 
     async def handle_async_request(self, request: Any) -> Any:
         """As `SyncTransport.handle_request`."""
         exchange = self._exchange(request)
         if exchange is None:
-            return await self._inner(request).handle_async_request(request)
+            return await self._inner_transport(request).handle_async_request(request)
         if exchange.is_stream:
             return await self._streamed(exchange, request)
         with running(exchange.call):
             if (recorded := await exchange.afind()) is not None:
-                return self._played(recorded)
-            response = await self._inner(request).handle_async_request(request)
+                return self._replayed(recorded)
+            response = await self._inner_transport(request).handle_async_request(request)
             if not response.is_success:
                 return response
             async with contextlib.aclosing(response):
                 body = await response.aread()
             await exchange.akeep(response.status_code, response.headers, body)
-        return self._passed_on(response, self._family.ByteStream(body))
+        return self._forwarded(response, self._family.ByteStream(body))
 
     async def _streamed(self, exchange: Exchange, request: Any) -> Any:
-        with contextlib.ExitStack() as otherwise:
-            otherwise.callback(exchange.call.end)
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(exchange.call.end)
             if (recorded := await exchange.afind()) is not None:
-                return self._played(recorded)
-            response = await self._inner(request).handle_async_request(request)
+                return self._replayed(recorded)
+            response = await self._inner_transport(request).handle_async_request(request)
             if not response.is_success:
                 return response
-            otherwise.pop_all()
-        return self._passed_on(response, for_httpx(AsyncStream, self._family)(response, exchange))
+            cleanup.pop_all()
+        return self._forwarded(response, for_httpx(AsyncStream, self._family)(response, exchange))
 
     async def aclose(self) -> None:
-        """Close what the original client holds."""
+        """As `SyncTransport.close`."""
         await self._client.aclose()
 
     async def __aenter__(self) -> Self:

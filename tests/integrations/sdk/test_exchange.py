@@ -21,7 +21,7 @@ from nbcache.codec import payload as codec
 from nbcache.entry.models import Filter
 from nbcache.entry.text import prompt_text
 from nbcache.integrations.sdk.exchange import Exchange
-from nbcache.integrations.sdk.sse import Recorder, cut
+from nbcache.integrations.sdk.sse import Recorder, split_events
 from nbcache.keys.key import call_key
 from nbcache.session import session
 from nbcache.stores import MemoryStore
@@ -362,7 +362,7 @@ def test_every_byte_passes_at_once_and_in_its_order_however_it_comes(body: bytes
     for start, end in zip([0, *places], [*places, len(body)], strict=True):
         came += passed(recorder, body[start:end])
         assert came == body[:end]
-    assert b"".join(cut(body)) == body
+    assert b"".join(split_events(body)) == body
     whole, done, _ = body.partition(EVENTS[-1])
     assert recorder.ended == bool(done)
     assert recorder.recorded == whole + done
