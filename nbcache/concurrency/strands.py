@@ -20,9 +20,9 @@ _RUN = pools._WorkItem.run.__code__  # noqa: SLF001 - it runs one work item of a
 
 
 class Strand:
-    """A strand, and the one that it was started from: None for the cell's own.
+    """A strand, and its parent: None for the cell's own strand.
 
-    `within` is its task, or its work item of a pool: None for the rest of a thread.
+    `within` is its task or its work item of a pool, or None for other code of a thread.
     """
 
     __slots__ = ("_within", "is_task", "number", "parent", "root", "thread")
@@ -56,30 +56,30 @@ _root = Strand(None, MAIN, is_task=False)
 def begin_cell() -> None:
     """Begin a cell: strands from before it are not parents of those that follow."""
     global _root  # noqa: PLW0603 - of the process, as the cell is
-    thread, task = _place()
+    thread, task = _thread_and_task()
     _root = Strand(None, thread, task, is_task=task is not None)
     _current.set(_root)
 
 
 def strand_here() -> Strand:
     """The strand of the code that runs here."""
-    thread, task = _place()
+    thread, task = _thread_and_task()
     within = task or (None if thread == MAIN else _work_item())
-    known = _current.get()
-    if known is None or known.root is not _root:
-        known = _root
-    if known.is_of(thread, within):
-        return known
-    parent: Strand | None = known
-    if task is None and known.thread == thread and not known.is_task:
-        parent = known.parent  # this thread's item of before
+    current = _current.get()
+    if current is None or current.root is not _root:
+        current = _root
+    if current.is_of(thread, within):
+        return current
+    parent: Strand | None = current
+    if task is None and current.thread == thread and not current.is_task:
+        parent = current.parent  # the previous work item of this thread
     strand = Strand(parent or _root, thread, within, is_task=task is not None)
     _current.set(strand)
     return strand
 
 
-def _place() -> tuple[int, asyncio.Task[Any] | None]:
-    """The thread, and the task where there is one."""
+def _thread_and_task() -> tuple[int, asyncio.Task[Any] | None]:
+    """The thread, and the task if there is one."""
     loop = asyncio._get_running_loop()  # noqa: SLF001 - a quarter of what the public function takes
     return threading.get_ident(), None if loop is None else asyncio.current_task(loop)
 
@@ -117,7 +117,7 @@ class calling:  # noqa: N801 - used as a function: within `with calling()` ...
 
 
 def _work_item() -> object | None:
-    """What a pool's thread does now; None in other threads."""
+    """The work item that a pool's thread is doing; None in other threads."""
     frame = sys._getframe(1)  # noqa: SLF001 - the stack is only read
     while frame.f_back is not None:
         frame = frame.f_back

@@ -82,15 +82,17 @@ class ClientCode:
 
     def _replaced(self, client: Any) -> None:
         """Read the user's functions that were set on a client, for example in place of a method."""
-        held = getattr(client, "__dict__", None)
-        if type(held) is not dict:
+        namespace = getattr(client, "__dict__", None)
+        if type(namespace) is not dict:
             return
-        self.namespaces.append(held)
-        names = [name for name, value in held.items() if callable(value) and name not in _HOOKS and _is_users(value)]
+        self.namespaces.append(namespace)
+        names = [
+            name for name, value in namespace.items() if callable(value) and name not in _HOOKS and _is_users(value)
+        ]
         for name in sorted(names):
             if not any(word in name.lower() for word in _AUTHENTICATING):
-                self._add([name, held[name]], canonical, held[name])
-                self.attributes.append((client, name, held[name], None))
+                self._add([name, namespace[name]], canonical, namespace[name])
+                self.attributes.append((client, name, namespace[name], None))
 
     def _add(self, counted: Any, look: Callable[[Any], Any], value: Any) -> None:
         self.counted.append(counted)
@@ -117,8 +119,8 @@ def _counted(value: Any, depth: int = _DEEPEST) -> Any:
     cls = type(value)
     if not any(map(is_users_code, cls.__mro__)) or isinstance(value, types.FunctionType | types.MethodType):
         return value
-    held, reads = getattr(value, "__dict__", {}), piece_of(cls).reads
-    read = {name: held[name] for name in sorted(held) if name in reads}
+    attributes, reads = getattr(value, "__dict__", {}), piece_of(cls).reads
+    read = {name: attributes[name] for name in sorted(attributes) if name in reads}
     return [
         cls,
         {

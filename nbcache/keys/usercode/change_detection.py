@@ -47,7 +47,7 @@ class Watch:
     def cell(self, cell: CellType, value: Any) -> None:
         """Note the content of a cell; MISSING if it is empty."""
         if value is MISSING:
-            self.volatile(_is_empty, cell, known=True)
+            self.volatile(_is_empty, cell, result=True)
         else:
             self.attributes(cell, ("cell_contents",), [value])
 
@@ -69,9 +69,9 @@ class Watch:
         """Note the bases of a class, which may be replaced."""
         self.attributes(cls, ("__bases__",), [cls.__bases__])
 
-    def volatile(self, function: Callable[[Any], Any], value: Any, known: Any) -> None:
-        """Note that `function(value)` equals `known`, for what can only be compared by computing it again."""
-        self._volatile.append((function, value, known))
+    def volatile(self, function: Callable[[Any], Any], value: Any, result: Any) -> None:
+        """Note that `function(value)` equals `result`, for what can only be compared by computing it again."""
+        self._volatile.append((function, value, result))
 
     def frozen(self) -> "Check":
         """All that was noted, in the form in which it is compared."""
@@ -111,21 +111,21 @@ class Check:
                 self._attributes_hold()
                 and self._names_hold()
                 and self._contents_hold()
-                and all(function(value) == known for function, value, known in self._volatile)
+                and all(function(value) == result for function, value, result in self._volatile)
             )
         except Exception:  # noqa: BLE001 - a name that was deleted, a container that changes meanwhile
             return False
 
     def _attributes_hold(self) -> bool:
-        for owners, getter, are_several, known in self._columns:
+        for owners, getter, are_several, noted in self._columns:
             values = map(getter, owners)
-            if not all(map(operator.is_, chain.from_iterable(values) if are_several else values, known)):
+            if not all(map(operator.is_, chain.from_iterable(values) if are_several else values, noted)):
                 return False
         return True
 
     def _names_hold(self) -> bool:
         same, missing = operator.is_, repeat(MISSING)
-        return all(all(map(same, map(get, names, missing), known)) for get, names, known in self._names)
+        return all(all(map(same, map(get, names, missing), noted)) for get, names, noted in self._names)
 
     def _contents_hold(self) -> bool:
         same = operator.is_

@@ -76,9 +76,9 @@ def _module(walk: Walk, module: types.ModuleType) -> None:
     if module.__name__ == "__main__":
         raise walk.refuse("the notebook's own namespace")
     walk.put("module", module.__name__)
-    held = vars(module)
-    walk.watch.mapping(held)
-    for name, value in sorted(held.items()):
+    namespace = vars(module)
+    walk.watch.mapping(namespace)
+    for name, value in sorted(namespace.items()):
         if not name.startswith("__"):
             walk.put("member", name)
             walk.child(value, name)

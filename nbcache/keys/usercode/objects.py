@@ -52,7 +52,7 @@ def write_object(walk: Walk, value: Any) -> None:  # noqa: C901 - one line for e
         walk.seed(value)
     elif isinstance(value, weakref.ref):
         walk.put("weak reference")
-        walk.watch.volatile(_refers_to(value()), value, known=True)
+        walk.watch.volatile(_refers_to(value()), value, result=True)
         walk.child(value())
     elif _is_tool(walk, value):
         walk.put("tool", type(value).__qualname__, value.name if isinstance(value, logging.Logger) else "")
@@ -103,7 +103,7 @@ def _is_read(file: io.IOBase) -> bool:
 def _variable(walk: Walk, value: ContextVar[Any]) -> None:
     now = value.get(MISSING)
     walk.put("context variable", value.name)
-    walk.watch.volatile(_is_set_to(now), value, known=True)
+    walk.watch.volatile(_is_set_to(now), value, result=True)
     if now is not MISSING:
         walk.child(now, value.name)
 
@@ -121,9 +121,9 @@ def _pydantic(walk: Walk, value: BaseModel) -> None:
     walk.child(type(value))
     langchain = sys.modules.get("langchain_core.language_models.base")
     skipped = _TRACING if langchain is not None and isinstance(value, langchain.BaseLanguageModel) else set()
-    for held in (value.__dict__, value.__pydantic_extra__, value.__pydantic_private__):
-        if held:
-            _members(walk, held, skipped)
+    for attributes in (value.__dict__, value.__pydantic_extra__, value.__pydantic_private__):
+        if attributes:
+            _members(walk, attributes, skipped)
 
 
 def _users(walk: Walk, value: Any) -> None:
@@ -135,16 +135,16 @@ def _users(walk: Walk, value: Any) -> None:
         if isinstance(value, built_in):
             _content(walk, built_in, value)
             break
-    held = _dict_of(value)
-    if held:
-        _members(walk, held, set(), cls)
+    attributes = _dict_of(value)
+    if attributes:
+        _members(walk, attributes, set(), cls)
     elif not _has_content(cls):
         raise walk.refuse(f"a {cls.__module__}.{cls.__qualname__} object")
-    elif held is not None:
-        walk.watch.mapping(held)
+    elif attributes is not None:
+        walk.watch.mapping(attributes)
     for name in _slots(cls):
         content = getattr(value, name, None)
-        walk.watch.volatile(_is_attribute(name, content), value, known=True)
+        walk.watch.volatile(_is_attribute(name, content), value, result=True)
         if not walk.state.is_state(name, content):
             walk.put("slot", name)
             walk.child(content, name)
@@ -176,7 +176,7 @@ def _content(walk: Walk, built_in: type, value: Any) -> None:
         walk.make_room(built_in.__len__(value))
     if built_in in {list, set, bytearray, frozenset, tuple}:
         items = [*built_in.__iter__(value)]
-        walk.watch.volatile(_items_of(built_in, items), value, known=True)
+        walk.watch.volatile(_items_of(built_in, items), value, result=True)
         if built_in in {set, frozenset}:
             walk.sorted(items, "")
         else:
@@ -184,8 +184,8 @@ def _content(walk: Walk, built_in: type, value: Any) -> None:
                 walk.child(item)
     elif built_in is dict:
         pairs = [*dict.items(value)]
-        walk.watch.volatile(_items_of(dict, [*dict.keys(value)]), value, known=True)
-        walk.watch.volatile(_values_of([*dict.values(value)]), value, known=True)
+        walk.watch.volatile(_items_of(dict, [*dict.keys(value)]), value, result=True)
+        walk.watch.volatile(_values_of([*dict.values(value)]), value, result=True)
         for key, item in pairs:
             walk.child(key)
             walk.child(item)
@@ -205,10 +205,10 @@ def _values_of(values: list[Any]) -> Any:
 
 def _dict_of(value: Any) -> dict[str, Any] | None:
     try:
-        held = object.__getattribute__(value, "__dict__")
+        attributes = object.__getattribute__(value, "__dict__")
     except AttributeError:
         return None
-    return held if type(held) is dict else None
+    return attributes if type(attributes) is dict else None
 
 
 def _slots(cls: type) -> list[str]:
@@ -225,10 +225,10 @@ def _is_attribute(name: str, content: Any) -> Any:
     return lambda value: getattr(value, name, None) is content
 
 
-def _members(walk: Walk, held: dict[str, Any], skipped: set[str], cls: type | None = None) -> None:
-    walk.watch.mapping(held)
+def _members(walk: Walk, attributes: dict[str, Any], skipped: set[str], cls: type | None = None) -> None:
+    walk.watch.mapping(attributes)
     state = walk.state if walk.piece_of is None or cls is None else walk.piece_of(cls).state
-    for name, value in sorted(held.items(), key=lambda item: str(item[0])):
+    for name, value in sorted(attributes.items(), key=lambda item: str(item[0])):
         if name in skipped:
             continue
         if not state.is_state(name, value):
@@ -250,14 +250,14 @@ def _librarys(walk: Walk, value: Any) -> None:
         walk.put("mapping", cls.__qualname__)
         walk.watch.mapping(value)
         factory = getattr(value, "default_factory", None)
-        walk.watch.volatile(_is_attribute("default_factory", factory), value, known=True)
+        walk.watch.volatile(_is_attribute("default_factory", factory), value, result=True)
         walk.child(factory, "default_factory")
         for key, item in [*value.items()]:
             walk.child(key)
             walk.child(item, str(key)[:20])
-    elif _is_plainly_kept(cls) and (held := _dict_of(value)) is not None:
+    elif _holds_attributes_only(cls) and (attributes := _dict_of(value)) is not None:
         walk.put("library's object", cls.__module__, cls.__qualname__)
-        _members(walk, held, set())
+        _members(walk, attributes, set())
     else:
         walk.put("library's object")
         walk.unwatched(_reduced, value)
@@ -267,7 +267,7 @@ def _is_default(value: dict[Any, Any]) -> bool:
     return type(value).__module__ == "collections"
 
 
-def _is_plainly_kept(cls: type) -> bool:
+def _holds_attributes_only(cls: type) -> bool:
     """Whether the attributes of a class's objects contain all of their content."""
     own = [base for base in cls.__mro__ if base is not object]
     return all(base.__flags__ & _ON_HEAP for base in own) and not any(
