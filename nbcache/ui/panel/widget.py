@@ -28,14 +28,14 @@ logger = logging.getLogger("nbcache")
 
 _INTERVAL = 0.25  # seconds between two updates, at least
 
-_FOLDER = Path(__file__).parent
+_BROWSER = Path(__file__).parent / "browser"
 _PARTS = (
-    "panel_elements.js",
-    "panel_kernel.js",
-    "panel_overview.js",
-    "panel_misses.js",
-    "panel_entry.js",
-    "panel_entries.js",
+    "elements.js",
+    "kernel.js",
+    "overview.js",
+    "misses.js",
+    "entry.js",
+    "entries.js",
     "panel.js",
 )
 # What the parts need on their own; and comments and indents, which a saved notebook would keep too.
@@ -44,8 +44,8 @@ _LEFT_OUT = re.compile(r"^import [^;]*;\n|^export (?!default)|^ *//.*\n|^ +", re
 
 def _module() -> str:
     """The browser's side in one piece: a widget can import nothing from anywhere."""
-    script = "".join(_LEFT_OUT.sub("", (_FOLDER / part).read_text("utf-8")) for part in _PARTS)
-    return script.replace('"PANEL.CSS"', json.dumps((_FOLDER / "panel.css").read_text("utf-8")))
+    script = "".join(_LEFT_OUT.sub("", (_BROWSER / part).read_text("utf-8")) for part in _PARTS)
+    return script.replace('"PANEL.CSS"', json.dumps((_BROWSER / "panel.css").read_text("utf-8")))
 
 
 class Panel(anywidget.AnyWidget):

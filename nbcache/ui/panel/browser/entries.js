@@ -11,9 +11,9 @@ import {
   moment,
   offer,
   seconds,
-} from "./panel_elements.js";
-import { openEntry } from "./panel_entry.js";
-import { makeFollower } from "./panel_kernel.js";
+} from "./elements.js";
+import { openEntry } from "./entry.js";
+import { makeFollower } from "./kernel.js";
 
 const TYPING = 200; // milliseconds without a keystroke until a search begins
 

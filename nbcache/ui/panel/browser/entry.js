@@ -1,6 +1,6 @@
 // One entry, opened: its messages as a person reads a chat, its facts, its parameters, and what can be done with it.
 
-import { button, confirmed, element } from "./panel_elements.js";
+import { button, confirmed, element } from "./elements.js";
 
 const FENCED = /(^```[^\n]*\n[\s\S]*?(?:\n```[ \t]*$|$(?![\s\S])))/m;
 

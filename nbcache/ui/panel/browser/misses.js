@@ -1,7 +1,7 @@
 // The last misses, and why each was one. Both are asked for: nothing that a trait has tells of a prompt.
 
-import { arrange, button, clock, count, element } from "./panel_elements.js";
-import { makeFollower } from "./panel_kernel.js";
+import { arrange, button, clock, count, element } from "./elements.js";
+import { makeFollower } from "./kernel.js";
 
 const LISTED = 20;
 const SIDES = { "- ": "removed", "+ ": "added" }; // how a line of a changed prompt begins

@@ -1,6 +1,6 @@
 // What it comes to: the cards, the chart, and the cells.
 
-import { clock, count, drawing, element, moment } from "./panel_elements.js";
+import { clock, count, drawing, element, moment } from "./elements.js";
 
 const CARDS = [
   ["hits", "Hits"],

@@ -1,10 +1,10 @@
 // The panel in the browser: an overview, the entries, and what is to be said about the kernel.
 
-import { choice, element, offer } from "./panel_elements.js";
-import { makeEntries } from "./panel_entries.js";
-import { connect } from "./panel_kernel.js";
-import { makeMisses } from "./panel_misses.js";
-import { makeCards, makeCells, makeChart } from "./panel_overview.js";
+import { choice, element, offer } from "./elements.js";
+import { makeEntries } from "./entries.js";
+import { connect } from "./kernel.js";
+import { makeMisses } from "./misses.js";
+import { makeCards, makeCells, makeChart } from "./overview.js";
 
 const STYLE = "PANEL.CSS"; // the file itself, once it is put together
 
