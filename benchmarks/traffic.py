@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nbcache.ui.panel.widget import Panel
 
 QUIET = 1.5  # seconds after a cell in which what is left has to come
-BREATH = 1.0  # seconds between two pages that the browser asks for, as in panel_entries.js
+BREATH = 1.0  # seconds between two pages that the browser asks for, as in browser/kernel.js
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-// Elements and texts. Whatever is shown goes in as text: nothing here, or anywhere in the panel, parses markup.
+// Makes elements and texts. Everything is inserted as text: nothing in the panel parses markup.
 
 function fill(node, properties, children) {
   for (const [name, value] of Object.entries(properties)) {
@@ -17,7 +17,7 @@ export function element(tag, properties = {}, ...children) {
   return fill(document.createElement(tag), properties, children);
 }
 
-export function drawing(tag, properties = {}, ...children) {
+export function svgElement(tag, properties = {}, ...children) {
   return fill(document.createElementNS("http://www.w3.org/2000/svg", tag), properties, children);
 }
 
@@ -29,27 +29,27 @@ export function choice(label, onchange) {
   return element("select", { "aria-label": label, onchange });
 }
 
-// Gives a <select> its options, [value, text] each, and keeps the one that is chosen.
-export function offer(select, options, chosen) {
-  const known = JSON.stringify([options, chosen]);
-  if (select.dataset.known === known) {
+// Sets the options of a <select>, [value, text] each, and which is chosen. Does nothing if nothing has changed.
+export function setOptions(select, options, chosen) {
+  const drawn = JSON.stringify([options, chosen]);
+  if (select.dataset.drawn === drawn) {
     return;
   }
-  select.dataset.known = known;
+  select.dataset.drawn = drawn;
   select.replaceChildren(...options.map(([value, text]) => element("option", { value }, text)));
   select.value = chosen;
 }
 
-// Makes `wanted` the children of `parent`. What stays is not moved: it keeps the focus and the selection.
-export function arrange(parent, wanted) {
-  const kept = new Set(wanted);
+// Makes `nodes` the children of `parent`. A node that stays is not moved, so it keeps the focus and the selection.
+export function setChildren(parent, nodes) {
+  const staying = new Set(nodes);
   for (const child of [...parent.children]) {
-    if (!kept.has(child)) {
+    if (!staying.has(child)) {
       child.remove();
     }
   }
   let next = parent.firstElementChild;
-  for (const node of wanted) {
+  for (const node of nodes) {
     if (node === next) {
       next = next.nextElementSibling;
     } else {
@@ -58,13 +58,13 @@ export function arrange(parent, wanted) {
   }
 }
 
-// Asks in place of a bar of buttons, and resolves to whether the answer was yes.
-export function confirmed(bar, asker, question, yes) {
+// Shows a question in place of a bar of buttons. Resolves to true if the answer is yes. `opener` then gets the focus.
+export function confirmed(bar, opener, question, yes) {
   return new Promise((resolve) => {
     const answer = (agreed) => {
       strip.remove();
       bar.hidden = false;
-      asker.focus();
+      opener.focus();
       resolve(agreed);
     };
     const no = button("Cancel", () => answer(false));
@@ -99,14 +99,14 @@ export function counted(value, one, many) {
   return `${count(value)} ${value === 1 ? one : many}`;
 }
 
-export function seconds(value) {
+export function secondsText(value) {
   if (value === null || value === undefined) {
     return "";
   }
   return value < 0.05 ? "<0.1 s" : `${value.toFixed(value < 10 ? 1 : 0)} s`;
 }
 
-export function moment(epochSeconds) {
+export function dateText(epochSeconds) {
   if (epochSeconds === null || epochSeconds === undefined) {
     return "";
   }
@@ -115,6 +115,6 @@ export function moment(epochSeconds) {
   return when.toLocaleString("en", recent ? THIS_YEAR : ANOTHER_YEAR);
 }
 
-export function clock(epochSeconds) {
+export function timeText(epochSeconds) {
   return new Date(epochSeconds * 1000).toLocaleTimeString("en", { hourCycle: "h23" });
 }

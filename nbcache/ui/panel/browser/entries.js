@@ -1,21 +1,21 @@
-// The entries: filters, a table of one page, the way to the other pages, and what can be done with them all.
+// The entries: filters, a table of one page, a pager, and the buttons that act on many entries.
 
 import {
-  arrange,
   button,
   choice,
   confirmed,
   count,
   counted,
+  dateText,
   element,
-  moment,
-  offer,
-  seconds,
+  secondsText,
+  setChildren,
+  setOptions,
 } from "./elements.js";
 import { openEntry } from "./entry.js";
 import { makeFollower } from "./kernel.js";
 
-const TYPING = 200; // milliseconds without a keystroke until a search begins
+const SEARCH_DELAY = 200; // milliseconds after the last keystroke until a search begins
 
 const FILTERS = [
   ["model", "Model", "All models"],
@@ -25,7 +25,7 @@ const FILTERS = [
   ["status", "Status", "Any status"],
 ];
 
-// `kind` is the column's class: its width, and how wide the panel has to be to have room for it.
+// `kind` is the column's class: it sets the width, and how wide the panel has to be to show the column.
 const COLUMNS = [
   { name: "model", title: "Model", kind: "model medium", text: (row) => row.model },
   { name: "status", title: "Status", kind: "state wide", text: (row) => row.status },
@@ -45,13 +45,13 @@ const COLUMNS = [
     text: (row) => count(row.output_tokens),
   },
   { name: "cost", title: "Cost", kind: "money number", text: (row) => row.cost, note: (row) => row.cost_note },
-  { name: "seconds", title: "Took", kind: "small number widest", text: (row) => seconds(row.seconds) },
+  { name: "seconds", title: "Took", kind: "small number widest", text: (row) => secondsText(row.seconds) },
   { name: "size_bytes", title: "Size", kind: "number widest", text: (row) => row.size },
-  { name: "created", title: "Created", kind: "date medium", text: (row) => moment(row.created) },
-  { name: "last_hit", title: "Last hit", kind: "date widest", text: (row) => moment(row.last_hit) },
-  { name: "expires", title: "Expires", kind: "date widest", text: (row) => moment(row.expires) || "never" },
+  { name: "created", title: "Created", kind: "date medium", text: (row) => dateText(row.created) },
+  { name: "last_hit", title: "Last hit", kind: "date widest", text: (row) => dateText(row.last_hit) },
+  { name: "expires", title: "Expires", kind: "date widest", text: (row) => dateText(row.expires) || "never" },
 ];
-const WORDS = ["model", "status"]; // these are sorted from A to Z first, all others from the highest
+const TEXT_COLUMNS = ["model", "status"]; // sorted from A to Z first; all others from the highest value
 
 const PAGE_SIZES = [10, 25, 50, 100];
 
@@ -94,7 +94,7 @@ function makeRow(key, toggle) {
   return { node, opener, draw };
 }
 
-// The filters above the table. `changed(some)` is told of what is now looked for.
+// The filters above the table. `changed(query)` gets those parts of the query that have changed.
 function makeFilters(changed) {
   let timer;
   const search = element("input", {
@@ -103,7 +103,7 @@ function makeFilters(changed) {
     "aria-label": "Search prompts and answers",
     oninput: () => {
       clearTimeout(timer);
-      timer = setTimeout(() => changed({ search: search.value }), TYPING);
+      timer = setTimeout(() => changed({ search: search.value }), SEARCH_DELAY);
     },
   });
   const selects = new Map(
@@ -124,9 +124,9 @@ function makeFilters(changed) {
   function draw(query, facets) {
     for (const [name, , all] of FILTERS) {
       const select = selects.get(name);
-      const known = facets[name] || [];
-      const values = query[name] && !known.includes(query[name]) ? [query[name], ...known] : known;
-      offer(select, [["", all], ...values.map((value) => [value, value])], query[name] || "");
+      const facet = facets[name] || [];
+      const values = query[name] && !facet.includes(query[name]) ? [query[name], ...facet] : facet;
+      setOptions(select, [["", all], ...values.map((value) => [value, value])], query[name] || "");
       select.hidden = values.length < (name === "tag" || query[name] ? 1 : 2);
     }
     reset.hidden = !query.search && FILTERS.every(([name]) => !query[name]);
@@ -134,33 +134,33 @@ function makeFilters(changed) {
   return { node, search, draw };
 }
 
-// The way to other pages. `turn(offset)` goes there, `resize(limit)` makes pages longer or shorter.
+// The pager. `turn(offset)` goes to another page, `resize(limit)` changes the number of rows of a page.
 function makePager(turn, resize) {
   const where = element("span", { class: "where" });
   let last = 0;
   let shown = { offset: 0, limit: 1 };
-  const ways = [
+  const buttons = [
     button("«", () => turn(0), { "aria-label": "First page" }),
     button("‹", () => turn(Math.max(0, shown.offset - shown.limit)), { "aria-label": "Previous page" }),
     button("›", () => turn(shown.offset + shown.limit), { "aria-label": "Next page" }),
     button("»", () => turn(last), { "aria-label": "Last page" }),
   ];
   const size = choice("Rows per page", () => resize(Number(size.value)));
-  const node = element("div", { class: "bar pager", role: "group", "aria-label": "Pages" }, where, ...ways, size);
+  const node = element("div", { class: "bar pager", role: "group", "aria-label": "Pages" }, where, ...buttons, size);
 
   function draw({ offset, limit, total }) {
     shown = { offset, limit };
     last = Math.max(0, Math.ceil(total / limit) - 1) * limit;
     const end = Math.min(offset + limit, total);
     where.textContent = `${count(Math.min(offset + 1, total))}–${count(end)} of ${count(total)}`;
-    ways.forEach((way, index) => {
-      const wasHere = way.getRootNode().activeElement === way;
-      way.disabled = index < 2 ? offset === 0 : end >= total;
-      if (way.disabled && wasHere) {
-        ways[index < 2 ? 2 : 1].focus();
+    buttons.forEach((control, index) => {
+      const wasHere = control.getRootNode().activeElement === control;
+      control.disabled = index < 2 ? offset === 0 : end >= total;
+      if (control.disabled && wasHere) {
+        buttons[index < 2 ? 2 : 1].focus();
       }
     });
-    offer(
+    setOptions(
       size,
       PAGE_SIZES.map((rows) => [rows, `${rows} rows`]),
       String(limit),
@@ -169,8 +169,8 @@ function makePager(turn, resize) {
   return { node, draw };
 }
 
-// Why no entry is shown.
-function emptiness({ listable, mode }, filtered) {
+// The text that explains why no entry is shown.
+function emptyText({ listable, mode }, filtered) {
   if (!listable) {
     return "This store can't list its entries. The numbers above are what this session saw.";
   }
@@ -191,19 +191,19 @@ export function makeEntries(ask) {
   let facets = {};
   let rows = new Map();
   let opened = null; // the key and the table row of the entry that is being read
-  let latest = 0; // the number of the page that was asked for last
+  let latest = 0; // the number of the last request for a page
   let state = {};
   let loaded = false;
 
-  const filters = makeFilters((some) => look({ ...some, offset: 0 }));
+  const filters = makeFilters((change) => search({ ...change, offset: 0 }));
   const head = makeHead((column) => {
-    const descending = query.sort === column.name ? !query.descending : !WORDS.includes(column.name);
-    look({ sort: column.name, descending, offset: 0 });
+    const descending = query.sort === column.name ? !query.descending : !TEXT_COLUMNS.includes(column.name);
+    search({ sort: column.name, descending, offset: 0 });
   });
   const body = element("tbody");
   const pager = makePager(
-    (offset) => look({ offset }),
-    (limit) => look({ limit, offset: 0 }),
+    (offset) => search({ offset }),
+    (limit) => search({ limit, offset: 0 }),
   );
   const status = element("p", { class: "status", role: "status" });
   const empty = element("p", { class: "empty" });
@@ -221,8 +221,8 @@ export function makeEntries(ask) {
     status.classList.toggle("danger", failed);
   }
 
-  // Looks for something else, or elsewhere: what was said about the last look is over.
-  function look(change) {
+  // Changes the query and loads its page. The message about the last action goes.
+  function search(change) {
     Object.assign(query, change);
     say("");
     return load();
@@ -230,12 +230,12 @@ export function makeEntries(ask) {
 
   async function load({ anew = false, quietly = false } = {}) {
     latest += 1;
-    const mine = latest;
+    const number = latest;
     const reply = await ask({ type: "page", ...query, facets: anew }, { quietly });
     if (reply && reply.facets) {
       facets = reply.facets;
     }
-    if (reply && mine === latest) {
+    if (reply && number === latest) {
       page = reply;
       loaded = true;
       query.offset = reply.offset;
@@ -244,7 +244,7 @@ export function makeEntries(ask) {
     return reply !== null;
   }
 
-  // While an entry is being read, the page stands still.
+  // While an entry is open, the page does not change.
   const { follow, resume } = makeFollower(
     () => load({ anew: true, quietly: loaded }),
     () => opened || !state.listable,
@@ -260,7 +260,7 @@ export function makeEntries(ask) {
 
   async function evictAll() {
     const { offset, limit, sort, descending, ...filter } = query;
-    const { total, place } = page; // what is confirmed is done to these alone
+    const { total, place } = page; // only these are evicted, whatever changes meanwhile
     const which = counted(total, "entry", "entries");
     const question = `Evict ${which}${page.size && `, ${page.size}`}? Each such call is paid again the next time.`;
     if (await confirmed(bulk, evictShown, question, `Evict ${which}`)) {
@@ -270,13 +270,13 @@ export function makeEntries(ask) {
 
   async function clearAll() {
     const { place } = state;
-    const shared = aNotebook() ? " Those that other notebooks use too stay with them." : "";
+    const shared = isOneNotebook() ? " Those that other notebooks use too stay with them." : "";
     if (await confirmed(bulk, clear, `Clear all entries of ${state.whose}?${shared}`, "Clear")) {
       act({ type: "clear", place });
     }
   }
 
-  function aNotebook() {
+  function isOneNotebook() {
     return (state.whose || "").startsWith("the notebook");
   }
 
@@ -303,10 +303,10 @@ export function makeEntries(ask) {
   }
 
   function drawRows() {
-    const known = rows;
+    const previous = rows;
     rows = new Map();
     for (const data of page.rows) {
-      const row = known.get(data.key) || makeRow(data.key, toggle);
+      const row = previous.get(data.key) || makeRow(data.key, toggle);
       row.draw(data);
       row.opener.setAttribute("aria-expanded", String(opened?.key === data.key));
       rows.set(data.key, row);
@@ -314,16 +314,16 @@ export function makeEntries(ask) {
     if (opened && !rows.has(opened.key)) {
       opened = null;
     }
-    const wanted = [...rows].flatMap(([key, row]) => (opened?.key === key ? [row.node, opened.node] : [row.node]));
-    keepingFocus(known, () => arrange(body, wanted));
+    const nodes = [...rows].flatMap(([key, row]) => (opened?.key === key ? [row.node, opened.node] : [row.node]));
+    keepingFocus(previous, () => setChildren(body, nodes));
   }
 
-  // If what has the focus goes, the row that takes its place gets it.
-  function keepingFocus(known, redraw) {
+  // If the row that has the focus goes, the row in its place gets the focus.
+  function keepingFocus(previous, redraw) {
     const focus = node.getRootNode().activeElement;
-    const was = [...known.values()].findIndex((row) => row.node.contains(focus));
+    const was = [...previous.values()].findIndex((row) => row.node.contains(focus));
     const inEntry = body.contains(focus) && was < 0;
-    const index = inEntry ? [...known.values()].findIndex((row) => row.node.nextElementSibling?.contains(focus)) : was;
+    const index = inEntry ? [...previous.values()].findIndex((row) => row.node.nextElementSibling?.contains(focus)) : was;
     redraw();
     if (index >= 0 && !body.contains(node.getRootNode().activeElement)) {
       const rest = [...rows.values()];
@@ -349,15 +349,15 @@ export function makeEntries(ask) {
     pager.node.hidden = !state.listable || none;
     evictShown.hidden = !state.listable || none;
     clear.hidden = !state.listable || (!state.entries && none);
-    clear.textContent = aNotebook() ? "Clear this notebook" : `Clear ${state.whose}`;
+    clear.textContent = isOneNotebook() ? "Clear this notebook" : `Clear ${state.whose}`;
     empty.hidden = Boolean(state.listable) && !(none && loaded);
-    empty.textContent = emptiness(state, filtered);
+    empty.textContent = emptyText(state, filtered);
   }
 
   function draw(newState) {
     state = newState;
     drawFrame();
-    resume(); // that something has changed may have been told before that there is a list now
+    resume(); // a change may have been reported before the state said that the store can list
   }
 
   return { node, draw, follow, say };

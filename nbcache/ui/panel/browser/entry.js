@@ -1,12 +1,12 @@
-// One entry, opened: its messages as a person reads a chat, its facts, its parameters, and what can be done with it.
+// One entry, opened: its messages as a chat, its facts and parameters, and the buttons that act on it.
 
 import { button, confirmed, element } from "./elements.js";
 
 const FENCED = /(^```[^\n]*\n[\s\S]*?(?:\n```[ \t]*$|$(?![\s\S])))/m;
 
-const SPOKEN = { human: "User", user: "User", ai: "Assistant", assistant: "Assistant", system: "System", tool: "Tool" };
+const ROLE_NAMES = { human: "User", user: "User", ai: "Assistant", assistant: "Assistant", system: "System", tool: "Tool" };
 
-// Prose as it was typed, line by line; what is fenced as code in letters of one width.
+// Text as it was typed; fenced code in a monospaced font.
 function prose(text) {
   return text
     .split(FENCED)
@@ -42,24 +42,24 @@ function message({ role, parts }) {
   return element(
     "div",
     { class: "message", "data-role": role },
-    element("div", { class: "role" }, SPOKEN[role] || role),
+    element("div", { class: "role" }, ROLE_NAMES[role] || role),
     ...parts.flatMap(part),
   );
 }
 
 function conversation(label, messages) {
-  return element("section", { class: `said ${label.toLowerCase()}`, "aria-label": label }, ...messages.map(message));
+  return element("section", { class: `conversation ${label.toLowerCase()}`, "aria-label": label }, ...messages.map(message));
 }
 
-// The text of messages, for the clipboard: that of one message bare, of several with who said it.
+// The messages as text for the clipboard; several messages each begin with their role.
 function plainText(messages) {
   const texts = messages.map(({ parts }) => parts.map(({ text }) => text).join("\n"));
   return texts.length === 1
     ? texts[0]
-    : messages.map(({ role }, index) => `${SPOKEN[role] || role}:\n${texts[index]}`).join("\n\n");
+    : messages.map(({ role }, index) => `${ROLE_NAMES[role] || role}:\n${texts[index]}`).join("\n\n");
 }
 
-// Pages that were not served securely have no clipboard; they can still copy what is selected.
+// A page without HTTPS has no clipboard API, but can copy a selection.
 async function copy(text, near) {
   if (navigator.clipboard) {
     await navigator.clipboard.writeText(text);
@@ -92,7 +92,7 @@ function definitions(facts) {
   );
 }
 
-// `act(request)` carries a request out; `close()` closes the entry.
+// `act(request)` sends a request to the kernel; `close()` closes the entry; `say(text)` shows a message.
 export function openEntry(entry, { act, close, say }) {
   const { key } = entry;
   const renew = button("Refresh", async () => {

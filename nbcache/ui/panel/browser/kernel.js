@@ -1,15 +1,15 @@
-// Requests to the kernel, each with its reply; and looks at what has changed there.
+// Sends requests to the kernel and receives their replies; follows changes there.
 
-const PATIENCE = 1500; // milliseconds until a request counts as queued
-const BREATH = 1000; // milliseconds between two looks at what has changed
-const LONGEST_BREATH = 60000; // and where one look after the other fails
-const ANYTHING = { type: "page", search: "", sort: "created", descending: true, offset: 0, limit: 1 };
+const QUEUED_AFTER = 1500; // milliseconds until a request counts as queued
+const FOLLOW_INTERVAL = 1000; // milliseconds between two requests for what has changed
+const MAX_INTERVAL = 60000; // milliseconds between two requests while they fail
+const PROBE = { type: "page", search: "", sort: "created", descending: true, offset: 0, limit: 1 };
 
-// Every page that shows a notebook hears every reply: numbers that begin anywhere tell whose it is.
+// Every page that shows a notebook receives every reply. A random first number tells each page its own replies.
 let lastNumber = Math.floor(Math.random() * 2 ** 40);
 
-// `queued` is told how many requests have waited long, `failed` what came of one that could not be done, and `lost`
-// whether the kernel that made the panel is gone.
+// Callbacks: `queued` gets the number of late requests, `failed` the text of an error, and `lost` whether the kernel that
+// made the panel is gone.
 export function connect(model, { queued, failed, lost }) {
   const waiting = new Map();
 
@@ -17,7 +17,7 @@ export function connect(model, { queued, failed, lost }) {
     queued([...waiting.values()].filter((request) => request.late).length);
   }
 
-  function beLate(request) {
+  function markLate(request) {
     request.late = true;
     reportQueue();
   }
@@ -45,57 +45,57 @@ export function connect(model, { queued, failed, lost }) {
     }
   }
 
-  // Resolves to the reply, or to null where it is an error, which `failed` has then been told.
-  // What is asked quietly nobody waits for: neither that it is late is told, nor that it failed.
+  // Resolves to the reply, or to null after an error, which goes to `failed`.
+  // Nobody waits for a quiet request: if it is late or fails, nothing is shown.
   function ask(message, { quietly = false } = {}) {
     lastNumber += 1;
     const id = lastNumber;
     return new Promise((resolve) => {
       const request = { resolve, quietly, late: false };
-      request.timer = quietly ? undefined : setTimeout(() => beLate(request), PATIENCE);
+      request.timer = quietly ? undefined : setTimeout(() => markLate(request), QUEUED_AFTER);
       waiting.set(id, request);
       send({ ...message, id });
     });
   }
 
-  // The connection was cut or mended, the page is not told which: a reply tells.
-  function reconsider() {
+  // The connection was lost or restored; the page doesn't learn which. A reply shows that the kernel is there.
+  function probe() {
     lost(true);
-    ask(ANYTHING, { quietly: true });
+    ask(PROBE, { quietly: true });
   }
 
   model.on("msg:custom", receive);
-  model.on("comm_live_update", reconsider);
+  model.on("comm_live_update", probe);
 
   function disconnect() {
     model.off("msg:custom", receive);
-    model.off("comm_live_update", reconsider);
+    model.off("comm_live_update", probe);
   }
 
   return { ask, disconnect };
 }
 
-// Keeps up with changes, one `look()` at a time: it resolves to whether it was done, and is repeated where it wasn't.
-// While it is `still()`, nothing is looked at.
-export function makeFollower(look, still) {
+// Calls `load()` after changes, one call at a time, and none while `isPaused()`. `load()` resolves to whether it
+// succeeded; if not, it is called again, after longer and longer intervals.
+export function makeFollower(load, isPaused) {
   let following = false;
-  let breath = BREATH;
-  let behind = false; // something has changed since the last look
+  let interval = FOLLOW_INTERVAL;
+  let behind = false; // something has changed since the last load
 
   async function resume() {
     if (following) {
       return;
     }
     following = true;
-    while (behind && !still()) {
+    while (behind && !isPaused()) {
       behind = false;
-      if (await look()) {
-        breath = BREATH;
+      if (await load()) {
+        interval = FOLLOW_INTERVAL;
       } else {
         behind = true;
-        breath = Math.min(2 * breath, LONGEST_BREATH);
+        interval = Math.min(2 * interval, MAX_INTERVAL);
       }
-      await new Promise((resolve) => setTimeout(resolve, breath));
+      await new Promise((resolve) => setTimeout(resolve, interval));
     }
     following = false;
   }

@@ -1,13 +1,13 @@
-// The last misses, and why each was one. Both are asked for: nothing that a trait has tells of a prompt.
+// The last misses, and the reason for each. Both come by request: a trait never holds a prompt, since a notebook saves traits.
 
-import { arrange, button, clock, count, element } from "./elements.js";
+import { button, count, element, setChildren, timeText } from "./elements.js";
 import { makeFollower } from "./kernel.js";
 
 const LISTED = 20;
-const SIDES = { "- ": "removed", "+ ": "added" }; // how a line of a changed prompt begins
+const LINE_CLASSES = { "- ": "removed", "+ ": "added" }; // by how a line of a changed prompt begins
 
 function explanation({ text, changes }) {
-  const lines = changes.map((line) => element("div", { class: SIDES[line.slice(0, 2)] }, line));
+  const lines = changes.map((line) => element("div", { class: LINE_CLASSES[line.slice(0, 2)] }, line));
   return element(
     "div",
     { class: "why", role: "group", "aria-label": "Why it missed" },
@@ -17,34 +17,34 @@ function explanation({ text, changes }) {
 }
 
 function makeMiss({ number, when, model, prompt, why }, ask) {
-  let told = null; // why it missed, while that is being read
+  let explained = null; // the explanation, while it is open
   const opener = button("", () => toggle(), { class: "opener", "aria-expanded": "false" });
   opener.append(
-    element("span", { class: "line asked" }, prompt || "(its prompt isn't known)"),
+    element("span", { class: "line question" }, prompt || "(its prompt isn't known)"),
     element("span", { class: "line quiet" }, model),
     element("span", { class: "line reason" }, why),
-    element("span", { class: "line quiet" }, clock(when)),
+    element("span", { class: "line quiet" }, timeText(when)),
   );
   const node = element("li", { class: "miss" }, opener);
 
   async function toggle() {
-    if (told) {
-      told.remove();
-      told = null;
+    if (explained) {
+      explained.remove();
+      explained = null;
     } else {
       const reply = await ask({ type: "why", number });
-      if (!reply || told) {
+      if (!reply || explained) {
         return;
       }
-      told = explanation(reply);
-      node.append(told);
+      explained = explanation(reply);
+      node.append(explained);
     }
-    opener.setAttribute("aria-expanded", String(Boolean(told)));
+    opener.setAttribute("aria-expanded", String(Boolean(explained)));
   }
 
-  // Whether somebody is at it: it isn't taken away from them.
+  // A miss that is open or has the focus stays in the list.
   function isInUse() {
-    return Boolean(told) || node.contains(node.getRootNode().activeElement);
+    return Boolean(explained) || node.contains(node.getRootNode().activeElement);
   }
   return { node, isInUse };
 }
@@ -56,8 +56,8 @@ export function makeMisses(ask) {
   const list = element("ul", { role: "list", "aria-label": "Recent misses" });
   const scroller = element("div", { class: "scroller" }, list);
   const node = element("details", { class: "misses", ontoggle: () => resume() }, summary, scroller);
-  const looking = makeFollower(load, () => node.hidden || !node.open);
-  const { resume } = looking;
+  const follower = makeFollower(load, () => node.hidden || !node.open);
+  const { resume } = follower;
 
   async function load() {
     const reply = await ask({ type: "misses", limit: LISTED }, { quietly: loaded });
@@ -69,24 +69,24 @@ export function makeMisses(ask) {
   }
 
   function draw(rows) {
-    const known = misses;
-    misses = new Map(rows.map((row) => [row.number, known.get(row.number) || makeMiss(row, ask)]));
-    for (const [number, miss] of known) {
+    const previous = misses;
+    misses = new Map(rows.map((row) => [row.number, previous.get(row.number) || makeMiss(row, ask)]));
+    for (const [number, miss] of previous) {
       if (!misses.has(number) && miss.isInUse()) {
         misses.set(number, miss);
       }
     }
-    arrange(
+    setChildren(
       list,
       [...misses.values()].map((miss) => miss.node),
     );
   }
 
-  // Nobody is asked for what is folded up: the number of misses is known without.
+  // A closed list loads nothing: the state has the number of misses.
   function follow(state) {
     node.hidden = !state.misses;
     summary.textContent = `Recent misses (${count(Math.min(state.misses || 0, LISTED))})`;
-    looking.follow();
+    follower.follow();
   }
 
   return { node, follow };

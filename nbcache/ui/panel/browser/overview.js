@@ -1,6 +1,6 @@
-// What it comes to: the cards, the chart, and the cells.
+// The overview: cards with the totals, the chart, and the table of cells.
 
-import { clock, count, drawing, element, moment } from "./elements.js";
+import { count, counted, dateText, element, svgElement, timeText } from "./elements.js";
 
 const CARDS = [
   ["hits", "Hits"],
@@ -16,10 +16,6 @@ function percent(share) {
   return share === null || share === undefined ? "–" : `${(share * 100).toFixed(share === 1 ? 0 : 1)}%`;
 }
 
-function several(value, one) {
-  return value ? `${count(value)} ${one}${value === 1 ? "" : "s"}` : "";
-}
-
 function valueOf(name, state) {
   if (name === "hit_rate") {
     return percent(state.hit_rate);
@@ -29,18 +25,21 @@ function valueOf(name, state) {
 
 function noteOf(name, state) {
   const notes = {
-    misses: several(state.errors, "cache error"),
+    misses: state.errors ? counted(state.errors, "cache error", "cache errors") : "",
     saved: state.saved_note,
     spent: state.spent_note,
     time_saved: state.time_note,
-    entries: [[state.size, state.bounds].filter(Boolean).join(" "), several(state.evictions, "eviction")]
+    entries: [
+      [state.size, state.bounds].filter(Boolean).join(" "),
+      state.evictions ? counted(state.evictions, "eviction", "evictions") : "",
+    ]
       .filter(Boolean)
       .join(" · "),
   };
   return notes[name] || "";
 }
 
-const HEDGED = /^((?:up to |at least |≥ )?)(.*)$/s; // what is said before a number is set smaller
+const HEDGED = /^((?:up to |at least |≥ )?)(.*)$/s; // the words before an amount are set smaller
 
 export function makeCards() {
   const node = element("dl", { class: "cards" });
@@ -63,16 +62,16 @@ export function makeCards() {
 
 const WIDTH = 1000;
 const HEIGHT = 100;
-const REST = 20; // of the width, for the last step to be seen
-const SHORT = 600; // seconds: a chart of less says the time to the second
+const TAIL = 20; // of the width: room for the last step
+const SHORT = 600; // seconds: a shorter chart shows times of day, to the second
 
-// Money comes in steps: a line between two calls would show what was not there.
+// Amounts change in steps: a sloped line between two calls would show money that nobody paid.
 function steps(times, amounts, most) {
   const first = times[0];
   const span = times[times.length - 1] - first || 1;
   let path = `M0 ${HEIGHT}`;
   for (const [index, time] of times.entries()) {
-    const x = ((time - first) / span) * (WIDTH - REST);
+    const x = ((time - first) / span) * (WIDTH - TAIL);
     const y = HEIGHT - (amounts[index] / most) * HEIGHT;
     path += `H${x.toFixed(1)}V${y.toFixed(1)}`;
   }
@@ -80,9 +79,9 @@ function steps(times, amounts, most) {
 }
 
 export function makeChart() {
-  const saved = drawing("path", { class: "saved" });
-  const spent = drawing("path", { class: "spent" });
-  const plot = drawing(
+  const saved = svgElement("path", { class: "saved" });
+  const spent = svgElement("path", { class: "spent" });
+  const plot = svgElement(
     "svg",
     { viewBox: `0 -3 ${WIDTH} ${HEIGHT + 6}`, preserveAspectRatio: "none", role: "img" },
     saved,
@@ -112,9 +111,9 @@ export function makeChart() {
     savedText.textContent = `Saved ${chart.saved_text}`;
     spentText.textContent = `Spent ${chart.spent_text}`;
     const [first, last] = [times[0], times[times.length - 1]];
-    const told = last - first < SHORT ? clock : moment;
-    from.textContent = told(first);
-    to.textContent = told(last);
+    const format = last - first < SHORT ? timeText : dateText;
+    from.textContent = format(first);
+    to.textContent = format(last);
     plot.setAttribute(
       "aria-label",
       `From ${from.textContent} to ${to.textContent}: saved ${chart.saved_text}, spent ${chart.spent_text} in all`,

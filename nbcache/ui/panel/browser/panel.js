@@ -1,20 +1,20 @@
-// The panel in the browser: an overview, the entries, and what is to be said about the kernel.
+// The panel in the browser: the overview, the entries, and notices about the kernel.
 
-import { choice, element, offer } from "./elements.js";
+import { choice, element, setOptions } from "./elements.js";
 import { makeEntries } from "./entries.js";
 import { connect } from "./kernel.js";
 import { makeMisses } from "./misses.js";
 import { makeCards, makeCells, makeChart } from "./overview.js";
 
-const STYLE = "PANEL.CSS"; // the file itself, once it is put together
+const STYLE = "PANEL.CSS"; // replaced by the file's text when the parts are joined
 
 const GONE = "The kernel was restarted, and these are its last numbers. Load nbcache and run the cell again.";
 const QUEUED = "Queued: the kernel is busy. If none is running, run the cell again.";
 const OFF = "The cache is off: every call asks its model, and nothing is kept. Choose another mode to turn it on.";
 const MISSING = "The cache is off. Type %llmcache on in a cell to turn it on, then run this cell again.";
 
-// A notebook's shortcuts are for its cells: without the attribute, a key typed here could delete one.
-function shelter(...children) {
+// The notebook's shortcuts act on cells: without the attribute, a key typed here could delete one.
+function shadowHost(...children) {
   const host = element("div", { "data-lm-suppress-shortcuts": "true" });
   host.attachShadow({ mode: "open" }).append(...children);
   return host;
@@ -36,8 +36,8 @@ function render({ model, el }) {
       drawNotice();
     },
     failed: (text) => entries.say(text, { failed: true }),
-    lost: (isIt) => {
-      gone = isIt;
+    lost: (isLost) => {
+      gone = isLost;
       frame.disabled = gone;
       drawNotice();
     },
@@ -64,7 +64,7 @@ function render({ model, el }) {
   }
 
   function drawMode(state) {
-    offer(
+    setOptions(
       mode,
       (state.modes || []).map((word) => [word, word]),
       state.mode,
@@ -102,7 +102,7 @@ function render({ model, el }) {
     model.on(event, listener);
     listener();
   }
-  el.append(shelter(element("style", {}, STYLE), root));
+  el.append(shadowHost(element("style", {}, STYLE), root));
 
   return () => {
     kernel.disconnect();
