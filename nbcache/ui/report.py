@@ -1,14 +1,14 @@
-"""What `%llmcache` says, in plain words."""
+"""The texts that the magics, the panel and the command line share, in plain words."""
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from nbcache.cache import settings as modes
+from nbcache.cache.settings import NOTEBOOK, REPLAY
 from nbcache.costs.money import (
     Money,
     amount_text,
@@ -20,8 +20,9 @@ from nbcache.costs.money import (
     spent,
     waited_text,
 )
-from nbcache.entry.models import Cleared, EntryMeta, Record, Spending, Stats
+from nbcache.entry.models import Cleared, EntryMeta, Filter, Record, Spending, Stats
 from nbcache.entry.quantities import bytes_text, counted, duration_text, plural
+from nbcache.entry.status import OK, STATUSES
 from nbcache.errors import CassetteError, one_line
 from nbcache.replay.secrets.scrubber import SECRET
 from nbcache.stores.base import DiskStore, Listable, Store
@@ -31,27 +32,28 @@ if TYPE_CHECKING:  # what a command line need not import
     from nbcache.cache.notebook_cache import NotebookCache
     from nbcache.replay.outcomes import Exported, Imported
     from nbcache.session.plans import Plan
+    from nbcache.stores.view import Contents
 
 _LISTED = 50  # entries that a dry run names
 
 
 def status(cache: "NotebookCache") -> str:
-    """What is on, where, and what it did so far."""
+    """The mode, where entries go, and the session's numbers."""
     return f"{mode(cache)}\n{stats(cache.stats(), cache.store)}"
 
 
 def mode(cache: "NotebookCache") -> str:
-    """What is on, and for whom."""
+    """The mode with its options, and the notebook or folder it is for."""
     settings = cache.settings_now
     options = [f"ttl {duration_text(settings.ttl)}"] if settings.ttl is not None else []
     options += [f"tag {one_line(tag)}" for tag in settings.tags]
-    told = ", ".join([str(settings.mode), *options, *filter(None, [bounds(cache)])])
-    told += " (set from outside by NBCACHE_MODE, and so it stays)" if cache.is_locked else ""
-    return f"nbcache: {told}, {played(cache) if settings.mode == modes.REPLAY else f'for {whose(cache)}'}"
+    text = ", ".join([str(settings.mode), *options, *filter(None, [bounds(cache)])])
+    text += " (set from outside by NBCACHE_MODE, and so it stays)" if cache.is_locked else ""
+    return f"nbcache: {text}, {played(cache) if settings.mode == REPLAY else f'for {whose(cache)}'}"
 
 
 def played(cache: "NotebookCache") -> str:
-    """What `replay` plays."""
+    """The cassette that `replay` plays."""
     try:
         cassette = cache.recordings.cassette()
     except (CassetteError, OSError) as error:
@@ -64,39 +66,45 @@ def played(cache: "NotebookCache") -> str:
 
 
 def whose(cache: "NotebookCache") -> str:
-    """The scope, by the notebook's name."""
-    if cache.scope != modes.NOTEBOOK or cache.notebook is None:
+    """The scope: the notebook's name, or the whole folder."""
+    if cache.scope != NOTEBOOK or cache.notebook is None:
         return "the whole folder"
     return f"the notebook {one_line(PurePosixPath(cache.notebook).name)}"
 
 
 def bounds(cache: "NotebookCache") -> str:
-    """The store's bounds; nothing where it has none."""
+    """The store's bounds; empty if it has none."""
     parts = [] if cache.max_bytes is None else [bytes_text(cache.max_bytes)]
     parts += [] if cache.max_entries is None else [entries_text(cache.max_entries)]
     return f"at most {' and '.join(parts)}" if parts else ""
 
 
-def statuses_text(counts: dict[str, int]) -> str:
-    """Of the entries, those that are kept as they came but asked for again."""
-    parts = [f"{count:,} {status}" for status, count in counts.items() if count]
-    return f" · {', '.join(parts)}" if parts else ""
+def status_counts(contents: "Contents") -> dict[str, int]:
+    """How many entries have each status but `ok`: they are recorded, and their calls are made again. Raises StoreError."""
+    return {status: contents.totals_of(Filter(status=status)).entries for status in STATUSES if status != OK}
 
 
 def stats(sums: Stats, store: Store, of: str = "this session") -> str:
     """Calls, money and time, and what is stored, a line each."""
-    return "\n".join(f"{name + ':':<10} {value}" for name, value in stats_lines(sums, store, of))
+    return aligned(stats_lines(sums, store, of))
 
 
-def stats_lines(sums: Stats, store: Store, of: str = "this session") -> list[tuple[str, str]]:
-    """The same in pairs of a name and a text."""
+def aligned(lines: Iterable[tuple[str, str]], width: int = 10) -> str:
+    """Names and their values in two columns, the first `width` wide."""
+    return "\n".join(f"{name + ':':<{width}} {value}" for name, value in lines)
+
+
+def stats_lines(
+    sums: Stats, store: Store, of: str = "this session", statuses: Mapping[str, int] | None = None
+) -> list[tuple[str, str]]:
+    """The same in pairs of a name and a text. `statuses` counts the entries by status."""
     calls = sums.hits + sums.misses
     rate = f" ({sums.hit_rate:.0%} hits)" if calls else ""
     lines = [
         ("calls", f"{of}: {counted(sums.hits, 'hit')}, {counted(sums.misses, 'miss')}{rate}"),
-        ("paid", _noted(amount_text(spent(sums)), note_text(spent(sums), "miss"))),
-        ("saved", _noted(saved_text(saved(sums)), note_text(saved(sums), "hit"), _and_seconds(sums))),
-        ("stored", stored_text(sums, store)),
+        ("paid", _joined(amount_text(spent(sums)), note_text(spent(sums), "miss"))),
+        ("saved", _joined(saved_text(saved(sums)), note_text(saved(sums), "hit"), _and_seconds(sums))),
+        ("stored", " · ".join([stored_text(sums, store), *_status_texts(statuses or {})])),
     ]
     if sums.errors:
         lines.append(("failures", f"{sums.errors:,} of the cache itself"))
@@ -105,8 +113,13 @@ def stats_lines(sums: Stats, store: Store, of: str = "this session") -> list[tup
     return lines
 
 
+def _status_texts(counts: Mapping[str, int]) -> list[str]:
+    parts = [f"{count:,} {status}" for status, count in counts.items() if count]
+    return [", ".join(parts)] if parts else []
+
+
 def stored_text(sums: Stats, store: Store) -> str:
-    """What the scope holds: `12 entries, 3.4 kB`."""
+    """How much the scope holds: `12 entries, 3.4 kB`."""
     if sums.entries is None or sums.size_bytes is None:
         return f"unknown: {why_unknown(store)}"
     return f"{entries_text(sums.entries)}, {bytes_text(sums.size_bytes)}"
@@ -121,19 +134,19 @@ def footer(sums: Spending) -> str:
     """One line about a cell: `12 calls · 11 hits · paid $0.004 · saved up to $0.041 and 38 s`."""
     calls = sums.hits + sums.misses
     parts = [f"{counted(calls, 'call')}", f"{counted(sums.hits, 'hit')}"]
-    parts += [_noted(f"paid {amount_text(spent(sums))}", note_text(spent(sums), "miss"))] if sums.misses else []
+    parts += [_joined(f"paid {amount_text(spent(sums))}", note_text(spent(sums), "miss"))] if sums.misses else []
     if sums.hits:
         waited = f" and {waited_text(sums)}" if sums.saved_seconds else ""
-        parts.append(_noted(f"saved {saved_text(saved(sums))}{waited}", note_text(saved(sums), "hit")))
+        parts.append(_joined(f"saved {saved_text(saved(sums))}{waited}", note_text(saved(sums), "hit")))
     return " · ".join(parts)
 
 
-def _noted(*parts: str) -> str:
+def _joined(*parts: str) -> str:
     return " · ".join(part for part in parts if part)
 
 
 def _and_seconds(sums: Stats) -> str:
-    """How much longer somebody would have waited; and what the models would have taken, where that is more."""
+    """The time of waiting that was saved; also the models' own time, if it is more."""
     if not sums.saved_seconds:
         return "an unknown time of waiting" if sums.hits and sums.untimed_hits >= sums.hits else ""
     waited, model = f"{waited_text(sums)} of waiting", seconds_text(sums.model_seconds or 0.0)
@@ -143,7 +156,7 @@ def _and_seconds(sums: Stats) -> str:
 def record(entry: Record) -> str:
     """One entry, whole: prompt, answer, model, parameters, where and when."""
     meta = entry.meta
-    facts = {
+    values = {
         "key": meta.key,
         "model": one_line(meta.model),
         "status": one_line(meta.status),
@@ -160,7 +173,7 @@ def record(entry: Record) -> str:
         "took": None if meta.seconds is None else seconds_text(meta.seconds),
         "call": json.dumps(entry.identity, indent=2, ensure_ascii=False),
     }
-    head = "\n".join(f"{name + ':':<10} {value}" for name, value in facts.items() if value)
+    head = aligned((name, value) for name, value in values.items() if value)
     return f"{head}\n\n--- prompt ---\n{entry.prompt}\n\n--- answer ---\n{entry.answer}"
 
 
@@ -174,23 +187,23 @@ def _count_text(tokens: int | None) -> str:
 
 
 def evicted(meta: EntryMeta, store: Store) -> str:
-    """What was evicted, and what it costs to have it again."""
+    """What was evicted, and what its answer would cost again."""
     return f"evicted {entry(meta)}, of {place_text(store)}{to_pay_again([meta])}"
 
 
 def entry(meta: EntryMeta) -> str:
-    """An entry, on one line."""
+    """An entry on one line."""
     return f"{meta.key[:8]} ({one_line(meta.model)}, {bytes_text(meta.size_bytes)}): {one_line(meta.prompt)}"
 
 
 def would_clear(done: Cleared) -> str:
-    """What a clear would do, and what that would cost."""
-    kept = f"; {done.kept:,} stay, which other notebooks own too" if done.kept else ""
-    return f"deletes {entries_text(done.deleted)} ({bytes_text(done.size_bytes)}){kept}{to_pay_again(done.entries)}"
+    """What a clear would delete, and what the answers would cost again."""
+    stay = f"; {done.kept:,} stay, which other notebooks own too" if done.kept else ""
+    return f"deletes {entries_text(done.deleted)} ({bytes_text(done.size_bytes)}){stay}{to_pay_again(done.entries)}"
 
 
 def cleared(done: Cleared, store: Store, *, dry_run: bool) -> str:
-    """What a clear did, or would do."""
+    """What a clear has deleted, or would delete."""
     verb = "would delete" if dry_run else "deleted"
     line = f"{verb} {entries_text(done.deleted)} ({bytes_text(done.size_bytes)}) of {place_text(store)}"
     if done.kept:
@@ -204,7 +217,7 @@ def cleared(done: Cleared, store: Store, *, dry_run: bool) -> str:
 
 
 def to_pay_again(entries: Sequence[EntryMeta]) -> str:
-    """What the answers would cost if they were made again, as far as it is known; nothing where there are none."""
+    """What the answers of `entries` would cost again, as far as that is known; empty without entries."""
     money = Money()
     for meta in entries:
         money = money.add(meta.cost_usd)
@@ -223,7 +236,7 @@ def where(cache: "NotebookCache") -> str:
 
 
 def place_text(store: Store) -> str:
-    """The store as it is named from here."""
+    """The store's folder as a path from here, or its URL."""
     return one_line(str(from_here(store.folder))) if isinstance(store, DiskStore) else store.url
 
 
@@ -233,29 +246,29 @@ def store_text(store: Store) -> str:
 
 
 def plan(costs: "Plan") -> str:
-    """What would be hits, and what would be paid, by why."""
+    """How many calls would be hits, and what the others would cost, by the reason for their misses."""
     of = "this session's calls" if costs.session == "this" else "the calls of this notebook's last session"
-    if costs.mode == modes.REPLAY:
+    if costs.mode == REPLAY:
         return f"{of}: nothing to pay, as `replay` makes none"
     head = f"{of}, made again in mode `on`: {counted(costs.hits, 'hit')}"
     if not costs.misses:
         return f"{head}, nothing to pay"
     money = Money(costs.usd or Decimal(0), costs.calls, costs.unpriced, costs.estimated)
-    paid = _noted(amount_text(money), note_text(money, "call"))
-    whys = Counter[tuple[str, str]]()
+    paid = _joined(amount_text(money), note_text(money, "call"))
+    reasons = Counter[tuple[str, str]]()
     for miss in costs.misses:
-        whys[miss.why, miss.model] += miss.calls
+        reasons[miss.why, miss.model] += miss.calls
     return "\n".join(
         [
             f"{head}, {counted(costs.calls, 'miss')}",
             f"to pay: {paid}, if they cost what they did then",
-            *(f"  {calls:,} {why}: {one_line(model)}" for (why, model), calls in whys.most_common()),
+            *(f"  {calls:,} {why}: {one_line(model)}" for (why, model), calls in reasons.most_common()),
         ]
     )
 
 
 def exported(done: "Exported") -> str:
-    """What an export wrote, and what it left out."""
+    """What an export has written, and what it left out."""
     size = f"{bytes_text(done.size_bytes)}{'' if done.changed else ', as it was'}"
     lines = [f"{done.path}: {counted(done.entries, 'recording')}, {size if done.entries else 'and nothing is written'}"]
     lines += [
@@ -281,7 +294,7 @@ def _some(keys: Sequence[str]) -> str:
 
 
 def imported(done: "Imported", store: Store, *, dry_run: bool) -> str:
-    """What an import did, or would do."""
+    """What an import has stored, or would store."""
     parts = [f"{done.new:,} new", f"{done.same:,} the same", f"{len(done.conflicting):,} conflicting"]
     verb = "would import" if dry_run else "imported"
     lines = [f"{verb} {one_line(str(done.path))} into {place_text(store)}: {', '.join(parts)}"]
@@ -299,7 +312,7 @@ def imported(done: "Imported", store: Store, *, dry_run: bool) -> str:
 
 
 def checked(problems: list[str], store: Store, *, fix: bool, command: str) -> str:
-    """What a check by `command` found."""
+    """What a check has found. `command` is what the user typed."""
     if not problems:
         return f"nothing is wrong with the store {place_text(store)}"
     end = (

@@ -1,4 +1,4 @@
-"""The one place that writes to a terminal, for the command line and the magics: nothing drives it, no line is wider."""
+"""Prints for the magics and the command line. Control characters are made harmless, and table rows are cut to the terminal's width."""
 
 import itertools
 import json
@@ -17,28 +17,36 @@ def say(text: str) -> None:
 
 
 def say_json(document: Any) -> None:
-    """Print a document of JSON, in ASCII: no encoding loses any of it, and no terminal minds it."""
+    """Print a JSON document in ASCII, which every encoding and every terminal can show."""
     print(json.dumps(document, indent=2))
 
 
+def say_result(text: str, document: Any, *, as_json: bool) -> None:
+    """Print a result: `document`, or `text` for a person."""
+    if as_json:
+        say_json(document)
+    else:
+        say(text)
+
+
 def complain(message: str) -> None:
-    """Say on stderr what went wrong."""
+    """Print an error or a warning on stderr."""
     print(f"nbcache: {harmless(message.removeprefix('nbcache: '))}", file=sys.stderr)
 
 
 def prompt_for(question: str) -> str:
-    """Ask on stderr; what is typed, nothing at the end of the input."""
+    """Ask on stderr and return the typed line; an empty text at the end of the input."""
     print(harmless(question), end="", file=sys.stderr, flush=True)
     return sys.stdin.readline()
 
 
 def rewrite(text: str) -> None:
-    """Write `text` on stderr over what stands on the line."""
+    """Replace the current line of stderr by `text`."""
     print(f"\r{harmless(text)}", end="", file=sys.stderr, flush=True)
 
 
 def say_table(names: Sequence[str], rows: Iterable[Sequence[str]], numbers: range) -> None:
-    """Print `rows` in columns under their names, those of `numbers` to the right."""
+    """Print `rows` in columns under their names. The columns of `numbers` are aligned to the right."""
     table = [names, *([harmless(" ".join(cell.split())) for cell in row] for row in rows)]
     widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
     for row in table:
@@ -51,24 +59,24 @@ def say_table(names: Sequence[str], rows: Iterable[Sequence[str]], numbers: rang
 
 
 def is_terminal() -> bool:
-    """Whether a person reads along."""
+    """Whether stdout is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
 
 
 def columns() -> int:
-    """How wide the terminal is."""
+    """The terminal's width."""
     return shutil.get_terminal_size().columns
 
 
 def cut(text: str, width: int) -> str:
-    """As much of `text` as has room in `width` columns."""
+    """`text`, cut to `width` columns."""
     if _width(text) <= width:
         return text
     return text[: sum(end < width for end in itertools.accumulate(map(_width, text)))] + "…"
 
 
 def age(seconds: float) -> str:
-    """`seconds` in their largest unit, as `--older-than` takes it: `7d`."""
+    """`seconds` in the largest unit that fits, as `--older-than` takes it: `7d`."""
     for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
         if seconds >= length:
             return f"{seconds // length:.0f}{unit}"
@@ -76,7 +84,7 @@ def age(seconds: float) -> str:
 
 
 def _width(text: str) -> int:
-    """How many columns of a terminal `text` takes: those of Chinese and of emoji are two."""
+    """The columns of a terminal that `text` takes: a Chinese character or an emoji takes two."""
     if text.isascii():
         return len(text)
     return sum(0 if unicodedata.combining(s) else 1 + (unicodedata.east_asian_width(s) in "WF") for s in text)

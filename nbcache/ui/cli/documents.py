@@ -1,4 +1,4 @@
-"""What `nbcache … --json` prints. Programs read it: fields may be added, and none changes its meaning."""
+"""The documents that `nbcache … --json` prints. Programs read them: fields may be added, but none changes its meaning."""
 
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -32,7 +32,7 @@ UNITS = "times are ISO 8601 in UTC, sizes bytes, money US dollars in a string; w
 
 
 def entry(meta: EntryMeta) -> dict[str, Any]:
-    """One entry, with the beginnings of its prompt and its answer."""
+    """One entry, with the beginnings of its prompt and answer."""
     row = {field.name: getattr(meta, field.name) for field in fields(meta)}
     times = {name: _time(row[name]) for name in ("created", "last_hit", "expires")}
     return {**row, **times, "cost_usd": None if meta.cost_usd is None else f"{meta.cost_usd:f}"}
@@ -50,7 +50,7 @@ def record(whole: Record) -> dict[str, Any]:
 
 
 def stats(numbers: Stats, statuses: dict[str, int]) -> dict[str, Any]:
-    """Calls, money and time, and what is stored."""
+    """The numbers of `stats`: calls, money, time, and what is stored."""
     stored = {name: getattr(numbers, name) for name in ("entries", "size_bytes", "evictions")}
     return {**sums(numbers), **stored, "statuses": statuses}
 
@@ -70,18 +70,18 @@ def sums(numbers: Stats | Spending) -> dict[str, Any]:
 
 
 def cleared(done: Cleared, *, dry_run: bool) -> dict[str, Any]:
-    """What a clear did, or would do."""
+    """What a clear has deleted, or would delete."""
     counts = {name: getattr(done, name) for name in ("deleted", "size_bytes", "kept")}
     return {**counts, "keys": [meta.key for meta in done.entries], "dry_run": dry_run}
 
 
 def exported(done: "Exported") -> dict[str, Any]:
-    """What an export wrote."""
+    """What an export has written."""
     return {**asdict(done), "path": str(done.path)}
 
 
 def imported(done: "Imported", *, dry_run: bool) -> dict[str, Any]:
-    """What an import did, or would do."""
+    """What an import has stored, or would store."""
     return {**asdict(done), "path": str(done.path), "dry_run": dry_run}
 
 

@@ -1,4 +1,4 @@
-"""The store that a command line means: found as the library finds it, and opened only if it is there."""
+"""The store of a command line: found as the library finds it, and opened only if it exists."""
 
 import contextlib
 import os
@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 from nbcache.errors import NbcacheError, NbcacheWarning, StoreError
 from nbcache.session.environment import warn_of_misspelt
 from nbcache.stores.base import DiskStore, MemoryStore, open_store
-from nbcache.stores.location import checked_path, notebook_name, notebook_path, store_folder, user_folder
+from nbcache.stores.location import (
+    CASSETTE_SUFFIX,
+    checked_path,
+    notebook_name,
+    notebook_path,
+    store_folder,
+    user_folder,
+)
 from nbcache.stores.sqlite.folder import DATABASE, Kind, kind_of
 from nbcache.ui.terminal import complain
 
@@ -18,16 +25,16 @@ if TYPE_CHECKING:
 
 
 class NothingError(NbcacheError):
-    """The store or the notebook that was asked about isn't there."""
+    """The store or the notebook of the command line doesn't exist."""
 
 
-def named(place: str | None) -> DiskStore:
+def find_store(place: str | None) -> DiskStore:
     """The store at `place`, else the one that the environment names, else the one that the library finds from here.
 
-    Raises ValueError for a place that can't be one.
+    Raises ValueError if `place` can't be a store's.
     """
     place = place if place is not None else os.environ.get("NBCACHE_STORE") or None
-    with warnings_told():
+    with shown_warnings():
         warn_of_misspelt()
         store = open_store(
             store_folder(notebook_path()) if place is None else user_folder() if place == "user" else place
@@ -38,66 +45,76 @@ def named(place: str | None) -> DiskStore:
 
 
 def exists(store: DiskStore) -> bool:
-    """Whether something is there, whatever it is. Raises StoreError where one may not look."""
+    """Whether the store's file exists, whatever it holds. Raises StoreError if the folder may not be read."""
     return kind_of(store.folder / DATABASE) is not Kind.NEW
 
 
 def is_damaged(store: DiskStore) -> bool:
-    """Whether the file is there and no database. Raises StoreError where one may not look."""
+    """Whether the store's file exists and is no database. Raises StoreError if the folder may not be read."""
     return kind_of(store.folder / DATABASE) is Kind.DAMAGED
 
 
-def contents(store: DiskStore, notebook: str | None, *, fix: bool) -> "Contents":
-    """What `notebook` owns in `store`, or all of it. None is made, and with `fix` alone a file may be set aside.
+def open_contents(store: DiskStore, notebook: str | None, *, fix: bool) -> "Contents":
+    """The entries of `notebook` in `store`, or all entries. No store is created. Only with `fix` a damaged file is set aside.
 
-    Raises NothingError, or StoreError.
+    Raises NothingError or StoreError.
     """
     if not exists(store):
         raise NothingError(f"there is no store in {store.folder}: `--store` names another folder")
     database = store.folder / DATABASE
     if kind_of(database) is Kind.DAMAGED and not fix:  # it may be another program's
         raise StoreError(f"{database} is damaged, or no store: `nbcache check --fix` sets it aside and begins anew")
-    owner = None if notebook is None else _known(store, notebook)
+    owner = None if notebook is None else _stored_name(store, notebook)
     from nbcache.stores.view import Contents  # noqa: PLC0415 - it imports LangChain, which takes half a second
 
     return Contents(store, owner)
 
 
 def contents_to_fill(store: DiskStore, notebook: str | None, *, dry_run: bool) -> "Contents":
-    """The same to put something in, where the store and the notebook may be new. Raises StoreError."""
+    """The same for an import: store and notebook may be new. Raises StoreError."""
     if exists(store):
-        contents(store, None, fix=False)
+        open_contents(store, None, fix=False)
     from nbcache.stores.view import Contents  # noqa: PLC0415 - as above
 
     return Contents(MemoryStore() if dry_run and not exists(store) else store, notebook)
 
 
+def owner_of_import(store: DiskStore, file: str, notebook: str | None) -> str | None:
+    """Who owns the imported entries: `notebook` if it is given, else the notebook beside `file`, if there is one."""
+    if notebook is not None:
+        path = checked_path("--notebook", notebook)
+        return notebook_name(path, store.folder) if path.exists() else notebook
+    path = checked_path("file", file)
+    path = path.with_name(path.name.removesuffix(CASSETTE_SUFFIX) + ".ipynb")
+    return notebook_name(path, store.folder) if path.exists() else None
+
+
 @contextlib.contextmanager
-def warnings_told() -> Iterator[list[str]]:
-    """What nbcache warns of in the block, said on stderr at its end; what other libraries do concerns nobody here."""
+def shown_warnings() -> Iterator[list[str]]:
+    """Collect nbcache's warnings in the block and print them on stderr at its end; warnings of other libraries are dropped."""
     messages: list[str] = []
-    with warnings.catch_warnings(record=True) as heard:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", NbcacheWarning)
         try:
             yield messages
         finally:
-            messages += [str(warning.message) for warning in heard if issubclass(warning.category, NbcacheWarning)]
+            messages += [str(warning.message) for warning in caught if issubclass(warning.category, NbcacheWarning)]
             for message in messages:
                 complain(message)
 
 
-def _known(store: DiskStore, notebook: str) -> str:
-    """The name of a notebook in the store: that of the file at this path from here, else as it was written.
+def _stored_name(store: DiskStore, notebook: str) -> str:
+    """The name of a notebook in the store. `notebook` is its path from here, or the name itself.
 
-    Raises NothingError where the store has none of that name.
+    Raises NothingError if the store has no such notebook.
     """
-    known = _notebooks(store)
+    names = _notebooks(store)
     for name in (notebook_name(checked_path("--notebook", notebook), store.folder), notebook):
-        if name in known:
+        if name in names:
             return str(name)
-    raise NothingError(f"no notebook {notebook!r} in {store.folder}: there are {', '.join(known) or 'none'}")
+    raise NothingError(f"no notebook {notebook!r} in {store.folder}: there are {', '.join(names) or 'none'}")
 
 
 def _notebooks(store: DiskStore) -> list[str]:
-    """The notebooks that own entries, or paid for some that are gone."""
+    """The notebooks that own entries, or have paid for some."""
     return sorted({*store.facets().notebook, *(row.notebook for row in store.spendings() if row.notebook)})

@@ -1,4 +1,4 @@
-"""What is shown in a notebook's output: HTML where it is displayed, the same as plain text elsewhere."""
+"""What a notebook's output shows: HTML in a browser, the same as plain text elsewhere."""
 
 from dataclasses import dataclass, replace
 from html import escape
@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 from nbcache._names import public_in
 from nbcache.cache.notebook_cache import NotebookCache
-from nbcache.entry.models import Filter
-from nbcache.entry.status import OK, STATUSES
 from nbcache.errors import StoreError, harmless
 from nbcache.session import session
 from nbcache.ui import report
@@ -27,7 +25,7 @@ class Table:
 
     def __repr__(self) -> str:
         width = max((len(name) for name, _ in self.lines), default=0) + 1
-        return harmless("\n".join([self.title, *(f"{name + ':':<{width}} {text}" for name, text in self.lines)]))
+        return harmless("\n".join([self.title, *([report.aligned(self.lines, width)] if self.lines else [])]))
 
     def _repr_html_(self) -> str:
         rows = "".join(
@@ -38,36 +36,30 @@ class Table:
 
 
 def stats(cache: NotebookCache, scope: str | None = None, *, lifetime: bool = False) -> Table:
-    """Calls, money and time of this session, or of all that the ledger knows; and what is stored."""
+    """Calls, money and time of this session, or of the ledger's whole life; and what is stored."""
     of = "so far" if lifetime else "this session"
-    lines = dict(report.stats_lines(cache.stats(scope, lifetime=lifetime), cache.store, of))
-    lines["stored"] += report.statuses_text(_statuses(cache, scope))
-    return Table(report.mode(cache), tuple(lines.items()))
-
-
-def _statuses(cache: NotebookCache, scope: str | None) -> dict[str, int]:
-    """How many entries have each status but `ok`."""
-    contents = cache.contents(scope)
+    numbers = cache.stats(scope, lifetime=lifetime)
     try:
-        return {status: contents.totals_of(Filter(status=status)).entries for status in STATUSES if status != OK}
-    except StoreError:  # `stats` has said so
-        return {}
+        statuses = report.status_counts(cache.contents(scope))
+    except StoreError:  # the numbers say so
+        statuses = {}
+    return Table(report.mode(cache), tuple(report.stats_lines(numbers, cache.store, of, statuses)))
 
 
 def summary() -> Table:
-    """What the panel shows where there are no widgets: counts and money, which are the same in each run."""
+    """What stands for the panel where there are no widgets: counts and money, which are the same in each run."""
     if not session.is_installed():
         return Table("nbcache is off: `%llmcache on` turns it on", ())
     cache = session.installed()
-    found = replace(cache.stats(), saved_seconds=0.0, untimed_hits=0)
-    stored = report.stored_text(found, cache.store).partition(",")[0]
-    lines = dict(report.stats_lines(found, cache.store)) | {"stored": stored}
+    numbers = replace(cache.stats(), saved_seconds=0.0, untimed_hits=0)
+    stored = report.stored_text(numbers, cache.store).partition(",")[0]
+    lines = dict(report.stats_lines(numbers, cache.store)) | {"stored": stored}
     return Table(report.mode(cache), tuple(lines.items()))
 
 
 @public_in("nbcache")
 def panel() -> "Panel":
-    """The panel: a widget with the numbers of this session and every entry, live."""
+    """The panel: a live widget with this session's numbers and every entry."""
     from nbcache.ui.panel.board import Board  # noqa: PLC0415 - widgets take a third of a second to import
     from nbcache.ui.panel.widget import Panel  # noqa: PLC0415
 

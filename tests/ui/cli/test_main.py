@@ -705,8 +705,8 @@ def test_long_work_shows_how_far_it_is_and_takes_that_away(
     assert run(*command).err == ""  # nothing took long
     assert isinstance(sys.stderr, io.TextIOBase)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
-    monkeypatch.setattr(progress, "_EVERY", -1.0)
+    monkeypatch.setattr(progress, "_DELAY", -1.0)
+    monkeypatch.setattr(progress, "_INTERVAL", -1.0)
     ran = run(*command)
     assert ran.code == 0
     shown = ran.err.split("\r")
@@ -717,6 +717,6 @@ def test_long_work_shows_how_far_it_is_and_takes_that_away(
 
 def test_what_goes_into_a_file_says_nothing_of_how_far_it_was(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     keep("boat?")
-    monkeypatch.setattr(progress, "_PATIENCE", -1.0)
-    monkeypatch.setattr(progress, "_EVERY", -1.0)
+    monkeypatch.setattr(progress, "_DELAY", -1.0)
+    monkeypatch.setattr(progress, "_INTERVAL", -1.0)
     assert run("check").err == ""

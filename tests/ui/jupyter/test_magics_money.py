@@ -13,7 +13,7 @@ from traitlets.config import Config
 
 import nbcache
 from nbcache.session import session
-from nbcache.ui.jupyter import html as show
+from nbcache.ui.jupyter import html
 from nbcache.ui.panel.board import Board
 from tests.servers import canned as c
 from tests.servers.canned import Canned
@@ -96,11 +96,11 @@ def test_stats_in_a_notebook_are_a_table_of_escaped_text(priced: Run, server: Ca
     pays(server)
     priced("m.invoke('q')")
     priced("%llmcache on --tag '<b>bold</b>'")
-    html = show.stats(session.installed())._repr_html_()
-    assert "<td" in html
-    assert "$0.006" in html
-    assert "<b>" not in html
-    assert "&lt;b&gt;" in html
+    text = html.stats(session.installed())._repr_html_()
+    assert "<td" in text
+    assert "$0.006" in text
+    assert "<b>" not in text
+    assert "&lt;b&gt;" in text
 
 
 def test_stats_of_the_last_cell(priced: Run, server: Canned) -> None:

@@ -1,4 +1,4 @@
-"""What the command line asks before it destroys something."""
+"""The command line asks before it deletes or replaces something."""
 
 import argparse
 import sys
@@ -9,17 +9,17 @@ from nbcache.stores.base import DiskStore
 from nbcache.stores.location import elsewhere, from_here
 from nbcache.ui.terminal import complain, prompt_for
 
-_LISTED = 5  # other stores that are named
+_LISTED = 5  # other stores that a question names
 
 
 class DeclinedError(NbcacheError):
-    """Somebody was asked, and said no."""
+    """The user declined."""
 
 
 def confirm(args: argparse.Namespace, store: DiskStore, what: str) -> None:
-    """Go on only if somebody says so: by `--yes`, or in the terminal. `what` would be done to `store`.
+    """Ask whether to go on, unless `--yes` was typed. `what` says what would be done to `store`.
 
-    Raises DeclinedError if they say no, and ValueError, with what to type, if nobody can be asked.
+    Raises DeclinedError if the user declines, and ValueError, with what to type, if nobody can be asked.
     """
     if args.yes:
         return
@@ -27,7 +27,7 @@ def confirm(args: argparse.Namespace, store: DiskStore, what: str) -> None:
     if sys.stdin is None or not sys.stdin.isatty():
         look = ", or look first with `--dry-run`" if "dry_run" in args else ""
         raise ValueError(
-            f"{args.word} in {place} {what}. Nothing was changed: nobody can be args here, so add `--yes`{look}"
+            f"{args.word} in {place} {what}. Nothing was changed: nobody can be asked here, so add `--yes`{look}"
         )
     others = [folder for folder in _others() if folder != store.folder]
     for folder in others[:_LISTED]:
@@ -37,7 +37,7 @@ def confirm(args: argparse.Namespace, store: DiskStore, what: str) -> None:
 
 
 def refuse_below(args: argparse.Namespace, store: DiskStore) -> None:
-    """Let nothing be destroyed in a store below the working directory that nobody named. Raises ValueError."""
+    """Protect a store below the working directory unless `--store` names it. Raises ValueError."""
     try:
         here = Path.cwd()
     except OSError:  # it was deleted

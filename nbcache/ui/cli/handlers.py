@@ -1,0 +1,201 @@
+"""What each command of `nbcache …` does with the entries that it is given. Each handler returns the exit code."""
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nbcache.costs.money import amount_text, saved, saved_text, spent, usd_text
+from nbcache.entry.accounts import add_to, total
+from nbcache.entry.models import EntryMeta, Filter, Spending, Stats
+from nbcache.entry.quantities import bytes_text
+from nbcache.errors import UnknownKeyError, harmless, one_line
+from nbcache.keys.digests import KEY_LENGTH
+from nbcache.replay.import_export import export_entries, import_entries
+from nbcache.replay.secrets.scrubber import Scrubber
+from nbcache.stores.base import DiskStore
+from nbcache.stores.location import cassette_path
+from nbcache.stores.view import Contents
+from nbcache.ui import report
+from nbcache.ui.cli import documents
+from nbcache.ui.cli.arguments import DONE, NOTHING
+from nbcache.ui.cli.confirmation import confirm
+from nbcache.ui.commands import table
+from nbcache.ui.progress import progress
+from nbcache.ui.terminal import age, columns, complain, cut, is_terminal, say, say_json, say_result, say_table
+
+_SCREENFUL = 50  # entries that `ls` shows in a terminal
+_DIGITS = 8  # of a key in a terminal, if they are enough
+
+
+def _ls(args: argparse.Namespace, contents: Contents) -> int:
+    which = Filter(model=args.model, tag=args.tag, status=args.status)
+    limit = args.limit or (_SCREENFUL if is_terminal() and not args.json else None)
+    if args.match is None:
+        rows, number = contents.page(which, limit=limit), contents.totals_of(which).entries
+    else:
+        with progress("searched") as shown:
+            matching = contents.saying(contents.page(which), args.match, shown)
+        rows, number = matching[:limit], len(matching)
+    if args.json:
+        say_json([documents.entry(meta) for meta in rows])
+    elif not rows:
+        complain("no entries")
+    else:
+        digits = _digits(_disk(contents), rows) if is_terminal() else None
+        names = ("key", "age", "model", "tokens", "cost", "hits", "size", "prompt")
+        say_table(names, [_cells(meta, digits) for meta in rows], numbers=range(3, 7))
+        if is_terminal() and number > len(rows):
+            say(f"{number - len(rows):,} more: `--limit {number}` lists all")
+    return DONE
+
+
+def _cells(meta: EntryMeta, digits: int | None) -> tuple[str, ...]:
+    counts = (meta.input_tokens, meta.output_tokens)
+    tokens = None if None in counts else f"{sum(count or 0 for count in counts):,}"
+    cost = None if meta.cost_usd is None else usd_text(meta.cost_usd)
+    model = meta.model if digits is None else cut(harmless(meta.model), columns() // 5)
+    numbers = (tokens or "?", cost or "?", f"{meta.hits:,}", bytes_text(meta.size_bytes))
+    return (meta.key[:digits], age(time.time() - meta.created), model, *numbers, meta.prompt)
+
+
+def _digits(store: DiskStore, rows: Sequence[EntryMeta]) -> int:
+    """The least number of digits with which each of these keys is unique in the store."""
+    digits = _DIGITS
+    while digits < KEY_LENGTH and any(store.totals(Filter(key=meta.key[:digits])).entries > 1 for meta in rows):
+        digits += 1
+    return digits
+
+
+def _stats(args: argparse.Namespace, contents: Contents) -> int:
+    rows = contents.spendings()
+    if args.by:
+        return _by_model(args, rows)
+    stats, statuses = Stats.of(total(rows), contents.totals(), 0), report.status_counts(contents)
+    text = report.aligned(report.stats_lines(stats, contents.store, "so far", statuses))
+    return _done(args, documents.stats(stats, statuses), text)
+
+
+def _by_model(args: argparse.Namespace, rows: Sequence[Spending]) -> int:
+    models: dict[str, Spending] = {}
+    for row in rows:
+        add_to(models, row.model, row)
+    if args.json:
+        say_json([{"model": model, **documents.sums(models[model])} for model in sorted(models)])
+    else:
+        cells = [
+            (model, f"{row.hits:,}", f"{row.misses:,}", amount_text(spent(row)), saved_text(saved(row)))
+            for model, row in sorted(models.items())
+        ]
+        say_table(("model", "hits", "misses", "paid", "saved"), cells, numbers=range(1, 5))
+    return DONE
+
+
+def _show(args: argparse.Namespace, contents: Contents) -> int:
+    entry = contents.read(_key(args, contents))
+    return _done(args, documents.record(entry), report.record(entry))
+
+
+def _evict(args: argparse.Namespace, contents: Contents) -> int:
+    meta = contents.find(_key(args, contents))
+    owners = f", which {', '.join(map(one_line, meta.notebooks))} have" if len(meta.notebooks) > 1 else ""
+    confirm(args, _disk(contents), f"deletes the entry {report.entry(meta)}{owners}")
+    meta = contents.evict(meta.key)
+    return _done(args, documents.entry(meta), report.evicted(meta, contents.store))
+
+
+def _disk(contents: Contents) -> DiskStore:
+    assert isinstance(contents.store, DiskStore)
+    return contents.store
+
+
+def _key(args: argparse.Namespace, contents: Contents) -> str:
+    """The whole key of the entry, which `--notebook` has to own if it is given. Raises as `Contents.find`."""
+    meta = contents.find(args.key)
+    if contents.notebook not in {None, *meta.notebooks}:
+        raise UnknownKeyError(f"no entry of {contents.notebook} has a key that begins with {args.key!r}")
+    return meta.key
+
+
+def _clear(args: argparse.Namespace, contents: Contents) -> int:
+    with progress("searched") as shown:
+        entries = contents.matching(progress=shown, **table.filters(args))
+    done = contents.would_clear(entries)
+    if entries and not args.dry_run:
+        confirm(args, _disk(contents), report.would_clear(done))
+        done = contents.clear_these(entries)
+    text = report.cleared(done, contents.store, dry_run=args.dry_run)
+    return _done(args, documents.cleared(done, dry_run=args.dry_run), text)
+
+
+def _check(args: argparse.Namespace, contents: Contents) -> int:
+    with progress("checked") as shown:
+        problems = contents.check(fix=args.fix and args.yes, progress=shown)
+    if problems and args.fix and not args.yes:
+        confirm(
+            args,
+            _disk(contents),
+            "\n".join([f"finds {len(problems):,} faults to mend:", *problems[:_SCREENFUL]])
+            + "\nIt deletes damaged entries",
+        )
+        with progress("mended") as shown:
+            problems = contents.check(fix=True, progress=shown)
+    left = contents.check() if args.fix and problems else problems
+    text = report.checked(problems, contents.store, fix=args.fix, command="nbcache check")
+    _done(args, {"problems": problems, "left": left}, text)
+    return NOTHING if left else DONE
+
+
+def _export(args: argparse.Namespace, contents: Contents) -> int:
+    with progress("exported") as shown:
+        done = export_entries(
+            contents, _cassette(args, contents), scrubber=Scrubber(args.secret), check=args.check, progress=shown
+        )
+    _done(args, documents.exported(done), report.exported(done))
+    if args.check and done.changed:
+        complain(f"{done.path} is out of date")
+        return NOTHING
+    return DONE
+
+
+def _cassette(args: argparse.Namespace, contents: Contents) -> Path:
+    """The file to write: from the command line, else from the environment, else beside the notebook. Raises ValueError."""
+    if args.file is not None:
+        return Path(args.file)
+    assert isinstance(contents.store, DiskStore)
+    notebook = None if contents.notebook is None else contents.store.folder.parent / contents.notebook
+    cassette = cassette_path(notebook)
+    if cassette is None:
+        raise ValueError("export: name the file to write, or the `--notebook` to write it beside")
+    return cassette
+
+
+def _import(args: argparse.Namespace, contents: Contents) -> int:
+    do_import = partial(import_entries, contents, Path(args.file), prefer=args.prefer)
+    with progress("read") as shown:
+        done = do_import(dry_run=args.dry_run or (args.prefer == "file" and not args.yes), progress=shown)
+    if args.prefer == "file" and not args.dry_run and not args.yes:
+        if done.conflicting:
+            confirm(args, _disk(contents), f"replaces {len(done.conflicting):,} of the store's answers by the file's")
+        done = do_import()
+    text = report.imported(done, contents.store, dry_run=args.dry_run)
+    return _done(args, documents.imported(done, dry_run=args.dry_run), text)
+
+
+def _done(args: argparse.Namespace, document: dict[str, Any], text: str) -> int:
+    say_result(text, document, as_json=args.json)
+    return DONE
+
+
+HANDLERS: dict[str, Callable[[argparse.Namespace, Contents], int]] = {
+    "ls": _ls,
+    "stats": _stats,
+    "show": _show,
+    "evict": _evict,
+    "clear": _clear,
+    "check": _check,
+    "export": _export,
+    "import": _import,
+}
