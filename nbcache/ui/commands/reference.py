@@ -6,6 +6,7 @@ from nbcache.ui.cli.arguments import EXIT_CODES
 from nbcache.ui.cli.documents import FIELDS, UNITS
 from nbcache.ui.commands import table
 from nbcache.ui.commands.records import CELL, LINE, TERMINAL, Command, FrontEnd
+from nbcache.ui.terminal import say
 
 _HEAD = """\
 # Commands
@@ -62,4 +63,4 @@ def _in_table(text: str) -> str:
 
 
 if __name__ == "__main__":
-    print(page(), end="")
+    say(page().rstrip("\n"))

@@ -1,4 +1,4 @@
-"""`%llmcache` and `%%llmcache`, and what has to happen around each cell."""
+"""`%llmcache` and `%%llmcache`, and what nbcache does before and after each cell."""
 
 import argparse
 import os
@@ -15,8 +15,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from langchain_core.globals import get_llm_cache
 from traitlets import TraitError
 
-from nbcache.cache import settings as modes
-from nbcache.cache.settings import Settings
+from nbcache.cache.settings import MODES, Settings, settings
 from nbcache.cache.swallowed import take_lost
 from nbcache.errors import NbcacheError, UnknownKeyError, harmless, warn_once
 from nbcache.keys import identity
@@ -26,8 +25,7 @@ from nbcache.session.joining import warn_of_others, warn_of_running
 from nbcache.stores.location import notebook_path, shown_notebook
 from nbcache.ui import report
 from nbcache.ui.commands import table
-from nbcache.ui.jupyter import arguments
-from nbcache.ui.jupyter import html as show
+from nbcache.ui.jupyter import arguments, html
 from nbcache.ui.jupyter.config import NBCache
 from nbcache.ui.jupyter.new_ids import NewIds
 from nbcache.ui.jupyter.renames import Follower
@@ -53,8 +51,8 @@ class CacheMagics(Magics):
     def __init__(self, shell: InteractiveShell, config: NBCache) -> None:
         super().__init__(shell)
         self.settings = config
-        # IPython counts a cell before `pre_run_cell` or after the cell has run, as its release will have it.
-        self._seen, self._ahead = shell.execution_count, 0
+        # Some releases of IPython count a cell before `pre_run_cell`, others after the cell has run.
+        self._count, self._ahead = shell.execution_count, 0
         self._depth = 0
         self._follower = Follower()
         self._new_ids = NewIds()
@@ -63,7 +61,7 @@ class CacheMagics(Magics):
     @_documented
     def llmcache(self, line: str, cell: str | None = None) -> Any:
         """Steer the cache of LLM calls."""
-        if cell is not None:  # called by its name; in a cell that somebody types, `as_line` has done this
+        if cell is not None:  # called by `run_cell_magic`; `as_line` has rewritten a cell that a user typed
             arguments.parse_cell(line)
             cache = session.installed()
             outer = cache.cell_settings
@@ -85,13 +83,13 @@ class CacheMagics(Magics):
         if word == "cell":
             return self._for_this_cell(arguments.parse_cell(rest))
         args = arguments.parse(line)
-        if args.word in modes.MODES:
+        if args.word in MODES:
             return self._switch(args)
         return getattr(self, f"_{args.word}")(args)
 
     def _for_this_cell(self, args: argparse.Namespace) -> None:
         cache = session.installed()
-        cache.enter_cell(cache.cell, modes.settings(args.word, args.ttl, args.tag, samples=args.samples or None))
+        cache.enter_cell(cache.cell, settings(args.word, args.ttl, args.tag, samples=args.samples or None))
         warn_of_running(cache)
 
     def _switch(self, args: argparse.Namespace) -> None:
@@ -101,18 +99,18 @@ class CacheMagics(Magics):
             "max_bytes": args.max_size,
             "max_entries": args.max_entries,
         }
-        anew = {name: value for name, value in options.items() if value is not None}
-        asked_for = modes.settings(args.word, None if args.ttl == "none" else args.ttl, args.tag)
+        changes = {name: value for name, value in options.items() if value is not None}
+        wanted = settings(args.word, None if args.ttl == "none" else args.ttl, args.tag)
         if not session.is_installed():
             self.settings.install(self._notebook())
-        if anew:
-            session.reinstall(**anew)
+        if changes:
+            session.reinstall(**changes)
         elif session.take_back():
             say("nbcache is LangChain's global cache again")
         cache = session.installed()
-        holds = cache.settings
-        ttl = None if args.ttl == "none" else asked_for.ttl or holds.ttl
-        cache.switch(Settings(asked_for.mode, ttl, asked_for.tags or holds.tags))
+        current = cache.settings
+        ttl = None if args.ttl == "none" else wanted.ttl or current.ttl
+        cache.switch(Settings(wanted.mode, ttl, wanted.tags or current.tags))
         warn_of_running(cache)
         say(report.status(cache))
 
@@ -120,10 +118,10 @@ class CacheMagics(Magics):
         return notebook_path(self.shell.user_ns)
 
     def _panel(self, _: argparse.Namespace) -> None:
-        display(show.panel() if session.is_installed() and self._has_widgets() else show.summary())  # type: ignore[no-untyped-call]
+        display(html.panel() if session.is_installed() and self._has_widgets() else html.summary())  # type: ignore[no-untyped-call]
 
     def _has_widgets(self) -> bool:
-        """Whether somebody looks on who can show them: what runs notebooks without a page names none to the kernel."""
+        """Whether a page that can show widgets is open: programs that run notebooks without a page name none to the kernel."""
         in_kernel = getattr(self.shell, "kernel", None) is not None
         return in_kernel and (shown_notebook(self.shell.user_ns) is not None or "google.colab" in sys.modules)
 
@@ -137,7 +135,7 @@ class CacheMagics(Magics):
             cells = cache.ledger.cells()
             say(report.footer(cells[-1]) if cells else "no cell has called a model yet")
         else:
-            display(show.stats(cache, args.scope, lifetime=args.lifetime))  # type: ignore[no-untyped-call]
+            display(html.stats(cache, args.scope, lifetime=args.lifetime))  # type: ignore[no-untyped-call]
         return None
 
     def _last(self, _: argparse.Namespace) -> Any:
@@ -176,17 +174,17 @@ class CacheMagics(Magics):
     def _why(self, args: argparse.Namespace) -> None:
         try:
             say(str(session.why(args.key)))
-        except UnknownKeyError as nothing:
+        except UnknownKeyError as error:
             if args.key is not None:
                 raise
-            say(str(nothing))  # a notebook that is run again, and misses nothing, is not to end here
+            say(str(error))  # a notebook that is run again and misses nothing goes on
 
     def _plan(self, _: argparse.Namespace) -> None:
         session.installed()
         try:
             say(report.plan(session.plan()))
-        except ValueError as nothing:
-            say(str(nothing))  # nor is one that is run for the first time
+        except ValueError as error:
+            say(str(error))  # so does one that is run for the first time
 
     def _import(self, args: argparse.Namespace) -> None:
         with progress("read") as shown:
@@ -196,23 +194,23 @@ class CacheMagics(Magics):
     # Around each cell
 
     def before_cell(self, info: ExecutionInfo) -> None:
-        """Note which cell runs."""
+        """Note which cell begins."""
         self._depth += 1
         if self._depth > 1:
-            return  # a cell that a cell runs: what holds for the outer one goes on
-        self._seen = self.shell.execution_count
+            return  # a cell within a cell: the outer cell's settings hold
+        self._count = self.shell.execution_count
         self._follower.follow(self._notebook(), getattr(info, "cell_id", None))
         if session.is_installed():
-            label = f"In [{self._seen - self._ahead}]"
+            label = f"In [{self._count - self._ahead}]"
             session.installed().enter_cell(getattr(info, "cell_id", None) or label, label=label)
 
     def after_cell(self, result: ExecutionResult) -> None:
-        """The cell's mode ends, its hits are written down, and a surprise is told."""
+        """End the cell's mode, write down its hits, and print notices about it."""
         self._depth = max(0, self._depth - 1)
         if self._depth:
             return
         if result.info is not None and result.info.store_history and result.execution_count is not None:
-            self._ahead = self._seen - result.execution_count
+            self._ahead = self._count - result.execution_count
         self._fail_after_replay(result)
         if not session.is_installed():
             return
@@ -229,7 +227,7 @@ class CacheMagics(Magics):
             )
 
     def _fail_after_replay(self, result: ExecutionResult) -> None:
-        """Let a cell fail in which a call was not made and somebody swallowed that: its results aren't those recorded."""
+        """Fail a cell that swallowed a ReplayMiss: its results are not those that were recorded."""
         lost = take_lost()
         if lost and result.success:
             result.error_in_exec = lost[0]
@@ -243,17 +241,17 @@ class CacheMagics(Magics):
 
 
 def as_line(lines: list[str]) -> list[str]:
-    """A cell that begins with `%%llmcache` as one that begins with a call: its body stays a cell's.
+    """Rewrite a cell that begins with `%%llmcache` into one that begins with a call, followed by its body.
 
-    So top-level `await`, the last expression's value and line numbers work as in any other cell; a cell
-    magic that runs its body itself can't give them.
+    So top-level `await`, the last expression's value and line numbers work as in any other cell, which they don't in a
+    cell magic that runs its body itself.
     """
     if not lines or lines[0].split(maxsplit=1)[:1] != [f"%%{_NAME}"]:
         return lines
     words = "cell " + lines[0].strip().partition(" ")[2]
     head = f"get_ipython().run_line_magic({_NAME!r}, {words!r})\n"
     inner = next((i for i, line in enumerate(lines[1:], 1) if line.strip()), 0)
-    if inner and lines[inner].startswith("%%"):  # as cell magics stack elsewhere
+    if inner and lines[inner].startswith("%%"):  # another cell magic below ours
         name, _, line = lines[inner][2:].strip().partition(" ")
         body = "".join(lines[inner + 1 :])
         return [head, f"get_ipython().run_cell_magic({name!r}, {line!r}, {body!r})\n"]
@@ -268,10 +266,10 @@ _loaded: dict[InteractiveShell, CacheMagics] = {}
 
 
 def load(shell: InteractiveShell) -> None:
-    """Turn the cache on in `shell`: magics, hooks, settings. Loading twice changes nothing more.
+    """Turn the cache on in `shell`: magics, hooks, settings. A second call changes nothing.
 
-    Raises UsageError, leaving nothing behind, where a setting is wrong; but where the environment asks for a mode, the
-    error itself: nbval takes an UsageError for no failure, and what was to be replayed would be sent.
+    Raises UsageError, and leaves nothing behind, if a setting is wrong. If the environment sets a mode, the error itself is
+    raised: nbval doesn't count a UsageError as a failure, and calls that should be replayed would be sent.
     """
     if shell in _loaded:
         return
@@ -294,9 +292,9 @@ def load(shell: InteractiveShell) -> None:
 
 
 def unload(shell: InteractiveShell) -> None:
-    """Put back exactly what was there before `load`; nothing, where `replay` was set from outside and so stays."""
+    """Undo `load` completely. Does nothing if the environment has set `replay`, which then stays."""
     if session.is_installed() and session.installed().is_locked:
-        session.uninstall()  # which says so
+        session.uninstall()  # it says why the cache stays on
         return
     magics = _loaded.pop(shell, None)
     if magics is None:
@@ -304,8 +302,8 @@ def unload(shell: InteractiveShell) -> None:
     shell.events.unregister("pre_run_cell", magics.before_cell)
     shell.events.unregister("post_run_cell", magics.after_cell)
     shell.input_transformers_cleanup.remove(as_line)
-    for mine in (magics, magics.settings):  # IPython adds the one with its magics, and never takes it out
-        shell.configurables.remove(mine)  # type: ignore[arg-type]  # as above
+    for configurable in (magics, magics.settings):  # IPython adds the magics to the list, and never removes them
+        shell.configurables.remove(configurable)  # type: ignore[arg-type]  # as above
     for kind in ("line", "cell"):
         shell.magics_manager.magics[kind].pop(_NAME, None)
     shell.magics_manager.registry.pop(type(magics).__name__, None)

@@ -1,4 +1,4 @@
-"""An id that is new in each run makes each run pay: said once at the end of a cell, with what to type."""
+"""Finds ids that are new in each run, which make each run pay. A warning at the end of a cell says what to type."""
 
 import time
 
@@ -9,25 +9,25 @@ from nbcache.errors import logger, warn_once
 from nbcache.keys.ignored.parameters import also_ignored
 from nbcache.keys.ignored.run_ids import advice
 
-_IN_ALL = 0.3  # seconds that a session spends on it
-_AT_ONCE = 0.03  # seconds after which a cell's next call isn't looked at
-_CALLS = 3  # of a cell
-_CANDIDATES = 8  # recorded calls that each is compared with
+_SESSION_TIME = 0.3  # seconds that a session spends on it
+_CELL_TIME = 0.03  # seconds; after them no further call of a cell is examined
+_CALLS = 3  # of a cell that are examined
+_CANDIDATES = 8  # recorded calls that each of them is compared with
 
 
 class NewIds:
-    """Looks for calls that would be hits, but for an id."""
+    """Looks for calls that missed only because of an id."""
 
     def __init__(self) -> None:
-        self._left = _IN_ALL
+        self._left = _SESSION_TIME
 
     def look(self, cache: NotebookCache) -> None:
-        """After a cell: say once which of its calls' settings are new in each run, as it seems. Never raises."""
+        """After a cell: warn once of settings in its calls that seem to be new in each run. Never raises."""
         began = time.monotonic()
         if self._left <= 0 or not _has_missed(cache):
             return
         try:
-            if paths := _found(cache, began + _AT_ONCE):
+            if paths := _changing_paths(cache, began + _CELL_TIME):
                 text = advice(paths, also_ignored())
                 warn_once(f"ids {paths}", f"nbcache: {cache.scrubber.text(text)}")
         except Exception as error:  # noqa: BLE001 - a notice, without which nothing is lost
@@ -40,14 +40,14 @@ def _has_missed(cache: NotebookCache) -> bool:
     return any(call.execution == execution and not call.hit for call in cache.ledger.calls())
 
 
-def _found(cache: NotebookCache, ends: float) -> list[str]:
-    """The settings that differ from an earlier run's in one of the cell's last calls; none where nothing else is the same."""
+def _changing_paths(cache: NotebookCache, ends: float) -> list[str]:
+    """The settings that alone differ from an earlier run, of one of the cell's last calls. Empty if there are none."""
     execution = cache.ledger.execution()
     misses = [missed for missed in cache.misses() if missed.record.execution == execution and not missed.replayed]
     new = [missed for missed in misses if missed.record.why == NEW and missed.asked is not None]
     if not new:
         return []
-    cache.ledger.index(within=_AT_ONCE / 3)
+    cache.ledger.index(within=_CELL_TIME / 3)
     for missed in new[: -_CALLS - 1 : -1]:
         if paths := _paths(cache, missed, misses[0].record.when, ends):
             return paths
@@ -57,7 +57,7 @@ def _found(cache: NotebookCache, ends: float) -> list[str]:
 
 
 def _paths(cache: NotebookCache, missed: Missed, until: float, ends: float) -> list[str]:
-    """The same for one call. `until` is when the cell began to call: calls of one run may have ids of their own."""
+    """The same for one call, against calls before `until`, the cell's first call: calls of one run may have different ids."""
     if missed.asked is None:
         return []
     for before in cache.recordings.stored_like(missed.asked, until, _CANDIDATES):

@@ -1,4 +1,4 @@
-"""A notebook that is renamed while its kernel runs is followed, where its new name is certain."""
+"""Follows a notebook that is renamed while its kernel runs, if its new name is certain."""
 
 import json
 from pathlib import Path
@@ -9,20 +9,20 @@ from nbcache.session import session
 from nbcache.stores.base import LedgerStore, Listable, Store
 from nbcache.stores.location import cassette_path, from_here
 
-_LONGEST = 50_000_000  # bytes of a notebook that is looked into
+_LONGEST = 50_000_000  # bytes of a notebook that is read
 
 
 class Follower:
-    """Knows which cells ran, by the ids that the notebook's file has, too."""
+    """Remembers the ids of the cells that ran, which the notebook's file has too."""
 
     def __init__(self) -> None:
         self._cells: set[str] = set()
-        self._seen: Path | None = None  # where the notebook's file was
+        self._path: Path | None = None  # where the notebook's file was last
 
     def follow(self, named: Path | None, cell_id: str | None) -> None:
-        """Before a cell: where the notebook's file has gone, go on under its new name, or say once that it isn't known.
+        """Before a cell: if the notebook's file has moved, go on under its new name, or warn once if it can't be found.
 
-        `named` is where the page says that the notebook is. Never raises.
+        `named` is the path that the page gives to the kernel. Never raises.
         """
         if cell_id:
             self._cells.add(cell_id)
@@ -30,8 +30,8 @@ class Follower:
             return
         try:
             if old.exists():
-                self._seen = old
-            elif self._seen == old:  # else it was never saved
+                self._path = old
+            elif self._path == old:  # otherwise it was never saved
                 self._look_for(old, named)
         except Exception as error:  # noqa: BLE001 - the cell runs on, under the old name
             self._say_lost(old, f": {error}")
@@ -40,7 +40,7 @@ class Follower:
         notebooks = [named] if named is not None and named.exists() else self._with_these_cells(old.parent)
         if len(notebooks) == 1:
             rename(old, notebooks[0])
-            self._seen = notebooks[0]
+            self._path = notebooks[0]
         else:
             self._say_lost(old)
 
@@ -57,10 +57,10 @@ class Follower:
 
 
 def rename(old: Path, new: Path) -> None:
-    """Go on as the notebook `new`, which takes over what `old` owned. Raises StoreError."""
+    """Go on as the notebook `new`, which gets the entries and payments of `old`. Raises StoreError."""
     before = session.installed()
-    played = before.recordings.path
-    changes = {"cassette": None} if played == cassette_path(old) else {}
+    cassette = before.recordings.path
+    changes = {"cassette": None} if cassette == cassette_path(old) else {}
     cache = session.reinstall(notebook=new, **changes)
     if before.notebook is not None and cache.notebook is not None and before.notebook != cache.notebook:
         _take_over(cache.store, before.notebook, cache.notebook)
@@ -80,7 +80,7 @@ def _take_over(store: Store, old: str, new: str) -> None:
 
 
 def _ids(path: Path) -> set[str]:
-    """The ids of a notebook's cells; none of a file that can't be read as one."""
+    """The ids of a notebook's cells; empty if the file is no readable notebook."""
     try:
         if path.stat().st_size > _LONGEST:
             return set()

@@ -1,4 +1,4 @@
-"""What the panel shows, as plain values, and what it asks for. Texts for people are made here, not in the browser."""
+"""The panel's numbers and entries as plain values, and the replies to its requests. Texts for people are made here, not in the browser."""
 
 import json
 from collections.abc import Callable
@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nbcache import codec
-from nbcache.cache import settings as modes
 from nbcache.cache.explain import Missed
 from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.cache.settings import MODES, OFF, checked_mode
 from nbcache.costs.money import amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text, waited_text
 from nbcache.entry.models import EntryMeta, Filter, Usage
 from nbcache.entry.quantities import bytes_text
@@ -20,16 +20,15 @@ from nbcache.stores.base import Listable
 from nbcache.stores.entry_costs import document
 from nbcache.stores.view import Contents
 from nbcache.ui import report
-from nbcache.ui.panel.transcript import Said, answer_chat, prompt_chat
+from nbcache.ui.panel.transcript import TranscriptMessage, answer_chat, prompt_chat
 
-_MODES = list(modes.MODES)
-_MOST = 200  # rows of a page
-_LONGEST = 20_000  # characters of a message that are shown
-_SEARCH = 0.2  # seconds that a search waits for entries to become findable
+_MAX_ROWS = 200  # of a page
+_MAX_TEXT = 20_000  # characters of a message that are shown
+_INDEX_TIME = 0.2  # seconds that a search waits for the search index
 
 
 class Board:
-    """The numbers and entries of `cache`, or of the one that is installed; safe to use from any thread."""
+    """The numbers and entries of `cache`, or of the installed cache. Safe to use from any thread."""
 
     def __init__(self, cache: NotebookCache | None = None) -> None:
         self._given = cache
@@ -39,16 +38,16 @@ class Board:
         return self._given or session.installed()
 
     def state(self) -> dict[str, Any]:
-        """The numbers of this session and of the scope. No prompt, and no answer."""
+        """The numbers of this session and of the scope; never a prompt or an answer, since notebooks save this."""
         if self._given is None and not session.is_installed():
-            return {"on": False, "mode": modes.OFF, "modes": _MODES}
+            return {"on": False, "mode": OFF, "modes": list(MODES)}
         cache = self._cache
         stats = cache.stats()
         calls = stats.hits + stats.misses
         return {
             "on": True,
             "mode": cache.settings.mode,
-            "modes": _MODES,
+            "modes": list(MODES),
             "whose": report.whose(cache),
             "place": self._place(),
             "listable": isinstance(cache.store, Listable),
@@ -69,7 +68,7 @@ class Board:
         }
 
     def chart(self) -> dict[str, Any]:
-        """Saved and spent US dollars over time, cumulated."""
+        """Saved and spent US dollars over time, cumulative."""
         if self._given is None and not session.is_installed():
             return {"when": [], "saved": [], "spent": [], "saved_text": "$0", "spent_text": "$0"}
         ledger = self._cache.ledger
@@ -83,7 +82,7 @@ class Board:
         }
 
     def cells(self) -> list[dict[str, Any]]:
-        """What the latest execution of each cell paid and saved."""
+        """What the last execution of each cell paid and saved."""
         if self._given is None and not session.is_installed():
             return []
         cache = self._cache
@@ -100,12 +99,12 @@ class Board:
         ]
 
     def listen(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """Call `changed` whenever numbers, entries or settings may have changed; what is returned ends that."""
+        """Call `changed` whenever numbers, entries or settings may have changed. Returns a function that ends this."""
         return session.listen(changed) if self._given is None else self._given.ledger.listen(changed)
 
     def ask(self, message: dict[str, Any]) -> dict[str, Any]:
-        """The reply to a request. Raises ValueError or NbcacheError, with a message for people."""
-        requests: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+        """Reply to a request. Raises ValueError or NbcacheError, with a message for people."""
+        handlers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
             "page": self._page,
             "entry": self._entry,
             "misses": self._misses,
@@ -118,10 +117,10 @@ class Board:
         }
         if not isinstance(message, dict):
             raise _not_understood("this:", message)
-        wanted = requests.get(str(message.get("type")))
-        if wanted is None:
+        handler = handlers.get(str(message.get("type")))
+        if handler is None:
             raise _not_understood("type", message.get("type"))
-        reply: dict[str, Any] = _sendable(wanted(message))
+        reply: dict[str, Any] = _sendable(handler(message))
         return reply
 
     @property
@@ -129,12 +128,12 @@ class Board:
         return self._cache.contents()
 
     def _place(self, contents: Contents | None = None) -> str:
-        """Which entries are meant, in short: what was confirmed for some is not done to others."""
+        """A digest of the store and the scope: what was confirmed for one scope is never done to another."""
         contents = contents or self._contents
         return digest(f"{contents.store.url} {contents.notebook}".encode())
 
     def _confirmed(self, message: dict[str, Any]) -> Contents:
-        """The entries of which something was confirmed. Raises ValueError where others are meant by now."""
+        """The entries that the user saw when they confirmed. Raises ValueError if the scope has changed since."""
         contents = self._contents
         if message.get("place") != self._place(contents):
             raise ValueError(
@@ -145,7 +144,7 @@ class Board:
     def _page(self, message: dict[str, Any]) -> dict[str, Any]:
         which = _filter(message)
         if which.words:
-            self._cache.ledger.index(within=_SEARCH)
+            self._cache.ledger.index(within=_INDEX_TIME)
         contents = self._contents
         total = contents.totals_of(which)
         limit = _limit(message)
@@ -165,7 +164,7 @@ class Board:
         }
         if message.get("facets"):
             facets = asdict(contents.facets())
-            if contents.notebook is not None:  # what others own besides is no way to choose
+            if contents.notebook is not None:  # other owners of these entries are no filter
                 facets["notebook"] = ()
             reply["facets"] = facets
         return reply
@@ -177,8 +176,8 @@ class Board:
         return {
             "type": "entry",
             "key": meta.key,
-            "prompt": [_said(said, meta.key) for said in prompt_chat(header.prompt)],
-            "answer": [_said(said, meta.key) for said in answer_chat(payload.plain())],
+            "prompt": [_message(message, meta.key) for message in prompt_chat(header.prompt)],
+            "answer": [_message(message, meta.key) for message in answer_chat(payload.plain())],
             "facts": _facts(
                 meta, header, renewed=self._cache.renews(meta.key), has_hits=isinstance(contents.store, Listable)
             ),
@@ -220,17 +219,17 @@ class Board:
         return _done(report.cleared(contents.clear(), contents.store, dry_run=False))
 
     def _mode(self, message: dict[str, Any]) -> dict[str, Any]:
-        mode = modes.checked_mode(str(message.get("mode")))
+        mode = checked_mode(str(message.get("mode")))
         self._cache.switch(replace(self._cache.settings, mode=mode))
         return _done(f"the mode is {mode}")
 
 
 def _filter(message: dict[str, Any]) -> Filter:
-    chosen = {name: _text(message, name) or None for name in ("model", "tag", "notebook", "cell", "status")}
+    choices = {name: _text(message, name) or None for name in ("model", "tag", "notebook", "cell", "status")}
     search = _text(message, "search")
     if search.strip() and not words(search):
         raise ValueError("search for words: letters and digits")
-    return Filter(words=tuple(sorted(words(search))), **chosen)  # type: ignore[arg-type]  # texts
+    return Filter(words=tuple(sorted(words(search))), **choices)  # type: ignore[arg-type]  # texts
 
 
 def _text(message: dict[str, Any], name: str) -> str:
@@ -248,8 +247,8 @@ def _number(message: dict[str, Any], name: str) -> int:
 
 
 def _limit(message: dict[str, Any]) -> int:
-    """How many rows are asked for, within reason."""
-    return min(max(1, _number(message, "limit") or 25), _MOST)
+    """The number of rows of the page, at most `_MAX_ROWS`."""
+    return min(max(1, _number(message, "limit") or 25), _MAX_ROWS)
 
 
 def _not_understood(name: str, value: object) -> ValueError:
@@ -290,8 +289,9 @@ def _miss(missed: Missed) -> dict[str, Any]:
     }
 
 
-def _said(said: Said, key: str) -> dict[str, Any]:
-    return {"role": said.role, "parts": [asdict(part) | {"text": _cut(part.text, key)} for part in said.parts]}
+def _message(message: TranscriptMessage, key: str) -> dict[str, Any]:
+    parts = [asdict(part) | {"text": _cut(part.text, key)} for part in message.parts]
+    return {"role": message.role, "parts": parts}
 
 
 def _parameters(header: codec.EntryHeader) -> str:
@@ -300,15 +300,15 @@ def _parameters(header: codec.EntryHeader) -> str:
 
 
 def _cut(text: str, key: str) -> str:
-    """As much as a page can show at once."""
-    more = len(text) - _LONGEST
+    """`text`, cut to what a page shows."""
+    more = len(text) - _MAX_TEXT
     return (
-        text if more <= 0 else f"{text[:_LONGEST]}…\n\n[{more:,} more characters: %llmcache show {key[:8]} prints all]"
+        text if more <= 0 else f"{text[:_MAX_TEXT]}…\n\n[{more:,} more characters: %llmcache show {key[:8]} prints all]"
     )
 
 
 def _sendable(value: Any) -> Any:
-    """`value` as it can be sent: half an emoji becomes a question mark."""
+    """`value` as JSON can carry it: a lone surrogate becomes a question mark."""
     if isinstance(value, str):
         return value.encode(errors="replace").decode()
     if isinstance(value, dict):
@@ -318,7 +318,7 @@ def _sendable(value: Any) -> Any:
 
 def _facts(meta: EntryMeta, header: codec.EntryHeader, *, renewed: bool, has_hits: bool) -> list[tuple[str, str]]:
     hits = f"{meta.hits:,}" + (f", the last {_time(meta.last_hit)}" if meta.last_hit else "")
-    told = {
+    facts = {
         "Model": meta.model,
         "Provider": meta.provider,
         "Status": meta.status + (" (the next such call is made anew)" if renewed else ""),
@@ -335,7 +335,7 @@ def _facts(meta: EntryMeta, header: codec.EntryHeader, *, renewed: bool, has_hit
         "Size": bytes_text(meta.size_bytes),
         "Key": meta.key,
     }
-    return [(name, value) for name, value in told.items() if value]
+    return [(name, value) for name, value in facts.items() if value]
 
 
 def _price(meta: EntryMeta) -> str:
@@ -358,7 +358,7 @@ def _tokens(usage: Usage | None) -> str:
 
 
 def _time(when: float | None) -> str:
-    """As the rows have it: in the local time zone, which the kernel and the browser mostly share."""
+    """The time in the kernel's time zone, which mostly is the browser's, as in the rows."""
     return "" if when is None else datetime.fromtimestamp(when, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 

@@ -1,4 +1,4 @@
-"""A prompt and its answer as a person reads a chat: who said what, in which parts."""
+"""A prompt and its answer as the messages of a chat, each with its role and parts."""
 
 import json
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from nbcache.entry.text import content_text, messages_of
 
 _REASONING = ("reasoning", "thinking")
 _ARGUMENTS = ("input", "args", "arguments")  # Anthropic's, LangChain's, OpenAI's
-_CALLS = {"tool_use", "tool_call", "function_call", "server_tool_use"}  # among the message's tool calls, too
+_CALLS = {"tool_use", "tool_call", "function_call", "server_tool_use"}  # the message's `tool_calls` has them too
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,27 +22,27 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class TranscriptMessage:
     """One message."""
 
     role: str
     parts: tuple[Part, ...]
 
 
-def prompt_chat(prompt: str) -> list[Said]:
-    """The messages of a prompt as LangChain hands it to a cache; one, of the user, for a text."""
+def prompt_chat(prompt: str) -> list[TranscriptMessage]:
+    """The messages of a prompt as LangChain gives it to a cache. A plain text is one message of the user."""
     messages = messages_of(prompt)
     if messages is None:
-        return [Said("user", (Part("text", prompt),))]
-    return [_said(message) for message in messages]
+        return [TranscriptMessage("user", (Part("text", prompt),))]
+    return [_message(message) for message in messages]
 
 
-def answer_chat(plain: list[dict[str, Any]]) -> list[Said]:
-    """The generations of an entry, in the codec's plain form."""
+def answer_chat(plain: list[dict[str, Any]]) -> list[TranscriptMessage]:
+    """The messages of an answer, from the codec's plain form."""
     return [
-        _said({"type": "ai", **item["message"]["fields"]})
+        _message({"type": "ai", **item["message"]["fields"]})
         if "message" in item
-        else Said("assistant", (Part("text", str(item.get("text", ""))),))
+        else TranscriptMessage("assistant", (Part("text", str(item.get("text", ""))),))
         for item in plain
     ]
 
@@ -50,9 +50,9 @@ def answer_chat(plain: list[dict[str, Any]]) -> list[Said]:
 _ROLES = {"human": "user", "ai": "assistant", "HumanMessage": "user", "AIMessage": "assistant"}
 
 
-def _said(message: dict[str, Any]) -> Said:
-    told = str(message.get("role") or message.get("type") or "message").removesuffix("Chunk")
-    return Said(_ROLES.get(told, told), tuple(_parts(message, is_result=told == "tool")))
+def _message(message: dict[str, Any]) -> TranscriptMessage:
+    role = str(message.get("role") or message.get("type") or "message").removesuffix("Chunk")
+    return TranscriptMessage(_ROLES.get(role, role), tuple(_parts(message, is_result=role == "tool")))
 
 
 def _parts(message: dict[str, Any], *, is_result: bool) -> Iterator[Part]:

@@ -1,7 +1,7 @@
-"""The panel: a widget that shows the board live, and does what its buttons ask for.
+"""The panel: a widget that shows the board live and carries out its buttons' requests.
 
-Numbers go to the browser as traits, which outlive a reload of the page. Entries go by message only: what is in a
-trait, a saved notebook may contain.
+Numbers go to the browser as traits, which survive a reload of the page. Entries go only as messages, because a saved
+notebook may contain the traits.
 """
 
 import contextvars
@@ -38,21 +38,20 @@ _PARTS = (
     "entries.js",
     "panel.js",
 )
-# What the parts need on their own; and comments and indents, which a saved notebook would keep too.
+# Removed when the parts are joined: imports and exports; comments and indents, which each saved notebook would keep.
 _LEFT_OUT = re.compile(r"^import [^;]*;\n|^export (?!default)|^ *//.*\n|^ +", re.MULTILINE)
 
 
 def _module() -> str:
-    """The browser's side in one piece: a widget can import nothing from anywhere."""
+    """The scripts joined into one: a widget's script cannot import others."""
     script = "".join(_LEFT_OUT.sub("", (_BROWSER / part).read_text("utf-8")) for part in _PARTS)
     return script.replace('"PANEL.CSS"', json.dumps((_BROWSER / "panel.css").read_text("utf-8")))
 
 
 class Panel(anywidget.AnyWidget):
-    """What `board` shows, for as long as its output stands.
+    """Shows `board` for as long as the cell's output exists.
 
-    `summary` gives the plain text and the HTML to show where there are no widgets. A panel that was closed
-    opens again when it is shown again.
+    `summary` gives plain text and HTML for front ends without widgets. A closed panel opens again when it is displayed again.
     """
 
     _esm = _module()
@@ -73,20 +72,20 @@ class Panel(anywidget.AnyWidget):
         """Send what has changed, in one message."""
         try:
             state, chart, cells = self._board.state(), self._board.chart(), self._board.cells()
-        except Exception as error:  # noqa: BLE001 - whatever is wrong with the store, the page has to say it
-            state, chart, cells = {**self.state, "problem": _told(error)}, self.chart, self.cells
+        except Exception as error:  # noqa: BLE001 - the page shows whatever is wrong with the store
+            state, chart, cells = {**self.state, "problem": _error_text(error)}, self.chart, self.cells
         with self.hold_sync():
             self.state, self.chart, self.cells = state, chart, cells
             self.revision += 1
 
     def close(self) -> None:
-        """End the panel and its thread; the browser takes it away."""
+        """Close the panel in the browser and end its thread."""
         if self._pump is not None:
             self._pump.stop()
             self._pump = None
         super().close()
         self.layout.close()  # a widget too
-        self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets' mark of what can't be shown again
+        self.__dict__.pop("_repr_mimebundle_", None)  # ipywidgets sets it to mark a widget as closed for good
 
     def _start(self) -> None:
         self.refresh()
@@ -94,13 +93,13 @@ class Panel(anywidget.AnyWidget):
         _settle(self)
 
     def _answer(self, _widget: Any, message: Any, _buffers: Any) -> None:
-        """Reply to a request, whatever happens: the page waits for it."""
+        """Reply to a request, whatever happens, because the page waits for the reply."""
         number = message.get("id") if isinstance(message, dict) else None
         try:
             reply = self._board.ask(message)
             self.send({**reply, "id": number})
         except Exception as error:  # noqa: BLE001 - as above
-            self.send({"type": "error", "text": _told(error), "id": number})
+            self.send({"type": "error", "text": _error_text(error), "id": number})
             return
         if reply["type"] == "done" and self._pump is not None:
             self._pump.wake()
@@ -120,8 +119,8 @@ class Panel(anywidget.AnyWidget):
         return {**data, "text/plain": plain, "text/html": html}, metadata
 
 
-def _told(error: Exception) -> str:
-    """What went wrong, in words; what nobody foresaw is logged too."""
+def _error_text(error: Exception) -> str:
+    """The error's message; an unexpected error is logged too."""
     if isinstance(error, NbcacheError | ValueError):
         return str(error)
     logger.error("the panel could not do what was asked", exc_info=error)
@@ -133,9 +132,9 @@ def _nothing() -> None:
 
 
 class _Pump:
-    """A thread that refreshes a panel when the board has changed: at most once an interval, the last time always.
+    """A thread that refreshes a panel after changes of the board: at most once an interval, and always after the last.
 
-    It knows the panel weakly, so that it keeps no panel alive.
+    It has a weak reference to the panel, so it keeps no panel alive.
     """
 
     def __init__(self, panel: Panel) -> None:
@@ -143,15 +142,15 @@ class _Pump:
         self._changed, self._stopped = threading.Event(), threading.Event()
         self.wake = self._changed.set
         try:
-            self._deafen = panel._board.listen(self.wake)  # noqa: SLF001 - the panel's own part
+            self._stop_listening = panel._board.listen(self.wake)  # noqa: SLF001 - the panel's own part
         except NbcacheError:
-            self._deafen = _nothing  # the cache is off, and so has nothing to tell
-        # In a copy of this context, so that ipykernel knows to which cell an update belongs.
+            self._stop_listening = _nothing  # the cache is off, so nothing changes
+        # A copy of this context tells ipykernel to which cell an update belongs.
         run = contextvars.copy_context().run
         threading.Thread(target=run, args=(self._run,), name="nbcache panel", daemon=True).start()
 
     def stop(self) -> None:
-        self._deafen()
+        self._stop_listening()
         self._stopped.set()
         self._changed.set()
 
@@ -169,30 +168,30 @@ class _Pump:
         try:
             panel.refresh()
         except Exception:
-            logger.debug("the panel could not be updated", exc_info=True)  # its kernel is on its way out
+            logger.debug("the panel could not be updated", exc_info=True)  # the kernel is shutting down
 
 
-# Where each panel stands: the cells that made or showed it, each with that execution of it.
+# The cells that made or displayed each panel, each with its execution.
 _places: weakref.WeakKeyDictionary[Panel, dict[str, str]] = weakref.WeakKeyDictionary()
 _settling = Lock()
 
 
 def _settle(panel: Panel) -> None:
-    """Note that `panel` stands in the running cell, and close those which an earlier execution of it put there."""
+    """Note that the running cell displays `panel`, and close the panels of the cell's earlier executions."""
     cell, execution = _here()
     with _settling:
         _places.setdefault(panel, {})[cell] = execution
         replaced = [other for other, places in _places.items() if places.get(cell, execution) != execution]
         for other in replaced:
             del _places[other][cell]
-        homeless = [other for other in replaced if not _places[other]]
-        for other in homeless:
+        orphans = [other for other in replaced if not _places[other]]
+        for other in orphans:
             del _places[other]
-    for other in homeless:
+    for other in orphans:
         other.close()
 
 
 def _here() -> tuple[str, str]:
-    """The running cell and its execution. Front ends that don't name their cells have one, as it were."""
+    """The ids of the running cell and its execution. Front ends that don't name cells count as one cell."""
     parent: dict[str, Any] = getattr(get_ipython(), "get_parent", dict)()  # a terminal's shell has none
     return parent.get("metadata", {}).get("cellId", ""), parent.get("header", {}).get("msg_id", "")

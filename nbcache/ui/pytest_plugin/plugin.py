@@ -1,6 +1,6 @@
 """The pytest plugin: `pytest --nbcache=replay` plays recorded answers, in tests and in the notebooks that nbval runs.
 
-pytest imports this in every run of everybody who has nbcache installed: what isn't light is imported where it is used.
+pytest imports this module in every run wherever nbcache is installed, so heavy modules are imported where they are used.
 """
 
 import argparse
@@ -30,7 +30,7 @@ _SELECTING = ("keyword", "markexpr", "deselect", "lf", "stepwise")  # pytest's o
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options. Without the first, nothing happens."""
+    """Add the options. Without `--nbcache` the plugin only offers its fixture."""
     group = parser.getgroup("nbcache", "recorded answers of LLM calls")
     group.addoption(
         "--nbcache",
@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _mode(word: str) -> str:
-    from nbcache.cache.settings import checked_mode  # noqa: PLC0415 - as are those below: see above
+    from nbcache.cache.settings import checked_mode  # noqa: PLC0415 - see above, also for those below
 
     try:
         return checked_mode(word)
@@ -52,20 +52,20 @@ def _mode(word: str) -> str:
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Begin before the first conftest is imported: it may turn the cache on."""
-    asked = early_config.known_args_namespace
-    if asked.nbcache_strict and asked.nbcache != "replay":
+    """Set the mode before the first conftest is imported, because that may turn the cache on."""
+    options = early_config.known_args_namespace
+    if options.nbcache_strict and options.nbcache != "replay":
         raise pytest.UsageError("--nbcache-strict asks whether all recordings were played: add --nbcache=replay")
-    if asked.nbcache is not None:
+    if options.nbcache is not None:
         from nbcache.ui.pytest_plugin.swallowed_misses import show_misses  # noqa: PLC0415
 
-        early_config.pluginmanager.register(_Run(early_config, asked.nbcache, is_strict=asked.nbcache_strict))
+        early_config.pluginmanager.register(_Run(early_config, options.nbcache, is_strict=options.nbcache_strict))
         show_misses(early_config)
 
 
-# Wrappers are of the old style (`hookwrapper`), which old releases of pluggy know, too: they import this as well.
+# Wrappers are of the old style (`hookwrapper`), because old releases of pluggy import this module too.
 class _Run:
-    """A run with `--nbcache`: its mode in the environment of all its processes, and its report."""
+    """A run with `--nbcache`: sets the mode for all its processes, and reports what they did."""
 
     def __init__(self, config: pytest.Config, mode: str, *, is_strict: bool) -> None:
         self._config = config
@@ -77,7 +77,7 @@ class _Run:
         environment = pytest.MonkeyPatch()
         config.add_cleanup(environment.undo)
         environment.setenv("NBCACHE_MODE", mode)
-        self._folder: Path | None = None  # None in a worker of xdist, which tells the process that started it
+        self._folder: Path | None = None  # None in a worker of xdist, which reports to the process that started it
         if not {"PYTEST_XDIST_WORKER", "NBCACHE_REPORT"} <= os.environ.keys():
             self._folder = Path(tempfile.mkdtemp(prefix="nbcache-report-"))
             config.add_cleanup(partial(shutil.rmtree, self._folder, ignore_errors=True))
@@ -85,19 +85,19 @@ class _Run:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, Any, None]:
-        """With a notebook's first cell nbval starts its kernel, which nobody else tells its notebook."""
+        """Name the notebook to the kernel, which nbval starts for a notebook's first cell."""
         with pytest.MonkeyPatch.context() as environment:
             if item.path.suffix == ".ipynb":
                 environment.setenv("NBCACHE_NOTEBOOK", str(item.path))
             yield
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Note what ran, wherever that was."""
+        """Note the files whose tests ran, in any process."""
         if report.when == "call":
             self._ran.add(self._config.rootpath / report.nodeid.partition("::")[0])
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Add up what all processes did, and fail a strict run where it is to fail."""
+        """Add up what all processes did, and fail a strict run that left recordings unused."""
         _write_down()
         if self._folder is None:
             return
@@ -105,26 +105,26 @@ class _Run:
         from nbcache.stores.location import cassette_path  # noqa: PLC0415
 
         tally = read_tally(self._folder)
-        told = [counted(tally.sums.hits, "hit"), counted(tally.sums.misses, "miss"), *_money(tally.sums)]
+        parts = [counted(tally.sums.hits, "hit"), counted(tally.sums.misses, "miss"), *_money(tally.sums)]
         is_whole = self._is_whole(session)
         cassettes = tally.cassettes(filter(None, map(cassette_path, self._ran))) if self._plays and is_whole else []
         unused = [f"  {self._name(each.path)}: {prompt}" for each in cassettes for prompt in each.unused]
-        told += [f"{counted(len(unused), 'recording')} unused"] if cassettes else []
+        parts += [f"{counted(len(unused), 'recording')} unused"] if cassettes else []
         more = [f"  and {len(unused) - _SHOWN:,} more"] if len(unused) > _SHOWN else []
-        self._report = ["nbcache: " + ", ".join(told), *unused[:_SHOWN], *more]
+        self._report = ["nbcache: " + ", ".join(parts), *unused[:_SHOWN], *more]
         if self._plays and tally.stored:
             self._report.append(f"nbcache: {counted(tally.stored, 'hit')} came from a store, where no cassette was")
         if self._is_strict:
             self._judge(session, cassettes, is_whole=is_whole)
 
     def _is_whole(self, session: pytest.Session) -> bool:
-        """Whether all tests of each file were run: else nobody knows what those that weren't would have used."""
+        """Whether all tests of each file were run. Otherwise the other tests might have used the rest of the recordings."""
         is_selected = any(self._config.getoption(name, None) for name in _SELECTING)
         is_selected = is_selected or any("::" in argument for argument in self._config.args)
         return not (is_selected or session.shouldstop or session.shouldfail)
 
     def _judge(self, session: pytest.Session, cassettes: "list[PlayedCassette]", *, is_whole: bool) -> None:
-        """Fail the run where it is to be strict about something."""
+        """Fail the run if a cassette is wrong or a recording was not used."""
         if not is_whole:
             self._report.append("nbcache: not all tests were run, so unused recordings were not looked for")
         for each in cassettes:
@@ -144,7 +144,7 @@ class _Run:
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_terminal_summary(self, terminalreporter: "TerminalReporter") -> Generator[None, Any, None]:
-        """Tell it, as the last of all."""
+        """Print the report at the very end."""
         from nbcache.errors import harmless  # noqa: PLC0415
 
         yield
@@ -155,19 +155,18 @@ class _Run:
 
 
 def _write_down() -> None:
-    """Have the cache that is on in this process tell what it did."""
+    """Let this process's cache write down what it did."""
     session = sys.modules.get("nbcache.session.session")
     if session is not None and session.is_installed():
         session.installed().flush()
 
 
 def _money(sums: "Spending") -> list[str]:
-    """What was paid and saved, as far as anything of it is known."""
+    """The money paid and saved, each if it is known and not zero."""
     from nbcache.costs.money import amount_text, saved, saved_text, spent  # noqa: PLC0415
 
-    paid, kept = spent(sums), saved(sums)
-    told = [f"paid {amount_text(paid)}"] if paid.usd else []
-    return told + ([f"saved {saved_text(kept)}"] if kept.usd else [])
+    parts = [f"paid {amount_text(spent(sums))}"] if spent(sums).usd else []
+    return parts + ([f"saved {saved_text(saved(sums))}"] if saved(sums).usd else [])
 
 
 # The fixture
@@ -177,17 +176,17 @@ def _money(sums: "Spending") -> list[str]:
 def nbcache_cassette(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The cassette of this test's module, `<test_module>.llmcache.jsonl` beside it; while the test runs, the cache is on.
 
-    It is replayed, and recorded with `pytest --nbcache=on`: then what isn't in it is asked for and, at the end of the
-    test, added. `refresh` asks for all that the test asks for.
+    It is replayed. `pytest --nbcache=on` records it: calls that are not in it are made, and added at the end of the test.
+    `refresh` makes all the test's calls anew.
     """
-    from nbcache.cache import settings as modes  # noqa: PLC0415
     from nbcache.cache.configuration import Configuration  # noqa: PLC0415
     from nbcache.cache.setting import settings_of  # noqa: PLC0415
+    from nbcache.cache.settings import KEEPS, REPLAY  # noqa: PLC0415
     from nbcache.session import session  # noqa: PLC0415
     from nbcache.stores.location import CASSETTE_SUFFIX  # noqa: PLC0415
     from nbcache.ui.pytest_plugin.swallowed_misses import show_misses  # noqa: PLC0415
 
-    mode = request.config.getoption("nbcache") or modes.REPLAY
+    mode = request.config.getoption("nbcache") or REPLAY
     cassette = request.path.with_name(request.path.stem + CASSETTE_SUFFIX)
     store = tmp_path_factory.mktemp("nbcache")
     show_misses(request.config)
@@ -195,20 +194,20 @@ def nbcache_cassette(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
         ends.callback(_put_back, session.installed() if session.is_installed() else None)
         environment = ends.enter_context(pytest.MonkeyPatch.context())
         settings: dict[str, Any] = {"store": store, "mode": mode, "cassette": cassette}
-        settings |= dict.fromkeys(("ttl", "max_bytes", "max_entries"))  # nothing that was recorded is to go
+        settings |= dict.fromkeys(("ttl", "max_bytes", "max_entries"))  # no recording may expire or be evicted
         # Code under test may turn the cache on itself, or start a process that does.
         for setting in settings_of(Configuration):
             if setting.name in settings and setting.variable is not None:
                 _set(environment, setting.variable, settings[setting.name])
         install = session.reinstall if session.is_installed() else session.install
         cache = install(**settings)
-        if mode != modes.REPLAY and cassette.exists():
+        if mode != REPLAY and cassette.exists():
             session.import_cassette(cassette)
         yield cassette
-        if mode in modes.KEEPS:
-            # Code under test may have turned it on anew, with rules of its own. A store of its own is none of ours.
-            now = session.installed() if session.is_installed() else cache
-            _record(now if now.store.url == cache.store.url else cache, cassette)
+        if mode in KEEPS:
+            # Code under test may have turned the cache on again, with its own rules. A store of its own is not recorded.
+            current = session.installed() if session.is_installed() else cache
+            _record(current if current.store.url == cache.store.url else cache, cassette)
 
 
 def _set(environment: pytest.MonkeyPatch, variable: str, value: object) -> None:
@@ -220,7 +219,7 @@ def _set(environment: pytest.MonkeyPatch, variable: str, value: object) -> None:
 
 
 def _record(cache: "NotebookCache", cassette: Path) -> None:
-    """Write the answers of this test's store into the cassette; those of other tests are in it, and stay."""
+    """Add the answers of this test's store to the cassette. The answers of other tests stay in it."""
     from nbcache.errors import warn_once  # noqa: PLC0415
     from nbcache.replay.import_export import export_entries, import_entries  # noqa: PLC0415
 
@@ -235,7 +234,7 @@ def _record(cache: "NotebookCache", cassette: Path) -> None:
 
 
 def _put_back(before: "NotebookCache | None") -> None:
-    """Let be on what was on before the test, with its store and settings. What the test turned off stays off."""
+    """Restore the cache that was on before the test, with its settings. A cache that the test turned off stays off."""
     from nbcache.session import session  # noqa: PLC0415
 
     if before is None:

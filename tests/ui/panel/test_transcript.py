@@ -22,7 +22,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 from nbcache.codec import payload as codec
 from nbcache.codec.header import EntryHeader
 from nbcache.entry.models import EntryMeta
-from nbcache.ui.panel.transcript import Part, Said, answer_chat, prompt_chat
+from nbcache.ui.panel.transcript import Part, TranscriptMessage, answer_chat, prompt_chat
 
 KEY = "0" * 40
 HEADER = EntryHeader(EntryMeta(KEY, "m", "p", "a", "ok", 0.0), "p", "{}", "")
@@ -31,17 +31,17 @@ TYPED = '{\n  "city": "Köln"\n}'
 IMAGE = "data:image/png;base64,iVBORw0KGgo="
 
 
-def asked(*messages: BaseMessage) -> list[Said]:
+def asked(*messages: BaseMessage) -> list[TranscriptMessage]:
     """The chat of a prompt, as LangChain hands it to a cache."""
     return prompt_chat(dumps(list(messages)))
 
 
-def answered(*messages: BaseMessage) -> list[Said]:
+def answered(*messages: BaseMessage) -> list[TranscriptMessage]:
     """The chat of an answer, as a store gives it back."""
     return stored(*(ChatGeneration(message=message) for message in messages))
 
 
-def stored(*generations: Generation) -> list[Said]:
+def stored(*generations: Generation) -> list[TranscriptMessage]:
     return answer_chat(codec.read(codec.encode(generations, HEADER, reusable=True), KEY).plain())
 
 
@@ -55,8 +55,8 @@ def parts(message: BaseMessage) -> list[tuple[str, str, str]]:
 
 
 def test_a_text_is_what_the_user_said() -> None:
-    assert prompt_chat("What is\n  a monad?") == [Said("user", (Part("text", "What is\n  a monad?"),))]
-    assert stored(Generation(text="A monoid.")) == [Said("assistant", (Part("text", "A monoid."),))]
+    assert prompt_chat("What is\n  a monad?") == [TranscriptMessage("user", (Part("text", "What is\n  a monad?"),))]
+    assert stored(Generation(text="A monoid.")) == [TranscriptMessage("assistant", (Part("text", "A monoid."),))]
 
 
 def test_each_message_has_its_role() -> None:
@@ -318,4 +318,4 @@ def test_garbage_in_an_answers_fields_never_raises(garbage: list[dict[str, Any]]
 
 @given(st.text())
 def test_any_text_is_one_message_of_the_users(text: str) -> None:
-    assert prompt_chat(text) == [Said("user", (Part("text", text),))]
+    assert prompt_chat(text) == [TranscriptMessage("user", (Part("text", text),))]
