@@ -86,8 +86,7 @@ if TYPE_CHECKING:
     )
     from nbcache.keys.key import cache_key
     from nbcache.replay.outcomes import Exported, Imported
-    from nbcache.session.plans import Plan, PlannedMiss
-    from nbcache.session.session import (
+    from nbcache.session.api import (
         check,
         clear,
         entries,
@@ -96,16 +95,14 @@ if TYPE_CHECKING:
         history,
         import_cassette,
         info,
-        install,
-        installed,
         last,
         plan,
         show,
         stats,
-        uninstall,
         why,
-        wrap,
     )
+    from nbcache.session.plans import Plan, PlannedMiss
+    from nbcache.session.session import install, installed, uninstall, wrap
     from nbcache.ui.jupyter.html import panel
 
 
@@ -138,10 +135,11 @@ _HOMES = {
         "keys.key": ("cache_key",),
         "replay.outcomes": ("Exported", "Imported"),
         "session.plans": ("Plan", "PlannedMiss"),
-        "session.session": (
-            *("check", "clear", "entries", "evict", "export_cassette", "history", "import_cassette", "info", "install"),
-            *("installed", "last", "plan", "show", "stats", "uninstall", "why", "wrap"),
+        "session.api": (
+            *("check", "clear", "entries", "evict", "export_cassette", "history", "import_cassette", "info", "last"),
+            *("plan", "show", "stats", "why"),
         ),
+        "session.session": ("install", "installed", "uninstall", "wrap"),
         "ui.jupyter.html": ("panel",),
     }.items()
     for name in names

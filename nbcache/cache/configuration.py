@@ -59,7 +59,7 @@ def _comma_separated(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Configuration:
     """The settings of a cache: given as they are typed, and read as they were checked. Raises ValueError."""
 

@@ -5,29 +5,31 @@ from typing import TYPE_CHECKING
 from nbcache._names import handed_on
 
 if TYPE_CHECKING:
-    from nbcache.session.session import (
+    from nbcache.session.api import (
         check,
         clear,
-        end,
         entries,
         evict,
         export_cassette,
         history,
         import_cassette,
         info,
+        last,
+        plan,
+        show,
+        stats,
+        tell_repeats,
+        why,
+    )
+    from nbcache.session.session import (
+        end,
         install,
         installed,
         is_installed,
         join_parent,
-        last,
-        plan,
         reinstall,
-        show,
-        stats,
         take_back,
-        tell_repeats,
         uninstall,
-        why,
         wrap,
     )
 
@@ -56,6 +58,9 @@ __all__ = [
     "why",
     "wrap",
 ]
+_SESSION = ("end", "install", "installed", "is_installed", "join_parent", "reinstall", "take_back", "uninstall", "wrap")
 __getattr__ = handed_on(
-    "nbcache.session", dict.fromkeys(__all__, "session"), {"listen": "nbcache.concurrency.change_listeners:listen"}
+    "nbcache.session",
+    {name: "session" if name in _SESSION else "api" for name in __all__},
+    {"listen": "nbcache.concurrency.change_listeners:listen"},
 )

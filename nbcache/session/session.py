@@ -1,42 +1,28 @@
-"""What is on: the one installed cache, what was there before it, and the Python API over it."""
+"""What is on: the one installed cache, and what was there before it."""
 
-import time
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import Any, TypeVar
 
 from langchain_core.caches import BaseCache
 from langchain_core.globals import get_llm_cache, set_llm_cache
-from langchain_core.messages import BaseMessage
 
 from nbcache._names import public_in
 from nbcache.cache.chains import watch_chains
 from nbcache.cache.configuration import Configuration
-from nbcache.cache.explain import Why
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.cache.setting import settings_of, takes
-from nbcache.cache.settings import REPLAY
 from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
 from nbcache.concurrency.change_listeners import tell
 from nbcache.concurrency.executor import uninterrupted
 from nbcache.concurrency.locks import Lock
-from nbcache.entry.models import Cleared, EntryMeta, Info, Record, Stats
 from nbcache.errors import NotInstalledError, forget_warnings, warn_once
 from nbcache.integrations.langchain.models import Instrument
 from nbcache.integrations.langchain.patching import Wrapping
-from nbcache.replay.outcomes import Exported, Imported
 from nbcache.session.environment import warn_of_misspelt, with_environment
 from nbcache.session.joining import give_tickets, join
 from nbcache.session.placeholder_keys import stand_in
-from nbcache.session.plans import Plan, planned
-from nbcache.session.repeated_calls import most_repeated
-from nbcache.stores.base import LedgerStore
 from nbcache.stores.location import user_folder
-from nbcache.stores.progress import Progress
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(slots=True)
@@ -190,189 +176,6 @@ def join_parent() -> None:
 def _cache_now() -> NotebookCache | None:
     session = _session
     return None if session is None else session.cache
-
-
-def tell_repeats() -> None:
-    """Say once that a cell's identical calls got one answer, where samples may have been wanted."""
-    cache = installed()
-    if times := most_repeated(cache.ledger, cache.store):
-        warn_once(
-            "samples",
-            f"nbcache: {times} identical calls of this cell got one answer. `%%llmcache on --samples` gives each an "
-            "answer of its own, and the same ones when the cell is run again",
-        )
-
-
-@overload
-def stats(scope: str | None = None, *, lifetime: bool = False, by: None = None) -> Stats: ...
-@overload
-def stats(scope: str | None = None, *, lifetime: bool = False, by: Literal["model"]) -> "pd.DataFrame": ...
-
-
-@public_in("nbcache")
-def stats(scope: str | None = None, *, lifetime: bool = False, by: str | None = None) -> "Stats | pd.DataFrame":
-    """Calls, money and time since the cache was turned on, and the entries and bytes of the scope.
-
-    `lifetime` counts all calls that the store's ledger knows, of the scope (`notebook` or `folder`). `by="model"`
-    gives a DataFrame with a row for each model. Raises ValueError for another `by`.
-    """
-    cache = installed()
-    if by is None:
-        return cache.stats(scope, lifetime=lifetime)
-    if by != "model":
-        raise ValueError(f"by={by!r}: write model")
-    from nbcache.session.dataframes import models_frame  # noqa: PLC0415 - pandas takes a second to import
-
-    contents = cache.contents(scope)
-    return models_frame(contents.spendings() if lifetime else cache.ledger.by_model().values())
-
-
-@public_in("nbcache")
-def history(scope: str | None = None) -> "pd.DataFrame":
-    """What each execution of a cell paid and saved, of the scope, oldest first. Times are UTC, money US dollars."""
-    from nbcache.session.dataframes import history_frame  # noqa: PLC0415 - as above
-
-    return history_frame(installed().contents(scope).spendings())
-
-
-@public_in("nbcache")
-def last() -> "pd.DataFrame":
-    """The calls of the last cell that made any, a row each: a hit or a miss and why, its model, dollars and seconds."""
-    from nbcache.session.dataframes import calls_frame  # noqa: PLC0415 - as above
-
-    return calls_frame(installed().ledger.calls())
-
-
-@public_in("nbcache")
-def entries(scope: str | None = None) -> "pd.DataFrame":
-    """The entries of the scope, newest first, a row each. Times are UTC; `expires` is missing without a TTL."""
-    from nbcache.session.dataframes import entries_frame  # noqa: PLC0415 - pandas takes a second to import
-
-    return entries_frame(installed().contents(scope).entries())
-
-
-@public_in("nbcache")
-def show(key: str) -> Record:
-    """The entry whose key begins with `key`, whole. Raises UnknownKeyError or AmbiguousKeyError."""
-    return installed().contents().read(key)
-
-
-@public_in("nbcache")
-def evict(key: str) -> EntryMeta:
-    """Delete the entry whose key begins with `key`, for good; the row it had. Raises as `show`."""
-    return installed().contents().evict(key)
-
-
-@public_in("nbcache")
-def clear(*, scope: str | None = None, unused: bool = False, **which: Any) -> Cleared:
-    """Clear the scope, or the entries in it that `Contents.matching` finds (older_than, model, tag, match, dry_run).
-
-    `unused` means what this session has neither hit nor stored. Raises ValueError where it has called nothing yet.
-    """
-    cache = installed()
-    if not unused:
-        return cache.contents(scope).clear(**which)
-    used = cache.ledger.used()
-    if not used:
-        raise ValueError("unused: this session hasn't used an entry yet, so all would go; run the notebook first")
-    return cache.contents(scope).clear(spare=used, **which)
-
-
-@public_in("nbcache")
-def export_cassette(
-    path: str | Path | None = None,
-    used: bool = False,  # noqa: FBT001, FBT002 - the API's promise
-    *,
-    check: bool = False,
-    progress: Progress | None = None,
-) -> Exported:
-    """Write this notebook's entries into a file for git, from which `replay` plays them; secrets are taken out.
-
-    `path` is by default beside the notebook, `<notebook>.llmcache.jsonl`, or what `NBCACHE_CASSETTE` names. `used` takes
-    only what this session has hit or stored, and `check` writes nothing: what is returned tells whether the file would
-    change. Raises ValueError where there is nothing to write, or no file to write it to; StoreError or OSError.
-    """
-    cache = installed()
-    target = cache.recordings.path if path is None else Path(path).expanduser()
-    if target is None:
-        raise ValueError("this notebook's file isn't known here: name the file to export to, or NBCACHE_NOTEBOOK")
-    if cache.settings.mode == REPLAY and not check and cache.recordings.plays(target):
-        raise ValueError(f"in `replay` {target.name} is played, and the store may have less: `%llmcache on` first")
-    from nbcache.replay.import_export import export_entries  # noqa: PLC0415 - most sessions need none of it
-
-    return export_entries(
-        cache.contents(),
-        target,
-        scrubber=cache.scrubber,
-        normalize=cache.rules.normalize,
-        keys=cache.ledger.used() if used else None,
-        check=check,
-        progress=progress,
-    )
-
-
-@public_in("nbcache")
-def import_cassette(
-    path: str | Path,
-    prefer: str = "store",
-    dry_run: bool = False,  # noqa: FBT001, FBT002 - as above
-    *,
-    progress: Progress | None = None,
-) -> Imported:
-    """Put the answers recorded in a file into the store, as this notebook's: all of them, or none where it is wrong.
-
-    Where both have another answer to the same call, `prefer` says which stays: `store` or `file`. With `dry_run` nothing
-    is changed. Raises ValueError, CassetteError, StoreError or OSError.
-    """
-    from nbcache.replay.import_export import import_entries  # noqa: PLC0415 - as above
-
-    return import_entries(
-        installed().contents(), Path(path).expanduser(), prefer=prefer, dry_run=dry_run, progress=progress
-    )
-
-
-@public_in("nbcache")
-def plan() -> Plan:
-    """What the calls of this session would cost now, or where it has made none those of this notebook's last session.
-
-    Raises ValueError where nothing is known of any; StoreError.
-    """
-    cache = installed()
-    cache.flush()
-    ledger, name = cache.ledger, "this"
-    calls = ledger.called()
-    if not calls:
-        if not isinstance(cache.store, LedgerStore):
-            raise ValueError(
-                f"plan: this session has called no model yet, and the store {cache.store.url} keeps no earlier one"
-            )
-        name, calls = "last", cache.store.last_calls(cache.notebook, but=ledger.id)
-    if not calls:
-        raise ValueError("plan: no session of this notebook has called a model yet; run it once")
-    if cache.settings.mode == REPLAY:
-        return Plan(name, 0, (), REPLAY)
-    return planned(name, calls, cache.store, time.time())
-
-
-@public_in("nbcache")
-def why(key: str | None = None) -> Why:
-    """Why the last call missed, or the last one whose key begins with `key`, of this session; `str()` of it is the text.
-
-    Raises UnknownKeyError where none did.
-    """
-    return installed().why(key)
-
-
-@public_in("nbcache")
-def info(message: BaseMessage) -> Info | None:
-    """Whether `message` was a hit, its key, and when its answer was recorded; None if it isn't from this session."""
-    return installed().info(message)
-
-
-@public_in("nbcache")
-def check(*, fix: bool = False, progress: Progress | None = None) -> list[str]:
-    """What is wrong with the store, a line each; with `fix` mended, where damaged entries are deleted."""
-    return installed().contents().check(fix=fix, progress=progress)
 
 
 join_parent()

@@ -20,7 +20,7 @@ from nbcache.cache.swallowed import take_lost
 from nbcache.errors import NbcacheError, UnknownKeyError, harmless, warn_once
 from nbcache.keys import identity
 from nbcache.keys.ignored.parameters import ignore_also
-from nbcache.session import session
+from nbcache.session import api, session
 from nbcache.session.joining import warn_of_others, warn_of_running
 from nbcache.stores.location import notebook_path, shown_notebook
 from nbcache.ui import report
@@ -130,7 +130,7 @@ class CacheMagics(Magics):
         if args.by and args.cell:
             raise UsageError("--cell and --by model don't go together: `%llmcache last` has each call of the last cell")
         if args.by:
-            return session.stats(args.scope, lifetime=args.lifetime, by=args.by)
+            return api.stats(args.scope, lifetime=args.lifetime, by=args.by)
         if args.cell:
             cells = cache.ledger.cells()
             say(report.footer(cells[-1]) if cells else "no cell has called a model yet")
@@ -139,33 +139,33 @@ class CacheMagics(Magics):
         return None
 
     def _last(self, _: argparse.Namespace) -> Any:
-        return session.last()
+        return api.last()
 
     def _ls(self, args: argparse.Namespace) -> Any:
-        return session.entries(args.scope)
+        return api.entries(args.scope)
 
     def _show(self, args: argparse.Namespace) -> None:
-        say(report.record(session.show(args.key)))
+        say(report.record(api.show(args.key)))
 
     def _evict(self, args: argparse.Namespace) -> None:
-        say(report.evicted(session.evict(args.key), session.installed().store))
+        say(report.evicted(api.evict(args.key), session.installed().store))
 
     def _where(self, _: argparse.Namespace) -> None:
         say(report.where(session.installed()))
 
     def _check(self, args: argparse.Namespace) -> None:
         with progress("checked") as shown:
-            problems = session.check(fix=args.fix, progress=shown)
+            problems = api.check(fix=args.fix, progress=shown)
         say(report.checked(problems, session.installed().store, fix=args.fix, command="%llmcache check"))
 
     def _clear(self, args: argparse.Namespace) -> None:
         with progress("searched") as shown:
-            done = session.clear(scope=args.scope, progress=shown, dry_run=args.dry_run, **table.filters(args))
+            done = api.clear(scope=args.scope, progress=shown, dry_run=args.dry_run, **table.filters(args))
         say(report.cleared(done, session.installed().store, dry_run=args.dry_run))
 
     def _export(self, args: argparse.Namespace) -> None:
         with progress("exported") as shown:
-            done = session.export_cassette(args.file, args.used, check=args.check, progress=shown)
+            done = api.export_cassette(args.file, args.used, check=args.check, progress=shown)
         if args.check and done.changed:
             how = "%llmcache export --used" if args.used else "%llmcache export"
             raise UsageError(f"{done.path} is out of date: `{how}` writes it anew")
@@ -173,7 +173,7 @@ class CacheMagics(Magics):
 
     def _why(self, args: argparse.Namespace) -> None:
         try:
-            say(str(session.why(args.key)))
+            say(str(api.why(args.key)))
         except UnknownKeyError as error:
             if args.key is not None:
                 raise
@@ -182,13 +182,13 @@ class CacheMagics(Magics):
     def _plan(self, _: argparse.Namespace) -> None:
         session.installed()
         try:
-            say(report.plan(session.plan()))
+            say(report.plan(api.plan()))
         except ValueError as error:
             say(str(error))  # so does one that is run for the first time
 
     def _import(self, args: argparse.Namespace) -> None:
         with progress("read") as shown:
-            done = session.import_cassette(args.file, args.prefer, args.dry_run, progress=shown)
+            done = api.import_cassette(args.file, args.prefer, args.dry_run, progress=shown)
         say(report.imported(done, session.installed().store, dry_run=args.dry_run))
 
     # Around each cell
@@ -215,7 +215,7 @@ class CacheMagics(Magics):
         if not session.is_installed():
             return
         session.installed().leave_cell()
-        session.tell_repeats()
+        api.tell_repeats()
         self._new_ids.look(session.installed())
         warn_of_others(session.installed())
         if self.settings.footer:

@@ -182,7 +182,7 @@ def nbcache_cassette(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
     from nbcache.cache.configuration import Configuration  # noqa: PLC0415
     from nbcache.cache.setting import settings_of  # noqa: PLC0415
     from nbcache.cache.settings import KEEPS, REPLAY  # noqa: PLC0415
-    from nbcache.session import session  # noqa: PLC0415
+    from nbcache.session import api, session  # noqa: PLC0415
     from nbcache.stores.location import CASSETTE_SUFFIX  # noqa: PLC0415
     from nbcache.ui.pytest_plugin.swallowed_misses import show_misses  # noqa: PLC0415
 
@@ -202,7 +202,7 @@ def nbcache_cassette(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
         install = session.reinstall if session.is_installed() else session.install
         cache = install(**settings)
         if mode != REPLAY and cassette.exists():
-            session.import_cassette(cassette)
+            api.import_cassette(cassette)
         yield cassette
         if mode in KEEPS:
             # Code under test may have turned the cache on again, with its own rules. A store of its own is not recorded.
