@@ -20,7 +20,7 @@ untimed_hits"""
 FIELDS = {
     "ls": f"a list of entries, each with {_ENTRY}",
     "stats": f"{_SUMS}, entries, size_bytes, evictions, statuses; by model a list, each with model and the first thirteen",
-    "show": "the fields of ls, prompt and answer whole, and call: its class, endpoint and parameters",
+    "show": "the fields of ls, prompt and answer whole, call: its class, endpoint and parameters, and versions: of what stored it",
     "evict": "the deleted entry, with the fields of ls",
     "clear": "deleted, size_bytes, kept (because other notebooks own them too), keys (of the deleted), dry_run",
     "export": "path, entries, size_bytes, changed, scrubbed and left_out (by key, why), gone (keys), unknown (lines)",
