@@ -1,4 +1,4 @@
-"""The sums of a session: what each call paid or saved, in money and in time, by model and by cell."""
+"""The sums of a session: what its calls paid and saved, in money and in time, by model and by cell."""
 
 import contextlib
 import time
@@ -21,15 +21,15 @@ from nbcache.stores.base import Listable, Store, Tombstones
 from nbcache.stores.entry_costs import EntryCosts
 
 NEW = "new"  # why a call missed that was never seen
-_CALLS = 10_000  # calls of which each is remembered
+_CALLS = 10_000  # the last calls, of which each has its own record
 _POINTS = 200  # of the chart
-_ABSURD = 10_000  # US dollars: no call costs that, whatever tokens somebody reports
-_EXECUTIONS = 64  # of which late calls still count as time that was waited
+_ABSURD = 10_000  # US dollars. No call costs that, whatever tokens a server reports
+_EXECUTIONS = 64  # the last executions, whose late calls still count for the time saved
 _OF_SESSION = ("calls", "of_model", "of_cell", "called", "curve", "_timings")
 
 
 class _Batch(NamedTuple):
-    """What is entered at once: its sums, today's prices, and when its calls began and ended, by execution."""
+    """Notes that are entered together: their sums, today's prices, and the spans of their calls by execution."""
 
     rows: dict[tuple[int, str | None, str], Spending]
     prices: dict[Usage, Price]
@@ -73,7 +73,7 @@ class Accounts:
             self._plot()
 
     def put_back(self, touches: dict[str, Touch]) -> None:
-        """They could not be written down: next time."""
+        """Take back touches that could not be written down, for the next time."""
         for key, touch in touches.items():
             now = self.touches.setdefault(key, touch)
             if now is not touch:
@@ -82,7 +82,7 @@ class Accounts:
                     now.cost_usd, now.charged = touch.cost_usd, touch.charged
 
     def put_back_rows(self, rows: dict[tuple[int, str], Spending]) -> None:
-        """The same for rows of the ledger."""
+        """Take back rows of the ledger that could not be written down."""
         for of, row in rows.items():
             add_to(self.unwritten, of, row)
 
@@ -135,7 +135,7 @@ class Accounts:
             self._timing(where.execution, where.cell).add(entry.model, saved or 0.0)
 
     def _enter_waits(self, of: tuple[int, str | None], spans: list[Span], now: "_Batch") -> None:
-        """Share what is saved by now of an execution among its models."""
+        """Share the time that an execution has saved so far among its models."""
         execution, cell = of
         for model, seconds in self._timing(execution, cell).shares(spans).items():
             self._row(CallRecord(time.time(), execution, cell, model, None), now).saved_seconds += seconds
@@ -153,8 +153,8 @@ class Accounts:
             call.why = "not kept"
         elif call.why == NEW and call.key is not None and self._tombstones is not None:
             with contextlib.suppress(Exception):
-                if found := self._tombstones.tombstone(call.key, call.when):
-                    call.why, call.gone = found
+                if tombstone := self._tombstones.tombstone(call.key, call.when):
+                    call.why, call.gone = tombstone
         logger.info("miss %s %s: %s", (call.key or "")[:8], call.model, call.why)
         self.calls.append(call)
         self.called.note(call)
@@ -217,7 +217,7 @@ class Accounts:
         return now.prices[usage]
 
     def _price_then(self, key: str) -> Decimal | None:
-        """What the answer cost when it was recorded, for where today's price isn't known."""
+        """What the answer cost when it was recorded: used if today's price is unknown."""
         with contextlib.suppress(Exception):
             for row in () if self._listed is None else self._listed.page(Filter(key=key), limit=1):
                 return row.cost_usd

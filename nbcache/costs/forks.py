@@ -1,4 +1,4 @@
-"""The ledgers of this process, where it forks and when a forked child ends."""
+"""What the ledgers of a process do when it forks, and when a forked child ends."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ def _after_fork_in_child() -> None:
     channel.begin_in_child()
     for ledger in list(ledgers):
         ledger.begin_in_child(reporter)
-    if (util := sys.modules.get("multiprocessing.util")) is not None:  # whose children end without Python's own end
+    if (util := sys.modules.get("multiprocessing.util")) is not None:  # its children end without running `atexit`
         util.register_after_fork(ledgers, lambda _: util.Finalize(None, _flush_all, exitpriority=0))
 
 

@@ -1,4 +1,4 @@
-"""What a worker process notes of its calls, as its parent can account for it: short, and without texts."""
+"""The messages in which a worker process reports its calls to its parent: short, and without texts."""
 
 from collections import OrderedDict
 from typing import NamedTuple
@@ -27,17 +27,17 @@ Message = WorkerHit | CallRecord | Paid
 
 
 class Reporter:
-    """In a worker process: reports its calls to the session's own process, as far as that can be reached."""
+    """In a worker process: reports its calls to the process of the session, if that can be reached."""
 
     def __init__(self, sender: Sender) -> None:
         self._sender = sender
         self._costs = EntryCosts()
 
     def report(self, session: str, note: Note) -> bool:
-        """Report a call; false where the worker has to account for it itself. Never raises."""
+        """Report a call. Returns False if the worker has to account for it itself. Never raises."""
         try:
             return self._sender.send(session, self._message(note))
-        except Exception as error:  # noqa: BLE001 - nothing of the user's depends on it
+        except Exception as error:  # noqa: BLE001 - the user's call does not depend on it
             logger.debug("nbcache: a call could not be reported to the session's process: %s", error)
             return False
 
@@ -54,13 +54,13 @@ class Reporter:
 
 
 class Incoming:
-    """Puts a worker's messages about one call together again."""
+    """Joins a worker's messages about the same call."""
 
     def __init__(self) -> None:
         self._open: OrderedDict[tuple[float, str, str | None], CallRecord] = OrderedDict()
 
     def note(self, message: Message) -> Message:
-        """What to account for. An answer belongs to the record that its call came with."""
+        """The message to account for. An answer gets the record of its call, which came before."""
         if isinstance(message, CallRecord):
             self._open[_name(message)] = message
             while len(self._open) > _OPEN:

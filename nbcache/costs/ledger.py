@@ -1,6 +1,6 @@
-"""What calls cost and saved: noted in memory, written down after each cell and at most a second late.
+"""What calls cost and saved. It is noted in memory, and written down after each cell or a second later at most.
 
-A hit only appends to a list; usage, prices and sums are worked out later, off its path.
+A hit only appends to a list. Usage, prices and sums are worked out later, outside the call.
 """
 
 import contextlib
@@ -32,7 +32,7 @@ from nbcache.stores.base import LedgerStore, Listable, Searchable, Store
 from nbcache.stores.entry_costs import words_of
 from nbcache.stores.location import REPORT
 
-_DELAY = 1.0  # seconds at most from a call until it is written down, unless a cell ends before
+_DELAY = 1.0  # seconds from a call until it is written down, unless its cell ends before
 _AT_ONCE = 20  # entries indexed in one transaction, for which an update may have to wait
 _T = TypeVar("_T")
 
@@ -53,10 +53,10 @@ class Ledger:
     def _begin(self) -> None:
         self._id = secrets.token_hex(8)
         self._where = Where(0, None)
-        self.reporter: Reporter | None = None  # of a worker process, whose calls its parent accounts for
-        self.is_joined = False  # of a worker process that was started afresh
+        self.reporter: Reporter | None = None  # in a worker process: its parent accounts for its calls
+        self.is_joined = False  # in a worker process that was started afresh
         self._incoming = Incoming()
-        self._noted: deque[Note | WorkerHit] = deque()
+        self._notes: deque[Note | WorkerHit] = deque()
         self._accounts = Accounts(self.store, self.notebook, self.prices)
         self._listeners: list[Callable[[], None]] = []
         self._sums, self._writing = Lock(), Lock()
@@ -66,19 +66,19 @@ class Ledger:
     # On the path of a call
 
     def hit(self, key: str, payload: bytes, seconds: float) -> None:
-        """Note a hit of the entry `key`, whose lookup took so many seconds until now."""
+        """Note a hit of the entry `key`. Its lookup took `seconds`, and ends now."""
         ended = time.perf_counter()
         strand, began = call_here(ended, seconds)
         self._note(Hit(self._where, key, payload, time.time(), seconds, strand, began, ended))
 
     def missed(self, key: str | None, model: str, why: str, *, owes: bool = True) -> CallRecord:
-        """Note a call that is made; `paid` tells later what it cost. One that `owes` nothing was not sent to a model."""
+        """Note a call that is made. Its cost is noted later, by `paid`. If it `owes` nothing, no model was asked."""
         where = self._where
         record = CallRecord(time.time(), where.execution, where.cell, model, key, why, owes=owes)
         self._note(record)
         return record
 
-    def paid(  # noqa: PLR0913 - all that a call tells
+    def paid(  # noqa: PLR0913 - all that is known of a paid call
         self,
         record: CallRecord,
         usage: Usage,
@@ -90,40 +90,40 @@ class Ledger:
         span: Span | None = None,
         unkept: bool = False,
     ) -> None:
-        """Note the answer to a call that was made; of the texts tokens are estimated that were not reported.
+        """Note the answer to a call that was made. Tokens that were not reported are estimated from the texts.
 
-        It is `unkept` where its mode keeps answers, and this one wasn't.
+        It is `unkept` if its mode keeps answers, but this one was not stored.
         """
         texts = ("", "") if usage.complete else (prompt, answer)
         self._note(Paid(record, usage, *texts, seconds, stored, span, unkept))
 
-    def _note(self, what: Note) -> None:
-        if self.reporter is None or not self.reporter.report(self._id, what):
-            self._take(what)
+    def _note(self, note: Note) -> None:
+        if self.reporter is None or not self.reporter.report(self._id, note):
+            self._append(note)
 
     def receive(self, message: Message) -> None:
-        """Note what a worker process reports."""
-        self._take(self._incoming.note(message))
+        """Note a call that a worker process reports."""
+        self._append(self._incoming.note(message))
 
-    def _take(self, what: Message | Note) -> None:
-        self._noted.append(what)
+    def _append(self, note: Message | Note) -> None:
+        self._notes.append(note)
         self._timer.wake()
         self.tell()
 
     def tell(self) -> None:
-        """Tell those who listen that numbers or entries may have changed."""
+        """Notify the listeners that numbers or entries may have changed."""
         for changed in self._listeners:
             changed()
 
     # Around a cell
 
     def enter_cell(self, cell: str | None) -> None:
-        """A cell begins: what is noted from now on is of this execution."""
+        """A cell begins: calls that are noted from now on belong to this execution."""
         self._where = Where(self._where.execution + 1, cell)
         begin_cell()
 
     def listen(self, changed: Callable[[], None]) -> Callable[[], None]:
-        """Call `changed` at each note, in whatever thread; what is returned ends that."""
+        """Call `changed` after each note, in any thread. Returns a function that ends this."""
         self._listeners.append(changed)
 
         def stop() -> None:
@@ -142,56 +142,56 @@ class Ledger:
                 self._accounts.carry_on(other._accounts)  # noqa: SLF001 - one of us
                 self.reporter = other.reporter if other.store.url == self.store.url else None
 
-        other._told(take_over)  # noqa: SLF001 - one of us
+        other._read(take_over)  # noqa: SLF001 - one of us
         channel.connect(self._id, self)
 
-    # What it tells
+    # Sums of the session
 
     def by_model(self) -> dict[str, Spending]:
         """This session's sums by model."""
-        return self._told(lambda: {model: replace(row) for model, row in self._accounts.of_model.items()})
+        return self._read(lambda: {model: replace(row) for model, row in self._accounts.of_model.items()})
 
     def session(self) -> Spending:
         """This session's sums."""
         return total(self.by_model().values())
 
     def cells(self) -> list[Spending]:
-        """The sums of each cell's latest execution, in the order of these."""
-        return self._told(lambda: sorted(map(replace, self._accounts.of_cell.values()), key=lambda row: row.execution))
+        """The sums of each cell's latest execution, in the order of execution."""
+        return self._read(lambda: sorted(map(replace, self._accounts.of_cell.values()), key=lambda row: row.execution))
 
     def execution(self) -> int:
-        """The number of the execution that is running, or was last."""
+        """The number of the running execution, or of the last one."""
         return self._where.execution
 
     def calls(self) -> list[CallRecord]:
         """The calls of the latest execution that made any."""
-        calls = self._told(lambda: list(self._accounts.calls))
+        calls = self._read(lambda: list(self._accounts.calls))
         last = max((call.execution for call in calls), default=0)
         return [call for call in calls if call.execution == last]
 
     def used(self) -> set[str]:
         """The keys of the entries that this session has hit or stored."""
-        return self._told(lambda: set(self._accounts.called.used))
+        return self._read(lambda: set(self._accounts.called.used))
 
     def called(self) -> list[SessionCall]:
-        """What this session has called, each key once."""
-        return self._told(self._accounts.called.all)
+        """The calls of this session, one record for each key."""
+        return self._read(self._accounts.called.all)
 
     def curve(self) -> list[tuple[float, Decimal, Decimal]]:
-        """Saved and spent US dollars of this session, cumulated, at some moments (seconds since the epoch)."""
-        return self._told(lambda: list(self._accounts.curve))
+        """Points of the chart: time (seconds since the epoch), and the US dollars saved and spent in all by then."""
+        return self._read(lambda: list(self._accounts.curve))
 
     # Writing down
 
     def flush(self) -> None:
-        """Write everything down that the store keeps. If it fails, that is kept for the next time."""
+        """Write everything down that the store keeps. What can't be written is kept for the next time."""
         uninterrupted(self._flush)
 
     def _flush(self) -> None:
         accounts = self._accounts
         with self._writing:
-            touches, rows, called = self._counted(self._taken)
-            # Each by itself: what is written twice counts twice.
+            touches, rows, called = self._read_sums(self._taken)
+            # Each is written by itself: after a failure only that one is written again, since written twice it counts twice.
             if (listed := self._listed) is not None:
                 self._write_down(lambda: listed.touch(touches.values()), lambda: accounts.put_back(touches))
             if (lifetime := self._lifetime) is not None:
@@ -216,30 +216,30 @@ class Ledger:
         return touches, rows, accounts.called.take()
 
     def index(self, within: float | None = None, stop: Timer | None = None) -> None:
-        """Make what was stored findable by its words, as far as it gets in so many seconds."""
+        """Index the words of new entries for the search, for at most `within` seconds."""
         if self._searched is None:
             return
         ends = None if within is None else time.monotonic() + within
-        with contextlib.suppress(Exception):  # it is tried again with the next entry
+        with contextlib.suppress(Exception):  # the next entry tries again
             while self._searched.index(words_of, _AT_ONCE) and not (stop is not None and stop.is_stopped):
                 if ends is not None and time.monotonic() > ends:
                     return
 
     def close(self) -> None:
-        """Write down the rest and end the thread."""
-        timer, self._timer = self._timer, Timer(self._tidy, _DELAY)  # for what is noted later
+        """Write down what is left, and end the thread."""
+        timer, self._timer = self._timer, Timer(self._tidy, _DELAY)  # for later notes
         timer.stop()
         self.flush()
 
     @property
     def id(self) -> str:
-        """The session's."""
+        """The id of the session."""
         return self._id
 
     def begin_in_child(self, reporter: Reporter | None) -> None:
-        """A forked child begins with empty accounts: the parent writes down what happened until now.
+        """Begin with empty accounts in a forked child: the parent writes down what was noted before the fork.
 
-        The parent accounts for the child's calls, too, unless they can't be reported or pytest is told of each process.
+        The parent also accounts for the child's calls, unless they can't be reported, or each process reports to pytest.
         """
         listeners, where, session = self._listeners, self._where, self._id
         reporter = self.reporter or reporter
@@ -250,7 +250,7 @@ class Ledger:
         channel.connect(self._id, self)
 
     def join(self, session: str, where: Where, reporter: Reporter | None) -> None:
-        """Be a part of another process's session, in that cell."""
+        """Join another process's session, in the cell `where`."""
         self.is_joined = True
         if not os.environ.get(REPORT):
             self._id, self._where, self.reporter = session, where, reporter
@@ -258,25 +258,25 @@ class Ledger:
 
     @property
     def where(self) -> Where:
-        """The execution of a cell that calls are noted for now."""
+        """The execution of a cell to which new notes belong."""
         return self._where
 
     def _tidy(self, timer: Timer) -> bool:
-        """What is done a while after a call, in a thread; whether some is left to do."""
+        """Write down and index, in a thread, some time after a call. Returns whether work is left."""
         self.flush()
         self.index(stop=timer)
         return False
 
-    # Sums
+    # Reading the sums
 
-    def _told(self, what: Callable[[], _T]) -> _T:
-        """What the sums tell, with all in them that has been noted. An interrupt leaves nothing half counted."""
-        return uninterrupted(partial(self._counted, what))
+    def _read(self, read: Callable[[], _T]) -> _T:
+        """Return `read()`, once all notes are in the sums. An interrupt leaves no note half counted."""
+        return uninterrupted(partial(self._read_sums, read))
 
-    def _counted(self, what: Callable[[], _T]) -> _T:
-        """As `_told`, with what has been noted here and in worker processes."""
+    def _read_sums(self, read: Callable[[], _T]) -> _T:
+        """As `_read`, but an interrupt may come between."""
         channel.deliver()
         with self._sums:
-            notes = [self._noted.popleft() for _ in range(len(self._noted))]
+            notes = [self._notes.popleft() for _ in range(len(self._notes))]
             self._accounts.enter(notes, self._id)
-            return what()
+            return read()

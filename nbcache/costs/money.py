@@ -1,4 +1,4 @@
-"""Sums of money and of time, and how they are shown: one way for magics, panel and footer."""
+"""Sums of money and of time, and their texts for magics, panel, command line and footer."""
 
 import math
 from dataclasses import dataclass
@@ -15,9 +15,9 @@ _LEAST = Decimal("0.0001")
 class Money:
     """US dollars over a number of calls, exactly.
 
-    The price of `unpriced` calls is not known: the sum is without them. That of `estimated` calls rests on tokens that
-    were worked out from the text, and of `charged` ones the provider itself has said it: the sum is with them. What was
-    saved and what was spent are two sums, never netted.
+    `unpriced` calls have no known price, and are not in the sum. The tokens of `estimated` calls were estimated from the
+    text, and the cost of `charged` calls was stated by the provider: both are in the sum. What was saved and what was
+    spent are two sums, never netted.
     """
 
     usd: Decimal = Decimal(0)
@@ -36,7 +36,7 @@ class Money:
         )
 
     def add(self, price: Decimal | None, *, estimated: bool = False) -> "Money":
-        """This and one call more, at `price` in US dollars, None if it is not known.
+        """This and one more call, at `price` in US dollars. None means unknown.
 
         $0 is never an estimate: what costs nothing costs nothing for any number of tokens.
         """
@@ -46,7 +46,7 @@ class Money:
 def usd_text(usd: Decimal) -> str:
     """US dollars for people: `$1,234.50`, `$0.42`, `$0.0041`, `<$0.0001`, `$0`.
 
-    To the cent from ten cents on, to two digits below, half to even. Only nothing is `$0`.
+    Rounded half to even: to the cent from ten cents on, to two digits below. Only zero is `$0`.
     """
     return _text(usd, ROUND_HALF_EVEN)
 
@@ -54,8 +54,8 @@ def usd_text(usd: Decimal) -> str:
 def amount_text(money: Money) -> str:
     """A sum for people: `$0.42`, `~$0.42` if some of it is estimated, `≥ $0.42` if some calls are unpriced.
 
-    What follows `≥` is rounded down, so that it holds; where nothing is left by that, it is `> $0`. `unknown` if no call
-    has a price, `$0` if there were no calls.
+    What follows `≥` is rounded down, so that it is true. If that gives zero, the text is `> $0`. It is `unknown` if no
+    call has a price, and `$0` if there were no calls.
     """
     if money.unpriced and money.unpriced >= money.calls:
         return "unknown"
@@ -131,7 +131,7 @@ def saved(sums: Stats | Spending) -> Money:
 
 
 def waited_text(sums: Stats | Spending) -> str:
-    """How much longer somebody would have waited: `38 s`, `≥ 38 s` where of some hits it isn't known, or `unknown`."""
+    """How much longer the user would have waited: `38 s`; `≥ 38 s` if the time of some hits is unknown; or `unknown`."""
     if sums.hits and sums.untimed_hits >= sums.hits:
         return "unknown"
     text = seconds_text(sums.saved_seconds or 0.0)
@@ -139,11 +139,11 @@ def waited_text(sums: Stats | Spending) -> str:
 
 
 def saved_text(money: Money) -> str:
-    """What was saved, for people: `up to $0.42`, since a call that is made again may get a price for cached prompts."""
+    """What was saved, for people: `up to $0.42`, since a call made again may get the price for cached prompts."""
     text = amount_text(money)
     return f"up to {text}" if money.usd and not money.unpriced else text
 
 
 def cost_text(usd: Decimal | None, *, charged: bool = False) -> str:
-    """What one call cost: `$0.42`, `$0.42 as charged` where the provider itself has said it, `unknown`."""
+    """What one call cost: `$0.42`; `$0.42 as charged` if the provider stated it; or `unknown`."""
     return "unknown" if usd is None else f"{usd_text(usd)}{' as charged' if charged else ''}"

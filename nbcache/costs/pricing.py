@@ -27,7 +27,7 @@ _USUAL = {None, "", "default", "standard", "standard_only", "auto", "on_demand"}
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars, exactly; None where they are not known, never 0 for that. `why` says where the number is from."""
+    """US dollars, exactly. None, never 0, means unknown. `why` says where the number comes from."""
 
     usd: Decimal | None
     why: Why
@@ -36,7 +36,7 @@ class Price:
 class Prices:
     """What calls cost. The user's own prices come first, for local models and unknown hosts too.
 
-    Next comes what the provider says that it charged, and only then its list price.
+    Next comes what the provider says it charged, and then its list price.
 
     `own` has, for each `model` or `provider/model`, US dollars per million tokens: `input` and `output`, and where
     they differ `cache_read`, `cache_write` and `cache_write_1h`; `request` is dollars per call, beside these or alone.
@@ -54,9 +54,9 @@ class Prices:
         self._own = {_bare(name).lower(): given for name, given in rates.items()}
 
     def price(self, usage: Usage, when: datetime | None = None) -> Price:
-        """The price of one call that was made at `when`: now if it is None, local time if it has no zone.
+        """The price of one call made at `when`. None means now; a time without a zone is local.
 
-        Never raises: what can't be priced has no price.
+        Never raises: a call that can't be priced has no price.
         """
         own = next((self._own[name] for name in _names(usage) if name in self._own), None)
         if own is not None and own.keys() == {"request"}:
@@ -71,19 +71,19 @@ class Prices:
 
 
 def charged_usd(usage: Usage) -> Decimal | None:
-    """What the provider says that it charged, in US dollars."""
+    """What the provider says it charged, in US dollars."""
     if usage.charged is None or not _CHARGE.fullmatch(usage.charged):
         return None
     return Decimal(usage.charged)
 
 
 def _bare(model: str) -> str:
-    """`gemini-2.5-flash` of `models/gemini-2.5-flash` and of Vertex's whole paths."""
+    """The model's name without a path: `gemini-2.5-flash` for `models/gemini-2.5-flash` and Vertex's long paths."""
     return _PREFIX.sub("", model, count=1)
 
 
 def _names(usage: Usage) -> Iterator[str]:
-    """What the user may have called this model, the most exact first."""
+    """The names under which the user may have given a price, the most exact first."""
     if usage.model:
         model = _bare(usage.model).lower()
         for name in dict.fromkeys((model, _DATE.sub("", model))):
@@ -92,7 +92,7 @@ def _names(usage: Usage) -> Iterator[str]:
 
 
 def _consistent(usage: Usage) -> bool:
-    """Whether the counts are all there and none is larger than what it is a part of."""
+    """Whether all counts are there, and no part is larger than its whole."""
     return (
         usage.input_tokens is not None
         and usage.output_tokens is not None
@@ -134,13 +134,13 @@ def _list_price(usage: Usage, when: datetime | None) -> Price:
         # Some prices depend on the time of day. They change on the minute, so a minute's calls share one lookup.
         minute = (when or datetime.now(UTC)).astimezone(UTC).replace(second=0, microsecond=0)
         return _looked_up(usage, minute, get_snapshot().timestamp)
-    except Exception:  # noqa: BLE001 - another's code and data: whatever it meets, the price is not known
+    except Exception:  # noqa: BLE001 - genai-prices may raise anything; then the price is unknown
         return Price(None, "unknown model")
 
 
 @lru_cache(maxsize=4096)
 def _looked_up(usage: Usage, when: datetime, _data: datetime) -> Price:
-    """The list price. `_data` tells one state of the price data from the next."""
+    """The list price. `_data` identifies the release of the price data, so that the cache knows a new one."""
     from genai_prices import Usage as Counts  # noqa: PLC0415 - as above
     from genai_prices import calc_price, data_snapshot  # noqa: PLC0415
 
@@ -149,7 +149,7 @@ def _looked_up(usage: Usage, when: datetime, _data: datetime) -> Price:
         return Price(None, "unknown provider")
     context = {name: value for name in ("service_tier", "speed") if (value := getattr(usage, name))}
     with localcontext(EXACT), suppress(LookupError):
-        found = calc_price(
+        result = calc_price(
             Counts(
                 input_tokens=usage.input_tokens,
                 output_tokens=usage.output_tokens,
@@ -168,19 +168,19 @@ def _looked_up(usage: Usage, when: datetime, _data: datetime) -> Price:
             price_context=context or None,
         )
         # Where genai-prices doesn't know the price of a service tier or speed, it takes the usual one.
-        usual = found.model.get_prices(when)
+        usual = result.model.get_prices(when)
         known = all(
-            value in _USUAL or found.model.get_prices(when, {name: value}) != usual for name, value in context.items()
+            value in _USUAL or result.model.get_prices(when, {name: value}) != usual for name, value in context.items()
         )
-        if model.lower().endswith(":free") or (known and _covers(found.model_price, usage)):
-            return Price(found.total_price, "list price")
+        if model.lower().endswith(":free") or (known and _covers(result.model_price, usage)):
+            return Price(result.total_price, "list price")
     return Price(None, "unknown model")
 
 
 def _covers(price: "ModelPrice", usage: Usage) -> bool:
-    """Whether every kind of token that was used, or may have been, has its price.
+    """Whether each kind of token that was used, or may have been used, has a price.
 
-    genai-prices counts a kind that has none as $0, or as the cheaper kind that it is a part of.
+    genai-prices counts a kind without a price as $0, or as the cheaper kind of which it is a part.
     """
     needed = [(price.input_mtok, usage.input_tokens), (price.output_mtok, usage.output_tokens)]
     needed.append((price.output_image_mtok, usage.output_image_tokens))
@@ -196,7 +196,7 @@ def _covers(price: "ModelPrice", usage: Usage) -> bool:
 
 
 def _differs(price: "ModelPrice", kind: str) -> bool:
-    """Whether tokens of this kind cost another price than those among which they were counted, as far as it is listed."""
+    """Whether tokens of this kind have another list price than those among which they were counted."""
     match kind:
         case "input_audio":
             return price.input_audio_mtok not in (None, price.input_mtok)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def tell_repeats() -> None:
-    """Say once that a cell's identical calls got one answer, where samples may have been wanted."""
+    """Warn once if a cell's identical calls got one answer: the user may have wanted samples."""
     cache = installed()
     if times := most_repeated(cache.ledger, cache.store):
         warn_once(
@@ -44,8 +44,8 @@ def stats(scope: str | None = None, *, lifetime: bool = False, by: Literal["mode
 def stats(scope: str | None = None, *, lifetime: bool = False, by: str | None = None) -> "Stats | pd.DataFrame":
     """Calls, money and time since the cache was turned on, and the entries and bytes of the scope.
 
-    `lifetime` counts all calls that the store's ledger knows, of the scope (`notebook` or `folder`). `by="model"`
-    gives a DataFrame with a row for each model. Raises ValueError for another `by`.
+    With `lifetime`, all calls in the store's ledger are counted, of the scope (`notebook` or `folder`). With
+    `by="model"`, returns a DataFrame with a row for each model. Raises ValueError for another `by`.
     """
     cache = installed()
     if by is None:
@@ -60,7 +60,7 @@ def stats(scope: str | None = None, *, lifetime: bool = False, by: str | None = 
 
 @public_in("nbcache")
 def history(scope: str | None = None) -> "pd.DataFrame":
-    """What each execution of a cell paid and saved, of the scope, oldest first. Times are UTC, money US dollars."""
+    """What each execution of a cell in the scope paid and saved, oldest first. Times are UTC, money is in US dollars."""
     from nbcache.session.dataframes import history_frame  # noqa: PLC0415 - as above
 
     return history_frame(installed().contents(scope).spendings())
@@ -68,7 +68,7 @@ def history(scope: str | None = None) -> "pd.DataFrame":
 
 @public_in("nbcache")
 def last() -> "pd.DataFrame":
-    """The calls of the last cell that made any, a row each: a hit or a miss and why, its model, dollars and seconds."""
+    """A row for each call of the last cell that made any: hit or miss and why, model, US dollars and seconds."""
     from nbcache.session.dataframes import calls_frame  # noqa: PLC0415 - as above
 
     return calls_frame(installed().ledger.calls())
@@ -76,7 +76,7 @@ def last() -> "pd.DataFrame":
 
 @public_in("nbcache")
 def entries(scope: str | None = None) -> "pd.DataFrame":
-    """The entries of the scope, newest first, a row each. Times are UTC; `expires` is missing without a TTL."""
+    """A row for each entry of the scope, newest first. Times are UTC; `expires` is missing without a TTL."""
     from nbcache.session.dataframes import entries_frame  # noqa: PLC0415 - pandas takes a second to import
 
     return entries_frame(installed().contents(scope).entries())
@@ -84,19 +84,19 @@ def entries(scope: str | None = None) -> "pd.DataFrame":
 
 @public_in("nbcache")
 def show(key: str) -> Record:
-    """The entry whose key begins with `key`, whole. Raises UnknownKeyError or AmbiguousKeyError."""
+    """The whole entry whose key begins with `key`. Raises UnknownKeyError or AmbiguousKeyError."""
     return installed().contents().read(key)
 
 
 @public_in("nbcache")
 def evict(key: str) -> EntryMeta:
-    """Delete the entry whose key begins with `key`, for good; the row it had. Raises as `show`."""
+    """Delete the entry whose key begins with `key`. Returns its row. Raises as `show`."""
     return installed().contents().evict(key)
 
 
 @public_in("nbcache")
 def clear(*, scope: str | None = None, unused: bool = False, **which: Any) -> Cleared:
-    """Clear the scope, or the entries in it that `Contents.matching` finds (older_than, model, tag, match, dry_run).
+    """Delete the entries of the scope, or those that match (older_than, model, tag, match, dry_run: see `Contents.matching`).
 
     `unused` means what this session has neither hit nor stored. Raises ValueError where it has called nothing yet.
     """
@@ -117,11 +117,11 @@ def export_cassette(
     check: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
-    """Write this notebook's entries into a file for git, from which `replay` plays them; secrets are taken out.
+    """Write this notebook's entries, without secrets, into a file for git, from which `replay` plays them.
 
-    `path` is by default beside the notebook, `<notebook>.llmcache.jsonl`, or what `NBCACHE_CASSETTE` names. `used` takes
-    only what this session has hit or stored, and `check` writes nothing: what is returned tells whether the file would
-    change. Raises ValueError where there is nothing to write, or no file to write it to; StoreError or OSError.
+    The default of `path` is `NBCACHE_CASSETTE`, else `<notebook>.llmcache.jsonl` beside the notebook. With `used`, only
+    entries that this session has hit or stored are written. With `check`, nothing is written, and the result says whether
+    the file would change. Raises ValueError if there is nothing to write or no path; StoreError; OSError.
     """
     cache = installed()
     target = cache.recordings.path if path is None else Path(path).expanduser()
@@ -150,10 +150,10 @@ def import_cassette(
     *,
     progress: Progress | None = None,
 ) -> Imported:
-    """Put the answers recorded in a file into the store, as this notebook's: all of them, or none where it is wrong.
+    """Put the answers recorded in a file into the store, as this notebook's: all of them, or none if the file is wrong.
 
-    Where both have another answer to the same call, `prefer` says which stays: `store` or `file`. With `dry_run` nothing
-    is changed. Raises ValueError, CassetteError, StoreError or OSError.
+    If store and file have different answers to a call, `prefer` says which stays: `store` or `file`. With `dry_run`
+    nothing is changed. Raises ValueError, CassetteError, StoreError or OSError.
     """
     from nbcache.replay.import_export import import_entries  # noqa: PLC0415 - as above
 
@@ -164,9 +164,9 @@ def import_cassette(
 
 @public_in("nbcache")
 def plan() -> Plan:
-    """What the calls of this session would cost now, or where it has made none those of this notebook's last session.
+    """What the calls of this session would cost now; if it has made none, those of this notebook's last session.
 
-    Raises ValueError where nothing is known of any; StoreError.
+    Raises ValueError if no session is known; StoreError.
     """
     cache = installed()
     cache.flush()
@@ -187,20 +187,20 @@ def plan() -> Plan:
 
 @public_in("nbcache")
 def why(key: str | None = None) -> Why:
-    """Why the last call missed, or the last one whose key begins with `key`, of this session; `str()` of it is the text.
+    """Why the last call of this session missed, or the last one whose key begins with `key`. `str()` gives the text.
 
-    Raises UnknownKeyError where none did.
+    Raises UnknownKeyError if no such call missed.
     """
     return installed().why(key)
 
 
 @public_in("nbcache")
 def info(message: BaseMessage) -> Info | None:
-    """Whether `message` was a hit, its key, and when its answer was recorded; None if it isn't from this session."""
+    """Whether `message` was a hit, its key, and when its answer was recorded. None if it is not of this session."""
     return installed().info(message)
 
 
 @public_in("nbcache")
 def check(*, fix: bool = False, progress: Progress | None = None) -> list[str]:
-    """What is wrong with the store, a line each; with `fix` mended, where damaged entries are deleted."""
+    """Check the store. Returns a line for each problem. With `fix` they are mended; damaged entries are deleted."""
     return installed().contents().check(fix=fix, progress=progress)

@@ -1,4 +1,4 @@
-"""Rows as a DataFrame: the one place that imports pandas."""
+"""DataFrames of entries, calls and costs. This is the one module that imports pandas."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -32,7 +32,7 @@ _HISTORY = [
 
 
 class Column(pd.Series):
-    """A column whose text drives no terminal; its values are as they are."""
+    """A column. Its text has no control characters, which could drive a terminal; its values are unchanged."""
 
     @property
     def _constructor(self) -> type["Column"]:
@@ -47,7 +47,7 @@ class Column(pd.Series):
 
 
 class Table(pd.DataFrame):
-    """A DataFrame whose text drives no terminal; its values are as they are."""
+    """A DataFrame. Its text has no control characters, which could drive a terminal; its values are unchanged."""
 
     @property
     def _constructor(self) -> type["Table"]:
@@ -62,7 +62,7 @@ class Table(pd.DataFrame):
 
 
 def entries_frame(rows: Sequence[EntryMeta]) -> pd.DataFrame:
-    """A row for each entry; times are UTC, several notebooks or tags are joined by ", "; money is Decimal."""
+    """A row for each entry. Times are UTC, several notebooks or tags are joined by ", ", and money is Decimal."""
     frame = Table(
         [
             (
@@ -86,11 +86,11 @@ def history_frame(rows: Iterable[Spending]) -> pd.DataFrame:
     """A row for each execution of a cell, whatever models it called. Money is Decimal, None where no price is known."""
     executions: dict[tuple[str, int, str | None], Spending] = {}
     for row in rows:
-        of = (row.session, row.execution, row.notebook)
-        if of in executions:
-            executions[of].add(row)
+        execution = (row.session, row.execution, row.notebook)
+        if execution in executions:
+            executions[execution].add(row)
         else:
-            executions[of] = replace(row)
+            executions[execution] = replace(row)
     frame = _sums_frame(executions.values(), _HISTORY)
     frame["when"] = _times(frame["when"])
     return frame
@@ -109,7 +109,7 @@ def models_frame(rows: Iterable[Spending]) -> pd.DataFrame:
 
 
 def calls_frame(calls: Iterable[CallRecord]) -> pd.DataFrame:
-    """A row for each call; `usd` is what it paid or saved, missing where that isn't known; money is Decimal."""
+    """A row for each call. `usd` (Decimal) is what it paid or saved, and is missing if that is unknown."""
     frame = Table([[getattr(call, name) for name in _CALLS] for call in calls], columns=_CALLS)
     frame["when"] = _times(frame["when"])
     return frame
@@ -121,13 +121,13 @@ def _sums_frame(rows: Iterable[Spending], columns: list[str]) -> pd.DataFrame:
         if name.endswith("_seconds"):
             frame[name] = frame[name].astype("float64")
         elif name in {"calls", "hits", "misses", *_COUNTS}:
-            with suppress(OverflowError):  # of a damaged ledger
+            with suppress(OverflowError):  # the ledger is damaged
                 frame[name] = frame[name].astype("int64")
     return frame
 
 
 def _sums(row: Spending) -> dict[str, object]:
-    """The sums of a row; None where nothing of one is known."""
+    """The sums of a row. A sum of which nothing is known is None."""
     return {name: getattr(row, name) for name in ("when", "notebook", "cell", *_SUMS)} | {
         "calls": row.hits + row.misses,
         "spent_usd": known(row.spent_usd, row.misses, row.unpriced_misses),

@@ -11,11 +11,11 @@ from nbcache.errors import warn_once
 from nbcache.stores.location import REPORT
 
 _PREFIX = "NBCACHE_"
-_CLOSE = 0.7  # how alike two names are, from 0 to 1, where one may be a slip for the other
+_CLOSE = 0.7  # similarity of two names, from 0 to 1, from which on one may be a misspelling of the other
 
 
 def with_environment(given: Mapping[str, Any], settings: Iterable[Setting[Any, Any]]) -> dict[str, Any]:
-    """What is given, and for those of `settings` that aren't, or are None, what the environment says.
+    """The given values, completed by the environment's for those of `settings` that are missing or None.
 
     Raises ValueError, naming the variable.
     """
@@ -39,7 +39,7 @@ def is_in_environment(setting: Setting[Any, Any]) -> bool:
 
 
 def misspelt() -> dict[str, str]:
-    """The variables that look like settings and are none, each with what to write instead."""
+    """The variables that look like settings but are none, each with what to write instead."""
     settings = {setting.variable.removeprefix(_PREFIX) for setting in SETTINGS if setting.variable is not None}
     settings.add(REPORT.removeprefix(_PREFIX))
     advices: dict[str, str] = {}
@@ -52,7 +52,7 @@ def misspelt() -> dict[str, str]:
         else:
             continue
         if variable != _PREFIX + name or name not in settings:
-            import difflib  # noqa: PLC0415 - hardly anybody's
+            import difflib  # noqa: PLC0415 - few need it
 
             close = difflib.get_close_matches(name, settings, 1, _CLOSE)
             advice = _other_names().get(name) or (f"write {_PREFIX}{close[0]}" if close else "")
@@ -61,7 +61,7 @@ def misspelt() -> dict[str, str]:
 
 
 def _other_names() -> dict[str, str]:
-    """What to write for a mode's name, and for a setting that has another name here, or is only set in a notebook."""
+    """What to write instead of a mode's name, and of a setting that has another variable, or none."""
     advices = {mode.replace("-", "_").upper(): f"write NBCACHE_MODE={mode}" for mode in MODES}
     for setting in SETTINGS:
         if setting.config is not None and setting.variable != (variable := setting.config.upper()):
@@ -75,6 +75,6 @@ def _other_names() -> dict[str, str]:
 
 
 def warn_of_misspelt() -> None:
-    """Say once which variables of the environment look like settings of ours, and are none. Never raises."""
+    """Warn once of each variable that looks like a setting but is none. Never raises."""
     for variable, advice in misspelt().items():
         warn_once(f"misspelt {variable}", f"nbcache: {variable} in the environment is no setting: {advice}")

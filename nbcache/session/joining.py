@@ -1,4 +1,4 @@
-"""Worker processes that are started while the cache is on join it: the parent's side, and what is done in the worker."""
+"""Worker processes that are started while the cache is on join it: what the parent does, and what the worker does."""
 
 import contextlib
 import functools
@@ -20,15 +20,15 @@ from nbcache.keys.ignored import parameters
 from nbcache.stores.base import DiskStore
 
 _Install = Callable[[dict[str, Any]], NotebookCache]
-_NAME = "_nbcache"  # of the ticket, among a process object's attributes
+_TICKET = "_nbcache"  # the attribute of a process object that holds its ticket
 
 
-# Processes that were started while the cache was on, and what holds in them.
+# The processes that were started while the cache was on, with the mode and the store of each.
 _started: "weakref.WeakKeyDictionary[Any, tuple[str | None, str]]" = weakref.WeakKeyDictionary()
 
 
 def give_tickets(wrapping: Wrapping, cache_now: Callable[[], NotebookCache | None]) -> None:
-    """Have every process object that is started take a ticket along, until `wrapping` is removed."""
+    """Put a ticket into every process object that is started, until `wrapping` is removed."""
 
     def wrapper(start: Callable[[Any], None]) -> Callable[[Any], None]:
         @functools.wraps(start)
@@ -36,14 +36,14 @@ def give_tickets(wrapping: Wrapping, cache_now: Callable[[], NotebookCache | Non
             cache = cache_now() if wrapping.active else None
             ticket = None if cache is None else _ticket(cache, process)
             if cache is not None:
-                _started[process] = _rules_of(cache)
+                _started[process] = _mode_and_store(cache)
             if ticket is None:
                 return start(process)
-            setattr(process, _NAME, ticket)
+            setattr(process, _TICKET, ticket)
             try:
                 return start(process)
             finally:
-                delattr(process, _NAME)
+                delattr(process, _TICKET)
 
         return starting
 
@@ -53,9 +53,9 @@ def give_tickets(wrapping: Wrapping, cache_now: Callable[[], NotebookCache | Non
 
 
 def _ticket(cache: NotebookCache, process: Any) -> Ticket | None:
-    """What the child needs to join; None where it can't, which is said once. Never raises."""
+    """What the child needs to join. Returns None, with one warning, if it can't. Never raises."""
     try:
-        is_forked = getattr(process, "_start_method", None) == "fork"  # such a child has it all
+        is_forked = getattr(process, "_start_method", None) == "fork"  # a forked child inherits everything
         if is_forked or os.fsdecode(spawn.get_executable()) != sys.executable:
             return None
         if not isinstance(cache.store, DiskStore):
@@ -71,20 +71,20 @@ def _ticket(cache: NotebookCache, process: Any) -> Ticket | None:
         sender = channel.open()
         membership = pickle.dumps((settings, parameters.also_ignored(), cache.ledger.id, cache.ledger.where))
         return Ticket(membership, None if sender is None else sender.end)
-    except Exception as error:  # noqa: BLE001 - the child starts as it would without us
+    except Exception as error:  # noqa: BLE001 - the child starts without the cache
         logger.debug("nbcache: a worker process can't join: %s", error)
         return None
 
 
-def _rules_of(cache: NotebookCache) -> tuple[str | None, str]:
+def _mode_and_store(cache: NotebookCache) -> tuple[str | None, str]:
     return cache.settings_now.mode, cache.store.url
 
 
 def warn_of_running(cache: NotebookCache) -> None:
-    """Say once that workers which run already keep to another mode or store than holds here now. Never raises."""
-    rules, others = _rules_of(cache), set()
-    with contextlib.suppress(Exception):  # a forked child asks of its parent's children
-        others = {held for process, held in list(_started.items()) if held != rules and process.is_alive()}
+    """Warn once of running workers that have another mode or store than this process has now. Never raises."""
+    current, others = _mode_and_store(cache), set()
+    with contextlib.suppress(Exception):  # in a forked child these are its parent's children
+        others = {theirs for process, theirs in list(_started.items()) if theirs != current and process.is_alive()}
     for mode, url in others:
         warn_once(
             f"running {mode} {url}",
@@ -96,12 +96,13 @@ def warn_of_running(cache: NotebookCache) -> None:
 def _is_picklable(value: Any) -> bool:
     try:
         pickle.dumps(value)
-    except Exception:  # noqa: BLE001 - whatever says that it can't be
+    except Exception:  # noqa: BLE001 - pickling runs the value's own code
         return False
     return True
 
 
 def _warn(why: str) -> None:
+    """Warn once that no worker can join."""
     warn_once(
         f"workers {why}",
         f"nbcache: worker processes that are started afresh can't join this cache, since {why}: they ask the model each "
@@ -110,20 +111,21 @@ def _warn(why: str) -> None:
 
 
 def join(install: _Install) -> None:
-    """In a worker: turn the cache on as its parent has it, in the same session. Warns where that can't be done."""
-    taken = take_membership()
-    if taken is None:
+    """In a worker: turn the cache on with its parent's settings, in its parent's session. Warns if that fails."""
+    ticket = take_membership()
+    if ticket is None:
         return
-    membership, pipe = taken
+    membership, pipe = ticket
     try:
-        settings, also, session, where = pickle.loads(membership)  # noqa: S301 - the parent's, in its process object
-        parameters.ignore_also(also)
+        settings, ignored, session, where = pickle.loads(membership)  # noqa: S301 - the parent's, in its process object
+        parameters.ignore_also(ignored)
         cache = install(settings)
         cache.ledger.join(session, where, None if pipe is None else Reporter(Sender(pipe)))
-    except Exception as error:  # noqa: BLE001 - the worker's calls go on without
+    except Exception as error:  # noqa: BLE001 - the worker goes on without the cache
         warn_once("join", f"nbcache is not on in this worker process, whose calls are paid each time: {error!r}")
 
 
+# Programs that start workers of their own, and whether each is in use.
 _OTHERS: dict[str, Callable[[Any], bool]] = {
     "ray": lambda ray: ray.is_initialized(),
     "pyspark": lambda pyspark: pyspark.SparkContext._active_spark_context is not None,  # noqa: SLF001 - there is no public one
@@ -135,12 +137,12 @@ _OTHERS: dict[str, Callable[[Any], bool]] = {
 
 
 def warn_of_others(cache: NotebookCache) -> None:
-    """Say once that workers which another program starts know of no cache. Never raises."""
+    """Warn once of workers that another program starts: they have no cache. Never raises."""
     for name, is_used in _OTHERS.items():
-        is_there = False
-        with contextlib.suppress(Exception):  # another release of it, or a part of it alone
-            is_there = name in sys.modules and is_used(sys.modules[name])
-        if is_there:
+        is_in_use = False
+        with contextlib.suppress(Exception):  # another release of it, or only a part of it is imported
+            is_in_use = name in sys.modules and is_used(sys.modules[name])
+        if is_in_use:
             place = repr(str(cache.store.folder)) if isinstance(cache.store, DiskStore) else "a folder"
             warn_once(
                 f"workers of {name}",

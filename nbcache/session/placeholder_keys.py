@@ -1,9 +1,9 @@
-"""API keys in the environment, which clients demand before they are made, where nothing is ever sent."""
+"""Placeholders for API keys in the environment. In `replay` nothing is sent, but clients can't be made without a key."""
 
 import os
 
 STAND_IN = "none-needed-in-replay"
-# As LangChain's clients and the SDKs read them.
+# The variables that LangChain's clients and the SDKs read.
 _NAMES = (
     *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY", "GROQ_API_KEY", "COHERE_API_KEY"),
     *("DEEPSEEK_API_KEY", "TOGETHER_API_KEY", "FIREWORKS_API_KEY", "XAI_API_KEY", "AZURE_OPENAI_API_KEY"),
@@ -11,7 +11,7 @@ _NAMES = (
 
 
 def stand_in(*, wanted: bool) -> None:
-    """Put something in place of each key that is missing; or take that out again."""
+    """Set a placeholder for each missing key; or, if it is not `wanted`, remove the placeholders."""
     for name in _NAMES:
         if wanted:
             os.environ.setdefault(name, STAND_IN)

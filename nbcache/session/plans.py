@@ -12,13 +12,13 @@ from nbcache.entry.status import STATUSES
 from nbcache.errors import DamagedError
 from nbcache.stores.base import Store, Tombstones
 
-_NO_KEY = "not cached"  # off, excluded, not cacheable, or answered by what can't be kept
+_NO_KEY = "not cached"  # off, excluded, not cacheable, or the answer could not be stored
 
 
 @public_in("nbcache")
 @dataclass(frozen=True, slots=True)
 class PlannedMiss:
-    """Calls that would be made, of one key: why, and what they cost together (US dollars), if known."""
+    """The calls of one key that would be made: why, and what they cost in all (US dollars), if known."""
 
     key: str
     model: str
@@ -31,11 +31,11 @@ class PlannedMiss:
 @public_in("nbcache")
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What would be hits, and what would be paid: `session` is `this` or the `last`, whose calls they are.
+    """What the calls of a session would cost if they were made again now. `session` is `this` or the `last`.
 
-    That is in mode `on`; in `mode` `replay` none of them would be made. Money is in US dollars, as the
-    session's own calls cost; of `unpriced` calls that isn't known, of `estimated` ones the tokens weren't. `usd` is
-    None where no price is known.
+    `hits` would be answered from the store, and `misses` would be made and paid. This holds in mode `on`; in mode
+    `replay` no call is made. Money is in US dollars, at what the session's own calls cost. `unpriced` calls have no known
+    price, and the tokens of `estimated` ones were estimated.
     """
 
     session: str
@@ -50,7 +50,7 @@ class Plan:
 
     @property
     def usd(self) -> Decimal | None:
-        """What they would cost, without the unpriced ones; None where these are all."""
+        """What they would cost, without the unpriced ones. None if all are unpriced."""
         paid = Decimal(0)
         for miss in self.misses:
             paid = EXACT.add(paid, miss.usd or 0)
@@ -68,17 +68,17 @@ class Plan:
 
 
 def planned(session: str, calls: Sequence[SessionCall], store: Store, now: float) -> Plan:
-    """What of `calls` the store would answer at `now` (seconds since the epoch). Raises StoreError."""
+    """Which of `calls` would be hits at `now` (seconds since the epoch), and which would be paid. Raises StoreError."""
     hits, misses = 0, []
     for call in calls:
         why = _why(call.key, store, now)
         if why is None:
             hits += call.calls
             continue
-        # The answer to the first of them will be there for the others, unless none can be kept.
+        # Only the first is paid, since its answer is stored for the others; all of them, if no answer can be stored.
         made = call.calls if why in {_NO_KEY, *STATUSES} else 1
         hits += call.calls - made
-        if call.unpriced:  # of calls without a key, some
+        if call.unpriced:  # calls without a key may be unpriced in part
             misses.append(PlannedMiss(call.key, call.model, why, call.unpriced, None, estimated=False))
             made -= call.unpriced
         if made:
@@ -88,7 +88,7 @@ def planned(session: str, calls: Sequence[SessionCall], store: Store, now: float
 
 
 def _why(key: str, store: Store, now: float) -> str | None:
-    """Why this call would be no hit; None where it would be one."""
+    """Why this call would miss. None if it would be a hit."""
     if not key:
         return _NO_KEY
     payload = store.get(key)

@@ -1,4 +1,4 @@
-"""Identical calls of one cell that got one answer, where several may have been wanted."""
+"""Identical calls of one cell that got the same answer, though the user may have wanted several."""
 
 from collections import Counter
 
@@ -9,13 +9,13 @@ from nbcache.errors import StoreError
 from nbcache.stores.base import Store
 from nbcache.stores.entry_costs import asks_a_model, document
 
-_SEVERAL = 3
+_SEVERAL = 3  # identical calls, from which on the cell is told
 
 
 def most_repeated(ledger: Ledger, store: Store) -> int:
-    """How often the cell that ran last made the same call, at a temperature that isn't 0, and got what was there.
+    """How often the last cell made the same call, at a temperature that isn't 0, and got the stored answer.
 
-    0 where that was less than three times.
+    Returns 0 for less than three times.
     """
     calls = [call for call in ledger.calls() if call.execution == ledger.execution()]
     times = Counter(call.key for call in calls if call.key is not None)
@@ -32,14 +32,14 @@ def _had_a_hit(calls: list[CallRecord], key: str) -> bool:
 
 
 def _may_vary(store: Store, key: str) -> bool:
-    """Whether the call, made again, may get another answer: at no temperature given, providers vary too."""
+    """Whether the call may get another answer if it is made again. It may, too, if no temperature is given."""
     try:
         payload = store.get(key)
-        told = {} if payload is None else document(codec.read(payload, key).header().identity)
+        identity = {} if payload is None else document(codec.read(payload, key).header().identity)
     except StoreError:
         return False
-    if not told or not asks_a_model(told):
+    if not identity or not asks_a_model(identity):
         return False
-    parts = [told.get(name) for name in ("options", "fields", "told")]
-    given = [part["temperature"] for part in parts if isinstance(part, dict) and "temperature" in part]
-    return not given or given[0] != 0
+    parts = [identity.get(name) for name in ("options", "fields", "told")]
+    temperatures = [part["temperature"] for part in parts if isinstance(part, dict) and "temperature" in part]
+    return not temperatures or temperatures[0] != 0

@@ -27,12 +27,12 @@ from nbcache.stores.location import user_folder
 
 @dataclass(slots=True)
 class _Session:
-    """The installed cache, the models' wrapped entry points, and the global cache of before."""
+    """The installed cache, the models' wrapped entry points, and LangChain's global cache before the first install."""
 
     cache: NotebookCache
     instrument: Instrument
     before: BaseCache | None
-    workers: Wrapping  # of what starts worker processes
+    workers: Wrapping  # of the functions that start worker processes
 
 
 _T = TypeVar("_T")
@@ -54,7 +54,7 @@ def install(given: dict[str, Any]) -> NotebookCache:
 
 
 def _install(given: dict[str, Any]) -> NotebookCache:
-    """As `install`, whatever is in the environment."""
+    """As `install`, without the environment."""
     if given.get("store") == "user":
         given["store"] = user_folder()
     cache = NotebookCache(**given)
@@ -71,7 +71,7 @@ def _turn_on(cache: NotebookCache) -> None:
         forget_warnings()
         if _session is not None:
             _session.cache.close()
-            if not _session.cache.ledger.is_joined:  # a worker that turns its own on has a session of its own
+            if not _session.cache.ledger.is_joined:  # a worker that installs a cache has its own session
                 cache.carry_on(_session.cache)
             _session.cache = cache
         else:
@@ -83,7 +83,7 @@ def _turn_on(cache: NotebookCache) -> None:
 
 
 def reinstall(cache: NotebookCache | None = None, **changes: Any) -> NotebookCache:
-    """Install with these arguments of `install`, and with all else as it is, or as `cache` has it. Raises as `install`."""
+    """Install with these arguments, and with all other settings as `cache` or the installed one has them. Raises as `install`."""
     configuration = (cache or installed()).configuration
     changed = [setting for setting in settings_of(Configuration) if setting.name in changes]
     return _install({**vars(configuration), **with_environment(changes, changed)})
@@ -91,9 +91,9 @@ def reinstall(cache: NotebookCache | None = None, **changes: Any) -> NotebookCac
 
 @public_in("nbcache")
 def uninstall() -> None:
-    """Turn the cache off and put back what was there before the first install. Does nothing when off.
+    """Turn the cache off, and make LangChain's earlier global cache the global one again. Does nothing when off.
 
-    A global cache that somebody set after us stays. Where `replay` was set from outside, so does ours: nothing is sent.
+    A global cache that was set after `install` stays. If `NBCACHE_MODE` is `replay`, the cache stays on: nothing is sent.
     """
     if _session is not None and _session.cache.is_locked:
         warn_once("locked", "nbcache stays on: NBCACHE_MODE is replay, which was set from outside")
@@ -102,7 +102,7 @@ def uninstall() -> None:
 
 
 def end() -> None:
-    """As `uninstall`, whatever was set from outside."""
+    """As `uninstall`, whatever `NBCACHE_MODE` is."""
     uninterrupted(_turn_off)
     tell()
 
@@ -137,7 +137,7 @@ def is_installed() -> bool:
 
 
 def take_back() -> bool:
-    """Make the installed cache LangChain's global one again; whether somebody had replaced it."""
+    """Make the installed cache LangChain's global one again. Returns whether it had been replaced."""
     cache = installed()
     replaced = get_llm_cache() is not cache
     set_llm_cache(cache)
@@ -146,12 +146,12 @@ def take_back() -> bool:
 
 @public_in("nbcache")
 def wrap(target: _T) -> _T:
-    """The same kind of thing as `target`, cached: an OpenAI or Anthropic client, or LangChain's `Embeddings`.
+    """A cached copy of `target`: an OpenAI or Anthropic client, or LangChain's `Embeddings`. `target` is not changed.
 
-    It asks the cache that is on at the time of each call; while none is on, it is as `target`, which stays as it is.
-    Raises TypeError for anything else. LangChain's models need no wrapping.
+    Each call asks the cache that is on at that time, and is an ordinary call while none is on. Raises TypeError for
+    anything else. LangChain's models need no wrapping.
     """
-    from langchain_core.embeddings import Embeddings  # noqa: PLC0415 - not everybody's, and nor are the next
+    from langchain_core.embeddings import Embeddings  # noqa: PLC0415 - few need these
     from langchain_core.language_models import BaseLanguageModel  # noqa: PLC0415
 
     from nbcache.integrations.embeddings.wrapper import wrap_embeddings  # noqa: PLC0415
@@ -169,7 +169,7 @@ def wrap(target: _T) -> _T:
 
 
 def join_parent() -> None:
-    """In a worker process: turn the cache on that its parent has on, unless that is done."""
+    """In a worker process: join the parent's cache, once."""
     join(_install)
 
 
