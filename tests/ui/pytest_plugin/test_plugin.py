@@ -1,10 +1,12 @@
 """The pytest plugin: recorded answers in tests, and in the notebooks that nbval runs."""
 
+import gc
 import json
 import os
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -17,6 +19,7 @@ from langchain_openai import ChatOpenAI
 
 import nbcache
 from nbcache.cache import run_report as tally
+from nbcache.concurrency.executor import in_background
 from nbcache.costs import money  # noqa: F401 - see `imported`
 from nbcache.replay import import_export as exports  # noqa: F401 - see `imported`
 from nbcache.session import session
@@ -60,7 +63,15 @@ def plain(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> Run:
     """Run pytest here, in this process."""
-    return lambda *arguments: pytester.runpytest_inprocess(*_ALONE, *arguments)
+
+    def in_process(*arguments: str) -> pytest.RunResult:
+        gc.collect()  # an earlier cache that is collected amid the run would write what it did into the run's report
+        written = threading.Event()
+        in_background(written.set)
+        assert written.wait(30)
+        return pytester.runpytest_inprocess(*_ALONE, *arguments)
+
+    return in_process
 
 
 def record(cassette: Path, *texts: str) -> None:
