@@ -1,6 +1,6 @@
 """The table of commands. Parsers, completions, help and `docs/commands.md` are all made from it.
 
-A command that is added here also needs what it does: `ui/jupyter/magics.py` for a notebook, `ui/cli/main.py` for a terminal.
+A command that is added here also needs what it does: `ui/jupyter/magics.py` for a notebook, `ui/cli/handlers.py` for a terminal.
 """
 
 import argparse

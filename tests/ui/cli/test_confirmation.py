@@ -96,7 +96,7 @@ def test_a_script_is_told_what_to_type(command: list[str], project: Path, run: R
     assert (said.code, said.out) == (2, "")
     assert f"{command[0]} in {project}/.nbcache" in said.err
     assert "Nothing was changed" in said.err
-    assert "`--yes`" in said.err
+    assert "nobody can be asked here, so add `--yes`" in said.err
     assert answers(project / ".nbcache") == before
 
 
