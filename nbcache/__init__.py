@@ -62,7 +62,7 @@ __all__ = [
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from nbcache.cache.explain import Why
+    from nbcache.cache.misses.explain import Why
     from nbcache.cache.notebook_cache import NotebookCache
     from nbcache.cache.settings import mode
     from nbcache.entry.models import Cleared, EntryMeta, Info, Record, Stats
@@ -109,7 +109,7 @@ if TYPE_CHECKING:
 _HOMES = {
     name: home
     for home, names in {
-        "cache.explain": ("Why",),
+        "cache.misses.explain": ("Why",),
         "cache.notebook_cache": ("NotebookCache",),
         "cache.settings": ("mode",),
         "entry.models": ("Cleared", "EntryMeta", "Info", "Record", "Stats"),

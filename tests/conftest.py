@@ -11,7 +11,7 @@ from hypothesis import settings
 from langchain_core.globals import set_llm_cache
 
 import nbcache
-from nbcache.cache.swallowed import take_lost
+from nbcache.cache.misses.swallowed import take_swallowed
 from nbcache.errors import forget_warnings
 from nbcache.session import session
 from tests.servers.provider import Provider
@@ -38,7 +38,7 @@ def clean_slate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.chdir(tmp_path)
     forget_warnings()
-    take_lost()
+    take_swallowed()
     yield
     session.end()
     set_llm_cache(None)

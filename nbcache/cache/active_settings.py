@@ -31,7 +31,7 @@ class ActiveSettings:
         settings = self.base
         if self.cell is not NOTHING_SET:
             settings = self.cell.within(settings)
-        if (block := current_settings.get()) is not None:
+        if current_settings.holder() is not None and (block := current_settings.get()) is not None:
             settings = block.within(settings)
         if call is not None:
             if call.mode is not None:

@@ -1,4 +1,4 @@
-"""The call that is running: what `instrument` knows of it and `BaseCache.lookup` is not told."""
+"""The call that is running: what is known of it beyond the arguments of `BaseCache.lookup`."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -10,8 +10,8 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-from nbcache.cache.memory import Answer
-from nbcache.cache.samples import Draw
+from nbcache.cache.memory import CachedAnswer
+from nbcache.cache.samples import Sample
 from nbcache.cache.settings import Settings
 from nbcache.concurrency.context_blocks import is_over
 from nbcache.concurrency.single_flight import Lease, Waiter
@@ -24,13 +24,13 @@ _LONGEST_WAIT = 600.0  # seconds: what the providers' clients wait for an answer
 
 
 @dataclass(slots=True)
-class Miss:
-    """A prompt that was looked up in vain: its key, if it has one, its line in the ledger, and when it began.
+class PendingMiss:
+    """A prompt without a stored answer: its key, if it has one, its line in the ledger, and when the call began.
 
-    `began` is by the clock that only goes forward (`time.perf_counter`), and so is when its `strand` has `started` it.
+    `began`, and when its `strand` has `started` it, are seconds of `time.perf_counter`.
     """
 
-    asked: CallKey | None
+    call_key: CallKey | None
     record: CallRecord
     began: float
     strand: Strand
@@ -49,7 +49,7 @@ class Call(Request):
             happens to the model meanwhile. `misses` is how many there were.
         numbers: the model's whole-number fields when the call began, to tell counters from settings. Where there are
             any, `values` are all its fields.
-        leases: what it holds until its answer is there, or it ends without one; `draws` likewise.
+        leases: what it holds until its answer is there, or it ends without one; `samples` likewise.
         shares: whether it may wait for an identical call, and be waited for: it is of one prompt.
         is_stream: whether it asks for chunks.
         streams: of a call that doesn't ask for chunks, says whether somebody listens to them. Then a hit is put into
@@ -60,7 +60,7 @@ class Call(Request):
         idle: the seconds in which it waited for its reader.
         settings: those that held when the answer was looked up.
         timeout: the seconds that it would wait for an answer of its own, if it tells.
-        owed: how a rate limiter was asked for a call that may turn out not to be made; `sends` says that it is made.
+        owed: the arguments for a rate limiter, where it isn't clear yet whether a request is sent; `sends` once it is.
         frame: the frame that makes the call; `token` ends its being the current one.
     """
 
@@ -68,16 +68,16 @@ class Call(Request):
     outer: "Call | None" = None
     labels: Sequence[str] = ()
     parent: UUID | None = None
-    pending: dict[str, list[Miss]] = field(default_factory=dict)
+    pending: dict[str, list[PendingMiss]] = field(default_factory=dict)
     misses: int = 0
     numbers: dict[str, int] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     leases: dict[str, Lease | Waiter] = field(default_factory=dict)
-    draws: dict[str, list[Draw]] = field(default_factory=dict)
+    samples: dict[str, list[Sample]] = field(default_factory=dict)
     shares: bool = False
     is_stream: bool = False
     streams: Callable[[], bool] | None = None
-    replay: Answer | None = None
+    replay: CachedAnswer | None = None
     chunks: list[dict[str, Any]] | None = None
     whole: bool = False
     ended: bool | None = None
@@ -111,14 +111,14 @@ class Call(Request):
         """The call is over: what it holds and got no answer for goes to the next."""
         while self.leases:
             self.leases.popitem()[1].release()
-        while self.draws:
-            for draw in self.draws.popitem()[1]:
-                draw.give_back()
+        while self.samples:
+            for sample in self.samples.popitem()[1]:
+                sample.give_back()
 
     def settle(self, key: str) -> Lease | None:
-        """The call `key` has its answer: its draw is used up; the lease under which it was made, if any."""
-        if draws := self.draws.get(key):
-            draws.pop(0)
+        """The call `key` has its answer: its sample is used up; the lease under which it was made, if any."""
+        if samples := self.samples.get(key):
+            samples.pop(0)
         turn = self.leases.pop(key, None)
         return turn if turn is None or turn.leads else None  # type: ignore[return-value]  # what leads is a lease
 

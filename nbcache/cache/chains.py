@@ -61,11 +61,11 @@ class _Chains(BaseCallbackHandler):
 
     def _around(self, run_id: UUID | None) -> Iterator[UUID]:
         """The run and those around it, the innermost first; each once, whatever ids somebody gives."""
-        seen: set[UUID] = set()
-        while run_id is not None and run_id not in seen and (known := self._runs.get(run_id)) is not None:
-            seen.add(run_id)
+        visited: set[UUID] = set()
+        while run_id is not None and run_id not in visited and (run := self._runs.get(run_id)) is not None:
+            visited.add(run_id)
             yield run_id
-            run_id = known[1]
+            run_id = run[1]
 
 
 _chains = _Chains()

@@ -15,7 +15,7 @@ from nbcache.concurrency.locks import Lock
 LARGE = 100_000  # bytes of a payload that is not kept, and whose decoding would hold up an event loop
 
 
-class Answer:
+class CachedAnswer:
     """The answer of an entry: its payload, and when it was recorded (seconds since the epoch)."""
 
     __slots__ = ("_make", "created", "payload")
@@ -30,64 +30,62 @@ class Answer:
         return self._make()
 
 
-class _Decoded(NamedTuple):
-    """An answer, the bytes that it came from, and the store's version then, if known.
+class _MemoryEntry(NamedTuple):
+    """An answer, its payload, and the store's change token when it was read.
 
-    What expires does so without a write: then the version tells nothing.
+    The token is None for an entry that expires: that happens without a write.
     """
 
     payload: bytes
-    version: object
+    token: object
     expires: bool
     created: float
     generations: list[Generation]
 
-    def answer(self) -> Answer:
+    def answer(self) -> CachedAnswer:
         """It, to hand out."""
-        return Answer(self.payload, self.created, partial(fresh, self.generations))
+        return CachedAnswer(self.payload, self.created, partial(fresh, self.generations))
 
 
-class DecodedAnswers:
+class MemoryTier:
     """The `capacity` answers that were decoded last. Each is handed out as new objects."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._answers: OrderedDict[str, _Decoded] = OrderedDict()
+        self._entries: OrderedDict[str, _MemoryEntry] = OrderedDict()
         self._lock = Lock()
 
-    def version(self, told: Callable[[], object]) -> object:
-        """The store's version as `told` by it; None where nothing is kept, and it need not be asked."""
-        return told() if self._capacity else None
-
-    def unchanged(self, key: str, version: object) -> Answer | None:
+    def unchanged(self, key: str, token: object) -> CachedAnswer | None:
         """The answer, if nobody has written to the store since it was read."""
-        kept = self._answers.get(key)
-        if kept is None or version is None or kept.version != version:
+        entry = self._entries.get(key)
+        if entry is None or token is None or entry.token != token:
             return None
-        return kept.answer()
+        return entry.answer()
 
-    def decode(self, key: str, payload: bytes, version: object, classes: Iterable[type[BaseModel]]) -> Answer | None:
+    def decode(
+        self, key: str, payload: bytes, token: object, classes: Iterable[type[BaseModel]]
+    ) -> CachedAnswer | None:
         """The answer in `payload`; None where it may not be handed out again.
 
         What another kernel has evicted never gets this far, and what it has replaced has other bytes than
         those kept. Raises DamagedError or NotStorableError.
         """
-        kept = self._answers.get(key)
-        if kept is not None and kept.payload == payload:
-            self._answers[key] = kept._replace(version=None if kept.expires else version)
-            return kept.answer()
+        entry = self._entries.get(key)
+        if entry is not None and entry.payload == payload:
+            self._entries[key] = entry._replace(token=None if entry.expires else token)
+            return entry.answer()
         whole = codec.read(payload, key)
         if not whole.reusable:
             return None
         generations = whole.generations(classes)
         # Objects of the caller's class are made anew: the class may be another by the next call.
         if self._capacity and not whole.holds_objects and len(payload) <= LARGE:
-            version = None if whole.expires else version
-            self._keep(key, _Decoded(payload, version, whole.expires, whole.created, fresh(generations)))
-        return Answer(payload, whole.created, lambda: generations)
+            token = None if whole.expires else token
+            self._keep(key, _MemoryEntry(payload, token, whole.expires, whole.created, fresh(generations)))
+        return CachedAnswer(payload, whole.created, lambda: generations)
 
-    def _keep(self, key: str, decoded: _Decoded) -> None:
+    def _keep(self, key: str, decoded: _MemoryEntry) -> None:
         with self._lock:
-            self._answers[key] = decoded
-            while len(self._answers) > self._capacity:
-                self._answers.popitem(last=False)
+            self._entries[key] = decoded
+            while len(self._entries) > self._capacity:
+                self._entries.popitem(last=False)

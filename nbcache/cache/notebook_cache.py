@@ -1,4 +1,4 @@
-"""NotebookCache: what LangChain asks, and what happens then."""
+"""NotebookCache, the cache that LangChain looks up and updates."""
 
 import os
 import weakref
@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
+from langchain_core.globals import get_llm_cache
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import Generation
 
@@ -16,13 +17,16 @@ from nbcache.cache import settings as modes
 from nbcache.cache.active_settings import ActiveSettings
 from nbcache.cache.call import Call, current_call
 from nbcache.cache.configuration import Configuration
-from nbcache.cache.explain import Missed, Why
-from nbcache.cache.lookup import Answers
-from nbcache.cache.memory import Answer
+from nbcache.cache.lookup import Lookup
+from nbcache.cache.memory import CachedAnswer
+from nbcache.cache.misses.explain import Why, explain
+from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.rules import Rules
 from nbcache.cache.run_report import write_tally
+from nbcache.cache.save import Saver
 from nbcache.cache.setting import takes
 from nbcache.cache.settings import NOTHING_SET, Settings
+from nbcache.cache.state import CacheState
 from nbcache.codec import values
 from nbcache.codec.payload import key_of
 from nbcache.codec.values import KeyFn, Messages
@@ -71,15 +75,14 @@ class NotebookCache(BaseCache):
         self.scrubber = Scrubber(configuration.secrets)
         played = configuration.cassette or cassette_path(path)
         self.recordings = Recordings(self.store, self.rules.normalize, self.scrubber, played)
-        self._answers = Answers(
-            *(self.store, self.ledger, self.notebook),
-            memory=configuration.memory,
-            rules=self.rules,
-            recordings=self.recordings,
+        self._state = CacheState(
+            *(self.store, self.ledger, self.notebook), rules=self.rules, recordings=self.recordings
         )
+        self._lookup = Lookup(self._state, configuration.memory)
+        self._saver = Saver(self._state)
         self._close = weakref.finalize(self, _let_go, self.ledger, self.store, self.recordings)
 
-    # What LangChain asks
+    # LangChain's interface
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """The stored answer to this call, as new objects, or None."""
@@ -93,56 +96,56 @@ class NotebookCache(BaseCache):
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """Store the answer to this call. When it returns, the entry is committed."""
-        self.keep(prompt, llm_string, return_val, current_call.get())
+        self.save(prompt, llm_string, return_val, current_call.get())
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """As `update`, in a thread: a write never runs on an event loop."""
         await in_thread(lambda: self.update(prompt, llm_string, return_val), writes=True)
 
-    # What is asked for calls of every kind
+    # Lookup and update, for calls of every kind
 
-    def find(self, prompt: str, llm_string: str, call: Call | None) -> Answer | None:
+    def find(self, prompt: str, llm_string: str, call: Call | None) -> CachedAnswer | None:
         """The answer to `call`, counted as a hit; None, counted as a miss, where it is to be made."""
-        return self._answers.find(prompt, llm_string, call, self._active.resolve(call, pin=True))
+        return self._lookup.find(prompt, llm_string, call, self._active.resolve(call, pin=True))
 
-    async def afind(self, prompt: str, llm_string: str, call: Call | None) -> Answer | None:
+    async def afind(self, prompt: str, llm_string: str, call: Call | None) -> CachedAnswer | None:
         """As `find`, without holding up the event loop."""
-        return await self._answers.afind(prompt, llm_string, call, self._active.resolve(call, pin=True))
+        return await self._lookup.afind(prompt, llm_string, call, self._active.resolve(call, pin=True))
 
-    def keep(self, prompt: str, llm_string: str, answer: Sequence[Generation], call: Call | None) -> None:
+    def save(self, prompt: str, llm_string: str, answer: Sequence[Generation], call: Call | None) -> None:
         """Store the answer to `call`, which `find` didn't have. When it returns, the entry is committed."""
         settings = self._active.resolve(call) if call is None or call.settings is None else call.settings
-        self._answers.keep(prompt, llm_string, answer, call, settings)
+        self._saver.save(prompt, llm_string, answer, call, settings)
 
-    def pass_by(self, call: Call, why: str) -> None:
+    def count_uncached(self, call: Call, why: str) -> None:
         """Count a call that is made and not cached. Raises ReplayMiss in mode `replay`, where none is made."""
-        self.guard(call, f"is {why}")
-        self._answers.pass_by(call, why)
+        self.forbid_in_replay(call, f"is {why}")
+        self._state.misses.add("", None, call, why)
 
-    def guard(self, call: Call, why: str) -> None:
+    def forbid_in_replay(self, call: Call, why: str) -> None:
         """A call is going to be made past the cache: raises ReplayMiss in mode `replay`, where none is made."""
         if self._active.resolve(call).mode == modes.REPLAY:
-            raise self._answers.refuse(call, why)
+            raise self._state.replay_miss(call, why)
 
     def why(self, key: str | None = None) -> Why:
         """Why the last call of this session missed, or that whose key begins with `key`. Raises UnknownKeyError."""
         self.flush()
         self.ledger.index(within=_INDEXED_WITHIN)
-        return self._answers.why(key)
+        return explain(self._state.misses.last(key), self.recordings)
 
-    def explain(self, missed: Missed) -> Why:
+    def explain(self, missed: LoggedMiss) -> Why:
         """Why this one of `misses` missed."""
         self.ledger.index(within=_INDEXED_WITHIN)
-        return self._answers.explain(missed)
+        return explain(missed, self.recordings)
 
-    def misses(self) -> list[Missed]:
+    def misses(self) -> list[LoggedMiss]:
         """The last misses of this session, the newest last."""
         self.flush()
-        return self._answers.misses()
+        return list(self._state.misses.entries)
 
     def failed(self, what: str, error: Exception) -> None:
         """Count a failure of the cache and say so once; the user's call goes on."""
-        self._answers.failed(what, error)
+        self._state.failed(what, error)
 
     def clear(self, **kwargs: Any) -> None:
         """Clear the scope, or the entries in it that `Contents.clear` finds by the same arguments. Raises StoreError."""
@@ -152,7 +155,7 @@ class NotebookCache(BaseCache):
         """As `clear`, in a thread."""
         await in_thread(lambda: self.clear(**kwargs))
 
-    # What the user asks
+    # Entries, statistics and cells
 
     def contents(self, scope: str | None = None) -> Contents:
         """The entries of the scope, to read, evict and clear.
@@ -185,34 +188,34 @@ class NotebookCache(BaseCache):
             if lifetime:
                 raise
             warn_once(f"{type(error).__name__} {self.store.url}", f"nbcache could not count the entries: {error}")
-        return Stats.of(total(rows), held, self._answers.errors)
+        return Stats.of(total(rows), held, self._state.errors)
 
-    def renew(self, key: str) -> None:
+    def refresh_once(self, key: str) -> None:
         """Let the next call of this key be made anew, and its answer replace the stored one."""
-        self._answers.renewed.add(key)
+        self._state.refresh_once.add(key)
 
-    def renews(self, key: str) -> bool:
+    def refreshes(self, key: str) -> bool:
         """Whether the next call of this key is to be made anew."""
-        return key in self._answers.renewed
+        return key in self._state.refresh_once
 
-    def carry_on(self, other: "NotebookCache") -> None:
+    def resume_from(self, other: "NotebookCache") -> None:
         """Go on with the session of `other`, which has been closed, and in the cell that runs."""
-        self.ledger.carry_on(other.ledger)
+        self.ledger.resume_from(other.ledger)
         self.labels, self._active.cell = other.labels, other.cell_settings
-        self._answers.carry_on(other._answers)  # noqa: SLF001 - one of us
+        self._state.resume_from(other._state)  # noqa: SLF001 - one of us
 
-    def recognize(self, message: BaseMessage, found: Answer) -> None:
-        """Let `message`, which is of the answer `found`, be known to `info` by the id that LangChain has given it."""
-        self._answers.origins.note_message(message, hit=True, key=key_of(found.payload), created=found.created)
+    def note_origin(self, message: BaseMessage, answer: CachedAnswer) -> None:
+        """Let `info` find where `message` came from: it is a part of `answer`, with an id that LangChain has given it."""
+        self._state.origins.note_message(message, hit=True, key=key_of(answer.payload), created=answer.created)
 
     def info(self, message: BaseMessage) -> Info | None:
         """Where `message` came from; None where it didn't come through this cache, or too long ago."""
-        return self._answers.origins.info(message)
+        return self._state.origins.info(message)
 
     @property
     def cell(self) -> str | None:
         """The cell that runs, or ran last."""
-        return self._answers.cell
+        return self._state.cell
 
     @property
     def configuration(self) -> Configuration:
@@ -258,7 +261,7 @@ class NotebookCache(BaseCache):
             self.labels[cell] = label
         if cell != self.cell or settings is None:
             self.ledger.enter_cell(cell)
-        self._answers.cell = cell
+        self._state.cell = cell
         self._active.cell = settings or NOTHING_SET
 
     def leave_cell(self) -> None:
@@ -283,25 +286,25 @@ class NotebookCache(BaseCache):
         `messages` are a text or a list of dicts of JSON values. Where not all of them counts, `key_fn` returns what does.
         Raises TypeError or ValueError, saying what to pass, for anything else.
         """
-        found = self.find(*values.prompt_and_identity(messages, model, key_fn, params), None)
-        return None if found is None else values.value_in(found.generations())
+        answer = self.find(*values.prompt_and_identity(messages, model, key_fn, params), None)
+        return None if answer is None else values.value_in(answer.generations())
 
     def put(self, messages: Messages, value: Any, *, model: str, key_fn: KeyFn | None = None, **params: Any) -> None:
         """Keep `value`, JSON or a pydantic object, for `get` with the same arguments. When it returns, it is committed.
 
         Raises TypeError or ValueError where it would not come back as it is, or for arguments that `get` refuses.
         """
-        self.keep(*values.prompt_and_identity(messages, model, key_fn, params), values.answer(value), None)
+        self.save(*values.prompt_and_identity(messages, model, key_fn, params), values.answer(value), None)
 
-    def _handed_out(self, found: Answer | None, call: Call | None) -> RETURN_VAL_TYPE | None:
+    def _handed_out(self, answer: CachedAnswer | None, call: Call | None) -> RETURN_VAL_TYPE | None:
         """The generations for LangChain; none where somebody listens to chunks: then the model is to stream them."""
-        if found is None:
+        if answer is None:
             return None
         if call is not None and call.streams is not None and call.streams():
-            call.replay = found
+            call.replay = answer
             return None
-        generations = found.generations()
-        self._answers.origins.note(generations, hit=True, key=key_of(found.payload), created=found.created)
+        generations = answer.generations()
+        self._state.origins.note(generations, hit=True, key=key_of(answer.payload), created=answer.created)
         return generations
 
 
@@ -310,7 +313,7 @@ def _close(ledger: Ledger, store: Store, recordings: Recordings) -> None:
 
 
 def _let_go(ledger: Ledger, store: Store, recordings: Recordings) -> None:
-    """The same for a cache that nobody holds: the collector of garbage may run amid what holds a lock that is needed."""
+    """As `_close`, for a cache that is garbage: its collection may run while this thread holds a lock that is needed."""
     in_background(partial(_write_all, ledger, store, recordings))
 
 
@@ -318,3 +321,11 @@ def _write_all(ledger: Ledger, store: Store, recordings: Recordings) -> None:
     ledger.close()
     store.close()
     write_tally(ledger, recordings)
+
+
+def cache_of(model: Any) -> NotebookCache | None:
+    """The cache that LangChain would ask for an `invoke` of `model`, where it is one of ours."""
+    if model.cache is False:
+        return None
+    cache = model.cache if isinstance(model.cache, BaseCache) else get_llm_cache()
+    return cache if isinstance(cache, NotebookCache) else None

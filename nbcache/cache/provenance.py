@@ -1,4 +1,4 @@
-"""Where messages came from: what `nbcache.info` tells."""
+"""Where messages came from, for `nbcache.info`."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ class Origins:
     """The origin of the last messages, by their ids."""
 
     def __init__(self) -> None:
-        self._told: OrderedDict[str, tuple[bool, str, float]] = OrderedDict()
+        self._origins: OrderedDict[str, tuple[bool, str, float]] = OrderedDict()
 
     def note(self, generations: Iterable[Generation], *, hit: bool, key: str, created: float) -> None:
         """Note where the messages of `generations` came from."""
@@ -27,14 +27,14 @@ class Origins:
     def note_message(self, message: BaseMessage, *, hit: bool, key: str, created: float) -> None:
         """Note where `message` came from."""
         if message.id:
-            self._told[message.id] = (hit, key, created)
-            if len(self._told) > _CAPACITY:
-                self._told.popitem(last=False)
+            self._origins[message.id] = (hit, key, created)
+            if len(self._origins) > _CAPACITY:
+                self._origins.popitem(last=False)
 
     def info(self, message: BaseMessage) -> Info | None:
         """Where `message` came from; None where that isn't known, or no longer."""
-        told = self._told.get(getattr(message, "id", None) or "")
-        if told is None:
+        origin = self._origins.get(getattr(message, "id", None) or "")
+        if origin is None:
             return None
-        hit, key, recorded = told
+        hit, key, recorded = origin
         return Info(hit, key, datetime.fromtimestamp(recorded, UTC))

@@ -1,4 +1,4 @@
-"""What a session did, told to the run of pytest that it is part of: a small file for each session.
+"""The report of a session to the run of pytest that it is part of: a small file for each session.
 
 A kernel that runs a notebook is another process, and may be killed at any moment after a cell.
 """
@@ -48,10 +48,10 @@ class Tally:
 
     def add_file(self, file: Path) -> None:
         """Add what a session has written. Raises OSError."""
-        told = json.loads(file.read_text(encoding="utf-8"))
-        self.sums.add(Spending(**told["sums"] | {name: Decimal(told["sums"][name]) for name in _DOLLARS}))
-        self.stored += told["stored"]
-        for cassette, keys in told["played"].items():
+        report = json.loads(file.read_text(encoding="utf-8"))
+        self.sums.add(Spending(**report["sums"] | {name: Decimal(report["sums"][name]) for name in _DOLLARS}))
+        self.stored += report["stored"]
+        for cassette, keys in report["played"].items():
             self.note(Path(cassette), set(keys))
 
     def note(self, cassette: Path, keys: set[str]) -> None:
@@ -77,9 +77,9 @@ class Tally:
     def write(self, file: Path) -> None:
         """Write it at once: the process may be killed, and pytest may be reading."""
         played = {str(path): sorted(keys) for path, keys in self.played.items()}
-        told = {"sums": asdict(self.sums), "played": played, "stored": self.stored}
+        report = {"sums": asdict(self.sums), "played": played, "stored": self.stored}
         unfinished = file.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps(told, default=str), encoding="utf-8")
+        unfinished.write_text(json.dumps(report, default=str), encoding="utf-8")
         unfinished.replace(file)
 
 
@@ -100,7 +100,7 @@ def write_tally(ledger: "Ledger", recordings: "Recordings") -> None:
         with _lock:
             _write(Path(folder), ledger, recordings)
     except Exception as error:  # noqa: BLE001 - nothing of the user's depends on it
-        logger.debug("nbcache: what this session did could not be told to pytest: %s", error)
+        logger.debug("nbcache: the report for pytest could not be written: %s", error)
 
 
 def _write(folder: Path, ledger: "Ledger", recordings: "Recordings") -> None:

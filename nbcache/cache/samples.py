@@ -1,7 +1,7 @@
-"""Which draw a call is, where identical calls are to get answers of their own.
+"""Which sample a call is, where identical calls are to get answers of their own.
 
-Draw 0 is the plain entry. Samples number the identical calls of a cell or block; a retry (`with_retry`) goes on after
-the draws that its earlier attempts were given and rejected.
+Sample 0 is the plain entry. Samples number the identical calls of a cell or block; a retry (`with_retry`) goes on after
+the samples that its earlier attempts were given and rejected.
 """
 
 import heapq
@@ -12,38 +12,38 @@ from nbcache.concurrency.locks import Lock
 
 
 class Samples:
-    """The identical calls of one execution of a cell, or of one block, each a draw of its own."""
+    """The identical calls of one execution of a cell, or of one block, each a sample of its own."""
 
     def __init__(self) -> None:
         self._next: dict[str, int] = {}
         self._given_back: dict[str, list[int]] = {}
         self._lock = Lock()
 
-    def take(self, key: str) -> "Draw":
-        """The next draw of this call: the first that nobody has, or gave back."""
+    def take(self, key: str) -> "Sample":
+        """The next sample of this call: the first that nobody has, or gave back."""
         with self._lock:
             if back := self._given_back.get(key):
-                return Draw(heapq.heappop(back), key, self)
+                return Sample(heapq.heappop(back), key, self)
             number = self._next.get(key, 0)
             self._next[key] = number + 1
-            return Draw(number, key, self)
+            return Sample(number, key, self)
 
-    def give_back(self, draw: "Draw") -> None:
-        """The call of `draw` got no answer: the next call is that draw."""
+    def give_back(self, sample: "Sample") -> None:
+        """The call of `sample` got no answer: the next call is that sample."""
         with self._lock:
-            heapq.heappush(self._given_back.setdefault(draw.key, []), draw.number)
+            heapq.heappush(self._given_back.setdefault(sample.key, []), sample.number)
 
 
 @dataclass(frozen=True, slots=True)
-class Draw:
-    """One draw of the call `key`."""
+class Sample:
+    """One sample of the call `key`."""
 
     number: int
     key: str
     samples: Samples
 
     def give_back(self) -> None:
-        """The call got no answer: the next is this draw."""
+        """The call got no answer: the next is this sample."""
         self.samples.give_back(self)
 
 
@@ -57,8 +57,8 @@ class Attempt:
     path: tuple[int, ...] = (1,)
     answered: dict[str, set[tuple[int, ...]]] = field(default_factory=dict)
 
-    def draw(self, key: str) -> int:
-        """Which draw the call `key` is: as many were given in earlier attempts, and rejected."""
+    def sample(self, key: str) -> int:
+        """Which sample the call `key` is: as many were given in earlier attempts, and rejected."""
         return sum(path < self.path for path in tuple(self.answered.get(key, ())))  # others may add to them
 
     def note(self, key: str) -> None:
@@ -72,3 +72,9 @@ class Attempt:
 
 
 current_attempt: BlockVar[Attempt] = BlockVar("nbcache_attempt")
+
+
+def note_attempt(key: str) -> None:
+    """The call `key` has its answer: if a retry makes it again, that is another sample."""
+    if (attempt := current_attempt.get()) is not None:
+        attempt.note(key)

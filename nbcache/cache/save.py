@@ -1,47 +1,122 @@
-"""The entry of an answer that has just come: its payload and its row."""
+"""An answer's way into the store: checked by the rules, encoded, stored, counted, and handed to calls that wait."""
 
+import time
 from collections.abc import Sequence
 
 from langchain_core.outputs import Generation
 
 from nbcache import codec
-from nbcache.cache.pending import Answered
+from nbcache.cache import settings as modes
+from nbcache.cache.call import Call
+from nbcache.cache.misses.log import PendingAnswer
+from nbcache.cache.samples import note_attempt
 from nbcache.cache.settings import Settings
+from nbcache.cache.state import CacheState
 from nbcache.codec.header import VERSIONS
 from nbcache.codec.new_entry import header_of, row_of
+from nbcache.codec.roundtrip import say_what_is_lost
+from nbcache.concurrency.single_flight import Lease
 from nbcache.entry.models import EntryMeta, Usage
 from nbcache.entry.response_headers import without_private
 from nbcache.entry.status import reusable
+from nbcache.entry.usage import usage_of
 from nbcache.entry.verdict import status_now
+from nbcache.errors import NotStorableError, UnstableIdentityError, warn_once
 from nbcache.keys.key import CallKey
+from nbcache.stores.entry_costs import document
 
 
-def new_entry(  # noqa: PLR0913 - all that an entry holds
-    key: CallKey,
-    answered: Answered,
-    answer: Sequence[Generation],
-    usage: Usage,
-    settings: Settings,
-    *,
-    notebook: str | None,
-    cell: str | None,
-) -> tuple[bytes, EntryMeta]:
-    """The payload and the row of the entry of this answer. Raises NotStorableError."""
-    call = answered.call
-    meta = row_of(
-        *(key, answer, usage),
-        status=status_now(answer, call, key.model, ended=None if call is None else call.ended),
-        created=answered.when,  # not now: which calls overlapped is worked out from this
-        seconds=answered.seconds,
-        tags=settings.tags,
-        notebook=notebook,
-        cell=cell,
-    )
-    payload = codec.encode(
-        *(without_private(answer), header_of(key, meta, usage, VERSIONS)),
-        reusable=reusable(meta.status, limits_tokens=key.limits_tokens),
-        expires=settings.ttl is not None,
-        chunks=answered.chunks(),
-        classes=answered.classes(),
-    )
-    return payload, meta
+class Saver:
+    """Stores the answers of one cache. No failure reaches the call: its answer is not stored."""
+
+    def __init__(self, state: CacheState) -> None:
+        self._state = state
+
+    def save(
+        self, prompt: str, llm_string: str, answer: Sequence[Generation], call: Call | None, settings: Settings
+    ) -> None:
+        """Store the answer to a call that was made, and hand it to calls that wait. On return the entry is committed."""
+        if call is not None and call.replay is not None:
+            return  # a hit, played chunk by chunk
+        pending = self._state.misses.answered(prompt, llm_string, call)
+        lease = _end_of_lease(pending)
+        usage, stored = Usage(), False
+        try:
+            usage, stored = self._store(pending, answer, settings, lease)
+        except UnstableIdentityError as error:
+            usage = usage_of(answer, {}, "")
+            if settings.mode in modes.KEEPS:
+                warn_once(error.cause, str(error))
+        except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
+            self._state.failed("store an answer", error)
+        finally:
+            if lease is not None:
+                lease.resolve(None)
+        try:
+            unkept = not stored and settings.mode in modes.KEEPS
+            self._state.misses.paid(pending, usage, answer, stored=stored, unkept=unkept)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._state.failed("count an answer", error)
+
+    def _store(
+        self, pending: PendingAnswer, answer: Sequence[Generation], settings: Settings, lease: Lease | None
+    ) -> tuple[Usage, bool]:
+        """Store an answer, if it is to be kept, and hand it to calls that wait; its usage, and whether it is stored.
+
+        Raises UnstableIdentityError.
+        """
+        state = self._state
+        key = pending.key(state.rules.normalize)
+        usage = usage_of(answer, document(key.identity), key.endpoint, key.prompt)
+        keeps = settings.mode in modes.KEEPS and state.rules.want(key.identity, answer)
+        if not keeps and (lease is None or not lease.waiters):
+            return usage, False
+        try:
+            payload, meta = self._new_entry(key, pending, answer, usage, settings)
+        except NotStorableError:
+            say_what_is_lost(key.model, answer, pending.classes())
+            return usage, False
+        try:
+            if keeps:
+                state.store.put(key.key, payload, meta, settings.ttl)
+                state.refresh_once.discard(key.key)
+                state.origins.note(answer, hit=False, key=key.key, created=meta.created)
+        except Exception as error:  # noqa: BLE001 - as in save
+            state.failed("store an answer", error)
+            keeps = False
+        finally:
+            if lease is not None:
+                lease.resolve(payload)
+        return usage, keeps
+
+    def _new_entry(
+        self, key: CallKey, pending: PendingAnswer, answer: Sequence[Generation], usage: Usage, settings: Settings
+    ) -> tuple[bytes, EntryMeta]:
+        """The payload and the row of the entry of this answer. Raises NotStorableError."""
+        call = pending.call
+        meta = row_of(
+            *(key, answer, usage),
+            status=status_now(answer, call, key.model, ended=None if call is None else call.ended),
+            created=time.time(),
+            seconds=pending.seconds,
+            tags=settings.tags,
+            notebook=self._state.notebook,
+            cell=self._state.cell,
+        )
+        payload = codec.encode(
+            *(without_private(answer), header_of(key, meta, usage, VERSIONS)),
+            reusable=reusable(meta.status, limits_tokens=key.limits_tokens),
+            expires=settings.ttl is not None,
+            chunks=pending.chunks(),
+            classes=pending.classes(),
+        )
+        return payload, meta
+
+
+def _end_of_lease(pending: PendingAnswer) -> Lease | None:
+    """The lease under which the call was made that is answered now, if any."""
+    call, miss = pending.call, pending.miss
+    if call is None or miss is None or miss.call_key is None:
+        return None
+    note_attempt(miss.call_key.base_key)
+    return call.settle(miss.call_key.key)

@@ -1,6 +1,8 @@
 """LangChain's generations and messages ↔ JSON values, exactly, and copies of them to hand out."""
 
 import functools
+import itertools
+import os
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
@@ -9,7 +11,6 @@ from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import BaseModel
 
 from nbcache.codec.json_values import from_plain, to_plain
-from nbcache.entry.message_ids import new_id
 from nbcache.errors import DamagedError, NotStorableError
 from nbcache.keys.json_text import copy_plain
 from nbcache.keys.message_classes import GENERATIONS, MESSAGES
@@ -43,7 +44,7 @@ def generation_of(plain: dict[str, Any], classes: Iterable[type[BaseModel]] | No
     message_cls = _class_of(plain["message"]["type"], MESSAGES)
     fields = _untagged(plain["message"]["fields"], classes)
     extra = {name: fields.pop(name) for name in fields.keys() - message_cls.model_fields.keys()}
-    message = _restored(message_cls, {**_defaults(message_cls), **fields, "id": new_id()}, extra)
+    message = _restored(message_cls, {**_defaults(message_cls), **fields, "id": _new_id()}, extra)
     text = plain.get("text", message.content)
     return _restored(cls, {**_defaults(cls), **_untagged(values, classes), "message": message, "text": text})
 
@@ -66,7 +67,7 @@ def _copy_generation(generation: Generation) -> Generation:
     if isinstance(generation, ChatGeneration):
         message = generation.message
         fields = copy_plain(message.__dict__)
-        fields["id"] = new_id()
+        fields["id"] = _new_id()
         extra = message.__pydantic_extra__
         values["message"] = _restored(type(message), fields, copy_plain(extra) if extra else {})
     return _restored(type(generation), values)
@@ -143,3 +144,21 @@ def _default_values(cls: type[BaseModel]) -> tuple[dict[str, Any], list[tuple[st
         if field.default_factory is not None:  # none of theirs takes the validated data
             made.append((name, field.default_factory))
     return fixed, made
+
+
+def _new_id() -> str:
+    """A repeated id would make LangGraph's add_messages replace the earlier message (langchain#33883)."""
+    return f"{_ids.prefix}{next(_ids.numbers):016x}"
+
+
+class _Ids:
+    """Ids that no other process makes: asking the system for each costs as much as a fifth of a copy."""
+
+    def __init__(self) -> None:
+        self.prefix = "lc_run--" + os.urandom(8).hex()
+        self.numbers = itertools.count()
+
+
+_ids = _Ids()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_ids.__init__)  # type: ignore[misc]  # begin anew, with another prefix

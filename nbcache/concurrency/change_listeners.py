@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable
 
-_listeners: list[Callable[[], None]] = []
+all_listeners: list[Callable[[], None]] = []
 
 
 def listen(changed: Callable[[], None]) -> Callable[[], None]:
@@ -12,20 +12,20 @@ def listen(changed: Callable[[], None]) -> Callable[[], None]:
 
     This includes a cache that is turned on later. Returns a function that ends it.
     """
-    _listeners.append(changed)
+    all_listeners.append(changed)
 
     def stop() -> None:
         with contextlib.suppress(ValueError):
-            _listeners.remove(changed)
+            all_listeners.remove(changed)
 
     return stop
 
 
 def tell() -> None:
     """Call all listeners."""
-    for changed in _listeners:
+    for changed in all_listeners:
         changed()
 
 
 if hasattr(os, "register_at_fork"):  # the listeners belong to the parent
-    os.register_at_fork(after_in_child=_listeners.clear)
+    os.register_at_fork(after_in_child=all_listeners.clear)

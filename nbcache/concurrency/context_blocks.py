@@ -51,6 +51,9 @@ class BlockVar(Generic[_T]):
 
     def __init__(self, name: str) -> None:
         self.var: ContextVar[_BlockValue[_T] | None] = ContextVar(name, default=None)
+        self.holder = (
+            self.var.get
+        )  # None if no block sets a value: a hit looks here first, since this is no Python function
 
     def get(self) -> _T | None:
         """The value, if any."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Generator
 from typing import Any, Protocol, TypeVar
 
 from nbcache.concurrency.executor import in_thread
-from nbcache.concurrency.loop_turns import take_turn
 
 _T = TypeVar("_T")
 
@@ -47,7 +46,6 @@ def drive(effects: Generator[Effect, Any, _T]) -> _T:
 
 async def adrive(effects: Generator[Effect, Any, _T]) -> _T:
     """As `drive`, on an event loop."""
-    await take_turn()
     try:
         effect = next(effects)
         while True:

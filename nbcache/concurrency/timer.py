@@ -19,6 +19,9 @@ class Timer:
         self._delay = delay
         self._bell: SimpleQueue[None] = SimpleQueue()
         self._end: SimpleQueue[None] = SimpleQueue()
+        self.is_idle = (
+            self._bell.empty
+        )  # false: no need to `wake`. A hit looks here first, since this is no Python function
         self._process: int | None = None  # the one in which the thread runs: a forked child needs its own
 
     def wake(self) -> None:

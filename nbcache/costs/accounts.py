@@ -54,7 +54,7 @@ class Accounts:
         self.touches: dict[str, Touch] = {}
         self.unwritten: dict[tuple[int, str], Spending] = {}
 
-    def carry_on(self, other: "Accounts") -> None:
+    def resume_from(self, other: "Accounts") -> None:
         """Go on with the sums of `other`, whose rows and touches have been written down."""
         for name in _OF_SESSION:
             setattr(self, name, getattr(other, name))

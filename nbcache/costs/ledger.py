@@ -59,6 +59,7 @@ class Ledger:
         self._notes: deque[Note | WorkerHit] = deque()
         self._accounts = Accounts(self.store, self.notebook, self.prices)
         self._listeners: list[Callable[[], None]] = []
+        self._audiences = [self._listeners]
         self._sums, self._writing = Lock(), Lock()
         self._timer = Timer(self._tidy, _DELAY)
         channel.connect(self._id, self)
@@ -107,13 +108,15 @@ class Ledger:
 
     def _append(self, note: Message | Note) -> None:
         self._notes.append(note)
-        self._timer.wake()
+        if self._timer.is_idle():
+            self._timer.wake()
         self.tell()
 
     def tell(self) -> None:
         """Notify the listeners that numbers or entries may have changed."""
-        for changed in self._listeners:
-            changed()
+        for listeners in self._audiences:
+            for changed in listeners:
+                changed()
 
     # Around a cell
 
@@ -132,14 +135,18 @@ class Ledger:
 
         return stop
 
-    def carry_on(self, other: "Ledger") -> None:
+    def announce_to(self, listeners: list[Callable[[], None]]) -> None:
+        """Call those who are in this list at each note, too."""
+        self._audiences.append(listeners)
+
+    def resume_from(self, other: "Ledger") -> None:
         """Go on with the session of `other`, which has been closed; its calls that still run count in it, too."""
 
         def take_over() -> None:
             with self._sums:
                 for name in ("_id", "_where", "_sums"):
                     setattr(self, name, getattr(other, name))
-                self._accounts.carry_on(other._accounts)  # noqa: SLF001 - one of us
+                self._accounts.resume_from(other._accounts)  # noqa: SLF001 - one of us
                 self.reporter = other.reporter if other.store.url == self.store.url else None
 
         other._read(take_over)  # noqa: SLF001 - one of us
@@ -241,10 +248,10 @@ class Ledger:
 
         The parent also accounts for the child's calls, unless they can't be reported, or each process reports to pytest.
         """
-        listeners, where, session = self._listeners, self._where, self._id
+        listeners, audiences, where, session = self._listeners, self._audiences, self._where, self._id
         reporter = self.reporter or reporter
         self._begin()
-        self._listeners, self._where = listeners, where
+        self._listeners, self._audiences, self._where = listeners, audiences, where
         if reporter is not None and not os.environ.get(REPORT):
             self._id, self.reporter = session, reporter
         channel.connect(self._id, self)

@@ -124,7 +124,8 @@ def identity_of(llm_string: LLMString, call: Request) -> Identity:
 
 def _cached_identity(llm_string: LLMString, call: Request) -> Identity:
     """The identity of a call whose model is known. It is only computed where something of the model has changed."""
-    model = call.asked_model()
+    model = call.model
+    assert model is not None
     options = _options_key(call)
     cached = identity_cache.recall(model, llm_string, is_async=call.is_async)
     if cached is not None and options is not None and (identity := cached.get(options)) is not None:

@@ -12,8 +12,8 @@ from nbcache.cache.chains import watch_chains
 from nbcache.cache.configuration import Configuration
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.cache.setting import settings_of, takes
+from nbcache.concurrency.change_listeners import all_listeners, tell
 from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
-from nbcache.concurrency.change_listeners import tell
 from nbcache.concurrency.executor import uninterrupted
 from nbcache.concurrency.locks import Lock
 from nbcache.errors import NotInstalledError, forget_warnings, warn_once
@@ -60,7 +60,7 @@ def _install(given: dict[str, Any]) -> NotebookCache:
     cache = NotebookCache(**given)
     uninterrupted(partial(_turn_on, cache))
     warn_of_misspelt()
-    cache.ledger.listen(tell)
+    cache.ledger.announce_to(all_listeners)
     tell()
     return cache
 
@@ -72,7 +72,7 @@ def _turn_on(cache: NotebookCache) -> None:
         if _session is not None:
             _session.cache.close()
             if not _session.cache.ledger.is_joined:  # a worker that installs a cache has its own session
-                cache.carry_on(_session.cache)
+                cache.resume_from(_session.cache)
             _session.cache = cache
         else:
             _session = _Session(cache, Instrument(_cache_now), get_llm_cache(), Wrapping())

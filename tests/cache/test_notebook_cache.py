@@ -209,13 +209,13 @@ async def test_a_large_answer_is_decoded_in_a_thread(cache: NotebookCache) -> No
     large = os.urandom(200_000).hex()
     await cache.aupdate(PROMPT, LLM, answer(large))
     seen: list[int] = []
-    decode = cache._answers._decoded.decode
+    decode = cache._lookup._memory.decode
 
     def watched(*args: Any) -> Any:
         seen.append(threading.get_ident())
         return decode(*args)
 
-    cache._answers._decoded.decode = watched  # type: ignore[method-assign, assignment]
+    cache._lookup._memory.decode = watched  # type: ignore[method-assign, assignment]
     found = await cache.alookup(PROMPT, LLM)
     assert message(found).content == large
     assert seen

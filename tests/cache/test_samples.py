@@ -246,14 +246,14 @@ def test_retries_within_retries_never_see_a_rejected_answer_again(provider: Prov
 
 def test_attempts_know_what_came_before() -> None:
     first = Attempt()
-    assert first.draw("k") == 0
+    assert first.sample("k") == 0
     first.note("k")
-    assert first.draw("k") == 0
+    assert first.sample("k") == 0
     second = Attempt((2,), first.answered)
-    assert (second.draw("k"), second.draw("other")) == (1, 0)
+    assert (second.sample("k"), second.sample("other")) == (1, 0)
     second.note("k")
-    assert Attempt((3,), first.answered).draw("k") == 2
-    assert Attempt((2, 1), first.answered).draw("k") == 2
+    assert Attempt((3,), first.answered).sample("k") == 2
+    assert Attempt((2, 1), first.answered).sample("k") == 2
 
 
 def test_threads_of_other_calls_are_not_touched_by_a_retry(provider: Provider) -> None:

@@ -377,7 +377,7 @@ def test_renewed_is_exactly_the_next_call(server: Canned, folder: Path) -> None:
     server.reply(used(1000, 500, "old"), used(1000, 500, "other"), used(1000, 500, "anew"))
     model.invoke("q")
     model.invoke("another question")
-    cache.renew(nbcache.entries().key[1])
+    cache.refresh_once(nbcache.entries().key[1])
     assert [model.invoke(question).text for question in ("another question", "q", "q")] == ["other", "anew", "anew"]
     assert whys() == ["new", "new", "", "renewed", ""]
     assert money() == (2, 3, 3 * CALL, 2 * CALL)
@@ -388,7 +388,7 @@ def test_a_call_that_fails_is_still_to_be_renewed(provider: Provider, folder: Pa
     model = client(provider.url)
     provider.answer("old")
     model.invoke("q")
-    cache.renew(nbcache.entries().key[0])
+    cache.refresh_once(nbcache.entries().key[0])
     provider.fail(500)
     with pytest.raises(Exception, match="500"):
         model.invoke("q")
@@ -401,7 +401,7 @@ def test_what_is_renewed_but_not_kept_pays_once(server: Canned, folder: Path) ->
     model = client(server.url)
     server.reply(used(1000, 500, "old"), used(1000, 500, "anew"))
     model.invoke("q")
-    cache.renew(nbcache.entries().key[0])
+    cache.refresh_once(nbcache.entries().key[0])
     with nbcache.mode("read-only"):
         assert [model.invoke("q").text for _ in range(3)] == ["anew", "old", "old"]
     assert money() == (2, 2, 2 * CALL, 2 * CALL)
@@ -549,7 +549,7 @@ def test_failures_and_what_is_to_be_renewed_outlive_new_settings(server: Canned,
     install(folder)
     assert stats().errors == 1
     client(server.url).invoke("q")
-    session.installed().renew(nbcache.entries().key[0])
+    session.installed().refresh_once(nbcache.entries().key[0])
     session.reinstall(max_entries=10)
     client(server.url).invoke("q")
     assert whys()[-1] == "renewed"

@@ -25,7 +25,7 @@ from langgraph.prebuilt import ToolNode
 import nbcache
 from nbcache import ReplayMiss
 from nbcache.cache import settings as modes
-from nbcache.cache.swallowed import take_lost
+from nbcache.cache.misses.swallowed import take_swallowed
 from nbcache.session import session
 from tests.servers.embedder import Embedder
 from tests.servers.provider import Answer, Provider
@@ -286,9 +286,9 @@ def test_a_miss_is_told_to_the_session_even_if_somebody_swallows_it(provider: Pr
     thread = threading.Thread(target=_swallow, args=(lambda: chat(provider).invoke("q"),))
     thread.start()
     thread.join()
-    (lost,) = take_lost()
+    (lost,) = take_swallowed()
     assert isinstance(lost, ReplayMiss)
-    assert take_lost() == []
+    assert take_swallowed() == []
 
 
 def _swallow(act: Callable[[], Any]) -> None:

@@ -74,7 +74,7 @@ def _samples() -> None:
 
 
 def _forget_memory() -> None:
-    nbcache.installed()._answers._decoded._answers.clear()
+    nbcache.installed()._lookup._memory._entries.clear()
 
 
 def _cell() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from langchain_core.embeddings import Embeddings
 
 from nbcache.cache.call import Call, call_around, running
-from nbcache.cache.memory import Answer
+from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.cache.settings import OFF
 from nbcache.concurrency.executor import in_thread
@@ -83,7 +83,7 @@ class CachedEmbeddings(Embeddings):
         with running(batch.call):
             batch.look_up()
             if batch.missing:
-                batch.keep([self._wrapped.embed_query(text, *args, **options)])
+                batch.save([self._wrapped.embed_query(text, *args, **options)])
             return batch.vectors_by_text[text]
 
     async def aembed_query(self, text: str, *args: Any, **options: Any) -> list[float]:
@@ -95,7 +95,7 @@ class CachedEmbeddings(Embeddings):
             await batch.alook_up()
             if batch.missing:
                 made = await self._wrapped.aembed_query(text, *args, **options)
-                await in_thread(partial(batch.keep, [made]), writes=True)
+                await in_thread(partial(batch.save, [made]), writes=True)
             return batch.vectors_by_text[text]
 
     def _begin(
@@ -110,13 +110,13 @@ class CachedEmbeddings(Embeddings):
             _check_texts(texts, type(model))
             identity = embedder_identity(model, what, args, options, is_async=is_async)
         except UnstableIdentityError as error:
-            cache.guard(_call_of(model), f"has no key: {error}")
+            cache.forbid_in_replay(_call_of(model), f"has no key: {error}")
             if cache.settings_now.mode != OFF:
                 warn_once(error.cause, str(error))
             return None
         except Exception as error:  # noqa: BLE001 - the user's own class: the call goes on without the cache
             name = type(model).__qualname__
-            cache.guard(_call_of(model), f"has no key: {error!r}")
+            cache.forbid_in_replay(_call_of(model), f"has no key: {error!r}")
             warn_once(f"embeddings {name}", f"nbcache could not find out what {name} is: {error!r}. It is not cached")
             return None
         is_one = len({*texts}) == 1  # a call of several texts would hold a lease while it waits for another text
@@ -147,13 +147,13 @@ class _Batch:
         else:
             await in_thread(self.look_up)
 
-    def _note(self, text: str, answer: Answer | None) -> None:
+    def _note(self, text: str, answer: CachedAnswer | None) -> None:
         if answer is not None:
             try:
                 self.vectors_by_text[text] = vector_in(answer.generations()[0])
                 return
             except _UNREADABLE as error:
-                self.cache.guard(self.call, f"has a vector that can't be read: {error}")
+                self.cache.forbid_in_replay(self.call, f"has a vector that can't be read: {error}")
                 # a newer release may pack in another way
                 warn_once("vector", f"nbcache: a stored vector can't be read, and is made anew: {error}")
         self.missing.append(text)
@@ -165,16 +165,16 @@ class _Batch:
         """
         is_all = self.missing == self.texts
         if isinstance(made, Sized) and len(made) == len(self.missing):
-            self.keep(made)
+            self.save(made)
         elif not is_all:
             raise ValueError(f"{self.call.labels[0]} gave no list of {len(self.missing)} vectors for as many texts")
         return made if is_all else self.vectors()
 
-    def keep(self, made: Sequence[Any]) -> None:
+    def save(self, made: Sequence[Any]) -> None:
         """Store the vectors of the missing texts."""
         for text, vector in zip(self.missing, made, strict=True):
             self.vectors_by_text[text] = vector
-            self.cache.keep(text, "", [as_generation(vector)], self.call)
+            self.cache.save(text, "", [as_generation(vector)], self.call)
 
     def vectors(self) -> list[list[float]]:
         """The vectors of all texts, each a list of its own."""

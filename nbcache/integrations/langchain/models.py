@@ -13,15 +13,13 @@ from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.runnables import ensure_config
 
 from nbcache.cache.call import Call, call_around, running
-from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.cache.settings import OFF, checked_mode
 from nbcache.concurrency.strands import calling
-from nbcache.integrations.langchain import rate_limits as limiters
-from nbcache.integrations.langchain import streams as streaming
+from nbcache.integrations.langchain import rate_limits, streams
 from nbcache.integrations.langchain.overrides import watch_classes
 from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.retries import retry_wrappers
-from nbcache.integrations.langchain.stream_recording import cache_of
 from nbcache.integrations.langchain.uncached import UncachedCall
 
 # Arguments of the entry points that are LangChain's own; all others are options of the call.
@@ -100,7 +98,7 @@ def _unclear(wrapping: Wrapping, model: Any, error: Exception) -> Call | None:
     if cache is None:
         return None
     call = Call(model, is_chat=isinstance(model, BaseChatModel), outer=call_around())
-    cache.guard(call, f"can't be looked up: {error!r}")
+    cache.forbid_in_replay(call, f"can't be looked up: {error!r}")
     cache.failed(f"tell what a call of {type(model).__qualname__} is", error)
     call.mode = OFF
     return call
@@ -110,17 +108,20 @@ def _call_of(
     wrapping: Wrapping, make: Callable[..., Call | None], model: Any, args: Any, kwargs: Any
 ) -> Call | UncachedCall | None:
     call = make(model, args, kwargs)
-    if call is not None and cache_of(model) is None and (cache := wrapping.cache_now()) is not None:
-        cache.guard(call, _PAST_US if model.cache is False else _REPLACED)
+    cache = cache_of(model)
+    if cache is None and call is not None and (ours := wrapping.cache_now()) is not None:
+        ours.forbid_in_replay(call, _PAST_US if model.cache is False else _REPLACED)
     if model.cache is False:
-        cache = wrapping.cache_now()
-        return None if call is None or cache is None else UncachedCall.of(cache, call, args)
+        ours = wrapping.cache_now()
+        return None if call is None or ours is None else UncachedCall.of(ours, call, args)
     if call is not None and make is _events_call and any(hasattr(model, name) for name in _NATIVE_EVENTS):
-        if (cache := cache_of(model)) is not None:
-            cache.pass_by(call, "not cacheable")
+        if cache is not None:
+            cache.count_uncached(call, "not cacheable")
         return None
-    streaming.wrap_chunks(wrapping, model)
-    limiters.wrap_limiter(wrapping, model)
+    if type(model) not in wrapping.finished:
+        streams.wrap_chunks(wrapping, model)
+    if model.__dict__.get("rate_limiter") is not None:
+        rate_limits.wrap_limiter(wrapping, model)
     return call
 
 
@@ -156,7 +157,7 @@ def _async(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _calling(wrapping: Wrapping, original: Callable[..., Any]) -> Callable[..., Any]:
-    """LangChain makes the calls of `agenerate` in tasks of their own: whose they are, and since when, is known here."""
+    """LangChain makes the calls of `agenerate` in tasks of their own: here is the code that they are made for."""
 
     @wraps(original)
     async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -175,7 +176,7 @@ def _stream(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
         items = original(model, *args, **kwargs)
         if isinstance(call, UncachedCall):
             items, call = call.stepped(items), call.call
-        yield from items if call is None else streaming.stepped(call, items)
+        yield from items if call is None else streams.stepped(call, items)
 
     return wrapper
 
@@ -189,7 +190,7 @@ def _astream(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
             items, call = call.astepped(items), call.call
         if call is not None:
             call.is_async = True
-        async for item in items if call is None else streaming.astepped(call, items):
+        async for item in items if call is None else streams.astepped(call, items):
             yield item
 
     return wrapper
@@ -211,7 +212,7 @@ def _message_call(
         parent=None if run is None else run.parent_run_id,
         shares=True,
         messages=args[0] if args else kwargs.get("messages"),
-        streams=partial(streaming.is_listened_to, model, run, kwargs, async_api) if run and run.handlers else None,
+        streams=partial(streams.is_listened_to, model, run, kwargs, async_api) if run and run.handlers else None,
     )
 
 

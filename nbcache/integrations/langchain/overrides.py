@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.runnables import Runnable
 
 from nbcache.cache.call import Call, running
-from nbcache.integrations.langchain.past import pass_by
+from nbcache.integrations.langchain.past import count_uncached
 from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.streams import wrap_class
 
@@ -24,7 +24,7 @@ _ENTRIES = frozenset(
         *("agenerate_prompt", "_generate_with_cache", "_agenerate_with_cache"),
     }
 )
-# What the entry points call where no answer was found; chunks are asked for in `streaming`.
+# The methods that the entry points call after a miss; those that make chunks are wrapped in `streams`.
 _SENDERS = frozenset({"_generate", "_agenerate", "_call", "_acall"})
 _HOME = _ENTRIES | _SENDERS | {"_stream", "_astream"}
 _LIBRARIES = frozenset({"langchain_core", "pydantic", "builtins", "abc", "typing"})
@@ -76,7 +76,7 @@ def _wrapper(
     def begun(model: Any) -> Call | None:
         if not wrapping.active or (leads is not None and leads(original, model)):
             return None
-        return pass_by(wrapping.cache_now(), model, name)
+        return count_uncached(wrapping.cache_now(), model, name)
 
     if inspect.isasyncgenfunction(original) or inspect.isgeneratorfunction(original):
         return _generating(begun, original)
@@ -102,7 +102,7 @@ def _wrapper(
 
 
 def _generating(begun: Callable[[Any], Call | None], original: Callable[..., Any]) -> Callable[..., Any]:
-    """The same of a generator: it is asked at its first item, as its own code is run then."""
+    """The same for a generator: the check is made at its first item, when its own code begins to run."""
     if inspect.isasyncgenfunction(original):
 
         @functools.wraps(original)
@@ -122,7 +122,7 @@ def _generating(begun: Callable[[Any], Call | None], original: Callable[..., Any
 
 
 def leads_home(function: Callable[..., Any], model: Any) -> bool:
-    """Whether a method calls LangChain's own, of its model or of another, where what is asked for is looked up."""
+    """Whether a method calls LangChain's own, of its model or of another, which look the call up."""
     cls: Any = type(model)
     names = _names(function, cls)
     if names is None:
@@ -138,14 +138,14 @@ def leads_home(function: Callable[..., Any], model: Any) -> bool:
 def _names(function: Callable[..., Any], cls: type) -> frozenset[str] | None:
     """The names that a method and those that it calls use; None where it leads to LangChain's own, or can't be read."""
     names: set[str] = set()
-    waiting, seen = [inspect.unwrap(function)], set[Any]()
+    waiting, visited = [inspect.unwrap(function)], set[Any]()
     while waiting:
         code = getattr(waiting.pop(), "__code__", None)
         if code is None:
             return None
-        if code in seen:
+        if code in visited:
             continue
-        seen.add(code)
+        visited.add(code)
         own, others = _names_in(code)
         if "super" in others or own & _HOME:
             return None

@@ -6,13 +6,12 @@ from langchain_core.language_models import BaseChatModel
 
 from nbcache.cache import settings as modes
 from nbcache.cache.call import Call, current_call
-from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.errors import warn_once
-from nbcache.integrations.langchain.stream_recording import cache_of
 
 
-def pass_by(cache: NotebookCache | None, model: Any, name: str) -> Call | None:
-    """The call that the method `name` makes and nobody looked up, counted and said once.
+def count_uncached(cache: NotebookCache | None, model: Any, name: str) -> Call | None:
+    """The call that the method `name` makes without a lookup, counted and reported once.
 
     None where it was looked up, or is not to be. Raises ReplayMiss in mode `replay`, in which nothing is to be sent.
     """
@@ -22,10 +21,12 @@ def pass_by(cache: NotebookCache | None, model: Any, name: str) -> Call | None:
     is_own = around is not None and around.model is model
     call = around if around is not None and is_own else Call(model, is_chat=isinstance(model, BaseChatModel))
     cls = type(model).__qualname__
-    cache.guard(call, f"isn't looked up, since {cls} asks for its answers past LangChain's own methods (`{name}`)")
+    cache.forbid_in_replay(
+        call, f"isn't looked up, since {cls} asks for its answers past LangChain's own methods (`{name}`)"
+    )
     if call.settings is not None or cache_of(model) is not cache or cache.settings_now.mode == modes.OFF:
         return None
-    cache.pass_by(call, "not cacheable")
+    cache.count_uncached(call, "not cacheable")
     warn_once(
         f"overrides {cls}",
         f"nbcache: answers of {cls} are not cached, because the class asks for them past LangChain's own methods "

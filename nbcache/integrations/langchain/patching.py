@@ -27,7 +27,10 @@ class Wrapping:
         self.active = True
         self.cache_now = cache_now
         self._wrapped: dict[tuple[type, str], tuple[Any, Any]] = {}  # the original, and what is in its place
-        self._known: weakref.WeakKeyDictionary[type, list[tuple[type, str, Any]]] = weakref.WeakKeyDictionary()
+        self._methods: weakref.WeakKeyDictionary[type, list[tuple[type, str, Any]]] = weakref.WeakKeyDictionary()
+        self.finished: weakref.WeakSet[type] = (
+            weakref.WeakSet()
+        )  # wrapped by `wrap_all`, and none of their code is edited
         self._lock = Lock()
 
     def wrap(self, owner: type, name: str, wrapper: Wrapper) -> None:
@@ -56,7 +59,7 @@ class Wrapping:
 
         Each wrapper gets this object and the original. What has no such methods, or can't be changed, stays as it is.
         """
-        if cls in self._known:
+        if cls in self._methods:
             return
         with self._lock:
             for name, wrapper in wrappers.items():
@@ -64,7 +67,7 @@ class Wrapping:
                 if owner is not None and callable(owner.__dict__[name]):
                     with contextlib.suppress(TypeError, AttributeError):  # a class written in C
                         self.wrap(owner, name, partial(wrapper, self))
-            self._known[cls] = []
+            self._methods[cls] = []
 
     def wrap_all(self, cls: type, wrappers: Mapping[str, Callable[..., Any]], but: Collection[type]) -> bool:
         """Wrap these methods of `cls` and of all its bases, but not the methods of `but`; false where that was done.
@@ -72,8 +75,8 @@ class Wrapping:
         Classes of the user's own are edited while they are used (`%autoreload`): these are looked at each time. Each
         wrapper gets this object, the class that owns the method, and the original.
         """
-        known = self._known.get(cls)
-        if known is not None and all(owner.__dict__.get(name) is method for owner, name, method in known):
+        methods = self._methods.get(cls)
+        if methods is not None and all(owner.__dict__.get(name) is method for owner, name, method in methods):
             return False
         with self._lock:
             for name, wrapper in wrappers.items():
@@ -82,7 +85,9 @@ class Wrapping:
                     if name in owner.__dict__ and not any(owner.__dict__[name] is each for each in untouched):
                         self.wrap(owner, name, partial(wrapper, self, owner))
             edited = [owner for owner in cls.__mro__ if is_users_code(owner)]
-            self._known[cls] = [(owner, name, owner.__dict__.get(name)) for owner in edited for name in wrappers]
+            self._methods[cls] = [(owner, name, owner.__dict__.get(name)) for owner in edited for name in wrappers]
+            if not edited:
+                self.finished.add(cls)
         return True
 
     def remove(self) -> None:
@@ -97,7 +102,8 @@ class Wrapping:
                 else:
                     setattr(owner, name, original)
             self._wrapped.clear()
-            self._known.clear()
+            self._methods.clear()
+            self.finished.clear()
 
 
 class _Method:

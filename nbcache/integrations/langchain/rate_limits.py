@@ -48,7 +48,7 @@ def _limiter_of(model: Any) -> Any:
 
 
 def _defers(wrapping: Wrapping, limiter: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Whether it is not known yet that a request is sent; then it is noted how to wait."""
+    """Whether it isn't clear yet that a request is sent; then the limiter's arguments are put aside."""
     call = current_call.get()
     if call is None or call.sends or not wrapping.active or not (call.is_stream or call.replay is not None):
         return False

@@ -42,10 +42,10 @@ def _watch(retry_state: Any, attempt: Attempt) -> None:
     """Let an attempt that fails by no fault of its answers count for nothing: then these are good for the next."""
     failed = type(retry_state).set_exception
 
-    def set_exception(told: Any) -> None:
-        if _is_outage(told[1]):
+    def set_exception(outcome: Any) -> None:
+        if _is_outage(outcome[1]):
             attempt.forget()
-        failed(retry_state, told)
+        failed(retry_state, outcome)
 
     retry_state.set_exception = set_exception
 

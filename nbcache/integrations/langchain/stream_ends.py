@@ -43,7 +43,7 @@ class End:
         self._chunks += 1
 
     def close(self) -> None:
-        """No more chunks come. What streams within this one have told holds, unless this one tells that it ended."""
+        """No more chunks come. What streams within this one reported holds, unless this one reports its end."""
         call = self._call
         if self._came or call.marked:
             call.ended = True
@@ -59,7 +59,7 @@ def _says_something(message: Any) -> bool:
 
 
 def _wrap_sdks(wrapping: Wrapping) -> None:
-    """Watch the events of the SDKs that are imported, once each. Where one has no such method any more, none is seen."""
+    """Watch the events of the SDKs that are imported, once each. An SDK that no longer has such a method isn't watched."""
     for name in _SDKS:
         module = sys.modules.get(f"{name}._streaming")
         for cls, wrapper in (("Stream", _events), ("AsyncStream", _aevents)):

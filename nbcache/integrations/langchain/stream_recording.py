@@ -1,12 +1,10 @@
-"""One stream of a model's chunks: found and played, or made, recorded and kept."""
+"""One stream of a model's chunks: played from an entry, or recorded and stored."""
 
 import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from langchain_core.caches import BaseCache
-from langchain_core.globals import get_llm_cache
 from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.load import dumps
 from langchain_core.messages import BaseMessage
@@ -14,8 +12,8 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 
 from nbcache import codec
 from nbcache.cache.call import Call
-from nbcache.cache.memory import Answer
-from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.cache.memory import CachedAnswer
+from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.cache.settings import READ_ONLY, Settings
 from nbcache.codec.chunks import as_chunk
 from nbcache.codec.messages import plain, restored
@@ -50,44 +48,44 @@ class Recording:
                 return None
             if _has_choices(model, kwargs):
                 call.chunks = []  # a base's method that is called next is not to count it again
-                cache.pass_by(call, "not cacheable")
+                cache.count_uncached(call, "not cacheable")
                 return None
         elif call.streams is None or not call.streams():
             return None  # the model's own `_generate` streams for itself
         prompt = args[0] if args else kwargs.get("messages", kwargs.get("prompt"))
-        told = {name: value for name, value in kwargs.items() if name not in {"messages", "prompt", "run_manager"}}
+        options = {name: value for name, value in kwargs.items() if name not in {"messages", "prompt", "run_manager"}}
         if len(args) > 1:
-            told["stop"] = args[1]
+            options["stop"] = args[1]
         try:
-            return cls(call, cache, prompt, told)
+            return cls(call, cache, prompt, options)
         except Exception as error:  # noqa: BLE001 - whatever fails, the stream goes on
             if cache is not None:
-                cache.guard(call, f"can't be looked up: {error!r}")
+                cache.forbid_in_replay(call, f"can't be looked up: {error!r}")
                 cache.failed("work out what a stream asks for", error)
             return None
 
-    def find(self) -> Answer | None:
+    def find(self) -> CachedAnswer | None:
         """The answer whose chunks are to be played, if there is one."""
         if self._cache is None or not self.call.is_stream:
             return self.call.replay
         return self._cache.find(self._prompt, self._llm_string, self.call)
 
-    async def afind(self) -> Answer | None:
+    async def afind(self) -> CachedAnswer | None:
         """As `find`."""
         if self._cache is None or not self.call.is_stream:
             return self.call.replay
         return await self._cache.afind(self._prompt, self._llm_string, self.call)
 
-    def played(self, found: Answer) -> Iterator[Chunk]:
+    def played(self, answer: CachedAnswer) -> Iterator[Chunk]:
         """The chunks as they were recorded; one, where the answer didn't come in chunks."""
-        chunks = codec.read(found.payload, codec.key_of(found.payload)).chunks(self.call.classes())
-        first = next(chunks, None) or as_chunk(found.generations()[0])
+        chunks = codec.read(answer.payload, codec.key_of(answer.payload)).chunks(self.call.classes())
+        first = next(chunks, None) or as_chunk(answer.generations()[0])
         for chunk in itertools.chain((first,), chunks):
             if isinstance(chunk, ChatGenerationChunk):
                 chunk.message.id = None  # LangChain gives all chunks of a stream the id of its run
             yield chunk
             if chunk is first and isinstance(chunk, ChatGenerationChunk) and self._cache is not None:
-                self._cache.recognize(chunk.message, found)
+                self._cache.note_origin(chunk.message, answer)
 
     def add(self, chunk: Chunk) -> None:
         """Note a chunk as it came: whoever gets it may change it."""
@@ -108,7 +106,7 @@ class Recording:
             now = whole_numbers(self.call.asked_model())
             self.call.numbers |= {name: -1 for name, value in now.items() if value != self._numbers.get(name)}
 
-    def keep(self) -> None:
+    def save(self) -> None:
         """All have come: store the answer that they make, unless LangChain is going to."""
         self.call.whole = bool(self._raw) and self._refused is None
         if self._cache is None or not self.call.is_stream or not self._raw or cache_of(self.call.model) is None:
@@ -121,11 +119,11 @@ class Recording:
         if self._refused is not None:  # all that is left is what the reader has, and may have changed
             warn_once(f"not storable {self._refused}", f"nbcache: a stream is not cached: {self._refused} in it")
             self.call.settings = Settings(READ_ONLY).within(self.call.settings or Settings())
-        self._cache.keep(self._prompt, self._llm_string, answer, self.call)
+        self._cache.save(self._prompt, self._llm_string, answer, self.call)
 
-    async def akeep(self) -> None:
-        """As `keep`, in a thread: a write never runs on an event loop."""
-        await in_thread(self.keep, writes=True)
+    async def asave(self) -> None:
+        """As `save`, in a thread: a write never runs on an event loop."""
+        await in_thread(self.save, writes=True)
 
     def _answer(self) -> list[Generation]:
         """What `invoke` would have answered."""
@@ -141,16 +139,8 @@ class Recording:
         return [whole]
 
 
-def cache_of(model: Any) -> NotebookCache | None:
-    """The cache that LangChain would ask for an `invoke`, where it is one of ours."""
-    if model.cache is False:
-        return None
-    cache = model.cache if isinstance(model.cache, BaseCache) else get_llm_cache()
-    return cache if isinstance(cache, NotebookCache) else None
-
-
 def _has_choices(model: Any, kwargs: Mapping[str, Any]) -> bool:
-    """Whether several answers are asked for: streamed, their chunks run together."""
+    """Whether the call asks for several answers: in a stream their chunks are mixed."""
     number = kwargs.get("n") or model.__dict__.get("n")
     return isinstance(number, int) and number > 1
 

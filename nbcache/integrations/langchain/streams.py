@@ -15,7 +15,7 @@ from langchain_core.language_models.base import BaseLanguageModel
 from nbcache.cache.call import Call, current_call, running
 from nbcache.entry.providers import is_clients_own
 from nbcache.integrations.langchain import rate_limits as limiters
-from nbcache.integrations.langchain.past import pass_by
+from nbcache.integrations.langchain.past import count_uncached
 from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.stream_ends import End
 from nbcache.integrations.langchain.stream_recording import Chunk, Recording
@@ -39,12 +39,12 @@ def wrap_class(wrapping: Wrapping, cls: type) -> bool:
 
 def is_listened_to(model: Any, run: Any, kwargs: Mapping[str, Any], async_api: bool) -> bool:  # noqa: FBT001 - as LangChain's
     """Whether LangChain streams this `invoke` for somebody who listens to its chunks, as LangChain itself decides."""
-    told = {name: value for name, value in kwargs.items() if name not in {"stop", "run_manager"}}
-    if model._should_stream(async_api=async_api, run_manager=run, **told):  # noqa: SLF001 - as LangChain does next
+    options = {name: value for name, value in kwargs.items() if name not in {"stop", "run_manager"}}
+    if model._should_stream(async_api=async_api, run_manager=run, **options):  # noqa: SLF001 - as LangChain does next
         return True
     as_events = getattr(model, "_should_use_protocol_streaming", None)
     native = hasattr(model, "_stream_chat_model_events") or hasattr(model, "_astream_chat_model_events")
-    return as_events is not None and not native and as_events(async_api=async_api, run_manager=run, **told)
+    return as_events is not None and not native and as_events(async_api=async_api, run_manager=run, **options)
 
 
 def stepped(call: Call, items: Iterator[Any]) -> Iterator[Any]:
@@ -90,9 +90,9 @@ def _stream(
     def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Iterator[Chunk]:
         call = current_call.get()
         stream = Recording.of(call, model, args, kwargs) if wrapping.active else None
-        found = None if stream is None else stream.find()
-        if stream is not None and found is not None:
-            yield from stream.played(found)
+        answer = None if stream is None else stream.find()
+        if stream is not None and answer is not None:
+            yield from stream.played(answer)
             return
         if stream is None and wrapping.active:
             _refuse(wrapping, model, call, "_stream")
@@ -113,7 +113,7 @@ def _stream(
         if end is not None:
             end.close()
         if stream is not None:
-            stream.keep()
+            stream.save()
 
     return wrapper
 
@@ -125,9 +125,9 @@ def _astream(
     async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> AsyncIterator[Chunk]:
         call = current_call.get()
         stream = Recording.of(call, model, args, kwargs) if wrapping.active else None
-        found = None if stream is None else await stream.afind()
-        if stream is not None and found is not None:
-            for chunk in stream.played(found):
+        answer = None if stream is None else await stream.afind()
+        if stream is not None and answer is not None:
+            for chunk in stream.played(answer):
                 yield chunk
             return
         if stream is None and wrapping.active:
@@ -146,18 +146,18 @@ def _astream(
         if end is not None:
             end.close()
         if stream is not None:
-            await stream.akeep()
+            await stream.asave()
 
     return wrapper
 
 
 def _refuse(wrapping: Wrapping, model: Any, call: Call | None, name: str) -> None:
-    """Chunks are asked for that nobody looked up. Raises ReplayMiss in mode `replay`, in which nothing is to be sent."""
+    """Nobody has looked up the chunks that are asked for. Raises ReplayMiss in mode `replay`, in which nothing is to be sent."""
     cache = wrapping.cache_now()
     if call is None:
-        pass_by(cache, model, name)
+        count_uncached(cache, model, name)
     elif cache is not None:
-        cache.guard(call, "isn't looked up")
+        cache.forbid_in_replay(call, "isn't looked up")
 
 
 def _end(wrapping: Wrapping, owner: type, call: Call | None) -> End | None:
@@ -174,7 +174,7 @@ def _record(stream: Recording | None, end: End | None, chunk: Chunk) -> None:
 
 
 def _close(items: Any) -> None:
-    """Let an iterator that isn't read to its end let go of what it holds, if it can be told."""
+    """Close an iterator that isn't read to its end, if it can be closed."""
     if (close := getattr(items, "close", None)) is not None:
         close()
 

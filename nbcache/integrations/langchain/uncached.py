@@ -1,4 +1,4 @@
-"""Calls of a model with `cache=False`: they are not looked up and not kept, but they are paid, and so they count."""
+"""Calls of a model with `cache=False`: neither looked up nor stored, but paid, and so they count."""
 
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -56,7 +56,7 @@ class UncachedCall:
         return answer
 
     def stepped(self, items: Iterator[Any]) -> Iterator[Any]:
-        """The chunks as they come; what they tell of the usage is kept."""
+        """The chunks as they come; their usage is counted."""
         chunks: list[Any] = []
         for item in items:
             chunks.append(item)
@@ -96,7 +96,7 @@ class UncachedCall:
         )
 
     def _prompt(self, number: int) -> str:
-        """What was asked, to estimate its tokens from."""
+        """The prompt's text, to estimate its tokens from."""
         if isinstance(self._prompts, list) and not self.call.is_chat:
             return str(self._prompts[number])
         if isinstance(self._prompts, list):

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from langchain_core.outputs import Generation
 
 from nbcache.cache.call import Call
-from nbcache.cache.memory import Answer
+from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.codec.http_response import HEADERS, HTTPResponse
 from nbcache.concurrency.executor import in_thread
@@ -95,17 +95,17 @@ class Exchange:
         """As `find`."""
         return self._recorded(await self.cache.afind(self.prompt, "", self.call))
 
-    def _recorded(self, answer: Answer | None) -> HTTPResponse | None:
+    def _recorded(self, answer: CachedAnswer | None) -> HTTPResponse | None:
         if answer is None:
             return None
         try:
             return HTTPResponse.of((answer.generations()[0].generation_info or {})["http"])
         except (LookupError, ValueError, TypeError):
-            self.cache.guard(self.call, "was recorded without the answer that the SDK reads")
+            self.cache.forbid_in_replay(self.call, "was recorded without the answer that the SDK reads")
             warn_once("no http", "nbcache: an entry of an SDK's call holds no answer for it. The call is made")
             return None
 
-    def keep(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    def save(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Store the provider's answer, unless it is an error or not understood."""
         try:
             answer = self._answer(status, headers, body)
@@ -116,11 +116,11 @@ class Exchange:
             )
             return
         if answer is not None:
-            self.cache.keep(self.prompt, "", answer, self.call)
+            self.cache.save(self.prompt, "", answer, self.call)
 
-    async def akeep(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """As `keep`, in a thread: a write never runs on an event loop."""
-        await in_thread(lambda: self.keep(status, headers, body), writes=True)
+    async def asave(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        """As `save`, in a thread: a write never runs on an event loop."""
+        await in_thread(lambda: self.save(status, headers, body), writes=True)
 
     def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> list[Generation] | None:
         whole = self.dialect.join(sse.events_of(body)) if self.is_stream else json.loads(body)

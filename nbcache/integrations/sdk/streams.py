@@ -80,7 +80,7 @@ class SyncStream(_Stream):
                 raise
             piece, is_complete = self._take()
         if is_complete:
-            self._exchange.keep(*self._answer())
+            self._exchange.save(*self._answer())
         self._taken_at = time.perf_counter()
         return piece
 
@@ -111,7 +111,7 @@ class AsyncStream(_Stream):
                 raise
             piece, is_complete = self._take()
         if is_complete:
-            await self._exchange.akeep(*self._answer())
+            await self._exchange.asave(*self._answer())
         self._taken_at = time.perf_counter()
         return piece
 

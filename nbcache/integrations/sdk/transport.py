@@ -76,21 +76,23 @@ class _Transport:
         if cache is None:
             return None
         if (outer := call_around()) is not None:  # a call of LangChain's, which is looked up and counted itself
-            cache.guard(outer, "sends a request of its own, which isn't recorded")
+            cache.forbid_in_replay(outer, "sends a request of its own, which isn't recorded")
             return None
         try:
             exchange = Exchange.of(cache, self._sdk, request, route_of(self._inner_transport(request)))
         except UnstableIdentityError as error:
-            cache.guard(Call(is_chat=False), f"has no key: {error}")
+            cache.forbid_in_replay(Call(is_chat=False), f"has no key: {error}")
             if cache.settings_now.mode != OFF:
                 warn_once(error.cause, str(error))
             return None
         except Exception as error:  # noqa: BLE001 - the user's call goes on without the cache
-            cache.guard(Call(is_chat=False), f"can't be looked up: {error!r}")
+            cache.forbid_in_replay(Call(is_chat=False), f"can't be looked up: {error!r}")
             cache.failed("work out the key of a call", error)
             return None
         if exchange is None:
-            cache.guard(Call(is_chat=False), f"({request.method} {request.url.path}) is of a kind that isn't recorded")
+            cache.forbid_in_replay(
+                Call(is_chat=False), f"({request.method} {request.url.path}) is of a kind that isn't recorded"
+            )
         return exchange
 
     def _inner_transport(self, request: Any) -> Any:
@@ -128,7 +130,7 @@ class SyncTransport(_Transport):
                 return response
             with contextlib.closing(response):
                 body = response.read()
-            exchange.keep(response.status_code, response.headers, body)
+            exchange.save(response.status_code, response.headers, body)
         return self._forwarded(response, self._family.ByteStream(body))
 
     def _streamed(self, exchange: Exchange, request: Any) -> Any:
@@ -171,7 +173,7 @@ class AsyncTransport(_Transport):
                 return response
             async with contextlib.aclosing(response):
                 body = await response.aread()
-            await exchange.akeep(response.status_code, response.headers, body)
+            await exchange.asave(response.status_code, response.headers, body)
         return self._forwarded(response, self._family.ByteStream(body))
 
     async def _streamed(self, exchange: Exchange, request: Any) -> Any:

@@ -49,6 +49,7 @@ class Pool:
         self.database = access.database
         self._access = access
         self._keeps = _IDLE if access.keeps_open else 0
+        self._stamp = access.stamp()
         self._local = threading.local()
         self.inode = inode_of(self.database)
         self._open: list[Connection] = []  # all that are open
@@ -57,7 +58,7 @@ class Pool:
         self._watching = Lock()
         self._watch: Connection | None = None  # reads only, to notice the writes of others
         self._watch_number = 0
-        self._last_version = 0.0, -1, (0, 0)
+        self._token = 0.0, -1, (0, 0)
         self._closed = False
         self._looked = self._recovered = 0.0
         _pools.add(self)
@@ -113,16 +114,18 @@ class Pool:
             if not is_running(frame) and (connection := self._lent.pop(frame, None)) is not None:
                 self._close(connection)
 
-    def data_version(self) -> tuple[int, int]:
-        """A value that is equal only while nobody has written to the file. Raises sqlite3.Error.
+    def change_token(self) -> tuple[int, int] | None:
+        """A value that is equal only while nobody has written to the file; None where that can't be known.
 
-        A write of this process changes it at once, a write of another process within a millisecond: to ask SQLite takes
-        longer than the rest of a hit from memory.
+        What this process writes is seen at once, what others write after a millisecond: to ask SQLite takes longer
+        than all else of a hit from memory. Raises sqlite3.Error.
         """
+        if not self._keeps:
+            return None
         now, writes = time.monotonic(), own_writes.count
-        checked, written, version = self._last_version
-        if now - checked < _FRESH and written == writes:
-            return version
+        when, writes_then, token = self._token
+        if now - when < _FRESH and writes_then == writes:
+            return token
         frame = sys._getframe()  # noqa: SLF001 - this one is in SQLite
         self._begin(frame)
         try:
@@ -130,14 +133,16 @@ class Pool:
                 if self._watch is None:
                     self._watch = self._connect()
                     self._watch_number = next(_watches)
-                version = self._watch_number, self._watch.execute("PRAGMA data_version").fetchone()[0]
-                self._last_version = now, writes, version
-                return version
+                token = self._watch_number, self._watch.execute("PRAGMA data_version").fetchone()[0]
+                self._token = now, writes, token
+                return token
         finally:
             self._lent.pop(frame, None)
 
     def moved(self, within: float = 0.0) -> bool:
         """Whether another file has this name by now, or none. An answer is remembered for `within` seconds."""
+        if self._stamp is not None and self._access.stamp() != self._stamp:
+            return True
         now = time.monotonic()
         if now - self._looked < within:
             return False
@@ -174,7 +179,7 @@ class Pool:
         if self._open and self.inode is not None:
             _inherited[self.inode] = self._open
         self._lent, self._open, self._idle = {}, [], []
-        self._watch, self._last_version = None, (0.0, -1, (0, 0))
+        self._watch, self._token = None, (0.0, -1, (0, 0))
         self._local = threading.local()
 
     def _begin(self, frame: FrameType) -> None:
@@ -189,7 +194,7 @@ class Pool:
         """Close all connections that no running function holds."""
         self.recover()
         with self._watching:
-            self._watch, self._last_version = None, (0.0, -1, (0, 0))
+            self._watch, self._token = None, (0.0, -1, (0, 0))
             self._idle.clear()
             lent = list(self._lent.values())
             for connection in [each for each in self._open if each not in lent]:

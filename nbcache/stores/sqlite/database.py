@@ -18,7 +18,6 @@ class _Pooled(Protocol):
     @property
     def pool(self) -> Pool: ...
     def finish(self) -> None: ...
-    def moved(self, within: float) -> bool: ...
     def bound(self, seconds: float) -> None: ...
 
 
@@ -40,12 +39,7 @@ class Database(Generic[_C]):
         self._make = make
         self._reading, self._writing = BusyRetry(), BusyRetry()
         self._lock = Lock()
-        self._open: _C | None = None
-
-    def opened(self, within: float) -> _C | None:
-        """The open file, if it still has this name. That is remembered for `within` seconds."""
-        file = self._open
-        return None if file is None or file.moved(within) else file
+        self.file: _C | None = None  # the open file; `pool.moved` says whether another one has this name by now
 
     def run(self, operation: Callable[[_C], _T], timeout: float, limit: float = LONG, *, writes: bool = False) -> _T:
         """Run `operation` with a connection held; wait at most `timeout` seconds for other processes.
@@ -68,18 +62,18 @@ class Database(Generic[_C]):
 
     def recover(self) -> None:
         """Take back the connections that an interrupt has left."""
-        if (file := self._open) is not None:
+        if (file := self.file) is not None:
             file.pool.recover(_RECOVERED)
 
     def close(self) -> None:
         """Close the file; the last process to do so moves SQLite's log into it."""
         with self._lock:
-            file, self._open = self._open, None
+            file, self.file = self.file, None
             if file is not None:
                 file.pool.close()
 
     def _attempt(self, operation: Callable[[_C], _T], limit: float) -> _T:
-        file = self.opened(0.0)
+        file = self._current()
         inode = inode_of(self._path) if file is None else file.pool.inode
         try:
             if file is None:
@@ -96,14 +90,19 @@ class Database(Generic[_C]):
                 raise StoreError(f"{self._folder}: the operation took longer than {limit:g} s") from error
             raise _FailedError(error, inode) from error
 
+    def _current(self) -> _C | None:
+        """What is open, if it is still the file of this name."""
+        file = self.file
+        return None if file is None or file.pool.moved() else file
+
     def _open_file(self) -> _C:
         """The file, opened or made. Raises StoreRefusedError if it isn't ours."""
         with self._lock:
-            if (file := self.opened(0.0)) is not None:
+            if (file := self._current()) is not None:
                 return file
-            if self._open is not None:
-                self._open.pool.close()
-                self._open = None
+            if self.file is not None:
+                self.file.pool.close()
+                self.file = None
             prepare(self._folder)
             with alone(self._folder):
                 kind = kind_of(self._path)
@@ -124,7 +123,7 @@ class Database(Generic[_C]):
             except BaseException:
                 opened.pool.close()
                 raise
-            self._open = opened
+            self.file = opened
             return opened
 
     def _replace(self, failed: "_FailedError") -> None:
@@ -133,7 +132,7 @@ class Database(Generic[_C]):
                 return  # another was faster
             if self._is_newer():  # a newer nbcache has changed its tables since we opened it
                 raise newer(self._path)
-            file, self._open = self._open, None
+            file, self.file = self.file, None
             if file is not None:
                 file.pool.close()
             if _is_of_tables(failed.cause) and self._is_whole():

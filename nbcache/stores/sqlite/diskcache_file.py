@@ -25,7 +25,6 @@ from nbcache.stores.sqlite.sql import Execute
 
 _SETTINGS = {"statistics": 0, "eviction_policy": "none", "cull_limit": 0}
 _TRIED_AFTER = 0.5  # seconds between two attempts to empty a log that somebody reads
-_READ = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)"
 
 
 class _Bytes(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
@@ -50,9 +49,14 @@ class _Bytes(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
         return 0, diskcache.core.MODE_RAW, None, value
 
     def fetch(self, mode: int, filename: object, value: object, read: object) -> bytes:  # noqa: ARG002
-        if mode != diskcache.core.MODE_RAW or type(value) is not bytes:
-            raise DamagedError("a payload that nbcache did not write")
-        return value
+        return payload_in(mode, value)
+
+
+def payload_in(mode: int, value: object) -> bytes:
+    """The payload in a row of diskcache's table. Raises DamagedError where nbcache did not write it."""
+    if mode != diskcache.core.MODE_RAW or type(value) is not bytes:
+        raise DamagedError("a payload that nbcache did not write")
+    return value
 
 
 class CacheFile(diskcache.Cache):  # type: ignore[misc]
@@ -77,7 +81,6 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
     def _begin(self) -> bool:
         """Open, make or upgrade the file; whether it can be used where it is."""
         self.pool = Pool(self.access)
-        self._stamp = self.access.stamp()
         is_fixed = self.is_read_only and self.access.copy is None
         try:
             with self.pool.hold():
@@ -94,16 +97,6 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
             self.pool.close()
             raise
         return True
-
-    def moved(self, within: float = 0.0) -> bool:
-        """Whether another file has this name by now, or none. An answer is remembered for `within` seconds."""
-        return self.pool.moved(within) or (self._stamp is not None and self.access.stamp() != self._stamp)
-
-    def change_token(self) -> object:
-        """A value that is equal only while no process has written; None if that isn't known. Raises sqlite3.Error."""
-        if not self.access.keeps_open:
-            return None
-        return self.pool.data_version()
 
     def bound(self, seconds: float) -> None:
         """Limit what is done on the held connection from now on to so many seconds."""
@@ -134,14 +127,6 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
 
     def close(self) -> None:
         """Diskcache closes and reopens while it starts; the pool is closed by its store."""
-
-    def read(self, connection: sqlite3.Connection, key: str, *, include_expired: bool = False) -> bytes | None:
-        """The payload of `key`: as diskcache's `get`, without what it does for other kinds of values."""
-        row = connection.execute(_READ, (key, 0 if include_expired else time.time())).fetchone()
-        if row is None:
-            return None
-        mode, filename, value = row
-        return self._disk.fetch(mode, filename, value, read=False)
 
     @contextmanager
     def transaction(self, *, undo: bool = False) -> Iterator[None]:

@@ -24,7 +24,7 @@ from nbcache.stores.sqlite.check import check
 from nbcache.stores.sqlite.connections import own_writes
 from nbcache.stores.sqlite.database import LONG, Database
 from nbcache.stores.sqlite.deletion import delete
-from nbcache.stores.sqlite.diskcache_file import CacheFile
+from nbcache.stores.sqlite.diskcache_file import CacheFile, payload_in
 from nbcache.stores.sqlite.folder import forget_aside
 from nbcache.stores.sqlite.full_disk import done_in_copy, is_full
 from nbcache.stores.sqlite.late_answers import LateAnswer, LateAnswers, is_temporary
@@ -38,6 +38,7 @@ _T = TypeVar("_T")
 _UNNOTICED = 0.1  # seconds in which a lookup may not notice that the folder was deleted
 
 _FOR_GOOD = 1e11  # seconds, three thousand years
+_READ = "SELECT mode, value FROM Cache WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)"
 _LAST = 2**63 - 1  # of all rowids
 _LOOKED_AT = 2_000  # entries checked at once for the search index: about ten milliseconds
 
@@ -75,30 +76,32 @@ class DiskStore:
         """The payload of `key`, or None. Without `wait`, raises StoreBusyError sooner than take its time."""
         if self._late.answers and (late := self._late.get(key, include_expired=include_expired)) is not None:
             return late
-        cache = self._database.opened(within=_UNNOTICED)
-        if cache is not None:
+        file = self._database.file
+        if file is not None and not file.pool.moved(_UNNOTICED):
             try:
-                connection = cache.pool.acquire()
+                connection = file.pool.acquire()
                 try:
-                    return cache.read(connection, key, include_expired=include_expired)
+                    return _payload(connection, key, include_expired=include_expired)
                 finally:
-                    cache.pool.release(connection)
+                    file.pool.release(connection)
             except (sqlite3.Error, UnicodeDecodeError):  # busy or damaged: `Database.run` below finds out
                 pass
         if not wait:
             raise StoreBusyError(f"{self.folder} has to be opened or waited for")
         return self._database.run(
-            lambda cache: cache.read(cache.pool.held, key, include_expired=include_expired), _READ_TIMEOUT
+            lambda file: _payload(file.pool.held, key, include_expired=include_expired), _READ_TIMEOUT
         )
 
     def change_token(self) -> object:
         """A value that is equal only while no process has written; None if that isn't known now."""
-        cache = self._database.opened(within=_UNNOTICED)
+        file = self._database.file
+        if file is None or file.pool.moved(_UNNOTICED):
+            return None
         try:
-            version = None if cache is None else cache.change_token()
+            token = file.pool.change_token()
         except sqlite3.Error:
             return None
-        return (version, self._late.changes) if self._late.answers and version is not None else version
+        return (token, self._late.changes) if self._late.answers and token is not None else token
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
         """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError if it is larger than the bound.
@@ -390,3 +393,9 @@ def _clear_in(keys: Sequence[str], owner: str | None, parts: list[Cleared], fold
         return store._clear(keys, owner, parts)  # noqa: SLF001 - the same store
     finally:
         store.close()
+
+
+def _payload(connection: sqlite3.Connection, key: str, *, include_expired: bool) -> bytes | None:
+    """The payload of `key`, or None. Raises DamagedError, or sqlite3.Error."""
+    row = connection.execute(_READ, (key, 0 if include_expired else time.time())).fetchone()
+    return None if row is None else payload_in(*row)

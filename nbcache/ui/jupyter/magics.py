@@ -15,8 +15,8 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from langchain_core.globals import get_llm_cache
 from traitlets import TraitError
 
+from nbcache.cache.misses.swallowed import take_swallowed
 from nbcache.cache.settings import MODES, Settings, settings
-from nbcache.cache.swallowed import take_lost
 from nbcache.errors import NbcacheError, UnknownKeyError, harmless, warn_once
 from nbcache.keys import identity
 from nbcache.keys.ignored.parameters import ignore_also
@@ -228,7 +228,7 @@ class CacheMagics(Magics):
 
     def _fail_after_replay(self, result: ExecutionResult) -> None:
         """Fail a cell that swallowed a ReplayMiss: its results are not those that were recorded."""
-        lost = take_lost()
+        lost = take_swallowed()
         if lost and result.success:
             result.error_in_exec = lost[0]
             self.shell.showtraceback((type(lost[0]), lost[0], None))

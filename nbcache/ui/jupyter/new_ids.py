@@ -2,7 +2,8 @@
 
 import time
 
-from nbcache.cache.explain import Missed, new_ids
+from nbcache.cache.misses.explain import new_ids
+from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.costs.accounts import NEW
 from nbcache.errors import logger, warn_once
@@ -44,7 +45,7 @@ def _changing_paths(cache: NotebookCache, ends: float) -> list[str]:
     """The settings that alone differ from an earlier run, of one of the cell's last calls. Empty if there are none."""
     execution = cache.ledger.execution()
     misses = [missed for missed in cache.misses() if missed.record.execution == execution and not missed.replayed]
-    new = [missed for missed in misses if missed.record.why == NEW and missed.asked is not None]
+    new = [missed for missed in misses if missed.record.why == NEW and missed.call_key is not None]
     if not new:
         return []
     cache.ledger.index(within=_CELL_TIME / 3)
@@ -56,12 +57,12 @@ def _changing_paths(cache: NotebookCache, ends: float) -> list[str]:
     return []
 
 
-def _paths(cache: NotebookCache, missed: Missed, until: float, ends: float) -> list[str]:
+def _paths(cache: NotebookCache, missed: LoggedMiss, until: float, ends: float) -> list[str]:
     """The same for one call, against calls before `until`, the cell's first call: calls of one run may have different ids."""
-    if missed.asked is None:
+    if missed.call_key is None:
         return []
-    for before in cache.recordings.stored_like(missed.asked, until, _CANDIDATES):
-        if paths := new_ids(before, missed.asked):
+    for before in cache.recordings.stored_like(missed.call_key, until, _CANDIDATES):
+        if paths := new_ids(before, missed.call_key):
             return paths
         if time.monotonic() > ends:
             break

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nbcache import codec
-from nbcache.cache.explain import Missed
+from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.cache.settings import MODES, OFF, checked_mode
 from nbcache.costs.money import amount_text, note_text, saved, saved_text, seconds_text, spent, usd_text, waited_text
@@ -179,7 +179,7 @@ class Board:
             "prompt": [_message(message, meta.key) for message in prompt_chat(header.prompt)],
             "answer": [_message(message, meta.key) for message in answer_chat(payload.plain())],
             "facts": _facts(
-                meta, header, renewed=self._cache.renews(meta.key), has_hits=isinstance(contents.store, Listable)
+                meta, header, renewed=self._cache.refreshes(meta.key), has_hits=isinstance(contents.store, Listable)
             ),
             "parameters": _cut(_parameters(header), meta.key),
         }
@@ -198,7 +198,7 @@ class Board:
 
     def _renew(self, message: dict[str, Any]) -> dict[str, Any]:
         meta = self._contents.find(str(message.get("key")))
-        self._cache.renew(meta.key)
+        self._cache.refresh_once(meta.key)
         return _done(f"the next such call in this session is made anew: {meta.key[:8]}")
 
     def _evict(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -278,7 +278,7 @@ def _row(meta: EntryMeta) -> dict[str, Any]:
     }
 
 
-def _miss(missed: Missed) -> dict[str, Any]:
+def _miss(missed: LoggedMiss) -> dict[str, Any]:
     record = missed.record
     return {
         "number": missed.number,

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from _pytest import fixtures, runner
 
-from nbcache.cache.swallowed import take_lost
+from nbcache.cache.misses.swallowed import take_swallowed
 from nbcache.errors import ReplayMiss
 
 _NO_FAILURES = (pytest.skip.Exception, pytest.xfail.Exception, unittest.SkipTest)
@@ -45,10 +45,10 @@ class _Misses:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_runtest_setup(self) -> Generator[None, Any, None]:
         """Forget the misses of other tests, and those of a failed setup, which its own error shows."""
-        take_lost()
+        take_swallowed()
         outcome: Any = yield
         if outcome.excinfo is not None:
-            take_lost()
+            take_swallowed()
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, Any, None]:
@@ -62,7 +62,7 @@ class _Misses:
 
     def _failing(self, item: pytest.Item) -> Generator[None, Any, None]:
         outcome: Any = yield
-        lost = take_lost()
+        lost = take_swallowed()
         if lost and (outcome.excinfo is None or issubclass(outcome.excinfo[0], _NO_FAILURES)):
             skips = getattr(item, "_excinfo", None) or ()  # set by unittest; pytest would take them instead
             if any(issubclass(each.type, _NO_FAILURES) for each in skips):
@@ -86,7 +86,7 @@ def _noting(leave: Callable[..., bool]) -> Callable[..., bool]:
     def noting(self: Any, kind: Any, error: Any, traceback: Any) -> bool:
         is_expected = leave(self, kind, error, traceback)
         if is_expected and error is not None and any(map(_is_miss, _expected(self))):
-            take_lost()
+            take_swallowed()
         return is_expected
 
     return noting

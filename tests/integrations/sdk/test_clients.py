@@ -440,7 +440,7 @@ async def test_a_cancelled_call_holds_nobody_up(aclient: Any, provider: Provider
         await asyncio.to_thread(provider.wait_for, 2)
         answer.set()
         assert (await follower).choices[0].message.content == provider.requests[1].echo
-    assert not session.installed()._answers.flights._leases
+    assert not session.installed()._lookup.flights._leases
     assert (await ask(aclient)).choices[0].message.content == provider.requests[1].echo
     assert len(provider.requests) == 2
 

@@ -8,11 +8,11 @@ from nbcache.errors import ReplayMiss
 _lost: deque[ReplayMiss] = deque(maxlen=100)
 
 
-def note_lost(miss: ReplayMiss) -> None:
+def note_swallowed(miss: ReplayMiss) -> None:
     """Keep `miss` until somebody asks."""
     _lost.append(miss)
 
 
-def take_lost() -> list[ReplayMiss]:
-    """Those since this was asked last."""
+def take_swallowed() -> list[ReplayMiss]:
+    """The errors since the last time."""
     return [_lost.popleft() for _ in range(len(_lost))]

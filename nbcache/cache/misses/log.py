@@ -1,0 +1,194 @@
+"""The misses of a session: those that still wait for their answers, and the last ones to explain."""
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, TypeVar
+
+from langchain_core.outputs import Generation
+from pydantic import BaseModel
+
+from nbcache.cache.call import Call, PendingMiss
+from nbcache.concurrency.locks import Lock
+from nbcache.concurrency.strands import call_here
+from nbcache.costs.ledger import Ledger
+from nbcache.entry.models import CallRecord, Usage
+from nbcache.entry.waits import Span
+from nbcache.errors import UnknownKeyError
+from nbcache.keys.key import CallKey, call_key, with_sample
+from nbcache.keys.model_fields.call_counters import learn_counters, whole_numbers
+from nbcache.keys.model_names import model_name
+from nbcache.keys.prompt import Normalize
+from nbcache.stores.entry_costs import is_value
+
+_K = TypeVar("_K")
+_EXPLAINABLE = 500  # misses that are remembered to be explained
+_WITHOUT_CALL = 1_000  # misses of which no call says when they end
+_numbers = count(1)
+
+
+@dataclass(slots=True)
+class LoggedMiss:
+    """A call that missed: its line in the ledger, its key if it has one, and what went wrong if anything did."""
+
+    record: CallRecord
+    call_key: CallKey | None
+    prompt: str
+    detail: str = ""
+    replayed: bool = False  # in mode `replay`
+    number: int = field(default_factory=_numbers.__next__)  # unique, for those without a key
+
+
+class MissLog:
+    """Counts misses, and holds each until its answer comes: in its call where that is known, else here.
+
+    `entries` are the last misses, the newest last.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self.entries: deque[LoggedMiss] = deque(maxlen=_EXPLAINABLE)
+        self._without_call: OrderedDict[tuple[str, str], list[PendingMiss]] = OrderedDict()
+        self._lock = Lock()
+
+    def add(  # noqa: PLR0913 - all that is known of it
+        self,
+        prompt: str,
+        call_key: CallKey | None,
+        call: Call | None,
+        reason: str,
+        *,
+        detail: str = "",
+        replayed: bool = False,
+    ) -> None:
+        """Count a call that is going to be made, or with `replayed` would have been.
+
+        `reason` is a word or two, `detail` a sentence where these are not enough.
+        """
+        key = None if call_key is None else call_key.key
+        model = called_model(call) if call_key is None else call_key.model
+        owes = not replayed and (call is not None or call_key is None or not is_value(call_key.identity))
+        record = self._ledger.missed(key, model, reason, owes=owes)
+        strand, began = call_here(now := time.perf_counter(), 0.0)
+        miss = PendingMiss(call_key, record, now, strand, began)
+        self.entries.append(LoggedMiss(record, call_key, prompt, detail, replayed))
+        if call is not None:
+            if call.model is not None:
+                call.numbers = whole_numbers(call.model)
+                call.values = dict(call.model.__dict__) if call.numbers else {}
+            with self._lock:
+                call.misses += 1
+                call.pending.setdefault(prompt, []).append(miss)
+            return
+        with self._lock:
+            self._without_call.setdefault((prompt, key or ""), []).append(miss)
+            while len(self._without_call) > _WITHOUT_CALL:  # calls that failed never get an answer
+                self._without_call.popitem(last=False)
+
+    def last(self, key: str | None = None) -> LoggedMiss:
+        """The last miss, or the last of those whose key begins with `key`. Raises UnknownKeyError."""
+        for missed in reversed(self.entries.copy()):  # other threads may add to them
+            if key is None or (missed.record.key or "").startswith(key):
+                return missed
+        which = "no call" if key is None else f"no call whose key begins with {key!r}"
+        raise UnknownKeyError(f"{which} has missed in this session")
+
+    def answered(self, prompt: str, llm_string: str, call: Call | None) -> "PendingAnswer":
+        """The answer that has come now, on its way into the store."""
+        now = time.perf_counter()
+        miss = seconds = None
+        if call is not None:
+            with self._lock:
+                miss = _take(call.pending, prompt, 0)
+            if miss is not None:  # a batch of a completion model is one request: each has its share
+                seconds = (now - miss.began - call.idle) / (1 if call.is_chat else max(1, call.misses))
+        return PendingAnswer(prompt, llm_string, call, miss, seconds)
+
+    def paid(
+        self,
+        pending: "PendingAnswer",
+        usage: Usage,
+        generations: Sequence[Generation],
+        *,
+        stored: bool,
+        unkept: bool = False,
+    ) -> None:
+        """Count what the call used. Its answer is `unkept` where its mode keeps answers, and this one was not stored."""
+        miss, prompt, call_key = pending.miss, pending.prompt, pending.call_key
+        if pending.call is None:
+            with self._lock:  # the last: earlier ones may be of calls that failed
+                miss = _take(self._without_call, (prompt, call_key.key if call_key else ""), -1)
+                miss = miss or _take(self._without_call, (prompt, ""), -1)
+        if miss is not None:
+            if stored and call_key is not None:
+                miss.record.key = call_key.key  # another one than it missed under, where that held a counter
+            text = "\n".join(each.text for each in generations)
+            ended = time.perf_counter()
+            span = Span(miss.strand, miss.started, ended, 0.0)  # the caller waited all that time
+            flags = {"stored": stored, "unkept": unkept}
+            self._ledger.paid(miss.record, usage, prompt, text, seconds=pending.seconds, span=span, **flags)
+
+
+@dataclass(slots=True)
+class PendingAnswer:
+    """An answer on its way into the store. `seconds` are those that the model took, where known."""
+
+    prompt: str
+    llm_string: str
+    call: Call | None
+    miss: PendingMiss | None
+    seconds: float | None
+    call_key: CallKey | None = None
+
+    def chunks(self) -> list[dict[str, Any]] | None:
+        """The chunks in which the answer came, if it was streamed to its end."""
+        return self.call.chunks if self.call is not None and self.call.whole else None
+
+    def classes(self) -> list[type[BaseModel]]:
+        """The pydantic classes of which the caller expects instances."""
+        return [] if self.call is None else self.call.classes()
+
+    def key(self, normalize: Normalize | None) -> CallKey:
+        """The key that the call began with, without a counter in it. Raises UnstableIdentityError.
+
+        Where another setting was changed meanwhile, the counter stays in the key: the next such call is made once more.
+        """
+        began_with = None if self.miss is None else self.miss.call_key
+        model = None if self.call is None else self.call.model
+        counts = self.call is not None and model is not None and learn_counters(model, self.call.numbers)
+        if began_with is None or (counts and self._is_unchanged()):
+            now = call_key(self.prompt, self.llm_string, self.call, normalize)
+            self.call_key = with_sample(now, 0 if began_with is None else began_with.sample)
+        else:
+            self.call_key = began_with
+        return self.call_key
+
+    def _is_unchanged(self) -> bool:
+        """Whether nothing but whole numbers that count has been set on the model since the call began."""
+        call = self.call
+        if call is None or call.model is None:
+            return True
+        now = call.model.__dict__
+        return all(now.get(name) is value for name, value in call.values.items() if name not in call.numbers)
+
+
+def called_model(call: Call | None) -> str:
+    """The name of the model that `call` goes to; an empty text where that isn't known."""
+    if call is None:
+        return ""
+    if call.model is not None:
+        return model_name(call.model)
+    return "" if call.identity is None else call.identity.model
+
+
+def _take(waiting: MutableMapping[_K, list[PendingMiss]], key: _K, which: int) -> PendingMiss | None:
+    """The first (0) or the last (-1) miss that waits there for its answer."""
+    misses = waiting.get(key)
+    if not misses:
+        return None
+    miss = misses.pop(which)
+    if not misses:
+        waiting.pop(key, None)
+    return miss
