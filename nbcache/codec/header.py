@@ -23,7 +23,7 @@ VERSIONS: Mapping[str, str] = {"nbcache": __version__, "langchain-core": VERSION
 class EntryHeader:
     """The row of an entry, the prompt as LangChain wrote it, the call's identity (JSON), and what the call used.
 
-    `said` is what counted of the prompt, where the prompt alone doesn't tell. `versions` are those of nbcache and
+    `said` is the canonical prompt, where it can't be worked out from the prompt. `versions` are those of nbcache and
     langchain-core that stored the answer, by their names.
     """
 

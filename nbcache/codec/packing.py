@@ -1,4 +1,4 @@
-"""Bytes in less room, where that pays."""
+"""Compression of the sections of a payload, where it pays."""
 
 import threading
 
@@ -33,7 +33,7 @@ def packed_bytes(data: bytes, *, fast: bool = False) -> tuple[bytes, bool]:
 
 
 def unpacked_bytes(data: bytes | memoryview, compressed: int) -> bytes:
-    """What `packed_bytes` was given. Raises zstandard.ZstdError, also for what would be far larger than it is packed."""
+    """The bytes that were packed. Raises zstandard.ZstdError, also if they would be far larger than the packed ones."""
     if not compressed:
         return bytes(data)
     size = zstandard.frame_content_size(data)

@@ -1,4 +1,4 @@
-"""How much it takes to replay a recorded stream, whose chunks stand in a cassette in few words."""
+"""Limits on the packed chunks of a recorded stream: a small cassette could take gigabytes or minutes to replay."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

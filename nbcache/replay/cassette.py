@@ -40,7 +40,7 @@ FORMAT_VERSION = 2
 FIRST = b'{"nbcache":'  # bytes of a cassette
 _MESSAGE = re.compile(r"[A-Z][A-Za-z]*Message(Chunk)?")
 _LC = ["langchain", "schema", "messages"]  # where LangChain's own messages say they come from
-# What a reader of a file doesn't see, or sees in another order: written as JSON's escapes.
+# Characters that are invisible, or that change the order of others: they are written as JSON's escapes.
 _UNSEEN = re.compile("[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _CONFLICT = ("<<<<<<< ", "=======", ">>>>>>> ", "||||||| ")  # how such lines begin
 _PRICE = re.compile(r"\d{1,6}(\.\d{1,30})?")
@@ -68,7 +68,7 @@ class Recording:
     meta: EntryMeta
 
     def line(self) -> str:
-        """It as it is written, without the line's end. The same recording is always the same line."""
+        """The recording as a line of JSON, without its end. The same recording is always the same line."""
         meta = self.meta
         values: dict[str, Any] = {"nbcache": FORMAT_VERSION, "key": self.call.key, "model": self.call.model}
         values |= _written_prompt(self.call) | {"answer": self.answer}
@@ -80,10 +80,10 @@ class Recording:
         values |= {"recorded": datetime.fromtimestamp(meta.created, UTC).isoformat().replace("+00:00", "Z")}
         values |= {} if meta.seconds is None or meta.seconds > _DAY else {"seconds": round(meta.seconds, 3)}
         values |= {"tags": list(meta.tags)} if meta.tags else {}
-        return _seen(_as_line(values))
+        return _with_escapes(_as_line(values))
 
     def entry(self, notebook: str | None = None) -> tuple[bytes, EntryMeta]:
-        """The payload and the row of the entry that it is, as this notebook's."""
+        """The payload and the row of the entry for this recording, owned by `notebook`."""
         meta = self.meta if notebook is None else replace(self.meta, notebooks=(notebook,))
         row = meta if meta.cost_usd is None else replace(meta, cost_usd=None, charged=False)  # the row's alone
         again = reusable(meta.status, limits_tokens=self.call.limits_tokens)
@@ -136,7 +136,7 @@ def _decoded(line: bytes, path: Path, at: int) -> str:
 
 
 def _cut(text: str) -> str:
-    """What is wrong with a line may quote all of it."""
+    """The message, cut off: it may quote a whole line."""
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
@@ -152,7 +152,7 @@ def _reason(error: Exception) -> str:
 
 
 def _parsed(text: str, read: Callable[[str], Any] = json.loads) -> Any:
-    """What a text says in JSON. Raises ValueError; RecursionError where it is nested too deeply."""
+    """The JSON value in a text. Raises ValueError, or RecursionError if it is nested too deeply."""
     value = read(text)
     if _may_be_deep(text) and not is_flat(value, _DEEPEST):
         raise RecursionError
@@ -160,7 +160,7 @@ def _parsed(text: str, read: Callable[[str], Any] = json.loads) -> Any:
 
 
 def _may_be_deep(text: str) -> bool:
-    """Whether a text has the signs for it: most haven't, and need not be read for that."""
+    """Whether a text has enough brackets to be nested too deeply. Most texts have not, and need no further look."""
     return text.count("[") + text.count("{") > _DEEPEST
 
 
@@ -353,8 +353,8 @@ def _written_usage(usage: Usage) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value != _USAGE[name]}
 
 
-def _seen(line: str) -> str:
-    """`line` with what is not seen in it as escapes."""
+def _with_escapes(line: str) -> str:
+    """`line` with its invisible characters as escapes."""
     if line.isascii() and "\x7f" not in line:  # far quicker
         return line
     return _UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", line)

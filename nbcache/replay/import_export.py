@@ -17,7 +17,7 @@ from nbcache.entry.models import EntryMeta, Touch
 from nbcache.errors import CassetteError, DamagedError, NbcacheError
 from nbcache.keys.prompt import Normalize
 from nbcache.replay.cassette import AHEAD, FIRST, USAGE_TEXTS, Recording, read
-from nbcache.replay.importers import langchain_sqlite as langchain_file
+from nbcache.replay.importers import langchain_sqlite
 from nbcache.replay.outcomes import Exported, Imported
 from nbcache.replay.replay_key import scrubbed
 from nbcache.replay.rewriting import (
@@ -108,9 +108,9 @@ def import_entries(
         raise ValueError(f"prefer={prefer!r}: write file or store")
     if not path.exists():
         raise CassetteError(f"there is no file {path}")
-    if not langchain_file.is_database(path):
+    if not langchain_sqlite.is_database(path):
         return merge(contents, read(path, progress), path, prefer=prefer, dry_run=dry_run)
-    file = langchain_file.read(path)
+    file = langchain_sqlite.read(path)
     done = merge(contents, file.recordings, path, prefer=prefer, dry_run=dry_run)
     return replace(done, left_out=file.left_out, by_hand=file.by_hand)
 
@@ -155,7 +155,7 @@ def _recorded(
     header, answer, chunks = whole.header(), whole.plain(), whole.packed_chunks()
     if not is_replayable(chunks):  # it would be refused when it is read
         chunks = []
-    if kinds := scrubber.found([answer, chunks]):
+    if kinds := scrubber.kinds_in([answer, chunks]):
         raise _LeftOutError(f"its answer holds {', '.join(kinds)}")
     call = call_of(row.key, header, normalize)
     if call is None:
@@ -164,7 +164,7 @@ def _recorded(
     texts = {name: getattr(header.usage, name) for name in USAGE_TEXTS} if header.usage else {}
     beside = [call.model, list(row.tags), texts]
     usage = header.usage
-    if more := scrubber.found(beside):
+    if more := scrubber.kinds_in(beside):
         kinds = list(dict.fromkeys([*kinds, *more]))
         model, tags, texts = scrubber.value(beside)
         call, row = replace(call, model=model), replace(row, tags=tuple(tags))

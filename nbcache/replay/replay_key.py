@@ -24,9 +24,9 @@ def scrubbed(call_key: CallKey, scrubber: Scrubber) -> tuple[CallKey, list[str]]
     """The call without secrets, which is another one, and the kinds of those that were in it."""
     canonical_prompt, kinds = _clean(call_key.canonical_prompt, scrubber)
     identity, of_identity = _clean_identity(call_key.identity, scrubber)
-    kinds += [*of_identity, *scrubber.found(call_key.endpoint)]
+    kinds += [*of_identity, *scrubber.kinds_in(call_key.endpoint)]
     if call_key.rewritten and not call_key.canonical_prompt.startswith(SENT):  # else the prompt is what counts of it
-        kinds += scrubber.found(_value(call_key.prompt.encode(errors="surrogatepass")))
+        kinds += scrubber.kinds_in(_value(call_key.prompt.encode(errors="surrogatepass")))
     if not kinds:
         return call_key, kinds
     call = rebuilt_call_key(
@@ -48,7 +48,7 @@ def _clean(data: bytes, scrubber: Scrubber) -> tuple[bytes, list[str]]:
         part, kinds = _clean(data.removeprefix(SENT), scrubber)
         return SENT + part, kinds
     value = _value(data)
-    kinds = scrubber.found(value)
+    kinds = scrubber.kinds_in(value)
     return (_written(scrubber.value(value)) if kinds else data), kinds
 
 

@@ -295,7 +295,7 @@ def hits() -> list[Any]:
 def test_a_key_is_known_by_its_form(key: str, kind: str) -> None:
     for before, after in [("", ""), ("my key is ", ", keep it"), ("KEY=", "\n"), ("`", "`"), ('{"a":"', '"}')]:
         assert SCRUBBER.text(before + key + after) == before + SECRET + after
-        assert SCRUBBER.found(before + key + after) == [kind]
+        assert SCRUBBER.kinds_in(before + key + after) == [kind]
 
 
 @pytest.mark.parametrize(("key", "near"), [*examples()])
@@ -338,13 +338,13 @@ def test_and_after_an_escape_or_a_color(key: str) -> None:
 def test_a_secret_is_known_by_what_stands_beside_it(text: str, kind: str) -> None:
     asked = text.replace("«", "").replace("»", "")
     assert SCRUBBER.text(asked) == re.sub("«.*»", SECRET, text, flags=re.DOTALL)
-    assert [found.partition(" in ")[0] for found in SCRUBBER.found(asked)] == [re.split(",| in | at | of ", kind)[0]]
+    assert [found.partition(" in ")[0] for found in SCRUBBER.kinds_in(asked)] == [re.split(",| in | at | of ", kind)[0]]
 
 
 @pytest.mark.parametrize("text", PLAIN)
 def test_nothing_else_is_touched(text: str) -> None:
     assert SCRUBBER.text(text) == text
-    assert SCRUBBER.found(text) == []
+    assert SCRUBBER.kinds_in(text) == []
 
 
 def test_a_private_key_that_is_cut_off_goes_to_the_end() -> None:
@@ -380,10 +380,10 @@ def test_images_are_left_as_they_are() -> None:
 
 def test_a_key_is_called_by_its_own_form_rather_than_by_its_name() -> None:
     key = f"sk-ant-api03-{ALNUM}"
-    assert SCRUBBER.found([f"export MY_TOKEN={key}"]) == ["an Anthropic key"]
-    assert SCRUBBER.found({"api_key": key}) == ["an Anthropic key"]
-    assert SCRUBBER.found({"api_key": PEM}) == ["a private key"]
-    assert SCRUBBER.found({"Authorization": f"Bearer {key}"}) == ["an Authorization header"]
+    assert SCRUBBER.kinds_in([f"export MY_TOKEN={key}"]) == ["an Anthropic key"]
+    assert SCRUBBER.kinds_in({"api_key": key}) == ["an Anthropic key"]
+    assert SCRUBBER.kinds_in({"api_key": PEM}) == ["a private key"]
+    assert SCRUBBER.kinds_in({"Authorization": f"Bearer {key}"}) == ["an Authorization header"]
 
 
 def test_what_holds_a_key_is_taken_out_whole() -> None:
@@ -414,7 +414,7 @@ def test_what_holds_a_key_is_taken_out_whole() -> None:
 def test_the_text_under_a_name_of_secrets_is_one(name: str, kind: str) -> None:
     asked = [{"headers": {"a": "b", name: "x y", "c": 1}}]
     assert SCRUBBER.value(asked) == [{"headers": {"a": "b", name: SECRET, "c": 1}}]
-    assert SCRUBBER.found(asked) == [kind]
+    assert SCRUBBER.kinds_in(asked) == [kind]
 
 
 @pytest.mark.parametrize(
@@ -423,7 +423,7 @@ def test_the_text_under_a_name_of_secrets_is_one(name: str, kind: str) -> None:
 def test_the_text_under_another_name_is_none(name: str) -> None:
     asked = {name: "a text"}
     assert SCRUBBER.value(asked) == asked
-    assert SCRUBBER.found(asked) == []
+    assert SCRUBBER.kinds_in(asked) == []
 
 
 def test_each_of_several_texts_under_a_name_of_secrets_is_one() -> None:
@@ -433,9 +433,9 @@ def test_each_of_several_texts_under_a_name_of_secrets_is_one() -> None:
         "token": ["BTC", SECRET],
         "passwords": [SECRET],
     }
-    assert SCRUBBER.found(asked) == ["a cookie", "a token", "a password"]
+    assert SCRUBBER.kinds_in(asked) == ["a cookie", "a token", "a password"]
     told = {"password": ["username"], "errors": {"password": ["This field is required."]}, "secret": "Optional"}
-    assert SCRUBBER.found(told) == []
+    assert SCRUBBER.kinds_in(told) == []
 
 
 def test_a_pattern_that_would_go_on_sign_by_sign_takes_the_whole() -> None:
@@ -453,12 +453,12 @@ def test_what_is_no_text_has_no_secret() -> None:
         "a": 1.5,
     }
     assert SCRUBBER.value(asked) == asked
-    assert SCRUBBER.found(asked) == []
+    assert SCRUBBER.kinds_in(asked) == []
 
 
 def test_secrets_in_the_names_of_a_dict_are_taken_out() -> None:
     assert SCRUBBER.value({f"key sk-{ALNUM}": 1, 2: "a"}) == {f"key {SECRET}": 1, 2: "a"}
-    assert SCRUBBER.found({f"sk-{ALNUM}": 1}) == ["an OpenAI key"]
+    assert SCRUBBER.kinds_in({f"sk-{ALNUM}": 1}) == ["an OpenAI key"]
     assert SCRUBBER.value({f"sk-{ALNUM}": 1, f"sk-{ALNUM}2": 2}) == {SECRET: 1, f"{SECRET} 2": 2}
 
 
@@ -480,7 +480,7 @@ def test_each_kind_is_told_once_in_the_order_in_which_they_come() -> None:
         f"Bearer {ALNUM} and ACME-1 and sk-{ALNUM}",
         {"cookie": "a", "b": [f"sk-{ALNUM}", "https://a:b@c, ACME-2"], "password": "c"},
     ]
-    assert Scrubber(r"ACME-\d+").found(asked) == [
+    assert Scrubber(r"ACME-\d+").kinds_in(asked) == [
         "a bearer token",
         r"your pattern 'ACME-\d+'",
         "an OpenAI key",
@@ -496,7 +496,7 @@ def test_values_may_be_deep() -> None:
     for _ in range(150):
         deep, scrubbed = {"a": [deep]}, {"a": [scrubbed]}
     assert SCRUBBER.value(deep) == scrubbed
-    assert SCRUBBER.found(deep) == ["a password"]
+    assert SCRUBBER.kinds_in(deep) == ["a password"]
 
 
 # The user's own patterns
@@ -520,8 +520,8 @@ def test_no_pattern_takes_a_placeholder_for_a_secret(pattern: str) -> None:
     for text in (SECRET, f"aa sk-{ALNUM}bb", "the secret x xy [secret", f"b{SECRET}a{SECRET}b", "bbb aaa"):
         once = scrubber.text(text)
         assert scrubber.text(once) == once
-        assert bool(scrubber.found(text)) == (once != text)
-        assert scrubber.found(once) == []
+        assert bool(scrubber.kinds_in(text)) == (once != text)
+        assert scrubber.kinds_in(once) == []
 
 
 @pytest.mark.parametrize(
@@ -586,8 +586,8 @@ def test_scrubbing_twice_is_scrubbing_once_and_found_tells_whether_there_is_need
 ) -> None:
     once = scrubber.value(value)
     assert scrubber.value(once) == once
-    assert scrubber.found(once) == []
-    assert bool(scrubber.found(value)) == (once != value)
+    assert scrubber.kinds_in(once) == []
+    assert bool(scrubber.kinds_in(value)) == (once != value)
 
 
 @given(TEXTS | st.sampled_from([*KEYS, *(text.replace("«", "") for texts in HITS.values() for text in texts)]))
@@ -646,7 +646,7 @@ def test_four_times_the_text_takes_no_sixteen_times_as_long(text: str) -> None:
 
 def test_the_tokens_of_log_probabilities_are_words() -> None:
     told = {"content": [{"token": "Hello!", "logprob": -0.1, "bytes": None, "top_logprobs": []}]}
-    assert SCRUBBER.found(told) == []
-    assert SCRUBBER.found({"token": "Hello!a1", "logprob": None}) == []
-    assert SCRUBBER.found({"token": "Hello!a1"}) == ["a token"]
-    assert SCRUBBER.found({"password": "hunter22", "logprob": None}) == ["a password"]
+    assert SCRUBBER.kinds_in(told) == []
+    assert SCRUBBER.kinds_in({"token": "Hello!a1", "logprob": None}) == []
+    assert SCRUBBER.kinds_in({"token": "Hello!a1"}) == ["a token"]
+    assert SCRUBBER.kinds_in({"password": "hunter22", "logprob": None}) == ["a password"]

@@ -43,8 +43,8 @@ class Scrubber:
         """A JSON value without secrets: those in its texts, and the texts under keys that name one, such as `password`."""
         return self._clean(value, [])
 
-    def found(self, value: Any) -> list[str]:
-        """What `value` takes out, in words for a report: each kind once, in the order in which they come."""
+    def kinds_in(self, value: Any) -> list[str]:
+        """The kinds of secrets in a JSON value, in words for a report: each once, in the order in which they come."""
         if self._is_clean(value):
             return []
         kinds: list[str] = []
