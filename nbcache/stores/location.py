@@ -54,11 +54,13 @@ def notebook_name(notebook: Path | None, store_folder: Path | None) -> str | Non
 def store_folder(notebook: Path | None = None) -> Path:
     """The folder of the store: `NBCACHE_DIR`, or the nearest `.nbcache` upward, or a new one.
 
-    The search begins at the notebook where its path is known, else at the one that the command line of this kernel's
-    starter names, and then at the working directory. It doesn't go above the repository's root or the home folder, and only a folder that
-    the user owns is taken: another's could hold answers that they planted. Where the notebook isn't known and there is
-    one store below the working directory, that one is taken. A new one is made beside the notebook, else in the working directory;
-    where another's is in the way there, or the working directory is gone, the user's own store is taken.
+    The search begins at the notebook: at its path if that is known, else at the notebook on the command line that started
+    this kernel. Then it begins at the working directory. It ends at the repository's root or the home folder. A folder of
+    another user is skipped: it could hold planted answers.
+
+    If the notebook isn't known, and there is exactly one store below the working directory, that store is used. Else a new
+    one is made beside the notebook, or in the working directory. If another user's folder is in its place, or the working
+    directory was deleted, the user's own store is used.
     """
     if given := os.environ.get("NBCACHE_DIR"):
         return _absolute(given)

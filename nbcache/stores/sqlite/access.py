@@ -21,9 +21,9 @@ _LARGEST_COPY = 2**31  # bytes
 class Access:
     """Where the database is, and how connections to it are made.
 
-    In a file system of several machines SQLite's log can't be used: its index is memory that processes of one machine
-    share. There a journal is kept, and each connection is closed after use: what another machine has written is seen
-    for certain only in a file that is opened afterwards.
+    On a network file system SQLite's log (WAL) can't be used, since processes of one machine share its index in memory.
+    There a journal is used, and each connection is closed after use: only a file that is opened afterwards surely shows
+    what another machine has written.
     """
 
     database: Path

@@ -28,14 +28,13 @@ _PRAGMAS = (
 class Connection(sqlite3.Connection):
     """A connection that ends a statement that takes too long: SQLite then reports an interrupt.
 
-    What SQLite calls to ask for the time is made of C functions alone: an interrupt that came within a function of
-    Python's would be lost there.
+    SQLite looks at the clock through C functions alone: a KeyboardInterrupt in a Python function would be lost there.
     """
 
     ends: list[float]  # one time, on the clock `monotonic`
 
     def bound(self) -> None:
-        """Begin to look at the clock."""
+        """Start to check the clock."""
         self.ends = [math.inf]
         ends: Iterator[float] = iter(functools.partial(self.ends.__getitem__, 0), None)
         is_over = map(float.__lt__, ends, iter(time.monotonic, None))

@@ -164,8 +164,8 @@ class Pool:
     def before_fork(self, until: float) -> None:
         """Close everything: SQLite's locks do not survive a fork.
 
-        A child that inherits an open connection takes the parent's locks for its own, and loses what it writes. One that
-        is forked while another thread is in SQLite may find SQLite's own locks taken for good.
+        A child with an open connection would take the parent's locks for its own, and lose what it writes. If another
+        thread is in SQLite at the fork, SQLite's own locks stay locked in the child.
         """
         pause = 0.0005
         while any(not is_around(frame) for frame in list(self._lent)) and time.monotonic() < until:

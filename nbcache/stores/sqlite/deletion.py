@@ -15,8 +15,8 @@ _AT_ONCE = 0.02  # seconds in one transaction
 def delete(write: Run, keys: Sequence[str], owner: str | None, parts: list[Cleared]) -> bool:
     """Delete these entries; an entry with other owners than `owner` only loses this owner. Whether the store is empty then.
 
-    What is deleted is overwritten, and its traces in the search index and in SQLite's log are cut off. What is done is
-    added to `parts`.
+    Deleted text is overwritten, and removed from the search index and from SQLite's log. `parts` gets a record of each
+    part that is done.
     """
     while True:
         part, some = write(partial(_delete_some, keys=keys, owner=owner))

@@ -1,6 +1,6 @@
 """diskcache on a pool of connections, with our tables in its file.
 
-diskcache is used for what it is good at. Without: pickle (CVE-2025-69872: a planted pickle must never
+What is not used of diskcache: pickle (CVE-2025-69872: a planted pickle must never
 run), a connection for every thread (0.3 ms at each thread's first call, and hundreds of open files),
 statistics and recency written on every read, waiting a minute for a lock.
 """
@@ -132,8 +132,8 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
     def transaction(self, *, undo: bool = False) -> Iterator[None]:
         """Write all of the block or nothing; with `undo` nothing, to see what it would have done.
 
-        diskcache's own methods join in: they look at `_txn_id`. It is put back before the end, when another
-        thread may already begin.
+        diskcache's own methods run within it, since `_txn_id` is set. That is reset before the end: afterwards another
+        thread may begin.
         """
         connection = self.pool.held
         try:

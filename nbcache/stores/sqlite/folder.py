@@ -118,8 +118,8 @@ def _create(path: Path) -> None:
 def kind_of(database: Path) -> Kind:
     """What the file is, by its header alone: nothing else of another program's file is read.
 
-    SQLite reads it, and not Python: the end of any other reading would take this process's locks off the file, and
-    let others fold in and delete the log that it writes to (sqlite.org/howtocorrupt.html, 2.2).
+    SQLite reads it, not Python: to close a file of Python's would remove this process's locks, and let other processes
+    delete the log that it writes to (sqlite.org/howtocorrupt.html, 2.2).
     """
     try:
         if not _are_files(database):

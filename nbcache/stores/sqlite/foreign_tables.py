@@ -1,7 +1,7 @@
 """Whether the tables of a database are those that nbcache makes: checked before anything of it is used.
 
-A view, a trigger, a column that is worked out or an index on an expression could keep SQLite busy without end, fill the
-memory, or delete what it should not: a file with any that is not ours is left alone.
+A foreign view, trigger, generated column or index on an expression could keep SQLite busy without end, fill the memory,
+or delete entries. So a file with one of these is left alone.
 """
 
 import functools

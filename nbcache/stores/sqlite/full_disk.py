@@ -28,10 +28,10 @@ def is_full(folder: Path, error: Exception) -> bool:
 
 
 def done_in_copy(folder: Path, work: Callable[[Path], _T]) -> _T:
-    """Do `work` on a copy of the store in the folder for temporary files, and put that in its place.
+    """Do `work` on a copy of the store in the folder for temporary files, then replace the store with the copy.
 
-    `work` closes what it opens. Nobody else may have the store open. Raises StoreError, also where there is no room for a
-    copy, and sqlite3.OperationalError where others have it open.
+    `work` closes what it opens. Raises StoreError, also if there is no room for a copy, and sqlite3.OperationalError if
+    another process has the store open.
     """
     database = folder / DATABASE
     with alone(folder):

@@ -13,7 +13,7 @@ from nbcache.keys.key import VERSION_1, CallKey
 def rekeyed(payload: bytes, key: str) -> tuple[str, bytes] | None:
     """The key that this entry has now, and its payload under that key; None if it lacks a part of its call.
 
-    Such an entry, or one that can't be read, keeps its key: nothing is lost by that.
+    Such an entry, or one that can't be read, keeps its key, so that it isn't lost.
     """
     with suppress(DamagedError):
         whole = read(payload, key)

@@ -1,6 +1,6 @@
 """Finds and repairs what is wrong in the tables beside the payloads.
 
-SQLite keeps values of any type in any column: what is no number where one belongs is worked out anew or dropped.
+SQLite keeps values of any type in any column. A value that should be a number and is none is computed anew or dropped.
 """
 
 from nbcache.entry.models import EntryMeta

@@ -136,10 +136,10 @@ def select(  # noqa: PLR0913 - what a page is
 def _near(  # noqa: PLR0913 - what a page is
     sql: Execute, source: str, values: list[object], column: str, *, descending: bool, limit: int, offset: int
 ) -> tuple[str, int] | None:
-    """The ids (as JSON) among which those of a page far in are, and how many come before these.
+    """Find the ids (as JSON) that include those of a page far in, and how many rows come before them.
 
-    To sort half of the rows takes longer than to look at all of them twice: a sample tells between which of its rows
-    the page is. None in the rare case that it isn't.
+    To sort half of the rows takes longer than to read all of them twice. So a sample is sorted, which shows between which
+    of its rows the page is. Returns None in the rare case that the page isn't there.
     """
     place = f"coalesce({column}, -9e999), e.id"  # SQLite's own order of what is unknown
     direction, earlier = ("DESC", ">") if descending else ("ASC", "<")

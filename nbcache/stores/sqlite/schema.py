@@ -1,8 +1,7 @@
 """The tables beside diskcache's own in one SQLite file, and the upgrade of an earlier nbcache's file.
 
-A row of `entry` has the rowid of its payload in `Cache`, diskcache's table. It is narrow, so that looking
-through all of them is quick; what is only shown is in `preview`. Triggers keep them in step whatever
-deletes a payload.
+A row of `entry` has the rowid of its payload in `Cache`, diskcache's table. It is narrow, so that a scan is quick; what is
+only shown is in `preview`. Triggers delete these rows with the payload.
 
 **Unknown means newer.** A later release may add columns, each of a plain type and without a constraint, that don't change
 what the others mean; this release leaves them alone. Anything else takes another STORE_VERSION: then this release leaves

@@ -1,7 +1,7 @@
 """The search index: which words are in which entry. It is filled in the background, after entries are stored.
 
-It holds each entry's words once, in order by name, so that nothing can be read from it but which words
-there were. A word that begins as one asked for is a match.
+It holds each entry's words once and sorted, so that no sentence can be read from it. A query matches words that begin
+with its words.
 """
 
 import sqlite3
@@ -56,9 +56,9 @@ def is_made(sql: Execute) -> bool:
 
 
 def missing(sql: Execute, before: int, at_most: int) -> tuple[list[int], int]:
-    """Entries that are not in the index, among the `at_most` newest of those `before` a rowid.
+    """Find the entries that are not in the index, among the `at_most` newest below the rowid `before`.
 
-    Their rowids, and the one before which to go on; 0 where there are no more.
+    Returns their rowids, and the rowid below which to continue; 0 if there are no more.
     """
     is_there = "EXISTS (SELECT 1 FROM words_content c WHERE c.id = entry.id)" if is_made(sql) else "0"
     looked = sql(
@@ -95,7 +95,7 @@ def whole(words: Iterable[str]) -> str:
 def purge_some(sql: Execute, *, is_first: bool) -> bool:
     """Remove a part of the deleted words from the file, where FTS5 only marks them; whether there is more.
 
-    All of it together is FTS5's `optimize`, which would take seconds for a large index, while nobody could write.
+    FTS5's `optimize` would do it all at once. For a large index that takes seconds, in which nobody could write.
     """
     if not is_made(sql):
         return False

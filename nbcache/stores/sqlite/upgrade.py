@@ -1,8 +1,7 @@
 """Gives the entries of an earlier nbcache's store the keys that their calls have now.
 
-The tables are brought up at once, and the store says from then on how far its keys are. These come a few entries
-at a time, each time in a transaction of its own: a process that is killed leaves the rest to the next, and
-processes that open the store at the same time share the work.
+The tables are upgraded at once. The keys follow, a few entries in each transaction, and the store records how far that
+is done: after a killed process the next one continues, and processes that open the store at the same time share the work.
 """
 
 import sqlite3
