@@ -140,7 +140,7 @@ def _cached_identity(llm_string: LLMString, call: Request) -> Identity:
 
 def price_identity(call: Request) -> Identity:
     """What the price of a call depends on, for a call that is not looked up. Raises NotCanonicalError."""
-    model = call.asked_model()
+    model = call.langchain_model()
     options = b"" if not call.options else canonical(call.options)
     cached = identity_cache.recall(model, _UNCACHED, is_async=call.is_async)
     if cached is not None and (identity := cached.get(options)) is not None:
@@ -167,7 +167,7 @@ def _options_key(call: Request) -> bytes | None:
 
 def _compute_identity(llm_string: LLMString, call: Request) -> tuple[Identity, Target | None]:
     """The identity of a call, and the clients by which its model sends it; None where the model isn't the one that answers."""
-    model = call.asked_model()
+    model = call.langchain_model()
     cls = type(model)
     if llm_string.raw is None and llm_string.name not in {getattr(model, "_llm_type", ""), ".".join(cls.lc_id())}:
         return _identity_of_string(llm_string), None  # a model within a model, whose own entry point is not wrapped
@@ -202,7 +202,7 @@ def _compute_identity(llm_string: LLMString, call: Request) -> tuple[Identity, T
 
 def _request_settings(call: Request) -> RequestSettings | None:
     """What the model's class would send besides the messages; None where it can't build a request without sending it."""
-    model = call.asked_model()
+    model = call.langchain_model()
     cls = type(model)
     family = family_of(cls)
     if family is None:
@@ -216,7 +216,7 @@ def _request_settings(call: Request) -> RequestSettings | None:
 
 def _options(call: Request, fields: dict[str, Any]) -> dict[str, Any]:
     """The options of the call that count. One that is None counts if it replaces a setting."""
-    cls = type(call.asked_model())
+    cls = type(call.langchain_model())
     if call.options and answers_itself(cls):
         return users_options(cls, call.options)
     options = {

@@ -110,7 +110,7 @@ def _prompt_in_request(
     if normalize is not None:
         messages = normalized_prompt(messages, normalize)
     try:
-        return SENT + settings.prompt_part(call.asked_model(), messages, call.stop, call.options)
+        return SENT + settings.prompt_part(call.langchain_model(), messages, call.stop, call.options)
     except Exception:  # noqa: BLE001 - the class's own code: what it refuses, it will refuse when it is called
         return None
 
@@ -204,7 +204,7 @@ def _call_key(canonical_prompt: bytes, prompt: str, identity: Identity, *, rewri
 def _prompt_format(prompt: str, llm_string: str, call: Request | None) -> PromptFormat:
     if call is None:
         return PromptFormat(True, llm_string.startswith("{"), '"use_previous_response_id": true' in llm_string)
-    keeps_metadata = call.is_chat and _METADATA in prompt and _reads_metadata(call.asked_model())
+    keeps_metadata = call.is_chat and _METADATA in prompt and _reads_metadata(call.langchain_model())
     return PromptFormat(call.is_chat, True, keeps_metadata)
 
 

@@ -49,7 +49,7 @@ class Request:
     messages: Sequence[BaseMessage] | None = None
     is_async: bool = False
 
-    def asked_model(self) -> BaseLanguageModel[Any]:
+    def langchain_model(self) -> BaseLanguageModel[Any]:
         """The model, of a call that is one of LangChain's."""
         assert self.model is not None
         return self.model

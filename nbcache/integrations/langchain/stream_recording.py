@@ -96,14 +96,14 @@ class Recording:
             except Exception as error:  # noqa: BLE001 - whatever is in it, its reader gets it
                 self._refused = error
         if self.call.numbers:
-            self._numbers = whole_numbers(self.call.asked_model())
+            self._numbers = whole_numbers(self.call.langchain_model())
         self._handed_out = time.perf_counter()
 
     def go_on(self) -> None:
         """The reader wants the next: what it did meanwhile is not the model's time, and what it set no counter."""
         self.call.idle += time.perf_counter() - self._handed_out
         if self.call.numbers:
-            now = whole_numbers(self.call.asked_model())
+            now = whole_numbers(self.call.langchain_model())
             self.call.numbers |= {name: -1 for name, value in now.items() if value != self._numbers.get(name)}
 
     def save(self) -> None:
@@ -134,7 +134,7 @@ class Recording:
         if isinstance(whole, ChatGeneration):
             first = self._raw[0]
             whole.message.id = first.message.id if isinstance(first, ChatGenerationChunk) else None
-            if self.call.asked_model().__dict__.get("output_version") == "v1":
+            if self.call.langchain_model().__dict__.get("output_version") == "v1":
                 whole.message = _as_blocks(whole.message)
         return [whole]
 

@@ -109,4 +109,4 @@ def _identity(call: Call) -> Identity:
     try:
         return price_identity(call)
     except Exception:  # noqa: BLE001 - the user's own objects: their call goes on
-        return Identity(b"{}", "", model_name(call.asked_model()), limits_tokens=False)
+        return Identity(b"{}", "", model_name(call.langchain_model()), limits_tokens=False)

@@ -45,25 +45,24 @@ class ClientCode:
             self._add(_counted(client), _counted_form, client)
 
     def _hook(self, client: Any, name: str) -> None:
+        """Read one attribute of a client that may hold code: a function, an object, or a mapping of them."""
         value = getattr(client, name, None)
         if value is None or is_mock(client):
             return
-        content = None
-        if isinstance(value, Mapping):
-            items = [item for each in value.values() for item in (each if isinstance(each, list) else [each])]
-            content = {key: list(each) if isinstance(each, list) else each for key, each in value.items()}
-        else:
-            items = [value]
+        hooks, content = _hooks_in(value)
         self.attributes.append((client, name, value, content))
         counted: list[Any] = []
-        for item in items:
-            if _is_librarys(item):
-                counted += [path] if (path := socket_of(item)) is not None else []
-            elif name == "_auth" and not _is_users(item):
-                counted.append({"!auth": f"{type(item).__module__}.{type(item).__qualname__}"})
-            elif item is not None:
-                counted.append(_counted(item))
-                self._look(_counted_form, item)
+        for hook in hooks:
+            if hook is None:
+                continue
+            if _is_librarys(hook):
+                if (path := socket_of(hook)) is not None:
+                    counted.append(path)
+            elif name == "_auth" and not _is_users(hook):
+                counted.append({"!auth": f"{type(hook).__module__}.{type(hook).__qualname__}"})
+            else:
+                counted.append(_counted(hook))
+                self._look(_counted_form, hook)
         if counted:
             self.counted.append(counted)
 
@@ -103,6 +102,14 @@ class ClientCode:
             self.looks.append((look, value, look(value)))
         except NotCanonicalError:
             return  # then the identity has no canonical form either, and the call is not cached
+
+
+def _hooks_in(value: Any) -> tuple[list[Any], dict[Any, Any] | None]:
+    """The hooks in an attribute's value, and a copy of the value if it is a mapping."""
+    if not isinstance(value, Mapping):
+        return [value], None
+    content = {key: list(hooks) if isinstance(hooks, list) else hooks for key, hooks in value.items()}
+    return [hook for hooks in content.values() for hook in (hooks if isinstance(hooks, list) else [hooks])], content
 
 
 def socket_of(transport: Any) -> str | None:
