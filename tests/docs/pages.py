@@ -58,6 +58,7 @@ def examples(text: str) -> Iterator[Example]:
 def comparable(output: str) -> list[str]:
     """The lines of an output, without what differs from run to run."""
     lines = (_VARYING.sub("#", line.rstrip()) for line in output.splitlines())
+    lines = (line.replace(" (# of the models' time)", "") for line in lines)  # said where the two differ
     return [re.sub(r"[ ─=-]{2,}", "  ", line) for line in lines if line.strip()]
 
 
