@@ -69,7 +69,7 @@ class NotebookCache(BaseCache):
         self.labels: dict[str, str] = {}
         self.rules = Rules(configuration.exclude, configuration.normalize, configuration.should_store)
         self.ledger = Ledger(self.store, self.notebook, configuration.prices)
-        self.is_locked = os.environ.get("NBCACHE_MODE") == modes.REPLAY
+        self.is_locked = os.environ.get("NBCACHE_MODE", "").lower() == modes.REPLAY
         base = Settings(configuration.mode, configuration.ttl, configuration.tags)
         self._active = ActiveSettings(base, self.rules, is_locked=self.is_locked)
         self.scrubber = Scrubber(configuration.secrets)

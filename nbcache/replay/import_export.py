@@ -161,14 +161,15 @@ def _recorded(
     if call is None:
         raise _LeftOutError("it was stored under a `normalize` that isn't set now")
     call, kinds = scrubbed(call, scrubber)
-    texts = {name: getattr(header.usage, name) for name in USAGE_TEXTS} if header.usage else {}
+    names = sorted(USAGE_TEXTS) if header.usage else []
+    texts = [getattr(header.usage, name) for name in names]
     beside = [call.model, list(row.tags), texts]
     usage = header.usage
     if more := scrubber.kinds_in(beside):
         kinds = list(dict.fromkeys([*kinds, *more]))
         model, tags, texts = scrubber.value(beside)
         call, row = replace(call, model=model), replace(row, tags=tuple(tags))
-        usage = replace(usage, **texts) if usage else None
+        usage = replace(usage, **dict(zip(names, texts, strict=True))) if usage else None
     return Recording(call, answer, chunks, usage, row), kinds
 
 

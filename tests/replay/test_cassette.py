@@ -374,6 +374,19 @@ def test_the_users_own_secrets_are_taken_out(provider: Provider, tmp_path: Path,
     assert chat(provider).invoke("Who is ACME-4711?").text == said
 
 
+def test_a_secret_that_looks_like_a_name_in_the_file_takes_no_name_out(
+    provider: Provider, store: Path, file: Path
+) -> None:
+    """`x` is in a name of the usage's fields."""
+    provider.answer("fine")
+    chat(provider).invoke("Where?", extra_body={"service_tier": "flex"})
+    nbcache.install(store, secrets=["x"])
+    nbcache.export_cassette(file)
+    tokens = json.loads(file.read_text().splitlines()[-1])["tokens"]
+    assert tokens["service_tier"] == "fle[secret]"
+    assert tokens["input_tokens"] == 10
+
+
 def test_an_answer_with_a_secret_is_left_out_and_named(provider: Provider, store: Path, file: Path) -> None:
     provider.answer(f"Take {KEY}")
     chat(provider).invoke("a")

@@ -179,12 +179,13 @@ def test_what_was_not_recorded_is_not_sent(provider: Provider, store: Path, ask:
     assert provider.requests == []
 
 
+@pytest.mark.parametrize("mode", ["replay", "Replay"])
 @pytest.mark.parametrize("ask", ASKED.values(), ids=ASKED.keys())
 def test_replay_from_outside_can_not_be_weakened(
-    provider: Provider, store: Path, ask: Ask, monkeypatch: pytest.MonkeyPatch
+    provider: Provider, store: Path, ask: Ask, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nbcache.uninstall()
-    monkeypatch.setenv("NBCACHE_MODE", "replay")
+    monkeypatch.setenv("NBCACHE_MODE", mode)
     nbcache.install(store, mode="on", exclude="*")
     session.installed().switch(modes.settings("off"))
     with nbcache.mode("off"), pytest.raises(ReplayMiss):
