@@ -63,8 +63,8 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from nbcache.cache.misses.explain import Why
+    from nbcache.cache.modes import mode
     from nbcache.cache.notebook_cache import NotebookCache
-    from nbcache.cache.settings import mode
     from nbcache.entry.models import Cleared, EntryMeta, Info, Record, Stats
     from nbcache.errors import (
         AmbiguousKeyError,
@@ -111,7 +111,7 @@ _HOMES = {
     for home, names in {
         "cache.misses.explain": ("Why",),
         "cache.notebook_cache": ("NotebookCache",),
-        "cache.settings": ("mode",),
+        "cache.modes": ("mode",),
         "entry.models": ("Cleared", "EntryMeta", "Info", "Record", "Stats"),
         "errors": (
             *(

@@ -1,8 +1,8 @@
 """The settings that hold for a call: its own, those of its block, of its cell and of the session."""
 
 from nbcache.cache.call import Call
+from nbcache.cache.modes import NOTHING_SET, OFF, REPLAY, Settings, current_settings
 from nbcache.cache.rules import Rules
-from nbcache.cache.settings import NOTHING_SET, OFF, REPLAY, Settings, current_settings
 
 _OFF, _REPLAY = Settings(OFF), Settings(REPLAY)
 

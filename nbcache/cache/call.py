@@ -11,8 +11,8 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from nbcache.cache.memory import CachedAnswer
+from nbcache.cache.modes import Settings
 from nbcache.cache.samples import Sample
-from nbcache.cache.settings import Settings
 from nbcache.concurrency.context_blocks import is_over
 from nbcache.concurrency.single_flight import Lease, Waiter
 from nbcache.concurrency.strands import Strand

@@ -9,12 +9,12 @@ from typing import Any
 from langchain_core.outputs import ChatGeneration
 
 from nbcache import codec
-from nbcache.cache import settings as modes
+from nbcache.cache import modes
 from nbcache.cache.call import Call
 from nbcache.cache.memory import LARGE, CachedAnswer, MemoryTier
 from nbcache.cache.misses.explain import nearest_text
+from nbcache.cache.modes import Settings
 from nbcache.cache.samples import current_attempt, note_attempt
-from nbcache.cache.settings import Settings
 from nbcache.cache.state import CacheState
 from nbcache.concurrency.effects import Effect, InThread, adrive, drive
 from nbcache.concurrency.executor import in_thread, is_writing

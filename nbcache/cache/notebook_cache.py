@@ -13,29 +13,29 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import Generation
 
 from nbcache._names import public_in
-from nbcache.cache import settings as modes
+from nbcache.cache import modes
 from nbcache.cache.active_settings import ActiveSettings
 from nbcache.cache.call import Call, current_call
-from nbcache.cache.configuration import Configuration
 from nbcache.cache.lookup import Lookup
 from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.misses.explain import Why, explain
 from nbcache.cache.misses.log import LoggedMiss
+from nbcache.cache.modes import NOTHING_SET, Settings
+from nbcache.cache.pytest_report import write_tally
 from nbcache.cache.rules import Rules
-from nbcache.cache.run_report import write_tally
 from nbcache.cache.save import Saver
-from nbcache.cache.setting import takes
-from nbcache.cache.settings import NOTHING_SET, Settings
+from nbcache.cache.setting_field import takes
+from nbcache.cache.settings_table import Configuration
 from nbcache.cache.state import CacheState
 from nbcache.codec import values
 from nbcache.codec.payload import key_of
 from nbcache.codec.values import KeyFn, Messages
 from nbcache.concurrency.executor import in_background, in_thread, uninterrupted
 from nbcache.costs.ledger import Ledger
-from nbcache.entry.accounts import total
+from nbcache.entry.ledger_sums import total
 from nbcache.entry.models import Info, Stats, Totals
 from nbcache.errors import StoreError, warn_once
-from nbcache.replay.recordings import Recordings
+from nbcache.replay.playback import Recordings
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.base import DiskStore, Store, open_store
 from nbcache.stores.location import cassette_path, notebook_name, notebook_path, store_folder

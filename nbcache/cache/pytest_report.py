@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbcache.concurrency.locks import Lock
-from nbcache.entry.accounts import total
+from nbcache.entry.ledger_sums import total
 from nbcache.entry.models import Spending
 from nbcache.errors import CassetteError, logger
 from nbcache.stores.location import REPORT
 
 if TYPE_CHECKING:
     from nbcache.costs.ledger import Ledger
-    from nbcache.replay.recordings import Recordings
+    from nbcache.replay.playback import Recordings
 
 _DOLLARS = ("spent_usd", "saved_usd")
 _lock = Lock()

@@ -9,7 +9,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache.cache.call import Call
 from nbcache.cache.chains import chain_names
-from nbcache.cache.configuration import Normalizer, ShouldStore
+from nbcache.cache.settings_table import Normalizer, ShouldStore
 from nbcache.errors import warn_once
 from nbcache.keys.model_names import model_names
 from nbcache.keys.prompt import Normalize

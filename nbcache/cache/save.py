@@ -6,21 +6,21 @@ from collections.abc import Sequence
 from langchain_core.outputs import Generation
 
 from nbcache import codec
-from nbcache.cache import settings as modes
+from nbcache.cache import modes
 from nbcache.cache.call import Call
 from nbcache.cache.misses.log import PendingAnswer
+from nbcache.cache.modes import Settings
 from nbcache.cache.samples import note_attempt
-from nbcache.cache.settings import Settings
 from nbcache.cache.state import CacheState
 from nbcache.codec.header import VERSIONS
 from nbcache.codec.new_entry import header_of, row_of
 from nbcache.codec.roundtrip import say_what_is_lost
 from nbcache.concurrency.single_flight import Lease
+from nbcache.entry.langchain_headers import without_private
 from nbcache.entry.models import EntryMeta, Usage
-from nbcache.entry.response_headers import without_private
+from nbcache.entry.new_status import status_now
 from nbcache.entry.status import reusable
 from nbcache.entry.usage import usage_of
-from nbcache.entry.verdict import status_now
 from nbcache.errors import NotStorableError, UnstableIdentityError, warn_once
 from nbcache.keys.key import CallKey
 from nbcache.stores.entry_costs import document

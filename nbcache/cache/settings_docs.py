@@ -1,12 +1,12 @@
-"""The table in `docs/settings.md`, made from the settings: `python -m nbcache.cache.settings_reference` writes it anew."""
+"""The table in `docs/settings.md`, made from the settings: `python -m nbcache.cache.settings_docs` writes it anew."""
 
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from nbcache.cache.configuration import SETTINGS, Configuration
-from nbcache.cache.setting import Setting, settings_of
+from nbcache.cache.setting_field import Setting, settings_of
+from nbcache.cache.settings_table import SETTINGS, Configuration
 
 PAGE = Path("docs/settings.md")
 BEGIN, END = "<!-- settings: begin -->\n", "<!-- settings: end -->\n"

@@ -10,8 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nbcache.cache import settings
-from nbcache.cache.setting import Setting, settings_of
+from nbcache.cache import modes
+from nbcache.cache.setting_field import Setting, settings_of
 from nbcache.costs.pricing import Prices
 from nbcache.entry.quantities import count, seconds, size
 from nbcache.keys.prompt import Normalize
@@ -73,16 +73,16 @@ class Configuration:
     )
     _: KW_ONLY
     scope: Setting[str | None, str] = Setting(
-        settings.checked_scope,
+        modes.checked_scope,
         "whose entries are counted, shown and cleared: this `notebook`'s, or the whole `folder`'s",
-        default=settings.NOTEBOOK,
+        default=modes.NOTEBOOK,
         kind="text",
         from_text=str,
     )
     mode: Setting[str | None, str] = Setting(
-        settings.checked_mode,
+        modes.checked_mode,
         "`on`, `off`, `read-only`, `refresh` or `replay`. `NBCACHE_MODE=replay` cannot be overridden",
-        default=settings.ON,
+        default=modes.ON,
         kind="text",
         from_text=str,
     )
@@ -103,7 +103,7 @@ class Configuration:
         count, f"how many entries are kept. {_EVICTED}", kind="number", from_text=str
     )
     tags: Setting[_Texts | None, tuple[str, ...]] = Setting(
-        lambda given: settings.settings(tags=given).tags,
+        lambda given: modes.settings(tags=given).tags,
         "tags of new entries; in the environment separated by commas",
         default=(),
         kind="texts",

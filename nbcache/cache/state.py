@@ -3,15 +3,15 @@
 from nbcache.cache.call import Call
 from nbcache.cache.misses.log import MissLog, called_model
 from nbcache.cache.misses.swallowed import note_swallowed
+from nbcache.cache.modes import REPLAY
 from nbcache.cache.provenance import Origins
 from nbcache.cache.rules import Rules
-from nbcache.cache.settings import REPLAY
 from nbcache.costs.accounts import NEW
 from nbcache.costs.ledger import Ledger
 from nbcache.entry.text import prompt_preview
 from nbcache.errors import ReplayMiss, warn_once
 from nbcache.keys.key import CallKey
-from nbcache.replay.recordings import Recordings
+from nbcache.replay.playback import Recordings
 from nbcache.stores.base import Store
 
 

@@ -19,7 +19,7 @@ import orjson
 from langchain_core.load.serializable import Serializable
 from pydantic import BaseModel
 
-from nbcache.codec.sdk_objects import is_sdk_object, object_of, plain_object
+from nbcache.codec.pydantic_objects import is_sdk_object, object_of, plain_object
 from nbcache.errors import DamagedError, NotStorableError
 from nbcache.keys.canonical import NotCanonicalError, canonical, digest, is_users_code
 

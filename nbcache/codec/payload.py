@@ -26,7 +26,7 @@ from nbcache.codec.chunks import packed, unpacked
 from nbcache.codec.header import EntryHeader, header_in
 from nbcache.codec.messages import generation_of, plain, restored
 from nbcache.codec.packing import packed_bytes, unpacked_bytes
-from nbcache.entry.response_headers import cleaned
+from nbcache.entry.langchain_headers import cleaned
 from nbcache.errors import DamagedError
 
 # What garbage under a right checksum may raise.

@@ -12,7 +12,7 @@ from nbcache.errors import NotStorableError
 from nbcache.keys.canonical import NotCanonicalError, canonical
 from nbcache.keys.credentials import hidden
 from nbcache.keys.identity import DOCUMENT
-from nbcache.keys.ignored.parameters import counted
+from nbcache.keys.ignored.langchain_parameters import counted
 
 Messages = str | Sequence[Mapping[str, Any]]
 KeyFn = Callable[[Any], Any]

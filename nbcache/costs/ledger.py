@@ -23,8 +23,8 @@ from nbcache.costs.accounts import Accounts
 from nbcache.costs.forks import ledgers
 from nbcache.costs.forwarding import Incoming, Message, Note, Reporter, WorkerHit
 from nbcache.costs.pricing import Prices
-from nbcache.entry.accounts import total
 from nbcache.entry.events import Hit, Paid, Where
+from nbcache.entry.ledger_sums import total
 from nbcache.entry.models import CallRecord, SessionCall, Spending, Touch, Usage
 from nbcache.entry.waits import Span
 from nbcache.errors import logger

@@ -19,7 +19,7 @@ from nbcache.keys.identity import identity_of
 from nbcache.keys.key import CallKey, call_key_of, rebuilt_call_key, with_sample
 from nbcache.keys.llm_string import LLMString
 from nbcache.keys.model_fields.settings import settings
-from nbcache.keys.provider_requests.families import family_of, is_fully_described
+from nbcache.keys.provider_requests.provider_families import family_of, is_fully_described
 from nbcache.keys.provider_requests.rebuilt_models import rebuilt
 from nbcache.keys.provider_requests.request_parts import messages_in
 from nbcache.keys.request import Request

@@ -14,10 +14,11 @@ from langchain_core.language_models.base import BaseLanguageModel
 
 from nbcache.errors import UnstableIdentityError
 from nbcache.keys import identity_cache
+from nbcache.keys.answer_limits import limits_tokens, request_limits_tokens
 from nbcache.keys.canonical import NotCanonicalError, canonical, is_users_code
 from nbcache.keys.clients.endpoint import Target, endpoint_in, endpoint_of, target_of
 from nbcache.keys.credentials import hidden
-from nbcache.keys.ignored.parameters import CLIENTS, IGNORED_FIELDS, counted, is_ignored
+from nbcache.keys.ignored.langchain_parameters import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.keys.llm_string import LLMString, parse
 from nbcache.keys.model_fields.settings import field_names, forget_models, names_counted, settings
 from nbcache.keys.model_fields.user_classes import (
@@ -29,10 +30,9 @@ from nbcache.keys.model_fields.user_classes import (
     users_piece,
 )
 from nbcache.keys.model_names import MODEL_NAMES, model_name, name_in
-from nbcache.keys.provider_requests.families import family_of, is_fully_described
+from nbcache.keys.provider_requests.provider_families import family_of, is_fully_described
 from nbcache.keys.provider_requests.request_parts import RequestSettings
 from nbcache.keys.request import Identity, Request
-from nbcache.keys.token_limits import limits_tokens, request_limits_tokens
 
 # Begins a text that takes the place of an `llm_string` where no model is called. After it comes the identity's document,
 # with its `model`. A second line, if there is one, is the counted prompt.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nbcache._names import public_in
+from nbcache.keys.answer_limits import limits_tokens_in
 from nbcache.keys.digests import digest_of
 from nbcache.keys.identity import identify
 from nbcache.keys.json_text import parsed
@@ -18,7 +19,6 @@ from nbcache.keys.model_fields.user_classes import reads_attribute
 from nbcache.keys.prompt import PROMPT_FORMATS, Normalize, PromptFormat, canonical_prompt, normalized_prompt
 from nbcache.keys.provider_requests.request_parts import RequestSettings, can_be_built, messages_in, readable_prompt
 from nbcache.keys.request import Identity, Request
-from nbcache.keys.token_limits import limits_tokens_in
 
 KEY_VERSION = 2
 VERSION_1 = 1  # of 0.1 to 0.4

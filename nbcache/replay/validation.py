@@ -10,8 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from nbcache import codec
 from nbcache.codec.chunks import text_of
-from nbcache.codec.http_response import HTTPResponse
 from nbcache.codec.messages import restored
+from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.codec.streams import check_replayable
 from nbcache.errors import CassetteError, DamagedError, NotStorableError
 

@@ -8,7 +8,7 @@ from langchain_core.messages import BaseMessage
 
 from nbcache._names import public_in
 from nbcache.cache.misses.explain import Why
-from nbcache.cache.settings import REPLAY
+from nbcache.cache.modes import REPLAY
 from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
 from nbcache.entry.models import Cleared, EntryMeta, Info, Record, Stats
 from nbcache.errors import warn_once

@@ -4,9 +4,9 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nbcache.cache.configuration import SETTINGS
-from nbcache.cache.setting import Setting
-from nbcache.cache.settings import MODES
+from nbcache.cache.modes import MODES
+from nbcache.cache.setting_field import Setting
+from nbcache.cache.settings_table import SETTINGS
 from nbcache.errors import warn_once
 from nbcache.stores.location import REPORT
 

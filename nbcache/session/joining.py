@@ -16,7 +16,7 @@ from nbcache.concurrency.worker_startup import Ticket, take_membership
 from nbcache.costs.forwarding import Reporter
 from nbcache.errors import logger, warn_once
 from nbcache.integrations.langchain.patching import Wrapping
-from nbcache.keys.ignored import parameters
+from nbcache.keys.ignored import langchain_parameters
 from nbcache.stores.base import DiskStore
 
 _Install = Callable[[dict[str, Any]], NotebookCache]
@@ -69,7 +69,7 @@ def _ticket(cache: NotebookCache, process: Any) -> Ticket | None:
                 _warn(f"`{name}` can't be pickled")
                 return None
         sender = channel.open()
-        membership = pickle.dumps((settings, parameters.also_ignored(), cache.ledger.id, cache.ledger.where))
+        membership = pickle.dumps((settings, langchain_parameters.also_ignored(), cache.ledger.id, cache.ledger.where))
         return Ticket(membership, None if sender is None else sender.end)
     except Exception as error:  # noqa: BLE001 - the child starts without the cache
         logger.debug("nbcache: a worker process can't join: %s", error)
@@ -118,7 +118,7 @@ def join(install: _Install) -> None:
     membership, pipe = ticket
     try:
         settings, ignored, session, where = pickle.loads(membership)  # noqa: S301 - the parent's, in its process object
-        parameters.ignore_also(ignored)
+        langchain_parameters.ignore_also(ignored)
         cache = install(settings)
         cache.ledger.join(session, where, None if pipe is None else Reporter(Sender(pipe)))
     except Exception as error:  # noqa: BLE001 - the worker goes on without the cache

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from nbcache import codec
 from nbcache._names import public_in
-from nbcache.cache import settings as modes
+from nbcache.cache import modes
 from nbcache.entry.models import EXACT, SessionCall, known
 from nbcache.entry.status import STATUSES
 from nbcache.errors import DamagedError

@@ -9,9 +9,9 @@ from langchain_core.globals import get_llm_cache, set_llm_cache
 
 from nbcache._names import public_in
 from nbcache.cache.chains import watch_chains
-from nbcache.cache.configuration import Configuration
 from nbcache.cache.notebook_cache import NotebookCache
-from nbcache.cache.setting import settings_of, takes
+from nbcache.cache.setting_field import settings_of, takes
+from nbcache.cache.settings_table import Configuration
 from nbcache.concurrency.change_listeners import all_listeners, tell
 from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
 from nbcache.concurrency.executor import uninterrupted

@@ -9,7 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from nbcache.errors import warn_once
-from nbcache.stores.nearby import FOLDER, folders_below, notebook_on_command_line
+from nbcache.stores.nearby_folders import FOLDER, folders_below, notebook_on_command_line
 
 REPORT = "NBCACHE_REPORT"  # the folder in which each process writes its report for pytest
 CASSETTE_SUFFIX = ".llmcache.jsonl"

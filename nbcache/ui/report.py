@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from nbcache.cache.settings import NOTEBOOK, REPLAY
+from nbcache.cache.modes import NOTEBOOK, REPLAY
 from nbcache.costs.money import (
     Money,
     amount_text,

@@ -11,9 +11,9 @@ import pytest
 from traitlets import TraitError
 
 import nbcache
-from nbcache.cache.configuration import SETTINGS, Configuration
-from nbcache.cache.setting import Setting, settings_of, takes
-from nbcache.cache.settings_reference import PAGE, table, with_table
+from nbcache.cache.setting_field import Setting, settings_of, takes
+from nbcache.cache.settings_docs import PAGE, table, with_table
+from nbcache.cache.settings_table import SETTINGS, Configuration
 from nbcache.costs.pricing import Prices
 from nbcache.session import session
 from nbcache.session.environment import misspelt, with_environment

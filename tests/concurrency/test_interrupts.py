@@ -14,8 +14,8 @@ import pytest
 
 import nbcache
 from nbcache.cache.call import running
+from nbcache.cache.modes import current_settings
 from nbcache.cache.samples import current_attempt
-from nbcache.cache.settings import current_settings
 from nbcache.concurrency import running_frames
 from nbcache.concurrency.locks import Lock
 from nbcache.integrations.langchain.retries import _attempts

@@ -25,7 +25,7 @@ from langgraph.graph import START, StateGraph
 from typing_extensions import TypedDict
 
 import nbcache
-from nbcache.cache.settings import Settings
+from nbcache.cache.modes import Settings
 from nbcache.concurrency.single_flight import CallSite, Flights, Lease
 from nbcache.session import session
 from tests.servers.provider import Answer, Provider

@@ -31,7 +31,7 @@ from nbcache.errors import UnstableIdentityError
 from nbcache.keys import identity_cache
 from nbcache.keys.canonical import NotCanonicalError, canonical
 from nbcache.keys.digests import KEY_LENGTH
-from nbcache.keys.ignored.parameters import ignore_also
+from nbcache.keys.ignored.langchain_parameters import ignore_also
 from nbcache.keys.key import cache_key, call_key
 from nbcache.keys.model_fields import call_counters
 from tests.compat import CHAT, KEYS, City, keys_asked

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nbcache.keys import identity
-from nbcache.keys.ignored.parameters import ignore_also
+from nbcache.keys.ignored.langchain_parameters import ignore_also
 from tests.keys.truth.capture import captured, made_fast
 from tests.keys.truth.clients import clients
 from tests.keys.truth.pairs import WRONG, Runner, Variant, sent

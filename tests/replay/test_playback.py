@@ -24,7 +24,7 @@ from langgraph.prebuilt import ToolNode
 
 import nbcache
 from nbcache import ReplayMiss
-from nbcache.cache import settings as modes
+from nbcache.cache import modes
 from nbcache.cache.misses.swallowed import take_swallowed
 from nbcache.session import session
 from tests.servers.embedder import Embedder

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbcache.replay.secrets.patterns import folded, likely, long_runs, rules
+from nbcache.replay.secrets.rules import folded, likely, long_runs, rules
 from nbcache.replay.secrets.scrubber import SECRET, Scrubber
 from tests.replay.token_examples import examples
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import nbcache
-from nbcache.cache.settings import Settings
+from nbcache.cache.modes import Settings
 from nbcache.concurrency.worker_pipe import Channel, Sender
 from nbcache.errors import NbcacheWarning, forget_warnings
 from nbcache.session.joining import warn_of_others, warn_of_running

@@ -10,9 +10,9 @@ from langchain_core.outputs import Generation
 
 from nbcache import NotebookCache
 from nbcache.errors import NbcacheWarning
-from nbcache.stores import nearby
+from nbcache.stores import nearby_folders
 from nbcache.stores.location import notebook_name, notebook_path, store_folder
-from nbcache.stores.nearby import folders_below, notebook_on_command_line
+from nbcache.stores.nearby_folders import folders_below, notebook_on_command_line
 
 LLM = "some model"
 
@@ -125,14 +125,14 @@ def test_the_search_below_is_short(repository: Path, monkeypatch: pytest.MonkeyP
     (repository / "a/b/c/d/.nbcache").mkdir()
     (repository / "a/.nbcache").mkdir()
     assert folders_below(repository) == [repository / "a/.nbcache", repository / "a/b/c/d/.nbcache"]
-    monkeypatch.setattr(nearby, "_FOLDERS", 2)
+    monkeypatch.setattr(nearby_folders, "_FOLDERS", 2)
     assert folders_below(repository) == [repository / "a/.nbcache"]
 
 
 _STARTER = """
 import os, subprocess, sys
 environment = {**os.environ, "JPY_PARENT_PID": str(os.getpid())}
-code = "import sys; sys.modules['ipykernel'] = sys; from nbcache.stores.nearby import *; print(notebook_on_command_line())"
+code = "import sys; sys.modules['ipykernel'] = sys; from nbcache.stores.nearby_folders import *; print(notebook_on_command_line())"
 print(subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True).stdout)
 """
 

@@ -23,7 +23,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 
 import nbcache
-from nbcache.cache.settings import Settings
+from nbcache.cache.modes import Settings
 from nbcache.session import session
 from tests.support.rows import full
 

@@ -12,7 +12,7 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 import nbcache
-from nbcache.cache.settings import MODES
+from nbcache.cache.modes import MODES
 from nbcache.ui.cli import main as cli
 from nbcache.ui.cli.arguments import parser
 from nbcache.ui.commands import reference, table

@@ -16,10 +16,10 @@ from nbcache.costs.accounts import NEW
 from nbcache.entry.quantities import ago_text
 from nbcache.entry.text import prompt_preview, prompt_text, words
 from nbcache.errors import UnsupportedError
-from nbcache.keys.ignored.parameters import also_ignored
+from nbcache.keys.ignored.langchain_parameters import also_ignored
 from nbcache.keys.ignored.run_ids import advice, paths_of_ids
 from nbcache.keys.key import SENT, CallKey, prompt_of_request
-from nbcache.replay.recordings import Recordings
+from nbcache.replay.playback import Recordings
 from nbcache.replay.replay_key import scrubbed
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.location import CASSETTE_SUFFIX

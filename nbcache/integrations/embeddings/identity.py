@@ -9,7 +9,7 @@ from nbcache.errors import UnstableIdentityError
 from nbcache.keys.canonical import NotCanonicalError, canonical, is_users_code
 from nbcache.keys.clients.endpoint import endpoint_in, endpoint_of, target_of
 from nbcache.keys.identity import of_object
-from nbcache.keys.ignored.parameters import counted, is_left_out
+from nbcache.keys.ignored.langchain_parameters import counted, is_left_out
 from nbcache.keys.model_fields.settings import is_declared_by_user, settings
 from nbcache.keys.model_fields.user_classes import exact, users_options, users_piece
 from nbcache.keys.request import Identity

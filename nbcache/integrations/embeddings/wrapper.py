@@ -10,8 +10,8 @@ from langchain_core.embeddings import Embeddings
 
 from nbcache.cache.call import Call, call_around, running
 from nbcache.cache.memory import CachedAnswer
+from nbcache.cache.modes import OFF
 from nbcache.cache.notebook_cache import NotebookCache
-from nbcache.cache.settings import OFF
 from nbcache.concurrency.executor import in_thread
 from nbcache.errors import UnstableIdentityError, warn_once
 from nbcache.integrations.embeddings.identity import embedder_identity

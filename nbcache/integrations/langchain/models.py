@@ -13,8 +13,8 @@ from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.runnables import ensure_config
 
 from nbcache.cache.call import Call, call_around, running
+from nbcache.cache.modes import OFF, checked_mode
 from nbcache.cache.notebook_cache import NotebookCache, cache_of
-from nbcache.cache.settings import OFF, checked_mode
 from nbcache.concurrency.strands import calling
 from nbcache.integrations.langchain import rate_limits, streams
 from nbcache.integrations.langchain.overrides import watch_classes

@@ -4,7 +4,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 
-from nbcache.cache import settings as modes
+from nbcache.cache import modes
 from nbcache.cache.call import Call, current_call
 from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.errors import warn_once

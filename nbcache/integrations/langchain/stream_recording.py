@@ -13,12 +13,12 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from nbcache import codec
 from nbcache.cache.call import Call
 from nbcache.cache.memory import CachedAnswer
+from nbcache.cache.modes import READ_ONLY, Settings
 from nbcache.cache.notebook_cache import NotebookCache, cache_of
-from nbcache.cache.settings import READ_ONLY, Settings
 from nbcache.codec.chunks import as_chunk
 from nbcache.codec.messages import plain, restored
 from nbcache.concurrency.executor import in_thread
-from nbcache.entry.response_headers import cleaned
+from nbcache.entry.langchain_headers import cleaned
 from nbcache.errors import warn_once
 from nbcache.keys.model_fields.call_counters import whole_numbers
 

@@ -15,9 +15,9 @@ from langchain_core.language_models.base import BaseLanguageModel
 from nbcache.cache.call import Call, current_call, running
 from nbcache.entry.providers import is_clients_own
 from nbcache.integrations.langchain import rate_limits as limiters
+from nbcache.integrations.langchain.end_marks import End
 from nbcache.integrations.langchain.past import count_uncached
 from nbcache.integrations.langchain.patching import Wrapping
-from nbcache.integrations.langchain.stream_ends import End
 from nbcache.integrations.langchain.stream_recording import Chunk, Recording
 
 

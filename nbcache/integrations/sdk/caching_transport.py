@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from nbcache.cache.call import Call, call_around, running
+from nbcache.cache.modes import OFF
 from nbcache.cache.notebook_cache import NotebookCache
-from nbcache.cache.settings import OFF
-from nbcache.codec.http_response import HTTPResponse
+from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.errors import UnstableIdentityError, warn_once
-from nbcache.integrations.sdk.custom_transports import route_of
 from nbcache.integrations.sdk.exchange import Exchange
 from nbcache.integrations.sdk.sse import pieces
 from nbcache.integrations.sdk.streams import AsyncStream, ReplayedBody, SyncStream, for_httpx
+from nbcache.integrations.sdk.transport_identity import route_of
 
 CacheNow = Callable[[], NotebookCache | None]
 _CLIENTS = {"Client": False, "AsyncClient": True}  # and whether they are asynchronous

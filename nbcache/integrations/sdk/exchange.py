@@ -12,18 +12,18 @@ from langchain_core.outputs import Generation
 from nbcache.cache.call import Call
 from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.notebook_cache import NotebookCache
-from nbcache.codec.http_response import HEADERS, HTTPResponse
+from nbcache.codec.sdk_response import HEADERS, HTTPResponse
 from nbcache.concurrency.executor import in_thread
 from nbcache.entry.charges import LITELLM_HEADER
 from nbcache.errors import warn_once
 from nbcache.integrations.sdk import responses, sse
+from nbcache.keys.answer_limits import limits_tokens
 from nbcache.keys.canonical import canonical
 from nbcache.keys.clients.endpoint import endpoint_in
 from nbcache.keys.credentials import hidden
-from nbcache.keys.ignored.body_fields import counted_body
 from nbcache.keys.ignored.headers import counted_headers
+from nbcache.keys.ignored.request_fields import counted_body
 from nbcache.keys.request import Identity
-from nbcache.keys.token_limits import limits_tokens
 
 Body = dict[str, Any]
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)")

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from nbcache.codec.http_response import HTTPResponse
+from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.keys.json_text import parsed
 
 _BOUNDARY = re.compile(rb"\r\n\r\n?|\n\n|\r\r")  # an empty line; its first character is enough for a reader

@@ -8,7 +8,7 @@ from pydantic_core import PydanticUndefined
 
 from nbcache.keys import identity_cache
 from nbcache.keys.canonical import is_users_code
-from nbcache.keys.ignored.parameters import CLIENTS, IGNORED_FIELDS, counted, is_ignored
+from nbcache.keys.ignored.langchain_parameters import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.keys.model_fields.call_counters import counters_of
 from nbcache.keys.model_fields.user_classes import (
     holds_secret,

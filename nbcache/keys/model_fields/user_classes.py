@@ -13,8 +13,8 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 
 from nbcache.errors import UnstableIdentityError
 from nbcache.keys.canonical import NotCanonicalError, digest
-from nbcache.keys.ignored.body_fields import is_secret
-from nbcache.keys.ignored.parameters import CLIENTS, IGNORED, IGNORED_FIELDS, is_left_out
+from nbcache.keys.ignored.langchain_parameters import CLIENTS, IGNORED, IGNORED_FIELDS, is_left_out
+from nbcache.keys.ignored.request_fields import is_secret
 from nbcache.keys.usercode import Piece, annotations_of, digest_of, is_users_code, piece_of, seed_digest
 
 # Methods that get the options of a call.

@@ -18,9 +18,9 @@ from nbcache.keys.usercode.annotations import annotations_of
 from nbcache.keys.usercode.call_state import State, state_of, stores_attribute
 from nbcache.keys.usercode.change_detection import Check
 from nbcache.keys.usercode.initial_state import seed_of
-from nbcache.keys.usercode.nodes import write_node
 from nbcache.keys.usercode.origin import is_users_code
 from nbcache.keys.usercode.refusal_cache import unless_refused
+from nbcache.keys.usercode.value_kinds import write_node
 from nbcache.keys.usercode.walk import NotCanonicalError, Walk
 
 __all__ = [

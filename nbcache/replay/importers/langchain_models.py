@@ -13,7 +13,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 
 from nbcache.errors import NbcacheError
-from nbcache.keys.ignored.parameters import CLIENTS, IGNORED_FIELDS, is_ignored
+from nbcache.keys.ignored.langchain_parameters import CLIENTS, IGNORED_FIELDS, is_ignored
 from nbcache.keys.llm_string import parse
 from nbcache.keys.provider_requests.rebuilt_models import rebuilt
 from nbcache.keys.request import Request

@@ -9,7 +9,7 @@ from nbcache.concurrency.time_limit import SECONDS, TooSlowError, time_limit
 from nbcache.keys.json_text import parsed_strictly
 from nbcache.replay.secrets.compiled import compiled
 from nbcache.replay.secrets.encoded import encoded_texts
-from nbcache.replay.secrets.patterns import Rule, folded, is_value, kind_of, likely, long_runs, named, own
+from nbcache.replay.secrets.rules import Rule, folded, is_value, kind_of, likely, long_runs, named, own
 
 SECRET = "[secret]"  # noqa: S105 - what is written in place of one
 _SHORT, _REMEMBERED = 1_000, 4_096  # characters, and texts

@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from nbcache.entry.models import EntryMeta
 from nbcache.errors import DamagedError
 from nbcache.stores.progress import Progress
-from nbcache.stores.sqlite import repair
+from nbcache.stores.sqlite import row_repair
 from nbcache.stores.sqlite.diskcache_file import CacheFile
 
 PAUSE = 0.005  # seconds between two transactions, for others
@@ -96,7 +96,7 @@ def _problem(cache: CacheFile, stored: _Stored, read: _Read | None) -> _Problem 
         meta = None if read is None else read(payload, key)
     except DamagedError as error:
         return _Problem(stored, str(error), keep=error.newer)
-    if meta is None or (is_sound := repair.is_sound(cache.execute, stored.rowid)):
+    if meta is None or (is_sound := row_repair.is_sound(cache.execute, stored.rowid)):
         return None
     what = "no row" if is_sound is None else "a row with values of wrong types"
     return _Problem(stored, f"entry {key[:8]} had {what}", meta)
@@ -112,9 +112,9 @@ def _repair(cache: CacheFile, problems: list[_Problem]) -> None:
             if meta is None:
                 cache.execute("DELETE FROM Cache WHERE rowid = ?", (stored.rowid,))
             else:
-                repair.rebuild(cache.execute, stored.rowid, replace(meta, expires=stored.expires), len(now[0]))
+                row_repair.rebuild(cache.execute, stored.rowid, replace(meta, expires=stored.expires), len(now[0]))
 
 
 def _tables(cache: CacheFile, *, fix: bool) -> list[str]:
     with cache.transaction(undo=not fix):
-        return repair.repair(cache.execute)
+        return row_repair.repair(cache.execute)

@@ -21,9 +21,9 @@ from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, TooLa
 from nbcache.stores.progress import Progress
 from nbcache.stores.sqlite import deleted_text, rows, search_index, sessions, spendings, totals
 from nbcache.stores.sqlite.check import check
+from nbcache.stores.sqlite.clearing import delete
 from nbcache.stores.sqlite.connections import own_writes
 from nbcache.stores.sqlite.database import LONG, Database
-from nbcache.stores.sqlite.deletion import delete
 from nbcache.stores.sqlite.diskcache_file import CacheFile, payload_in
 from nbcache.stores.sqlite.folder import forget_aside
 from nbcache.stores.sqlite.full_disk import done_in_copy, is_full

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nbcache.costs.money import amount_text, saved, saved_text, spent, usd_text
-from nbcache.entry.accounts import add_to, total
+from nbcache.entry.ledger_sums import add_to, total
 from nbcache.entry.models import EntryMeta, Filter, Spending, Stats
 from nbcache.entry.quantities import bytes_text
 from nbcache.errors import UnknownKeyError, harmless, one_line

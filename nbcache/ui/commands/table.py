@@ -6,7 +6,7 @@ A command that is added here also needs what it does: `ui/jupyter/magics.py` for
 import argparse
 from typing import Any
 
-from nbcache.cache.settings import MODES, SCOPES
+from nbcache.cache.modes import MODES, SCOPES
 from nbcache.ui.commands.records import CELL, LINE, TERMINAL, Command, FrontEnd, Option, number, text
 
 STATUSES = ("ok", "cut off", "filtered", "empty", "unfinished")  # as `nbcache.entry.status`, which imports LangChain

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from IPython.core.error import UsageError
 
-from nbcache.cache.settings import MODES
+from nbcache.cache.modes import MODES
 from nbcache.errors import harmless
 from nbcache.ui.commands import table
 from nbcache.ui.commands.records import CELL, LINE, Command, FrontEnd

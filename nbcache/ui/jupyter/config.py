@@ -9,11 +9,11 @@ from traitlets import Any as AnyTrait
 from traitlets import Bool, Dict, Int, List, TraitError, TraitType, Unicode, observe, validate
 from traitlets.config import Configurable
 
-from nbcache.cache.configuration import SETTINGS, Configuration
-from nbcache.cache.setting import Kind, Setting, settings_of
+from nbcache.cache.setting_field import Kind, Setting, settings_of
+from nbcache.cache.settings_table import SETTINGS, Configuration
 from nbcache.entry.status import good_also
 from nbcache.keys import identity
-from nbcache.keys.ignored.parameters import ignore_also
+from nbcache.keys.ignored.langchain_parameters import ignore_also
 from nbcache.session import session
 from nbcache.session.environment import is_in_environment
 

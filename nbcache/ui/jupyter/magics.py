@@ -16,10 +16,10 @@ from langchain_core.globals import get_llm_cache
 from traitlets import TraitError
 
 from nbcache.cache.misses.swallowed import take_swallowed
-from nbcache.cache.settings import MODES, Settings, settings
+from nbcache.cache.modes import MODES, Settings, settings
 from nbcache.errors import NbcacheError, UnknownKeyError, harmless, warn_once
 from nbcache.keys import identity
-from nbcache.keys.ignored.parameters import ignore_also
+from nbcache.keys.ignored.langchain_parameters import ignore_also
 from nbcache.session import api, session
 from nbcache.session.joining import warn_of_others, warn_of_running
 from nbcache.stores.location import notebook_path, shown_notebook

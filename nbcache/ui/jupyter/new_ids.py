@@ -7,7 +7,7 @@ from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.costs.accounts import NEW
 from nbcache.errors import logger, warn_once
-from nbcache.keys.ignored.parameters import also_ignored
+from nbcache.keys.ignored.langchain_parameters import also_ignored
 from nbcache.keys.ignored.run_ids import advice
 
 _SESSION_TIME = 0.3  # seconds that a session spends on it

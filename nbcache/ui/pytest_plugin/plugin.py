@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
     from nbcache.cache.notebook_cache import NotebookCache
-    from nbcache.cache.run_report import PlayedCassette
+    from nbcache.cache.pytest_report import PlayedCassette
     from nbcache.entry.models import Spending
 
 _SHOWN = 5  # unused recordings in the report
@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _mode(word: str) -> str:
-    from nbcache.cache.settings import checked_mode  # noqa: PLC0415 - see above, also for those below
+    from nbcache.cache.modes import checked_mode  # noqa: PLC0415 - see above, also for those below
 
     try:
         return checked_mode(word)
@@ -101,7 +101,7 @@ class _Run:
         _write_down()
         if self._folder is None:
             return
-        from nbcache.cache.run_report import read_tally  # noqa: PLC0415
+        from nbcache.cache.pytest_report import read_tally  # noqa: PLC0415
         from nbcache.stores.location import cassette_path  # noqa: PLC0415
 
         tally = read_tally(self._folder)
@@ -179,9 +179,9 @@ def nbcache_cassette(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
     It is replayed. `pytest --nbcache=on` records it: calls that are not in it are made, and added at the end of the test.
     `refresh` makes all the test's calls anew.
     """
-    from nbcache.cache.configuration import Configuration  # noqa: PLC0415
-    from nbcache.cache.setting import settings_of  # noqa: PLC0415
-    from nbcache.cache.settings import KEEPS, REPLAY  # noqa: PLC0415
+    from nbcache.cache.modes import KEEPS, REPLAY  # noqa: PLC0415
+    from nbcache.cache.setting_field import settings_of  # noqa: PLC0415
+    from nbcache.cache.settings_table import Configuration  # noqa: PLC0415
     from nbcache.session import api, session  # noqa: PLC0415
     from nbcache.stores.location import CASSETTE_SUFFIX  # noqa: PLC0415
     from nbcache.ui.pytest_plugin.swallowed_misses import show_misses  # noqa: PLC0415

@@ -20,7 +20,7 @@ from langchain_openai import ChatOpenAI
 
 import nbcache
 from nbcache import NbcacheWarning
-from nbcache.cache import settings as modes
+from nbcache.cache import modes
 from nbcache.session import session
 from nbcache.stores import MemoryStore
 from tests.servers.provider import Provider

@@ -13,7 +13,7 @@ from langchain_openai import ChatOpenAI
 
 import nbcache
 from nbcache.keys import identity
-from nbcache.keys.ignored.parameters import ignore_also
+from nbcache.keys.ignored.langchain_parameters import ignore_also
 from tests.servers.provider import Provider
 
 pytestmark = pytest.mark.usefixtures("store")

@@ -140,7 +140,7 @@ def test_room_is_given_back_in_no_more_transactions_than_others_need(
     pauses: list[float] = []
     for n in range(100):
         store.put(key_of(n), os.urandom(100_000), row(key_of(n)))
-    monkeypatch.setattr("nbcache.stores.sqlite.deletion.time.sleep", pauses.append)
+    monkeypatch.setattr("nbcache.stores.sqlite.clearing.time.sleep", pauses.append)
     store.clear([key_of(n) for n in range(100)])
     assert len(pauses) < 200  # of 2,500 pages
 

@@ -18,7 +18,7 @@ from langchain_core.language_models import FakeListChatModel
 from langchain_openai import ChatOpenAI
 
 import nbcache
-from nbcache.cache import run_report as tally
+from nbcache.cache import pytest_report
 from nbcache.concurrency.executor import in_background
 from nbcache.costs import money  # noqa: F401 - see `imported`
 from nbcache.replay import import_export as exports  # noqa: F401 - see `imported`
@@ -116,7 +116,7 @@ def test_the_plugin_is_imported_lightly() -> None:
     code = "import sys, pytest; had = set(sys.modules); import nbcache.ui.pytest_plugin.plugin; print(*set(sys.modules) - had)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert {name for name in done.stdout.split() if not name.startswith("nbcache")} <= {"tempfile", "random", "bisect"}
-    assert not {"nbcache.errors", "nbcache.cache.settings", "nbcache.session.session"} & set(done.stdout.split())
+    assert not {"nbcache.errors", "nbcache.cache.modes", "nbcache.session.session"} & set(done.stdout.split())
 
 
 def test_without_the_plugin_its_option_is_none(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -726,7 +726,7 @@ def test_a_cell_that_has_ended_is_told_even_if_the_kernel_is_killed_then(told: P
     cache.enter_cell("1")
     FakeListChatModel(responses=["a"]).invoke("boat?")
     cache.leave_cell()
-    assert tally.read_tally(told).sums.misses == 1
+    assert pytest_report.read_tally(told).sums.misses == 1
 
 
 def test_a_session_that_is_installed_anew_is_told_once_with_all_that_it_played(told: Path, tmp_path: Path) -> None:
@@ -736,7 +736,7 @@ def test_a_session_that_is_installed_anew_is_told_once_with_all_that_it_played(t
         nbcache.install(mode="replay", cassette=cassette)
         FakeListChatModel(responses=["at noon"]).invoke(text)
     nbcache.uninstall()
-    found = tally.read_tally(told)
+    found = pytest_report.read_tally(told)
     assert (found.sums.hits, found.sums.misses) == (2, 2)  # two were misses when they were recorded
     (played,) = found.cassettes(())
     assert (played.recordings, played.unused) == (2, ())
