@@ -18,9 +18,9 @@ if TYPE_CHECKING:
         plan,
         show,
         stats,
-        tell_repeats,
         why,
     )
+    from nbcache.session.repeated_calls import tell_repeats
     from nbcache.session.session import (
         end,
         install,
@@ -61,6 +61,6 @@ __all__ = [
 _SESSION = ("end", "install", "installed", "is_installed", "join_parent", "reinstall", "take_back", "uninstall", "wrap")
 __getattr__ = handed_on(
     "nbcache.session",
-    {name: "session" if name in _SESSION else "api" for name in __all__},
+    {name: "session" if name in _SESSION else "api" for name in __all__} | {"tell_repeats": "repeated_calls"},
     {"listen": "nbcache.concurrency.change_listeners:listen"},
 )

@@ -11,27 +11,14 @@ from nbcache.cache.misses.explain import Why
 from nbcache.cache.modes import REPLAY
 from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
 from nbcache.entry.models import Cleared, EntryMeta, Info, Record, Stats
-from nbcache.errors import warn_once
 from nbcache.replay.outcomes import Exported, Imported
 from nbcache.session.plans import Plan, planned
-from nbcache.session.repeated_calls import most_repeated
 from nbcache.session.session import installed
 from nbcache.stores.base import LedgerStore
 from nbcache.stores.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def tell_repeats() -> None:
-    """Warn once if a cell's identical calls got one answer: the user may have wanted samples."""
-    cache = installed()
-    if times := most_repeated(cache.ledger, cache.store):
-        warn_once(
-            "samples",
-            f"nbcache: {times} identical calls of this cell got one answer. `%%llmcache on --samples` gives each an "
-            "answer of its own, and the same ones when the cell is run again",
-        )
 
 
 @overload

@@ -5,14 +5,26 @@ from collections import Counter
 from nbcache import codec
 from nbcache.costs.ledger import Ledger
 from nbcache.entry.models import CallRecord
-from nbcache.errors import StoreError
+from nbcache.errors import StoreError, warn_once
+from nbcache.session.session import installed
 from nbcache.stores.base import Store
 from nbcache.stores.entry_costs import asks_a_model, document
 
-_SEVERAL = 3  # identical calls, from which on the cell is told
+_SEVERAL = 3  # identical calls, from which on the user is warned
 
 
-def most_repeated(ledger: Ledger, store: Store) -> int:
+def tell_repeats() -> None:
+    """Warn once if a cell's identical calls got one answer: the user may have wanted samples."""
+    cache = installed()
+    if times := _most_repeated(cache.ledger, cache.store):
+        warn_once(
+            "samples",
+            f"nbcache: {times} identical calls of this cell got one answer. `%%llmcache on --samples` gives each an "
+            "answer of its own, and the same ones when the cell is run again",
+        )
+
+
+def _most_repeated(ledger: Ledger, store: Store) -> int:
     """How often the last cell made the same call, at a temperature that isn't 0, and got the stored answer.
 
     Returns 0 for less than three times.

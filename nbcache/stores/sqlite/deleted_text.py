@@ -1,13 +1,10 @@
-"""Removes deleted text from the files of a store: from the log, from free pages, from files that were set aside."""
+"""Removes deleted text from the files of a store: from the log, from free pages."""
 
 import sqlite3
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from pathlib import Path
 
-from nbcache.errors import warn_once
-from nbcache.stores.sqlite.folder import aside, forget_aside
 from nbcache.stores.sqlite.sql import Execute
 
 _AT_ONCE = 0.02  # seconds in one transaction: others may be waiting to write
@@ -72,24 +69,3 @@ def _fold(sql: Execute) -> bool:
     """Move the log into the file and truncate it, mostly without anybody waiting; whether that was done."""
     sql("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     return not sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
-
-
-def forget_set_aside(folder: Path, *, everything: bool) -> None:
-    """Warn that damaged files may hold deleted entries; if everything was deleted, delete these files, too."""
-    names = [path.name for path in aside(folder)]
-    if not names:
-        return
-    listed = ", ".join(names)
-    if everything:
-        forget_aside(folder)
-        warn_once(
-            f"forgot {listed}",
-            f"nbcache: {listed} in {folder}, which had been set aside as damaged, may have held what was cleared, and is "
-            "deleted too",
-        )
-    else:
-        warn_once(
-            f"kept {listed}",
-            f"nbcache: {listed} in {folder}, which had been set aside as damaged, may hold what was deleted; `nbcache check "
-            "--fix` deletes it",
-        )

@@ -1,11 +1,9 @@
 """The store's folder and its database file, before SQLite opens it."""
 
 import contextlib
-import itertools
 import os
 import sqlite3
 import stat
-import time
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -207,32 +205,3 @@ def alone(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def aside(folder: Path) -> list[Path]:
-    """The damaged databases that were set aside in the folder."""
-    return sorted(folder.glob("damaged-*.db"))
-
-
-def forget_aside(folder: Path) -> list[str]:
-    """Delete the damaged databases that were set aside, with what SQLite had beside them; their names."""
-    names = []
-    for path in aside(folder):
-        for suffix in (*COMPANIONS, ""):
-            with contextlib.suppress(FileNotFoundError):
-                path.with_name(path.name + suffix).unlink()
-        names.append(path.name)
-    return names
-
-
-def set_aside(folder: Path) -> Path:
-    """Give the damaged database and its companions a new name in the folder; the new name."""
-    stamp = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}"
-    names = (
-        folder / f"damaged-{stamp}{more}.db" for more in itertools.chain([""], (f"-{i}" for i in itertools.count(1)))
-    )
-    new = next(name for name in names if not name.exists())
-    for suffix in (*COMPANIONS, ""):
-        with contextlib.suppress(FileNotFoundError):
-            (folder / (DATABASE + suffix)).rename(folder / (new.name + suffix))
-    return new

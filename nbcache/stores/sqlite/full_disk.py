@@ -11,7 +11,8 @@ from typing import TypeVar
 from nbcache.errors import StoreError
 from nbcache.stores.sqlite.access import Access, copied
 from nbcache.stores.sqlite.connection import connect
-from nbcache.stores.sqlite.folder import COMPANIONS, DATABASE, alone, aside, prepare
+from nbcache.stores.sqlite.damaged_files import aside
+from nbcache.stores.sqlite.folder import COMPANIONS, DATABASE, alone, prepare
 
 _T = TypeVar("_T")
 _ROOM = 1_000_000  # bytes: with less SQLite can't open its log

@@ -15,9 +15,9 @@ _TOMBSTONES = 10_000
 _FAR = 5_000  # rows before a page
 _SAMPLE = 2_000
 _LOWEST, _HIGHEST = (-math.inf, 0), (b"", 0)  # as SQLite compares a number or a text, and an id
-_ROWID = "(SELECT rowid FROM Cache WHERE key = ? AND raw = 1)"
+ROWID = "(SELECT rowid FROM Cache WHERE key = ? AND raw = 1)"
 _LIVE = "(expire_time IS NULL OR expire_time > ?)"
-_EXPIRED = "SELECT rowid, key, expire_time FROM Cache WHERE expire_time <= ?"
+EXPIRED = "SELECT rowid, key, expire_time FROM Cache WHERE expire_time <= ?"
 _COLUMNS = (
     "c.key, e.model, p.prompt, p.answer, e.status, e.created, e.tags, e.notebooks, e.cell, e.last_hit, e.hits, e.size,"
     " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds, e.charged"
@@ -92,7 +92,7 @@ def own(sql: Execute, rowid: int, notebook: str) -> None:
 
 def touch(sql: Execute, touched: Touch, now: float) -> None:
     """Write down the hits, the owner and the cost of one entry."""
-    row = sql(f"SELECT rowid FROM Cache WHERE rowid = {_ROWID} AND {_LIVE}", (touched.key, now)).fetchone()
+    row = sql(f"SELECT rowid FROM Cache WHERE rowid = {ROWID} AND {_LIVE}", (touched.key, now)).fetchone()
     if row is None:
         return
     if touched.hits:
@@ -102,7 +102,7 @@ def touch(sql: Execute, touched: Touch, now: float) -> None:
             (touched.hits, touched.when, row[0]),
         )
         if schema.counts_totals(sql):
-            _put_last(sql, touched.key, now)
+            put_last(sql, touched.key, now)
     if touched.cost_usd is not None:
         charged = int(touched.charged) or None
         sql("UPDATE entry SET cost = ?, charged = ? WHERE id = ?", (pico(touched.cost_usd), charged, row[0]))
@@ -194,7 +194,7 @@ def _distinct(column: str) -> str:
 
 def disown(sql: Execute, key: str, owner: str) -> bool:
     """Remove `owner` from the owners; whether there are others."""
-    row = sql(f"SELECT id, notebooks FROM entry WHERE id = {_ROWID}", (key,)).fetchone()
+    row = sql(f"SELECT id, notebooks FROM entry WHERE id = {ROWID}", (key,)).fetchone()
     if row is None:
         return False
     others = [name for name in split(row[1]) if name != written(owner)]
@@ -209,50 +209,15 @@ def delete(sql: Execute, key: str) -> bool:
 
 def size_of(sql: Execute, key: str, now: float) -> int | None:
     """Bytes of an entry; None if there is none, or it has expired."""
-    row = sql(f"SELECT size FROM entry WHERE id = {_ROWID} AND (expires IS NULL OR expires > ?)", (key, now)).fetchone()
+    row = sql(f"SELECT size FROM entry WHERE id = {ROWID} AND (expires IS NULL OR expires > ?)", (key, now)).fetchone()
     return None if row is None else whole(row[0]) or 0
 
 
-def evict(sql: Execute, max_bytes: int | None, max_entries: int | None, *, spare: str, now: float) -> None:
-    """Delete the least recently used entries, but not `spare`, until the store is within its bounds."""
-    schema.make_bounded(sql)
-    _put_last(sql, spare, now)
-
-    def is_over(held: tuple[int, int], entries: int = 0, size: int = 0) -> bool:
-        return (max_entries is not None and held[0] > max_entries + entries) or (
-            max_bytes is not None and held[1] > max_bytes + size
-        )
-
-    held = totals.read(sql)
-    if held is None or is_over(held, 1, size_of(sql, spare, now) or 0):
-        held = totals.recount(sql)  # over by more than this entry: count first, so that a wrong total evicts nothing
-    while is_over(held) and _evict_one(sql, spare, now):
-        held = totals.read(sql) or totals.recount(sql)
-
-
-def _evict_one(sql: Execute, spare: str, now: float) -> bool:
-    """Delete the expired entries, or if there is none, the least recently used one; whether there was any."""
-    expired = sql(f"{_EXPIRED} AND key != ? ORDER BY expire_time LIMIT 1", (now, spare)).fetchone()
-    if expired is not None:
-        rowid, key, ended = expired
-        delete_with_tombstone(sql, rowid, key, ended, "expired")
-        return True
-    row = sql(
-        f"SELECT c.rowid, c.key FROM entry e JOIN Cache c ON c.rowid = e.id WHERE e.id != {_ROWID}"
-        " ORDER BY e.used, e.id LIMIT 1",
-        (spare,),
-    ).fetchone()
-    if row is not None:
-        delete_with_tombstone(sql, row[0], row[1], now, "evicted")
-        totals.add_eviction(sql)
-    return row is not None
-
-
-def _put_last(sql: Execute, key: str, now: float) -> None:
+def put_last(sql: Execute, key: str, now: float) -> None:
     """Make `key` the most recently used entry, even if the clock was ahead when others were used."""
-    (newest,) = sql(f"SELECT max(used) FROM entry WHERE id != {_ROWID}", (key,)).fetchone()
+    (newest,) = sql(f"SELECT max(used) FROM entry WHERE id != {ROWID}", (key,)).fetchone()
     if (newest := number(newest)) is not None and newest > now:
-        sql(f"UPDATE entry SET used = ? WHERE id = {_ROWID}", (math.nextafter(newest, math.inf), key))
+        sql(f"UPDATE entry SET used = ? WHERE id = {ROWID}", (math.nextafter(newest, math.inf), key))
 
 
 def delete_with_tombstone(sql: Execute, rowid: int, key: str, when: float, why: str) -> None:
@@ -296,7 +261,7 @@ def similar(sql: Execute, wanted: Sequence[str], limit: int) -> list[str]:
 
 def tombstone(sql: Execute, key: str, when: float, *, keep: bool) -> tuple[str, float] | None:
     """Why (`expired`, `evicted`) and when `key`, which missed at `when`, was removed; without `keep` only once."""
-    expired = sql(f"{_EXPIRED} AND key = ?", (when, key)).fetchone()
+    expired = sql(f"{EXPIRED} AND key = ?", (when, key)).fetchone()
     row = sql("SELECT why, gone FROM tombstone WHERE key = ? AND gone <= ?", (key, when)).fetchone()
     if expired is not None and row != ("told", expired[2]):  # it is still there
         if not keep:

@@ -19,13 +19,13 @@ from nbcache.entry.models import Cleared, EntryMeta, Facets, Filter, SessionCall
 from nbcache.entry.quantities import count, size
 from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, TooLargeError, warn_once
 from nbcache.stores.progress import Progress
-from nbcache.stores.sqlite import deleted_text, rows, search_index, sessions, spendings, totals
+from nbcache.stores.sqlite import damaged_files, eviction, rows, search_index, sessions, spendings, totals
 from nbcache.stores.sqlite.check import check
 from nbcache.stores.sqlite.clearing import delete
 from nbcache.stores.sqlite.connections import own_writes
+from nbcache.stores.sqlite.damaged_files import forget_aside
 from nbcache.stores.sqlite.database import LONG, Database
 from nbcache.stores.sqlite.diskcache_file import CacheFile, payload_in
-from nbcache.stores.sqlite.folder import forget_aside
 from nbcache.stores.sqlite.full_disk import done_in_copy, is_full
 from nbcache.stores.sqlite.late_answers import LateAnswer, LateAnswers, is_temporary
 
@@ -158,7 +158,7 @@ class DiskStore:
         if self._counted is not cache:
             totals.recount(cache.execute)
             self._counted = cache
-        rows.evict(cache.execute, self._max_bytes, self._max_entries, spare=spare, now=now)
+        eviction.evict(cache.execute, self._max_bytes, self._max_entries, spare=spare, now=now)
 
     def touch(self, touches: Iterable[Touch]) -> None:
         """Update rows: last hit, hits, owners, costs. Late answers are written, too."""
@@ -313,7 +313,7 @@ class DiskStore:
                 raise
             self._database.close()
             is_empty = done_in_copy(self.folder, partial(_clear_in, keys, owner, parts))
-        deleted_text.forget_set_aside(self.folder, everything=is_empty)
+        damaged_files.forget_set_aside(self.folder, everything=is_empty)
         return sum(parts, Cleared())
 
     def _clear(self, keys: Sequence[str], owner: str | None, parts: list[Cleared]) -> bool:

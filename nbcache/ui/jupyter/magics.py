@@ -22,6 +22,7 @@ from nbcache.keys import identity
 from nbcache.keys.ignored.langchain_parameters import ignore_also
 from nbcache.session import api, session
 from nbcache.session.joining import warn_of_others, warn_of_running
+from nbcache.session.repeated_calls import tell_repeats
 from nbcache.stores.location import notebook_path, shown_notebook
 from nbcache.ui import report
 from nbcache.ui.commands import table
@@ -215,7 +216,7 @@ class CacheMagics(Magics):
         if not session.is_installed():
             return
         session.installed().leave_cell()
-        api.tell_repeats()
+        tell_repeats()
         self._new_ids.look(session.installed())
         warn_of_others(session.installed())
         if self.settings.footer:

@@ -1,0 +1,40 @@
+"""Evicts the least recently used entries of a store with bounds. What expires by itself is in `expiry`."""
+
+from nbcache.stores.sqlite import schema, totals
+from nbcache.stores.sqlite.rows import EXPIRED, ROWID, delete_with_tombstone, put_last, size_of
+from nbcache.stores.sqlite.sql import Execute
+
+
+def evict(sql: Execute, max_bytes: int | None, max_entries: int | None, *, spare: str, now: float) -> None:
+    """Delete the least recently used entries, but not `spare`, until the store is within its bounds."""
+    schema.make_bounded(sql)
+    put_last(sql, spare, now)
+
+    def is_over(held: tuple[int, int], entries: int = 0, size: int = 0) -> bool:
+        return (max_entries is not None and held[0] > max_entries + entries) or (
+            max_bytes is not None and held[1] > max_bytes + size
+        )
+
+    held = totals.read(sql)
+    if held is None or is_over(held, 1, size_of(sql, spare, now) or 0):
+        held = totals.recount(sql)  # over by more than this entry: count first, so that a wrong total evicts nothing
+    while is_over(held) and _evict_one(sql, spare, now):
+        held = totals.read(sql) or totals.recount(sql)
+
+
+def _evict_one(sql: Execute, spare: str, now: float) -> bool:
+    """Delete the expired entries, or if there is none, the least recently used one; whether there was any."""
+    expired = sql(f"{EXPIRED} AND key != ? ORDER BY expire_time LIMIT 1", (now, spare)).fetchone()
+    if expired is not None:
+        rowid, key, ended = expired
+        delete_with_tombstone(sql, rowid, key, ended, "expired")
+        return True
+    row = sql(
+        f"SELECT c.rowid, c.key FROM entry e JOIN Cache c ON c.rowid = e.id WHERE e.id != {ROWID}"
+        " ORDER BY e.used, e.id LIMIT 1",
+        (spare,),
+    ).fetchone()
+    if row is not None:
+        delete_with_tombstone(sql, row[0], row[1], now, "evicted")
+        totals.add_eviction(sql)
+    return row is not None
