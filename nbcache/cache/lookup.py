@@ -12,7 +12,7 @@ from nbcache import codec
 from nbcache.cache import modes
 from nbcache.cache.call import Call
 from nbcache.cache.memory import LARGE, CachedAnswer, MemoryTier
-from nbcache.cache.misses.explain import nearest_text
+from nbcache.cache.misses.nearest import nearest_text
 from nbcache.cache.modes import Settings
 from nbcache.cache.samples import current_attempt, note_attempt
 from nbcache.cache.state import CacheState

@@ -2,8 +2,8 @@
 
 import time
 
-from nbcache.cache.misses.explain import new_ids
 from nbcache.cache.misses.log import LoggedMiss
+from nbcache.cache.misses.nearest import new_ids
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.costs.accounts import NEW
 from nbcache.errors import logger, warn_once
