@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from nbcache.codec import payload as codec
 from nbcache.codec.header import EntryHeader
-from nbcache.entry.models import EntryMeta, Touch, Usage
+from nbcache.entry.records import EntryMeta, Touch, Usage
 from nbcache.entry.text import answer_preview, prompt_preview
 from nbcache.keys.key import CallKey, call_key
 from nbcache.stores import Store, open_store

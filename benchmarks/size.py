@@ -6,7 +6,7 @@ from pathlib import Path
 from zlib import compress
 
 from nbcache import NotebookCache
-from nbcache.entry.models import Filter
+from nbcache.entry.records import Filter
 from nbcache.stores import DiskStore, open_store
 from tests.support.rows import full
 

@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from nbcache.cache.misses.explain import Why
     from nbcache.cache.modes import mode
     from nbcache.cache.notebook_cache import NotebookCache
-    from nbcache.entry.models import Cleared, EntryMeta, Info, Record, Stats
+    from nbcache.entry.records import Cleared, EntryMeta, Info, Record, Stats
     from nbcache.errors import (
         AmbiguousKeyError,
         CassetteError,
@@ -112,7 +112,7 @@ _HOMES = {
         "cache.misses.explain": ("Why",),
         "cache.notebook_cache": ("NotebookCache",),
         "cache.modes": ("mode",),
-        "entry.models": ("Cleared", "EntryMeta", "Info", "Record", "Stats"),
+        "entry.records": ("Cleared", "EntryMeta", "Info", "Record", "Stats"),
         "errors": (
             *(
                 "AmbiguousKeyError",

@@ -16,7 +16,7 @@ from nbcache.cache.samples import Sample
 from nbcache.concurrency.context_blocks import is_over
 from nbcache.concurrency.single_flight import Lease, Waiter
 from nbcache.concurrency.strands import Strand
-from nbcache.entry.models import CallRecord
+from nbcache.entry.records import CallRecord
 from nbcache.keys.key import CallKey
 from nbcache.keys.request import Request
 

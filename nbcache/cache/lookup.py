@@ -20,7 +20,7 @@ from nbcache.concurrency.effects import Effect, InThread, adrive, drive
 from nbcache.concurrency.executor import in_thread, is_writing
 from nbcache.concurrency.loop_turns import take_turn
 from nbcache.concurrency.single_flight import CallSite, Flights, Waiter
-from nbcache.costs.accounts import NEW
+from nbcache.costs.session_sums import NEW
 from nbcache.errors import (
     DamagedError,
     NotStorableError,

@@ -33,7 +33,7 @@ from nbcache.codec.values import KeyFn, Messages
 from nbcache.concurrency.executor import in_background, in_thread, uninterrupted
 from nbcache.costs.ledger import Ledger
 from nbcache.entry.ledger_sums import total
-from nbcache.entry.models import Info, Stats, Totals
+from nbcache.entry.records import Info, Stats, Totals
 from nbcache.errors import StoreError, warn_once
 from nbcache.replay.playback import Recordings
 from nbcache.replay.secrets.scrubber import Scrubber

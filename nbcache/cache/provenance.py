@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
-from nbcache.entry.models import Info
+from nbcache.entry.records import Info
 
 _CAPACITY = 10_000  # messages
 

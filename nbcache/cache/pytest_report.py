@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from nbcache.concurrency.locks import Lock
 from nbcache.entry.ledger_sums import total
-from nbcache.entry.models import Spending
+from nbcache.entry.records import Spending
 from nbcache.errors import CassetteError, logger
 from nbcache.stores.location import REPORT
 

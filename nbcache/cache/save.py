@@ -17,8 +17,8 @@ from nbcache.codec.new_entry import header_of, row_of
 from nbcache.codec.roundtrip import say_what_is_lost
 from nbcache.concurrency.single_flight import Lease
 from nbcache.entry.langchain_headers import without_private
-from nbcache.entry.models import EntryMeta, Usage
 from nbcache.entry.new_status import status_now
+from nbcache.entry.records import EntryMeta, Usage
 from nbcache.entry.status import reusable
 from nbcache.entry.usage import usage_of
 from nbcache.errors import NotStorableError, UnstableIdentityError, warn_once

@@ -6,8 +6,8 @@ from nbcache.cache.misses.swallowed import note_swallowed
 from nbcache.cache.modes import REPLAY
 from nbcache.cache.provenance import Origins
 from nbcache.cache.rules import Rules
-from nbcache.costs.accounts import NEW
 from nbcache.costs.ledger import Ledger
+from nbcache.costs.session_sums import NEW
 from nbcache.entry.text import prompt_preview
 from nbcache.errors import ReplayMiss, warn_once
 from nbcache.keys.key import CallKey

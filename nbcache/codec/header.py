@@ -14,7 +14,7 @@ from typing import Any
 from langchain_core.version import VERSION
 
 from nbcache import __version__
-from nbcache.entry.models import EntryMeta, Usage
+from nbcache.entry.records import EntryMeta, Usage
 
 VERSIONS: Mapping[str, str] = {"nbcache": __version__, "langchain-core": VERSION}
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from langchain_core.outputs import Generation
 
 from nbcache.codec.header import EntryHeader
-from nbcache.entry.models import EntryMeta, Usage
+from nbcache.entry.records import EntryMeta, Usage
 from nbcache.entry.text import answer_preview, prompt_preview
 from nbcache.keys.key import KEY_VERSION, CallKey, call_key_of_entry
 from nbcache.keys.prompt import Normalize

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from nbcache.codec.payload import PREAMBLE_LENGTH
 from nbcache.concurrency.worker_pipe import Sender
 from nbcache.entry.events import Hit, Paid
-from nbcache.entry.models import CallRecord
+from nbcache.entry.records import CallRecord
 from nbcache.entry.text import prompt_text
 from nbcache.entry.usage import estimated
 from nbcache.errors import logger

@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
-from nbcache.entry.models import EXACT, Spending, Stats
 from nbcache.entry.quantities import counted
+from nbcache.entry.records import EXACT, Spending, Stats
 
 _CENT, _TEN_CENTS = Decimal("0.01"), Decimal("0.10")
 _LEAST = Decimal("0.0001")

@@ -9,7 +9,7 @@ from decimal import Decimal, DecimalException, localcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from nbcache.entry.models import EXACT, Usage
+from nbcache.entry.records import EXACT, Usage
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice

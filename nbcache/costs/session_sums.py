@@ -12,7 +12,7 @@ from nbcache.costs.forwarding import Note, WorkerHit
 from nbcache.costs.pricing import Price, Prices
 from nbcache.entry.events import Hit, Paid, SessionCalls
 from nbcache.entry.ledger_sums import add_to, total
-from nbcache.entry.models import EXACT, CallRecord, Filter, Spending, Touch, Usage
+from nbcache.entry.records import EXACT, CallRecord, Filter, Spending, Touch, Usage
 from nbcache.entry.text import prompt_text
 from nbcache.entry.usage import estimated
 from nbcache.entry.waits import Span, Timing

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from nbcache._names import handed_on
 
 if TYPE_CHECKING:
-    from nbcache.entry.models import (
+    from nbcache.entry.records import (
         EXACT,
         PREVIEW_LENGTH,
         SORTABLE,
@@ -45,5 +45,5 @@ __all__ = [
     "known",
 ]
 __getattr__ = handed_on(
-    "nbcache.entry", dict.fromkeys(__all__, "models"), {"KEY_LENGTH": "nbcache.keys.digests:KEY_LENGTH"}
+    "nbcache.entry", dict.fromkeys(__all__, "records"), {"KEY_LENGTH": "nbcache.keys.digests:KEY_LENGTH"}
 )

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from nbcache.entry.models import EXACT
-from nbcache.entry.reported import mapping
+from nbcache.entry.records import EXACT
+from nbcache.entry.reported_metadata import mapping
 
 LITELLM_HEADER = "x-litellm-response-cost"
 _WRITTEN = re.compile(r"\d{1,6}(\.\d{1,30})?([eE]-\d{1,2})?")

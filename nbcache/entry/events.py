@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from nbcache.concurrency.strands import Strand
-from nbcache.entry.models import EXACT, CallRecord, SessionCall, Usage
+from nbcache.entry.records import EXACT, CallRecord, SessionCall, Usage
 from nbcache.entry.waits import Span
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
-from nbcache.entry.models import Spending
+from nbcache.entry.records import Spending
 
 _K = TypeVar("_K")
 

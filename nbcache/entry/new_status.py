@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
-from nbcache.entry.providers import always_streams, is_client
+from nbcache.entry.langchain_clients import always_streams, is_client
 from nbcache.entry.status import UNFINISHED, shows_end, status_of, tells_reason, unknown_reason
 from nbcache.errors import warn_once
 from nbcache.keys.request import Request

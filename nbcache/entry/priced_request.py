@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from nbcache.entry.reported import mapping, named
+from nbcache.entry.reported_metadata import mapping, named
 from nbcache.entry.vendors import class_names
 
 # Where a document has settings, what a call says itself before what its model says.

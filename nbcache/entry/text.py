@@ -8,7 +8,7 @@ from typing import Any
 
 from langchain_core.outputs import ChatGeneration, Generation
 
-from nbcache.entry.models import PREVIEW_LENGTH
+from nbcache.entry.records import PREVIEW_LENGTH
 from nbcache.keys.json_text import parsed
 
 _SEARCHED = 1_000_000  # characters of an entry that can be searched

@@ -9,10 +9,10 @@ from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import TypeAdapter, ValidationError
 
 from nbcache import codec
+from nbcache.codec.chunk_limits import check_replayable
 from nbcache.codec.chunks import text_of
 from nbcache.codec.messages import restored
 from nbcache.codec.sdk_response import HTTPResponse
-from nbcache.codec.streams import check_replayable
 from nbcache.errors import CassetteError, DamagedError, NotStorableError
 
 _MOST_HASHED = 10_000  # items of a set: others can choose them so that each is compared with all

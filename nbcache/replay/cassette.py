@@ -25,15 +25,15 @@ from nbcache import codec
 from nbcache.codec.header import known_fields
 from nbcache.codec.new_entry import header_of, row_of
 from nbcache.codec.payload import Payload
-from nbcache.entry.models import EntryMeta, Usage
+from nbcache.entry.records import EntryMeta, Usage
 from nbcache.entry.status import UNFINISHED, reusable, status_of
 from nbcache.errors import CassetteError
 from nbcache.keys.earlier_keys import call_now
 from nbcache.keys.json_text import parsed_strictly, written_json
 from nbcache.keys.key import SENT, VERSION_1, CallKey, key_in_version, prompt_of_request, rebuilt_call_key
 from nbcache.keys.prompt import VERBATIM
-from nbcache.replay.untrusted import lines_of
-from nbcache.replay.validation import checked_answer, dicts, is_flat
+from nbcache.replay.answer_validation import checked_answer, dicts, is_flat
+from nbcache.replay.untrusted_files import lines_of
 from nbcache.stores.progress import Progress, followed
 
 FORMAT_VERSION = 2

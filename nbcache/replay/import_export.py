@@ -11,22 +11,22 @@ from operator import attrgetter
 from pathlib import Path
 
 from nbcache import codec
+from nbcache.codec.chunk_limits import is_replayable
 from nbcache.codec.new_entry import call_of
-from nbcache.codec.streams import is_replayable
-from nbcache.entry.models import EntryMeta, Touch
+from nbcache.entry.records import EntryMeta, Touch
 from nbcache.errors import CassetteError, DamagedError, NbcacheError
 from nbcache.keys.prompt import Normalize
 from nbcache.replay.cassette import AHEAD, FIRST, USAGE_TEXTS, Recording, read
-from nbcache.replay.importers import langchain_sqlite
-from nbcache.replay.outcomes import Exported, Imported
-from nbcache.replay.replay_key import scrubbed
-from nbcache.replay.rewriting import (
+from nbcache.replay.cassette_update import (
     lines_without_key,
     recorded_lines,
     refuse_newer,
     refuse_to_uncover,
     with_later_parts,
 )
+from nbcache.replay.importers import langchain_sqlite
+from nbcache.replay.outcomes import Exported, Imported
+from nbcache.replay.replay_key import scrubbed
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.progress import Progress, followed
 from nbcache.stores.view import Contents

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 from nbcache import codec
 from nbcache.codec.new_entry import call_of
 from nbcache.concurrency.locks import Lock
-from nbcache.entry.models import Filter
+from nbcache.entry.records import Filter
 from nbcache.entry.text import prompt_preview, prompt_text, words
 from nbcache.errors import CassetteError, DamagedError, UnsupportedError
 from nbcache.keys.key import CallKey

@@ -10,7 +10,7 @@ from nbcache._names import public_in
 from nbcache.cache.misses.explain import Why
 from nbcache.cache.modes import REPLAY
 from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
-from nbcache.entry.models import Cleared, EntryMeta, Info, Record, Stats
+from nbcache.entry.records import Cleared, EntryMeta, Info, Record, Stats
 from nbcache.replay.outcomes import Exported, Imported
 from nbcache.session.plans import Plan, planned
 from nbcache.session.session import installed

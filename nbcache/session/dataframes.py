@@ -6,7 +6,7 @@ from dataclasses import fields, replace
 
 import pandas as pd
 
-from nbcache.entry.models import CallRecord, EntryMeta, Spending, known
+from nbcache.entry.records import CallRecord, EntryMeta, Spending, known
 from nbcache.errors import harmless
 
 COLUMNS = [

@@ -7,7 +7,7 @@ from decimal import Decimal
 from nbcache import codec
 from nbcache._names import public_in
 from nbcache.cache import modes
-from nbcache.entry.models import EXACT, SessionCall, known
+from nbcache.entry.records import EXACT, SessionCall, known
 from nbcache.entry.status import STATUSES
 from nbcache.errors import DamagedError
 from nbcache.stores.base import Store, Tombstones

@@ -4,7 +4,7 @@ from collections import Counter
 
 from nbcache import codec
 from nbcache.costs.ledger import Ledger
-from nbcache.entry.models import CallRecord
+from nbcache.entry.records import CallRecord
 from nbcache.errors import StoreError, warn_once
 from nbcache.session.session import installed
 from nbcache.stores.base import Store

@@ -36,7 +36,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
-from nbcache.entry.models import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
+from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.stores.earlier_names import has_earlier_names, with_todays_names
 from nbcache.stores.memory import MemoryStore
 from nbcache.stores.progress import Progress

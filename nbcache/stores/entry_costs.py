@@ -8,7 +8,7 @@ from typing import Any
 
 from nbcache import codec
 from nbcache.concurrency.locks import Lock
-from nbcache.entry.models import Usage
+from nbcache.entry.records import Usage
 from nbcache.entry.text import answer_text, prompt_text, words
 from nbcache.entry.usage import estimated, usage_of
 from nbcache.keys.json_text import parsed

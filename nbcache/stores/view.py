@@ -8,8 +8,8 @@ from operator import attrgetter
 from typing import Any
 
 from nbcache import codec
-from nbcache.entry.models import Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals, Touch
 from nbcache.entry.quantities import seconds
+from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals, Touch
 from nbcache.entry.text import answer_text, prompt_text
 from nbcache.errors import AmbiguousKeyError, DamagedError, UnknownKeyError, UnsupportedError
 from nbcache.keys.digests import KEY_LENGTH

@@ -20,8 +20,8 @@ from nbcache.costs.money import (
     spent,
     waited_text,
 )
-from nbcache.entry.models import Cleared, EntryMeta, Filter, Record, Spending, Stats
 from nbcache.entry.quantities import bytes_text, counted, duration_text, plural
+from nbcache.entry.records import Cleared, EntryMeta, Filter, Record, Spending, Stats
 from nbcache.entry.status import OK, STATUSES
 from nbcache.errors import CassetteError, one_line
 from nbcache.replay.secrets.scrubber import SECRET

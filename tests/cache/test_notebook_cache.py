@@ -17,7 +17,7 @@ from langchain_tests.integration_tests import AsyncCacheTestSuite, SyncCacheTest
 
 import nbcache
 from nbcache import NbcacheWarning, NotebookCache
-from nbcache.entry.models import Filter, Touch
+from nbcache.entry.records import Filter, Touch
 from nbcache.stores import MemoryStore
 from tests.support.rows import full
 

@@ -41,7 +41,7 @@ from nbcache.codec.header import EntryHeader
 from nbcache.codec.json_values import from_plain, to_plain
 from nbcache.codec.messages import fresh
 from nbcache.codec.payload import Payload, encode, read
-from nbcache.entry.models import EntryMeta
+from nbcache.entry.records import EntryMeta
 from nbcache.errors import DamagedError, NotStorableError
 from tests.support.naming import shown
 from tests.support.paths import GOLDEN, ROOT

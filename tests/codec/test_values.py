@@ -22,7 +22,7 @@ from pydantic import BaseModel
 import nbcache
 from nbcache import NbcacheWarning, NotebookCache
 from nbcache.codec.values import prompt_and_identity
-from nbcache.entry.models import Filter
+from nbcache.entry.records import Filter
 from nbcache.keys.key import cache_key
 from nbcache.ui.panel.board import Board
 from tests.support.paths import ROOT

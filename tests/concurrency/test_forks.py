@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nbcache.entry.models import EntryMeta
+from nbcache.entry.records import EntryMeta
 from nbcache.stores import DiskStore
 from tests.support.paths import ROOT
 

@@ -18,7 +18,7 @@ from langchain_google_genai.chat_models import _response_to_result
 from langchain_openai import ChatOpenAI
 
 from nbcache.costs.pricing import Prices
-from nbcache.entry.models import Usage
+from nbcache.entry.records import Usage
 from nbcache.entry.usage import usage_of
 
 WHEN = datetime(2026, 11, 1, 12, tzinfo=UTC)

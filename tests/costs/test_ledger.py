@@ -31,7 +31,7 @@ from nbcache import NbcacheWarning
 from nbcache.costs import ledger as ledger_module
 from nbcache.costs.ledger import Ledger
 from nbcache.costs.pricing import Prices
-from nbcache.entry.models import Spending, Stats, Touch
+from nbcache.entry.records import Spending, Stats, Touch
 from nbcache.errors import StoreError
 from nbcache.session import session
 from nbcache.stores import DiskStore, MemoryStore

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from nbcache.costs import pricing
 from nbcache.costs.pricing import Price, Prices
-from nbcache.entry.models import Usage
+from nbcache.entry.records import Usage
 
 WHEN = datetime(2026, 11, 1, 12, tzinfo=UTC)
 FIRST = datetime(1, 1, 1)  # noqa: DTZ001 - some zones have no such time
@@ -367,7 +367,7 @@ import socket, sys, threading
 def refuse(*args, **named): raise AssertionError("network")
 socket.socket.connect = socket.getaddrinfo = refuse
 import nbcache.costs.pricing as pricing
-from nbcache.entry.models import Usage
+from nbcache.entry.records import Usage
 def loaded(): return any(name.split(".")[0] == "genai_prices" for name in sys.modules)
 prices = pricing.Prices({"m": {"input": 1, "output": 1}})
 prices.price(Usage(None, "m", 1, 1)); prices.price(Usage(local=True)); prices.price(Usage("openai", "gpt-4o-mini"))

@@ -8,7 +8,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration
 
 from nbcache.costs.pricing import Prices
-from nbcache.entry.models import Usage
+from nbcache.entry.records import Usage
 from nbcache.entry.usage import usage_of
 from tests.costs.test_client_costs import ANTHROPIC, GOOGLE, OPENAI, OPENROUTER, PERPLEXITY, WHEN, XAI, cost
 

@@ -6,7 +6,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache.codec.header import EntryHeader
 from nbcache.codec.payload import encode, read
-from nbcache.entry.models import PREVIEW_LENGTH, EntryMeta
+from nbcache.entry.records import PREVIEW_LENGTH, EntryMeta
 from nbcache.entry.text import answer_preview, answer_text, preview, prompt_preview, prompt_text
 
 CHAT = [

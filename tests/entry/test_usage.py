@@ -27,7 +27,7 @@ from langchain_ollama import ChatOllama, OllamaLLM
 from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAI
 
 from nbcache.cache.call import Call, current_call
-from nbcache.entry.models import Usage
+from nbcache.entry.records import Usage
 from nbcache.entry.usage import estimated, usage_of
 from nbcache.errors import UnstableIdentityError
 from nbcache.integrations.langchain.models import Instrument

@@ -19,7 +19,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 import nbcache
 from nbcache.concurrency.strands import Strand, strand_here
-from nbcache.entry.models import Stats
+from nbcache.entry.records import Stats
 from nbcache.entry.waits import Span, Waits
 from tests.support.paths import GOLDEN
 

@@ -30,7 +30,7 @@ import nbcache
 from nbcache import NbcacheWarning, NotebookCache
 from nbcache.codec import payload as codec
 from nbcache.codec.payload import FORMAT_VERSION
-from nbcache.entry.models import EntryMeta, Touch
+from nbcache.entry.records import EntryMeta, Touch
 from nbcache.errors import forget_warnings
 from nbcache.stores import DiskStore, MemoryStore
 

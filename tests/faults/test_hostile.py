@@ -21,7 +21,7 @@ from nbcache.cache.call import Call, current_call
 from nbcache.codec.header import EntryHeader
 from nbcache.codec.json_values import from_plain
 from nbcache.codec.payload import encode
-from nbcache.entry.models import EntryMeta
+from nbcache.entry.records import EntryMeta
 from nbcache.errors import NotStorableError
 from nbcache.keys.key import call_key
 from tests.servers.provider import Provider

@@ -19,10 +19,10 @@ from langchain_core.messages import AIMessageChunk
 
 import nbcache
 from nbcache import ReplayMiss
-from nbcache.codec import streams
+from nbcache.codec import chunk_limits
 from nbcache.errors import CassetteError
 from nbcache.keys import llm_string
-from nbcache.replay import untrusted
+from nbcache.replay import untrusted_files
 from nbcache.replay.cassette import read
 from nbcache.replay.importers import langchain_sqlite as langchain_file
 from tests.replay.test_langchain_sqlite import LLM, PROMPT, TABLE, schema, write
@@ -139,7 +139,7 @@ def test_a_stream_that_a_cassette_may_not_hold_is_exported_in_one_piece(
     nbcache.install(tmp_path / "store")
     model = FakeListChatModel(responses=["a long answer"])
     assert len(list(model.stream("q"))) > 10
-    monkeypatch.setattr(streams, "_MOST_CHUNKS", 10)
+    monkeypatch.setattr(chunk_limits, "_MOST_CHUNKS", 10)
     nbcache.export_cassette(tmp_path / "file.jsonl")
     nbcache.install(tmp_path / "empty", mode="replay", cassette=tmp_path / "file.jsonl")
     assert "".join(str(chunk.content) for chunk in model.stream("q")) == "a long answer"
@@ -243,7 +243,7 @@ def test_no_more_than_a_bound_is_read_of_a_file(tmp_path: Path, monkeypatch: pyt
         file.truncate(2**29)
     with pytest.raises(CassetteError, match="line 1 is longer than 64 MB"):
         read(path)
-    monkeypatch.setattr(untrusted, "MOST_VALUES", 10_000)
+    monkeypatch.setattr(untrusted_files, "MOST_VALUES", 10_000)
     path.write_text(json.dumps(info([[]] * 20_000)))
     with pytest.raises(CassetteError, match="line 1 has too many values"):
         read(path)

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 
-from nbcache.entry.models import Cleared, EntryMeta, Filter, Totals, Touch
+from nbcache.entry.records import Cleared, EntryMeta, Filter, Totals, Touch
 from nbcache.stores import DiskStore, MemoryStore
 from tests.support.rows import FullStore, row_of
 

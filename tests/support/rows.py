@@ -1,6 +1,6 @@
 """Looking at the rows of a store."""
 
-from nbcache.entry.models import EntryMeta, Filter
+from nbcache.entry.records import EntryMeta, Filter
 from nbcache.stores import DiskStore, MemoryStore, Store
 from nbcache.stores.base import Listable
 

@@ -15,10 +15,10 @@ from langchain_openai import ChatOpenAI
 
 import nbcache
 from nbcache import NbcacheError, ReplayMiss
-from nbcache.entry.models import EntryMeta
+from nbcache.entry.records import EntryMeta
 from nbcache.errors import StoreBusyError, UnsupportedError
 from nbcache.stores import Store
-from nbcache.ui.jupyter.renames import rename
+from nbcache.ui.jupyter.notebook_renames import rename
 from nbcache.ui.panel.board import Board
 from tests.servers import canned as c
 from tests.servers.canned import Canned

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import nbcache
-from nbcache.entry.models import EntryMeta, Spending
+from nbcache.entry.records import EntryMeta, Spending
 from nbcache.errors import (
     NbcacheError,
     NbcacheWarning,

@@ -14,7 +14,7 @@ from nbcache.cache.call import Call, PendingMiss
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.strands import call_here
 from nbcache.costs.ledger import Ledger
-from nbcache.entry.models import CallRecord, Usage
+from nbcache.entry.records import CallRecord, Usage
 from nbcache.entry.waits import Span
 from nbcache.errors import UnknownKeyError
 from nbcache.keys.key import CallKey, call_key, with_sample

@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.runnables import Runnable
 
 from nbcache.cache.call import Call, running
-from nbcache.integrations.langchain.past import count_uncached
+from nbcache.integrations.langchain.bypasses import count_uncached
 from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.streams import wrap_class
 

@@ -13,10 +13,10 @@ from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.language_models.base import BaseLanguageModel
 
 from nbcache.cache.call import Call, current_call, running
-from nbcache.entry.providers import is_clients_own
+from nbcache.entry.langchain_clients import is_clients_own
 from nbcache.integrations.langchain import rate_limits as limiters
+from nbcache.integrations.langchain.bypasses import count_uncached
 from nbcache.integrations.langchain.end_marks import End
-from nbcache.integrations.langchain.past import count_uncached
 from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.stream_recording import Chunk, Recording
 

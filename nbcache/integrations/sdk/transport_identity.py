@@ -4,7 +4,7 @@ import types
 from typing import Any
 
 from nbcache.errors import UnstableIdentityError
-from nbcache.keys.clients.hooks import socket_of
+from nbcache.keys.clients.client_hooks import socket_of
 from nbcache.keys.usercode import NotCanonicalError, digest_of, is_users_code
 
 # Transports that answer in this process, and their attribute for the function or application that answers.

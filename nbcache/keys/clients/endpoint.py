@@ -14,7 +14,7 @@ from typing import Any
 from langchain_core.language_models.base import BaseLanguageModel
 
 from nbcache.keys.canonical import NotCanonicalError, is_users_code
-from nbcache.keys.clients.hooks import ClientCode, Look, is_mock
+from nbcache.keys.clients.client_hooks import ClientCode, Look, is_mock
 from nbcache.keys.credentials import endpoint_url
 from nbcache.keys.ignored.headers import counted_headers
 from nbcache.keys.ignored.user_setting import is_exempt

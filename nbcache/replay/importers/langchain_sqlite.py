@@ -30,7 +30,7 @@ from nbcache.keys.key import call_key
 from nbcache.keys.message_classes import GENERATIONS, MESSAGES
 from nbcache.replay.cassette import Recording
 from nbcache.replay.importers.langchain_models import EndpointNamedError, KnownModels
-from nbcache.replay.untrusted import LONGEST, MOST_VALUES, dense_values, opened
+from nbcache.replay.untrusted_files import LONGEST, MOST_VALUES, dense_values, opened
 from nbcache.stores.entry_costs import document
 
 _MAGIC = b"SQLite format 3\0"

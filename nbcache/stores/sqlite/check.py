@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
-from nbcache.entry.models import EntryMeta
+from nbcache.entry.records import EntryMeta
 from nbcache.errors import DamagedError
 from nbcache.stores.progress import Progress
 from nbcache.stores.sqlite import row_repair

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from functools import partial
 
-from nbcache.entry.models import Cleared, Filter
+from nbcache.entry.records import Cleared, Filter
 from nbcache.stores.sqlite import deleted_text, expiry, rows, search_index
 from nbcache.stores.sqlite.check import PAUSE, Run
 from nbcache.stores.sqlite.diskcache_file import CacheFile

@@ -10,7 +10,7 @@ import sqlite3
 from pathlib import Path
 
 from nbcache.errors import StoreRefusedError
-from nbcache.stores.sqlite import schema, search_index, sessions
+from nbcache.stores.sqlite import schema, search_index, session_calls
 from nbcache.stores.sqlite.sql import Execute
 
 _MOST = 100  # tables, indexes and triggers: we have thirty
@@ -61,7 +61,7 @@ def inspect(sql: Execute, database: Path) -> None:
 
 @functools.cache
 def _our_statements() -> frozenset[str]:
-    statements = (*schema.STATEMENTS, sessions.TABLE, *search_index.STATEMENTS, *schema.OF_VERSION_2, *_EARLIER)
+    statements = (*schema.STATEMENTS, session_calls.TABLE, *search_index.STATEMENTS, *schema.OF_VERSION_2, *_EARLIER)
     return frozenset(_plain(statement) for statement in statements)
 
 

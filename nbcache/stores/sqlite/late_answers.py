@@ -4,7 +4,7 @@ import time
 from typing import NamedTuple
 
 from nbcache.concurrency.locks import Lock
-from nbcache.entry.models import EntryMeta
+from nbcache.entry.records import EntryMeta
 from nbcache.errors import StoreBusyError, StoreError
 
 _MOST = 100_000_000  # bytes kept in memory

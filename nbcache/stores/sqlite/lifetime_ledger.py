@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from nbcache.entry.models import Spending
+from nbcache.entry.records import Spending
 from nbcache.stores.sqlite.sql import Execute, dollars, moment, number, only, pico, text, whole, written
 
 # Rows of before 0.5 have no time that somebody would have waited, only what the models took in all: `saved_seconds`.

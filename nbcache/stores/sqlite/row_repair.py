@@ -3,7 +3,7 @@
 SQLite keeps values of any type in any column. A value that should be a number and is none is computed anew or dropped.
 """
 
-from nbcache.entry.models import EntryMeta
+from nbcache.entry.records import EntryMeta
 from nbcache.stores.sqlite import rows, schema, totals
 from nbcache.stores.sqlite.sql import Execute, joined, moment, split, whole
 

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from nbcache.entry.models import SORTABLE, EntryMeta, Facets, Filter, Touch
+from nbcache.entry.records import SORTABLE, EntryMeta, Facets, Filter, Touch
 from nbcache.stores.sqlite import schema, search_index, totals
 from nbcache.stores.sqlite.sql import Execute, dollars, joined, moment, number, only, pico, split, text, whole, written
 

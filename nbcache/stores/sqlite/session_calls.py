@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from nbcache.entry.models import SessionCall
+from nbcache.entry.records import SessionCall
 from nbcache.stores.sqlite.sql import Execute, dollars, moment, pico, text, whole, written
 
 TABLE = (

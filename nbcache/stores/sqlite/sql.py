@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 
-from nbcache.entry.models import EXACT
+from nbcache.entry.records import EXACT
 
 Execute = Callable[..., sqlite3.Cursor]
 

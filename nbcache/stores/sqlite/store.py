@@ -15,11 +15,11 @@ from urllib.parse import quote
 from nbcache._names import public_in
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.timer import Timer
-from nbcache.entry.models import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.entry.quantities import count, size
+from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, TooLargeError, warn_once
 from nbcache.stores.progress import Progress
-from nbcache.stores.sqlite import damaged_files, eviction, rows, search_index, sessions, spendings, totals
+from nbcache.stores.sqlite import damaged_files, eviction, lifetime_ledger, rows, search_index, session_calls, totals
 from nbcache.stores.sqlite.check import check
 from nbcache.stores.sqlite.clearing import delete
 from nbcache.stores.sqlite.connections import own_writes
@@ -244,14 +244,14 @@ class DiskStore:
 
         def write(cache: CacheFile) -> None:
             with cache.transaction():
-                spendings.record(cache.execute, new)
+                lifetime_ledger.record(cache.execute, new)
 
         if new:
             self._note(write)
 
     def spendings(self, notebook: str | None = None) -> list[Spending]:
         """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
-        return self._database.run(lambda cache: spendings.read(cache.execute, notebook), _READ_TIMEOUT)
+        return self._database.run(lambda cache: lifetime_ledger.read(cache.execute, notebook), _READ_TIMEOUT)
 
     def record_calls(self, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
         """Record what a session of a notebook called."""
@@ -259,22 +259,22 @@ class DiskStore:
 
         def write(cache: CacheFile) -> None:
             with cache.transaction():
-                sessions.record(cache.execute, session, notebook, new)
+                session_calls.record(cache.execute, session, notebook, new)
 
         if new:
             self._note(write)
 
     def last_calls(self, notebook: str | None, but: str | None = None) -> list[SessionCall]:
         """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
-        return self._database.run(lambda cache: sessions.read(cache.execute, notebook, but), _READ_TIMEOUT)
+        return self._database.run(lambda cache: session_calls.read(cache.execute, notebook, but), _READ_TIMEOUT)
 
     def rename(self, notebook: str, new: str) -> None:
         """Move a notebook's rows and calls to its new name."""
 
         def write(cache: CacheFile) -> None:
             with cache.transaction():
-                spendings.rename(cache.execute, notebook, new)
-                sessions.rename(cache.execute, notebook, new)
+                lifetime_ledger.rename(cache.execute, notebook, new)
+                session_calls.rename(cache.execute, notebook, new)
 
         self._write_waiting(write)
 

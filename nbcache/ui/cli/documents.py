@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from nbcache.costs.money import Money, amount_text, saved, spent
-from nbcache.entry.models import Cleared, EntryMeta, Record, Spending, Stats, known
+from nbcache.entry.records import Cleared, EntryMeta, Record, Spending, Stats, known
 
 if TYPE_CHECKING:  # they import LangChain
     from nbcache.replay.outcomes import Exported, Imported

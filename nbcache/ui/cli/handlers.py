@@ -9,8 +9,8 @@ from typing import Any
 
 from nbcache.costs.money import amount_text, saved, saved_text, spent, usd_text
 from nbcache.entry.ledger_sums import add_to, total
-from nbcache.entry.models import EntryMeta, Filter, Spending, Stats
 from nbcache.entry.quantities import bytes_text
+from nbcache.entry.records import EntryMeta, Filter, Spending, Stats
 from nbcache.errors import UnknownKeyError, harmless, one_line
 from nbcache.keys.digests import KEY_LENGTH
 from nbcache.replay.import_export import export_entries, import_entries

@@ -29,7 +29,7 @@ from nbcache.ui.commands import table
 from nbcache.ui.jupyter import arguments, html
 from nbcache.ui.jupyter.config import NBCache
 from nbcache.ui.jupyter.new_ids import NewIds
-from nbcache.ui.jupyter.renames import Follower
+from nbcache.ui.jupyter.notebook_renames import Follower
 from nbcache.ui.progress import progress
 from nbcache.ui.terminal import say
 

@@ -5,7 +5,7 @@ import time
 from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.misses.nearest import new_ids
 from nbcache.cache.notebook_cache import NotebookCache
-from nbcache.costs.accounts import NEW
+from nbcache.costs.session_sums import NEW
 from nbcache.errors import logger, warn_once
 from nbcache.keys.ignored.langchain_parameters import also_ignored
 from nbcache.keys.ignored.run_ids import advice

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from nbcache.entry.models import Filter, Touch
+from nbcache.entry.records import Filter, Touch
 from nbcache.errors import one_line, warn_once
 from nbcache.session import session
 from nbcache.stores.base import LedgerStore, Listable, Store

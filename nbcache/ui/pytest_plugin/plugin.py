@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from nbcache.cache.notebook_cache import NotebookCache
     from nbcache.cache.pytest_report import PlayedCassette
-    from nbcache.entry.models import Spending
+    from nbcache.entry.records import Spending
 
 _SHOWN = 5  # unused recordings in the report
 _SELECTING = ("keyword", "markexpr", "deselect", "lf", "stepwise")  # pytest's options to run some of the tests

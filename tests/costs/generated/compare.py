@@ -10,7 +10,7 @@ from unittest import mock
 import nbcache
 from nbcache.cache import lookup as answers
 from nbcache.costs.pricing import Price, Prices
-from nbcache.entry.models import Usage
+from nbcache.entry.records import Usage
 from nbcache.entry.usage import usage_of
 from tests.costs.generated.bill import WHEN
 from tests.costs.generated.case import Case

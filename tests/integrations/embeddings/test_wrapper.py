@@ -37,7 +37,7 @@ from nbcache.cache.call import Call
 from nbcache.codec.header import EntryHeader
 from nbcache.codec.payload import encode, read
 from nbcache.costs.pricing import Prices
-from nbcache.entry.models import EntryMeta, Filter
+from nbcache.entry.records import EntryMeta, Filter
 from nbcache.entry.usage import estimated, usage_of
 from nbcache.integrations.embeddings.identity import embedder_identity
 from nbcache.integrations.embeddings.vectors import as_generation, vector_in

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 import nbcache
 from nbcache import NbcacheWarning
 from nbcache.codec import payload as codec
-from nbcache.entry.models import Filter
+from nbcache.entry.records import Filter
 from nbcache.entry.text import prompt_text
 from nbcache.integrations.sdk.exchange import Exchange
 from nbcache.integrations.sdk.sse import Recorder, split_events

@@ -4,7 +4,7 @@ import hashlib
 import time
 from dataclasses import replace
 
-from nbcache.entry.models import EntryMeta, Touch
+from nbcache.entry.records import EntryMeta, Touch
 from nbcache.entry.text import words
 from nbcache.stores import Store
 from tests.support.rows import FullStore, row_of

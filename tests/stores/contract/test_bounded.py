@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from nbcache.entry.models import Totals, Touch
+from nbcache.entry.records import Totals, Touch
 from nbcache.errors import StoreError
 from nbcache.stores.base import Bounded, Listable
 from tests.stores.contract.conftest import Make

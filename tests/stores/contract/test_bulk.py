@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from nbcache.entry.models import EntryMeta
+from nbcache.entry.records import EntryMeta
 from nbcache.stores.base import Bulk
 from tests.stores.contract.entries import key_of, put, row
 from tests.support.rows import FullStore

@@ -1,6 +1,6 @@
 """Stores that can be checked and repaired."""
 
-from nbcache.entry.models import EntryMeta
+from nbcache.entry.records import EntryMeta
 from nbcache.errors import DamagedError
 from nbcache.stores.base import Checkable, Listable
 from tests.stores.contract.entries import found, put, row

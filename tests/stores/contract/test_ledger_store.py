@@ -2,7 +2,7 @@
 
 from decimal import Decimal
 
-from nbcache.entry.models import Spending
+from nbcache.entry.records import Spending
 from nbcache.stores.base import LedgerStore, Listable
 from tests.stores.contract.entries import NOW, put
 from tests.support.rows import FullStore

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from nbcache.entry.models import SORTABLE, Cleared, EntryMeta, Facets, Filter, Totals, Touch
+from nbcache.entry.records import SORTABLE, Cleared, EntryMeta, Facets, Filter, Totals, Touch
 from nbcache.stores.base import Listable
 from tests.stores.contract.entries import NOW, Clock, found, keep, key_of, put, row
 from tests.support.rows import FullStore, row_of

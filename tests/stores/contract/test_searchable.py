@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbcache.entry.models import EntryMeta, Filter
+from nbcache.entry.records import EntryMeta, Filter
 from nbcache.entry.text import words
 from nbcache.stores import MemoryStore
 from nbcache.stores.base import Listable, Searchable

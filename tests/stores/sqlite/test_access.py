@@ -98,7 +98,7 @@ def test_earlier_store_that_can_only_be_read_is_brought_up_in_a_copy(public: Pat
 
 _KILLED = """
 import os, signal, sys
-from nbcache.entry.models import EntryMeta
+from nbcache.entry.records import EntryMeta
 from nbcache.stores import DiskStore
 store = DiskStore(sys.argv[1])
 for number in range(3):

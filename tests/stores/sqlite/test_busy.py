@@ -17,7 +17,7 @@ import pytest
 
 import nbcache
 from nbcache import NbcacheWarning
-from nbcache.entry.models import EntryMeta, Spending
+from nbcache.entry.records import EntryMeta, Spending
 from nbcache.errors import StoreBusyError
 from nbcache.stores import DiskStore
 from nbcache.stores.sqlite import deleted_text

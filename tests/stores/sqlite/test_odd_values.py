@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import nbcache
-from nbcache.entry.models import SessionCall
+from nbcache.entry.records import SessionCall
 from nbcache.errors import forget_warnings
 from tests.faults.test_faults import Echo, ask, change, heard
 from tests.support.rows import full

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nbcache.entry.models import Filter, Totals, Usage
+from nbcache.entry.records import Filter, Totals, Usage
 from nbcache.stores import DiskStore
 from nbcache.stores.entry_costs import entry_cost
 from nbcache.stores.sqlite import store as disk_module

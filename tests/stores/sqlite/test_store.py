@@ -29,7 +29,7 @@ from langchain_core.outputs import Generation
 from nbcache import NotebookCache
 from nbcache.codec import payload as codec
 from nbcache.codec.header import VERSIONS, EntryHeader
-from nbcache.entry.models import EntryMeta, Filter, SessionCall, Spending, Totals, Touch
+from nbcache.entry.records import EntryMeta, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import DamagedError, StoreError
 from nbcache.stores import DiskStore, MemoryStore, open_store
 from nbcache.stores.view import Contents
@@ -366,7 +366,7 @@ def test_clearing_everything_leaves_nothing_of_expired_entries(
 
 _WRITER = """
 import sys, time
-from nbcache.entry.models import EntryMeta
+from nbcache.entry.records import EntryMeta
 from nbcache.stores import DiskStore
 store = DiskStore(sys.argv[1])
 number = 0
@@ -549,7 +549,7 @@ def test_threads_that_open_a_new_store_at_once_open_one(store: DiskStore) -> Non
 
 _FORKER = """
 import os, sys, time, warnings
-from nbcache.entry.models import EntryMeta
+from nbcache.entry.records import EntryMeta
 from nbcache.stores import DiskStore
 
 def put(number):
@@ -603,7 +603,7 @@ def test_parent_and_forked_child_both_use_the_store_and_lose_nothing(store: Disk
 
 _FORKER_UNDER_LOAD = """
 import os, sys, threading, time, warnings
-from nbcache.entry.models import EntryMeta
+from nbcache.entry.records import EntryMeta
 from nbcache.stores import DiskStore
 from tests.support.rows import row_of
 

@@ -14,7 +14,7 @@ from langchain_core.outputs import Generation
 
 from nbcache.codec import payload as codec
 from nbcache.codec.header import EntryHeader
-from nbcache.entry.models import EntryMeta, SessionCall
+from nbcache.entry.records import EntryMeta, SessionCall
 from nbcache.keys.key import CallKey
 from nbcache.stores import DiskStore, Store
 from nbcache.stores.sqlite import rekeying

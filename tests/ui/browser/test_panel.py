@@ -41,7 +41,7 @@ def keys():
 HUNDRED_THOUSAND = (
     START
     + """
-from nbcache.entry.models import EntryMeta
+from nbcache.entry.records import EntryMeta
 from nbcache.stores import MemoryStore
 store = MemoryStore()
 for number in range(100_000):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nbcache.entry.models import Filter
+from nbcache.entry.records import Filter
 from nbcache.stores import DiskStore
 from tests.ui.cli.test_main import Run, keep, no_database, run, stored
 

@@ -24,7 +24,7 @@ from langchain_core.messages import AIMessage
 
 import nbcache
 from nbcache.entry import status as policy
-from nbcache.entry.models import EntryMeta, Filter
+from nbcache.entry.records import EntryMeta, Filter
 from nbcache.stores import DiskStore
 from nbcache.stores.location import user_folder
 from nbcache.stores.view import Contents

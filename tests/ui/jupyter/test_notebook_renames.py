@@ -10,7 +10,7 @@ from langchain_core.language_models import FakeListChatModel
 import nbcache
 from nbcache.errors import NbcacheWarning
 from nbcache.session import session
-from nbcache.ui.jupyter.renames import Follower
+from nbcache.ui.jupyter.notebook_renames import Follower
 
 
 def write(path: Path, *ids: str) -> Path:

@@ -15,8 +15,8 @@ from langchain_openai import ChatOpenAI
 
 import nbcache
 from nbcache import NbcacheError, NbcacheWarning, NotebookCache
-from nbcache.entry.models import SORTABLE, Stats, Totals
 from nbcache.entry.quantities import bytes_text
+from nbcache.entry.records import SORTABLE, Stats, Totals
 from nbcache.errors import StoreError
 from nbcache.session import session
 from nbcache.stores import MemoryStore

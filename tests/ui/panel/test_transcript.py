@@ -21,7 +21,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache.codec import payload as codec
 from nbcache.codec.header import EntryHeader
-from nbcache.entry.models import EntryMeta
+from nbcache.entry.records import EntryMeta
 from nbcache.ui.panel.transcript import Part, TranscriptMessage, answer_chat, prompt_chat
 
 KEY = "0" * 40
