@@ -1,4 +1,16 @@
-"""One call: looked up, shared, kept, explained."""
+"""One call: looked up, shared, kept, explained.
+
+In the order of a call: `call.py` holds what is known of it, `active_settings.py` decides which settings hold for it
+(`modes.py`), and `samples.py` which sample it is. `notebook_cache.py` is the cache that LangChain asks: `lookup.py` looks in
+`memory.py`, the store, and among the calls in flight; after a miss `save.py` stores the answer. `misses/` notes and explains
+the calls that missed.
+
+What they share: `state.py` (the state of one cache), `rules.py` (the user's own rules), `provenance.py` (where messages came
+from), `chains.py` (the names of the chains around a call), `pytest_report.py` (the report to a run of pytest).
+
+The settings: `setting_field.py` is one setting, `settings_table.py` the table of all, `settings_docs.py` writes
+`docs/settings.md`.
+"""
 
 from typing import TYPE_CHECKING
 

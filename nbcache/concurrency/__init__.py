@@ -1,11 +1,12 @@
 """Threads, event loops and processes. Nothing here knows of models.
 
 For one call: `effects.py` drives the same generator in a thread or on an event loop, `loop_turns.py` keeps many calls from
-holding up a loop, and `single_flight.py` lets identical calls wait for one. `executor.py` runs work in threads of nbcache's own.
+holding up a loop, and `single_flight.py` lets identical calls wait for one. `executor.py` runs work in threads of nbcache's
+own.
 
 Beneath these: `locks.py` (a lock that is never left held), `context_blocks.py` (values within a `with` block), both by
 `running_frames.py`; `strands.py` (which calls follow each other, and which run side by side).
 
-Beside calls: `timer.py` (delayed work), `time_limit.py` (for regular expressions), `change_listeners.py` (who is called after a
-change), `worker_startup.py` and `worker_pipe.py` (worker processes join the cache, and report their calls).
+Beside calls: `timer.py` (delayed work), `time_limit.py` (for regular expressions), `change_listeners.py` (who is called
+after a change), `worker_startup.py` and `worker_pipe.py` (worker processes join the cache, and report their calls).
 """

@@ -1,13 +1,14 @@
 """From a call to its key.
 
 In the order of a call: `request.py` is what a caller asks for. `key.py` makes the key from the prompt (`prompt.py`), the
-identity of the model, and the endpoint. `identity.py` computes the identity, unless `identity_cache.py` still has it: from the
-request that the model's class builds (`provider_requests/`), or from the model's fields (`model_fields/`) and `llm_string.py`;
-and from the model's clients (`clients/`). `ignored/` says what doesn't count. `usercode/` digests code of the user's own.
+identity of the model, and the endpoint. `identity.py` computes the identity, unless `identity_cache.py` still has it: from
+the request that the model's class builds (`provider_requests/`), or from the model's fields (`model_fields/`) and
+`llm_string.py`; and from the model's clients (`clients/`). `ignored/` says what doesn't count. `usercode/` digests code of
+the user's own.
 
-`canonical.py` writes any value as JSON, `json_text.py` reads and writes JSON, `digests.py` makes the digest, `credentials.py`
-replaces credentials by digests. `model_names.py` and `token_limits.py` read single facts about a call, `message_classes.py` lists
-LangChain's classes. `earlier_keys.py` gives calls of earlier versions their present key.
+`canonical.py` writes any value as JSON, `json_text.py` reads and writes JSON, `digests.py` makes the digest,
+`credentials.py` replaces credentials by digests. `model_names.py` and `answer_limits.py` read single facts about a call,
+`message_classes.py` lists LangChain's classes. `earlier_keys.py` gives calls of earlier versions their present key.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,12 @@
-"""Where entries are kept: the protocol of a store, and the stores."""
+"""Where entries are kept: the protocol of a store, and the stores.
+
+`base.py` is the protocol, and `open_store` opens one of the stores: `memory.py` in this process, or `sqlite/` in a folder.
+`location.py` finds the folder for this notebook, `nearby_folders.py` the other stores near it. `view.py` is the store as
+commands use it: the entries of all notebooks, or of one.
+
+Beside these: `entry_costs.py` reads what an entry cost from its payload, `progress.py` reports the progress of long work,
+and `earlier_names.py` adapts a user's own store that was written for nbcache 0.4.
+"""
 
 from typing import TYPE_CHECKING
 

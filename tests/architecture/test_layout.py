@@ -1,5 +1,7 @@
 """Where things are: the package is what its rooms are, and the tests of a room stand in a room of its name."""
 
+import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,3 +41,14 @@ def test_no_test_stands_outside_of_a_room() -> None:
 @pytest.mark.parametrize("room", sorted(ROOMS))
 def test_each_room_has_tests(room: str) -> None:
     assert any((TESTS / room).rglob("test_*.py"))
+
+
+MAPS = [path for path in sorted((ROOT / "nbcache").rglob("__init__.py")) if path.parent.parent != ROOT]
+
+
+@pytest.mark.parametrize("path", MAPS, ids=lambda path: path.parent.relative_to(ROOT).as_posix())
+def test_the_docstring_of_each_room_names_all_that_is_in_it(path: Path) -> None:
+    text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+    there = {f"{name}/" if (path.parent / name).is_dir() else f"{name}.py" for name in names(path.parent)}
+    named = {*re.findall(r"`(\w+\.py)`", text), *re.findall(r"`(\w+/)`", text)}
+    assert named - {"browser/"} == there

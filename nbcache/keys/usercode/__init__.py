@@ -1,12 +1,12 @@
 """The digest of a piece of the user's own code, which changes when the code, or something that it refers to, changes.
 
-A class or function counts by its bytecode and by all that its names mean: helpers, constants, modules, closures. At each call
-the pieces are compared with what they were (`change_detection.py`), and digested again only after a change.
+A class or function counts by its bytecode and by all that its names mean: helpers, constants, modules, closures. At each
+call the pieces are compared with what they were (`change_detection.py`), and digested again only after a change.
 
-`walk.py` makes the digest. What it writes of each value is in `nodes.py`, `functions.py`, `classes.py`, `objects.py`,
-`clients.py`, `type_hints.py`, `annotations.py` and `environment_variables.py`. `bytecode.py` reads the names from compiled code,
-and `origin.py` says whether code is the user's or a library's. What calls themselves change is found by `call_state.py`, and
-counts as it was at first (`initial_state.py`). `refusal_cache.py` remembers what has no digest.
+`walk.py` makes the digest. What it writes of each value is in `value_kinds.py`, `functions.py`, `classes.py`, `objects.py`,
+`clients.py`, `type_hints.py`, `annotations.py` and `environment_variables.py`. `bytecode.py` reads the names from compiled
+code, and `origin.py` says whether code is the user's or a library's. What calls themselves change is found by
+`call_state.py`, and counts as it was at first (`initial_state.py`). `refusal_cache.py` remembers what has no digest.
 """
 
 from dataclasses import dataclass

@@ -1,1 +1,15 @@
-"""The store in a folder: one SQLite file."""
+"""The store in a folder: one SQLite file.
+
+For one operation: `store.py` is the store, `database.py` its file, and `connections.py` the pool that runs the statement and
+retries it while the file is busy (`connection.py` is one of them). Before that, `folder.py` makes the folder, and
+`filesystem.py` and `access.py` say how the file can be opened.
+
+The tables: `schema.py` makes them and `foreign_tables.py` checks those that are there. `diskcache_file.py` holds the
+payloads. `rows.py`, `search_index.py`, `session_calls.py`, `lifetime_ledger.py` and `totals.py` each have the statements on
+one subject, `sql.py` converts the values in columns. `upgrade.py` and `rekeying.py` give entries of earlier versions their
+present keys.
+
+Deleting: `eviction.py` (over the bounds), `expiry.py` (too old), `clearing.py` (asked for), `deleted_text.py` (no text stays
+in the file). When something is wrong: `check.py` and `row_repair.py` (check and repair), `damaged_files.py` (set aside),
+`full_disk.py` (delete without free space), `late_answers.py` (kept in memory until they can be written).
+"""

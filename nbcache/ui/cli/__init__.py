@@ -1,1 +1,5 @@
-"""`nbcache …` in a terminal."""
+"""`nbcache …` in a terminal.
+
+In the order of a command: `main.py` runs it, `arguments.py` parses it, `store.py` opens the store, `confirmation.py` asks
+before something is deleted, `handlers.py` carries it out, `documents.py` makes what `--json` prints.
+"""

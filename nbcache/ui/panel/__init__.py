@@ -1,1 +1,5 @@
-"""The panel: a widget that shows the cache live."""
+"""The panel: a widget that shows the cache live.
+
+`widget.py` is the widget, and `browser/` the part of it that runs in the browser. `board.py` has the numbers, entries and
+replies that it shows, `transcript.py` a call as the messages of a chat.
+"""
