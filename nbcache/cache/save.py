@@ -1,6 +1,5 @@
 """An answer's way into the store: checked by the rules, encoded, stored, counted, and handed to calls that wait."""
 
-import time
 from collections.abc import Sequence
 
 from langchain_core.outputs import Generation
@@ -97,7 +96,7 @@ class Saver:
         meta = row_of(
             *(key, answer, usage),
             status=status_now(answer, call, key.model, ended=None if call is None else call.ended),
-            created=time.time(),
+            created=pending.when,  # not now: which calls overlapped is worked out from this
             seconds=pending.seconds,
             tags=settings.tags,
             notebook=self._state.notebook,

@@ -104,7 +104,7 @@ class MissLog:
                 miss = _take(call.pending, prompt, 0)
             if miss is not None:  # a batch of a completion model is one request: each has its share
                 seconds = (now - miss.began - call.idle) / (1 if call.is_chat else max(1, call.misses))
-        return PendingAnswer(prompt, llm_string, call, miss, seconds)
+        return PendingAnswer(prompt, llm_string, call, miss, seconds, time.time())
 
     def paid(
         self,
@@ -133,13 +133,17 @@ class MissLog:
 
 @dataclass(slots=True)
 class PendingAnswer:
-    """An answer on its way into the store. `seconds` are those that the model took, where known."""
+    """An answer on its way into the store.
+
+    It came at `when` (seconds since the epoch). `seconds` are those that the model took until then, where known.
+    """
 
     prompt: str
     llm_string: str
     call: Call | None
     miss: PendingMiss | None
     seconds: float | None
+    when: float
     call_key: CallKey | None = None
 
     def chunks(self) -> list[dict[str, Any]] | None:

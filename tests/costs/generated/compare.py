@@ -8,7 +8,7 @@ from typing import Any, Self
 from unittest import mock
 
 import nbcache
-from nbcache.cache import lookup as answers
+from nbcache.cache import save
 from nbcache.costs.pricing import Price, Prices
 from nbcache.entry.records import Usage
 from nbcache.entry.usage import usage_of
@@ -49,13 +49,14 @@ class Comparer:
     """Makes the calls. To be used as a context manager."""
 
     def __enter__(self) -> Self:
-        self._stack = contextlib.ExitStack()
-        self._wire = self._stack.enter_context(Wire())
-        nbcache.install("memory://", notebook="costs.ipynb", mode="refresh")
-        self._stack.callback(nbcache.uninstall)
-        self._used: list[Usage] = []
-        self._stack.enter_context(mock.patch.object(answers, "usage_of", self._usage_of))
-        self._prices = Prices()
+        with contextlib.ExitStack() as stack:
+            self._wire = stack.enter_context(Wire())
+            nbcache.install("memory://", notebook="costs.ipynb", mode="refresh")
+            stack.callback(nbcache.uninstall)
+            self._used: list[Usage] = []
+            stack.enter_context(mock.patch.object(save, "usage_of", self._usage_of))
+            self._prices = Prices()
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -121,20 +121,20 @@ def outcome(model: Words) -> str:
 def test_a_model_that_cannot_be_asked_is_called_without_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nbcache.integrations.langchain import rate_limits as limiters
+    from nbcache.integrations.langchain import streams
 
     nbcache.install(tmp_path / "store")
     model = Words()
 
     def fails(*_: object) -> None:
-        raise RuntimeError("no such limiter")
+        raise RuntimeError("no such class")
 
-    monkeypatch.setattr(limiters, "wrap_limiter", fails)
-    with pytest.warns(UserWarning, match="no such limiter"):
+    monkeypatch.setattr(streams, "wrap_chunks", fails)
+    with pytest.warns(UserWarning, match="no such class"):
         assert model.invoke("q") == "word"
     assert model.invoke("q") == "word"
     assert model.calls == ["q", "q"]
     nbcache.install(tmp_path / "store", mode="replay")
-    with pytest.raises(ReplayMiss, match="no such limiter"):
+    with pytest.raises(ReplayMiss, match="no such class"):
         model.invoke("q")
     assert model.calls == ["q", "q"]
