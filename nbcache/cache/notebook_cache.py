@@ -27,9 +27,9 @@ from nbcache.cache.save import Saver
 from nbcache.cache.setting_field import takes
 from nbcache.cache.settings_table import Configuration
 from nbcache.cache.state import CacheState
-from nbcache.codec import values
+from nbcache.codec import plain_store
 from nbcache.codec.payload import key_of
-from nbcache.codec.values import KeyFn, Messages
+from nbcache.codec.plain_store import KeyFn, Messages
 from nbcache.concurrency.executor import in_background, in_thread, uninterrupted
 from nbcache.costs.ledger import Ledger
 from nbcache.entry.ledger_sums import total
@@ -286,15 +286,15 @@ class NotebookCache(BaseCache):
         `messages` are a text or a list of dicts of JSON values. Where not all of them counts, `key_fn` returns what does.
         Raises TypeError or ValueError, saying what to pass, for anything else.
         """
-        answer = self.find(*values.prompt_and_identity(messages, model, key_fn, params), None)
-        return None if answer is None else values.value_in(answer.generations())
+        answer = self.find(*plain_store.prompt_and_identity(messages, model, key_fn, params), None)
+        return None if answer is None else plain_store.value_in(answer.generations())
 
     def put(self, messages: Messages, value: Any, *, model: str, key_fn: KeyFn | None = None, **params: Any) -> None:
         """Keep `value`, JSON or a pydantic object, for `get` with the same arguments. When it returns, it is committed.
 
         Raises TypeError or ValueError where it would not come back as it is, or for arguments that `get` refuses.
         """
-        self.save(*values.prompt_and_identity(messages, model, key_fn, params), values.answer(value), None)
+        self.save(*plain_store.prompt_and_identity(messages, model, key_fn, params), plain_store.answer(value), None)
 
     def _handed_out(self, answer: CachedAnswer | None, call: Call | None) -> RETURN_VAL_TYPE | None:
         """The generations for LangChain; none where somebody listens to chunks: then the model is to stream them."""

@@ -64,7 +64,7 @@ class Tally:
         return [self._cassette(path) for path in wanted if path.exists()]
 
     def _cassette(self, path: Path) -> PlayedCassette:
-        from nbcache.replay.cassette import read  # noqa: PLC0415 - LangChain is much to import for a run that calls no model
+        from nbcache.replay.cassette_format import read  # noqa: PLC0415 - LangChain is much to import for a run that calls no model
 
         try:
             recordings = read(path)

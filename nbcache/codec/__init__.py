@@ -4,7 +4,7 @@ Writing: `roundtrip.py` checks that an answer can be restored, `messages.py` mak
 `pydantic_objects.py`), `chunks.py` packs the chunks of a stream, and `payload.py` makes the bytes: the header (`header.py`) and
 the compressed sections (`packing.py`). Reading goes the other way; `chunk_limits.py` refuses chunks that would take too much.
 
-`new_entry.py` makes the header and the row of an entry from its call. `sdk_response.py` and `values.py` put an SDK's response,
+`new_entry.py` makes the header and the row of an entry from its call. `sdk_response.py` and `plain_store.py` put an SDK's response,
 and any plain value, into the form of an answer.
 """
 

@@ -1,10 +1,9 @@
 """Sums of money and of time, and their texts for magics, panel, command line and footer."""
 
-import math
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
-from nbcache.entry.quantities import counted
+from nbcache.entry.quantities import counted, seconds_text
 from nbcache.entry.records import EXACT, Spending, Stats
 
 _CENT, _TEN_CENTS = Decimal("0.01"), Decimal("0.10")
@@ -84,23 +83,6 @@ def note_text(money: Money, word: str) -> str:
     return ", ".join(notes)
 
 
-def seconds_text(seconds: float) -> str:
-    """Seconds for people: `0.4 s`, `38 s`, `2 min 5 s`, `1 h 3 min`; `<0.1 s`, and `0 s` only for none at all."""
-    if not math.isfinite(seconds):
-        return "unknown"
-    if seconds < 0:
-        return "-" + seconds_text(-seconds)
-    if 0 < seconds < 0.1:
-        return "<0.1 s"
-    if (tenths := round(seconds, 1)) < 10:
-        return f"{tenths:.0f} s" if tenths == int(tenths) else f"{tenths:.1f} s"
-    if (whole := round(seconds)) < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return _two(*divmod(whole, 60), "min", "s")
-    return _two(*divmod(round(seconds / 60), 60), "h", "min")
-
-
 def _text(usd: Decimal, rounding: str) -> str:
     if usd < 0:
         return "-" + _text(usd.copy_negate(), rounding)
@@ -112,10 +94,6 @@ def _text(usd: Decimal, rounding: str) -> str:
     text = f"{usd.quantize(digit, rounding, EXACT):,f}"
     whole, _, fraction = text.partition(".")
     return f"${whole}.{fraction[:2]}{fraction[2:].rstrip('0')}"
-
-
-def _two(large: int, small: int, unit: str, part: str) -> str:
-    return f"{large:,} {unit} {small} {part}" if small else f"{large:,} {unit}"
 
 
 def spent(sums: Stats | Spending) -> Money:

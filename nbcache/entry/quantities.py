@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them: `7d`, `90s`, `2GB`."""
+"""Durations and sizes as people read and write them: `7d`, `90s`, `2GB`, `2 min 5 s`."""
 
 import math
 import re
@@ -97,3 +97,24 @@ def _positive(number: float, name: str, value: object, write: str) -> float:
     if not (math.isfinite(number) and number > 0):
         raise ValueError(f"{name}={value!r}: write {write}, above zero")
     return number
+
+
+def seconds_text(seconds: float) -> str:
+    """Seconds for people: `0.4 s`, `38 s`, `2 min 5 s`, `1 h 3 min`; `<0.1 s`, and `0 s` only for none at all."""
+    if not math.isfinite(seconds):
+        return "unknown"
+    if seconds < 0:
+        return "-" + seconds_text(-seconds)
+    if 0 < seconds < 0.1:
+        return "<0.1 s"
+    if (tenths := round(seconds, 1)) < 10:
+        return f"{tenths:.0f} s" if tenths == int(tenths) else f"{tenths:.1f} s"
+    if (whole := round(seconds)) < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return _two(*divmod(whole, 60), "min", "s")
+    return _two(*divmod(round(seconds / 60), 60), "h", "min")
+
+
+def _two(large: int, small: int, unit: str, part: str) -> str:
+    return f"{large:,} {unit} {small} {part}" if small else f"{large:,} {unit}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nbcache.errors import CassetteError
-from nbcache.replay.cassette import FIELDS, FORMAT_VERSION
+from nbcache.replay.cassette_format import FIELDS, FORMAT_VERSION
 from nbcache.replay.secrets.scrubber import SECRET
 
 _KEY = re.compile(rb'{"nbcache": ?\d+, ?"key": ?"([0-9a-f]+)"')  # as an export begins a line

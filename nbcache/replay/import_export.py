@@ -16,7 +16,7 @@ from nbcache.codec.new_entry import call_of
 from nbcache.entry.records import EntryMeta, Touch
 from nbcache.errors import CassetteError, DamagedError, NbcacheError
 from nbcache.keys.prompt import Normalize
-from nbcache.replay.cassette import AHEAD, FIRST, USAGE_TEXTS, Recording, read
+from nbcache.replay.cassette_format import AHEAD, FIRST, USAGE_TEXTS, Recording, read
 from nbcache.replay.cassette_update import (
     lines_without_key,
     recorded_lines,

@@ -20,7 +20,7 @@ from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.base import Listable, Searchable, Store
 
 if TYPE_CHECKING:
-    from nbcache.replay.cassette import Recording
+    from nbcache.replay.cassette_format import Recording
 
 _T = TypeVar("_T")
 _WORDS = 16  # of a prompt: the longest tell most
@@ -39,7 +39,7 @@ class Cassette:
     @classmethod
     def open(cls, path: Path, scrubber: Scrubber) -> "Cassette":
         """Read `path`. Raises CassetteError, naming the line, or OSError."""
-        from nbcache.replay.cassette import read  # noqa: PLC0415 - most notebooks have no cassette
+        from nbcache.replay.cassette_format import read  # noqa: PLC0415 - most notebooks have no cassette
 
         return cls(path, scrubber, {recording.call.key: recording for recording in read(path)})
 

@@ -16,11 +16,10 @@ from nbcache.costs.money import (
     note_text,
     saved,
     saved_text,
-    seconds_text,
     spent,
     waited_text,
 )
-from nbcache.entry.quantities import bytes_text, counted, duration_text, plural
+from nbcache.entry.quantities import bytes_text, counted, duration_text, plural, seconds_text
 from nbcache.entry.records import Cleared, EntryMeta, Filter, Record, Spending, Stats
 from nbcache.entry.status import OK, STATUSES
 from nbcache.errors import CassetteError, one_line

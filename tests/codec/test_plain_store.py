@@ -21,7 +21,7 @@ from pydantic import BaseModel
 
 import nbcache
 from nbcache import NbcacheWarning, NotebookCache
-from nbcache.codec.values import prompt_and_identity
+from nbcache.codec.plain_store import prompt_and_identity
 from nbcache.entry.records import Filter
 from nbcache.keys.key import cache_key
 from nbcache.ui.panel.board import Board

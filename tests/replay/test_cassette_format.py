@@ -18,7 +18,7 @@ import nbcache
 from nbcache import ReplayMiss
 from nbcache.codec.chunks import packed
 from nbcache.errors import CassetteError
-from nbcache.replay.cassette import read
+from nbcache.replay.cassette_format import read
 from nbcache.session import session
 from nbcache.ui import report
 from tests.servers.embedder import Embedder, bits

@@ -9,7 +9,7 @@ import pytest
 from langchain_core.language_models import FakeListChatModel, FakeListLLM
 
 import nbcache
-from nbcache.replay.cassette import AHEAD, read
+from nbcache.replay.cassette_format import AHEAD, read
 from nbcache.session import session
 from nbcache.ui import report
 

@@ -23,7 +23,7 @@ from nbcache.codec import chunk_limits
 from nbcache.errors import CassetteError
 from nbcache.keys import llm_string
 from nbcache.replay import untrusted_files
-from nbcache.replay.cassette import read
+from nbcache.replay.cassette_format import read
 from nbcache.replay.importers import langchain_sqlite as langchain_file
 from tests.replay.test_langchain_sqlite import LLM, PROMPT, TABLE, schema, write
 from tests.support.paths import GOLDEN

@@ -1,7 +1,7 @@
 """LangChain's models, wrapped while the cache is on.
 
 For one call: `models.py` wraps the entry points of LangChain's models, by `patching.py`. `streams.py` wraps what makes chunks,
-`stream_recording.py` plays or records one stream, and `end_marks.py` says whether a stream came to its end.
+`recorded_stream.py` plays or records one stream, and `end_marks.py` says whether a stream came to its end.
 
 Special cases: `uncached.py` (models with `cache=False`), `overrides.py` (classes with entry points of their own), `bypasses.py`
 (calls that reach the provider past the cache), `rate_limits.py` (a hit waits for no rate limiter), `retries.py` (`with_retry`

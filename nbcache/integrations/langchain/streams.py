@@ -18,7 +18,7 @@ from nbcache.integrations.langchain import rate_limits as limiters
 from nbcache.integrations.langchain.bypasses import count_uncached
 from nbcache.integrations.langchain.end_marks import End
 from nbcache.integrations.langchain.patching import Wrapping
-from nbcache.integrations.langchain.stream_recording import Chunk, Recording
+from nbcache.integrations.langchain.recorded_stream import Chunk, Recording
 
 
 def wrap_chunks(wrapping: Wrapping, model: BaseLanguageModel[Any]) -> None:

@@ -16,7 +16,7 @@ from nbcache.codec.sdk_response import HEADERS, HTTPResponse
 from nbcache.concurrency.executor import in_thread
 from nbcache.entry.charges import LITELLM_HEADER
 from nbcache.errors import warn_once
-from nbcache.integrations.sdk import responses, sse
+from nbcache.integrations.sdk import response_bodies, sse
 from nbcache.keys.answer_limits import limits_tokens
 from nbcache.keys.canonical import canonical
 from nbcache.keys.clients.endpoint import endpoint_in
@@ -52,12 +52,17 @@ class Dialect:
 
 
 _DIALECTS = (
-    Dialect("openai", "/chat/completions", "", "messages", sse.OPENAI_ENDS, sse.join_chat, responses.chat),
-    Dialect("openai", "/completions", "", "prompt", sse.OPENAI_ENDS, sse.join_completion, responses.completion),
+    Dialect("openai", "/chat/completions", "", "messages", sse.OPENAI_ENDS, sse.join_chat, response_bodies.chat),
+    Dialect("openai", "/completions", "", "prompt", sse.OPENAI_ENDS, sse.join_completion, response_bodies.completion),
     Dialect(
-        *("openai", "/responses", "instructions", "input"), sse.RESPONSES_ENDS, sse.join_response, responses.response
+        *("openai", "/responses", "instructions", "input"),
+        sse.RESPONSES_ENDS,
+        sse.join_response,
+        response_bodies.response,
     ),
-    Dialect("anthropic", "/v1/messages", "system", "messages", sse.MESSAGES_ENDS, sse.join_message, responses.message),
+    Dialect(
+        "anthropic", "/v1/messages", "system", "messages", sse.MESSAGES_ENDS, sse.join_message, response_bodies.message
+    ),
 )
 
 

@@ -3,7 +3,7 @@
 A class or function counts by its bytecode and by all that its names mean: helpers, constants, modules, closures. At each
 call the pieces are compared with what they were (`change_detection.py`), and digested again only after a change.
 
-`walk.py` makes the digest. What it writes of each value is in `value_kinds.py`, `functions.py`, `classes.py`, `objects.py`,
+`walk.py` makes the digest. What it writes of each value is in `wrappers_and_containers.py`, `functions.py`, `classes.py`, `objects.py`,
 `clients.py`, `type_hints.py`, `annotations.py` and `environment_variables.py`. `bytecode.py` reads the names from compiled
 code, and `origin.py` says whether code is the user's or a library's. What calls themselves change is found by
 `call_state.py`, and counts as it was at first (`initial_state.py`). `refusal_cache.py` remembers what has no digest.
@@ -20,8 +20,8 @@ from nbcache.keys.usercode.change_detection import Check
 from nbcache.keys.usercode.initial_state import seed_of
 from nbcache.keys.usercode.origin import is_users_code
 from nbcache.keys.usercode.refusal_cache import unless_refused
-from nbcache.keys.usercode.value_kinds import write_node
 from nbcache.keys.usercode.walk import NotCanonicalError, Walk
+from nbcache.keys.usercode.wrappers_and_containers import write_node
 
 __all__ = [
     "NotCanonicalError",

@@ -28,7 +28,7 @@ from nbcache.errors import CassetteError, NbcacheError, NotStorableError, Unstab
 from nbcache.keys.identity import DOCUMENT
 from nbcache.keys.key import call_key
 from nbcache.keys.message_classes import GENERATIONS, MESSAGES
-from nbcache.replay.cassette import Recording
+from nbcache.replay.cassette_format import Recording
 from nbcache.replay.importers.langchain_models import EndpointNamedError, KnownModels
 from nbcache.replay.untrusted_files import LONGEST, MOST_VALUES, dense_values, opened
 from nbcache.stores.entry_costs import document

@@ -471,14 +471,14 @@ def test_a_tool_of_langchains_counts_by_its_function() -> None:
 
 
 def test_an_interrupt_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:
-    from nbcache.keys.usercode import value_kinds
+    from nbcache.keys.usercode import wrappers_and_containers
 
     def stopped(*_: Any) -> Any:
         raise KeyboardInterrupt
 
     namespace = run(cell("STYLE", "STYLE = ['a']"))
-    monkeypatch.setattr(value_kinds, "_dict", stopped)
-    monkeypatch.setitem(value_kinds._CONTAINERS, list, stopped)
+    monkeypatch.setattr(wrappers_and_containers, "_dict", stopped)
+    monkeypatch.setitem(wrappers_and_containers._CONTAINERS, list, stopped)
     with pytest.raises(KeyboardInterrupt):
         piece_of(namespace["Mine"])
     with pytest.raises(KeyboardInterrupt):
