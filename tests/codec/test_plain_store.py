@@ -113,7 +113,7 @@ def test_a_later_put_replaces_an_earlier_one(cache: NotebookCache) -> None:
 _ELSEWHERE = """
 import sys
 from nbcache import NotebookCache
-from tests.codec.test_values import ASKED, City
+from tests.codec.test_plain_store import ASKED, City
 
 cache = NotebookCache(sys.argv[1])
 found = cache.get(ASKED, model="m", temperature=0.5, seed=7)
