@@ -27,7 +27,7 @@ _LONGEST_WAIT = 600.0  # seconds: what the providers' clients wait for an answer
 class PendingMiss:
     """A prompt without a stored answer: its key, if it has one, its line in the ledger, and when the call began.
 
-    `began`, and when its `strand` has `started` it, are seconds of `time.perf_counter`.
+    `began` is when its lookup had missed, `started` when its `strand` started the call (`time.perf_counter`).
     """
 
     call_key: CallKey | None
@@ -95,11 +95,11 @@ class Call(Request):
         return [value for value in self.options.values() if isinstance(value, type) and issubclass(value, BaseModel)]
 
     def holds_lease(self) -> bool:
-        """Whether this call, or one around it, is waited for: then it must not wait for others."""
+        """Whether other calls may be waiting for this one, or for one around it. Then it must not wait for others."""
         return any(turn.leads for turn in self.leases.values()) or (self.outer is not None and self.outer.holds_lease())
 
     def longest_wait(self) -> float:
-        """How many seconds it waits for another's answer: no longer than it would for its own."""
+        """How many seconds this call waits for the answer of another one: as long as it would wait for its own."""
         fields = {} if self.model is None else self.model.__dict__
         timeouts = (fields.get(name) for name in ("request_timeout", "timeout", "default_request_timeout"))
         for given in (self.timeout, *timeouts):
@@ -108,7 +108,7 @@ class Call(Request):
         return _LONGEST_WAIT
 
     def end(self) -> None:
-        """The call is over: what it holds and got no answer for goes to the next."""
+        """The call is over. Leases and samples for which it got no answer are given back, to the next call."""
         while self.leases:
             self.leases.popitem()[1].release()
         while self.samples:
@@ -116,7 +116,7 @@ class Call(Request):
                 sample.give_back()
 
     def settle(self, key: str) -> Lease | None:
-        """The call `key` has its answer: its sample is used up; the lease under which it was made, if any."""
+        """The call `key` has its answer, and its sample is used up. Returns the lease that it held, if any."""
         if samples := self.samples.get(key):
             samples.pop(0)
         turn = self.leases.pop(key, None)

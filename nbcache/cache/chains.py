@@ -1,4 +1,4 @@
-"""The chains that a call is a part of, by their names: LangChain tells them to callback handlers alone."""
+"""The names of the chains that a call is a part of. LangChain reports them to callback handlers only."""
 
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -73,7 +73,7 @@ _hook: ContextVar[_Chains | None] | None = None
 
 
 def watch_chains(*, wanted: bool) -> None:
-    """Let LangChain tell of chains from now on, or no more: of every thread, as the handler is the variable's default."""
+    """Start or stop noting chains. That holds for every thread, since the handler is the default of its variable."""
     global _hook  # noqa: PLW0603 - LangChain keeps a hook for good, so there is one
     if _hook is None and wanted:
         _hook = ContextVar("nbcache_chains", default=_chains)

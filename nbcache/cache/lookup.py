@@ -37,7 +37,7 @@ Search = Generator[Effect, Any, CachedAnswer | None]
 
 
 class Lookup:
-    """The lookups of one cache. No failure reaches the call: it is a miss."""
+    """The lookups of one cache. A failure never reaches the caller: it counts as a miss."""
 
     def __init__(self, state: CacheState, memory: int) -> None:
         self.flights = Flights()
@@ -47,9 +47,9 @@ class Lookup:
         self._change_token = store.change_token if memory and isinstance(store, ChangeTracking) else _no_change_token
 
     def find(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> CachedAnswer | None:
-        """The answer to this call, counted as a hit; None, counted as a miss, where the call is to be made.
+        """The answer to this call, counted as a hit. None, counted as a miss, if the call has to be made.
 
-        Raises ReplayMiss in mode `replay`, where no call is made.
+        Raises ReplayMiss in mode `replay`, in which no call is made.
         """
         search = self._begin(prompt, llm_string, call, settings, on_loop=False)
         return drive(search) if isinstance(search, GeneratorType) else search  # type: ignore[return-value]
@@ -63,7 +63,7 @@ class Lookup:
     def _begin(
         self, prompt: str, llm_string: str, call: Call | None, settings: Settings, *, on_loop: bool
     ) -> CachedAnswer | Search | None:
-        """The answer from memory, or None where nothing is looked up; else the search that remains to be done."""
+        """The answer from memory, or None if nothing is looked up. Otherwise the search that remains to be done."""
         began = time.perf_counter()
         if settings.mode == modes.REPLAY:
             return self._replay(prompt, llm_string, call, settings, began)
@@ -81,7 +81,7 @@ class Lookup:
         return self._search(key, call, token, began, on_loop=on_loop)
 
     def _key(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> CallKey | None:
-        """The key to look up; None where this call is not looked up, which is a miss."""
+        """The key to look up. None if this call is not looked up, which is counted as a miss."""
         state, mode = self._state, settings.mode
         key, reason, detail = None, mode or "", ""
         if mode == modes.OFF:
@@ -100,7 +100,7 @@ class Lookup:
             if key.key not in state.refresh_once:
                 return key
             reason = "renewed"
-            if mode not in modes.KEEPS:  # no answer will replace the stored one: once is enough
+            if mode not in modes.KEEPS:  # no answer will be stored that could end this: renew one call only
                 state.refresh_once.discard(key.key)
         state.misses.add(prompt, key, call, reason, detail=detail)
         return None
@@ -118,7 +118,7 @@ class Lookup:
         return answer
 
     def _failed(self, key: CallKey, call: Call | None, error: Exception) -> None:
-        """Count a failure, and the miss that it is."""
+        """Count a failure, and the miss that follows from it."""
         self._state.failed("look up an answer", error)
         self._state.misses.add(key.prompt, key, call, "failure")
 
@@ -225,11 +225,11 @@ def _recorded_answer(key: str, payload: bytes, call: Call | None) -> CachedAnswe
 
 
 def _no_change_token() -> None:
-    """The change token of a store that has none, or where nothing is kept in memory."""
+    """The change token if the store has none, or if no answers are kept in memory."""
 
 
 class _Read:
-    """A read of the store, which another process may hold."""
+    """A read of the store. Another process may have locked it."""
 
     def __init__(self, store: Store, key: str) -> None:
         self._store = store
@@ -239,7 +239,7 @@ class _Read:
         return self._store.get(self._key)
 
     async def arun(self) -> bytes | None:
-        if is_writing():  # SQLite lets other threads run, and that one would go on for milliseconds
+        if is_writing():  # SQLite lets the writing thread run, which may take milliseconds
             return await in_thread(self.run, writes=True)
         try:
             return self._store.get(self._key, wait=False)

@@ -43,7 +43,7 @@ class _MemoryEntry(NamedTuple):
     generations: list[Generation]
 
     def answer(self) -> CachedAnswer:
-        """It, to hand out."""
+        """The answer, to hand out."""
         return CachedAnswer(self.payload, self.created, partial(fresh, self.generations))
 
 
@@ -65,10 +65,10 @@ class MemoryTier:
     def decode(
         self, key: str, payload: bytes, token: object, classes: Iterable[type[BaseModel]]
     ) -> CachedAnswer | None:
-        """The answer in `payload`; None where it may not be handed out again.
+        """The answer in `payload`. None if it may not be handed out again.
 
-        What another kernel has evicted never gets this far, and what it has replaced has other bytes than
-        those kept. Raises DamagedError or NotStorableError.
+        The payload has just been read from the store: if another kernel has replaced the entry, its bytes differ from those
+        in memory, and it is decoded anew. Raises DamagedError or NotStorableError.
         """
         entry = self._entries.get(key)
         if entry is not None and entry.payload == payload:

@@ -105,7 +105,7 @@ class NotebookCache(BaseCache):
     # Lookup and update, for calls of every kind
 
     def find(self, prompt: str, llm_string: str, call: Call | None) -> CachedAnswer | None:
-        """The answer to `call`, counted as a hit; None, counted as a miss, where it is to be made."""
+        """The answer to `call`, counted as a hit. None, counted as a miss, if the call has to be made."""
         return self._lookup.find(prompt, llm_string, call, self._active.resolve(call, pin=True))
 
     async def afind(self, prompt: str, llm_string: str, call: Call | None) -> CachedAnswer | None:
@@ -123,7 +123,7 @@ class NotebookCache(BaseCache):
         self._state.misses.add("", None, call, why)
 
     def forbid_in_replay(self, call: Call, why: str) -> None:
-        """A call is going to be made past the cache: raises ReplayMiss in mode `replay`, where none is made."""
+        """Raise ReplayMiss in mode `replay`, in which no call is made: `call` goes past the cache."""
         if self._active.resolve(call).mode == modes.REPLAY:
             raise self._state.replay_miss(call, why)
 
@@ -297,7 +297,7 @@ class NotebookCache(BaseCache):
         self.save(*plain_store.prompt_and_identity(messages, model, key_fn, params), plain_store.answer(value), None)
 
     def _handed_out(self, answer: CachedAnswer | None, call: Call | None) -> RETURN_VAL_TYPE | None:
-        """The generations for LangChain; none where somebody listens to chunks: then the model is to stream them."""
+        """The generations for LangChain. None if somebody listens to chunks: then the model's stream plays them."""
         if answer is None:
             return None
         if call is not None and call.streams is not None and call.streams():
@@ -313,7 +313,7 @@ def _close(ledger: Ledger, store: Store, recordings: Recordings) -> None:
 
 
 def _let_go(ledger: Ledger, store: Store, recordings: Recordings) -> None:
-    """As `_close`, for a cache that is garbage: its collection may run while this thread holds a lock that is needed."""
+    """As `_close`, in the background: garbage collection may run while this thread holds a lock that closing needs."""
     in_background(partial(_write_all, ledger, store, recordings))
 
 
@@ -324,7 +324,7 @@ def _write_all(ledger: Ledger, store: Store, recordings: Recordings) -> None:
 
 
 def cache_of(model: Any) -> NotebookCache | None:
-    """The cache that LangChain would ask for an `invoke` of `model`, where it is one of ours."""
+    """The cache that LangChain would ask for an `invoke` of `model`, if it is one of ours."""
     if model.cache is False:
         return None
     cache = model.cache if isinstance(model.cache, BaseCache) else get_llm_cache()

@@ -32,7 +32,7 @@ class Origins:
                 self._origins.popitem(last=False)
 
     def info(self, message: BaseMessage) -> Info | None:
-        """Where `message` came from; None where that isn't known, or no longer."""
+        """Where `message` came from. None if that is not known, or no longer known."""
         origin = self._origins.get(getattr(message, "id", None) or "")
         if origin is None:
             return None

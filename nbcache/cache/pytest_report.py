@@ -27,7 +27,7 @@ _lock = Lock()
 
 @dataclass(frozen=True, slots=True)
 class PlayedCassette:
-    """A cassette: how many recordings it has, and the prompts of those that nobody played; or why it can't be read."""
+    """A cassette: how many recordings it has, and the prompts of those that were not played. Or why it can't be read."""
 
     path: Path
     recordings: int = 0
@@ -39,7 +39,7 @@ class PlayedCassette:
 class Tally:
     """The sums of some sessions, and the keys of the recordings that they played, by cassette.
 
-    `stored` are the hits of those that opened none.
+    `stored` are the hits of the sessions that opened no cassette.
     """
 
     sums: Spending = field(default_factory=lambda: total(()))
@@ -59,7 +59,7 @@ class Tally:
         self.played.setdefault(cassette, set()).update(keys)
 
     def cassettes(self, also: Iterable[Path]) -> list[PlayedCassette]:
-        """The cassettes that were played, and of those named besides the ones that are there."""
+        """The cassettes that were played, and those of `also`, as far as they exist."""
         wanted = sorted({*self.played, *(path.resolve() for path in also)})
         return [self._cassette(path) for path in wanted if path.exists()]
 

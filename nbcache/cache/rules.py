@@ -54,7 +54,7 @@ class Rules:
 
 
 def _normalize(given: Normalizer | None) -> Normalize | None:
-    """One function of all that is given."""
+    """A single function that does all that is given. Raises ValueError."""
     if given is None or callable(given):
         return given
     try:
@@ -66,7 +66,7 @@ def _normalize(given: Normalizer | None) -> Normalize | None:
 
 
 class _Patterns:
-    """A text without what the patterns match."""
+    """Removes what the patterns match from a text."""
 
     def __init__(self, patterns: list[re.Pattern[str]]) -> None:
         self._patterns = patterns

@@ -20,7 +20,7 @@ class Samples:
         self._lock = Lock()
 
     def take(self, key: str) -> "Sample":
-        """The next sample of this call: the first that nobody has, or gave back."""
+        """The next sample of this call: the lowest that was given back, else a new one."""
         with self._lock:
             if back := self._given_back.get(key):
                 return Sample(heapq.heappop(back), key, self)

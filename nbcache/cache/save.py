@@ -26,7 +26,10 @@ from nbcache.stores.entry_costs import document
 
 
 class Saver:
-    """Stores the answers of one cache. No failure reaches the call: its answer is not stored."""
+    """Stores the answers of one cache.
+
+    A failure never reaches the caller. All that it costs is that the answer isn't stored.
+    """
 
     def __init__(self, state: CacheState) -> None:
         self._state = state
@@ -60,9 +63,9 @@ class Saver:
     def _store(
         self, pending: PendingAnswer, answer: Sequence[Generation], settings: Settings, lease: Lease | None
     ) -> tuple[Usage, bool]:
-        """Store an answer, if it is to be kept, and hand it to calls that wait; its usage, and whether it is stored.
+        """Store an answer, if the mode and the rules keep it, and hand it to calls that wait.
 
-        Raises UnstableIdentityError.
+        Returns the answer's usage, and whether it was stored. Raises UnstableIdentityError.
         """
         state = self._state
         key = pending.key(state.rules.normalize)
@@ -113,7 +116,7 @@ class Saver:
 
 
 def _end_of_lease(pending: PendingAnswer) -> Lease | None:
-    """The lease under which the call was made that is answered now, if any."""
+    """Settle the call that has just been answered. Returns the lease that it held, if any."""
     call, miss = pending.call, pending.miss
     if call is None or miss is None or miss.call_key is None:
         return None

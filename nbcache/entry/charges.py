@@ -19,7 +19,7 @@ _TICKS = 10**10  # of x.ai's for a dollar
 
 
 def charge_of(parts: Iterable[dict[str, Any]]) -> str | None:
-    """What was charged for a call, by the metadata of its generations, which repeat it; None where nobody says."""
+    """What was charged for a call, by the metadata of its generations, which all repeat it. None if they don't say."""
     charge = _charge_of(parts)
     return None if charge is None else f"{charge.quantize(_LEAST, context=EXACT).normalize(EXACT):f}"
 

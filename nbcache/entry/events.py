@@ -1,4 +1,4 @@
-"""What a session notes of its calls, on their path and by key."""
+"""What a session notes of its calls: each hit and each paid answer, and the calls by their keys."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ class Hit(NamedTuple):
 
 
 class Paid(NamedTuple):
-    """An answer that a call got from its model, with the texts to estimate its tokens from; `span` where it is known."""
+    """An answer that a call got from its model, with the texts to estimate its tokens from, and its `span` if known."""
 
     record: CallRecord
     usage: Usage
@@ -67,7 +67,7 @@ class SessionCalls:
         self._unwritten.add(of)
 
     def price(self, call: CallRecord, usd: Decimal | None, *, estimated: bool, unkept: bool = False) -> None:
-        """What a call of this key costs, as the last one told. One that isn't kept is paid each time, as one without a key."""
+        """Note what a call of this key costs: the last one counts. If it is `unkept`, it counts as a call without a key."""
         of = (call.key or "", call.model)
         if unkept and call.key and (before := self._calls.get(of)) is not None and before.calls:
             self.unkept.add(call.key)
@@ -92,10 +92,10 @@ class SessionCalls:
         return [call for call in self._calls.values() if call.calls]
 
     def take(self) -> list[SessionCall]:
-        """Those that have changed since this was asked last."""
+        """The calls that have changed since this was last called."""
         changed, self._unwritten = self._unwritten, set()
         return [self._calls[of] for of in changed]
 
     def put_back(self, calls: Iterable[SessionCall]) -> None:
-        """They could not be written down: next time."""
+        """Let `take` return these calls again: they could not be written down."""
         self._unwritten |= {(call.key, call.model) for call in calls}

@@ -1,4 +1,4 @@
-"""The status of an answer that has just come: by what it tells itself, and by how it came."""
+"""The status of an answer that has just come: by what it says itself, and by whether its stream came to its end."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ from nbcache.keys.request import Request
 def status_now(answer: Sequence[Generation], request: Request | None, model: str, *, ended: bool | None) -> str:
     """The status of the answer to `request` of the model named `model`.
 
-    `ended` is whether the streams of the provider's client came to their end; None where there were none. Where it
-    isn't known how the answer ended, that is said once.
+    `ended` is whether the streams of the provider's client came to their end, and None if there were none. If it isn't
+    known how the answer ended, a warning says so once.
     """
     cls = None if request is None or request.model is None else type(request.model)
     by_client = is_client(cls) if cls is not None else request is not None and request.identity is not None
@@ -28,14 +28,20 @@ def status_now(answer: Sequence[Generation], request: Request | None, model: str
 
 
 def _is_whole(answer: Sequence[Generation], cls: type | None, *, is_seen: bool) -> bool:
-    """Whether an answer without streams of a client shows its end; one that nobody saw come, unless it looks cut."""
+    """Whether an answer is whole, if no stream of a provider's client was seen.
+
+    An answer whose call we did not see counts as whole, unless it looks cut off.
+    """
     if not is_seen:
         return not any(map(_looks_cut, answer))
     return cls is None or not always_streams(cls) or all(map(shows_end, answer))
 
 
 def _looks_cut(generation: Generation) -> bool:
-    """Whether a provider's client made this of a stream without an end: of a whole answer it tells a reason, or None."""
+    """Whether a provider's client made this from a stream that broke off.
+
+    A whole answer of a client has a place for its finish reason (even if that is None), or usage.
+    """
     if not isinstance(generation, ChatGeneration) or not isinstance(generation.message, AIMessage):
         return False
     message = generation.message

@@ -71,7 +71,7 @@ _requests: dict[int, tuple[Mapping[str, Any], Request]] = {}
 
 
 def cache_lifetimes(document: Mapping[str, Any], prompt: str) -> set[str]:
-    """How long what is marked in the request stays in the provider's cache: `5m`, `1h`."""
+    """How long the marked parts of the request stay in the provider's cache: `5m`, `1h`."""
     ttls: set[str] = set()
     values: list[Any] = [dict(document)]
     if any(name in prompt for name in _BREAKPOINTS):
@@ -85,7 +85,7 @@ def cache_lifetimes(document: Mapping[str, Any], prompt: str) -> set[str]:
 
 
 def input_media(prompt: str) -> set[str]:
-    """Of `audio` and `video` what the prompt holds, or may hold."""
+    """Which of `audio` and `video` the prompt holds, or may hold."""
     if not any(f'"{name}' in prompt or f"{name}/" in prompt for name in (*_MEDIA, *_UNNAMED_MEDIA, "input_audio")):
         return set()
     media: set[str] = set()

@@ -94,7 +94,7 @@ def shows_end(generation: Generation) -> bool:
 
 
 def tells_reason(generation: Generation) -> bool:
-    """Whether an answer has a place for its finish reason, if only an empty one."""
+    """Whether an answer has a place for its finish reason, even if that is empty."""
     return any((_REASON_FIELDS | {"status"}) & part.keys() for part in _metadata(generation))
 
 
@@ -138,9 +138,9 @@ def _reasons(generation: Generation) -> Iterable[str]:
 
 @functools.lru_cache(maxsize=256)
 def _meaning(reason: str) -> frozenset[str] | None:
-    """The known words that a reason consists of; None where one is unknown. LangChain joins what each chunk tells.
+    """The words that a reason consists of, since LangChain joins the reasons of all chunks. None if a word is unknown.
 
-    There are none where it stands for no reason at all.
+    The set is empty if the text stands for no reason at all.
     """
     text, words, start = reason.strip().lower(), set(), 0
     while start < len(text):

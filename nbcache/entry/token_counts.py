@@ -61,7 +61,7 @@ def _mend(counts: dict[str, Any], generation: Generation) -> None:
 
 
 def _reports(generation: Generation) -> Iterator[dict[str, Any] | None]:
-    """The counts that stand in a generation's metadata, in the order in which they are to be believed."""
+    """The counts in a generation's metadata, the most reliable first."""
     for part in metadata_of(generation):
         yield _standard(mapping(part.get("usage_metadata")))  # LLM classes of Google's and Bedrock's
         yield _raw(mapping(part.get("token_usage")))
@@ -85,7 +85,7 @@ def _billed(part: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _standard(usage: dict[str, Any]) -> dict[str, Any] | None:
-    """LangChain's `usage_metadata`. Of a hit it may be no more than `{"total_cost": 0}`."""
+    """The counts in LangChain's `usage_metadata`. For a hit that may be no more than `{"total_cost": 0}`."""
     if not usage:
         return None
     prompt_tokens, output_tokens = count(usage.get("input_tokens")), count(usage.get("output_tokens"))

@@ -78,7 +78,7 @@ def estimated(usage: Usage, prompt: str, answer: str) -> Usage:
 
 
 def _model(reported: list[dict[str, Any]], request: Request, azure: str | None) -> str | None:
-    """What answered, else what was asked for. The name of a deployment at `azure` says nothing of the model in it."""
+    """The model that answered, else the one asked for. A deployment's name at `azure` doesn't count: it may be any word."""
     names = [name for name in (named(reported, MODEL), *request.models) if name]
     if azure is not None:
         at_end = _AZURE.search(azure)
@@ -99,7 +99,7 @@ def _service_tier(reported: list[dict[str, Any]], usages: list[dict[str, Any]]) 
 
 
 def _unclear(counts: dict[str, Any], provider: str | None) -> Iterator[str]:
-    """Settle what the total has more than its parts; where that can't be, its price isn't known."""
+    """Assign the tokens by which the total exceeds its parts. Yields the kinds of tokens whose number stays unknown."""
     more = counts.pop("unexplained", 0)
     if more and provider == "google":  # its OpenAI-compatible API counts thoughts in the total alone
         counts["output_tokens"] += more
@@ -114,7 +114,7 @@ def _unclear(counts: dict[str, Any], provider: str | None) -> Iterator[str]:
 
 
 def _written(counts: dict[str, Any], lifetimes: set[str]) -> set[str]:
-    """Settle for how long Claude's prompts were cached, which a stream doesn't say: the request does."""
+    """Take from the request for how long Claude's prompts were cached, since a stream doesn't say it."""
     if lifetimes == {"1h"}:
         counts["cache_write_1h_tokens"] = counts["cache_write_tokens"]
     return {"cache_write_1h"} if len(lifetimes) > 1 else set()

@@ -1,4 +1,4 @@
-"""Whose prices apply to a call: told by where it was sent, else by the class of its model."""
+"""Whose prices apply to a call: known from where it was sent, else from the class of its model."""
 
 import functools
 import re
@@ -75,9 +75,9 @@ def class_names(kind: Any) -> tuple[str, ...]:
 
 @functools.lru_cache(maxsize=256)
 def provider_of(names: tuple[str, ...], endpoint: str) -> tuple[str | None, bool]:
-    """Whose prices apply, and whether it is nobody's since the model runs on this machine.
+    """Whose prices apply, and whether the model runs on this machine, where nobody charges for it.
 
-    Where calls are sent tells it better than the class: many servers speak OpenAI's language.
+    The address says more than the class, since many servers speak OpenAI's language.
     """
     provider = next((_PROVIDERS[name] for name in names if name in _PROVIDERS), None)
     hosts = {_host(url) for url in endpoint.split()}

@@ -1,12 +1,15 @@
 """How much longer somebody would have waited for a cell, had its hits been made by the models.
 
-A call follows those that had ended before it began, and on which it may depend: of its own strand, of the strands that
-this was started from, and of those that it has started. Of strands beside each other it follows what it followed when
-both were recorded, too: a hit takes so little time that calls that are made at once hardly ever meet.
+For example, two hits whose answers took the model 2 and 3 seconds: one after the other they save 5 seconds, side by side 3.
 
-So a hit would have begun when all that it follows would have ended, plus the time that the cell took for itself since,
-and it would have taken what the model took when it was recorded. What is saved lies between the end of the last call
-as it would have been, and as it was. It is never more than what the hits saved one by one.
+So for each call it matters which calls it follows. These are the calls that had ended before it began and on which it may
+depend: the calls of its own strand, of the strands that its strand was started from, and of those that its strand has
+started. Among strands that run side by side, a call follows those that had ended before it when both were recorded: hits
+take so little time that parallel ones hardly ever overlap.
+
+A hit would have begun when all that it follows would have ended, plus the time that the cell itself took in between. It would
+have taken as long as the model took when it was recorded. What is saved is the difference between the end of the last call
+as it would have been, and as it was. It is never more than the sum of what the hits saved one by one.
 """
 
 import heapq
@@ -24,7 +27,7 @@ _NEVER = float("-inf")
 class Span(NamedTuple):
     """A call: when it began and ended (`time.perf_counter`), and the seconds that it would have taken.
 
-    `recorded` is when its answer was (seconds since the epoch), None for a call that was made now.
+    `recorded` is when its answer was recorded (seconds since the epoch), and None for a call that was made now.
     """
 
     strand: Strand
@@ -35,18 +38,18 @@ class Span(NamedTuple):
 
 
 class Ends(NamedTuple):
-    """When the last of some calls ended, and when it would have."""
+    """When the last of some calls ended, and when it would have ended without the cache."""
 
     real: float = _NEVER
     would: float = _NEVER
 
     def later(self, other: "Ends") -> "Ends":
-        """When the last of these and those did."""
+        """The later of both ends, each for itself."""
         return Ends(max(self.real, other.real), max(self.would, other.would))
 
     @property
     def delay(self) -> float:
-        """Seconds from the one to the other."""
+        """Seconds by which the calls would have ended later than they did."""
         return 0.0 if self.real == _NEVER else max(0.0, self.would - self.real)
 
 
@@ -58,20 +61,20 @@ class Waits:
         self._spans: list[Span] = []
 
     def add(self, spans: Iterable[Span]) -> float:
-        """Some more calls, in any order; the seconds that are saved by now."""
+        """Add calls, in any order. Returns the seconds that are saved by now."""
         self._spans = sorted([*self._spans, *spans], key=lambda span: span.began)
         ends = _ends(self._spans, self._before)
         saved = ends.later(self._beside).delay
         last = self._spans[-1] if self._spans else None
         if last is None or (last.strand.parent is None and all(each.ended <= last.began for each in self._spans[:-1])):
-            self._before, self._spans = ends, []  # all that comes follows these
+            self._before, self._spans = ends, []  # all later calls follow these
         elif len(self._spans) > _MOST:
             self._beside, self._spans = ends.later(self._beside), []
         return saved
 
 
 class Timing:
-    """What was saved in one execution of a cell, by model: each has its share, as its hits would have taken."""
+    """The seconds saved in one execution of a cell, shared among the models in proportion to their hits' own seconds."""
 
     def __init__(self) -> None:
         self._waits = Waits()
@@ -79,11 +82,11 @@ class Timing:
         self._shares: dict[str, float] = {}
 
     def add(self, model: str, seconds: float) -> None:
-        """A hit of a model, which saved so many seconds on its own."""
+        """Add a hit of a model, which by itself saved so many seconds."""
         self._seconds[model] = self._seconds.get(model, 0.0) + seconds
 
     def shares(self, spans: Iterable[Span]) -> dict[str, float]:
-        """With some more calls: by how many seconds the share of each model grows, or shrinks."""
+        """Add calls. Returns by how many seconds the share of each model has grown since, or shrunk (below zero)."""
         saved, whole = self._waits.add(spans), sum(self._seconds.values())
         shares = {model: saved * seconds / whole if whole else 0.0 for model, seconds in self._seconds.items()}
         grown = {model: share - self._shares.get(model, 0.0) for model, share in shares.items()}
@@ -92,7 +95,7 @@ class Timing:
 
 
 def _ends(spans: Sequence[Span], before: Ends) -> Ends:
-    """When these calls, in the order of their beginnings, would have ended; `before` are those that all of them follow."""
+    """When these calls would have ended. They come in the order in which they began, and all follow the calls `before`."""
     tree = _Tree(spans)
     running: list[tuple[float, int, Ends]] = []
     last = before
@@ -111,7 +114,7 @@ def _ends(spans: Sequence[Span], before: Ends) -> Ends:
 
 
 class _Tree:
-    """The strands by who has started whom, with those of their calls that have ended."""
+    """Which strand started which, and the ends of their calls so far."""
 
     def __init__(self, spans: Sequence[Span]) -> None:
         self._own: dict[Strand, Ends] = {}
@@ -139,7 +142,7 @@ class _Tree:
 
 
 def _line(strand: Strand) -> list[tuple[Strand, Strand]]:
-    """A strand with the one that it was started from, that one with its own, and so on to the cell's."""
+    """Pairs of a strand and its parent: `strand` with its parent, that one with its own, and so on up to the cell's."""
     line: list[tuple[Strand, Strand]] = []
     while (parent := strand.parent) is not None:
         line.append((strand, parent))
@@ -148,10 +151,11 @@ def _line(strand: Strand) -> list[tuple[Strand, Strand]]:
 
 
 class _Children:
-    """The strands that were started from one, and when their calls were recorded.
+    """The strands that were started from one strand, and when their calls were recorded.
 
-    In an event loop all that is started at once begins before the first of it ends. A thread may be through before
-    the next is started: they are taken to be at once, unless it can be seen that only some were when they were recorded.
+    In an event loop, all tasks that are started together begin before the first of them ends. A thread may have ended before
+    the next one is started. Threads started one after another count as parallel, unless the recorded times show that only
+    some of them overlapped.
     """
 
     def __init__(self) -> None:
@@ -160,15 +164,15 @@ class _Children:
         self._met = False
 
     def expect(self, child: Strand, span: Span) -> None:
-        """A call that is going to begin and to end."""
+        """Note when a call was recorded. All are noted before the first of them ends."""
         if span.recorded is not None:
             self._expected.append((span.recorded - span.seconds, span.recorded, child))
 
     def end(self, span: Span, ends: Ends) -> None:
-        """A call has ended. One that was made now has been seen to come before what begins later."""
+        """A call has ended. If it was made now, and is no hit, whatever begins later follows it."""
         ended = self._begun()
         recorded = _NEVER if span.recorded is None else span.recorded
-        # From here on each holds the ends of all that were recorded before it, too.
+        # Each item has the ends of all calls that were recorded before it, too: update those after the new one.
         at = bisect_right(ended, recorded, key=lambda each: each[0])
         ended.insert(at, (recorded, ends if at == 0 else ends.later(ended[at - 1][1])))
         for later in range(at + 1, len(ended)):
@@ -179,7 +183,7 @@ class _Children:
             ended[later] = (when, more)
 
     def followed(self, child: Strand, span: Span) -> Ends:
-        """The ends of those that had ended before a call of `child` when it was recorded."""
+        """The ends of the calls that had ended before this call of `child` began, at the time of the recording."""
         ended = self._begun()
         if span.recorded is None or not (self._met or child.is_task):
             at = bisect_right(ended, _NEVER, key=lambda each: each[0])

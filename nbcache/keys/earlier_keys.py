@@ -41,8 +41,8 @@ _NOT_A_VALUE = ('"!digest:', '"!secret"', '"!class"', '"!function"', '"!object"'
 
 
 def call_now(call: CallKey) -> CallKey | None:
-    """The present call key of a call that version 1 wrote down as `call`. None if that does not contain enough."""
-    with suppress(Exception):  # the class's own code, and untrusted values: then the call is paid once more
+    """The present call key of a call that version 1 wrote down as `call`. None if version 1 didn't write down enough."""
+    with suppress(Exception):  # the class's own code may fail, as may untrusted values: then the call is paid once more
         document = json.loads(call.identity)
         document.pop("draw", None)
         if (now := _now(call, document)) is not None:
@@ -55,7 +55,7 @@ def _now(call: CallKey, document: dict[str, Any]) -> CallKey | None:
     if kind not in _CLASSES or "request" in document:
         return _without_credentials(call, document)
     if others:
-        return None  # a class of the user's own: its digest was made in another way
+        return None  # a class of the user's own: version 1 made its digest in another way
     fields = dict(document.get("fields") or {})
     headers = [header for name in _HEADERS for header in fields.pop(name, [])]
     options, stop = document.get("options") or {}, document.get("stop")

@@ -180,7 +180,9 @@ def _recording(values: Any) -> Recording:
     generations = checked_answer(answer, chunks)
     meta = row_of(
         *(call, generations, usage or Usage()),
-        status=status_of(generations, ended=values.get("status") != UNFINISHED),  # how it came, it doesn't tell itself
+        status=status_of(
+            generations, ended=values.get("status") != UNFINISHED
+        ),  # the answer itself doesn't show that it broke off
         created=_when(values["recorded"]),
         seconds=_number(values.get("seconds"), "seconds"),
         tags=_texts(values.get("tags", []), "tags"),
@@ -215,7 +217,7 @@ def _call(values: Mapping[str, Any]) -> CallKey:
         if type(draw) is not int or not 1 <= draw < _MOST_DRAWS:
             raise CassetteError(f"its draw is {str(draw)[:40]!r}")
         identity = identity[:-1] + f',"draw":{draw}}}'
-        json.loads(identity)  # it is none where there was nothing before the draw
+        json.loads(identity)  # raises ValueError if the draw is the only field: `{,"draw":1}` is no JSON
     rewritten = "counts" in values or "sent" in values
     return rebuilt_call_key(counted, prompt, identity=identity, endpoint=endpoint, model=model, rewritten=rewritten)
 

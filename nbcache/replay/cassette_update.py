@@ -1,4 +1,4 @@
-"""A cassette that is there already, when it is written anew: secrets stay out of it, what a later release wrote stays in."""
+"""Writing over an existing cassette: secrets stay out of it, and what a later release wrote stays in it."""
 
 import json
 import re
@@ -14,7 +14,7 @@ _KEY = re.compile(rb'{"nbcache": ?\d+, ?"key": ?"([0-9a-f]+)"')  # as an export 
 
 
 def recorded_lines(cassette: bytes) -> dict[str, str]:
-    """The lines of a cassette by their keys, as far as they tell these."""
+    """The lines of a cassette by their keys. Lines without a key are left out."""
     lines = {}
     for line in cassette.split(b"\n"):
         key = _key_of(line)
@@ -24,7 +24,7 @@ def recorded_lines(cassette: bytes) -> dict[str, str]:
 
 
 def lines_without_key(cassette: bytes) -> int:
-    """How many lines aren't blank and tell no key: edited by hand, a conflict of git's, or another program's."""
+    """How many lines have no key and aren't blank: edited by hand, left by a conflict in git, or of another program."""
     lines = [line for line in cassette.split(b"\n") if line.strip() and _key_of(line) is None]
     return sum("kind" not in _values(line) for line in lines)
 
@@ -48,7 +48,7 @@ def with_later_parts(cassette: bytes, lines: Mapping[str, str]) -> list[str]:
 
 
 def _with_later_fields(before: str, line: str) -> str:
-    """The line as it was `before`, if a later release's fields are all that it has besides; else as it is now."""
+    """`before` if it is `line` with fields of a later release added, else `line`."""
     if before == line:
         return line
     values = _values(before.encode())
@@ -57,7 +57,7 @@ def _with_later_fields(before: str, line: str) -> str:
 
 
 def refuse_to_uncover(before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Raise ValueError where a new line tells what the line of the same entry had a placeholder for."""
+    """Raise ValueError if a new line shows what an existing line of the same entry has a placeholder for."""
     covered = [_after_key(line) for key, line in before.items() if SECRET in line and key not in now]
     fresh = [(key, _after_key(line)) for key, line in now.items() if key not in before] if covered else []
     for key, line in fresh:
@@ -76,7 +76,7 @@ def _key_of(line: bytes) -> str | None:
 
 
 def _values(line: bytes) -> dict[str, Any]:
-    """What a line says; nothing where it is no JSON object."""
+    """The fields of a line. None if it is not a JSON object."""
     try:
         values = json.loads(line)
     except (ValueError, RecursionError):
@@ -85,12 +85,12 @@ def _values(line: bytes) -> dict[str, Any]:
 
 
 def _after_key(line: str) -> str:
-    """What a line tells besides its key, which is another one with the secret."""
+    """The part of a line after its key. The key itself differs: a call has another key with its secret than without."""
     return line.partition('"model": ')[2]
 
 
 def _is_without_secrets(line: str, old: str) -> bool:
-    """Whether `old` is `line` with placeholders in the place of something."""
+    """Whether `old` is `line` with some of its text replaced by placeholders."""
     first, *others = old.split(SECRET)
     if not line.startswith(first):
         return False

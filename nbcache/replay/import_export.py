@@ -71,7 +71,8 @@ def export_entries(  # noqa: PLR0913 - what an export is
         if kinds:
             taken_out[row.key] = kinds
         line = recording.line()
-        if lines.setdefault(recording.call.key, line) != line and kinds:  # without, an import has made it of the other
+        # Two entries may be the same call without their secrets. One that had none came from an import of the other: no loss.
+        if lines.setdefault(recording.call.key, line) != line and kinds:
             left_out[row.key] = "without its secret it is the same call as a later one"
     if not lines:  # the file stays as it is
         return Exported(path, 0, 0, changed=False, left_out=left_out)
@@ -221,7 +222,7 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _umask() -> int:
-    """What new files of this process may not be: it can only be asked by setting it."""
+    """The umask of this process. It can only be read by setting it."""
     now = os.umask(0o077)
     os.umask(now)
     return now

@@ -9,11 +9,11 @@ from nbcache._names import public_in
 @public_in("nbcache")
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What an export wrote, or with `check` would have: `changed` is whether the file is another by that.
+    """What an export wrote or, with `check`, would have written. `changed` says whether that changes the file.
 
     `scrubbed` are the kinds of secrets that were taken out of a call, and `left_out` why an entry isn't in the file,
-    both by the entry's key. `gone` are the keys of recordings that were in the file and aren't any more,
-    and `unknown` says how many of its lines told no key.
+    both by the entry's key. `gone` are the keys of recordings that were in the file and no longer are,
+    and `unknown` is how many lines of the file had no key.
     """
 
     path: Path
@@ -27,7 +27,7 @@ class Exported:
 
     @property
     def backup(self) -> Path:
-        """Where the file before is kept if recordings have gone, or lines that told no key."""
+        """Where the earlier file is kept if recordings, or lines without a key, are no longer in the new one."""
         return self.path.with_name(self.path.name + ".bak")
 
 
@@ -36,8 +36,8 @@ class Exported:
 class Imported:
     """What an import did, or with `dry_run` would do: how many were new and the same, and the keys of conflicting ones.
 
-    Of a file of LangChain's: why answers were left out, and how many each time, and how many of the others only a cache
-    that was set by hand asks for.
+    For a file of LangChain's, `left_out` says for each reason how many answers were left out, and `by_hand` how many of the
+    others only a cache set with `set_llm_cache` finds.
     """
 
     path: Path

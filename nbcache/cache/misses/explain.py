@@ -32,7 +32,7 @@ class Why:
     changes: tuple[str, ...] = ()
 
     def scrubbed(self, scrubber: Scrubber) -> "Why":
-        """The same without secrets: outputs of notebooks are kept."""
+        """The same without secrets, since the outputs of a notebook are saved with it."""
         changes = tuple(map(scrubber.text, self.changes))
         return replace(self, prompt=scrubber.text(self.prompt), text=scrubber.text(self.text), changes=changes)
 
@@ -61,13 +61,13 @@ _TEXTS = {
 
 
 def explain(missed: LoggedMiss, recordings: Recordings) -> Why:
-    """Why a call missed; what was stored since had no part in it."""
+    """Why a call missed. Entries that were stored after it don't matter."""
     similar = recordings.recorded_like if missed.replayed else recordings.stored_like
     return _explain(missed, partial(similar, until=missed.record.when)).scrubbed(recordings.scrubber)
 
 
 def _explain(missed: LoggedMiss, similar: Callable[[CallKey], Iterable[CallKey]]) -> Why:
-    """Why it missed. `similar` gives recorded calls that may be the nearest; only needed for a call that is new."""
+    """Why it missed. `similar` finds recorded calls that may be the nearest. It is called only for a call that is new."""
     record, call_key = missed.record, missed.call_key
     why = partial(Why, record.model, prompt_preview(missed.prompt), key=record.key)
     if record.gone is not None:

@@ -42,7 +42,7 @@ class LoggedMiss:
 
 
 class MissLog:
-    """Counts misses, and holds each until its answer comes: in its call where that is known, else here.
+    """Counts misses, and keeps each until its answer comes: in its call if that is known, else here.
 
     `entries` are the last misses, the newest last.
     """
@@ -102,7 +102,7 @@ class MissLog:
         if call is not None:
             with self._lock:
                 miss = _take(call.pending, prompt, 0)
-            if miss is not None:  # a batch of a completion model is one request: each has its share
+            if miss is not None:  # a batch of a completion model is one request: share its time among the prompts
                 seconds = (now - miss.began - call.idle) / (1 if call.is_chat else max(1, call.misses))
         return PendingAnswer(prompt, llm_string, call, miss, seconds, time.time())
 
@@ -115,7 +115,7 @@ class MissLog:
         stored: bool,
         unkept: bool = False,
     ) -> None:
-        """Count what the call used. Its answer is `unkept` where its mode keeps answers, and this one was not stored."""
+        """Count what the call used. `unkept` says that the mode keeps answers and this one was not stored all the same."""
         miss, prompt, call_key = pending.miss, pending.prompt, pending.call_key
         if pending.call is None:
             with self._lock:  # the last: earlier ones may be of calls that failed
@@ -123,7 +123,7 @@ class MissLog:
                 miss = miss or _take(self._without_call, (prompt, ""), -1)
         if miss is not None:
             if stored and call_key is not None:
-                miss.record.key = call_key.key  # another one than it missed under, where that held a counter
+                miss.record.key = call_key.key  # differs from the key that missed if that held a counter
             text = "\n".join(each.text for each in generations)
             ended = time.perf_counter()
             span = Span(miss.strand, miss.started, ended, 0.0)  # the caller waited all that time
@@ -155,9 +155,10 @@ class PendingAnswer:
         return [] if self.call is None else self.call.classes()
 
     def key(self, normalize: Normalize | None) -> CallKey:
-        """The key that the call began with, without a counter in it. Raises UnstableIdentityError.
+        """The key that the call began with, but without call counters. Raises UnstableIdentityError.
 
-        Where another setting was changed meanwhile, the counter stays in the key: the next such call is made once more.
+        If another setting was changed during the call, the counter stays in the key, and the next such call misses once
+        more.
         """
         began_with = None if self.miss is None else self.miss.call_key
         model = None if self.call is None else self.call.model
@@ -170,7 +171,7 @@ class PendingAnswer:
         return self.call_key
 
     def _is_unchanged(self) -> bool:
-        """Whether nothing but whole numbers that count has been set on the model since the call began."""
+        """Whether nothing but fields of whole numbers has changed on the model since the call began."""
         call = self.call
         if call is None or call.model is None:
             return True
@@ -179,7 +180,7 @@ class PendingAnswer:
 
 
 def called_model(call: Call | None) -> str:
-    """The name of the model that `call` goes to; an empty text where that isn't known."""
+    """The name of the model that `call` goes to. An empty text if that isn't known."""
     if call is None:
         return ""
     if call.model is not None:

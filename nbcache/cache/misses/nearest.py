@@ -71,7 +71,10 @@ def _others(path: Path) -> str:
 def difference(
     call_key: CallKey, calls: Iterable[CallKey], *, endpoint: bool = True
 ) -> tuple[CallKey | None, tuple[str, ...]]:
-    """The nearest of `calls` and the differences, a line each; None where none is near. `endpoint` is whether that counts."""
+    """The nearest of `calls`, or None if none is near, and the differences, a line each.
+
+    `endpoint` says whether another endpoint counts as a difference.
+    """
     if not endpoint:
         call_key = replace(call_key, endpoint="")
         calls = (replace(call, endpoint="") for call in calls)
@@ -87,14 +90,14 @@ def difference(
 
 
 def _text(call: CallKey) -> str:
-    """A call's prompt as text: as it is sent, where that is known, since a recording holds no more."""
+    """A call's prompt as text: as it is sent if that is known, since a recording may hold nothing else."""
     return prompt_text(
         prompt_of_request(call.canonical_prompt) if call.canonical_prompt.startswith(SENT) else call.prompt
     )
 
 
 def _closest(calls: Iterable[CallKey], distance: Callable[[CallKey], float]) -> tuple[list[CallKey], float]:
-    """Those at the least distance, and that distance; infinite where there are none."""
+    """The calls at the least distance, and that distance (infinite if there are no calls)."""
     closest: list[CallKey] = []
     least = math.inf
     for call in calls:

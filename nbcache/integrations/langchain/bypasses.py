@@ -11,9 +11,10 @@ from nbcache.errors import warn_once
 
 
 def count_uncached(cache: NotebookCache | None, model: Any, name: str) -> Call | None:
-    """The call that the method `name` makes without a lookup, counted and reported once.
+    """Count a call that the method `name` makes without a lookup, and warn of its class once.
 
-    None where it was looked up, or is not to be. Raises ReplayMiss in mode `replay`, in which nothing is to be sent.
+    Returns the call, to be made the current one. None if it is the current one, or if it isn't counted: it has been looked up
+    or counted before, the cache is off, or it isn't the model's cache. Raises ReplayMiss in mode `replay`.
     """
     if cache is None:
         return None
@@ -32,5 +33,5 @@ def count_uncached(cache: NotebookCache | None, model: Any, name: str) -> Call |
         f"nbcache: answers of {cls} are not cached, because the class asks for them past LangChain's own methods "
         f"(`{name}`). Let the method that it overrides call `super()`",
     )
-    call.settings = cache.settings_now  # what it calls further in is not counted again
+    call.settings = cache.settings_now  # so that the calls within it are not counted again
     return None if is_own else call

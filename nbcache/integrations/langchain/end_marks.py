@@ -1,7 +1,7 @@
-"""Whether a provider's stream came to its end: a connection that is let go in the middle looks like one that is done.
+"""Whether a provider's stream came to its end: a connection that breaks off looks like one that is done.
 
-A client's chunks tell it by a finish reason, or by a last one that holds nothing but usage. Some servers send neither,
-but the mark with which their protocol ends; that only the SDK below LangChain sees.
+Most streams end with a finish reason, or with a last chunk that holds nothing but usage. Some servers send neither, and only
+the mark that ends a stream in their protocol. Only the SDK below LangChain sees that mark.
 """
 
 import functools
@@ -37,13 +37,13 @@ class End:
             return
         message = getattr(chunk, "message", None)
         self._came = shows_end(chunk) or getattr(message, "chunk_position", None) == "last"
-        if getattr(message, "usage_metadata", None):  # some tell it in each chunk, or in the first
+        if getattr(message, "usage_metadata", None):  # some report usage in each chunk, or in the first
             self._came = self._came or (self._chunks > 0 and not self._has_usage and not _says_something(message))
             self._has_usage = True
         self._chunks += 1
 
     def close(self) -> None:
-        """No more chunks come. What streams within this one reported holds, unless this one reports its end."""
+        """No more chunks come. If this stream showed no end of its own, keep what the inner streams have reported."""
         call = self._call
         if self._came or call.marked:
             call.ended = True

@@ -37,7 +37,7 @@ _Begun = Callable[[Any, Any, Any], Call | UncachedCall | None]
 
 
 class ModeError(ValueError):
-    """A call asks for a mode that is none."""
+    """A call asks for a mode that doesn't exist."""
 
 
 class Instrument:
@@ -45,8 +45,8 @@ class Instrument:
 
     def __init__(self, cache_now: Callable[[], NotebookCache | None]) -> None:
         self._wrapping = Wrapping(cache_now)
-        # One message of a chat is one call. This is LangChain's own affair: where a release has it no longer, a
-        # call is known by its public entry point, and identical calls don't wait for each other.
+        # One prompt of a chat model is one call. The method is private to LangChain. If a release no longer has it, the
+        # public entry point is wrapped instead, and identical calls don't wait for each other.
         if callable(BaseChatModel.__dict__.get("_generate_with_cache")):
             self._wrap(BaseChatModel, "_generate_with_cache", _sync, _message_call)
             self._wrap(BaseChatModel, "_agenerate_with_cache", _async, partial(_message_call, async_api=True))
@@ -67,7 +67,7 @@ class Instrument:
             self._wrapping.wrap(owner, name, retry_wrapper)
 
     def remove(self) -> None:
-        """Put the originals back. Where somebody has wrapped ours since, ours stays and does nothing more."""
+        """Put the originals back. If somebody has wrapped ours since, ours stays in place and does nothing."""
         self._wrapping.remove()
 
     def _wrap(self, owner: type, name: str, wrapper: Callable[..., Any], make: Callable[..., Call | None]) -> None:
@@ -77,10 +77,10 @@ class Instrument:
 def _begun(
     wrapping: Wrapping, make: Callable[..., Call | None], model: Any, args: Any, kwargs: Any
 ) -> Call | UncachedCall | None:
-    """The call that begins here; None where it began further out, or is none of the cache's.
+    """The call that begins here. None if an outer call has already begun it, or the cache doesn't handle it.
 
-    Raises ReplayMiss where nothing is to be sent, and the model asks no cache of ours; and ValueError for a call that
-    asks for a mode that is none.
+    Raises ReplayMiss in mode `replay` if the model doesn't ask a cache of ours, and ValueError if the call asks for a mode
+    that doesn't exist.
     """
     if not wrapping.active:
         return None
@@ -93,7 +93,7 @@ def _begun(
 
 
 def _unclear(wrapping: Wrapping, model: Any, error: Exception) -> Call | None:
-    """A call of which nobody can tell what it is: it is made, and is not cached. Raises ReplayMiss."""
+    """A call that can't be read, as of a class of the user's own: it is made, and is not cached. Raises ReplayMiss."""
     cache = wrapping.cache_now()
     if cache is None:
         return None
@@ -157,7 +157,7 @@ def _async(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _calling(wrapping: Wrapping, original: Callable[..., Any]) -> Callable[..., Any]:
-    """LangChain makes the calls of `agenerate` in tasks of their own: here is the code that they are made for."""
+    """`agenerate` makes its calls in separate tasks. This marks the code that asked for them."""
 
     @wraps(original)
     async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
@@ -217,7 +217,7 @@ def _message_call(
 
 
 def _batch_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
-    """A call of `generate(prompts, stop, callbacks, **options)`, which asks for all prompts before it makes any call."""
+    """A call of `generate(prompts, stop, callbacks, **options)`, which looks up all prompts before it makes any call."""
     prompts = args[0] if args else kwargs.get("prompts")
     callbacks = args[2] if len(args) > 2 else kwargs.get("callbacks")
     first = callbacks[0] if isinstance(callbacks, list) and callbacks else callbacks
@@ -274,7 +274,7 @@ def _options(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _flat(tags: Any) -> list[str]:
-    """The tags of a call, or of each of a batch; none of what is no tags, in a class of the user's own."""
+    """The tags of a call, or of all calls of a batch. A user's own class may give something else, which has no tags."""
     if isinstance(tags, str):
         return [tags]
     return [tag for each in tags for tag in _flat(each)] if isinstance(tags, list | tuple | set | frozenset) else []

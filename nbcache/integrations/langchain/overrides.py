@@ -1,6 +1,6 @@
 """Model classes that override LangChain's own entry points: in `replay` they send nothing either.
 
-Such a method may lead to LangChain's own, where the call is looked up, or ask its provider by itself.
+Such a method may call LangChain's entry point in turn, where the call is looked up, or send a request by itself.
 """
 
 import dis
@@ -31,7 +31,7 @@ _LIBRARIES = frozenset({"langchain_core", "pydantic", "builtins", "abc", "typing
 
 
 def watch_classes(wrapping: Wrapping) -> None:
-    """Wrap what overrides an entry point: in the classes that there are, and in those that are still to be made."""
+    """Wrap the methods that override an entry point, in the classes that exist and in those that are defined later."""
     look_at = functools.partial(_look_at, wrapping)
     for base in (BaseChatModel, BaseLLM):
         for cls in _derived(base):
@@ -55,7 +55,7 @@ def _derived(base: type) -> Iterator[type]:
 
 
 def _look_at(wrapping: Wrapping, cls: type) -> None:
-    """Wrap the entry points that `cls` or its bases override, and if there are any, all that sends its requests."""
+    """Wrap the entry points that `cls` or its bases override. If there are any, wrap the methods that send requests, too."""
     owners = [base for base in cls.__mro__ if base.__module__.partition(".")[0] not in _LIBRARIES]
     overridden = [(owner, name) for owner in owners for name in _ENTRIES & vars(owner).keys()]
     if not overridden:
@@ -71,7 +71,7 @@ def _look_at(wrapping: Wrapping, cls: type) -> None:
 def _wrapper(
     wrapping: Wrapping, name: str, leads: Callable[..., bool] | None, original: Callable[..., Any]
 ) -> Callable[..., Any]:
-    """`original`, which is only called where it may send something."""
+    """`original`, after a check whether it sends requests by itself: such a call is counted, or in `replay` refused."""
 
     def begun(model: Any) -> Call | None:
         if not wrapping.active or (leads is not None and leads(original, model)):
@@ -122,7 +122,10 @@ def _generating(begun: Callable[[Any], Call | None], original: Callable[..., Any
 
 
 def leads_home(function: Callable[..., Any], model: Any) -> bool:
-    """Whether a method calls LangChain's own, of its model or of another, which look the call up."""
+    """Whether the method ends in one of LangChain's entry points (of this or another model), where the call is looked up.
+
+    True also if its code can't be read.
+    """
     cls: Any = type(model)
     names = _names(function, cls)
     if names is None:
@@ -136,7 +139,10 @@ def leads_home(function: Callable[..., Any], model: Any) -> bool:
 
 @functools.lru_cache(maxsize=256)
 def _names(function: Callable[..., Any], cls: type) -> frozenset[str] | None:
-    """The names that a method and those that it calls use; None where it leads to LangChain's own, or can't be read."""
+    """The names in a method and in the methods that it calls.
+
+    None if one of them calls `super()` or a method in `_HOME`, or can't be read.
+    """
     names: set[str] = set()
     waiting, visited = [inspect.unwrap(function)], set[Any]()
     while waiting:
@@ -156,7 +162,7 @@ def _names(function: Callable[..., Any], cls: type) -> frozenset[str] | None:
 
 
 def _names_in(code: CodeType) -> tuple[set[str], set[str]]:
-    """The attributes that code reads of its first argument, and all names in it."""
+    """The attributes that code reads from its first argument (`self`), and all names in it."""
     own, others = set[str](), set[str]()
     first = code.co_varnames[:1]
     inner = [code]

@@ -18,9 +18,9 @@ Wrapper = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Wrapping:
-    """What was wrapped, and whether it is to do anything. `remove` puts back the very objects that were there.
+    """The methods that are wrapped. While `active` is false, their wrappers do nothing. `remove` restores the originals.
 
-    `cache_now` tells the cache that is on.
+    `cache_now` returns the cache that is on.
     """
 
     def __init__(self, cache_now: Callable[[], NotebookCache | None] = lambda: None) -> None:
@@ -34,7 +34,7 @@ class Wrapping:
         self._lock = Lock()
 
     def wrap(self, owner: type, name: str, wrapper: Wrapper) -> None:
-        """Put `wrapper` of a class's own method into its place, unless it is there."""
+        """Replace a class's own method by `wrapper` of it, unless that has been done."""
         original = owner.__dict__[name]
         if (owner, name) in self._wrapped and self._wrapped[owner, name][1] is original:
             return
@@ -50,7 +50,7 @@ class Wrapping:
         self._wrapped[owner, name] = original, ours
 
     def add(self, owner: type, name: str, ours: Any) -> None:
-        """Give a class an attribute that it has not."""
+        """Add an attribute to a class that doesn't have it."""
         setattr(owner, name, ours)
         self._wrapped[owner, name] = _NOTHING, ours
 
@@ -70,9 +70,9 @@ class Wrapping:
             self._methods[cls] = []
 
     def wrap_all(self, cls: type, wrappers: Mapping[str, Callable[..., Any]], but: Collection[type]) -> bool:
-        """Wrap these methods of `cls` and of all its bases, but not the methods of `but`; false where that was done.
+        """Wrap these methods of `cls` and of all its bases, except the methods of `but`. False if that had been done.
 
-        Classes of the user's own are edited while they are used (`%autoreload`): these are looked at each time. Each
+        The user's own classes may be edited while they are in use (`%autoreload`), so they are checked each time. Each
         wrapper gets this object, the class that owns the method, and the original.
         """
         methods = self._methods.get(cls)
@@ -91,7 +91,7 @@ class Wrapping:
         return True
 
     def remove(self) -> None:
-        """Put the originals back. Where somebody has wrapped ours since, ours stays and asks `active`."""
+        """Put the originals back. If somebody has wrapped ours since, ours stays in place and checks `active`."""
         self.active = False
         with self._lock:
             for (owner, name), (original, ours) in reversed(self._wrapped.items()):
@@ -107,7 +107,7 @@ class Wrapping:
 
 
 class _Method:
-    """A method that is no function: `%autoreload` puts the code of an edited one into the function that is there."""
+    """A wrapper that is not a function. `%autoreload` writes the code of an edited method into the function that it finds."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
         functools.update_wrapper(self, function)
@@ -121,7 +121,7 @@ class _Method:
 
 
 def _bound(method: Any) -> Callable[..., Any]:
-    """What can be called in place of something that only becomes a method on an object, such as a `partialmethod`."""
+    """A function for a descriptor that can't be called itself, such as a `partialmethod`."""
 
     @functools.wraps(method)
     def call(owner: Any, /, *args: Any, **kwargs: Any) -> Any:

@@ -1,6 +1,7 @@
 """A model's rate limiter: only for a call that is made, so that a hit never waits for it.
 
-LangChain asks the limiter before it asks for a stream's chunks, where it turns out whether a request is sent.
+For a stream, LangChain asks the limiter before it asks for the first chunk, and only then it turns out whether a request is
+sent.
 """
 
 import functools
@@ -48,7 +49,7 @@ def _limiter_of(model: Any) -> Any:
 
 
 def _defers(wrapping: Wrapping, limiter: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Whether it isn't clear yet that a request is sent; then the limiter's arguments are put aside."""
+    """Whether it isn't certain yet that a request is sent. If so, the limiter's arguments are kept for `wait`."""
     call = current_call.get()
     if call is None or call.sends or not wrapping.active or not (call.is_stream or call.replay is not None):
         return False

@@ -26,7 +26,7 @@ Chunk = GenerationChunk | ChatGenerationChunk
 
 
 class Recording:
-    """The chunks of `call`. Asked for by `invoke` they are LangChain's to look up and store; else it is done here."""
+    """The chunks of `call`. A call of `invoke` is looked up and stored by LangChain, a call of `stream` here."""
 
     def __init__(self, call: Call, cache: NotebookCache | None, prompt: Any, args: Mapping[str, Any]) -> None:
         self.call = call
@@ -39,15 +39,15 @@ class Recording:
 
     @classmethod
     def of(cls, call: Call | None, model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> "Recording | None":
-        """The recording of the stream that begins here; None where there is none to be made."""
+        """The recording of the stream that begins here. None if it isn't recorded."""
         if call is None or call.chunks is not None or call.model is not model:
-            return None  # nobody's call, or the class's own method calls that of its base
+            return None  # no call is known, or a base class's `_stream` is called by that of its subclass
         cache = cache_of(model)
         if call.is_stream:
             if cache is None:
                 return None
             if _has_choices(model, kwargs):
-                call.chunks = []  # a base's method that is called next is not to count it again
+                call.chunks = []  # so that the `_stream` of a base class, called next, doesn't count it again
                 cache.count_uncached(call, "not cacheable")
                 return None
         elif call.streams is None or not call.streams():
@@ -77,7 +77,7 @@ class Recording:
         return await self._cache.afind(self._prompt, self._llm_string, self.call)
 
     def played(self, answer: CachedAnswer) -> Iterator[Chunk]:
-        """The chunks as they were recorded; one, where the answer didn't come in chunks."""
+        """The chunks as they were recorded. A single one if the answer didn't come in chunks."""
         chunks = codec.read(answer.payload, codec.key_of(answer.payload)).chunks(self.call.classes())
         first = next(chunks, None) or as_chunk(answer.generations()[0])
         for chunk in itertools.chain((first,), chunks):
@@ -88,7 +88,7 @@ class Recording:
                 self._cache.note_origin(chunk.message, answer)
 
     def add(self, chunk: Chunk) -> None:
-        """Note a chunk as it came: whoever gets it may change it."""
+        """Keep a copy of a chunk, since its reader may change it."""
         self._raw.append(chunk)
         if self._refused is None and self.call.chunks is not None:
             try:
@@ -100,14 +100,18 @@ class Recording:
         self._handed_out = time.perf_counter()
 
     def go_on(self) -> None:
-        """The reader wants the next: what it did meanwhile is not the model's time, and what it set no counter."""
+        """The reader wants the next chunk.
+
+        Time between two chunks is the reader's, not the model's. A field that the reader changed meanwhile is not a call
+        counter.
+        """
         self.call.idle += time.perf_counter() - self._handed_out
         if self.call.numbers:
             now = whole_numbers(self.call.langchain_model())
             self.call.numbers |= {name: -1 for name, value in now.items() if value != self._numbers.get(name)}
 
     def save(self) -> None:
-        """All have come: store the answer that they make, unless LangChain is going to."""
+        """All chunks have come: store the answer that they make up, unless LangChain stores it."""
         self.call.whole = bool(self._raw) and self._refused is None
         if self._cache is None or not self.call.is_stream or not self._raw or cache_of(self.call.model) is None:
             return
@@ -116,7 +120,7 @@ class Recording:
         except Exception as error:  # noqa: BLE001 - the reader has all chunks, and is not to be disturbed
             self._cache.failed("put the chunks of a stream together", error)
             return
-        if self._refused is not None:  # all that is left is what the reader has, and may have changed
+        if self._refused is not None:  # there is no copy: the reader has the chunks, and may have changed them
             warn_once(f"not storable {self._refused}", f"nbcache: a stream is not cached: {self._refused} in it")
             self.call.settings = Settings(READ_ONLY).within(self.call.settings or Settings())
         self._cache.save(self._prompt, self._llm_string, answer, self.call)

@@ -1,4 +1,4 @@
-"""`with_retry`: what a parser has rejected is not handed out again, but the next draw of the same call."""
+"""`with_retry`: an answer that a parser has rejected is not handed out again. The retry gets the call's next sample."""
 
 import functools
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ from langchain_core.runnables.retry import RunnableRetry
 from nbcache.cache.samples import Attempt, current_attempt
 from nbcache.concurrency.context_blocks import Block
 
-# Whose errors say that a request failed.
+# Packages whose errors say that a request failed.
 _CLIENTS = {
     *("openai", "anthropic", "groq", "mistralai", "ollama", "google", "botocore", "cohere"),
     *("httpx", "httpcore", "requests", "aiohttp", "urllib3", "grpc"),
@@ -18,7 +18,7 @@ _CLIENTS = {
 
 
 def retry_wrappers() -> Iterator[tuple[type, str, Callable[[Callable[..., Any]], Callable[..., Any]]]]:
-    """The class, the method and the wrapper of each. None where LangChain doesn't tell its attempts any more."""
+    """Each method to wrap: its class, its name and the wrapper. Nothing if a release of LangChain has no `_patch_config`."""
     if "_patch_config" in RunnableRetry.__dict__:
         yield RunnableRetry, "_patch_config", _attempt
         for name, wrapper in (("invoke", _sync), ("batch", _sync), ("ainvoke", _async), ("abatch", _async)):
@@ -39,7 +39,7 @@ def _attempt(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _watch(retry_state: Any, attempt: Attempt) -> None:
-    """Let an attempt that fails by no fault of its answers count for nothing: then these are good for the next."""
+    """If an attempt failed because of an outage, its answers were not rejected: the next attempt may reuse them."""
     failed = type(retry_state).set_exception
 
     def set_exception(outcome: Any) -> None:
@@ -51,7 +51,7 @@ def _watch(retry_state: Any, attempt: Attempt) -> None:
 
 
 def _is_outage(error: BaseException | None) -> bool:
-    """Whether a connection or a provider failed, and not somebody who read an answer."""
+    """Whether a connection or a provider failed, rather than the code that reads the answer."""
     return isinstance(error, OSError) or any(
         cls.__module__.partition(".")[0] in _CLIENTS for cls in type(error).__mro__
     )

@@ -1,7 +1,7 @@
-"""Streams: chunks pass through and are kept once the last has come; on a hit they are played again.
+"""Streams: chunks pass through, and are stored when the last one has come. On a hit they are played again.
 
-LangChain's own `stream` does callbacks, ids and events: what is recorded and played is what `_stream` and `_astream`
-of a model's class make. The public entry points only say what call it is.
+LangChain's `stream` adds callbacks, ids and events. So what is recorded and played are the chunks of `_stream` and `_astream`
+of the model's class, below it. The public entry points only say which call it is.
 """
 
 import functools
@@ -22,9 +22,9 @@ from nbcache.integrations.langchain.recorded_stream import Chunk, Recording
 
 
 def wrap_chunks(wrapping: Wrapping, model: BaseLanguageModel[Any]) -> None:
-    """Wrap where the chunks of a model's class come from, and those of models within it, once for each class.
+    """Wrap the methods that make chunks, of a model's class and of the models within it, once for each class.
 
-    Those are the class's own methods and the ones that it inherits.
+    These are the class's own methods and those that it inherits.
     """
     if wrap_class(wrapping, type(model)):
         for inner in list(vars(model).values()):
@@ -33,7 +33,7 @@ def wrap_chunks(wrapping: Wrapping, model: BaseLanguageModel[Any]) -> None:
 
 
 def wrap_class(wrapping: Wrapping, cls: type) -> bool:
-    """Wrap where the chunks of this class's models come from; false where that was done."""
+    """Wrap the methods of this class that make chunks. False if that had been done."""
     return wrapping.wrap_all(cls, {"_stream": _stream, "_astream": _astream}, but=(BaseChatModel, BaseLLM))
 
 
@@ -48,7 +48,7 @@ def is_listened_to(model: Any, run: Any, kwargs: Mapping[str, Any], async_api: b
 
 
 def stepped(call: Call, items: Iterator[Any]) -> Iterator[Any]:
-    """`items`, each made while `call` is the current one: a generator's context is that of who asks for the next."""
+    """`items`, with `call` as the current one while each is made: a generator runs in the context of its reader."""
     call.frame = sys._getframe()  # noqa: SLF001 - this is the one that makes the call
     try:
         while True:
@@ -152,7 +152,7 @@ def _astream(
 
 
 def _refuse(wrapping: Wrapping, model: Any, call: Call | None, name: str) -> None:
-    """Nobody has looked up the chunks that are asked for. Raises ReplayMiss in mode `replay`, in which nothing is to be sent."""
+    """Raise ReplayMiss in mode `replay`: these chunks were not looked up. Else, if no call is known, count an uncached one."""
     cache = wrapping.cache_now()
     if call is None:
         count_uncached(cache, model, name)
@@ -161,12 +161,12 @@ def _refuse(wrapping: Wrapping, model: Any, call: Call | None, name: str) -> Non
 
 
 def _end(wrapping: Wrapping, owner: type, call: Call | None) -> End | None:
-    """What looks for the end of a stream that `owner` makes; None where its last chunk is its end."""
+    """Watches for the end of a stream of `owner`. None if that is no provider's client: its last chunk is the end."""
     return End(wrapping, call) if call is not None and wrapping.active and is_clients_own(owner) else None
 
 
 def _record(stream: Recording | None, end: End | None, chunk: Chunk) -> None:
-    """Note a chunk before its reader gets it, who may change it."""
+    """Note a chunk before its reader, who may change it, gets it."""
     if end is not None:
         end.look_at(chunk)
     if stream is not None:

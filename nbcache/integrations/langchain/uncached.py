@@ -25,7 +25,7 @@ _WHY = "uncached"
 
 
 class UncachedCall:
-    """A call that is made, and what it paid once it is answered. Nothing here raises into it."""
+    """A call that is made past the cache. Once it is answered, its price is counted. No failure here reaches the call."""
 
     def __init__(self, cache: NotebookCache, call: Call, prompts: Any) -> None:
         self.call = call
@@ -39,12 +39,12 @@ class UncachedCall:
 
     @classmethod
     def of(cls, cache: NotebookCache, call: Call, args: Sequence[Any]) -> "UncachedCall | None":
-        """The call that begins here; None within another one of the same model, which counts."""
+        """The call that begins here. None within another call of the same model, which is counted instead."""
         outer = call.outer
         return None if outer is not None and outer.model is call.model else cls(cache, call, args[0] if args else None)
 
     def answered(self, answer: _R) -> _R:
-        """`answer`, a result of LangChain's, with which the model has answered."""
+        """Count what `answer`, a result of LangChain's, has cost. Returns it."""
         try:
             if isinstance(answer, ChatResult):
                 self._pay(0, answer.generations, answer.llm_output)
@@ -56,7 +56,7 @@ class UncachedCall:
         return answer
 
     def stepped(self, items: Iterator[Any]) -> Iterator[Any]:
-        """The chunks as they come; their usage is counted."""
+        """The chunks as they come. After the last one their usage is counted."""
         chunks: list[Any] = []
         for item in items:
             chunks.append(item)
@@ -105,7 +105,7 @@ class UncachedCall:
 
 
 def _identity(call: Call) -> Identity:
-    """What the price of a call depends on; no more than the model's name where some of that has no canonical form."""
+    """What the price of a call depends on. Only the model's name if some of that has no canonical form."""
     try:
         return price_identity(call)
     except Exception:  # noqa: BLE001 - the user's own objects: their call goes on

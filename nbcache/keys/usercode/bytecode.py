@@ -1,6 +1,6 @@
 """The names that compiled code reads and writes, by kind, from its bytecode.
 
-An attribute is not a global of the same name. Imports within a function are known by the module's name.
+Attributes and globals are listed apart, since a name may be both. An import within a function is listed by its module's name.
 """
 
 import dis
@@ -14,7 +14,7 @@ _GLOBALS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_FROM_DICT_OR_GLOBALS"}
 _CELLS = {"LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_FROM_DICT_OR_DEREF"}
 _ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "LOAD_SUPER_METHOD"}
 _NOTHING = {"CACHE", "EXTENDED_ARG", "NOP", "PUSH_NULL", "PRECALL", "RESUME"}
-# Methods that change their object. Of these the first also return a part of it.
+# Methods that change their object. Those in `_TAKING` also return a part of it.
 _TAKING = {"pop", "popleft", "popitem", "setdefault"}
 _CHANGING = _TAKING | {
     *("append", "appendleft", "extend", "extendleft", "insert", "add", "update", "subtract"),
@@ -27,15 +27,15 @@ class References:
     """The names in some code and in the functions within it.
 
     Attributes:
-        globals, cells: names with the attributes that are read from them, such as ("helpers", "STYLE").
+        globals, cells: names, each with the attributes that are read from it, such as ("helpers", "STYLE").
         imports: (level, module, name or "") of each import within a function.
         attributes: all attributes that are read.
-        written: globals and cells that the code sets, or whose containers it changes.
-        grown: attributes that it adds to, or whose containers it changes.
-        consulted: names of any kind that are read for more than to change their object.
-        rebound: names of any kind that get another value.
+        written: globals and cells that the code assigns, or whose value it changes in place (`names.append(1)`).
+        grown: attributes that it adds to (`self.calls += 1`), or whose value it changes in place.
+        consulted: names of any kind that it reads, other than to change their value in place.
+        rebound: names of any kind that it assigns.
         variables: texts that may be names of environment variables.
-        stored: all attributes that it sets.
+        stored: all attributes that it assigns.
     """
 
     globals: set[tuple[str, ...]] = field(default_factory=set)
@@ -98,7 +98,7 @@ def _note_written(code: CodeType, steps: list[dis.Instruction], at: int, names: 
 
 
 def _is_changed(steps: list[dis.Instruction], at: int) -> bool:
-    """Whether the object that `steps[at]` loads is only changed, by one of its methods."""
+    """Whether the code only changes the object that `steps[at]` loads: the next step is a method such as `append`."""
     after = steps[at + 1] if at + 1 < len(steps) else None
     return after is not None and after.opname in _ATTRIBUTES and after.argval in _CHANGING - _TAKING
 

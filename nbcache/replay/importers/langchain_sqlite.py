@@ -67,7 +67,8 @@ class _LeftOutError(NbcacheError):
 class LangChainFile:
     """What is in a file: `left_out` says why and how many answers aren't among the recordings.
 
-    `by_hand` is how many only a cache that was set by hand asks for: the file doesn't tell where those calls went.
+    `by_hand` counts the recordings that only a cache set with `set_llm_cache` finds: the file doesn't tell where those calls
+    went.
     """
 
     recordings: list[Recording]
@@ -180,7 +181,7 @@ def _way(path: Path) -> str:
 def _recording(
     prompt: Any, llm: Any, rows: list[tuple[Any, ...]], models: KnownModels, created: float
 ) -> tuple[Recording, bool]:
-    """The recording of an answer, and whether only a cache that was set by hand asks for it.
+    """The recording of an answer, and whether only a cache set with `set_llm_cache` finds it.
 
     Raises _LeftOutError, UnstableIdentityError, or what wrong data raises.
     """
@@ -211,7 +212,7 @@ def _generation(response: str) -> Generation:
 
 
 def _made(told: Mapping[str, Any], known: Mapping[tuple[str, ...], type[Any]]) -> Any:
-    """The object that LangChain's `dumps` told of, if it is of one of these classes. Raises _LeftOutError."""
+    """The object that LangChain's `dumps` wrote, if it is of one of these classes. Raises _LeftOutError."""
     cls = known.get(tuple(told["id"])) if told["type"] == "constructor" else None
     if cls is None:
         raise _LeftOutError(_OBJECT)

@@ -243,9 +243,10 @@ def rules() -> tuple[Rule, ...]:
 
 @functools.cache
 def _roots() -> list[tuple[str, bool, list[int], bool]]:
-    """The fewest words to look for: where a shorter one is not, no longer one can be.
+    """The words to look for first: those that contain no other word. A text without `key` needs no look for `api_key`.
 
-    Each with its rules' places, and whether they are all of tokens.
+    Each is a word, whether it is sought in lower case, the indexes of the rules that it may lead to, and whether all of
+    these are for tokens.
     """
     by_word = [(at, rule) for at, rule in enumerate(rules()) if rule.words]
     words = {(word, rule.folded) for _, rule in by_word for word in rule.words}
@@ -259,7 +260,10 @@ def _roots() -> list[tuple[str, bool, list[int], bool]]:
 
 @functools.cache
 def _prefixes() -> dict[str, list[int]]:
-    """By how a key begins, in at most four signs, the places of its rules; for the first two signs of each there is one."""
+    """The indexes of the rules, by the first characters (at most four) of their keys.
+
+    The first two characters of each are an entry of their own, so that looking at two characters is enough for most texts.
+    """
     places: dict[str, list[int]] = {}
     for at, rule in enumerate(rules()):
         for prefix in {each[:_LOOKED_AT] for each in _expanded(rule.prefix)} if rule.prefix else ():
@@ -285,12 +289,12 @@ _PROSE = r"[A-Za-z_.,:;'()! -]*"
 
 
 def long_runs(text: str) -> list[tuple[int, int]]:
-    """Where runs of signs are, of each its beginning and its end, that are long enough for a key."""
+    """The beginning and the end of each run of characters that is long enough for a key."""
     return list(_SIGNS.runs(text, _RUN))
 
 
 def likely(text: str, runs: list[tuple[int, int]]) -> list[Rule]:
-    """The rules of which something is in `text` that must be there, in their order. `runs` are its long ones."""
+    """The rules that may match `text`, in order: a word or a prefix of theirs is in it. `runs` are its long runs."""
     lower, forms = folded(text), rules()
     # The words of tokens are in very long runs, or beside runs.
     has_inner = any(

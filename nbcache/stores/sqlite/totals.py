@@ -1,4 +1,7 @@
-"""The totals of a store with bounds: its entries and their bytes. Triggers alone update them."""
+"""The totals of a store with bounds: its entries, their bytes, and how many entries were evicted.
+
+Triggers keep entries and bytes up to date, `recount` counts them anew, and `add_eviction` counts an eviction.
+"""
 
 from nbcache.stores.sqlite.sql import Execute, only, whole
 
@@ -17,20 +20,20 @@ def add_eviction(sql: Execute) -> None:
 
 
 def read(sql: Execute) -> tuple[int, int] | None:
-    """Entries and bytes as they were counted; None if that can't be right."""
+    """The totals of entries and bytes as the table has them. None if they can't be right."""
     totals = dict(sql("SELECT name, value FROM total WHERE name IN ('entries', 'bytes')").fetchall())
     entries, size = whole(totals.get("entries")), whole(totals.get("bytes"))
     return None if entries is None or size is None or entries < 0 or size < 0 else (entries, size)
 
 
 def recount(sql: Execute) -> tuple[int, int]:
-    """Count entries and bytes, and write the totals. Within a transaction."""
+    """Count entries and bytes in the rows, and write the totals. Within a transaction."""
     entries, size = counted(sql)
     sql("INSERT OR REPLACE INTO total VALUES ('entries', ?), ('bytes', ?)", (entries, size))
     return entries, size
 
 
 def counted(sql: Execute) -> tuple[int, int]:
-    """Count entries and bytes."""
+    """Entries and bytes, counted in the rows."""
     ((entries, size),) = sql(_COUNTED)
     return int(entries), int(size)
