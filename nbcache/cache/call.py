@@ -47,9 +47,9 @@ class Call(Request):
         labels: its tags; `parent` is the run that it is a part of.
         pending: the prompts that missed. Each answer is stored under the key that the call began with, whatever
             happens to the model meanwhile. `misses` is how many there were.
-        numbers: the model's whole-number fields when the call began, to tell counters from settings. Where there are
+        numbers: the model's whole-number fields when the call began, to tell counters from settings. If there are
             any, `values` are all its fields.
-        leases: what it holds until its answer is there, or it ends without one; `samples` likewise.
+        leases: what it holds until its answer has come, or until it ends without one. So are `samples`.
         shares: whether it may wait for an identical call, and be waited for: it is of one prompt.
         is_stream: whether it asks for chunks.
         streams: of a call that doesn't ask for chunks, says whether somebody listens to them. Then a hit is put into
@@ -57,11 +57,11 @@ class Call(Request):
         chunks: those that came from the model, in the codec's plain form; `whole` once the last of them has come.
         ended: whether the streams of a provider's client came to their end; None where there were none. `marked` is
             whether the mark of an end has come since the last of them began.
-        idle: the seconds in which it waited for its reader.
+        idle: the seconds for which its stream waited for the reader.
         settings: those that held when the answer was looked up.
-        timeout: the seconds that it would wait for an answer of its own, if it tells.
-        owed: the arguments for a rate limiter, where it isn't clear yet whether a request is sent; `sends` once it is.
-        frame: the frame that makes the call; `token` ends its being the current one.
+        timeout: the seconds that it would wait for an answer of its own, if that is known.
+        owed: the arguments for a rate limiter, while it isn't certain that a request is sent. `sends` is set once it is.
+        frame: the frame that makes the call. By `token` the call before it becomes the current one again.
     """
 
     mode: str | None = None

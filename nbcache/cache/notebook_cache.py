@@ -209,7 +209,7 @@ class NotebookCache(BaseCache):
         self._state.origins.note_message(message, hit=True, key=key_of(answer.payload), created=answer.created)
 
     def info(self, message: BaseMessage) -> Info | None:
-        """Where `message` came from; None where it didn't come through this cache, or too long ago."""
+        """Where `message` came from. None if it didn't come through this cache, or too long ago."""
         return self._state.origins.info(message)
 
     @property
@@ -281,7 +281,7 @@ class NotebookCache(BaseCache):
     # A store for any code
 
     def get(self, messages: Messages, *, model: str, key_fn: KeyFn | None = None, **params: Any) -> Any:
-        """The value that was put for these messages, model and parameters, as a new object; None where there is none.
+        """The value that was put for these messages, model and parameters, as a new object. None if there is none.
 
         `messages` are a text or a list of dicts of JSON values. Where not all of them counts, `key_fn` returns what does.
         Raises TypeError or ValueError, saying what to pass, for anything else.

@@ -58,7 +58,7 @@ def header_of(
 def call_of(
     key: str, header: EntryHeader, normalize: Normalize | None, *, version: int = KEY_VERSION
 ) -> CallKey | None:
-    """The call of the entry `key`, of that version; None where it was stored under another `normalize` than the one given."""
+    """The call of the entry `key`, of that version. None if it was stored under another `normalize` than the one given."""
     return call_key_of_entry(
         *(key, header.prompt),
         identity=header.identity,

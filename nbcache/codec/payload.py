@@ -88,7 +88,7 @@ class Payload:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
     def chunks(self, classes: Iterable[type[BaseModel]] = ()) -> Iterator[GenerationChunk | ChatGenerationChunk]:
-        """The chunks in which the answer came, as new objects; none where it came whole. Raises as `generations`."""
+        """The chunks in which the answer came, as new objects. None if it came whole. Raises as `generations`."""
         try:
             for chunk in unpacked(self.packed_chunks()):
                 yield generation_of(cleaned(chunk), classes)  # type: ignore[misc]  # its plain form names its class

@@ -61,7 +61,7 @@ def answer(value: Any) -> list[Generation]:
 
 
 def value_in(generations: Sequence[Generation]) -> Any:
-    """The value that `answer` was given, as a new object; None where these are no such answer."""
+    """The value that these generations store, as a new object. None if they store none."""
     info = generations[0].generation_info if generations else None
     return (info or {}).get("value")
 

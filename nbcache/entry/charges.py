@@ -73,7 +73,7 @@ def _dollars(value: Any) -> Decimal | None:
 
 
 def _number(value: Any) -> Decimal | None:
-    """A number that is one: no text, no bool, neither negative nor infinite."""
+    """`value` if it is a number: not a text, not a bool, not negative, and not infinite. Else None."""
     if type(value) is int or type(value) is float:
         number = Decimal(str(value))
         return number if number.is_finite() and number >= 0 else None

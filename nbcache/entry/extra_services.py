@@ -26,7 +26,7 @@ _QUERIES = ("web_search_queries", "image_search_queries", "google_maps_widget_co
 
 
 class Fees(NamedTuple):
-    """The searches that were counted, and whether there is something besides that nobody counts."""
+    """The searches that the provider counted, and whether something else was charged that no answer counts."""
 
     searches: int = 0
     uncounted: bool = False

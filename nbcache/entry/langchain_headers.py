@@ -20,7 +20,7 @@ _KEPT = frozenset({"content-type", "content-length", "request-id", "x-request-id
 
 
 def without_private(answer: Sequence[Generation]) -> Sequence[Generation]:
-    """An answer as it is kept: with private headers it is a copy, without them."""
+    """An answer as it is stored, without private headers. It is a copy if there were any."""
     return [_without_private(each) for each in answer] if any(map(_has_headers, answer)) else answer
 
 

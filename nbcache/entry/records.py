@@ -328,7 +328,7 @@ class Stats:
 
 
 def known(value: _N, calls: int, unknown: int) -> _N | None:
-    """A sum over so many calls; None where it isn't known of any of them."""
+    """A sum over so many calls. None if it isn't known of any of them."""
     return None if calls and unknown >= calls else value
 
 

@@ -177,7 +177,7 @@ def _says_something(generation: Generation) -> bool:
 
 
 def _blocks(message: BaseMessage) -> list[dict[str, Any]]:
-    """The blocks of a message's content; none where it is text, which is long to walk through."""
+    """The blocks of a message's content. None if it is text, which is long to walk through."""
     return [block for block in message.content if isinstance(block, dict)] if isinstance(message.content, list) else []
 
 

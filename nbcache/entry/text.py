@@ -98,7 +98,7 @@ def _block_text(block: Any) -> str:
 
 
 def messages_of(prompt: str) -> list[dict[str, Any]] | None:
-    """The fields of the messages of a chat prompt; None where it is a text."""
+    """The fields of the messages of a chat prompt. None if it is a text."""
     if not prompt.startswith('[{"'):
         return None
     read = _from_langchain if prompt.startswith('[{"lc":') else _from_provider

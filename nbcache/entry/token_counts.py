@@ -15,11 +15,11 @@ TOTAL, LIFETIME_KNOWN, BILLED, PARTS_KNOWN = "total", "lifetime_known", "billed"
 
 
 def counts_of(generation: Generation) -> dict[str, Any] | None:
-    """The tokens that a generation reports, as the arguments of a `Usage`; None where it reports none.
+    """The tokens that a generation reports, as the arguments of a `Usage`. None if it reports none.
 
-    Besides these `unexplained` is how many the total has more than its parts, `lifetime_known` whether it says for how
-    long prompts were written to the provider's cache, `billed` whether the counts are those that Cohere bills, and
-    `parts_known` whether what the provider itself has reported is there: LangChain drops some of it of a stream.
+    There are further items: `unexplained` is by how many tokens the total exceeds its parts. `lifetime_known` is whether
+    the report says for how long prompts were written to the provider's cache. `billed` is whether the counts are those that
+    Cohere bills. `parts_known` is whether the provider's own report is there: LangChain drops parts of it for a stream.
     """
     usage = mapping(getattr(message_of(generation), "usage_metadata", None))
     billed = next((found for part in metadata_of(generation) if (found := _billed(part))), None)

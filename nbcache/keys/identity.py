@@ -156,7 +156,7 @@ def price_identity(call: Request) -> Identity:
 
 
 def _options_key(call: Request) -> bytes | None:
-    """The options of a call as the key of a cache; None if they have no canonical form."""
+    """The options of a call as the key of a cache. None if they have no canonical form."""
     if not call.options and call.stop is None:
         return b""
     try:
@@ -166,7 +166,7 @@ def _options_key(call: Request) -> bytes | None:
 
 
 def _compute_identity(llm_string: LLMString, call: Request) -> tuple[Identity, Target | None]:
-    """The identity of a call, and the clients by which its model sends it; None where the model isn't the one that answers."""
+    """The identity of a call, and the clients by which its model sends it. None if the model isn't the one that answers."""
     model = call.langchain_model()
     cls = type(model)
     if llm_string.raw is None and llm_string.name not in {getattr(model, "_llm_type", ""), ".".join(cls.lc_id())}:
@@ -201,7 +201,7 @@ def _compute_identity(llm_string: LLMString, call: Request) -> tuple[Identity, T
 
 
 def _request_settings(call: Request) -> RequestSettings | None:
-    """What the model's class would send besides the messages; None where it can't build a request without sending it."""
+    """What the model's class would send besides the messages. None if it can't build a request without sending it."""
     model = call.langchain_model()
     cls = type(model)
     family = family_of(cls)

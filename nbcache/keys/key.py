@@ -98,7 +98,7 @@ def call_key_of(
 def _prompt_in_request(
     identity: Identity, prompt: str, call: Request | None, normalize: Normalize | None
 ) -> bytes | None:
-    """The prompt's part of the request that the model's class builds; None where no request can be built."""
+    """The prompt's part of the request that the model's class builds. None if no request can be built."""
     settings = identity.request_settings
     if settings is None or call is None or not can_be_built(settings.family, prompt):
         return None

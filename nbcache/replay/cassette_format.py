@@ -320,7 +320,7 @@ def _written_prompt(call: CallKey) -> dict[str, Any]:
 
 
 def _messages(prompt: str, *, verbatim: bool) -> list[dict[str, Any]] | None:
-    """The messages that a prompt holds; None where it doesn't."""
+    """The messages that a prompt holds. None if it doesn't hold messages."""
     try:
         messages = json.loads(prompt) if prompt.startswith("[{") else None
     except (ValueError, RecursionError):

@@ -186,7 +186,7 @@ def _compare(contents: Contents, recording: Recording) -> tuple[bool, bool]:
 
 
 def _target(path: Path) -> Path:
-    """The file to write: what `path` links to. Raises ValueError where that is there and no cassette, or can't be made."""
+    """The file to write: what `path` links to. Raises ValueError if that exists and is no cassette, or if it can't be made."""
     try:
         path = path.resolve()
     except RuntimeError as error:  # Python before 3.13, of a link to itself

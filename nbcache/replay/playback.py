@@ -92,7 +92,7 @@ class Recordings:
         return self._nearest(call) if payload is None else (call.key, payload)
 
     def cassette(self) -> Cassette | None:
-        """The cassette, read again when its file has changed; None where there is none. Raises CassetteError or OSError."""
+        """The cassette, read again when its file has changed. None if there is none. Raises CassetteError or OSError."""
         if self.path is None:
             return None
         with self._lock:
@@ -190,7 +190,7 @@ def nearest_of(recorded: Sequence[tuple[CallKey, _T]], call: CallKey, scrubber: 
 
 
 def _state(path: Path) -> object:
-    """A value that changes when the file does; None where there is no file."""
+    """A value that changes when the file does. None if there is no file."""
     try:
         status = path.stat()
     except FileNotFoundError:

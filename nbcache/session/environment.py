@@ -24,7 +24,7 @@ def with_environment(given: Mapping[str, Any], settings: Iterable[Setting[Any, A
 
 
 def from_environment(setting: Setting[Any, Any]) -> Any:
-    """The checked value in the environment; None if there is none. Raises ValueError, naming the variable."""
+    """The checked value in the environment. None if there is none. Raises ValueError, naming the variable."""
     if setting.from_text is None or not is_in_environment(setting):
         return None
     try:

@@ -80,7 +80,7 @@ class Deletable(Protocol):
     """Entries can be deleted one by one: `%llmcache evict KEY`."""
 
     def delete(self, key: str) -> bool:
-        """Delete the entry for good; whether there was one."""
+        """Delete the entry for good. Returns whether there was one."""
 
 
 @runtime_checkable
@@ -119,7 +119,7 @@ class Searchable(Protocol):
     """Entries can be found by their words: the panel's search, and the nearest entry that `why` compares with."""
 
     def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
-        """Index at most so many entries by the words of their payloads; whether some are left to do."""
+        """Index at most so many entries by the words of their payloads. Returns whether some are left to do."""
 
     def similar(self, words: Sequence[str], limit: int) -> list[str]:
         """The keys of indexed entries that have most of these words, the most similar first."""
@@ -198,7 +198,7 @@ class ChangeTracking(Protocol):
     """A hit can be answered from memory without reading the store, while nothing in it has changed."""
 
     def change_token(self) -> object:
-        """A value that is equal only while nothing in the store has changed; None if that isn't known now."""
+        """A value that is equal only while nothing in the store has changed. None if that isn't known now."""
 
 
 def open_store(place: "str | Path | Store", *, max_bytes: int | None = None, max_entries: int | None = None) -> Store:

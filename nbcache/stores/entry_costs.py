@@ -70,7 +70,7 @@ class EntryCosts:
 
 
 def words_of(payload: bytes, key: str) -> set[str]:
-    """The words by which an entry is found, of its prompt and its answer; none if it can't be read."""
+    """The words by which an entry is found, of its prompt and its answer. None if it can't be read."""
     try:
         whole = codec.read(payload, key)
         return words(prompt_text(whole.header().prompt)) | words(answer_text(whole.plain()))

@@ -109,7 +109,7 @@ class MemoryStore:
                 self._entries[touch.key] = (payload, meta)
 
     def delete(self, key: str) -> bool:
-        """Delete the entry; whether there was one."""
+        """Delete the entry. Returns whether there was one."""
         with self._lock:
             there = self._live(key) is not None
             self._drop(key)
@@ -157,7 +157,7 @@ class MemoryStore:
         )
 
     def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
-        """Index at most so many entries by the words of their payloads; whether some are left to do."""
+        """Index at most so many entries by the words of their payloads. Returns whether some are left to do."""
         with self._lock:
             left = [key for key in self._entries if key not in self._words]
             for key in left[:at_most]:

@@ -116,7 +116,7 @@ class Contents:
         return self._listed().facets(self.notebook)
 
     def evict(self, prefix: str) -> EntryMeta:
-        """Delete the entry whose key begins with `prefix`, for all its owners; the row it had. Raises as `find`."""
+        """Delete the entry whose key begins with `prefix`, for all its owners. Returns the row that it had. Raises as `find`."""
         if not isinstance(self.store, Deletable):
             raise UnsupportedError(f"the store {self.store.url} can't delete entries")
         meta = self.find(prefix)

@@ -63,9 +63,9 @@ class MissLog:
         detail: str = "",
         replayed: bool = False,
     ) -> None:
-        """Count a call that is going to be made, or with `replayed` would have been.
+        """Count a call that is going to be made or, with `replayed`, would have been made.
 
-        `reason` is a word or two, `detail` a sentence where these are not enough.
+        `reason` is a word or two, `detail` a sentence if these are not enough.
         """
         key = None if call_key is None else call_key.key
         model = called_model(call) if call_key is None else call_key.model
@@ -189,7 +189,7 @@ def called_model(call: Call | None) -> str:
 
 
 def _take(waiting: MutableMapping[_K, list[PendingMiss]], key: _K, which: int) -> PendingMiss | None:
-    """The first (0) or the last (-1) miss that waits there for its answer."""
+    """Take the first (0) or the last (-1) miss of `key` that waits for its answer."""
     misses = waiting.get(key)
     if not misses:
         return None

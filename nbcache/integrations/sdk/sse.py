@@ -75,7 +75,7 @@ class Recorder:
         del self._incomplete[:begin]
 
     def take(self) -> bytes | None:
-        """The next piece; None if nothing more has come. `ended` is set with the last event of the answer."""
+        """The next piece. None if nothing more has come. `ended` is set with the last event of the answer."""
         if not self._waiting:
             return None
         piece, is_end = self._waiting.popleft()

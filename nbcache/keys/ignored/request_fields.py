@@ -64,7 +64,7 @@ def counted_body(body: Mapping[str, Any], dialect: str = "openai") -> dict[str, 
 
 
 def _routing(metadata: Any) -> Any:
-    """The part of the metadata that a gateway may use; None if there is none."""
+    """The part of the metadata that a gateway may use. None if there is none."""
     if not isinstance(metadata, Mapping):
         return None
     return {name: value for name, value in metadata.items() if name in _ROUTING} or None

@@ -25,5 +25,5 @@ def is_environment(value: Any) -> bool:
 
 
 def value_of(name: str) -> str | None:
-    """The present value of a variable; None if it isn't set."""
+    """The present value of a variable. None if it isn't set."""
     return os.environ.get(name)

@@ -32,7 +32,7 @@ def _seed(thing: Any, digest: Callable[[Any], str]) -> str:
 
 
 def _content(thing: Any) -> Any:
-    """The content of `thing`; None if it is empty."""
+    """The content of `thing`. None if it is empty."""
     if isinstance(thing, random.Random):
         return thing.getstate()
     if isinstance(thing, types.GeneratorType):

@@ -51,7 +51,7 @@ class KnownModels:
         self._model = lru_cache(maxsize=64)(_model)
 
     def call(self, llm_string: str) -> Request | None:
-        """The call of which an `llm_string` tells; None where it doesn't tell all. Wrong JSON raises what it raises."""
+        """The call that an `llm_string` describes. None if it leaves something out. Wrong JSON raises what `json` raises."""
         if not parse(llm_string).serialised:
             return None  # these leave out where the call went, and its options (langchain#40403)
         _, end = json.JSONDecoder().raw_decode(llm_string)

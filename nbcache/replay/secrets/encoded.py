@@ -57,7 +57,7 @@ def _beginning(signs: str) -> str | None:
 
 
 def decoded(signs: str) -> str | None:
-    """What `signs` say in Base64; None where that is no text."""
+    """The text that `signs` are in Base64. None if they are no text."""
     try:
         text = base64.b64decode(signs + "=" * (-len(signs) % 4), validate=True).decode()
     except (binascii.Error, UnicodeDecodeError):

@@ -222,7 +222,7 @@ def _texts_in(value: Any) -> Iterator[str]:
 
 
 def _rewritten(written: str, text: str) -> str:
-    """A text as JSON has it: as it was written, where that is it."""
+    """`text` as JSON: as it was `written`, if that is the same text."""
     if json.loads(written, strict=False) == text:
         return written
     new = json.dumps(text, ensure_ascii=False)

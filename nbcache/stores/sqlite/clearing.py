@@ -54,7 +54,7 @@ def _delete_some(cache: CacheFile, keys: Sequence[str], owner: str | None) -> tu
 
 
 def _forget_all(cache: CacheFile) -> bool:
-    """If only expired entries are left, delete them; whether the store is empty. A wrong clock can't cost anything then."""
+    """If only expired entries are left, delete them: then a wrong clock costs nothing. Returns whether the store is empty."""
     now = time.time()
     with cache.transaction():
         is_empty = not rows.count(cache.execute, Filter(), now)[0]
@@ -64,7 +64,7 @@ def _forget_all(cache: CacheFile) -> bool:
 
 
 def _purge_some(cache: CacheFile, *, is_first: bool) -> bool:
-    """Remove a part of the deleted text from the search index; whether there is more."""
+    """Remove a part of the deleted text from the search index. Returns whether there is more."""
     ends = time.monotonic() + _AT_ONCE
     with cache.transaction():
         while search_index.purge_some(cache.execute, is_first=is_first):

@@ -115,7 +115,7 @@ class Pool:
                 self._close(connection)
 
     def change_token(self) -> tuple[int, int] | None:
-        """A value that is equal only while nobody has written to the file; None where that can't be known.
+        """A value that is equal only while nobody has written to the file. None if that can't be known.
 
         What this process writes is seen at once, what others write after a millisecond: to ask SQLite takes longer
         than all else of a hit from memory. Raises sqlite3.Error.
@@ -299,7 +299,7 @@ def is_busy(error: BaseException) -> bool:
 
 
 def inode_of(path: Path) -> tuple[int, int] | None:
-    """Device and inode of the file; None if there is none."""
+    """Device and inode of the file. None if there is none."""
     try:
         status = os.stat(path)  # noqa: PTH116 - on the path of every lookup
     except OSError:

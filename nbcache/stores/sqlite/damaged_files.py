@@ -27,7 +27,7 @@ def forget_aside(folder: Path) -> list[str]:
 
 
 def set_aside(folder: Path) -> Path:
-    """Give the damaged database and its companions a new name in the folder; the new name."""
+    """Give the damaged database and its companions a new name in the folder. Returns the new name."""
     stamp = time.strftime("%Y%m%d-%H%M%S") + f"-{os.getpid()}"
     names = (
         folder / f"damaged-{stamp}{more}.db" for more in itertools.chain([""], (f"-{i}" for i in itertools.count(1)))

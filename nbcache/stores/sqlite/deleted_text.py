@@ -24,7 +24,7 @@ def are_left(sql: Execute) -> bool:
 
 
 def return_pages(sql: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> bool:
-    """Return some free pages of the file to the system; whether there are more."""
+    """Return some free pages of the file to the system. Returns whether there are more."""
     ends = time.monotonic() + _AT_ONCE
     try:
         if sql("PRAGMA auto_vacuum").fetchone()[0] != _IN_STEPS:
@@ -66,6 +66,6 @@ def _free(sql: Execute) -> int:
 
 
 def _fold(sql: Execute) -> bool:
-    """Move the log into the file and truncate it, mostly without anybody waiting; whether that was done."""
+    """Move the log into the file and truncate it, mostly without anybody waiting. Returns whether that was done."""
     sql("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
     return not sql("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]

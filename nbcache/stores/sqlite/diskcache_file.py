@@ -79,7 +79,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
         return self.access.is_read_only
 
     def _begin(self) -> bool:
-        """Open, make or upgrade the file; whether it can be used where it is."""
+        """Open, make or upgrade the file. Returns whether it can be used where it is."""
         self.pool = Pool(self.access)
         is_fixed = self.is_read_only and self.access.copy is None
         try:

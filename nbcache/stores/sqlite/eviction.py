@@ -23,7 +23,7 @@ def evict(sql: Execute, max_bytes: int | None, max_entries: int | None, *, spare
 
 
 def _evict_one(sql: Execute, spare: str, now: float) -> bool:
-    """Delete the expired entries, or if there is none, the least recently used one; whether there was any."""
+    """Delete an expired entry or, if there is none, the least recently used one. Returns whether there was one."""
     expired = sql(f"{EXPIRED} AND key != ? ORDER BY expire_time LIMIT 1", (now, spare)).fetchone()
     if expired is not None:
         rowid, key, ended = expired

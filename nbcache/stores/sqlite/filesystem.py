@@ -41,7 +41,7 @@ _LOCAL_FUSE = (
 
 
 def network_of(folder: Path) -> str | None:
-    """The name of the network file system that the folder is on; None if it is on a disk of this machine."""
+    """The name of the network file system that the folder is on. None if it is on a disk of this machine."""
     kind = kind_of_mount(folder)
     is_fuse = kind.startswith("fuse") and kind not in _LOCAL_FUSE
     return kind if kind in _NETWORK or is_fuse else None

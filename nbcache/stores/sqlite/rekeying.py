@@ -11,7 +11,7 @@ from nbcache.keys.key import VERSION_1, CallKey
 
 
 def rekeyed(payload: bytes, key: str) -> tuple[str, bytes] | None:
-    """The key that this entry has now, and its payload under that key; None if it lacks a part of its call.
+    """The key that this entry has now, and its payload under that key. None if it lacks a part of its call.
 
     Such an entry, or one that can't be read, keeps its key, so that it isn't lost.
     """
@@ -33,7 +33,7 @@ def is_later(one: object, other: bytes) -> bool:
 
 
 def call_of_now(whole: Payload) -> CallKey | None:
-    """The call that an entry answers, in today's form; None if the entry lacks a part of it. Raises DamagedError."""
+    """The call that an entry answers, in today's form. None if the entry lacks a part of it. Raises DamagedError."""
     header = whole.header()
     if (now := call_of(whole.key, header, None)) is not None:
         return now

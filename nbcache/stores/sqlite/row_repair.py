@@ -31,7 +31,7 @@ _LEDGER = {
 
 
 def is_sound(sql: Execute, rowid: int) -> bool | None:
-    """Whether the values in the row of an entry are of the right types; None if there is no row."""
+    """Whether the values in the row of an entry are of the right types. None if there is no row."""
     row = sql(_IS_SOUND, (rowid,)).fetchone()
     return None if row is None else bool(row[0])
 

@@ -193,7 +193,7 @@ def _distinct(column: str) -> str:
 
 
 def disown(sql: Execute, key: str, owner: str) -> bool:
-    """Remove `owner` from the owners; whether there are others."""
+    """Remove `owner` from the owners. Returns whether there are others."""
     row = sql(f"SELECT id, notebooks FROM entry WHERE id = {ROWID}", (key,)).fetchone()
     if row is None:
         return False
@@ -203,12 +203,12 @@ def disown(sql: Execute, key: str, owner: str) -> bool:
 
 
 def delete(sql: Execute, key: str) -> bool:
-    """Delete an entry, even an expired one; whether there was one."""
+    """Delete an entry, even an expired one. Returns whether there was one."""
     return sql("DELETE FROM Cache WHERE key = ? AND raw = 1", (key,)).rowcount > 0
 
 
 def size_of(sql: Execute, key: str, now: float) -> int | None:
-    """Bytes of an entry; None if there is none, or it has expired."""
+    """Bytes of an entry. None if there is none, or it has expired."""
     row = sql(f"SELECT size FROM entry WHERE id = {ROWID} AND (expires IS NULL OR expires > ?)", (key, now)).fetchone()
     return None if row is None else whole(row[0]) or 0
 

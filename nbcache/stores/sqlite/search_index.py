@@ -69,7 +69,7 @@ def missing(sql: Execute, before: int, at_most: int) -> tuple[list[int], int]:
 
 
 def unindexed(sql: Execute, rowid: int) -> tuple[str, bytes] | None:
-    """The key and the payload of an entry; None if it was deleted, or another process has indexed it."""
+    """The key and the payload of an entry. None if it was deleted, or another process has indexed it."""
     row: tuple[str, bytes] | None = sql(
         "SELECT key, value FROM Cache WHERE rowid = ?1 AND NOT EXISTS (SELECT 1 FROM words_content WHERE id = ?1)",
         (rowid,),
@@ -93,7 +93,7 @@ def whole(words: Iterable[str]) -> str:
 
 
 def purge_some(sql: Execute, *, is_first: bool) -> bool:
-    """Remove a part of the deleted words from the file, where FTS5 only marks them; whether there is more.
+    """Remove a part of the deleted words from the file, where FTS5 only marks them. Returns whether there is more.
 
     FTS5's `optimize` would do it all at once. For a large index that takes seconds, in which nobody could write.
     """

@@ -93,7 +93,7 @@ class DiskStore:
         )
 
     def change_token(self) -> object:
-        """A value that is equal only while no process has written; None if that isn't known now."""
+        """A value that is equal only while no process has written. None if that isn't known now."""
         file = self._database.file
         if file is None or file.pool.moved(_UNNOTICED):
             return None
@@ -141,7 +141,7 @@ class DiskStore:
             self._late.done(some)
 
     def _catches_up(self, _: Timer) -> bool:
-        """Try to write late answers; whether some are left."""
+        """Try to write late answers. Returns whether some are left."""
         with suppress(StoreError):
             self._catch_up()
         return bool(self._late.answers)
@@ -177,7 +177,7 @@ class DiskStore:
             self._note(write)
 
     def delete(self, key: str) -> bool:
-        """Delete the entry for good; whether there was one."""
+        """Delete the entry for good. Returns whether there was one."""
         return self.clear([key]).deleted > 0
 
     def page(
@@ -206,7 +206,7 @@ class DiskStore:
         return self._database.run(lambda cache: rows.facets(cache.execute, notebook, time.time()), _READ_TIMEOUT)
 
     def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
-        """Index at most so many entries by the words of their payloads; whether some are left to do.
+        """Index at most so many entries by the words of their payloads. Returns whether some are left to do.
 
         First those of this process, then those that other processes have left, which are looked for a part at a time.
         """
@@ -383,7 +383,7 @@ class DiskStore:
 
 
 def _end(now: float, ttl: float | None) -> float | None:
-    """When an entry that is stored now expires; None if it is kept for good, or longer than clocks can tell."""
+    """When an entry that is stored now expires. None if it is kept for good, or longer than clocks can tell."""
     return None if ttl is None or ttl > _FOR_GOOD else now + ttl
 
 

@@ -42,7 +42,7 @@ def parse_cell(line: str) -> argparse.Namespace:
 
 
 def help_of(line: str) -> str | None:
-    """How to type the words of a line that asks for help, or all of them; None if it doesn't ask for help."""
+    """How to type the words of a line that asks for help, or all of them. None if it doesn't ask for help."""
     words = line.split()
     if not words or words[0] == "cell" or (words[0] != "help" and words[-1] not in _HELP):
         return None  # a cell whose first line is wrong is not to run
