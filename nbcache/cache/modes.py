@@ -20,7 +20,7 @@ NOTEBOOK, FOLDER = SCOPES = ("notebook", "folder")
 class Settings:
     """A mode with its options. A `mode` or `ttl` (seconds) of None is taken from the settings around.
 
-    With `samples` each identical call gets an answer of its own; with False none does, whatever is set around.
+    With `samples` each identical call gets an answer of its own. With False none does, whatever the outer settings are.
     """
 
     mode: str | None = None
@@ -84,9 +84,10 @@ def mode(
 ) -> Block[Settings]:
     """Within this block the cache is in `mode`, keeps answers for `ttl` and puts `tags` on them.
 
-    With `samples` identical calls are draws of their own: n calls get n answers, and the same n when the block is run
-    again, in the order in which they are asked for. It follows the context, as LangChain's own threads and tasks do: other threads and tasks that run
-    meanwhile are not touched. Blocks nest; tags add up. Raises ValueError for a mode or ttl that is none.
+    With `samples` each identical call is a draw of its own: n calls get n answers. When the block is run again, they get the
+    same n answers in the order of the calls. The block holds for its own context, which LangChain's threads and tasks share.
+    Other threads and tasks that run at the same time are not affected. Blocks nest, and their tags add up. Raises ValueError
+    for a wrong mode or ttl.
     """
     settings(mode, ttl, tags)
 

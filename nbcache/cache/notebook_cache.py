@@ -160,7 +160,7 @@ class NotebookCache(BaseCache):
     def contents(self, scope: str | None = None) -> Contents:
         """The entries of the scope, to read, evict and clear.
 
-        Raises ValueError for a scope that is none, or this notebook's where its name isn't known.
+        Raises ValueError for a wrong scope, or for this notebook's if its name isn't known.
         """
         if scope is not None and modes.checked_scope(scope) == modes.NOTEBOOK and self.notebook is None:
             raise ValueError(
@@ -173,10 +173,11 @@ class NotebookCache(BaseCache):
         )
 
     def stats(self, scope: str | None = None, *, lifetime: bool = False) -> Stats:
-        """Calls, money and time of this session, or of all that the ledger knows; and what the scope holds.
+        """Calls, money and time, and what the scope holds.
 
-        With `lifetime` the calls are those of the scope: of this notebook, or of all that share the store. Raises
-        StoreError where these can't be read, and UnsupportedError where the store keeps no ledger.
+        The calls are those of this session. With `lifetime` they are all calls of the scope: of this notebook, or of all
+        notebooks that share the store. Raises StoreError if these can't be read, and UnsupportedError if the store keeps no
+        ledger.
         """
         held: Totals | None = None
         rows = [self.ledger.session()]
@@ -255,7 +256,7 @@ class NotebookCache(BaseCache):
     def enter_cell(self, cell: str | None, settings: Settings | None = None, *, label: str | None = None) -> None:
         """A cell begins; `settings` hold for the whole session while it runs, raw threads included.
 
-        `label` is what people know it by (`In [3]`), where its name is no more than an id.
+        `label` is what people call it (`In [3]`), if its name is only an id.
         """
         if cell is not None and label is not None:
             self.labels[cell] = label
@@ -283,7 +284,7 @@ class NotebookCache(BaseCache):
     def get(self, messages: Messages, *, model: str, key_fn: KeyFn | None = None, **params: Any) -> Any:
         """The value that was put for these messages, model and parameters, as a new object. None if there is none.
 
-        `messages` are a text or a list of dicts of JSON values. Where not all of them counts, `key_fn` returns what does.
+        `messages` are a text or a list of dicts of JSON values. If not all of them counts, `key_fn` returns what does.
         Raises TypeError or ValueError, saying what to pass, for anything else.
         """
         answer = self.find(*plain_store.prompt_and_identity(messages, model, key_fn, params), None)
@@ -292,7 +293,7 @@ class NotebookCache(BaseCache):
     def put(self, messages: Messages, value: Any, *, model: str, key_fn: KeyFn | None = None, **params: Any) -> None:
         """Keep `value`, JSON or a pydantic object, for `get` with the same arguments. When it returns, it is committed.
 
-        Raises TypeError or ValueError where it would not come back as it is, or for arguments that `get` refuses.
+        Raises TypeError or ValueError if it would not come back as it is, or for arguments that `get` refuses.
         """
         self.save(*plain_store.prompt_and_identity(messages, model, key_fn, params), plain_store.answer(value), None)
 

@@ -17,7 +17,7 @@ from nbcache.stores.entry_costs import asks_a_model, document
 
 
 class Rules:
-    """As `NotebookCache` takes them. Raises ValueError where one is wrong."""
+    """The rules in the form in which `NotebookCache` takes them. Raises ValueError if one is wrong."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
-"""Which sample a call is, where identical calls are to get answers of their own.
+"""Which sample a call is, if identical calls are to get answers of their own.
 
-Sample 0 is the plain entry. Samples number the identical calls of a cell or block; a retry (`with_retry`) goes on after
-the samples that its earlier attempts were given and rejected.
+Sample 0 is the plain entry. Samples number the identical calls of a cell or a block. A retry (`with_retry`) continues after
+the samples that its earlier attempts got and rejected.
 """
 
 import heapq

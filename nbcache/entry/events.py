@@ -19,7 +19,7 @@ class Where:
 
 
 class Hit(NamedTuple):
-    """A hit: when and where, and the payload that tells what it saved.
+    """A hit: when and where, and the payload, from which it is known what the hit saved.
 
     Its lookup took `seconds`; its call `began` and `ended` (`time.perf_counter`) in a strand of the cell.
     """

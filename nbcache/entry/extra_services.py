@@ -1,7 +1,7 @@
 """What a call cost besides its own tokens: searches, and other tools that providers charge for by their use.
 
-Only Anthropic tells how many searches it charges for. Of all else an answer tells at most that there was something: then
-the price of the whole is not known.
+Only Anthropic reports how many searches it charges for. For all else an answer shows at most that there was something to
+charge for. Then the price of the call is not known.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -63,7 +63,7 @@ def _has_others(usage: dict[str, Any]) -> bool:
 
 
 def _is_grounded(part: dict[str, Any]) -> bool:
-    """Whether Google has searched, of which some is free each day."""
+    """Whether Google has searched. Some searches are free each day, so the price isn't known."""
     grounding = mapping(part.get("grounding_metadata"))
     return bool(grounding) and (
         any(grounding.get(name) for name in _QUERIES)

@@ -1,6 +1,6 @@
 """What a call asked for, as far as its price depends on it: the one place that reads an identity for that.
 
-An identity's document tells the settings of a call; the prompt is as LangChain or an SDK wrote it.
+The settings are read from an identity's document. The prompt is as LangChain or an SDK wrote it.
 """
 
 import json
@@ -25,8 +25,8 @@ _UNNAMED_MEDIA = ("media", "file")  # blocks that may hold any, unless they say 
 class Request(NamedTuple):
     """The settings of a call on which its price depends.
 
-    `cached_content` is what Google has cached before, by its name; `searches` says that a search was asked for of which
-    an answer may tell nothing.
+    `cached_content` is the name of what Google has cached before. `searches` says that the request allows searches that the
+    answer may not mention.
     """
 
     classes: tuple[str, ...]  # the names of the model's class

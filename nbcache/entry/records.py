@@ -50,15 +50,15 @@ class EntryMeta:
 class Usage:
     """What one call used, as its provider reported it. Tokens that were not reported are None, never 0.
 
-    `provider` is the name that genai-prices has for it where there is one, else the host or None;
+    `provider` is the name that genai-prices has for it if there is one, else the host or None.
     `model` is what answered, else what was asked for. `input_tokens` include those read from and written to
-    the provider's prompt cache, `output_tokens` include reasoning. `estimated` where tokens were worked out
-    from the text. `local` is a model that runs on this machine and that nobody charges for.
+    the provider's prompt cache, `output_tokens` include reasoning. `estimated` says that tokens were estimated
+    from the text. `local` says that the model runs on this machine, and nobody charges for it.
 
     `charged` is what the provider says that it charged, in US dollars as they are written in decimal. `mixed` names, with
     spaces between, the kinds of tokens (`input_audio`, `output_audio`, `output_image`, `cache_read`, `cache_write_1h`,
-    `other`) that may be among those counted, nobody says how many: the price is known only where these cost the same. `web_searches` are
-    those that the provider charges for beside the tokens, as it counted them itself.
+    `other`) that may be among those counted, in unknown numbers: the price is known only if these cost the same. `web_searches`
+    are those that the provider counted, and charges for besides the tokens.
     """
 
     provider: str | None = None
@@ -89,9 +89,9 @@ class Usage:
 @public_in("nbcache.entry")
 @dataclass(slots=True)
 class Touch:
-    """What was noted in memory of an entry and is to be written down: who hit it, how often, when last, its cost.
+    """What is noted in memory of an entry until it is written down: who hit it, how often, when last, and its cost.
 
-    `charged` says that the provider itself has told the cost.
+    `charged` says that the cost is what the provider itself reported.
     """
 
     key: str
@@ -157,10 +157,10 @@ class Spending:
 class CallRecord:
     """One call of a model: a hit, or a miss and why. `when` is in seconds since the epoch.
 
-    `usd` is what it paid, or saved, in US dollars; None while that isn't known. `price` says where that is from:
+    `usd` is what it paid, or saved, in US dollars, and None while that isn't known. `price` says where that is from:
     `charged` by the provider itself, `list price`, `your price`, `local`, or `as recorded`. `seconds` are those that
     the model took, or that the hit saved. A miss is `answered` once the model has; `gone` is when its answer expired or
-    was evicted (seconds since the epoch). `owes` says that it has been made, and what it cost isn't known yet.
+    was evicted (seconds since the epoch). `owes` says that the call was made, but its cost isn't known yet.
     """
 
     when: float
@@ -182,10 +182,10 @@ class CallRecord:
 @public_in("nbcache.entry")
 @dataclass(frozen=True, slots=True)
 class SessionCall:
-    """What a session called: a key ("" of calls that have none), how often, and what one call costs (US dollars).
+    """What a session called: a key ("" for all calls without one), how often, and what one call costs (US dollars).
 
-    Of calls without a key `usd` is what all of them cost but for `unpriced` ones. It is None where that isn't known,
-    `estimated` where the tokens were. `when` is the last of the calls.
+    For calls without a key, `usd` is what all of them cost together, without the `unpriced` ones. It is None if that isn't
+    known, and `estimated` if the tokens were. `when` is the time of the last call.
     """
 
     key: str
@@ -252,7 +252,7 @@ class Totals:
 class Cleared:
     """What a clear did: entries deleted, bytes freed, and entries kept because other notebooks own them too.
 
-    `entries` are those deleted or, of a dry run, that would be, where a notebook's or a folder's were cleared.
+    If the entries of a notebook or a folder were cleared, `entries` are those that were deleted, or would be in a dry run.
     """
 
     deleted: int = 0
@@ -269,14 +269,14 @@ class Cleared:
 class Stats:
     """Calls, money and time, failures of the cache itself, and what the scope holds now (bytes).
 
-    What isn't known is None. Money is in US dollars, without the calls whose price isn't known: `unpriced_hits`,
-    `unpriced_misses`; where that is all of them, it is None. Saved is up to `saved_usd`, since a call that is made again
-    may get the provider's price for a cached prompt. Of `estimated` calls the tokens were worked out from the text, of
-    `charged` ones the provider itself has said what they cost.
+    What isn't known is None. Money is in US dollars, without the calls whose price isn't known (`unpriced_hits`,
+    `unpriced_misses`). If no price is known at all, it is None. What was saved is at most `saved_usd`: if the call were made
+    again, the provider might charge its lower price for a cached prompt. For `estimated` calls the tokens were estimated from
+    the text. For `charged` calls the provider itself has said what they cost.
 
     `saved_seconds` are those that somebody would have waited longer: calls made at the same time count once.
-    `model_seconds` are what the models would have taken in all. Both are without `untimed_hits`, and None where that
-    is all of them.
+    `model_seconds` are what the models would have taken in all. Both leave out `untimed_hits`, and are None if all hits
+    are untimed.
     """
 
     hits: int
@@ -299,7 +299,7 @@ class Stats:
 
     @classmethod
     def of(cls, sums: Spending, held: Totals | None, errors: int) -> "Stats":
-        """The same, of what the ledger and the store tell; `held` is None where the store can't be read."""
+        """The same from the sums of the ledger and of the store. `held` is None if the store can't be read."""
         counts = {
             each.name: getattr(sums, each.name) for each in fields(cls) if each.name.endswith(("_hits", "_misses"))
         }
@@ -317,13 +317,13 @@ class Stats:
 
     @property
     def hit_rate(self) -> float:
-        """Hits of all calls, from 0 to 1; 0 where there were none."""
+        """The share of hits among all calls, from 0 to 1. It is 0 if there were no calls."""
         calls = self.hits + self.misses
         return self.hits / calls if calls else 0.0
 
     @property
     def estimated(self) -> int:
-        """Calls of which the tokens were worked out from the text."""
+        """Calls whose tokens were estimated from the text."""
         return self.estimated_hits + self.estimated_misses
 
 
@@ -347,7 +347,7 @@ class Info:
 class Record:
     """An entry as a person reads it: the whole prompt and answer, and the call's identity.
 
-    `versions` are those of nbcache and langchain-core that stored it; empty where that isn't known.
+    `versions` are those of nbcache and langchain-core that stored it, and empty if that isn't known.
     """
 
     meta: EntryMeta

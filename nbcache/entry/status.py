@@ -87,7 +87,7 @@ def unknown_reason(generations: Sequence[Generation]) -> str | None:
 
 
 def shows_end(generation: Generation) -> bool:
-    """Whether an answer, or a chunk of one, tells that it ended, well or not."""
+    """Whether an answer, or a chunk of one, says that it has ended, well or not."""
     if any(_meaning(reason) != frozenset() for reason in _reasons(generation)):
         return True
     return any(part.get("done") is True or _BEDROCK_METRICS in part for part in _metadata(generation))
@@ -116,7 +116,7 @@ def _status(generation: Generation, *, by_client: bool) -> str:
 
 
 def _metadata(generation: Generation) -> list[Mapping[str, Any]]:
-    """Where reasons are told."""
+    """The mappings in which a finish reason may be."""
     info = [generation.generation_info] if generation.generation_info else []
     return [*info, generation.message.response_metadata] if isinstance(generation, ChatGeneration) else [*info]
 

@@ -114,7 +114,7 @@ def _from_langchain(message: dict[str, Any]) -> Any:
 
 
 def _from_provider(item: dict[str, Any]) -> dict[str, Any]:
-    """A message as OpenAI's and Anthropic's SDKs send it, in LangChain's terms. Raises ValueError where it is none."""
+    """A message as OpenAI's and Anthropic's SDKs send it, in LangChain's terms. Raises ValueError if it is none."""
     kind = item.get("type") or "message"
     if isinstance(item.get("role"), str) and not item.keys().isdisjoint(_SAYS):
         content, calls = item.get("content"), list(item.get("tool_calls") or ())
@@ -132,7 +132,7 @@ def _from_provider(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def called(call: dict[str, Any]) -> dict[str, Any]:
-    """A tool call as a provider writes it, in LangChain's terms; `args` is a text where it is no JSON object."""
+    """A tool call as a provider writes it, in LangChain's terms. `args` is a text if it is no JSON object."""
     function = call.get("function") or call.get("custom") or call
     args: Any = next((function[name] for name in ("arguments", "input") if name in function), {})
     return {

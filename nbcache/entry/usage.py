@@ -1,6 +1,6 @@
 """What a call used: who answered it, with which model, how many tokens that took, and what was charged for it.
 
-The n generations of one call each repeat the usage of all of them, so that one is taken and none is summed.
+Each of the n generations of a call repeats the usage of the whole call. So it is read from one of them, and not summed.
 """
 
 import re
@@ -23,9 +23,9 @@ _AZURE = re.compile(r"/deployments/([^/\s]+)")
 
 
 def usage_of(generations: Sequence[Generation], identity: Mapping[str, Any], endpoint: str, prompt: str = "") -> Usage:
-    """What the call that `generations` answer used; `identity` is its document, `{}` where it is unknown.
+    """What the call that `generations` answer used. `identity` is its document, and `{}` if that is unknown.
 
-    The prompt is that of the call, as it is stored: some prices depend on what is in it.
+    `prompt` is the call's prompt as it is stored: some prices depend on what is in it.
     """
     request = request_of(identity)
     reported = [part for generation in generations for part in metadata_of(generation)]

@@ -90,7 +90,7 @@ def provider_of(names: tuple[str, ...], endpoint: str) -> tuple[str | None, bool
 
 
 def costs_more_there(provider: str | None, endpoint: str, model: str) -> bool:
-    """Whether the list price isn't what this model costs where the call was sent, since it is answered in one region."""
+    """Whether this model may cost more than its list price where the call was sent: at a host that answers in one region."""
     if provider not in _REGIONAL:
         return False
     hosts, models = _REGIONAL[provider]

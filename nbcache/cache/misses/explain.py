@@ -87,5 +87,5 @@ def _explain(missed: LoggedMiss, similar: Callable[[CallKey], Iterable[CallKey]]
 
 
 def _text_of(reason: str) -> str:
-    """A reason in words: a newer release may have stored one that has none here."""
+    """A reason in words. A newer release may have stored a reason that has no words here."""
     return _TEXTS.get(reason) or f"it is {reason}"
