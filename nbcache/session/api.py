@@ -116,7 +116,7 @@ def export_cassette(
         raise ValueError("this notebook's file isn't known here: name the file to export to, or NBCACHE_NOTEBOOK")
     if cache.settings.mode == REPLAY and not check and cache.recordings.plays(target):
         raise ValueError(f"in `replay` {target.name} is played, and the store may have less: `%llmcache on` first")
-    from nbcache.replay.import_export import export_entries  # noqa: PLC0415 - most sessions need none of it
+    from nbcache.replay.cassette_export import export_entries  # noqa: PLC0415 - most sessions need none of it
 
     return export_entries(
         cache.contents(),
@@ -142,7 +142,7 @@ def import_cassette(
     If store and file have different answers to a call, `prefer` says which stays: `store` or `file`. With `dry_run`
     nothing is changed. Raises ValueError, CassetteError, StoreError or OSError.
     """
-    from nbcache.replay.import_export import import_entries  # noqa: PLC0415 - as above
+    from nbcache.replay.cassette_import import import_entries  # noqa: PLC0415 - as above
 
     return import_entries(
         installed().contents(), Path(path).expanduser(), prefer=prefer, dry_run=dry_run, progress=progress

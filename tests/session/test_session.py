@@ -309,7 +309,7 @@ def recorded(pattern, flags):
 re._compile = recorded
 InteractiveShell.instance().run_line_magic("load_ext", "nbcache")
 print(*(name for name in compiled if name.startswith("nbcache.replay")))
-print(*(f"nbcache.replay.{name}" for name in ("cassette", "import_export") if f"nbcache.replay.{name}" in sys.modules))
+print(*(name for name in sys.modules if name.startswith("nbcache.replay.cassette_")))
 print("nbcache.errors" in compiled)
 """
 

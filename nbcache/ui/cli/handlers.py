@@ -13,7 +13,8 @@ from nbcache.entry.quantities import bytes_text
 from nbcache.entry.records import EntryMeta, Filter, Spending, Stats
 from nbcache.errors import UnknownKeyError, harmless, one_line
 from nbcache.keys.digests import KEY_LENGTH
-from nbcache.replay.import_export import export_entries, import_entries
+from nbcache.replay.cassette_export import export_entries
+from nbcache.replay.cassette_import import import_entries
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.base import DiskStore
 from nbcache.stores.location import cassette_path

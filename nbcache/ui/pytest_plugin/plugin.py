@@ -221,7 +221,8 @@ def _set(environment: pytest.MonkeyPatch, variable: str, value: object) -> None:
 def _record(cache: "NotebookCache", cassette: Path) -> None:
     """Add the answers of this test's store to the cassette. The answers of other tests stay in it."""
     from nbcache.errors import warn_once  # noqa: PLC0415
-    from nbcache.replay.import_export import export_entries, import_entries  # noqa: PLC0415
+    from nbcache.replay.cassette_export import export_entries  # noqa: PLC0415
+    from nbcache.replay.cassette_import import import_entries  # noqa: PLC0415
 
     contents = cache.contents("folder")
     if cassette.exists():  # another process may have recorded meanwhile

@@ -21,7 +21,7 @@ import nbcache
 from nbcache.cache import pytest_report
 from nbcache.concurrency.executor import in_background
 from nbcache.costs import money  # noqa: F401 - see `imported`
-from nbcache.replay import import_export as exports  # noqa: F401 - see `imported`
+from nbcache.replay import cassette_export, cassette_import  # noqa: F401 - see `imported`
 from nbcache.session import session
 from nbcache.stores.location import REPORT
 from nbcache.ui.pytest_plugin import swallowed_misses as pytest_misses  # noqa: F401 - see `imported`

@@ -1,11 +1,11 @@
-"""Entries into a cassette, and back: `%llmcache export` and `%llmcache import`."""
+"""Writes entries into a cassette: `%llmcache export`."""
 
 import codecs
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
@@ -13,10 +13,10 @@ from pathlib import Path
 from nbcache import codec
 from nbcache.codec.chunk_limits import is_replayable
 from nbcache.codec.new_entry import call_of
-from nbcache.entry.records import EntryMeta, Touch
-from nbcache.errors import CassetteError, DamagedError, NbcacheError
+from nbcache.entry.records import EntryMeta
+from nbcache.errors import DamagedError, NbcacheError
 from nbcache.keys.prompt import Normalize
-from nbcache.replay.cassette_format import AHEAD, FIRST, USAGE_TEXTS, Recording, read
+from nbcache.replay.cassette_format import AHEAD, FIRST, USAGE_TEXTS, Recording
 from nbcache.replay.cassette_update import (
     lines_without_key,
     recorded_lines,
@@ -24,15 +24,13 @@ from nbcache.replay.cassette_update import (
     refuse_to_uncover,
     with_later_parts,
 )
-from nbcache.replay.importers import langchain_sqlite
-from nbcache.replay.outcomes import Exported, Imported
+from nbcache.replay.outcomes import Exported
 from nbcache.replay.replay_key import scrubbed
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.progress import Progress, followed
 from nbcache.stores.view import Contents
 
 _LOOKED_AT = 4_096  # bytes of a file, to find out what it is
-FILE, STORE = PREFERENCES = ("file", "store")
 
 
 class _LeftOutError(NbcacheError):
@@ -92,57 +90,6 @@ def export_entries(  # noqa: PLR0913 - what an export is
     return done
 
 
-def import_entries(
-    contents: Contents,
-    path: Path,
-    *,
-    prefer: str = STORE,
-    dry_run: bool = False,
-    progress: Progress | None = None,
-) -> Imported:
-    """Put the recordings of a cassette into the store; in a conflict what `prefer` names stays: `store` or `file`.
-
-    It may be a file of LangChain's `SQLiteCache`, too. All of them or, where the file is wrong, none. Raises ValueError,
-    CassetteError, StoreError or OSError.
-    """
-    if prefer not in PREFERENCES:
-        raise ValueError(f"prefer={prefer!r}: write file or store")
-    if not path.exists():
-        raise CassetteError(f"there is no file {path}")
-    if not langchain_sqlite.is_database(path):
-        return merge(contents, read(path, progress), path, prefer=prefer, dry_run=dry_run)
-    file = langchain_sqlite.read(path)
-    done = merge(contents, file.recordings, path, prefer=prefer, dry_run=dry_run)
-    return replace(done, left_out=file.left_out, by_hand=file.by_hand)
-
-
-def merge(
-    contents: Contents,
-    recordings: Sequence[Recording],
-    path: Path,
-    *,
-    prefer: str,
-    dry_run: bool = False,
-) -> Imported:
-    """Put recordings into the store: as `import_entries`."""
-    wanted: list[tuple[str, bytes, EntryMeta]] = []
-    touches: list[Touch] = []
-    conflicting: list[str] = []
-    for recording in recordings:
-        key = recording.call.key
-        is_there, is_same = _compare(contents, recording)
-        if is_there and not is_same:
-            conflicting.append(key)
-        if not is_there or (not is_same and prefer == FILE):
-            wanted.append((key, *recording.entry(contents.notebook)))
-        else:
-            touches.append(Touch(key, contents.notebook, 0, 0.0))
-    if not dry_run:
-        contents.put_all(wanted, touches)  # this notebook uses the known ones, too
-    new = len(wanted) - (len(conflicting) if prefer == FILE else 0)
-    return Imported(path, new, len(recordings) - new - len(conflicting), tuple(conflicting), prefer)
-
-
 def _recorded(
     contents: Contents, row: EntryMeta, scrubber: Scrubber, normalize: Normalize | None
 ) -> tuple[Recording, list[str]]:
@@ -172,17 +119,6 @@ def _recorded(
         call, row = replace(call, model=model), replace(row, tags=tuple(tags))
         usage = replace(usage, **dict(zip(names, texts, strict=True))) if usage else None
     return Recording(call, answer, chunks, usage, row), kinds
-
-
-def _compare(contents: Contents, recording: Recording) -> tuple[bool, bool]:
-    """Whether there is an entry for this call, and whether with the same answer."""
-    payload = contents.store.get(recording.call.key)
-    if payload is None:
-        return False, False
-    try:
-        return True, recording.same_answer(codec.read(payload, recording.call.key))
-    except DamagedError as error:
-        return error.newer, False
 
 
 def _target(path: Path) -> Path:
