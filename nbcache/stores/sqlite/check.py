@@ -92,7 +92,7 @@ def _problems(cache: CacheFile, some: list[_Stored], read: _Read | None) -> list
 
 def _problem(cache: CacheFile, stored: _Stored, read: _Read | None) -> _Problem | None:
     try:
-        key, payload = cache.payload_of(stored.key, stored.raw, stored.mode, stored.value)
+        key, payload = cache.key_and_payload(stored.key, stored.raw, stored.mode, stored.value)
         meta = None if read is None else read(payload, key)
     except DamagedError as error:
         return _Problem(stored, str(error), keep=error.newer)

@@ -26,6 +26,8 @@ from nbcache.stores.sqlite.sql import Execute
 _SETTINGS = {"statistics": 0, "eviction_policy": "none", "cull_limit": 0}
 _TRIED_AFTER = 0.5  # seconds between two attempts to empty a log that somebody reads
 
+_READ = "SELECT mode, value FROM Cache WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)"
+
 
 class _Bytes(diskcache.Disk):  # type: ignore[misc]  # diskcache has no types
     """str keys and bytes values, all in the database. Nothing is ever pickled or unpickled."""
@@ -57,6 +59,12 @@ def payload_in(mode: int, value: object) -> bytes:
     if mode != diskcache.core.MODE_RAW or type(value) is not bytes:
         raise DamagedError("a payload that nbcache did not write")
     return value
+
+
+def payload_of(connection: sqlite3.Connection, key: str, *, include_expired: bool) -> bytes | None:
+    """The payload of `key`, or None. Raises DamagedError, or sqlite3.Error."""
+    row = connection.execute(_READ, (key, 0 if include_expired else time.time())).fetchone()
+    return None if row is None else payload_in(*row)
 
 
 class CacheFile(diskcache.Cache):  # type: ignore[misc]
@@ -165,7 +173,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
         if self._has_traces and time.monotonic() > self._tried + _TRIED_AFTER:
             self.fold()
 
-    def payload_of(self, key: object, raw: object, mode: int, value: object) -> tuple[str, bytes]:
+    def key_and_payload(self, key: object, raw: object, mode: int, value: object) -> tuple[str, bytes]:
         """The key and the payload in a row of diskcache's table. Raises DamagedError."""
         return self._disk.get(key, raw), self._disk.fetch(mode, None, value, read=False)
 

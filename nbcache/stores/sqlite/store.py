@@ -25,7 +25,7 @@ from nbcache.stores.sqlite.clearing import delete
 from nbcache.stores.sqlite.connections import own_writes
 from nbcache.stores.sqlite.damaged_files import forget_aside
 from nbcache.stores.sqlite.database import LONG, Database
-from nbcache.stores.sqlite.diskcache_file import CacheFile, payload_in
+from nbcache.stores.sqlite.diskcache_file import CacheFile, payload_of
 from nbcache.stores.sqlite.full_disk import done_in_copy, is_full
 from nbcache.stores.sqlite.late_answers import LateAnswer, LateAnswers, is_temporary
 
@@ -38,7 +38,6 @@ _T = TypeVar("_T")
 _UNNOTICED = 0.1  # seconds in which a lookup may not notice that the folder was deleted
 
 _FOR_GOOD = 1e11  # seconds, three thousand years
-_READ = "SELECT mode, value FROM Cache WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)"
 _LAST = 2**63 - 1  # of all rowids
 _LOOKED_AT = 2_000  # entries checked at once for the search index: about ten milliseconds
 
@@ -81,7 +80,7 @@ class DiskStore:
             try:
                 connection = file.pool.acquire()
                 try:
-                    return _payload(connection, key, include_expired=include_expired)
+                    return payload_of(connection, key, include_expired=include_expired)
                 finally:
                     file.pool.release(connection)
             except (sqlite3.Error, UnicodeDecodeError):  # busy or damaged: `Database.run` below finds out
@@ -89,7 +88,7 @@ class DiskStore:
         if not wait:
             raise StoreBusyError(f"{self.folder} has to be opened or waited for")
         return self._database.run(
-            lambda file: _payload(file.pool.held, key, include_expired=include_expired), _READ_TIMEOUT
+            lambda file: payload_of(file.pool.held, key, include_expired=include_expired), _READ_TIMEOUT
         )
 
     def change_token(self) -> object:
@@ -393,9 +392,3 @@ def _clear_in(keys: Sequence[str], owner: str | None, parts: list[Cleared], fold
         return store._clear(keys, owner, parts)  # noqa: SLF001 - the same store
     finally:
         store.close()
-
-
-def _payload(connection: sqlite3.Connection, key: str, *, include_expired: bool) -> bytes | None:
-    """The payload of `key`, or None. Raises DamagedError, or sqlite3.Error."""
-    row = connection.execute(_READ, (key, 0 if include_expired else time.time())).fetchone()
-    return None if row is None else payload_in(*row)
