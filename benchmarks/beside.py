@@ -40,7 +40,7 @@ def _measured(tree: Path, kind: str) -> dict[str, float]:
     """The rows of one version: what it stores, a new process finds."""
     rows: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for part in ("store", "find"):
+        for part in ("load", "store", "find"):
             done = subprocess.run(
                 [sys.executable, str(Path(__file__).with_name("beside_child.py")), kind, part, folder],
                 env={**os.environ, "PYTHONPATH": str(tree), "OPENAI_API_KEY": "none"},

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from nbcache import NotebookCache, ReplayMiss
-from nbcache.replay.import_export import export_entries, import_entries
+from nbcache.replay.cassette_export import export_entries
+from nbcache.replay.cassette_import import import_entries
 from nbcache.replay.secrets.scrubber import Scrubber
 
 from . import BenchError, shelf
