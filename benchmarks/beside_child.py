@@ -53,13 +53,17 @@ def main() -> None:
     warnings.simplefilter("ignore")
     ChatOpenAI._generate = _Own._generate  # type: ignore[method-assign, assignment]
     model = ChatOpenAI(model="gpt-4o", temperature=0.5) if kind == "client" else _Own()
-    parts = {"load": _loaded, "store": lambda: _stored(model, folder), "find": lambda: _found(model, folder)}
+    parts: dict[str, Callable[[], dict[str, float]]] = {
+        "load": _loaded,
+        "store": lambda: _stored(model, folder),
+        "find": lambda: _found(model, folder),
+    }
     print(json.dumps(parts[part]()))
 
 
 def _loaded() -> dict[str, float]:
     """What `%load_ext` takes where LangChain is imported already."""
-    shell: Any = InteractiveShell.instance()  # type: ignore[no-untyped-call]
+    shell: Any = InteractiveShell.instance()
     began = time.process_time()
     shell.run_line_magic("load_ext", "nbcache")
     return {"`%load_ext nbcache`": (time.process_time() - began) * 1e6}
