@@ -40,11 +40,13 @@ def test_an_interrupt_at_any_line_stops_nothing_else(tmp_path: Path) -> None:
 def _interrupted(work: Callable[[], Any], function: Callable[..., Any], event: str) -> None:
     """Do `work`, interrupted when `function` begins (`call`), or has just done what it does (`return`)."""
 
+    before = sys.gettrace()  # the one that measures what the tests cover
+
     def at_event(frame: FrameType, now: str, _: Any) -> Any:
         if frame.f_code is not function.__code__:
             return None
         if now == event:
-            sys.settrace(None)
+            sys.settrace(before)
             raise KeyboardInterrupt
         return at_event
 
@@ -53,7 +55,7 @@ def _interrupted(work: Callable[[], Any], function: Callable[..., Any], event: s
         with pytest.raises(KeyboardInterrupt):
             work()
     finally:
-        sys.settrace(None)
+        sys.settrace(before)
 
 
 def _in_thread(work: Callable[[], Any]) -> bool:
