@@ -26,10 +26,10 @@ lint: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# Three at a time on two cores: many tests wait for other processes. Whoever is through takes over from the others.
+# A file of tests at a time on each core.
 unit: .venv/ready
 	$(BIN)/coverage erase
-	$(BIN)/pytest --ignore tests/ui/browser --numprocesses=3 --dist=worksteal --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/pytest --ignore tests/ui/browser --numprocesses=2 --dist=loadfile --cov --cov-report=term --cov-fail-under=95
 
 # The panel in JupyterLab and Notebook 7. What fails is tried once more: a browser on a busy machine may take its time.
 browser: .venv/ready chromium
@@ -62,7 +62,7 @@ newest: .venv/ready
 	$(PYTHON) -m venv --clear .venv/newest
 	.venv/newest/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
 	.venv/newest/bin/python -m pip install --quiet --editable . --group dev
-	.venv/newest/bin/pytest --numprocesses=3 --dist=worksteal $(NEWEST_TESTS)
+	.venv/newest/bin/pytest --numprocesses=2 --dist=loadfile $(NEWEST_TESTS)
 
 # Keys against what is really sent, for a hundred thousand pairs of calls and more; `unit` checks a few thousand.
 truth: .venv/ready
