@@ -17,6 +17,14 @@ def add_to(sums: dict[_K, Spending], of: _K, row: Spending) -> None:
         sums[of] = replace(row)
 
 
+def by_model(rows: Iterable[Spending]) -> dict[str, Spending]:
+    """The sum of each model's rows, in the order of their names."""
+    models: dict[str, Spending] = {}
+    for row in rows:
+        add_to(models, row.model, row)
+    return {model: models[model] for model in sorted(models)}
+
+
 def total(rows: Iterable[Spending]) -> Spending:
     """The sum of `rows`, of no model in particular."""
     whole = Spending("", 0, 0.0, None, None, "")

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import fields, replace
+from dataclasses import fields
 
 import pandas as pd
 
+from nbcache.entry.ledger_sums import add_to, by_model
 from nbcache.entry.records import CallRecord, EntryMeta, Spending, known
 from nbcache.errors import harmless
 
@@ -86,11 +87,7 @@ def history_frame(rows: Iterable[Spending]) -> pd.DataFrame:
     """A row for each execution of a cell, whatever models it called. Money is Decimal, None where no price is known."""
     executions: dict[tuple[str, int, str | None], Spending] = {}
     for row in rows:
-        execution = (row.session, row.execution, row.notebook)
-        if execution in executions:
-            executions[execution].add(row)
-        else:
-            executions[execution] = replace(row)
+        add_to(executions, (row.session, row.execution, row.notebook), row)
     frame = _sums_frame(executions.values(), _HISTORY)
     frame["when"] = _times(frame["when"])
     return frame
@@ -98,14 +95,9 @@ def history_frame(rows: Iterable[Spending]) -> pd.DataFrame:
 
 def models_frame(rows: Iterable[Spending]) -> pd.DataFrame:
     """A row for each model, by name. Money is Decimal, None where no price is known."""
-    models: dict[str, Spending] = {}
-    for row in rows:
-        if row.model in models:
-            models[row.model].add(row)
-        else:
-            models[row.model] = replace(row)
-    frame = _sums_frame([models[name] for name in sorted(models)], _SUMS)
-    return frame.set_index(pd.Index(sorted(models), name="model"))
+    models = by_model(rows)
+    frame = _sums_frame(models.values(), _SUMS)
+    return frame.set_index(pd.Index(list(models), name="model"))
 
 
 def calls_frame(calls: Iterable[CallRecord]) -> pd.DataFrame:

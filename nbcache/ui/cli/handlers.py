@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nbcache.costs.money import amount_text, saved, saved_text, spent, usd_text
-from nbcache.entry.ledger_sums import add_to, total
+from nbcache.entry.ledger_sums import by_model, total
 from nbcache.entry.quantities import bytes_text
 from nbcache.entry.records import EntryMeta, Filter, Spending, Stats
 from nbcache.errors import UnknownKeyError, harmless, one_line
@@ -80,15 +80,13 @@ def _stats(args: argparse.Namespace, contents: Contents) -> int:
 
 
 def _by_model(args: argparse.Namespace, rows: Sequence[Spending]) -> int:
-    models: dict[str, Spending] = {}
-    for row in rows:
-        add_to(models, row.model, row)
+    models = by_model(rows)
     if args.json:
-        say_json([{"model": model, **documents.sums(models[model])} for model in sorted(models)])
+        say_json([{"model": model, **documents.sums(row)} for model, row in models.items()])
     else:
         cells = [
             (model, f"{row.hits:,}", f"{row.misses:,}", amount_text(spent(row)), saved_text(saved(row)))
-            for model, row in sorted(models.items())
+            for model, row in models.items()
         ]
         say_table(("model", "hits", "misses", "paid", "saved"), cells, numbers=range(1, 5))
     return DONE
