@@ -1,0 +1,49 @@
+"""Which modules of nbcache's a hit enters, as a program: in a fresh process no earlier use of nbcache is in its way.
+
+    python -m tests.support.call_path URL STORE
+
+`URL` is an OpenAI-like server's, which has answered the question into `STORE` already. Prints the modules of a first hit and
+of fifty warm ones, each in the order in which they are first entered, as JSON.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from langchain_openai import ChatOpenAI
+
+import nbcache
+
+QUESTION = "Which moon is the largest?"
+_PACKAGE = str(Path(nbcache.__file__).parent)
+
+
+def model(url: str) -> ChatOpenAI:
+    """A client of the server at `url`."""
+    return ChatOpenAI(model="gpt-5-nano", base_url=url, api_key="none")
+
+
+def entered(call: Callable[[], Any]) -> list[str]:
+    """The modules of nbcache's that `call` runs code of in this thread, in the order in which they are first entered."""
+    files: dict[str, None] = {}
+
+    def note(frame: FrameType, event: str, _: Any) -> None:
+        if event == "call" and frame.f_code.co_filename.startswith(_PACKAGE):
+            files[frame.f_code.co_filename.removeprefix(_PACKAGE + "/")] = None
+
+    sys.setprofile(note)
+    try:
+        call()
+    finally:
+        sys.setprofile(None)
+    return list(files)
+
+
+if __name__ == "__main__":
+    nbcache.install(sys.argv[2])
+    client = model(sys.argv[1])
+    first, *warm = [entered(lambda: client.invoke(QUESTION)) for _ in range(51)]
+    print(json.dumps([first, warm]))
