@@ -85,7 +85,7 @@ if TYPE_CHECKING:
         UnsupportedError,
     )
     from nbcache.keys.key import cache_key
-    from nbcache.replay.outcomes import Exported, Imported
+    from nbcache.replay.export_import_results import Exported, Imported
     from nbcache.session.api import (
         check,
         clear,
@@ -133,7 +133,7 @@ _HOMES = {
             *("TooLargeError", "UnknownKeyError", "UnstableIdentityError", "UnsupportedError"),
         ),
         "keys.key": ("cache_key",),
-        "replay.outcomes": ("Exported", "Imported"),
+        "replay.export_import_results": ("Exported", "Imported"),
         "session.plans": ("Plan", "PlannedMiss"),
         "session.api": (
             *("check", "clear", "entries", "evict", "export_cassette", "history", "import_cassette", "info", "last"),

@@ -20,8 +20,6 @@ from nbcache.entry.records import CallRecord
 from nbcache.keys.key import CallKey
 from nbcache.keys.request import Request
 
-_LONGEST_WAIT = 600.0  # seconds: what the providers' clients wait for an answer
-
 
 @dataclass(slots=True)
 class PendingMiss:
@@ -97,15 +95,6 @@ class Call(Request):
     def holds_lease(self) -> bool:
         """Whether other calls may be waiting for this one, or for one around it. Then it must not wait for others."""
         return any(turn.leads for turn in self.leases.values()) or (self.outer is not None and self.outer.holds_lease())
-
-    def longest_wait(self) -> float:
-        """How many seconds this call waits for the answer of another one: as long as it would wait for its own."""
-        fields = {} if self.model is None else self.model.__dict__
-        timeouts = (fields.get(name) for name in ("request_timeout", "timeout", "default_request_timeout"))
-        for given in (self.timeout, *timeouts):
-            if isinstance(given, int | float) and given > 0:
-                return float(given)
-        return _LONGEST_WAIT
 
     def end(self) -> None:
         """The call is over. Leases and samples for which it got no answer are given back, to the next call."""

@@ -16,6 +16,7 @@ from nbcache.cache.misses.nearest import nearest_text
 from nbcache.cache.modes import Settings
 from nbcache.cache.samples import current_attempt, note_attempt
 from nbcache.cache.state import CacheState
+from nbcache.cache.wait_limit import longest_wait
 from nbcache.concurrency.effects import Effect, InThread, adrive, drive
 from nbcache.concurrency.executor import in_thread, is_writing
 from nbcache.concurrency.loop_turns import take_turn
@@ -144,7 +145,7 @@ class Lookup:
         if answer is not None or call is None or not call.shares or call.holds_lease():
             return answer, reason
         site = CallSite.here(call.frame, on_loop=on_loop)
-        turn = self.flights.join(key.key, site, call.leases, call.longest_wait())
+        turn = self.flights.join(key.key, site, call.leases, longest_wait(call))
         if isinstance(turn, Waiter):
             turn = yield turn
         if isinstance(turn, bytes):

@@ -26,7 +26,7 @@ from nbcache.costs.session_sums import Accounts
 from nbcache.entry.events import Hit, Paid, Where
 from nbcache.entry.ledger_sums import total
 from nbcache.entry.records import CallRecord, SessionCall, Spending, Touch, Usage
-from nbcache.entry.waits import Span
+from nbcache.entry.time_saved import Span
 from nbcache.errors import logger
 from nbcache.stores.base import LedgerStore, Listable, Searchable, Store
 from nbcache.stores.entry_costs import words_of

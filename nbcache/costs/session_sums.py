@@ -14,8 +14,8 @@ from nbcache.entry.events import Hit, Paid, SessionCalls
 from nbcache.entry.ledger_sums import add_to, total
 from nbcache.entry.records import EXACT, CallRecord, Filter, Spending, Touch, Usage
 from nbcache.entry.text import prompt_text
+from nbcache.entry.time_saved import Span, Timing
 from nbcache.entry.usage import estimated
-from nbcache.entry.waits import Span, Timing
 from nbcache.errors import logger
 from nbcache.stores.base import Listable, Store, Tombstones
 from nbcache.stores.entry_costs import EntryCosts

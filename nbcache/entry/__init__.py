@@ -5,7 +5,7 @@
 
 What it took: `usage.py` puts it together from the tokens (`token_counts.py`), the charge (`charges.py`) and the metadata
 (`reported_metadata.py`) that a provider reports. `estimates.py` estimates tokens that are not reported. `priced_request.py`,
-`extra_services.py` and `vendors.py` say what else a price depends on, and `waits.py` how much waiting was saved.
+`extra_services.py` and `vendors.py` say what else a price depends on, and `time_saved.py` how much waiting was saved.
 
 Beside these: `text.py` (prompts and answers as people read them), `quantities.py` (durations and sizes), `events.py` (what a
 session notes of its calls), `ledger_sums.py` (sums of the ledger), `langchain_clients.py` and `langchain_headers.py` (which

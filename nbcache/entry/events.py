@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nbcache.concurrency.strands import Strand
 from nbcache.entry.records import EXACT, CallRecord, SessionCall, Usage
-from nbcache.entry.waits import Span
+from nbcache.entry.time_saved import Span
 
 
 @dataclass(frozen=True, slots=True)

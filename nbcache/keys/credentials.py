@@ -1,25 +1,18 @@
 """Digests in place of credentials, in all that is stored of a call besides its prompt.
 
 The digest counts, since a credential may decide what can be read: another user's token reads another user's mail. A value is
-taken for a credential by its name (`password`), its place (a URL's user, path and query) or its form (`Bearer …`).
+taken for a credential by its name (`credential_names`), its place in a URL (`urls`), or its form (`Bearer …`).
 """
 
 import functools
 import json
 import re
 from typing import Any
-from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 from nbcache.keys.canonical import canonical, digest
+from nbcache.keys.credential_names import DIGEST, FORM, SECRET, digested, is_credential
+from nbcache.keys.urls import hidden_url
 
-# The prefixes of digests: of a credential, which doesn't count in `replay`, and of a value that may be one.
-SECRET, DIGEST = "!secret:", "!digest:"
-_ENDS = (
-    *("key", "token", "secret", "password", "passwd", "passphrase", "passcode", "authorization", "credential"),
-    *("credentials", "secrets", "passwords", "cookie", "cookies", "signature", "connectionstring", "bearer"),
-)
-_WORDS = frozenset({"pass", "pwd", "pw", "auth", "oauth", "sas", "sig", "session", "creds", "jwt", "dsn", "otp", "pin"})
-_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _SIGNS = (
     "=",
     "://",
@@ -43,12 +36,6 @@ _ASSIGNED = re.compile(
 )
 _NAME_BEFORE = re.compile(r"""((?:\\{0,7}["'])?)([\w.-]{1,60})\Z""")
 _LOOKED_BACK = 70  # characters: room for a name and the quote before it
-# Parts of paths that are the same for all users.
-_PLAIN_PART = re.compile(r"[a-z]{1,12}|v\d{1,2}[a-z]{0,5}\d{0,2}|compatible-mode|serving-endpoints|openai-compatible")
-_MODELS_AFTER = frozenset({"deployments", "models", "engines"})
-_RANDOM = re.compile(r"(?=[^\d]*\d)[\w.~%=-]{16,}")
-_DIGEST = re.compile(r"[0-9a-f]{16}")
-_PLAIN_QUERY = frozenset({"api-version", "version", "alt", "beta"})
 
 
 @functools.lru_cache(maxsize=256)  # most calls of a notebook share theirs
@@ -75,42 +62,14 @@ def _marked(value: Any, *, hides: bool) -> Any:
         return {name: _marked(item, hides=hides or is_credential(name)) for name, item in value.items()}
     if isinstance(value, list):
         return [_marked(item, hides=hides) for item in value]
-    if hides and isinstance(value, str) and _DIGEST.fullmatch(value.removeprefix(DIGEST)):
+    if hides and isinstance(value, str) and FORM.fullmatch(value.removeprefix(DIGEST)):
         return SECRET + value.removeprefix(DIGEST)
     return value
 
 
-@functools.lru_cache(maxsize=4_096)
-def is_credential(name: str) -> bool:
-    """Whether this is the name of a credential."""
-    words = _WORD.findall(name)
-    return "".join(words).lower().endswith(_ENDS) or (bool(words) and words[-1].lower() in _WORDS)
-
-
-def endpoint_url(url: str) -> str:
-    """A provider's URL in canonical form, without credentials.
-
-    Scheme and host are in lower case. A default port, a slash at the end, and the user and password are removed.
-    """
-    if "://" not in url:
-        host, slash, path = url.rpartition("@")[2].rstrip("/").partition("/")
-        return host + slash + _scrubbed_path(path)
-    parts = _split(url)
-    if parts is None:
-        return _digested(SECRET, url)
-    query = parts.query if _DIGEST.fullmatch(parts.query) else digest(parts.query.encode())
-    query = f"?{query}" if parts.query else ""
-    return f"{parts.scheme}://{_host(parts)}{_scrubbed_path(parts.path.rstrip('/'))}{query}"
-
-
-def endpoint_urls(urls: str) -> str:
-    """Several URLs, separated by spaces, each in the form of `endpoint_url`."""
-    return " ".join(sorted(set(map(endpoint_url, urls.split()))))
-
-
 def _hidden(value: Any, name: str, *, hides: bool = False) -> Any:
     if isinstance(value, str):
-        return _digested(SECRET, value) if hides else _hidden_text(value)
+        return digested(SECRET, value) if hides else _hidden_text(value)
     if isinstance(value, dict):
         return _hidden_object(value, name, hides=hides)
     if isinstance(value, list):
@@ -137,12 +96,6 @@ def _hidden_object(value: dict[str, Any], name: str, *, hides: bool) -> dict[str
     return hidden_items
 
 
-def _digested(mark: str, text: str) -> str:
-    if text.startswith((SECRET, DIGEST)) or not text:
-        return text
-    return mark + digest(text.encode(errors="surrogatepass"))
-
-
 # Within texts
 
 
@@ -151,11 +104,11 @@ def _hidden_text(text: str) -> str:
         return text
     if "://" in text:
         is_url = _URL.fullmatch(text) is not None
-        text = _URL.sub(lambda url: _hidden_url(url[0], whole=is_url), text)
+        text = _URL.sub(lambda url: hidden_url(url[0], whole=is_url), text)
         if is_url:
             return text
     text = _without_assigned(text)
-    return _SCHEME.sub(lambda match: match[1] + match[2] + _digested(SECRET, match[3]), text)
+    return _SCHEME.sub(lambda match: match[1] + match[2] + digested(SECRET, match[3]), text)
 
 
 def _without_assigned(text: str) -> str:
@@ -168,55 +121,6 @@ def _without_assigned(text: str) -> str:
         if name is None or not is_credential(name[2]) or name[1] != match[1]:
             continue
         if match[2] == "=" or (is_quoted and value == 4):
-            parts += [text[end : match.start(value)], _digested(SECRET, match[value])]
+            parts += [text[end : match.start(value)], digested(SECRET, match[value])]
             end = match.end(value)
     return "".join([*parts, text[end:]])
-
-
-# Within URLs
-
-
-def _hidden_url(url: str, *, whole: bool) -> str:
-    """A URL with digests in place of credentials. `whole` if it is a text of its own: then unusual parts are digests as well."""
-    parts = _split(url)
-    if parts is None:
-        return _digested(SECRET, url)
-    user, at, _ = parts.netloc.rpartition("@")
-    path = _scrubbed_path(parts.path) if whole else parts.path
-    query = "&".join(_query_part(part, whole=whole) for part in parts.query.split("&")) if parts.query else ""
-    host = f"{_digested(SECRET, user)}{at}{_host(parts)}" if at else parts.netloc
-    return urlunsplit((parts.scheme, host, path, query, parts.fragment))
-
-
-def _split(url: str) -> SplitResult | None:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return None
-    return parts if parts.hostname else None
-
-
-def _host(parts: SplitResult) -> str:
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    port = parts.port if parts.port != {"http": 80, "https": 443}.get(parts.scheme) else None
-    return host + (f":{port}" if port else "")
-
-
-def _scrubbed_path(path: str) -> str:
-    parts = path.split("/")
-    return "/".join(_path_part(part, before) for before, part in zip(["", *parts], parts, strict=False))
-
-
-def _path_part(part: str, before: str) -> str:
-    if not part or before in _MODELS_AFTER or _PLAIN_PART.fullmatch(part):
-        return part
-    return _digested(SECRET if _RANDOM.fullmatch(part) else DIGEST, part)
-
-
-def _query_part(part: str, *, whole: bool) -> str:
-    name, equals, value = part.partition("=")
-    if is_credential(name):
-        return name + equals + _digested(SECRET, value)
-    return name + equals + (_digested(DIGEST, value) if whole and name not in _PLAIN_QUERY else value)

@@ -24,7 +24,7 @@ from nbcache.replay.cassette_update import (
     refuse_to_uncover,
     with_later_parts,
 )
-from nbcache.replay.outcomes import Exported
+from nbcache.replay.export_import_results import Exported
 from nbcache.replay.replay_key import scrubbed
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.progress import Progress, followed

@@ -8,8 +8,8 @@ from nbcache import codec
 from nbcache.entry.records import EntryMeta, Touch
 from nbcache.errors import CassetteError, DamagedError
 from nbcache.replay.cassette_format import Recording, read
+from nbcache.replay.export_import_results import Imported
 from nbcache.replay.importers import langchain_sqlite
-from nbcache.replay.outcomes import Imported
 from nbcache.stores.progress import Progress
 from nbcache.stores.view import Contents
 

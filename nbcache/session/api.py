@@ -11,7 +11,7 @@ from nbcache.cache.misses.explain import Why
 from nbcache.cache.modes import REPLAY
 from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
 from nbcache.entry.records import Cleared, EntryMeta, Info, Record, Stats
-from nbcache.replay.outcomes import Exported, Imported
+from nbcache.replay.export_import_results import Exported, Imported
 from nbcache.session.plans import Plan, planned
 from nbcache.session.session import installed
 from nbcache.stores.base import LedgerStore

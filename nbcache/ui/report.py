@@ -29,7 +29,7 @@ from nbcache.stores.location import from_here
 
 if TYPE_CHECKING:  # what a command line need not import
     from nbcache.cache.notebook_cache import NotebookCache
-    from nbcache.replay.outcomes import Exported, Imported
+    from nbcache.replay.export_import_results import Exported, Imported
     from nbcache.session.plans import Plan
     from nbcache.stores.view import Contents
 

@@ -20,7 +20,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 import nbcache
 from nbcache.concurrency.strands import Strand, strand_here
 from nbcache.entry.records import Stats
-from nbcache.entry.waits import Span, Waits
+from nbcache.entry.time_saved import Span, Waits
 from tests.support.paths import GOLDEN
 
 TOOK = 0.4  # seconds of a call that is made

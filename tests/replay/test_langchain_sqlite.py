@@ -29,9 +29,9 @@ from nbcache.cache.call import Call
 from nbcache.codec import payload as codec
 from nbcache.errors import CassetteError
 from nbcache.keys.key import cache_key
+from nbcache.replay.export_import_results import Imported
 from nbcache.replay.importers import langchain_models as known_models
 from nbcache.replay.importers import langchain_sqlite as langchain_file
-from nbcache.replay.outcomes import Imported
 from nbcache.session import session
 from nbcache.stores import MemoryStore
 from nbcache.ui import report

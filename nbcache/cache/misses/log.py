@@ -15,7 +15,7 @@ from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.strands import call_here
 from nbcache.costs.ledger import Ledger
 from nbcache.entry.records import CallRecord, Usage
-from nbcache.entry.waits import Span
+from nbcache.entry.time_saved import Span
 from nbcache.errors import UnknownKeyError
 from nbcache.keys.key import CallKey, call_key, with_sample
 from nbcache.keys.model_fields.call_counters import learn_counters, whole_numbers

@@ -13,8 +13,8 @@ from nbcache.cache.call import Call
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.concurrency.strands import call_here
 from nbcache.entry.text import content_text
+from nbcache.entry.time_saved import Span
 from nbcache.entry.usage import usage_of
-from nbcache.entry.waits import Span
 from nbcache.keys.identity import price_identity
 from nbcache.keys.model_names import model_name
 from nbcache.keys.request import Identity

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +16,8 @@ from nbcache.codec.sdk_response import HEADERS, HTTPResponse
 from nbcache.concurrency.executor import in_thread
 from nbcache.entry.charges import LITELLM_HEADER
 from nbcache.errors import warn_once
-from nbcache.integrations.sdk import response_bodies, sse
+from nbcache.integrations.sdk import sse
+from nbcache.integrations.sdk.cached_endpoints import DIALECTS, Body, Dialect
 from nbcache.keys.answer_limits import limits_tokens
 from nbcache.keys.canonical import canonical
 from nbcache.keys.clients.endpoint import endpoint_in
@@ -25,45 +26,9 @@ from nbcache.keys.ignored.headers import counted_headers
 from nbcache.keys.ignored.request_fields import counted_body
 from nbcache.keys.request import Identity
 
-Body = dict[str, Any]
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)")
 # Fields of a request that does more than get an answer: it goes on in the background, or changes a conversation.
 _STATEFUL = ("background", "conversation", "thread", "prewarm")
-
-
-@dataclass(frozen=True, slots=True)
-class Dialect:
-    """One endpoint of a provider's API.
-
-    Attributes:
-        system, prompt: the fields of the body that are the prompt.
-        ends: the events with which a stream is complete.
-        join: makes the body of a whole answer from the events of a stream.
-        read: makes generations from the body of a whole answer.
-    """
-
-    sdk: str
-    path: str
-    system: str
-    prompt: str
-    ends: frozenset[str]
-    join: sse.Join
-    read: Callable[[Body], list[Generation] | None]
-
-
-_DIALECTS = (
-    Dialect("openai", "/chat/completions", "", "messages", sse.OPENAI_ENDS, sse.join_chat, response_bodies.chat),
-    Dialect("openai", "/completions", "", "prompt", sse.OPENAI_ENDS, sse.join_completion, response_bodies.completion),
-    Dialect(
-        *("openai", "/responses", "instructions", "input"),
-        sse.RESPONSES_ENDS,
-        sse.join_response,
-        response_bodies.response,
-    ),
-    Dialect(
-        "anthropic", "/v1/messages", "system", "messages", sse.MESSAGES_ENDS, sse.join_message, response_bodies.message
-    ),
-)
 
 
 @dataclass(slots=True, eq=False)
@@ -143,7 +108,7 @@ def _dialect(sdk: str, request: Any) -> Dialect | None:
     if request.method != "POST":
         return None
     path = request.url.path
-    return next((each for each in _DIALECTS if each.sdk == sdk and path.endswith(each.path)), None)
+    return next((each for each in DIALECTS if each.sdk == sdk and path.endswith(each.path)), None)
 
 
 def _body(request: Any) -> Body | None:

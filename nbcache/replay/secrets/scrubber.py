@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from nbcache.concurrency.time_limit import SECONDS, TooSlowError, time_limit
+from nbcache.concurrency.regex_time_limit import SECONDS, TooSlowError, time_limit
 from nbcache.keys.json_text import parsed_strictly
 from nbcache.replay.secrets.compiled import compiled
 from nbcache.replay.secrets.encoded import encoded_texts

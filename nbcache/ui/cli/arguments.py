@@ -6,13 +6,9 @@ from typing import NoReturn
 from nbcache import __version__
 from nbcache.errors import harmless
 from nbcache.ui.cli.documents import FIELDS, UNITS
+from nbcache.ui.cli.exit_codes import EXIT_CODES
 from nbcache.ui.commands import table
 from nbcache.ui.commands.records import TERMINAL
-
-DONE, NOTHING, FAILED, INTERRUPTED = 0, 1, 2, 130
-EXIT_CODES = """\
-Exit codes: 0 done; 1 no such key, notebook or store, a file out of date, a check found what it didn't mend, or you said no; 2 wrong usage, or a
-store that can't be read; 130 interrupted."""
 
 
 class _Parser(argparse.ArgumentParser):

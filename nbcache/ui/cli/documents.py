@@ -8,7 +8,7 @@ from nbcache.costs.money import Money, amount_text, saved, spent
 from nbcache.entry.records import Cleared, EntryMeta, Record, Spending, Stats, known
 
 if TYPE_CHECKING:  # they import LangChain
-    from nbcache.replay.outcomes import Exported, Imported
+    from nbcache.replay.export_import_results import Exported, Imported
 
 _ENTRY = """\
 key, model, provider, prompt and answer (their beginnings), status, tags, notebooks, cell, created, last_hit, hits,

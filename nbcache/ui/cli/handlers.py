@@ -21,8 +21,8 @@ from nbcache.stores.location import cassette_path
 from nbcache.stores.view import Contents
 from nbcache.ui import report
 from nbcache.ui.cli import documents
-from nbcache.ui.cli.arguments import DONE, NOTHING
 from nbcache.ui.cli.confirmation import confirm
+from nbcache.ui.cli.exit_codes import DONE, NOTHING
 from nbcache.ui.commands import table
 from nbcache.ui.progress import progress
 from nbcache.ui.terminal import age, columns, complain, cut, is_terminal, say, say_json, say_result, say_table

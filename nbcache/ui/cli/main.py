@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 from nbcache.errors import AmbiguousKeyError, NbcacheError, UnknownKeyError
 from nbcache.stores.base import DiskStore
-from nbcache.ui.cli.arguments import DONE, FAILED, INTERRUPTED, NOTHING, parser
+from nbcache.ui.cli.arguments import parser
 from nbcache.ui.cli.confirmation import DeclinedError, confirm, refuse_below
+from nbcache.ui.cli.exit_codes import DONE, FAILED, INTERRUPTED, NOTHING
 from nbcache.ui.cli.store import (
     NothingError,
     contents_to_fill,

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from nbcache.ui.cli.arguments import EXIT_CODES
 from nbcache.ui.cli.documents import FIELDS, UNITS
+from nbcache.ui.cli.exit_codes import EXIT_CODES
 from nbcache.ui.commands import table
 from nbcache.ui.commands.records import CELL, LINE, TERMINAL, Command, FrontEnd
 from nbcache.ui.terminal import say
