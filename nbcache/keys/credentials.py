@@ -1,7 +1,7 @@
 """Digests in place of credentials, in all that is stored of a call besides its prompt.
 
 The digest counts, since a credential may decide what can be read: another user's token reads another user's mail. A value is
-taken for a credential by its name (`credential_names`), its place in a URL (`urls`), or its form (`Bearer …`).
+taken for a credential by its name (`credential_names`), its place in a URL (`endpoint_urls`), or its form (`Bearer …`).
 """
 
 import functools
@@ -11,7 +11,7 @@ from typing import Any
 
 from nbcache.keys.canonical import canonical, digest
 from nbcache.keys.credential_names import DIGEST, FORM, SECRET, digested, is_credential
-from nbcache.keys.urls import hidden_url
+from nbcache.keys.endpoint_urls import hidden_url
 
 _SIGNS = (
     "=",

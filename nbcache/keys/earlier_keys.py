@@ -15,6 +15,7 @@ from langchain_core.language_models.base import BaseLanguageModel
 
 from nbcache.keys.canonical import canonical
 from nbcache.keys.credentials import hidden
+from nbcache.keys.endpoint_urls import endpoint_urls
 from nbcache.keys.identity import identity_of
 from nbcache.keys.key import CallKey, call_key_of, rebuilt_call_key, with_sample
 from nbcache.keys.llm_string import LLMString
@@ -23,7 +24,6 @@ from nbcache.keys.provider_requests.provider_families import family_of, is_fully
 from nbcache.keys.provider_requests.rebuilt_models import rebuilt
 from nbcache.keys.provider_requests.request_parts import messages_in
 from nbcache.keys.request import Request
-from nbcache.keys.urls import endpoint_urls
 
 # By the class names in version 1: the package, and the argument for the endpoint.
 _CLASSES = {

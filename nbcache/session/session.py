@@ -20,8 +20,8 @@ from nbcache.errors import NotInstalledError, forget_warnings, warn_once
 from nbcache.integrations.langchain.models import Instrument
 from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.session.environment import warn_of_misspelt, with_environment
-from nbcache.session.joining import give_tickets, join
 from nbcache.session.placeholder_keys import stand_in
+from nbcache.session.worker_processes import give_tickets, join
 from nbcache.stores.location import user_folder
 
 

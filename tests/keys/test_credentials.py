@@ -18,8 +18,8 @@ from nbcache.keys.canonical import canonical, digest
 from nbcache.keys.credential_names import is_credential
 from nbcache.keys.credentials import hidden
 from nbcache.keys.earlier_keys import call_now
+from nbcache.keys.endpoint_urls import endpoint_url
 from nbcache.keys.key import call_key, rebuilt_call_key, with_sample
-from nbcache.keys.urls import endpoint_url
 from nbcache.replay.replay_key import replay_key
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.session import session

@@ -16,7 +16,7 @@ import nbcache
 from nbcache.cache.modes import Settings
 from nbcache.concurrency.worker_pipe import Channel, Sender
 from nbcache.errors import NbcacheWarning, forget_warnings
-from nbcache.session.joining import warn_of_others, warn_of_running
+from nbcache.session.worker_processes import warn_of_others, warn_of_running
 from tests.servers.provider import Provider
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")]

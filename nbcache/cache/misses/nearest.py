@@ -1,14 +1,13 @@
-"""The nearest recorded call to one that missed, and how the two differ, a line for each difference."""
+"""The nearest recorded call to one that missed. How the two differ is in `differences`."""
 
 import contextlib
 import difflib
-import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+from nbcache.cache.misses.differences import lines_that_differ, settings_by_name, settings_that_differ
 from nbcache.entry.text import prompt_text, words
 from nbcache.keys.ignored.run_ids import paths_of_ids
 from nbcache.keys.key import SENT, CallKey, prompt_of_request
@@ -20,23 +19,13 @@ _LIKE = 0.5  # how much of a prompt must be the same, from 0 to 1, for a differe
 _COMPARED = 4_000  # characters of a prompt, to find the nearest
 _NEAR, _SPELT = 5, 500  # calls of which the letters are compared, and how many of them
 _NOT_THE_SAME = 0.001  # what two prompts of the same words differ by
-_SHOWN = 12  # lines of a difference
-_WIDTH = 160  # characters of one
-_UNSET = object()
-_SECTIONS = (
-    "request",
-    "fields",
-    "options",
-    "told",
-    "params",
-)  # of an identity's document: in which of them a setting stands doesn't matter here
 
 
 def new_ids(before: CallKey, now: CallKey) -> list[str]:
     """The only settings in which two calls differ, as `ignore` names them, if each looks like an id, a time or a counter."""
     if before.canonical_prompt != now.canonical_prompt or before.base_key == now.base_key:
         return []
-    return paths_of_ids(_flat(before), _flat(now))
+    return paths_of_ids(settings_by_name(before), settings_by_name(now))
 
 
 def nearest_text(call_key: CallKey, recordings: Recordings) -> str:
@@ -82,9 +71,9 @@ def difference(
     near, least = _closest((call for call in calls if call.key != call_key.key), _unlike(call_key, text))
     if least > _NOT_THE_SAME + 1 - _LIKE:
         return None, ()
-    near, _ = _closest(near, lambda call: len(_settings(call, call_key)))
+    near, _ = _closest(near, lambda call: len(settings_that_differ(call, call_key)))
     nearest = min(near[:_NEAR], key=lambda call: _misspelt(text, _text(call)))
-    changes = (*_settings(nearest, call_key), *_lines(_text(nearest), text))
+    changes = (*settings_that_differ(nearest, call_key), *lines_that_differ(_text(nearest), text))
     is_unseen = not changes and nearest.canonical_prompt != call_key.canonical_prompt
     return nearest, ("what isn't text in the prompt: an image, a file, or who says it",) if is_unseen else changes
 
@@ -143,57 +132,3 @@ def _unlike(call_key: CallKey, text: str) -> Callable[[CallKey], float]:
 def _misspelt(one: str, other: str) -> float:
     """How unlike two prompts are by their letters, for those that share as many words."""
     return 1 - difflib.SequenceMatcher(None, one[:_SPELT], other[:_SPELT]).ratio()
-
-
-# What differs
-
-
-def _settings(before: CallKey, now: CallKey) -> list[str]:
-    old, new = _flat(before), _flat(now)
-    names = [name for name in dict.fromkeys([*old, *new]) if old.get(name, _UNSET) != new.get(name, _UNSET)]
-    lines = [f"{name}: {_shown(old.get(name, _UNSET))} → {_shown(new.get(name, _UNSET))}" for name in names]
-    if names and all(name not in old or name not in new for name in names):
-        lines.append("(what is set on one side only may be a default that the upgrade of a package has changed)")
-    return lines
-
-
-def _flat(call: CallKey) -> dict[str, Any]:
-    """The settings of a call by their names."""
-    document = json.loads(call.identity)
-    settings: dict[str, Any] = {"model": call.model}
-    for section in _SECTIONS:
-        if isinstance(part := document.pop(section, None), dict):
-            settings |= _flattened("", part)
-    document.pop("draw", None)
-    settings |= _flattened("", document)
-    settings |= {"endpoint": call.endpoint} if call.endpoint else {}
-    settings |= {"draw": call.sample + 1} if call.sample else {}
-    return {name: value for name, value in settings.items() if name not in {"model_name", "raw"} or value != call.model}
-
-
-def _flattened(name: str, value: Any) -> dict[str, Any]:
-    if isinstance(value, Mapping) and value:
-        inner = (_flattened(f"{name}.{key}" if name else str(key), item) for key, item in value.items())
-    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        inner = (_flattened(f"{name}[{number}]", item) for number, item in enumerate(value))
-    else:
-        return {name: value}
-    return {key: item for part in inner for key, item in part.items()}
-
-
-def _shown(value: Any) -> str:
-    return "not set" if value is _UNSET else _cut(json.dumps(value, ensure_ascii=False))
-
-
-def _lines(before: str, now: str) -> list[str]:
-    """The lines of a prompt that differ, as in a diff."""
-    if before == now:
-        return []
-    _, _, *diff = difflib.unified_diff(before.split("\n"), now.split("\n"), lineterm="", n=0)  # two lines of names
-    lines = [line for line in diff if not line.startswith("@@")]
-    shown = [f"{line[0]} {_cut(line[1:])}" for line in lines[:_SHOWN]]
-    return shown + ([f"… and {len(lines) - _SHOWN:,} lines more"] if len(lines) > _SHOWN else [])
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"

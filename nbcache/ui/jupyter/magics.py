@@ -21,8 +21,8 @@ from nbcache.errors import NbcacheError, UnknownKeyError, harmless, warn_once
 from nbcache.keys import identity
 from nbcache.keys.ignored.langchain_parameters import ignore_also
 from nbcache.session import api, session
-from nbcache.session.joining import warn_of_others, warn_of_running
 from nbcache.session.repeated_calls import tell_repeats
+from nbcache.session.worker_processes import warn_of_others, warn_of_running
 from nbcache.stores.location import notebook_path, shown_notebook
 from nbcache.ui import report
 from nbcache.ui.commands import table
