@@ -8,7 +8,7 @@ from typing import Literal
 from nbcache._names import public_in
 from nbcache.cache.samples import Samples
 from nbcache.concurrency.context_blocks import Block, BlockVar
-from nbcache.entry.quantities import seconds
+from nbcache.entry.durations_and_sizes import seconds
 
 ON, OFF, READ_ONLY, REFRESH, REPLAY = MODES = ("on", "off", "read-only", "refresh", "replay")
 LOOKS_UP = frozenset({ON, READ_ONLY})

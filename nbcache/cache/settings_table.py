@@ -13,7 +13,7 @@ from typing import Any
 from nbcache.cache import modes
 from nbcache.cache.setting_field import Setting, settings_of
 from nbcache.costs.pricing import Prices
-from nbcache.entry.quantities import count, seconds, size
+from nbcache.entry.durations_and_sizes import count, seconds, size
 from nbcache.keys.prompt import Normalize
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.base import Store, open_store

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
-from nbcache.entry.quantities import counted, seconds_text
+from nbcache.entry.durations_and_sizes import counted, seconds_text
 from nbcache.entry.records import EXACT, Spending, Stats
 
 _CENT, _TEN_CENTS = Decimal("0.01"), Decimal("0.10")

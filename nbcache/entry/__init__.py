@@ -7,7 +7,7 @@ What it took: `usage.py` puts it together from the tokens (`token_counts.py`), t
 (`reported_metadata.py`) that a provider reports. `estimates.py` estimates tokens that are not reported. `priced_request.py`,
 `extra_services.py` and `vendors.py` say what else a price depends on, and `time_saved.py` how much waiting was saved.
 
-Beside these: `text.py` (prompts and answers as people read them), `quantities.py` (durations and sizes), `events.py` (what a
+Beside these: `text.py` (prompts and answers as people read them), `durations_and_sizes.py` (durations and sizes), `events.py` (what a
 session notes of its calls), `ledger_sums.py` (sums of the ledger), `langchain_clients.py` and `langchain_headers.py` (which
 classes are clients of providers, and the headers that they hand on).
 """

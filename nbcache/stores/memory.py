@@ -9,7 +9,7 @@ from typing import Any
 
 from nbcache._names import public_in
 from nbcache.concurrency.locks import Lock
-from nbcache.entry.quantities import count, size
+from nbcache.entry.durations_and_sizes import count, size
 from nbcache.entry.records import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import DamagedError, TooLargeError
 from nbcache.stores.progress import Progress, followed

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from nbcache import codec
-from nbcache.entry.quantities import seconds
+from nbcache.entry.durations_and_sizes import seconds
 from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals, Touch
 from nbcache.entry.text import answer_text, prompt_text
 from nbcache.errors import AmbiguousKeyError, DamagedError, UnknownKeyError, UnsupportedError

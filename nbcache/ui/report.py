@@ -19,7 +19,7 @@ from nbcache.costs.money import (
     spent,
     waited_text,
 )
-from nbcache.entry.quantities import bytes_text, counted, duration_text, plural, seconds_text
+from nbcache.entry.durations_and_sizes import bytes_text, counted, duration_text, plural, seconds_text
 from nbcache.entry.records import Cleared, EntryMeta, Filter, Record, Spending, Stats
 from nbcache.entry.status import OK, STATUSES
 from nbcache.errors import CassetteError, one_line

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nbcache.costs.money import Money, amount_text, note_text, usd_text
-from nbcache.entry.quantities import seconds_text
+from nbcache.entry.durations_and_sizes import seconds_text
 
 # Picodollars up to ten million dollars, of every size alike.
 dollars = (

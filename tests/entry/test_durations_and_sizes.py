@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nbcache.entry.quantities import bytes_text, count, seconds, size
+from nbcache.entry.durations_and_sizes import bytes_text, count, seconds, size
 from tests.support.naming import shown
 
 

@@ -8,7 +8,7 @@ from nbcache._names import public_in
 from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.misses.nearest import difference, heading, new_ids
 from nbcache.costs.session_sums import NEW
-from nbcache.entry.quantities import ago_text
+from nbcache.entry.durations_and_sizes import ago_text
 from nbcache.entry.text import prompt_preview
 from nbcache.errors import UnsupportedError
 from nbcache.keys.ignored.langchain_parameters import also_ignored

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from nbcache._names import public_in
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.timer import Timer
-from nbcache.entry.quantities import count, size
+from nbcache.entry.durations_and_sizes import count, size
 from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, TooLargeError, warn_once
 from nbcache.stores.progress import Progress

@@ -11,7 +11,7 @@ from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.modes import MODES, OFF, checked_mode
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.costs.money import amount_text, note_text, saved, saved_text, spent, usd_text, waited_text
-from nbcache.entry.quantities import bytes_text, seconds_text
+from nbcache.entry.durations_and_sizes import bytes_text, seconds_text
 from nbcache.entry.records import EntryMeta, Filter, Usage
 from nbcache.entry.text import prompt_preview, words
 from nbcache.keys.canonical import digest

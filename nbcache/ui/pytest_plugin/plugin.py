@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from nbcache.entry.quantities import counted
+from nbcache.entry.durations_and_sizes import counted
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter

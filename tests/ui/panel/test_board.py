@@ -15,7 +15,7 @@ from langchain_openai import ChatOpenAI
 
 import nbcache
 from nbcache import NbcacheError, NbcacheWarning, NotebookCache
-from nbcache.entry.quantities import bytes_text
+from nbcache.entry.durations_and_sizes import bytes_text
 from nbcache.entry.records import SORTABLE, Stats, Totals
 from nbcache.errors import StoreError
 from nbcache.session import session
