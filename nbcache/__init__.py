@@ -3,9 +3,12 @@
 `%load_ext nbcache` in a notebook, or `nbcache.install()` in a script. What a magic does is a function here.
 """
 
-from typing import TYPE_CHECKING
-
-from nbcache._names import add_earlier_modules, handed_on
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
 
 __version__ = "0.5.0"
 
@@ -101,8 +104,8 @@ if TYPE_CHECKING:
         stats,
         why,
     )
+    from nbcache.session.installation import install, installed, uninstall, wrap
     from nbcache.session.plans import Plan, PlannedMiss
-    from nbcache.session.session import install, installed, uninstall, wrap
     from nbcache.ui.jupyter.html import panel
 
 
@@ -139,11 +142,74 @@ _HOMES = {
             *("check", "clear", "entries", "evict", "export_cassette", "history", "import_cassette", "info", "last"),
             *("plan", "show", "stats", "why"),
         ),
-        "session.session": ("install", "installed", "uninstall", "wrap"),
+        "session.installation": ("install", "installed", "uninstall", "wrap"),
         "ui.jupyter.html": ("panel",),
     }.items()
     for name in names
 }
+
+
+# Under which names and modules users find what nbcache has: how it is laid out inside is none of their business.
+
+_T = TypeVar("_T")
+
+
+def handed_on(package: str, homes: Mapping[str, str], moved: Mapping[str, str] | None = None) -> Callable[[str], Any]:
+    """The `__getattr__` of a package whose names live in the modules of it that `homes` says.
+
+    Each module is loaded at the first use of a name, so that it costs nothing to import the package. `moved` are names
+    of an earlier release, with the module and the name that they have now (`nbcache.codec.header:EntryHeader`): they go
+    on for one release, with a DeprecationWarning.
+    """
+
+    def look_up(name: str) -> Any:
+        if moved is not None and name in moved:
+            module, _, now = moved[name].partition(":")
+            warnings.warn(f"{package}.{name} is {module}.{now} now", DeprecationWarning, stacklevel=2)
+            return getattr(import_module(module), now)
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        value = vars(sys.modules[package])[name] = getattr(import_module(f"{package}.{homes[name]}"), name)
+        return value
+
+    return look_up
+
+
+def add_earlier_modules(modules: Mapping[str, Iterable[str]]) -> None:
+    """Let modules of an earlier release go on that have names which are `nbcache`'s now: pickles have them."""
+    for module, names in modules.items():
+        earlier = sys.modules[module] = ModuleType(module, f"Names of {module}, which are nbcache's now.")
+        earlier.__getattr__ = handed_on(module, {}, {name: f"nbcache:{name}" for name in names})  # type: ignore[method-assign]
+
+
+def public_in(package: str) -> Callable[[_T], _T]:
+    """Let a class or a function say that it is of `package`, in pickles, tracebacks and docs.
+
+    A record's pickle has its values by the names of their fields: a release with other fields reads it, too.
+    """
+
+    def mark(thing: Any) -> Any:
+        thing.__module__ = package
+        if hasattr(thing, "__dataclass_fields__"):
+            thing.__getstate__, thing.__setstate__ = _values_of, _set_values
+        return thing
+
+    return mark
+
+
+def _values_of(record: Any) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
+
+
+def _set_values(record: Any, state: dict[str, Any] | list[Any]) -> None:
+    """Fill a record that is unpickled. 0.5 and before wrote the values alone, in the order of the fields."""
+    from dataclasses import MISSING  # noqa: PLC0415 - only here, and `import nbcache` is to be light
+
+    fields = record.__dataclass_fields__
+    values = state if isinstance(state, dict) else dict(zip(fields, state, strict=False))
+    for name, field in fields.items():
+        default = field.default if field.default_factory is MISSING else field.default_factory()
+        object.__setattr__(record, name, values.get(name, None if default is MISSING else default))
 
 
 __getattr__ = handed_on(__name__, _HOMES)

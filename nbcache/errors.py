@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from nbcache._names import public_in
+from nbcache import public_in
 
 logger = logging.getLogger("nbcache")
 # Control characters but for tabs and ends of lines, what turns the order in which letters are shown, and halves of a

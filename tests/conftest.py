@@ -13,7 +13,7 @@ from langchain_core.globals import set_llm_cache
 import nbcache
 from nbcache.cache.misses.swallowed import take_swallowed
 from nbcache.errors import forget_warnings
-from nbcache.session import session
+from nbcache.session import installation
 from tests.servers.provider import Provider
 from tests.support.clock import Clock
 from tests.support.paths import ROOT
@@ -40,7 +40,7 @@ def clean_slate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     forget_warnings()
     take_swallowed()
     yield
-    session.end()
+    installation.end()
     set_llm_cache(None)
 
 

@@ -7,7 +7,7 @@ stores the answer. `misses/` notes and explains
 the calls that missed.
 
 What they share: `state.py` (the state of one cache), `rules.py` (the user's own rules), `provenance.py` (where messages came
-from), `chains.py` (the names of the chains around a call), `pytest_report.py` (the report to a run of pytest).
+from), `chains.py` (the names of the chains around a call), `session_tally.py` (the report to a run of pytest).
 
 The settings: `setting_field.py` is one setting, `settings_table.py` the table of all, `settings_docs.py` writes
 `docs/settings.md`.
@@ -15,7 +15,7 @@ The settings: `setting_field.py` is one setting, `settings_table.py` the table o
 
 from typing import TYPE_CHECKING
 
-from nbcache._names import handed_on
+from nbcache import handed_on
 
 if TYPE_CHECKING:
     from nbcache.cache.notebook_cache import NotebookCache

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Literal
 
-from nbcache._names import public_in
+from nbcache import public_in
 from nbcache.cache.samples import Samples
 from nbcache.concurrency.context_blocks import Block, BlockVar
 from nbcache.entry.durations_and_sizes import seconds

@@ -12,7 +12,7 @@ from langchain_core.globals import get_llm_cache
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import Generation
 
-from nbcache._names import public_in
+from nbcache import public_in
 from nbcache.cache import modes
 from nbcache.cache.active_settings import ActiveSettings
 from nbcache.cache.call import Call, current_call
@@ -21,9 +21,9 @@ from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.misses.explain import Why, explain
 from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.modes import NOTHING_SET, Settings
-from nbcache.cache.pytest_report import write_tally
 from nbcache.cache.rules import Rules
 from nbcache.cache.save import Saver
+from nbcache.cache.session_tally import write_tally
 from nbcache.cache.setting_field import takes
 from nbcache.cache.settings_table import Configuration
 from nbcache.cache.state import CacheState
@@ -32,7 +32,7 @@ from nbcache.codec.payload import key_of
 from nbcache.codec.plain_store import KeyFn, Messages
 from nbcache.concurrency.executor import in_background, in_thread, uninterrupted
 from nbcache.costs.ledger import Ledger
-from nbcache.entry.ledger_sums import total
+from nbcache.costs.ledger_sums import total
 from nbcache.entry.records import Info, Stats, Totals
 from nbcache.errors import StoreError, warn_once
 from nbcache.replay.playback import Recordings

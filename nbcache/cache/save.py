@@ -19,7 +19,7 @@ from nbcache.entry.langchain_headers import without_private
 from nbcache.entry.new_status import status_now
 from nbcache.entry.records import EntryMeta, Usage
 from nbcache.entry.status import reusable
-from nbcache.entry.usage import usage_of
+from nbcache.entry.usage.reported_usage import usage_of
 from nbcache.errors import NotStorableError, UnstableIdentityError, warn_once
 from nbcache.keys.key import CallKey
 from nbcache.stores.entry_costs import document

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbcache.concurrency.locks import Lock
-from nbcache.entry.ledger_sums import total
+from nbcache.costs.ledger_sums import total
 from nbcache.entry.records import Spending
 from nbcache.errors import CassetteError, logger
 from nbcache.stores.location import REPORT

@@ -10,7 +10,7 @@ and any plain value, into the form of an answer.
 
 from typing import TYPE_CHECKING
 
-from nbcache._names import handed_on
+from nbcache import handed_on
 
 if TYPE_CHECKING:
     from nbcache.codec.header import EntryHeader

@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Any
 
 _MODELS = frozenset({"langchain_core.language_models.chat_models", "langchain_core.language_models.llms"})
-_SESSION = "nbcache.session.session"  # joins at the end of its import
+_SESSION = "nbcache.session.installation"  # joins at the end of its import
 
 _membership: tuple[bytes, int | None] | None = None
 

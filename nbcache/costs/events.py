@@ -6,8 +6,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from nbcache.concurrency.strands import Strand
+from nbcache.costs.time_saved import Span
 from nbcache.entry.records import EXACT, CallRecord, SessionCall, Usage
-from nbcache.entry.time_saved import Span
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ from typing import NamedTuple
 
 from nbcache.codec.payload import PREAMBLE_LENGTH
 from nbcache.concurrency.worker_pipe import Sender
-from nbcache.entry.events import Hit, Paid
+from nbcache.costs.events import Hit, Paid
 from nbcache.entry.records import CallRecord
 from nbcache.entry.text import prompt_text
-from nbcache.entry.usage import estimated
+from nbcache.entry.usage.reported_usage import estimated
 from nbcache.errors import logger
 from nbcache.stores.entry_costs import EntryCost, EntryCosts
 

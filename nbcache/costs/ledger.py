@@ -19,14 +19,14 @@ from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.strands import begin_cell, call_here
 from nbcache.concurrency.timer import Timer
 from nbcache.concurrency.worker_pipe import channel
+from nbcache.costs.events import Hit, Paid, Where
 from nbcache.costs.forks import ledgers
 from nbcache.costs.forwarding import Incoming, Message, Note, Reporter, WorkerHit
+from nbcache.costs.ledger_sums import total
 from nbcache.costs.pricing import Prices
 from nbcache.costs.session_sums import Accounts
-from nbcache.entry.events import Hit, Paid, Where
-from nbcache.entry.ledger_sums import total
+from nbcache.costs.time_saved import Span
 from nbcache.entry.records import CallRecord, SessionCall, Spending, Touch, Usage
-from nbcache.entry.time_saved import Span
 from nbcache.errors import logger
 from nbcache.stores.base import LedgerStore, Listable, Searchable, Store
 from nbcache.stores.entry_costs import words_of

@@ -8,14 +8,14 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
+from nbcache.costs.events import Hit, Paid, SessionCalls
 from nbcache.costs.forwarding import Note, WorkerHit
+from nbcache.costs.ledger_sums import add_to, total
 from nbcache.costs.pricing import Price, Prices
-from nbcache.entry.events import Hit, Paid, SessionCalls
-from nbcache.entry.ledger_sums import add_to, total
+from nbcache.costs.time_saved import Span, Timing
 from nbcache.entry.records import EXACT, CallRecord, Filter, Spending, Touch, Usage
 from nbcache.entry.text import prompt_text
-from nbcache.entry.time_saved import Span, Timing
-from nbcache.entry.usage import estimated
+from nbcache.entry.usage.reported_usage import estimated
 from nbcache.errors import logger
 from nbcache.stores.base import Listable, Store, Tombstones
 from nbcache.stores.entry_costs import EntryCosts

@@ -5,7 +5,7 @@ from datetime import datetime
 from decimal import Context, Decimal
 from typing import TypeVar
 
-from nbcache._names import public_in
+from nbcache import public_in
 
 _N = TypeVar("_N", Decimal, float)
 EXACT = Context(prec=60)  # for sums of money: a notebook may have set its own context to a few digits

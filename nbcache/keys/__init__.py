@@ -14,7 +14,7 @@ canonical form it makes, too. `model_names.py` and `answer_limits.py` read singl
 
 from typing import TYPE_CHECKING
 
-from nbcache._names import handed_on
+from nbcache import handed_on
 
 if TYPE_CHECKING:
     from nbcache.keys.key import KEY_VERSION, CallKey, cache_key, call_key

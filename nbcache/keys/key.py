@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nbcache._names import public_in
+from nbcache import public_in
 from nbcache.keys.answer_limits import limits_tokens_in
 from nbcache.keys.digests import digest_of
 from nbcache.keys.identity import identify

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from nbcache._names import public_in
+from nbcache import public_in
 
 
 @public_in("nbcache")

@@ -11,20 +11,18 @@ from nbcache import codec
 from nbcache.codec.new_entry import call_of
 from nbcache.concurrency.locks import Lock
 from nbcache.entry.records import Filter
-from nbcache.entry.text import prompt_preview, prompt_text, words
-from nbcache.errors import CassetteError, DamagedError, UnsupportedError
+from nbcache.entry.text import prompt_preview
+from nbcache.errors import CassetteError, DamagedError
 from nbcache.keys.key import CallKey
 from nbcache.keys.prompt import Normalize
 from nbcache.replay.replay_key import replay_key, scrubbed
 from nbcache.replay.secrets.scrubber import Scrubber
-from nbcache.stores.base import Listable, Searchable, Store
+from nbcache.stores.base import Listable, Store
 
 if TYPE_CHECKING:
     from nbcache.replay.cassette_format import Recording
 
 _T = TypeVar("_T")
-_WORDS = 16  # of a prompt: the longest tell most
-_CANDIDATES = 40
 
 
 @dataclass
@@ -74,7 +72,7 @@ class Recordings:
 
     def __init__(self, store: Store, normalize: Normalize | None, scrubber: Scrubber, path: Path | None) -> None:
         self.path = path
-        self._store = store
+        self.store = store
         self._normalize = normalize
         self.scrubber = scrubber
         self._read: tuple[object, Cassette | CassetteError | None] = (None, None)
@@ -88,7 +86,7 @@ class Recordings:
         cassette = self.cassette()
         if cassette is not None:
             return cassette.find(call)
-        payload = self._store.get(call.key, include_expired=True)
+        payload = self.store.get(call.key, include_expired=True)
         return self._nearest(call) if payload is None else (call.key, payload)
 
     def cassette(self) -> Cassette | None:
@@ -120,38 +118,8 @@ class Recordings:
         except CassetteError as error:
             return error
 
-    def recorded_like(self, call: CallKey, until: float = math.inf) -> Iterator[CallKey]:
-        """Recorded calls that may be much like `call`, of what is played; from the store as `stored_like` has them."""
-        cassette = self.cassette()
-        if cassette is None:
-            yield from self.stored_like(call, until)
-            return
-        yield from (recording.call for recording in cassette.recordings.values())
-
-    def stored_like(self, call: CallKey, until: float = math.inf, most: int = _CANDIDATES) -> Iterator[CallKey]:
-        """At most so many calls stored `until` then that may be much like `call`: those that say most of the same words.
-
-        Raises UnsupportedError if the store can't search its entries.
-        """
-        wanted = sorted(words(prompt_text(call.prompt)), key=lambda word: (-len(word), word))[:_WORDS]
-        if not isinstance(self._store, Searchable):
-            raise UnsupportedError(f"the store {self._store.url} can't search its entries")
-        for key in self._store.similar(wanted, most):
-            payload = self._store.get(key, include_expired=True)
-            if payload is not None and (stored := self._call(key, payload, until)) is not None:
-                yield stored
-
-    def _nearest(self, call: CallKey) -> tuple[str, bytes] | None:
-        """The entry that `nearest_of` takes for this call's. Raises CassetteError where there are several."""
-        wanted, entries = replay_key(call, self.scrubber), {}
-        for key, payload in self._alike(call):
-            stored = self._call(key, payload)
-            if stored is not None and replay_key(stored, self.scrubber) == wanted:
-                entries[key] = stored, (key, payload)
-        return nearest_of([*entries.values()], call, self.scrubber)
-
-    def _call(self, key: str, payload: bytes, until: float = math.inf) -> CallKey | None:
-        """The call of an entry, if that can be told, and was stored `until` then (seconds since the epoch)."""
+    def stored_call(self, key: str, payload: bytes, until: float = math.inf) -> CallKey | None:
+        """The call of an entry, or None if its header doesn't tell it, or it was stored after `until` (seconds since the epoch)."""
         try:
             header = codec.read(payload, key).header()
         except DamagedError:
@@ -160,14 +128,23 @@ class Recordings:
             return None
         return call_of(key, header, self._normalize)
 
+    def _nearest(self, call: CallKey) -> tuple[str, bytes] | None:
+        """The entry that `nearest_of` takes for this call's. Raises CassetteError where there are several."""
+        wanted, entries = replay_key(call, self.scrubber), {}
+        for key, payload in self._alike(call):
+            stored = self.stored_call(key, payload)
+            if stored is not None and replay_key(stored, self.scrubber) == wanted:
+                entries[key] = stored, (key, payload)
+        return nearest_of([*entries.values()], call, self.scrubber)
+
     def _alike(self, call: CallKey) -> Iterator[tuple[str, bytes]]:
         """The entries of the same model whose prompts look the same; none of a store that can't list them."""
-        if not isinstance(self._store, Listable):
+        if not isinstance(self.store, Listable):
             return
         shown = {prompt_preview(prompt) for prompt in (call.prompt, self.scrubber.text(call.prompt))}
         for prompt in shown:
-            for row in self._store.page(Filter(model=call.model, prompt=prompt, include_expired=True)):
-                payload = self._store.get(row.key, include_expired=True)
+            for row in self.store.page(Filter(model=call.model, prompt=prompt, include_expired=True)):
+                payload = self.store.get(row.key, include_expired=True)
                 if payload is not None:
                     yield row.key, payload
 

@@ -1,6 +1,6 @@
 """What is on, and the Python API over it.
 
-`session.py` installs the cache and removes it, with the settings of `environment.py`. `api.py` has the functions that users
+`installation.py` installs the cache and removes it, with the settings of `environment.py`. `api.py` has the functions that users
 call, `dataframes.py` those that return DataFrames, and `plans.py` says what the calls would cost now. `worker_processes.py` lets
 worker processes join, `placeholder_keys.py` sets API keys for `replay`, `repeated_calls.py` tells of calls that shared an
 answer.
@@ -8,7 +8,7 @@ answer.
 
 from typing import TYPE_CHECKING
 
-from nbcache._names import handed_on
+from nbcache import handed_on
 
 if TYPE_CHECKING:
     from nbcache.session.api import (
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
         stats,
         why,
     )
-    from nbcache.session.repeated_calls import tell_repeats
-    from nbcache.session.session import (
+    from nbcache.session.installation import (
         end,
         install,
         installed,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
         uninstall,
         wrap,
     )
+    from nbcache.session.repeated_calls import tell_repeats
 
 __all__ = [
     "check",
@@ -64,9 +64,19 @@ __all__ = [
     "why",
     "wrap",
 ]
-_SESSION = ("end", "install", "installed", "is_installed", "join_parent", "reinstall", "take_back", "uninstall", "wrap")
+_INSTALLATION = (
+    "end",
+    "install",
+    "installed",
+    "is_installed",
+    "join_parent",
+    "reinstall",
+    "take_back",
+    "uninstall",
+    "wrap",
+)
 __getattr__ = handed_on(
     "nbcache.session",
-    {name: "session" if name in _SESSION else "api" for name in __all__} | {"tell_repeats": "repeated_calls"},
+    {name: "installation" if name in _INSTALLATION else "api" for name in __all__} | {"tell_repeats": "repeated_calls"},
     {"listen": "nbcache.concurrency.change_listeners:listen"},
 )

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from langchain_core.messages import BaseMessage
 
-from nbcache._names import public_in
+from nbcache import public_in
 from nbcache.cache.misses.explain import Why
 from nbcache.cache.modes import REPLAY
 from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
 from nbcache.entry.records import Cleared, EntryMeta, Info, Record, Stats
 from nbcache.replay.export_import_results import Exported, Imported
+from nbcache.session.installation import installed
 from nbcache.session.plans import Plan, planned
-from nbcache.session.session import installed
 from nbcache.stores.base import LedgerStore
 from nbcache.stores.progress import Progress
 

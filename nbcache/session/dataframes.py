@@ -6,7 +6,7 @@ from dataclasses import fields
 
 import pandas as pd
 
-from nbcache.entry.ledger_sums import add_to, by_model
+from nbcache.costs.ledger_sums import add_to, by_model
 from nbcache.entry.records import CallRecord, EntryMeta, Spending, known
 from nbcache.errors import harmless
 

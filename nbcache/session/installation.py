@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from langchain_core.caches import BaseCache
 from langchain_core.globals import get_llm_cache, set_llm_cache
 
-from nbcache._names import public_in
+from nbcache import public_in
 from nbcache.cache.chains import watch_chains
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.cache.setting_field import settings_of, takes

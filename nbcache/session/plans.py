@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from nbcache import codec
-from nbcache._names import public_in
+from nbcache import codec, public_in
 from nbcache.cache import modes
 from nbcache.entry.records import EXACT, SessionCall, known
 from nbcache.entry.status import STATUSES

@@ -6,7 +6,7 @@ from nbcache import codec
 from nbcache.costs.ledger import Ledger
 from nbcache.entry.records import CallRecord
 from nbcache.errors import StoreError, warn_once
-from nbcache.session.session import installed
+from nbcache.session.installation import installed
 from nbcache.stores.base import Store
 from nbcache.stores.entry_costs import asks_a_model, document
 

@@ -10,7 +10,7 @@ and `earlier_names.py` adapts a user's own store that was written for nbcache 0.
 
 from typing import TYPE_CHECKING
 
-from nbcache._names import handed_on
+from nbcache import handed_on
 
 if TYPE_CHECKING:
     from nbcache.stores.base import Store, open_store

@@ -7,7 +7,7 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
-from nbcache._names import public_in
+from nbcache import public_in
 from nbcache.concurrency.locks import Lock
 from nbcache.entry.durations_and_sizes import count, size
 from nbcache.entry.records import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch

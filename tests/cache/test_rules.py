@@ -20,7 +20,7 @@ from nbcache import NbcacheWarning
 from nbcache.cache.call import Call
 from nbcache.cache.rules import Rules
 from nbcache.keys.key import call_key
-from nbcache.session import session
+from nbcache.session import installation
 from tests.servers.provider import Answer, Provider
 
 
@@ -176,7 +176,7 @@ def test_without_it_keys_are_as_they_were(provider: Provider) -> None:
     ask(openai(provider), "12:00")
     keys = set(nbcache.entries()["key"])
     nbcache.clear()
-    nbcache.install(session.installed().store, normalize=["never there"])
+    nbcache.install(installation.installed().store, normalize=["never there"])
     ask(openai(provider), "12:00")
     assert set(nbcache.entries()["key"]) == keys
 
@@ -194,7 +194,7 @@ def test_a_function_that_fails_costs_the_caching_not_the_call(provider: Provider
 
 def test_settings_that_change_keep_the_rules(provider: Provider) -> None:
     nbcache.install("memory://", normalize=str.lower, exclude=["x"], should_store=bool)
-    cache = session.reinstall(max_entries=5)
+    cache = installation.reinstall(max_entries=5)
     assert (cache.rules.normalize, cache.rules.exclude, cache.rules.should_store) == (str.lower, ("x",), bool)
 
 

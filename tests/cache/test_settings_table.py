@@ -15,7 +15,7 @@ from nbcache.cache.setting_field import Setting, settings_of, takes
 from nbcache.cache.settings_docs import PAGE, table, with_table
 from nbcache.cache.settings_table import SETTINGS, Configuration
 from nbcache.costs.pricing import Prices
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.session.environment import misspelt, with_environment
 from nbcache.ui.jupyter.config import NBCache, traits
 
@@ -87,7 +87,7 @@ def test_a_setting_comes_to_the_cache_by_argument_by_config_and_by_environment(
     others: dict[str, Any] = {} if setting.name == "store" else {"store": "memory://"}
 
     def holds() -> bool:
-        value = getattr(session.installed().configuration, setting.name)
+        value = getattr(installation.installed().configuration, setting.name)
         if setting.name == "store":
             return bool(value.url == f"disk://{tmp_path / checked}")
         if setting.name == "notebook":
@@ -102,7 +102,7 @@ def test_a_setting_comes_to_the_cache_by_argument_by_config_and_by_environment(
         nbcache.uninstall()
     INSTALL(**others, **{setting.name: given})
     assert holds()
-    session.reinstall(max_entries=7)
+    installation.reinstall(max_entries=7)
     assert holds()
     nbcache.uninstall()
     if setting.config is not None:
@@ -132,7 +132,7 @@ def test_a_wrong_value_is_refused_by_name_and_by_where_it_came_from(
             ValueError, match=f"{setting.variable} in the environment: {setting.name}='nonsense': write"
         ):
             nbcache.install()
-    assert not session.is_installed()
+    assert not installation.is_installed()
 
 
 def test_a_record_is_read_as_checked_and_cannot_be_changed() -> None:

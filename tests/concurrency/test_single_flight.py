@@ -27,7 +27,7 @@ from typing_extensions import TypedDict
 import nbcache
 from nbcache.cache.modes import Settings
 from nbcache.concurrency.single_flight import CallSite, Flights, Lease
-from nbcache.session import session
+from nbcache.session import installation
 from tests.servers.provider import Answer, Provider
 
 PATIENCE = 30  # seconds
@@ -37,7 +37,7 @@ PATIENCE = 30  # seconds
 def installed(tmp_path: Any) -> Iterator[None]:
     nbcache.install(tmp_path / "store")
     yield
-    assert not session.installed()._lookup.flights._leases, "a lease was left behind"
+    assert not installation.installed()._lookup.flights._leases, "a lease was left behind"
 
 
 def openai(provider: Provider, **settings: Any) -> ChatOpenAI:
@@ -46,7 +46,7 @@ def openai(provider: Provider, **settings: Any) -> ChatOpenAI:
 
 def waiting(count: int) -> None:
     """Wait until so many calls wait for another."""
-    flights = session.installed()._lookup.flights
+    flights = installation.installed()._lookup.flights
     ends = time.monotonic() + PATIENCE
     while sum(len(lease.waiters) for lease in list(flights._leases.values())) < count:
         assert time.monotonic() < ends, "they don't wait"
@@ -121,7 +121,7 @@ def test_a_langgraph_fan_out_makes_one_request(provider: Provider) -> None:
 
 
 def test_those_who_wait_share_what_is_not_kept(provider: Provider) -> None:
-    cache = session.installed()
+    cache = installation.installed()
     cache.switch(Settings("read-only"))
     assert len(set(eight_at_once(openai(provider), provider))) == 1
     assert len(provider.requests) == 1
@@ -207,7 +207,7 @@ async def test_the_lease_of_a_waiter_that_is_cancelled_as_it_gets_it_goes_on(pro
     provider.fail(500)
     with provider.hold() as go_on:
         tasks = await led(model, provider)
-        (lease,) = session.installed()._lookup.flights._leases.values()
+        (lease,) = installation.installed()._lookup.flights._leases.values()
         lease.release()  # as the leader does when it fails
         tasks[1].cancel()
         go_on.set()
@@ -357,7 +357,7 @@ async def test_a_coroutine_waits_for_a_thread_without_holding_up_its_loop(provid
 
 
 def test_a_failing_store_does_not_keep_those_who_wait_from_sharing(provider: Provider) -> None:
-    cache = session.installed()
+    cache = installation.installed()
 
     def fails(*_: Any, **__: Any) -> None:
         raise OSError("no room")
@@ -469,7 +469,7 @@ def test_ten_thousand_calls_with_failures_cancellations_and_interrupts() -> None
     assert not any(thread.is_alive() for thread in threads), "a deadlock, or a waiter was lost"
     assert chaos.wrong == []
     gc.collect()
-    assert not session.installed()._lookup.flights._leases
+    assert not installation.installed()._lookup.flights._leases
 
 
 async def test_a_call_that_holds_up_the_loop_does_not_wait_for_a_thread_that_needs_it() -> None:
@@ -525,10 +525,10 @@ async def test_a_task_that_nobody_finishes_holds_nobody_up() -> None:
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # it would tell of tasks that were destroyed
     task = asyncio.create_task(model.ainvoke("q"))
     await began.wait()
-    assert len(session.installed()._lookup.flights._leases) == 1
+    assert len(installation.installed()._lookup.flights._leases) == 1
     del task
     gc.collect()
-    assert not session.installed()._lookup.flights._leases
+    assert not installation.installed()._lookup.flights._leases
     assert (await asyncio.wait_for(model.ainvoke("q"), PATIENCE)).content == "q"
 
 
@@ -536,7 +536,7 @@ def test_what_was_waited_for_is_found_in_memory_afterwards(provider: Provider) -
     model = openai(provider)
     eight_at_once(model, provider)
     model.invoke("q")
-    cache = session.installed()
+    cache = installation.installed()
     cache.store.get = lambda *_, **__: pytest.fail("it was read again")  # type: ignore[method-assign]
     assert model.invoke("q").text
 
@@ -545,7 +545,7 @@ WAITS_TO_BE_INTERRUPTED = """
 import signal, sys, threading
 signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever started the tests may have it ignored
 import nbcache
-from nbcache.session import session
+from nbcache.session import installation
 from langchain_core.language_models import FakeListChatModel
 
 class Model(FakeListChatModel):
@@ -556,7 +556,7 @@ class Model(FakeListChatModel):
 go_on = threading.Event()
 nbcache.install("memory://")
 model = Model(responses=["x"])
-flights = session.installed()._lookup.flights
+flights = installation.installed()._lookup.flights
 leader = threading.Thread(target=model.invoke, args=("q",))
 leader.start()
 

@@ -33,7 +33,7 @@ from nbcache.costs.ledger import Ledger
 from nbcache.costs.pricing import Prices
 from nbcache.entry.records import Spending, Stats, Touch
 from nbcache.errors import StoreError
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.stores import DiskStore, MemoryStore
 from nbcache.stores.entry_costs import entry_cost
 from tests.servers import canned as c
@@ -209,7 +209,7 @@ def test_missing_usage_is_estimated_and_flagged(server: Canned, folder: Path) ->
     assert found.spent_usd == guess + CALL
     assert (found.unpriced_hits, found.unpriced_misses) == (0, 0)
     assert nbcache.last().estimated.tolist() == [True, True, False]
-    session.installed().flush()
+    installation.installed().flush()
     assert nbcache.entries().cost_usd.tolist() == [CALL, None]  # what is kept with an entry is no estimate
 
 
@@ -245,7 +245,7 @@ def test_sums_are_exact_whatever_the_notebooks_decimal_context_is(server: Canned
         for question in "abab":
             client(server.url).invoke(question)
         found = stats()
-        session.installed().flush()
+        installation.installed().flush()
         lifetime = stats(lifetime=True)
     whole = Decimal("2.000018")
     assert money(found) == money(lifetime) == money(stats(lifetime=True)) == (2, 2, whole, whole)
@@ -305,7 +305,7 @@ def test_every_mode_counts_what_is_paid_and_says_why(
     model = client(server.url)
     server.reply(*[used(1000, 500)] * (4 - hits))
     model.invoke("known")
-    session.installed().enter_cell("next")
+    installation.installed().enter_cell("next")
     with nbcache.mode(mode):
         for question in ("known", "other", "other"):
             model.invoke(question)
@@ -527,7 +527,7 @@ def test_the_session_goes_on_when_settings_make_another_cache(server: Canned, fo
     server.reply(used(1000, 500), used(1000, 500))
     cache.enter_cell("one")
     said = model.invoke("q")
-    cache = session.reinstall(prices={"m": {"input": 1, "output": 1}})
+    cache = installation.reinstall(prices={"m": {"input": 1, "output": 1}})
     model.invoke("q")  # saves today's price: 1,500 millionths
     assert money() == (1, 1, CALL, Decimal("0.0015"))
     assert nbcache.last().cell.tolist() == ["one", "one"]
@@ -549,8 +549,8 @@ def test_failures_and_what_is_to_be_renewed_outlive_new_settings(server: Canned,
     install(folder)
     assert stats().errors == 1
     client(server.url).invoke("q")
-    session.installed().refresh_once(nbcache.entries().key[0])
-    session.reinstall(max_entries=10)
+    installation.installed().refresh_once(nbcache.entries().key[0])
+    installation.reinstall(max_entries=10)
     client(server.url).invoke("q")
     assert whys()[-1] == "renewed"
 
@@ -563,8 +563,8 @@ def test_a_call_that_was_running_when_the_settings_changed_is_paid(
     with provider.hold() as go_on, ThreadPoolExecutor(1) as pool:
         answer = pool.submit(model.invoke, "q")
         provider.wait_for(1)
-        before = session.installed()
-        session.reinstall(max_entries=10)
+        before = installation.installed()
+        installation.reinstall(max_entries=10)
         go_on.set()
         said = answer.result(30)
     assert written.wait(30)
@@ -652,7 +652,7 @@ def test_two_processes_on_one_folder_add_up(server: Canned, folder: Path) -> Non
         pool.starmap(_work, [(server.url, str(folder), number) for number in (1, 2)])
     assert money() == (0, 1, CALL, NOTHING)  # this kernel's own
     assert money(stats(lifetime=True)) == (4, 3, 3 * CALL, 4 * CALL)
-    rows = session.installed().contents().entries()
+    rows = installation.installed().contents().entries()
     assert {row.prompt: row.hits for row in rows} == {"shared": 2, "own 1": 1, "own 2": 1}
     assert {row.cost_usd for row in rows} == {CALL}
 
@@ -864,7 +864,7 @@ def test_misses_are_logged(server: Canned, folder: Path, caplog: pytest.LogCaptu
     with caplog.at_level(logging.INFO, logger="nbcache"):
         for _ in range(2):
             client(server.url).invoke("a question that nobody should read in a log")
-        session.installed().flush()
+        installation.installed().flush()
     (line,) = [record for record in caplog.records if record.name == "nbcache"]
     assert line.levelno == logging.INFO
     assert line.getMessage() == f"miss {nbcache.entries().key[0][:8]} m: new"
@@ -905,10 +905,10 @@ def test_what_is_saved_has_todays_price(server: Canned, folder: Path) -> None:
     install(folder)
     server.reply(used(1000, 500))
     client(server.url).invoke("q")
-    session.reinstall(prices={"m": {"input": 4, "output": 16}})
+    installation.reinstall(prices={"m": {"input": 4, "output": 16}})
     client(server.url).invoke("q")
     assert money() == (1, 1, CALL, 2 * CALL)
-    session.installed().flush()
+    installation.installed().flush()
     assert nbcache.entries().cost_usd.tolist() == [CALL]
 
 
@@ -920,7 +920,7 @@ def test_an_answer_that_replaces_another_has_a_price_of_its_own(server: Canned, 
     with nbcache.mode("refresh"):
         model.invoke("q")
     assert nbcache.entries().cost_usd.tolist() == [Decimal("0.000038")]
-    session.reinstall(prices={})
+    installation.reinstall(prices={})
     with nbcache.mode("refresh"):
         model.invoke("q")
     assert nbcache.entries().cost_usd.tolist() == [None]
@@ -1021,12 +1021,12 @@ def test_the_curve_of_a_long_session_stays_short_and_complete(server: Canned, fo
 def test_listeners_hear_of_each_call_until_they_stop(server: Canned, folder: Path) -> None:
     install(folder)
     heard: list[int] = []
-    stop = session.listen(lambda: heard.append(1))
+    stop = installation.listen(lambda: heard.append(1))
     server.reply(used(1000, 500))
     client(server.url).invoke("q")
     client(server.url).invoke("q")
     assert len(heard) >= 3  # the miss, its answer, the hit
-    session.reinstall(max_entries=5)
+    installation.reinstall(max_entries=5)
     so_far = len(heard)
     client(server.url).invoke("q")
     assert len(heard) > so_far

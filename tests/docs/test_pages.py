@@ -13,7 +13,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 
 import nbcache
-from nbcache.session import session
+from nbcache.session import installation
 from tests.docs.answers import ANSWERS
 from tests.docs.model import Model, redirected
 from tests.docs.pages import LANGUAGES, PAGES, Example, examples, matches
@@ -108,7 +108,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     with Model(ANSWERS, seconds=2e-5) as model, redirected(model.url):
         made = Desk(folder, model)
         yield made
-        session.end()
+        installation.end()
         nbcache.unload_ipython_extension(made.shell)
     InteractiveShell.clear_instance()
 

@@ -8,7 +8,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 
 import nbcache
 from nbcache.entry.status import CUT_OFF, EMPTY, FILTERED, OK, UNFINISHED, reusable, status_of
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.stores.entry_costs import entry_cost
 from tests.integrations.providers.providers import CLIENTS
 from tests.servers.provider import Answer, Provider
@@ -122,9 +122,9 @@ def test_every_clients_own_words_are_understood(client: str, reason: str, way: s
     provider.answer(Answer("one two three", finish_reason=reason))
     for _ in [model.invoke("q")] if way == "invoke" else model.stream("q"):
         pass
-    (row,) = session.installed().contents().entries()
+    (row,) = installation.installed().contents().entries()
     assert row.status == REASONS[reason]
-    facts = entry_cost(session.installed().store.get(row.key) or b"", row.key)
+    facts = entry_cost(installation.installed().store.get(row.key) or b"", row.key)
     assert facts.usage.model in {row.model, None}
     assert not facts.usage.estimated or CLIENTS[client].provider == "openai"
 

@@ -22,7 +22,7 @@ from nbcache.keys.endpoint_urls import endpoint_url
 from nbcache.keys.key import call_key, rebuilt_call_key, with_sample
 from nbcache.replay.replay_key import replay_key
 from nbcache.replay.secrets.scrubber import Scrubber
-from nbcache.session import session
+from nbcache.session import installation
 from tests.servers.provider import Provider
 
 KEY, OTHER = "KEYinthere", "anotherKEY"  # by its form it is none: only the place tells
@@ -80,7 +80,7 @@ def test_a_credential_in_the_body_is_not_in_the_store_but_counts(
 
 def everything() -> str:
     """All that the store says of its entries."""
-    store = session.installed().store
+    store = installation.installed().store
     keys = [*nbcache.entries().key]
     shown = "".join(map(repr, map(nbcache.show, keys)))
     return shown + "".join(repr(codec.read(store.get(key) or b"", key).header()) for key in keys)

@@ -19,7 +19,7 @@ from nbcache import ReplayMiss
 from nbcache.codec.chunks import packed
 from nbcache.errors import CassetteError
 from nbcache.replay.cassette_format import read
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.ui import report
 from tests.servers.embedder import Embedder, bits
 from tests.servers.provider import Answer, Provider
@@ -158,7 +158,7 @@ def test_on_another_machine_everything_is_a_hit(provider: Provider, store: Path,
         said += [message.text for message in model.batch(["a", "b"])]
         said += [chunk.text for chunk in model.stream("c")]
         said.append(model.bind(stop=["x"]).invoke([AIMessage("hi"), HumanMessage("ünï ☃")]).text)
-        cache = session.installed()
+        cache = installation.installed()
         if cache.get([{"role": "user", "content": "é"}], model="m", key_fn=lambda m: m[-1]["content"]) is None:
             cache.put([{"role": "user", "content": "é"}], {"x": 1}, model="m", key_fn=lambda m: m[-1]["content"])
         return said
@@ -258,12 +258,12 @@ def test_prices_and_tokens_come_back(provider: Provider, tmp_path: Path, file: P
     prices = {"gpt-4o-mini": {"input": 2, "output": 8}}
     nbcache.install(tmp_path / "store", prices=prices)
     chat(provider).invoke("a")
-    (before,) = session.installed().contents().entries()
+    (before,) = installation.installed().contents().entries()
     assert before.cost_usd
     nbcache.export_cassette(file)
     elsewhere(tmp_path, prices=prices)
     nbcache.import_cassette(file)
-    (after,) = session.installed().contents().entries()
+    (after,) = installation.installed().contents().entries()
     assert (after.cost_usd, after.input_tokens, after.output_tokens) == (
         before.cost_usd,
         before.input_tokens,
@@ -714,7 +714,7 @@ def test_a_store_that_fails_has_nothing_of_a_file_that_is_imported(
     provider: Provider, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     elsewhere(tmp_path)
-    cache = session.installed()
+    cache = installation.installed()
     cache.put("warm", 1, model="m")
     with sqlite3.connect(tmp_path / "elsewhere" / "cache.db") as database:
         database.execute(

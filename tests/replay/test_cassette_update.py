@@ -10,7 +10,7 @@ from langchain_core.language_models import FakeListChatModel, FakeListLLM
 
 import nbcache
 from nbcache.replay.cassette_format import AHEAD, read
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.ui import report
 
 KEY = "sk-" + "Ab1" * 12
@@ -72,7 +72,7 @@ def test_what_was_taken_out_is_not_written_later(tmp_path: Path, file: Path) -> 
         ask(text)
     nbcache.export_cassette(file)
     before = file.read_bytes()
-    session.reinstall(secrets=())
+    installation.reinstall(secrets=())
     for check in (True, False):
         with pytest.raises(ValueError, match=r"would be written with what the file has as \[secret\].*`--secret`"):
             nbcache.export_cassette(file, check=check)

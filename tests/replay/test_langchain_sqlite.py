@@ -32,7 +32,7 @@ from nbcache.keys.key import cache_key
 from nbcache.replay.export_import_results import Imported
 from nbcache.replay.importers import langchain_models as known_models
 from nbcache.replay.importers import langchain_sqlite as langchain_file
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.stores import MemoryStore
 from nbcache.ui import report
 from tests.integrations.providers.providers import CLIENTS
@@ -237,7 +237,7 @@ def test_the_first_releases_plain_text_is_the_answers_text(tmp_path: Path, file:
 def answer_of(prompt: str, llm: str) -> list[dict[str, Any]]:
     """The generations of the entry that a cache set by hand would find, in the codec's plain form."""
     key = cache_key(prompt, llm)
-    payload = session.installed().store.get(key)
+    payload = installation.installed().store.get(key)
     assert payload is not None
     return codec.read(payload, key).plain()
 

@@ -26,7 +26,7 @@ import nbcache
 from nbcache import ReplayMiss
 from nbcache.cache import modes
 from nbcache.cache.misses.swallowed import take_swallowed
-from nbcache.session import session
+from nbcache.session import installation
 from tests.servers.embedder import Embedder
 from tests.servers.provider import Answer, Provider
 
@@ -163,7 +163,7 @@ ASKED: dict[str, Ask] = {
     ),
     "an SDK's call that isn't recorded": lambda p: _sdk(p).images.generate(prompt="a cat"),
     "embeddings": _embed,
-    "a value": lambda _: session.installed().get("new", model="m"),
+    "a value": lambda _: installation.installed().get("new", model="m"),
 }
 
 
@@ -187,7 +187,7 @@ def test_replay_from_outside_can_not_be_weakened(
     nbcache.uninstall()
     monkeypatch.setenv("NBCACHE_MODE", mode)
     nbcache.install(store, mode="on", exclude="*")
-    session.installed().switch(modes.settings("off"))
+    installation.installed().switch(modes.settings("off"))
     with nbcache.mode("off"), pytest.raises(ReplayMiss):
         ask(provider)
     assert provider.requests == []
@@ -306,7 +306,7 @@ def test_the_message_names_the_call(provider: Provider, store: Path) -> None:
 
 def test_nothing_is_kept_in_replay(provider: Provider, store: Path) -> None:
     replay(store)
-    session.installed().put("q", "value", model="m")
+    installation.installed().put("q", "value", model="m")
     assert nbcache.stats().entries == 0
 
 
@@ -332,7 +332,7 @@ def test_clients_that_demand_a_key_can_be_made_without_one(
     with pytest.raises(ReplayMiss):
         ChatOpenAI(model="gpt-4o-mini").invoke("q")
     assert os.environ["ANTHROPIC_API_KEY"] == "mine"
-    session.end()
+    installation.end()
     assert "OPENAI_API_KEY" not in os.environ
 
 
@@ -342,7 +342,7 @@ def test_what_is_played_from_elsewhere_counts_for_the_recording(provider: Provid
     cache = nbcache.install(tmp_path / "store", **given)
     chat(provider).invoke("a")
     (row,) = cache.contents().entries()
-    session.end()
+    installation.end()
     nbcache.install(tmp_path / "store", mode="replay", **given)
     with Provider() as other:
         chat(other).invoke("a")
@@ -358,7 +358,7 @@ def test_a_payload_in_the_place_of_another_is_no_answer_in_replay(provider: Prov
     nbcache.install(tmp_path / "store")
     for text in ("a", "b"):
         chat(provider).invoke(text)
-    session.end()
+    installation.end()
     with closing(sqlite3.connect(tmp_path / "store" / "cache.db")) as database, database:
         (one, first), (two, second) = database.execute("SELECT rowid, value FROM Cache").fetchall()
         database.executemany("UPDATE Cache SET value = ? WHERE rowid = ?", [(second, one), (first, two)])

@@ -15,7 +15,7 @@ from langchain_core.runnables.retry import RunnableRetry
 
 import nbcache
 from nbcache import AmbiguousKeyError, NotebookCache, NotInstalledError, UnknownKeyError
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.stores import DiskStore
 from tests.support.naming import shown
 from tests.support.rows import full
@@ -104,7 +104,7 @@ def test_a_wrong_setting_leaves_what_is_installed() -> None:
         with pytest.raises(ValueError, match="write"):
             nbcache.install(**{"store": "memory://", **wrong})  # type: ignore[arg-type]
     assert get_llm_cache() is cache
-    assert session.installed() is cache
+    assert installation.installed() is cache
 
 
 def test_what_needs_a_cache_says_how_to_turn_it_on() -> None:
@@ -201,7 +201,7 @@ def test_a_mode_looks_up_and_keeps_as_it_says(mode: str, looks_up: int, keeps: i
     again = asked.invoke("known")
     asked.invoke("new")
     assert (again == "one") == bool(looks_up)
-    stored = {row.prompt: row.answer for row in session.installed().contents().entries()}
+    stored = {row.prompt: row.answer for row in installation.installed().contents().entries()}
     assert ("new" in stored) == bool(keeps)
     assert (stored["known"] == "two") == (mode == "refresh")
 
@@ -280,13 +280,13 @@ def test_a_setting_of_another_kind_is_refused_by_its_name_and_changes_nothing(na
     cache = nbcache.install("memory://")
     with pytest.raises(ValueError, match=name):
         nbcache.install(**{name: 3.5 if name != "ttl" else []})  # type: ignore[arg-type]
-    assert session.installed() is cache
+    assert installation.installed() is cache
 
 
 def test_a_notebook_may_be_named_by_text(tmp_path: Path) -> None:
     nbcache.install(notebook=str(tmp_path / "a.ipynb"))
     FakeListChatModel(responses=["at noon"]).invoke("boat?")
-    assert [meta.notebooks for meta in full(session.installed().store).page()] == [("a.ipynb",)]
+    assert [meta.notebooks for meta in full(installation.installed().store).page()] == [("a.ipynb",)]
 
 
 def test_importing_is_light() -> None:

@@ -12,7 +12,7 @@ from langchain_core.outputs import ChatResult
 from langchain_openai import ChatOpenAI
 
 import nbcache
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.stores import DiskStore, MemoryStore
 from nbcache.ui import report
 from tests.servers.provider import Answer, Provider
@@ -47,7 +47,7 @@ def test_the_last_sessions_calls_are_planned(provider: Provider, tmp_path: Path,
     chat(provider).invoke("bb")
     nbcache.uninstall()
     install(store, tmp_path)
-    keys = {row.prompt: row.key for row in session.installed().contents().entries()}
+    keys = {row.prompt: row.key for row in installation.installed().contents().entries()}
     nbcache.evict(keys["bb"])
     nbcache.evict(keys["ccc"])
     plan = nbcache.plan()
@@ -96,7 +96,7 @@ def test_only_the_last_two_sessions_are_kept(provider: Provider, tmp_path: Path)
     for text in "abcd":
         install(tmp_path / "store", tmp_path)
         chat(provider).invoke(text)
-        name = session.installed().notebook
+        name = installation.installed().notebook
         nbcache.uninstall()
     store = DiskStore(tmp_path / "store")
     assert [call.calls for call in store.last_calls(name)] == [1]

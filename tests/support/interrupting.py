@@ -24,7 +24,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 
 import nbcache
 from nbcache.cache.modes import Settings
-from nbcache.session import session
+from nbcache.session import installation
 from tests.support.rows import full
 
 LIMIT = 20.0  # seconds: far more than any of it takes
@@ -156,7 +156,7 @@ def _interrupted(operation: Callable[[], Any], at: int | None) -> tuple[Interrup
 def _goes_on() -> list[str]:
     """What doesn't, after an interrupt."""
     wrong = []
-    if not session.is_installed():
+    if not installation.is_installed():
         nbcache.install(_folder)
     nbcache.installed().enter_cell("the next", Settings())
     mode = nbcache.installed().settings_now.mode
@@ -239,7 +239,7 @@ if __name__ == "__main__":
     found = []
     for each in names:
         found += sweep(each, Path(tempfile.mkdtemp(dir=sys.argv[2])), int(sys.argv[3]))
-        session.end()
+        installation.end()
         gc.collect()
     print("\n".join(found))
     sys.stdout.flush()

@@ -20,7 +20,8 @@ def refused(url: str) -> str:
 def modules() -> list[str]:
     """What is imported that a worker may not need."""
     return sorted(
-        {"langchain_core", "nbcache.session.session", "nbcache.cache.notebook_cache", "pydantic"} & set(sys.modules)
+        {"langchain_core", "nbcache.session.installation", "nbcache.cache.notebook_cache", "pydantic"}
+        & set(sys.modules)
     )
 
 

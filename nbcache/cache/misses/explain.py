@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
-from nbcache._names import public_in
+from nbcache import public_in
+from nbcache.cache.misses.candidates import recorded_like, stored_like
 from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.misses.nearest import difference, heading, new_ids
 from nbcache.costs.session_sums import NEW
@@ -62,7 +63,7 @@ _TEXTS = {
 
 def explain(missed: LoggedMiss, recordings: Recordings) -> Why:
     """Why a call missed. Entries that were stored after it don't matter."""
-    similar = recordings.recorded_like if missed.replayed else recordings.stored_like
+    similar = partial(recorded_like if missed.replayed else stored_like, recordings)
     return _explain(missed, partial(similar, until=missed.record.when)).scrubbed(recordings.scrubber)
 
 

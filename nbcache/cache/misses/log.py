@@ -14,8 +14,8 @@ from nbcache.cache.call import Call, PendingMiss
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.strands import call_here
 from nbcache.costs.ledger import Ledger
+from nbcache.costs.time_saved import Span
 from nbcache.entry.records import CallRecord, Usage
-from nbcache.entry.time_saved import Span
 from nbcache.errors import UnknownKeyError
 from nbcache.keys.key import CallKey, call_key, with_sample
 from nbcache.keys.model_fields.call_counters import learn_counters, whole_numbers

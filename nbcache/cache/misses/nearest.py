@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from nbcache.cache.misses.candidates import recorded_like
 from nbcache.cache.misses.differences import lines_that_differ, settings_by_name, settings_that_differ
 from nbcache.entry.text import prompt_text, words
 from nbcache.keys.ignored.run_ids import paths_of_ids
@@ -33,7 +34,7 @@ def nearest_text(call_key: CallKey, recordings: Recordings) -> str:
     lines = []
     with contextlib.suppress(Exception):  # whatever fails, the error is that nothing was recorded
         clean = replace(scrubbed(call_key, recordings.scrubber)[0], key=call_key.key)
-        nearest, changes = difference(clean, recordings.recorded_like(call_key), endpoint=False)
+        nearest, changes = difference(clean, recorded_like(recordings, call_key), endpoint=False)
         if nearest is not None:
             lines = [f"{heading(call_key, nearest)}:", *(f"  {change}" for change in changes)]
     path = recordings.path

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from nbcache.entry.records import EXACT
-from nbcache.entry.reported_metadata import mapping
+from nbcache.entry.usage.reported_metadata import mapping
 
 LITELLM_HEADER = "x-litellm-response-cost"
 _WRITTEN = re.compile(r"\d{1,6}(\.\d{1,30})?([eE]-\d{1,2})?")

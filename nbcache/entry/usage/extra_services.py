@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from langchain_core.outputs import Generation
 
-from nbcache.entry.priced_request import Request
-from nbcache.entry.reported_metadata import count, mapping, message_of
+from nbcache.entry.usage.priced_request import Request
+from nbcache.entry.usage.reported_metadata import count, mapping, message_of
 
 _SEARCH = "web_search"
 # Tools that cost no more than the tokens that they take.

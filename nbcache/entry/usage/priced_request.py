@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from nbcache.entry.reported_metadata import mapping, named
-from nbcache.entry.vendors import class_names
+from nbcache.entry.usage.reported_metadata import mapping, named
+from nbcache.entry.usage.vendors import class_names
 
 # Where a document has settings, what a call says itself before what its model says.
 _PARTS = ("options", "request", "fields", "told")

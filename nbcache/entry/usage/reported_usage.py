@@ -10,14 +10,14 @@ from typing import Any
 
 from langchain_core.outputs import Generation
 
-from nbcache.entry.charges import charge_of
-from nbcache.entry.estimates import token_estimate
-from nbcache.entry.extra_services import fees_of
-from nbcache.entry.priced_request import MODEL, Request, cache_lifetimes, input_media, request_of
 from nbcache.entry.records import Usage
-from nbcache.entry.reported_metadata import mapping, message_of, metadata_of, named
-from nbcache.entry.token_counts import BILLED, LIFETIME_KNOWN, PARTS_KNOWN, counts_of
-from nbcache.entry.vendors import costs_more_there, provider_of
+from nbcache.entry.usage.charges import charge_of
+from nbcache.entry.usage.estimates import token_estimate
+from nbcache.entry.usage.extra_services import fees_of
+from nbcache.entry.usage.priced_request import MODEL, Request, cache_lifetimes, input_media, request_of
+from nbcache.entry.usage.reported_metadata import mapping, message_of, metadata_of, named
+from nbcache.entry.usage.token_counts import BILLED, LIFETIME_KNOWN, PARTS_KNOWN, counts_of
+from nbcache.entry.usage.vendors import costs_more_there, provider_of
 
 _AZURE = re.compile(r"/deployments/([^/\s]+)")
 

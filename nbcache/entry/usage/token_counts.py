@@ -5,7 +5,7 @@ from typing import Any
 
 from langchain_core.outputs import Generation
 
-from nbcache.entry.reported_metadata import count, mapping, message_of, metadata_of
+from nbcache.entry.usage.reported_metadata import count, mapping, message_of, metadata_of
 
 _TIERS = ("priority", "flex")
 _CACHED = ("cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens")  # Anthropic's, DeepSeek's, Moonshot's

@@ -16,7 +16,7 @@ from nbcache.cache.call import Call, call_around, running
 from nbcache.cache.modes import OFF, checked_mode
 from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.concurrency.strands import calling
-from nbcache.integrations.langchain import rate_limits, streams
+from nbcache.integrations.langchain import rate_limits, stream_wrappers
 from nbcache.integrations.langchain.overrides import watch_classes
 from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.retries import retry_wrappers
@@ -119,7 +119,7 @@ def _call_of(
             cache.count_uncached(call, "not cacheable")
         return None
     if type(model) not in wrapping.finished:
-        streams.wrap_chunks(wrapping, model)
+        stream_wrappers.wrap_chunks(wrapping, model)
     if model.__dict__.get("rate_limiter") is not None:
         rate_limits.wrap_limiter(wrapping, model)
     return call
@@ -176,7 +176,7 @@ def _stream(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
         items = original(model, *args, **kwargs)
         if isinstance(call, UncachedCall):
             items, call = call.stepped(items), call.call
-        yield from items if call is None else streams.stepped(call, items)
+        yield from items if call is None else stream_wrappers.stepped(call, items)
 
     return wrapper
 
@@ -190,7 +190,7 @@ def _astream(begun: _Begun, original: Callable[..., Any]) -> Callable[..., Any]:
             items, call = call.astepped(items), call.call
         if call is not None:
             call.is_async = True
-        async for item in items if call is None else streams.astepped(call, items):
+        async for item in items if call is None else stream_wrappers.astepped(call, items):
             yield item
 
     return wrapper
@@ -212,7 +212,9 @@ def _message_call(
         parent=None if run is None else run.parent_run_id,
         shares=True,
         messages=args[0] if args else kwargs.get("messages"),
-        streams=partial(streams.is_listened_to, model, run, kwargs, async_api) if run and run.handlers else None,
+        streams=partial(stream_wrappers.is_listened_to, model, run, kwargs, async_api)
+        if run and run.handlers
+        else None,
     )
 
 

@@ -16,7 +16,7 @@ from langchain_core.runnables import Runnable
 from nbcache.cache.call import Call, running
 from nbcache.integrations.langchain.bypasses import count_uncached
 from nbcache.integrations.langchain.patching import Wrapping
-from nbcache.integrations.langchain.streams import wrap_class
+from nbcache.integrations.langchain.stream_wrappers import wrap_class
 
 _ENTRIES = frozenset(
     {

@@ -12,9 +12,9 @@ from langchain_core.outputs import ChatGeneration, ChatResult, Generation, LLMRe
 from nbcache.cache.call import Call
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.concurrency.strands import call_here
+from nbcache.costs.time_saved import Span
 from nbcache.entry.text import content_text
-from nbcache.entry.time_saved import Span
-from nbcache.entry.usage import usage_of
+from nbcache.entry.usage.reported_usage import usage_of
 from nbcache.keys.identity import price_identity
 from nbcache.keys.model_names import model_name
 from nbcache.keys.request import Identity

@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_core.outputs import Generation
 
-from nbcache.integrations.sdk import response_bodies, sse
+from nbcache.integrations.sdk import body_to_generations, sse
 
 Body = dict[str, Any]
 
@@ -32,15 +32,23 @@ class Dialect:
 
 
 DIALECTS = (
-    Dialect("openai", "/chat/completions", "", "messages", sse.OPENAI_ENDS, sse.join_chat, response_bodies.chat),
-    Dialect("openai", "/completions", "", "prompt", sse.OPENAI_ENDS, sse.join_completion, response_bodies.completion),
+    Dialect("openai", "/chat/completions", "", "messages", sse.OPENAI_ENDS, sse.join_chat, body_to_generations.chat),
+    Dialect(
+        "openai", "/completions", "", "prompt", sse.OPENAI_ENDS, sse.join_completion, body_to_generations.completion
+    ),
     Dialect(
         *("openai", "/responses", "instructions", "input"),
         sse.RESPONSES_ENDS,
         sse.join_response,
-        response_bodies.response,
+        body_to_generations.response,
     ),
     Dialect(
-        "anthropic", "/v1/messages", "system", "messages", sse.MESSAGES_ENDS, sse.join_message, response_bodies.message
+        "anthropic",
+        "/v1/messages",
+        "system",
+        "messages",
+        sse.MESSAGES_ENDS,
+        sse.join_message,
+        body_to_generations.message,
     ),
 )

@@ -16,7 +16,7 @@ from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.errors import UnstableIdentityError, warn_once
 from nbcache.integrations.sdk.exchange import Exchange
 from nbcache.integrations.sdk.sse import pieces
-from nbcache.integrations.sdk.streams import AsyncStream, ReplayedBody, SyncStream, for_httpx
+from nbcache.integrations.sdk.streamed_bodies import AsyncStream, ReplayedBody, SyncStream, for_httpx
 from nbcache.integrations.sdk.transport_identity import route_of
 
 CacheNow = Callable[[], NotebookCache | None]

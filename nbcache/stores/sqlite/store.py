@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
-from nbcache._names import public_in
+from nbcache import public_in
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.timer import Timer
 from nbcache.entry.durations_and_sizes import count, size

@@ -7,9 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from nbcache.costs.ledger_sums import by_model, total
 from nbcache.costs.money import amount_text, saved, saved_text, spent, usd_text
 from nbcache.entry.durations_and_sizes import bytes_text
-from nbcache.entry.ledger_sums import by_model, total
 from nbcache.entry.records import EntryMeta, Filter, Spending, Stats
 from nbcache.errors import UnknownKeyError, harmless, one_line
 from nbcache.keys.digests import KEY_LENGTH

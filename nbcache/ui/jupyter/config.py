@@ -14,7 +14,7 @@ from nbcache.cache.settings_table import SETTINGS, Configuration
 from nbcache.entry.status import good_also
 from nbcache.keys import identity
 from nbcache.keys.ignored.langchain_parameters import ignore_also
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.session.environment import is_in_environment
 
 _TRAITS: dict[Kind, Callable[..., "TraitType[Any, Any]"]] = {
@@ -62,7 +62,7 @@ class NBCache(Configurable):
         given = {
             setting.name: getattr(self, name) for name, setting in _ARGUMENTS.items() if not is_in_environment(setting)
         }
-        session.install(notebook=self._notebook, **given)
+        installation.install(notebook=self._notebook, **given)
 
     @validate(*_ARGUMENTS)
     def _checked(self, proposal: Any) -> Any:
@@ -76,14 +76,14 @@ class NBCache(Configurable):
     @observe(*_ARGUMENTS)
     def _apply(self, change: Any) -> None:
         setting = _ARGUMENTS[change.name]
-        if not session.is_installed() or is_in_environment(setting):
+        if not installation.is_installed() or is_in_environment(setting):
             return
         if setting.name in _SWITCHED:
-            cache = session.installed()
+            cache = installation.installed()
             value = getattr(Configuration(**{setting.name: change.new}), setting.name)
             cache.switch(replace(cache.settings, **{setting.name: value}))
         else:
-            session.reinstall(**{setting.name: change.new})
+            installation.reinstall(**{setting.name: change.new})
 
     @observe("finish_reasons")
     def _good_reasons(self, _: Any = None) -> None:

@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from html import escape
 from typing import TYPE_CHECKING
 
-from nbcache._names import public_in
+from nbcache import public_in
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.errors import StoreError, harmless
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.ui import report
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def stats(cache: NotebookCache, scope: str | None = None, *, lifetime: bool = Fa
 
 def summary() -> Table:
     """What stands for the panel where there are no widgets: counts and money, which are the same in each run."""
-    if not session.is_installed():
+    if not installation.is_installed():
         return Table("nbcache is off: `%llmcache on` turns it on", ())
-    cache = session.installed()
+    cache = installation.installed()
     numbers = replace(cache.stats(), saved_seconds=0.0, untimed_hits=0)
     stored = report.stored_text(numbers, cache.store).partition(",")[0]
     lines = dict(report.stats_lines(numbers, cache.store)) | {"stored": stored}

@@ -20,7 +20,7 @@ from nbcache.cache.modes import MODES, Settings, settings
 from nbcache.errors import NbcacheError, UnknownKeyError, harmless, warn_once
 from nbcache.keys import identity
 from nbcache.keys.ignored.langchain_parameters import ignore_also
-from nbcache.session import api, session
+from nbcache.session import api, installation
 from nbcache.session.repeated_calls import tell_repeats
 from nbcache.session.worker_processes import warn_of_others, warn_of_running
 from nbcache.stores.location import notebook_path, shown_notebook
@@ -64,7 +64,7 @@ class CacheMagics(Magics):
         """Steer the cache of LLM calls."""
         if cell is not None:  # called by `run_cell_magic`; `as_line` has rewritten a cell that a user typed
             arguments.parse_cell(line)
-            cache = session.installed()
+            cache = installation.installed()
             outer = cache.cell_settings
             try:
                 self.shell.run_cell(as_line([f"%%{_NAME} {line}\n", cell])[0] + cell)  # type: ignore[no-untyped-call]
@@ -89,7 +89,7 @@ class CacheMagics(Magics):
         return getattr(self, f"_{args.word}")(args)
 
     def _for_this_cell(self, args: argparse.Namespace) -> None:
-        cache = session.installed()
+        cache = installation.installed()
         cache.enter_cell(cache.cell, settings(args.word, args.ttl, args.tag, samples=args.samples or None))
         warn_of_running(cache)
 
@@ -102,13 +102,13 @@ class CacheMagics(Magics):
         }
         changes = {name: value for name, value in options.items() if value is not None}
         wanted = settings(args.word, None if args.ttl == "none" else args.ttl, args.tag)
-        if not session.is_installed():
+        if not installation.is_installed():
             self.settings.install(self._notebook())
         if changes:
-            session.reinstall(**changes)
-        elif session.take_back():
+            installation.reinstall(**changes)
+        elif installation.take_back():
             say("nbcache is LangChain's global cache again")
-        cache = session.installed()
+        cache = installation.installed()
         current = cache.settings
         ttl = None if args.ttl == "none" else wanted.ttl or current.ttl
         cache.switch(Settings(wanted.mode, ttl, wanted.tags or current.tags))
@@ -119,7 +119,7 @@ class CacheMagics(Magics):
         return notebook_path(self.shell.user_ns)
 
     def _panel(self, _: argparse.Namespace) -> None:
-        display(html.panel() if session.is_installed() and self._has_widgets() else html.summary())  # type: ignore[no-untyped-call]
+        display(html.panel() if installation.is_installed() and self._has_widgets() else html.summary())  # type: ignore[no-untyped-call]
 
     def _has_widgets(self) -> bool:
         """Whether a page that can show widgets is open: programs that run notebooks without a page name none to the kernel."""
@@ -127,7 +127,7 @@ class CacheMagics(Magics):
         return in_kernel and (shown_notebook(self.shell.user_ns) is not None or "google.colab" in sys.modules)
 
     def _stats(self, args: argparse.Namespace) -> Any:
-        cache = session.installed()
+        cache = installation.installed()
         if args.by and args.cell:
             raise UsageError("--cell and --by model don't go together: `%llmcache last` has each call of the last cell")
         if args.by:
@@ -149,20 +149,20 @@ class CacheMagics(Magics):
         say(report.record(api.show(args.key)))
 
     def _evict(self, args: argparse.Namespace) -> None:
-        say(report.evicted(api.evict(args.key), session.installed().store))
+        say(report.evicted(api.evict(args.key), installation.installed().store))
 
     def _where(self, _: argparse.Namespace) -> None:
-        say(report.where(session.installed()))
+        say(report.where(installation.installed()))
 
     def _check(self, args: argparse.Namespace) -> None:
         with progress("checked") as shown:
             problems = api.check(fix=args.fix, progress=shown)
-        say(report.checked(problems, session.installed().store, fix=args.fix, command="%llmcache check"))
+        say(report.checked(problems, installation.installed().store, fix=args.fix, command="%llmcache check"))
 
     def _clear(self, args: argparse.Namespace) -> None:
         with progress("searched") as shown:
             done = api.clear(scope=args.scope, progress=shown, dry_run=args.dry_run, **table.filters(args))
-        say(report.cleared(done, session.installed().store, dry_run=args.dry_run))
+        say(report.cleared(done, installation.installed().store, dry_run=args.dry_run))
 
     def _export(self, args: argparse.Namespace) -> None:
         with progress("exported") as shown:
@@ -181,7 +181,7 @@ class CacheMagics(Magics):
             say(str(error))  # a notebook that is run again and misses nothing goes on
 
     def _plan(self, _: argparse.Namespace) -> None:
-        session.installed()
+        installation.installed()
         try:
             say(report.plan(api.plan()))
         except ValueError as error:
@@ -190,7 +190,7 @@ class CacheMagics(Magics):
     def _import(self, args: argparse.Namespace) -> None:
         with progress("read") as shown:
             done = api.import_cassette(args.file, args.prefer, args.dry_run, progress=shown)
-        say(report.imported(done, session.installed().store, dry_run=args.dry_run))
+        say(report.imported(done, installation.installed().store, dry_run=args.dry_run))
 
     # Around each cell
 
@@ -201,9 +201,9 @@ class CacheMagics(Magics):
             return  # a cell within a cell: the outer cell's settings hold
         self._count = self.shell.execution_count
         self._follower.follow(self._notebook(), getattr(info, "cell_id", None))
-        if session.is_installed():
+        if installation.is_installed():
             label = f"In [{self._count - self._ahead}]"
-            session.installed().enter_cell(getattr(info, "cell_id", None) or label, label=label)
+            installation.installed().enter_cell(getattr(info, "cell_id", None) or label, label=label)
 
     def after_cell(self, result: ExecutionResult) -> None:
         """End the cell's mode, write down its hits, and print notices about it."""
@@ -213,15 +213,15 @@ class CacheMagics(Magics):
         if result.info is not None and result.info.store_history and result.execution_count is not None:
             self._ahead = self._count - result.execution_count
         self._fail_after_replay(result)
-        if not session.is_installed():
+        if not installation.is_installed():
             return
-        session.installed().leave_cell()
+        installation.installed().leave_cell()
         tell_repeats()
-        self._new_ids.look(session.installed())
-        warn_of_others(session.installed())
+        self._new_ids.look(installation.installed())
+        warn_of_others(installation.installed())
         if self.settings.footer:
             self._foot()
-        if get_llm_cache() is not session.installed():
+        if get_llm_cache() is not installation.installed():
             warn_once(
                 "replaced",
                 "nbcache: another cache has been set as LangChain's global one; `%llmcache on` takes it back",
@@ -235,7 +235,7 @@ class CacheMagics(Magics):
             self.shell.showtraceback((type(lost[0]), lost[0], None))
 
     def _foot(self) -> None:
-        ledger = session.installed().ledger
+        ledger = installation.installed().ledger
         rows = ledger.cells()
         if rows and rows[-1].execution == ledger.execution():
             say(report.footer(rows[-1]))
@@ -294,8 +294,8 @@ def load(shell: InteractiveShell) -> None:
 
 def unload(shell: InteractiveShell) -> None:
     """Undo `load` completely. Does nothing if the environment has set `replay`, which then stays."""
-    if session.is_installed() and session.installed().is_locked:
-        session.uninstall()  # it says why the cache stays on
+    if installation.is_installed() and installation.installed().is_locked:
+        installation.uninstall()  # it says why the cache stays on
         return
     magics = _loaded.pop(shell, None)
     if magics is None:
@@ -312,4 +312,4 @@ def unload(shell: InteractiveShell) -> None:
         shell.strdispatchers["complete_command"].strs.pop(name, None)
     ignore_also(())
     identity.forget()
-    session.uninstall()
+    installation.uninstall()

@@ -2,6 +2,7 @@
 
 import time
 
+from nbcache.cache.misses import candidates
 from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.misses.nearest import new_ids
 from nbcache.cache.notebook_cache import NotebookCache
@@ -61,7 +62,7 @@ def _paths(cache: NotebookCache, missed: LoggedMiss, until: float, ends: float) 
     """The same for one call, against calls before `until`, the cell's first call: calls of one run may have different ids."""
     if missed.call_key is None:
         return []
-    for before in cache.recordings.stored_like(missed.call_key, until, _CANDIDATES):
+    for before in candidates.stored_like(cache.recordings, missed.call_key, until, _CANDIDATES):
         if paths := new_ids(before, missed.call_key):
             return paths
         if time.monotonic() > ends:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from nbcache.entry.records import Filter, Touch
 from nbcache.errors import one_line, warn_once
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.stores.base import LedgerStore, Listable, Store
 from nbcache.stores.location import cassette_path, from_here
 
@@ -26,7 +26,7 @@ class Follower:
         """
         if cell_id:
             self._cells.add(cell_id)
-        if not session.is_installed() or (old := session.installed().path) is None:
+        if not installation.is_installed() or (old := installation.installed().path) is None:
             return
         try:
             if old.exists():
@@ -58,10 +58,10 @@ class Follower:
 
 def rename(old: Path, new: Path) -> None:
     """Go on as the notebook `new`, which gets the entries and payments of `old`. Raises StoreError."""
-    before = session.installed()
+    before = installation.installed()
     cassette = before.recordings.path
     changes = {"cassette": None} if cassette == cassette_path(old) else {}
-    cache = session.reinstall(notebook=new, **changes)
+    cache = installation.reinstall(notebook=new, **changes)
     if before.notebook is not None and cache.notebook is not None and before.notebook != cache.notebook:
         _take_over(cache.store, before.notebook, cache.notebook)
     warn_once(

@@ -15,7 +15,7 @@ from nbcache.entry.durations_and_sizes import bytes_text, seconds_text
 from nbcache.entry.records import EntryMeta, Filter, Usage
 from nbcache.entry.text import prompt_preview, words
 from nbcache.keys.canonical import digest
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.stores.base import Listable
 from nbcache.stores.entry_costs import document
 from nbcache.stores.view import Contents
@@ -35,11 +35,11 @@ class Board:
 
     @property
     def _cache(self) -> NotebookCache:
-        return self._given or session.installed()
+        return self._given or installation.installed()
 
     def state(self) -> dict[str, Any]:
         """The numbers of this session and of the scope; never a prompt or an answer, since notebooks save this."""
-        if self._given is None and not session.is_installed():
+        if self._given is None and not installation.is_installed():
             return {"on": False, "mode": OFF, "modes": list(MODES)}
         cache = self._cache
         stats = cache.stats()
@@ -69,7 +69,7 @@ class Board:
 
     def chart(self) -> dict[str, Any]:
         """Saved and spent US dollars over time, cumulative."""
-        if self._given is None and not session.is_installed():
+        if self._given is None and not installation.is_installed():
             return {"when": [], "saved": [], "spent": [], "saved_text": "$0", "spent_text": "$0"}
         ledger = self._cache.ledger
         curve, sums = ledger.curve(), ledger.session()
@@ -83,7 +83,7 @@ class Board:
 
     def cells(self) -> list[dict[str, Any]]:
         """What the last execution of each cell paid and saved."""
-        if self._given is None and not session.is_installed():
+        if self._given is None and not installation.is_installed():
             return []
         cache = self._cache
         return [
@@ -100,7 +100,7 @@ class Board:
 
     def listen(self, changed: Callable[[], None]) -> Callable[[], None]:
         """Call `changed` whenever numbers, entries or settings may have changed. Returns a function that ends this."""
-        return session.listen(changed) if self._given is None else self._given.ledger.listen(changed)
+        return installation.listen(changed) if self._given is None else self._given.ledger.listen(changed)
 
     def ask(self, message: dict[str, Any]) -> dict[str, Any]:
         """Reply to a request. Raises ValueError or NbcacheError, with a message for people."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
     from nbcache.cache.notebook_cache import NotebookCache
-    from nbcache.cache.pytest_report import PlayedCassette
+    from nbcache.cache.session_tally import PlayedCassette
     from nbcache.entry.records import Spending
 
 _SHOWN = 5  # unused recordings in the report
@@ -101,7 +101,7 @@ class _Run:
         _write_down()
         if self._folder is None:
             return
-        from nbcache.cache.pytest_report import read_tally  # noqa: PLC0415
+        from nbcache.cache.session_tally import read_tally  # noqa: PLC0415
         from nbcache.stores.location import cassette_path  # noqa: PLC0415
 
         tally = read_tally(self._folder)
@@ -156,9 +156,9 @@ class _Run:
 
 def _write_down() -> None:
     """Let this process's cache write down what it did."""
-    session = sys.modules.get("nbcache.session.session")
-    if session is not None and session.is_installed():
-        session.installed().flush()
+    installation = sys.modules.get("nbcache.session.installation")
+    if installation is not None and installation.is_installed():
+        installation.installed().flush()
 
 
 def _money(sums: "Spending") -> list[str]:
@@ -182,7 +182,7 @@ def nbcache_cassette(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
     from nbcache.cache.modes import KEEPS, REPLAY  # noqa: PLC0415
     from nbcache.cache.setting_field import settings_of  # noqa: PLC0415
     from nbcache.cache.settings_table import Configuration  # noqa: PLC0415
-    from nbcache.session import api, session  # noqa: PLC0415
+    from nbcache.session import api, installation  # noqa: PLC0415
     from nbcache.stores.location import CASSETTE_SUFFIX  # noqa: PLC0415
     from nbcache.ui.pytest_plugin.swallowed_misses import show_misses  # noqa: PLC0415
 
@@ -191,7 +191,7 @@ def nbcache_cassette(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
     store = tmp_path_factory.mktemp("nbcache")
     show_misses(request.config)
     with contextlib.ExitStack() as ends:
-        ends.callback(_put_back, session.installed() if session.is_installed() else None)
+        ends.callback(_put_back, installation.installed() if installation.is_installed() else None)
         environment = ends.enter_context(pytest.MonkeyPatch.context())
         settings: dict[str, Any] = {"store": store, "mode": mode, "cassette": cassette}
         settings |= dict.fromkeys(("ttl", "max_bytes", "max_entries"))  # no recording may expire or be evicted
@@ -199,14 +199,14 @@ def nbcache_cassette(request: pytest.FixtureRequest, tmp_path_factory: pytest.Te
         for setting in settings_of(Configuration):
             if setting.name in settings and setting.variable is not None:
                 _set(environment, setting.variable, settings[setting.name])
-        install = session.reinstall if session.is_installed() else session.install
+        install = installation.reinstall if installation.is_installed() else installation.install
         cache = install(**settings)
         if mode != REPLAY and cassette.exists():
             api.import_cassette(cassette)
         yield cassette
         if mode in KEEPS:
             # Code under test may have turned the cache on again, with its own rules. A store of its own is not recorded.
-            current = session.installed() if session.is_installed() else cache
+            current = installation.installed() if installation.is_installed() else cache
             _record(current if current.store.url == cache.store.url else cache, cassette)
 
 
@@ -236,9 +236,9 @@ def _record(cache: "NotebookCache", cassette: Path) -> None:
 
 def _put_back(before: "NotebookCache | None") -> None:
     """Restore the cache that was on before the test, with its settings. A cache that the test turned off stays off."""
-    from nbcache.session import session  # noqa: PLC0415
+    from nbcache.session import installation  # noqa: PLC0415
 
     if before is None:
-        session.end()
-    elif session.is_installed():
-        session.reinstall(before)
+        installation.end()
+    elif installation.is_installed():
+        installation.reinstall(before)

@@ -38,12 +38,12 @@ from nbcache.codec.header import EntryHeader
 from nbcache.codec.payload import encode, read
 from nbcache.costs.pricing import Prices
 from nbcache.entry.records import EntryMeta, Filter
-from nbcache.entry.usage import estimated, usage_of
+from nbcache.entry.usage.reported_usage import estimated, usage_of
 from nbcache.integrations.embeddings.identity import embedder_identity
 from nbcache.integrations.embeddings.vectors import as_generation, vector_in
 from nbcache.integrations.embeddings.wrapper import CachedEmbeddings, wrap_embeddings
 from nbcache.keys.key import cache_key
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.stores.entry_costs import document
 from nbcache.ui.panel.board import Board
 from tests.servers.embedder import Embedder, bits, in_32_bits, vector_of
@@ -69,7 +69,7 @@ def cache(tmp_path: Path) -> NotebookCache:
 
 
 def cache_now() -> NotebookCache | None:
-    return session.installed() if session.is_installed() else None
+    return installation.installed() if installation.is_installed() else None
 
 
 def cached(model: Embeddings) -> Embeddings:

@@ -16,7 +16,7 @@ from langgraph.prebuilt import ToolNode, tools_condition
 from pydantic import BaseModel
 
 import nbcache
-from nbcache.session import session
+from nbcache.session import installation
 from tests.servers.provider import Answer, Provider
 
 asked: list[str] = []
@@ -57,7 +57,7 @@ def answers(provider: Provider) -> None:
 
 
 def in_a_new_kernel() -> None:
-    store = session.installed().store
+    store = installation.installed().store
     nbcache.uninstall()
     nbcache.install(store)
 

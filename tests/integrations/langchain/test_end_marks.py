@@ -23,8 +23,8 @@ from pydantic import PrivateAttr
 import nbcache
 from nbcache.entry.status import CUT_OFF, OK, UNFINISHED, good_also
 from nbcache.errors import NbcacheWarning
-from nbcache.session import session
-from tests.entry.test_usage import AWS, HAIKU, KEY, ON_BEDROCK, server
+from nbcache.session import installation
+from tests.entry.usage.test_reported_usage import AWS, HAIKU, KEY, ON_BEDROCK, server
 from tests.servers import canned as c
 from tests.servers.canned import Canned, Reply
 
@@ -141,7 +141,7 @@ def text(answer: Any) -> str:
 
 
 def statuses() -> list[str]:
-    return [row.status for row in session.installed().contents().entries()]
+    return [row.status for row in installation.installed().contents().entries()]
 
 
 def made(name: str, server: Canned, **settings: Any) -> tuple[Any, Reply, Reply]:

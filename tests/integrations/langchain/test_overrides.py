@@ -26,7 +26,7 @@ from langchain_openai import ChatOpenAI
 import nbcache
 from nbcache.errors import NbcacheWarning, ReplayMiss
 from nbcache.integrations.langchain.patching import Wrapping
-from nbcache.integrations.langchain.streams import wrap_class
+from nbcache.integrations.langchain.stream_wrappers import wrap_class
 from nbcache.keys.usercode import piece_of
 from tests.servers.provider import Provider
 

@@ -20,7 +20,7 @@ from langchain_openai import ChatOpenAI, OpenAI
 from langgraph.graph import END, START, MessagesState, StateGraph
 
 import nbcache
-from nbcache.session import session
+from nbcache.session import installation
 from tests.servers.provider import Answer, Provider
 
 TEXT = "Streams are long, and come word by word."
@@ -66,7 +66,7 @@ async def collected(stream: Any) -> list[Any]:
 
 def again(folder: Any = None) -> None:
     """As in a new kernel: nothing is in memory any more."""
-    store = session.installed().store
+    store = installation.installed().store
     nbcache.uninstall()
     nbcache.install(store)
 

@@ -21,7 +21,7 @@ from langchain_openai import ChatOpenAI
 import nbcache
 from nbcache import NbcacheWarning
 from nbcache.cache import modes
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.stores import MemoryStore
 from tests.servers.provider import Provider
 from tests.servers.wire import ASKED, CHAT, MESSAGE, RESPONSE, Wire, answered, ask, completion, said, streamed
@@ -346,7 +346,7 @@ def test_modes_hold_for_streams_wherever_they_are_read(client: Any, provider: Pr
 
 
 def test_the_mode_of_a_cell_holds_for_its_streams_in_the_next_cell_too(client: Any, provider: Provider) -> None:
-    cache = session.installed()
+    cache = installation.installed()
     cache.enter_cell("one", modes.settings("off"))
     begun = ask(client, stream=True)
     cache.leave_cell()
@@ -440,7 +440,7 @@ async def test_a_cancelled_call_holds_nobody_up(aclient: Any, provider: Provider
         await asyncio.to_thread(provider.wait_for, 2)
         answer.set()
         assert (await follower).choices[0].message.content == provider.requests[1].echo
-    assert not session.installed()._lookup.flights._leases
+    assert not installation.installed()._lookup.flights._leases
     assert (await ask(aclient)).choices[0].message.content == provider.requests[1].echo
     assert len(provider.requests) == 2
 

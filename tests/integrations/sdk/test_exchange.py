@@ -23,7 +23,7 @@ from nbcache.entry.text import prompt_text
 from nbcache.integrations.sdk.exchange import Exchange
 from nbcache.integrations.sdk.sse import Recorder, split_events
 from nbcache.keys.key import call_key
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.stores import MemoryStore
 from nbcache.ui.panel.transcript import Part, answer_chat, prompt_chat
 from tests.servers.provider import Answer, Provider
@@ -747,9 +747,9 @@ def test_an_answer_is_shown_with_reasoning_calls_and_refusals() -> None:
     ]
     body = {"id": "r", "object": "response", "status": "completed", "model": "m", "output": output, "error": None}
     Wire(lambda _: httpx2.Response(200, json=body)).openai().responses.create(**RESPONSE)
-    (meta,) = session.installed().contents().entries()
+    (meta,) = installation.installed().contents().entries()
     assert (meta.answer, meta.status) == ("A cloud.", "ok")
-    (answer,) = answer_chat(session.installed().contents().open(meta.key)[1].plain())
+    (answer,) = answer_chat(installation.installed().contents().open(meta.key)[1].plain())
     assert answer.parts == (
         Part("reasoning", "Hm."),
         Part("other", "[web_search_call]"),
@@ -761,7 +761,7 @@ def test_an_answer_is_shown_with_reasoning_calls_and_refusals() -> None:
 def test_entries_are_found_by_the_words_of_prompt_and_answer(client: Any, provider: Provider) -> None:
     provider.answer("An endofunctor, mostly.")
     streamed(client)
-    cache = session.installed()
+    cache = installation.installed()
     cache.ledger.index()
     for word, count in (("monad", 1), ("endofunctor", 1), ("choices", 0), ("delta", 0)):
         assert len(cache.contents().page(Filter(words=(word,)), limit=5)) == count, word
@@ -776,7 +776,7 @@ def test_no_key_of_the_users_reaches_the_store(provider: Provider, store: Path) 
     client.responses.create(**RESPONSE, tools=tools, extra_body={"api_key": secrets[4], "my_token": secrets[4]})
     streamed(client)
     nbcache.wrap(anthropic.Anthropic(base_url=provider.url, api_key=secrets[0])).messages.create(**MESSAGE)
-    cache = session.installed()
+    cache = installation.installed()
     cache.flush()
     told = b""
     for key in nbcache.entries()["key"]:

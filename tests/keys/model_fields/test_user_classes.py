@@ -121,7 +121,7 @@ def outcome(model: Words) -> str:
 def test_a_model_that_cannot_be_asked_is_called_without_the_cache(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from nbcache.integrations.langchain import streams
+    from nbcache.integrations.langchain import stream_wrappers
 
     nbcache.install(tmp_path / "store")
     model = Words()
@@ -129,7 +129,7 @@ def test_a_model_that_cannot_be_asked_is_called_without_the_cache(
     def fails(*_: object) -> None:
         raise RuntimeError("no such class")
 
-    monkeypatch.setattr(streams, "wrap_chunks", fails)
+    monkeypatch.setattr(stream_wrappers, "wrap_chunks", fails)
     with pytest.warns(UserWarning, match="no such class"):
         assert model.invoke("q") == "word"
     assert model.invoke("q") == "word"

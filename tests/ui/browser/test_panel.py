@@ -27,7 +27,7 @@ os.environ["NBCACHE_DIR"] = tempfile.mkdtemp()
 %config NBCache.prices = {"tiny": {"input": 1000, "output": 5000}}
 import nbcache
 from langchain_openai import ChatOpenAI
-from nbcache.session.session import installed
+from nbcache.session.installation import installed
 from nbcache.ui.panel.board import Board
 from nbcache.ui.panel.widget import Panel
 tiny = ChatOpenAI(model="tiny", base_url="PROVIDER", api_key="none")

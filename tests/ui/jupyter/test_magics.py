@@ -16,7 +16,7 @@ from traitlets.config import Config
 
 import nbcache
 from nbcache import NbcacheWarning
-from nbcache.session import session
+from nbcache.session import installation
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Interacti
     made = InteractiveShell.instance()
     made.user_ns["model"] = FakeListChatModel(responses=[f"answer {i}" for i in range(100)])
     yield made
-    session.end()  # however the test has locked it
+    installation.end()  # however the test has locked it
     nbcache.unload_ipython_extension(made)
     InteractiveShell.clear_instance()
 
@@ -77,7 +77,7 @@ def test_loading_turns_it_on_and_unloading_puts_everything_back(
     was = state()
     run("%load_ext nbcache")
     assert state() != was
-    assert get_llm_cache() is session.installed()
+    assert get_llm_cache() is installation.installed()
     run("%unload_ext nbcache")
     assert state() == was
     assert get_llm_cache() is before
@@ -254,12 +254,12 @@ def test_bad_input_gets_one_line_that_says_what_to_type(
     line: str, says: str, shell: InteractiveShell, loaded: Callable[..., str]
 ) -> None:
     loaded("model.invoke('q')")
-    cache = session.installed()
+    cache = installation.installed()
     with pytest.raises(UsageError) as raised:
         shell.run_line_magic("llmcache", line)
     assert says in str(raised.value)
     assert "\n" not in str(raised.value)
-    assert session.installed() is cache
+    assert installation.installed() is cache
     assert nbcache.stats().entries == 1
 
 
@@ -285,12 +285,12 @@ def test_an_ambiguous_key_lists_the_candidates(shell: InteractiveShell, loaded: 
 def test_traits_switch_the_running_cache(shell: InteractiveShell, loaded: Callable[..., str]) -> None:
     loaded("%config NBCache.ttl = '7d'")
     loaded("%config NBCache.tags = ['draft']")
-    assert session.installed().settings.ttl == 604800
-    assert session.installed().settings.tags == ("draft",)
+    assert installation.installed().settings.ttl == 604800
+    assert installation.installed().settings.tags == ("draft",)
     loaded("%config NBCache.mode = 'nonsense'")  # IPython itself says what is wrong
-    assert session.installed().settings.mode == "on"
+    assert installation.installed().settings.mode == "on"
     loaded("%config NBCache.mode = 'off'")
-    assert session.installed().settings.mode == "off"
+    assert installation.installed().settings.mode == "off"
     assert "least recently used" in loaded("%config NBCache")
 
 
@@ -300,11 +300,11 @@ def test_traits_from_a_configuration_file_and_the_environment_over_them(
     shell.config = Config({"NBCache": {"mode": "read-only", "ttl": "1h", "store": "memory://"}})
     monkeypatch.setenv("NBCACHE_TTL", "2h")
     run("%load_ext nbcache")
-    assert session.installed().settings.mode == "read-only"
-    assert session.installed().settings.ttl == 7200
-    assert session.installed().store.url == "memory://"
+    assert installation.installed().settings.mode == "read-only"
+    assert installation.installed().settings.ttl == 7200
+    assert installation.installed().store.url == "memory://"
     run("%llmcache on --ttl 3h")
-    assert session.installed().settings.ttl == 10800
+    assert installation.installed().settings.ttl == 10800
 
 
 def test_a_mode_from_outside_may_have_capitals_and_a_wrong_one_fails_the_cell(
@@ -314,10 +314,10 @@ def test_a_mode_from_outside_may_have_capitals_and_a_wrong_one_fails_the_cell(
     done = execute(shell, "%load_ext nbcache")
     assert type(done.error_in_exec) is ValueError  # nbval takes an UsageError for no failure
     assert "NBCACHE_MODE" in str(done.error_in_exec)
-    assert not session.is_installed()
+    assert not installation.is_installed()
     monkeypatch.setenv("NBCACHE_MODE", "Replay")
     run("%load_ext nbcache")
-    assert session.installed().settings.mode == "replay"
+    assert installation.installed().settings.mode == "replay"
 
 
 def test_a_wrong_environment_stops_loading_with_one_line(
@@ -327,7 +327,7 @@ def test_a_wrong_environment_stops_loading_with_one_line(
     with pytest.raises(UsageError, match="12h or 7d"):
         nbcache.load_ipython_extension(shell)
     assert "llmcache" not in shell.magics_manager.magics["line"]
-    assert not session.is_installed()
+    assert not installation.is_installed()
 
 
 @pytest.mark.parametrize(
@@ -356,7 +356,7 @@ def test_a_variable_that_is_no_setting_takes_no_settings_place(
 ) -> None:
     monkeypatch.setenv("NBCACHE_EXCLUDE", "something")
     loaded("%config NBCache.exclude = ['draft']")
-    assert session.installed().rules.exclude == ("draft",)
+    assert installation.installed().rules.exclude == ("draft",)
 
 
 def test_ignored_parameters_do_not_split_the_key(shell: InteractiveShell, loaded: Callable[..., str]) -> None:
@@ -375,14 +375,14 @@ def test_a_replaced_global_cache_is_noticed_and_taken_back(loaded: Callable[...,
     with pytest.warns(NbcacheWarning, match="takes it back"):
         loaded("set_llm_cache(None)")
     assert "again" in loaded("%llmcache on")
-    assert get_llm_cache() is session.installed()
+    assert get_llm_cache() is installation.installed()
 
 
 def test_turned_off_by_python_it_says_so_and_comes_back(loaded: Callable[..., str]) -> None:
     nbcache.uninstall()
     assert "nbcache is off" in loaded("%llmcache")
     loaded("%llmcache on")
-    assert session.is_installed()
+    assert installation.is_installed()
 
 
 @pytest.mark.filterwarnings("ignore:.*Completer.complete:PendingDeprecationWarning")
@@ -468,7 +468,7 @@ def test_rules_are_settings(
     assert nbcache.stats().entries == 1
     loaded("%config NBCache.normalize = '('")  # IPython logs what is wrong
     assert "normalize='('" in caplog.text
-    assert session.installed().rules.normalize is not None
+    assert installation.installed().rules.normalize is not None
 
 
 # Replay

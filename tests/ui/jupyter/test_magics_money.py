@@ -12,7 +12,7 @@ from langchain_openai import ChatOpenAI
 from traitlets.config import Config
 
 import nbcache
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.ui.jupyter import html
 from nbcache.ui.panel.board import Board
 from tests.servers import canned as c
@@ -96,7 +96,7 @@ def test_stats_in_a_notebook_are_a_table_of_escaped_text(priced: Run, server: Ca
     pays(server)
     priced("m.invoke('q')")
     priced("%llmcache on --tag '<b>bold</b>'")
-    text = html.stats(session.installed())._repr_html_()
+    text = html.stats(installation.installed())._repr_html_()
     assert "<td" in text
     assert "$0.006" in text
     assert "<b>" not in text
@@ -189,7 +189,7 @@ def test_bad_input_gets_one_line_and_changes_nothing(
     assert says in str(raised.value)
     assert "\n" not in str(raised.value)
     assert nbcache.stats().entries == 1
-    assert session.installed().settings.mode == "on"
+    assert installation.installed().settings.mode == "on"
 
 
 # The footer
@@ -278,7 +278,7 @@ def test_wrong_prices_in_a_configuration_file_stop_loading_with_one_line(shell: 
     shell.config = Config({"NBCache": {"prices": {"m": {"input": 2}}}})
     with pytest.raises(UsageError, match="lacks output"):
         nbcache.load_ipython_extension(shell)
-    assert not session.is_installed()
+    assert not installation.is_installed()
 
 
 # Whose settings hold
@@ -296,7 +296,7 @@ def test_the_environment_is_over_config_and_a_magic_over_both(
     loaded("%load_ext nbcache")
 
     def holds() -> tuple[object, ...]:
-        cache = session.installed()
+        cache = installation.installed()
         return cache.settings.mode, cache.settings.ttl, cache.settings.tags, cache.max_entries
 
     environment = ("read-only", 7200, ("from the environment",), 7)
@@ -308,7 +308,7 @@ def test_the_environment_is_over_config_and_a_magic_over_both(
     assert holds() == environment
     loaded("%config NBCache.max_size = '1MB'")  # which the environment doesn't give
     assert holds() == environment
-    assert session.installed().max_bytes == 1_000_000
+    assert installation.installed().max_bytes == 1_000_000
     loaded("%llmcache refresh --ttl 3h --tag magic --max-entries 5")
     assert holds() == ("refresh", 10800, ("magic",), 5)
     loaded("%config NBCache.max_size = '2MB'")
@@ -323,10 +323,10 @@ def test_what_a_magic_took_away_does_not_come_back_from_the_environment(
     loaded("%unload_ext nbcache")
     loaded("%load_ext nbcache")
     loaded("%llmcache on --ttl none")
-    assert session.installed().settings.ttl is None
+    assert installation.installed().settings.ttl is None
     loaded(PRICES)
     loaded("%llmcache on --max-entries 5")
-    assert session.installed().settings.ttl is None
+    assert installation.installed().settings.ttl is None
 
 
 def test_switching_the_mode_keeps_the_rest(loaded: Run, tmp_path: Path) -> None:  # noqa: F811
@@ -336,14 +336,14 @@ def test_switching_the_mode_keeps_the_rest(loaded: Run, tmp_path: Path) -> None:
     )
     for mode in ("off", "read-only", "refresh", "on"):
         loaded(f"%llmcache {mode}")
-        cache = session.installed()
+        cache = installation.installed()
         assert (cache.settings.mode, cache.settings.ttl, cache.settings.tags) == (mode, 604800, ("draft",))
         assert (cache.max_entries, cache.max_bytes, cache.scope) == (5, 1_000_000, "folder")
         assert cache.store.url == f"disk://{tmp_path / 'other'}"
     loaded("%config NBCache.mode = 'off'")
-    assert (session.installed().settings.ttl, session.installed().settings.tags) == (604800, ("draft",))
+    assert (installation.installed().settings.ttl, installation.installed().settings.tags) == (604800, ("draft",))
     loaded("%config NBCache.footer = True")
-    assert session.installed().settings.mode == "off"
+    assert installation.installed().settings.mode == "off"
 
 
 def test_new_settings_in_a_cell_leave_its_mode(loaded: Run, server: Canned) -> None:  # noqa: F811
@@ -378,7 +378,7 @@ def test_ttl_none_keeps_answers_for_good(loaded: Run) -> None:  # noqa: F811
 )
 def test_comments_and_quotes(line: str, tags: tuple[str, ...], loaded: Run) -> None:  # noqa: F811
     loaded(f"%llmcache {line}")
-    assert session.installed().settings.tags == tags
+    assert installation.installed().settings.tags == tags
     loaded("%llmcache on --tag reset")
     loaded(f"%%llmcache {line}\nmodel.invoke('q')")
     assert set(nbcache.entries().tags) == {", ".join(sorted({"reset", *tags}))}
@@ -429,7 +429,7 @@ def test_the_panel_knows_cells_as_people_do(priced: Run, server: Canned) -> None
     (row,) = Board().cells()
     assert re.fullmatch(r"In \[\d+\]", row["cell"])
     assert list(nbcache.entries().cell) == ["649c9f95"]
-    session.reinstall(max_entries=5)
+    installation.reinstall(max_entries=5)
     assert Board().cells() == [row]
 
 

@@ -12,8 +12,9 @@ from nbclient import NotebookClient
 
 import nbcache
 from nbcache import NbcacheWarning
+from nbcache.cache.misses import candidates
 from nbcache.keys.ignored.run_ids import paths_of_ids
-from nbcache.session import session
+from nbcache.session import installation
 from tests.servers.provider import Provider
 
 CELLS = (
@@ -73,7 +74,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: Provider) -> 
     )
     run_cell(f"chat = partial(ChatOpenAI, **{{'model': 'gpt-4o-mini', 'max_retries': 0, **{provider.openai!r}}})")
     yield run_cell
-    session.end()
+    installation.end()
     nbcache.unload_ipython_extension(shell)
     InteractiveShell.clear_instance()
 
@@ -154,14 +155,13 @@ def test_a_cell_that_misses_a_lot_is_not_held_up(
     run: Callable[[str], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looked: list[object] = []
-    recordings = session.installed().recordings
-    like = recordings.stored_like
+    like = candidates.stored_like
 
     def counted(*given: Any) -> Iterator[Any]:
         looked.append(given)
         return like(*given)
 
-    monkeypatch.setattr(recordings, "stored_like", counted)
+    monkeypatch.setattr(candidates, "stored_like", counted)
     run("for i in range(30): chat().invoke(f'question {i}')")
     assert 0 < len(looked) <= 3
     run("for i in range(30): chat().invoke(f'question {i}')")
@@ -172,7 +172,7 @@ def test_whatever_fails_the_cell_does_not(run: Callable[[str], list[str]], monke
     def fail(*_: object) -> None:
         raise RuntimeError("no")
 
-    monkeypatch.setattr(session.installed().recordings, "stored_like", fail)
+    monkeypatch.setattr(candidates, "stored_like", fail)
     assert run("chat().invoke('q')") == []
 
 

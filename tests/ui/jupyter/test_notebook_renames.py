@@ -9,7 +9,7 @@ from langchain_core.language_models import FakeListChatModel
 
 import nbcache
 from nbcache.errors import NbcacheWarning
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.ui.jupyter.notebook_renames import Follower
 
 
@@ -61,7 +61,7 @@ def test_where_the_new_name_is_not_certain_it_is_said_once(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         follower.follow(notebook, "two")
-    assert session.installed().notebook == "old.ipynb"
+    assert installation.installed().notebook == "old.ipynb"
 
 
 def test_where_the_page_tells_the_new_name_that_is_it(notebook: Path, follower: Follower, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from nbcache import NbcacheError, NbcacheWarning, NotebookCache
 from nbcache.entry.durations_and_sizes import bytes_text
 from nbcache.entry.records import SORTABLE, Stats, Totals
 from nbcache.errors import StoreError
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.stores import MemoryStore
 from nbcache.ui.panel.board import Board
 from tests.servers import canned as c
@@ -583,7 +583,7 @@ def test_evict_shown_takes_what_the_filter_means_and_keeps_what_others_own(tmp_p
     assert done["text"].startswith("deleted 1 entry (")
     assert done["text"].endswith("; kept 1 that other notebooks own too; the cost of paying again is unknown")
     assert prompts(Board()) == ["my pear"]
-    assert {row.prompt for row in session.installed().contents("folder").entries()} == {
+    assert {row.prompt for row in installation.installed().contents("folder").entries()} == {
         "my pear",
         "shared apple",
         "their apple",
@@ -608,14 +608,14 @@ def test_what_was_confirmed_for_one_store_is_not_done_to_another(action: str, tm
     as_notebook(tmp_path / "one", tmp_path / "mine.ipynb")
     fake().invoke("a")
     confirmed = {"place": Board().state()["place"], "total": 1}
-    session.reinstall(store=tmp_path / "other")
+    installation.reinstall(store=tmp_path / "other")
     fake().invoke("b")
     with pytest.raises(ValueError, match="another store"):
         ask(Board(), action, **confirmed)
-    session.reinstall(store=tmp_path / "one", scope="folder")
+    installation.reinstall(store=tmp_path / "one", scope="folder")
     with pytest.raises(ValueError, match="scope"):
         ask(Board(), action, **confirmed)
-    session.reinstall(scope="notebook")
+    installation.reinstall(scope="notebook")
     assert ask(Board(), action, **confirmed)["text"].startswith("deleted 1 entry")
 
 
@@ -664,7 +664,7 @@ def test_who_listens_hears_of_settings_deletions_and_of_off_and_on(tmp_path: Pat
     fake().invoke("b")
     key = nbcache.entries().key[0]
     assert told(lambda: ask(Board(), "mode", mode="off"))
-    assert told(lambda: session.reinstall(max_entries=5))
+    assert told(lambda: installation.reinstall(max_entries=5))
     assert told(lambda: nbcache.evict(key))
     assert told(nbcache.clear)
     assert told(nbcache.uninstall)
@@ -684,7 +684,7 @@ def test_the_mode_is_switched_and_nothing_else(mode: str, tmp_path: Path) -> Non
 
 
 def test_money_of_many_calls_is_to_the_cent(cache: NotebookCache, server: Canned) -> None:
-    session.reinstall(prices={"m": {"input": "1234.567", "output": "0.001"}})  # 1,000 in, 500 out: $1.2345675
+    installation.reinstall(prices={"m": {"input": "1234.567", "output": "0.001"}})  # 1,000 in, 500 out: $1.2345675
     model = paying(server)
     for _ in range(1001):
         model.invoke("q")

@@ -18,11 +18,11 @@ from langchain_core.language_models import FakeListChatModel
 from langchain_openai import ChatOpenAI
 
 import nbcache
-from nbcache.cache import pytest_report
+from nbcache.cache import session_tally
 from nbcache.concurrency.executor import in_background
 from nbcache.costs import money  # noqa: F401 - see `imported`
 from nbcache.replay import cassette_export, cassette_import  # noqa: F401 - see `imported`
-from nbcache.session import session
+from nbcache.session import installation
 from nbcache.stores.location import REPORT
 from nbcache.ui.pytest_plugin import swallowed_misses as pytest_misses  # noqa: F401 - see `imported`
 from tests.servers.provider import Provider
@@ -105,7 +105,7 @@ def test_without_the_option_nothing_happens(pytester: pytest.Pytester) -> None:
 
         def test_nothing():
             assert not [name for name in os.environ if name.startswith("NBCACHE")]
-            assert not {"langchain_core", "pandas", "IPython", "nbcache.session.session"} & sys.modules.keys()
+            assert not {"langchain_core", "pandas", "IPython", "nbcache.session.installation"} & sys.modules.keys()
     """)
     done = pytester.runpytest_subprocess(*_ALONE)
     done.assert_outcomes(passed=1)
@@ -116,7 +116,7 @@ def test_the_plugin_is_imported_lightly() -> None:
     code = "import sys, pytest; had = set(sys.modules); import nbcache.ui.pytest_plugin.plugin; print(*set(sys.modules) - had)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert {name for name in done.stdout.split() if not name.startswith("nbcache")} <= {"tempfile", "random", "bisect"}
-    assert not {"nbcache.errors", "nbcache.cache.modes", "nbcache.session.session"} & set(done.stdout.split())
+    assert not {"nbcache.errors", "nbcache.cache.modes", "nbcache.session.installation"} & set(done.stdout.split())
 
 
 def test_without_the_plugin_its_option_is_none(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -557,8 +557,8 @@ def test_code_that_turns_the_cache_on_itself_plays_the_same_cassette(run: Run, p
             assert nbcache.stats().hits == 1
 
         def test_off_again():
-            from nbcache.session import session
-            assert not session.is_installed()
+            from nbcache.session import installation
+            assert not installation.is_installed()
     """
     )
     done = run("--nbcache=replay")
@@ -610,7 +610,7 @@ def test_what_was_on_before_a_test_is_on_after_it(run: Run, pytester: pytest.Pyt
     """
     )
     run().assert_outcomes(passed=2)
-    assert not session.is_installed()
+    assert not installation.is_installed()
 
 
 def test_what_a_test_turned_off_stays_off(run: Run, pytester: pytest.Pytester) -> None:
@@ -618,7 +618,7 @@ def test_what_a_test_turned_off_stays_off(run: Run, pytester: pytest.Pytester) -
         test_harbor="""
         import pytest
         from asking import nbcache
-        from nbcache.session import session
+        from nbcache.session import installation
 
         @pytest.mark.parametrize("is_on", [True, False])
         def test_off(is_on, request):
@@ -628,7 +628,7 @@ def test_what_a_test_turned_off_stays_off(run: Run, pytester: pytest.Pytester) -
             nbcache.uninstall()
 
         def test_after():
-            assert not session.is_installed()
+            assert not installation.is_installed()
     """
     )
     run("--nbcache=read-only").assert_outcomes(passed=3)  # in replay nothing turns it off
@@ -726,7 +726,7 @@ def test_a_cell_that_has_ended_is_told_even_if_the_kernel_is_killed_then(told: P
     cache.enter_cell("1")
     FakeListChatModel(responses=["a"]).invoke("boat?")
     cache.leave_cell()
-    assert pytest_report.read_tally(told).sums.misses == 1
+    assert session_tally.read_tally(told).sums.misses == 1
 
 
 def test_a_session_that_is_installed_anew_is_told_once_with_all_that_it_played(told: Path, tmp_path: Path) -> None:
@@ -736,7 +736,7 @@ def test_a_session_that_is_installed_anew_is_told_once_with_all_that_it_played(t
         nbcache.install(mode="replay", cassette=cassette)
         FakeListChatModel(responses=["at noon"]).invoke(text)
     nbcache.uninstall()
-    found = pytest_report.read_tally(told)
+    found = session_tally.read_tally(told)
     assert (found.sums.hits, found.sums.misses) == (2, 2)  # two were misses when they were recorded
     (played,) = found.cassettes(())
     assert (played.recordings, played.unused) == (2, ())

@@ -1,0 +1,40 @@
+"""The calls among which the nearest to one that missed is looked for: recorded ones that say much the same."""
+
+import math
+from collections.abc import Iterator
+
+from nbcache.entry.text import prompt_text, words
+from nbcache.errors import UnsupportedError
+from nbcache.keys.key import CallKey
+from nbcache.replay.playback import Recordings
+from nbcache.stores.base import Searchable
+
+_WORDS = 16  # of a prompt: the longest tell most
+_CANDIDATES = 40
+
+
+def recorded_like(recordings: Recordings, call: CallKey, until: float = math.inf) -> Iterator[CallKey]:
+    """The calls that may be much like `call`, of those that `replay` plays: all of a cassette, or the store's as below."""
+    cassette = recordings.cassette()
+    if cassette is None:
+        yield from stored_like(recordings, call, until)
+        return
+    yield from (recording.call for recording in cassette.recordings.values())
+
+
+def stored_like(
+    recordings: Recordings, call: CallKey, until: float = math.inf, most: int = _CANDIDATES
+) -> Iterator[CallKey]:
+    """At most `most` calls that may be much like `call`: those stored that share most of its words.
+
+    `until` is in seconds since the epoch: what was stored later doesn't count. Raises UnsupportedError if the store can't
+    search its entries.
+    """
+    store = recordings.store
+    if not isinstance(store, Searchable):
+        raise UnsupportedError(f"the store {store.url} can't search its entries")
+    wanted = sorted(words(prompt_text(call.prompt)), key=lambda word: (-len(word), word))[:_WORDS]
+    for key in store.similar(wanted, most):
+        payload = store.get(key, include_expired=True)
+        if payload is not None and (stored := recordings.stored_call(key, payload, until)) is not None:
+            yield stored
