@@ -6,10 +6,11 @@ the request that the model's class builds (`provider_requests/`), or from the mo
 `llm_string.py`; and from the model's clients (`clients/`). `ignored/` says what doesn't count. `usercode/` digests code of
 the user's own.
 
-`canonical.py` writes any value as JSON, `json_text.py` reads and writes JSON, `digests.py` makes the digest,
-`credentials.py` replaces credentials by digests, as `credential_names.py` finds them by name and `endpoint_urls.py` in URLs, whose
-canonical form it makes, too. `model_names.py` and `answer_limits.py` read single facts about a call,
-`message_classes.py` lists LangChain's classes. `earlier_keys.py` gives calls of earlier versions their present key.
+`canonical.py` writes any value as JSON, `json_text.py` reads and writes JSON, `digests.py` makes the digest.
+`credential_names.py` lists the names of credentials, and makes the digests that replace them. `credentials.py` replaces
+them in a document, `endpoint_urls.py` in URLs, whose canonical form it makes, too. `model_names.py` and
+`answer_limits.py` read single facts about a call, `message_classes.py` lists LangChain's classes. `earlier_keys.py`
+gives calls of earlier versions their present key.
 """
 
 from typing import TYPE_CHECKING

@@ -15,7 +15,7 @@ from langchain_openai import ChatOpenAI
 import nbcache
 from nbcache.codec import payload as codec
 from nbcache.keys.canonical import canonical, digest
-from nbcache.keys.credential_names import is_credential
+from nbcache.keys.credential_names import is_credential, may_be_secret
 from nbcache.keys.credentials import hidden
 from nbcache.keys.earlier_keys import call_now
 from nbcache.keys.endpoint_urls import endpoint_url
@@ -261,3 +261,12 @@ def test_names_of_credentials(name: str) -> None:
 @pytest.mark.parametrize("name", ["bypass", "compass", "tokens", "max_tokens", "signal", "author", "sessions", ""])
 def test_names_of_other_things(name: str) -> None:
     assert not is_credential(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["apiKey", "eos_token", "clientSecret", "PASSWORD", "proxy-authorization", "aws_credential", "credentials"],
+)
+def test_what_may_be_secret_has_the_name_of_a_credential_so_that_no_cassette_has_its_digest(name: str) -> None:
+    assert may_be_secret(name)
+    assert is_credential(name)

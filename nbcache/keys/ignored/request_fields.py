@@ -5,16 +5,11 @@ as the server of a tool, and decide what can be read there.
 """
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from nbcache.keys.canonical import canonical, digest
+from nbcache.keys.credential_names import counted_digest, holds_secrets, may_be_secret
 from nbcache.keys.ignored.user_setting import Path, is_exempt
-
-# Names of values that may be secrets. Their digests count, since `eos_token` is not a secret and changes the answer.
-_SECRET = re.compile(r"(key|token|secret|password|authorization|credentials?)$", re.IGNORECASE)
-_SECRETS = re.compile(r"(headers|cookies)$", re.IGNORECASE)  # mappings whose values may be secrets
 
 # Fields that no answer depends on, by API.
 _OPENAI: frozenset[str] = frozenset(
@@ -86,7 +81,7 @@ def _counted(value: Any, path: Path, ignored: frozenset[Path]) -> Any:
     """What counts of a value; `_NOTHING` if no part of it does."""
     cls = type(value)
     if cls is str:
-        return digested(value) if is_secret(path[-1]) else value
+        return counted_digest(value) if may_be_secret(path[-1]) else value
     if cls is float:
         return value if math.isfinite(value) else {"!float": repr(value)}  # JSON writes null for them all
     if isinstance(value, Mapping):
@@ -101,23 +96,12 @@ def _counted(value: Any, path: Path, ignored: frozenset[Path]) -> Any:
 
 def _counted_mapping(value: Mapping[Any, Any], path: Path, ignored: frozenset[Path]) -> Any:
     counted = {}
-    has_secrets = _SECRETS.search(path[-1])
+    has_secrets = holds_secrets(path[-1])
     for name, item in value.items():
         inner = (*path, str(name).lower())
         if inner in ignored or is_exempt(inner) or (path[-1] in _SETTINGS and is_exempt(inner[-1:])):
             continue
-        counts = digested(item) if has_secrets else _counted(item, inner, ignored)
+        counts = counted_digest(item) if has_secrets else _counted(item, inner, ignored)
         if counts is not _NOTHING:
             counted[name] = counts
     return counted if counted or not value else _NOTHING
-
-
-def is_secret(name: str) -> bool:
-    """Whether a value of this name may be a secret, which counts as a digest."""
-    return _SECRET.search(name) is not None
-
-
-def digested(value: Any) -> str:
-    """A digest that takes the place of a value that may be secret. It differs for values of other types."""
-    text = value.encode(errors="surrogatepass") if isinstance(value, str) else b"\0" + canonical(value)
-    return "!digest:" + digest(text)

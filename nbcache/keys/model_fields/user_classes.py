@@ -12,9 +12,9 @@ from typing import Any, get_args
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from nbcache.errors import UnstableIdentityError
-from nbcache.keys.canonical import NotCanonicalError, digest
+from nbcache.keys.canonical import NotCanonicalError
+from nbcache.keys.credential_names import counted_digest, holds_secrets, may_be_secret
 from nbcache.keys.ignored.langchain_parameters import CLIENTS, IGNORED, IGNORED_FIELDS, is_left_out
-from nbcache.keys.ignored.request_fields import is_secret
 from nbcache.keys.usercode import Piece, annotations_of, digest_of, is_users_code, piece_of, seed_digest
 
 # Methods that get the options of a call.
@@ -208,12 +208,9 @@ def _without_secrets(name: str, value: Any) -> Any:
     if type(value) is list:
         return [_without_secrets(name, item) for item in value]
     if type(value) is dict:
-        hides = name.lower().endswith(("headers", "cookies"))
+        hides = holds_secrets(name)
         return {
-            key: _digested(json.dumps(item)) if hides else _without_secrets(key, item) for key, item in value.items()
+            key: counted_digest(json.dumps(item)) if hides else _without_secrets(key, item)
+            for key, item in value.items()
         }
-    return _digested(value) if type(value) is str and is_secret(name) else value
-
-
-def _digested(value: str) -> str:
-    return "!digest:" + digest(value.encode(errors="surrogatepass"))
+    return counted_digest(value) if type(value) is str and may_be_secret(name) else value
