@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbcache.replay.secrets.rules import folded, likely, long_runs, rules
+from nbcache.replay.secrets.likely_rules import likely_rules, long_runs
+from nbcache.replay.secrets.rule import folded
+from nbcache.replay.secrets.rules import rules
 from nbcache.replay.secrets.scrubber import SECRET, Scrubber
 from tests.replay.token_examples import examples
 
@@ -593,7 +595,7 @@ def test_scrubbing_twice_is_scrubbing_once_and_found_tells_whether_there_is_need
 @given(TEXTS | st.sampled_from([*KEYS, *(text.replace("«", "") for texts in HITS.values() for text in texts)]))
 def test_no_form_is_passed_over_where_its_pattern_matches(text: str) -> None:
     matching = [rule for rule in rules() if rule.pattern.search(folded(text) if rule.folded else text)]
-    assert [rule for rule in likely(text, long_runs(text)) if rule in matching] == matching
+    assert [rule for rule in likely_rules(text, long_runs(text)) if rule in matching] == matching
 
 
 @given(TEXTS, ANY_SCRUBBER)

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from nbcache.replay.secrets.rules import Rule, rules
+from nbcache.replay.secrets.rule import Rule
+from nbcache.replay.secrets.rules import rules
 from nbcache.replay.secrets.scrubber import Scrubber
 
 sre, sre_parser = import_module("re._constants"), import_module("re._parser")  # what the patterns consist of

@@ -1,6 +1,18 @@
-"""Secrets in what others will read.
+"""Takes secrets out of what others will read: cassettes, exports and reports.
 
-`scrubber.py` finds secrets and replaces them, by `rules.py` (what secrets look like) and `token_forms.py` (the keys and
-tokens of known services). `runs.py` finds long runs of characters, `encoded.py` reads Base64, and `compiled.py` compiles a
-regular expression at its first use.
+Where to add …
+
+- a field, variable, header or option whose value is a secret: `secret_names.py`
+- the tokens of a service, which are recognised by their form: `token_forms.py`
+- a command with a password among its options: `command_passwords.py`
+
+`scrubber.py` replaces the secrets in a text or a JSON value. It tries the rules that `likely_rules.py` chooses from the
+list in `rules.py`; `rule.py` says what a rule is. The rules come from a module for each kind of place:
+`header_values.py`, `assigned_values.py` (a value beside a name of `secret_names.py`), `word_passwords.py` (passwords of
+letters alone), `command_passwords.py`, `logins.py` (in URLs, before hosts, in Basic authentication), and
+`token_rules.py` (the tokens of `token_forms.py`, private keys). In JSON, `json_fields.py` also knows the name that
+belongs to a value.
+
+`runs.py` finds long runs of characters, `encoded.py` reads Base64, and `compiled.py` compiles a regular expression at
+its first use.
 """

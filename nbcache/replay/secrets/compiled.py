@@ -1,4 +1,4 @@
-"""Regular expressions that are compiled when they are first used: most notebooks need none of them."""
+"""Compiles a regular expression at its first use: the texts of most notebooks need none of them."""
 
 import functools
 import re
@@ -6,5 +6,5 @@ import re
 
 @functools.cache
 def compiled(source: str, flags: int = 0) -> re.Pattern[str]:
-    """The pattern of `source`. Raises re.error where it is none."""
+    """Return the pattern of `source`. Raises re.error if `source` is not a regular expression."""
     return re.compile(source, flags)
