@@ -1,13 +1,14 @@
 """`%config NBCache` and `c.NBCache` in `ipython_config.py`: a trait for each setting that can be set there."""
 
 from collections.abc import Callable, Iterable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Dict, Int, List, TraitError, TraitType, Unicode, observe, validate
-from traitlets.config import Configurable
+from traitlets.config import Config, Configurable
 
 from nbcache.cache.setting_field import Kind, Setting, settings_of
 from nbcache.cache.settings_table import SETTINGS, Configuration
@@ -63,6 +64,16 @@ class NBCache(Configurable):
             setting.name: getattr(self, name) for name, setting in _ARGUMENTS.items() if not is_in_environment(setting)
         }
         installation.install(notebook=self._notebook, **given)
+
+    def update_config(self, config: Config) -> None:
+        """Set what `%config` sets. A value that is refused is forgotten everywhere."""
+        try:
+            super().update_config(config)
+        except Exception:
+            # `%config` gives each value to the shell, too, and the next `%load_ext` takes the settings from there.
+            if self.parent is not None:
+                self.parent.config["NBCache"] = deepcopy(self.config["NBCache"])
+            raise
 
     @validate(*_ARGUMENTS)
     def _checked(self, proposal: Any) -> Any:

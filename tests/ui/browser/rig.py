@@ -72,10 +72,13 @@ _UNTIL = f"""async ([expression, wanted, seconds]) => {{
     await new Promise(requestAnimationFrame);
   }}
 }}"""
-_FAILURES = f"""() => [...{_WIDGET}.content.model.cells]
-  .flatMap((cell) => cell.toJSON().outputs ?? [])
-  .filter((output) => output.output_type === "error")
-  .map((output) => `${{output.ename}}: ${{output.evalue}}`)"""
+# A UsageError is no output of the kind `error`, but the cells after it do not run.
+_FAILURES = f"""() => [...{_WIDGET}.content.model.cells].map((cell) => cell.toJSON()).flatMap((cell) => [
+  ...(cell.outputs ?? [])
+    .filter((output) => output.output_type === "error")
+    .map((output) => `${{output.ename}}: ${{output.evalue}}`),
+  ...(cell.execution_count === null ? [`not run: ${{cell.source}}`] : []),
+])"""
 
 
 def chromium() -> str:

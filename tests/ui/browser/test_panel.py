@@ -465,7 +465,7 @@ def test_a_narrow_notebook_hides_nothing_but_columns(open_notebook: Open) -> Non
 
 def test_amounts_have_room_in_cards_and_columns_at_every_width(open_notebook: Open) -> None:
     small = '%config NBCache.prices = {"tiny": {"input": 1, "output": 5.1}}'
-    dear = '%config NBCache.prices = {"tiny": {"input": 1, "output": 10_000_000}}'
+    dear = '%config NBCache.prices = {"tiny": {"input": 1, "output": 1_000_000}}'
     unpriced = "_ = tiny.bind(model='nobody-knows').invoke('When?')"
     notebook = open_notebook(START, small, SHOW, CALLS, dear, "call('When?')", unpriced).run()
     expect(card(notebook, "spent")).to_have_text(re.compile(r"^≥ \$"))

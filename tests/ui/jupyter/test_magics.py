@@ -294,6 +294,16 @@ def test_traits_switch_the_running_cache(shell: InteractiveShell, loaded: Callab
     assert "least recently used" in loaded("%config NBCache")
 
 
+def test_a_value_that_was_refused_is_not_met_again_when_the_extension_is_loaded_again(
+    loaded: Callable[..., str],
+) -> None:
+    loaded("%config NBCache.ttl = '7d'")
+    loaded("%config NBCache.prices = {'tiny': {'input': 1, 'output': -1}}")
+    loaded("%unload_ext nbcache")
+    loaded("%load_ext nbcache")
+    assert installation.installed().settings.ttl == 7 * 86400
+
+
 def test_traits_from_a_configuration_file_and_the_environment_over_them(
     shell: InteractiveShell, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
