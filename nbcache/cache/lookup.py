@@ -12,6 +12,7 @@ from nbcache import codec
 from nbcache.cache import modes
 from nbcache.cache.call import Call
 from nbcache.cache.memory import LARGE, CachedAnswer, MemoryTier
+from nbcache.cache.misses.log import NEWER
 from nbcache.cache.misses.nearest import nearest_text
 from nbcache.cache.modes import Settings
 from nbcache.cache.samples import current_attempt, note_attempt
@@ -175,7 +176,7 @@ class Lookup:
             return None, "class not here"
         except DamagedError as error:
             self._state.failed("read an entry", error)
-            return None, "newer" if error.newer else "damaged"
+            return None, NEWER if error.newer else "damaged"
         return answer, ""
 
     # In the recordings

@@ -7,7 +7,7 @@ from langchain_core.outputs import Generation
 from nbcache import codec
 from nbcache.cache import modes
 from nbcache.cache.call import Call
-from nbcache.cache.misses.log import PendingAnswer
+from nbcache.cache.misses.log import NEWER, PendingAnswer
 from nbcache.cache.modes import Settings
 from nbcache.cache.samples import note_attempt
 from nbcache.cache.state import CacheState
@@ -20,9 +20,11 @@ from nbcache.entry.new_status import status_now
 from nbcache.entry.records import EntryMeta, Usage
 from nbcache.entry.status import reusable
 from nbcache.entry.usage.reported_usage import usage_of
-from nbcache.errors import NotStorableError, UnstableIdentityError, warn_once
+from nbcache.errors import DamagedError, NotStorableError, UnstableIdentityError, warn_once
 from nbcache.keys.key import CallKey
 from nbcache.stores.entry_costs import document
+
+_NOT_READ = frozenset({modes.REFRESH, "renewed", "failure"})  # why a call missed whose entry was not read
 
 
 class Saver:
@@ -80,8 +82,10 @@ class Saver:
             return usage, False
         try:
             if keeps:
-                state.store.put(key.key, payload, meta, settings.ttl)
                 state.refresh_once.discard(key.key)
+                keeps = not self._has_newer(key.key, pending)
+            if keeps:
+                state.store.put(key.key, payload, meta, settings.ttl)
                 state.origins.note(answer, hit=False, key=key.key, created=meta.created)
         except Exception as error:  # noqa: BLE001 - as in save
             state.failed("store an answer", error)
@@ -90,6 +94,23 @@ class Saver:
             if lease is not None:
                 lease.resolve(payload)
         return usage, keeps
+
+    def _has_newer(self, key: str, pending: PendingAnswer) -> bool:
+        """Whether the store has an entry of a newer release for `key`, which no answer replaces.
+
+        The lookup of this call knows it, if it read the entry.
+        """
+        miss = pending.miss
+        looked_up = miss is not None and miss.call_key is not None and miss.call_key.key == key
+        if miss is not None and looked_up and miss.record.why not in _NOT_READ:
+            return miss.record.why == NEWER
+        payload = self._state.store.get(key)
+        try:
+            if payload is not None:
+                codec.read(payload, key).generations(pending.classes())
+        except (DamagedError, NotStorableError) as error:
+            return isinstance(error, DamagedError) and error.newer
+        return False
 
     def _new_entry(
         self, key: CallKey, pending: PendingAnswer, answer: Sequence[Generation], usage: Usage, settings: Settings

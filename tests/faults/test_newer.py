@@ -1,5 +1,6 @@
 """Unknown means newer: what a later release wrote is left alone, and is never called damage."""
 
+import asyncio
 import json
 import shutil
 import sqlite3
@@ -11,16 +12,21 @@ from typing import Any
 
 import orjson
 import pytest
+from langchain_core.embeddings import Embeddings
+from langchain_openai import ChatOpenAI
+from openai import AsyncOpenAI, OpenAI
 
 import nbcache
 from nbcache.codec import payload as codec
 from nbcache.codec.header import VERSIONS
 from nbcache.codec.packing import unpacked_bytes
 from nbcache.errors import CassetteError, DamagedError, StoreError
+from nbcache.session.installation import installed
 from nbcache.stores import DiskStore, MemoryStore
 from nbcache.stores.view import Contents
 from nbcache.ui.panel.board import Board
 from tests.faults.test_faults import Echo, answer_to, ask, change, heard, of_a_newer_version
+from tests.servers.provider import Provider
 from tests.support.paths import GOLDEN
 
 Edit = Callable[[dict[str, Any], list[dict[str, Any]]], None]
@@ -136,6 +142,101 @@ def test_an_entry_that_this_release_cannot_read_is_a_miss_and_stays(
     for fix in (False, True):
         assert not [line for line in nbcache.check(fix=fix) if "newer" not in line]
     assert len(Board().ask({"type": "page", "limit": 9})["rows"]) == 1
+    nbcache.uninstall()
+    assert stored(database) == [later]
+
+
+class Squares(Embeddings):
+    """Embeddings without a server."""
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [[float(len(text)) ** 2] for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        return [float(len(text))]
+
+
+def chat(provider: Provider) -> ChatOpenAI:
+    return ChatOpenAI(model="gpt-4o-mini", **provider.openai)
+
+
+def sdk(provider: Provider) -> Any:
+    return nbcache.wrap(OpenAI(**provider.openai)).chat.completions
+
+
+def sdk_async(provider: Provider) -> Any:
+    return nbcache.wrap(AsyncOpenAI(**provider.openai)).chat.completions
+
+
+async def all_of(stream: Any) -> None:
+    async for _ in stream:
+        pass
+
+
+async def sdk_stream(provider: Provider) -> None:
+    await all_of(await sdk_async(provider).create(**BOAT, stream=True))
+
+
+BOAT: Any = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "boat?"}]}
+CALLS: dict[str, Callable[[Provider], Any]] = {
+    "invoke": lambda provider: chat(provider).invoke("boat?"),
+    "ainvoke": lambda provider: asyncio.run(chat(provider).ainvoke("boat?")),
+    "stream": lambda provider: list(chat(provider).stream("boat?")),
+    "astream": lambda provider: asyncio.run(all_of(chat(provider).astream("boat?"))),
+    "batch of the same": lambda provider: chat(provider).batch(["boat?", "boat?"]),
+    "embed_query": lambda _: nbcache.wrap(Squares()).embed_query("boat?"),
+    "embed_documents": lambda _: nbcache.wrap(Squares()).embed_documents(["boat?"]),
+    "aembed_documents": lambda _: asyncio.run(nbcache.wrap(Squares()).aembed_documents(["boat?"])),
+    "SDK": lambda provider: sdk(provider).create(**BOAT),
+    "SDK, stream": lambda provider: list(sdk(provider).create(**BOAT, stream=True)),
+    "SDK, async": lambda provider: asyncio.run(sdk_async(provider).create(**BOAT)),
+    "SDK, async stream": lambda provider: asyncio.run(sdk_stream(provider)),
+    "put": lambda _: installed().put("boat?", "a boat", model="gpt-4o-mini"),
+}
+
+
+@pytest.mark.parametrize("mode", ["on", "refresh"])
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+def test_no_answer_replaces_an_entry_of_a_later_release(
+    provider: Provider, tmp_path: Path, mode: str, call: Callable[[Provider], Any]
+) -> None:
+    nbcache.install(tmp_path / "store")
+    call(provider)
+    nbcache.uninstall()
+    later = of_tomorrow(tmp_path / "store" / "cache.db", of_a_newer_version)
+    nbcache.install(tmp_path / "store", mode=mode)
+    with heard():
+        call(provider)
+    nbcache.uninstall()
+    assert stored(tmp_path / "store" / "cache.db") == [later]
+
+
+@pytest.mark.parametrize("rewrite", NEWER.values(), ids=NEWER.keys())
+def test_an_answer_is_handed_on_and_counted_though_its_entry_is_of_a_later_release(
+    database: Path, rewrite: Callable[[bytes], bytes]
+) -> None:
+    later = of_tomorrow(database, rewrite)
+    nbcache.install(database.parent)
+    model = Echo()
+    with heard():
+        ask(model, "boat?", "boat?")
+    assert model.calls == 2
+    assert (nbcache.stats().misses, nbcache.stats().entries) == (2, 1)
+    (key,) = nbcache.entries()["key"]
+    nbcache.evict(key)
+    ask(model, "boat?", "boat?")
+    assert model.calls == 3
+    nbcache.uninstall()
+    assert stored(database) != [later]
+
+
+def test_the_next_call_of_a_refreshed_entry_leaves_that_of_a_later_release(database: Path) -> None:
+    later = of_tomorrow(database, of_a_newer_version)
+    nbcache.install(database.parent)
+    (key,) = nbcache.entries()["key"]
+    installed().refresh_once(key)
+    ask(Echo(), "boat?")
+    assert not installed().refreshes(key)
     nbcache.uninstall()
     assert stored(database) == [later]
 

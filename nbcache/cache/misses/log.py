@@ -23,6 +23,7 @@ from nbcache.keys.model_names import model_name
 from nbcache.keys.prompt import Normalize
 from nbcache.stores.entry_costs import is_value
 
+NEWER = "newer"  # why a call missed whose entry was written by a newer release
 _K = TypeVar("_K")
 _EXPLAINABLE = 500  # misses that are remembered to be explained
 _WITHOUT_CALL = 1_000  # misses of which no call says when they end
