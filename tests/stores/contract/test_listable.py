@@ -54,7 +54,7 @@ def test_size_and_key_are_those_of_the_payload_whatever_the_row_says(store: Full
 
 
 def test_replaced_payload_and_row_are_new_and_owners_and_hits_stay(store: FullStore, clock: Clock) -> None:
-    key = put(store, 1, b"old", "a.ipynb")
+    key = put(store, 1, b"old", "a.ipynb", ttl=60)
     hit = clock.advance(1)
     store.touch([Touch(key, "b.ipynb", 3, hit)])
     replaced = clock.advance(10)
@@ -63,7 +63,7 @@ def test_replaced_payload_and_row_are_new_and_owners_and_hits_stay(store: FullSt
     meta = found(store, key)
     assert (meta.model, meta.prompt, meta.answer, meta.tags, meta.created) == ("new", "new", "new", ("new",), replaced)
     assert set(meta.notebooks) == {"a.ipynb", "b.ipynb", "c.ipynb"}
-    assert (meta.hits, meta.last_hit) == (3, hit)
+    assert (meta.hits, meta.last_hit, meta.expires) == (3, hit, None)
     assert store.totals() == Totals(1, 5, 0)
 
 
@@ -167,19 +167,6 @@ def test_each_entry_has_a_time_of_its_own(store: FullStore, clock: Clock) -> Non
         clock.advance(10)
         put(store, "another")  # what has expired is cleaned up at some time: it must not matter when
         store.delete(key_of("another"))
-
-
-def test_replaced_entry_lives_as_long_as_it_was_last_told(store: FullStore, clock: Clock) -> None:
-    longer, forever = put(store, 1, ttl=10), put(store, 2, ttl=10)
-    shorter = put(store, 3)
-    put(store, 1, ttl=100)
-    put(store, 2)
-    put(store, 3, ttl=10)
-    clock.advance(50)
-    assert (store.get(longer), store.get(forever), store.get(shorter)) == (b"payload", b"payload", None)
-    clock.advance(51)
-    assert (store.get(longer), store.get(forever)) == (None, b"payload")
-    assert found(store, forever).expires is None
 
 
 def test_expired_entry_put_again_is_a_new_one(store: FullStore, clock: Clock) -> None:
