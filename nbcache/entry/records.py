@@ -14,6 +14,7 @@ SORTABLE = (
     *("input_tokens", "output_tokens", "cost_usd", "seconds"),
 )
 PREVIEW_LENGTH = 120
+STATUSES = ("ok", "cut off", "filtered", "empty", "unfinished")  # what an answer is good for: see `status.py`
 
 
 @public_in("nbcache")

@@ -8,8 +8,9 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
-OK, CUT_OFF, FILTERED, EMPTY, UNFINISHED = "ok", "cut off", "filtered", "empty", "unfinished"
-STATUSES = (OK, CUT_OFF, FILTERED, EMPTY, UNFINISHED)
+from nbcache.entry.records import STATUSES
+
+OK, CUT_OFF, FILTERED, EMPTY, UNFINISHED = STATUSES
 
 _REASON_FIELDS = {"finish_reason", "stop_reason", "done_reason", "finishReason", "stopReason", "completionReason"}
 _BEDROCK_METRICS = "amazon-bedrock-invocationMetrics"  # in the last event of an answer that is streamed

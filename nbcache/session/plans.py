@@ -6,8 +6,7 @@ from decimal import Decimal
 
 from nbcache import codec, public_in
 from nbcache.cache import modes
-from nbcache.entry.records import EXACT, SessionCall, known
-from nbcache.entry.status import STATUSES
+from nbcache.entry.records import EXACT, STATUSES, SessionCall, known
 from nbcache.errors import DamagedError
 from nbcache.stores.base import Store, Tombstones
 

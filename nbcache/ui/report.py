@@ -20,8 +20,8 @@ from nbcache.costs.money import (
     waited_text,
 )
 from nbcache.entry.durations_and_sizes import bytes_text, counted, duration_text, plural, seconds_text
-from nbcache.entry.records import Cleared, EntryMeta, Filter, Record, Spending, Stats
-from nbcache.entry.status import OK, STATUSES
+from nbcache.entry.records import STATUSES, Cleared, EntryMeta, Filter, Record, Spending, Stats
+from nbcache.entry.status import OK
 from nbcache.errors import CassetteError, one_line
 from nbcache.replay.secrets.scrubber import SECRET
 from nbcache.stores.base import DiskStore, Listable, Store

@@ -7,9 +7,8 @@ import argparse
 from typing import Any
 
 from nbcache.cache.modes import MODES, SCOPES
+from nbcache.entry.records import STATUSES
 from nbcache.ui.commands.records import CELL, LINE, TERMINAL, Command, FrontEnd, Option, number, text
-
-STATUSES = ("ok", "cut off", "filtered", "empty", "unfinished")  # as `nbcache.entry.status`, which imports LangChain
 
 # Options, each once. Those that are not for all front ends say for which.
 

@@ -23,14 +23,12 @@ from langchain_core.language_models import FakeMessagesListChatModel
 from langchain_core.messages import AIMessage
 
 import nbcache
-from nbcache.entry import status as policy
 from nbcache.entry.records import EntryMeta, Filter
 from nbcache.stores import DiskStore
 from nbcache.stores.location import user_folder
 from nbcache.stores.view import Contents
 from nbcache.ui import progress, report
 from nbcache.ui.cli.main import main
-from nbcache.ui.commands.table import STATUSES
 from nbcache.ui.terminal import age
 from tests.faults.test_faults import of_a_newer_version
 
@@ -216,10 +214,6 @@ def test_ls_lists_what_is_meant(options: list[str], prompts: str, run: Run) -> N
 )
 def test_ages_are_written_as_older_than_takes_them(seconds: float, shown: str) -> None:
     assert age(seconds) == shown
-
-
-def test_statuses_are_those_of_answers() -> None:
-    assert set(STATUSES) == set(policy.STATUSES)
 
 
 # JSON
