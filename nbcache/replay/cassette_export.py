@@ -2,12 +2,11 @@
 
 import codecs
 import os
-import shutil
-import tempfile
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import replace
-from operator import attrgetter
+from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 
 from nbcache import codec
@@ -16,21 +15,18 @@ from nbcache.codec.new_entry import call_of
 from nbcache.entry.records import EntryMeta
 from nbcache.errors import DamagedError, NbcacheError
 from nbcache.keys.prompt import Normalize
+from nbcache.replay.cassette_draft import TABLES, CassetteDraft
 from nbcache.replay.cassette_format import AHEAD, FIRST, USAGE_TEXTS, Recording
-from nbcache.replay.cassette_update import (
-    lines_without_key,
-    recorded_lines,
-    refuse_newer,
-    refuse_to_uncover,
-    with_later_parts,
-)
+from nbcache.replay.cassette_update import compare, with_plain_end
 from nbcache.replay.export_import_results import Exported
 from nbcache.replay.replay_key import scrubbed
 from nbcache.replay.secrets.scrubber import Scrubber
+from nbcache.replay.temporary_tables import temporary_tables
 from nbcache.stores.progress import Progress, followed
 from nbcache.stores.view import Contents
 
 _LOOKED_AT = 4_096  # bytes of a file, to find out what it is
+_BLOCK = 1_000_000  # bytes that are copied at once
 
 
 class _LeftOutError(NbcacheError):
@@ -53,50 +49,43 @@ def export_entries(  # noqa: PLR0913 - what an export is
     has a placeholder for what would be written now, CassetteError where a newer nbcache wrote the file, StoreError or OSError.
     """
     path = _target(path)
-    rows = contents.entries(keys)
-    if not rows:
+    entries = contents.stream(keys=keys)
+    if not len(entries):
         whose = "there is no entry" if contents.notebook is None else f"no entry is {contents.notebook}'s"
         raise ValueError(f"there is nothing to export: {whose}" + ("" if keys is None else " that was used"))
-    lines: dict[str, str] = {}
     taken_out: dict[str, list[str]] = {}
     left_out: dict[str, str] = {}
-    for row in followed(sorted(rows, key=attrgetter("created"), reverse=True), progress):
-        try:
-            recording, kinds = _recorded(contents, row, scrubber, normalize)
-        except (_LeftOutError, DamagedError) as why:
-            left_out[row.key] = str(why)
-            continue
-        if kinds:
-            taken_out[row.key] = kinds
-        line = recording.line()
-        # Two entries may be the same call without their secrets. One that had none came from an import of the other: no loss.
-        if lines.setdefault(recording.call.key, line) != line and kinds:
-            left_out[row.key] = "without its secret it is the same call as a later one"
-    if not lines:  # the file stays as it is
-        return Exported(path, 0, 0, changed=False, left_out=left_out)
-    before = path.read_bytes().replace(b"\r\n", b"\n") if path.exists() else b""  # as git may have it on Windows
-    refuse_newer(path, before)
-    text = "".join(line + "\n" for line in sorted(with_later_parts(before, lines))).encode()
-    lines_before = recorded_lines(before)
-    refuse_to_uncover(lines_before, lines)
-    changed = before != text
-    gone = tuple(key for key in lines_before if key not in lines)
-    unknown = lines_without_key(before)
-    done = Exported(path, len(lines), len(text), changed, taken_out, left_out, gone, unknown)
-    if changed and not check:
-        if gone or unknown:
-            shutil.copyfile(path, done.backup)
-        _write(path, text)
+    with temporary_tables(*TABLES) as database:
+        draft = CassetteDraft(database)
+        for row, payload in followed(entries, progress):  # the newest first
+            try:
+                recording, kinds = _recorded(row, payload, scrubber, normalize)
+            except (_LeftOutError, DamagedError) as why:
+                left_out[row.key] = str(why)
+                continue
+            if kinds:
+                taken_out[row.key] = kinds
+            # Two entries may be the same call without their secrets. One that had none came from an import of the other:
+            # no loss.
+            if not draft.add(recording.call.key, recording.line()) and kinds:
+                left_out[row.key] = "without its secret it is the same call as a later one"
+        if not len(draft):  # the file stays as it is
+            return Exported(path, 0, 0, changed=False, left_out=left_out)
+        unknown = compare(draft, path) if path.exists() else 0
+        gone = tuple(key.decode(errors="surrogatepass") for key, _ in draft.gone())
+        changed = not _is_written(path, draft)
+        done = Exported(path, len(draft), draft.size_bytes, changed, taken_out, left_out, gone, unknown)
+        if changed and not check:
+            if gone or unknown:
+                _copy(path, done.backup)
+            _write(path, draft.lines())
     return done
 
 
 def _recorded(
-    contents: Contents, row: EntryMeta, scrubber: Scrubber, normalize: Normalize | None
+    row: EntryMeta, payload: bytes, scrubber: Scrubber, normalize: Normalize | None
 ) -> tuple[Recording, list[str]]:
     """An entry as a recording without secrets, and the kinds of those that were taken out. Raises _LeftOutError."""
-    payload = contents.store.get(row.key)
-    if payload is None:
-        raise _LeftOutError("it has just gone")
     if row.created > time.time() + AHEAD:
         raise _LeftOutError("it says that it was stored at a time to come, and nothing would read that")
     whole = codec.read(payload, row.key)
@@ -143,18 +132,34 @@ def _target(path: Path) -> Path:
     return path
 
 
-def _write(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+def _is_written(path: Path, draft: CassetteDraft) -> bool:
+    """Whether the file is as the draft is."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return all(line == new for line, new in zip_longest(map(with_plain_end, file), draft.lines()))
+
+
+def _copy(path: Path, copy: Path) -> None:
+    with path.open("rb") as file:
+        _write(copy, iter(partial(file.read, _BLOCK), b""))
+
+
+def _write(path: Path, parts: Iterable[bytes]) -> None:
+    """Write a file whole or not at all, and leave nothing else behind after an interrupt."""
+    unfinished = path.with_name(f".{path.name}.{os.urandom(6).hex()}")
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
+        with open(unfinished, "xb", opener=_for_the_owner) as file:
+            file.writelines(parts)
         mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-        Path(name).chmod(mode)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        unfinished.chmod(mode)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _for_the_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _umask() -> int:

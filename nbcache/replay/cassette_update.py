@@ -3,76 +3,88 @@
 import json
 import re
 from collections.abc import Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from nbcache.errors import CassetteError
+from nbcache.replay.cassette_draft import CassetteDraft
 from nbcache.replay.cassette_format import FIELDS, FORMAT_VERSION
 from nbcache.replay.secrets.scrubber import SECRET
 
 _KEY = re.compile(rb'{"nbcache": ?\d+, ?"key": ?"([0-9a-f]+)"')  # as an export begins a line
+_AT_ONCE = 1_000  # lines with a placeholder that are held in memory
 
 
-def recorded_lines(cassette: bytes) -> dict[str, str]:
-    """The lines of a cassette by their keys. Lines without a key are left out."""
-    lines = {}
-    for line in cassette.split(b"\n"):
-        key = _key_of(line)
-        if key is not None:
-            lines[key] = line.decode(errors="replace")
-    return lines
+def compare(draft: CassetteDraft, path: Path) -> int:
+    """Take into the draft what has to stay of the file at `path`. Returns how many of its lines have no key.
+
+    These aren't blank: they were edited by hand, left by a conflict in git, or are of another program. Raises CassetteError
+    where a newer nbcache wrote the file, ValueError where the draft has what the file has a placeholder for.
+    """
+    with path.open("rb") as file:
+        unknown = sum(_is_unknown(draft, path, number, with_plain_end(line)) for number, line in enumerate(file, 1))
+    for key, before, line in draft.changed():
+        if _has_later_fields(before, line):
+            draft.keep_instead(key, before)
+    draft.place_kept()
+    _refuse_to_uncover(draft)
+    return unknown
 
 
-def lines_without_key(cassette: bytes) -> int:
-    """How many lines have no key and aren't blank: edited by hand, left by a conflict in git, or of another program."""
-    lines = [line for line in cassette.split(b"\n") if line.strip() and _key_of(line) is None]
-    return sum("kind" not in _values(line) for line in lines)
+def with_plain_end(line: bytes) -> bytes:
+    """A line of a file as an export writes it: git may have ended it as on Windows."""
+    return line[:-2] + b"\n" if line.endswith(b"\r\n") else line
 
 
-def refuse_newer(path: Path, cassette: bytes) -> None:
+def _is_unknown(draft: CassetteDraft, path: Path, number: int, line: bytes) -> bool:
+    """Note a line of the file. Returns whether it is no recording, blank, or of a kind that a later release writes."""
+    line = line.removesuffix(b"\n")
+    beginning = _KEY.match(line)
+    if beginning and draft.line_of(beginning[1]) == line:  # nothing else has to be known of it
+        draft.add_earlier(beginning[1], None)
+        return False
+    values = _values(line)
+    _refuse_newer(path, number, values)
+    readable = line.decode(errors="replace").encode()
+    if "kind" in values:
+        draft.keep(readable)
+    key = values.get("key") if beginning is None else beginning[1].decode()
+    if isinstance(key, str):
+        draft.add_earlier(key.encode(errors="surrogatepass"), readable)
+        return False
+    return bool(line.strip()) and "kind" not in values
+
+
+def _refuse_newer(path: Path, number: int, values: Mapping[str, Any]) -> None:
     """Raise CassetteError where a newer release has written a line in a format that this one doesn't know."""
-    for number, line in enumerate(cassette.split(b"\n"), 1):
-        version = _values(line).get("nbcache")
-        if type(version) is int and version > FORMAT_VERSION:
-            raise CassetteError(
-                f"{path}, line {number} was written by a newer nbcache, so the file stays as it is: upgrade nbcache, or name "
-                "another file to export to"
-            )
+    version = values.get("nbcache")
+    if type(version) is int and version > FORMAT_VERSION:
+        raise CassetteError(
+            f"{path}, line {number} was written by a newer nbcache, so the file stays as it is: upgrade nbcache, or name "
+            "another file to export to"
+        )
 
 
-def with_later_parts(cassette: bytes, lines: Mapping[str, str]) -> list[str]:
-    """These lines, by their keys, with the fields and the lines of other kinds that a later release wrote."""
-    before = recorded_lines(cassette)
-    kinds = [line.decode(errors="replace") for line in cassette.split(b"\n") if "kind" in _values(line)]
-    return [*(_with_later_fields(before.get(key, line), line) for key, line in lines.items()), *kinds]
-
-
-def _with_later_fields(before: str, line: str) -> str:
-    """`before` if it is `line` with fields of a later release added, else `line`."""
-    if before == line:
-        return line
-    values = _values(before.encode())
+def _has_later_fields(before: bytes, line: bytes) -> bool:
+    """Whether `before` is `line` with fields of a later release added."""
+    values = _values(before)
     known = {name: value for name, value in values.items() if name in FIELDS}
-    return before if len(known) < len(values) and known == json.loads(line) else line
+    return len(known) < len(values) and known == json.loads(line)
 
 
-def refuse_to_uncover(before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Raise ValueError if a new line shows what an existing line of the same entry has a placeholder for."""
-    covered = [_after_key(line) for key, line in before.items() if SECRET in line and key not in now]
-    fresh = [(key, _after_key(line)) for key, line in now.items() if key not in before] if covered else []
-    for key, line in fresh:
-        if any(_is_without_secrets(line, old) for old in covered):
-            raise ValueError(
-                f"{key[:8]} would be written with what the file has as {SECRET}, so the file stays as it is: say again "
-                "what is to be taken out, by `secrets` (in a terminal `--secret`), or delete the file first"
-            )
-
-
-def _key_of(line: bytes) -> str | None:
-    if match := _KEY.match(line):
-        return match[1].decode()
-    key = _values(line).get("key")
-    return key if isinstance(key, str) else None
+def _refuse_to_uncover(draft: CassetteDraft) -> None:
+    """Raise ValueError if a new line shows what a line that goes has a placeholder for."""
+    placeholder = SECRET.encode()
+    covered = (_after_key(line) for _, line in draft.gone() if placeholder in line)
+    while some := list(islice(covered, _AT_ONCE)):
+        for key, line in draft.fresh():
+            shown = _after_key(line)
+            if any(_is_without_secrets(shown, old) for old in some):
+                raise ValueError(
+                    f"{key.decode()[:8]} would be written with what the file has as {SECRET}, so the file stays as it is: "
+                    "say again what is to be taken out, by `secrets` (in a terminal `--secret`), or delete the file first"
+                )
 
 
 def _values(line: bytes) -> dict[str, Any]:
@@ -84,9 +96,9 @@ def _values(line: bytes) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _after_key(line: str) -> str:
+def _after_key(line: bytes) -> str:
     """The part of a line after its key. The key itself differs: a call has another key with its secret than without."""
-    return line.partition('"model": ')[2]
+    return line.decode().partition('"model": ')[2]
 
 
 def _is_without_secrets(line: str, old: str) -> bool:

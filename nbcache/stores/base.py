@@ -31,7 +31,7 @@ a clone of the repository, add it to `STORES` in the `conftest.py` there and run
 the capabilities that it has are run. `MemoryStore` has all capabilities but `ChangeTracking`, and is short.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
@@ -39,7 +39,7 @@ from urllib.parse import unquote, urlsplit
 from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.stores.earlier_names import has_earlier_names, with_todays_names
 from nbcache.stores.memory import MemoryStore
-from nbcache.stores.progress import Progress
+from nbcache.stores.progress import Counted, Progress
 from nbcache.stores.sqlite.store import DiskStore
 
 __all__ = ["DiskStore", "MemoryStore", "Store", "open_store"]
@@ -112,6 +112,18 @@ class Listable(Deletable, Protocol):
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner."""
+
+
+@runtime_checkable
+class Streamable(Listable, Protocol):
+    """More entries can be read than fit in memory: `export`, and `clear --match`."""
+
+    def stream(self, which: Filter, keys: Collection[str] | None = None) -> Counted[tuple[EntryMeta, bytes]]:
+        """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first.
+
+        A few are read at a time. Between them the store is free to be written, and an entry that is gone by its turn is
+        left out. A payload that can't be read is empty.
+        """
 
 
 @runtime_checkable

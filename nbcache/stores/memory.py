@@ -2,7 +2,7 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from operator import attrgetter
 from typing import Any
@@ -139,6 +139,12 @@ class MemoryStore:
         if descending:
             rows.reverse()
         return rows[offset:] if limit is None else rows[offset : offset + limit]
+
+    def stream(self, which: Filter, keys: Collection[str] | None = None) -> list[tuple[EntryMeta, bytes]]:
+        """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first."""
+        with self._lock:
+            rows = self.page(which)
+            return [(row, self._entries[row.key][0]) for row in rows if keys is None or row.key in keys]
 
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
         """How many entries `which` selects, and how many bytes."""

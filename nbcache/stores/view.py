@@ -1,7 +1,7 @@
 """The entries of a store, or of one notebook in it: to list, read, evict and clear."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from operator import attrgetter
@@ -13,9 +13,9 @@ from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, Record, Sp
 from nbcache.entry.text import answer_text, prompt_text
 from nbcache.errors import AmbiguousKeyError, DamagedError, UnknownKeyError, UnsupportedError
 from nbcache.keys.digests import KEY_LENGTH
-from nbcache.stores.base import Bulk, Checkable, Deletable, LedgerStore, Listable, Searchable, Store
+from nbcache.stores.base import Bulk, Checkable, Deletable, LedgerStore, Listable, Searchable, Store, Streamable
 from nbcache.stores.entry_costs import document
-from nbcache.stores.progress import Progress, followed
+from nbcache.stores.progress import Counted, Progress, followed
 
 _CANDIDATES = 10
 
@@ -54,6 +54,23 @@ class Contents:
         there = ((key, self.store.get(key)) for key in keys)
         rows = [_described(payload, key) for key, payload in there if payload is not None]
         return sorted(rows, key=attrgetter("created"), reverse=True)
+
+    def stream(
+        self,
+        which: Filter = Filter(),  # noqa: B008 - frozen
+        keys: Collection[str] | None = None,
+    ) -> Counted[tuple[EntryMeta, bytes]]:
+        """The entries that `which` selects of these, or those of them among `keys`, with their payloads; the newest first.
+
+        Memory holds only a few of them, if the store can do that. A payload that can't be read is empty.
+        """
+        if isinstance(self.store, Streamable):
+            return self.store.stream(self._mine(which), keys)
+        if isinstance(self.store, Listable):
+            rows = [row for row in self.store.page(self._mine(which)) if keys is None or row.key in keys]
+        else:
+            rows = self.entries(keys)
+        return _ReadOneByOne(self.store, rows)
 
     def find(self, prefix: str) -> EntryMeta:
         """The entry whose key begins with `prefix`, whoever owns it.
@@ -229,6 +246,22 @@ class Contents:
         if payload is None:
             raise UnknownKeyError(f"entry {meta.key[:8]} has just gone")
         return codec.read(payload, meta.key)
+
+
+class _ReadOneByOne:
+    """Entries with their payloads, of a store that can't stream them."""
+
+    def __init__(self, store: Store, rows: Sequence[EntryMeta]) -> None:
+        self._store, self._rows = store, rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[tuple[EntryMeta, bytes]]:
+        for row in self._rows:
+            payload = self._store.get(row.key)
+            if payload is not None:
+                yield row, payload
 
 
 def _live(rows: Iterable[EntryMeta]) -> list[EntryMeta]:

@@ -214,6 +214,7 @@ def sweep(name: str, folder: Path, share: int) -> list[str]:
         if not interrupt.where:
             continue  # it took another way, and was done before
         wrong = [] if came_through else ["the interrupt was swallowed"]
+        wrong += [f"it left {path.name}" for path in folder.glob(".export.jsonl.*")]
         wrong += _goes_on()
         problems += [f"{name}, {interrupt.where}: {each}" for each in wrong]
         if any("hang" in each for each in wrong):

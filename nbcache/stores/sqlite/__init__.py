@@ -6,7 +6,8 @@ retries it while the file is busy (`connection.py` is one of them). Before that,
 
 The tables: `schema.py` makes them and `foreign_tables.py` checks those that are there. `diskcache_file.py` holds the
 payloads. `rows.py`, `search_index.py`, `session_calls.py`, `lifetime_ledger.py` and `totals.py` each have the statements on
-one subject, `sql.py` converts the values in columns. `upgrade.py` and `rekeying.py` give entries of earlier versions their
+one subject, `entry_stream.py` reads many entries with their payloads,
+and `sql.py` converts the values in columns. `upgrade.py` and `rekeying.py` give entries of earlier versions their
 present keys.
 
 Deleting: `eviction.py` (over the bounds), `expiry.py` (too old), `clearing.py` (asked for), `deleted_text.py` (no text stays

@@ -3,8 +3,9 @@
 import json
 import math
 import time
+from array import array
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from nbcache.entry.records import SORTABLE, EntryMeta, Facets, Filter, Touch
 from nbcache.stores.sqlite import schema, search_index, totals
@@ -131,6 +132,27 @@ def select(  # noqa: PLR0913 - what a page is
         (*values, -1 if limit is None else limit, offset),
     )
     return [_meta(row) for row in rows]
+
+
+def ids(sql: Execute, which: Filter, now: float, keys: Collection[str] | None) -> "array[int]":
+    """The ids of the entries that `which` selects, or of those of them among `keys`, the newest first: eight bytes each."""
+    source, values = _source(sql, which, now)
+    if keys is not None:
+        source += " AND e.id IN (SELECT rowid FROM Cache WHERE raw = 1 AND key IN (SELECT value FROM json_each(?)))"
+        values.append(json.dumps([*keys]))
+    return array(
+        "q", (rowid for (rowid,) in sql(f"SELECT e.id FROM {source} ORDER BY e.created DESC, e.id DESC", values))
+    )
+
+
+def with_payload(sql: Execute, rowid: int, expires_after: float) -> tuple[EntryMeta, int, object] | None:
+    """The row of an entry, and its payload as diskcache's table has it: mode and value. None if it is gone, or has expired."""
+    row = sql(
+        f"SELECT {_COLUMNS}, c.mode, c.value FROM entry e JOIN Cache c ON c.rowid = e.id LEFT JOIN preview p ON p.id = e.id"
+        " WHERE e.id = ? AND c.raw = 1 AND (c.expire_time IS NULL OR c.expire_time > ?)",
+        (rowid, expires_after),
+    ).fetchone()
+    return None if row is None else (_meta(row), row[-2], row[-1])
 
 
 def _near(  # noqa: PLR0913 - what a page is
@@ -310,7 +332,7 @@ def _with_words(sql: Execute, wanted: Sequence[str]) -> tuple[str, list[tuple[st
 
 def _meta(row: Sequence[object]) -> EntryMeta:
     key, model, prompt, answer, status, created, tags, notebooks, cell, last_hit, hits, size, expires = row[:13]
-    provider, input_tokens, output_tokens, cost, seconds, charged = row[13:]
+    provider, input_tokens, output_tokens, cost, seconds, charged = row[13:19]
     return EntryMeta(
         key=text(key),
         model=text(model),

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -26,6 +26,7 @@ from nbcache.stores.sqlite.connections import own_writes
 from nbcache.stores.sqlite.damaged_files import forget_aside
 from nbcache.stores.sqlite.database import LONG, Database
 from nbcache.stores.sqlite.diskcache_file import CacheFile, payload_of
+from nbcache.stores.sqlite.entry_stream import EntryStream
 from nbcache.stores.sqlite.full_disk import done_in_copy, is_full
 from nbcache.stores.sqlite.late_answers import LateAnswer, LateAnswers, is_temporary
 
@@ -195,6 +196,10 @@ class DiskStore:
             ),
             _READ_TIMEOUT,
         )
+
+    def stream(self, which: Filter, keys: Collection[str] | None = None) -> EntryStream:
+        """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first."""
+        return EntryStream(self._look, which, keys)
 
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
         """How many entries `which` selects, and how many bytes."""
