@@ -49,4 +49,5 @@ def header_in(values: dict[str, Any]) -> EntryHeader:
 
 def known_fields(cls: type, values: dict[str, Any]) -> dict[str, Any]:
     """The values of the fields that `cls` has: the others are a newer release's."""
-    return {name: values[name] for name in values.keys() & cls.__dataclass_fields__.keys()}  # type: ignore[attr-defined]
+    fields = cls.__dataclass_fields__  # type: ignore[attr-defined]
+    return {name: value for name, value in values.items() if name in fields}

@@ -26,6 +26,7 @@ from nbcache.stores.progress import Progress, followed
 from nbcache.stores.view import Contents
 
 _LOOKED_AT = 4_096  # bytes of a file, to find out what it is
+_USAGE_TEXTS = tuple(sorted(USAGE_TEXTS))
 _BLOCK = 1_000_000  # bytes that are copied at once
 
 
@@ -98,7 +99,7 @@ def _recorded(
     if call is None:
         raise _LeftOutError("it was stored under a `normalize` that isn't set now")
     call, kinds = scrubbed(call, scrubber)
-    names = sorted(USAGE_TEXTS) if header.usage else []
+    names = _USAGE_TEXTS if header.usage else ()
     texts = [getattr(header.usage, name) for name in names]
     beside = [call.model, list(row.tags), texts]
     usage = header.usage

@@ -351,8 +351,7 @@ def _readable(identity: str) -> Any:
 
 
 def _written_usage(usage: Usage) -> dict[str, Any]:
-    values = {name: getattr(usage, name) for name in _USAGE}
-    return {name: value for name, value in values.items() if value != _USAGE[name]}
+    return {name: value for name, default in _USAGE.items() if (value := getattr(usage, name)) != default}
 
 
 def _with_escapes(line: str) -> str:
@@ -362,8 +361,11 @@ def _with_escapes(line: str) -> str:
     return _UNSEEN.sub(lambda sign: f"\\u{ord(sign[0]):04x}", line)
 
 
+_write = json.JSONEncoder(ensure_ascii=False, check_circular=False).encode  # nothing of a recording holds itself
+
+
 def _as_line(values: dict[str, Any]) -> str:
-    line = json.dumps(values, ensure_ascii=False)
+    line = _write(values)
     try:
         line.encode()
     except UnicodeEncodeError:  # half of an emoji

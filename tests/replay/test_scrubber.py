@@ -652,3 +652,8 @@ def test_the_tokens_of_log_probabilities_are_words() -> None:
     assert SCRUBBER.kinds_in({"token": "Hello!a1", "logprob": None}) == []
     assert SCRUBBER.kinds_in({"token": "Hello!a1"}) == ["a token"]
     assert SCRUBBER.kinds_in({"password": "hunter22", "logprob": None}) == ["a password"]
+
+
+def test_what_only_looks_like_base64_is_no_login() -> None:
+    text = "Basic abcdefgh\u0130jkl"
+    assert Scrubber().text(text) == text

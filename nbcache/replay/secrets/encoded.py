@@ -1,7 +1,6 @@
 """Finds texts that stand in Base64 within other texts, and reads them."""
 
 import base64
-import binascii
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -69,7 +68,7 @@ def decoded(characters: str) -> str | None:
     """Return the text that `characters` are in Base64. None if they are no Base64, or no text."""
     try:
         text = base64.b64decode(characters + "=" * (-len(characters) % 4), validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # binascii's and Unicode's errors are
         return None
     return None if compiled(_CONTROL_CHARACTERS).search(text) else text
 

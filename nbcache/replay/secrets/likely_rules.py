@@ -5,6 +5,7 @@ begins with it. Both are far quicker to find out than a match of the pattern.
 """
 
 import functools
+from typing import NamedTuple
 
 from nbcache.replay.secrets.compiled import compiled
 from nbcache.replay.secrets.rule import Rule, folded
@@ -12,6 +13,7 @@ from nbcache.replay.secrets.rules import rules
 from nbcache.replay.secrets.runs import Characters
 from nbcache.replay.secrets.secret_names import kind_by_name
 from nbcache.replay.secrets.token_rules import PRIVATE_KEY
+from nbcache.replay.secrets.word_search import WordSearch
 
 _KEY_CHARACTERS, _SHORTEST_RUN = Characters("_-"), 15
 # A token that is known by a word in its middle has a run of more characters than this, or one of these beside its run.
@@ -30,18 +32,20 @@ def long_runs(text: str) -> list[tuple[int, int]]:
 
 def likely_rules(text: str, runs: list[tuple[int, int]]) -> list[Rule]:
     """The rules that may match `text`, in their order. `runs` are its long runs."""
-    lower, all_rules = folded(text), rules()
+    all_rules = rules()
     may_have_inner_tokens = any(
         text[start - 1 : start] in _JOINTS or text[end : end + 1] in _JOINTS or end - start > _VERY_LONG_RUN
         for start, end in runs
     )
     places: set[int] = set()
-    for root, is_folded, with_root, are_tokens in _roots():
-        where = lower if is_folded else text
-        if (may_have_inner_tokens or not are_tokens) and root in where:
-            places.update(
-                at for at in with_root if root in all_rules[at].words or any(w in where for w in all_rules[at].words)
-            )
+    for roots in _roots():
+        if roots.are_of_tokens and not may_have_inner_tokens:
+            continue
+        where = folded(text) if roots.is_folded else text
+        for root in roots.search.words_in(where):
+            for at in roots.rules_of[root]:
+                if root in all_rules[at].words or any(word in where for word in all_rules[at].words):
+                    places.add(at)
     prefixes = _prefixes()
     for start, _ in runs:
         for at in (start,) if text[start - 1 : start] not in _ESCAPE_CHARACTERS else _starts_after_escape(text, start):
@@ -56,24 +60,29 @@ def kind_of(name: str, secret: str) -> str:
     return next((rule.kind for rule in forms if rule.pattern.fullmatch(secret)), None) or kind_by_name(name)
 
 
-@functools.cache
-def _roots() -> list[tuple[str, bool, list[int], bool]]:
-    """The words to look for first: those that contain no other word. A text without `key` needs no look for `api_key`.
+class _Roots(NamedTuple):
+    """Words to look for, and the indexes of the rules that each may lead to."""
 
-    Each is a word, whether it is looked for in lower case, the indexes of the rules that it may lead to, and whether
-    all of these are for tokens.
-    """
+    is_folded: bool
+    are_of_tokens: bool
+    rules_of: dict[str, list[int]]
+    search: WordSearch
+
+
+@functools.cache
+def _roots() -> list[_Roots]:
+    """The words to look for first: those that contain no other word. A text without `key` needs no look for `api_key`."""
     with_words = [(at, rule) for at, rule in enumerate(rules()) if rule.words]
     words = {(word, rule.folded) for _, rule in with_words for word in rule.words}
-    roots = []
+    kinds: dict[tuple[bool, bool], dict[str, list[int]]] = {}
     for root, is_folded in sorted(words):
         if sum(word in root for word, case in words if case is is_folded) > 1:  # it contains another one than itself
             continue
         at_root = [
             at for at, rule in with_words if rule.folded is is_folded and any(root in word for word in rule.words)
         ]
-        roots.append((root, is_folded, at_root, all(rules()[at].is_token for at in at_root)))
-    return roots
+        kinds.setdefault((is_folded, all(rules()[at].is_token for at in at_root)), {})[root] = at_root
+    return [_Roots(*kind, rules_of, WordSearch(rules_of)) for kind, rules_of in kinds.items()]
 
 
 @functools.cache

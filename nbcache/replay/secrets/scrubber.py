@@ -18,6 +18,7 @@ SECRET = "[secret]"  # noqa: S105 - the placeholder
 _SHORT, _REMEMBERED = 1_000, 4_096  # texts below so many characters are remembered, and at most so many texts
 _MOST_ROUNDS = 20  # of searches in one text
 _JSON_STRING = r'"(?:[^"\\]|\\.)*+"'
+_MAY_HOLD_SECRETS = (str, list, dict)
 _OPENING, _CLOSING = frozenset("{["), frozenset("}]")  # the first and the last character of a JSON object or list
 
 
@@ -58,14 +59,20 @@ class Scrubber:
             return value in self._harmless or len(self._parts(value)) == 1
         if isinstance(value, list):
             return not _has_pair(value) and all(map(self._is_clean, value))
-        if isinstance(value, dict) and name_of_item(value) is not None:
+        return self._is_clean_dict(value) if isinstance(value, dict) else True
+
+    def _is_clean_dict(self, value: dict[Any, Any]) -> bool:
+        if "value" in value and name_of_item(value) is not None:
             return False
-        for key, item in value.items() if isinstance(value, dict) else ():
-            if key not in self._harmless and not self._is_clean(key):
+        harmless = self._harmless
+        for key, item in value.items():
+            if key not in harmless and not self._is_clean(key):
                 return False
-            if isinstance(item, str | list | dict) and (
-                (isinstance(key, str) and secret_word(key)) or not self._is_clean(item)
-            ):
+            if not isinstance(item, _MAY_HOLD_SECRETS):
+                continue
+            if isinstance(key, str) and secret_word(key):
+                return False
+            if not self._is_clean(item):
                 return False
         return True
 
