@@ -10,6 +10,9 @@ one subject, `entry_stream.py` reads many entries with their payloads,
 and `sql.py` converts the values in columns. `upgrade.py` and `rekeying.py` give entries of earlier versions their
 present keys.
 
+Reading many entries: `pages.py` and `counts.py` read pages, totals and facets, `filters.py` has the SQL of a filter, and
+`listing.py` the indexes that they read. `indexing.py` fills these and the search index in the background.
+
 Deleting: `eviction.py` (over the bounds), `expiry.py` (too old), `clearing.py` (asked for), `deleted_text.py` (no text stays
 in the file). When something is wrong: `check.py` and `row_repair.py` (check and repair), `damaged_files.py` (set aside),
 `full_disk.py` (delete without free space), `late_answers.py` (kept in memory until they can be written).

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from nbcache.entry.records import Cleared, Filter
-from nbcache.stores.sqlite import deleted_text, expiry, rows, search_index
+from nbcache.stores.sqlite import counts, deleted_text, expiry, rows, search_index
 from nbcache.stores.sqlite.check import PAUSE, Run
 from nbcache.stores.sqlite.diskcache_file import CacheFile
 
@@ -57,7 +57,7 @@ def _forget_all(cache: CacheFile) -> bool:
     """If only expired entries are left, delete them: then a wrong clock costs nothing. Returns whether the store is empty."""
     now = time.time()
     with cache.transaction():
-        is_empty = not rows.count(cache.execute, Filter(), now)[0]
+        is_empty = not counts.count(cache.execute, Filter(), now)[0]
         if is_empty:
             expiry.delete_expired_until(cache.execute, now)
     return is_empty

@@ -156,6 +156,16 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
                 connection.execute("ROLLBACK")
             raise
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read all of the block from one state of the file, whatever others write meanwhile."""
+        self.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if self.pool.held.in_transaction:
+                self.execute("COMMIT")
+
     def delete_expired(self) -> None:
         """Delete expired entries, as `expiry` says."""
         now = time.time()

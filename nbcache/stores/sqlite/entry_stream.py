@@ -6,7 +6,7 @@ from functools import partial
 
 from nbcache.entry.records import EntryMeta, Filter
 from nbcache.errors import DamagedError
-from nbcache.stores.sqlite import rows
+from nbcache.stores.sqlite import pages
 from nbcache.stores.sqlite.check import Run
 from nbcache.stores.sqlite.diskcache_file import CacheFile, payload_in
 
@@ -20,7 +20,7 @@ class EntryStream:
 
     def __init__(self, look: Run, which: Filter, keys: Collection[str] | None) -> None:
         self._look, self._include_expired = look, which.include_expired
-        self._ids = look(lambda cache: rows.ids(cache.execute, which, time.time(), keys))
+        self._ids = look(lambda cache: pages.ids(cache.execute, which, time.time(), keys))
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -36,7 +36,7 @@ class EntryStream:
         some: list[tuple[EntryMeta, bytes]] = []
         size, expires_after = 0, 0.0 if self._include_expired else time.time()
         while at < len(self._ids) and len(some) < _AT_ONCE and size < _MOST_BYTES:
-            row = rows.with_payload(cache.execute, self._ids[at], expires_after)
+            row = pages.with_payload(cache.execute, self._ids[at], expires_after)
             at += 1
             if row is not None:
                 payload = _payload(*row[1:])

@@ -61,7 +61,13 @@ def inspect(sql: Execute, database: Path) -> None:
 
 @functools.cache
 def _our_statements() -> frozenset[str]:
-    statements = (*schema.STATEMENTS, session_calls.TABLE, *search_index.STATEMENTS, *schema.OF_VERSION_2, *_EARLIER)
+    statements = (
+        *schema.STATEMENTS,
+        session_calls.TABLE,
+        *search_index.STATEMENTS,
+        *schema.OF_EARLIER_VERSIONS,
+        *_EARLIER,
+    )
     return frozenset(_plain(statement) for statement in statements)
 
 

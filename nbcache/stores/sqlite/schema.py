@@ -8,12 +8,13 @@ what the others mean; this release leaves them alone. Anything else takes anothe
 the store alone, and says that a newer one wrote it.
 """
 
-from nbcache.stores.sqlite import search_index
+from nbcache.stores.sqlite import listing, search_index
 from nbcache.stores.sqlite.folder import STORE_VERSION
 from nbcache.stores.sqlite.sql import Execute
 
 _MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'preview'"  # from version 2 on
 _OF_VERSION_1 = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'owner'"  # which alone has it
+_OF_KEYS = 3  # the version that gave entries their present keys
 FIRST = -(2**63)  # of all rowids: none has its new key yet
 _BOUNDED = "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = 'entry_used'"
 
@@ -32,7 +33,7 @@ _TABLES = (
     "CREATE TABLE entry (id INTEGER PRIMARY KEY, created REAL NOT NULL, expires REAL, used REAL NOT NULL,"
     " last_hit REAL, hits INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL, input_tokens INTEGER,"
     " output_tokens INTEGER, cost INTEGER, seconds REAL, model TEXT NOT NULL, provider TEXT, status TEXT NOT NULL,"
-    " cell TEXT, tags TEXT NOT NULL, notebooks TEXT NOT NULL, charged INTEGER)",
+    " cell TEXT, tags TEXT NOT NULL, notebooks TEXT NOT NULL, charged INTEGER, facet INTEGER)",
     "CREATE TABLE preview (id INTEGER PRIMARY KEY, prompt TEXT NOT NULL, answer TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS tombstone (id INTEGER PRIMARY KEY, key TEXT UNIQUE, gone REAL, why TEXT)",
     "CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -58,10 +59,10 @@ _BOUNDS = (
     " UPDATE total SET value = value - 1 WHERE name = 'entries';"
     " UPDATE total SET value = value - OLD.size WHERE name = 'bytes'; END",
 )
-# The columns that version 3 added: last in their tables, where SQLite adds them. `saved_seconds` keeps its meaning,
+# The columns that versions 3 and 4 added: last in their tables, where SQLite adds them. `saved_seconds` keeps its meaning,
 # which is what the models took in all.
 _ADDED = {
-    "entry": ("charged INTEGER",),
+    "entry": ("charged INTEGER", listing.COLUMN),
     "spending": ("charged_hits INTEGER", "charged_misses INTEGER", "waited REAL", "untimed_hits INTEGER"),
 }
 _FROM_VERSION_1 = (
@@ -78,13 +79,14 @@ _FROM_VERSION_1 = (
     "DROP TABLE entry_1",
     "DROP TABLE owner",
 )
-STATEMENTS = (*_DISKCACHE, *_TABLES, *_BOUNDS)
-# The same tables as version 2 made them.
-OF_VERSION_2 = tuple(
-    statement.replace(f", {', '.join(columns)})", ")")
+STATEMENTS = (*_DISKCACHE, *_TABLES, *_BOUNDS, *listing.STATEMENTS.values())
+# The same tables as versions 2 and 3 made them.
+OF_EARLIER_VERSIONS = tuple(
+    statement.replace(f", {', '.join(columns[number:])})", ")")
     for table, columns in _ADDED.items()
     for statement in _TABLES
     if statement.startswith(f"CREATE TABLE {table} ")
+    for number in range(len(columns))
 )
 
 
@@ -94,26 +96,28 @@ def version(sql: Execute) -> int:
         return 1
     if sql(_MADE).fetchone() is None:
         return 0
-    return STORE_VERSION if sql("PRAGMA user_version").fetchone()[0] == STORE_VERSION else 2
+    ((written,),) = sql("PRAGMA user_version")
+    return written if written in {_OF_KEYS, STORE_VERSION} else 2
 
 
 def make(sql: Execute) -> None:
     """Make the tables, or upgrade those of an earlier version. Within a transaction.
 
-    Version 3 has the tables of version 2 with some more columns, so that an earlier nbcache that has the store open
-    isn't in trouble. It stands for the entries' keys and payloads.
+    Version 3 has the tables of version 2 with some more columns, and version 4 the listing, so that an earlier nbcache that
+    has the store open isn't in trouble. Version 3 stands for the entries' keys and payloads. A store of an earlier version
+    gets its listing in the background.
     """
     now = version(sql)
     if now == STORE_VERSION:
         return
-    for statement in ((*_DISKCACHE, *_TABLES), _FROM_VERSION_1, ())[now]:
+    for statement in ((*_DISKCACHE, *_TABLES, *listing.STATEMENTS.values()), _FROM_VERSION_1, (), ())[now]:
         sql(statement)
     for table, columns in _ADDED.items():
         there = {name for _, name, *_ in sql(f"PRAGMA table_info({table})")}
         for column in columns:
             if column.partition(" ")[0] not in there:
                 sql(f"ALTER TABLE {table} ADD COLUMN {column}")
-    if now:
+    if 0 < now < _OF_KEYS:
         sql("INSERT OR REPLACE INTO total VALUES ('rekeyed', ?)", (FIRST,))
         search_index.remake_triggers(sql)
     sql(f"PRAGMA user_version = {STORE_VERSION}")

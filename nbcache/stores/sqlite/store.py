@@ -4,7 +4,6 @@ import math
 import os
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -19,7 +18,7 @@ from nbcache.entry.durations_and_sizes import count, size
 from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, TooLargeError, warn_once
 from nbcache.stores.progress import Progress
-from nbcache.stores.sqlite import damaged_files, eviction, lifetime_ledger, rows, search_index, session_calls, totals
+from nbcache.stores.sqlite import counts, damaged_files, eviction, lifetime_ledger, pages, rows, session_calls, totals
 from nbcache.stores.sqlite.check import check
 from nbcache.stores.sqlite.clearing import delete
 from nbcache.stores.sqlite.connections import own_writes
@@ -28,7 +27,10 @@ from nbcache.stores.sqlite.database import LONG, Database
 from nbcache.stores.sqlite.diskcache_file import CacheFile, payload_of
 from nbcache.stores.sqlite.entry_stream import EntryStream
 from nbcache.stores.sqlite.full_disk import done_in_copy, is_full
+from nbcache.stores.sqlite.indexing import Indexing
 from nbcache.stores.sqlite.late_answers import LateAnswer, LateAnswers, is_temporary
+from nbcache.stores.sqlite.pages import Part
+from nbcache.stores.sqlite.sql import Execute
 
 _READ_TIMEOUT = 0.5  # seconds to wait for another process before a lookup counts as a miss
 _WRITE_TIMEOUT = 2.0
@@ -39,8 +41,6 @@ _T = TypeVar("_T")
 _UNNOTICED = 0.1  # seconds in which a lookup may not notice that the folder was deleted
 
 _FOR_GOOD = 1e11  # seconds, three thousand years
-_LAST = 2**63 - 1  # of all rowids
-_LOOKED_AT = 2_000  # entries checked at once for the search index: about ten milliseconds
 
 
 @public_in("nbcache.stores")
@@ -60,11 +60,7 @@ class DiskStore:
         self._counted: CacheFile | None = None  # the file whose totals were counted by this process
         self._late = LateAnswers()
         self._timer = Timer(self._catches_up, _LATER)
-        # Rowids of entries that are not in the search index: this process's own, and those of other processes, which are
-        # looked for from the last rowid down to the first. Below `_unchecked` that isn't done yet.
-        self._unindexed: deque[int] = deque()
-        self._others_unindexed: deque[int] = deque()
-        self._unchecked = _LAST
+        self._indexing = Indexing()
         self.bound(max_bytes, max_entries)
 
     @property
@@ -132,7 +128,7 @@ class DiskStore:
             cache.delete_expired()
             rowids = [rows.put(cache.execute, *answer) for answer in answers]
             self._evict(cache, answers[-1].key, now)
-        self._unindexed.extend(rowids)
+        self._indexing.stored(rowids)
 
     def _catch_up(self, timeout: float = 0.0) -> None:
         """Write the answers that could not be written when they came. Raises StoreError if they still can't be."""
@@ -190,12 +186,8 @@ class DiskStore:
         offset: int = 0,
     ) -> list[EntryMeta]:
         """The rows that `which` selects, in this order."""
-        return self._database.run(
-            lambda cache: rows.select(
-                cache.execute, which, time.time(), sort=sort, descending=descending, limit=limit, offset=offset
-            ),
-            _READ_TIMEOUT,
-        )
+        part = Part(sort, descending, limit, offset)
+        return self._read(lambda sql: pages.select(sql, which, time.time(), part))
 
     def stream(self, which: Filter, keys: Collection[str] | None = None) -> EntryStream:
         """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first."""
@@ -203,44 +195,30 @@ class DiskStore:
 
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
         """How many entries `which` selects, and how many bytes."""
-        return self._database.run(lambda cache: Totals(*rows.count(cache.execute, which, time.time())), _READ_TIMEOUT)
+        return self._read(lambda sql: Totals(*counts.count(sql, which, time.time())))
 
     def facets(self, notebook: str | None = None) -> Facets:
         """The values that the entries have."""
-        return self._database.run(lambda cache: rows.facets(cache.execute, notebook, time.time()), _READ_TIMEOUT)
+        return self._read(lambda sql: counts.facets(sql, notebook, time.time()))
+
+    def _read(self, read: Callable[[Execute], _T]) -> _T:
+        """What `read` returns, with several statements on one state of the file."""
+
+        def operation(cache: CacheFile) -> _T:
+            with cache.snapshot():
+                return read(cache.execute)
+
+        return self._database.run(operation, _READ_TIMEOUT)
 
     def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
         """Index at most so many entries by the words of their payloads. Returns whether some are left to do.
 
         First those of this process, then those that other processes have left, which are looked for a part at a time.
+        Before that, as many entries are listed, for pages and totals.
         """
-
-        def write(cache: CacheFile) -> bool:
-            with cache.transaction():
-                if not search_index.make(cache.execute):
-                    return False
-                own = [self._unindexed[at] for at in range(min(at_most, len(self._unindexed)))]
-                left = [
-                    self._others_unindexed[at] for at in range(min(at_most - len(own), len(self._others_unindexed)))
-                ]
-                for rowid in own + left:
-                    if (entry := search_index.unindexed(cache.execute, rowid)) is not None:
-                        search_index.add(cache.execute, rowid, words_of(entry[1], entry[0]))
-            for _ in own:
-                self._unindexed.popleft()
-            for _ in left:
-                self._others_unindexed.popleft()
-            return True
-
-        if self._unchecked and not self._others_unindexed:  # this only reads, so nobody has to wait
-            rowids, self._unchecked = self._database.run(self._missing, _READ_TIMEOUT)
-            self._others_unindexed.extend(sorted(rowids))  # the order in which SQLite fills its pages best
-        if (self._unindexed or self._others_unindexed) and not self._write(write):
-            return False
-        return bool(self._unindexed or self._others_unindexed or self._unchecked)
-
-    def _missing(self, cache: CacheFile) -> tuple[list[int], int]:
-        return search_index.missing(cache.execute, self._unchecked, _LOOKED_AT)
+        look, write = partial(self._database.run, timeout=_READ_TIMEOUT), self._write
+        is_left = self._indexing.list_some(look, write, at_most)
+        return self._indexing.index_some(look, write, words_of, at_most) or is_left
 
     def record(self, rows: Iterable[Spending]) -> None:
         """Add rows to the lifetime ledger, which nothing clears."""

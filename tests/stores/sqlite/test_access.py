@@ -85,7 +85,7 @@ def test_new_answers_in_a_store_that_can_only_be_read_need_no_second_line(public
     assert contents(public) == before
 
 
-@pytest.mark.parametrize("version", ["store_v1", "store_v2"])
+@pytest.mark.parametrize("version", ["store_v1", "store_v2", "store_v3"])
 def test_earlier_store_that_can_only_be_read_is_brought_up_in_a_copy(public: Path, version: str) -> None:
     shutil.copytree(GOLDEN / version, public, dirs_exist_ok=True)
     before = lock_up(public)

@@ -12,7 +12,7 @@ import pytest
 from nbcache.entry.records import Filter, Totals, Usage
 from nbcache.stores import DiskStore
 from nbcache.stores.entry_costs import entry_cost
-from nbcache.stores.sqlite import store as disk_module
+from nbcache.stores.sqlite import indexing
 from nbcache.stores.sqlite.sql import joined
 from tests.stores.contract.conftest import clock  # noqa: F401 - a fixture
 from tests.stores.contract.entries import keep, key_of, put, said
@@ -68,7 +68,7 @@ def test_words_of_a_deleted_entry_are_in_no_file(tmp_path: Path) -> None:
 
 
 def test_entries_that_another_process_left_are_indexed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk_module, "_LOOKED_AT", 2)
+    monkeypatch.setattr(indexing, "_LOOKED_AT", 2)
     one = DiskStore(tmp_path / "store")
     for number in range(5):
         keep(one, f"left behind {number}", prompt=f"p{number}")
@@ -117,7 +117,7 @@ def test_first_versions_store_is_brought_up_to_date_with_all_it_held(tmp_path: P
     put(disk, "one too many")
     assert disk.totals().entries == len(rows)
     disk.close()
-    assert int.from_bytes((tmp_path / "store" / "cache.db").read_bytes()[60:64], "big") == 3
+    assert int.from_bytes((tmp_path / "store" / "cache.db").read_bytes()[60:64], "big") == 4
 
 
 def test_store_of_version_2_is_read(tmp_path: Path) -> None:

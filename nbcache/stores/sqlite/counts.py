@@ -1,0 +1,68 @@
+"""How many entries a filter selects, how many bytes they have, and which values."""
+
+import json
+
+from nbcache.entry.records import Facets, Filter
+from nbcache.stores.sqlite import filters, listing, totals
+from nbcache.stores.sqlite.filters import Condition, together
+from nbcache.stores.sqlite.sql import Execute, only, split
+
+_COUNT = f"SELECT count(*), total({only('integer', 'e.size')}) FROM"
+_SUMS = f"SELECT total({only('integer', 'f.entries')}), total({only('integer', 'f.bytes')}) FROM facet f WHERE"
+_GONE = (
+    "entry e INDEXED BY entry_by_expires WHERE e.facet IS NOT NULL AND e.expires <= ?"  # expired, and not deleted yet
+)
+# The facets with an entry that has not expired.
+_LIVE = (
+    f"(SELECT {', '.join(listing.VALUES)}, id, entries FROM facet) f LEFT JOIN (SELECT e.facet, count(*) AS n FROM {_GONE}"
+    " GROUP BY 1) g ON g.facet = f.id WHERE f.entries > coalesce(g.n, 0)"
+)
+_NEW = ", ".join(f"e.{name}" for name in (*listing.VALUES, "id", "hits"))
+_COLUMNS = ("model", "tags", "notebooks", "cell", "status")
+
+
+def count(sql: Execute, which: Filter, now: float) -> tuple[int, int, int]:
+    """Number and bytes of the entries that `which` selects, and all evictions."""
+    evictions = totals.evictions(sql)
+    if filters.names_entries(which) or filters.of_rows(which) or not listing.is_made(sql):
+        source = filters.source(sql, which, now)
+        ((entries, size),) = sql(f"{_COUNT} {source.sql}", source.values)
+        return entries, int(size), evictions
+    listed, wanted = together(filters.of_facets(which, "f")), together(filters.of_facets(which))
+    ((entries, size),) = sql(f"{_SUMS} {listed.sql}", listed.values)
+    parts = [(entries, size)]
+    new = together([_unlisted(sql), *filters.is_alive(which, now), wanted])
+    parts += sql(f"{_COUNT} entry e WHERE {new.sql}", new.values)
+    if not which.include_expired:
+        ((gone, freed),) = sql(f"{_COUNT} {_GONE} AND {wanted.sql}", (now, *wanted.values))
+        parts.append((-gone, -freed))
+    return int(sum(part[0] for part in parts)), int(sum(part[1] for part in parts)), evictions
+
+
+def facets(sql: Execute, notebook: str | None, now: float) -> Facets:
+    """The values that the entries have."""
+    which = Filter(notebook=notebook)
+    if listing.is_made(sql):
+        new = together([_unlisted(sql), *filters.is_alive(which, now), *filters.of_facets(which)])
+        listed = together(filters.of_facets(which, "f"))
+        source = f"SELECT f.* FROM {_LIVE} AND {listed.sql} UNION ALL SELECT {_NEW} FROM entry e WHERE {new.sql}"
+        values = (now, *listed.values, *new.values)
+    else:
+        source, values = filters.source(sql, which, now)
+        source = f"SELECT e.* FROM {source}"
+    (row,) = sql(f"SELECT {', '.join(map(_distinct, _COLUMNS))} FROM ({source}) e", values)
+    of = {name: [each for each in json.loads(column) if each] for name, column in zip(_COLUMNS, row, strict=True)}
+
+    def apart(column: str) -> tuple[str, ...]:
+        return tuple(sorted({each for joined in of[column] for each in split(joined)}))
+
+    model, cell, status = (tuple(sorted(of[name])) for name in ("model", "cell", "status"))
+    return Facets(model, apart("tags"), apart("notebooks"), cell, status)
+
+
+def _distinct(column: str) -> str:
+    return f"json_group_array(DISTINCT e.{column}) FILTER (WHERE typeof(e.{column}) = 'text')"
+
+
+def _unlisted(sql: Execute) -> Condition:
+    return Condition("e.id > ? AND e.facet IS NULL", (listing.listed_until(sql),))

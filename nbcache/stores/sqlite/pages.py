@@ -1,0 +1,213 @@
+"""Pages of entries, in any order.
+
+A page is read from the index of its column: from the row that comes before it, or from the nearer end. Few entries are
+sorted instead: those with certain values, where these are few, and the new ones that are not listed yet.
+"""
+
+import json
+from array import array
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from nbcache.entry.records import SORTABLE, EntryMeta, Filter
+from nbcache.stores.sqlite import counts, filters, listing
+from nbcache.stores.sqlite.filters import Condition, together
+from nbcache.stores.sqlite.sql import Execute, dollars, moment, number, split, text, whole, written
+
+_FEW = 5_000  # entries that are sorted rather than found in order: a few milliseconds
+_FEW_TO_READ = 50_000  # the same where the index has what they are sorted by
+_EXPIRED = 1_000  # expired entries that are left out by their ids; with more, all rows are read
+_OF_JSON = "SELECT value FROM json_each(?)"
+_COLUMNS = (
+    "c.key, e.model, p.prompt, p.answer, e.status, e.created, e.tags, e.notebooks, e.cell, e.last_hit, e.hits, e.size,"
+    " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds, e.charged"
+)
+
+
+class Part(NamedTuple):
+    """Which of the selected entries: `limit` after `offset`, or after the entry with the key `after`, in this order.
+
+    Where there is no such entry by now, `offset` holds. Without `limit`, all that follow.
+    """
+
+    sort: str = "created"
+    descending: bool = True
+    limit: int | None = None
+    offset: int = 0
+    after: str | None = None
+
+
+class _Order(NamedTuple):
+    column: str
+    descending: bool
+
+    @property
+    def sql(self) -> str:
+        direction = "DESC" if self.descending else "ASC"
+        return f"ORDER BY e.{self.column} {direction}, e.id {direction}"
+
+
+class _Place(NamedTuple):
+    """Where an entry is in the order."""
+
+    value: object
+    rowid: int
+
+
+def select(sql: Execute, which: Filter, now: float, part: Part) -> list[EntryMeta]:
+    """The rows of this part of the entries that `which` selects. First their ids, then the rows."""
+    if part.sort not in SORTABLE:
+        raise ValueError(f"sort={part.sort!r}: write one of {', '.join(SORTABLE)}")
+    order = _Order(listing.COLUMN_OF[part.sort], part.descending)
+    place = _place(sql, order, part.after)
+    offset = part.offset if place is None else 0
+    if part.limit is None or filters.names_entries(which) or not listing.is_made(sql):
+        sources = [filters.source(sql, which, now)]
+    else:
+        sources = _sources(sql, which, now, order)
+        if place is None and offset and len(sources) == 1 and (turned := _from_the_end(sql, which, now, part)):
+            return select(sql, which, now, turned)[::-1]
+    limit = -1 if part.limit is None else part.limit
+    if len(sources) == 1 and place is None:
+        where = f"SELECT e.id FROM {sources[0].sql} {order.sql} LIMIT ? OFFSET ?"
+        return _rows(sql, Condition(where, (*sources[0].values, limit, offset)), order, -1, 0)
+    most = limit if limit < 0 else limit + offset
+    ids = [rowid for source in sources for rowid in _ids(sql, source, order, place, most)]
+    return _rows(sql, Condition("SELECT value AS id FROM json_each(?)", (json.dumps(ids),)), order, limit, offset)
+
+
+def ids(sql: Execute, which: Filter, now: float, keys: Collection[str] | None) -> "array[int]":
+    """The ids of the entries that `which` selects, or of those of them among `keys`, the newest first: eight bytes each."""
+    source = filters.source(sql, which, now)
+    if keys is not None:
+        named = f"e.id IN (SELECT rowid FROM Cache WHERE raw = 1 AND key IN ({_OF_JSON}))"
+        source = together([source, Condition(named, (json.dumps([*keys]),))])
+    return array("q", _ids(sql, source, _Order("created", descending=True), None, -1))
+
+
+def with_payload(sql: Execute, rowid: int, expires_after: float) -> tuple[EntryMeta, int, object] | None:
+    """The row of an entry, and its payload as diskcache's table has it: mode and value. None if it is gone, or has expired."""
+    row = sql(
+        f"SELECT {_COLUMNS}, c.mode, c.value FROM entry e JOIN Cache c ON c.rowid = e.id LEFT JOIN preview p ON p.id = e.id"
+        " WHERE e.id = ? AND c.raw = 1 AND (c.expire_time IS NULL OR c.expire_time > ?)",
+        (rowid, expires_after),
+    ).fetchone()
+    return None if row is None else (_meta(row), row[-2], row[-1])
+
+
+def _place(sql: Execute, order: _Order, key: str | None) -> _Place | None:
+    """The place of the entry with this key. None if it is gone."""
+    place = f"SELECT e.{order.column}, e.id FROM Cache c JOIN entry e ON e.id = c.rowid WHERE c.key = ? AND c.raw = 1"
+    row = None if key is None else sql(place, (key,)).fetchone()
+    return None if row is None else _Place(*row)
+
+
+def _after(order: _Order, place: _Place | None) -> list[list[Condition]]:
+    """The ranges that follow a place, in order: what is unknown is before all values, and SQLite doesn't compare it."""
+    if place is None:
+        return [[]]
+    column, sign = f"e.{order.column}", "<" if order.descending else ">"
+    if place.value is None:
+        ranges = [[Condition(f"{column} IS NULL"), Condition(f"e.id {sign} ?", (place.rowid,))]]
+        return ranges if order.descending else [*ranges, [Condition(f"{column} IS NOT NULL")]]
+    ranges = [[Condition(f"({column}, e.id) {sign} (?, ?)", place)]]
+    return [*ranges, [Condition(f"{column} IS NULL")]] if order.descending else ranges
+
+
+def _ids(sql: Execute, source: Condition, order: _Order, place: _Place | None, most: int) -> list[int]:
+    """The ids of the first entries of a source that follow a place."""
+    ids: list[int] = []
+    for conditions in _after(order, place):
+        where = together([source, *conditions])
+        left = most if most < 0 else most - len(ids)
+        ids += [rowid for (rowid,) in sql(f"SELECT e.id FROM {where.sql} {order.sql} LIMIT ?", (*where.values, left))]
+    return ids
+
+
+def _sources(sql: Execute, which: Filter, now: float, order: _Order) -> list[Condition]:
+    """The SQL after FROM for the entries that `which` selects: the listed ones, and the new ones if there are any."""
+    until = listing.listed_until(sql)
+    others = filters.of_rows(which)
+    alive = filters.is_alive(which, now)
+    sources = [together([_listed(sql, which, order), *_not_expired(sql, alive, now), *others])]
+    ((last,),) = sql("SELECT max(id) FROM entry")
+    if last is not None and last > until:
+        new = Condition("entry e WHERE e.id > ? AND e.facet IS NULL", (until,))
+        sources.append(together([new, *filters.of_facets(which), *alive, *others]))
+    return sources
+
+
+def _listed(sql: Execute, which: Filter, order: _Order) -> Condition:
+    """The listed entries with the values that `which` asks for, in order; where they are few, without order."""
+    in_order = Condition(f"entry e INDEXED BY entry_by_{order.column} WHERE e.facet IS NOT NULL")
+    wanted = together(filters.of_facets(which, "f"))
+    if not wanted.values:
+        return in_order
+    facets = sql(f"SELECT f.id, f.entries FROM facet f WHERE {wanted.sql}", wanted.values).fetchall()
+    values = (json.dumps([each for each, _ in facets]),)
+    few = _FEW_TO_READ if order.column == "created" else _FEW
+    if sum(whole(entries) or 0 for _, entries in facets) <= few:
+        return Condition(f"entry e INDEXED BY entry_by_facet WHERE e.facet IN ({_OF_JSON})", values)
+    column, value = order.column, getattr(which, order.column, None)
+    one_value = [] if value is None else [Condition(f"e.{column} = ?", (written(value),))]
+    return together([in_order, *one_value, Condition(f"+e.facet IN ({_OF_JSON})", values)])
+
+
+def _not_expired(sql: Execute, alive: Sequence[Condition], now: float) -> Sequence[Condition]:
+    """`alive`, in a way for which the rows of entries that are passed over need not be read."""
+    if not alive:
+        return alive
+    expired = (
+        "SELECT e.id FROM entry e INDEXED BY entry_by_expires WHERE e.facet IS NOT NULL AND e.expires <= ? LIMIT ?"
+    )
+    ids = [rowid for (rowid,) in sql(expired, (now, _EXPIRED))]
+    if len(ids) == _EXPIRED:
+        return alive
+    return [Condition(f"e.id NOT IN ({_OF_JSON})", (json.dumps(ids),))] if ids else []
+
+
+def _from_the_end(sql: Execute, which: Filter, now: float, part: Part) -> Part | None:
+    """The same part counted from the other end, if that is nearer and it is known where that is."""
+    if filters.of_rows(which) or part.limit is None:
+        return None
+    entries = counts.count(sql, which, now)[0]
+    if part.offset <= entries / 2:
+        return None
+    limit = max(0, min(part.limit, entries - part.offset))
+    return part._replace(descending=not part.descending, limit=limit, offset=max(0, entries - part.offset - limit))
+
+
+def _rows(sql: Execute, page: Condition, order: _Order, limit: int, offset: int) -> list[EntryMeta]:
+    rows = sql(
+        f"SELECT {_COLUMNS} FROM ({page.sql}) page"
+        " JOIN entry e ON e.id = page.id JOIN Cache c ON c.rowid = e.id LEFT JOIN preview p ON p.id = e.id"
+        f" {order.sql} LIMIT ? OFFSET ?",
+        (*page.values, limit, offset),
+    )
+    return [_meta(row) for row in rows]
+
+
+def _meta(row: Sequence[object]) -> EntryMeta:
+    key, model, prompt, answer, status, created, tags, notebooks, cell, last_hit, hits, size, expires = row[:13]
+    provider, input_tokens, output_tokens, cost, seconds, charged = row[13:19]
+    return EntryMeta(
+        key=text(key),
+        model=text(model),
+        prompt=text(prompt),
+        answer=text(answer),
+        status=text(status),
+        created=moment(created) or 0.0,
+        tags=split(tags),
+        notebooks=split(notebooks),
+        cell=None if cell is None else text(cell),
+        last_hit=moment(last_hit),
+        hits=whole(hits) or 0,
+        size_bytes=whole(size) or 0,
+        expires=moment(expires),
+        provider=None if provider is None else text(provider),
+        input_tokens=whole(input_tokens),
+        output_tokens=whole(output_tokens),
+        cost_usd=dollars(cost),
+        seconds=number(seconds),
+        charged=bool(charged),
+    )
