@@ -19,6 +19,8 @@ def parsed(text: str | bytes) -> Any:
 
 def parsed_strictly(text: str | bytes) -> Any:
     """Read JSON, but refuse an object with a name twice. Raises ValueError: a person would read the first value, Python the last."""
+    if isinstance(text, str) and not text.startswith("\ufeff"):  # which json.loads refuses
+        return _decode_strictly(text)
     return json.loads(text, object_pairs_hook=_without_duplicates)
 
 
@@ -41,6 +43,9 @@ def written_json(value: Any) -> bytes:
 def plain_json(value: Any) -> bytes:
     """Write JSON by the standard library, which keeps NaN and integers over 64 bits."""
     return json.dumps(value, separators=(",", ":")).encode()
+
+
+_decode_strictly = json.JSONDecoder(object_pairs_hook=_without_duplicates).decode  # to make one takes 3 µs
 
 
 def copy_plain(value: Any) -> Any:

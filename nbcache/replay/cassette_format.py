@@ -13,13 +13,13 @@ import contextlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbcache import codec
 from nbcache.codec.header import known_fields
@@ -33,7 +33,7 @@ from nbcache.keys.json_text import parsed_strictly, written_json
 from nbcache.keys.key import SENT, VERSION_1, CallKey, key_in_version, prompt_of_request, rebuilt_call_key
 from nbcache.keys.prompt import VERBATIM
 from nbcache.replay.answer_validation import checked_answer, dicts, is_flat
-from nbcache.replay.untrusted_files import lines_of
+from nbcache.replay.untrusted_files import Lines
 from nbcache.stores.progress import Progress, followed
 
 FORMAT_VERSION = 2
@@ -95,20 +95,46 @@ class Recording:
         return self.answer == payload.plain() and self.chunks == payload.packed_chunks()
 
 
-def read(path: Path, progress: Progress | None = None) -> list[Recording]:
+class Line(NamedTuple):
+    """A recording, and where it stands in its file. `is_earlier` says that an earlier version wrote it."""
+
+    number: int
+    recording: Recording
+    is_earlier: bool
+
+
+def read(path: Path) -> list[Recording]:
     """The recordings of a file, in its order. Raises CassetteError, naming the line, or OSError."""
     line_of: dict[str, int] = {}
     recordings: dict[str, Recording] = {}
+    for line in lines_in(path):
+        key = line.recording.call.key
+        if key in line_of:
+            refuse_twice(path, line, line_of[key])
+        line_of[key] = line.number
+        recordings[key] = line.recording
+    return [*recordings.values()]
+
+
+def refuse_twice(path: Path, line: Line, earlier: int) -> None:
+    """Raise CassetteError where two lines record the same call. Of an earlier version the later line counts."""
+    if not line.is_earlier:
+        raise CassetteError(f"{path}, line {line.number} records the same call as line {earlier}")
+
+
+def lines_in(path: Path, progress: Progress | None = None) -> Iterator[Line]:
+    """The recordings of a file, one after the other. Raises CassetteError, naming the line, or OSError."""
     at = 0
-    for number, written in enumerate(followed(lines_of(path), progress), 1):  # JSON has no other line's end
-        line = _decoded(written, path, at)
+    is_empty = True
+    for number, written in enumerate(followed(Lines(path), progress), 1):  # JSON has no other line's end
+        text = _decoded(written, path, at)
         at += len(written)
-        if not line.strip():
+        if not text.strip():
             continue
-        if line.startswith(_CONFLICT):
+        if text.startswith(_CONFLICT):
             raise CassetteError(f"{path}, line {number} is of a conflict that git left: keep one of both, line by line")
         try:
-            values = _parsed(line, parsed_strictly)
+            values = _parsed(text, parsed_strictly)
             check_version(values)
             if "kind" in values:
                 continue
@@ -117,14 +143,10 @@ def read(path: Path, progress: Progress | None = None) -> list[Recording]:
             raise CassetteError(f"{path}, line {number}: {_cut(str(error))}") from None
         except (ValueError, TypeError, LookupError, AttributeError, RecursionError, ArithmeticError) as error:
             raise CassetteError(f"{path}, line {number} is no recording: {_cut(_reason(error))}") from None
-        key = recording.call.key
-        if key in line_of and values["nbcache"] == FORMAT_VERSION:  # of an earlier version the later line counts
-            raise CassetteError(f"{path}, line {number} records the same call as line {line_of[key]}")
-        line_of[key] = number
-        recordings[key] = recording
-    if not recordings:
+        yield Line(number, recording, values["nbcache"] < FORMAT_VERSION)
+        is_empty = False
+    if is_empty:
         raise CassetteError(f"{path} is empty")
-    return [*recordings.values()]
 
 
 def _decoded(line: bytes, path: Path, at: int) -> str:

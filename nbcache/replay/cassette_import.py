@@ -1,15 +1,17 @@
 """Reads recordings into a store, from a cassette or another cache's file: `%llmcache import`."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from nbcache import codec
-from nbcache.entry.records import EntryMeta, Touch
+from nbcache.entry.records import Touch
 from nbcache.errors import CassetteError, DamagedError
-from nbcache.replay.cassette_format import Recording, read
+from nbcache.replay.cassette_format import Line, Recording, lines_in, refuse_twice
 from nbcache.replay.export_import_results import Imported
+from nbcache.replay.import_draft import TABLES, ImportDraft, State
 from nbcache.replay.importers import langchain_sqlite
+from nbcache.replay.temporary_tables import temporary_tables
 from nbcache.stores.progress import Progress
 from nbcache.stores.view import Contents
 
@@ -26,53 +28,49 @@ def import_entries(
 ) -> Imported:
     """Put the recordings of a cassette into the store; in a conflict what `prefer` names stays: `store` or `file`.
 
-    It may be a file of LangChain's `SQLiteCache`, too. All of them or, where the file is wrong, none. Raises ValueError,
-    CassetteError, StoreError or OSError.
+    It may be a file of LangChain's `SQLiteCache`, too. All of them or, where the file is wrong, none: it is read to
+    its end first. They are stored in parts. After an interrupt some parts are there, and another import stores the others.
+    Raises ValueError, CassetteError, StoreError or OSError.
     """
     if prefer not in PREFERENCES:
         raise ValueError(f"prefer={prefer!r}: write file or store")
     if not path.exists():
         raise CassetteError(f"there is no file {path}")
     if not langchain_sqlite.is_database(path):
-        return merge(contents, read(path, progress), path, prefer=prefer, dry_run=dry_run)
+        return _merge(contents, lines_in(path, progress), path, prefer=prefer, dry_run=dry_run)
     file = langchain_sqlite.read(path)
-    done = merge(contents, file.recordings, path, prefer=prefer, dry_run=dry_run)
+    lines = (Line(number, recording, is_earlier=False) for number, recording in enumerate(file.recordings, 1))
+    done = _merge(contents, lines, path, prefer=prefer, dry_run=dry_run)
     return replace(done, left_out=file.left_out, by_hand=file.by_hand)
 
 
-def merge(
-    contents: Contents,
-    recordings: Sequence[Recording],
-    path: Path,
-    *,
-    prefer: str,
-    dry_run: bool = False,
-) -> Imported:
+def _merge(contents: Contents, lines: Iterable[Line], path: Path, *, prefer: str, dry_run: bool) -> Imported:
     """Put recordings into the store: as `import_entries`."""
-    wanted: list[tuple[str, bytes, EntryMeta]] = []
-    touches: list[Touch] = []
-    conflicting: list[str] = []
-    for recording in recordings:
-        key = recording.call.key
-        is_there, is_same = _compare(contents, recording)
-        if is_there and not is_same:
-            conflicting.append(key)
-        if not is_there or (not is_same and prefer == FILE):
-            wanted.append((key, *recording.entry(contents.notebook)))
-        else:
-            touches.append(Touch(key, contents.notebook, 0, 0.0))
-    if not dry_run:
-        contents.put_all(wanted, touches)  # this notebook uses the known ones, too
-    new = len(wanted) - (len(conflicting) if prefer == FILE else 0)
-    return Imported(path, new, len(recordings) - new - len(conflicting), tuple(conflicting), prefer)
+    with temporary_tables(*TABLES) as database:
+        draft = ImportDraft(database)
+        for line in lines:
+            recording = line.recording
+            key = recording.call.key
+            state = _compare(contents, recording)
+            is_wanted = state is State.NEW or (state is State.CONFLICTING and prefer == FILE)
+            entry = recording.entry(contents.notebook) if is_wanted else None
+            if not draft.add(key, line.number, state, entry):
+                refuse_twice(path, line, draft.line_of(key))
+                draft.replace(key, line.number, state, entry)
+        for part in () if dry_run else draft.parts():
+            touches = [Touch(key, contents.notebook, 0, 0.0) for key in part.known]  # this notebook uses them, too
+            contents.put_all(part.entries, touches)
+        counts = (draft.count(State.NEW), draft.count(State.SAME), draft.keys(State.CONFLICTING))
+    return Imported(path, *counts, prefer)
 
 
-def _compare(contents: Contents, recording: Recording) -> tuple[bool, bool]:
-    """Whether there is an entry for this call, and whether with the same answer."""
+def _compare(contents: Contents, recording: Recording) -> State:
+    """How a recording compares with the entry for its call."""
     payload = contents.store.get(recording.call.key)
     if payload is None:
-        return False, False
+        return State.NEW
     try:
-        return True, recording.same_answer(codec.read(payload, recording.call.key))
+        is_same = recording.same_answer(codec.read(payload, recording.call.key))
     except DamagedError as error:
-        return error.newer, False
+        return State.CONFLICTING if error.newer else State.NEW
+    return State.SAME if is_same else State.CONFLICTING

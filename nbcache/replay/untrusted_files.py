@@ -1,5 +1,6 @@
 """Files that others may have written: opened without waiting, and read within bounds of time and memory."""
 
+import functools
 import os
 import re
 import stat
@@ -10,6 +11,7 @@ from typing import BinaryIO
 from nbcache.errors import CassetteError
 
 _LARGEST = 2**30  # bytes of a file
+_BLOCK = 2**20  # bytes that are read at once
 LONGEST = 2**26  # bytes of a line
 MOST_VALUES = 8_000_000  # in dense JSON: Python needs about 70 bytes for each, and a file no more than 2
 _DENSE = 6  # bytes a value in the densest JSON that answers have
@@ -29,10 +31,27 @@ def opened(path: Path) -> BinaryIO:
     return file
 
 
-def lines_of(path: Path) -> list[bytes]:
-    """The lines of a text file, each with its end. Raises CassetteError, naming the line that is too much, or OSError."""
-    with opened(path) as file:
-        return list(_within_bounds(path, file))
+class Lines:
+    """The lines of a text file, each with its end, one after the other.
+
+    Raises CassetteError, naming the line that is too much, or OSError.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __iter__(self) -> Iterator[bytes]:
+        with opened(self._path) as file:
+            yield from _within_bounds(self._path, file)
+
+    def __len__(self) -> int:
+        """About how many lines there are."""
+        return self._number
+
+    @functools.cached_property
+    def _number(self) -> int:
+        with opened(self._path) as file:
+            return sum(block.count(b"\n") for block in iter(functools.partial(file.read, _BLOCK), b""))
 
 
 def _check(path: Path, state: os.stat_result) -> None:

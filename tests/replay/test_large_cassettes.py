@@ -3,11 +3,15 @@
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from nbcache.replay.cassette_format import read
+from nbcache.replay.cassette_import import import_entries
+from nbcache.stores import DiskStore
+from nbcache.stores.view import Contents
 from tests.support.large_stores import fill
 from tests.support.paths import ROOT
 
@@ -51,13 +55,15 @@ def store(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_memory_does_not_grow_with_the_entries_that_are_exported(tmp_path: Path) -> None:
-    took = []
-    for count in (SMALL, LARGE):
-        fill(tmp_path / f"{count}/store", count)
-        took.append(memory_of("export", tmp_path / f"{count}"))
-        took.append(memory_of("export", tmp_path / f"{count}"))  # over a file that is the same
-    assert max(took[2:]) < min(took[:2]) + GROWTH
+def test_memory_does_not_grow_with_the_entries(tmp_path: Path) -> None:
+    took: dict[str, list[int]] = {"export": [], "export again": [], "import": []}
+    for folder in (tmp_path / "small", tmp_path / "large"):
+        fill(folder / "store", SMALL if folder.name == "small" else LARGE)
+        for name, kilobytes in took.items():
+            if name == "import":
+                (folder / "store").rename(folder / "exported")
+            kilobytes.append(memory_of(name.split()[0], folder))
+    assert all(large < small + GROWTH for small, large in took.values()), took
 
 
 @pytest.mark.slow
@@ -74,3 +80,24 @@ def test_an_interrupt_of_an_export_leaves_the_earlier_file(store: Path, count: i
     memory_of("export", store)
     assert {path.name for path in store.iterdir()} == {"store", FILE, f"{FILE}.bak"}
     assert len(read(file)) == ENTRIES
+
+
+@pytest.mark.slow
+def test_an_import_that_was_interrupted_as_it_read_has_stored_nothing(store: Path) -> None:
+    memory_of("export", store)
+    (store / "store").rename(store / "exported")
+    interrupted_at(ENTRIES, "import", store)
+    assert not (store / "store").exists() or not DiskStore(store / "store").page()
+
+
+@pytest.mark.slow
+def test_an_import_that_was_interrupted_as_it_stored_is_finished_by_another(tmp_path: Path) -> None:
+    fill(tmp_path / "store", 600, 100)
+    memory_of("export", tmp_path)
+    (tmp_path / "store").rename(tmp_path / "exported")
+    interrupted_at(500, "store", tmp_path)  # of which the first part consists
+    with closing(DiskStore(tmp_path / "store")) as imported:
+        assert imported.totals().entries == 500
+        assert Contents(imported).check() == []
+        done = import_entries(Contents(imported), tmp_path / FILE)
+        assert (done.new, done.same, imported.totals().entries) == (100, 500, 600)

@@ -10,7 +10,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from langchain_core.outputs import ChatGeneration
 
 from nbcache import codec
 from nbcache.codec.new_entry import header_of, row_of
-from nbcache.entry.records import EntryMeta, Usage
+from nbcache.entry.records import EntryMeta, Touch, Usage
 from nbcache.keys.key import call_key
 from nbcache.replay.cassette_export import export_entries
 from nbcache.replay.cassette_import import import_entries
@@ -34,10 +35,22 @@ Operation = Callable[[Contents, Path, Progress], Any]
 OPERATIONS: dict[str, Operation] = {
     "export": lambda contents, file, progress: export_entries(contents, file, scrubber=Scrubber(), progress=progress),
     "import": lambda contents, file, progress: import_entries(contents, file, progress=progress),
+    "store": lambda contents, file, progress: import_entries(_Watched(contents.store, progress=progress), file),
     "match": lambda contents, _, progress: contents.clear(match="at midnight", dry_run=True, progress=progress),
     "clear": lambda contents, _, progress: contents.clear(match="at noon", progress=progress),
     "check": lambda contents, _, progress: contents.check(progress=progress),
 }
+
+
+@dataclass(frozen=True)
+class _Watched(Contents):
+    """Calls `progress` after each part that is stored."""
+
+    progress: Progress = lambda _, __: None
+
+    def put_all(self, entries: Sequence[tuple[str, bytes, EntryMeta]], touches: Sequence[Touch]) -> None:
+        super().put_all(entries, touches)
+        self.progress(len(entries), 0)
 
 
 def fill(folder: Path, count: int, characters: int = 20_000) -> None:

@@ -130,7 +130,7 @@ COMMANDS = (
     ),
     Command(
         "import",
-        "put the answers of a cassette into the store: all of them, or none",
+        "put the answers of a cassette into the store; none if a line of it is wrong",
         (*_OWNED, IMPORT_FILE, IMPORT_DRY_RUN, PREFER, YES),
     ),
     Command("check", "look for damage in the whole store", (*_FOLDER, FIX, YES)),
