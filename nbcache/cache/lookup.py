@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Generator
+from contextlib import suppress
+from contextvars import ContextVar
 from functools import partial
 from types import GeneratorType
 from typing import Any
@@ -36,6 +38,24 @@ from nbcache.stores.base import ChangeTracking, Store
 
 Found = tuple[CachedAnswer | None, str]  # an answer, or the reason why there is none
 Search = Generator[Effect, Any, CachedAnswer | None]
+
+
+class Absent:
+    """An entry that the store did not have a moment ago. Within its block the call is made, and not read for again."""
+
+    __slots__ = ("_token", "ended", "key")
+    current: "ContextVar[Absent | None]" = ContextVar("nbcache_absent", default=None)
+
+    def __init__(self, key: str, ended: int) -> None:
+        self.key = key
+        self.ended = ended  # the calls in flight that had ended before
+
+    def __enter__(self) -> None:
+        self._token = self.current.set(self)
+
+    def __exit__(self, *_: object) -> None:
+        with suppress(ValueError):  # a coroutine that nobody finished: it is closed in another context
+            self.current.reset(self._token)
 
 
 class Lookup:
@@ -124,6 +144,29 @@ class Lookup:
         self._state.failed("look up an answer", error)
         self._state.misses.add(key.prompt, key, call, "failure")
 
+    # Of calls whose keys are known
+
+    def find_known(self, key: str, *, on_loop: bool) -> CachedAnswer | Absent | None:
+        """The answer to a call with this key, counted as a hit. Otherwise nothing is counted, and `find` has to look.
+
+        Raises whatever fails.
+        """
+        began, ended = time.perf_counter(), self.flights.ended
+        if (on_loop and is_writing()) or _absent(key) is not None:
+            return None
+        token = self._change_token()
+        answer = self._memory.unchanged(key, token)
+        if answer is None:
+            payload = self._state.store.get(key, wait=not on_loop)
+            if payload is None:
+                return Absent(key, ended)
+            if len(payload) > LARGE:
+                return None
+            answer = self._memory.decode(key, payload, token, ())
+        if answer is not None:
+            self._state.ledger.hit(key, answer.payload, time.perf_counter() - began)
+        return answer
+
     # In the store, or in flight
 
     def _search(self, key: CallKey, call: Call | None, token: object, began: float, *, on_loop: bool) -> Search:
@@ -141,8 +184,11 @@ class Lookup:
         self, key: CallKey, call: Call | None, token: object, *, on_loop: bool
     ) -> Generator[Effect, Any, Found]:
         """The stored answer, or that of an identical call which is being made now."""
-        ended = self.flights.ended
-        answer, reason = yield from self._stored(key, call, token)
+        if (absent := _absent(key.key)) is not None:
+            ended, answer, reason = absent.ended, None, NEW
+        else:
+            ended = self.flights.ended
+            answer, reason = yield from self._stored(key, call, token)
         if answer is not None or call is None or not call.shares or call.holds_lease():
             return answer, reason
         site = CallSite.here(call.frame, on_loop=on_loop)
@@ -201,6 +247,12 @@ class Lookup:
             raise state.replay_miss(call, f"can't be looked up: {error}", prompt, key) from error
         nearest = yield InThread(partial(nearest_text, key, recordings))
         raise state.replay_miss(call, f"was never recorded{nearest}", prompt, key, reason=NEW)
+
+
+def _absent(key: str) -> Absent | None:
+    """The note that the store does not have the entry `key`, if it was just read for."""
+    absent = Absent.current.get()
+    return absent if absent is not None and absent.key == key else None
 
 
 def _sampled(key: CallKey, call: Call | None, settings: Settings) -> CallKey:

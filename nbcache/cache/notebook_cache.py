@@ -16,12 +16,13 @@ from nbcache import public_in
 from nbcache.cache import modes
 from nbcache.cache.active_settings import ActiveSettings
 from nbcache.cache.call import Call, current_call
-from nbcache.cache.lookup import Lookup
+from nbcache.cache.lookup import Absent, Lookup
 from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.misses.explain import Why, explain
 from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.modes import NOTHING_SET, Settings
 from nbcache.cache.rules import Rules
+from nbcache.cache.samples import current_attempt
 from nbcache.cache.save import Saver
 from nbcache.cache.session_tally import write_tally
 from nbcache.cache.setting_field import takes
@@ -35,6 +36,8 @@ from nbcache.costs.ledger import Ledger
 from nbcache.costs.ledger_sums import total
 from nbcache.entry.records import Info, Stats, Totals
 from nbcache.errors import StoreError, warn_once
+from nbcache.keys.known_keys import known_key
+from nbcache.keys.request import Request
 from nbcache.replay.playback import Recordings
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.base import DiskStore, Store, open_store
@@ -111,6 +114,25 @@ class NotebookCache(BaseCache):
     async def afind(self, prompt: str, llm_string: str, call: Call | None) -> CachedAnswer | None:
         """As `find`, without holding up the event loop."""
         return await self._lookup.afind(prompt, llm_string, call, self._active.resolve(call, pin=True))
+
+    def known_key(self, request: Request) -> str | None:
+        """The key of a call that is looked up under it, if it can be told without `llm_string`, and nothing else is set for it."""
+        state, settings = self._state, self._active.resolve(None)
+        if settings.mode not in modes.LOOKS_UP or settings.samples or self.rules.exclude or self.rules.normalize:
+            return None
+        if current_call.get() is not None or current_attempt.holder() is not None:
+            return None
+        key = known_key(request)
+        return None if key in state.refresh_once else key
+
+    def find_known(self, key: str, *, on_loop: bool) -> list[Generation] | Absent | None:
+        """The answer to a call with this `known_key`, counted as a hit. Otherwise nothing is counted, and `find` has to look."""
+        answer = self._lookup.find_known(key, on_loop=on_loop)
+        if not isinstance(answer, CachedAnswer):
+            return answer
+        generations = answer.generations()
+        self._state.origins.note(generations, hit=True, key=key, created=answer.created)
+        return generations
 
     def save(self, prompt: str, llm_string: str, answer: Sequence[Generation], call: Call | None) -> None:
         """Store the answer to `call`, which `find` didn't have. When it returns, the entry is committed."""

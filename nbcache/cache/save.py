@@ -20,7 +20,7 @@ from nbcache.entry.new_status import status_now
 from nbcache.entry.records import EntryMeta, Usage
 from nbcache.entry.status import reusable
 from nbcache.entry.usage.reported_usage import usage_of
-from nbcache.errors import DamagedError, NotStorableError, UnstableIdentityError, warn_once
+from nbcache.errors import DamagedError, NotStorableError, UnstableIdentityError, logger, warn_once
 from nbcache.keys.key import CallKey
 from nbcache.stores.entry_costs import document
 
@@ -104,12 +104,14 @@ class Saver:
         looked_up = miss is not None and miss.call_key is not None and miss.call_key.key == key
         if miss is not None and looked_up and miss.record.why not in _NOT_READ:
             return miss.record.why == NEWER
-        payload = self._state.store.get(key)
         try:
+            payload = self._state.store.get(key)
             if payload is not None:
                 codec.read(payload, key).generations(pending.classes())
-        except (DamagedError, NotStorableError) as error:
-            return isinstance(error, DamagedError) and error.newer
+        except DamagedError as error:
+            return error.newer
+        except Exception as error:  # noqa: BLE001 - the lookup has reported that the store can't be read
+            logger.debug("nbcache: entry %s could not be read before it is stored: %r", key, error)
         return False
 
     def _new_entry(

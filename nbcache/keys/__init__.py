@@ -6,6 +6,8 @@ the request that the model's class builds (`provider_requests/`), or from the mo
 `llm_string.py`; and from the model's clients (`clients/`). `ignored/` says what doesn't count. `usercode/` digests code of
 the user's own.
 
+`known_keys.py` tells the key of a call without what LangChain writes of it.
+
 `canonical.py` writes any value as JSON, `json_text.py` reads and writes JSON, `digests.py` makes the digest.
 `credential_names.py` lists the names of credentials, and makes the digests that replace them. `credentials.py` replaces
 them in a document, `endpoint_urls.py` in URLs, whose canonical form it makes, too. `model_names.py` and

@@ -127,9 +127,9 @@ def _cached_identity(llm_string: LLMString, call: Request) -> Identity:
     model = call.model
     assert model is not None
     options = _options_key(call)
-    cached = identity_cache.recall(model, llm_string, is_async=call.is_async)
-    if cached is not None and options is not None and (identity := cached.get(options)) is not None:
-        return identity
+    cached = identity_cache.recall(model, is_async=call.is_async)
+    if cached is not None and options in cached and cached[options][0] is llm_string:
+        return cached[options][1]
     identity, target = _compute_identity(llm_string, call)
     if target is not None and options is not None:
         piece = users_piece(type(model))
@@ -138,20 +138,37 @@ def _cached_identity(llm_string: LLMString, call: Request) -> Identity:
     return identity
 
 
+def unchanged_identity(call: Request) -> Identity | None:
+    """The identity of a call without its `llm_string`: that of an earlier call with these options, if nothing has changed since.
+
+    None if there was no such call, or if LangChain's text of it may be another each time: a class that LangChain can't
+    serialise computes its parameters at each call. They don't count where the request contains all that does.
+    """
+    options = _options_key(call)
+    cached = identity_cache.recall(call.langchain_model(), is_async=call.is_async)
+    if cached is None or options not in cached:
+        return None
+    llm_string, identity = cached[options]
+    request = identity.request_settings
+    return identity if llm_string.serialised or (request is not None and request.is_complete) else None
+
+
 def price_identity(call: Request) -> Identity:
     """What the price of a call depends on, for a call that is not looked up. Raises NotCanonicalError."""
     model = call.langchain_model()
     options = b"" if not call.options else canonical(call.options)
-    cached = identity_cache.recall(model, _UNCACHED, is_async=call.is_async)
-    if cached is not None and (identity := cached.get(options)) is not None:
-        return identity
+    cached = identity_cache.recall(model, is_async=call.is_async, for_price=True)
+    if cached is not None and options in cached:
+        return cached[options][1]
     fields = {name: model.__dict__[name] for name in _PRICED_BY if model.__dict__.get(name)}
     document = {"class": [type(model).__qualname__], "fields": fields, "options": dict(call.options)}
     target = target_of(model, is_async=call.is_async)
     endpoint = endpoint_of(model, dict(model.__dict__), target)
     name = name_in(call.options, "") or model_name(model)
     identity = Identity(canonical(document), endpoint, name, limits_tokens=False)
-    identity_cache.remember(model, _UNCACHED, target, _PRICED_BY, options, identity, None, is_async=call.is_async)
+    identity_cache.remember(
+        *(model, _UNCACHED, target, _PRICED_BY, options, identity, None), is_async=call.is_async, for_price=True
+    )
     return identity
 
 

@@ -32,25 +32,25 @@ _VARIANTS = 32  # identities of one model: one for each set of options that it i
 class _Snapshot:
     model: weakref.ref[Any]
     cls: type
-    llm_string: "LLMString"
     values: tuple[object, ...]
     private: tuple[object, ...]
     containers: list[tuple[Any, bytes]]
     target: Target
     piece: Piece | None
-    identities: "dict[bytes, Identity]" = field(default_factory=dict)
+    identities: "Identities" = field(default_factory=dict)
 
 
-_snapshots: OrderedDict[tuple[int, bool], _Snapshot] = OrderedDict()  # by model, and whether it is awaited
+# By the options of a call: what LangChain told of it, and its identity.
+Identities = dict[bytes, "tuple[LLMString, Identity]"]
+# By model, whether it is awaited, and whether the identity is only for prices.
+_snapshots: OrderedDict[tuple[int, bool, bool], _Snapshot] = OrderedDict()
 _lock = Lock()
 
 
-def recall(
-    model: BaseLanguageModel[Any], llm_string: "LLMString", *, is_async: bool = False
-) -> "dict[bytes, Identity] | None":
+def recall(model: BaseLanguageModel[Any], *, is_async: bool = False, for_price: bool = False) -> "Identities | None":
     """The identities of `model`, by the options of a call. None if the model has changed since `remember`."""
-    snapshot = _snapshots.get((id(model), is_async))
-    if snapshot is None or snapshot.model() is not model or snapshot.llm_string is not llm_string:
+    snapshot = _snapshots.get((id(model), is_async, for_price))
+    if snapshot is None or snapshot.model() is not model:
         return None
     if type(model) is not snapshot.cls or (snapshot.piece is not None and not snapshot.piece.is_current()):
         return None
@@ -74,17 +74,18 @@ def remember(  # noqa: PLR0913, PLR0917 - all that an identity is made of
     piece: Piece | None,
     *,
     is_async: bool = False,
+    for_price: bool = False,
 ) -> None:
     """Remember the identity of calls with these `options` until `model` changes.
 
     `names` are the fields that count. Nothing is remembered if one of them holds an object: that may be edited in place,
     which can't be seen from outside. `piece` is the code of the model's class, if that is the user's own.
     """
-    identities = recall(model, llm_string, is_async=is_async)
+    identities = recall(model, is_async=is_async, for_price=for_price)
     if identities is not None:
         if len(identities) >= _VARIANTS:
             identities.clear()
-        identities[options] = identity
+        identities[options] = llm_string, identity
         return
     attributes = {**(model.__pydantic_private__ or {}), **model.__dict__}
     settings = [attributes.get(name) for name in names]
@@ -99,10 +100,11 @@ def remember(  # noqa: PLR0913, PLR0917 - all that an identity is made of
         return
     values, private = tuple(model.__dict__.values()), tuple((model.__pydantic_private__ or {}).values())
     snapshot = _Snapshot(
-        *(weakref.ref(model), type(model), llm_string, values, private, containers, target, piece), {options: identity}
+        *(weakref.ref(model), type(model), values, private, containers, target, piece),
+        {options: (llm_string, identity)},
     )
     with _lock:
-        _snapshots[id(model), is_async] = snapshot
+        _snapshots[id(model), is_async, for_price] = snapshot
         while len(_snapshots) > _CAPACITY:
             _snapshots.popitem(last=False)
 

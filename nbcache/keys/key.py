@@ -187,16 +187,17 @@ def _canonical_prompts(prompt: str, stored: str | None, normalize: Normalize | N
 def key_in_version(call_key: CallKey, version: int) -> str:
     """The key that this version of the format gives to a call."""
     base_identity = _SAMPLE.sub("}", call_key.identity.decode()).encode()
-    base_key = _key(call_key.canonical_prompt, base_identity, call_key.endpoint, version)
+    base_key = key_of_parts(call_key.canonical_prompt, base_identity, call_key.endpoint, version)
     return _sample_key(base_key, call_key.sample) if call_key.sample else base_key
 
 
-def _key(canonical_prompt: bytes, document: bytes, endpoint: str, version: int = KEY_VERSION) -> str:
+def key_of_parts(canonical_prompt: bytes, document: bytes, endpoint: str, version: int = KEY_VERSION) -> str:
+    """The key of a first sample, of what counts of the prompt, the identity's document and the endpoint."""
     return digest_of(b"%d" % version, canonical_prompt, document, endpoint.encode())
 
 
 def _call_key(canonical_prompt: bytes, prompt: str, identity: Identity, *, rewritten: bool) -> CallKey:
-    key = _key(canonical_prompt, identity.document, identity.endpoint)
+    key = key_of_parts(canonical_prompt, identity.document, identity.endpoint)
     whole = (identity.document, identity.endpoint, identity.model, identity.limits_tokens)
     return CallKey(key, prompt, canonical_prompt, *whole, base_key=key, rewritten=rewritten)
 

@@ -2,12 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.messages import BaseMessage
 
 from nbcache.keys.provider_requests.request_parts import RequestSettings
+
+# Arguments of a model's entry points that are LangChain's own; all others are options of the call.
+_NOT_OPTIONS = frozenset(
+    {
+        *("stop", "callbacks", "tags", "metadata", "run_name", "run_id", "run_manager", "config", "stream"),
+        *("ls_structured_output_format", "structured_output_format"),
+    }
+)
+_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +63,10 @@ class Request:
         """The model, of a call that is one of LangChain's."""
         assert self.model is not None
         return self.model
+
+
+def options_of(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The options of a call, among the arguments of an entry point of LangChain's models."""
+    if kwargs.keys() <= _NOT_OPTIONS:
+        return _NO_OPTIONS
+    return {name: value for name, value in kwargs.items() if name not in _NOT_OPTIONS}

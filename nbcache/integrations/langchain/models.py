@@ -5,7 +5,6 @@ Each call then tells the cache its model and options through `current_call`; str
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
-from types import MappingProxyType
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel, BaseLLM
@@ -17,19 +16,13 @@ from nbcache.cache.modes import OFF, checked_mode
 from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.concurrency.strands import calling
 from nbcache.integrations.langchain import rate_limits, stream_wrappers
+from nbcache.integrations.langchain.early_hits import EarlyHits
 from nbcache.integrations.langchain.overrides import watch_classes
-from nbcache.integrations.langchain.patching import Wrapping
+from nbcache.integrations.langchain.patching import Wrapper, Wrapping
 from nbcache.integrations.langchain.retries import retry_wrappers
 from nbcache.integrations.langchain.uncached import UncachedCall
+from nbcache.keys.request import options_of
 
-# Arguments of the entry points that are LangChain's own; all others are options of the call.
-_NOT_OPTIONS = frozenset(
-    {
-        *("stop", "callbacks", "tags", "metadata", "run_name", "run_id", "run_manager", "config", "stream"),
-        *("ls_structured_output_format", "structured_output_format"),
-    }
-)
-_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
 _NATIVE_EVENTS = ("_stream_chat_model_events", "_astream_chat_model_events")  # make events without chunks
 _PAST_US = "isn't looked up, since the model has `cache=False`"
 _REPLACED = "isn't looked up, since another cache has been set; `%llmcache on` takes it back"
@@ -48,9 +41,14 @@ class Instrument:
         # One prompt of a chat model is one call. The method is private to LangChain. If a release no longer has it, the
         # public entry point is wrapped instead, and identical calls don't wait for each other.
         if callable(BaseChatModel.__dict__.get("_generate_with_cache")):
-            self._wrap(BaseChatModel, "_generate_with_cache", _sync, _message_call)
-            self._wrap(BaseChatModel, "_agenerate_with_cache", _async, partial(_message_call, async_api=True))
+            early = EarlyHits(self._wrapping)
+            self._wrap(BaseChatModel, "_generate_with_cache", _sync, _message_call, early.before_lookup)
+            as_async = partial(_message_call, async_api=True)
+            self._wrap(BaseChatModel, "_agenerate_with_cache", _async, as_async, early.before_lookup_async)
             self._wrapping.wrap(BaseChatModel, "agenerate", partial(_calling, self._wrapping))
+            self._wrapping.wrap(BaseChatModel, "invoke", early.before_run)
+            self._wrapping.wrap(BaseChatModel, "ainvoke", early.before_run_async)
+            early.note_methods()
         else:
             self._wrap(BaseChatModel, "generate", _sync, _batch_call)
             self._wrap(BaseChatModel, "agenerate", _async, _batch_call)
@@ -70,8 +68,16 @@ class Instrument:
         """Put the originals back. If somebody has wrapped ours since, ours stays in place and does nothing."""
         self._wrapping.remove()
 
-    def _wrap(self, owner: type, name: str, wrapper: Callable[..., Any], make: Callable[..., Call | None]) -> None:
-        self._wrapping.wrap(owner, name, partial(wrapper, partial(_begun, self._wrapping, make)))
+    def _wrap(
+        self,
+        owner: type,
+        name: str,
+        wrapper: Callable[..., Any],
+        make: Callable[..., Call | None],
+        outer: Wrapper = lambda wrapped: wrapped,
+    ) -> None:
+        begun = partial(_begun, self._wrapping, make)
+        self._wrapping.wrap(owner, name, lambda original: outer(wrapper(begun, original)))
 
 
 def _begun(
@@ -205,7 +211,7 @@ def _message_call(
     return Call(
         model,
         stop,
-        _options(kwargs),
+        options_of(kwargs),
         mode=None if run is None else _mode(run.metadata),
         outer=call_around(),
         labels=() if run is None else run.tags,
@@ -226,7 +232,7 @@ def _batch_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapp
     return Call(
         model,
         args[1] if len(args) > 1 else kwargs.get("stop"),
-        _options(kwargs),
+        options_of(kwargs),
         is_chat=isinstance(model, BaseChatModel),
         mode=_mode(kwargs.get("metadata")) or _mode(model.metadata),
         outer=call_around(),
@@ -242,7 +248,7 @@ def _stream_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Map
     return Call(
         model,
         kwargs.get("stop"),
-        _options(kwargs),
+        options_of(kwargs),
         is_chat=isinstance(model, BaseChatModel),
         mode=_mode(config.get("metadata")) or _mode(model.metadata),
         outer=call_around(),
@@ -260,19 +266,13 @@ def _events_call(model: BaseLanguageModel[Any], _: Sequence[Any], kwargs: Mappin
     return Call(
         model,
         kwargs.get("stop"),
-        _options(kwargs),
+        options_of(kwargs),
         mode=_mode(run.metadata),
         outer=outer,
         labels=run.tags,
         parent=run.parent_run_id,
         is_stream=True,
     )
-
-
-def _options(kwargs: Mapping[str, Any]) -> Mapping[str, Any]:
-    if kwargs.keys() <= _NOT_OPTIONS:
-        return _NO_OPTIONS
-    return {name: value for name, value in kwargs.items() if name not in _NOT_OPTIONS}
 
 
 def _flat(tags: Any) -> list[str]:

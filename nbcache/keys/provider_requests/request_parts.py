@@ -27,6 +27,7 @@ _MARKS = tuple(f"nbcache-text-{number}-7d1f0c2e" for number in range(4))
 _TEXT_ALONE = {HumanMessage, SystemMessage}
 _ANY_PROMPT = "."  # takes the place of the messages where only the settings are needed
 # If a message contains one of these, Google's class reads the network or a file.
+_NOT_IMPLEMENTED = '"not_implemented"'
 _FETCHED = ('"image_url"', '"url"', '"file_uri"', '"media"')
 
 
@@ -171,9 +172,15 @@ def can_be_built(family: Family, prompt: str) -> bool:
 
     LangChain writes an object in a prompt as "not_implemented", without its content.
     """
-    if '"not_implemented"' in prompt:
+    if _NOT_IMPLEMENTED in prompt:
         return False
     return not family.has_objects or not any(mark in prompt for mark in _FETCHED)
+
+
+def may_fetch(family: Family, content: bytes) -> bool:
+    """Whether `can_be_built` might be false for messages of this content, which holds each of their texts as it is."""
+    marks = (_NOT_IMPLEMENTED, *_FETCHED) if family.has_objects else (_NOT_IMPLEMENTED,)
+    return any(mark.strip('"').encode() in content for mark in marks)
 
 
 def _difference(request: Mapping[str, Any], settings: Mapping[str, Any]) -> Body:

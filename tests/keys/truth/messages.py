@@ -27,6 +27,11 @@ def groups(client: Client, rng: random.Random, *, share: float = 1.0) -> Iterato
         yield Group(client.name, "messages", topic, variants)
 
 
+def prompts() -> list[Any]:
+    """All of them."""
+    return [prompt for topic in _TOPICS.values() for prompt in topic]
+
+
 def _after(*messages: Any) -> list[Any]:
     """A conversation that goes on after these."""
     return [HumanMessage("What is the weather?"), *messages, HumanMessage("And tomorrow?")]

@@ -99,7 +99,7 @@ class Tally:
             self.examples.setdefault(name, pair)
 
 
-class _Asked(MemoryStore):
+class KeyStore(MemoryStore):
     """A store that holds nothing, and notes what it was asked for."""
 
     def __init__(self) -> None:
@@ -117,7 +117,7 @@ class Runner:
 
     def __init__(self) -> None:
         self._left = 0
-        self._store = _Asked()
+        self._store = KeyStore()
         self._by_keys: dict[tuple[str, ...], tuple[Group, Outcome]] = {}
         self.tally = Tally()
 
@@ -136,7 +136,7 @@ class Runner:
     def _outcomes(self, group: Group) -> Iterator[Outcome]:
         for variant in group.variants:
             if self._left == 0:
-                self._store = _Asked()
+                self._store = KeyStore()
                 nbcache.install(self._store)
                 self._left = _CALLS
             self._left -= 1

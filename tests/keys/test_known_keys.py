@@ -1,0 +1,128 @@
+"""Keys that are told without LangChain's texts: the same, byte for byte, as those that are told with them."""
+
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+
+import nbcache
+from nbcache import NotebookCache
+from nbcache.keys import known_keys
+from nbcache.keys.known_keys import known_key
+from nbcache.keys.request import Request
+from tests.keys.truth.capture import Sent, captured, made_fast
+from tests.keys.truth.clients import clients
+from tests.keys.truth.messages import prompts
+from tests.keys.truth.pairs import KeyStore
+
+CHATS = [name for name, client in clients().items() if client.kind == "chat"]
+OPTIONS: list[dict[str, Any]] = [{}, {"stop": ["a"]}, {"temperature": 0.5}]
+
+
+@pytest.fixture
+def store() -> Iterator[KeyStore]:
+    store = KeyStore()
+    known_keys.forget()
+    with made_fast(), captured(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        nbcache.install(store)
+        yield store
+
+
+def ask(model: Any, prompt: Any, options: dict[str, Any]) -> None:
+    with suppress(Sent, Exception):  # clients refuse some messages, each in its own way
+        model.invoke(prompt, **options)
+
+
+def ask_first(model: Any, options: dict[str, Any]) -> None:
+    """Make calls after which the model's identity is remembered: the first one completes the model."""
+    for _ in range(2):
+        ask(model, "q", options)
+
+
+@pytest.mark.parametrize("name", CHATS)
+def test_a_key_told_early_is_the_key_that_is_looked_up(
+    name: str, store: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early: list[str] = []
+    monkeypatch.setattr(NotebookCache, "find_known", lambda _, key, **__: early.append(key))  # and is looked up as well
+    model = clients([name])[name].make()
+    count = 0
+    for options in OPTIONS:
+        ask_first(model, options)
+        for prompt in prompts():
+            store.keys.clear()
+            early.clear()
+            ask(model, prompt, options)
+            assert not early or set(early) == set(store.keys), (prompt, options)
+            count += bool(early)
+    if name in {"ChatOpenAI", "ChatAnthropic", "ChatOllama", "ChatMistralAI", "ChatGroq"}:
+        assert count > 100
+
+
+@pytest.mark.parametrize("name", CHATS)
+def test_a_key_told_early_again_is_the_same(name: str, store: KeyStore) -> None:
+    del store
+    model = clients([name])[name].make()
+    ask_first(model, {})
+    for prompt in prompts():
+        if isinstance(prompt, list) and all(isinstance(each, BaseMessage) for each in prompt):
+            first, again = (key_of(model, prompt) for _ in range(2))
+            assert first == again
+
+
+def key_of(model: Any, messages: Sequence[BaseMessage]) -> str | None:
+    try:
+        return known_key(Request(model, None, {}, messages=messages))
+    except Exception as error:  # noqa: BLE001 - the class refuses such messages, each time
+        return repr(error)
+
+
+def test_a_model_that_changes_has_no_key_until_it_is_asked_again(store: KeyStore) -> None:
+    model = clients(["ChatOpenAI"])["ChatOpenAI"].make()
+    question = [HumanMessage("q")]
+    assert key_of(model, question) is None
+    ask_first(model, {})
+    before = key_of(model, question)
+    assert before == store.keys[-1]
+    model.temperature = 0.123
+    assert key_of(model, question) is None
+    ask_first(model, {})
+    assert key_of(model, question) == store.keys[-1] != before
+
+
+def test_a_message_that_changes_has_another_key(store: KeyStore) -> None:
+    model = clients(["ChatOpenAI"])["ChatOpenAI"].make()
+    ask_first(model, {})
+    answer = AIMessage("a", tool_calls=[])
+    chat = [SystemMessage("s"), HumanMessage("q"), answer, HumanMessage("r")]
+    keys = [key_of(model, chat)]
+    answer.content = "b"
+    keys.append(key_of(model, chat))
+    answer.tool_calls.append({"name": "f", "args": {"x": 1}, "id": "1", "type": "tool_call"})
+    keys.append(key_of(model, chat))
+    answer.tool_calls[0]["args"]["x"] = True
+    keys.append(key_of(model, chat))
+    answer.id = "an id is not sent"
+    assert key_of(model, chat) == keys[-1]
+    assert None not in keys
+    assert len(set(keys)) == 4
+    store.keys.clear()
+    ask(model, chat, {})
+    assert set(store.keys) == {keys[-1]}
+
+
+def test_an_object_in_a_message_takes_the_long_way(store: KeyStore) -> None:
+    del store
+    model = clients(["ChatOpenAI"])["ChatOpenAI"].make()
+    ask_first(model, {})
+    assert key_of(model, [HumanMessage("q", additional_kwargs={"x": object()})]) is None
+    assert key_of(model, [HumanMessage("q", additional_kwargs={"type": "not_implemented"})]) is None
+
+    class Own(HumanMessage):
+        pass
+
+    assert key_of(model, [Own(content="q")]) is None
