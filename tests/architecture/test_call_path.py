@@ -23,8 +23,8 @@ _EARLY = [
     "codec/messages.py",
 ]
 _LOOKED_UP = [
+    "cache/notebook_cache.py",  # could the key be told early?
     "integrations/langchain/models.py",
-    "cache/notebook_cache.py",
     "cache/lookup.py",
     "keys/key.py",
     "keys/identity.py",
