@@ -68,6 +68,8 @@ newest: .venv/ready
 truth: .venv/ready
 	$(BIN)/python -m tests.keys.truth --write
 
+# Ten minutes, and best on a machine that does nothing else. It writes benchmarks/RESULTS.md, a line of benchmarks/history.jsonl
+# and the table in docs/figures.md. `python -m benchmarks --growth` does that for stores of up to a million entries.
 bench: .venv/bench/ready
 	.venv/bench/bin/python -m benchmarks
 

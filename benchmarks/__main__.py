@@ -1,150 +1,157 @@
-"""Run the bench: `python -m benchmarks`. With `--quick` it only shows that it works, and writes nothing."""
+"""Run the bench, which takes about ten minutes: `python -m benchmarks`.
+
+It adds a line to `benchmarks/history.jsonl`, and writes `benchmarks/RESULTS.md` and the table in `docs/figures.md`.
+"""
 
 import argparse
-import importlib.util
-import json
 import os
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
-from typing import TypeVar
 
+import nbcache
 from nbcache.errors import NbcacheWarning
 
 from . import (
     BenchError,
-    browser,
-    calls,
-    cassettes,
+    columns,
+    counts,
     crowd,
-    hits,
-    invoke,
-    lookups,
+    disk,
+    growth,
+    history,
+    instructions,
+    kernels,
+    load,
     machine,
-    pages,
-    processes,
-    shelf,
+    report,
     size,
     traffic,
 )
-from .panel import Panel
-from .report import page
-from .results import Results
+from .figures import Figures
+from .kernel import Amounts
 
 HERE = Path(__file__).parent
-SHELF = "shelf"
-T = TypeVar("T")
+STORES = HERE.parent / ".venv" / "growth"
 
 
 @dataclass(frozen=True)
 class Scale:
     """How much is done."""
 
-    sizes: tuple[int, int]
-    batch: int  # timed calls of each contender in each round
-    rounds: int
-    invokes: int
-    new_processes: int  # rounds of those
-    processes: int
-    crowd: int  # updates of each of them
-    sqlite_crowd: int
-    answers: int
-    shelf: int  # entries that the panel shows
-    pages: int  # rounds of those
-    paints: int
-    recordings: int  # of a cassette
+    amounts: Amounts = field(default_factory=Amounts)
+    kernels: int = 5  # rounds of them
+    entries: int = 10_000
+    batch: int = 100
+    rounds: int = 15
+    processes: int = 8
+    crowd: int = 500  # updates of each of them
+    answers: int = 5_000
+    hits: int = 1_000
+    sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
 
 
-FULL = Scale((1_000, 100_000), 100, 15, 50, 7, 8, 2_000, 100, 5_000, 100_000, 5, 9, 10_000)
-QUICK = Scale((50, 200), 20, 2, 5, 1, 2, 20, 5, 100, 300, 2, 2, 100)
+_FEW = Amounts(questions=6, batches=1, long=1, chats=(1, 1, 1), streams=2, threads=3, at_once=10, texts=10, misses=10)
+FULL, QUICK = Scale(), Scale(_FEW, 1, 60, 10, 2, 2, 5, 50, 20, (300, 600))
 
 
 def main() -> int:
-    arguments = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    arguments.add_argument("--quick", action="store_true", help="a smoke run: its figures mean nothing")
-    quick = bool(arguments.parse_args().quick)
-    if importlib.util.find_spec("langchain_community") is None:
-        print("The bench measures against langchain-community: pip install langchain-community", file=sys.stderr)
-        return 2
-    _leave_out_the_users_settings()
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder, warnings.catch_warnings(record=True) as said:
-        # SQLiteCache makes LangChain warn on every hit: printing that would be part of its time.
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("always", NbcacheWarning)
-        results = run(QUICK if quick else FULL, Path(folder))
-        if said:
-            raise BenchError(f"nbcache warned while it was measured: {said[0].message}")
-        # A message of an error may name a file of this run; where that was is nobody's business.
-        told = json.dumps(results.as_json(), indent=1, ensure_ascii=False).replace(folder, "…")
-        read = page(results).replace(folder, "…")
-    print(read)
-    if quick:
+    arguments = _arguments()
+    if arguments.report:
+        *_, run = history.runs()
+        _write(run)
+        return 0
+    if lacking := columns.missing():
+        print(f"left out, since they are not installed: {', '.join(lacking)}", file=sys.stderr)
+    scale, stores = (QUICK, None) if arguments.quick else (FULL, arguments.stores)
+    run = measure(scale, stores, arguments.part, with_growth=arguments.growth)
+    if arguments.quick:
+        print(report.page(run, None))
         print("A smoke run: nothing above is a result, and nothing was written.")
-    else:
-        (HERE / "RESULTS.md").write_text(read, encoding="utf-8")
-        (HERE / "results.json").write_text(told + "\n", encoding="utf-8")
+        return 0
+    if arguments.part or arguments.growth:
+        known = history.runs()
+        run = history.merged(run, known[-1] if known and known[-1].version == run.version else None)
+    history.append(run)
+    _write(run)
     return 0
 
 
-def run(scale: Scale, folder: Path) -> Results:
-    """Measure everything, each part in a folder of its own."""
-    start = perf_counter()
-    about = machine.describe(folder)
-    without = browser.missing()
+def measure(
+    scale: Scale, stores: Path | None, names: Sequence[str] | None = None, *, with_growth: bool = False
+) -> history.Run:
+    """Measure the parts with these names, or all. Large stores are kept in `stores`; without it, they are not."""
+    os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # DSPy's litellm would look for prices in the network
+    _leave_out_the_users_settings()
+    disk.check()
+    figures, start = Figures(), perf_counter()
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder, warnings.catch_warnings(record=True) as caught:
+        # SQLiteCache makes LangChain warn on every hit: printing that would be part of its time.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", NbcacheWarning)
+        about = machine.describe(Path(folder))
+        parts = _parts(scale, figures, stores or Path(folder) / "stores", with_growth=with_growth)
+        for name, part in parts.items():
+            if not names or name in names:
+                _measure(Path(folder) / name, name, part)
+        if caught:
+            raise BenchError(f"nbcache warned while it was measured: {caught[0].message}")
+    return history.Run(nbcache.__version__, history.commit(), about, figures, perf_counter() - start)
 
-    def part(name: str, measure: Callable[[Path], T]) -> T:
-        began = perf_counter()
-        print(f"{name} …", end=" ", file=sys.stderr, flush=True)
-        here = folder / name.replace(" ", "-")
-        here.mkdir()
-        measured = measure(here)
-        print(f"{perf_counter() - began:.0f} s", file=sys.stderr)
-        return measured
 
-    return Results(
-        machine=about,
-        sizes=scale.sizes,
-        lookups=part(
-            "lookups",
-            lambda here: lookups.measure(here, scale.sizes, batch=scale.batch, rounds=scale.rounds),
-        ),
-        invoke=part("invoke", lambda here: invoke.measure(here, batch=scale.invokes, rounds=2 * scale.rounds)),
-        first_hit=part("first hit", lambda here: processes.first_hit(here, scale.new_processes)),
-        load=part("load_ext", lambda _: processes.load_ext(scale.new_processes)),
-        crowd=part("crowd", lambda here: crowd.nbcache_crowd(here, scale.processes, scale.crowd)),
-        sqlite_crowd=part(
-            "crowd of SQLiteCache", lambda here: crowd.sqlite_crowd(here, scale.processes, scale.sqlite_crowd)
-        ),
-        size=part("size", lambda here: size.measure(here, scale.answers)),
-        calls=part("calls", lambda here: calls.measure(here, batch=scale.batch, rounds=scale.rounds)),
-        panel=Panel(
-            entries=scale.shelf,
-            hits=part("ledger", lambda here: hits.measure(here, batch=10 * scale.batch, rounds=scale.rounds)),
-            traffic=part("traffic", lambda here: traffic.measure(here, 1_000)),
-            pages=part("pages", lambda here: pages.measure(_shelf(here, scale), scale.shelf, scale.pages)),
-            paint=None
-            if without
-            else part(
-                "paint",
-                lambda here: browser.measure(here, folder / "pages" / SHELF, scale.shelf, scale.paints),
-            ),
-            without=without,
-        ),
-        cassettes=part(
-            "cassettes",
-            lambda here: cassettes.measure(here, scale.recordings, folder / "pages" / SHELF, scale.shelf),
-        ),
-        seconds=perf_counter() - start,
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a smoke run: its figures mean nothing")
+    parser.add_argument(
+        "--growth", action="store_true", help="what grows with a store, at up to 1,000,000 entries, alone"
     )
+    parser.add_argument("--stores", type=Path, default=STORES, help="where the large stores are kept for the next run")
+    parser.add_argument(
+        "--part", action="append", help="measure this part alone: " + ", ".join(_parts(QUICK, Figures(), STORES))
+    )
+    parser.add_argument(
+        "--report", action="store_true", help="write the page and the docs' table of the last run again"
+    )
+    return parser.parse_args()
 
 
-def _shelf(folder: Path, scale: Scale) -> Path:
-    shelf.fill(folder / SHELF, scale.shelf)
-    return folder / SHELF
+def _parts(
+    scale: Scale, figures: Figures, stores: Path, *, with_growth: bool = False
+) -> dict[str, Callable[[Path], None]]:
+    """The parts of the bench. What isn't a matter of time comes last."""
+    if with_growth:
+        return {"growth": lambda _: growth.measure(stores, scale.sizes, min(scale.rounds, 9), figures)}
+    return {
+        "kernels": lambda here: kernels.measure(here, scale.amounts, scale.kernels, figures),
+        "disk": lambda here: disk.measure(here, scale.entries, batch=scale.batch, rounds=scale.rounds, figures=figures),
+        "load": lambda _: load.measure(min(scale.rounds, 7), figures),
+        "traffic": lambda here: traffic.measure(here, scale.hits, figures),
+        "crowd": lambda here: crowd.measure(here, scale.processes, scale.crowd, figures),
+        "size": lambda here: size.measure(here, scale.answers, figures),
+        "counts": lambda here: counts.measure(here, scale.amounts, figures),
+    }
+
+
+def _measure(folder: Path, name: str, part: Callable[[Path], None]) -> None:
+    folder.mkdir()
+    start = perf_counter()
+    print(f"{name} …", end=" ", file=sys.stderr, flush=True)
+    if name == "counts" and (lacking := instructions.missing()):
+        print(f"without instructions: this needs {lacking}", end=" ", file=sys.stderr)
+    part(folder)
+    print(f"{perf_counter() - start:.0f} s", file=sys.stderr)
+
+
+def _write(run: history.Run) -> None:
+    earlier = history.before(run, history.runs())
+    text = report.page(run, earlier)
+    (HERE / "RESULTS.md").write_text(text, encoding="utf-8")
+    report.write_docs(run, earlier)
+    print(text)
 
 
 def _leave_out_the_users_settings() -> None:

@@ -4,13 +4,10 @@ import importlib.util
 import json
 from collections.abc import Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import TYPE_CHECKING
 
 from . import BenchError
-from .timing import Series
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -30,21 +27,8 @@ print(nbcache.stats().entries)
 """
 SHOW = "nbcache.panel()"
 
-# Notes when the page is told of a widget.
-LISTEN = """
-window.widgets = [];
-window.WebSocket = class extends window.WebSocket {
-  constructor(...of) {
-    super(...of);
-    this.addEventListener("message", ({ data }) => {
-      const head = data instanceof ArrayBuffer ? new TextDecoder().decode(data.slice(0, 1000)) : String(data);
-      if (head.includes("comm_open")) window.widgets.push(performance.now());
-    });
-  }
-};
-"""
-# Milliseconds from running the cell, and from the first word of a widget, until there are rows on the screen: the
-# frame that has them is painted when the task after it runs.
+# Milliseconds from running the cell until there are rows on the screen: the frame that has them is painted when the task
+# after it runs.
 PAINT = """async () => {
   const { content } = jupyterapp.shell.currentWidget;
   const rows = () => [...document.querySelectorAll("[data-lm-suppress-shortcuts]")]
@@ -53,30 +37,13 @@ PAINT = """async () => {
   content.activeCellIndex = 1;
   content.widgets[1].model.outputs.clear();
   while (rows()) await frame();
-  window.widgets.length = 0;
   const start = performance.now();
   jupyterapp.commands.execute("notebook:run-cell");
   while (!rows()) await frame();
   await new Promise((resolve) => setTimeout(resolve));
   const painted = performance.now();
-  return [painted - start, painted - window.widgets[0], rows()];
+  return [painted - start, rows()];
 }"""
-
-
-@dataclass(frozen=True)
-class Paint:
-    """Seconds until rows are painted, and bytes of the kernel's messages for it."""
-
-    entries: int
-    from_run: Series
-    from_widget: Series
-    first: float
-    """Seconds of the first panel in a page and a kernel, from running its cell: not among the rounds."""
-    sent: float
-    """Bytes, without the script."""
-    script: float
-    """Bytes of the browser's side, which is sent with each panel."""
-    browser: str
 
 
 def missing() -> str:
@@ -92,8 +59,8 @@ def missing() -> str:
     return ", ".join(lost)
 
 
-def measure(folder: Path, store: Path, entries: int, rounds: int) -> Paint:
-    """Show a panel of the store `rounds` times, in one page of JupyterLab."""
+def measure(folder: Path, store: Path, entries: int, rounds: int) -> list[tuple[float, int]]:
+    """Show a panel of the store `rounds` times, in one page of JupyterLab. Seconds until its rows are there, and bytes."""
     from playwright.sync_api import sync_playwright
 
     from tests.ui.browser.rig import CHROMIUM_OPTIONS, Notebook, Server, chromium, write_notebook
@@ -103,36 +70,18 @@ def measure(folder: Path, store: Path, entries: int, rounds: int) -> Paint:
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_OPTIONS)
         stack.callback(browser.close)
-        version = f"{browser.browser_type.name} {browser.version}"
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.add_init_script(LISTEN)
         path = server.root / "bench.ipynb"
         write_notebook(path)
         notebook = Notebook(page, server, path).open(server.page_of(path.name, "lab"))
         notebook.fill((SETUP.format(store=str(store)), SHOW))
         notebook.run_cell(0)
         _check(page, entries)
-        first, *shown = [_show(page, notebook) for _ in range(rounds + 1)]
+        _, *shown = [_show(page, notebook) for _ in range(rounds + 1)]
         errors, external = notebook.complaints()
         if errors or external:
             raise BenchError(f"the page complained: {errors}, or asked others: {external}")
-    return Paint(
-        entries,
-        Series(tuple(each.from_run for each in shown)),
-        Series(tuple(each.from_widget for each in shown)),
-        first.from_run,
-        median(each.sent for each in shown),
-        median(each.script for each in shown),
-        version,
-    )
-
-
-@dataclass(frozen=True)
-class _Shown:
-    from_run: float
-    from_widget: float
-    sent: int
-    script: int
+    return shown
 
 
 def _check(page: "Page", entries: int) -> None:
@@ -141,15 +90,14 @@ def _check(page: "Page", entries: int) -> None:
         raise BenchError(f"the notebook's store should have {entries} entries: {said}")
 
 
-def _show(page: "Page", notebook: "Notebook") -> _Shown:
+def _show(page: "Page", notebook: "Notebook") -> tuple[float, int]:
     page.wait_for_timeout(QUIET)
     notebook.frames.clear()
-    from_run, from_widget, rows = page.evaluate(PAINT)
+    from_run, rows = page.evaluate(PAINT)
     if not rows:
         raise BenchError("a panel without rows")
     page.wait_for_timeout(QUIET)
-    script = _script(notebook.frames)
-    return _Shown(from_run / 1000, from_widget / 1000, sum(map(len, notebook.frames)) - script, script)
+    return from_run / 1000, sum(map(len, notebook.frames)) - _script(notebook.frames)
 
 
 def _script(frames: Iterable[bytes]) -> int:

@@ -1,16 +1,19 @@
-"""A fresh IPython: seconds for what a notebook's first cell runs.
+"""A fresh IPython: seconds for what a notebook's first cells run.
 
-`python -m benchmarks.load_child imports+load|load`.
+`python -m benchmarks.load_child imports+load|load|counted`.
 """
 
 import json
 import sys
+from contextlib import nullcontext
 from time import perf_counter
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from .instructions import counted
+
 IMPORTS, LOAD = "from langchain_core.language_models import BaseChatModel, BaseLLM", "%load_ext nbcache"
-CELLS = {"imports+load": [IMPORTS, LOAD], "load": [LOAD]}
+CELLS = {"imports+load": [IMPORTS, LOAD], "load": [LOAD], "counted": [IMPORTS, LOAD]}
 HEAVY = ("pandas", "anywidget", "genai_prices")
 
 
@@ -22,9 +25,10 @@ def main(what: str) -> None:
     before = set(sys.modules)
     seconds = []
     for cell in CELLS[what]:
-        start = perf_counter()
-        shell.run_cell(cell).raise_error()  # type: ignore[no-untyped-call]
-        seconds.append(perf_counter() - start)
+        with counted(f"cell|{cell}|1") if what == "counted" else nullcontext():
+            start = perf_counter()
+            shell.run_cell(cell).raise_error()  # type: ignore[no-untyped-call]
+            seconds.append(perf_counter() - start)
     loaded = set(sys.modules) - before
 
     from langchain_core.globals import get_llm_cache
@@ -33,4 +37,5 @@ def main(what: str) -> None:
     json.dump({"seconds": seconds, "heavy": heavy, "cache": type(get_llm_cache()).__name__}, sys.stdout)
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -16,7 +16,9 @@ PACKAGES = (
     "ipython",
     "anywidget",
     "jupyterlab",
-    "nbcache",
+    "langgraph-checkpoint-sqlite",
+    "dspy",
+    "joblib",
 )
 
 
@@ -64,4 +66,4 @@ def _version(name: str) -> str:
     try:
         return version(name)
     except PackageNotFoundError:
-        return "(not installed as a package)"
+        return "(not installed)"

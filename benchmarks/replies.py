@@ -7,7 +7,7 @@ from typing import Any
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration
 
-from .model import SNAPSHOT
+SNAPSHOT = "gpt-4o-mini-2024-07-18"
 
 
 def reply(i: int, text: str) -> dict[str, Any]:

@@ -1,127 +1,112 @@
-"""The results as a page to read."""
+"""A run as a page to read, and as the table of the docs."""
 
 from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from pathlib import Path
 
-from . import contenders as those
-from .crowd import Crowd
-from .markdown import MICRO, MILLI, compared, table, time_text
-from .notes import NOTES
-from .panel import sections
-from .results import Results
-from .timing import Series
+from .columns import ALL, NBCACHE
+from .figures import INSTRUCTIONS, PROCESSOR, Figures, Spread
+from .history import Run
+from .markdown import number, table
+from .rows import SECTIONS, Row
+from .targets import TARGETS, Target
 
-TITLES = {
-    "hit": "Lookup hit, keys at random",
-    "rehit": "Lookup hit, the same keys again",
-    "settle": "What a hit leaves for after the cell: its price, sums and recency",
-    "miss": "Lookup miss",
-    "update": "Update",
-}
+DOCS = Path(__file__).parents[1] / "docs" / "figures.md"
+BEGIN, END = "<!-- the bench writes this part: make bench -->", "<!-- the end of what the bench writes -->"
 
 
-def page(results: Results) -> str:
-    """The whole report, in Markdown."""
-    return "\n".join(
-        [
-            "# What nbcache costs",
-            "",
-            f"Written by `python -m benchmarks`, which ran for {results.seconds / 60:.1f} minutes. The ratios are the",
-            "result; the times are those of the machine described below.",
-            "",
-            *table(("what", "measured", "best rounds", "target", ""), _targets(results)),
-            *_lookups(results),
-            "## `llm.invoke` on a hit",
-            "",
-            *compared("cache", results.invoke, those.IN_MEMORY, MICRO),
-            "## First answer in a new process",
-            "",
-            *compared("cache", results.first_hit, those.SQLITE, MILLI),
-            "## A fresh IPython",
-            "",
-            *compared("cell", results.load.times, next(iter(results.load.times)), MILLI),
-            f"## {results.crowd.processes} processes on one store",
-            "",
-            *table(
-                ("cache", "updates and lookups", "lost", "errors", "wrong", "writing", "reading all"),
-                [_crowd("nbcache", results.crowd), _crowd(those.SQLITE, results.sqlite_crowd)],
-            ),
-            *(f"- {line}" for crowd in (results.crowd, results.sqlite_crowd) for line in crowd.counts.said[:5]),
-            "## Bytes on disk",
-            "",
-            *table(
-                ("cache", "bytes", "an entry"),
-                [
-                    (name, f"{size:,}", f"{size / results.size.entries:,.0f}")
-                    for name, size in (
-                        ("nbcache", results.size.nbcache),
-                        ("nbcache, without its search index", results.size.unindexed),
-                        (those.SQLITE, results.size.sqlite),
-                    )
-                ],
-            ),
-            *results.calls.sections(),
-            *sections(results.panel),
-            *results.cassettes.sections(),
-            "## The machine",
-            "",
-            *table(("", ""), results.machine.items()),
-            "## How it was measured",
-            "",
-            _notes(results),
+def page(run: Run, earlier: Run | None) -> str:
+    """The whole report."""
+    lines = [
+        "# What nbcache costs",
+        "",
+        f"Written by `python -m benchmarks`, which ran for {run.seconds / 60:.1f} minutes. The ratios are the result; the",
+        "times are those of the machine described below. After each median, in brackets, are the least and the most of the",
+        "rounds.",
+        "",
+        *_targets(run, earlier),
+    ]
+    for title, rows in SECTIONS.items():
+        measured = {name: row for name, row in rows.items() if run.figures.columns(name)}
+        if measured:
+            lines += [f"## {title}", "", *_section(run.figures, measured)]
+    lines += ["## The machine", "", *table(("", ""), run.machine.items()), "## How it is measured", ""]
+    return "\n".join([*lines, files(__package__).joinpath("HOW.md").read_text(encoding="utf-8").strip(), ""])
+
+
+def write_docs(run: Run, earlier: Run | None, file: Path = DOCS) -> None:
+    """Put the table of targets into the docs, in place of the one that the bench has written before."""
+    text = file.read_text(encoding="utf-8")
+    head, begin, rest = text.partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"{file.name} has no part for the bench, between {BEGIN!r} and {END!r}")
+    machine = run.machine
+    about = (
+        f"nbcache {run.version}, {machine['date']}, {machine['cores']} cores ({machine['processor']}), {machine['system']}, "
+        f"{machine['Python']}; load before the run {machine['load before the run']}. All columns of a row were measured in "
+        "alternation. In brackets: the least and the most of the rounds."
+    )
+    part = "\n".join(["## Speed and size beside other caches", "", about, "", *_targets(run, earlier)])
+    file.write_text(f"{head}{BEGIN}\n\n{part}\n{END}{tail}", encoding="utf-8")
+
+
+def _targets(run: Run, earlier: Run | None) -> list[str]:
+    header = ["", "measured", "processor time", "instructions", "aim", ""]
+    if earlier:
+        header.append(earlier.version)
+    return table(header, (_target(each, run, earlier) for each in TARGETS))
+
+
+def _target(target: Target, run: Run, earlier: Run | None) -> Sequence[str]:
+    measured = target.measured(run.figures)
+    others = (target.measured(run.figures, kind) for kind in (PROCESSOR, INSTRUCTIONS))
+    unit = f" {target.unit}" if target.unit else ""
+    cells = [
+        target.what,
+        _spread(measured, unit),
+        *("" if each is None else number(each.median) for each in others),
+        f"≤ {number(target.limit)}{unit}",
+        "not measured" if measured is None else "reached" if measured.median <= target.limit else "**missed**",
+    ]
+    if earlier:
+        was = target.measured(earlier.figures)
+        cells.append("" if was is None else number(was.median))
+    return cells
+
+
+def _section(figures: Figures, rows: dict[str, Row]) -> Iterable[str]:
+    """A table with a line for each row and each of its columns."""
+    lines: list[Sequence[str]] = []
+    for name, row in rows.items():
+        columns = sorted(figures.columns(name), key=lambda column: ALL.index(column) if column in ALL else len(ALL))
+        lines += [
+            (row.title if column == columns[0] else "", column, *_cells(figures, name, row, column))
+            for column in columns
         ]
+    return table(("", "", "time or size", "beside", "by processor time", "by instructions"), lines)
+
+
+def _cells(figures: Figures, name: str, row: Row, column: str) -> Sequence[str]:
+    factor, unit = row.unit
+    spread = figures.spread(name, column)
+    scaled = spread and Spread(spread.median * factor, spread.least * factor, spread.most * factor)
+    if column == row.beside or row.beside not in figures.columns(name):
+        return _spread(scaled, f" {unit}"), "", "", ""
+    ratio, *others = (
+        figures.ratio((name, column), (name, row.beside), kind) for kind in ("seconds", PROCESSOR, INSTRUCTIONS)
     )
-
-
-def _targets(results: Results) -> Iterable[Sequence[str]]:
-    for target in results.targets():
-        measured, best = ("" if each is None else f"{each:.3g}" for each in (target.measured, target.best))
-        verdict = "reached" if target.reached else "not measured" if target.measured is None else "**missed**"
-        yield target.what, measured, best, f"≤ {target.limit:.3g}", verdict
-
-
-def _lookups(results: Results) -> Iterable[str]:
-    sizes = results.sizes
-    header = ("cache", *(f"at {n:,}" for n in sizes), *(f"/ SQLiteCache at {n:,}" for n in sizes))
-    for what, title in TITLES.items():
-        times: dict[tuple[str, int], Series] = getattr(results.lookups, what)
-        names = dict.fromkeys(name for name, _ in times)
-        yield from (f"## {title}", "")
-        yield from table(
-            header,
-            (
-                (
-                    name,
-                    *(time_text(times[name, n], MICRO) for n in sizes),
-                    *(_against_sqlite(times, name, n) for n in sizes),
-                )
-                for name in names
-            ),
-        )
-
-
-def _against_sqlite(times: dict[tuple[str, int], Series], name: str, n: int) -> str:
-    theirs = times.get((those.SQLITE, n))
-    return f"{times[name, n].ratio(theirs):.4f}" if theirs else ""
-
-
-def _crowd(name: str, crowd: Crowd) -> Sequence[str]:
-    counts = crowd.counts
+    beside = f"{_spread(ratio, '')} of {row.beside}'s"
     return (
-        name,
-        f"{crowd.processes} times {crowd.each:,}",
-        *(str(number) for number in (counts.lost, counts.errors, counts.wrong)),
-        *(f"{seconds:.1f} s" for seconds in (counts.writing, counts.reading)),
+        _spread(scaled, f" {unit}"),
+        beside if column == NBCACHE else _spread(ratio, ""),
+        *("" if each is None else number(each.median) for each in others),
     )
 
 
-def _notes(results: Results) -> str:
-    size, filling = results.size, results.lookups.filling
-    return NOTES.format(
-        answer=size.answer,
-        prompt=size.prompt,
-        deflated=size.deflated,
-        disk=those.FROM_DISK,
-        large=results.sizes[-1],
-        shelf=results.panel.entries,
-        filling=", ".join(f"{name} {seconds:.0f} s" for name, seconds in filling.items()),
-    )
+def _spread(spread: Spread | None, unit: str) -> str:
+    if spread is None:
+        return ""
+    if spread.least == spread.most:
+        return f"{number(spread.median)}{unit}"
+    return f"{number(spread.median)}{unit} ({number(spread.least)} to {number(spread.most)})"

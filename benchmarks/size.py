@@ -1,9 +1,7 @@
 """Bytes on disk for the same answers, with everything that each cache puts beside them."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from zlib import compress
 
 from nbcache import NotebookCache
 from nbcache.entry.records import Filter
@@ -11,7 +9,9 @@ from nbcache.stores import DiskStore, open_store
 from tests.support.rows import full
 
 from . import BenchError
-from . import contenders as those
+from .columns import NBCACHE, SQLITE, missing
+from .contenders import fill_sqlite
+from .figures import Figures
 from .workload import entries
 
 CHUNK = 1_000
@@ -24,42 +24,26 @@ class _Unindexed(DiskStore):
         return False
 
 
-@dataclass(frozen=True)
-class Sizes:
-    """Bytes of all files after closing; and what the entries are like, in mean bytes."""
-
-    entries: int
-    unindexed: int
-    """nbcache's before its search index is filled, which happens in the background."""
-    nbcache: int
-    sqlite: int
-    answer: float
-    prompt: float
-    deflated: float
-    """How far zlib gets with the answers one by one, as a fraction: whether they are real text."""
-
-
-def measure(folder: Path, count: int) -> Sizes:
+def measure(folder: Path, count: int, figures: Figures) -> None:
     """Store the same `count` entries in both. nbcache's by `update`, SQLiteCache's in bulk: the same rows."""
     file, ours = folder / "langchain.db", folder / "nbcache"
+    has_sqlite = SQLITE not in missing()
     cache = NotebookCache(_Unindexed(ours))
-    answers, prompts, deflated = 0, 0, 0
     for start in range(0, count, CHUNK):
         chunk = list(entries(range(start, min(start + CHUNK, count))))
         for entry in chunk:
             cache.lookup(entry.prompt, entry.llm_string)
             cache.update(entry.prompt, entry.llm_string, entry.generations)
-            answers += len(entry.answer.encode())
-            prompts += len(entry.prompt.encode())
-            deflated += len(compress(entry.answer.encode()))
-        those.fill_sqlite(file, chunk)
+        if has_sqlite:
+            fill_sqlite(file, chunk)
     cache.close()
     # Before anything opens the store again: what is on disk now is what a user finds there.
-    unindexed = _bytes(ours)
+    figures.add("disk, unindexed", NBCACHE, _bytes(ours) / count)
     _index(ours, count)
-    size = _bytes(ours)
+    figures.add("disk", NBCACHE, _bytes(ours) / count)
+    for row in ("disk", "disk, unindexed") if has_sqlite else ():
+        figures.add(row, SQLITE, file.stat().st_size / count)
     _check(ours, count)
-    return Sizes(count, unindexed, size, file.stat().st_size, answers / count, prompts / count, deflated / answers)
 
 
 def _bytes(folder: Path) -> int:

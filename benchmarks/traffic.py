@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
@@ -15,6 +14,8 @@ from nbcache import NotebookCache
 from nbcache.ui.panel.board import Board
 
 from . import BenchError
+from .columns import NBCACHE
+from .figures import Figures
 from .workload import Entry, entries
 
 if TYPE_CHECKING:
@@ -24,17 +25,7 @@ QUIET = 1.5  # seconds after a cell in which what is left has to come
 BREATH = 1.0  # seconds between two pages that the browser asks for, as in browser/kernel.js
 
 
-@dataclass(frozen=True)
-class Traffic:
-    """Messages of one cell: all of them, and the most in any second."""
-
-    hits: int
-    seconds: float
-    messages: int
-    a_second: int
-
-
-def measure(folder: Path, hits: int) -> list[Traffic]:
+def measure(folder: Path, hits: int, figures: Figures) -> None:
     """A cell that makes its hits as fast as it can, and one that takes three seconds for them."""
     cache = NotebookCache(folder)
     known = list(entries(range(50)))
@@ -42,12 +33,14 @@ def measure(folder: Path, hits: int) -> list[Traffic]:
         cache.update(entry.prompt, entry.llm_string, entry.generations)
     cache.flush()
     try:
-        return [_cell(cache, known, hits, pause) for pause in (0.0, 3.0 / hits)]
+        busiest = max(_cell(cache, known, hits, pause) for pause in (0.0, 3.0 / hits))
+        figures.add("traffic", NBCACHE, busiest)
     finally:
         cache.close()
 
 
-def _cell(cache: NotebookCache, known: list[Entry], hits: int, pause: float) -> Traffic:
+def _cell(cache: NotebookCache, known: list[Entry], hits: int, pause: float) -> int:
+    """The most messages in any second of a cell."""
     # Widgets take a third of a second to import, which no other part is to pay.
     from nbcache.ui.panel.widget import Panel
 
@@ -57,7 +50,6 @@ def _cell(cache: NotebookCache, known: list[Entry], hits: int, pause: float) -> 
         page.follow_for(QUIET)
         sent.clear()
         before = cache.stats().hits
-        start = time.perf_counter()
         cache.enter_cell("In [1]")
         for number in range(hits):
             entry = known[number % len(known)]
@@ -66,14 +58,12 @@ def _cell(cache: NotebookCache, known: list[Entry], hits: int, pause: float) -> 
             page.follow()
             time.sleep(pause)
         cache.leave_cell()
-        seconds = time.perf_counter() - start
         page.follow_for(QUIET)
         if panel.state["hits"] != before + hits:
             raise BenchError(f"the panel shows {panel.state['hits'] - before} of {hits} hits")
         moments = list(sent)
         panel.close()
-    most = max(sum(0 <= other - moment < 1 for other in moments) for moment in moments)
-    return Traffic(hits, seconds, len(moments), most)
+    return max(sum(0 <= other - moment < 1 for other in moments) for moment in moments)
 
 
 class _Page:

@@ -11,7 +11,7 @@ from tests.support.paths import ROOT
 
 MOST = 13  # names at the top of the package: a reader sees them at once
 TESTS = ROOT / "tests"
-NO_ROOM = {"architecture", "docs", "faults", "golden", "servers", "support"}  # what tests have besides
+NO_ROOM = {"architecture", "benchmarks", "docs", "faults", "golden", "servers", "support"}  # what tests have besides
 
 
 def names(folder: Path) -> Iterator[str]:

@@ -7,13 +7,14 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+from nbcache import NotebookCache
 from nbcache.codec import payload as codec
 from nbcache.codec.header import EntryHeader
 from nbcache.entry.records import EntryMeta, Touch, Usage
 from nbcache.entry.text import answer_preview, prompt_preview
 from nbcache.keys.key import CallKey, call_key
 from nbcache.stores import Store, open_store
-from tests.support.rows import full
+from nbcache.stores.view import Contents
 
 from .replies import seeded
 from .workload import Entry, entries
@@ -29,16 +30,20 @@ T = TypeVar("T")
 
 
 def fill(folder: Path, count: int) -> None:
-    """Make a store in `folder` and put `count` entries into it, which nobody has made findable by words yet."""
+    """Make a store in `folder` and put `count` entries into it, findable by their words."""
     store = open_store(folder)
     began = time.time() - 100 * DAY
     for start in range(0, count, CHUNK):
         positions = range(start, min(start + CHUNK, count))
         _put(store, positions, [began + 90 * DAY * i / count for i in positions])
     store.close()
+    cache = NotebookCache(folder, scope="folder")
+    cache.ledger.index()
+    cache.close()
 
 
 def _put(store: Store, positions: range, moments: list[float]) -> None:
+    new: list[tuple[str, bytes, EntryMeta]] = []
     touches: list[Touch] = []
     for i, created, entry in zip(positions, moments, entries(positions), strict=True):
         draw = seeded(i)
@@ -48,9 +53,12 @@ def _put(store: Store, positions: range, moments: list[float]) -> None:
         header = EntryHeader(meta, asked.prompt, asked.identity.decode(), asked.endpoint, usage)
         ttl = 60 * DAY + draw.random() * DAY if draw.random() < 0.1 else None
         payload = codec.encode(entry.generations, header, reusable=True, expires=ttl is not None)
-        store.put(asked.key, payload, meta, ttl)
+        if ttl is None:
+            new.append((asked.key, payload, meta))
+        else:
+            store.put(asked.key, payload, meta, ttl)
         touches += _touches(draw, meta)
-    full(store).touch(touches)
+    Contents(store, None).put_all(new, touches)
 
 
 def _meta(draw: Random, asked: CallKey, entry: Entry, created: float) -> EntryMeta:

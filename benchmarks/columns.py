@@ -1,0 +1,29 @@
+"""What is measured side by side."""
+
+from importlib.util import find_spec
+
+NBCACHE = "nbcache"
+IN_MEMORY = "InMemoryCache"
+SQLITE = "SQLiteCache"
+LANGGRAPH = "LangGraph's SqliteCache"
+DSPY = "DSPy's cache"
+JOBLIB = "joblib.Memory"
+DISKCACHE = "bare diskcache"
+SQLITE3 = "bare sqlite3"
+EMBEDDINGS = "CacheBackedEmbeddings"
+NONE = "no cache"
+
+ALL = (NBCACHE, IN_MEMORY, SQLITE, LANGGRAPH, DSPY, JOBLIB, EMBEDDINGS, DISKCACHE, SQLITE3, NONE)
+
+_PACKAGES = {
+    SQLITE: ("langchain_community",),
+    LANGGRAPH: ("langgraph", "langgraph.cache", "langgraph.cache.sqlite"),
+    DSPY: ("dspy",),
+    JOBLIB: ("joblib",),
+    EMBEDDINGS: ("langchain_classic",),
+}
+
+
+def missing() -> list[str]:
+    """Columns whose packages are not installed here; they are left out."""
+    return [column for column, packages in _PACKAGES.items() if not all(map(find_spec, packages))]

@@ -1,0 +1,107 @@
+"""What is to be reached."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from .columns import DISKCACHE, IN_MEMORY, LANGGRAPH, NBCACHE, NONE, SQLITE, SQLITE3
+from .figures import SECONDS, Figures, Spread
+from .rows import IMPORTS, SMALLEST
+
+_FACTORS = {"ms": 1e3, "µs": 1e6, "MB": 1e-6, "kB": 1e-3}
+LARGE, LARGEST = "100,000 entries", "1,000,000 entries"
+Measure = Callable[[Figures, str], Spread | None]
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something that should be at most `limit`, a ratio if `unit` is empty."""
+
+    what: str
+    limit: float
+    measure: Measure
+    unit: str = ""
+
+    def measured(self, figures: Figures, kind: str = SECONDS) -> Spread | None:
+        """What it is, by time, processor time or instructions. None if that wasn't measured."""
+        if self.unit and kind != SECONDS:
+            return None
+        return self.measure(figures, kind)
+
+
+def _ratio(row: str, theirs: str, limit: float, what: str, ours: str = NBCACHE) -> Target:
+    return Target(what, limit, lambda figures, kind: figures.ratio((row, ours), (row, theirs), kind))
+
+
+def _value(row: str, column: str, unit: str, limit: float, what: str) -> Target:
+    def measure(figures: Figures, kind: str) -> Spread | None:
+        return _scaled(figures.rounds(row, column, kind), _FACTORS.get(unit, 1))
+
+    return Target(what, limit, measure, unit)
+
+
+def _extra(row: str, apart: str, limit: float, what: str) -> Target:
+    """What nbcache adds to a call, in microseconds, without another row."""
+
+    def measure(figures: Figures, kind: str) -> Spread | None:
+        ours, bare = figures.rounds(row, NBCACHE, kind), figures.rounds(row, NONE, kind)
+        less = figures.rounds(apart, NBCACHE, kind) if apart else [0.0] * len(ours)
+        return _scaled([a - b - c for a, b, c in zip(ours, bare, less, strict=False)], 1e6)
+
+    return Target(what, limit, measure, "µs")
+
+
+def _scaled(rounds: list[float], factor: float) -> Spread | None:
+    return Spread.of([each * factor for each in rounds]) if rounds else None
+
+
+def _growth(row: str, what: str, limit: float, unit: str = "ms", column: str = LARGEST) -> Target:
+    return _value(row, column, unit, limit, f"{what} at {column}")
+
+
+TARGETS = (
+    _ratio("listened", IN_MEMORY, 0.7, "repeated hit, 2 kB prompt, somebody listens / InMemoryCache's"),
+    _ratio("repeated", IN_MEMORY, 0.3, "the same where nobody listens / InMemoryCache's"),
+    _ratio("next cell", IN_MEMORY, 1.0, "first hits of the next cell / InMemoryCache's"),
+    _ratio("first hits", IN_MEMORY, 1.3, "first hits in a new kernel / InMemoryCache's"),
+    _ratio("turn 200", IN_MEMORY, 0.2, "hit at turn 200 of a chat / InMemoryCache's"),
+    _ratio("stream", NONE, 1.2, "streamed hit, all chunks / LangChain's own streaming of them"),
+    _extra("miss", "miss, its write", 60, "what a miss takes more than the call, without the write"),
+    _extra("cache=False", "", 20, "what a call with `cache=False` takes more"),
+    _ratio("update", SQLITE, 1 / 10, "update / SQLiteCache's"),
+    _ratio("update", SQLITE3, 3, "update / bare sqlite3's insert of the same bytes"),
+    _ratio("lookup", LANGGRAPH, 1.0, "lookup of distinct keys from disk / LangGraph's SqliteCache"),
+    _ratio("lookup", DISKCACHE, 2.0, "lookup of distinct keys from disk / bare diskcache `get`"),
+    _ratio("lookup", SQLITE, 1 / 6, "lookup of distinct keys from disk / SQLiteCache's"),
+    _ratio("load", IMPORTS, 1.1, "two imports and `%load_ext` / the imports"),
+    _ratio("stall", NONE, 1.5, "1,000 misses at once on one loop: longest stall / uncached"),
+    _value("memory", NBCACHE, "MB", 20, "growth of a kernel by 100,000 misses"),
+    _ratio("disk", SQLITE, 0.9, "bytes on disk / SQLiteCache's"),
+    _ratio("disk, unindexed", SQLITE, 0.6, "bytes on disk without the search index / SQLiteCache's"),
+    _value("crowd", NBCACHE, "calls", 0, "8 processes on one store: lost, wrong or failed"),
+    _value("traffic", NBCACHE, "messages", 10, "a panel in the busiest second of 1,000 hits"),
+    _value("paint", LARGE, "ms", 250, f"first paint of a panel at {LARGE}"),
+    _value("paint, sent", LARGE, "kB", 60, "what is sent for it, without the script"),
+    _growth("page", "page of 50, any sort, filter and place", 30),
+    Target(
+        f"the same / at {SMALLEST}",
+        1.5,
+        lambda figures, kind: figures.ratio(("page", LARGEST), ("page", SMALLEST), kind),
+    ),
+    *(
+        _growth(row, what, 50)
+        for row, what in {
+            "stats": "`stats`",
+            "facets": "facets",
+            "opening": "opening",
+            "search, word": "search for a word",
+            "search, prefix": "search for a prefix",
+            "search, letter": "search for a letter",
+        }.items()
+    ),
+    _growth("evict", "`evict` of one", 20),
+    _growth("dry run", "dry run of `clear --match`", 1_000),
+    _growth("export", "export", 25, "s", LARGE),
+    _growth("export, memory", "memory of the export", 200, "MB", LARGE),
+    _growth("import", "import", 20, "s", LARGE),
+    _growth("import, memory", "memory of the import", 200, "MB", LARGE),
+)

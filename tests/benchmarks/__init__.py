@@ -1,0 +1,1 @@
+"""The bench: that it measures all that it promises, and keeps it."""
