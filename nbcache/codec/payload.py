@@ -109,6 +109,14 @@ class Payload:
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
+    def written(self) -> tuple[bytes, bytes]:
+        """The JSON of the generations and of the header. Raises DamagedError."""
+        try:
+            answers = unpacked_bytes(self.answers, self.flags & _COMPRESSED_ANSWERS)
+            return answers, unpacked_bytes(self.header_bytes, self.flags & _COMPRESSED_HEADER)
+        except UNREADABLE as error:
+            raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
+
     def header(self) -> EntryHeader:
         """The header, as far as this release knows its fields. Raises DamagedError."""
         try:

@@ -11,11 +11,12 @@ from nbcache import codec
 from nbcache.entry.durations_and_sizes import seconds
 from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals, Touch
 from nbcache.entry.text import answer_text, prompt_text
-from nbcache.errors import AmbiguousKeyError, DamagedError, UnknownKeyError, UnsupportedError
+from nbcache.errors import AmbiguousKeyError, UnknownKeyError, UnsupportedError
 from nbcache.keys.digests import KEY_LENGTH
 from nbcache.stores.base import Bulk, Checkable, Deletable, LedgerStore, Listable, Searchable, Store, Streamable
 from nbcache.stores.entry_costs import document
 from nbcache.stores.progress import Counted, Progress, followed
+from nbcache.stores.text_search import TextSearch
 
 _CANDIDATES = 10
 
@@ -70,7 +71,7 @@ class Contents:
             rows = [row for row in self.store.page(self._mine(which)) if keys is None or row.key in keys]
         else:
             rows = self.entries(keys)
-        return _ReadOneByOne(self.store, rows)
+        return _ReadOneByOne(self.store, rows, include_expired=which.include_expired)
 
     def find(self, prefix: str) -> EntryMeta:
         """The entry whose key begins with `prefix`, whoever owns it.
@@ -179,8 +180,8 @@ class Contents:
             unused=unused,
             include_expired=True,
         )
-        rows = [meta for meta in self._listed().page(which) if meta.key not in spare]
-        return rows if match is None else self.saying(rows, match, progress)
+        rows = self._listed().page(which) if match is None else self.saying(which, match, progress)
+        return [row for row in rows if row.key not in spare]
 
     def would_clear(self, rows: Sequence[EntryMeta]) -> Cleared:
         """What `clear_these` would do. Expired entries are not counted."""
@@ -199,19 +200,11 @@ class Contents:
         """Those of these entries that nobody else owns."""
         return tuple(row for row in rows if self.notebook is None or not set(row.notebooks) - {self.notebook})
 
-    def saying(self, rows: Sequence[EntryMeta], text: str, progress: Progress | None = None) -> list[EntryMeta]:
-        """Those of these entries whose prompt or answer contains `text`, in any case."""
-        wanted = text.lower()
-        return [meta for meta in followed(rows, progress) if self._says(meta, wanted)]
-
-    def _says(self, meta: EntryMeta, text: str) -> bool:
-        if text in meta.prompt.lower() or text in meta.answer.lower():
-            return True
-        try:
-            record = _record(meta, self._payload(meta))
-        except (DamagedError, UnknownKeyError):
-            return False
-        return text in record.prompt.lower() or text in record.answer.lower()
+    def saying(self, which: Filter, text: str, progress: Progress | None = None) -> list[EntryMeta]:
+        """Those that `which` selects of these entries, and whose prompt or answer contains `text`, in any case."""
+        search = TextSearch(text)
+        self._listed()
+        return [row for row, payload in followed(self.stream(which), progress) if search.is_in(row, payload)]
 
     def check(self, *, fix: bool = False, progress: Progress | None = None) -> list[str]:
         """What is wrong with the store, a line each; with `fix` it is repaired."""
@@ -251,15 +244,15 @@ class Contents:
 class _ReadOneByOne:
     """Entries with their payloads, of a store that can't stream them."""
 
-    def __init__(self, store: Store, rows: Sequence[EntryMeta]) -> None:
-        self._store, self._rows = store, rows
+    def __init__(self, store: Store, rows: Sequence[EntryMeta], *, include_expired: bool) -> None:
+        self._store, self._rows, self._include_expired = store, rows, include_expired
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __iter__(self) -> Iterator[tuple[EntryMeta, bytes]]:
         for row in self._rows:
-            payload = self._store.get(row.key)
+            payload = self._store.get(row.key, include_expired=self._include_expired)
             if payload is not None:
                 yield row, payload
 

@@ -56,7 +56,7 @@ def store(tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_memory_does_not_grow_with_the_entries(tmp_path: Path) -> None:
-    took: dict[str, list[int]] = {"export": [], "export again": [], "import": []}
+    took: dict[str, list[int]] = {name: [] for name in ("match", "check", "export", "export again", "import")}
     for folder in (tmp_path / "small", tmp_path / "large"):
         fill(folder / "store", SMALL if folder.name == "small" else LARGE)
         for name, kilobytes in took.items():
@@ -101,3 +101,15 @@ def test_an_import_that_was_interrupted_as_it_stored_is_finished_by_another(tmp_
         assert Contents(imported).check() == []
         done = import_entries(Contents(imported), tmp_path / FILE)
         assert (done.new, done.same, imported.totals().entries) == (100, 500, 600)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("operation", ["clear", "check"])
+def test_what_was_interrupted_can_be_done_again(store: Path, operation: str) -> None:
+    interrupted_at(ENTRIES, operation, store)
+    with closing(DiskStore(store / "store")) as there:
+        assert there.totals().entries == ENTRIES
+        assert Contents(there).check() == []
+    memory_of(operation, store)
+    with closing(DiskStore(store / "store")) as there:
+        assert there.totals().entries == (0 if operation == "clear" else ENTRIES)

@@ -15,6 +15,7 @@ from nbcache.stores.sqlite.diskcache_file import CacheFile
 
 PAUSE = 0.005  # seconds between two transactions, for others
 _AT_ONCE = 200  # entries looked at in one piece
+_MOST_BYTES = 4_000_000  # of their payloads
 _T = TypeVar("_T")
 _Read = Callable[[bytes, str], EntryMeta]
 
@@ -79,11 +80,17 @@ def _count(cache: CacheFile) -> int:
 
 
 def _after(cache: CacheFile, rowid: int) -> list[_Stored]:
-    rows = cache.execute(
+    some: list[_Stored] = []
+    size = 0
+    for row in cache.execute(
         "SELECT rowid, key, raw, mode, value, expire_time FROM Cache WHERE rowid > ? ORDER BY rowid LIMIT ?",
         (rowid, _AT_ONCE),
-    )
-    return [_Stored(*row) for row in rows]
+    ):
+        some.append(_Stored(*row))
+        size += len(row[4]) if isinstance(row[4], bytes | str) else 0
+        if size > _MOST_BYTES:
+            break
+    return some
 
 
 def _problems(cache: CacheFile, some: list[_Stored], read: _Read | None) -> list[_Problem]:

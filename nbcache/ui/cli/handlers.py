@@ -38,7 +38,7 @@ def _ls(args: argparse.Namespace, contents: Contents) -> int:
         rows, number = contents.page(which, limit=limit), contents.totals_of(which).entries
     else:
         with progress("searched") as shown:
-            matching = contents.saying(contents.page(which), args.match, shown)
+            matching = contents.saying(which, args.match, shown)
         rows, number = matching[:limit], len(matching)
     if args.json:
         say_json([documents.entry(meta) for meta in rows])
