@@ -380,6 +380,8 @@ SPLITTING: list[dict[str, Any]] = [
     {"default_headers": {"x-route": "b"}},
     {"default_headers": {"openai-beta": "a"}},
     {"default_query": {"version": "1"}},
+    {"default_query": {"accept": "1"}},  # a header's name, which says nothing of a query
+    {"default_query": {"accept": "2"}},
     {"extra_body": {"foo": 1}},
     {"extra_body": {"foo": 2}},
     {"model_kwargs": {"foo": {"bar": [1]}}},

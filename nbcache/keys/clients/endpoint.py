@@ -16,8 +16,7 @@ from langchain_core.language_models.base import BaseLanguageModel
 from nbcache.keys.canonical import NotCanonicalError, is_users_code
 from nbcache.keys.clients.client_hooks import ClientCode, Look, is_mock
 from nbcache.keys.endpoint_urls import endpoint_url
-from nbcache.keys.ignored.headers import counted_headers
-from nbcache.keys.ignored.user_setting import is_exempt
+from nbcache.keys.ignored.headers import counted_client_query, counted_headers
 
 _FIELDS = (
     *("base_url", "openai_api_base", "anthropic_api_url", "groq_api_base", "api_base", "azure_endpoint"),
@@ -181,9 +180,7 @@ def _mapping(client: Any, name: str, target: Target) -> dict[str, str]:
     inner = getattr(value, "_list", None)
     copy = list(inner) if isinstance(inner, list) else dict(value) if isinstance(value, dict) else None
     target.watch(client, name, value, copy)
-    if name in _QUERIES:
-        value = {key: item for key, item in value.items() if not is_exempt(("query", str(key).lower()))}
-    return counted_headers(value)
+    return counted_client_query(value) if name in _QUERIES else counted_headers(value)
 
 
 def _clients(model: BaseLanguageModel[Any], *, is_async: bool) -> Iterator[tuple[str, list[tuple[Any, bool]]]]:

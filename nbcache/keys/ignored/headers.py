@@ -70,9 +70,22 @@ def counted_headers(headers: Mapping[Any, Any]) -> dict[str, str]:
     for raw_name, value in headers.items():
         name = (raw_name.decode("latin-1") if isinstance(raw_name, bytes) else str(raw_name)).lower()
         if not (is_ignored_header(name) or is_exempt((name,)) or is_exempt(("headers", name))):
-            text = value if isinstance(value, bytes) else str(value).encode(errors="surrogatepass")
-            counted[name] = digest(text)
+            counted[name] = _value_digest(value)
     return counted
+
+
+def counted_client_query(query: Mapping[Any, Any]) -> dict[str, str]:
+    """The query that a client adds to each request: a digest of each value, by name in lower case. No name is ignored."""
+    named = {str(name).lower(): value for name, value in query.items()}
+    return {
+        name: _value_digest(value)
+        for name, value in named.items()
+        if not (is_exempt((name,)) or is_exempt(("query", name)))
+    }
+
+
+def _value_digest(value: Any) -> str:
+    return digest(value if isinstance(value, bytes) else str(value).encode(errors="surrogatepass"))
 
 
 @functools.lru_cache(maxsize=1024)
