@@ -116,7 +116,7 @@ class Listable(Deletable, Protocol):
 
 @runtime_checkable
 class Streamable(Listable, Protocol):
-    """More entries can be read than fit in memory: `export`, and `clear --match`."""
+    """More entries can be read than fit in memory, and progress is shown: `export`, and `clear`."""
 
     def stream(self, which: Filter, keys: Collection[str] | None = None) -> Counted[tuple[EntryMeta, bytes]]:
         """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first.
@@ -124,6 +124,9 @@ class Streamable(Listable, Protocol):
         A few are read at a time. Between them the store is free to be written, and an entry that is gone by its turn is
         left out. A payload that can't be read is empty.
         """
+
+    def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> Cleared:
+        """As `Listable.clear`. `progress` is called with how many are done, and of how many."""
 
 
 @runtime_checkable

@@ -238,11 +238,11 @@ class MemoryStore:
                 return why, went
             return None
 
-    def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
+    def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> Cleared:
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner."""
         deleted = freed = kept = 0
         with self._lock:
-            for key in keys:
+            for key in followed(keys, progress):
                 entry = self._live(key)
                 if entry is None:
                     self._drop(key)  # it has expired

@@ -142,14 +142,16 @@ class Contents:
         self.changed()
         return meta
 
-    def clear(self, *, dry_run: bool = False, **which: Any) -> Cleared:
+    def clear(self, *, dry_run: bool = False, deleted: Progress | None = None, **which: Any) -> Cleared:
         """Clear the entries that `matching` finds by the same arguments. With `dry_run`, only say what would be cleared.
+
+        `deleted` is called with how many are deleted, and of how many.
 
         Entries that other notebooks own too are kept for them: a clear never makes another notebook pay. Raises ValueError
         or StoreError.
         """
         rows = self.matching(**which)
-        return self.would_clear(rows) if dry_run else self.clear_these(rows)
+        return self.would_clear(rows) if dry_run else self.clear_these(rows, deleted)
 
     def matching(  # noqa: PLR0913 - filters, each with its default
         self,
@@ -189,10 +191,14 @@ class Contents:
         going = self._going(live)
         return Cleared(len(going), sum(meta.size_bytes for meta in going), len(live) - len(going), going)
 
-    def clear_these(self, rows: Sequence[EntryMeta]) -> Cleared:
+    def clear_these(self, rows: Sequence[EntryMeta], progress: Progress | None = None) -> Cleared:
         """Clear these entries, but for those that other notebooks own too. Expired entries are not counted."""
         live = _live(rows)
-        done = self._listed().clear([meta.key for meta in rows], owner=self.notebook)
+        store, keys = self._listed(), [meta.key for meta in rows]
+        if isinstance(store, Streamable):
+            done = store.clear(keys, owner=self.notebook, progress=progress)
+        else:
+            done = store.clear(keys, owner=self.notebook)
         self.changed()
         return replace(done, entries=self._going(live))
 

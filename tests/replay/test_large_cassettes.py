@@ -113,3 +113,14 @@ def test_what_was_interrupted_can_be_done_again(store: Path, operation: str) -> 
     memory_of(operation, store)
     with closing(DiskStore(store / "store")) as there:
         assert there.totals().entries == (0 if operation == "clear" else ENTRIES)
+
+
+@pytest.mark.slow
+def test_a_clear_that_was_interrupted_as_it_deleted_is_finished_by_another(tmp_path: Path) -> None:
+    fill(tmp_path / "store", 3_000, 100)
+    interrupted_at(1, "delete", tmp_path)
+    with closing(DiskStore(tmp_path / "store")) as there:
+        assert 0 < there.totals().entries < 3_000
+        assert Contents(there).check() == []
+        Contents(there).clear()
+        assert there.totals().entries == 0

@@ -38,6 +38,7 @@ OPERATIONS: dict[str, Operation] = {
     "store": lambda contents, file, progress: import_entries(_Watched(contents.store, progress=progress), file),
     "match": lambda contents, _, progress: contents.clear(match="at midnight", dry_run=True, progress=progress),
     "clear": lambda contents, _, progress: contents.clear(match="at noon", progress=progress),
+    "delete": lambda contents, _, progress: contents.clear(deleted=progress),
     "check": lambda contents, _, progress: contents.check(progress=progress),
 }
 
@@ -71,7 +72,7 @@ def _entry(number: int, characters: int) -> tuple[str, bytes, EntryMeta]:
 
 def _shown(count: int | None) -> Progress:
     def show(done: int, _: int) -> None:
-        if done == count:
+        if count is not None and done >= count:
             print("here", flush=True)
             threading.Event().wait()
 

@@ -5,24 +5,31 @@ from collections.abc import Sequence
 from functools import partial
 
 from nbcache.entry.records import Cleared, Filter
+from nbcache.stores.progress import Progress
 from nbcache.stores.sqlite import counts, deleted_text, expiry, rows, search_index
 from nbcache.stores.sqlite.check import PAUSE, Run
 from nbcache.stores.sqlite.diskcache_file import CacheFile
 
 _AT_ONCE = 0.02  # seconds in one transaction
+_LOOKED_AT = 10_000  # keys: far more than are deleted in that time
 
 
-def delete(write: Run, keys: Sequence[str], owner: str | None, parts: list[Cleared]) -> bool:
+def delete(
+    write: Run, keys: Sequence[str], owner: str | None, parts: list[Cleared], progress: Progress | None = None
+) -> bool:
     """Delete these entries; an entry with other owners than `owner` only loses this owner. Whether the store is empty then.
 
     Deleted text is overwritten, and removed from the search index and from SQLite's log. `parts` gets a record of each
     part that is done.
     """
+    done = 0
     while True:
-        part, some = write(partial(_delete_some, keys=keys, owner=owner))
+        part, some = write(partial(_delete_some, keys=keys[done : done + _LOOKED_AT], owner=owner))
         parts.append(part)
-        keys = keys[some:]
-        if not keys:
+        done += some
+        if progress is not None:
+            progress(done, len(keys))
+        if done >= len(keys):
             break
         time.sleep(PAUSE)
     is_empty = write(_forget_all)

@@ -281,7 +281,7 @@ class DiskStore:
         reason = self._database.run(read, _READ_TIMEOUT)
         return reason if isinstance(reason, tuple) else self._write(write) if reason else None
 
-    def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
+    def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> Cleared:
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner.
 
         A few at a time, so that other kernels need not wait. Deleted text is overwritten, and removed from the search
@@ -289,18 +289,18 @@ class DiskStore:
         """
         parts: list[Cleared] = []
         try:
-            is_empty = self._clear(keys, owner, parts)
+            is_empty = self._clear(keys, owner, parts, progress)
         except StoreError as error:
             if not is_full(self.folder, error):
                 raise
             self._database.close()
-            is_empty = done_in_copy(self.folder, partial(_clear_in, keys, owner, parts))
+            is_empty = done_in_copy(self.folder, partial(_clear_in, keys, owner, parts, progress))
         damaged_files.forget_set_aside(self.folder, everything=is_empty)
         return sum(parts, Cleared())
 
-    def _clear(self, keys: Sequence[str], owner: str | None, parts: list[Cleared]) -> bool:
+    def _clear(self, keys: Sequence[str], owner: str | None, parts: list[Cleared], progress: Progress | None) -> bool:
         self._catch_up(_WRITE_TIMEOUT)
-        return delete(self._write_waiting, keys, owner, parts)
+        return delete(self._write_waiting, keys, owner, parts, progress)
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
         """From the next `put` on, evict what exceeds these bounds. Raises ValueError if one is below 1."""
@@ -369,9 +369,11 @@ def _end(now: float, ttl: float | None) -> float | None:
     return None if ttl is None or ttl > _FOR_GOOD else now + ttl
 
 
-def _clear_in(keys: Sequence[str], owner: str | None, parts: list[Cleared], folder: Path) -> bool:
+def _clear_in(
+    keys: Sequence[str], owner: str | None, parts: list[Cleared], progress: Progress | None, folder: Path
+) -> bool:
     store = DiskStore(folder)
     try:
-        return store._clear(keys, owner, parts)  # noqa: SLF001 - the same store
+        return store._clear(keys, owner, parts, progress)  # noqa: SLF001 - the same store
     finally:
         store.close()

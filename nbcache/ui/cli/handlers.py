@@ -124,7 +124,8 @@ def _clear(args: argparse.Namespace, contents: Contents) -> int:
     done = contents.would_clear(entries)
     if entries and not args.dry_run:
         confirm(args, _disk(contents), report.would_clear(done))
-        done = contents.clear_these(entries)
+        with progress("deleted") as shown:
+            done = contents.clear_these(entries, shown)
     text = report.cleared(done, contents.store, dry_run=args.dry_run)
     return _done(args, documents.cleared(done, dry_run=args.dry_run), text)
 

@@ -160,8 +160,9 @@ class CacheMagics(Magics):
         say(report.checked(problems, installation.installed().store, fix=args.fix, command="%llmcache check"))
 
     def _clear(self, args: argparse.Namespace) -> None:
-        with progress("searched") as shown:
-            done = api.clear(scope=args.scope, progress=shown, dry_run=args.dry_run, **table.filters(args))
+        with progress("searched") as searched, progress("deleted") as deleted:
+            which = {"progress": searched, "deleted": deleted, **table.filters(args)}
+            done = api.clear(scope=args.scope, dry_run=args.dry_run, **which)
         say(report.cleared(done, installation.installed().store, dry_run=args.dry_run))
 
     def _export(self, args: argparse.Namespace) -> None:

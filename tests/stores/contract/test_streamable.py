@@ -49,3 +49,11 @@ def test_the_store_can_be_written_while_its_entries_are_read(store: FullStore) -
             put(store, f"new {row.key}")
         read.append(payload)
     assert sorted(read) == sorted(b"%d" % number for number in range(600))
+
+
+def test_a_clear_shows_how_far_it_is(store: FullStore) -> None:
+    keys = [put(store, number) for number in range(40)]
+    shown: list[tuple[int, int]] = []
+    store.clear(keys, progress=lambda done, of: shown.append((done, of)))
+    assert shown[-1] == (40, 40)
+    assert shown == sorted(shown)
