@@ -9,7 +9,7 @@ from typing import Any
 
 from langchain_core.outputs import ChatGeneration, Generation
 
-from nbcache.keys.ignored.headers import is_ignored_header
+from nbcache.keys.ignored.headers_and_query import is_ignored_header
 
 _PRIVATE = re.compile(
     r"(set-)?cookie2?|.*-(organization|organisation|project|workspace|account|tenant)(-id)?|(x-)?(amz-)?cf-.*|via|nel|report-to"

@@ -10,7 +10,7 @@ the user's own.
 
 `canonical.py` writes any value as JSON, `json_text.py` reads and writes JSON, `digests.py` makes the digest.
 `credential_names.py` lists the names of credentials, and makes the digests that replace them. `credentials.py` replaces
-them in a document, `endpoint_urls.py` in URLs, whose canonical form it makes, too. `model_names.py` and
+them in a document, `canonical_urls.py` in URLs, whose canonical form it makes, too. `model_names.py` and
 `answer_limits.py` read single facts about a call, `message_classes.py` lists LangChain's classes. `earlier_keys.py`
 gives calls of earlier versions their present key.
 """

@@ -10,8 +10,8 @@ import re
 from typing import Any
 
 from nbcache.keys.canonical import canonical, digest
+from nbcache.keys.canonical_urls import hidden_url
 from nbcache.keys.credential_names import DIGEST, FORM, SECRET, digested, is_credential
-from nbcache.keys.endpoint_urls import hidden_url
 
 _SIGNS = (
     "=",

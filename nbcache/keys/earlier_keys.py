@@ -14,8 +14,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.base import BaseLanguageModel
 
 from nbcache.keys.canonical import canonical
+from nbcache.keys.canonical_urls import endpoint_urls
 from nbcache.keys.credentials import hidden
-from nbcache.keys.endpoint_urls import endpoint_urls
 from nbcache.keys.identity import identity_of
 from nbcache.keys.key import CallKey, call_key_of, rebuilt_call_key, with_sample
 from nbcache.keys.llm_string import LLMString

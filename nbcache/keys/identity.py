@@ -16,7 +16,7 @@ from nbcache.errors import UnstableIdentityError
 from nbcache.keys import identity_cache
 from nbcache.keys.answer_limits import limits_tokens, request_limits_tokens
 from nbcache.keys.canonical import NotCanonicalError, canonical, is_users_code
-from nbcache.keys.clients.endpoint import Target, endpoint_in, endpoint_of, target_of
+from nbcache.keys.clients.target import Target, endpoint_in, endpoint_of, target_of
 from nbcache.keys.credentials import hidden
 from nbcache.keys.ignored.langchain_parameters import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.keys.llm_string import LLMString, parse

@@ -15,7 +15,7 @@ from pydantic import SecretBytes, SecretStr
 
 from nbcache.concurrency.locks import Lock
 from nbcache.keys.canonical import NotCanonicalError, canonical
-from nbcache.keys.clients.endpoint import Target
+from nbcache.keys.clients.target import Target
 from nbcache.keys.usercode import Piece
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from nbcache.ui.terminal import rewrite
+from nbcache.ui.printing import rewrite
 
 _DELAY = 1.0  # seconds before the line is shown
 _INTERVAL = 0.1  # seconds between two updates

@@ -15,10 +15,10 @@ from langchain_openai import ChatOpenAI
 import nbcache
 from nbcache.codec import payload as codec
 from nbcache.keys.canonical import canonical, digest
+from nbcache.keys.canonical_urls import endpoint_url
 from nbcache.keys.credential_names import is_credential, may_be_secret
 from nbcache.keys.credentials import hidden
 from nbcache.keys.earlier_keys import call_now
-from nbcache.keys.endpoint_urls import endpoint_url
 from nbcache.keys.key import call_key, rebuilt_call_key, with_sample
 from nbcache.replay.replay_key import replay_key
 from nbcache.replay.secrets.scrubber import Scrubber

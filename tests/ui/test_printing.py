@@ -25,7 +25,7 @@ from nbcache.errors import (
     warn_once,
 )
 from nbcache.stores import DiskStore
-from nbcache.ui.terminal import say
+from nbcache.ui.printing import say
 
 # A title, the clipboard, colours, C1, an order of letters turned around, a line that is written over, half a character
 # and a line that looks like one of ours.
@@ -198,7 +198,7 @@ def test_only_one_module_of_ours_prints() -> None:
         for file in root.rglob("*.py")
         if any(line.split("#")[0].strip().startswith("print(") for line in file.read_text().splitlines())
     }
-    assert printing == {"ui/terminal.py"}
+    assert printing == {"ui/printing.py"}
 
 
 def test_what_is_said_can_be_encoded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,5 +2,5 @@
 
 `reported_usage.py` puts it together from the tokens (`token_counts.py`), the charge (`charges.py`) and the metadata
 (`reported_metadata.py`) that a provider reports. `estimates.py` estimates tokens that are not reported. `priced_request.py`,
-`extra_services.py` and `vendors.py` say what else a price depends on.
+`fees.py` and `vendors.py` say what else a price depends on.
 """

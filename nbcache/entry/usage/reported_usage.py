@@ -13,7 +13,7 @@ from langchain_core.outputs import Generation
 from nbcache.entry.records import Usage
 from nbcache.entry.usage.charges import charge_of
 from nbcache.entry.usage.estimates import token_estimate
-from nbcache.entry.usage.extra_services import fees_of
+from nbcache.entry.usage.fees import fees_of
 from nbcache.entry.usage.priced_request import MODEL, Request, cache_lifetimes, input_media, request_of
 from nbcache.entry.usage.reported_metadata import mapping, message_of, metadata_of, named
 from nbcache.entry.usage.token_counts import BILLED, LIFETIME_KNOWN, PARTS_KNOWN, counts_of

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 
 from nbcache.errors import UnstableIdentityError
 from nbcache.keys.canonical import NotCanonicalError, canonical, is_users_code
-from nbcache.keys.clients.endpoint import endpoint_in, endpoint_of, target_of
+from nbcache.keys.clients.target import endpoint_in, endpoint_of, target_of
 from nbcache.keys.identity import of_object
 from nbcache.keys.ignored.langchain_parameters import counted, is_left_out
 from nbcache.keys.model_fields.settings import is_declared_by_user, settings

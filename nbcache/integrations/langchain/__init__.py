@@ -5,7 +5,7 @@ For one call: `models.py` wraps the entry points of LangChain's models, by `patc
 
 `early_hits.py` answers hits before LangChain has done its work, where that is possible.
 
-Special cases: `uncached.py` (models with `cache=False`), `overrides.py` (classes with entry points of their own), `bypasses.py`
+Special cases: `models_with_cache_false.py` (models with `cache=False`), `overrides.py` (classes with entry points of their own), `calls_past_langchain.py`
 (calls that reach the provider past the cache), `rate_limits.py` (a hit waits for no rate limiter), `retries.py` (`with_retry`
 gets a new answer after a rejected one).
 """

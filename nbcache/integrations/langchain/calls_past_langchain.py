@@ -10,7 +10,7 @@ from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.errors import warn_once
 
 
-def count_uncached(cache: NotebookCache | None, model: Any, name: str) -> Call | None:
+def count_bypass(cache: NotebookCache | None, model: Any, name: str) -> Call | None:
     """Count a call that the method `name` makes without a lookup, and warn of its class once.
 
     Returns the call, to be made the current one. None if it is the current one, or if it isn't counted: it has been looked up

@@ -14,7 +14,7 @@ from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.runnables import Runnable
 
 from nbcache.cache.call import Call, running
-from nbcache.integrations.langchain.bypasses import count_uncached
+from nbcache.integrations.langchain.calls_past_langchain import count_bypass
 from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.stream_wrappers import wrap_class
 
@@ -24,7 +24,7 @@ _ENTRIES = frozenset(
         *("agenerate_prompt", "_generate_with_cache", "_agenerate_with_cache"),
     }
 )
-# The methods that the entry points call after a miss; those that make chunks are wrapped in `streams`.
+# The methods that the entry points call after a miss; those that make chunks are wrapped in `stream_wrappers`.
 _SENDERS = frozenset({"_generate", "_agenerate", "_call", "_acall"})
 _HOME = _ENTRIES | _SENDERS | {"_stream", "_astream"}
 _LIBRARIES = frozenset({"langchain_core", "pydantic", "builtins", "abc", "typing"})
@@ -76,7 +76,7 @@ def _wrapper(
     def begun(model: Any) -> Call | None:
         if not wrapping.active or (leads is not None and leads(original, model)):
             return None
-        return count_uncached(wrapping.cache_now(), model, name)
+        return count_bypass(wrapping.cache_now(), model, name)
 
     if inspect.isasyncgenfunction(original) or inspect.isgeneratorfunction(original):
         return _generating(begun, original)

@@ -15,7 +15,7 @@ from langchain_core.language_models.base import BaseLanguageModel
 from nbcache.cache.call import Call, current_call, running
 from nbcache.entry.langchain_clients import is_clients_own
 from nbcache.integrations.langchain import rate_limits as limiters
-from nbcache.integrations.langchain.bypasses import count_uncached
+from nbcache.integrations.langchain.calls_past_langchain import count_bypass
 from nbcache.integrations.langchain.end_marks import End
 from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.recorded_stream import Chunk, Recording
@@ -155,7 +155,7 @@ def _refuse(wrapping: Wrapping, model: Any, call: Call | None, name: str) -> Non
     """Raise ReplayMiss in mode `replay`: these chunks were not looked up. Else, if no call is known, count an uncached one."""
     cache = wrapping.cache_now()
     if call is None:
-        count_uncached(cache, model, name)
+        count_bypass(cache, model, name)
     elif cache is not None:
         cache.forbid_in_replay(call, "isn't looked up")
 

@@ -20,9 +20,9 @@ from nbcache.integrations.sdk import sse
 from nbcache.integrations.sdk.cached_endpoints import DIALECTS, Body, Dialect
 from nbcache.keys.answer_limits import limits_tokens
 from nbcache.keys.canonical import canonical
-from nbcache.keys.clients.endpoint import endpoint_in
+from nbcache.keys.clients.target import endpoint_in
 from nbcache.keys.credentials import hidden
-from nbcache.keys.ignored.headers import counted_headers
+from nbcache.keys.ignored.headers_and_query import counted_headers
 from nbcache.keys.ignored.request_fields import counted_body
 from nbcache.keys.request import Identity
 

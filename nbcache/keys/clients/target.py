@@ -14,9 +14,9 @@ from typing import Any
 from langchain_core.language_models.base import BaseLanguageModel
 
 from nbcache.keys.canonical import NotCanonicalError, is_users_code
+from nbcache.keys.canonical_urls import endpoint_url
 from nbcache.keys.clients.client_hooks import ClientCode, Look, is_mock
-from nbcache.keys.endpoint_urls import endpoint_url
-from nbcache.keys.ignored.headers import counted_client_query, counted_headers
+from nbcache.keys.ignored.headers_and_query import counted_client_query, counted_headers
 
 _FIELDS = (
     *("base_url", "openai_api_base", "anthropic_api_url", "groq_api_base", "api_base", "azure_endpoint"),

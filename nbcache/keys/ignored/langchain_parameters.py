@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nbcache.keys.ignored.headers import counted_headers, counted_query
+from nbcache.keys.ignored.headers_and_query import counted_headers, counted_query
 from nbcache.keys.ignored.request_fields import counted_body, counted_value
 from nbcache.keys.ignored.user_setting import exempt, exempt_names, is_exempt
 

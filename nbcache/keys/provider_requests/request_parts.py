@@ -13,7 +13,7 @@ from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from nbcache.keys.canonical import canonical
-from nbcache.keys.ignored.headers import counted_headers, counted_query
+from nbcache.keys.ignored.headers_and_query import counted_headers, counted_query
 from nbcache.keys.ignored.request_fields import counted_body, counted_value
 from nbcache.keys.json_text import copy_plain
 from nbcache.keys.message_classes import MESSAGES

@@ -4,7 +4,7 @@ A class or function counts by its bytecode and by all that its names mean: helpe
 call the pieces are compared with what they were (`change_detection.py`), and digested again only after a change.
 
 `walk.py` makes the digest. What it writes of each value is in `wrappers_and_containers.py`, `functions.py`, `classes.py`, `objects.py`,
-`clients.py`, `type_hints.py`, `annotations.py` and `environment_variables.py`. `referenced_names.py` reads the names from compiled
+`clients.py`, `type_hints.py`, `annotations.py` and `environment_variables.py`. `bytecode_names.py` reads the names from compiled
 code, and `origin.py` says whether code is the user's or a library's. What calls themselves change is found by
 `call_state.py`, and counts as it was at first (`initial_state.py`). `refusal_cache.py` remembers what has no digest.
 """

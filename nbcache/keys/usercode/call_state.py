@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbcache.keys.usercode.bytecode_names import References, references
 from nbcache.keys.usercode.origin import is_users_code, original_of
-from nbcache.keys.usercode.referenced_names import References, references
 
 _ENTRIES = {
     *("_call", "_acall", "_generate", "_agenerate", "_stream", "_astream", "_generate_with_cache"),

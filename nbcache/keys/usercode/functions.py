@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from nbcache.keys.usercode.annotations import annotations_of
+from nbcache.keys.usercode.bytecode_names import references
 from nbcache.keys.usercode.change_detection import MISSING
 from nbcache.keys.usercode.environment_variables import is_environment, is_variable
 from nbcache.keys.usercode.origin import is_users_code, is_users_module
-from nbcache.keys.usercode.referenced_names import references
 from nbcache.keys.usercode.walk import Walk
 
 _BUILTINS = {"get_ipython", "display", "help", "exit", "quit", "copyright", "credits", "license", "_", "__debug__"}

@@ -5,8 +5,8 @@ from typing import NoReturn
 
 from nbcache import __version__
 from nbcache.errors import harmless
-from nbcache.ui.cli.documents import FIELDS, UNITS
 from nbcache.ui.cli.exit_codes import EXIT_CODES
+from nbcache.ui.cli.json_documents import FIELDS, UNITS
 from nbcache.ui.commands import table
 from nbcache.ui.commands.records import TERMINAL
 

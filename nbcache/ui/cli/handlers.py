@@ -20,12 +20,12 @@ from nbcache.stores.base import DiskStore
 from nbcache.stores.location import cassette_path
 from nbcache.stores.view import Contents
 from nbcache.ui import report
-from nbcache.ui.cli import documents
+from nbcache.ui.cli import json_documents
 from nbcache.ui.cli.confirmation import confirm
 from nbcache.ui.cli.exit_codes import DONE, NOTHING
 from nbcache.ui.commands import table
+from nbcache.ui.printing import age, columns, complain, cut, is_terminal, say, say_json, say_result, say_table
 from nbcache.ui.progress import progress
-from nbcache.ui.terminal import age, columns, complain, cut, is_terminal, say, say_json, say_result, say_table
 
 _SCREENFUL = 50  # entries that `ls` shows in a terminal
 _DIGITS = 8  # of a key in a terminal, if they are enough
@@ -41,7 +41,7 @@ def _ls(args: argparse.Namespace, contents: Contents) -> int:
             matching = contents.saying(which, args.match, shown)
         rows, number = matching[:limit], len(matching)
     if args.json:
-        say_json([documents.entry(meta) for meta in rows])
+        say_json([json_documents.entry(meta) for meta in rows])
     elif not rows:
         complain("no entries")
     else:
@@ -76,13 +76,13 @@ def _stats(args: argparse.Namespace, contents: Contents) -> int:
         return _by_model(args, rows)
     stats, statuses = Stats.of(total(rows), contents.totals(), 0), report.status_counts(contents)
     text = report.aligned(report.stats_lines(stats, contents.store, "so far", statuses))
-    return _done(args, documents.stats(stats, statuses), text)
+    return _done(args, json_documents.stats(stats, statuses), text)
 
 
 def _by_model(args: argparse.Namespace, rows: Sequence[Spending]) -> int:
     models = by_model(rows)
     if args.json:
-        say_json([{"model": model, **documents.sums(row)} for model, row in models.items()])
+        say_json([{"model": model, **json_documents.sums(row)} for model, row in models.items()])
     else:
         cells = [
             (model, f"{row.hits:,}", f"{row.misses:,}", amount_text(spent(row)), saved_text(saved(row)))
@@ -94,7 +94,7 @@ def _by_model(args: argparse.Namespace, rows: Sequence[Spending]) -> int:
 
 def _show(args: argparse.Namespace, contents: Contents) -> int:
     entry = contents.read(_key(args, contents))
-    return _done(args, documents.record(entry), report.record(entry))
+    return _done(args, json_documents.record(entry), report.record(entry))
 
 
 def _evict(args: argparse.Namespace, contents: Contents) -> int:
@@ -102,7 +102,7 @@ def _evict(args: argparse.Namespace, contents: Contents) -> int:
     owners = f", which {', '.join(map(one_line, meta.notebooks))} have" if len(meta.notebooks) > 1 else ""
     confirm(args, _disk(contents), f"deletes the entry {report.entry(meta)}{owners}")
     meta = contents.evict(meta.key)
-    return _done(args, documents.entry(meta), report.evicted(meta, contents.store))
+    return _done(args, json_documents.entry(meta), report.evicted(meta, contents.store))
 
 
 def _disk(contents: Contents) -> DiskStore:
@@ -127,7 +127,7 @@ def _clear(args: argparse.Namespace, contents: Contents) -> int:
         with progress("deleted") as shown:
             done = contents.clear_these(entries, shown)
     text = report.cleared(done, contents.store, dry_run=args.dry_run)
-    return _done(args, documents.cleared(done, dry_run=args.dry_run), text)
+    return _done(args, json_documents.cleared(done, dry_run=args.dry_run), text)
 
 
 def _check(args: argparse.Namespace, contents: Contents) -> int:
@@ -153,7 +153,7 @@ def _export(args: argparse.Namespace, contents: Contents) -> int:
         done = export_entries(
             contents, _cassette(args, contents), scrubber=Scrubber(args.secret), check=args.check, progress=shown
         )
-    _done(args, documents.exported(done), report.exported(done))
+    _done(args, json_documents.exported(done), report.exported(done))
     if args.check and done.changed:
         complain(f"{done.path} is out of date")
         return NOTHING
@@ -181,7 +181,7 @@ def _import(args: argparse.Namespace, contents: Contents) -> int:
             confirm(args, _disk(contents), f"replaces {len(done.conflicting):,} of the store's answers by the file's")
         done = do_import()
     text = report.imported(done, contents.store, dry_run=args.dry_run)
-    return _done(args, documents.imported(done, dry_run=args.dry_run), text)
+    return _done(args, json_documents.imported(done, dry_run=args.dry_run), text)
 
 
 def _done(args: argparse.Namespace, document: dict[str, Any], text: str) -> int:

@@ -23,7 +23,7 @@ from nbcache.ui.cli.store import (
     owner_of_import,
     shown_warnings,
 )
-from nbcache.ui.terminal import complain, say_result
+from nbcache.ui.printing import complain, say_result
 
 if TYPE_CHECKING:
     from nbcache.stores.view import Contents

@@ -18,7 +18,7 @@ from nbcache.stores.location import (
     user_folder,
 )
 from nbcache.stores.sqlite.folder import DATABASE, Kind, kind_of
-from nbcache.ui.terminal import complain
+from nbcache.ui.printing import complain
 
 if TYPE_CHECKING:
     from nbcache.stores.view import Contents

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from nbcache.ui.cli.documents import FIELDS, UNITS
 from nbcache.ui.cli.exit_codes import EXIT_CODES
+from nbcache.ui.cli.json_documents import FIELDS, UNITS
 from nbcache.ui.commands import table
 from nbcache.ui.commands.records import CELL, LINE, TERMINAL, Command, FrontEnd
-from nbcache.ui.terminal import say
+from nbcache.ui.printing import say
 
 _HEAD = """\
 # Commands

@@ -30,8 +30,8 @@ from nbcache.ui.jupyter import arguments, html
 from nbcache.ui.jupyter.config import NBCache
 from nbcache.ui.jupyter.new_ids import NewIds
 from nbcache.ui.jupyter.notebook_renames import Follower
+from nbcache.ui.printing import say
 from nbcache.ui.progress import progress
-from nbcache.ui.terminal import say
 
 _NAME = "llmcache"
 _Magic = TypeVar("_Magic", bound=Callable[..., Any])

@@ -29,7 +29,7 @@ from nbcache.stores.location import user_folder
 from nbcache.stores.view import Contents
 from nbcache.ui import progress, report
 from nbcache.ui.cli.main import main
-from nbcache.ui.terminal import age
+from nbcache.ui.printing import age
 from tests.faults.test_faults import of_a_newer_version
 
 COMMANDS = [["ls"], ["stats"], ["show", "ab"], ["evict", "ab"], ["clear"], ["check"], ["check", "--fix"], ["where"]]
