@@ -4,7 +4,6 @@ import random
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,9 +32,7 @@ class _Watch:
     def timed(
         self, name: str, call: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]
     ) -> tuple[Times, list[Any]]:
-        label = f"{self.row}|{name}|{len(arguments)}"
-        with instructions.counted(label) if self.counting else nullcontext():
-            return timed(call, arguments)
+        return timed(call, arguments, f"{self.row}|{name}|{len(arguments)}" if self.counting else "")
 
 
 def measure(folder: Path, size: int, *, batch: int, rounds: int, figures: Figures, counting: bool = False) -> None:

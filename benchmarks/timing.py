@@ -2,9 +2,12 @@
 
 import gc
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from time import perf_counter, process_time
 from typing import Any, TypeVar
+
+from .instructions import counted
 
 Name = TypeVar("Name", bound=Hashable)
 Result = TypeVar("Result")
@@ -34,10 +37,11 @@ def alternate(runs: Mapping[Name, Callable[[int], Result]], rounds: int) -> dict
     return found
 
 
-def timed(call: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> tuple[Times, list[Any]]:
-    """The time of one call, and what the calls returned, to be checked afterwards."""
+def timed(call: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], label: str = "") -> tuple[Times, list[Any]]:
+    """The time of one call, and what the calls returned, to be checked afterwards. With a label, instructions are counted."""
     gc.collect()  # the garbage of preparing this batch is not its own; what it makes itself is collected in its time
-    worked, start = process_time(), perf_counter()
-    results = [call(*each) for each in arguments]
-    seconds, processor = perf_counter() - start, process_time() - worked
+    with counted(label) if label else nullcontext():
+        worked, start = process_time(), perf_counter()
+        results = [call(*each) for each in arguments]
+        seconds, processor = perf_counter() - start, process_time() - worked
     return Times(seconds / len(arguments), processor / len(arguments)), results
