@@ -5,13 +5,13 @@ retries it while the file is busy (`connection.py` is one of them). Before that,
 `filesystem.py` and `access.py` say how the file can be opened.
 
 The tables: `schema.py` makes them and `foreign_tables.py` checks those that are there. `diskcache_file.py` holds the
-payloads. `rows.py`, `search_index.py`, `session_calls.py`, `lifetime_ledger.py` and `totals.py` each have the statements on
-one subject, `entry_stream.py` reads many entries with their payloads,
+payloads. `rows.py`, `session_calls.py`, `lifetime_ledger.py` and `totals.py` each have the statements on one subject, `entry_stream.py` reads many entries with their payloads,
 and `sql.py` converts the values in columns. `upgrade.py` and `rekeying.py` give entries of earlier versions their
 present keys.
 
 Reading many entries: `pages.py` and `counts.py` read pages, totals and facets, `filters.py` has the SQL of a filter, and
-`listing.py` the indexes that they read. `indexing.py` fills these and the search index in the background.
+`listing.py` the indexes that they read. `search_index.py` has the words, `earlier_search_index.py` those of earlier versions.
+`indexing.py` fills the listing and the search index in the background.
 
 Deleting: `eviction.py` (over the bounds), `expiry.py` (too old), `clearing.py` (asked for), `deleted_text.py` (no text stays
 in the file). When something is wrong: `check.py` and `row_repair.py` (check and repair), `damaged_files.py` (set aside),

@@ -6,7 +6,7 @@ from functools import partial
 
 from nbcache.entry.records import Cleared, Filter
 from nbcache.stores.progress import Progress
-from nbcache.stores.sqlite import counts, deleted_text, expiry, rows, search_index
+from nbcache.stores.sqlite import counts, deleted_text, earlier_search_index, expiry, rows, search_index
 from nbcache.stores.sqlite.check import PAUSE, Run
 from nbcache.stores.sqlite.diskcache_file import CacheFile
 
@@ -33,11 +33,9 @@ def delete(
             break
         time.sleep(PAUSE)
     is_empty = write(_forget_all)
-    is_first = True
-    while write(partial(_purge_some, is_first=is_first)):
+    while write(purge_some):
         time.sleep(PAUSE)
-        is_first = False
-    while write(_return_pages):
+    while write(return_pages):
         time.sleep(PAUSE)
     write(CacheFile.fold)
     return is_empty
@@ -70,16 +68,16 @@ def _forget_all(cache: CacheFile) -> bool:
     return is_empty
 
 
-def _purge_some(cache: CacheFile, *, is_first: bool) -> bool:
+def purge_some(cache: CacheFile) -> bool:
     """Remove a part of the deleted text from the search index. Returns whether there is more."""
     ends = time.monotonic() + _AT_ONCE
     with cache.transaction():
-        while search_index.purge_some(cache.execute, is_first=is_first):
-            is_first = False
+        while search_index.purge(cache.execute) or earlier_search_index.remove_some(cache.execute):
             if time.monotonic() > ends:
                 return True
     return False
 
 
-def _return_pages(cache: CacheFile) -> bool:
+def return_pages(cache: CacheFile) -> bool:
+    """Return some free pages of the file to the system. Returns whether there are more."""
     return deleted_text.return_pages(cache.execute, cache.transaction)

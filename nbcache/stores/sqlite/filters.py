@@ -1,11 +1,15 @@
 """The SQL for the entries that a `Filter` selects."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from nbcache.entry.records import Filter
 from nbcache.stores.sqlite import search_index
 from nbcache.stores.sqlite.sql import Execute, joined, written
+
+OF_JSON = "SELECT value FROM json_each(?)"
+_EXPIRED = 1_000  # expired entries that are left out by their ids; with more, all rows are read
 
 
 class Condition(NamedTuple):
@@ -36,6 +40,20 @@ def is_alive(which: Filter, now: float) -> list[Condition]:
     return [] if which.include_expired else [Condition("(e.expires IS NULL OR e.expires > ?)", (now,))]
 
 
+def not_expired(sql: Execute, which: Filter, now: float) -> list[Condition]:
+    """`is_alive` for listed entries, in a way for which the rows of those that are passed over need not be read."""
+    alive = is_alive(which, now)
+    if not alive:
+        return alive
+    expired = (
+        "SELECT e.id FROM entry e INDEXED BY entry_by_expires WHERE e.facet IS NOT NULL AND e.expires <= ? LIMIT ?"
+    )
+    ids = [rowid for (rowid,) in sql(expired, (now, _EXPIRED))]
+    if len(ids) == _EXPIRED:
+        return alive
+    return [Condition(f"e.id NOT IN ({OF_JSON})", (json.dumps(ids),))] if ids else []
+
+
 def of_rows(which: Filter) -> list[Condition]:
     """What `which` asks of other columns."""
     parts = []
@@ -47,13 +65,18 @@ def of_rows(which: Filter) -> list[Condition]:
 
 
 def names_entries(which: Filter) -> bool:
-    """Whether `which` names entries by what is in other tables than `entry`: their key, prompt or words."""
-    return bool(which.key is not None or which.prompt is not None or which.words)
+    """Whether `which` names entries by what is in other tables than `entry`: their key or prompt."""
+    return which.key is not None or which.prompt is not None
 
 
-def source(sql: Execute, which: Filter, now: float) -> Condition:
-    """The SQL after FROM for the rows `e` that `which` selects."""
-    tables, conditions = _with_words(sql, which.words)
+def matches(sql: Execute, which: Filter) -> search_index.Matches | None:
+    """The entries with the words of `which`. None if it has none, or no entry is in the search index."""
+    return search_index.Matches(sql, which.words) if which.words and search_index.is_filled(sql) else None
+
+
+def source(sql: Execute, which: Filter, now: float, rowids: Iterable[int] | None = None) -> Condition:
+    """The SQL after FROM for the rows `e` that `which` selects; `rowids` are those with its words, if that is known."""
+    tables, conditions = _with_words(which.words, matches(sql, which) if rowids is None else rowids)
     if which.prompt is not None:
         conditions.append(Condition("e.id IN (SELECT id FROM preview WHERE prompt = ?)", (written(which.prompt),)))
     if which.key is not None:  # keys are hexadecimal
@@ -63,12 +86,12 @@ def source(sql: Execute, which: Filter, now: float) -> Condition:
     return Condition(f"{tables} WHERE {where.sql}", where.values)
 
 
-def _with_words(sql: Execute, wanted: Sequence[str]) -> tuple[str, list[Condition]]:
+def _with_words(wanted: Sequence[str], rowids: Iterable[int] | None) -> tuple[str, list[Condition]]:
     """The tables and conditions that select entries with these words."""
     if not wanted:
         return "entry e", []
-    if search_index.is_made(sql):  # in this order: one look at each row that is found
-        words = Condition("words MATCH ?", (search_index.query(wanted),))
-        return "words w CROSS JOIN entry e ON e.id = w.rowid", [words]
+    if rowids is not None:  # in this order: one look at each row that is found
+        found = Condition("1", (json.dumps([*rowids]),))
+        return "json_each(?) found CROSS JOIN entry e ON e.id = found.value", [found]
     preview = "(SELECT lower(prompt || ' ' || answer) FROM preview WHERE id = e.id)"  # better than nothing
     return "entry e", [Condition(f"instr({preview}, ?)", (written(word),)) for word in wanted]

@@ -10,7 +10,7 @@ import sqlite3
 from pathlib import Path
 
 from nbcache.errors import StoreRefusedError
-from nbcache.stores.sqlite import schema, search_index, session_calls
+from nbcache.stores.sqlite import earlier_search_index, schema, session_calls
 from nbcache.stores.sqlite.sql import Execute
 
 _MOST = 100  # tables, indexes and triggers: we have thirty
@@ -64,7 +64,7 @@ def _our_statements() -> frozenset[str]:
     statements = (
         *schema.STATEMENTS,
         session_calls.TABLE,
-        *search_index.STATEMENTS,
+        *earlier_search_index.STATEMENTS,
         *schema.OF_EARLIER_VERSIONS,
         *_EARLIER,
     )

@@ -4,8 +4,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from nbcache.stores.sqlite import listing, search_index
+from nbcache.stores.sqlite import earlier_search_index, listing, search_index
 from nbcache.stores.sqlite.check import Run
+from nbcache.stores.sqlite.clearing import purge_some, return_pages
 from nbcache.stores.sqlite.diskcache_file import CacheFile
 
 _LAST = 2**63 - 1  # of all rowids
@@ -36,27 +37,35 @@ class Indexing:
     def index_some(self, look: Run, write: Run, words_of: Callable[[bytes, str], Iterable[str]], at_most: int) -> bool:
         """Index at most so many entries. Returns whether some are left to do."""
 
-        def index(cache: CacheFile) -> bool:
+        def index(cache: CacheFile) -> None:
+            sql = cache.execute
+            own = [self._own[at] for at in range(min(at_most, len(self._own)))]
+            left = [self._others[at] for at in range(min(at_most - len(own), len(self._others)))]
             with cache.transaction():
-                if not search_index.make(cache.execute):
-                    return False
-                own = [self._own[at] for at in range(min(at_most, len(self._own)))]
-                left = [self._others[at] for at in range(min(at_most - len(own), len(self._others)))]
-                for rowid in own + left:
-                    if (entry := search_index.unindexed(cache.execute, rowid)) is not None:
-                        search_index.add(cache.execute, rowid, words_of(entry[1], entry[0]))
+                search_index.purge_earlier(sql, own + left)
+                new = ((rowid, search_index.unindexed(sql, rowid)) for rowid in dict.fromkeys(own + left))
+                entries = [(rowid, words_of(entry[1], entry[0])) for rowid, entry in new if entry is not None]
+                search_index.add(sql, entries)
             for _ in own:
                 self._own.popleft()
             for _ in left:
                 self._others.popleft()
-            return True
 
         if self._unchecked and not self._others:  # this only reads, so nobody has to wait
             rowids, self._unchecked = look(self._missing)
             self._others.extend(sorted(rowids))  # the order in which SQLite fills its pages best
-        if (self._own or self._others) and not write(index):
-            return False
+        if self._own or self._others:
+            write(index)
         return bool(self._own or self._others or self._unchecked)
+
+    def purge_some(self, look: Run, write: Run) -> bool:
+        """Remove some words of deleted entries, and a part of an earlier release's index. Returns whether more may be left."""
+        is_left = look(lambda cache: not search_index.is_purged(cache.execute))
+        is_left = is_left or look(lambda cache: earlier_search_index.is_left(cache.execute))
+        if is_left:
+            write(purge_some)
+            write(return_pages)
+        return is_left
 
     def _missing(self, cache: CacheFile) -> tuple[list[int], int]:
         return search_index.missing(cache.execute, self._unchecked, _LOOKED_AT)

@@ -7,17 +7,17 @@ sorted instead: those with certain values, where these are few, and the new ones
 import json
 from array import array
 from collections.abc import Collection, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from nbcache.entry.records import SORTABLE, EntryMeta, Filter
 from nbcache.stores.sqlite import counts, filters, listing
-from nbcache.stores.sqlite.filters import Condition, together
+from nbcache.stores.sqlite.filters import OF_JSON, Condition, together
+from nbcache.stores.sqlite.search_index import Matches
 from nbcache.stores.sqlite.sql import Execute, dollars, moment, number, split, text, whole, written
 
 _FEW = 5_000  # entries that are sorted rather than found in order: a few milliseconds
 _FEW_TO_READ = 50_000  # the same where the index has what they are sorted by
-_EXPIRED = 1_000  # expired entries that are left out by their ids; with more, all rows are read
-_OF_JSON = "SELECT value FROM json_each(?)"
 _COLUMNS = (
     "c.key, e.model, p.prompt, p.answer, e.status, e.created, e.tags, e.notebooks, e.cell, e.last_hit, e.hits, e.size,"
     " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds, e.charged"
@@ -37,16 +37,6 @@ class Part(NamedTuple):
     after: str | None = None
 
 
-class _Order(NamedTuple):
-    column: str
-    descending: bool
-
-    @property
-    def sql(self) -> str:
-        direction = "DESC" if self.descending else "ASC"
-        return f"ORDER BY e.{self.column} {direction}, e.id {direction}"
-
-
 class _Place(NamedTuple):
     """Where an entry is in the order."""
 
@@ -54,25 +44,39 @@ class _Place(NamedTuple):
     rowid: int
 
 
+class _Order(NamedTuple):
+    """By which column, and from which place on."""
+
+    column: str
+    descending: bool
+    after: _Place | None = None
+
+    @property
+    def sql(self) -> str:
+        direction = "DESC" if self.descending else "ASC"
+        return f"ORDER BY e.{self.column} {direction}, e.id {direction}"
+
+
 def select(sql: Execute, which: Filter, now: float, part: Part) -> list[EntryMeta]:
     """The rows of this part of the entries that `which` selects. First their ids, then the rows."""
     if part.sort not in SORTABLE:
         raise ValueError(f"sort={part.sort!r}: write one of {', '.join(SORTABLE)}")
     order = _Order(listing.COLUMN_OF[part.sort], part.descending)
-    place = _place(sql, order, part.after)
-    offset = part.offset if place is None else 0
-    if part.limit is None or filters.names_entries(which) or not listing.is_made(sql):
-        sources = [filters.source(sql, which, now)]
+    order = order._replace(after=_place(sql, order, part.after))
+    offset = part.offset if order.after is None else 0
+    limit = -1 if part.limit is None else part.limit
+    matches, few = _matches(sql, which)
+    if few is not None or not _is_listed(sql, which, matches, limit):
+        sources, matches = [filters.source(sql, which, now, few)], None
     else:
         sources = _sources(sql, which, now, order)
-        if place is None and offset and len(sources) == 1 and (turned := _from_the_end(sql, which, now, part)):
+    if len(sources) == 1 and order.after is None and matches is None:
+        if offset and not which.words and (turned := _from_the_end(sql, which, now, part)):
             return select(sql, which, now, turned)[::-1]
-    limit = -1 if part.limit is None else part.limit
-    if len(sources) == 1 and place is None:
         where = f"SELECT e.id FROM {sources[0].sql} {order.sql} LIMIT ? OFFSET ?"
         return _rows(sql, Condition(where, (*sources[0].values, limit, offset)), order, -1, 0)
     most = limit if limit < 0 else limit + offset
-    ids = [rowid for source in sources for rowid in _ids(sql, source, order, place, most)]
+    ids = [rowid for source in sources for rowid in _ids(sql, source, order, most, matches)]
     return _rows(sql, Condition("SELECT value AS id FROM json_each(?)", (json.dumps(ids),)), order, limit, offset)
 
 
@@ -80,9 +84,9 @@ def ids(sql: Execute, which: Filter, now: float, keys: Collection[str] | None) -
     """The ids of the entries that `which` selects, or of those of them among `keys`, the newest first: eight bytes each."""
     source = filters.source(sql, which, now)
     if keys is not None:
-        named = f"e.id IN (SELECT rowid FROM Cache WHERE raw = 1 AND key IN ({_OF_JSON}))"
+        named = f"e.id IN (SELECT rowid FROM Cache WHERE raw = 1 AND key IN ({OF_JSON}))"
         source = together([source, Condition(named, (json.dumps([*keys]),))])
-    return array("q", _ids(sql, source, _Order("created", descending=True), None, -1))
+    return array("q", _ids(sql, source, _Order("created", descending=True), -1))
 
 
 def with_payload(sql: Execute, rowid: int, expires_after: float) -> tuple[EntryMeta, int, object] | None:
@@ -102,26 +106,41 @@ def _place(sql: Execute, order: _Order, key: str | None) -> _Place | None:
     return None if row is None else _Place(*row)
 
 
-def _after(order: _Order, place: _Place | None) -> list[list[Condition]]:
+def _after(order: _Order) -> list[list[Condition]]:
     """The ranges that follow a place, in order: what is unknown is before all values, and SQLite doesn't compare it."""
-    if place is None:
+    if order.after is None:
         return [[]]
     column, sign = f"e.{order.column}", "<" if order.descending else ">"
-    if place.value is None:
-        ranges = [[Condition(f"{column} IS NULL"), Condition(f"e.id {sign} ?", (place.rowid,))]]
+    if order.after.value is None:
+        ranges = [[Condition(f"{column} IS NULL"), Condition(f"e.id {sign} ?", (order.after.rowid,))]]
         return ranges if order.descending else [*ranges, [Condition(f"{column} IS NOT NULL")]]
-    ranges = [[Condition(f"({column}, e.id) {sign} (?, ?)", place)]]
+    ranges = [[Condition(f"({column}, e.id) {sign} (?, ?)", order.after)]]
     return [*ranges, [Condition(f"{column} IS NULL")]] if order.descending else ranges
 
 
-def _ids(sql: Execute, source: Condition, order: _Order, place: _Place | None, most: int) -> list[int]:
-    """The ids of the first entries of a source that follow a place."""
+def _ids(sql: Execute, source: Condition, order: _Order, most: int, matches: Matches | None = None) -> list[int]:
+    """The ids of the first entries of a source in this order; only those that match."""
     ids: list[int] = []
-    for conditions in _after(order, place):
+    for conditions in _after(order):
         where = together([source, *conditions])
-        left = most if most < 0 else most - len(ids)
-        ids += [rowid for (rowid,) in sql(f"SELECT e.id FROM {where.sql} {order.sql} LIMIT ?", (*where.values, left))]
+        left = None if most < 0 else most - len(ids)
+        limit = -1 if matches is not None or left is None else left
+        rows = sql(f"SELECT e.id FROM {where.sql} {order.sql} LIMIT ?", (*where.values, limit))
+        ids += islice((rowid for (rowid,) in rows if matches is None or rowid in matches), left)
     return ids
+
+
+def _is_listed(sql: Execute, which: Filter, matches: Matches | None, limit: int) -> bool:
+    """Whether to read the entries in order from the listing."""
+    is_searched = which.words and matches is None  # nothing is in the search index: all are looked through
+    return limit >= 0 and not is_searched and not filters.names_entries(which) and listing.is_made(sql)
+
+
+def _matches(sql: Execute, which: Filter) -> tuple[Matches | None, list[int] | None]:
+    """The entries with the words of `which`, and a list of them if they are few."""
+    matches = filters.matches(sql, which)
+    few = None if matches is None else list(islice(matches, _FEW + 1))
+    return matches, few if few is not None and len(few) <= _FEW else None
 
 
 def _sources(sql: Execute, which: Filter, now: float, order: _Order) -> list[Condition]:
@@ -129,7 +148,7 @@ def _sources(sql: Execute, which: Filter, now: float, order: _Order) -> list[Con
     until = listing.listed_until(sql)
     others = filters.of_rows(which)
     alive = filters.is_alive(which, now)
-    sources = [together([_listed(sql, which, order), *_not_expired(sql, alive, now), *others])]
+    sources = [together([_listed(sql, which, order), *filters.not_expired(sql, which, now), *others])]
     ((last,),) = sql("SELECT max(id) FROM entry")
     if last is not None and last > until:
         new = Condition("entry e WHERE e.id > ? AND e.facet IS NULL", (until,))
@@ -147,23 +166,10 @@ def _listed(sql: Execute, which: Filter, order: _Order) -> Condition:
     values = (json.dumps([each for each, _ in facets]),)
     few = _FEW_TO_READ if order.column == "created" else _FEW
     if sum(whole(entries) or 0 for _, entries in facets) <= few:
-        return Condition(f"entry e INDEXED BY entry_by_facet WHERE e.facet IN ({_OF_JSON})", values)
+        return Condition(f"entry e INDEXED BY entry_by_facet WHERE e.facet IN ({OF_JSON})", values)
     column, value = order.column, getattr(which, order.column, None)
     one_value = [] if value is None else [Condition(f"e.{column} = ?", (written(value),))]
-    return together([in_order, *one_value, Condition(f"+e.facet IN ({_OF_JSON})", values)])
-
-
-def _not_expired(sql: Execute, alive: Sequence[Condition], now: float) -> Sequence[Condition]:
-    """`alive`, in a way for which the rows of entries that are passed over need not be read."""
-    if not alive:
-        return alive
-    expired = (
-        "SELECT e.id FROM entry e INDEXED BY entry_by_expires WHERE e.facet IS NOT NULL AND e.expires <= ? LIMIT ?"
-    )
-    ids = [rowid for (rowid,) in sql(expired, (now, _EXPIRED))]
-    if len(ids) == _EXPIRED:
-        return alive
-    return [Condition(f"e.id NOT IN ({_OF_JSON})", (json.dumps(ids),))] if ids else []
+    return together([in_order, *one_value, Condition(f"+e.facet IN ({OF_JSON})", values)])
 
 
 def _from_the_end(sql: Execute, which: Filter, now: float, part: Part) -> Part | None:

@@ -54,10 +54,14 @@ def rebuild(sql: Execute, rowid: int, meta: EntryMeta, size: int) -> None:
 def repair(sql: Execute) -> list[str]:
     """Repair rows without a payload, values of a wrong type, and wrong totals; a line each. Within a transaction."""
     problems = []
+    lost = "FROM indexed WHERE id NOT IN (SELECT rowid FROM Cache)"
+    sql(f"INSERT INTO unindexed (id, words) SELECT id, words {lost}")
+    if sql(f"DELETE {lost}").rowcount:
+        problems.append("words of entries without a payload")
     for table in ("entry", "preview"):
-        lost = sql(f"DELETE FROM {table} WHERE id NOT IN (SELECT rowid FROM Cache)").rowcount
-        if lost:
-            problems.append(f"{lost} rows of {table} without a payload")
+        gone = sql(f"DELETE FROM {table} WHERE id NOT IN (SELECT rowid FROM Cache)").rowcount
+        if gone:
+            problems.append(f"{gone} rows of {table} without a payload")
     expiry = "UPDATE Cache SET expire_time = (SELECT expires FROM entry WHERE id = Cache.rowid)"
     if changed := sql(f"{expiry} WHERE typeof(expire_time) NOT IN ('integer', 'real', 'null')").rowcount:
         problems.append(f"{changed} times of expiry were none")

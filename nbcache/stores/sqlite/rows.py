@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 
 from nbcache.entry.records import EntryMeta, Touch
 from nbcache.stores.sqlite import listing, schema, search_index
@@ -156,18 +157,13 @@ def may_have_tombstone(sql: Execute, key: str) -> bool:
 
 def similar(sql: Execute, wanted: Sequence[str], limit: int) -> list[str]:
     """The keys of entries with all of the words; then of those with half of them, a quarter, and so on, the newest first."""
-    if not wanted or not search_index.is_made(sql):
-        return []
     keys: dict[str, None] = {}
-    groups = deque([wanted])
+    groups = deque([wanted] if wanted else [])
     while groups and len(keys) < limit:
         group = groups.popleft()
-        some = sql(
-            "SELECT c.key FROM (SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?) w"
-            " JOIN Cache c ON c.rowid = w.rowid",
-            (search_index.whole(group), limit),
-        )
-        keys |= {key: None for (key,) in some}
+        for rowid in islice(search_index.Matches(sql, group, are_whole=True), limit):
+            key = sql("SELECT key FROM Cache WHERE rowid = ?", (rowid,)).fetchone()
+            keys |= {} if key is None else {key[0]: None}
         if len(group) > 1:
             groups.extend((group[::2], group[1::2]))
     return list(keys)[:limit]

@@ -8,7 +8,7 @@ what the others mean; this release leaves them alone. Anything else takes anothe
 the store alone, and says that a newer one wrote it.
 """
 
-from nbcache.stores.sqlite import listing, search_index
+from nbcache.stores.sqlite import earlier_search_index, listing, search_index
 from nbcache.stores.sqlite.folder import STORE_VERSION
 from nbcache.stores.sqlite.sql import Execute
 
@@ -79,7 +79,7 @@ _FROM_VERSION_1 = (
     "DROP TABLE entry_1",
     "DROP TABLE owner",
 )
-STATEMENTS = (*_DISKCACHE, *_TABLES, *_BOUNDS, *listing.STATEMENTS.values())
+STATEMENTS = (*_DISKCACHE, *_TABLES, *_BOUNDS, *search_index.STATEMENTS, *listing.STATEMENTS.values())
 # The same tables as versions 2 and 3 made them.
 OF_EARLIER_VERSIONS = tuple(
     statement.replace(f", {', '.join(columns[number:])})", ")")
@@ -119,7 +119,8 @@ def make(sql: Execute) -> None:
                 sql(f"ALTER TABLE {table} ADD COLUMN {column}")
     if 0 < now < _OF_KEYS:
         sql("INSERT OR REPLACE INTO total VALUES ('rekeyed', ?)", (FIRST,))
-        search_index.remake_triggers(sql)
+    earlier_search_index.leave(sql)
+    search_index.make(sql)
     sql(f"PRAGMA user_version = {STORE_VERSION}")
 
 

@@ -218,7 +218,8 @@ class DiskStore:
         """
         look, write = partial(self._database.run, timeout=_READ_TIMEOUT), self._write
         is_left = self._indexing.list_some(look, write, at_most)
-        return self._indexing.index_some(look, write, words_of, at_most) or is_left
+        is_left = self._indexing.index_some(look, write, words_of, at_most) or is_left
+        return self._indexing.purge_some(look, write) or is_left
 
     def record(self, rows: Iterable[Spending]) -> None:
         """Add rows to the lifetime ledger, which nothing clears."""
