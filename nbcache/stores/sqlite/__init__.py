@@ -9,7 +9,8 @@ payloads. `rows.py`, `session_calls.py`, `lifetime_ledger.py` and `totals.py` ea
 and `sql.py` converts the values in columns. `upgrade.py` and `rekeying.py` give entries of earlier versions their
 present keys.
 
-Reading many entries: `pages.py` and `counts.py` read pages, totals and facets, `filters.py` has the SQL of a filter, and
+Reading many entries: `pages.py` and `counts.py` read pages, totals and facets, `page_starts.py` remembers where pages begin,
+`filters.py` has the SQL of a filter, and
 `listing.py` the indexes that they read. `search_index.py` has the words, `earlier_search_index.py` those of earlier versions.
 `indexing.py` fills the listing and the search index in the background.
 

@@ -29,6 +29,7 @@ from nbcache.stores.sqlite.entry_stream import EntryStream
 from nbcache.stores.sqlite.full_disk import done_in_copy, is_full
 from nbcache.stores.sqlite.indexing import Indexing
 from nbcache.stores.sqlite.late_answers import LateAnswer, LateAnswers, is_temporary
+from nbcache.stores.sqlite.page_starts import PageStarts
 from nbcache.stores.sqlite.pages import Part
 from nbcache.stores.sqlite.sql import Execute
 
@@ -61,6 +62,7 @@ class DiskStore:
         self._late = LateAnswers()
         self._timer = Timer(self._catches_up, _LATER)
         self._indexing = Indexing()
+        self._page_starts = PageStarts()
         self.bound(max_bytes, max_entries)
 
     @property
@@ -186,8 +188,11 @@ class DiskStore:
         offset: int = 0,
     ) -> list[EntryMeta]:
         """The rows that `which` selects, in this order."""
-        part = Part(sort, descending, limit, offset)
-        return self._read(lambda sql: pages.select(sql, which, time.time(), part))
+        token = self.change_token()
+        part = self._page_starts.found(token, which, Part(sort, descending, limit, offset))
+        rows = self._read(lambda sql: pages.select(sql, which, time.time(), part))
+        self._page_starts.keep(token, which, part, rows)
+        return rows
 
     def stream(self, which: Filter, keys: Collection[str] | None = None) -> EntryStream:
         """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first."""

@@ -3,6 +3,7 @@
 import random
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -208,6 +209,37 @@ def test_reading_takes_no_more_work_in_a_large_store(
 ) -> None:
     small, large = (steps(store, read) for store in stores)
     assert large < 1.3 * small + 10
+
+
+@pytest.mark.parametrize(
+    "which", [Filter(), Filter(notebook="b.ipynb", tag="u"), Filter(unused=True)], ids=["all", "some", "unused"]
+)
+@pytest.mark.parametrize("sort", ["cost_usd", "seconds", "created", "last_hit"])
+def test_next_page_takes_no_more_work_far_in(
+    stores: tuple[DiskStore, DiskStore], monkeypatch: pytest.MonkeyPatch, sort: str, which: Filter
+) -> None:
+    monkeypatch.setattr(pages, "_FEW", 10)
+    monkeypatch.setattr(pages, "_FEW_TO_READ", 10)
+    store, whole = stores[1], [row.key for row in stores[1].page(which, sort=sort)]
+    work = []
+    for offset in range(0, 500, 20):
+        work.append(steps(store, lambda store, at=offset: store.page(which, sort=sort, limit=20, offset=at)))
+        assert [row.key for row in store.page(which, sort=sort, limit=20, offset=offset)] == whole[offset : offset + 20]
+    assert work[-1] < 1.5 * max(work[:3]) + 30
+
+
+def test_page_after_a_write_begins_where_it_should(tmp_path: Path) -> None:
+    store, other = fill(tmp_path / "store", 60), DiskStore(tmp_path / "store")
+    store.page(limit=20)
+    row_before = replace(row(1, random.Random(1)), key=key_of("new"), created=1e6)
+    other.put(row_before.key, b"payload", row_before)
+    whole = [meta.key for meta in other.page()]
+    time.sleep(0.002)  # what another process writes is seen after a millisecond
+    assert [meta.key for meta in store.page(limit=20, offset=20)] == whole[20:40]
+    store.delete(whole[0])
+    assert [meta.key for meta in store.page(limit=20, offset=40)] == whole[41:]
+    for each in (store, other):
+        each.close()
 
 
 def plan(store: DiskStore, read: Callable[[DiskStore], object]) -> str:
