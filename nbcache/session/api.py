@@ -66,7 +66,7 @@ def entries(scope: str | None = None) -> "pd.DataFrame":
     """A row for each entry of the scope, newest first. Times are UTC; `expires` is missing without a TTL."""
     from nbcache.session.dataframes import entries_frame  # noqa: PLC0415 - pandas takes a second to import
 
-    return entries_frame(installed().contents(scope).entries())
+    return entries_frame(installed().contents(scope).columns())
 
 
 @public_in("nbcache")

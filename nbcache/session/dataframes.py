@@ -1,13 +1,14 @@
 """DataFrames of entries, calls and costs. This is the one module that imports pandas."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import fields
+from typing import Any
 
 import pandas as pd
 
 from nbcache.costs.ledger_sums import add_to, by_model
-from nbcache.entry.records import CallRecord, EntryMeta, Spending, known
+from nbcache.entry.records import CallRecord, Spending, known
 from nbcache.errors import harmless
 
 COLUMNS = [
@@ -62,19 +63,14 @@ class Table(pd.DataFrame):
         return harmless(super().__repr__())
 
 
-def entries_frame(rows: Sequence[EntryMeta]) -> pd.DataFrame:
-    """A row for each entry. Times are UTC, several notebooks or tags are joined by ", ", and money is Decimal."""
-    frame = Table(
-        [
-            (
-                *(row.key, row.model, row.provider, row.prompt, row.answer, row.status, ", ".join(row.tags)),
-                *(", ".join(row.notebooks), row.cell, row.created, row.last_hit, row.hits, row.size_bytes, row.expires),
-                *(row.input_tokens, row.output_tokens, row.cost_usd, row.seconds, row.charged),
-            )
-            for row in rows
-        ],
-        columns=COLUMNS,
-    )
+def entries_frame(columns: Mapping[str, list[Any]]) -> pd.DataFrame:
+    """A row for each entry, from the fields of EntryMeta. Times are UTC, money is Decimal, notebooks and tags are joined."""
+    lines: dict[tuple[str, ...], str] = {}
+    joined = {
+        name: [lines.get(each) or lines.setdefault(each, ", ".join(each)) for each in columns[field]]
+        for name, field in (("tags", "tags"), ("notebook", "notebooks"))
+    }
+    frame = Table({name: joined[name] if name in joined else columns[name] for name in COLUMNS}, columns=COLUMNS)
     for name in ("created", "last_hit", "expires"):
         frame[name] = _times(frame[name])
     for name in ("input_tokens", "output_tokens"):

@@ -28,12 +28,12 @@ A whole store:
 
 The tests in `tests/stores/contract/` say what each protocol promises, a file for each. To run them with your own store, in
 a clone of the repository, add it to `STORES` in the `conftest.py` there and run `pytest tests/stores/contract`: the tests of
-the capabilities that it has are run. `MemoryStore` has all capabilities but `ChangeTracking`, and is short.
+the capabilities that it has are run. `MemoryStore` has all capabilities but `ChangeTracking` and `Columnar`, and is short.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
@@ -112,6 +112,14 @@ class Listable(Deletable, Protocol):
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner."""
+
+
+@runtime_checkable
+class Columnar(Listable, Protocol):
+    """All rows can be read as columns: a DataFrame of a million entries needs no object for each."""
+
+    def columns(self, which: Filter = Filter()) -> dict[str, list[Any]]:  # noqa: B008 - frozen
+        """The fields of EntryMeta, each with its values in the order of the rows that `which` selects, the newest first."""
 
 
 @runtime_checkable

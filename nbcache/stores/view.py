@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from operator import attrgetter
 from typing import Any
@@ -13,7 +13,17 @@ from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, Record, Sp
 from nbcache.entry.text import answer_text, prompt_text
 from nbcache.errors import AmbiguousKeyError, UnknownKeyError, UnsupportedError
 from nbcache.keys.digests import KEY_LENGTH
-from nbcache.stores.base import Bulk, Checkable, Deletable, LedgerStore, Listable, Searchable, Store, Streamable
+from nbcache.stores.base import (
+    Bulk,
+    Checkable,
+    Columnar,
+    Deletable,
+    LedgerStore,
+    Listable,
+    Searchable,
+    Store,
+    Streamable,
+)
 from nbcache.stores.entry_costs import document
 from nbcache.stores.progress import Counted, Progress, followed
 from nbcache.stores.text_search import TextSearch
@@ -55,6 +65,13 @@ class Contents:
         there = ((key, self.store.get(key)) for key in keys)
         rows = [_described(payload, key) for key, payload in there if payload is not None]
         return sorted(rows, key=attrgetter("created"), reverse=True)
+
+    def columns(self) -> dict[str, list[Any]]:
+        """The fields of EntryMeta, each with its values in the order of the rows, the newest first."""
+        if isinstance(self.store, Columnar):
+            return self.store.columns(Filter(notebook=self.notebook))
+        rows = self.entries()
+        return {field.name: [getattr(row, field.name) for row in rows] for field in fields(EntryMeta)}
 
     def stream(
         self,

@@ -80,6 +80,13 @@ def select(sql: Execute, which: Filter, now: float, part: Part) -> list[EntryMet
     return _rows(sql, Condition("SELECT value AS id FROM json_each(?)", (json.dumps(ids),)), order, limit, offset)
 
 
+def newest_first(sql: Execute, which: Filter, now: float) -> Condition:
+    """The SQL after FROM for all entries that `which` selects: from the listing, if all are in it. Else they are sorted."""
+    if _is_listed(sql, which, None, 0) and not listing.is_left(sql):
+        return _sources(sql, which, now, _Order("created", descending=True))[0]
+    return filters.source(sql, which, now)
+
+
 def ids(sql: Execute, which: Filter, now: float, keys: Collection[str] | None) -> "array[int]":
     """The ids of the entries that `which` selects, or of those of them among `keys`, the newest first: eight bytes each."""
     source = filters.source(sql, which, now)

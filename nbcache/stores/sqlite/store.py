@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from nbcache import public_in
@@ -21,6 +21,7 @@ from nbcache.stores.progress import Progress
 from nbcache.stores.sqlite import counts, damaged_files, eviction, lifetime_ledger, pages, rows, session_calls, totals
 from nbcache.stores.sqlite.check import check
 from nbcache.stores.sqlite.clearing import delete
+from nbcache.stores.sqlite.columns import columns
 from nbcache.stores.sqlite.connections import own_writes
 from nbcache.stores.sqlite.damaged_files import forget_aside
 from nbcache.stores.sqlite.database import LONG, Database
@@ -197,6 +198,10 @@ class DiskStore:
     def stream(self, which: Filter, keys: Collection[str] | None = None) -> EntryStream:
         """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first."""
         return EntryStream(self._look, which, keys)
+
+    def columns(self, which: Filter = Filter()) -> dict[str, list[Any]]:  # noqa: B008 - frozen
+        """The fields of EntryMeta, each with its values in the order of the rows, the newest first."""
+        return self._look(lambda cache: columns(cache, which))
 
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
         """How many entries `which` selects, and how many bytes."""

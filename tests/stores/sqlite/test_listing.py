@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -221,10 +222,11 @@ def test_next_page_takes_no_more_work_far_in(
     monkeypatch.setattr(pages, "_FEW", 10)
     monkeypatch.setattr(pages, "_FEW_TO_READ", 10)
     store, whole = stores[1], [row.key for row in stores[1].page(which, sort=sort)]
-    work = []
-    for offset in range(0, 500, 20):
-        work.append(steps(store, lambda store, at=offset: store.page(which, sort=sort, limit=20, offset=at)))
+
+    def page(store: DiskStore, offset: int) -> None:
         assert [row.key for row in store.page(which, sort=sort, limit=20, offset=offset)] == whole[offset : offset + 20]
+
+    work = [steps(store, partial(page, offset=offset)) for offset in range(0, 500, 20)]
     assert work[-1] < 1.5 * max(work[:3]) + 30
 
 
