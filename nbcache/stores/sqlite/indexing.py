@@ -1,15 +1,19 @@
 """What is done in the background after entries are stored: they are listed, and their words are indexed."""
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 
 from nbcache.stores.sqlite import earlier_search_index, listing, search_index
-from nbcache.stores.sqlite.check import Run
+from nbcache.stores.sqlite.check import PAUSE, Run
 from nbcache.stores.sqlite.clearing import purge_some, return_pages
 from nbcache.stores.sqlite.diskcache_file import CacheFile
 
 _LAST = 2**63 - 1  # of all rowids
+_OTHERS_AT_ONCE = (
+    25  # entries of other processes indexed at once: there may be a million, and somebody may want to write
+)
 _LOOKED_AT = 2_000  # entries checked at once for the search index: about ten milliseconds
 
 
@@ -40,7 +44,7 @@ class Indexing:
         def index(cache: CacheFile) -> None:
             sql = cache.execute
             own = [self._own[at] for at in range(min(at_most, len(self._own)))]
-            left = [self._others[at] for at in range(min(at_most - len(own), len(self._others)))]
+            left = [self._others[at] for at in range(min(at_most - len(own), _OTHERS_AT_ONCE, len(self._others)))]
             with cache.transaction():
                 search_index.purge_earlier(sql, own + left)
                 new = ((rowid, search_index.unindexed(sql, rowid)) for rowid in dict.fromkeys(own + left))
@@ -56,6 +60,8 @@ class Indexing:
             self._others.extend(sorted(rowids))  # the order in which SQLite fills its pages best
         if self._own or self._others:
             write(index)
+        if self._others:
+            time.sleep(PAUSE)
         return bool(self._own or self._others or self._unchecked)
 
     def purge_some(self, look: Run, write: Run) -> bool:
