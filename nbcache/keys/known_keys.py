@@ -12,6 +12,7 @@ from langchain_core.messages import BaseMessage
 from nbcache.keys.identity import unchanged_identity
 from nbcache.keys.key import SENT, key_of_parts
 from nbcache.keys.message_classes import MESSAGES
+from nbcache.keys.provider_requests.provider_families import family_of
 from nbcache.keys.provider_requests.request_parts import RequestSettings, may_fetch
 from nbcache.keys.request import Request
 
@@ -23,8 +24,11 @@ _keys: dict[tuple[bytes, bytes, str, RequestSettings], str] = {}
 
 def known_key(call: Request) -> str | None:
     """The key of a call of a chat model, first sample. None if it takes `call_key` to tell it. Raises what the class raises."""
+    cls: type = type(call.model)
+    if not call.messages or family_of(cls) is None:
+        return None
     identity = unchanged_identity(call)
-    if identity is None or identity.request_settings is None or not call.messages:
+    if identity is None or identity.request_settings is None:
         return None
     content = _content_of(call.messages)
     if content is None:

@@ -82,7 +82,7 @@ class Recording:
         first = next(chunks, None) or as_chunk(answer.generations()[0])
         for chunk in itertools.chain((first,), chunks):
             if isinstance(chunk, ChatGenerationChunk):
-                chunk.message.id = None  # LangChain gives all chunks of a stream the id of its run
+                chunk.message.__dict__["id"] = None  # LangChain gives all chunks of a stream the id of its run
             yield chunk
             if chunk is first and isinstance(chunk, ChatGenerationChunk) and self._cache is not None:
                 self._cache.note_origin(chunk.message, answer)

@@ -4,6 +4,7 @@ A class that isn't listed here counts by its fields (`model_fields`).
 """
 
 import copy
+import functools
 from typing import Any
 
 from nbcache.keys.canonical import is_users_code
@@ -232,6 +233,7 @@ _FULLY_DESCRIBED = {
 }
 
 
+@functools.lru_cache(maxsize=64)  # a hit asks
 def family_of(cls: type) -> Family | None:
     """The family of a model's class. None if it is not known how the class builds its request."""
     for base in cls.__mro__:
