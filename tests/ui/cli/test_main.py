@@ -475,7 +475,7 @@ def test_check_fix_sets_a_damaged_file_aside(run: Run) -> None:
 def test_a_store_that_turns_out_damaged_while_it_is_read_is_told_with_2(run: Run) -> None:
     keep("q")
     database = Path(".nbcache/cache.db")
-    schema = 8 * 4096  # of these pages: what is behind them is read later
+    schema = 16 * 4096  # of these pages: what is behind them is read later
     database.write_bytes(database.read_bytes()[:schema] + b"\xff" * 100_000)
     said = run("stats")
     assert said.code == 2
