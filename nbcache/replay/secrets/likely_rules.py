@@ -12,7 +12,7 @@ from nbcache.replay.secrets.rule import Rule, folded
 from nbcache.replay.secrets.rules import rules
 from nbcache.replay.secrets.runs import Characters
 from nbcache.replay.secrets.secret_names import kind_by_name
-from nbcache.replay.secrets.token_rules import PRIVATE_KEY
+from nbcache.replay.secrets.token_patterns import PRIVATE_KEY
 from nbcache.replay.secrets.word_search import WordSearch
 
 _KEY_CHARACTERS, _SHORTEST_RUN = Characters("_-"), 15

@@ -10,7 +10,7 @@ from nbcache.replay.secrets.command_passwords import COMMANDS
 from nbcache.replay.secrets.header_values import BEARER_TOKEN, HEADERS
 from nbcache.replay.secrets.logins import ACCOUNT, BASIC_LOGINS, URL_LOGIN
 from nbcache.replay.secrets.rule import Rule
-from nbcache.replay.secrets.token_rules import PRIVATE_KEY, credential_digest, token_rules
+from nbcache.replay.secrets.token_patterns import PRIVATE_KEY, credential_digest, token_rules
 from nbcache.replay.secrets.word_passwords import WORD_PASSWORDS
 
 

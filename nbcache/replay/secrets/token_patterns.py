@@ -1,10 +1,10 @@
-"""Rules for secrets that are known by their form alone: the tokens of `token_forms.py`, and private keys."""
+"""Rules for secrets that are known by their form alone: the tokens of `service_tokens.py`, and private keys."""
 
 from collections.abc import Iterator
 
 from nbcache.replay.secrets.compiled import compiled
 from nbcache.replay.secrets.rule import Rule
-from nbcache.replay.secrets.token_forms import CREDENTIAL, INNER_TOKENS, NO_WORDS, TOKENS
+from nbcache.replay.secrets.service_tokens import CREDENTIAL, INNER_TOKENS, NO_WORDS, TOKENS
 
 # A token begins where no word goes on. After an escape it begins, too, though letters or digits stand before it.
 _ESCAPES = (
@@ -30,7 +30,7 @@ def credential_digest() -> Rule:
 
 
 def token_rules() -> Iterator[Rule]:
-    """Yield the rules of all known services' tokens, in the order of `token_forms.py`."""
+    """Yield the rules of all known services' tokens, in the order of `service_tokens.py`."""
     for form in TOKENS:
         yield _token(*form)
     for kind, word, pattern in INNER_TOKENS:

@@ -1,8 +1,8 @@
 """The store in a folder: one SQLite file.
 
-For one operation: `store.py` is the store, `database.py` its file, and `connections.py` the pool that runs the statement and
+For one operation: `store.py` is the store, `database.py` its file, and `connection_pool.py` the pool that runs the statement and
 retries it while the file is busy (`connection.py` is one of them). Before that, `folder.py` makes the folder, and
-`filesystem.py` and `access.py` say how the file can be opened.
+`network_drives.py` and `opening_modes.py` say how the file can be opened.
 
 The tables: `schema.py` makes them and `foreign_tables.py` checks those that are there. `diskcache_file.py` holds the
 payloads. `rows.py`, `session_calls.py`, `lifetime_ledger.py` and `totals.py` each have the statements on one subject, `entry_stream.py` reads many entries with their payloads,

@@ -18,8 +18,8 @@ from typing import TypeVar
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.running_frames import is_around, is_running
 from nbcache.errors import StoreBusyError, StoreError
-from nbcache.stores.sqlite.access import Access
 from nbcache.stores.sqlite.connection import Connection, connect
+from nbcache.stores.sqlite.opening_modes import Access
 
 _T = TypeVar("_T")
 

@@ -10,7 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from nbcache.concurrency.locks import Lock
 from nbcache.errors import StoreError, StoreRefusedError, warn_once
 from nbcache.stores.sqlite.connection import connect
-from nbcache.stores.sqlite.connections import BusyRetry, Pool, inode_of, is_busy
+from nbcache.stores.sqlite.connection_pool import BusyRetry, Pool, inode_of, is_busy
 from nbcache.stores.sqlite.damaged_files import set_aside
 from nbcache.stores.sqlite.folder import DATABASE, Kind, alone, is_newer, kind_of, prepare
 

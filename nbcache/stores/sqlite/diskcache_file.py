@@ -16,11 +16,11 @@ import diskcache
 
 from nbcache.errors import DamagedError
 from nbcache.stores.sqlite import deleted_text, expiry, schema, upgrade
-from nbcache.stores.sqlite.access import access_to, copied
-from nbcache.stores.sqlite.connections import Pool
+from nbcache.stores.sqlite.connection_pool import Pool
 from nbcache.stores.sqlite.database import newer
 from nbcache.stores.sqlite.folder import APPLICATION_ID, STORE_VERSION, is_newer
 from nbcache.stores.sqlite.foreign_tables import inspect
+from nbcache.stores.sqlite.opening_modes import access_to, copied
 from nbcache.stores.sqlite.sql import Execute
 
 _SETTINGS = {"statistics": 0, "eviction_policy": "none", "cull_limit": 0}

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from nbcache.errors import StoreError
-from nbcache.stores.sqlite.access import Access, copied
 from nbcache.stores.sqlite.connection import connect
 from nbcache.stores.sqlite.damaged_files import aside
 from nbcache.stores.sqlite.folder import COMPANIONS, DATABASE, alone, prepare
+from nbcache.stores.sqlite.opening_modes import Access, copied
 
 _T = TypeVar("_T")
 _ROOM = 1_000_000  # bytes: with less SQLite can't open its log

@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from nbcache.errors import StoreError, warn_once
 from nbcache.stores.sqlite.connection import connect
-from nbcache.stores.sqlite.filesystem import network_of
 from nbcache.stores.sqlite.folder import DATABASE, warn_of_others
+from nbcache.stores.sqlite.network_drives import network_of
 
 _LARGEST_COPY = 2**31  # bytes
 

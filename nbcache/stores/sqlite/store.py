@@ -22,7 +22,7 @@ from nbcache.stores.sqlite import counts, damaged_files, eviction, lifetime_ledg
 from nbcache.stores.sqlite.check import check
 from nbcache.stores.sqlite.clearing import delete
 from nbcache.stores.sqlite.columns import columns
-from nbcache.stores.sqlite.connections import own_writes
+from nbcache.stores.sqlite.connection_pool import own_writes
 from nbcache.stores.sqlite.damaged_files import forget_aside
 from nbcache.stores.sqlite.database import LONG, Database
 from nbcache.stores.sqlite.diskcache_file import CacheFile, payload_of

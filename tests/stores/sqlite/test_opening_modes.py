@@ -17,7 +17,7 @@ import nbcache
 from nbcache.errors import StoreError, forget_warnings
 from nbcache.stores import DiskStore
 from nbcache.stores.location import store_folder
-from nbcache.stores.sqlite import filesystem
+from nbcache.stores.sqlite import network_drives
 from tests.faults.test_faults import Echo, ask, contents, heard, in_new_process
 from tests.stores.sqlite.test_store import key_of, put
 from tests.support.paths import GOLDEN
@@ -152,7 +152,7 @@ def test_what_the_owner_stores_later_is_seen_by_those_who_can_only_read(
 
 @pytest.fixture
 def on_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(filesystem, "kind_of_mount", lambda _: "nfs4")
+    monkeypatch.setattr(network_drives, "kind_of_mount", lambda _: "nfs4")
 
 
 @pytest.mark.usefixtures("on_network")
@@ -174,7 +174,7 @@ def test_store_on_a_network_file_system_has_no_shared_memory_and_says_so_once(tm
 
 
 def _write_on_network(folder: Path, process: int, barrier: "Barrier") -> None:
-    pytest.MonkeyPatch().setattr(filesystem, "kind_of_mount", lambda _: "nfs4")
+    pytest.MonkeyPatch().setattr(network_drives, "kind_of_mount", lambda _: "nfs4")
     store = DiskStore(folder)
     barrier.wait(60)
     with heard():
@@ -203,7 +203,7 @@ def test_store_that_is_moved_between_disk_and_network_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kinds = iter(["ext4", "nfs4", "ext4"])
-    monkeypatch.setattr(filesystem, "kind_of_mount", lambda _: next(kinds))
+    monkeypatch.setattr(network_drives, "kind_of_mount", lambda _: next(kinds))
     for number, journal in enumerate(["wal", "truncate", "wal"]):
         store = DiskStore(tmp_path / "store")
         with heard():
@@ -224,22 +224,24 @@ def test_store_that_is_moved_between_disk_and_network_is_the_same(
     ],
 )
 def test_network_file_systems_are_known_by_name(monkeypatch: pytest.MonkeyPatch, kind: str, network: bool) -> None:
-    monkeypatch.setattr(filesystem, "kind_of_mount", lambda _: kind)
-    assert filesystem.network_of(Path("/")) == (kind if network else None)
+    monkeypatch.setattr(network_drives, "kind_of_mount", lambda _: kind)
+    assert network_drives.network_of(Path("/")) == (kind if network else None)
 
 
 @pytest.mark.skipif(not Path("/proc/self/mountinfo").exists(), reason="Linux tells so")
 def test_kind_of_a_mount_is_that_of_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert filesystem.kind_of_mount(Path("/proc/self")) == "proc"
+    assert network_drives.kind_of_mount(Path("/proc/self")) == "proc"
     mounts = [("/", "ext4"), ("/home", "nfs4"), ("/home/me/my data", "xfs"), ("/homestead", "btrfs")]
-    monkeypatch.setattr(filesystem, "_mounts", lambda: iter(mounts))
+    monkeypatch.setattr(network_drives, "_mounts", lambda: iter(mounts))
     monkeypatch.setattr(os.path, "realpath", str)
-    kinds = [filesystem.kind_of_mount(Path(path)) for path in ("/home/me", "/home/me/my data/x", "/homestead", "/tmp")]
+    kinds = [
+        network_drives.kind_of_mount(Path(path)) for path in ("/home/me", "/home/me/my data/x", "/homestead", "/tmp")
+    ]
     assert kinds == ["nfs4", "xfs", "btrfs", "ext4"]
 
 
 def test_blanks_in_the_names_of_mounts_are_read() -> None:
-    assert filesystem._unescaped("/home/me/my\\040data") == "/home/me/my data"
+    assert network_drives._unescaped("/home/me/my\\040data") == "/home/me/my data"
 
 
 # Other users' folders
