@@ -9,7 +9,7 @@ INSTALL = $(1)/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
   $(1)/bin/python -m pip install --quiet --require-hashes --no-deps --requirement requirements/$(2).txt && \
   $(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 # The tests that depend most on what providers' packages do.
-NEWEST_TESTS := tests/keys tests/integrations tests/entry/usage/test_reported_usage.py tests/docs/test_notebooks.py
+NEWEST_TESTS := tests/keys tests/integrations tests/entry/usage/test_usage_of_call.py tests/docs/test_notebooks.py
 
 .PHONY: demo test lint unit browser chromium notebooks compat docs newest truth bench beside lock format clean
 

@@ -6,7 +6,7 @@ In the order of a call: `call.py` holds what is known of it, `active_settings.py
 stores the answer. `misses/` notes and explains
 the calls that missed.
 
-What they share: `state.py` (the state of one cache), `rules.py` (the user's own rules), `provenance.py` (where messages came
+What they share: `state.py` (the state of one cache), `user_rules.py` (the user's own rules), `provenance.py` (where messages came
 from), `chains.py` (the names of the chains around a call), `session_tally.py` (the report to a run of pytest).
 
 The settings: `setting_field.py` is one setting, `settings_table.py` the table of all, `settings_docs.py` writes

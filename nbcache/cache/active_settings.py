@@ -2,7 +2,7 @@
 
 from nbcache.cache.call import Call
 from nbcache.cache.modes import NOTHING_SET, OFF, REPLAY, Settings, current_settings
-from nbcache.cache.rules import Rules
+from nbcache.cache.user_rules import Rules
 
 _OFF, _REPLAY = Settings(OFF), Settings(REPLAY)
 

@@ -21,13 +21,13 @@ from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.misses.explain import Why, explain
 from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.modes import NOTHING_SET, Settings
-from nbcache.cache.rules import Rules
 from nbcache.cache.samples import current_attempt
 from nbcache.cache.save import Saver
 from nbcache.cache.session_tally import write_tally
 from nbcache.cache.setting_field import takes
 from nbcache.cache.settings_table import Configuration
 from nbcache.cache.state import CacheState
+from nbcache.cache.user_rules import Rules
 from nbcache.codec import plain_store
 from nbcache.codec.payload import key_of
 from nbcache.codec.plain_store import KeyFn, Messages

@@ -16,10 +16,10 @@ from nbcache.codec.new_entry import header_of, row_of
 from nbcache.codec.roundtrip import say_what_is_lost
 from nbcache.concurrency.single_flight import Lease
 from nbcache.entry.langchain_headers import without_private
-from nbcache.entry.new_status import status_now
 from nbcache.entry.records import EntryMeta, Usage
 from nbcache.entry.status import reusable
-from nbcache.entry.usage.reported_usage import usage_of
+from nbcache.entry.status_of_new_answer import status_now
+from nbcache.entry.usage.usage_of_call import usage_of
 from nbcache.errors import DamagedError, NotStorableError, UnstableIdentityError, logger, warn_once
 from nbcache.keys.key import CallKey
 from nbcache.stores.entry_costs import document

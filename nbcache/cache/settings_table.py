@@ -12,7 +12,7 @@ from typing import Any
 
 from nbcache.cache import modes
 from nbcache.cache.setting_field import Setting, settings_of
-from nbcache.costs.pricing import Prices
+from nbcache.costs.price_lookup import Prices
 from nbcache.entry.durations_and_sizes import count, seconds, size
 from nbcache.keys.prompt import Normalize
 from nbcache.replay.secrets.scrubber import Scrubber
@@ -43,7 +43,7 @@ def _prices(given: Prices | Mapping[str, Mapping[str, Any]]) -> Prices:
 
 
 def _rule(name: str, given: Any) -> Any:
-    from nbcache.cache.rules import Rules  # noqa: PLC0415 - LangChain takes a second to import
+    from nbcache.cache.user_rules import Rules  # noqa: PLC0415 - LangChain takes a second to import
 
     return getattr(Rules(**{name: given}), name)
 

@@ -5,7 +5,7 @@ from nbcache.cache.misses.log import MissLog, called_model
 from nbcache.cache.misses.swallowed import note_swallowed
 from nbcache.cache.modes import REPLAY
 from nbcache.cache.provenance import Origins
-from nbcache.cache.rules import Rules
+from nbcache.cache.user_rules import Rules
 from nbcache.costs.ledger import Ledger
 from nbcache.costs.session_sums import NEW
 from nbcache.entry.text import prompt_preview

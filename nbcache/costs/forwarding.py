@@ -8,7 +8,7 @@ from nbcache.concurrency.worker_pipe import Sender
 from nbcache.costs.events import Hit, Paid
 from nbcache.entry.records import CallRecord
 from nbcache.entry.text import prompt_text
-from nbcache.entry.usage.reported_usage import estimated
+from nbcache.entry.usage.usage_of_call import estimated
 from nbcache.errors import logger
 from nbcache.stores.entry_costs import EntryCost, EntryCosts
 

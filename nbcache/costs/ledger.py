@@ -23,7 +23,7 @@ from nbcache.costs.events import Hit, Paid, Where
 from nbcache.costs.forks import ledgers
 from nbcache.costs.forwarding import Incoming, Message, Note, Reporter, WorkerHit
 from nbcache.costs.ledger_sums import total
-from nbcache.costs.pricing import Prices
+from nbcache.costs.price_lookup import Prices
 from nbcache.costs.session_sums import Accounts
 from nbcache.costs.time_saved import Span
 from nbcache.entry.records import CallRecord, SessionCall, Spending, Touch, Usage

@@ -11,11 +11,11 @@ from typing import NamedTuple
 from nbcache.costs.events import Hit, Paid, SessionCalls
 from nbcache.costs.forwarding import Note, WorkerHit
 from nbcache.costs.ledger_sums import add_to, total
-from nbcache.costs.pricing import Price, Prices
+from nbcache.costs.price_lookup import Price, Prices
 from nbcache.costs.time_saved import Span, Timing
 from nbcache.entry.records import EXACT, CallRecord, Filter, Spending, Touch, Usage
 from nbcache.entry.text import prompt_text
-from nbcache.entry.usage.reported_usage import estimated
+from nbcache.entry.usage.usage_of_call import estimated
 from nbcache.errors import logger
 from nbcache.stores.base import Listable, Store, Tombstones
 from nbcache.stores.entry_costs import EntryCosts

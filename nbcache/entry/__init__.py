@@ -1,7 +1,7 @@
 """What is known of an answer: records, status, usage, text.
 
 `records.py` has the frozen records of an entry and of a store. `status.py` says whether an answer may be handed out again, and
-`new_status.py` decides it for an answer that has just come.
+`status_of_new_answer.py` decides it for an answer that has just come.
 
 `usage/` says what a call used, as its provider reports it.
 

@@ -11,8 +11,8 @@ from multiprocessing import spawn
 from typing import Any
 
 from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.concurrency.worker_joining import Ticket, take_membership
 from nbcache.concurrency.worker_pipe import Sender, channel
-from nbcache.concurrency.worker_startup import Ticket, take_membership
 from nbcache.costs.forwarding import Reporter
 from nbcache.errors import logger, warn_once
 from nbcache.integrations.langchain.patching import Wrapping

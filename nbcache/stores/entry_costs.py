@@ -10,7 +10,7 @@ from nbcache import codec
 from nbcache.concurrency.locks import Lock
 from nbcache.entry.records import Usage
 from nbcache.entry.text import answer_text, prompt_text, words
-from nbcache.entry.usage.reported_usage import estimated, usage_of
+from nbcache.entry.usage.usage_of_call import estimated, usage_of
 from nbcache.keys.json_text import parsed
 
 _REMEMBERED = 4_096  # entries whose cost is kept in memory

@@ -14,10 +14,10 @@ import nbcache
 from nbcache.cache.setting_field import Setting, settings_of, takes
 from nbcache.cache.settings_docs import PAGE, table, with_table
 from nbcache.cache.settings_table import SETTINGS, Configuration
-from nbcache.costs.pricing import Prices
+from nbcache.costs.price_lookup import Prices
 from nbcache.session import installation
 from nbcache.session.environment import misspelt, with_environment
-from nbcache.ui.jupyter.config import NBCache, traits
+from nbcache.ui.jupyter.config_traits import NBCache, traits
 
 ROOT = Path(__file__).parents[2]
 # A value for each argument, as it is given and as it is checked.

@@ -18,7 +18,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 import nbcache
 from nbcache import NbcacheWarning
 from nbcache.cache.call import Call
-from nbcache.cache.rules import Rules
+from nbcache.cache.user_rules import Rules
 from nbcache.keys.key import call_key
 from nbcache.session import installation
 from tests.servers.provider import Answer, Provider

@@ -17,9 +17,9 @@ from langchain_core.outputs import ChatGeneration, Generation
 from langchain_google_genai.chat_models import _response_to_result
 from langchain_openai import ChatOpenAI
 
-from nbcache.costs.pricing import Prices
+from nbcache.costs.price_lookup import Prices
 from nbcache.entry.records import Usage
-from nbcache.entry.usage.reported_usage import usage_of
+from nbcache.entry.usage.usage_of_call import usage_of
 
 WHEN = datetime(2026, 11, 1, 12, tzinfo=UTC)
 OPENAI, XAI, OPENROUTER = "https://api.openai.com/v1", "https://api.x.ai/v1", "https://openrouter.ai/api/v1"

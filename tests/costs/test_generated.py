@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from nbcache.costs.pricing import Price, Prices
+from nbcache.costs.price_lookup import Price, Prices
 from tests.costs.generated import other_cases
 from tests.costs.generated.cases import KINDS, cases
 from tests.costs.generated.compare import MISSING, RIGHT, WRONG, Comparer

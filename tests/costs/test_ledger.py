@@ -30,7 +30,7 @@ import nbcache
 from nbcache import NbcacheWarning
 from nbcache.costs import ledger as ledger_module
 from nbcache.costs.ledger import Ledger
-from nbcache.costs.pricing import Prices
+from nbcache.costs.price_lookup import Prices
 from nbcache.entry.records import Spending, Stats, Touch
 from nbcache.errors import StoreError
 from nbcache.session import installation

@@ -15,8 +15,8 @@ from genai_prices import data_snapshot
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbcache.costs import pricing
-from nbcache.costs.pricing import Price, Prices
+from nbcache.costs import price_lookup
+from nbcache.costs.price_lookup import Price, Prices
 from nbcache.entry.records import Usage
 
 WHEN = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -25,9 +25,9 @@ FIRST = datetime(1, 1, 1)  # noqa: DTZ001 - some zones have no such time
 
 @pytest.fixture(autouse=True)
 def no_memory() -> Iterator[None]:
-    pricing._looked_up.cache_clear()
+    price_lookup._looked_up.cache_clear()
     yield
-    pricing._looked_up.cache_clear()
+    price_lookup._looked_up.cache_clear()
 
 
 def used(provider: str | None, model: str | None, new: int | None = 1000, out: int | None = 500, **more: Any) -> Usage:
@@ -366,10 +366,10 @@ ALONE = """
 import socket, sys, threading
 def refuse(*args, **named): raise AssertionError("network")
 socket.socket.connect = socket.getaddrinfo = refuse
-import nbcache.costs.pricing as pricing
+import nbcache.costs.price_lookup as pricing
 from nbcache.entry.records import Usage
 def loaded(): return any(name.split(".")[0] == "genai_prices" for name in sys.modules)
-prices = pricing.Prices({"m": {"input": 1, "output": 1}})
+prices = price_lookup.Prices({"m": {"input": 1, "output": 1}})
 prices.price(Usage(None, "m", 1, 1)); prices.price(Usage(local=True)); prices.price(Usage("openai", "gpt-4o-mini"))
 assert not loaded(), "imported before it was needed"
 assert prices.price(Usage("openai", "gpt-4o-mini", 1, 1)).why == "list price"

@@ -1,6 +1,6 @@
-"""What a call used, as its provider reports it. What that costs by a list of prices is in `costs/pricing.py`.
+"""What a call used, as its provider reports it. What that costs by a list of prices is in `costs/price_lookup.py`.
 
-`reported_usage.py` puts it together from the tokens (`token_counts.py`), the charge (`charges.py`) and the metadata
+`usage_of_call.py` puts it together from the tokens (`reported_tokens.py`), the charge (`reported_charges.py`) and the metadata
 (`reported_metadata.py`) that a provider reports. `estimates.py` estimates tokens that are not reported. `priced_request.py`,
-`fees.py` and `vendors.py` say what else a price depends on.
+`billed_tools.py` and `vendors.py` say what else a price depends on.
 """

@@ -11,12 +11,12 @@ from typing import Any
 from langchain_core.outputs import Generation
 
 from nbcache.entry.records import Usage
-from nbcache.entry.usage.charges import charge_of
+from nbcache.entry.usage.billed_tools import fees_of
 from nbcache.entry.usage.estimates import token_estimate
-from nbcache.entry.usage.fees import fees_of
 from nbcache.entry.usage.priced_request import MODEL, Request, cache_lifetimes, input_media, request_of
+from nbcache.entry.usage.reported_charges import charge_of
 from nbcache.entry.usage.reported_metadata import mapping, message_of, metadata_of, named
-from nbcache.entry.usage.token_counts import BILLED, LIFETIME_KNOWN, PARTS_KNOWN, counts_of
+from nbcache.entry.usage.reported_tokens import BILLED, LIFETIME_KNOWN, PARTS_KNOWN, counts_of
 from nbcache.entry.usage.vendors import costs_more_there, provider_of
 
 _AZURE = re.compile(r"/deployments/([^/\s]+)")

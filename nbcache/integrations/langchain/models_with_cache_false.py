@@ -14,7 +14,7 @@ from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.concurrency.strands import call_here
 from nbcache.costs.time_saved import Span
 from nbcache.entry.text import content_text
-from nbcache.entry.usage.reported_usage import usage_of
+from nbcache.entry.usage.usage_of_call import usage_of
 from nbcache.keys.identity import price_identity
 from nbcache.keys.model_names import model_name
 from nbcache.keys.request import Identity

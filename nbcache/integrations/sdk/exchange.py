@@ -14,7 +14,7 @@ from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.codec.sdk_response import HEADERS, HTTPResponse
 from nbcache.concurrency.executor import in_thread
-from nbcache.entry.usage.charges import LITELLM_HEADER
+from nbcache.entry.usage.reported_charges import LITELLM_HEADER
 from nbcache.errors import warn_once
 from nbcache.integrations.sdk import sse
 from nbcache.integrations.sdk.cached_endpoints import DIALECTS, Body, Dialect

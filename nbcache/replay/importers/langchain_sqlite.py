@@ -23,7 +23,7 @@ from nbcache import codec
 from nbcache.codec.messages import plain
 from nbcache.codec.new_entry import row_of
 from nbcache.entry.status import status_of
-from nbcache.entry.usage.reported_usage import usage_of
+from nbcache.entry.usage.usage_of_call import usage_of
 from nbcache.errors import CassetteError, NbcacheError, NotStorableError, UnstableIdentityError
 from nbcache.keys.identity import DOCUMENT
 from nbcache.keys.key import call_key

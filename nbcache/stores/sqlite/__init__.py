@@ -10,8 +10,8 @@ and `sql.py` converts the values in columns. `upgrade.py` and `rekeying.py` give
 present keys.
 
 Reading many entries: `pages.py`, `counts.py` and `columns.py` read pages, totals with facets, and all rows; `filters.py` has
-the SQL of a filter, `page_starts.py` remembers where pages begin. They read the indexes of `listing.py`, and the words of
-`search_index.py` (`earlier_search_index.py` is that of earlier versions). `indexing.py` fills both in the background.
+the SQL of a filter, `page_starts.py` remembers where pages begin. They read the indexes of `listing_index.py`, and the words of
+`search_index.py` (`earlier_search_index.py` is that of earlier versions). `background_indexing.py` fills both in the background.
 
 Deleting: `eviction.py` (over the bounds), `expiry.py` (too old), `clearing.py` (asked for), `deleted_text.py` (no text stays
 in the file). When something is wrong: `check.py` and `row_repair.py` (check and repair), `damaged_files.py` (set aside),

@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from nbcache.stores.sqlite import earlier_search_index, listing, search_index
+from nbcache.stores.sqlite import earlier_search_index, listing_index, search_index
 from nbcache.stores.sqlite.check import PAUSE, Run
 from nbcache.stores.sqlite.clearing import purge_some, return_pages
 from nbcache.stores.sqlite.diskcache_file import CacheFile
@@ -33,7 +33,7 @@ class Indexing:
 
     def list_some(self, look: Run, write: Run, at_most: int) -> bool:
         """List at most so many entries. Returns whether some may be left to do."""
-        is_left = look(lambda cache: listing.is_left(cache.execute))
+        is_left = look(lambda cache: listing_index.is_left(cache.execute))
         if is_left:
             write(partial(_list, at_most=at_most))
         return is_left
@@ -79,4 +79,4 @@ class Indexing:
 
 def _list(cache: CacheFile, at_most: int) -> None:
     with cache.transaction():
-        listing.extend(cache.execute, at_most)
+        listing_index.extend(cache.execute, at_most)

@@ -3,7 +3,7 @@
 import json
 
 from nbcache.entry.records import Facets, Filter
-from nbcache.stores.sqlite import filters, listing, totals
+from nbcache.stores.sqlite import filters, listing_index, totals
 from nbcache.stores.sqlite.filters import Condition, together
 from nbcache.stores.sqlite.sql import Execute, only, split
 
@@ -14,10 +14,10 @@ _GONE = (
 )
 # The facets with an entry that has not expired.
 _LIVE = (
-    f"(SELECT {', '.join(listing.VALUES)}, id, entries FROM facet) f LEFT JOIN (SELECT e.facet, count(*) AS n FROM {_GONE}"
+    f"(SELECT {', '.join(listing_index.VALUES)}, id, entries FROM facet) f LEFT JOIN (SELECT e.facet, count(*) AS n FROM {_GONE}"
     " GROUP BY 1) g ON g.facet = f.id WHERE f.entries > coalesce(g.n, 0)"
 )
-_NEW = ", ".join(f"e.{name}" for name in (*listing.VALUES, "id", "hits"))
+_NEW = ", ".join(f"e.{name}" for name in (*listing_index.VALUES, "id", "hits"))
 _MANY = 20_000
 _LONGEST = 50_000_000  # bytes of marks
 _COLUMNS = ("model", "tags", "notebooks", "cell", "status")
@@ -26,7 +26,7 @@ _COLUMNS = ("model", "tags", "notebooks", "cell", "status")
 def count(sql: Execute, which: Filter, now: float) -> tuple[int, int, int]:
     """Number and bytes of the entries that `which` selects, and all evictions."""
     evictions = totals.evictions(sql)
-    if filters.names_entries(which) or filters.of_rows(which) or which.words or not listing.is_made(sql):
+    if filters.names_entries(which) or filters.of_rows(which) or which.words or not listing_index.is_made(sql):
         rowids = [*found] if (found := filters.matches(sql, which)) is not None else None
         source = _marked(sql, which, now, rowids) or filters.source(sql, which, now, rowids)
         ((entries, size),) = sql(f"{_COUNT} {source.sql}", source.values)
@@ -47,10 +47,10 @@ def _marked(sql: Execute, which: Filter, now: float, rowids: list[int] | None) -
 
     None for few, or where ids that are not listed yet are among them.
     """
-    if rowids is None or len(rowids) < _MANY or not listing.is_made(sql) or filters.names_entries(which):
+    if rowids is None or len(rowids) < _MANY or not listing_index.is_made(sql) or filters.names_entries(which):
         return None
     first, last = min(rowids), max(rowids)
-    if last - first > _LONGEST or last > listing.listed_until(sql) or filters.of_rows(which):
+    if last - first > _LONGEST or last > listing_index.listed_until(sql) or filters.of_rows(which):
         return None
     marks = bytearray(last - first + 1)
     for rowid in rowids:
@@ -63,7 +63,7 @@ def _marked(sql: Execute, which: Filter, now: float, rowids: list[int] | None) -
 def facets(sql: Execute, notebook: str | None, now: float) -> Facets:
     """The values that the entries have."""
     which = Filter(notebook=notebook)
-    if listing.is_made(sql):
+    if listing_index.is_made(sql):
         new = together([_unlisted(sql), *filters.is_alive(which, now), *filters.of_facets(which)])
         listed = together(filters.of_facets(which, "f"))
         source = f"SELECT f.* FROM {_LIVE} AND {listed.sql} UNION ALL SELECT {_NEW} FROM entry e WHERE {new.sql}"
@@ -86,4 +86,4 @@ def _distinct(column: str) -> str:
 
 
 def _unlisted(sql: Execute) -> Condition:
-    return Condition("e.id > ? AND e.facet IS NULL", (listing.listed_until(sql),))
+    return Condition("e.id > ? AND e.facet IS NULL", (listing_index.listed_until(sql),))

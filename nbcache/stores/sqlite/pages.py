@@ -11,7 +11,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from nbcache.entry.records import SORTABLE, EntryMeta, Filter
-from nbcache.stores.sqlite import counts, filters, listing
+from nbcache.stores.sqlite import counts, filters, listing_index
 from nbcache.stores.sqlite.filters import OF_JSON, Condition, together
 from nbcache.stores.sqlite.search_index import Matches
 from nbcache.stores.sqlite.sql import Execute, dollars, moment, number, split, text, whole, written
@@ -61,7 +61,7 @@ def select(sql: Execute, which: Filter, now: float, part: Part) -> list[EntryMet
     """The rows of this part of the entries that `which` selects. First their ids, then the rows."""
     if part.sort not in SORTABLE:
         raise ValueError(f"sort={part.sort!r}: write one of {', '.join(SORTABLE)}")
-    order = _Order(listing.COLUMN_OF[part.sort], part.descending)
+    order = _Order(listing_index.COLUMN_OF[part.sort], part.descending)
     order = order._replace(after=_place(sql, order, part.after))
     offset = part.offset if order.after is None else 0
     limit = -1 if part.limit is None else part.limit
@@ -82,7 +82,7 @@ def select(sql: Execute, which: Filter, now: float, part: Part) -> list[EntryMet
 
 def newest_first(sql: Execute, which: Filter, now: float) -> Condition:
     """The SQL after FROM for all entries that `which` selects: from the listing, if all are in it. Else they are sorted."""
-    if _is_listed(sql, which, None, 0) and not listing.is_left(sql):
+    if _is_listed(sql, which, None, 0) and not listing_index.is_left(sql):
         return _sources(sql, which, now, _Order("created", descending=True))[0]
     return filters.source(sql, which, now)
 
@@ -140,7 +140,7 @@ def _ids(sql: Execute, source: Condition, order: _Order, most: int, matches: Mat
 def _is_listed(sql: Execute, which: Filter, matches: Matches | None, limit: int) -> bool:
     """Whether to read the entries in order from the listing."""
     is_searched = which.words and matches is None  # nothing is in the search index: all are looked through
-    return limit >= 0 and not is_searched and not filters.names_entries(which) and listing.is_made(sql)
+    return limit >= 0 and not is_searched and not filters.names_entries(which) and listing_index.is_made(sql)
 
 
 def _matches(sql: Execute, which: Filter) -> tuple[Matches | None, list[int] | None]:
@@ -152,7 +152,7 @@ def _matches(sql: Execute, which: Filter) -> tuple[Matches | None, list[int] | N
 
 def _sources(sql: Execute, which: Filter, now: float, order: _Order) -> list[Condition]:
     """The SQL after FROM for the entries that `which` selects: the listed ones, and the new ones if there are any."""
-    until = listing.listed_until(sql)
+    until = listing_index.listed_until(sql)
     others = filters.of_rows(which)
     alive = filters.is_alive(which, now)
     sources = [together([_listed(sql, which, order), *filters.not_expired(sql, which, now), *others])]

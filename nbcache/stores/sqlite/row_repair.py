@@ -4,7 +4,7 @@ SQLite keeps values of any type in any column. A value that should be a number a
 """
 
 from nbcache.entry.records import EntryMeta
-from nbcache.stores.sqlite import listing, rows, schema, totals
+from nbcache.stores.sqlite import listing_index, rows, schema, totals
 from nbcache.stores.sqlite.sql import Execute, joined, moment, split, whole
 
 _NUMBERS = "('integer', 'real')"
@@ -48,7 +48,7 @@ def rebuild(sql: Execute, rowid: int, meta: EntryMeta, size: int) -> None:
         "UPDATE entry SET hits = ?, last_hit = ?, notebooks = ? WHERE id = ?",
         (max(0, whole(hits) or 0), moment(last_hit), joined({*meta.notebooks, *split(notebooks)}), rowid),
     )
-    listing.add(sql, rowid)
+    listing_index.add(sql, rowid)
 
 
 def repair(sql: Execute) -> list[str]:
@@ -68,7 +68,7 @@ def repair(sql: Execute) -> list[str]:
     problems += _repair_ledger(sql)
     if sql(f"DELETE FROM tombstone WHERE typeof(gone) NOT IN {_NUMBERS} OR typeof(key) != 'text'").rowcount:
         problems.append("some entries that have gone had no time")
-    if listing.repair(sql):
+    if listing_index.repair(sql):
         problems.append("the listing was not that of the rows")
     return problems + _repair_totals(sql)
 

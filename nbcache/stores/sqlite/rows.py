@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from itertools import islice
 
 from nbcache.entry.records import EntryMeta, Touch
-from nbcache.stores.sqlite import listing, schema, search_index
+from nbcache.stores.sqlite import listing_index, schema, search_index
 from nbcache.stores.sqlite.sql import Execute, joined, moment, number, pico, split, text, whole, written
 
 _TOMBSTONES = 10_000
@@ -36,7 +36,7 @@ def put(sql: Execute, key: str, payload: bytes, meta: EntryMeta, expires: float 
     rowid, new = store(sql, key, payload, expires)
     insert(sql, rowid, meta, len(payload), expires)
     if not new:
-        listing.add(sql, rowid)  # it may have had no row
+        listing_index.add(sql, rowid)  # it may have had no row
         for notebook in meta.notebooks:
             own(sql, rowid, notebook)
     return rowid

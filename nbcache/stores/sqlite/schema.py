@@ -8,7 +8,7 @@ what the others mean; this release leaves them alone. Anything else takes anothe
 the store alone, and says that a newer one wrote it.
 """
 
-from nbcache.stores.sqlite import earlier_search_index, listing, search_index
+from nbcache.stores.sqlite import earlier_search_index, listing_index, search_index
 from nbcache.stores.sqlite.folder import STORE_VERSION
 from nbcache.stores.sqlite.sql import Execute
 
@@ -62,7 +62,7 @@ _BOUNDS = (
 # The columns that versions 3 and 4 added: last in their tables, where SQLite adds them. `saved_seconds` keeps its meaning,
 # which is what the models took in all.
 _ADDED = {
-    "entry": ("charged INTEGER", listing.COLUMN),
+    "entry": ("charged INTEGER", listing_index.COLUMN),
     "spending": ("charged_hits INTEGER", "charged_misses INTEGER", "waited REAL", "untimed_hits INTEGER"),
 }
 _FROM_VERSION_1 = (
@@ -79,7 +79,7 @@ _FROM_VERSION_1 = (
     "DROP TABLE entry_1",
     "DROP TABLE owner",
 )
-STATEMENTS = (*_DISKCACHE, *_TABLES, *_BOUNDS, *search_index.STATEMENTS, *listing.STATEMENTS.values())
+STATEMENTS = (*_DISKCACHE, *_TABLES, *_BOUNDS, *search_index.STATEMENTS, *listing_index.STATEMENTS.values())
 # The same tables as versions 2 and 3 made them.
 OF_EARLIER_VERSIONS = tuple(
     statement.replace(f", {', '.join(columns[number:])})", ")")
@@ -110,7 +110,7 @@ def make(sql: Execute) -> None:
     now = version(sql)
     if now == STORE_VERSION:
         return
-    for statement in ((*_DISKCACHE, *_TABLES, *listing.STATEMENTS.values()), _FROM_VERSION_1, (), ())[now]:
+    for statement in ((*_DISKCACHE, *_TABLES, *listing_index.STATEMENTS.values()), _FROM_VERSION_1, (), ())[now]:
         sql(statement)
     for table, columns in _ADDED.items():
         there = {name for _, name, *_ in sql(f"PRAGMA table_info({table})")}

@@ -19,6 +19,7 @@ from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, SessionCal
 from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, TooLargeError, warn_once
 from nbcache.stores.progress import Progress
 from nbcache.stores.sqlite import counts, damaged_files, eviction, lifetime_ledger, pages, rows, session_calls, totals
+from nbcache.stores.sqlite.background_indexing import Indexing
 from nbcache.stores.sqlite.check import check
 from nbcache.stores.sqlite.clearing import delete
 from nbcache.stores.sqlite.columns import columns
@@ -28,7 +29,6 @@ from nbcache.stores.sqlite.database import LONG, Database
 from nbcache.stores.sqlite.diskcache_file import CacheFile, payload_of
 from nbcache.stores.sqlite.entry_stream import EntryStream
 from nbcache.stores.sqlite.full_disk import done_in_copy, is_full
-from nbcache.stores.sqlite.indexing import Indexing
 from nbcache.stores.sqlite.late_answers import LateAnswer, LateAnswers, is_temporary
 from nbcache.stores.sqlite.page_starts import PageStarts
 from nbcache.stores.sqlite.pages import Part

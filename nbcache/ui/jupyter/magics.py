@@ -27,7 +27,7 @@ from nbcache.stores.location import notebook_path, shown_notebook
 from nbcache.ui import report
 from nbcache.ui.commands import table
 from nbcache.ui.jupyter import arguments, html
-from nbcache.ui.jupyter.config import NBCache
+from nbcache.ui.jupyter.config_traits import NBCache
 from nbcache.ui.jupyter.new_ids import NewIds
 from nbcache.ui.jupyter.notebook_renames import Follower
 from nbcache.ui.printing import say

@@ -9,9 +9,9 @@ from unittest import mock
 
 import nbcache
 from nbcache.cache import save
-from nbcache.costs.pricing import Price, Prices
+from nbcache.costs.price_lookup import Price, Prices
 from nbcache.entry.records import Usage
-from nbcache.entry.usage.reported_usage import usage_of
+from nbcache.entry.usage.usage_of_call import usage_of
 from tests.costs.generated.bill import WHEN
 from tests.costs.generated.case import Case
 from tests.costs.generated.clients import client

@@ -7,9 +7,9 @@ import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration
 
-from nbcache.costs.pricing import Prices
+from nbcache.costs.price_lookup import Prices
 from nbcache.entry.records import Usage
-from nbcache.entry.usage.reported_usage import usage_of
+from nbcache.entry.usage.usage_of_call import usage_of
 from tests.costs.test_client_costs import ANTHROPIC, GOOGLE, OPENAI, OPENROUTER, PERPLEXITY, WHEN, XAI, cost
 
 TOKENS = {"input_tokens": 1000, "output_tokens": 500, "total_tokens": 1500}

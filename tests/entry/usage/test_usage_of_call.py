@@ -28,7 +28,7 @@ from langchain_openai import AzureChatOpenAI, ChatOpenAI, OpenAI
 
 from nbcache.cache.call import Call, current_call
 from nbcache.entry.records import Usage
-from nbcache.entry.usage.reported_usage import estimated, usage_of
+from nbcache.entry.usage.usage_of_call import estimated, usage_of
 from nbcache.errors import UnstableIdentityError
 from nbcache.integrations.langchain.models import Instrument
 from nbcache.keys.identity import identify

@@ -36,9 +36,9 @@ from nbcache import NbcacheWarning, NotebookCache
 from nbcache.cache.call import Call
 from nbcache.codec.header import EntryHeader
 from nbcache.codec.payload import encode, read
-from nbcache.costs.pricing import Prices
+from nbcache.costs.price_lookup import Prices
 from nbcache.entry.records import EntryMeta, Filter
-from nbcache.entry.usage.reported_usage import estimated, usage_of
+from nbcache.entry.usage.usage_of_call import estimated, usage_of
 from nbcache.integrations.embeddings.identity import embedder_identity
 from nbcache.integrations.embeddings.vectors import as_generation, vector_in
 from nbcache.integrations.embeddings.wrapper import CachedEmbeddings, wrap_embeddings

@@ -24,7 +24,7 @@ import nbcache
 from nbcache.entry.status import CUT_OFF, OK, UNFINISHED, good_also
 from nbcache.errors import NbcacheWarning
 from nbcache.session import installation
-from tests.entry.usage.test_reported_usage import AWS, HAIKU, KEY, ON_BEDROCK, server
+from tests.entry.usage.test_usage_of_call import AWS, HAIKU, KEY, ON_BEDROCK, server
 from tests.servers import canned as c
 from tests.servers.canned import Canned, Reply
 

@@ -15,7 +15,7 @@ import pytest
 
 from nbcache.entry.records import SORTABLE, EntryMeta, Facets, Filter, Totals, Touch
 from nbcache.stores import DiskStore
-from nbcache.stores.sqlite import listing, pages
+from nbcache.stores.sqlite import listing_index, pages
 from tests.stores.sqlite.test_store import key_of
 from tests.support.paths import GOLDEN
 
@@ -260,7 +260,7 @@ def plan(store: DiskStore, read: Callable[[DiskStore], object]) -> str:
 @pytest.mark.parametrize("sort", SORTABLE)
 def test_page_is_read_from_the_index_of_its_column(stores: tuple[DiskStore, DiskStore], sort: str) -> None:
     found = plan(stores[1], lambda store: store.page(sort=sort, limit=20))
-    assert f"entry_by_{listing.COLUMN_OF[sort]}" in found
+    assert f"entry_by_{listing_index.COLUMN_OF[sort]}" in found
     assert "SCAN entry" not in found
     assert "SCAN Cache" not in found
 
@@ -271,7 +271,7 @@ def test_page_is_read_from_the_index_of_its_column(stores: tuple[DiskStore, Disk
 def of_version_3(folder: Path) -> None:
     """Make the store one of version 3, which has no listing."""
     with closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as connection:
-        for name, statement in reversed(listing.STATEMENTS.items()):
+        for name, statement in reversed(listing_index.STATEMENTS.items()):
             kind = statement.replace("UNIQUE ", "").split()[1]
             connection.execute(f"DROP {kind} {name}")
         connection.execute("ALTER TABLE entry DROP COLUMN facet")
@@ -291,7 +291,7 @@ def test_store_of_version_3_is_listed_a_few_entries_at_a_time(tmp_path: Path) ->
         left = store.index(lambda _, key: [key], 20)
         store.close()
         rounds += 1
-    assert rounds > 300 / 20 + len(listing.STATEMENTS)
+    assert rounds > 300 / 20 + len(listing_index.STATEMENTS)
     check_all(store, draw)
     assert store.check() == []
     store.close()

@@ -12,7 +12,7 @@ import pytest
 from nbcache.entry.records import Filter, Totals, Usage
 from nbcache.stores import DiskStore
 from nbcache.stores.entry_costs import entry_cost
-from nbcache.stores.sqlite import indexing
+from nbcache.stores.sqlite import background_indexing
 from nbcache.stores.sqlite.sql import joined
 from tests.stores.contract.conftest import clock  # noqa: F401 - a fixture
 from tests.stores.contract.entries import keep, key_of, put, said
@@ -68,7 +68,7 @@ def test_words_of_a_deleted_entry_are_in_no_file(tmp_path: Path) -> None:
 
 
 def test_entries_that_another_process_left_are_indexed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexing, "_LOOKED_AT", 2)
+    monkeypatch.setattr(background_indexing, "_LOOKED_AT", 2)
     one = DiskStore(tmp_path / "store")
     for number in range(5):
         keep(one, f"left behind {number}", prompt=f"p{number}")

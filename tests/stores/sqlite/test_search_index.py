@@ -13,7 +13,7 @@ from nbcache.entry.records import EntryMeta, Filter
 from nbcache.entry.text import words
 from nbcache.stores import DiskStore
 from nbcache.stores.sqlite import earlier_search_index, pages, search_index
-from tests.stores.sqlite.test_listing import steps
+from tests.stores.sqlite.test_listing_index import steps
 from tests.stores.sqlite.test_store import key_of
 from tests.support.paths import GOLDEN
 
