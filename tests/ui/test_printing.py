@@ -107,6 +107,7 @@ def test_json_has_every_character(planted: tuple[Path, str], capsys: pytest.Capt
     assert NAME in document["model"]
 
 
+@pytest.mark.slow
 def test_no_magic_writes_what_drives_a_terminal(planted: tuple[Path, str], tmp_path: Path) -> None:
     folder, key = planted
     (tmp_path / "bad.jsonl").write_text('{"nbcache": 1, "key": "\\u001b[2J"}\n')

@@ -33,6 +33,7 @@ def stderr_of_run(folder: Path, cells: tuple[str, ...]) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")  # of the kernel's client
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_the_second_run_of_a_notebook_is_told_what_to_type_and_then_pays_nothing(

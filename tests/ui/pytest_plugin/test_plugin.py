@@ -188,6 +188,7 @@ def run_notebooks(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResul
 LOAD = "%load_ext nbcache\nfrom asking import ask"
 
 
+@pytest.mark.slow
 def test_each_notebook_plays_the_cassette_beside_it(pytester: pytest.Pytester) -> None:
     for name, texts in {"harbor": ["boat?", "ferry?"], "cats": ["cat?"]}.items():
         where = f"import os; assert os.environ['NBCACHE_NOTEBOOK'] == {str(pytester.path / name)!r} + '.ipynb'"
@@ -208,6 +209,7 @@ def test_each_notebook_plays_the_cassette_beside_it(pytester: pytest.Pytester) -
     done.stdout.fnmatch_lines("nbcache: 3 hits, 0 misses, 0 recordings unused")
 
 
+@pytest.mark.slow
 def test_hits_that_came_from_a_store_are_told(pytester: pytest.Pytester) -> None:
     cells = (LOAD, "assert ask('boat?') == 'at noon'")
     notebook(pytester.path / "harbor.ipynb", *cells)
@@ -220,6 +222,7 @@ def test_hits_that_came_from_a_store_are_told(pytester: pytest.Pytester) -> None
     assert "came from a store" not in run_notebooks(pytester, "--nbcache=replay", "cats.ipynb").stdout.str()
 
 
+@pytest.mark.slow
 def test_without_a_page_to_show_the_panel_there_is_the_summary(pytester: pytest.Pytester) -> None:
     shown = """
         from IPython.utils.capture import capture_output
@@ -235,6 +238,7 @@ def test_without_a_page_to_show_the_panel_there_is_the_summary(pytester: pytest.
     run_notebooks(pytester, "--nbcache=replay").assert_outcomes(passed=2)
 
 
+@pytest.mark.slow
 def test_a_line_taken_out_fails_one_cell_which_names_the_call(pytester: pytest.Pytester) -> None:
     notebook(pytester.path / "harbor.ipynb", LOAD, "ask('boat?')", "ask('When does the ferry come?')", "ask('cat?')")
     cassette = pytester.path / "harbor.llmcache.jsonl"
@@ -675,6 +679,7 @@ def test_a_cache_that_nobody_turns_off_is_told_too(run: Run, pytester: pytest.Py
     run("--nbcache=on").stdout.fnmatch_lines("nbcache: 0 hits, 1 miss")
 
 
+@pytest.mark.slow
 def test_what_other_processes_did_is_told_too(run: Run, pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         test_harbor="""
@@ -689,6 +694,7 @@ def test_what_other_processes_did_is_told_too(run: Run, pytester: pytest.Pyteste
     run("--nbcache=replay").stdout.fnmatch_lines("nbcache: 1 hit, 0 misses, 0 recordings unused")
 
 
+@pytest.mark.slow
 def test_tests_shared_among_processes_are_told_as_one_run(pytester: pytest.Pytester) -> None:
     for name, text in {"harbor": "boat?", "cats": "cat?"}.items():
         pytester.makepyfile(
