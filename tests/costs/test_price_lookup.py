@@ -366,7 +366,7 @@ ALONE = """
 import socket, sys, threading
 def refuse(*args, **named): raise AssertionError("network")
 socket.socket.connect = socket.getaddrinfo = refuse
-import nbcache.costs.price_lookup as pricing
+from nbcache.costs import price_lookup
 from nbcache.entry.records import Usage
 def loaded(): return any(name.split(".")[0] == "genai_prices" for name in sys.modules)
 prices = price_lookup.Prices({"m": {"input": 1, "output": 1}})
