@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from nbcache import codec, public_in
 from nbcache.cache import modes
+from nbcache.cache.misses.log import NEWER
 from nbcache.entry.records import EXACT, STATUSES, SessionCall, known
 from nbcache.errors import DamagedError
 from nbcache.stores.base import Store, Tombstones
@@ -97,4 +98,4 @@ def _why(key: str, store: Store, now: float) -> str | None:
         whole = codec.read(payload, key)
         return None if whole.reusable else whole.header().meta.status
     except DamagedError as error:
-        return "newer" if error.newer else "damaged"
+        return NEWER if error.newer else "damaged"

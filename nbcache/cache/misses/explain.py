@@ -6,7 +6,7 @@ from functools import partial
 
 from nbcache import public_in
 from nbcache.cache.misses.candidates import recorded_like, stored_like
-from nbcache.cache.misses.log import LoggedMiss
+from nbcache.cache.misses.log import NEWER, LoggedMiss
 from nbcache.cache.misses.nearest import difference, heading, new_ids
 from nbcache.costs.session_sums import NEW
 from nbcache.entry.durations_and_sizes import ago_text
@@ -48,7 +48,7 @@ _TEXTS = {
     "renewed": "it was to be made anew, as asked in the panel",
     "excluded": "it is excluded, by `%config NBCache.exclude`",
     "class not here": "its answer holds an object of a class that isn't defined here, or is another by now",
-    "newer": "its entry was stored by a newer nbcache or LangChain, and is left alone; upgrade nbcache to have it",
+    NEWER: "its entry was stored by a newer nbcache or LangChain, and is left alone; upgrade nbcache to have it",
     "damaged": "its entry was damaged; `%llmcache check --fix` mends the store",
     "failure": "the cache failed, and the call went on without it",
     "cut off": "an answer is recorded, but it was cut off, which makes it no hit; `replay` plays it",
