@@ -23,6 +23,7 @@ from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.concurrency.loop_turns import take_turn
 from nbcache.errors import logger
 from nbcache.integrations.langchain.patching import Wrapping
+from nbcache.integrations.langchain.stream_wrappers import hears_chunks, hears_events
 from nbcache.keys.request import Request, options_of
 from nbcache.keys.usercode.origin import ORIGINAL
 
@@ -116,13 +117,14 @@ class EarlyHits:
         """A call that LangChain is about to look up. None if it has to."""
         try:
             run = args[2] if len(args) > 2 else kwargs.get("run_manager")
-            if not self._has_own(type(model), _LOOKUP) or (
-                run is not None and _plays_chunks(model, run, kwargs, is_async)
-            ):
+            if not self._has_own(type(model), _LOOKUP):
                 return None
             messages = args[0] if args else kwargs.get("messages")
             stop = args[1] if len(args) > 1 else kwargs.get("stop")
-            return self._known(model, messages, stop, kwargs, is_async=is_async)
+            known = self._known(model, messages, stop, kwargs, is_async=is_async)
+            if known is None or run is None:  # to ask who listens takes longer than to tell that no key is known
+                return known
+            return None if _plays_chunks(model, run, kwargs, is_async) else known
         except Exception as error:  # noqa: BLE001 - the long way says what is wrong
             logger.debug(_FAILED, error)
             return None
@@ -210,13 +212,9 @@ def _plays_chunks(model: BaseChatModel, run: Any, kwargs: Mapping[str, Any], is_
     """Whether somebody listens to the chunks or the events of a call, or its config asks for a mode."""
     if "nbcache" in run.metadata:
         return True
-    if not run.handlers:
-        return False
-    options = {name: value for name, value in kwargs.items() if name not in {"stop", "run_manager", "messages"}}
-    as_events = getattr(model, "_should_use_protocol_streaming", None)
-    if as_events is not None and as_events(async_api=is_async, run_manager=run, **options):
-        return True
-    return model._should_stream(async_api=is_async, run_manager=run, **options)  # noqa: SLF001 - as LangChain does
+    return bool(run.handlers) and (
+        hears_events(model, run, kwargs, is_async) or hears_chunks(model, run, kwargs, is_async)
+    )
 
 
 def _texts(model: BaseChatModel, given: Any) -> Sequence[BaseMessage] | None:

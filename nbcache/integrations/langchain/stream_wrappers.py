@@ -39,12 +39,26 @@ def wrap_class(wrapping: Wrapping, cls: type) -> bool:
 
 def is_listened_to(model: Any, run: Any, kwargs: Mapping[str, Any], async_api: bool) -> bool:  # noqa: FBT001 - as LangChain's
     """Whether LangChain streams this `invoke` for somebody who listens to its chunks, as LangChain itself decides."""
-    options = {name: value for name, value in kwargs.items() if name not in {"stop", "run_manager"}}
-    if model._should_stream(async_api=async_api, run_manager=run, **options):  # noqa: SLF001 - as LangChain does next
+    if hears_chunks(model, run, kwargs, async_api):
         return True
-    as_events = getattr(model, "_should_use_protocol_streaming", None)
     native = hasattr(model, "_stream_chat_model_events") or hasattr(model, "_astream_chat_model_events")
-    return as_events is not None and not native and as_events(async_api=async_api, run_manager=run, **options)
+    return not native and hears_events(model, run, kwargs, async_api)
+
+
+def hears_chunks(model: Any, run: Any, kwargs: Mapping[str, Any], async_api: bool) -> bool:  # noqa: FBT001 - as above
+    """Whether somebody listens to the chunks of a call."""
+    return bool(model._should_stream(async_api=async_api, run_manager=run, **_arguments(kwargs)))  # noqa: SLF001 - as LangChain does
+
+
+def hears_events(model: Any, run: Any, kwargs: Mapping[str, Any], async_api: bool) -> bool:  # noqa: FBT001 - as above
+    """Whether somebody listens to the events of a call, which LangChain has since core 1.2."""
+    as_events = getattr(model, "_should_use_protocol_streaming", None)
+    return as_events is not None and bool(as_events(async_api=async_api, run_manager=run, **_arguments(kwargs)))
+
+
+def _arguments(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a call, as LangChain hands them on when it decides whether to stream."""
+    return {name: value for name, value in kwargs.items() if name not in {"messages", "stop", "run_manager"}}
 
 
 def stepped(call: Call, items: Iterator[Any]) -> Iterator[Any]:
