@@ -36,6 +36,7 @@ from nbcache.costs.ledger import Ledger
 from nbcache.costs.ledger_sums import total
 from nbcache.entry.records import Info, Stats, Totals
 from nbcache.errors import StoreError, warn_once
+from nbcache.keys.api_names import ALL
 from nbcache.keys.known_keys import known_key
 from nbcache.keys.request import Request
 from nbcache.replay.playback import Recordings
@@ -164,6 +165,11 @@ class NotebookCache(BaseCache):
         """The last misses of this session, the newest last."""
         self.flush()
         return list(self._state.misses.entries)
+
+    def caches_client(self, api: str) -> bool:
+        """Whether the calls to this API are cached that a client makes without LangChain, and without being wrapped."""
+        clients = self._configuration.clients
+        return ALL in clients or api in clients
 
     def failed(self, what: str, error: Exception) -> None:
         """Count a failure of the cache and say so once; the user's call goes on."""

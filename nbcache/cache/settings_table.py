@@ -14,6 +14,7 @@ from nbcache.cache import modes
 from nbcache.cache.setting_field import Setting, settings_of
 from nbcache.costs.price_lookup import Prices
 from nbcache.entry.durations_and_sizes import count, seconds, size
+from nbcache.keys.api_names import ALL, checked_clients
 from nbcache.keys.prompt import Normalize
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.base import Store, open_store
@@ -145,6 +146,14 @@ class Configuration:
         "the file of recorded answers, which `replay` plays and `export` writes. Without it: the one beside the notebook. "
         "If there is none, `replay` plays what the store has",
         from_text=str,
+    )
+    clients: Setting[_Texts, tuple[str, ...]] = Setting(
+        checked_clients,
+        "whose calls are cached besides LangChain's: `all`, only `langchain`, or names of APIs, such as `openai`, whatever "
+        "library makes the call. In the environment separated by commas",
+        default=(ALL,),
+        kind="texts",
+        from_text=_comma_separated,
     )
     secrets: Setting[_Texts, tuple[str, ...]] = Setting(
         _secrets,

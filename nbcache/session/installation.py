@@ -19,6 +19,7 @@ from nbcache.concurrency.locks import Lock
 from nbcache.errors import NotInstalledError, forget_warnings, warn_once
 from nbcache.integrations.langchain.models import Instrument
 from nbcache.integrations.langchain.patching import Wrapping
+from nbcache.integrations.sdk.http_hooks import HTTPHooks
 from nbcache.session.environment import warn_of_misspelt, with_environment
 from nbcache.session.placeholder_keys import stand_in
 from nbcache.session.worker_processes import give_tickets, join
@@ -31,6 +32,7 @@ class _Session:
 
     cache: NotebookCache
     instrument: Instrument
+    http_hooks: HTTPHooks
     before: BaseCache | None
     workers: Wrapping  # of the functions that start worker processes
 
@@ -75,7 +77,9 @@ def _turn_on(cache: NotebookCache) -> None:
                 cache.resume_from(_session.cache)
             _session.cache = cache
         else:
-            _session = _Session(cache, Instrument(_cache_now), get_llm_cache(), Wrapping())
+            _session = _Session(
+                *(cache, Instrument(_cache_now), HTTPHooks(_cache_now)), before=get_llm_cache(), workers=Wrapping()
+            )
             give_tickets(_session.workers, _cache_now)
         set_llm_cache(cache)
         watch_chains(wanted=bool(cache.rules.exclude))
@@ -114,6 +118,7 @@ def _turn_off() -> None:
             return
         session, _session = _session, None
         session.instrument.remove()
+        session.http_hooks.remove()
         session.workers.remove()
         watch_chains(wanted=False)
         stand_in(wanted=False)

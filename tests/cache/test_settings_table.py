@@ -36,6 +36,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "normalize": (str.lower, str.lower),
     "should_store": (bool, bool),
     "cassette": ("a.jsonl", Path("a.jsonl").absolute()),
+    "clients": (["openai", "anthropic"], ("openai", "anthropic")),
     "secrets": (["ACME"], ("ACME",)),
 }
 ARGUMENTS = settings_of(Configuration)

@@ -15,28 +15,31 @@ from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.errors import UnstableIdentityError, warn_once
 from nbcache.integrations.sdk.exchange import Exchange
+from nbcache.integrations.sdk.model_call import model_call
 from nbcache.integrations.sdk.sse import pieces
 from nbcache.integrations.sdk.streamed_bodies import AsyncStream, ReplayedBody, SyncStream, for_httpx
 from nbcache.integrations.sdk.transport_identity import route_of
 
 CacheNow = Callable[[], NotebookCache | None]
+HIT = {"x-nbcache": "hit"}  # the header by which a raw response says that it comes from the cache
 _CLIENTS = {"Client": False, "AsyncClient": True}  # and whether they are asynchronous
 
 
-def cached(http_client: Any, sdk: str, cache_now: CacheNow) -> Any:
+def cached(http_client: Any, cache_now: CacheNow) -> Any:
     """A copy of `http_client` that looks in the cache first. Returns `http_client` itself if it does so already.
 
     Both share headers, cookies, hooks and connections, so closing one closes both. Raises TypeError if it is not a client of
     httpx.
     """
     family, is_async = _family(http_client)
-    if isinstance(http_client._transport, _Transport):  # noqa: SLF001 - httpx has no public attribute for it
+    if isinstance(http_client._transport, CachingTransport):  # noqa: SLF001 - httpx has no public attribute for it
         return http_client
     kind: Any = type(http_client)
     cls = _without_finalizer(kind)
     twin = cls.__new__(cls)
     vars(twin).update(vars(http_client))
-    twin._transport = (AsyncTransport if is_async else SyncTransport)(http_client, family, sdk, cache_now)  # noqa: SLF001
+    transport = AsyncTransport if is_async else SyncTransport
+    twin._transport = transport(http_client, family, cache_now)  # noqa: SLF001
     twin._mounts = {}  # noqa: SLF001 - the original sends, and so uses its proxies
     return twin
 
@@ -59,14 +62,19 @@ def _without_finalizer(cls: Any) -> Any:
     return type(cls.__name__, (cls,), {"__del__": lambda _: None, "__module__": cls.__module__})
 
 
-class _Transport:
-    """What both transports share. `client` is the original, which sends requests and has the proxies."""
+class CachingTransport:
+    """What both transports share.
 
-    def __init__(self, client: Any, family: Any, sdk: str, cache_now: CacheNow) -> None:
+    `client` sends the requests, and has the proxies. `inner` is the transport that it would use, if that is known; such a
+    transport is a hook's, for one request, and is asked only for paths of a model's API. One without it is a wrapped
+    client's own, which gets all of its requests.
+    """
+
+    def __init__(self, client: Any, family: Any, cache_now: CacheNow, inner: Any = None) -> None:
         self._client = client
         self._family = family
-        self._sdk = sdk
         self._cache_now = cache_now
+        self.inner = inner
 
     def _exchange(self, request: Any) -> Exchange | None:
         """The call that `request` makes. None if it is sent without the cache."""
@@ -79,28 +87,41 @@ class _Transport:
             cache.forbid_in_replay(outer, "sends a request of its own, which isn't recorded")
             return None
         try:
-            exchange = Exchange.of(cache, self._sdk, request, route_of(self._inner_transport(request)))
+            return self._known_exchange(cache, request)
         except UnstableIdentityError as error:
             cache.forbid_in_replay(Call(is_chat=False), f"has no key: {error}")
             if cache.settings_now.mode != OFF:
                 warn_once(error.cause, str(error))
-            return None
         except Exception as error:  # noqa: BLE001 - the user's call goes on without the cache
             cache.forbid_in_replay(Call(is_chat=False), f"can't be looked up: {error!r}")
             cache.failed("work out the key of a call", error)
+        return None
+
+    def _known_exchange(self, cache: NotebookCache, request: Any) -> Exchange | None:
+        what = f"({request.method} {request.url.path})"
+        call = model_call(request)
+        if call is None:
+            if self.inner is None:
+                cache.forbid_in_replay(Call(is_chat=False), f"{what} is of a kind that isn't recorded")
             return None
-        if exchange is None:
-            cache.forbid_in_replay(
-                Call(is_chat=False), f"({request.method} {request.url.path}) is of a kind that isn't recorded"
-            )
-        return exchange
+        if call.is_stateful:
+            cache.forbid_in_replay(Call(is_chat=False), f"{what} is of a kind that isn't recorded")
+            return None
+        if self.inner is not None and not cache.caches_client(call.dialect.sdk):
+            cache.forbid_in_replay(Call(is_chat=False), f"{what} isn't looked up, by the setting `clients`")
+            return None
+        return Exchange.of(cache, call, route_of(self._inner_transport(request)))
 
     def _inner_transport(self, request: Any) -> Any:
-        return self._client._transport_for_url(request.url)  # noqa: SLF001 - as its `send` does
+        """The transport that sends, as the client's own `send` would choose it."""
+        if self.inner is not None:
+            return self.inner
+        transport = self._client._transport_for_url(request.url)  # noqa: SLF001
+        return transport.inner if isinstance(transport, CachingTransport) and transport.inner else transport
 
     def _replayed(self, recorded: HTTPResponse) -> Any:
         stream = for_httpx(ReplayedBody, self._family)(pieces(recorded))
-        return self._family.Response(recorded.status, headers=recorded.headers, stream=stream)
+        return self._family.Response(recorded.status, headers={**recorded.headers, **HIT}, stream=stream)
 
     def _forwarded(self, response: Any, stream: Any) -> Any:
         """`response` with its decoded body in `stream`."""
@@ -112,7 +133,7 @@ class _Transport:
         )
 
 
-class SyncTransport(_Transport):
+class SyncTransport(CachingTransport):
     """The sync form, an `httpx.BaseTransport`."""
 
     def handle_request(self, request: Any) -> Any:
@@ -155,7 +176,7 @@ class SyncTransport(_Transport):
         self.close()
 
 
-class AsyncTransport(_Transport):
+class AsyncTransport(CachingTransport):
     """The async form, an `httpx.AsyncBaseTransport`."""
 
     async def handle_async_request(self, request: Any) -> Any:
@@ -196,3 +217,6 @@ class AsyncTransport(_Transport):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+KINDS: dict[str, Any] = {"Client": SyncTransport, "AsyncClient": AsyncTransport}  # by the name of httpx's class

@@ -17,25 +17,19 @@ def wrap_client(client: _T, cache_now: CacheNow) -> _T:
     `client` itself does not change. Both share their connections, as a copy by `with_options` does. Requests that are not
     calls of a model, and all requests while there is no cache, are sent as usual. Raises TypeError for any other object.
     """
-    sdk = _sdk(client)
-    if sdk is None:
+    if not _is_sdk_client(client):
         raise TypeError(
             f"nbcache.wrap: {_named(client)} is no client of the OpenAI or Anthropic SDK. Give an OpenAI, AsyncOpenAI, "
             "AzureOpenAI, AsyncAzureOpenAI, Anthropic or AsyncAnthropic object, or LangChain's Embeddings"
         )
     original: Any = client
     http_client = original._client  # noqa: SLF001 - the SDKs take it as an argument, but have no public attribute for it
-    twin = cached(http_client, sdk, cache_now)
+    twin = cached(http_client, cache_now)
     return client if twin is http_client else _copy(original, twin)
 
 
-def _sdk(client: object) -> str | None:
-    """The SDK to which `client` belongs."""
-    for cls in type(client).__mro__:
-        package = cls.__module__.partition(".")[0]
-        if cls.__name__ in _CLIENTS.get(package, ()):
-            return package
-    return None
+def _is_sdk_client(client: object) -> bool:
+    return any(cls.__name__ in _CLIENTS.get(cls.__module__.partition(".")[0], ()) for cls in type(client).__mro__)
 
 
 def _named(client: object) -> str:

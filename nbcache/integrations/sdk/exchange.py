@@ -17,7 +17,8 @@ from nbcache.concurrency.executor import in_thread
 from nbcache.entry.usage.reported_charges import LITELLM_HEADER
 from nbcache.errors import warn_once
 from nbcache.integrations.sdk import sse
-from nbcache.integrations.sdk.cached_endpoints import DIALECTS, Body, Dialect
+from nbcache.integrations.sdk.cached_endpoints import Body, Dialect
+from nbcache.integrations.sdk.model_call import ModelCall
 from nbcache.keys.answer_limits import limits_tokens
 from nbcache.keys.canonical import canonical
 from nbcache.keys.clients.target import endpoint_in
@@ -27,8 +28,6 @@ from nbcache.keys.ignored.request_fields import counted_body
 from nbcache.keys.request import Identity
 
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)")
-# Fields of a request that does more than get an answer: it goes on in the background, or changes a conversation.
-_STATEFUL = ("background", "conversation", "thread", "prewarm")
 
 
 @dataclass(slots=True, eq=False)
@@ -42,20 +41,13 @@ class Exchange:
     is_stream: bool
 
     @classmethod
-    def of(cls, cache: NotebookCache, sdk: str, request: Any, route: Any = None) -> "Exchange | None":
-        """The call that a request of httpx makes. None if it makes none, or one whose answer can't be replayed.
-
-        `route` is what counts of its transport.
-        """
-        dialect = _dialect(sdk, request)
-        body = None if dialect is None else _body(request)
-        if dialect is None or body is None or _is_stateful(body):
-            return None
-        is_stream = bool(body.get("stream"))
-        prompt, identity = _prompt_and_identity(dialect, request, body, route)
-        timeout = (request.extensions.get("timeout") or {}).get("read")
+    def of(cls, cache: NotebookCache, model_call: ModelCall, route: Any = None) -> "Exchange":
+        """The exchange of a call. `route` is what counts of its transport."""
+        is_stream = bool(model_call.body.get("stream"))
+        prompt, identity = _prompt_and_identity(model_call, route)
+        timeout = (model_call.request.extensions.get("timeout") or {}).get("read")
         call = Call(identity=identity, is_chat=False, shares=not is_stream, timeout=timeout)
-        return cls(cache, dialect, prompt, call, is_stream)
+        return cls(cache, model_call.dialect, prompt, call, is_stream)
 
     def find(self) -> HTTPResponse | None:
         """The cached answer, if there is one."""
@@ -104,28 +96,9 @@ class Exchange:
         return answer
 
 
-def _dialect(sdk: str, request: Any) -> Dialect | None:
-    if request.method != "POST":
-        return None
-    path = request.url.path
-    return next((each for each in DIALECTS if each.sdk == sdk and path.endswith(each.path)), None)
-
-
-def _body(request: Any) -> Body | None:
-    """The JSON object in a request. None if the body is something else, or is generated while it is sent."""
-    try:
-        body = json.loads(request.content)
-    except Exception:  # noqa: BLE001 - httpx raises exceptions of its own
-        return None
-    return body if isinstance(body, dict) else None
-
-
-def _is_stateful(body: Body) -> bool:
-    return any(body.get(name) is not None and body[name] is not False for name in _STATEFUL)
-
-
-def _prompt_and_identity(dialect: Dialect, request: Any, body: Body, route: Any) -> tuple[str, Identity]:
+def _prompt_and_identity(call: ModelCall, route: Any) -> tuple[str, Identity]:
     """The prompt, as people read it, and the identity. Each field of the body is in exactly one of them."""
+    dialect, request, body = call.dialect, call.request, call.body
     rest = dict(body)
     is_stream = bool(rest.pop("stream", False))
     prompt = {name: rest.pop(name) for name in (dialect.system, dialect.prompt) if name in rest}

@@ -21,6 +21,7 @@ from nbcache.codec import payload as codec
 from nbcache.entry.records import Filter
 from nbcache.entry.text import prompt_text
 from nbcache.integrations.sdk.exchange import Exchange
+from nbcache.integrations.sdk.model_call import ModelCall, model_call
 from nbcache.integrations.sdk.sse import Recorder, split_events
 from nbcache.keys.key import call_key
 from nbcache.session import installation
@@ -49,14 +50,18 @@ from tests.support.sdk_calls import SCENARIOS
 # Which calls are the same
 
 
+def key_of(call: ModelCall) -> str:
+    exchange = Exchange.of(nbcache.NotebookCache(MemoryStore()), call)
+    return call_key(exchange.prompt, "", exchange.call).key
+
+
 def key(client: Any, call: Callable[[Any], Any]) -> str | None:
     """The key of the call that is made of `client`; None where it would pass through."""
     found: list[str | None] = []
-    sdk = "anthropic" if isinstance(client, anthropic.Anthropic) else "openai"
 
     def look(request: httpx2.Request) -> httpx2.Response:
-        exchange = Exchange.of(nbcache.NotebookCache(MemoryStore()), sdk, request)
-        found.append(None if exchange is None else call_key(exchange.prompt, "", exchange.call).key)
+        call = model_call(request)
+        found.append(None if call is None or call.is_stateful else key_of(call))
         return httpx2.Response(418)
 
     http = httpx2.Client(transport=httpx2.MockTransport(look))
@@ -163,25 +168,23 @@ PROMISED = {
 def test_keys_are_a_promise() -> None:
     """Of requests as they were written when the keys were: no release of an SDK changes these."""
     beta = {"anthropic-version": "2023-06-01", "anthropic-beta": "b-1"}
-    requests: dict[str, tuple[str, str, Any, dict[str, str]]] = {
-        "chat": ("openai", "https://api.openai.com/v1/chat/completions", {**CHAT, "temperature": 0.5}, {}),
-        "stream": ("openai", "https://api.openai.com/v1/chat/completions", {**CHAT, "stream": True}, {}),
-        "completion": ("openai", "https://api.openai.com/v1/completions", {"model": "m", "prompt": "What?"}, {}),
-        "response": ("openai", "https://api.openai.com/v1/responses", RESPONSE, {}),
-        "message": ("anthropic", "https://api.anthropic.com/v1/messages", MESSAGE, beta),
+    requests: dict[str, tuple[str, Any, dict[str, str]]] = {
+        "chat": ("https://api.openai.com/v1/chat/completions", {**CHAT, "temperature": 0.5}, {}),
+        "stream": ("https://api.openai.com/v1/chat/completions", {**CHAT, "stream": True}, {}),
+        "completion": ("https://api.openai.com/v1/completions", {"model": "m", "prompt": "What?"}, {}),
+        "response": ("https://api.openai.com/v1/responses", RESPONSE, {}),
+        "message": ("https://api.anthropic.com/v1/messages", MESSAGE, beta),
         "azure": (
-            "openai",
             "https://a.openai.azure.com/openai/deployments/mine/chat/completions?api-version=1",
             CHAT,
             {"api-key": "sk-test"},
         ),
     }
     found = {}
-    for name, (sdk, url, body, headers) in requests.items():
-        request = httpx2.Request("POST", url, headers=headers, json=body)
-        exchange = Exchange.of(nbcache.NotebookCache(MemoryStore()), sdk, request)
-        assert exchange is not None
-        found[name] = call_key(exchange.prompt, "", exchange.call).key
+    for name, (url, body, headers) in requests.items():
+        call = model_call(httpx2.Request("POST", url, headers=headers, json=body))
+        assert call is not None
+        found[name] = key_of(call)
     assert found == PROMISED
 
 
@@ -796,6 +799,6 @@ def test_of_an_answers_headers_only_its_ids_are_kept() -> None:
     live = client.chat.completions.with_raw_response.create(**CHAT)
     hit = client.chat.completions.with_raw_response.create(**CHAT)
     assert live.headers["x-ratelimit-remaining-requests"] == "3"
-    assert dict(hit.headers) == {"content-type": "application/json", "x-request-id": "req_1"}
+    assert dict(hit.headers) == {"content-type": "application/json", "x-request-id": "req_1", "x-nbcache": "hit"}
     assert hit.parse()._request_id == live.parse()._request_id == "req_1"
     assert hit.elapsed.total_seconds() >= 0

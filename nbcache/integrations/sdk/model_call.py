@@ -1,0 +1,53 @@
+"""Whether a request is a call of a model: told by its method, its path and the shape of its body, on any host."""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from nbcache.integrations.sdk.cached_endpoints import DIALECTS, Body, Dialect
+
+# Fields of a request that does more than get an answer: it goes on in the background, or changes a conversation.
+_STATEFUL = ("background", "conversation", "thread", "prewarm")
+_LAST_SEGMENTS = frozenset(dialect.path.rpartition("/")[2].encode() for dialect in DIALECTS)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCall:
+    """A request that is a call of a model, with the JSON object in it."""
+
+    dialect: Dialect
+    request: Any
+    body: Body
+
+    @property
+    def is_stateful(self) -> bool:
+        """Whether it does more than get an answer, so that an answer from the cache would not do."""
+        return any(self.body.get(name) is not None and self.body[name] is not False for name in _STATEFUL)
+
+
+def may_be_model_call(raw_path: bytes) -> bool:
+    """Whether the last segment of a path, which may have a query, is that of a model's API. All other requests pass by."""
+    return raw_path.partition(b"?")[0].rpartition(b"/")[2] in _LAST_SEGMENTS
+
+
+def model_call(request: Any) -> ModelCall | None:
+    """The call of a model that a request of httpx makes. None if it makes none, or if it isn't understood."""
+    if request.method != "POST":
+        return None
+    path = request.url.path
+    dialect = next((each for each in DIALECTS if path.endswith(each.path)), None)
+    body = None if dialect is None else _body(request)
+    if dialect is None or body is None or not dialect.fits(body):
+        return None
+    return ModelCall(dialect, request, body)
+
+
+def _body(request: Any) -> Body | None:
+    """The JSON object in a request. None if the body is something else, or is generated while it is sent."""
+    try:
+        # A request that follows a redirect is not read, but has the bytes of the first one.
+        is_bytes = type(request.stream).__name__ == "ByteStream"
+        body = json.loads(b"".join(request.stream) if is_bytes else request.content)
+    except Exception:  # noqa: BLE001 - httpx raises exceptions of its own
+        return None
+    return body if isinstance(body, dict) else None

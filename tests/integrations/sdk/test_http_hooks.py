@@ -1,0 +1,409 @@
+"""Clients that nobody wrapped: while the cache is on, their calls of a model are paid once, whatever library makes them."""
+
+import asyncio
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import anthropic
+import httpx
+import httpx2
+import openai
+import pytest
+from langchain_openai import ChatOpenAI
+
+import nbcache
+from nbcache import NotInstalledError, ReplayMiss
+from tests.servers.provider import Provider
+from tests.servers.wire import CHAT, EVENTS, MESSAGE, RESPONSE, Body, ask, completion, said, streamed
+from tests.support.paths import ROOT
+
+LIBRARIES = [httpx, httpx2]
+
+
+@pytest.fixture
+def plain(provider: Provider, store: Path) -> Any:
+    """OpenAI's own client, as nobody wrapped it."""
+    return openai.OpenAI(**provider.openai, max_retries=0)
+
+
+# Paid once
+
+
+def test_a_plain_client_is_paid_once(plain: Any, provider: Provider) -> None:
+    assert said(plain) == said(plain) == provider.requests[0].echo
+    assert streamed(plain) == streamed(plain) == provider.requests[1].echo
+    assert len(provider.requests) == 2
+    stats = nbcache.stats()
+    assert (stats.misses, stats.hits, stats.entries, stats.errors) == (2, 2, 2, 0)
+
+
+def test_a_client_made_before_the_cache_was_on_is_cached_too(provider: Provider, tmp_path: Path) -> None:
+    before = openai.OpenAI(**provider.openai)
+    said(before)
+    nbcache.install(tmp_path / "store")
+    assert said(before) == said(before)
+    assert len(provider.requests) == 2
+
+
+async def test_async_clients_are_cached_alike(provider: Provider, store: Path) -> None:
+    client = openai.AsyncOpenAI(**provider.openai)
+    once, again = await ask(client), await ask(client)
+    assert once == again == ask(openai.OpenAI(**provider.openai))
+    assert len(provider.requests) == 1
+
+
+def test_anthropics_client_is_cached_alike(provider: Provider, store: Path) -> None:
+    client = anthropic.Anthropic(**provider.anthropic)
+    assert client.messages.create(**MESSAGE) == client.messages.create(**MESSAGE)
+    assert len(provider.requests) == 1
+
+
+def test_a_call_by_the_hook_and_one_by_a_wrapped_client_are_the_same_call(plain: Any, provider: Provider) -> None:
+    assert said(nbcache.wrap(plain)) == said(plain)
+    assert nbcache.wrap(plain).responses.create(**RESPONSE) == plain.responses.create(**RESPONSE)
+    assert streamed(plain) == streamed(nbcache.wrap(plain))
+    stats = nbcache.stats()
+    assert (len(provider.requests), stats.misses, stats.hits, stats.entries) == (3, 3, 3, 3)
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_request_that_no_sdk_makes_is_cached_by_its_path_and_body(library: Any, provider: Provider) -> None:
+    url = f"{provider.url}/v1/chat/completions"
+    one, two = library.post(url, json=CHAT), library.post(url, json=CHAT)
+    assert one.json() == two.json()
+    assert len(provider.requests) == 1
+    assert ("x-nbcache" in one.headers, two.headers["x-nbcache"]) == (False, "hit")
+
+
+CODE = """
+import sys, nbcache
+nbcache.install(sys.argv[2])
+assert not {"httpx", "openai"} & set(sys.modules)
+import httpx, openai
+asked = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "q"}]}
+print(httpx.post(sys.argv[1] + "/v1/chat/completions", json=asked).json()["choices"][0]["message"]["content"])
+client = openai.OpenAI(base_url=sys.argv[1] + "/v1", api_key="sk-test")
+print(client.chat.completions.create(**asked).choices[0].message.content)
+"""
+
+
+@pytest.mark.slow
+def test_a_library_that_is_imported_later_is_hooked_then_and_a_new_process_pays_nothing(
+    provider: Provider, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-W", "error", "-c", CODE, provider.url, str(tmp_path / "store")]
+    runs = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False) for _ in range(2)]
+    assert [run.stderr for run in runs] == ["", ""]
+    assert runs[0].stdout == runs[1].stdout == f"{provider.requests[0].echo}\n" * 2
+    assert len(provider.requests) == 1
+
+
+# Once, not twice
+
+
+@pytest.mark.usefixtures("store")
+def test_a_call_of_langchains_model_is_one_call(provider: Provider) -> None:
+    model = ChatOpenAI(model="gpt-4o-mini", **provider.openai)
+    assert model.invoke("q").content == model.invoke("q").content
+    assert [chunk.content for chunk in model.stream("r")] == [chunk.content for chunk in model.stream("r")]
+    stats = nbcache.stats()
+    assert (stats.misses, stats.hits, stats.entries, len(provider.requests)) == (2, 2, 2, 2)
+
+
+@pytest.mark.usefixtures("store")
+async def test_an_async_call_of_langchains_model_is_one_call(provider: Provider) -> None:
+    model = ChatOpenAI(model="gpt-4o-mini", **provider.openai)
+    await asyncio.gather(*(model.ainvoke(text) for text in "abc"))
+    assert [chunk async for chunk in model.astream("r")]
+    stats = nbcache.stats()
+    assert (stats.misses, stats.hits, stats.entries, len(provider.requests)) == (4, 0, 4, 4)
+
+
+@pytest.mark.usefixtures("store")
+def test_what_langchain_is_told_not_to_cache_is_not_cached_below_it_either(provider: Provider) -> None:
+    model = ChatOpenAI(model="gpt-4o-mini", cache=False, **provider.openai)
+    usual = ChatOpenAI(model="gpt-4o-mini", **provider.openai)
+    off: Any = {"metadata": {"nbcache": "off"}}
+    for _ in range(2):
+        model.invoke("q")
+        usual.invoke("q", config=off)
+        assert list(model.stream("q"))
+        assert list(usual.stream("q", config=off))
+    assert (len(provider.requests), nbcache.stats().entries) == (8, 0)
+
+
+# What passes by
+
+
+def echo(request: Any) -> dict[str, Any]:
+    return completion(f"{request.method} {request.url}")
+
+
+OTHERS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "another path": ("POST", "/v1/orders", {"json": CHAT}),
+    "a path that only contains one": ("POST", "/v1/chat/completions/id", {"json": CHAT}),
+    "another method": ("PUT", "/v1/chat/completions", {"json": CHAT}),
+    "messages of a chat service": ("POST", "/v1/messages", {"json": {"to": "#general", "text": "hi"}}),
+    "responses of a survey": ("POST", "/surveys/7/responses", {"json": {"answers": [1, 2]}}),
+    "completions of a search box": ("POST", "/completions", {"json": {"query": "how to"}}),
+    "a form": ("POST", "/v1/chat/completions", {"data": {"messages": "x"}}),
+    "an upload": ("POST", "/v1/chat/completions", {"files": {"messages": b"x"}}),
+    "no JSON": ("POST", "/v1/chat/completions", {"content": b"\xff\x00"}),
+    "a list": ("POST", "/v1/chat/completions", {"json": [CHAT]}),
+    "nothing": ("POST", "/v1/chat/completions", {}),
+    "a query that looks like a path": ("POST", "/v1/x?next=/v1/chat/completions", {"json": CHAT}),
+}
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_no_call_of_a_model_passes_by_in_every_mode(name: str, library: Any) -> None:
+    method, path, given = OTHERS[name]
+    sent: list[Any] = []
+
+    def answer(request: Any) -> Any:
+        sent.append(request)
+        return library.Response(200, json=completion(str(len(sent))))
+
+    for mode in ("on", "refresh", "replay"):
+        with nbcache.mode(mode), library.Client(transport=library.MockTransport(answer)) as client:
+            assert [client.request(method, f"https://a.example{path}", **given).is_success for _ in range(2)]
+    assert len(sent) == 6
+    assert (nbcache.stats().misses, nbcache.stats().entries) == (0, 0)
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_body_that_is_made_while_it_is_sent_passes_by_and_is_sent_whole(library: Any) -> None:
+    got: list[bytes] = []
+
+    def answer(request: Any) -> Any:
+        got.append(request.read())
+        return library.Response(200, json=completion())
+
+    with library.Client(transport=library.MockTransport(answer)) as client:
+        for _ in range(2):
+            client.post("https://a.example/v1/chat/completions", content=iter([b'{"messages"', b": []}"]))
+    assert got == [b'{"messages": []}'] * 2
+    assert nbcache.stats().entries == 0
+
+
+# As without us
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_event_hooks_run_for_a_hit_and_transports_are_not_asked(library: Any) -> None:
+    seen: list[str] = []
+    sent: list[Any] = []
+
+    def answer(request: Any) -> Any:
+        sent.append(request)
+        return library.Response(200, json=completion())
+
+    hooks = {"request": [lambda _: seen.append("request")], "response": [lambda _: seen.append("response")]}
+    with library.Client(event_hooks=hooks, mounts={"https://": library.MockTransport(answer)}) as client:
+        for _ in range(2):
+            client.post("https://a.example/v1/chat/completions", json=CHAT)
+    assert seen == ["request", "response"] * 2
+    assert len(sent) == 1
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_redirect_is_followed_and_never_kept(library: Any) -> None:
+    sent: list[str] = []
+
+    def answer(request: Any) -> Any:
+        sent.append(request.url.host)
+        if request.url.host == "old.example":
+            return library.Response(307, headers={"location": "https://new.example/v1/chat/completions"})
+        return library.Response(200, json=completion())
+
+    with library.Client(transport=library.MockTransport(answer), follow_redirects=True) as client:
+        for _ in range(2):
+            assert client.post("https://old.example/v1/chat/completions", json=CHAT).is_success
+    assert sent == ["old.example", "new.example", "old.example"]
+    assert nbcache.stats().entries == 1
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("status", [301, 400, 401, 404, 429, 500, 503])
+def test_an_error_is_the_callers_and_never_kept(status: int) -> None:
+    sent: list[Any] = []
+
+    def answer(request: Any) -> Any:
+        sent.append(request)
+        return httpx.Response(status, json=completion())
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as client:
+        codes = [client.post("https://a.example/v1/chat/completions", json=CHAT).status_code for _ in range(2)]
+    assert codes == [status] * 2
+    assert len(sent) == 2
+    assert nbcache.stats().entries == 0
+
+
+@pytest.mark.usefixtures("store")
+def test_a_client_of_a_class_of_ones_own_is_cached_and_keeps_its_ways() -> None:
+    class Counting(httpx.Client):
+        sends = 0
+
+        def send(self, *args: Any, **kwargs: Any) -> httpx.Response:
+            self.sends += 1
+            return super().send(*args, **kwargs)
+
+    sent: list[Any] = []
+
+    def answer(request: Any) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, json=completion())
+
+    with Counting(transport=httpx.MockTransport(answer)) as client:
+        attributes = dict(vars(client))
+        for _ in range(3):
+            client.post("https://a.example/v1/chat/completions", json=CHAT)
+        assert client.sends == 3
+        assert len(sent) == 1
+        assert {**vars(client), "sends": 0} == {**attributes, "sends": 0}
+
+
+@pytest.mark.usefixtures("store")
+def test_a_closed_client_says_so_as_ever() -> None:
+    client = httpx.Client()
+    client.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        client.post("https://a.example/v1/chat/completions", json=CHAT)
+
+
+@pytest.mark.usefixtures("store")
+async def test_an_async_stream_that_is_closed_early_closes_its_response_and_keeps_nothing() -> None:
+    body = Body(EVENTS)
+
+    def answer(_: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, headers={"content-type": "text/event-stream"}, stream=body)
+
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(answer)) as client:
+        url = "https://a.example/v1/chat/completions"
+        async with client.stream("POST", url, json={**CHAT, "stream": True}) as response:
+            async for _ in response.aiter_lines():
+                break
+    assert body.closed
+    assert nbcache.stats().entries == 0
+
+
+# Modes and the setting
+
+
+def test_off_looks_up_and_keeps_nothing(plain: Any, provider: Provider) -> None:
+    with nbcache.mode("off"):
+        said(plain)
+        said(plain)
+    assert nbcache.stats().entries == 0
+    said(plain)
+    said(plain)
+    assert len(provider.requests) == 3
+
+
+def test_in_replay_nothing_is_sent_by_any_client(plain: Any, provider: Provider) -> None:
+    recorded = said(plain)
+    provider.requests.clear()
+    with nbcache.mode("replay"):
+        assert said(plain) == recorded
+        for call in (
+            lambda: said(plain, seed=1),
+            lambda: streamed(plain),
+            lambda: plain.responses.create(**RESPONSE, background=True),
+            lambda: httpx.post(f"{provider.url}/v1/chat/completions", json={**CHAT, "seed": 2}),
+        ):
+            with pytest.raises(ReplayMiss):
+                call()
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize("clients", ["langchain", ["anthropic"], []])
+def test_an_api_that_is_not_named_is_not_cached_and_not_reached_in_replay(
+    clients: Any, provider: Provider, tmp_path: Path
+) -> None:
+    nbcache.install(tmp_path / "store", clients=clients)
+    client = openai.OpenAI(**provider.openai, max_retries=0)
+    said(client)
+    said(client)
+    assert (len(provider.requests), nbcache.stats().misses) == (2, 0)
+    provider.requests.clear()
+    with nbcache.mode("replay"), pytest.raises(ReplayMiss, match="clients"):
+        said(client)
+    assert provider.requests == []
+
+
+@pytest.mark.parametrize("clients", ["all", "openai", ["openai", "anthropic"], "openai,langchain"])
+def test_an_api_that_is_named_is_cached_whatever_library_speaks_it(
+    clients: Any, provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if isinstance(clients, str):
+        monkeypatch.setenv("NBCACHE_CLIENTS", clients)
+        nbcache.install(tmp_path / "store")
+    else:
+        nbcache.install(tmp_path / "store", clients=clients)
+    for _ in range(2):
+        httpx.post(f"{provider.url}/v1/chat/completions", json=CHAT)
+    assert len(provider.requests) == 1
+
+
+def test_an_unknown_name_of_an_api_is_refused_with_those_that_exist(tmp_path: Path) -> None:
+    with pytest.raises(
+        ValueError, match=r"clients='opneai': write all, langchain, or names of APIs: anthropic, openai"
+    ):
+        nbcache.install(tmp_path / "store", clients="opneai")
+    with pytest.raises(NotInstalledError):
+        nbcache.installed()
+
+
+# On and off
+
+
+METHODS: list[Callable[[], Any]] = [
+    lambda: httpx.Client._transport_for_url,
+    lambda: httpx.AsyncClient._transport_for_url,
+    lambda: httpx2.Client._transport_for_url,
+    lambda: httpx2.AsyncClient._transport_for_url,
+]
+
+
+def test_uninstall_puts_back_the_very_same_functions(tmp_path: Path) -> None:
+    before = [method() for method in METHODS]
+    for _ in range(2):
+        nbcache.install(tmp_path / "store")
+        assert all(method() is not original for method, original in zip(METHODS, before, strict=True))
+        nbcache.install(tmp_path / "other")
+        nbcache.uninstall()
+        assert all(method() is original for method, original in zip(METHODS, before, strict=True))
+
+
+def test_threads_that_turn_it_on_and_off_while_requests_fly_lose_and_spoil_none(
+    provider: Provider, tmp_path: Path
+) -> None:
+    client = openai.OpenAI(**provider.openai, max_retries=0)
+    stop = threading.Event()
+
+    def switch() -> None:
+        while not stop.is_set():
+            nbcache.install(tmp_path / "store")
+            nbcache.uninstall()
+
+    with ThreadPoolExecutor(6) as threads:
+        switches = [threads.submit(switch) for _ in range(2)]
+        texts = [str(i % 10) for i in range(80)]
+        calls = [threads.submit(said, client, messages=[{"role": "user", "content": text}]) for text in texts]
+        answers = [call.result(60) for call in calls]
+        stop.set()
+        for each in switches:
+            each.result(60)
+    echoes = {request.echo: request.body["messages"][0]["content"] for request in provider.requests}
+    assert [echoes[answer] for answer in answers] == texts
