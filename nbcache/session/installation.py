@@ -17,9 +17,9 @@ from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC04
 from nbcache.concurrency.executor import uninterrupted
 from nbcache.concurrency.locks import Lock
 from nbcache.errors import NotInstalledError, forget_warnings, warn_once
+from nbcache.integrations.http.httpx_hooks import HTTPHooks
 from nbcache.integrations.langchain.models import Instrument
-from nbcache.integrations.langchain.patching import Wrapping
-from nbcache.integrations.sdk.http_hooks import HTTPHooks
+from nbcache.integrations.patching import Wrapping
 from nbcache.session.environment import warn_of_misspelt, with_environment
 from nbcache.session.placeholder_keys import stand_in
 from nbcache.session.worker_processes import give_tickets, join
@@ -160,7 +160,7 @@ def wrap(target: _T) -> _T:
     from langchain_core.language_models import BaseLanguageModel  # noqa: PLC0415
 
     from nbcache.integrations.embeddings.wrapper import wrap_embeddings  # noqa: PLC0415
-    from nbcache.integrations.sdk.clients import wrap_client  # noqa: PLC0415
+    from nbcache.integrations.http.wrap_client import wrap_client  # noqa: PLC0415
 
     if isinstance(target, type):
         raise TypeError(f"nbcache.wrap: {target.__qualname__} is a class: wrap an object, {target.__qualname__}(…)")

@@ -15,7 +15,7 @@ from nbcache.concurrency.worker_joining import Ticket, take_membership
 from nbcache.concurrency.worker_pipe import Sender, channel
 from nbcache.costs.forwarding import Reporter
 from nbcache.errors import logger, warn_once
-from nbcache.integrations.langchain.patching import Wrapping
+from nbcache.integrations.patching import Wrapping
 from nbcache.keys.ignored import langchain_parameters
 from nbcache.stores.base import DiskStore
 

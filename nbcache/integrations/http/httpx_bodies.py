@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from nbcache.errors import warn_once
-from nbcache.integrations.sdk.exchange import Exchange
-from nbcache.integrations.sdk.sse import Recorder
+from nbcache.integrations.http.apis.event_streams import Recorder
+from nbcache.integrations.http.exchange import Exchange
 
 
 @functools.cache
@@ -36,7 +36,7 @@ class _Stream:
     def __init__(self, response: Any, exchange: Exchange) -> None:
         self._response = response
         self._exchange = exchange
-        self._recorder = Recorder(exchange.dialect.ends)
+        self._recorder = Recorder(exchange.endpoint.ends)
         self._taken_at: float | None = None
 
     def _resume(self) -> None:
@@ -55,7 +55,7 @@ class _Stream:
 
     def _warn_if_incomplete(self) -> None:
         if not self._recorder.ended:
-            path = self._exchange.dialect.path
+            path = self._exchange.endpoint.path
             warn_once(f"stream {path}", f"nbcache: a stream from {path} is not cached: it ended before it was complete")
 
 

@@ -13,7 +13,7 @@ from weakref import WeakMethod
 import wrapt
 
 from nbcache.cache.notebook_cache import NotebookCache
-from nbcache.integrations.langchain.patching import Wrapper, Wrapping
+from nbcache.integrations.patching import Wrapper, Wrapping
 
 _MODULES = ("httpx", "httpx2")
 _METHOD = "_transport_for_url"
@@ -41,10 +41,10 @@ class HTTPHooks:
 
 
 def _hooked(wrapping: Wrapping, family: ModuleType, name: str) -> Wrapper:
-    from nbcache.integrations.sdk import caching_transport  # noqa: PLC0415 - as late as the library that is hooked
-    from nbcache.integrations.sdk.model_call import may_be_model_call  # noqa: PLC0415
+    from nbcache.integrations.http import httpx_transport  # noqa: PLC0415 - as late as the library that is hooked
+    from nbcache.integrations.http.model_call import may_be_model_call  # noqa: PLC0415
 
-    kind = caching_transport.KINDS[name]
+    kind = httpx_transport.KINDS[name]
 
     def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)

@@ -14,11 +14,11 @@ from nbcache.cache.modes import OFF
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.errors import UnstableIdentityError, warn_once
-from nbcache.integrations.sdk.exchange import Exchange
-from nbcache.integrations.sdk.model_call import model_call
-from nbcache.integrations.sdk.sse import pieces
-from nbcache.integrations.sdk.streamed_bodies import AsyncStream, ReplayedBody, SyncStream, for_httpx
-from nbcache.integrations.sdk.transport_identity import route_of
+from nbcache.integrations.http.apis.event_streams import pieces
+from nbcache.integrations.http.exchange import Exchange
+from nbcache.integrations.http.httpx_bodies import AsyncStream, ReplayedBody, SyncStream, for_httpx
+from nbcache.integrations.http.model_call import model_call
+from nbcache.integrations.http.transport_identity import route_of
 
 CacheNow = Callable[[], NotebookCache | None]
 HIT = {"x-nbcache": "hit"}  # the header by which a raw response says that it comes from the cache
@@ -107,7 +107,7 @@ class CachingTransport:
         if call.is_stateful:
             cache.forbid_in_replay(Call(is_chat=False), f"{what} is of a kind that isn't recorded")
             return None
-        if self.inner is not None and not cache.caches_client(call.dialect.sdk):
+        if self.inner is not None and not cache.caches_client(call.endpoint.api):
             cache.forbid_in_replay(Call(is_chat=False), f"{what} isn't looked up, by the setting `clients`")
             return None
         return Exchange.of(cache, call, route_of(self._inner_transport(request)))

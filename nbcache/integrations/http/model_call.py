@@ -4,18 +4,18 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from nbcache.integrations.sdk.cached_endpoints import DIALECTS, Body, Dialect
+from nbcache.integrations.http.apis.endpoints import ENDPOINTS, Body, Endpoint
 
 # Fields of a request that does more than get an answer: it goes on in the background, or changes a conversation.
 _STATEFUL = ("background", "conversation", "thread", "prewarm")
-_LAST_SEGMENTS = frozenset(dialect.path.rpartition("/")[2].encode() for dialect in DIALECTS)
+_LAST_SEGMENTS = frozenset(endpoint.path.rpartition("/")[2].encode() for endpoint in ENDPOINTS)
 
 
 @dataclass(frozen=True, slots=True)
 class ModelCall:
     """A request that is a call of a model, with the JSON object in it."""
 
-    dialect: Dialect
+    endpoint: Endpoint
     request: Any
     body: Body
 
@@ -35,11 +35,11 @@ def model_call(request: Any) -> ModelCall | None:
     if request.method != "POST":
         return None
     path = request.url.path
-    dialect = next((each for each in DIALECTS if path.endswith(each.path)), None)
-    body = None if dialect is None else _body(request)
-    if dialect is None or body is None or not dialect.fits(body):
+    endpoint = next((each for each in ENDPOINTS if path.endswith(each.path)), None)
+    body = None if endpoint is None else _body(request)
+    if endpoint is None or body is None or not endpoint.fits(body):
         return None
-    return ModelCall(dialect, request, body)
+    return ModelCall(endpoint, request, body)
 
 
 def _body(request: Any) -> Body | None:

@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from nbcache.integrations.sdk.caching_transport import CacheNow, cached
+from nbcache.integrations.http.httpx_transport import CacheNow, cached
 
 _T = TypeVar("_T")
 _CLIENTS = {

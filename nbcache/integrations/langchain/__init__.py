@@ -1,6 +1,6 @@
 """LangChain's models, wrapped while the cache is on.
 
-For one call: `models.py` wraps the entry points of LangChain's models, by `patching.py`. `stream_wrappers.py` wraps what makes chunks,
+For one call: `models.py` wraps the entry points of LangChain's models. `stream_wrappers.py` wraps what makes chunks,
 `recorded_stream.py` plays or records one stream, and `end_marks.py` says whether a stream came to its end.
 
 `early_hits.py` answers hits before LangChain has done its work, where that is possible.

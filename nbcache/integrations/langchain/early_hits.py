@@ -22,8 +22,8 @@ from langchain_core.runnables.config import var_child_runnable_config
 from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.concurrency.loop_turns import take_turn
 from nbcache.errors import logger
-from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.stream_wrappers import hears_chunks, hears_events
+from nbcache.integrations.patching import Wrapping
 from nbcache.keys.request import Request, options_of
 from nbcache.keys.usercode.origin import ORIGINAL
 

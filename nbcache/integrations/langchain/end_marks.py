@@ -13,7 +13,7 @@ from langchain_core.outputs import Generation
 
 from nbcache.cache.call import Call, current_call
 from nbcache.entry.status import shows_end
-from nbcache.integrations.langchain.patching import Wrapping
+from nbcache.integrations.patching import Wrapping
 
 _SDKS = ("openai", "anthropic", "groq")
 _MARKS = frozenset({"message_stop", "response.completed", "response.incomplete"})  # names of events

@@ -19,8 +19,8 @@ from nbcache.integrations.langchain import rate_limits, stream_wrappers
 from nbcache.integrations.langchain.early_hits import EarlyHits
 from nbcache.integrations.langchain.models_with_cache_false import UncachedCall
 from nbcache.integrations.langchain.overrides import watch_classes
-from nbcache.integrations.langchain.patching import Wrapper, Wrapping
 from nbcache.integrations.langchain.retries import retry_wrappers
+from nbcache.integrations.patching import Wrapper, Wrapping
 from nbcache.keys.request import options_of
 
 _NATIVE_EVENTS = ("_stream_chat_model_events", "_astream_chat_model_events")  # make events without chunks

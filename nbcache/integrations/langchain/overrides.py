@@ -15,8 +15,8 @@ from langchain_core.runnables import Runnable
 
 from nbcache.cache.call import Call, running
 from nbcache.integrations.langchain.calls_past_langchain import count_bypass
-from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.stream_wrappers import wrap_class
+from nbcache.integrations.patching import Wrapping
 
 _ENTRIES = frozenset(
     {

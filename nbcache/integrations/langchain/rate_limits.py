@@ -11,7 +11,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 
 from nbcache.cache.call import Call, current_call
-from nbcache.integrations.langchain.patching import Wrapping
+from nbcache.integrations.patching import Wrapping
 
 
 def wrap_limiter(wrapping: Wrapping, model: Any) -> None:

@@ -17,8 +17,8 @@ from nbcache.entry.langchain_clients import is_clients_own
 from nbcache.integrations.langchain import rate_limits as limiters
 from nbcache.integrations.langchain.calls_past_langchain import count_bypass
 from nbcache.integrations.langchain.end_marks import End
-from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.recorded_stream import Chunk, Recording
+from nbcache.integrations.patching import Wrapping
 
 
 def wrap_chunks(wrapping: Wrapping, model: BaseLanguageModel[Any]) -> None:

@@ -27,7 +27,7 @@ def original_of(member: Any) -> Any:
     """A method as its author wrote it, without the wrappers that nbcache adds while it is on."""
     while (
         isinstance(member, types.FunctionType | staticmethod)
-        or type(member).__module__ == "nbcache.integrations.langchain.patching"
+        or type(member).__module__ == "nbcache.integrations.patching"
     ):
         function = member.__func__ if isinstance(member, staticmethod) else member
         if isinstance(function, types.FunctionType) and not function.__code__.co_filename.startswith(_OURS):

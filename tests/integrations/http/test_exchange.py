@@ -20,9 +20,9 @@ from nbcache import NbcacheWarning
 from nbcache.codec import payload as codec
 from nbcache.entry.records import Filter
 from nbcache.entry.text import prompt_text
-from nbcache.integrations.sdk.exchange import Exchange
-from nbcache.integrations.sdk.model_call import ModelCall, model_call
-from nbcache.integrations.sdk.sse import Recorder, split_events
+from nbcache.integrations.http.apis.event_streams import Recorder, split_events
+from nbcache.integrations.http.exchange import Exchange
+from nbcache.integrations.http.model_call import ModelCall, model_call
 from nbcache.keys.key import call_key
 from nbcache.session import installation
 from nbcache.stores import MemoryStore

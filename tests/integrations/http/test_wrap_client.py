@@ -497,7 +497,7 @@ def test_where_the_store_fails_the_call_goes_on(provider: Provider) -> None:
 def test_where_a_call_cannot_be_told_it_goes_on_uncached(
     client: Any, provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nbcache.integrations.sdk.exchange.counted_body", lambda *_: 1 / 0)
+    monkeypatch.setattr("nbcache.integrations.http.exchange.counted_body", lambda *_: 1 / 0)
     with pytest.warns(NbcacheWarning, match="could not work out the key"):
         assert said(client) == provider.requests[0].echo
     assert streamed(client) == provider.requests[1].echo

@@ -25,8 +25,8 @@ from langchain_openai import ChatOpenAI
 
 import nbcache
 from nbcache.errors import NbcacheWarning, ReplayMiss
-from nbcache.integrations.langchain.patching import Wrapping
 from nbcache.integrations.langchain.stream_wrappers import wrap_class
+from nbcache.integrations.patching import Wrapping
 from nbcache.keys.usercode import piece_of
 from tests.servers.provider import Provider
 

@@ -6,16 +6,17 @@ from typing import Any
 
 from langchain_core.outputs import Generation
 
-from nbcache.integrations.sdk import body_to_generations, sse
+from nbcache.integrations.http.apis import event_streams, generations
 
 Body = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
+class Endpoint:
     """One endpoint of a provider's API.
 
     Attributes:
+        api: the name of the API, as the setting `clients` takes it. `path` is the end of the endpoint's path.
         system, prompt: the fields of the body that are the prompt.
         fits: whether a body is a call's: other APIs may have such a path, too.
         ends: the events with which a stream is complete.
@@ -23,13 +24,13 @@ class Dialect:
         read: makes generations from the body of a whole answer.
     """
 
-    sdk: str
+    api: str
     path: str
     system: str
     prompt: str
     fits: Callable[[Body], bool]
     ends: frozenset[str]
-    join: sse.Join
+    join: event_streams.Join
     read: Callable[[Body], list[Generation] | None]
 
 
@@ -41,21 +42,21 @@ def _is_response(body: Body) -> bool:
     return "input" in body or "prompt" in body  # the latter is a stored template's name and values
 
 
-DIALECTS = (
-    Dialect(
+ENDPOINTS = (
+    Endpoint(
         *("openai", "/chat/completions", "", "messages", _has("messages")),
-        *(sse.OPENAI_ENDS, sse.join_chat, body_to_generations.chat),
+        *(event_streams.OPENAI_ENDS, event_streams.join_chat, generations.chat),
     ),
-    Dialect(
+    Endpoint(
         *("openai", "/completions", "", "prompt", _has("prompt")),
-        *(sse.OPENAI_ENDS, sse.join_completion, body_to_generations.completion),
+        *(event_streams.OPENAI_ENDS, event_streams.join_completion, generations.completion),
     ),
-    Dialect(
+    Endpoint(
         *("openai", "/responses", "instructions", "input", _is_response),
-        *(sse.RESPONSES_ENDS, sse.join_response, body_to_generations.response),
+        *(event_streams.RESPONSES_ENDS, event_streams.join_response, generations.response),
     ),
-    Dialect(
+    Endpoint(
         *("anthropic", "/v1/messages", "system", "messages", _has("model", "max_tokens", "messages")),
-        *(sse.MESSAGES_ENDS, sse.join_message, body_to_generations.message),
+        *(event_streams.MESSAGES_ENDS, event_streams.join_message, generations.message),
     ),
 )
