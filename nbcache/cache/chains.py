@@ -81,6 +81,11 @@ def watch_chains(*, wanted: bool) -> None:
     _chains.ignores_chains = not wanted
 
 
+def listens(handler: object) -> bool:
+    """Whether a handler of a model's call may listen to it. The one that watches chains does not."""
+    return handler is not _chains
+
+
 def chain_names(run_id: UUID | None) -> Iterator[str]:
     """The names of the chain `run_id` and of those around it, the innermost first."""
     return _chains.names(run_id)

@@ -135,6 +135,11 @@ class NotebookCache(BaseCache):
         self._state.origins.note(generations, hit=True, key=key, created=answer.created)
         return generations
 
+    def find_known_stream(self, key: str, *, on_loop: bool) -> CachedAnswer | None:
+        """As `find_known`, for a stream. None if nothing was counted."""
+        answer = self._lookup.find_known(key, on_loop=on_loop)
+        return answer if isinstance(answer, CachedAnswer) else None
+
     def save(self, prompt: str, llm_string: str, answer: Sequence[Generation], call: Call | None) -> None:
         """Store the answer to `call`, which `find` didn't have. When it returns, the entry is committed."""
         settings = self._active.resolve(call) if call is None or call.settings is None else call.settings

@@ -2,7 +2,8 @@
 
 Writing: `roundtrip.py` checks that an answer can be restored, `messages.py` makes JSON values of it (with `json_values.py` and
 `pydantic_objects.py`), `chunks.py` packs the chunks of a stream, and `payload.py` makes the bytes: the header (`header.py`) and
-the compressed sections (`packing.py`). Reading goes the other way; `chunk_limits.py` refuses chunks that would take too much.
+the compressed sections (`packing.py`). Reading goes the other way, and `chunk_copies.py`
+makes the chunks of a hit; `chunk_limits.py` refuses chunks that would take too much.
 
 `new_entry.py` makes the header and the row of an entry from its call. `sdk_response.py` and `plain_store.py` put an SDK's response,
 and any plain value, into the form of an answer.

@@ -44,7 +44,7 @@ def generation_of(plain: dict[str, Any], classes: Iterable[type[BaseModel]] | No
     message_cls = _class_of(plain["message"]["type"], MESSAGES)
     fields = _untagged(plain["message"]["fields"], classes)
     extra = {name: fields.pop(name) for name in fields.keys() - message_cls.model_fields.keys()}
-    message = _restored(message_cls, {**_defaults(message_cls), **fields, "id": _new_id()}, extra)
+    message = _restored(message_cls, {**_defaults(message_cls), **fields, "id": new_id()}, extra)
     text = plain.get("text", message.content)
     return _restored(cls, {**_defaults(cls), **_untagged(values, classes), "message": message, "text": text})
 
@@ -67,7 +67,7 @@ def _copy_generation(generation: Generation) -> Generation:
     if isinstance(generation, ChatGeneration):
         message = generation.message
         fields = copy_plain(message.__dict__)
-        fields["id"] = _new_id()
+        fields["id"] = new_id()
         extra = message.__pydantic_extra__
         values["message"] = _restored(type(message), fields, copy_plain(extra) if extra else {})
     return _restored(type(generation), values)
@@ -112,12 +112,17 @@ def _restored(cls: type[_T], values: dict[str, Any], extra: dict[str, Any] | Non
 
     Validators would work anew on what they have already changed, and cost more than the rest of a hit.
     """
-    restored = cls.__new__(cls)
-    _set(restored, "__dict__", values)
-    _set(restored, "__pydantic_fields_set__", set(values))
-    _set(restored, "__pydantic_extra__", extra)
-    _set(restored, "__pydantic_private__", None)
-    return restored
+    return made(cls, values, set(values), extra)
+
+
+def made(cls: type[_T], values: dict[str, Any], fields: set[str], extra: dict[str, Any] | None = None) -> _T:
+    """An instance of `cls` with these values. `fields` are their names, of which it gets a copy."""
+    instance = cls.__new__(cls)
+    _set(instance, "__dict__", values)
+    _set(instance, "__pydantic_fields_set__", fields.copy())
+    _set(instance, "__pydantic_extra__", extra)
+    _set(instance, "__pydantic_private__", None)
+    return instance
 
 
 _set = object.__setattr__
@@ -146,7 +151,7 @@ def _default_values(cls: type[BaseModel]) -> tuple[dict[str, Any], list[tuple[st
     return fixed, made
 
 
-def _new_id() -> str:
+def new_id() -> str:
     """A repeated id would make LangGraph's add_messages replace the earlier message (langchain#33883)."""
     return f"{_ids.prefix}{next(_ids.numbers):016x}"
 

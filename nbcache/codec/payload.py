@@ -18,10 +18,11 @@ from typing import Any
 
 import orjson
 import zstandard
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, Generation, GenerationChunk
 from pydantic import BaseModel
 
-from nbcache.codec import roundtrip
+from nbcache.codec import chunk_copies, roundtrip
 from nbcache.codec.chunks import packed, unpacked
 from nbcache.codec.header import EntryHeader, header_in
 from nbcache.codec.messages import generation_of, plain, restored
@@ -88,12 +89,34 @@ class Payload:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
     def chunks(self, classes: Iterable[type[BaseModel]] = ()) -> Iterator[GenerationChunk | ChatGenerationChunk]:
-        """The chunks in which the answer came, as new objects. None if it came whole. Raises as `generations`."""
+        """The chunks in which the answer came, as new objects without ids. None if it came whole. Raises as `generations`."""
         try:
-            for chunk in unpacked(self.packed_chunks()):
-                yield generation_of(cleaned(chunk), classes)  # type: ignore[misc]  # its plain form names its class
+            forms = self._chunk_forms()
+            if forms is not None:
+                yield from chunk_copies.copies(forms)
+                return
+            for plain_chunk in unpacked(self.packed_chunks()):
+                chunk: Any = generation_of(cleaned(plain_chunk), classes)
+                if isinstance(chunk, ChatGenerationChunk):
+                    chunk.message.__dict__["id"] = None
+                yield chunk
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
+
+    def messages(self, message_id: str, classes: Iterable[type[BaseModel]] = ()) -> Iterator[BaseMessage]:
+        """The messages of the chunks of a chat model, with this id, as LangChain hands them out. Raises as `generations`."""
+        try:
+            forms = self._chunk_forms()
+        except UNREADABLE as error:
+            raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
+        if forms is not None:
+            return chunk_copies.messages(forms, message_id)
+        return (chunk_copies.handed_out(chunk, message_id) for chunk in self.chunks(classes))
+
+    def _chunk_forms(self) -> chunk_copies.Forms | None:
+        if not self.streamed:
+            return ()
+        return _chunk_forms(bytes(self.streamed), self.flags & _COMPRESSED_CHUNKS)
 
     def packed_chunks(self) -> list[Any]:
         """The chunks as they are kept, in few words. Raises DamagedError."""
@@ -210,10 +233,15 @@ def key_of(payload: bytes) -> str:
     return payload[KEY_AT].hex()
 
 
-@functools.lru_cache(maxsize=256)
 def _streamed(data: bytes, compressed: int) -> list[Any]:
-    """The packed chunks: what is made of them is new each time. The first chunk of a hit is not to wait for them all."""
+    """The packed chunks."""
     return _listed(_parsed(unpacked_bytes(data, compressed)))
+
+
+@functools.lru_cache(maxsize=256)
+def _chunk_forms(data: bytes, compressed: int) -> chunk_copies.Forms | None:
+    """The forms of the packed chunks: what is made of them is new each time. The first chunk of a hit is not to wait for them all."""
+    return chunk_copies.forms_of(_streamed(data, compressed))
 
 
 def _answers(data: bytes) -> list[Any]:

@@ -1,7 +1,9 @@
 """The chunks of a streamed answer: kept in few words, exactly, and read by every later release."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
 from nbcache.codec import payload as codec
+from nbcache.codec.chunk_copies import copies, forms_of
 from nbcache.codec.chunks import as_chunk, packed, unpacked
 from nbcache.codec.messages import plain, restored
 from nbcache.codec.payload import encode, read
@@ -76,6 +79,27 @@ def test_whatever_comes_is_packed_and_unpacked_the_same(chunks: list[Chunk]) -> 
     told = [plain(one) for one in chunks]
     again = restored(unpacked(packed(told)))
     assert [bare(one) for one in again] == [bare(one) for one in chunks]
+    forms = forms_of(packed(told))
+    assert forms is not None
+    for _ in range(2):
+        assert [bare(one) for one in copies(forms)] == [bare(one) for one in chunks]
+
+
+def test_a_chunk_with_an_object_in_it_comes_back_too() -> None:
+    stream: list[Chunk] = [chunk("a", additional_kwargs={"at": datetime(2026, 1, 1, tzinfo=UTC)}), chunk("b")]
+    assert forms_of(packed([plain(one) for one in stream])) is None
+    whole = read(streamed(stream), KEY)
+    assert [bare(one) for one in whole.chunks()] == [bare(one) for one in stream]
+    messages = list(whole.messages("id"))
+    assert [message.id for message in messages] == ["id", "id"]
+    assert messages[0].additional_kwargs == {"at": datetime(2026, 1, 1, tzinfo=UTC)}
+
+
+def test_a_text_without_a_place_is_damage() -> None:
+    blocks = plain(chunk([block("a")[0], block("b")[0]]))
+    sealed = encode([Generation(text="x")], HEADER, reusable=True, chunks=[blocks])
+    with mock.patch.object(codec, "_streamed", return_value=[blocks, "c"]), pytest.raises(DamagedError):
+        list(read(sealed, KEY).chunks())
 
 
 def test_an_answer_that_came_whole_has_no_chunks() -> None:

@@ -19,6 +19,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult, Generation
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables.config import var_child_runnable_config
 
+from nbcache.cache.chains import listens
 from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.concurrency.loop_turns import take_turn
 from nbcache.errors import logger
@@ -31,12 +32,13 @@ from nbcache.keys.usercode.origin import ORIGINAL
 _LOOKUP = ("_get_llm_string", "_convert_cached_generations")
 _RUN = ("invoke", "_convert_input", "generate_prompt", "generate", "_generate_with_cache")
 _ASYNC_RUN = ("ainvoke", "_convert_input", "agenerate_prompt", "agenerate", "_agenerate_with_cache")
+STREAM, ASYNC_STREAM = ("stream", "_convert_input"), ("astream", "_convert_input")
 _METHODS: dict[tuple[str, ...], Callable[[type], tuple[Any, ...]]] = {
-    names: attrgetter(*names) for names in (_LOOKUP, _RUN, _ASYNC_RUN)
+    names: attrgetter(*names) for names in (_LOOKUP, _RUN, _ASYNC_RUN, STREAM, ASYNC_STREAM)
 }
 _HEARD: Any = object()  # takes the place of the callbacks of a call to which somebody listens
 _LONG_WAY = nullcontext()
-_Known = tuple[NotebookCache, str]  # a call's cache and key
+Known = tuple[NotebookCache, str]  # a call's cache and key
 _Answer = list[ChatGeneration] | AbstractContextManager[None]  # or the block in which LangChain's way is taken
 _FAILED = "nbcache: a call could not be answered early: %r"
 
@@ -90,7 +92,7 @@ class EarlyHits:
 
         @wraps(original)
         def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
-            answer = _answer(self._unheard(model, args, kwargs), on_loop=False)
+            answer = _answer(self.unheard(model, args, kwargs, _RUN), on_loop=False)
             if isinstance(answer, list):
                 return answer[0].message
             with answer:
@@ -103,7 +105,7 @@ class EarlyHits:
 
         @wraps(original)
         async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
-            answer = await _aanswer(self._unheard(model, args, kwargs, is_async=True))
+            answer = await _aanswer(self.unheard(model, args, kwargs, _ASYNC_RUN, is_async=True))
             if isinstance(answer, list):
                 return answer[0].message
             with answer:
@@ -113,7 +115,7 @@ class EarlyHits:
 
     def _at_lookup(
         self, model: Any, args: Sequence[Any], kwargs: Mapping[str, Any], *, is_async: bool = False
-    ) -> _Known | None:
+    ) -> Known | None:
         """A call that LangChain is about to look up. None if it has to."""
         try:
             run = args[2] if len(args) > 2 else kwargs.get("run_manager")
@@ -129,12 +131,18 @@ class EarlyHits:
             logger.debug(_FAILED, error)
             return None
 
-    def _unheard(
-        self, model: Any, args: Sequence[Any], kwargs: Mapping[str, Any], *, is_async: bool = False
-    ) -> _Known | None:
-        """A call to which nobody listens. None if somebody may."""
+    def unheard(
+        self,
+        model: Any,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        names: tuple[str, ...],
+        *,
+        is_async: bool = False,
+    ) -> Known | None:
+        """A call to which nobody listens, of a class that has LangChain's own methods of these `names`. None if somebody may."""
         try:
-            if len(args) > 2 or not args or not self._has_own(type(model), _ASYNC_RUN if is_async else _RUN):
+            if len(args) > 2 or not args or not self._has_own(type(model), names):
                 return None
             config = args[1] if len(args) > 1 else kwargs.get("config")
             callbacks = _callbacks_of(model, config) if self._wrapping.active else _HEARD
@@ -144,7 +152,11 @@ class EarlyHits:
             if known is None:
                 return None
             managers = AsyncCallbackManager if is_async else CallbackManager
-            return None if managers.configure(callbacks, model.callbacks, model.verbose).handlers else known
+            return (
+                None
+                if any(map(listens, managers.configure(callbacks, model.callbacks, model.verbose).handlers))
+                else known
+            )
         except Exception as error:  # noqa: BLE001 - as above
             logger.debug(_FAILED, error)
             return None
@@ -156,7 +168,7 @@ class EarlyHits:
 
     def _known(
         self, model: Any, messages: Any, stop: Any, kwargs: Mapping[str, Any], *, is_async: bool
-    ) -> _Known | None:
+    ) -> Known | None:
         cache = cache_of(model) if self._wrapping.active else None
         if cache is None:
             return None
@@ -173,7 +185,7 @@ def _is_langchains(method: Any) -> bool:
     return method.__code__.co_filename == sys.modules[BaseChatModel.__module__].__file__
 
 
-def _answer(known: _Known | None, *, on_loop: bool) -> _Answer:
+def _answer(known: Known | None, *, on_loop: bool) -> _Answer:
     """The answer to a known call, as LangChain hands out a hit."""
     if known is None:
         return _LONG_WAY
@@ -186,7 +198,7 @@ def _answer(known: _Known | None, *, on_loop: bool) -> _Answer:
     return [_as_hit(each) for each in answer] if isinstance(answer, list) else answer or _LONG_WAY
 
 
-async def _aanswer(known: _Known | None) -> _Answer:
+async def _aanswer(known: Known | None) -> _Answer:
     """As `_answer`, in turn with other calls on the event loop."""
     if known is None:
         return _LONG_WAY

@@ -17,6 +17,7 @@ from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.concurrency.strands import calling
 from nbcache.integrations.langchain import rate_limits, stream_wrappers
 from nbcache.integrations.langchain.early_hits import EarlyHits
+from nbcache.integrations.langchain.early_streams import EarlyStreams
 from nbcache.integrations.langchain.models_with_cache_false import UncachedCall
 from nbcache.integrations.langchain.overrides import watch_classes
 from nbcache.integrations.langchain.retries import retry_wrappers
@@ -40,23 +41,25 @@ class Instrument:
         self._wrapping = Wrapping(cache_now)
         # One prompt of a chat model is one call. The method is private to LangChain. If a release no longer has it, the
         # public entry point is wrapped instead, and identical calls don't wait for each other.
+        early = EarlyHits(self._wrapping)
         if callable(BaseChatModel.__dict__.get("_generate_with_cache")):
-            early = EarlyHits(self._wrapping)
             self._wrap(BaseChatModel, "_generate_with_cache", _sync, _message_call, early.before_lookup)
             as_async = partial(_message_call, async_api=True)
             self._wrap(BaseChatModel, "_agenerate_with_cache", _async, as_async, early.before_lookup_async)
             self._wrapping.wrap(BaseChatModel, "agenerate", partial(_calling, self._wrapping))
             self._wrapping.wrap(BaseChatModel, "invoke", early.before_run)
             self._wrapping.wrap(BaseChatModel, "ainvoke", early.before_run_async)
-            early.note_methods()
         else:
             self._wrap(BaseChatModel, "generate", _sync, _batch_call)
             self._wrap(BaseChatModel, "agenerate", _async, _batch_call)
         self._wrap(BaseLLM, "generate", _sync, _batch_call)
         self._wrap(BaseLLM, "agenerate", _async, _batch_call)
-        for cls in (BaseChatModel, BaseLLM):
-            self._wrap(cls, "stream", _stream, _stream_call)
-            self._wrap(cls, "astream", _astream, _stream_call)
+        self._wrap(BaseLLM, "stream", _stream, _stream_call)
+        self._wrap(BaseLLM, "astream", _astream, _stream_call)
+        streams = EarlyStreams(early)
+        self._wrap(BaseChatModel, "stream", _stream, _stream_call, streams.before_run)
+        self._wrap(BaseChatModel, "astream", _astream, _stream_call, streams.before_run_async)
+        early.note_methods()
         for name, wrapper in (("_iter_v2_events", _stream), ("_aiter_v2_events", _astream)):
             if callable(BaseChatModel.__dict__.get(name)):  # `stream_events`, since core 1.2
                 self._wrap(BaseChatModel, name, wrapper, _events_call)

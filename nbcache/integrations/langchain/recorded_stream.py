@@ -1,8 +1,8 @@
 """One stream of a model's chunks: played from an entry, or recorded and stored."""
 
-import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from langchain_core.language_models.chat_models import generate_from_stream
@@ -19,7 +19,7 @@ from nbcache.codec.chunks import as_chunk
 from nbcache.codec.messages import plain, restored
 from nbcache.concurrency.executor import in_thread
 from nbcache.entry.langchain_headers import cleaned
-from nbcache.errors import warn_once
+from nbcache.errors import DamagedError, NotStorableError, logger, warn_once
 from nbcache.keys.model_fields.call_counters import whole_numbers
 
 Chunk = GenerationChunk | ChatGenerationChunk
@@ -46,7 +46,7 @@ class Recording:
         if call.is_stream:
             if cache is None:
                 return None
-            if _has_choices(model, kwargs):
+            if has_choices(model, kwargs):
                 call.chunks = []  # so that the `_stream` of a base class, called next, doesn't count it again
                 cache.count_uncached(call, "not cacheable")
                 return None
@@ -78,14 +78,18 @@ class Recording:
 
     def played(self, answer: CachedAnswer) -> Iterator[Chunk]:
         """The chunks as they were recorded. A single one if the answer didn't come in chunks."""
-        chunks = codec.read(answer.payload, codec.key_of(answer.payload)).chunks(self.call.classes())
-        first = next(chunks, None) or as_chunk(answer.generations()[0])
-        for chunk in itertools.chain((first,), chunks):
-            if isinstance(chunk, ChatGenerationChunk):
-                chunk.message.__dict__["id"] = None  # LangChain gives all chunks of a stream the id of its run
-            yield chunk
-            if chunk is first and isinstance(chunk, ChatGenerationChunk) and self._cache is not None:
-                self._cache.note_origin(chunk.message, answer)
+        key, first = codec.key_of(answer.payload), None
+        chunks: Iterator[Chunk] = iter(())
+        with whole_if_unreadable(key):
+            chunks = codec.read(answer.payload, key).chunks(self.call.classes())
+            first = next(chunks, None)
+        first = first or as_chunk(answer.generations()[0])
+        if isinstance(first, ChatGenerationChunk):
+            first.message.__dict__["id"] = None  # LangChain gives all chunks of a stream the id of its run
+        yield first
+        if isinstance(first, ChatGenerationChunk) and self._cache is not None:
+            self._cache.note_origin(first.message, answer)
+        yield from chunks
 
     def add(self, chunk: Chunk) -> None:
         """Keep a copy of a chunk, since its reader may change it."""
@@ -143,7 +147,16 @@ class Recording:
         return [whole]
 
 
-def _has_choices(model: Any, kwargs: Mapping[str, Any]) -> bool:
+@contextmanager
+def whole_if_unreadable(key: str) -> Iterator[None]:
+    """Within this block chunks of the entry `key` may turn out to be of a newer release: then its answer is played in one piece."""
+    try:
+        yield
+    except (DamagedError, NotStorableError) as error:
+        logger.debug("nbcache: the chunks of entry %s can't be played: %s", key, error)
+
+
+def has_choices(model: Any, kwargs: Mapping[str, Any]) -> bool:
     """Whether the call asks for several answers: in a stream their chunks are mixed."""
     number = kwargs.get("n") or model.__dict__.get("n")
     return isinstance(number, int) and number > 1
