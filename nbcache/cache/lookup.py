@@ -13,7 +13,7 @@ from langchain_core.outputs import ChatGeneration
 from nbcache import codec
 from nbcache.cache import modes
 from nbcache.cache.call import Call
-from nbcache.cache.memory import LARGE, CachedAnswer, MemoryTier
+from nbcache.cache.memory import CachedAnswer, MemoryTier, holds_up
 from nbcache.cache.misses.log import NEWER
 from nbcache.cache.misses.nearest import nearest_text
 from nbcache.cache.modes import Settings
@@ -160,7 +160,7 @@ class Lookup:
             payload = self._state.store.get(key, wait=not on_loop)
             if payload is None:
                 return Absent(key, ended)
-            if len(payload) > LARGE:
+            if on_loop and holds_up(payload):
                 return None
             answer = self._memory.decode(key, payload, token, ())
         if answer is not None:
@@ -208,7 +208,7 @@ class Lookup:
         return (yield from self._decoded(key, call, payload, token))
 
     def _decoded(self, key: CallKey, call: Call | None, payload: bytes, token: object) -> Generator[Effect, Any, Found]:
-        if len(payload) <= LARGE:
+        if not holds_up(payload):
             return self._decode(key, payload, token, call)
         return (yield InThread(partial(self._decode, key, payload, token, call)))  # type: ignore[no-any-return]
 

@@ -12,7 +12,13 @@ from nbcache import codec
 from nbcache.codec.messages import fresh
 from nbcache.concurrency.locks import Lock
 
-LARGE = 100_000  # bytes of a payload that is not kept, and whose decoding would hold up an event loop
+_LARGE = 100_000  # bytes of a payload that is not kept
+_LONG = 1_000_000  # bytes of a payload that holds up an event loop, even if only its checksum is computed
+
+
+def holds_up(payload: bytes) -> bool:
+    """Whether decoding this payload would hold up an event loop. What it has besides the answer is not decoded."""
+    return len(payload) > _LARGE and (len(payload) > _LONG or codec.answer_length(payload) > _LARGE)
 
 
 class CachedAnswer:
@@ -79,7 +85,7 @@ class MemoryTier:
             return None
         generations = whole.generations(classes)
         # Objects of the caller's class are made anew: the class may be another by the next call.
-        if self._capacity and not whole.holds_objects and len(payload) <= LARGE:
+        if self._capacity and not whole.holds_objects and len(payload) <= _LARGE:
             token = None if whole.expires else token
             self._keep(key, _MemoryEntry(payload, token, whole.expires, whole.created, fresh(generations)))
         return CachedAnswer(payload, whole.created, lambda: generations)

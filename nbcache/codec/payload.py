@@ -228,6 +228,11 @@ def read(payload: bytes, key: str) -> Payload:
     return Payload(key, created, flags, answers, rest, streamed)
 
 
+def answer_length(payload: bytes) -> int:
+    """The bytes of the generations in a payload, as they are stored. 0 if it is none."""
+    return int(_PREAMBLE.unpack_from(payload)[-1]) if len(payload) >= _START else 0
+
+
 def key_of(payload: bytes) -> str:
     """The key of the entry that a payload says it is."""
     return payload[KEY_AT].hex()

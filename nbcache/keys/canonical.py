@@ -35,16 +35,23 @@ _schemas: dict[int, tuple[Piece, Any, dict[str, Any]]] = {}
 
 def canonical(value: Any) -> bytes:
     """`value` as canonical JSON (UTF-8). Raises NotCanonicalError, which names the type that has no such form."""
-    try:
-        return _fast(value)
-    except orjson.JSONEncodeError as error:
-        _raise_cause(error)
-    try:  # integers over 64 bits and lone surrogates, which orjson refuses
+    if (written := canonical_by_orjson(value)) is not None:
+        return written
+    try:  # integers over 64 bits and lone surrogates
         return _exact(value)
     except NotCanonicalError:
         raise
     except (TypeError, ValueError, RecursionError) as error:
         raise NotCanonicalError(str(error)) from None
+
+
+def canonical_by_orjson(value: Any) -> bytes | None:
+    """As `canonical`. None where orjson refuses a value: then all of the document has another form. Raises NotCanonicalError."""
+    try:
+        return _fast(value)
+    except orjson.JSONEncodeError as error:
+        _raise_cause(error)
+    return None
 
 
 def _fast(value: Any) -> bytes:

@@ -30,7 +30,7 @@ from nbcache.keys.model_fields.user_classes import (
     users_piece,
 )
 from nbcache.keys.model_names import MODEL_NAMES, model_name, name_in
-from nbcache.keys.provider_requests.provider_families import family_of, is_fully_described
+from nbcache.keys.provider_requests.provider_families import converts_by_message, family_of, is_fully_described
 from nbcache.keys.provider_requests.request_parts import RequestSettings
 from nbcache.keys.request import Identity, Request
 
@@ -224,9 +224,13 @@ def _request_settings(call: Request) -> RequestSettings | None:
     family = family_of(cls)
     if family is None:
         return None
-    is_complete = is_fully_described(cls)
     try:
-        return family.settings(model, call.stop, call.options, is_chat=call.is_chat, is_complete=is_complete)
+        return family.settings(
+            *(model, call.stop, call.options),
+            is_chat=call.is_chat,
+            is_complete=is_fully_described(cls),
+            by_message=converts_by_message(cls),
+        )
     except Exception:  # noqa: BLE001 - the class's own code: what it refuses, it will refuse when it is called
         return None
 

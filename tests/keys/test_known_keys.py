@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 
 import nbcache
 from nbcache import NotebookCache
@@ -79,6 +79,48 @@ def key_of(model: Any, messages: Sequence[BaseMessage]) -> str | None:
         return known_key(Request(model, None, {}, messages=messages))
     except Exception as error:  # noqa: BLE001 - the class refuses such messages, each time
         return repr(error)
+
+
+_CALLED = {"name": "f", "args": {"x": 1}, "id": "call_1", "type": "tool_call"}
+_USAGE = {"input_tokens": 1, "output_tokens": 2, "total_tokens": 3}
+_LATER: list[list[BaseMessage]] = [
+    [AIMessage("Fine.", id="run-1", usage_metadata=_USAGE, response_metadata={"id": "a", "logprobs": None})],
+    [HumanMessage("And \ud83d?", name="ada"), AIMessage("", tool_calls=[_CALLED])],
+    [ToolMessage("sunny", tool_call_id="call_1", artifact={"a": 1}, status="error")],
+    [HumanMessage([{"type": "text", "text": "This?"}, {"type": "image_url", "image_url": {"url": "data:,x"}}])],
+    [AIMessage([{"type": "text", "text": "No."}], additional_kwargs={"refusal": "no"})],
+    [ChatMessage(content="c", role="user"), HumanMessage("d"), HumanMessage("e")],
+]
+
+
+@pytest.mark.parametrize("name", CHATS)
+def test_the_key_of_a_chat_that_grows_and_is_edited_is_the_key_that_is_looked_up(
+    name: str, store: KeyStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    early: list[str] = []
+    monkeypatch.setattr(NotebookCache, "find_known", lambda _, key, **__: early.append(key))
+    model = clients([name])[name].make()
+    ask_first(model, {})
+
+    def ask_all(chat: list[BaseMessage]) -> None:
+        store.keys.clear()
+        early.clear()
+        ask(model, chat, {})
+        assert not early or set(early) == set(store.keys), chat
+
+    question = HumanMessage("What is the weather?")
+    chat: list[BaseMessage] = [SystemMessage("Be terse."), question]
+    for turn in _LATER:
+        ask_all(chat)
+        chat += turn
+    for content in ("What?", "What is the weather?"):
+        question.content = content
+        ask_all(chat)
+    chat[2].id = "run-2"
+    ask_all(chat)
+    ask_all(chat[:1] + chat[3:])
+    chat[4].tool_calls[0]["args"]["x"] = True  # type: ignore[attr-defined]
+    ask_all(chat)
 
 
 def test_a_model_that_changes_has_no_key_until_it_is_asked_again(store: KeyStore) -> None:

@@ -231,17 +231,35 @@ _FULLY_DESCRIBED = {
     ("langchain_deepseek", "ChatDeepSeek"),
     *(name for name in _FAMILIES if not name[1].startswith("Base")),
 }
+# Classes that convert each message by itself: no message becomes another for those around it.
+_BY_MESSAGE = {
+    ("langchain_openai", "ChatOpenAI"),
+    ("langchain_openai", "AzureChatOpenAI"),
+    ("langchain_groq", "ChatGroq"),
+    ("langchain_mistralai", "ChatMistralAI"),
+    ("langchain_ollama", "ChatOllama"),
+}
 
 
 @functools.lru_cache(maxsize=64)  # a hit asks
 def family_of(cls: type) -> Family | None:
     """The family of a model's class. None if it is not known how the class builds its request."""
     for base in cls.__mro__:
-        if (family := _FAMILIES.get((base.__module__.partition(".")[0], base.__name__))) is not None:
+        if (family := _FAMILIES.get(_name_of(base))) is not None:
             return None if is_users_code(base) else family
     return None
 
 
 def is_fully_described(cls: type) -> bool:
     """Whether the request of such a model contains all that counts of it."""
-    return (cls.__module__.partition(".")[0], cls.__name__) in _FULLY_DESCRIBED
+    return _name_of(cls) in _FULLY_DESCRIBED
+
+
+def converts_by_message(cls: type) -> bool:
+    """Whether such a model converts each message by itself."""
+    return _name_of(cls) in _BY_MESSAGE
+
+
+def _name_of(cls: type) -> tuple[str, str]:
+    """The package and the name of a class."""
+    return cls.__module__.partition(".")[0], cls.__name__

@@ -5,7 +5,7 @@ the messages are the prompt. All other fields are the settings, however they wer
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +17,7 @@ from nbcache.keys.ignored.headers_and_query import counted_headers, counted_quer
 from nbcache.keys.ignored.request_fields import counted_body, counted_value
 from nbcache.keys.json_text import copy_plain
 from nbcache.keys.message_classes import MESSAGES
+from nbcache.keys.provider_requests.message_parts import MessageParts, contents_of
 
 Body = dict[str, Any]
 Prompt = Sequence[BaseMessage] | str
@@ -56,15 +57,26 @@ class Family:
     drops_none: bool = False
     has_objects: bool = False
 
-    def settings(
-        self, model: BaseLanguageModel[Any], stop: Any, options: Mapping[str, Any], *, is_chat: bool, is_complete: bool
+    def settings(  # noqa: PLR0913 - all that a request is built of
+        self,
+        model: BaseLanguageModel[Any],
+        stop: Any,
+        options: Mapping[str, Any],
+        *,
+        is_chat: bool,
+        is_complete: bool,
+        by_message: bool = False,
     ) -> "RequestSettings":
-        """The settings in a request. Raises what the class raises, or NotCanonicalError."""
-        prompt = [HumanMessage(_ANY_PROMPT)] if is_chat else _ANY_PROMPT
-        _, rest = self._parts(model, prompt, stop, options)
-        return RequestSettings(self, is_complete, _counted(rest, self), canonical(rest))
+        """The settings in a request. Raises what the class raises, or NotCanonicalError.
 
-    def _parts(
+        `by_message` is whether the model's class converts each message by itself.
+        """
+        prompt = [HumanMessage(_ANY_PROMPT)] if is_chat else _ANY_PROMPT
+        part, rest = self.parts(model, prompt, stop, options)
+        messages = MessageParts(type(model)) if by_message and part.keys() == {"messages"} else None
+        return RequestSettings(self, is_complete, _counted(rest, self), canonical(rest), messages)
+
+    def parts(
         self, model: BaseLanguageModel[Any], prompt: Prompt, stop: Any, options: Mapping[str, Any]
     ) -> tuple[Body, Body]:
         """A request in its two parts: the prompt and the settings."""
@@ -81,29 +93,49 @@ class RequestSettings:
         is_complete: whether the request contains all that counts of the model.
         request: the fields of the request that count.
         raw: all fields of the request, as the class built them, in canonical form.
+        messages: what single messages become, if the class converts each by itself.
     """
 
     family: Family
     is_complete: bool
     request: Body
     raw: bytes
+    messages: MessageParts | None = None
     # Prompts without their texts, by the classes of the messages. A list of one can't be used as a template.
     _templates: dict[tuple[type, ...], list[bytes]] = field(default_factory=dict)
 
     def prompt_part(
-        self, model: BaseLanguageModel[Any], prompt: Prompt, stop: Any, options: Mapping[str, Any]
+        self,
+        model: BaseLanguageModel[Any],
+        prompt: Prompt,
+        stop: Any,
+        options: Mapping[str, Any],
+        contents: Sequence[bytes] | None = None,
     ) -> bytes:
-        """The prompt's part of the request, in canonical form. Raises what the class raises, or NotCanonicalError."""
+        """The prompt's part of the request, in canonical form. Raises what the class raises, or NotCanonicalError.
+
+        `contents` are those of the messages (`contents_of`), if they are known.
+        """
+
+        def build(messages: Prompt) -> Body:
+            return self._build_prompt(model, messages, stop, options)
+
         texts = _texts(prompt) if self.is_complete else None
-        if texts is None:
-            return self._build_prompt(model, prompt, stop, options)
-        classes = tuple(map(type, prompt))
+        part = None if texts is None else self._from_template(tuple(map(type, prompt)), texts, build)
+        if part is None and self.messages is not None and not isinstance(prompt, str):
+            contents = contents or contents_of(prompt)
+            part = None if contents is None else self.messages.joined(prompt, contents, build)
+        return canonical(build(prompt)) if part is None else part
+
+    def _from_template(
+        self, classes: tuple[Any, ...], texts: list[str], build: Callable[[Prompt], Body]
+    ) -> bytes | None:
+        """As `prompt_part`, of messages of these classes with these texts. None if the request has them otherwise."""
         if (template := self._templates.get(classes)) is None:
             marked = [cls(content=mark) for cls, mark in zip(classes, _MARKS, strict=False)]
-            built = self._build_prompt(model, marked, stop, options)
-            template = self._templates[classes] = _split_at_marks(built, len(classes))
+            template = self._templates[classes] = _split_at_marks(canonical(build(marked)), len(classes))
         if len(template) == 1:
-            return self._build_prompt(model, prompt, stop, options)
+            return None
         parts = [template[0]]
         for text, rest in zip(texts, template[1:], strict=True):
             parts += canonical(text), rest
@@ -111,14 +143,14 @@ class RequestSettings:
 
     def _build_prompt(
         self, model: BaseLanguageModel[Any], prompt: Prompt, stop: Any, options: Mapping[str, Any]
-    ) -> bytes:
-        """As `prompt_part`, from a request that the class builds with these messages."""
-        part, rest = self.family._parts(model, prompt, stop, options)  # noqa: SLF001 - one of us
+    ) -> Body:
+        """The prompt's part of a request that the class builds with these messages."""
+        part, rest = self.family.parts(model, prompt, stop, options)
         if self.family.has_objects:
             part = {name: counted_value(name, value) for name, value in part.items()}
         if canonical(rest) != self.raw:  # the messages change a setting, such as the id of an earlier response
             part["!rest"] = _difference(_counted(rest, self.family), self.request)
-        return canonical(part)
+        return part
 
 
 def _texts(prompt: Prompt) -> list[str] | None:
@@ -177,10 +209,11 @@ def can_be_built(family: Family, prompt: str) -> bool:
     return not family.has_objects or not any(mark in prompt for mark in _FETCHED)
 
 
-def may_fetch(family: Family, content: bytes) -> bool:
-    """Whether `can_be_built` might be false for messages of this content, which holds each of their texts as it is."""
+def may_fetch(family: Family, contents: Iterable[bytes]) -> bool:
+    """Whether `can_be_built` might be false for messages with these contents, which hold each of their texts as it is."""
     marks = (_NOT_IMPLEMENTED, *_FETCHED) if family.has_objects else (_NOT_IMPLEMENTED,)
-    return any(mark.strip('"').encode() in content for mark in marks)
+    bare = [mark.strip('"').encode() for mark in marks]
+    return any(mark in content for content in contents for mark in bare)
 
 
 def _difference(request: Mapping[str, Any], settings: Mapping[str, Any]) -> Body:

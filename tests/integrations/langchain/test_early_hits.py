@@ -1,6 +1,7 @@
 """Hits that are answered before LangChain has done its work: nobody can tell them from the others, but by the time they take."""
 
 import asyncio
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -100,6 +101,26 @@ def test_an_early_hit_is_the_message_that_langchain_hands_out(
     assert [nbcache.info(each).hit for each in hits] == [True, True]  # type: ignore[union-attr]
     hits[0].response_metadata["edited"] = True
     assert "edited" not in ask(model, prompt, is_async=is_async).response_metadata
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_hit_late_in_a_long_chat_is_early(model: BaseChatModel, is_async: bool, way: Way) -> None:
+    """The entry is large, since it has all of the chat. The answer isn't."""
+    noise = random.Random(1)
+    chat = [
+        message
+        for turn in range(100)
+        for message in (HumanMessage(f"{turn}"), AIMessage(noise.randbytes(2_000).hex(), id=f"run-{turn}"))
+    ]
+    chat.append(HumanMessage("q"))
+    answer, _ = (ask(model, chat, is_async=is_async) for _ in range(2))
+    way.early = way.long = 0
+    configs: list[RunnableConfig | None] = [None, {"callbacks": [Listener()]}]
+    again = [ask(model, chat, config, is_async=is_async) for config in configs * 2]
+    assert nbcache.stats().size_bytes > 150_000  # type: ignore[operator]
+    assert (way.early, way.long) == (4, 0)
+    assert [without_id(each) for each in again] == [without_id(again[0])] * 4
+    assert again[0].content == answer.content
 
 
 def test_each_early_hit_is_counted_and_saves_what_it_would_have_cost(provider: Provider, tmp_path: Path) -> None:
