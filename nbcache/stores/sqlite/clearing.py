@@ -6,7 +6,7 @@ from functools import partial
 
 from nbcache.entry.records import Cleared, Filter
 from nbcache.stores.progress import Progress
-from nbcache.stores.sqlite import counts, deleted_text, earlier_search_index, expiry, rows, search_index
+from nbcache.stores.sqlite import counts, deleted_text, earlier_search_index, expiry, new_rows, rows, search_index
 from nbcache.stores.sqlite.check import PAUSE, Run
 from nbcache.stores.sqlite.diskcache_file import CacheFile
 
@@ -46,6 +46,7 @@ def _delete_some(cache: CacheFile, keys: Sequence[str], owner: str | None) -> tu
     deleted = freed = kept = number = 0
     sql, now, ends = cache.execute, time.time(), time.monotonic() + _AT_ONCE
     with cache.transaction():
+        new_rows.move(sql)
         deleted_text.leave(sql)
         for number, key in enumerate(keys, 1):  # noqa: B007 - the last is returned
             size = rows.size_of(sql, key, now)

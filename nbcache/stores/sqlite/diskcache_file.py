@@ -15,7 +15,7 @@ from pathlib import Path
 import diskcache
 
 from nbcache.errors import DamagedError
-from nbcache.stores.sqlite import deleted_text, expiry, schema, upgrade
+from nbcache.stores.sqlite import deleted_text, expiry, new_rows, schema, upgrade
 from nbcache.stores.sqlite.connection_pool import Pool
 from nbcache.stores.sqlite.database import newer
 from nbcache.stores.sqlite.folder import APPLICATION_ID, STORE_VERSION, is_newer
@@ -24,6 +24,7 @@ from nbcache.stores.sqlite.opening_modes import access_to, copied
 from nbcache.stores.sqlite.sql import Execute
 
 _SETTINGS = {"statistics": 0, "eviction_policy": "none", "cull_limit": 0}
+_ROWS_AT_ONCE = 500  # in about ten milliseconds: others may be waiting to write
 _TRIED_AFTER = 0.5  # seconds between two attempts to empty a log that somebody reads
 
 _READ = "SELECT mode, value FROM Cache WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)"
@@ -116,6 +117,8 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
             return
         with self.pool.hold():
             upgrade.finish(self.execute, self.transaction)
+            if self.is_read_only:  # in this copy
+                self.move_rows(at_most=None)
             if deleted_text.are_left(self.execute):
                 self.fold()
 
@@ -166,12 +169,25 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
             if self.pool.held.in_transaction:
                 self.execute("COMMIT")
 
+    def has_waiting_rows(self) -> bool:
+        """Whether updates have left rows, as `new_rows` says."""
+        return new_rows.are_left(self.execute)
+
+    def move_rows(self, at_most: int | None = _ROWS_AT_ONCE) -> bool:
+        """Write the rows that updates have left, or the first of them. Returns whether there may be more."""
+        with self.transaction():
+            return new_rows.move(self.execute, at_most) == at_most
+
     def delete_expired(self) -> None:
         """Delete expired entries, as `expiry` says."""
         now = time.time()
         if expiry.is_due(self._last_clock, now):
             expiry.delete_expired(self.execute, now)
             self._last_clock = now
+
+    def has_to_be_tidied(self) -> bool:
+        """Whether the next who writes has more to do than that, or may not write."""
+        return self.is_read_only or self._has_traces or expiry.is_due(self._last_clock, time.time())
 
     def fold(self) -> None:
         """Remove deleted text from SQLite's log, now or as soon as no other process reads it."""

@@ -1,8 +1,35 @@
 """Evicts the least recently used entries of a store with bounds. What expires by itself is in `expiry`."""
 
+import time
+
+from nbcache.errors import TooLargeError
 from nbcache.stores.sqlite import schema, totals
+from nbcache.stores.sqlite.diskcache_file import CacheFile
 from nbcache.stores.sqlite.rows import EXPIRED, ROWID, delete_with_tombstone, put_last, size_of
 from nbcache.stores.sqlite.sql import Execute
+
+
+class Bounds:
+    """How many bytes and entries a store may have."""
+
+    def __init__(self, max_bytes: int | None, max_entries: int | None) -> None:
+        self._max_bytes, self._max_entries = max_bytes, max_entries
+        self._counted: CacheFile | None = None  # the file whose totals were counted by this process
+        self.are_set = max_bytes is not None or max_entries is not None
+
+    def check(self, payload: bytes) -> None:
+        """Raise TooLargeError for a payload that is larger than all may be."""
+        if self._max_bytes is not None and len(payload) > self._max_bytes:
+            raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
+
+    def keep(self, cache: CacheFile, *, spare: str) -> None:
+        """Bring the store within its bounds. Totals are counted once by this process before they are used."""
+        if not self.are_set:
+            return
+        if self._counted is not cache:
+            totals.recount(cache.execute)
+            self._counted = cache
+        evict(cache.execute, self._max_bytes, self._max_entries, spare=spare, now=time.time())
 
 
 def evict(sql: Execute, max_bytes: int | None, max_entries: int | None, *, spare: str, now: float) -> None:

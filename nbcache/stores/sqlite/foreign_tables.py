@@ -27,7 +27,7 @@ _EARLIER = (
     " OLD.key, julianday('now'), 'expired' WHERE OLD.expire_time < (julianday('now') - 2440587.5) * 86400; DELETE FROM"
     " entry WHERE id = OLD.rowid; DELETE FROM owner WHERE id = OLD.rowid; END",
     # diskcache's, of which earlier versions had all
-    "CREATE INDEX Cache_expire_time ON Cache (expire_time) WHERE expire_time IS NOT NULL",
+    "CREATE INDEX Cache_expire_time ON Cache (expire_time)",
     *(
         f"CREATE TRIGGER Settings_{name} AFTER {what} ON Cache FOR EACH ROW BEGIN UPDATE Settings SET value = value"
         f' {change} WHERE key = "{name.split("_")[0]}"; END'

@@ -9,6 +9,7 @@ from nbcache.errors import StoreBusyError, StoreError
 
 _MOST = 100_000_000  # bytes kept in memory
 _AT_ONCE = 100  # answers written in one transaction
+_FOR_GOOD = 1e11  # seconds, three thousand years
 _PASSES = ("full", "disk I/O error")  # what SQLite says of a full disk, which may have room again
 
 
@@ -19,6 +20,11 @@ class LateAnswer(NamedTuple):
     payload: bytes
     meta: EntryMeta
     expires: float | None
+
+
+def end_of(ttl: float | None) -> float | None:
+    """When an entry that is stored now expires. None if it is kept for good, or longer than clocks can tell."""
+    return None if ttl is None or ttl > _FOR_GOOD else time.time() + ttl
 
 
 class LateAnswers:

@@ -43,7 +43,7 @@ def rebuild(sql: Execute, rowid: int, meta: EntryMeta, size: int) -> None:
     sql(
         "DELETE FROM total WHERE name = 'bytes'"
     )  # counted anew at the end: a trigger can't count a value that is no number
-    rows.insert(sql, rowid, meta, size, moment(meta.expires))
+    rows.insert(sql, rowid, rows.columns_of(meta), size, moment(meta.expires))
     sql(
         "UPDATE entry SET hits = ?, last_hit = ?, notebooks = ? WHERE id = ?",
         (max(0, whole(hits) or 0), moment(last_hit), joined({*meta.notebooks, *split(notebooks)}), rowid),

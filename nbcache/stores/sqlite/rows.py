@@ -6,10 +6,11 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
+from typing import Any
 
 from nbcache.entry.records import EntryMeta, Touch
 from nbcache.stores.sqlite import listing_index, schema, search_index
-from nbcache.stores.sqlite.sql import Execute, joined, moment, number, pico, split, text, whole, written
+from nbcache.stores.sqlite.sql import Execute, cleaned, joined, moment, number, pico, split, text, whole, written
 
 _TOMBSTONES = 10_000
 ROWID = "(SELECT rowid FROM Cache WHERE key = ? AND raw = 1)"
@@ -34,7 +35,7 @@ _REPLACED = "SELECT rowid, expire_time <= ?, expire_time FROM Cache WHERE key = 
 def put(sql: Execute, key: str, payload: bytes, meta: EntryMeta, expires: float | None) -> int:
     """Write an entry and its row; returns the rowid."""
     rowid, new = store(sql, key, payload, expires)
-    insert(sql, rowid, meta, len(payload), expires)
+    insert(sql, rowid, columns_of(meta), len(payload), expires)
     if not new:
         listing_index.add(sql, rowid)  # it may have had no row
         for notebook in meta.notebooks:
@@ -57,24 +58,24 @@ def store(sql: Execute, key: str, payload: bytes, expires: float | None) -> tupl
     return rowid, False
 
 
-def insert(sql: Execute, rowid: int, meta: EntryMeta, size: int, expires: float | None) -> None:
-    """Write the row of a payload that was just stored. Hits and owners of an earlier row stay."""
-    row = (
-        *(rowid, meta.created, expires, meta.created, size, meta.input_tokens, meta.output_tokens),
-        *(
-            pico(meta.cost_usd),
-            meta.seconds,
-            written(meta.model),
-            meta.provider and written(meta.provider),
-            meta.status,
-        ),
-        *(meta.cell and written(meta.cell), joined(meta.tags), joined(meta.notebooks), int(meta.charged) or None),
+def columns_of(meta: EntryMeta) -> tuple[Any, ...]:
+    """The columns of a new entry that its row of metadata fills, and its previews. `insert` cleans the texts in them."""
+    return (
+        *(meta.created, meta.input_tokens, meta.output_tokens, pico(meta.cost_usd), meta.seconds),
+        *(meta.model, meta.provider, meta.status, meta.cell, joined(meta.tags), joined(meta.notebooks)),
+        *(int(meta.charged) or None, meta.prompt, meta.answer),
     )
+
+
+def insert(sql: Execute, rowid: int, columns: tuple[Any, ...], size: int, expires: float | None) -> None:
+    """Write the row of a payload that was just stored. Hits and owners of an earlier row stay."""
+    created, *others, prompt, answer = cleaned(columns)
+    row = (rowid, created, expires, created, size, *others)
     try:
         sql(_ROW, row)
     except sqlite3.IntegrityError:
         sql(_ROW_ANEW, row)
-    sql(_PREVIEW, (rowid, written(meta.prompt), written(meta.answer)))
+    sql(_PREVIEW, (rowid, prompt, answer))
 
 
 def own(sql: Execute, rowid: int, notebook: str) -> None:

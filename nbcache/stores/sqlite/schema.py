@@ -24,7 +24,7 @@ _DISKCACHE = (  # its tables as it makes them itself, but for counters that woul
     " expire_time REAL, access_time REAL, access_count INTEGER DEFAULT 0, tag BLOB, size INTEGER DEFAULT 0,"
     " mode INTEGER DEFAULT 0, filename TEXT, value BLOB)",
     "CREATE UNIQUE INDEX IF NOT EXISTS Cache_key_raw ON Cache (key, raw)",
-    "CREATE INDEX IF NOT EXISTS Cache_expire_time ON Cache (expire_time)",
+    "CREATE INDEX IF NOT EXISTS Cache_expire_time ON Cache (expire_time) WHERE expire_time IS NOT NULL",
 )
 _TABLES = (
     # Counters of diskcache's, which nothing here reads.

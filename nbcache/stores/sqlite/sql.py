@@ -4,6 +4,7 @@ import math
 import sqlite3
 from collections.abc import Callable, Iterable
 from decimal import Decimal
+from typing import Any
 
 from nbcache.entry.records import EXACT
 
@@ -15,6 +16,11 @@ _SEPARATOR = "\x1f"  # between tags and between notebooks; in no file's name tha
 def written(text: str) -> str:
     """`text` as SQLite can store it: half an emoji becomes a question mark."""
     return text.encode(errors="replace").decode()
+
+
+def cleaned(values: Iterable[Any]) -> tuple[Any, ...]:
+    """Values for columns, each text as SQLite can store it."""
+    return tuple(written(value) if type(value) is str else value for value in values)
 
 
 def joined(words: Iterable[str]) -> str:

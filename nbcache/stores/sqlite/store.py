@@ -16,11 +16,11 @@ from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.timer import Timer
 from nbcache.entry.durations_and_sizes import count, size
 from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
-from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, TooLargeError, warn_once
+from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, warn_once
 from nbcache.stores.progress import Progress
-from nbcache.stores.sqlite import counts, damaged_files, eviction, lifetime_ledger, pages, rows, session_calls, totals
+from nbcache.stores.sqlite import counts, damaged_files, lifetime_ledger, new_rows, pages, rows, session_calls
 from nbcache.stores.sqlite.background_indexing import Indexing
-from nbcache.stores.sqlite.check import check
+from nbcache.stores.sqlite.check import PAUSE, check
 from nbcache.stores.sqlite.clearing import delete
 from nbcache.stores.sqlite.columns import columns
 from nbcache.stores.sqlite.connection_pool import own_writes
@@ -28,8 +28,9 @@ from nbcache.stores.sqlite.damaged_files import forget_aside
 from nbcache.stores.sqlite.database import LONG, Database
 from nbcache.stores.sqlite.diskcache_file import CacheFile, payload_of
 from nbcache.stores.sqlite.entry_stream import EntryStream
+from nbcache.stores.sqlite.eviction import Bounds
 from nbcache.stores.sqlite.full_disk import done_in_copy, is_full
-from nbcache.stores.sqlite.late_answers import LateAnswer, LateAnswers, is_temporary
+from nbcache.stores.sqlite.late_answers import LateAnswer, LateAnswers, end_of, is_temporary
 from nbcache.stores.sqlite.page_starts import PageStarts
 from nbcache.stores.sqlite.pages import Part
 from nbcache.stores.sqlite.sql import Execute
@@ -41,8 +42,6 @@ _LAST_TIMEOUT = 3.0  # the same at the end of the process
 _LATER = 0.5  # seconds after which it is tried again to write them
 _T = TypeVar("_T")
 _UNNOTICED = 0.1  # seconds in which a lookup may not notice that the folder was deleted
-
-_FOR_GOOD = 1e11  # seconds, three thousand years
 
 
 @public_in("nbcache.stores")
@@ -59,7 +58,6 @@ class DiskStore:
             raise ValueError(f"store={str(folder)!r} is a file: write a folder")
         self._database = Database(self.folder, CacheFile)
         self._writes = Lock()  # so that threads of this process don't wait for each other in SQLite
-        self._counted: CacheFile | None = None  # the file whose totals were counted by this process
         self._late = LateAnswers()
         self._timer = Timer(self._catches_up, _LATER)
         self._indexing = Indexing()
@@ -87,9 +85,7 @@ class DiskStore:
                 pass
         if not wait:
             raise StoreBusyError(f"{self.folder} has to be opened or waited for")
-        return self._database.run(
-            lambda file: payload_of(file.pool.held, key, include_expired=include_expired), _READ_TIMEOUT
-        )
+        return self._query(lambda file: payload_of(file.pool.held, key, include_expired=include_expired))
 
     def change_token(self) -> object:
         """A value that is equal only while no process has written. None if that isn't known now."""
@@ -109,9 +105,10 @@ class DiskStore:
         """
         if type(payload) is not bytes:
             raise TypeError(f"a payload is bytes, not {type(payload).__name__}")
-        if self._max_bytes is not None and len(payload) > self._max_bytes:
-            raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
-        answer = LateAnswer(key, payload, meta, _end(time.time(), ttl))
+        self._bounds.check(payload)
+        answer = LateAnswer(key, payload, meta, end_of(ttl))
+        if self._put_new(answer):
+            return
         try:
             if self._late.answers:
                 self._catch_up()
@@ -125,12 +122,26 @@ class DiskStore:
                 f"nbcache can't write to its store now: {error}. Answers are kept in memory until it can",
             )
 
+    def _put_new(self, answer: LateAnswer) -> bool:
+        """Commit a new entry by one statement. Returns whether that was all that there was to do, and could be done."""
+        file = self._database.file
+        if file is None or self._late.answers or self._bounds.are_set or file.has_to_be_tidied() or file.pool.moved():
+            return False
+        try:
+            with self._writes:
+                rowid = new_rows.commit(file.pool, answer)
+        finally:
+            own_writes.count += 1
+        self._indexing.stored([] if rowid is None else [rowid])
+        return rowid is not None
+
     def _put(self, cache: CacheFile, answers: Sequence[LateAnswer]) -> None:
-        now = time.time()
+        """Write these answers, of which some may replace others, and do what is due."""
         with cache.transaction():
+            new_rows.move(cache.execute)
             cache.delete_expired()
             rowids = [rows.put(cache.execute, *answer) for answer in answers]
-            self._evict(cache, answers[-1].key, now)
+            self._bounds.keep(cache, spare=answers[-1].key)
         self._indexing.stored(rowids)
 
     def _catch_up(self, timeout: float = 0.0) -> None:
@@ -150,27 +161,18 @@ class DiskStore:
         if answers := [LateAnswer(*entry, None) for entry in entries]:
             self._write(partial(self._put, answers=answers), _WRITE_TIMEOUT)
 
-    def _evict(self, cache: CacheFile, spare: str, now: float) -> None:
-        """Bring the store within its bounds. Totals are counted once by this process before they are used."""
-        if self._max_bytes is None and self._max_entries is None:
-            return
-        if self._counted is not cache:
-            totals.recount(cache.execute)
-            self._counted = cache
-        eviction.evict(cache.execute, self._max_bytes, self._max_entries, spare=spare, now=now)
-
     def touch(self, touches: Iterable[Touch]) -> None:
         """Update rows: last hit, hits, owners, costs. Late answers are written, too."""
         touches = list(touches)
         self._database.recover()
         with suppress(StoreError):
             self._catch_up(_CATCH_UP_TIMEOUT)
+        self._move_own_rows()
 
-        def write(cache: CacheFile) -> None:
-            with cache.transaction():
-                cache.delete_expired()
-                for touched in touches:
-                    rows.touch(cache.execute, touched, time.time())
+        def write(sql: Execute) -> None:
+            new_rows.move(sql)
+            for touched in touches:
+                rows.touch(sql, touched, time.time())
 
         if touches:
             self._note(write)
@@ -197,10 +199,12 @@ class DiskStore:
 
     def stream(self, which: Filter, keys: Collection[str] | None = None) -> EntryStream:
         """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first."""
+        self._move_rows()
         return EntryStream(self._look, which, keys)
 
     def columns(self, which: Filter = Filter()) -> dict[str, list[Any]]:  # noqa: B008 - frozen
         """The fields of EntryMeta, each with its values in the order of the rows, the newest first."""
+        self._move_rows()
         return self._look(lambda cache: columns(cache, which))
 
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
@@ -213,12 +217,13 @@ class DiskStore:
 
     def _read(self, read: Callable[[Execute], _T]) -> _T:
         """What `read` returns, with several statements on one state of the file."""
+        self._move_rows()
 
         def operation(cache: CacheFile) -> _T:
             with cache.snapshot():
                 return read(cache.execute)
 
-        return self._database.run(operation, _READ_TIMEOUT)
+        return self._query(operation)
 
     def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
         """Index at most so many entries by the words of their payloads. Returns whether some are left to do.
@@ -226,40 +231,39 @@ class DiskStore:
         First those of this process, then those that other processes have left, which are looked for a part at a time.
         Before that, as many entries are listed, for pages and totals.
         """
-        look, write = partial(self._database.run, timeout=_READ_TIMEOUT), self._write
-        is_left = self._indexing.list_some(look, write, at_most)
-        is_left = self._indexing.index_some(look, write, words_of, at_most) or is_left
-        return self._indexing.purge_some(look, write) or is_left
+        self._move_rows()
+        is_left = self._indexing.list_some(self._query, self._write, at_most)
+        is_left = self._indexing.index_some(self._query, self._write, words_of, at_most) or is_left
+        return self._indexing.purge_some(self._query, self._write) or is_left
+
+    def _move_rows(self) -> None:
+        """Write the rows that updates have left, of this process or another. Where that can't be done now, they are missing."""
+        with suppress(StoreError):
+            while self._query(CacheFile.has_waiting_rows) and self._write(CacheFile.move_rows, _CATCH_UP_TIMEOUT):
+                time.sleep(PAUSE)
+
+    def _move_own_rows(self) -> None:
+        """As `_move_rows`, if the file is open: else this process has left none."""
+        if (file := self._database.file) is not None and not file.pool.moved():
+            self._move_rows()
 
     def record(self, rows: Iterable[Spending]) -> None:
         """Add rows to the lifetime ledger, which nothing clears."""
-        new = list(rows)
-
-        def write(cache: CacheFile) -> None:
-            with cache.transaction():
-                lifetime_ledger.record(cache.execute, new)
-
-        if new:
-            self._note(write)
+        if new := list(rows):
+            self._note(lambda sql: lifetime_ledger.record(sql, new))
 
     def spendings(self, notebook: str | None = None) -> list[Spending]:
         """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
-        return self._database.run(lambda cache: lifetime_ledger.read(cache.execute, notebook), _READ_TIMEOUT)
+        return self._query(lambda cache: lifetime_ledger.read(cache.execute, notebook))
 
     def record_calls(self, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
         """Record what a session of a notebook called."""
-        new = list(calls)
-
-        def write(cache: CacheFile) -> None:
-            with cache.transaction():
-                session_calls.record(cache.execute, session, notebook, new)
-
-        if new:
-            self._note(write)
+        if new := list(calls):
+            self._note(lambda sql: session_calls.record(sql, session, notebook, new))
 
     def last_calls(self, notebook: str | None, but: str | None = None) -> list[SessionCall]:
         """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
-        return self._database.run(lambda cache: session_calls.read(cache.execute, notebook, but), _READ_TIMEOUT)
+        return self._query(lambda cache: session_calls.read(cache.execute, notebook, but))
 
     def rename(self, notebook: str, new: str) -> None:
         """Move a notebook's rows and calls to its new name."""
@@ -273,7 +277,7 @@ class DiskStore:
 
     def similar(self, words: Sequence[str], limit: int) -> list[str]:
         """The keys of indexed entries that have most of these words, the most similar first."""
-        return self._database.run(lambda cache: rows.similar(cache.execute, words, limit), _READ_TIMEOUT)
+        return self._query(lambda cache: rows.similar(cache.execute, words, limit))
 
     def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
         """Why and when the entry `key`, which missed at `when`, was removed by the store; without `keep` only once."""
@@ -289,7 +293,7 @@ class DiskStore:
             return rows.may_have_tombstone(cache.execute, key)
 
         # Most misses are of calls that were never made before: this is found out by reading only.
-        reason = self._database.run(read, _READ_TIMEOUT)
+        reason = self._query(read)
         return reason if isinstance(reason, tuple) else self._write(write) if reason else None
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> Cleared:
@@ -315,7 +319,7 @@ class DiskStore:
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
         """From the next `put` on, evict what exceeds these bounds. Raises ValueError if one is below 1."""
-        self._max_bytes, self._max_entries = size(max_bytes), count(max_entries)
+        self._bounds = Bounds(size(max_bytes), count(max_entries))
 
     def check(
         self,
@@ -328,9 +332,13 @@ class DiskStore:
 
         A damaged database file is set aside by opening it, with or without `fix`, as at any use.
         """
+        self._move_rows()
         problems = check(self._look, self._write_waiting, read, progress, fix=fix)
         aside = forget_aside(self.folder) if fix else []
         return problems + [f"{name}, which had been set aside as damaged, is deleted" for name in aside]
+
+    def _query(self, operation: Callable[[CacheFile], _T]) -> _T:
+        return self._database.run(operation, _READ_TIMEOUT)
 
     def _look(self, operation: Callable[[CacheFile], _T]) -> _T:
         return self._database.run(operation, _READ_TIMEOUT, math.inf)
@@ -338,10 +346,16 @@ class DiskStore:
     def _write_waiting(self, operation: Callable[[CacheFile], _T]) -> _T:
         return self._write(operation, _WRITE_TIMEOUT, math.inf)
 
-    def _note(self, operation: Callable[[CacheFile], None]) -> None:
+    def _note(self, note: Callable[[Execute], None]) -> None:
         """Write what is useful and not needed: a read-only store goes without it."""
+
+        def write(cache: CacheFile) -> None:
+            with cache.transaction():
+                cache.delete_expired()
+                note(cache.execute)
+
         with suppress(StoreReadOnlyError):
-            self._write(operation)
+            self._write(write)
 
     def _write(self, operation: Callable[[CacheFile], _T], timeout: float | None = None, limit: float = LONG) -> _T:
         """Run `operation`; wait for other processes `timeout` seconds, by default not at all while answers are late."""
@@ -372,12 +386,8 @@ class DiskStore:
                 f"lost {self.folder}",
                 f"nbcache could not write all answers until the end: {error}. {len(self._late.answers)} will be paid again",
             )
+        self._move_own_rows()
         self._database.close()
-
-
-def _end(now: float, ttl: float | None) -> float | None:
-    """When an entry that is stored now expires. None if it is kept for good, or longer than clocks can tell."""
-    return None if ttl is None or ttl > _FOR_GOOD else now + ttl
 
 
 def _clear_in(
