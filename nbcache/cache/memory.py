@@ -2,14 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from functools import partial
 from typing import NamedTuple
 
 from langchain_core.outputs import Generation
 from pydantic import BaseModel
 
 from nbcache import codec
-from nbcache.codec.messages import fresh
+from nbcache.codec.messages import copies_of
 from nbcache.concurrency.locks import Lock
 
 _LARGE = 100_000  # bytes of a payload that is not kept
@@ -46,11 +45,11 @@ class _MemoryEntry(NamedTuple):
     token: object
     expires: bool
     created: float
-    generations: list[Generation]
+    generations: Callable[[], list[Generation]]  # as new objects
 
     def answer(self) -> CachedAnswer:
         """The answer, to hand out."""
-        return CachedAnswer(self.payload, self.created, partial(fresh, self.generations))
+        return CachedAnswer(self.payload, self.created, self.generations)
 
 
 class MemoryTier:
@@ -85,10 +84,12 @@ class MemoryTier:
             return None
         generations = whole.generations(classes)
         # Objects of the caller's class are made anew: the class may be another by the next call.
-        if self._capacity and not whole.holds_objects and len(payload) <= _LARGE:
-            token = None if whole.expires else token
-            self._keep(key, _MemoryEntry(payload, token, whole.expires, whole.created, fresh(generations)))
-        return CachedAnswer(payload, whole.created, lambda: generations)
+        if not self._capacity or whole.holds_objects or len(payload) > _LARGE:
+            return CachedAnswer(payload, whole.created, lambda: generations)
+        token = None if whole.expires else token
+        entry = _MemoryEntry(payload, token, whole.expires, whole.created, copies_of(generations))
+        self._keep(key, entry)
+        return entry.answer()
 
     def _keep(self, key: str, decoded: _MemoryEntry) -> None:
         with self._lock:

@@ -3,8 +3,7 @@
 A stream has hundreds of chunks. To restore each of them from JSON takes longer than all that LangChain does with it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from langchain_core.messages import BaseMessage
@@ -13,7 +12,7 @@ from langchain_core.outputs import ChatGenerationChunk, GenerationChunk
 from nbcache.codec.chunks import text_of
 from nbcache.codec.messages import generation_of, made
 from nbcache.entry.langchain_headers import cleaned
-from nbcache.keys.json_text import copy_plain
+from nbcache.keys.json_text import copier, copy_plain
 
 Chunk = GenerationChunk | ChatGenerationChunk
 _MUTABLE = frozenset({dict, list})
@@ -55,11 +54,11 @@ class _MessageForm:
         self._extra = message.__pydantic_extra__ or {}
         self._values = message.__dict__
         self._content = message.content
-        self._metadata = _copier(message.response_metadata)
-        self._metadata_and_info = _copier({**(info or {}), **message.response_metadata})
+        self._metadata = copier(message.response_metadata)
+        self._metadata_and_info = copier({**(info or {}), **message.response_metadata})
         # What each copy has of its own, but for what is set below.
         self._copiers = [
-            (name, _copier(value))
+            (name, copier(value))
             for name, value in message.__dict__.items()
             if type(value) in _MUTABLE and name not in {"content", "response_metadata"}
         ]
@@ -123,14 +122,6 @@ def handed_out(chunk: Chunk, message_id: str) -> BaseMessage:
     values["id"] = message_id
     values["response_metadata"] = {**(chunk.generation_info or {}), **values["response_metadata"]}
     return chunk.message
-
-
-def _copier(value: Any) -> Callable[[], Any]:
-    """A function that copies `value`, which consists of JSON's values."""
-    if not any(type(item) in _MUTABLE for item in (value.values() if type(value) is dict else value)):
-        copy: Callable[[], Any] = value.copy
-        return copy
-    return partial(copy_plain, value)
 
 
 def _has_tag(value: Any) -> bool:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from nbcache.codec.json_values import from_plain, to_plain
 from nbcache.errors import DamagedError, NotStorableError
-from nbcache.keys.json_text import copy_plain
+from nbcache.keys.json_text import copier
 from nbcache.keys.message_classes import GENERATIONS, MESSAGES
 
 _T = TypeVar("_T", bound=BaseModel)
@@ -59,18 +59,33 @@ def _class_of(name: str, classes: Mapping[str, type[_T]]) -> type[_T]:
 
 def fresh(generations: Iterable[Generation]) -> list[Generation]:
     """Copies to hand out: LangChain and the user change what they are given."""
-    return [_copy_generation(generation) for generation in generations]
+    return copies_of(generations)()
 
 
-def _copy_generation(generation: Generation) -> Generation:
-    values = copy_plain(generation.__dict__)
-    if isinstance(generation, ChatGeneration):
-        message = generation.message
-        fields = copy_plain(message.__dict__)
+def copies_of(generations: Iterable[Generation]) -> Callable[[], list[Generation]]:
+    """A function that makes copies to hand out. The generations must not be changed any more."""
+    copiers = [_copier_of(generation) for generation in generations]
+    return lambda: [copied() for copied in copiers]
+
+
+def _copier_of(generation: Generation) -> Callable[[], Generation]:
+    cls, names = type(generation), set(generation.__dict__)
+    if not isinstance(generation, ChatGeneration):
+        values_of = copier(dict(generation.__dict__))
+        return lambda: made(cls, values_of(), names)
+    values_of = copier({**generation.__dict__, "message": None})
+    message = generation.message
+    message_cls, message_names = type(message), set(message.__dict__)
+    fields_of, extra_of = copier(dict(message.__dict__)), copier(message.__pydantic_extra__ or {})
+
+    def copied() -> Generation:
+        fields = fields_of()
         fields["id"] = new_id()
-        extra = message.__pydantic_extra__
-        values["message"] = _restored(type(message), fields, copy_plain(extra) if extra else {})
-    return _restored(type(generation), values)
+        values = values_of()
+        values["message"] = made(message_cls, fields, message_names, extra_of())
+        return made(cls, values, names)
+
+    return copied
 
 
 def _plain_generation(generation: Generation) -> dict[str, Any]:

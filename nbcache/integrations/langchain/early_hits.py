@@ -21,9 +21,10 @@ from langchain_core.runnables.config import var_child_runnable_config
 
 from nbcache.cache.chains import listens
 from nbcache.cache.notebook_cache import NotebookCache, cache_of
+from nbcache.codec.messages import made
 from nbcache.concurrency.loop_turns import take_turn
 from nbcache.errors import logger
-from nbcache.integrations.langchain.stream_wrappers import hears_chunks, hears_events
+from nbcache.integrations.langchain.chunk_listeners import hears_chunks_or_events
 from nbcache.integrations.patching import Wrapping
 from nbcache.keys.request import Request, options_of
 from nbcache.keys.usercode.origin import ORIGINAL
@@ -40,6 +41,7 @@ _HEARD: Any = object()  # takes the place of the callbacks of a call to which so
 _LONG_WAY = nullcontext()
 Known = tuple[NotebookCache, str]  # a call's cache and key
 _Answer = list[ChatGeneration] | AbstractContextManager[None]  # or the block in which LangChain's way is taken
+_OF_RESULT = {"generations", "llm_output"}
 _FAILED = "nbcache: a call could not be answered early: %r"
 
 
@@ -142,21 +144,20 @@ class EarlyHits:
     ) -> Known | None:
         """A call to which nobody listens, of a class that has LangChain's own methods of these `names`. None if somebody may."""
         try:
-            if len(args) > 2 or not args or not self._has_own(type(model), names):
+            if len(args) > 2 or not args or not self._wrapping.active:
                 return None
-            config = args[1] if len(args) > 1 else kwargs.get("config")
-            callbacks = _callbacks_of(model, config) if self._wrapping.active else _HEARD
-            if callbacks is _HEARD or (messages := _texts(model, args[0])) is None:
+            callbacks = _callbacks_of(model, args[1] if len(args) > 1 else kwargs.get("config"))
+            if callbacks is _HEARD or not self._has_own(type(model), names):
+                return None
+            messages = _texts(model, args[0])
+            if messages is None:
                 return None
             known = self._known(model, messages, kwargs.get("stop"), kwargs, is_async=is_async)
             if known is None:
                 return None
             managers = AsyncCallbackManager if is_async else CallbackManager
-            return (
-                None
-                if any(map(listens, managers.configure(callbacks, model.callbacks, model.verbose).handlers))
-                else known
-            )
+            handlers = managers.configure(callbacks, model.callbacks, model.verbose).handlers
+            return None if handlers and any(map(listens, handlers)) else known
         except Exception as error:  # noqa: BLE001 - as above
             logger.debug(_FAILED, error)
             return None
@@ -212,21 +213,20 @@ def _as_hit(generation: Generation) -> ChatGeneration:
         return ChatGeneration(message=AIMessage(content=generation.text), generation_info=generation.generation_info)
     message = generation.message
     if isinstance(message, AIMessage):
-        message.__dict__["usage_metadata"] = {**(message.usage_metadata or {}), "total_cost": 0}
+        values = message.__dict__
+        values["usage_metadata"] = {**(values["usage_metadata"] or {}), "total_cost": 0}
     return generation
 
 
 def _result(generations: list[ChatGeneration]) -> ChatResult:
-    return ChatResult.model_construct(generations=generations, llm_output=None)
+    return made(ChatResult, {"generations": generations, "llm_output": None}, _OF_RESULT)
 
 
 def _plays_chunks(model: BaseChatModel, run: Any, kwargs: Mapping[str, Any], is_async: bool) -> bool:  # noqa: FBT001 - as LangChain's
     """Whether somebody listens to the chunks or the events of a call, or its config asks for a mode."""
     if "nbcache" in run.metadata:
         return True
-    return bool(run.handlers) and (
-        hears_events(model, run, kwargs, is_async) or hears_chunks(model, run, kwargs, is_async)
-    )
+    return bool(run.handlers) and hears_chunks_or_events(model, run, kwargs, is_async)
 
 
 def _texts(model: BaseChatModel, given: Any) -> Sequence[BaseMessage] | None:
@@ -244,11 +244,13 @@ def _texts(model: BaseChatModel, given: Any) -> Sequence[BaseMessage] | None:
 
 def _callbacks_of(model: BaseChatModel, config: Any) -> Any:
     """The callbacks of a call: those of its config, or of the run around it. `_HEARD` if they have handlers, or it has a mode."""
-    callbacks = None
-    configs: tuple[Any, ...] = (config, var_child_runnable_config.get(), {"metadata": model.metadata})
-    for each in configs:
-        if each:
-            if any("nbcache" in (each.get(name) or ()) for name in ("metadata", "configurable")):
-                return _HEARD
-            callbacks = callbacks if callbacks is not None else each.get("callbacks")
-    return _HEARD if getattr(callbacks, "handlers", callbacks) else callbacks
+    around: Any = var_child_runnable_config.get()
+    callbacks = config.get("callbacks") if config else None
+    if callbacks is None and around:
+        callbacks = around.get("callbacks")
+    if callbacks is not None and (callbacks if isinstance(callbacks, list) else getattr(callbacks, "handlers", True)):
+        return _HEARD
+    for each in (config, around):
+        if each and ("nbcache" in (each.get("metadata") or ()) or "nbcache" in (each.get("configurable") or ())):
+            return _HEARD
+    return _HEARD if model.metadata and "nbcache" in model.metadata else callbacks

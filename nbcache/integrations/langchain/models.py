@@ -16,6 +16,7 @@ from nbcache.cache.modes import OFF, checked_mode
 from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.concurrency.strands import calling
 from nbcache.integrations.langchain import rate_limits, stream_wrappers
+from nbcache.integrations.langchain.chunk_listeners import is_listened_to
 from nbcache.integrations.langchain.early_hits import EarlyHits
 from nbcache.integrations.langchain.early_streams import EarlyStreams
 from nbcache.integrations.langchain.models_with_cache_false import UncachedCall
@@ -221,9 +222,7 @@ def _message_call(
         parent=None if run is None else run.parent_run_id,
         shares=True,
         messages=args[0] if args else kwargs.get("messages"),
-        streams=partial(stream_wrappers.is_listened_to, model, run, kwargs, async_api)
-        if run and run.handlers
-        else None,
+        streams=partial(is_listened_to, model, run, kwargs, async_api) if run and run.handlers else None,
     )
 
 

@@ -6,7 +6,7 @@ of the model's class, below it. The public entry points only say which call it i
 
 import functools
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel, BaseLLM
@@ -35,30 +35,6 @@ def wrap_chunks(wrapping: Wrapping, model: BaseLanguageModel[Any]) -> None:
 def wrap_class(wrapping: Wrapping, cls: type) -> bool:
     """Wrap the methods of this class that make chunks. False if that had been done."""
     return wrapping.wrap_all(cls, {"_stream": _stream, "_astream": _astream}, but=(BaseChatModel, BaseLLM))
-
-
-def is_listened_to(model: Any, run: Any, kwargs: Mapping[str, Any], async_api: bool) -> bool:  # noqa: FBT001 - as LangChain's
-    """Whether LangChain streams this `invoke` for somebody who listens to its chunks, as LangChain itself decides."""
-    if hears_chunks(model, run, kwargs, async_api):
-        return True
-    native = hasattr(model, "_stream_chat_model_events") or hasattr(model, "_astream_chat_model_events")
-    return not native and hears_events(model, run, kwargs, async_api)
-
-
-def hears_chunks(model: Any, run: Any, kwargs: Mapping[str, Any], async_api: bool) -> bool:  # noqa: FBT001 - as above
-    """Whether somebody listens to the chunks of a call."""
-    return bool(model._should_stream(async_api=async_api, run_manager=run, **_arguments(kwargs)))  # noqa: SLF001 - as LangChain does
-
-
-def hears_events(model: Any, run: Any, kwargs: Mapping[str, Any], async_api: bool) -> bool:  # noqa: FBT001 - as above
-    """Whether somebody listens to the events of a call, which LangChain has since core 1.2."""
-    as_events = getattr(model, "_should_use_protocol_streaming", None)
-    return as_events is not None and bool(as_events(async_api=async_api, run_manager=run, **_arguments(kwargs)))
-
-
-def _arguments(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments of a call, as LangChain hands them on when it decides whether to stream."""
-    return {name: value for name, value in kwargs.items() if name not in {"messages", "stop", "run_manager"}}
 
 
 def stepped(call: Call, items: Iterator[Any]) -> Iterator[Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -175,6 +176,32 @@ def test_who_listens_hears_of_an_early_hit_as_of_any_other(model: BaseChatModel,
         ask(model, "q", {"callbacks": [other]}, is_async=is_async)
     assert early.events == other.events
     assert [name for name, _ in early.events] == ["start", "end"]
+
+
+class ChunkListener(Listener):
+    """One for whom LangChain streams a call, as it does for those of `astream_events`."""
+
+    def tap_output_iter(self, _: Any, output: Any) -> Any:
+        return output
+
+    def tap_output_aiter(self, _: Any, output: Any) -> Any:
+        return output
+
+    def on_llm_new_token(self, token: Any, **_: Any) -> None:
+        self.events.append(("token", token))
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_who_listens_to_chunks_hears_them_whoever_listened_before(model: BaseChatModel, is_async: bool) -> None:
+    by_hand = Listener()
+    for name in ("tap_output_iter", "tap_output_aiter", "on_llm_new_token"):
+        setattr(by_hand, name, partial(getattr(ChunkListener, name), by_hand))
+    for listener in (Listener(), ChunkListener(), Listener(), by_hand):
+        for _ in range(3):
+            listener.events.clear()
+            ask(model, "q", {"callbacks": [listener]}, is_async=is_async)
+            tokens = [text for name, text in listener.events if name == "token"]
+            assert bool(tokens) == (type(listener) is ChunkListener or listener is by_hand)
 
 
 def test_tokens_are_counted_by_langchains_own_counter(model: BaseChatModel) -> None:
