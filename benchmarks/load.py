@@ -30,6 +30,7 @@ def measure(rounds: int, figures: Figures) -> None:
 
 def counted() -> dict[str, dict[str, float]]:
     """Instructions of the imports, alone and with `%load_ext`."""
+    _fresh_ipython("load", -1)  # it compiles what isn't yet
     with tempfile.TemporaryDirectory() as folder:
         program = [sys.executable, "-m", "benchmarks.load_child", "counted"]
         imports, load = instructions.of_program(program, Path(folder))["cell"].values()

@@ -175,6 +175,25 @@ def handed_on(package: str, homes: Mapping[str, str], moved: Mapping[str, str] |
     return look_up
 
 
+def late(package: str, *names: str) -> Any:
+    """Modules of `package` that are loaded at the first use of something in them, and not before.
+
+    For those that a kernel may never need. Type checkers are given the imports themselves:
+
+        if TYPE_CHECKING:
+            from nbcache.stores.sqlite import check, pages
+        else:
+            check, pages = late("nbcache.stores.sqlite", "check", "pages")
+    """
+    modules = [_LateModule(f"{package}.{name}") for name in names]
+    return modules if len(modules) > 1 else modules[0]
+
+
+class _LateModule(ModuleType):
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module(self.__name__), name)
+
+
 def add_earlier_modules(modules: Mapping[str, Iterable[str]]) -> None:
     """Let modules of an earlier release go on that have names which are `nbcache`'s now: pickles have them."""
     for module, names in modules.items():
@@ -228,13 +247,13 @@ def __dir__() -> list[str]:
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:
     """`%load_ext nbcache`: turn the cache on for this notebook."""
-    from nbcache.ui.jupyter.magics import load  # noqa: PLC0415 - IPython is only needed here
+    from nbcache.ui.jupyter.extension import load  # noqa: PLC0415 - IPython is only needed here
 
     load(shell)
 
 
 def unload_ipython_extension(shell: "InteractiveShell") -> None:
     """`%unload_ext nbcache`: put everything back."""
-    from nbcache.ui.jupyter.magics import unload  # noqa: PLC0415 - as above
+    from nbcache.ui.jupyter.extension import unload  # noqa: PLC0415 - as above
 
     unload(shell)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar, Token
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from pydantic import BaseModel
@@ -16,9 +16,11 @@ from nbcache.cache.samples import Sample
 from nbcache.concurrency.context_blocks import is_over
 from nbcache.concurrency.single_flight import Lease, Waiter
 from nbcache.concurrency.strands import Strand
-from nbcache.entry.records import CallRecord
 from nbcache.keys.key import CallKey
 from nbcache.keys.request import Request
+
+if TYPE_CHECKING:
+    from nbcache.entry.records import CallRecord
 
 
 @dataclass(slots=True)
@@ -29,7 +31,7 @@ class PendingMiss:
     """
 
     call_key: CallKey | None
-    record: CallRecord
+    record: "CallRecord"
     began: float
     strand: Strand
     started: float

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.tracers.context import register_configure_hook
 
 from nbcache.concurrency.locks import Lock
 
@@ -76,6 +75,8 @@ def watch_chains(*, wanted: bool) -> None:
     """Start or stop noting chains. That holds for every thread, since the handler is the default of its variable."""
     global _hook  # noqa: PLW0603 - LangChain keeps a hook for good, so there is one
     if _hook is None and wanted:
+        from langchain_core.tracers.context import register_configure_hook  # noqa: PLC0415 - it loads LangSmith's client
+
         _hook = ContextVar("nbcache_chains", default=_chains)
         register_configure_hook(_hook, inheritable=True)
     _chains.ignores_chains = not wanted

@@ -15,7 +15,6 @@ from nbcache.cache import modes
 from nbcache.cache.call import Call
 from nbcache.cache.memory import CachedAnswer, MemoryTier, holds_up
 from nbcache.cache.misses.log import NEWER
-from nbcache.cache.misses.nearest import nearest_text
 from nbcache.cache.modes import Settings
 from nbcache.cache.samples import current_attempt, note_attempt
 from nbcache.cache.state import CacheState
@@ -24,7 +23,7 @@ from nbcache.concurrency.effects import Effect, InThread, adrive, drive
 from nbcache.concurrency.executor import in_thread, is_writing
 from nbcache.concurrency.loop_turns import take_turn
 from nbcache.concurrency.single_flight import CallSite, Flights, Waiter
-from nbcache.costs.session_sums import NEW
+from nbcache.costs.events import NEW
 from nbcache.errors import (
     DamagedError,
     NotStorableError,
@@ -245,6 +244,8 @@ class Lookup:
                 return self._hit(key, answer, call, began, entry)
         except Exception as error:
             raise state.replay_miss(call, f"can't be looked up: {error}", prompt, key) from error
+        from nbcache.cache.misses.nearest import nearest_text  # noqa: PLC0415 - few calls were never recorded
+
         nearest = yield InThread(partial(nearest_text, key, recordings))
         raise state.replay_miss(call, f"was never recorded{nearest}", prompt, key, reason=NEW)
 

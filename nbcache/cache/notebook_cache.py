@@ -4,8 +4,8 @@ import os
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.globals import get_llm_cache
@@ -18,32 +18,31 @@ from nbcache.cache.active_settings import ActiveSettings
 from nbcache.cache.call import Call, current_call
 from nbcache.cache.lookup import Absent, Lookup
 from nbcache.cache.memory import CachedAnswer
-from nbcache.cache.misses.explain import Why, explain
 from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.modes import NOTHING_SET, Settings
 from nbcache.cache.samples import current_attempt
-from nbcache.cache.save import Saver
-from nbcache.cache.session_tally import write_tally
 from nbcache.cache.setting_field import takes
 from nbcache.cache.settings_table import Configuration
 from nbcache.cache.state import CacheState
 from nbcache.cache.user_rules import Rules
-from nbcache.codec import plain_store
 from nbcache.codec.payload import key_of
-from nbcache.codec.plain_store import KeyFn, Messages
 from nbcache.concurrency.executor import in_background, in_thread, uninterrupted
 from nbcache.costs.ledger import Ledger
-from nbcache.costs.ledger_sums import total
-from nbcache.entry.records import Info, Stats, Totals
 from nbcache.errors import StoreError, warn_once
 from nbcache.keys.api_names import ALL
 from nbcache.keys.known_keys import known_key
 from nbcache.keys.request import Request
 from nbcache.replay.playback import Recordings
-from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.base import DiskStore, Store, open_store
-from nbcache.stores.location import cassette_path, notebook_name, notebook_path, store_folder
-from nbcache.stores.view import Contents
+from nbcache.stores.location import REPORT, cassette_path, notebook_name, notebook_path, store_folder
+
+if TYPE_CHECKING:
+    from nbcache.cache.misses.explain import Why
+    from nbcache.cache.save import Saver
+    from nbcache.codec.plain_store import KeyFn, Messages
+    from nbcache.entry.records import Info, Stats, Totals
+    from nbcache.replay.secrets.scrubber import Scrubber
+    from nbcache.stores.view import Contents
 
 _INDEXED_WITHIN = 0.01  # seconds that one waits for what was just stored to become findable: it comes first
 
@@ -76,14 +75,12 @@ class NotebookCache(BaseCache):
         self.is_locked = os.environ.get("NBCACHE_MODE", "").lower() == modes.REPLAY
         base = Settings(configuration.mode, configuration.ttl, configuration.tags)
         self._active = ActiveSettings(base, self.rules, is_locked=self.is_locked)
-        self.scrubber = Scrubber(configuration.secrets)
         played = configuration.cassette or cassette_path(path)
-        self.recordings = Recordings(self.store, self.rules.normalize, self.scrubber, played)
+        self.recordings = Recordings(self.store, self.rules.normalize, configuration.secrets, played)
         self._state = CacheState(
             *(self.store, self.ledger, self.notebook), rules=self.rules, recordings=self.recordings
         )
         self._lookup = Lookup(self._state, configuration.memory)
-        self._saver = Saver(self._state)
         self._close = weakref.finalize(self, _let_go, self.ledger, self.store, self.recordings)
 
     # LangChain's interface
@@ -145,6 +142,12 @@ class NotebookCache(BaseCache):
         settings = self._active.resolve(call) if call is None or call.settings is None else call.settings
         self._saver.save(prompt, llm_string, answer, call, settings)
 
+    @cached_property
+    def _saver(self) -> "Saver":
+        from nbcache.cache.save import Saver  # noqa: PLC0415 - a session of hits needs none
+
+        return Saver(self._state)
+
     def count_uncached(self, call: Call, why: str) -> None:
         """Count a call that is made and not cached. Raises ReplayMiss in mode `replay`, where none is made."""
         self.forbid_in_replay(call, f"is {why}")
@@ -155,14 +158,15 @@ class NotebookCache(BaseCache):
         if self._active.resolve(call).mode == modes.REPLAY:
             raise self._state.replay_miss(call, why)
 
-    def why(self, key: str | None = None) -> Why:
+    def why(self, key: str | None = None) -> "Why":
         """Why the last call of this session missed, or that whose key begins with `key`. Raises UnknownKeyError."""
         self.flush()
-        self.ledger.index(within=_INDEXED_WITHIN)
-        return explain(self._state.misses.last(key), self.recordings)
+        return self.explain(self._state.misses.last(key))
 
-    def explain(self, missed: LoggedMiss) -> Why:
+    def explain(self, missed: LoggedMiss) -> "Why":
         """Why this one of `misses` missed."""
+        from nbcache.cache.misses.explain import explain  # noqa: PLC0415 - few ask
+
         self.ledger.index(within=_INDEXED_WITHIN)
         return explain(missed, self.recordings)
 
@@ -190,7 +194,7 @@ class NotebookCache(BaseCache):
 
     # Entries, statistics and cells
 
-    def contents(self, scope: str | None = None) -> Contents:
+    def contents(self, scope: str | None = None) -> "Contents":
         """The entries of the scope, to read, evict and clear.
 
         Raises ValueError for a wrong scope, or for this notebook's if its name isn't known.
@@ -200,18 +204,23 @@ class NotebookCache(BaseCache):
                 "scope='notebook': this notebook's name isn't known here; set NBCACHE_NOTEBOOK, or leave the scope "
                 "out for the whole folder"
             )
+        from nbcache.stores.view import Contents  # noqa: PLC0415 - no call needs it
+
         self.flush()
         return Contents(
             self.store, self.notebook if (scope or self.scope) == modes.NOTEBOOK else None, self.ledger.tell
         )
 
-    def stats(self, scope: str | None = None, *, lifetime: bool = False) -> Stats:
+    def stats(self, scope: str | None = None, *, lifetime: bool = False) -> "Stats":
         """Calls, money and time, and what the scope holds.
 
         The calls are those of this session. With `lifetime` they are all calls of the scope: of this notebook, or of all
         notebooks that share the store. Raises StoreError if these can't be read, and UnsupportedError if the store keeps no
         ledger.
         """
+        from nbcache.costs.ledger_sums import total  # noqa: PLC0415 - no call needs it
+        from nbcache.entry.records import Stats  # noqa: PLC0415
+
         held: Totals | None = None
         rows = [self.ledger.session()]
         try:
@@ -242,9 +251,14 @@ class NotebookCache(BaseCache):
         """Let `info` find where `message` came from: it is a part of `answer`, with an id that LangChain has given it."""
         self._state.origins.note_message(message, hit=True, key=key_of(answer.payload), created=answer.created)
 
-    def info(self, message: BaseMessage) -> Info | None:
+    def info(self, message: BaseMessage) -> "Info | None":
         """Where `message` came from. None if it didn't come through this cache, or too long ago."""
         return self._state.origins.info(message)
+
+    @property
+    def scrubber(self) -> "Scrubber":
+        """Takes secrets out of what is exported, printed or recorded."""
+        return self.recordings.scrubber
 
     @property
     def cell(self) -> str | None:
@@ -306,7 +320,7 @@ class NotebookCache(BaseCache):
     def flush(self) -> None:
         """Write down what was counted in memory."""
         self.ledger.flush()
-        write_tally(self.ledger, self.recordings)
+        _report(self.ledger, self.recordings)
 
     def close(self) -> None:
         """Write down what is in memory and let go of files. A cache that is used again opens again."""
@@ -314,20 +328,26 @@ class NotebookCache(BaseCache):
 
     # A store for any code
 
-    def get(self, messages: Messages, *, model: str, key_fn: KeyFn | None = None, **params: Any) -> Any:
+    def get(self, messages: "Messages", *, model: str, key_fn: "KeyFn | None" = None, **params: Any) -> Any:
         """The value that was put for these messages, model and parameters, as a new object. None if there is none.
 
         `messages` are a text or a list of dicts of JSON values. If not all of them counts, `key_fn` returns what does.
         Raises TypeError or ValueError, saying what to pass, for anything else.
         """
+        from nbcache.codec import plain_store  # noqa: PLC0415 - no model's call needs it
+
         answer = self.find(*plain_store.prompt_and_identity(messages, model, key_fn, params), None)
         return None if answer is None else plain_store.value_in(answer.generations())
 
-    def put(self, messages: Messages, value: Any, *, model: str, key_fn: KeyFn | None = None, **params: Any) -> None:
+    def put(
+        self, messages: "Messages", value: Any, *, model: str, key_fn: "KeyFn | None" = None, **params: Any
+    ) -> None:
         """Keep `value`, JSON or a pydantic object, for `get` with the same arguments. When it returns, it is committed.
 
         Raises TypeError or ValueError if it would not come back as it is, or for arguments that `get` refuses.
         """
+        from nbcache.codec import plain_store  # noqa: PLC0415 - as above
+
         self.save(*plain_store.prompt_and_identity(messages, model, key_fn, params), plain_store.answer(value), None)
 
     def _handed_out(self, answer: CachedAnswer | None, call: Call | None) -> RETURN_VAL_TYPE | None:
@@ -354,7 +374,15 @@ def _let_go(ledger: Ledger, store: Store, recordings: Recordings) -> None:
 def _write_all(ledger: Ledger, store: Store, recordings: Recordings) -> None:
     ledger.close()
     store.close()
-    write_tally(ledger, recordings)
+    _report(ledger, recordings)
+
+
+def _report(ledger: Ledger, recordings: Recordings) -> None:
+    """Write down what this session has done so far, if it is part of a run of pytest."""
+    if os.environ.get(REPORT):
+        from nbcache.cache.session_tally import write_tally  # noqa: PLC0415 - few sessions are
+
+        write_tally(ledger, recordings)
 
 
 def cache_of(model: Any) -> NotebookCache | None:

@@ -3,11 +3,14 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
-from nbcache.entry.records import Info
+if TYPE_CHECKING:
+    from nbcache.entry.records import Info
+
 
 _CAPACITY = 10_000  # messages
 
@@ -31,10 +34,12 @@ class Origins:
             if len(self._origins) > _CAPACITY:
                 self._origins.popitem(last=False)
 
-    def info(self, message: BaseMessage) -> Info | None:
+    def info(self, message: BaseMessage) -> "Info | None":
         """Where `message` came from. None if that is not known, or no longer known."""
         origin = self._origins.get(getattr(message, "id", None) or "")
         if origin is None:
             return None
+        from nbcache.entry.records import Info  # noqa: PLC0415 - few ask
+
         hit, key, recorded = origin
         return Info(hit, key, datetime.fromtimestamp(recorded, UTC))

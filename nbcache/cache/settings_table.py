@@ -16,7 +16,6 @@ from nbcache.costs.price_lookup import Prices
 from nbcache.entry.durations_and_sizes import count, seconds, size
 from nbcache.keys.api_names import ALL, checked_clients
 from nbcache.keys.prompt import Normalize
-from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.base import Store, open_store
 from nbcache.stores.location import checked_path
 
@@ -50,6 +49,10 @@ def _rule(name: str, given: Any) -> Any:
 
 
 def _secrets(given: _Texts) -> tuple[str, ...]:
+    if given in ((), []):
+        return ()
+    from nbcache.replay.secrets.scrubber import Scrubber  # noqa: PLC0415 - few have patterns of their own
+
     try:
         return Scrubber(given).patterns
     except ValueError as error:

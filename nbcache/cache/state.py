@@ -6,9 +6,8 @@ from nbcache.cache.misses.swallowed import note_swallowed
 from nbcache.cache.modes import REPLAY
 from nbcache.cache.provenance import Origins
 from nbcache.cache.user_rules import Rules
+from nbcache.costs.events import NEW
 from nbcache.costs.ledger import Ledger
-from nbcache.costs.session_sums import NEW
-from nbcache.entry.text import prompt_preview
 from nbcache.errors import ReplayMiss, warn_once
 from nbcache.keys.key import CallKey
 from nbcache.replay.playback import Recordings
@@ -56,6 +55,8 @@ class CacheState:
         reason: str = REPLAY,
     ) -> ReplayMiss:
         """The error of a call that is not made in `replay`, counted as a miss. `detail` ends the sentence about it."""
+        from nbcache.entry.text import prompt_preview  # noqa: PLC0415 - few calls come here
+
         explanation = "" if reason == NEW else f"in replay, it {detail}"
         self.misses.add(prompt, call_key, call, reason, detail=explanation, replayed=True)
         model = called_model(call) if call_key is None else call_key.model

@@ -14,7 +14,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import zstandard
@@ -22,13 +22,15 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, Generation, GenerationChunk
 from pydantic import BaseModel
 
-from nbcache.codec import chunk_copies, roundtrip
+from nbcache.codec import chunk_copies
 from nbcache.codec.chunks import packed, unpacked
-from nbcache.codec.header import EntryHeader, header_in
 from nbcache.codec.messages import generation_of, plain, restored
 from nbcache.codec.packing import packed_bytes, unpacked_bytes
 from nbcache.entry.langchain_headers import cleaned
 from nbcache.errors import DamagedError
+
+if TYPE_CHECKING:
+    from nbcache.codec.header import EntryHeader
 
 # What garbage under a right checksum may raise.
 UNREADABLE = (
@@ -140,8 +142,10 @@ class Payload:
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
-    def header(self) -> EntryHeader:
+    def header(self) -> "EntryHeader":
         """The header, as far as this release knows its fields. Raises DamagedError."""
+        from nbcache.codec.header import header_in  # noqa: PLC0415 - a hit needs none
+
         try:
             return header_in(_parsed(unpacked_bytes(self.header_bytes, self.flags & _COMPRESSED_HEADER)))
         except UNREADABLE as error:
@@ -150,7 +154,7 @@ class Payload:
 
 def encode(  # noqa: PLR0913 - all that an entry holds
     generations: Sequence[Generation],
-    header: EntryHeader,
+    header: "EntryHeader",
     *,
     reusable: bool,
     expires: bool = False,
@@ -162,6 +166,8 @@ def encode(  # noqa: PLR0913 - all that an entry holds
     `chunks` are those in which they came, each as `plain` has it. With `classes`, which are as for
     `Payload.generations`, it is read back first, once for each shape of an answer.
     """
+    from nbcache.codec import roundtrip  # noqa: PLC0415 - a hit needs none of it
+
     written = _json(list(map(plain, generations)))
     if classes is not None:
         shape = roundtrip.shape_of(generations, tagged=_TAG in written)
@@ -172,7 +178,7 @@ def encode(  # noqa: PLR0913 - all that an entry holds
 
 def assemble(
     plain_forms: Sequence[dict[str, Any]],
-    header: EntryHeader,
+    header: "EntryHeader",
     *,
     reusable: bool,
     expires: bool = False,
@@ -183,7 +189,7 @@ def assemble(
 
 
 def _assembled(
-    written: bytes, header: EntryHeader, *, reusable: bool, expires: bool, chunks: Sequence[Any] | None
+    written: bytes, header: "EntryHeader", *, reusable: bool, expires: bool, chunks: Sequence[Any] | None
 ) -> bytes:
     answers, compressed = packed_bytes(written)
     rest, rest_compressed = packed_bytes(_json(header), fast=True)

@@ -2,16 +2,14 @@
 
 multiprocessing, concurrent.futures, joblib and dask's local workers all start a child with a `Process` object, which the child
 unpickles first. The ticket in it makes the child turn the cache on once LangChain's models are imported. A worker that calls no
-model pays nothing for it: this module imports nothing of nbcache.
+model pays nothing for it: this module imports nothing of nbcache's that does more than it does itself.
 """
 
 import importlib
 import sys
-from collections.abc import Sequence
-from importlib.abc import Loader
-from importlib.machinery import ModuleSpec, PathFinder
-from types import ModuleType
 from typing import Any
+
+from nbcache.concurrency.import_hooks import when_imported
 
 _MODELS = frozenset({"langchain_core.language_models.chat_models", "langchain_core.language_models.llms"})
 _SESSION = "nbcache.session.installation"  # joins at the end of its import
@@ -40,10 +38,10 @@ def wait_for_models(membership: bytes, pipe: Any) -> None:
     global _membership  # noqa: PLW0603 - a process has one parent
     try:
         _membership = membership, None if pipe is None else pipe.detach()
-        if _SESSION in sys.modules or not _MODELS.isdisjoint(sys.modules):
+        if _SESSION in sys.modules:
             join()
         else:
-            sys.meta_path.insert(0, _Finder())
+            when_imported(_MODELS, join)
     except Exception:  # noqa: BLE001 - the worker's own work goes on, without the cache
         _membership = None
 
@@ -63,38 +61,3 @@ def join() -> None:
             session.join_parent()
     except Exception:  # noqa: BLE001 - as above
         return
-
-
-class _Finder:
-    """Waits for the import of LangChain's models, and then removes itself."""
-
-    def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """The module's spec with a loader that joins; None for all other modules."""
-        if name not in _MODELS:
-            return None
-        sys.meta_path[:] = [finder for finder in sys.meta_path if finder is not self]
-        spec = PathFinder.find_spec(name, path, target)
-        if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader)
-        return spec
-
-
-class _Loader(Loader):
-    """Loads by the loader that it wraps, and joins then."""
-
-    def __init__(self, loader: Loader) -> None:
-        self._loader = loader
-
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """As the loader does."""
-        return self._loader.create_module(spec)
-
-    def exec_module(self, module: ModuleType) -> None:
-        """As the loader does. The module gets that loader."""
-        module.__loader__ = self._loader
-        if module.__spec__ is not None:
-            module.__spec__.loader = self._loader
-        self._loader.exec_module(module)
-        join()

@@ -3,21 +3,31 @@
 import os
 import sys
 import weakref
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from nbcache.concurrency.worker_pipe import channel
-from nbcache.costs.forwarding import Reporter
+
+if TYPE_CHECKING:
+    from nbcache.costs.forwarding import Reporter
 
 
 class _Ledger(Protocol):
-    def begin_in_child(self, reporter: Reporter | None) -> None: ...
+    def begin_in_child(self, reporter: "Reporter | None") -> None: ...
     def flush(self) -> None: ...
 
 
 ledgers: "weakref.WeakSet[_Ledger]" = weakref.WeakSet()
 
 
+def _before_fork() -> None:
+    from nbcache.costs import forwarding  # noqa: F401, PLC0415 - the child needs it, and may not be able to import then
+
+    channel.open()
+
+
 def _after_fork_in_child() -> None:
+    from nbcache.costs.forwarding import Reporter  # noqa: PLC0415 - as above
+
     reporter = Reporter(channel.sender) if channel.sender is not None else None
     channel.begin_in_child()
     for ledger in list(ledgers):
@@ -32,4 +42,4 @@ def _flush_all() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=channel.open, after_in_parent=channel.listen, after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=channel.listen, after_in_child=_after_fork_in_child)

@@ -7,8 +7,6 @@ from nbcache.codec.payload import PREAMBLE_LENGTH
 from nbcache.concurrency.worker_pipe import Sender
 from nbcache.costs.events import Hit, Paid
 from nbcache.entry.records import CallRecord
-from nbcache.entry.text import prompt_text
-from nbcache.entry.usage.usage_of_call import estimated
 from nbcache.errors import logger
 from nbcache.stores.entry_costs import EntryCost, EntryCosts
 
@@ -48,6 +46,9 @@ class Reporter:
         if isinstance(note, Paid):
             usage = note.usage
             if not usage.complete:
+                from nbcache.entry.text import prompt_text  # noqa: PLC0415 - most providers report their tokens
+                from nbcache.entry.usage.usage_of_call import estimated  # noqa: PLC0415
+
                 usage = estimated(usage, prompt_text(note.prompt), note.answer)
             return note._replace(usage=usage, prompt="", answer="")
         return note

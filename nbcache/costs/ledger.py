@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from nbcache.concurrency.executor import uninterrupted
 from nbcache.concurrency.locks import Lock
@@ -21,16 +21,16 @@ from nbcache.concurrency.timer import Timer
 from nbcache.concurrency.worker_pipe import channel
 from nbcache.costs.events import Hit, Paid, Where
 from nbcache.costs.forks import ledgers
-from nbcache.costs.forwarding import Incoming, Message, Note, Reporter, WorkerHit
-from nbcache.costs.ledger_sums import total
 from nbcache.costs.price_lookup import Prices
-from nbcache.costs.session_sums import Accounts
-from nbcache.costs.time_saved import Span
-from nbcache.entry.records import CallRecord, SessionCall, Spending, Touch, Usage
 from nbcache.errors import logger
 from nbcache.stores.base import LedgerStore, Listable, Searchable, Store
-from nbcache.stores.entry_costs import words_of
 from nbcache.stores.location import REPORT
+
+if TYPE_CHECKING:
+    from nbcache.costs.forwarding import Incoming, Message, Note, Reporter, WorkerHit
+    from nbcache.costs.session_sums import Accounts
+    from nbcache.costs.time_saved import Span
+    from nbcache.entry.records import CallRecord, SessionCall, Spending, Touch, Usage
 
 _DELAY = 1.0  # seconds from a call until it is written down, unless its cell ends before
 _AT_ONCE = 20  # entries indexed in one transaction, for which an update may have to wait
@@ -55,14 +55,28 @@ class Ledger:
         self._where = Where(0, None)
         self.reporter: Reporter | None = None  # in a worker process: its parent accounts for its calls
         self.is_joined = False  # in a worker process that was started afresh
-        self._incoming = Incoming()
+        self._incoming: Incoming | None = None
         self._notes: deque[Note | WorkerHit] = deque()
-        self._accounts = Accounts(self.store, self.notebook, self.prices)
+        self._made: Accounts | None = None
         self._listeners: list[Callable[[], None]] = []
         self._audiences = [self._listeners]
         self._sums, self._writing = Lock(), Lock()
         self._timer = Timer(self._tidy, _DELAY)
         channel.connect(self._id, self)
+
+    @property
+    def _accounts(self) -> "Accounts":
+        """The sums. They are made with the first notes, and what makes them is loaded then. For those who hold `_sums`."""
+        if self._made is None:
+            from nbcache.costs.session_sums import Accounts  # noqa: PLC0415 - `%load_ext` is to be light
+
+            self._made = Accounts(self.store, self.notebook, self.prices)
+        return self._made
+
+    def _has_notes(self) -> bool:
+        """Whether any call was noted in this session."""
+        channel.deliver()
+        return self._made is not None or bool(self._notes)
 
     # On the path of a call
 
@@ -72,8 +86,10 @@ class Ledger:
         strand, began = call_here(ended, seconds)
         self._note(Hit(self._where, key, payload, time.time(), seconds, strand, began, ended))
 
-    def missed(self, key: str | None, model: str, why: str, *, owes: bool = True) -> CallRecord:
+    def missed(self, key: str | None, model: str, why: str, *, owes: bool = True) -> "CallRecord":
         """Note a call that is made. Its cost is noted later, by `paid`. If it `owes` nothing, no model was asked."""
+        from nbcache.entry.records import CallRecord  # noqa: PLC0415 - a session of hits makes none here
+
         where = self._where
         record = CallRecord(time.time(), where.execution, where.cell, model, key, why, owes=owes)
         self._note(record)
@@ -81,14 +97,14 @@ class Ledger:
 
     def paid(  # noqa: PLR0913 - all that is known of a paid call
         self,
-        record: CallRecord,
-        usage: Usage,
+        record: "CallRecord",
+        usage: "Usage",
         prompt: str,
         answer: str,
         *,
         seconds: float | None,
         stored: bool,
-        span: Span | None = None,
+        span: "Span | None" = None,
         unkept: bool = False,
     ) -> None:
         """Note the answer to a call that was made. Tokens that were not reported are estimated from the texts.
@@ -98,15 +114,19 @@ class Ledger:
         texts = ("", "") if usage.complete else (prompt, answer)
         self._note(Paid(record, usage, *texts, seconds, stored, span, unkept))
 
-    def _note(self, note: Note) -> None:
+    def _note(self, note: "Note") -> None:
         if self.reporter is None or not self.reporter.report(self._id, note):
             self._append(note)
 
-    def receive(self, message: Message) -> None:
+    def receive(self, message: "Message") -> None:
         """Note a call that a worker process reports."""
+        if self._incoming is None:
+            from nbcache.costs.forwarding import Incoming  # noqa: PLC0415 - few sessions have workers
+
+            self._incoming = Incoming()
         self._append(self._incoming.note(message))
 
-    def _append(self, note: Message | Note) -> None:
+    def _append(self, note: "Message | Note") -> None:
         self._notes.append(note)
         if self._timer.is_idle():
             self._timer.wake()
@@ -154,15 +174,17 @@ class Ledger:
 
     # Sums of the session
 
-    def by_model(self) -> dict[str, Spending]:
+    def by_model(self) -> "dict[str, Spending]":
         """This session's sums by model."""
         return self._read(lambda: {model: replace(row) for model, row in self._accounts.of_model.items()})
 
-    def session(self) -> Spending:
+    def session(self) -> "Spending":
         """This session's sums."""
+        from nbcache.costs.ledger_sums import total  # noqa: PLC0415 - as in `_accounts`
+
         return total(self.by_model().values())
 
-    def cells(self) -> list[Spending]:
+    def cells(self) -> "list[Spending]":
         """The sums of each cell's latest execution, in the order of execution."""
         return self._read(lambda: sorted(map(replace, self._accounts.of_cell.values()), key=lambda row: row.execution))
 
@@ -170,8 +192,10 @@ class Ledger:
         """The number of the running execution, or of the last one."""
         return self._where.execution
 
-    def calls(self) -> list[CallRecord]:
+    def calls(self) -> "list[CallRecord]":
         """The calls of the latest execution that made any."""
+        if not self._has_notes():
+            return []
         calls = self._read(lambda: list(self._accounts.calls))
         last = max((call.execution for call in calls), default=0)
         return [call for call in calls if call.execution == last]
@@ -180,7 +204,7 @@ class Ledger:
         """The keys of the entries that this session has hit or stored."""
         return self._read(lambda: set(self._accounts.called.used))
 
-    def called(self) -> list[SessionCall]:
+    def called(self) -> "list[SessionCall]":
         """The calls of this session, one record for each key."""
         return self._read(self._accounts.called.all)
 
@@ -192,12 +216,13 @@ class Ledger:
 
     def flush(self) -> None:
         """Write everything down that the store keeps. What can't be written is kept for the next time."""
-        uninterrupted(self._flush)
+        if self._has_notes():
+            uninterrupted(self._flush)
 
     def _flush(self) -> None:
-        accounts = self._accounts
         with self._writing:
             touches, rows, called = self._read_sums(self._taken)
+            accounts = self._accounts
             # Each is written by itself: after a failure only that one is written again, since written twice it counts twice.
             if (listed := self._listed) is not None:
                 self._write_down(lambda: listed.touch(touches.values()), lambda: accounts.put_back(touches))
@@ -216,7 +241,7 @@ class Ledger:
             with self._sums:
                 put_back()
 
-    def _taken(self) -> tuple[dict[str, Touch], dict[tuple[int, str], Spending], list[SessionCall]]:
+    def _taken(self) -> "tuple[dict[str, Touch], dict[tuple[int, str], Spending], list[SessionCall]]":
         accounts = self._accounts
         touches, accounts.touches = accounts.touches, {}
         rows, accounts.unwritten = accounts.unwritten, {}
@@ -226,6 +251,8 @@ class Ledger:
         """Index the words of new entries for the search, for at most `within` seconds."""
         if self._searched is None:
             return
+        from nbcache.stores.entry_costs import words_of  # noqa: PLC0415 - as in `_accounts`
+
         ends = None if within is None else time.monotonic() + within
         with contextlib.suppress(Exception):  # the next entry tries again
             while self._searched.index(words_of, _AT_ONCE) and not (stop is not None and stop.is_stopped):
@@ -243,7 +270,7 @@ class Ledger:
         """The id of the session."""
         return self._id
 
-    def begin_in_child(self, reporter: Reporter | None) -> None:
+    def begin_in_child(self, reporter: "Reporter | None") -> None:
         """Begin with empty accounts in a forked child: the parent writes down what was noted before the fork.
 
         The parent also accounts for the child's calls, unless they can't be reported, or each process reports to pytest.
@@ -256,7 +283,7 @@ class Ledger:
             self._id, self.reporter = session, reporter
         channel.connect(self._id, self)
 
-    def join(self, session: str, where: Where, reporter: Reporter | None) -> None:
+    def join(self, session: str, where: Where, reporter: "Reporter | None") -> None:
         """Join another process's session, in the cell `where`."""
         self.is_joined = True
         if not os.environ.get(REPORT):

@@ -9,10 +9,10 @@ from decimal import Decimal, DecimalException, localcontext
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from nbcache.entry.records import EXACT, Usage
-
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice
+
+    from nbcache.entry.records import Usage
 
 Why = Literal["charged", "list price", "your price", "local", "unknown model", "unknown provider", "no usage"]
 
@@ -53,7 +53,7 @@ class Prices:
         rates = {name: _rates(name, prices) for name, prices in (own or {}).items()}
         self._own = {_bare(name).lower(): given for name, given in rates.items()}
 
-    def price(self, usage: Usage, when: datetime | None = None) -> Price:
+    def price(self, usage: "Usage", when: datetime | None = None) -> Price:
         """The price of one call made at `when`. None means now; a time without a zone is local.
 
         Never raises: a call that can't be priced has no price.
@@ -70,7 +70,7 @@ class Prices:
         return _list_price(usage, when) if own is None else _own_price(usage, own)
 
 
-def charged_usd(usage: Usage) -> Decimal | None:
+def charged_usd(usage: "Usage") -> Decimal | None:
     """What the provider says it charged, in US dollars."""
     if usage.charged is None or not _CHARGE.fullmatch(usage.charged):
         return None
@@ -82,7 +82,7 @@ def _bare(model: str) -> str:
     return _PREFIX.sub("", model, count=1)
 
 
-def _names(usage: Usage) -> Iterator[str]:
+def _names(usage: "Usage") -> Iterator[str]:
     """The names under which the user may have given a price, the most exact first."""
     if usage.model:
         model = _bare(usage.model).lower()
@@ -91,7 +91,7 @@ def _names(usage: Usage) -> Iterator[str]:
             yield name
 
 
-def _consistent(usage: Usage) -> bool:
+def _consistent(usage: "Usage") -> bool:
     """Whether all counts are there, and no part is larger than its whole."""
     return (
         usage.input_tokens is not None
@@ -105,7 +105,9 @@ def _consistent(usage: Usage) -> bool:
     )
 
 
-def _own_price(usage: Usage, rates: Mapping[str, Decimal]) -> Price:
+def _own_price(usage: "Usage", rates: Mapping[str, Decimal]) -> Price:
+    from nbcache.entry.records import EXACT  # noqa: PLC0415 - `%load_ext` needs none of the records
+
     mixed = usage.mixed.split()
     if (
         usage.web_searches
@@ -125,7 +127,7 @@ def _own_price(usage: Usage, rates: Mapping[str, Decimal]) -> Price:
         return Price(tokens + rates["request"], "your price")
 
 
-def _list_price(usage: Usage, when: datetime | None) -> Price:
+def _list_price(usage: "Usage", when: datetime | None) -> Price:
     if not usage.provider or not usage.model:
         return Price(None, "unknown model" if usage.provider else "unknown provider")
     try:
@@ -139,10 +141,12 @@ def _list_price(usage: Usage, when: datetime | None) -> Price:
 
 
 @lru_cache(maxsize=4096)
-def _looked_up(usage: Usage, when: datetime, _data: datetime) -> Price:
+def _looked_up(usage: "Usage", when: datetime, _data: datetime) -> Price:
     """The list price. `_data` identifies the release of the price data, so that the cache knows a new one."""
     from genai_prices import Usage as Counts  # noqa: PLC0415 - as above
     from genai_prices import calc_price, data_snapshot  # noqa: PLC0415
+
+    from nbcache.entry.records import EXACT  # noqa: PLC0415
 
     # genai-prices also finds `openai` in the name of any host that contains it.
     if usage.provider not in {provider.id for provider in data_snapshot.get_snapshot().providers}:
@@ -177,7 +181,7 @@ def _looked_up(usage: Usage, when: datetime, _data: datetime) -> Price:
     return Price(None, "unknown model")
 
 
-def _covers(price: "ModelPrice", usage: Usage) -> bool:
+def _covers(price: "ModelPrice", usage: "Usage") -> bool:
     """Whether each kind of token that was used, or may have been used, has a price.
 
     genai-prices counts a kind without a price as $0, or as the cheaper kind of which it is a part.

@@ -8,19 +8,17 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
-from nbcache.costs.events import Hit, Paid, SessionCalls
+from nbcache.costs.calls_by_key import SessionCalls
+from nbcache.costs.events import NEW, Hit, Paid
 from nbcache.costs.forwarding import Note, WorkerHit
 from nbcache.costs.ledger_sums import add_to, total
 from nbcache.costs.price_lookup import Price, Prices
 from nbcache.costs.time_saved import Span, Timing
 from nbcache.entry.records import EXACT, CallRecord, Filter, Spending, Touch, Usage
-from nbcache.entry.text import prompt_text
-from nbcache.entry.usage.usage_of_call import estimated
 from nbcache.errors import logger
 from nbcache.stores.base import Listable, Store, Tombstones
 from nbcache.stores.entry_costs import EntryCosts
 
-NEW = "new"  # why a call missed that was never seen
 _CALLS = 10_000  # the last calls, of which each has its own record
 _POINTS = 200  # of the chart
 _ABSURD = 10_000  # US dollars. No call costs that, whatever tokens a server reports
@@ -165,6 +163,9 @@ class Accounts:
     def _enter_paid(self, paid: Paid, now: "_Batch") -> None:
         call, usage = paid.record, paid.usage
         if not usage.complete:
+            from nbcache.entry.text import prompt_text  # noqa: PLC0415 - most providers report their tokens
+            from nbcache.entry.usage.usage_of_call import estimated  # noqa: PLC0415
+
             usage = estimated(usage, prompt_text(paid.prompt), paid.answer)
         price = self._price(usage, now)
         call.usd, call.seconds, call.answered = price.usd, paid.seconds, True

@@ -1,7 +1,7 @@
 """What is known of an answer: records, status, usage, text.
 
-`records.py` has the frozen records of an entry and of a store. `status.py` says whether an answer may be handed out again, and
-`status_of_new_answer.py` decides it for an answer that has just come.
+`records.py` has the frozen records of an entry and of a store, and `filter.py` the one that chooses among entries. `status.py` says whether an answer may be handed out again
+(`finish_reasons.py`: what providers' reasons mean), and `status_of_new_answer.py` decides it for an answer that has just come.
 
 `usage/` says what a call used, as its provider reports it.
 

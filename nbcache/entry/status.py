@@ -1,64 +1,18 @@
 """What an answer is good for: whether it may be handed out again in place of a new one."""
 
-import functools
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
+from nbcache.entry.finish_reasons import CUT_OFF_REASONS, FILTERED_REASONS, UNFINISHED_REASONS, is_good_also, meaning
 from nbcache.entry.records import STATUSES
 
 OK, CUT_OFF, FILTERED, EMPTY, UNFINISHED = STATUSES
 
 _REASON_FIELDS = {"finish_reason", "stop_reason", "done_reason", "finishReason", "stopReason", "completionReason"}
 _BEDROCK_METRICS = "amazon-bedrock-invocationMetrics"  # in the last event of an answer that is streamed
-# As OpenAI, Anthropic, Google, Mistral, Bedrock, Cohere, Ollama, watsonx, x.ai, vLLM and others name them; all in
-# lower case, without the `FINISH_REASON_` or `REASON_` that some put before them.
-_GOOD = {
-    *("stop", "end_turn", "stop_sequence", "stop_sequences", "tool_calls", "tool_call", "tool_use", "function_call"),
-    *(
-        "complete",
-        "completed",
-        "finish",
-        "finished",
-        "done",
-        "end",
-        "eos",
-        "eos_token",
-        "eot",
-        "endoftext",
-        "stop_token",
-    ),
-    *("stop_criteria_met", "end_of_turn", "compaction", "load", "unload"),
-}
-_CUT_OFF = {
-    *("length", "max_tokens", "max_output_tokens", "model_length", "model_context_window_exceeded", "incomplete"),
-    *("continuation", "error_limit", "token_limit", "max_len", "max_context"),
-}
-_FILTERED = {
-    *("content_filter", "content_filtered", "safety", "refusal", "recitation", "blocklist", "prohibited_content"),
-    *("spii", "guardrail_intervened", "image_safety", "image_prohibited_content", "image_recitation", "error_toxic"),
-    *("model_armor", "escalation", "pup_limited_disabled", "sensitive"),
-    # the provider gave up: asked again, the model may do better
-    *("language", "other", "malformed_function_call", "unexpected_tool_call", "too_many_tool_calls", "no_image"),
-    *("image_other", "malformed_model_output", "malformed_tool_use", "insufficient_system_resource"),
-    *("missing_thought_signature", "malformed_response", "network_error", "abort"),
-    *("error", "failed", "cancelled", "timeout", "user_cancel"),
-}
-_UNFINISHED = {"pause_turn", "in_progress", "queued", "not_finished", "time_limit"}
-_NO_REASON = {"null", "none", "unspecified"}
-_WORDS = sorted(_GOOD | _CUT_OFF | _FILTERED | _UNFINISHED | _NO_REASON, key=len, reverse=True)
-_PREFIX = re.compile(r"^(finish_)?reason_")
-
-_also_good: frozenset[str] = frozenset()
-
-
-def good_also(reasons: Iterable[str]) -> None:
-    """Let these finish reasons be good ones too (`%config NBCache.finish_reasons`). Replaces earlier ones."""
-    global _also_good  # noqa: PLW0603 - one setting of the process, as providers' words are
-    _also_good = frozenset(reason.lower() for reason in reasons)
 
 
 def status_of(generations: Sequence[Generation], *, by_client: bool = False, ended: bool = True) -> str:
@@ -84,12 +38,12 @@ def reusable(status: str, *, limits_tokens: bool) -> bool:
 def unknown_reason(generations: Sequence[Generation]) -> str | None:
     """The first finish reason that is on no list, if any."""
     reasons = (reason for generation in generations for reason in _reasons(generation))
-    return next((reason for reason in reasons if _meaning(reason) is None and reason.lower() not in _also_good), None)
+    return next((reason for reason in reasons if meaning(reason) is None and not is_good_also(reason)), None)
 
 
 def shows_end(generation: Generation) -> bool:
     """Whether an answer, or a chunk of one, says that it has ended, well or not."""
-    if any(_meaning(reason) != frozenset() for reason in _reasons(generation)):
+    if any(meaning(reason) != frozenset() for reason in _reasons(generation)):
         return True
     return any(part.get("done") is True or _BEDROCK_METRICS in part for part in _metadata(generation))
 
@@ -102,16 +56,16 @@ def tells_reason(generation: Generation) -> bool:
 def _status(generation: Generation, *, by_client: bool) -> str:
     reasons: set[str] = set()
     for reason in _reasons(generation):
-        words = _meaning(reason)
+        words = meaning(reason)
         if words is not None:
             reasons |= words
-        elif by_client and reason.lower() not in _also_good:
-            reasons |= _UNFINISHED
-    if reasons & _FILTERED or _refused(generation):
+        elif by_client and not is_good_also(reason):
+            reasons |= UNFINISHED_REASONS
+    if reasons & FILTERED_REASONS or _refused(generation):
         return FILTERED
-    if reasons & _CUT_OFF:
+    if reasons & CUT_OFF_REASONS:
         return CUT_OFF
-    if reasons & _UNFINISHED:
+    if reasons & UNFINISHED_REASONS:
         return UNFINISHED
     return OK if _says_something(generation) else EMPTY
 
@@ -130,29 +84,11 @@ def _reasons(generation: Generation) -> Iterable[str]:
     if isinstance(generation, ChatGeneration):
         metadata = generation.message.response_metadata
         status = metadata.get("status")
-        if isinstance(status, str) and (metadata.get("object") == "response" or _meaning(status)):  # OpenAI's Responses
+        if isinstance(status, str) and (metadata.get("object") == "response" or meaning(status)):  # OpenAI's Responses
             yield status
             details = metadata.get("incomplete_details")
             if isinstance(details, dict) and isinstance(reason := details.get("reason"), str):
                 yield reason
-
-
-@functools.lru_cache(maxsize=256)
-def _meaning(reason: str) -> frozenset[str] | None:
-    """The words that a reason consists of, since LangChain joins the reasons of all chunks. None if a word is unknown.
-
-    The set is empty if the text stands for no reason at all.
-    """
-    text, words, start = reason.strip().lower(), set(), 0
-    while start < len(text):
-        prefix = _PREFIX.match(text[start : start + 14])
-        start += len(prefix[0]) if prefix else 0
-        word = next((word for word in _WORDS if text.startswith(word, start)), None)
-        if word is None:
-            return None
-        words.add(word)
-        start += len(word)
-    return frozenset(words - _NO_REASON)
 
 
 def _refused(generation: Generation) -> bool:

@@ -54,6 +54,16 @@ class Wrapping:
         setattr(owner, name, ours)
         self._wrapped[owner, name] = _NOTHING, ours
 
+    def watch(self, base: Any, look_at: Callable[[type], None]) -> None:
+        """Let `look_at` see each class that is derived from `base`, a pydantic class, from now on."""
+
+        def __pydantic_init_subclass__(cls: Any, /, **kwargs: Any) -> None:  # noqa: N807 - as pydantic calls it
+            super(base, cls).__pydantic_init_subclass__(**kwargs)  # type: ignore[misc]  # `base` is a pydantic class
+            if self.active:
+                look_at(cls)
+
+        self.add(base, "__pydantic_init_subclass__", classmethod(__pydantic_init_subclass__))
+
     def wrap_first(self, cls: type, wrappers: Mapping[str, Callable[..., Any]]) -> None:
         """Wrap these methods of `cls` when it is first seen: its own, or those that it inherits.
 

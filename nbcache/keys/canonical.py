@@ -17,12 +17,16 @@ from collections.abc import Set as AbstractSet
 from datetime import timedelta, tzinfo
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter
 
-from nbcache.keys.usercode import NotCanonicalError, Piece, digest_of, is_users_code, piece_of
+from nbcache.keys import usercode
+from nbcache.keys.usercode import NotCanonicalError, is_users_code
+
+if TYPE_CHECKING:
+    from nbcache.keys.usercode import Piece
 
 __all__ = ["NotCanonicalError", "canonical", "digest", "is_users_code"]
 
@@ -30,7 +34,7 @@ __all__ = ["NotCanonicalError", "canonical", "digest", "is_users_code"]
 _OPTIONS = orjson.OPT_NON_STR_KEYS | orjson.OPT_PASSTHROUGH_DATACLASS
 _BY_TEXT = (Decimal, Fraction, pathlib.PurePath, timedelta, tzinfo, complex)
 _MOST_SCHEMAS = 512
-_schemas: dict[int, tuple[Piece, Any, dict[str, Any]]] = {}
+_schemas: "dict[int, tuple[Piece, Any, dict[str, Any]]]" = {}
 
 
 def canonical(value: Any) -> bytes:
@@ -127,12 +131,12 @@ def _object(value: Any) -> dict[str, Any]:
     cls = type(value)
     if not is_users_code(cls):
         raise NotCanonicalError(f"a {cls.__module__}.{cls.__qualname__} object")
-    return {"!object": [cls.__qualname__, digest_of(value)]}
+    return {"!object": [cls.__qualname__, usercode.digest_of(value)]}
 
 
 def _class_of(value: object) -> list[str]:
     cls = type(value)
-    return [cls.__qualname__, piece_of(cls).digest] if is_users_code(cls) else [cls.__qualname__]
+    return [cls.__qualname__, usercode.piece_of(cls).digest] if is_users_code(cls) else [cls.__qualname__]
 
 
 def _type(cls: Any) -> dict[str, Any]:
@@ -144,7 +148,7 @@ def _type(cls: Any) -> dict[str, Any]:
         return _typing(cls)
     if cls.__module__ in {"builtins", "datetime", "decimal", "uuid", "pathlib"}:
         return {"!builtin": f"{cls.__module__}.{cls.__qualname__}"}
-    piece, built = piece_of(cls), cls.__dict__.get("__pydantic_core_schema__")
+    piece, built = usercode.piece_of(cls), cls.__dict__.get("__pydantic_core_schema__")
     cached = _schemas.get(id(cls))
     if cached is None or cached[0] is not piece or cached[1] is not built:
         if len(_schemas) >= _MOST_SCHEMAS:
@@ -156,10 +160,10 @@ def _type(cls: Any) -> dict[str, Any]:
 def _typing(construct: Any) -> dict[str, Any]:
     if (schema := _schema(construct)) is None:
         raise NotCanonicalError(repr(construct))
-    return {"!schema": schema, "code": digest_of(construct)}
+    return {"!schema": schema, "code": usercode.digest_of(construct)}
 
 
-def _class(cls: type, piece: Piece) -> dict[str, Any]:
+def _class(cls: type, piece: "Piece") -> dict[str, Any]:
     schema = _schema(cls)
     if schema is None:
         return {"!class": [cls.__qualname__, piece.digest]}
@@ -180,4 +184,4 @@ def _schema(cls: Any) -> dict[str, Any] | None:
 
 def _function(function: types.FunctionType) -> dict[str, Any]:
     """A function by its name, docstring, annotations, code, and what the code refers to."""
-    return {"!function": function.__qualname__, "code": piece_of(function).digest}
+    return {"!function": function.__qualname__, "code": usercode.piece_of(function).digest}

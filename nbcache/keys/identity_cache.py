@@ -16,11 +16,11 @@ from pydantic import SecretBytes, SecretStr
 from nbcache.concurrency.locks import Lock
 from nbcache.keys.canonical import NotCanonicalError, canonical
 from nbcache.keys.clients.target import Target
-from nbcache.keys.usercode import Piece
 
 if TYPE_CHECKING:
     from nbcache.keys.llm_string import LLMString
     from nbcache.keys.request import Identity
+    from nbcache.keys.usercode import Piece
 
 _UNCHANGING = (str, int, float, bool, type(None), SecretStr, SecretBytes)
 _PLAIN = frozenset({str, int, float, bool, type(None), dict, list, tuple})
@@ -36,7 +36,7 @@ class _Snapshot:
     private: tuple[object, ...]
     containers: list[tuple[Any, bytes]]
     target: Target
-    piece: Piece | None
+    piece: "Piece | None"
     identities: "Identities" = field(default_factory=dict)
 
 
@@ -71,7 +71,7 @@ def remember(  # noqa: PLR0913, PLR0917 - all that an identity is made of
     names: Sequence[str],
     options: bytes,
     identity: "Identity",
-    piece: Piece | None,
+    piece: "Piece | None",
     *,
     is_async: bool = False,
     for_price: bool = False,

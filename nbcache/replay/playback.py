@@ -8,19 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nbcache import codec
-from nbcache.codec.new_entry import call_of
 from nbcache.concurrency.locks import Lock
-from nbcache.entry.records import Filter
-from nbcache.entry.text import prompt_preview
 from nbcache.errors import CassetteError, DamagedError
 from nbcache.keys.key import CallKey
 from nbcache.keys.prompt import Normalize
-from nbcache.replay.replay_key import replay_key, scrubbed
-from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.base import Listable, Store
 
 if TYPE_CHECKING:
     from nbcache.replay.cassette_format import Recording
+    from nbcache.replay.secrets.scrubber import Scrubber
 
 _T = TypeVar("_T")
 
@@ -30,12 +26,12 @@ class Cassette:
     """The recordings of a file, by their keys. `used` are the keys of those that were played."""
 
     path: Path
-    scrubber: Scrubber
+    scrubber: "Scrubber"
     recordings: "dict[str, Recording]"
     used: set[str] = field(default_factory=set)
 
     @classmethod
-    def open(cls, path: Path, scrubber: Scrubber) -> "Cassette":
+    def open(cls, path: Path, scrubber: "Scrubber") -> "Cassette":
         """Read `path`. Raises CassetteError, naming the line, or OSError."""
         from nbcache.replay.cassette_format import read  # noqa: PLC0415 - most notebooks have no cassette
 
@@ -48,6 +44,8 @@ class Cassette:
         """
         recording = self.recordings.get(call.key)
         if recording is None:
+            from nbcache.replay.replay_key import replay_key  # noqa: PLC0415 - as below
+
             others = self._by_replay_key.get(replay_key(call, self.scrubber), [])
             recording = nearest_of([(other.call, other) for other in others], call, self.scrubber)
         if recording is None:
@@ -58,6 +56,8 @@ class Cassette:
     @cached_property
     def _by_replay_key(self) -> "dict[str, list[Recording]]":
         """The recordings by what counts in replay. This is slow to make, and not needed for a call just as recorded."""
+        from nbcache.replay.replay_key import replay_key  # noqa: PLC0415 - it loads all rules of secrets
+
         by_key: dict[str, list[Recording]] = {}
         for recording in self.recordings.values():
             by_key.setdefault(replay_key(recording.call, self.scrubber), []).append(recording)
@@ -67,16 +67,23 @@ class Cassette:
 class Recordings:
     """The answers of the cassette at `path`; where there is no such file, those of the store.
 
-    `scrubber` takes the secrets out of a call before it is looked for, as they were taken out of the recorded ones.
+    `secrets` are the user's own patterns of secrets.
     """
 
-    def __init__(self, store: Store, normalize: Normalize | None, scrubber: Scrubber, path: Path | None) -> None:
+    def __init__(self, store: Store, normalize: Normalize | None, secrets: tuple[str, ...], path: Path | None) -> None:
         self.path = path
         self.store = store
         self._normalize = normalize
-        self.scrubber = scrubber
+        self._secrets = secrets
         self._read: tuple[object, Cassette | CassetteError | None] = (None, None)
         self._lock = Lock()
+
+    @cached_property
+    def scrubber(self) -> "Scrubber":
+        """Takes the secrets out of a call before it is looked for, as they were taken out of the recorded ones."""
+        from nbcache.replay.secrets.scrubber import Scrubber  # noqa: PLC0415 - most sessions need no rule of secrets
+
+        return Scrubber(self._secrets)
 
     def find(self, call: CallKey) -> tuple[str, bytes] | None:
         """The entry that answers this call, if it was recorded: its key and payload.
@@ -126,10 +133,14 @@ class Recordings:
             return None
         if header.meta.created > until:
             return None
+        from nbcache.codec.new_entry import call_of  # noqa: PLC0415 - only misses and `replay` ask for it
+
         return call_of(key, header, self._normalize)
 
     def _nearest(self, call: CallKey) -> tuple[str, bytes] | None:
         """The entry that `nearest_of` takes for this call's. Raises CassetteError where there are several."""
+        from nbcache.replay.replay_key import replay_key  # noqa: PLC0415 - as above
+
         wanted, entries = replay_key(call, self.scrubber), {}
         for key, payload in self._alike(call):
             stored = self.stored_call(key, payload)
@@ -141,6 +152,9 @@ class Recordings:
         """The entries of the same model whose prompts look the same; none of a store that can't list them."""
         if not isinstance(self.store, Listable):
             return
+        from nbcache.entry.records import Filter  # noqa: PLC0415 - as above
+        from nbcache.entry.text import prompt_preview  # noqa: PLC0415
+
         shown = {prompt_preview(prompt) for prompt in (call.prompt, self.scrubber.text(call.prompt))}
         for prompt in shown:
             for row in self.store.page(Filter(model=call.model, prompt=prompt, include_expired=True)):
@@ -149,13 +163,15 @@ class Recordings:
                     yield row.key, payload
 
 
-def nearest_of(recorded: Sequence[tuple[CallKey, _T]], call: CallKey, scrubber: Scrubber) -> _T | None:
+def nearest_of(recorded: Sequence[tuple[CallKey, _T]], call: CallKey, scrubber: "Scrubber") -> _T | None:
     """Of calls with the same `replay_key` as `call` the only one at its endpoint, else the only one at another.
 
     Raises CassetteError where there are several: whose answer is meant, nobody knows.
     """
     if not recorded:
         return None
+    from nbcache.replay.replay_key import scrubbed  # noqa: PLC0415 - as above
+
     wanted = scrubbed(call, scrubber)[0].key
     here = [it for other, it in recorded if scrubbed(other, scrubber)[0].key == wanted]
     if len(here) > 1:

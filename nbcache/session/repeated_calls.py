@@ -1,14 +1,17 @@
 """Identical calls of one cell that got the same answer, though the user may have wanted several."""
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from nbcache import codec
 from nbcache.costs.ledger import Ledger
-from nbcache.entry.records import CallRecord
 from nbcache.errors import StoreError, warn_once
 from nbcache.session.installation import installed
 from nbcache.stores.base import Store
 from nbcache.stores.entry_costs import asks_a_model, document
+
+if TYPE_CHECKING:
+    from nbcache.entry.records import CallRecord
 
 _SEVERAL = 3  # identical calls, from which on the user is warned
 
@@ -39,7 +42,7 @@ def _most_repeated(ledger: Ledger, store: Store) -> int:
     return 0
 
 
-def _had_a_hit(calls: list[CallRecord], key: str) -> bool:
+def _had_a_hit(calls: "list[CallRecord]", key: str) -> bool:
     return any(call.hit and call.key == key for call in calls)
 
 

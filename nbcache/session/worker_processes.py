@@ -7,13 +7,11 @@ import pickle
 import sys
 import weakref
 from collections.abc import Callable
-from multiprocessing import spawn
 from typing import Any
 
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.concurrency.worker_joining import Ticket, take_membership
 from nbcache.concurrency.worker_pipe import Sender, channel
-from nbcache.costs.forwarding import Reporter
 from nbcache.errors import logger, warn_once
 from nbcache.integrations.patching import Wrapping
 from nbcache.keys.ignored import langchain_parameters
@@ -54,6 +52,8 @@ def give_tickets(wrapping: Wrapping, cache_now: Callable[[], NotebookCache | Non
 
 def _ticket(cache: NotebookCache, process: Any) -> Ticket | None:
     """What the child needs to join. Returns None, with one warning, if it can't. Never raises."""
+    from multiprocessing import spawn  # noqa: PLC0415 - few sessions start processes
+
     try:
         is_forked = getattr(process, "_start_method", None) == "fork"  # a forked child inherits everything
         if is_forked or os.fsdecode(spawn.get_executable()) != sys.executable:
@@ -120,6 +120,8 @@ def join(install: _Install) -> None:
         settings, ignored, session, where = pickle.loads(membership)  # noqa: S301 - the parent's, in its process object
         langchain_parameters.ignore_also(ignored)
         cache = install(settings)
+        from nbcache.costs.forwarding import Reporter  # noqa: PLC0415 - only a worker needs it
+
         cache.ledger.join(session, where, None if pipe is None else Reporter(Sender(pipe)))
     except Exception as error:  # noqa: BLE001 - the worker goes on without the cache
         warn_once("join", f"nbcache is not on in this worker process, whose calls are paid each time: {error!r}")

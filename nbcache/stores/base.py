@@ -33,16 +33,17 @@ the capabilities that it has are run. `MemoryStore` has all capabilities but `Ch
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
-from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
-from nbcache.stores.earlier_names import has_earlier_names, with_todays_names
-from nbcache.stores.memory import MemoryStore
+from nbcache.entry.filter import Filter
 from nbcache.stores.progress import Counted, Progress
 from nbcache.stores.sqlite.store import DiskStore
 
-__all__ = ["DiskStore", "MemoryStore", "Store", "open_store"]
+if TYPE_CHECKING:
+    from nbcache.entry.records import Cleared, EntryMeta, Facets, SessionCall, Spending, Totals, Touch
+
+__all__ = ["DiskStore", "Store", "open_store"]
 
 
 @runtime_checkable
@@ -64,7 +65,7 @@ class Store(Protocol):
         asked again in a thread. With `include_expired` also an expired payload, if it is still there.
         """
 
-    def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
+    def put(self, key: str, payload: bytes, meta: "EntryMeta", ttl: float | None = None) -> None:
         """Keep `payload` for `ttl` seconds, or for good. It is committed when this returns.
 
         An earlier payload of `key` is replaced. `meta` describes the entry, for a store that lists its entries: there the
@@ -87,7 +88,7 @@ class Deletable(Protocol):
 class Listable(Deletable, Protocol):
     """Entries can be listed, counted and cleared: `ls`, `clear`, `export`, the panel's table, what is stored by `stats`."""
 
-    def touch(self, touches: Iterable[Touch]) -> None:
+    def touch(self, touches: "Iterable[Touch]") -> None:
         """Update rows: last hit, hits, owners, costs. Keys without an entry are skipped."""
 
     def page(
@@ -98,19 +99,19 @@ class Listable(Deletable, Protocol):
         descending: bool = True,
         limit: int | None = None,
         offset: int = 0,
-    ) -> list[EntryMeta]:
+    ) -> "list[EntryMeta]":
         """The rows that `which` selects, sorted by `sort`, a field of EntryMeta among `SORTABLE`.
 
         Raises ValueError for another. `Filter.words` is only set for a store that is `Searchable`.
         """
 
-    def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
+    def totals(self, which: Filter = Filter()) -> "Totals":  # noqa: B008 - frozen
         """How many entries `which` selects, and how many bytes."""
 
-    def facets(self, notebook: str | None = None) -> Facets:
+    def facets(self, notebook: str | None = None) -> "Facets":
         """The values that the entries have, of the store or of what one notebook owns."""
 
-    def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
+    def clear(self, keys: Sequence[str], *, owner: str | None = None) -> "Cleared":
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner."""
 
 
@@ -126,14 +127,14 @@ class Columnar(Listable, Protocol):
 class Streamable(Listable, Protocol):
     """More entries can be read than fit in memory, and progress is shown: `export`, and `clear`."""
 
-    def stream(self, which: Filter, keys: Collection[str] | None = None) -> Counted[tuple[EntryMeta, bytes]]:
+    def stream(self, which: Filter, keys: Collection[str] | None = None) -> "Counted[tuple[EntryMeta, bytes]]":
         """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first.
 
         A few are read at a time. Between them the store is free to be written, and an entry that is gone by its turn is
         left out. A payload that can't be read is empty.
         """
 
-    def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> Cleared:
+    def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> "Cleared":
         """As `Listable.clear`. `progress` is called with how many are done, and of how many."""
 
 
@@ -152,16 +153,16 @@ class Searchable(Protocol):
 class LedgerStore(Protocol):
     """The ledger outlives the session: `stats --lifetime`, `history`, and `plan` before the first call."""
 
-    def record(self, rows: Iterable[Spending]) -> None:
+    def record(self, rows: "Iterable[Spending]") -> None:
         """Add rows to the lifetime ledger, which nothing clears."""
 
-    def spendings(self, notebook: str | None = None) -> list[Spending]:
+    def spendings(self, notebook: str | None = None) -> "list[Spending]":
         """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
 
-    def record_calls(self, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
+    def record_calls(self, session: str, notebook: str | None, calls: "Iterable[SessionCall]") -> None:
         """Record what a session of a notebook called; the last two sessions of each notebook are kept."""
 
-    def last_calls(self, notebook: str | None, but: str | None = None) -> list[SessionCall]:
+    def last_calls(self, notebook: str | None, but: str | None = None) -> "list[SessionCall]":
         """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
 
     def rename(self, notebook: str, new: str) -> None:
@@ -198,7 +199,7 @@ class Checkable(Protocol):
         self,
         *,
         fix: bool = False,
-        read: Callable[[bytes, str], EntryMeta] | None = None,
+        read: "Callable[[bytes, str], EntryMeta] | None" = None,
         progress: Progress | None = None,
     ) -> list[str]:
         """What is wrong with the store, a line each. With `fix`, repair it: damaged entries are deleted.
@@ -212,7 +213,7 @@ class Checkable(Protocol):
 class Bulk(Protocol):
     """Many entries can be stored in one transaction: `%llmcache import`."""
 
-    def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
+    def put_all(self, entries: "Iterable[tuple[str, bytes, EntryMeta]]") -> None:
         """As `put` for each key with its payload and row, for good: all of them or none."""
 
 
@@ -231,6 +232,8 @@ def open_store(place: "str | Path | Store", *, max_bytes: int | None = None, max
     before it is used.
     """
     if isinstance(place, Store):
+        from nbcache.stores.earlier_names import has_earlier_names, with_todays_names  # noqa: PLC0415 - few give one
+
         store: Store = with_todays_names(place) if has_earlier_names(place) else place
     elif isinstance(place, Path):
         store = DiskStore(place)
@@ -250,6 +253,8 @@ def _of_url(place: str) -> Store:
     if "://" not in place:
         return DiskStore(Path(place))
     if parts.scheme == "memory" and not parts.netloc and parts.path in {"", "/"}:
+        from nbcache.stores.memory import MemoryStore  # noqa: PLC0415 - most stores are in a folder
+
         return MemoryStore()
     if parts.scheme == "disk" and not parts.netloc and parts.path not in {"", "/"}:
         return DiskStore(Path(unquote(parts.path)))

@@ -4,16 +4,22 @@ import functools
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbcache import codec
 from nbcache.concurrency.locks import Lock
-from nbcache.entry.records import Usage
-from nbcache.entry.text import answer_text, prompt_text, words
-from nbcache.entry.usage.usage_of_call import estimated, usage_of
 from nbcache.keys.json_text import parsed
 
+if TYPE_CHECKING:
+    from nbcache.entry.records import Usage
+
 _REMEMBERED = 4_096  # entries whose cost is kept in memory
+
+
+def _no_usage() -> "Usage":
+    from nbcache.entry.records import Usage  # noqa: PLC0415 - `%load_ext` needs none of the records
+
+    return Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +30,7 @@ class EntryCost:
     """
 
     model: str = ""
-    usage: Usage = field(default_factory=Usage)
+    usage: "Usage" = field(default_factory=_no_usage)
     seconds: float | None = None
     recorded: float | None = None
 
@@ -34,6 +40,11 @@ def entry_cost(payload: bytes, key: str) -> EntryCost:
     whole = codec.read(payload, key)
     header = whole.header()
     usage = header.usage
+    if usage is not None and usage.complete:
+        return EntryCost(header.meta.model, usage, header.meta.seconds, whole.created)
+    from nbcache.entry.text import answer_text, prompt_text  # noqa: PLC0415 - of most entries it is known
+    from nbcache.entry.usage.usage_of_call import estimated, usage_of  # noqa: PLC0415
+
     if usage is None:  # stored before it was kept
         usage = usage_of(whole.generations(None), document(header.identity), header.endpoint, header.prompt)
     if not usage.complete:
@@ -71,6 +82,8 @@ class EntryCosts:
 
 def words_of(payload: bytes, key: str) -> set[str]:
     """The words by which an entry is found, of its prompt and its answer. None if it can't be read."""
+    from nbcache.entry.text import answer_text, prompt_text, words  # noqa: PLC0415 - only new entries have to be read
+
     try:
         whole = codec.read(payload, key)
         return words(prompt_text(whole.header().prompt)) | words(answer_text(whole.plain()))

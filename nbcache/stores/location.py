@@ -6,8 +6,6 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-import platformdirs
-
 from nbcache.errors import warn_once
 from nbcache.stores.nearby_folders import FOLDER, folders_below, notebook_on_command_line
 
@@ -147,6 +145,8 @@ def _absolute(path: str | Path) -> Path:
 
 def user_folder() -> Path:
     """The user's own store, the same from everywhere."""
+    import platformdirs  # noqa: PLC0415 - most stores are beside their notebook
+
     return platformdirs.user_cache_path("nbcache") / "store"
 
 

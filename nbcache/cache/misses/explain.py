@@ -8,7 +8,7 @@ from nbcache import public_in
 from nbcache.cache.misses.candidates import recorded_like, stored_like
 from nbcache.cache.misses.log import NEWER, LoggedMiss
 from nbcache.cache.misses.nearest import difference, heading, new_ids
-from nbcache.costs.session_sums import NEW
+from nbcache.costs.events import NEW
 from nbcache.entry.durations_and_sizes import ago_text
 from nbcache.entry.text import prompt_preview
 from nbcache.errors import UnsupportedError

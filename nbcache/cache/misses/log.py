@@ -5,7 +5,7 @@ from collections import OrderedDict, deque
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.outputs import Generation
 from pydantic import BaseModel
@@ -14,14 +14,15 @@ from nbcache.cache.call import Call, PendingMiss
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.strands import call_here
 from nbcache.costs.ledger import Ledger
-from nbcache.costs.time_saved import Span
-from nbcache.entry.records import CallRecord, Usage
 from nbcache.errors import UnknownKeyError
 from nbcache.keys.key import CallKey, call_key, with_sample
 from nbcache.keys.model_fields.call_counters import learn_counters, whole_numbers
 from nbcache.keys.model_names import model_name
 from nbcache.keys.prompt import Normalize
 from nbcache.stores.entry_costs import is_value
+
+if TYPE_CHECKING:
+    from nbcache.entry.records import CallRecord, Usage
 
 NEWER = "newer"  # why a call missed whose entry was written by a newer release
 _K = TypeVar("_K")
@@ -34,7 +35,7 @@ _numbers = count(1)
 class LoggedMiss:
     """A call that missed: its line in the ledger, its key if it has one, and what went wrong if anything did."""
 
-    record: CallRecord
+    record: "CallRecord"
     call_key: CallKey | None
     prompt: str
     detail: str = ""
@@ -110,7 +111,7 @@ class MissLog:
     def paid(
         self,
         pending: "PendingAnswer",
-        usage: Usage,
+        usage: "Usage",
         generations: Sequence[Generation],
         *,
         stored: bool,
@@ -127,6 +128,8 @@ class MissLog:
                 miss.record.key = call_key.key  # differs from the key that missed if that held a counter
             text = "\n".join(each.text for each in generations)
             ended = time.perf_counter()
+            from nbcache.costs.time_saved import Span  # noqa: PLC0415 - a hit needs none
+
             span = Span(miss.strand, miss.started, ended, 0.0)  # the caller waited all that time
             flags = {"stored": stored, "unkept": unkept}
             self._ledger.paid(miss.record, usage, prompt, text, seconds=pending.seconds, span=span, **flags)

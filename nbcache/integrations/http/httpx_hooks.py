@@ -4,15 +4,15 @@ Both libraries choose the transport of a request by one method of their clients.
 gives a transport of ours around the client's own; for any other it gives what it always gave. No object of a client changes.
 """
 
+import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from types import ModuleType
 from typing import Any
 from weakref import WeakMethod
 
-import wrapt
-
 from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.concurrency.import_hooks import when_imported
 from nbcache.integrations.patching import Wrapper, Wrapping
 
 _MODULES = ("httpx", "httpx2")
@@ -24,16 +24,18 @@ class HTTPHooks:
 
     def __init__(self, cache_now: Callable[[], NotebookCache | None]) -> None:
         self._wrapping = Wrapping(cache_now)
-        for name in _MODULES:
-            _when_imported(name, WeakMethod(self._hook))
+        self._waiting = [when_imported([name], partial(_call, WeakMethod(self._hook), name)) for name in _MODULES]
 
     def remove(self) -> None:
         """Put the originals back. If somebody has wrapped ours since, ours stays in place and does nothing."""
+        for end in self._waiting:
+            end()
         self._wrapping.remove()
 
-    def _hook(self, family: ModuleType) -> None:
+    def _hook(self, package: str) -> None:
         if not self._wrapping.active:
             return
+        family = sys.modules[package]
         for name in ("Client", "AsyncClient"):
             owner = getattr(family, name)
             if _METHOD in vars(owner):
@@ -41,16 +43,20 @@ class HTTPHooks:
 
 
 def _hooked(wrapping: Wrapping, family: ModuleType, name: str) -> Wrapper:
-    from nbcache.integrations.http import httpx_transport  # noqa: PLC0415 - as late as the library that is hooked
-    from nbcache.integrations.http.model_call import may_be_model_call  # noqa: PLC0415
-
-    kind = httpx_transport.KINDS[name]
-
     def wrapper(original: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(original)
         def transport_for_url(client: Any, url: Any) -> Any:
             inner = original(client, url)
-            if not (wrapping.active and may_be_model_call(url.raw_path)) or isinstance(inner, kind):
+            if not wrapping.active:
+                return inner
+            from nbcache.integrations.http.model_call import may_be_model_call  # noqa: PLC0415 - with the first request
+
+            if not may_be_model_call(url.raw_path):
+                return inner
+            from nbcache.integrations.http.httpx_transport import KINDS  # noqa: PLC0415 - with the first call of a model
+
+            kind = KINDS[name]
+            if isinstance(inner, kind):
                 return inner
             return kind(client, family, wrapping.cache_now, inner)
 
@@ -59,11 +65,6 @@ def _hooked(wrapping: Wrapping, family: ModuleType, name: str) -> Wrapper:
     return wrapper
 
 
-def _when_imported(name: str, hook: "WeakMethod[Callable[[ModuleType], None]]") -> None:
-    """Call `hook` with the module of this name: now if it has been imported, or else when it is."""
-
-    def imported(module: ModuleType) -> None:
-        if (method := hook()) is not None:
-            method(module)
-
-    wrapt.register_post_import_hook(imported, name)
+def _call(hook: "WeakMethod[Callable[[str], None]]", package: str) -> None:
+    if (method := hook()) is not None:
+        method(package)

@@ -21,7 +21,7 @@ from nbcache.integrations.langchain.early_hits import EarlyHits
 from nbcache.integrations.langchain.early_streams import EarlyStreams
 from nbcache.integrations.langchain.models_with_cache_false import UncachedCall
 from nbcache.integrations.langchain.overrides import watch_classes
-from nbcache.integrations.langchain.retries import retry_wrappers
+from nbcache.integrations.langchain.retries import watch_retries
 from nbcache.integrations.patching import Wrapper, Wrapping
 from nbcache.keys.request import options_of
 
@@ -65,8 +65,7 @@ class Instrument:
             if callable(BaseChatModel.__dict__.get(name)):  # `stream_events`, since core 1.2
                 self._wrap(BaseChatModel, name, wrapper, _events_call)
         watch_classes(self._wrapping)
-        for owner, name, retry_wrapper in retry_wrappers():
-            self._wrapping.wrap(owner, name, retry_wrapper)
+        watch_retries(self._wrapping)
 
     def remove(self) -> None:
         """Put the originals back. If somebody has wrapped ours since, ours stays in place and does nothing."""

@@ -12,9 +12,6 @@ from langchain_core.outputs import ChatGeneration, ChatResult, Generation, LLMRe
 from nbcache.cache.call import Call
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.concurrency.strands import call_here
-from nbcache.costs.time_saved import Span
-from nbcache.entry.text import content_text
-from nbcache.entry.usage.usage_of_call import usage_of
 from nbcache.keys.identity import price_identity
 from nbcache.keys.model_names import model_name
 from nbcache.keys.request import Identity
@@ -81,6 +78,9 @@ class UncachedCall:
             self._cache.failed("count an answer", error)
 
     def _pay(self, number: int, generations: Sequence[Generation], output: Any) -> None:
+        from nbcache.costs.time_saved import Span  # noqa: PLC0415 - as below
+        from nbcache.entry.usage.usage_of_call import usage_of  # noqa: PLC0415 - few calls are made past the cache
+
         if output and isinstance(generations[0], ChatGeneration):  # as LangChain does when it passes the answer on
             message = generations[0].message
             metadata = {**output, **message.response_metadata}
@@ -100,6 +100,8 @@ class UncachedCall:
         if isinstance(self._prompts, list) and not self.call.is_chat:
             return str(self._prompts[number])
         if isinstance(self._prompts, list):
+            from nbcache.entry.text import content_text  # noqa: PLC0415 - as above
+
             return "\n".join(content_text(getattr(each, "content", each)) for each in self._prompts)
         return str(self._prompts)
 

@@ -36,15 +36,7 @@ def watch_classes(wrapping: Wrapping) -> None:
     for base in (BaseChatModel, BaseLLM):
         for cls in _derived(base):
             look_at(cls)
-        wrapping.add(base, "__pydantic_init_subclass__", classmethod(_seeing(base, look_at)))
-
-
-def _seeing(base: Any, look_at: Callable[[type], None]) -> Callable[..., None]:
-    def __pydantic_init_subclass__(cls: Any, **kwargs: Any) -> None:  # noqa: N807 - as pydantic calls it
-        super(base, cls).__pydantic_init_subclass__(**kwargs)
-        look_at(cls)
-
-    return __pydantic_init_subclass__
+        wrapping.watch(base, look_at)
 
 
 def _derived(base: type) -> Iterator[type]:

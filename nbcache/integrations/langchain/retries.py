@@ -1,14 +1,18 @@
 """`with_retry`: an answer that a parser has rejected is not handed out again. The retry gets the call's next sample."""
 
 import functools
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from langchain_core.runnables.retry import RunnableRetry
+from langchain_core.runnables.base import RunnableBindingBase
 
 from nbcache.cache.samples import Attempt, current_attempt
 from nbcache.concurrency.context_blocks import Block
+from nbcache.integrations.patching import Wrapping
+
+_MODULE, _CLASS = "langchain_core.runnables.retry", "RunnableRetry"
 
 # Packages whose errors say that a request failed.
 _CLIENTS = {
@@ -17,12 +21,22 @@ _CLIENTS = {
 }
 
 
-def retry_wrappers() -> Iterator[tuple[type, str, Callable[[Callable[..., Any]], Callable[..., Any]]]]:
-    """Each method to wrap: its class, its name and the wrapper. Nothing if a release of LangChain has no `_patch_config`."""
-    if "_patch_config" in RunnableRetry.__dict__:
-        yield RunnableRetry, "_patch_config", _attempt
-        for name, wrapper in (("invoke", _sync), ("batch", _sync), ("ainvoke", _async), ("abatch", _async)):
-            yield RunnableRetry, name, wrapper
+def watch_retries(wrapping: Wrapping) -> None:
+    """Wrap the methods of `RunnableRetry`, now or when LangChain makes the class: at the first `with_retry`."""
+    wrap = functools.partial(_wrap, wrapping)
+    if (made := getattr(sys.modules.get(_MODULE), _CLASS, None)) is not None:
+        wrap(made)
+    else:
+        wrapping.watch(RunnableBindingBase, wrap)
+
+
+def _wrap(wrapping: Wrapping, cls: type) -> None:
+    """Wrap the methods of `cls` if it is `RunnableRetry`. If a release of LangChain has no `_patch_config`, nothing is done."""
+    if (cls.__module__, cls.__name__) != (_MODULE, _CLASS) or "_patch_config" not in cls.__dict__:
+        return
+    wrapping.wrap(cls, "_patch_config", _attempt)
+    for name, wrapper in (("invoke", _sync), ("batch", _sync), ("ainvoke", _async), ("abatch", _async)):
+        wrapping.wrap(cls, name, wrapper)
 
 
 def _attempt(original: Callable[..., Any]) -> Callable[..., Any]:

@@ -7,7 +7,7 @@ of the model's class, below it. The public entry points only say which call it i
 import functools
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.language_models.base import BaseLanguageModel
@@ -16,9 +16,11 @@ from nbcache.cache.call import Call, current_call, running
 from nbcache.entry.langchain_clients import is_clients_own
 from nbcache.integrations.langchain import rate_limits as limiters
 from nbcache.integrations.langchain.calls_past_langchain import count_bypass
-from nbcache.integrations.langchain.end_marks import End
 from nbcache.integrations.langchain.recorded_stream import Chunk, Recording
 from nbcache.integrations.patching import Wrapping
+
+if TYPE_CHECKING:
+    from nbcache.integrations.langchain.end_marks import End
 
 
 def wrap_chunks(wrapping: Wrapping, model: BaseLanguageModel[Any]) -> None:
@@ -150,12 +152,16 @@ def _refuse(wrapping: Wrapping, model: Any, call: Call | None, name: str) -> Non
         cache.forbid_in_replay(call, "isn't looked up")
 
 
-def _end(wrapping: Wrapping, owner: type, call: Call | None) -> End | None:
+def _end(wrapping: Wrapping, owner: type, call: Call | None) -> "End | None":
     """Watches for the end of a stream of `owner`. None if that is no provider's client: its last chunk is the end."""
-    return End(wrapping, call) if call is not None and wrapping.active and is_clients_own(owner) else None
+    if call is None or not wrapping.active or not is_clients_own(owner):
+        return None
+    from nbcache.integrations.langchain.end_marks import End  # noqa: PLC0415 - only a stream that is made needs it
+
+    return End(wrapping, call)
 
 
-def _record(stream: Recording | None, end: End | None, chunk: Chunk) -> None:
+def _record(stream: Recording | None, end: "End | None", chunk: Chunk) -> None:
     """Note a chunk before its reader, who may change it, gets it."""
     if end is not None:
         end.look_at(chunk)

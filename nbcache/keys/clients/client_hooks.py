@@ -9,8 +9,8 @@ import types
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from nbcache.keys import usercode
 from nbcache.keys.canonical import NotCanonicalError, canonical, is_users_code
-from nbcache.keys.usercode import piece_of
 
 _HOOKS = ("_event_hooks", "_auth", "_transport", "_mounts")
 _HTTP_CLIENTS = {"httpx", "httpx2", "openai", "anthropic", "groq", "langchain_openai", "langchain_anthropic", "nbcache"}
@@ -126,7 +126,7 @@ def _counted(value: Any, depth: int = _DEEPEST) -> Any:
     cls = type(value)
     if not any(map(is_users_code, cls.__mro__)) or isinstance(value, types.FunctionType | types.MethodType):
         return value
-    attributes, reads = getattr(value, "__dict__", {}), piece_of(cls).reads
+    attributes, reads = getattr(value, "__dict__", {}), usercode.piece_of(cls).reads
     read = {name: attributes[name] for name in sorted(attributes) if name in reads}
     return [
         cls,

@@ -5,8 +5,7 @@ from typing import Any
 
 from langchain_core.language_models.base import BaseLanguageModel
 
-from nbcache.keys import identity_cache
-from nbcache.keys.usercode import stores_attribute
+from nbcache.keys import identity_cache, usercode
 
 _ANSWERING = ("_generate", "_agenerate", "_stream", "_astream", "_call", "_acall")
 _NONE: frozenset[str] = frozenset()
@@ -30,7 +29,7 @@ def _possible_counters(cls: type[BaseLanguageModel[Any]]) -> list[str]:
     return [
         name
         for name, info in cls.model_fields.items()
-        if type(info.default) is int and info.default == 0 and stores_attribute(cls, name, _ANSWERING)
+        if type(info.default) is int and info.default == 0 and usercode.stores_attribute(cls, name, _ANSWERING)
     ]
 
 

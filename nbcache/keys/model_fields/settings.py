@@ -1,12 +1,12 @@
 """The settings of a model: the fields that count where its class can't build the request that it would send."""
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models.base import BaseLanguageModel
 from pydantic_core import PydanticUndefined
 
-from nbcache.keys import identity_cache
+from nbcache.keys import identity_cache, usercode
 from nbcache.keys.canonical import is_users_code
 from nbcache.keys.ignored.langchain_parameters import CLIENTS, IGNORED_FIELDS, counted, is_ignored
 from nbcache.keys.model_fields.call_counters import counters_of
@@ -18,7 +18,9 @@ from nbcache.keys.model_fields.user_classes import (
     users_piece,
 )
 from nbcache.keys.model_names import MODEL_NAMES
-from nbcache.keys.usercode import Piece, annotations_of
+
+if TYPE_CHECKING:
+    from nbcache.keys.usercode import Piece
 
 _PLAIN = (str, int, float, bool, dict, list, tuple, set, frozenset, type(None))
 
@@ -53,7 +55,7 @@ def settings(model: BaseLanguageModel[Any]) -> dict[str, Any]:
     return counts
 
 
-def names_counted(cls: type[BaseLanguageModel[Any]], piece: Piece | None) -> list[str]:
+def names_counted(cls: type[BaseLanguageModel[Any]], piece: "Piece | None") -> list[str]:
     """The names of the fields that may count. `piece` is the class's code, if it is a class of the user's own."""
     names = {name for name, _, _ in _field_rules(cls)} - counters_of(cls)
     if piece is not None:
@@ -81,7 +83,7 @@ def _field_rules(cls: type[BaseLanguageModel[Any]]) -> list[tuple[str, Any, bool
 
 def is_declared_by_user(cls: type, name: str) -> bool:
     """Whether a class of the user's own declares this field, or declares it again."""
-    return any(is_users_code(base) and name in annotations_of(base) for base in cls.__mro__)
+    return any(is_users_code(base) and name in usercode.annotations_of(base) for base in cls.__mro__)
 
 
 def _computed_defaults(cls: type[BaseLanguageModel[Any]], fields: dict[str, Any]) -> dict[str, Any]:

@@ -7,15 +7,19 @@ import json
 import math
 from collections.abc import Mapping
 from types import FunctionType
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from nbcache.errors import UnstableIdentityError
+from nbcache.keys import usercode
 from nbcache.keys.canonical import NotCanonicalError
 from nbcache.keys.credential_names import counted_digest, holds_secrets, may_be_secret
 from nbcache.keys.ignored.langchain_parameters import CLIENTS, IGNORED, IGNORED_FIELDS, is_left_out
-from nbcache.keys.usercode import Piece, annotations_of, digest_of, is_users_code, piece_of, seed_digest
+from nbcache.keys.usercode import is_users_code
+
+if TYPE_CHECKING:
+    from nbcache.keys.usercode import Piece
 
 # Methods that get the options of a call.
 _ANSWERING = {"_call", "_acall", "_generate", "_agenerate", "_stream", "_astream"}
@@ -38,7 +42,7 @@ _READ_ALL = {
 }
 
 
-def users_piece(cls: type) -> Piece | None:
+def users_piece(cls: type) -> "Piece | None":
     """The code of a class that is the user's own, or has a base that is. None for a library's class.
 
     Raises UnstableIdentityError where the code refers to something that has no canonical form.
@@ -46,7 +50,7 @@ def users_piece(cls: type) -> Piece | None:
     if not any(is_users_code(base) for base in cls.__mro__):
         return None
     try:
-        return piece_of(cls)
+        return usercode.piece_of(cls)
     except NotCanonicalError as error:
         name = cls.__qualname__
         raise UnstableIdentityError(
@@ -64,7 +68,7 @@ def reads_attribute(cls: type, attribute: str) -> bool:
 
 def declared_by_user(cls: type) -> set[str]:
     """The names of the fields that the user's own classes declare, or declare again."""
-    return {name for base in cls.__mro__ if is_users_code(base) for name in annotations_of(base)}
+    return {name for base in cls.__mro__ if is_users_code(base) for name in usercode.annotations_of(base)}
 
 
 def answers_itself(cls: type) -> bool:
@@ -81,7 +85,7 @@ def _is_users(cls: type, methods: set[str]) -> bool:
     return any(is_users_code(base) and not methods.isdisjoint(vars(base)) for base in cls.__mro__)
 
 
-def names_that_count(cls: type, piece: Piece) -> set[str]:
+def names_that_count(cls: type, piece: "Piece") -> set[str]:
     """The fields of a user's class that count: those that it declares, and those of LangChain's that it reads."""
     fields: Mapping[str, Any] = getattr(cls, "__pydantic_fields__", {})
     names = declared_by_user(cls) & fields.keys()
@@ -105,7 +109,7 @@ def users_options(cls: type, options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def users_fields(model: BaseModel, piece: Piece) -> dict[str, Any]:
+def users_fields(model: BaseModel, piece: "Piece") -> dict[str, Any]:
     """The fields of `model` that count because of the user's code, by name, each in the form of `exact`.
 
     Raises UnstableIdentityError for a value without a canonical form.
@@ -131,7 +135,7 @@ def users_fields(model: BaseModel, piece: Piece) -> dict[str, Any]:
     return fields | _private(model, piece)
 
 
-def _private(model: BaseModel, piece: Piece) -> dict[str, Any]:
+def _private(model: BaseModel, piece: "Piece") -> dict[str, Any]:
     """The private attributes that the user's code reads and its calls don't write.
 
     An object of a library's class, such as a tokenizer or a session, is a tool and doesn't count.
@@ -148,13 +152,13 @@ def _private(model: BaseModel, piece: Piece) -> dict[str, Any]:
     return counts
 
 
-def _seeds(piece: Piece, name: str, value: Any) -> dict[str, Any]:
+def _seeds(piece: "Piece", name: str, value: Any) -> dict[str, Any]:
     """What counts of an attribute that calls change: its content before the first call, if calls read it."""
-    seed = seed_digest(value, name) if piece.state.is_consulted(name, value) else ""
+    seed = usercode.seed_digest(value, name) if piece.state.is_consulted(name, value) else ""
     return {name: {"!seed": seed}} if seed else {}
 
 
-def private_names(cls: type, piece: Piece) -> set[str]:
+def private_names(cls: type, piece: "Piece") -> set[str]:
     """The private attributes that the code of a user's class reads."""
     declared = {
         name for base in cls.__mro__ if is_users_code(base) for name in vars(base).get("__private_attributes__", ())
@@ -177,7 +181,7 @@ def exact(cls: type, name: str, value: Any) -> Any:
     if is_plain(value):
         return _without_secrets(name, value)
     try:
-        return {"!exact": [type(value).__qualname__, digest_of(value, name)]}
+        return {"!exact": [type(value).__qualname__, usercode.digest_of(value, name)]}
     except NotCanonicalError as error:
         raise unstable(cls.__qualname__, name, error) from None
 

@@ -3,25 +3,23 @@
 A class or function counts by its bytecode and by all that its names mean: helpers, constants, modules, closures. At each
 call the pieces are compared with what they were (`change_detection.py`), and digested again only after a change.
 
-`walk.py` makes the digest. What it writes of each value is in `wrappers_and_containers.py`, `functions.py`, `classes.py`, `objects.py`,
-`clients.py`, `type_hints.py`, `annotations.py` and `environment_variables.py`. `bytecode_names.py` reads the names from compiled
-code, and `origin.py` says whether code is the user's or a library's. What calls themselves change is found by
-`call_state.py`, and counts as it was at first (`initial_state.py`). `refusal_cache.py` remembers what has no digest.
+`pieces.py` remembers the digests, and `walk.py` makes them. What it writes of each value is in `wrappers_and_containers.py`,
+`functions.py`, `classes.py`, `objects.py`, `clients.py`, `type_hints.py`, `annotations.py` and `environment_variables.py`.
+`bytecode_names.py` reads the names from compiled code, and `origin.py` says whether code is the user's or a library's. What calls
+themselves change is found by `call_state.py`, and counts as it was at first (`initial_state.py`). `refusal_cache.py` remembers
+what has no digest, which raises the error in `not_canonical.py`.
 """
 
-from dataclasses import dataclass
-from functools import partial
-from types import FunctionType
-from typing import Any
+from typing import TYPE_CHECKING
 
-from nbcache.keys.usercode.annotations import annotations_of
-from nbcache.keys.usercode.call_state import State, state_of, stores_attribute
-from nbcache.keys.usercode.change_detection import Check
-from nbcache.keys.usercode.initial_state import seed_of
+from nbcache import handed_on
+from nbcache.keys.usercode.not_canonical import NotCanonicalError
 from nbcache.keys.usercode.origin import is_users_code
-from nbcache.keys.usercode.refusal_cache import unless_refused
-from nbcache.keys.usercode.walk import NotCanonicalError, Walk
-from nbcache.keys.usercode.wrappers_and_containers import write_node
+
+if TYPE_CHECKING:
+    from nbcache.keys.usercode.annotations import annotations_of
+    from nbcache.keys.usercode.call_state import stores_attribute
+    from nbcache.keys.usercode.pieces import Piece, digest_of, piece_of, seed_digest
 
 __all__ = [
     "NotCanonicalError",
@@ -34,59 +32,12 @@ __all__ = [
     "stores_attribute",
 ]
 
-_MOST_PIECES = 512
-_pieces: dict[int, "Piece"] = {}
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Piece:
-    """A class or function as it is now.
-
-    Attributes:
-        reads: the names of the attributes that its code reads.
-        state: what its calls change, and what is therefore not a setting.
-    """
-
-    thing: Any
-    digest: str
-    check: Check
-    reads: frozenset[str]
-    state: State
-
-    def is_current(self) -> bool:
-        """Whether the code, and all that it refers to, is still the same."""
-        return self.check.holds()
-
-
-def piece_of(thing: Any) -> Piece:
-    """The digest of a class or function, with what it was made from. Raises NotCanonicalError if it has none."""
-    cached = _pieces.get(id(thing))
-    if cached is not None and cached.thing is thing and cached.check.holds():
-        return cached
-    return unless_refused(thing, "", partial(_make_piece, thing))
-
-
-def _make_piece(thing: Any) -> Piece:
-    state = state_of(thing)
-    walk = Walk(write_node, state, path=getattr(thing, "__qualname__", ""))
-    digest = walk.digest(thing)
-    if isinstance(thing, FunctionType):
-        walk.watch.attributes(thing, ("__doc__",), [thing.__doc__])  # it is sent if the function is a tool
-    piece = Piece(thing, digest, walk.watch.frozen(), frozenset(walk.reads), state)
-    if len(_pieces) >= _MOST_PIECES:
-        _pieces.clear()
-    _pieces[id(thing)] = piece
-    return piece
-
-
-def seed_digest(value: Any, label: str = "") -> str:
-    """The digest of what a container held when it was first seen. Empty if it held nothing, or has no digest."""
-    return seed_of(value, lambda content: digest_of(content, label))
-
-
-def digest_of(value: Any, label: str = "") -> str:
-    """The digest of any value, equal only for an equal value of the same type. Raises NotCanonicalError."""
-    if type(value) is FunctionType or isinstance(value, type):
-        return piece_of(value).digest
-    walk = Walk(write_node, State(), path=label, piece_of=piece_of)
-    return unless_refused(value, label, partial(walk.digest, value))
+# Most notebooks have no model class or tool of their own, and need none of these.
+__getattr__ = handed_on(
+    "nbcache.keys.usercode",
+    {
+        "annotations_of": "annotations",
+        "stores_attribute": "call_state",
+        **dict.fromkeys(("Piece", "digest_of", "piece_of", "seed_digest"), "pieces"),
+    },
+)

@@ -25,8 +25,9 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from nbcache.keys.usercode.change_detection import MISSING
 from nbcache.keys.usercode.clients import client_text
 from nbcache.keys.usercode.environment_variables import is_environment
+from nbcache.keys.usercode.not_canonical import NotCanonicalError
 from nbcache.keys.usercode.origin import is_users_code
-from nbcache.keys.usercode.walk import NotCanonicalError, Walk
+from nbcache.keys.usercode.walk import Walk
 
 _FIXED = (date, time, timedelta, tzinfo, Decimal, Fraction, PurePath, UUID, re.Pattern, re.RegexFlag)
 # Objects that a program works with, and that no answer depends on.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any, TypeVar
 
-from nbcache.keys.usercode.walk import NotCanonicalError
+from nbcache.keys.usercode.not_canonical import NotCanonicalError
 
 _SHORT = 0.02  # seconds that a refusal may take at each call
 _TIMES = (

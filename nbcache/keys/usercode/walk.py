@@ -16,6 +16,7 @@ from nbcache.keys.usercode.call_state import State
 from nbcache.keys.usercode.change_detection import Watch
 from nbcache.keys.usercode.environment_variables import value_of
 from nbcache.keys.usercode.initial_state import seed_of
+from nbcache.keys.usercode.not_canonical import NotCanonicalError
 from nbcache.keys.usercode.origin import original_of
 
 _MOST_PARTS = 50_000
@@ -23,15 +24,6 @@ _MOST_BYTES = 32_000_000
 _DEEPEST = 40  # tuples within tuples
 _LONG = 14_000  # bits of a number, from which on Python may refuse to write it in decimal digits
 _SCALARS = {int, float, complex, bool, type(None), type(...), type(NotImplemented), range}
-
-
-class NotCanonicalError(TypeError):
-    """A value that has no digest: only its memory address identifies it, or it is too large. `path` leads to it."""
-
-    def __init__(self, what: str, path: str = "") -> None:
-        super().__init__(f"{what} ({path})" if path else what)
-        self.what = what
-        self.path = path
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nbcache.errors import NbcacheError, NbcacheWarning, StoreError
 from nbcache.session.environment import warn_of_misspelt
-from nbcache.stores.base import DiskStore, MemoryStore, open_store
+from nbcache.stores.base import DiskStore, open_store
 from nbcache.stores.location import (
     CASSETTE_SUFFIX,
     checked_path,
@@ -17,6 +17,7 @@ from nbcache.stores.location import (
     store_folder,
     user_folder,
 )
+from nbcache.stores.memory import MemoryStore
 from nbcache.stores.sqlite.folder import DATABASE, Kind, kind_of
 from nbcache.ui.printing import complain
 

@@ -12,7 +12,7 @@ from traitlets.config import Config, Configurable
 
 from nbcache.cache.setting_field import Kind, Setting, settings_of
 from nbcache.cache.settings_table import SETTINGS, Configuration
-from nbcache.entry.status import good_also
+from nbcache.entry.finish_reasons import good_also
 from nbcache.keys import identity
 from nbcache.keys.ignored.langchain_parameters import ignore_also
 from nbcache.session import installation

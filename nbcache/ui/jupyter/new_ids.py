@@ -2,14 +2,11 @@
 
 import time
 
-from nbcache.cache.misses import candidates
 from nbcache.cache.misses.log import LoggedMiss
-from nbcache.cache.misses.nearest import new_ids
 from nbcache.cache.notebook_cache import NotebookCache
-from nbcache.costs.session_sums import NEW
+from nbcache.costs.events import NEW
 from nbcache.errors import logger, warn_once
 from nbcache.keys.ignored.langchain_parameters import also_ignored
-from nbcache.keys.ignored.run_ids import advice
 
 _SESSION_TIME = 0.3  # seconds that a session spends on it
 _CELL_TIME = 0.03  # seconds; after them no further call of a cell is examined
@@ -30,6 +27,8 @@ class NewIds:
             return
         try:
             if paths := _changing_paths(cache, began + _CELL_TIME):
+                from nbcache.keys.ignored.run_ids import advice  # noqa: PLC0415 - most sessions need none
+
                 text = advice(paths, also_ignored())
                 warn_once(f"ids {paths}", f"nbcache: {cache.scrubber.text(text)}")
         except Exception as error:  # noqa: BLE001 - a notice, without which nothing is lost
@@ -62,6 +61,9 @@ def _paths(cache: NotebookCache, missed: LoggedMiss, until: float, ends: float) 
     """The same for one call, against calls before `until`, the cell's first call: calls of one run may have different ids."""
     if missed.call_key is None:
         return []
+    from nbcache.cache.misses import candidates  # noqa: PLC0415 - only for new calls
+    from nbcache.cache.misses.nearest import new_ids  # noqa: PLC0415
+
     for before in candidates.stored_like(cache.recordings, missed.call_key, until, _CANDIDATES):
         if paths := new_ids(before, missed.call_key):
             return paths

@@ -3,7 +3,6 @@
 import json
 from pathlib import Path
 
-from nbcache.entry.records import Filter, Touch
 from nbcache.errors import one_line, warn_once
 from nbcache.session import installation
 from nbcache.stores.base import LedgerStore, Listable, Store
@@ -71,6 +70,8 @@ def rename(old: Path, new: Path) -> None:
 
 def _take_over(store: Store, old: str, new: str) -> None:
     """Let `new` own what `old` owned, as far as the store keeps that."""
+    from nbcache.entry.records import Filter, Touch  # noqa: PLC0415 - few notebooks are renamed while they run
+
     if isinstance(store, Listable):
         keys = [meta.key for meta in store.page(Filter(notebook=old))]
         store.touch(Touch(key, new, 0, 0.0) for key in keys)

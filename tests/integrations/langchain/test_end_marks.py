@@ -21,7 +21,8 @@ from langchain_openai import ChatOpenAI, OpenAI
 from pydantic import PrivateAttr
 
 import nbcache
-from nbcache.entry.status import CUT_OFF, OK, UNFINISHED, good_also
+from nbcache.entry.finish_reasons import good_also
+from nbcache.entry.status import CUT_OFF, OK, UNFINISHED
 from nbcache.errors import NbcacheWarning
 from nbcache.session import installation
 from tests.entry.usage.test_usage_of_call import AWS, HAIKU, KEY, ON_BEDROCK, server

@@ -1,0 +1,33 @@
+"""Which entries of a store are meant: to list, count, search, clear."""
+
+from dataclasses import dataclass
+
+from nbcache import public_in
+
+
+@public_in("nbcache.entry")
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which entries are meant. Every field that is set must hold; an empty filter means all.
+
+    `notebook` is an owner, `before` a time of creation (seconds since the epoch), `unused` means never hit,
+    `key` a prefix of the key; `words` are beginnings of words of the prompt or the answer (see `text.words`), `prompt`
+    is its preview. With `include_expired` those that have expired are meant, too, as far as they are still there.
+    """
+
+    notebook: str | None = None
+    model: str | None = None
+    tag: str | None = None
+    before: float | None = None
+    unused: bool = False
+    key: str | None = None
+    cell: str | None = None
+    status: str | None = None
+    words: tuple[str, ...] = ()
+    prompt: str | None = None
+    include_expired: bool = False
+
+    @property
+    def stale(self) -> bool:
+        """The earlier name of `include_expired`, for a user's own store that was written for nbcache 0.4."""
+        return self.include_expired
