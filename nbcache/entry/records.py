@@ -1,5 +1,6 @@
 """What is known of an entry and of a store, in plain frozen records."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import datetime
 from decimal import Context, Decimal
@@ -226,13 +227,14 @@ class Totals:
 class Cleared:
     """What a clear did: entries deleted, bytes freed, and entries kept because other notebooks own them too.
 
-    If the entries of a notebook or a folder were cleared, `entries` are those that were deleted, or would be in a dry run.
+    If the entries of a notebook or a folder were cleared, `entries` are those that were deleted, or would be in a dry run:
+    a tuple or, in a dry run with very many of them, a sequence that reads them from the store when they are needed.
     """
 
     deleted: int = 0
     size_bytes: int = 0
     kept: int = 0
-    entries: tuple[EntryMeta, ...] = ()
+    entries: Sequence[EntryMeta] = ()
 
     def __add__(self, other: "Cleared") -> "Cleared":
         return Cleared(self.deleted + other.deleted, self.size_bytes + other.size_bytes, self.kept + other.kept)

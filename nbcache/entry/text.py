@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from langchain_core.outputs import ChatGeneration, Generation
@@ -60,6 +60,18 @@ def words(text: str) -> set[str]:
     folded = unicodedata.normalize("NFKC", text[:_SEARCHED]).casefold()
     words = {word[:_LONGEST] for word in _WORD.findall(_SIGN.sub(" ", folded))}
     return words.union(_SIGN.findall(folded))
+
+
+def has_other_words(text: str, found: Collection[str]) -> bool:
+    """Whether `text` has more than its words `found`: some were cut, or are too far in."""
+    return len(text) > _SEARCHED or max(map(len, found), default=0) >= _LONGEST
+
+
+def is_folded(text: str, found: Collection[str]) -> bool:
+    """Whether `text` may be written in other letters than its words `found` are, besides their case."""
+    return not text.isascii() and (
+        any(not word.isascii() for word in found) or set(_WORD.findall(text.lower())) != found
+    )
 
 
 def content_text(content: Any) -> str:

@@ -40,6 +40,10 @@ class ImportDraft:
     def __init__(self, database: sqlite3.Connection) -> None:
         self._sql = database.execute
 
+    def __len__(self) -> int:
+        """The number of recordings."""
+        return int(self._sql("SELECT count(*) FROM entry").fetchone()[0])
+
     def add(self, key: str, line: int, state: State, entry: tuple[bytes, EntryMeta] | None) -> bool:
         """Add a recording, with the entry if that is to be stored. Returns False if there is one of the same call."""
         payload, row = (None, None) if entry is None else (entry[0], _written(entry[1]))

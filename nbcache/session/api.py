@@ -136,16 +136,23 @@ def import_cassette(
     dry_run: bool = False,  # noqa: FBT001, FBT002 - as above
     *,
     progress: Progress | None = None,
+    stored: Progress | None = None,
 ) -> Imported:
     """Put the answers recorded in a file into the store, as this notebook's: all of them, or none if the file is wrong.
 
     If store and file have different answers to a call, `prefer` says which stays: `store` or `file`. With `dry_run`
-    nothing is changed. Raises ValueError, CassetteError, StoreError or OSError.
+    nothing is changed. `progress` is called with how many lines are read, and `stored` with how many recordings are stored,
+    each with of how many. Raises ValueError, CassetteError, StoreError or OSError.
     """
     from nbcache.replay.cassette_import import import_entries  # noqa: PLC0415 - as above
 
     return import_entries(
-        installed().contents(), Path(path).expanduser(), prefer=prefer, dry_run=dry_run, progress=progress
+        installed().contents(),
+        Path(path).expanduser(),
+        prefer=prefer,
+        dry_run=dry_run,
+        progress=progress,
+        stored=stored,
     )
 
 

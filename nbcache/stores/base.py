@@ -28,7 +28,7 @@ A whole store:
 
 The tests in `tests/stores/contract/` say what each protocol promises, a file for each. To run them with your own store, in
 a clone of the repository, add it to `STORES` in the `conftest.py` there and run `pytest tests/stores/contract`: the tests of
-the capabilities that it has are run. `MemoryStore` has all capabilities but `ChangeTracking` and `Columnar`, and is short.
+the capabilities that it has are run. `MemoryStore` has all capabilities but `ChangeTracking`, `Columnar` and `Selecting`, and is short.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -38,6 +38,7 @@ from urllib.parse import unquote, urlsplit
 
 from nbcache.entry.filter import Filter
 from nbcache.stores.progress import Counted, Progress
+from nbcache.stores.selection import Search, Selection
 from nbcache.stores.sqlite.store import DiskStore
 
 if TYPE_CHECKING:
@@ -136,6 +137,23 @@ class Streamable(Listable, Protocol):
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> "Cleared":
         """As `Listable.clear`. `progress` is called with how many are done, and of how many."""
+
+
+@runtime_checkable
+class Selecting(Listable, Protocol):
+    """Entries can be selected without all of their rows in memory, by their texts without reading each, and counted quickly.
+
+    `clear` and `ls` in a store of a million entries, and the panel's search.
+    """
+
+    def select(self, which: Filter, search: Search | None = None, progress: Progress | None = None) -> Selection:
+        """The rows that `which` selects now, the newest first; with `search` those of the entries with its text.
+
+        `which.words` is not set. `progress` is called with how many entries are read, and of how many.
+        """
+
+    def number(self, which: Filter) -> int:
+        """How many entries `which` selects: quicker than `totals`, where it has words that many entries have."""
 
 
 @runtime_checkable

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nbcache import codec
 from nbcache.concurrency.locks import Lock
 from nbcache.keys.json_text import parsed
+from nbcache.stores.sqlite.search_index import FOLDED, UNSURE
 
 if TYPE_CHECKING:
     from nbcache.entry.records import Usage
@@ -81,14 +82,25 @@ class EntryCosts:
 
 
 def words_of(payload: bytes, key: str) -> set[str]:
-    """The words by which an entry is found, of its prompt and its answer. None if it can't be read."""
-    from nbcache.entry.text import answer_text, prompt_text, words  # noqa: PLC0415 - only new entries have to be read
+    """The words by which an entry is found, of its prompt and its answer; and marks for what its words don't tell."""
+    from nbcache.entry.text import answer_text, prompt_text  # noqa: PLC0415 - only new entries have to be read
 
     try:
         whole = codec.read(payload, key)
-        return words(prompt_text(whole.header().prompt)) | words(answer_text(whole.plain()))
+        header = whole.header()
+        texts = ((prompt_text(header.prompt), header.meta.prompt), (answer_text(whole.plain()), header.meta.answer))
+        return set().union(*(_words_and_marks(text, preview) for text, preview in texts))
     except Exception:  # noqa: BLE001 - one such entry must not keep the others from being found
-        return set()
+        return {UNSURE}
+
+
+def _words_and_marks(text: str, preview: str) -> set[str]:
+    from nbcache.entry.text import has_other_words, is_folded, words  # noqa: PLC0415 - as above
+
+    found = words(text)
+    is_shown = preview.removesuffix("…") in " ".join(text.split())
+    marks = {UNSURE} if has_other_words(text, found) or not is_shown else set()
+    return found | marks | ({FOLDED} if is_folded(text, found) else set())
 
 
 def asks_a_model(identity: Mapping[str, Any]) -> bool:

@@ -17,13 +17,13 @@ class TextSearch:
     """A search for a text in the prompts and the answers of entries, in any case."""
 
     def __init__(self, text: str) -> None:
-        self._text = text.lower()
-        letters = max(_LETTERS.findall(self._text), key=len, default="")
+        self.text = text.lower()
+        letters = max(_LETTERS.findall(self.text), key=len, default="")
         self._letters = b"" if any(letters in word for word in _ADDED) else letters.encode()
 
     def is_in(self, row: EntryMeta, payload: bytes) -> bool:
         """Whether the text is in this entry. An entry that can't be read is searched as far as its row goes."""
-        if self._text in row.prompt.lower() or self._text in row.answer.lower():
+        if self.text in row.prompt.lower() or self.text in row.answer.lower():
             return True
         try:
             return self._is_in_payload(codec.read(payload, row.key))
@@ -35,4 +35,4 @@ class TextSearch:
         if self._letters and not any(self._letters in part.lower() for part in payload.written()):
             return False
         prompt, answer = prompt_text(payload.header().prompt), answer_text(payload.plain())
-        return self._text in prompt.lower() or self._text in answer.lower()
+        return self.text in prompt.lower() or self.text in answer.lower()

@@ -1,7 +1,7 @@
 """The entries of a store, or of one notebook in it: to list, read, evict and clear."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from operator import attrgetter
@@ -21,14 +21,17 @@ from nbcache.stores.base import (
     LedgerStore,
     Listable,
     Searchable,
+    Selecting,
     Store,
     Streamable,
 )
 from nbcache.stores.entry_costs import document
 from nbcache.stores.progress import Counted, Progress, followed
+from nbcache.stores.selection import SelectedRows, Selection
 from nbcache.stores.text_search import TextSearch
 
 _CANDIDATES = 10
+_IN_MEMORY = 1_000  # rows of a result at most that are all read at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +149,11 @@ class Contents:
         """How many of these entries `which` selects, and how many bytes."""
         return self._listed(which).totals(self._mine(which))
 
+    def number_of(self, which: Filter) -> int:
+        """How many of these entries `which` selects."""
+        store = self._listed(which)
+        return store.number(self._mine(which)) if isinstance(store, Selecting) else self.totals_of(which).entries
+
     def facets(self) -> Facets:
         """The values that these entries have, for filters."""
         return self._listed().facets(self.notebook)
@@ -180,7 +188,7 @@ class Contents:
         unused: bool = False,
         spare: Collection[str] = (),
         progress: Progress | None = None,
-    ) -> list[EntryMeta]:
+    ) -> Selection:
         """The entries for which all of this holds; all entries where nothing is given.
 
         `older_than` is the time since the answer was stored: seconds, or text such as `7d`. `match` is text in the prompt
@@ -199,35 +207,35 @@ class Contents:
             unused=unused,
             include_expired=True,
         )
-        rows = self._listed().page(which) if match is None else self.saying(which, match, progress)
-        return [row for row in rows if row.key not in spare]
+        rows = self.select(which, match, progress)
+        return SelectedRows(row for row in rows if row.key not in spare) if spare else rows
 
-    def would_clear(self, rows: Sequence[EntryMeta]) -> Cleared:
+    def would_clear(self, rows: Selection) -> Cleared:
         """What `clear_these` would do. Expired entries are not counted."""
-        live = _live(rows)
-        going = self._going(live)
-        return Cleared(len(going), sum(meta.size_bytes for meta in going), len(live) - len(going), going)
+        done = rows.clearing(self.notebook)
+        return replace(done, entries=SelectedRows(done.entries)) if len(done.entries) <= _IN_MEMORY else done
 
-    def clear_these(self, rows: Sequence[EntryMeta], progress: Progress | None = None) -> Cleared:
+    def clear_these(self, rows: Selection, progress: Progress | None = None) -> Cleared:
         """Clear these entries, but for those that other notebooks own too. Expired entries are not counted."""
-        live = _live(rows)
-        store, keys = self._listed(), [meta.key for meta in rows]
+        going = SelectedRows(rows.clearing(self.notebook).entries)  # they can't be read afterwards
+        store, keys = self._listed(), rows.keys()
         if isinstance(store, Streamable):
             done = store.clear(keys, owner=self.notebook, progress=progress)
         else:
             done = store.clear(keys, owner=self.notebook)
         self.changed()
-        return replace(done, entries=self._going(live))
+        return replace(done, entries=going)
 
-    def _going(self, rows: Sequence[EntryMeta]) -> tuple[EntryMeta, ...]:
-        """Those of these entries that nobody else owns."""
-        return tuple(row for row in rows if self.notebook is None or not set(row.notebooks) - {self.notebook})
-
-    def saying(self, which: Filter, text: str, progress: Progress | None = None) -> list[EntryMeta]:
-        """Those that `which` selects of these entries, and whose prompt or answer contains `text`, in any case."""
-        search = TextSearch(text)
-        self._listed()
-        return [row for row, payload in followed(self.stream(which), progress) if search.is_in(row, payload)]
+    def select(self, which: Filter, text: str | None = None, progress: Progress | None = None) -> Selection:
+        """Those that `which` selects of these entries; with `text` if prompt or answer contains it, in any case."""
+        store, mine = self._listed(), self._mine(which)
+        search = None if text is None else TextSearch(text)
+        if isinstance(store, Selecting):
+            return store.select(mine, search, progress)
+        if search is None:
+            return SelectedRows(store.page(mine))
+        entries = followed(self.stream(which), progress)
+        return SelectedRows(row for row, payload in entries if search.is_in(row, payload))
 
     def check(self, *, fix: bool = False, progress: Progress | None = None) -> list[str]:
         """What is wrong with the store, a line each; with `fix` it is repaired."""
@@ -278,12 +286,6 @@ class _ReadOneByOne:
             payload = self._store.get(row.key, include_expired=self._include_expired)
             if payload is not None:
                 yield row, payload
-
-
-def _live(rows: Iterable[EntryMeta]) -> list[EntryMeta]:
-    """Those of these entries that have not expired."""
-    now = time.time()
-    return [meta for meta in rows if meta.expires is None or meta.expires > now]
 
 
 def _record(meta: EntryMeta, payload: codec.Payload) -> Record:

@@ -26,6 +26,7 @@ from nbcache.errors import CassetteError, one_line
 from nbcache.replay.secrets.scrubber import SECRET
 from nbcache.stores.base import DiskStore, Listable, Store
 from nbcache.stores.location import from_here
+from nbcache.stores.selection import Selection
 
 if TYPE_CHECKING:  # what a command line need not import
     from nbcache.cache.notebook_cache import NotebookCache
@@ -218,8 +219,8 @@ def cleared(done: Cleared, store: Store, *, dry_run: bool) -> str:
 def to_pay_again(entries: Sequence[EntryMeta]) -> str:
     """What the answers of `entries` would cost again, as far as that is known; empty without entries."""
     money = Money()
-    for meta in entries:
-        money = money.add(meta.cost_usd)
+    for cost in entries.costs() if isinstance(entries, Selection) else (meta.cost_usd for meta in entries):
+        money = money.add(cost)
     if not entries:
         return ""
     if money.unpriced == money.calls:

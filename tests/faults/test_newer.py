@@ -410,7 +410,7 @@ def test_a_recording_with_a_class_of_a_later_langchain_is_refused_as_newer(casse
 def test_the_release_before_takes_what_this_one_writes_for_newer(database: Path) -> None:
     """0.4 leaves a store above version 2 alone; one that has it open takes a payload above version 2 for newer."""
     assert stored(database)[0][3] == 3
-    assert database.read_bytes()[60:64] == b"\0\0\0\4"
+    assert database.read_bytes()[60:64] == b"\0\0\0\5"
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("payload_v3_*.bin")), ids=lambda path: path.stem)

@@ -124,3 +124,18 @@ def test_a_clear_that_was_interrupted_as_it_deleted_is_finished_by_another(tmp_p
         assert Contents(there).check() == []
         Contents(there).clear()
         assert there.totals().entries == 0
+
+
+def test_an_import_shows_how_far_it_has_read_and_stored(store: Path) -> None:
+    memory_of("export", store)
+    lines: list[tuple[int, int]] = []
+    stored: list[tuple[int, int]] = []
+    with closing(DiskStore(store / "other")) as other:
+        import_entries(
+            Contents(other),
+            store / FILE,
+            progress=lambda done, of: lines.append((done, of)),
+            stored=lambda done, of: stored.append((done, of)),
+        )
+    assert lines == [(number, ENTRIES) for number in range(1, ENTRIES + 1)]
+    assert stored[-1] == (ENTRIES, ENTRIES)

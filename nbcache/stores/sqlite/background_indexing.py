@@ -5,7 +5,8 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 
-from nbcache.stores.sqlite import earlier_search_index, listing_index, search_index
+from nbcache.concurrency.locks import Lock
+from nbcache.stores.sqlite import earlier_search_index, listing_index, search_index, word_matches
 from nbcache.stores.sqlite.check import PAUSE, Run
 from nbcache.stores.sqlite.clearing import purge_some, return_pages
 from nbcache.stores.sqlite.diskcache_file import CacheFile
@@ -14,7 +15,7 @@ _LAST = 2**63 - 1  # of all rowids
 _OTHERS_AT_ONCE = (
     25  # entries of other processes indexed at once: there may be a million, and somebody may want to write
 )
-_LOOKED_AT = 2_000  # entries checked at once for the search index: about ten milliseconds
+_LOOKED_AT = 16  # blocks checked at once for the search index: some milliseconds
 
 
 class Indexing:
@@ -26,6 +27,7 @@ class Indexing:
         self._own: deque[int] = deque()
         self._others: deque[int] = deque()
         self._unchecked = _LAST
+        self._one_at_a_time = Lock()
 
     def stored(self, rowids: Iterable[int]) -> None:
         """Index these entries, too."""
@@ -40,27 +42,27 @@ class Indexing:
 
     def index_some(self, look: Run, write: Run, words_of: Callable[[bytes, str], Iterable[str]], at_most: int) -> bool:
         """Index at most so many entries. Returns whether some are left to do."""
+        with self._one_at_a_time:
+            return self._index_some(look, write, words_of, at_most)
 
-        def index(cache: CacheFile) -> None:
-            sql = cache.execute
-            own = [self._own[at] for at in range(min(at_most, len(self._own)))]
-            left = [self._others[at] for at in range(min(at_most - len(own), _OTHERS_AT_ONCE, len(self._others)))]
-            with cache.transaction():
-                search_index.purge_earlier(sql, own + left)
-                new = ((rowid, search_index.unindexed(sql, rowid)) for rowid in dict.fromkeys(own + left))
-                entries = [(rowid, words_of(entry[1], entry[0])) for rowid, entry in new if entry is not None]
-                search_index.add(sql, entries)
-            for _ in own:
-                self._own.popleft()
-            for _ in left:
-                self._others.popleft()
-
-        if self._unchecked and not self._others:  # this only reads, so nobody has to wait
+    def _index_some(self, look: Run, write: Run, words_of: Callable[[bytes, str], Iterable[str]], at_most: int) -> bool:
+        if self._unchecked and not self._others:
             rowids, self._unchecked = look(self._missing)
             self._others.extend(sorted(rowids))  # the order in which SQLite fills its pages best
-        if self._own or self._others:
-            write(index)
-        if self._others:
+        own = [self._own[at] for at in range(min(at_most, len(self._own)))]
+        others = [self._others[at] for at in range(min(at_most - len(own), _OTHERS_AT_ONCE, len(self._others)))]
+        if rowids := list(dict.fromkeys(own + others)):
+            new = look(lambda cache: [(rowid, search_index.unindexed(cache.execute, rowid)) for rowid in rowids])
+            # Nobody has to wait for this.
+            words = {rowid: (entry, list(words_of(entry[1], entry[0]))) for rowid, entry in new if entry is not None}
+            write(partial(_index, words=words))
+        while look(lambda cache: search_index.has_many_fresh(cache.execute)):
+            write(_merge)
+        for _ in own:
+            self._own.popleft()
+        for _ in others:
+            self._others.popleft()
+        if others:
             time.sleep(PAUSE)
         return bool(self._own or self._others or self._unchecked)
 
@@ -74,7 +76,22 @@ class Indexing:
         return is_left
 
     def _missing(self, cache: CacheFile) -> tuple[list[int], int]:
-        return search_index.missing(cache.execute, self._unchecked, _LOOKED_AT)
+        with cache.snapshot():
+            return word_matches.missing(cache.execute, self._unchecked, _LOOKED_AT)
+
+
+def _index(cache: CacheFile, words: dict[int, tuple[tuple[str, bytes], list[str]]]) -> None:
+    """Put entries into the search index, unless they were changed, deleted or indexed after they were read."""
+    sql = cache.execute
+    with cache.transaction():
+        search_index.purge_earlier(sql, words)
+        same = [rowid for rowid, (entry, _) in words.items() if search_index.unindexed(sql, rowid) == entry]
+        search_index.add(sql, [(rowid, words[rowid][1]) for rowid in same])
+
+
+def _merge(cache: CacheFile) -> None:
+    with cache.transaction():
+        search_index.merge(cache.execute)
 
 
 def _list(cache: CacheFile, at_most: int) -> None:

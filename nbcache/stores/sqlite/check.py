@@ -17,7 +17,7 @@ PAUSE = 0.005  # seconds between two transactions, for others
 _AT_ONCE = 200  # entries looked at in one piece
 _MOST_BYTES = 4_000_000  # of their payloads
 _T = TypeVar("_T")
-_Read = Callable[[bytes, str], EntryMeta]
+Read = Callable[[bytes, str], EntryMeta]
 
 
 class Run(Protocol):
@@ -47,7 +47,7 @@ class _Problem(NamedTuple):
     keep: bool = False
 
 
-def check(look: Run, write: Run, read: _Read | None, progress: Progress | None, *, fix: bool) -> list[str]:
+def check(look: Run, write: Run, read: Read | None, progress: Progress | None, *, fix: bool) -> list[str]:
     """What is wrong, a line each; with `fix` it is repaired. `look` runs what only reads, for which nobody has to wait."""
     problems = look(_structure)
     if problems and fix:
@@ -93,11 +93,11 @@ def _after(cache: CacheFile, rowid: int) -> list[_Stored]:
     return some
 
 
-def _problems(cache: CacheFile, some: list[_Stored], read: _Read | None) -> list[_Problem]:
+def _problems(cache: CacheFile, some: list[_Stored], read: Read | None) -> list[_Problem]:
     return [problem for stored in some if (problem := _problem(cache, stored, read)) is not None]
 
 
-def _problem(cache: CacheFile, stored: _Stored, read: _Read | None) -> _Problem | None:
+def _problem(cache: CacheFile, stored: _Stored, read: Read | None) -> _Problem | None:
     try:
         key, payload = cache.key_and_payload(stored.key, stored.raw, stored.mode, stored.value)
         meta = None if read is None else read(payload, key)

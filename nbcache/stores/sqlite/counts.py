@@ -3,7 +3,7 @@
 import json
 
 from nbcache.entry.records import Facets, Filter
-from nbcache.stores.sqlite import filters, listing_index, totals
+from nbcache.stores.sqlite import filters, id_sets, listing_index, totals
 from nbcache.stores.sqlite.filters import Condition, together
 from nbcache.stores.sqlite.sql import Execute, only, split
 
@@ -40,6 +40,38 @@ def count(sql: Execute, which: Filter, now: float) -> tuple[int, int, int]:
         ((gone, freed),) = sql(f"{_COUNT} {_GONE} AND {wanted.sql}", (now, *wanted.values))
         parts.append((-gone, -freed))
     return int(sum(part[0] for part in parts)), int(sum(part[1] for part in parts)), evictions
+
+
+def number(sql: Execute, which: Filter, now: float) -> int:
+    """How many entries `which` selects. With words, that is far quicker than to read how large they are."""
+    if not which.words or filters.names_entries(which) or filters.of_rows(which) or not listing_index.is_made(sql):
+        return count(sql, which, now)[0]
+    matches = filters.matches(sql, which)
+    if matches is None:
+        return count(sql, which, now)[0]
+    gone = (
+        {} if which.include_expired else id_sets.by_block(sql("SELECT rowid FROM Cache WHERE expire_time <= ?", (now,)))
+    )
+    those = _with_values(sql, which)
+    entries = 0
+    for block, bits in matches.blocks():
+        live = bits & ~gone.get(block, 0)
+        entries += (live if those is None else live & those.get(block, 0)).bit_count()
+    return entries
+
+
+def _with_values(sql: Execute, which: Filter) -> dict[int, int] | None:
+    """The entries with the values that `which` asks for, by block. None if it asks for none."""
+    wanted, of_facets = together(filters.of_facets(which)), together(filters.of_facets(which, "f"))
+    if not wanted.values:
+        return None
+    listed = f"entry e INDEXED BY entry_by_facet WHERE e.facet IN (SELECT f.id FROM facet f WHERE {of_facets.sql})"
+    new = together([_unlisted(sql), wanted])
+    rows = sql(
+        f"SELECT e.id FROM {listed} UNION ALL SELECT e.id FROM entry e WHERE {new.sql}",
+        (*of_facets.values, *new.values),
+    )
+    return id_sets.by_block(rows)
 
 
 def _marked(sql: Execute, which: Filter, now: float, rowids: list[int] | None) -> Condition | None:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from nbcache.entry.records import Filter
 from nbcache.stores.sqlite import search_index
 from nbcache.stores.sqlite.sql import Execute, joined, written
+from nbcache.stores.sqlite.word_matches import Matches
 
 OF_JSON = "SELECT value FROM json_each(?)"
 _EXPIRED = 1_000  # expired entries that are left out by their ids; with more, all rows are read
@@ -69,13 +70,13 @@ def names_entries(which: Filter) -> bool:
     return which.key is not None or which.prompt is not None
 
 
-def matches(sql: Execute, which: Filter) -> search_index.Matches | None:
+def matches(sql: Execute, which: Filter) -> Matches | None:
     """The entries with the words of `which`. None if it has none, or no entry is in the search index."""
-    return search_index.Matches(sql, which.words) if which.words and search_index.is_filled(sql) else None
+    return Matches(sql, which.words) if which.words and search_index.is_filled(sql) else None
 
 
 def source(sql: Execute, which: Filter, now: float, rowids: Iterable[int] | None = None) -> Condition:
-    """The SQL after FROM for the rows `e` that `which` selects; `rowids` are those with its words, if that is known."""
+    """The SQL after FROM for the rows `e` that `which` selects; `rowids` are those among which they are, if that is known."""
     tables, conditions = _with_words(which.words, matches(sql, which) if rowids is None else rowids)
     if which.prompt is not None:
         conditions.append(Condition("e.id IN (SELECT id FROM preview WHERE prompt = ?)", (written(which.prompt),)))
@@ -88,8 +89,6 @@ def source(sql: Execute, which: Filter, now: float, rowids: Iterable[int] | None
 
 def _with_words(wanted: Sequence[str], rowids: Iterable[int] | None) -> tuple[str, list[Condition]]:
     """The tables and conditions that select entries with these words."""
-    if not wanted:
-        return "entry e", []
     if rowids is not None:  # in this order: one look at each row that is found
         found = Condition("1", (json.dumps([*rowids]),))
         return "json_each(?) found CROSS JOIN entry e ON e.id = found.value", [found]

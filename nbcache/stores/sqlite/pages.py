@@ -6,21 +6,24 @@ sorted instead: those with certain values, where these are few, and the new ones
 
 import json
 from array import array
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from nbcache.entry.records import SORTABLE, EntryMeta, Filter
 from nbcache.stores.sqlite import counts, filters, listing_index
 from nbcache.stores.sqlite.filters import OF_JSON, Condition, together
-from nbcache.stores.sqlite.search_index import Matches
 from nbcache.stores.sqlite.sql import Execute, dollars, moment, number, split, text, whole, written
+from nbcache.stores.sqlite.word_matches import Matches
 
 _FEW = 5_000  # entries that are sorted rather than found in order: a few milliseconds
 _FEW_TO_READ = 50_000  # the same where the index has what they are sorted by
 _COLUMNS = (
     "c.key, e.model, p.prompt, p.answer, e.status, e.created, e.tags, e.notebooks, e.cell, e.last_hit, e.hits, e.size,"
     " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds, e.charged"
+)
+_TABLES_OF_IDS = (
+    "entry e ON e.id = i.value JOIN Cache c ON c.rowid = e.id LEFT JOIN preview p ON p.id = e.id WHERE c.raw = 1"
 )
 
 
@@ -87,13 +90,27 @@ def newest_first(sql: Execute, which: Filter, now: float) -> Condition:
     return filters.source(sql, which, now)
 
 
-def ids(sql: Execute, which: Filter, now: float, keys: Collection[str] | None) -> "array[int]":
-    """The ids of the entries that `which` selects, or of those of them among `keys`, the newest first: eight bytes each."""
-    source = filters.source(sql, which, now)
+def ids(
+    sql: Execute, which: Filter, now: float, keys: Collection[str] | None, rowids: Iterable[int] | None = None
+) -> "array[int]":
+    """The ids of the entries that `which` selects, or of those of them among `keys` or `rowids`, the newest first.
+
+    Eight bytes each.
+    """
+    if keys is None and rowids is None:
+        source = newest_first(sql, which, now)
+    else:
+        source = filters.source(sql, which, now, rowids)
     if keys is not None:
         named = f"e.id IN (SELECT rowid FROM Cache WHERE raw = 1 AND key IN ({OF_JSON}))"
         source = together([source, Condition(named, (json.dumps([*keys]),))])
     return array("q", _ids(sql, source, _Order("created", descending=True), -1))
+
+
+def rows_of(sql: Execute, ids: Iterable[int]) -> list[EntryMeta]:
+    """The rows of these entries, in this order."""
+    values = (json.dumps([*ids]),)
+    return [_meta(row) for row in sql(f"SELECT {_COLUMNS} FROM json_each(?) i CROSS JOIN {_TABLES_OF_IDS}", values)]
 
 
 def with_payload(sql: Execute, rowid: int, expires_after: float) -> tuple[EntryMeta, int, object] | None:

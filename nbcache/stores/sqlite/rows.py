@@ -9,8 +9,9 @@ from itertools import islice
 from typing import Any
 
 from nbcache.entry.records import EntryMeta, Touch
-from nbcache.stores.sqlite import listing_index, schema, search_index
+from nbcache.stores.sqlite import listing_index, schema
 from nbcache.stores.sqlite.sql import Execute, cleaned, joined, moment, number, pico, split, text, whole, written
+from nbcache.stores.sqlite.word_matches import Matches
 
 _TOMBSTONES = 10_000
 ROWID = "(SELECT rowid FROM Cache WHERE key = ? AND raw = 1)"
@@ -162,7 +163,7 @@ def similar(sql: Execute, wanted: Sequence[str], limit: int) -> list[str]:
     groups = deque([wanted] if wanted else [])
     while groups and len(keys) < limit:
         group = groups.popleft()
-        for rowid in islice(search_index.Matches(sql, group, are_whole=True), limit):
+        for rowid in islice(Matches(sql, group, are_whole=True), limit):
             key = sql("SELECT key FROM Cache WHERE rowid = ?", (rowid,)).fetchone()
             keys |= {} if key is None else {key[0]: None}
         if len(group) > 1:

@@ -97,20 +97,20 @@ def version(sql: Execute) -> int:
     if sql(_MADE).fetchone() is None:
         return 0
     ((written,),) = sql("PRAGMA user_version")
-    return written if written in {_OF_KEYS, STORE_VERSION} else 2
+    return written if _OF_KEYS <= written <= STORE_VERSION else 2
 
 
 def make(sql: Execute) -> None:
     """Make the tables, or upgrade those of an earlier version. Within a transaction.
 
-    Version 3 has the tables of version 2 with some more columns, and version 4 the listing, so that an earlier nbcache that
-    has the store open isn't in trouble. Version 3 stands for the entries' keys and payloads. A store of an earlier version
-    gets its listing in the background.
+    Version 3 has the tables of version 2 with some more columns, and versions 4 and 5 the listing and the search index, so
+    that an earlier nbcache that has the store open isn't in trouble. Version 3 stands for the entries' keys and payloads.
+    A store of an earlier version gets its listing and its index in the background.
     """
     now = version(sql)
     if now == STORE_VERSION:
         return
-    for statement in ((*_DISKCACHE, *_TABLES, *listing_index.STATEMENTS.values()), _FROM_VERSION_1, (), ())[now]:
+    for statement in ((*_DISKCACHE, *_TABLES, *listing_index.STATEMENTS.values()), _FROM_VERSION_1, (), (), ())[now]:
         sql(statement)
     for table, columns in _ADDED.items():
         there = {name for _, name, *_ in sql(f"PRAGMA table_info({table})")}

@@ -1,45 +1,51 @@
 """The search index: which words are in which entry. It is filled in the background, after entries are stored.
 
-A row of `word` has the entries of one block with one word: of 256 ids in a row, a byte for each. So new entries change the
-last block alone, and a deleted one is removed from its own, however many blocks there are. Beginnings of one and two letters
-have rows, too, with `*`; of longer ones all words are read.
+A row of `word` has the entries of one block with one word. So new entries change the last block alone, and a deleted one is
+removed from its own, however many blocks there are. Beginnings of up to two letters have rows, too, with `*`; that of no
+letter has all entries of the block. Of longer beginnings all words are read. `vocabulary` has the words of a block in one
+line, in which parts of words are looked for.
 
-`indexed` has the words of an entry, sorted, so that no sentence can be read from it. When the entry is deleted, a trigger
-moves them to `unindexed`. `purge` removes the entry from the rows of these words, and SQLite overwrites what is removed.
+`indexed` has the words of an entry, sorted, so that no sentence can be read from it. A new entry is in `fresh` at first: its
+words are looked for in this line, and `merge` puts some hundred entries into the rows of their words at once. When an entry
+is deleted, a trigger moves its words to `unindexed`. `purge` removes it from the rows of these words, and SQLite overwrites
+what is removed.
 """
 
 import json
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable
 
+from nbcache.stores.sqlite import id_sets
+from nbcache.stores.sqlite.id_sets import BLOCK, joined, of_list, packed, unpacked
 from nbcache.stores.sqlite.sql import Execute, text, whole, written
 
-_BLOCK = 256  # ids: the place of one in its block is a byte
-_READ_AT_ONCE = 256  # blocks
-_LETTERS = 2  # of the longest beginning that has a row
-_LAST_SIGN = "\U0010ffff"
+MERGED_AT_ONCE = 256  # entries: a common word's row is written once for all of them
+_PURGED_AT_ONCE = 256  # entries of one block
+LETTERS = 2  # of the longest beginning that has a row
+ALL = "*"  # the beginning of no letter
+# Marks beside the words of an entry. With the first, the entry may contain what its words don't. With the second, its text
+# may be written in other letters than its words.
+UNSURE, FOLDED = "?", "~"
 _GONE = (
     "INSERT INTO unindexed (id, words) SELECT id, words FROM indexed WHERE id = OLD.rowid;"
     " DELETE FROM indexed WHERE id = OLD.rowid; END"
 )
 STATEMENTS = (
     "CREATE TABLE word (block INTEGER, word TEXT, entries BLOB, PRIMARY KEY (block, word)) WITHOUT ROWID",
+    "CREATE TABLE vocabulary (block INTEGER PRIMARY KEY, words TEXT)",
     "CREATE TABLE indexed (id INTEGER PRIMARY KEY, words TEXT)",
+    "CREATE TABLE fresh (id INTEGER PRIMARY KEY)",
     "CREATE TABLE unindexed (number INTEGER PRIMARY KEY, id INTEGER, words TEXT)",
     "CREATE INDEX unindexed_id ON unindexed (id)",
     f"CREATE TRIGGER indexed_gone AFTER DELETE ON Cache BEGIN {_GONE}",
     # An entry that gets another key keeps its words.
     f"CREATE TRIGGER indexed_changed AFTER UPDATE OF value ON Cache WHEN OLD.key = NEW.key BEGIN {_GONE}",
+    "CREATE TRIGGER fresh_gone AFTER DELETE ON indexed BEGIN DELETE FROM fresh WHERE id = OLD.id; END",
 )
-_ADD = (
-    "INSERT INTO word (block, word, entries) VALUES (?, ?, ?) ON CONFLICT (block, word)"
-    " DO UPDATE SET entries = CAST(entries || excluded.entries AS BLOB)"
-)
-_RANGE = "SELECT (SELECT min(id) FROM indexed), (SELECT max(id) FROM indexed)"  # a look at either end
-_OF_BLOCKS = "SELECT w.block, w.entries FROM json_each(?) b CROSS JOIN word w ON w.block = b.value AND"
+_PUT = "INSERT INTO word VALUES (?, ?, ?) ON CONFLICT (block, word) DO UPDATE SET entries = excluded.entries"
+_OF_WORDS = "SELECT word, entries FROM word WHERE block = ? AND word IN (SELECT value FROM json_each(?))"
 _MARKS = re.compile("[\u0300-\u036f]+")  # accents, once a letter is taken apart
 _IS_THERE = "EXISTS (SELECT 1 FROM indexed WHERE id = {})"
 _BETWEEN = "id >= ? AND id < ?"
@@ -48,6 +54,10 @@ _BETWEEN = "id >= ? AND id < ?"
 def make(sql: Execute) -> None:
     """Make the tables that are not there. Within a transaction."""
     there = {name for (name,) in sql("SELECT name FROM sqlite_master")}
+    if "word" in there and "vocabulary" not in there:  # it has other blocks
+        sql("DROP TABLE word")
+        sql("DELETE FROM indexed")
+        there.remove("word")
     for statement in STATEMENTS:
         if statement.split()[2] not in there:
             sql(statement)
@@ -56,17 +66,6 @@ def make(sql: Execute) -> None:
 def is_filled(sql: Execute) -> bool:
     """Whether any entry is in the index."""
     return sql("SELECT 1 FROM indexed LIMIT 1").fetchone() is not None
-
-
-def missing(sql: Execute, before: int, at_most: int) -> tuple[list[int], int]:
-    """Find the entries that are not in the index, among the `at_most` newest below the rowid `before`.
-
-    Returns their rowids, and the rowid below which to continue; 0 if there are no more.
-    """
-    looked = sql(
-        f"SELECT id, {_IS_THERE.format('entry.id')} FROM entry WHERE id < ? ORDER BY id DESC LIMIT ?", (before, at_most)
-    ).fetchall()
-    return [rowid for rowid, is_there in looked if not is_there], looked[-1][0] if len(looked) == at_most else 0
 
 
 def unindexed(sql: Execute, rowid: int) -> tuple[str, bytes] | None:
@@ -79,10 +78,28 @@ def unindexed(sql: Execute, rowid: int) -> tuple[str, bytes] | None:
 
 def add(sql: Execute, entries: Iterable[tuple[int, Iterable[str]]]) -> None:
     """Put entries that are not in the index into it, by their rowids, with their words. Within a transaction."""
-    lines = [(rowid, written(" ".join(sorted(set(map(_plain, words)))))) for rowid, words in entries]
+    lines = [(rowid, written(" ".join(sorted(set(map(plain, words)))))) for rowid, words in entries]
     for line in lines:
         sql("INSERT INTO indexed (id, words) VALUES (?, ?)", line)
-    _write(sql, lines)
+        sql("INSERT INTO fresh VALUES (?)", line[:1])
+
+
+def has_many_fresh(sql: Execute) -> bool:
+    """Whether so many entries are fresh that some should be merged."""
+    return sql("SELECT 1 FROM fresh LIMIT 1 OFFSET ?", (MERGED_AT_ONCE - 1,)).fetchone() is not None
+
+
+def merge(sql: Execute) -> None:
+    """Put fresh entries of one block into the rows of their words. Within a transaction."""
+    sql("DELETE FROM fresh WHERE id NOT IN (SELECT id FROM indexed)")
+    most = "SELECT id / ? AS block FROM fresh GROUP BY block ORDER BY count(*) DESC LIMIT 1"
+    for (block,) in sql(most, (BLOCK,)).fetchall():
+        ids = (block * BLOCK, (block + 1) * BLOCK, MERGED_AT_ONCE)
+        lines = sql(f"SELECT id, words FROM fresh JOIN indexed USING (id) WHERE {_BETWEEN} LIMIT ?", ids).fetchall()
+        for of_block, of_word in _by_block((rowid, text(words)) for rowid, words in lines).items():
+            _add(sql, of_block, of_word)
+        merged = json.dumps([rowid for rowid, _ in lines])
+        sql("DELETE FROM fresh WHERE id IN (SELECT value FROM json_each(?))", (merged,))
 
 
 def is_purged(sql: Execute) -> bool:
@@ -91,108 +108,78 @@ def is_purged(sql: Execute) -> bool:
 
 
 def purge(sql: Execute) -> bool:
-    """Remove deleted entries of one block from the index, with their words. Returns whether there were any.
+    """Remove some deleted entries of one block from the index, with their words. Returns whether there were any.
 
     Within a transaction.
     """
     row = sql("SELECT id FROM unindexed LIMIT 1").fetchone()
-    if row is not None:
-        _purge_block(sql, (whole(row[0]) or 0) // _BLOCK)
-        sql("DELETE FROM unindexed WHERE typeof(id) != 'integer' AND id IS ?", row)
-    return row is not None
+    if row is None:
+        return False
+    block = (whole(row[0]) or 0) // BLOCK
+    ids = (block * BLOCK, (block + 1) * BLOCK)
+    if sql(f"SELECT 1 FROM indexed WHERE {_BETWEEN} LIMIT 1", ids).fetchone() is None:  # all of it is gone
+        for table in ("word", "vocabulary"):
+            sql(f"DELETE FROM {table} WHERE block = ?", (block,))
+        sql(f"DELETE FROM unindexed WHERE {_BETWEEN}", ids)
+    else:
+        _purge(sql, f"{_BETWEEN} LIMIT {_PURGED_AT_ONCE}", ids)
+    sql("DELETE FROM unindexed WHERE typeof(id) != 'integer' AND id IS ?", row)
+    return True
 
 
 def purge_earlier(sql: Execute, rowids: Iterable[int]) -> None:
-    """Remove deleted entries whose ids new entries may have. Within a transaction."""
-    for block in {rowid // _BLOCK for rowid in rowids}:
-        _purge_block(sql, block)
+    """Remove deleted entries whose ids new entries have. Within a transaction."""
+    _purge(sql, "id IN (SELECT value FROM json_each(?))", (json.dumps([*rowids]),))
 
 
-def _purge_block(sql: Execute, block: int) -> None:
-    ids = (block * _BLOCK, (block + 1) * _BLOCK)
-    gone = sql(f"SELECT id, words FROM unindexed WHERE {_BETWEEN}", ids).fetchall()
-    if not gone:
-        return
-    left = sql(f"SELECT id, words FROM indexed WHERE {_BETWEEN}", ids).fetchall()
-    if len(left) < len(gone):  # it is quicker to write the block anew
-        sql("DELETE FROM word WHERE block = ?", (block,))
-        _write(sql, ((rowid, text(words)) for rowid, words in left))
-    else:
-        for (_, word), places in _by_word((rowid, text(words)) for rowid, words in gone).items():
-            row = sql("SELECT entries FROM word WHERE block = ? AND word = ?", (block, word)).fetchone()
-            if row is not None and (others := _places(row[0]).translate(None, delete=bytes(places))):
-                sql("UPDATE word SET entries = ? WHERE block = ? AND word = ?", (others, block, word))
+def _purge(sql: Execute, which: str, values: tuple[object, ...]) -> None:
+    """Remove these deleted entries from the rows of their words. A word that no entry of the block has any more goes."""
+    gone = sql(f"SELECT number, id, words FROM unindexed WHERE {which}", values).fetchall()
+    for block, of_word in _by_block((rowid, text(words)) for _, rowid, words in gone).items():
+        lost = set()
+        for word, entries in sql(_OF_WORDS, (block, json.dumps([*of_word]))).fetchall():
+            if left := unpacked(entries) & ~of_list(of_word[word]):
+                sql("UPDATE word SET entries = ? WHERE block = ? AND word = ?", (packed(left), block, word))
             else:
                 sql("DELETE FROM word WHERE block = ? AND word = ?", (block, word))
-    sql(f"DELETE FROM unindexed WHERE {_BETWEEN}", ids)
+                lost.add(word)
+        if lost:
+            _put_vocabulary(sql, block, [word for word in vocabulary(sql, block).split() if word not in lost])
+    numbers = json.dumps([number for number, _, _ in gone])
+    sql("DELETE FROM unindexed WHERE number IN (SELECT value FROM json_each(?))", (numbers,))
 
 
-def _write(sql: Execute, lines: Iterable[tuple[int, str]]) -> None:
-    """Write entries into the rows of their words, which are in a line."""
-    for (block, word), places in sorted(_by_word(lines).items()):  # the order in which SQLite fills its pages best
-        sql(_ADD, (block, word, bytes(places)))
+def _add(sql: Execute, block: int, of_word: dict[str, bytes]) -> None:
+    there = dict(sql(_OF_WORDS, (block, json.dumps([*of_word]))).fetchall())
+    for word in sorted(of_word):  # the order in which SQLite fills its pages best
+        old = there.get(word)
+        sql(_PUT, (block, word, joined(old if isinstance(old, bytes) else b"", of_word[word])))
+    if new := [word for word in of_word if word not in there and not word.endswith("*")]:
+        _put_vocabulary(sql, block, vocabulary(sql, block).split() + new)
 
 
-def _by_word(lines: Iterable[tuple[int, str]]) -> dict[tuple[int, str], list[int]]:
-    """The places of entries, by block and word."""
-    places = defaultdict(list)
+def vocabulary(sql: Execute, block: int) -> str:
+    """The words of the entries of a block, with a blank before and after each."""
+    row = sql("SELECT words FROM vocabulary WHERE block = ?", (block,)).fetchone()
+    return "" if row is None else text(row[0])
+
+
+def _put_vocabulary(sql: Execute, block: int, words: Iterable[str]) -> None:
+    sql("INSERT OR REPLACE INTO vocabulary VALUES (?, ?)", (block, " ".join(["", *sorted(words), ""])))
+
+
+def _by_block(lines: Iterable[tuple[int, str]]) -> dict[int, dict[str, bytes]]:
+    """The entries of each block, by word: as lists of places."""
+    of: dict[int, dict[str, bytes]] = defaultdict(lambda: defaultdict(bytes))
     for rowid, line in lines:
-        block, place = divmod(rowid, _BLOCK)
+        block, place = divmod(whole(rowid) or 0, BLOCK)
+        of_word, listed = of[block], id_sets.written(place)
         for word in _with_beginnings(line.split()):
-            places[block, word].append(place)
-    return places
+            of_word[word] += listed
+    return of
 
 
-class Matches:
-    """The entries with all of `words`: as whole words, or as beginnings of words. Their rowids are looked up block by block."""
-
-    def __init__(self, sql: Execute, words: Sequence[str], *, are_whole: bool = False) -> None:
-        self._sql, self._are_whole = sql, are_whole
-        self._words = sorted({written(_plain(word)) for word in words}, key=len, reverse=True)  # long ones are rare
-        self._blocks: dict[int, set[int]] = {}
-        self._gone = {rowid for (rowid,) in sql("SELECT id FROM unindexed")}  # not removed from `word` yet
-
-    def __contains__(self, rowid: int) -> bool:
-        block, place = divmod(rowid, _BLOCK)
-        if block not in self._blocks:
-            self._blocks[block] = self._read([block]).get(block, set())
-        return place in self._blocks[block] and rowid not in self._gone
-
-    def __iter__(self) -> Iterator[int]:
-        """The rowids, the newest block first."""
-        ((first, last),) = self._sql(_RANGE)
-        blocks = iter(range((whole(last) or 0) // _BLOCK, (whole(first) or 0) // _BLOCK - 1, -1))
-        at_once = 4  # the first few are all that most readers need
-        while some := list(islice(blocks, at_once)):
-            for block, places in sorted(self._read(some).items(), reverse=True):
-                start = block * _BLOCK
-                yield from (start + place for place in places if start + place not in self._gone)
-            at_once = min(4 * at_once, _READ_AT_ONCE)
-
-    def _read(self, blocks: Sequence[int]) -> dict[int, set[int]]:
-        """The places of the matches in each of these blocks, where there are any."""
-        of: dict[int, set[int]] | None = None
-        for word in self._words:
-            some = self._of_word(list(of or blocks), word)
-            of = some if of is None else {block: both for block in some if (both := of[block] & some[block])}
-            if not of:
-                break
-        return of or {}
-
-    def _of_word(self, blocks: Sequence[int], word: str) -> dict[int, set[int]]:
-        values = [json.dumps(blocks), word]
-        if self._are_whole or len(word) <= _LETTERS:
-            values[1] += "" if self._are_whole else "*"
-            rows = self._sql(f"{_OF_BLOCKS} w.word = ?", values)
-        else:
-            rows = self._sql(f"{_OF_BLOCKS} w.word >= ? AND w.word < ?", (*values, word + _LAST_SIGN))
-        of: dict[int, set[int]] = {}
-        for block, entries in rows:
-            of.setdefault(block, set()).update(_places(entries))
-        return of
-
-
-def _plain(word: str) -> str:
+def plain(word: str) -> str:
     """A word without accents."""
     if word.isascii():
         return word
@@ -201,12 +188,8 @@ def _plain(word: str) -> str:
 
 def _with_beginnings(words: Iterable[str]) -> set[str]:
     """The words, and their beginnings that have rows."""
-    names = set(words)
-    for length in range(1, _LETTERS + 1):
-        names |= {f"{word[:length]}*" for word in words if len(word) >= length}
+    names, heads = {ALL, *words}, {word[:LETTERS] for word in words}
+    for length in range(LETTERS, 0, -1):
+        names |= {f"{head}*" for head in heads if len(head) == length}
+        heads = {head[: length - 1] for head in heads}
     return names
-
-
-def _places(entries: object) -> bytes:
-    """The places in a row, in which there may be anything."""
-    return entries if isinstance(entries, bytes) else b""

@@ -5,7 +5,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,9 +18,10 @@ from nbcache.entry.durations_and_sizes import count, size
 from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, warn_once
 from nbcache.stores.progress import Progress
+from nbcache.stores.selection import Search, Selection
 from nbcache.stores.sqlite import counts, damaged_files, lifetime_ledger, new_rows, pages, rows, session_calls
 from nbcache.stores.sqlite.background_indexing import Indexing
-from nbcache.stores.sqlite.check import PAUSE, check
+from nbcache.stores.sqlite.check import PAUSE, Read, check
 from nbcache.stores.sqlite.clearing import delete
 from nbcache.stores.sqlite.columns import columns
 from nbcache.stores.sqlite.connection_pool import own_writes
@@ -200,7 +201,15 @@ class DiskStore:
     def stream(self, which: Filter, keys: Collection[str] | None = None) -> EntryStream:
         """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first."""
         self._move_rows()
-        return EntryStream(self._look, which, keys)
+        ids = self._look(lambda cache: pages.ids(cache.execute, which, time.time(), keys))
+        return EntryStream(self._look, ids, include_expired=which.include_expired)
+
+    def select(self, which: Filter, search: Search | None = None, progress: Progress | None = None) -> Selection:
+        """The rows that `which` selects now, the newest first; with `search` those of entries with its text."""
+        from nbcache.stores.sqlite.selection import select  # noqa: PLC0415 - nothing that a call needs
+
+        self._move_rows()
+        return select(self._look, which, search, progress)
 
     def columns(self, which: Filter = Filter()) -> dict[str, list[Any]]:  # noqa: B008 - frozen
         """The fields of EntryMeta, each with its values in the order of the rows, the newest first."""
@@ -210,6 +219,10 @@ class DiskStore:
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
         """How many entries `which` selects, and how many bytes."""
         return self._read(lambda sql: Totals(*counts.count(sql, which, time.time())))
+
+    def number(self, which: Filter) -> int:
+        """How many entries `which` selects."""
+        return self._read(lambda sql: counts.number(sql, which, time.time()))
 
     def facets(self, notebook: str | None = None) -> Facets:
         """The values that the entries have."""
@@ -226,11 +239,7 @@ class DiskStore:
         return self._query(operation)
 
     def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
-        """Index at most so many entries by the words of their payloads. Returns whether some are left to do.
-
-        First those of this process, then those that other processes have left, which are looked for a part at a time.
-        Before that, as many entries are listed, for pages and totals.
-        """
+        """Index at most so many entries, those of this process first; as many are listed. Returns whether some are left."""
         self._move_rows()
         is_left = self._indexing.list_some(self._query, self._write, at_most)
         is_left = self._indexing.index_some(self._query, self._write, words_of, at_most) or is_left
@@ -303,31 +312,30 @@ class DiskStore:
         index and from SQLite's log: once no other process has the store open, it is in no file of the folder.
         """
         parts: list[Cleared] = []
+
+        def clear(store: DiskStore) -> bool:
+            store._catch_up(_WRITE_TIMEOUT)
+            return delete(store._write_waiting, keys, owner, parts, progress)
+
+        def clear_in(folder: Path) -> bool:
+            with closing(DiskStore(folder)) as store:
+                return clear(store)
+
         try:
-            is_empty = self._clear(keys, owner, parts, progress)
+            is_empty = clear(self)
         except StoreError as error:
             if not is_full(self.folder, error):
                 raise
             self._database.close()
-            is_empty = done_in_copy(self.folder, partial(_clear_in, keys, owner, parts, progress))
+            is_empty = done_in_copy(self.folder, clear_in)
         damaged_files.forget_set_aside(self.folder, everything=is_empty)
         return sum(parts, Cleared())
-
-    def _clear(self, keys: Sequence[str], owner: str | None, parts: list[Cleared], progress: Progress | None) -> bool:
-        self._catch_up(_WRITE_TIMEOUT)
-        return delete(self._write_waiting, keys, owner, parts, progress)
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
         """From the next `put` on, evict what exceeds these bounds. Raises ValueError if one is below 1."""
         self._bounds = Bounds(size(max_bytes), count(max_entries))
 
-    def check(
-        self,
-        *,
-        fix: bool = False,
-        read: Callable[[bytes, str], EntryMeta] | None = None,
-        progress: Progress | None = None,
-    ) -> list[str]:
+    def check(self, *, fix: bool = False, read: Read | None = None, progress: Progress | None = None) -> list[str]:
         """What is wrong with the store, a line each. With `fix`, repair it: damaged entries are deleted.
 
         A damaged database file is set aside by opening it, with or without `fix`, as at any use.
@@ -388,13 +396,3 @@ class DiskStore:
             )
         self._move_own_rows()
         self._database.close()
-
-
-def _clear_in(
-    keys: Sequence[str], owner: str | None, parts: list[Cleared], progress: Progress | None, folder: Path
-) -> bool:
-    store = DiskStore(folder)
-    try:
-        return store._clear(keys, owner, parts, progress)  # noqa: SLF001 - the same store
-    finally:
-        store.close()

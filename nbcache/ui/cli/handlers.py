@@ -34,11 +34,12 @@ _DIGITS = 8  # of a key in a terminal, if they are enough
 def _ls(args: argparse.Namespace, contents: Contents) -> int:
     which = Filter(model=args.model, tag=args.tag, status=args.status)
     limit = args.limit or (_SCREENFUL if is_terminal() and not args.json else None)
+    rows: Sequence[EntryMeta]
     if args.match is None:
         rows, number = contents.page(which, limit=limit), contents.totals_of(which).entries
     else:
         with progress("searched") as shown:
-            matching = contents.saying(which, args.match, shown)
+            matching = contents.select(which, args.match, shown)
         rows, number = matching[:limit], len(matching)
     if args.json:
         say_json([json_documents.entry(meta) for meta in rows])
@@ -174,12 +175,14 @@ def _cassette(args: argparse.Namespace, contents: Contents) -> Path:
 
 def _import(args: argparse.Namespace, contents: Contents) -> int:
     do_import = partial(import_entries, contents, Path(args.file), prefer=args.prefer)
-    with progress("read") as shown:
-        done = do_import(dry_run=args.dry_run or (args.prefer == "file" and not args.yes), progress=shown)
+    with progress("read") as read, progress("stored") as stored:
+        is_look = args.dry_run or (args.prefer == "file" and not args.yes)
+        done = do_import(dry_run=is_look, progress=read, stored=stored)
     if args.prefer == "file" and not args.dry_run and not args.yes:
         if done.conflicting:
             confirm(args, _disk(contents), f"replaces {len(done.conflicting):,} of the store's answers by the file's")
-        done = do_import()
+        with progress("read") as read, progress("stored") as stored:
+            done = do_import(progress=read, stored=stored)
     text = report.imported(done, contents.store, dry_run=args.dry_run)
     return _done(args, json_documents.imported(done, dry_run=args.dry_run), text)
 

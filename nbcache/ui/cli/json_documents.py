@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbcache.costs.money import Money, amount_text, saved, spent
 from nbcache.entry.records import Cleared, EntryMeta, Record, Spending, Stats, known
+from nbcache.stores.selection import Selection
 
 if TYPE_CHECKING:  # they import LangChain
     from nbcache.replay.export_import_results import Exported, Imported
@@ -72,7 +73,8 @@ def sums(numbers: Stats | Spending) -> dict[str, Any]:
 def cleared(done: Cleared, *, dry_run: bool) -> dict[str, Any]:
     """What a clear has deleted, or would delete."""
     counts = {name: getattr(done, name) for name in ("deleted", "size_bytes", "kept")}
-    return {**counts, "keys": [meta.key for meta in done.entries], "dry_run": dry_run}
+    keys = done.entries.keys() if isinstance(done.entries, Selection) else [meta.key for meta in done.entries]
+    return {**counts, "keys": keys, "dry_run": dry_run}
 
 
 def exported(done: "Exported") -> dict[str, Any]:

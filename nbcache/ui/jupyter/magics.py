@@ -150,6 +150,6 @@ class Words:
             say(str(error))  # so does one that is run for the first time
 
     def _import(self, args: argparse.Namespace) -> None:
-        with progress("read") as shown:
-            done = api.import_cassette(args.file, args.prefer, args.dry_run, progress=shown)
+        with progress("read") as read, progress("stored") as stored:
+            done = api.import_cassette(args.file, args.prefer, args.dry_run, progress=read, stored=stored)
         say(report.imported(done, installation.installed().store, dry_run=args.dry_run))

@@ -18,12 +18,14 @@ from nbcache.keys.canonical import digest
 from nbcache.session import installation
 from nbcache.stores.base import Listable
 from nbcache.stores.entry_costs import document
+from nbcache.stores.selection import SelectedRows
 from nbcache.stores.view import Contents
 from nbcache.ui import report
 from nbcache.ui.panel.transcript import TranscriptMessage, answer_chat, prompt_chat
 
 _MAX_ROWS = 200  # of a page
 _MAX_TEXT = 20_000  # characters of a message that are shown
+_SUMMED = 5_000  # entries found by a search at most whose size is worked out
 _INDEX_TIME = 0.2  # seconds that a search waits for the search index
 
 
@@ -146,9 +148,11 @@ class Board:
         if which.words:
             self._cache.ledger.index(within=_INDEX_TIME)
         contents = self._contents
-        total = contents.totals_of(which)
+        total = contents.number_of(which)
+        # To sum up what a search finds can take longer than the search.
+        is_summed = not which.words or total <= _SUMMED
         limit = _limit(message)
-        offset = min(max(0, _number(message, "offset")), max(0, total.entries - 1) // limit * limit)
+        offset = min(max(0, _number(message, "offset")), max(0, total - 1) // limit * limit)
         sort = {"cost": "cost_usd"}.get(str(message.get("sort")), str(message.get("sort") or "created"))
         rows = contents.page(
             which, sort=sort, descending=bool(message.get("descending", True)), limit=limit, offset=offset
@@ -157,10 +161,10 @@ class Board:
             "type": "page",
             "place": self._place(),
             "rows": list(map(_row, rows)),
-            "total": total.entries,
+            "total": total,
             "offset": offset,
             "limit": limit,
-            "size": bytes_text(total.size_bytes),
+            "size": bytes_text(contents.totals_of(which).size_bytes) if is_summed else "",
         }
         if message.get("facets"):
             facets = asdict(contents.facets())
@@ -212,7 +216,7 @@ class Board:
             raise ValueError(
                 f"nothing was deleted: there are {len(rows):,} such entries by now, not {total:,}. Look again"
             )
-        return _done(report.cleared(contents.clear_these(rows), contents.store, dry_run=False))
+        return _done(report.cleared(contents.clear_these(SelectedRows(rows)), contents.store, dry_run=False))
 
     def _clear(self, message: dict[str, Any]) -> dict[str, Any]:
         contents = self._confirmed(message)

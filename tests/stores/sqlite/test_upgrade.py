@@ -107,7 +107,7 @@ def test_golden_stores_are_read_and_brought_up(tmp_path: Path, version: str) -> 
         assert contents.read(row.key).answer
     assert contents.check() == []
     store.close()
-    assert (tmp_path / "store" / "cache.db").read_bytes()[60:64] == b"\0\0\0\4"
+    assert (tmp_path / "store" / "cache.db").read_bytes()[60:64] == b"\0\0\0\5"
     assert [row.key for row in contents.entries()] == [row.key for row in rows]
 
 
@@ -202,4 +202,4 @@ def test_version_that_no_release_has_is_mended(folder: Path, version: int) -> No
         connection.execute(f"PRAGMA user_version = {version}")
     assert text_at(store, key_of(1)) == "answer"
     store.close()
-    assert (folder / "cache.db").read_bytes()[60:64] == b"\0\0\0\4"
+    assert (folder / "cache.db").read_bytes()[60:64] == b"\0\0\0\5"

@@ -1,0 +1,81 @@
+"""Sets of entries' ids, in blocks of 4,096 ids in a row: a number with a bit for each id, the lowest for the first.
+
+In the file a set of few is a list of places, two bytes each; a set of many has a bit for each place.
+"""
+
+import sys
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import compress
+
+BLOCK = 4_096  # ids
+_BYTES = BLOCK // 8
+_FEW = 100  # places that are quicker to look for one by one
+_ALL = (1 << BLOCK) - 1
+_DIGITS = bytes.maketrans(b"01", b"\0\1")
+
+
+def bits_of(places: Iterable[int]) -> int:
+    """The set of these places."""
+    bits = 0
+    for place in places:
+        bits |= 1 << place
+    return bits
+
+
+def by_block(rows: Iterable[tuple[object]]) -> dict[int, int]:
+    """The set of the ids in rows, in which there may be anything, of each block."""
+    of: dict[int, int] = defaultdict(int)
+    for (rowid,) in rows:
+        if isinstance(rowid, int):
+            of[rowid // BLOCK] |= 1 << rowid % BLOCK
+    return of
+
+
+def places_of(bits: int) -> Iterator[int]:
+    """The places in a set, the last first: so the newest entries come first."""
+    digits = f"{bits:b}"
+    last = len(digits) - 1
+    if bits.bit_count() > _FEW:
+        yield from compress(range(last, -1, -1), digits.encode().translate(_DIGITS))
+        return
+    at = digits.find("1")
+    while at >= 0:
+        yield last - at
+        at = digits.find("1", at + 1)
+
+
+def written(place: int) -> bytes:
+    """A place in the list of a set in the file."""
+    return place.to_bytes(2, "little")
+
+
+def joined(one: bytes, other: bytes) -> bytes:
+    """Two sets without a common place, as they are in the file; `other` is a list."""
+    if len(one) != _BYTES and len(one) + len(other) < _BYTES:
+        return one + other
+    return (unpacked(one) | of_list(other)).to_bytes(_BYTES, "little")
+
+
+def packed(bits: int) -> bytes:
+    """The set as it is in the file."""
+    if 2 * bits.bit_count() >= _BYTES:
+        return bits.to_bytes(_BYTES, "little")
+    return b"".join(map(written, places_of(bits)))
+
+
+def unpacked(column: object) -> int:
+    """The set in a column, in which there may be anything."""
+    if not isinstance(column, bytes):
+        return 0
+    return int.from_bytes(column, "little") if len(column) == _BYTES else of_list(column)
+
+
+def of_list(listed: bytes) -> int:
+    """The set of the places in a list, which may be of any length."""
+    places = array("H")
+    places.frombytes(listed[: len(listed) // 2 * 2])
+    if sys.byteorder == "big":
+        places.byteswap()
+    return bits_of(places) & _ALL
