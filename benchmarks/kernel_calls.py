@@ -78,14 +78,14 @@ def at_once(cases: Cases) -> None:
 
 
 def memory(cases: Cases) -> None:
-    """How much a kernel grows by so many misses, in bytes."""
+    """How much a kernel grows by so many misses, in bytes: after the first ones, and what they left for later, such as imports."""
+    cache: Any = get_llm_cache()
     cases.warm(cases.questions(0, cases.much.questions, "warm"))
+    cache.flush()
     before = _resident()
     for start in range(cases.much.misses):
         cases.warm(cases.questions(0, 1, f"{start}"))
-    if cases.job.column == NBCACHE:
-        cache: Any = get_llm_cache()
-        cache.flush()
+    cache.flush()
     cases.meter.add("memory", _resident() - before)
 
 

@@ -120,6 +120,8 @@ class NotebookCache(BaseCache):
             return None
         if current_call.get() is not None or current_attempt.holder() is not None:
             return None
+        if Absent.current.get() is not None:  # the store was read for this call before its run was set up
+            return None
         key = known_key(request)
         return None if key in state.refresh_once else key
 

@@ -1,5 +1,6 @@
 """What a session notes of its calls: each hit and each paid answer."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -48,3 +49,9 @@ class Paid(NamedTuple):
     stored: bool
     span: "Span | None"
     unkept: bool = False  # though its mode keeps answers
+
+
+class Unread(NamedTuple):
+    """An answer whose usage is read later: that takes longer than all else that is noted of a call."""
+
+    read: Callable[[], Paid]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from nbcache.codec.payload import PREAMBLE_LENGTH
 from nbcache.concurrency.worker_pipe import Sender
-from nbcache.costs.events import Hit, Paid
+from nbcache.costs.events import Hit, Paid, Unread
 from nbcache.entry.records import CallRecord
 from nbcache.errors import logger
 from nbcache.stores.entry_costs import EntryCost, EntryCosts
@@ -20,7 +20,7 @@ class WorkerHit(NamedTuple):
     cost: EntryCost
 
 
-Note = Hit | CallRecord | Paid
+Note = Hit | CallRecord | Paid | Unread
 Message = WorkerHit | CallRecord | Paid
 
 
@@ -40,6 +40,8 @@ class Reporter:
             return False
 
     def _message(self, note: Note) -> Message:
+        if isinstance(note, Unread):
+            note = note.read()
         if isinstance(note, Hit):
             cost = self._costs.of(note.key, note.payload)
             return WorkerHit(note._replace(payload=note.payload[:PREAMBLE_LENGTH]), cost)

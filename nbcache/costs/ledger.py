@@ -19,7 +19,7 @@ from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.strands import begin_cell, call_here
 from nbcache.concurrency.timer import Timer
 from nbcache.concurrency.worker_pipe import channel
-from nbcache.costs.events import Hit, Paid, Where
+from nbcache.costs.events import Hit, Paid, Unread, Where
 from nbcache.costs.forks import ledgers
 from nbcache.costs.price_lookup import Prices
 from nbcache.errors import logger
@@ -114,6 +114,10 @@ class Ledger:
         texts = ("", "") if usage.complete else (prompt, answer)
         self._note(Paid(record, usage, *texts, seconds, stored, span, unkept))
 
+    def paid_unread(self, read: Callable[[], Paid]) -> None:
+        """As `paid`. What is to be noted is read later, outside the call: `read` must not depend on what the user may change."""
+        self._note(Unread(read))
+
     def _note(self, note: "Note") -> None:
         if self.reporter is None or not self.reporter.report(self._id, note):
             self._append(note)
@@ -202,7 +206,7 @@ class Ledger:
 
     def used(self) -> set[str]:
         """The keys of the entries that this session has hit or stored."""
-        return self._read(lambda: set(self._accounts.called.used))
+        return self._read(self._accounts.called.used)
 
     def called(self) -> "list[SessionCall]":
         """The calls of this session, one record for each key."""

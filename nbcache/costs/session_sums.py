@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from nbcache.costs.calls_by_key import SessionCalls
-from nbcache.costs.events import NEW, Hit, Paid
+from nbcache.costs.events import NEW, Hit, Paid, Unread
 from nbcache.costs.forwarding import Note, WorkerHit
 from nbcache.costs.ledger_sums import add_to, total
 from nbcache.costs.price_lookup import Price, Prices
@@ -88,6 +88,12 @@ class Accounts:
         if isinstance(note, WorkerHit):
             self._costs.put(note.hit.payload, note.cost)
             note = note.hit
+        if isinstance(note, Unread):
+            try:
+                note = note.read()
+            except Exception as error:  # noqa: BLE001 - whatever a model answers: the call counts as one without a price
+                logger.debug("nbcache: the usage of a call could not be read: %r", error)
+                return
         if isinstance(note, Hit):
             self._enter_hit(note, now)
         elif isinstance(note, Paid):
@@ -104,7 +110,7 @@ class Accounts:
         if usd is None and (usd := self._price_then(hit.key)) is not None:
             source = "as recorded"
         where = hit.where
-        self.called.used.add(hit.key)
+        self.called.use(hit.key, entry.model)
         call = CallRecord(
             *(hit.when, where.execution, where.cell, entry.model, hit.key),
             hit=True,
@@ -147,7 +153,7 @@ class Accounts:
         return self._timings[of]
 
     def _enter_miss(self, call: CallRecord, now: "_Batch") -> None:
-        if call.why == NEW and call.key in self.called.unkept:
+        if call.why == NEW and call.key is not None and self.called.is_unkept(call.key):
             call.why = "not kept"
         elif call.why == NEW and call.key is not None and self._tombstones is not None:
             with contextlib.suppress(Exception):
@@ -173,7 +179,7 @@ class Accounts:
         call.estimated = usage.estimated and bool(call.usd) and call.price != "charged"
         cost = None if call.estimated else call.usd
         if paid.stored and call.key is not None:
-            self.called.used.add(call.key)
+            self.called.use(call.key, call.model)
         if paid.stored and call.key is not None and (cost is not None or call.key in self.touches):
             touch = self._touch(call.key)
             touch.cost_usd, touch.charged = cost, call.price == "charged"

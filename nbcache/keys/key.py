@@ -25,7 +25,7 @@ VERSION_1 = 1  # of 0.1 to 0.4
 SENT = b"sent:"  # begins a canonical prompt that is a part of the provider's request
 _SAMPLE = re.compile(r',"draw":(\d+)}\Z')  # in an identity; the name is part of the key's format
 _METADATA = '"response_metadata": {"'  # of an earlier answer, as LangChain writes a prompt
-_MOST_CACHED = 2048  # call keys
+_MOST_CACHED = 512  # call keys
 _LONGEST_CACHED = 10_000  # characters of a prompt
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any, TypeVar
 
@@ -11,8 +11,11 @@ from langchain_core.outputs import ChatGeneration, ChatResult, Generation, LLMRe
 
 from nbcache.cache.call import Call
 from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.codec.messages import fresh
 from nbcache.concurrency.strands import call_here
+from nbcache.costs.events import Paid
 from nbcache.keys.identity import price_identity
+from nbcache.keys.json_text import copy_plain
 from nbcache.keys.model_names import model_name
 from nbcache.keys.request import Identity
 from nbcache.stores.entry_costs import document
@@ -78,32 +81,31 @@ class UncachedCall:
             self._cache.failed("count an answer", error)
 
     def _pay(self, number: int, generations: Sequence[Generation], output: Any) -> None:
+        copies, prompts = fresh(generations), self._prompts
+        if output and isinstance(message := getattr(copies[0], "message", None), BaseMessage):  # as LangChain does
+            message.__dict__["response_metadata"] = {**copy_plain(output), **message.response_metadata}
+        if isinstance(prompts, list):
+            prompts = [prompts[number]] if not self.call.is_chat else prompts.copy()
+        self._cache.ledger.paid_unread(partial(self._paid, number, copies, prompts, time.perf_counter()))
+
+    def _paid(self, number: int, generations: Sequence[Generation], prompts: Any, ended: float) -> Paid:
         from nbcache.costs.time_saved import Span  # noqa: PLC0415 - as below
         from nbcache.entry.usage.usage_of_call import usage_of  # noqa: PLC0415 - few calls are made past the cache
 
-        if output and isinstance(generations[0], ChatGeneration):  # as LangChain does when it passes the answer on
-            message = generations[0].message
-            metadata = {**output, **message.response_metadata}
-            generations = [ChatGeneration(message=message.model_copy(update={"response_metadata": metadata}))]
-        now = time.perf_counter()
         usage = usage_of(generations, document(self._identity.document), self._identity.endpoint)
-        self._cache.ledger.paid(
-            *(self._records[number], usage, self._prompt(number)),
-            "\n".join(generation.text for generation in generations),
-            seconds=(now - self._began) / len(self._records),
-            stored=False,
-            span=Span(self._strand, self._started, now, 0.0),
-        )
+        answer = "\n".join(generation.text for generation in generations)
+        seconds = (ended - self._began) / len(self._records)
+        span = Span(self._strand, self._started, ended, 0.0)
+        return Paid(self._records[number], usage, _text(prompts), answer, seconds, stored=False, span=span)
 
-    def _prompt(self, number: int) -> str:
-        """The prompt's text, to estimate its tokens from."""
-        if isinstance(self._prompts, list) and not self.call.is_chat:
-            return str(self._prompts[number])
-        if isinstance(self._prompts, list):
-            from nbcache.entry.text import content_text  # noqa: PLC0415 - as above
 
-            return "\n".join(content_text(getattr(each, "content", each)) for each in self._prompts)
-        return str(self._prompts)
+def _text(prompts: Any) -> str:
+    """The prompt's text, to estimate its tokens from."""
+    from nbcache.entry.text import content_text  # noqa: PLC0415 - as above
+
+    if not isinstance(prompts, list):
+        return str(prompts)
+    return "\n".join(content_text(getattr(each, "content", each)) for each in prompts)
 
 
 def _identity(call: Call) -> Identity:

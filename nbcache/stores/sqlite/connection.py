@@ -19,7 +19,7 @@ _PRAGMAS = (
     "synchronous = NORMAL",  # in WAL mode a killed process loses nothing
     "secure_delete = ON",  # what is deleted is overwritten
     "mmap_size = 0",  # an error in a mapped file is no exception, but a signal
-    "cache_size = -32000",
+    "cache_size = -2000",  # of each connection, and a process may have dozens: the system keeps the file's pages, too
     "wal_autocheckpoint = 4000",  # pages: folding the log in costs more than writing it
     "cell_size_check = ON",
 )

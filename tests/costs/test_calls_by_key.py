@@ -1,0 +1,70 @@
+"""The calls of a session by their keys: exact, and small however many there are."""
+
+import tracemalloc
+from decimal import Decimal
+from hashlib import sha1
+
+from nbcache.costs.calls_by_key import SessionCalls
+from nbcache.entry.records import CallRecord, SessionCall
+
+MODEL = "gpt-4o-mini"
+KEY = "ab" * 20
+
+
+def called(key: str | None, when: float = 1.0, model: str = MODEL) -> CallRecord:
+    return CallRecord(when, 0, None, model, key)
+
+
+def test_many_calls_take_little_memory() -> None:
+    calls = SessionCalls()
+    (size,) = calls._sql("PRAGMA page_size").fetchone()
+    tracemalloc.start()
+    try:
+        for number in range(5_000):
+            call = called(sha1(b"%d" % number).hexdigest())
+            calls.note(call)
+            calls.use(call.key or "", MODEL)
+            calls.price(call, Decimal(number) / 10**9, estimated=False)
+            if number % 100 == 99:
+                assert len(calls.take()) == 100
+        of_python, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    (pages,) = calls._sql("PRAGMA page_count").fetchone()
+    assert of_python + pages * size < 5_000 * 150
+    assert len(calls.used()) == len(calls.all()) == 5_000
+
+
+def test_calls_of_a_key_are_counted_and_the_last_price_counts() -> None:
+    calls, usd = SessionCalls(), Decimal("0.1234567890123456789")
+    for when, price in ((2.0, Decimal(1)), (1.0, usd)):
+        calls.note(called(KEY, when))
+        calls.price(called(KEY, when), price, estimated=when == 1.0)
+    calls.note(called("one of somebody else's"))
+    first = SessionCall(KEY, MODEL, 2, usd, estimated=True, when=2.0)
+    assert calls.all() == [first, SessionCall("one of somebody else's", MODEL, 1, when=1.0)]
+    assert sorted(calls.take(), key=lambda call: call.key) == calls.all()
+    assert calls.take() == []
+    calls.put_back([first])
+    assert calls.take() == [first]
+
+
+def test_calls_without_a_key_are_summed_and_so_are_those_that_are_not_kept() -> None:
+    calls = SessionCalls()
+    for key in (None, KEY):
+        calls.note(called(key))
+        calls.price(called(key), Decimal("0.1"), estimated=False, unkept=True)
+    calls.note(called(None))
+    assert calls.all() == [SessionCall("", MODEL, 3, Decimal("0.2"), when=1.0, unpriced=1)]
+    assert calls.is_unkept(KEY)
+    assert not calls.is_unkept("cd" * 20)
+
+
+def test_an_entry_that_is_used_without_a_call_is_no_call() -> None:
+    calls = SessionCalls()
+    calls.use(KEY, MODEL)
+    assert calls.all() == []
+    assert calls.used() == {KEY}
+    calls.note(called(KEY))
+    assert calls.all() == [SessionCall(KEY, MODEL, 1, when=1.0)]
+    assert calls.used() == {KEY}
