@@ -5,10 +5,15 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
+
+import pytest
+from langchain_openai import ChatOpenAI
 
 import nbcache
 from nbcache.concurrency.executor import in_thread
 from nbcache.concurrency.loop_turns import _TURN, take_turn
+from tests.servers.provider import Provider
 from tests.support.interrupting import Echo
 
 CALLS = 400
@@ -179,3 +184,41 @@ async def test_what_is_written_for_a_cancelled_call_is_written(store: Path) -> N
     await asyncio.gather(task, return_exceptions=True)
     await in_thread(lambda: None, writes=True)
     assert done == [1]
+
+
+@pytest.mark.parametrize("is_stream", [False, True])
+async def test_keys_of_many_calls_at_once_are_worked_out_in_turns(
+    is_stream: bool, provider: Provider, store: Path
+) -> None:
+    nbcache.install(store)
+    model = ChatOpenAI(model="gpt-4o-mini", **provider.openai)
+    for _ in range(2):  # the first call makes the model known
+        await model.ainvoke("q")
+    keys, rounds, is_over = 0, [0], False
+    known_key = nbcache.NotebookCache.known_key
+
+    def known(cache: nbcache.NotebookCache, request: Any) -> str | None:
+        nonlocal keys
+        keys += 1
+        ends = time.perf_counter() + 0.002
+        while time.perf_counter() < ends:
+            pass
+        return known_key(cache, request)
+
+    async def count() -> None:
+        while not is_over:
+            before = keys
+            await asyncio.sleep(0)
+            rounds.append(keys - before)
+
+    async def stream() -> None:
+        async for _ in model.astream("q"):
+            pass
+
+    with mock.patch.object(nbcache.NotebookCache, "known_key", known):
+        counting = asyncio.create_task(count())
+        await asyncio.gather(*(stream() if is_stream else model.ainvoke("q") for _ in range(60)))
+        is_over = True
+        await counting
+    assert keys == 60
+    assert max(rounds) <= 2 * _TURN / 0.002 + 1

@@ -107,7 +107,8 @@ class EarlyHits:
 
         @wraps(original)
         async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Any:
-            answer = await _aanswer(self.unheard(model, args, kwargs, _ASYNC_RUN, is_async=True))
+            await take_turn()  # before its key is worked out: a thousand keys at once would hold up the loop
+            answer = _answer(self.unheard(model, args, kwargs, _ASYNC_RUN, is_async=True), on_loop=True)
             if isinstance(answer, list):
                 return answer[0].message
             with answer:

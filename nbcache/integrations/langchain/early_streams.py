@@ -45,10 +45,9 @@ class EarlyStreams:
 
         @wraps(original)
         async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> AsyncIterator[Any]:
-            known, messages = self._known(model, args, kwargs, is_async=True), None
-            if known is not None:
-                await take_turn()
-                messages = _messages(known, on_loop=True)
+            await take_turn()  # before its key is worked out: a thousand keys at once would hold up the loop
+            known = self._known(model, args, kwargs, is_async=True)
+            messages = None if known is None else _messages(known, on_loop=True)
             if messages is None:
                 async for item in original(model, *args, **kwargs):
                     yield item
