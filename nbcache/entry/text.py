@@ -128,11 +128,18 @@ def _from_langchain(message: dict[str, Any]) -> Any:
 def _from_provider(item: dict[str, Any]) -> dict[str, Any]:
     """A message as OpenAI's and Anthropic's SDKs send it, in LangChain's terms. Raises ValueError if it is none."""
     kind = item.get("type") or "message"
+    if isinstance(item.get("parts"), list):  # Google's
+        calls = [called(part["functionCall"]) for part in item["parts"] if "functionCall" in part]
+        content: Any = [part for part in item["parts"] if "functionCall" not in part]
+        return {"role": item.get("role") or "user", "content": content, "tool_calls": calls}
     if isinstance(item.get("role"), str) and not item.keys().isdisjoint(_SAYS):
-        content, calls = item.get("content"), list(item.get("tool_calls") or ())
+        content = item.get("content")
+        calls = list(item.get("tool_calls") or ())
         if isinstance(content, list):
             calls += [block for block in content if _is_tool_use(block)]
             content = [block for block in content if not _is_tool_use(block)]
+        elif isinstance(content, dict) and isinstance(content.get("parts"), list):  # Google's instructions
+            content = content["parts"]
         return {**item, "content": content, "tool_calls": list(map(called, calls))}
     if kind.endswith("_call"):  # of the Responses API
         return {"role": "assistant", "tool_calls": [called(item)]}
@@ -146,7 +153,7 @@ def _from_provider(item: dict[str, Any]) -> dict[str, Any]:
 def called(call: dict[str, Any]) -> dict[str, Any]:
     """A tool call as a provider writes it, in LangChain's terms. `args` is a text if it is no JSON object."""
     function = call.get("function") or call.get("custom") or call
-    args: Any = next((function[name] for name in ("arguments", "input") if name in function), {})
+    args: Any = next((function[name] for name in ("arguments", "input", "args") if name in function), {})
     return {
         "name": str(function.get("name") or call.get("type")),
         "args": _arguments(args) if isinstance(args, str) else args,

@@ -7,7 +7,7 @@ from typing import Any
 
 TOKEN_LIMITS = {
     *("max_tokens", "max_completion_tokens", "max_output_tokens", "max_tokens_to_sample"),
-    *("max_new_tokens", "num_predict", "maxTokens"),
+    *("max_new_tokens", "num_predict", "maxTokens", "maxOutputTokens"),
 }
 
 
@@ -30,4 +30,4 @@ def limits_tokens_in(document: str) -> bool:
     if isinstance(identity.get("request"), dict):
         return request_limits_tokens(identity["request"])
     names = ("fields", "options") if "fields" in identity else ("told", "options")
-    return limits_tokens(*(part for name in names if isinstance(part := identity.get(name), dict)))
+    return any(request_limits_tokens(part) for name in names if isinstance(part := identity.get(name), dict))

@@ -278,7 +278,7 @@ def _ollama_generate(request: Request, answer: Answer) -> tuple[str, str]:
 
 
 def _ollama(request: Request, answer: Answer, said: list[dict[str, Any]], nothing: dict[str, Any]) -> tuple[str, str]:
-    """NDJSON, which LangChain's clients of Ollama ask for even where nobody streams."""
+    """NDJSON, which LangChain's clients of Ollama ask for even where nobody streams; one object where a client wants that."""
     common = {"model": request.body["model"], "created_at": "2026-01-01T00:00:00Z"}
     asked, answered = tokens(request, answer)
     counts = {"prompt_eval_count": asked, "eval_count": answered, "total_duration": 1000, "load_duration": 1}
@@ -287,7 +287,20 @@ def _ollama(request: Request, answer: Answer, said: list[dict[str, Any]], nothin
         *({**common, **one, "done": False} for one in said),
         {**common, **nothing, "done": True, "done_reason": reason, **counts},
     ]
+    if request.body.get("stream") is False:
+        return _json(_whole_line(lines))
     return "application/x-ndjson", "".join(json.dumps(line) + "\n" for line in lines)
+
+
+def _whole_line(lines: list[dict[str, Any]]) -> dict[str, Any]:
+    """The last line, with what those before it say."""
+    whole = dict(lines[-1])
+    if "response" in whole:
+        return {**whole, "response": "".join(line["response"] for line in lines)}
+    messages = [line["message"] for line in lines]
+    calls = [call for message in messages for call in message.get("tool_calls", ())]
+    content = "".join(message["content"] for message in messages)
+    return {**whole, "message": {"role": "assistant", "content": content, **({"tool_calls": calls} if calls else {})}}
 
 
 def _choices(answer: Answer, body: dict[str, Any]) -> list[str]:

@@ -16,10 +16,9 @@ from nbcache.codec.sdk_response import HEADERS, HTTPResponse
 from nbcache.concurrency.executor import in_thread
 from nbcache.entry.usage.reported_charges import LITELLM_HEADER
 from nbcache.errors import warn_once
-from nbcache.integrations.http.apis import event_streams
-from nbcache.integrations.http.apis.endpoints import Body, Endpoint
+from nbcache.integrations.http.apis.endpoint import Body, Endpoint
 from nbcache.integrations.http.model_call import ModelCall
-from nbcache.keys.answer_limits import limits_tokens
+from nbcache.keys.answer_limits import request_limits_tokens
 from nbcache.keys.canonical import canonical
 from nbcache.keys.clients.target import endpoint_in
 from nbcache.keys.credentials import hidden
@@ -43,11 +42,10 @@ class Exchange:
     @classmethod
     def of(cls, cache: NotebookCache, model_call: ModelCall, route: Any = None) -> "Exchange":
         """The exchange of a call. `route` is what counts of its transport."""
-        is_stream = bool(model_call.body.get("stream"))
         prompt, identity = _prompt_and_identity(model_call, route)
         timeout = (model_call.request.extensions.get("timeout") or {}).get("read")
-        call = Call(identity=identity, is_chat=False, shares=not is_stream, timeout=timeout)
-        return cls(cache, model_call.endpoint, prompt, call, is_stream)
+        call = Call(identity=identity, is_chat=False, shares=not model_call.is_stream, timeout=timeout)
+        return cls(cache, model_call.endpoint, prompt, call, model_call.is_stream)
 
     def find(self) -> HTTPResponse | None:
         """The cached answer, if there is one."""
@@ -73,8 +71,8 @@ class Exchange:
             answer = self._answer(status, headers, body)
         except Exception as error:  # noqa: BLE001 - the user gets the answer, whatever it is
             warn_once(
-                f"answer {self.endpoint.path} {type(error).__name__}",
-                f"nbcache: an answer from {self.endpoint.path} is not cached, because it isn't understood: {error!r}",
+                f"answer {self.endpoint.name} {type(error).__name__}",
+                f"nbcache: an answer from {self.endpoint.name} is not cached, because it isn't understood: {error!r}",
             )
             return
         if answer is not None:
@@ -85,7 +83,10 @@ class Exchange:
         await in_thread(lambda: self.save(status, headers, body), writes=True)
 
     def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> list[Generation] | None:
-        whole = self.endpoint.join(event_streams.events_of(body)) if self.is_stream else json.loads(body)
+        if self.is_stream and self.endpoint.join is not None:
+            whole: Any = self.endpoint.join(self.endpoint.framing.values(body))
+        else:
+            whole = json.loads(body)
         answer = self.endpoint.read(whole) if isinstance(whole, dict) else None
         if answer is not None:
             stored = {name: headers[name] for name in HEADERS if name in headers}
@@ -99,25 +100,25 @@ class Exchange:
 def _prompt_and_identity(call: ModelCall, route: Any) -> tuple[str, Identity]:
     """The prompt, as people read it, and the identity. Each field of the body is in exactly one of them."""
     endpoint, request, body = call.endpoint, call.request, call.body
-    rest = dict(body)
-    is_stream = bool(rest.pop("stream", False))
+    rest = {**call.path.groupdict(), **body}  # an API may name the model in its path
+    rest.pop("stream", None)
     prompt = {name: rest.pop(name) for name in (endpoint.system, endpoint.prompt) if name in rest}
     url = urlsplit(str(request.url))
-    base_url = url._replace(path=url.path.removesuffix(endpoint.path)).geturl()
+    base_url = url._replace(path=url.path[: call.path.start()]).geturl()
     document = {
-        "class": [endpoint.api, endpoint.path],
+        "class": [endpoint.api, endpoint.name],
         # A text differs from a list that prints alike, and a system prompt from a system message.
         "prompt": {name: type(value).__name__ for name, value in prompt.items()},
         "options": counted_body(rest, endpoint.api),
         "headers": counted_headers(_headers(request)),
         "transport": route,
-        "stream": is_stream,
+        "stream": call.is_stream,
     }
     identity = Identity(
         hidden(canonical({name: part for name, part in document.items() if part})),
         endpoint_in({"base_url": base_url}),
-        _model(body, url.path),
-        limits_tokens=limits_tokens(body),
+        _model(rest, url.path),
+        limits_tokens=request_limits_tokens(body),
     )
     return _prompt(prompt.get(endpoint.system), prompt.get(endpoint.prompt)), identity
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 from nbcache.errors import warn_once
-from nbcache.integrations.http.apis.event_streams import Recorder
+from nbcache.integrations.http.apis.recorder import Recorder
 from nbcache.integrations.http.exchange import Exchange
 
 
@@ -36,7 +36,7 @@ class _Stream:
     def __init__(self, response: Any, exchange: Exchange) -> None:
         self._response = response
         self._exchange = exchange
-        self._recorder = Recorder(exchange.endpoint.ends)
+        self._recorder = Recorder(exchange.endpoint.framing, exchange.endpoint.end)
         self._taken_at: float | None = None
 
     def _resume(self) -> None:
@@ -53,10 +53,14 @@ class _Stream:
     def _answer(self) -> tuple[int, Any, bytes]:
         return self._response.status_code, self._response.headers, bytes(self._recorder.recorded)
 
-    def _warn_if_incomplete(self) -> None:
+    def _close(self) -> bool:
+        """No more will come. Returns whether that is what makes the answer complete."""
+        ended = self._recorder.ended
+        self._recorder.close()
         if not self._recorder.ended:
-            path = self._exchange.endpoint.path
+            path = self._exchange.endpoint.name
             warn_once(f"stream {path}", f"nbcache: a stream from {path} is not cached: it ended before it was complete")
+        return self._recorder.ended and not ended
 
 
 class SyncStream(_Stream):
@@ -76,7 +80,8 @@ class SyncStream(_Stream):
             try:
                 self._recorder.feed(next(self._chunks))
             except StopIteration:
-                self._warn_if_incomplete()
+                if self._close():
+                    self._exchange.save(*self._answer())
                 raise
             piece, is_complete = self._take()
         if is_complete:
@@ -107,7 +112,8 @@ class AsyncStream(_Stream):
             try:
                 self._recorder.feed(await anext(self._chunks))
             except StopAsyncIteration:
-                self._warn_if_incomplete()
+                if self._close():
+                    await self._exchange.asave(*self._answer())
                 raise
             piece, is_complete = self._take()
         if is_complete:

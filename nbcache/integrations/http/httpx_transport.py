@@ -14,7 +14,7 @@ from nbcache.cache.modes import OFF
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.errors import UnstableIdentityError, warn_once
-from nbcache.integrations.http.apis.event_streams import pieces
+from nbcache.integrations.http.apis.framing import framing_of
 from nbcache.integrations.http.exchange import Exchange
 from nbcache.integrations.http.httpx_bodies import AsyncStream, ReplayedBody, SyncStream, for_httpx
 from nbcache.integrations.http.model_call import model_call
@@ -120,7 +120,8 @@ class CachingTransport:
         return transport.inner if isinstance(transport, CachingTransport) and transport.inner else transport
 
     def _replayed(self, recorded: HTTPResponse) -> Any:
-        stream = for_httpx(ReplayedBody, self._family)(pieces(recorded))
+        framing, body = framing_of(recorded.headers.get("content-type", "")), recorded.body.encode()
+        stream = for_httpx(ReplayedBody, self._family)([body] if framing is None else framing.split(body))
         return self._family.Response(recorded.status, headers={**recorded.headers, **HIT}, stream=stream)
 
     def _forwarded(self, response: Any, stream: Any) -> Any:

@@ -1,14 +1,16 @@
 """Whether a request is a call of a model: told by its method, its path and the shape of its body, on any host."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
-from nbcache.integrations.http.apis.endpoints import ENDPOINTS, Body, Endpoint
+from nbcache.integrations.http.apis.endpoint import Body, Endpoint
+from nbcache.integrations.http.apis.endpoints import ENDPOINTS
 
 # Fields of a request that does more than get an answer: it goes on in the background, or changes a conversation.
 _STATEFUL = ("background", "conversation", "thread", "prewarm")
-_LAST_SEGMENTS = frozenset(endpoint.path.rpartition("/")[2].encode() for endpoint in ENDPOINTS)
+_LAST_WORDS = frozenset(word.encode() for endpoint in ENDPOINTS for word in endpoint.last_words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,12 @@ class ModelCall:
     endpoint: Endpoint
     request: Any
     body: Body
+    path: re.Match[str]  # the end of the path, by which it was told
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether its answer is streamed."""
+        return self.endpoint.is_stream(self.body, self.path)
 
     @property
     def is_stateful(self) -> bool:
@@ -27,19 +35,18 @@ class ModelCall:
 
 def may_be_model_call(raw_path: bytes) -> bool:
     """Whether the last segment of a path, which may have a query, is that of a model's API. All other requests pass by."""
-    return raw_path.partition(b"?")[0].rpartition(b"/")[2] in _LAST_SEGMENTS
+    return raw_path.partition(b"?")[0].rpartition(b"/")[2].rpartition(b":")[2] in _LAST_WORDS
 
 
 def model_call(request: Any) -> ModelCall | None:
     """The call of a model that a request of httpx makes. None if it makes none, or if it isn't understood."""
     if request.method != "POST":
         return None
-    path = request.url.path
-    endpoint = next((each for each in ENDPOINTS if path.endswith(each.path)), None)
-    body = None if endpoint is None else _body(request)
-    if endpoint is None or body is None or not endpoint.fits(body):
+    matches = [(each, match) for each in ENDPOINTS if (match := each.path.search(request.url.path)) is not None]
+    body = _body(request) if matches else None
+    if body is None:
         return None
-    return ModelCall(endpoint, request, body)
+    return next((ModelCall(each, request, body, match) for each, match in matches if each.fits(body)), None)
 
 
 def _body(request: Any) -> Body | None:

@@ -44,7 +44,7 @@ def counted_body(body: Mapping[str, Any], dialect: str = "openai") -> dict[str, 
 
     `dialect` is the API that the body is for: `openai`, `anthropic`, `bedrock`, `google` or `ollama`.
     """
-    ignored, paths = IGNORED_BODY[dialect], _IGNORED_PATHS.get(dialect, frozenset())
+    ignored, paths = IGNORED_BODY.get(dialect, frozenset()), _IGNORED_PATHS.get(dialect, frozenset())
     counted: dict[str, Any] = {}
     for name, item in sorted(body.items(), key=lambda field: str(field[0])):
         if name in ignored or is_exempt((str(name).lower(),)):

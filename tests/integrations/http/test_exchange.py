@@ -20,7 +20,9 @@ from nbcache import NbcacheWarning
 from nbcache.codec import payload as codec
 from nbcache.entry.records import Filter
 from nbcache.entry.text import prompt_text
-from nbcache.integrations.http.apis.event_streams import Recorder, split_events
+from nbcache.integrations.http.apis.framing import DONE
+from nbcache.integrations.http.apis.framing import EVENTS as FRAMING
+from nbcache.integrations.http.apis.recorder import Recorder
 from nbcache.integrations.http.exchange import Exchange
 from nbcache.integrations.http.model_call import ModelCall, model_call
 from nbcache.keys.key import call_key
@@ -361,11 +363,11 @@ PARTS = st.lists(st.sampled_from([*EVENTS, b": waiting\n\n", b"data: x\r\n\r\n",
 @given(PARTS, st.data())
 def test_every_byte_passes_at_once_and_in_its_order_however_it_comes(body: bytes, data: st.DataObject) -> None:
     places = sorted(data.draw(st.sets(st.integers(0, len(body)))))
-    recorder, came = Recorder(frozenset({"[DONE]"})), b""
+    recorder, came = Recorder(FRAMING, DONE), b""
     for start, end in zip([0, *places], [*places, len(body)], strict=True):
         came += passed(recorder, body[start:end])
         assert came == body[:end]
-    assert b"".join(split_events(body)) == body
+    assert b"".join(FRAMING.split(body)) == body
     whole, done, _ = body.partition(EVENTS[-1])
     assert recorder.ended == bool(done)
     assert recorder.recorded == whole + done

@@ -251,13 +251,11 @@ def nothing(_: httpx2.Request) -> httpx2.Response:
 
 
 PASSES: dict[str, Callable[[Any], Any]] = {
-    "embeddings": lambda sdk: sdk.embeddings.create(model="m", input="x"),
     "models": lambda sdk: sdk.models.list(),
     "batches": lambda sdk: sdk.batches.create(
         completion_window="24h", endpoint="/v1/chat/completions", input_file_id="f"
     ),
     "images": lambda sdk: sdk.images.generate(prompt="x"),
-    "moderations": lambda sdk: sdk.moderations.create(input="x"),
     "a transcription": lambda sdk: sdk.audio.transcriptions.create(file=b"x", model="m"),
     "a stored completion": lambda sdk: sdk.chat.completions.update("id", metadata={}),
     "a stored response": lambda sdk: sdk.responses.retrieve("id"),

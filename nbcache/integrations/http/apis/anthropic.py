@@ -1,0 +1,69 @@
+"""Anthropic's Messages API."""
+
+from collections.abc import Iterable
+
+from langchain_core.outputs import Generation
+
+from nbcache.integrations.http.apis.endpoint import Body, Endpoint, has
+from nbcache.integrations.http.apis.framing import typed
+from nbcache.integrations.http.apis.generations import chat_generation, without_nulls
+from nbcache.keys.json_text import parsed
+
+_DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
+
+
+def message(body: Body) -> list[Generation] | None:
+    """A message of Anthropic's Messages API."""
+    if body.get("error") or not isinstance(body.get("content"), list):
+        return None
+    metadata = {
+        "model_name": body.get("model"),
+        "usage": body.get("usage"),
+        "service_tier": body.get("service_tier"),
+        "stop_reason": body.get("stop_reason"),
+    }
+    calls = [block for block in body["content"] if block.get("type") == "tool_use"]
+    content = [block for block in body["content"] if block.get("type") != "tool_use"]
+    return [chat_generation(content, calls, metadata)]
+
+
+def join_message(events: Iterable[Body]) -> Body:
+    """The body of Anthropic's message from its events."""
+    whole: Body = {}
+    blocks: dict[int, Body] = {}
+    for event in events:
+        match event.get("type"):
+            case "message_start":
+                whole = dict(event["message"])
+            case "content_block_start":
+                blocks[event["index"]] = dict(event["content_block"])
+            case "content_block_delta":
+                _add_delta(blocks[event["index"]], event["delta"])
+            case "message_delta":
+                usage = {**(whole.get("usage") or {}), **without_nulls(event.get("usage") or {})}
+                whole |= {**event["delta"], "usage": usage}
+            case "error":
+                whole |= {"error": event.get("error") or True}
+    for block in blocks.values():
+        if arguments := block.pop("partial_json", ""):
+            block["input"] = parsed(arguments)
+    return {**whole, "content": [block for _, block in sorted(blocks.items())]}
+
+
+def _add_delta(block: Body, delta: Body) -> None:
+    if (name := _DELTAS.get(delta["type"])) is not None:
+        block[name] = block.get(name, "") + delta[name]
+
+
+ENDPOINTS = (
+    Endpoint(
+        api="anthropic",
+        name="/v1/messages",
+        fits=has("model", "max_tokens", "messages"),
+        system="system",
+        prompt="messages",
+        read=message,
+        join=join_message,
+        end=typed("message_stop"),
+    ),
+)

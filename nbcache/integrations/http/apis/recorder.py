@@ -1,0 +1,48 @@
+"""Records a stream while its reader takes it."""
+
+from collections import deque
+
+from nbcache.integrations.http.apis.framing import End, Framing
+
+
+class Recorder:
+    """Records a stream up to its end. Nothing is delayed: the part of an event that has come is passed on at once."""
+
+    def __init__(self, framing: Framing, end: End) -> None:
+        self.recorded = bytearray()
+        self.ended = False
+        self._framing, self._end = framing, end
+        self._answered = False  # whether the part has come with which the answer is whole
+        self._incomplete = bytearray()  # the part that has not come whole
+        self._waiting: deque[tuple[bytes, bool]] = deque()
+
+    def feed(self, chunk: bytes) -> None:
+        """Add a chunk that has come."""
+        passed = len(self._incomplete)
+        begin, start = 0, max(0, passed - self._framing.overlap)
+        self._incomplete += chunk
+        while (boundary := self._framing.boundary.search(self._incomplete, start)) is not None:
+            end = boundary.end()
+            is_end = self._end.is_in(self._incomplete[begin:end], self._framing)
+            self._waiting.append((bytes(self._incomplete[passed:end]), is_end))
+            begin = passed = start = end
+        if passed < len(self._incomplete):
+            self._waiting.append((bytes(self._incomplete[passed:]), False))
+        del self._incomplete[:begin]
+
+    def take(self) -> bytes | None:
+        """The next piece. None if nothing more has come. `ended` is set with the last part of the answer."""
+        if not self._waiting:
+            return None
+        piece, is_end = self._waiting.popleft()
+        if not self.ended:
+            self.recorded += piece
+            self._answered = self._answered or is_end
+            self.ended = self._answered and not self._end.waits
+        return piece
+
+    def close(self) -> None:
+        """No more will come. `ended` is set if the answer is whole."""
+        if self._incomplete and self._end.is_in(self._incomplete, self._framing):  # a last line without its break
+            self._answered = True
+        self.ended = self._answered

@@ -1,0 +1,311 @@
+"""The APIs of other providers: their own clients, which nobody wrapped, are paid once, and so is whoever speaks to them."""
+
+import asyncio
+import inspect
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+import nbcache
+from tests.servers.loopback import Handler, Loopback
+from tests.servers.provider import Answer, Provider
+from tests.support.paths import ROOT
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "The weather in a city.",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+CITY = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}
+ASKED: Any = [{"role": "user", "content": "What is a monad?"}]
+Run = Callable[[Any], Any]
+
+
+def google(url: str) -> Any:
+    from google import genai
+
+    return genai.Client(api_key="sk-test", http_options={"base_url": url})
+
+
+def ollama(url: str) -> Any:
+    import ollama as sdk
+
+    return sdk.Client(host=url)
+
+
+def async_ollama(url: str) -> Any:
+    import ollama as sdk
+
+    return sdk.AsyncClient(host=url)
+
+
+def groq(url: str) -> Any:
+    import groq as sdk
+
+    return sdk.Groq(api_key="sk-test", base_url=url)
+
+
+async def every(stream: Any) -> list[Any]:
+    return [part async for part in await stream]
+
+
+GEMINI: Any = {"model": "gemini-2.5-flash", "contents": "What is a monad?"}
+FUNCTION = {
+    "function_declarations": [{"name": "weather", "description": "The weather.", "parameters_json_schema": CITY}]
+}
+FORCED = {"function_calling_config": {"mode": "ANY"}}
+LLAMA: Any = {"model": "llama3.2", "messages": ASKED}
+GROQ: Any = {"model": "llama-3.3-70b-versatile", "messages": ASKED}
+CALLS: dict[str, tuple[Callable[[str], Any], Run]] = {
+    "google": (google, lambda sdk: sdk.models.generate_content(**GEMINI)),
+    "google, settings": (
+        google,
+        lambda sdk: sdk.models.generate_content(
+            **GEMINI, config={"system_instruction": "Be terse.", "temperature": 0.5, "max_output_tokens": 99}
+        ),
+    ),
+    "google, a chat": (google, lambda sdk: [sdk.chats.create(model="gemini-2.5-flash").send_message("Hello!")]),
+    "google, a tool": (
+        google,
+        lambda sdk: sdk.models.generate_content(**GEMINI, config={"tools": [FUNCTION], "tool_config": FORCED}),
+    ),
+    "google, json": (
+        google,
+        lambda sdk: sdk.models.generate_content(
+            **GEMINI, config={"response_mime_type": "application/json", "response_json_schema": CITY}
+        ),
+    ),
+    "google, stream": (google, lambda sdk: list(sdk.models.generate_content_stream(**GEMINI))),
+    "ollama": (ollama, lambda sdk: sdk.chat(**LLAMA)),
+    "ollama, settings": (ollama, lambda sdk: sdk.chat(**LLAMA, options={"temperature": 0}, format=CITY)),
+    "ollama, a tool": (ollama, lambda sdk: sdk.chat(**LLAMA, tools=[TOOL])),
+    "ollama, stream": (ollama, lambda sdk: list(sdk.chat(**LLAMA, stream=True))),
+    "ollama, generate": (ollama, lambda sdk: sdk.generate(model="llama3.2", prompt="Once", system="Be terse.")),
+    "ollama, generate, stream": (ollama, lambda sdk: list(sdk.generate(model="llama3.2", prompt="Once", stream=True))),
+    "ollama, async": (async_ollama, lambda sdk: sdk.chat(**LLAMA, options={"seed": 1})),
+    "ollama, async stream": (async_ollama, lambda sdk: every(sdk.chat(**LLAMA, options={"seed": 2}, stream=True))),
+    "groq": (groq, lambda sdk: sdk.chat.completions.create(**GROQ)),
+    "groq, a tool": (groq, lambda sdk: sdk.chat.completions.create(**GROQ, tools=[TOOL], tool_choice="required")),
+    "groq, stream": (groq, lambda sdk: list(sdk.chat.completions.create(**GROQ, stream=True))),
+}
+
+
+def outcome(name: str, url: str) -> str:
+    """What a call gives back, in its own words, without what says when and over which line it came."""
+    connect, run = CALLS[name]
+    came = run(connect(url))
+    if inspect.isawaitable(came):
+        came = asyncio.run(_awaited(came))
+    return json.dumps([_plain(each) for each in (came if isinstance(came, list) else [came])])
+
+
+async def _awaited(came: Any) -> Any:
+    return await came
+
+
+def _plain(value: Any) -> Any:
+    fields = value.model_dump(mode="json", exclude={"sdk_http_response"})
+    return {"class": type(value).__qualname__, "fields": fields}
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("name", CALLS)
+def test_a_hit_is_equal_to_the_live_answer(name: str, provider: Provider) -> None:
+    live, hit = outcome(name, provider.url), outcome(name, provider.url)
+    assert hit == live
+    assert len(provider.requests) == 1
+    stats = nbcache.stats()
+    assert (stats.misses, stats.hits, stats.entries, stats.errors) == (1, 1, 1, 0)
+    nbcache.uninstall()
+    provider.requests.clear()  # its answers are numbered
+    assert outcome(name, provider.url) == live
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(("name", "model"), [(name, CALLS[name][0]) for name in ("google", "ollama", "groq")])
+def test_an_entry_says_what_was_asked_and_answered_and_what_that_took(
+    name: str, model: Any, provider: Provider
+) -> None:
+    provider.answer(Answer("A way to chain steps."))
+    outcome(name, provider.url)
+    entry = nbcache.entries().iloc[0]
+    assert (entry["prompt"], entry["answer"]) == ("What is a monad?", "A way to chain steps.")
+    assert entry["model"] in {"gemini-2.5-flash", "llama3.2", "llama-3.3-70b-versatile"}
+    assert entry["input_tokens"] > 0
+    assert entry["output_tokens"] > 0
+    assert nbcache.show(entry["key"]).prompt == ("user: What is a monad?")
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("name", ["google", "google, stream", "ollama", "ollama, stream", "groq, stream"])
+def test_an_answer_that_was_cut_off_or_filtered_is_a_recording_and_no_hit(name: str, provider: Provider) -> None:
+    reasons = ["length"] if name.startswith("ollama") else ["length", "content_filter"]
+    for reason in reasons:
+        provider.requests.clear()
+        provider.answer(Answer("half", finish_reason=reason), Answer("half", finish_reason=reason))
+        outcome(name, provider.url)
+        outcome(name, provider.url)
+        assert len(provider.requests) == 2
+
+
+CODE = """
+import sys, nbcache
+from tests.integrations.http.test_apis import CALLS, outcome
+nbcache.install(sys.argv[2])
+for name in CALLS:
+    print(outcome(name, sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_in_a_new_process_nothing_is_sent_and_every_answer_is_equal(provider: Provider, tmp_path: Any) -> None:
+    command = [sys.executable, "-c", CODE, provider.url, str(tmp_path / "store")]
+    runs = [subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False) for _ in range(2)]
+    assert [run.stderr for run in runs] == ["", ""]
+    assert runs[0].stdout == runs[1].stdout
+    assert len(provider.requests) == len(CALLS)
+
+
+# Those whose clients are not installed here: their requests, as their documentation has them
+
+
+class _Handler(Handler):
+    def respond(self) -> None:
+        self.body()
+        self.server.owner.count += 1
+        kind, body = self.server.owner.replies[self.path.partition("?")[0]]
+        self.send(200, kind, body)
+
+
+class Canned(Loopback):
+    """A server with one reply for each path."""
+
+    def __init__(self, replies: dict[str, tuple[str, bytes]]) -> None:
+        self.replies, self.count = replies, 0
+        super().__init__(_Handler)
+
+
+def _json(body: Any) -> tuple[str, bytes]:
+    return "application/json", json.dumps(body).encode()
+
+
+def _events(*events: dict[str, Any]) -> tuple[str, bytes]:
+    return "text/event-stream", b"".join(b"data: " + json.dumps(event).encode() + b"\n\n" for event in events)
+
+
+def _lines(*lines: dict[str, Any]) -> tuple[str, bytes]:
+    return "application/stream+json", b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+
+
+_VECTORS = {
+    "object": "list",
+    "model": "m",
+    "data": [{"index": 0, "embedding": [0.5, 1.0]}],
+    "usage": {"total_tokens": 7},
+}
+_RANKING = {"model": "m", "results": [{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.1}]}
+_COHERE = {
+    "id": "1",
+    "message": {"role": "assistant", "content": [{"type": "text", "text": "hi there"}]},
+    "finish_reason": "COMPLETE",
+    "usage": {"billed_units": {"input_tokens": 5, "output_tokens": 2}},
+}
+_COHERE_EVENTS = _events(
+    {"type": "message-start", "id": "1", "delta": {"message": {"role": "assistant", "content": []}}},
+    {"type": "content-start", "index": 0, "delta": {"message": {"content": {"type": "text", "text": ""}}}},
+    {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "hi "}}}},
+    {"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "there"}}}},
+    {"type": "content-end", "index": 0},
+    {"type": "message-end", "delta": {"finish_reason": "COMPLETE", "usage": _COHERE["usage"]}},
+)
+_FIRST = {"text": "hi there", "generation_id": "g", "finish_reason": "COMPLETE", "meta": {"billed_units": {}}}
+_FIRST_LINES = _lines(
+    {"event_type": "stream-start", "is_finished": False},
+    {"event_type": "text-generation", "text": "hi there", "is_finished": False},
+    {"event_type": "stream-end", "is_finished": True, "finish_reason": "COMPLETE", "response": _FIRST},
+)
+_MISTRAL = {"choices": [{"index": 0, "message": {"content": "hi there"}, "finish_reason": "stop"}], "model": "m"}
+REQUESTS: dict[str, tuple[str, dict[str, Any], tuple[str, bytes], str]] = {
+    "OpenAI's embeddings": ("/v1/embeddings", {"model": "m", "input": ["a"]}, _json(_VECTORS), "1 vector of 2 numbers"),
+    "OpenAI's moderations": ("/v1/moderations", {"input": "a"}, _json({"results": [{"flagged": False}]}), "flagged"),
+    "Voyage's embeddings": (
+        "/v1/embeddings",
+        {"model": "voyage-3", "input": ["a"], "input_type": "query"},
+        _json(_VECTORS),
+        "1 vector of 2 numbers",
+    ),
+    "Jina's ranking": ("/v1/rerank", {"query": "q", "documents": ["a", "b"]}, _json(_RANKING), "1: 0.9\n0: 0.1"),
+    "Cohere's chat": ("/v2/chat", {"model": "command-a", "messages": ASKED}, _json(_COHERE), "hi there"),
+    "Cohere's stream": (
+        "/v2/chat",
+        {"model": "command-a", "messages": ASKED, "stream": True},
+        _COHERE_EVENTS,
+        "hi there",
+    ),
+    "Cohere's first chat": ("/v1/chat", {"message": "hi"}, _json(_FIRST), "hi there"),
+    "Cohere's first stream": ("/v1/chat", {"message": "hi", "stream": True}, _FIRST_LINES, "hi there"),
+    "Cohere's embeddings": (
+        "/v2/embed",
+        {"model": "embed-v4.0", "input_type": "search_query", "texts": ["a"]},
+        _json({"embeddings": {"float": [[0.5, 1.0]]}}),
+        "1 vector of 2 numbers",
+    ),
+    "Google's embeddings": (
+        "/v1beta/models/gemini-embedding-001:batchEmbedContents",
+        {"requests": [{"content": {"parts": [{"text": "a"}]}}]},
+        _json({"embeddings": [{"values": [0.5, 1.0]}]}),
+        "1 vector of 2 numbers",
+    ),
+    "Vertex's embeddings": (
+        "/v1/projects/p/locations/l/publishers/google/models/gemini-embedding-001:predict",
+        {"instances": [{"content": "a"}]},
+        _json({"predictions": [{"embeddings": {"values": [0.5, 1.0]}}]}),
+        "1 vector of 2 numbers",
+    ),
+    "Ollama's embeddings": (
+        "/api/embed",
+        {"model": "m", "input": "a"},
+        _json({"embeddings": [[0.5, 1.0]]}),
+        "1 vector",
+    ),
+    "Mistral's code": ("/v1/fim/completions", {"model": "m", "prompt": "def f"}, _json(_MISTRAL), "hi there"),
+    "Mistral's agents": ("/v1/agents/completions", {"agent_id": "a", "messages": ASKED}, _json(_MISTRAL), "hi there"),
+}
+
+
+@pytest.fixture
+def canned() -> Iterator[Canned]:
+    with Canned({}) as server:
+        yield server
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_request_is_sent_once_and_its_response_comes_back_byte_for_byte(name: str, canned: Canned) -> None:
+    path, body, reply, text = REQUESTS[name]
+    canned.replies[path] = reply
+    live, hit = (httpx.post(canned.url + path, json=body) for _ in range(2))
+    assert (live.content, hit.content) == (reply[1], reply[1])
+    assert hit.headers["x-nbcache"] == "hit"
+    assert canned.count == 1
+    assert text in nbcache.show(nbcache.entries()["key"].iloc[0]).answer
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("name", ["Cohere's stream", "Cohere's first stream"])
+def test_a_stream_that_broke_off_is_not_kept(name: str, canned: Canned) -> None:
+    path, body, (kind, parts), _ = REQUESTS[name]
+    canned.replies[path] = (kind, parts[: parts.rindex(b"COMPLETE") - 60])
+    with pytest.warns(nbcache.NbcacheWarning, match="ended before it was complete"):
+        httpx.post(canned.url + path, json=body)
+    httpx.post(canned.url + path, json=body)
+    assert canned.count == 2
+    assert nbcache.stats().entries == 0
