@@ -17,7 +17,7 @@ from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC04
 from nbcache.concurrency.executor import uninterrupted
 from nbcache.concurrency.locks import Lock
 from nbcache.errors import NotInstalledError, forget_warnings, warn_once
-from nbcache.integrations.http.httpx_hooks import HTTPHooks
+from nbcache.integrations.http.hooks import HTTPHooks
 from nbcache.integrations.langchain.models import Instrument
 from nbcache.integrations.patching import Wrapping
 from nbcache.session.environment import warn_of_misspelt, with_environment

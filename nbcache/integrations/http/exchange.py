@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from langchain_core.outputs import Generation
 
@@ -43,7 +42,7 @@ class Exchange:
     def of(cls, cache: NotebookCache, model_call: ModelCall, route: Any = None) -> "Exchange":
         """The exchange of a call. `route` is what counts of its transport."""
         prompt, identity = _prompt_and_identity(model_call, route)
-        timeout = (model_call.request.extensions.get("timeout") or {}).get("read")
+        timeout = model_call.request.timeout
         call = Call(identity=identity, is_chat=False, shares=not model_call.is_stream, timeout=timeout)
         return cls(cache, model_call.endpoint, prompt, call, model_call.is_stream)
 
@@ -103,14 +102,14 @@ def _prompt_and_identity(call: ModelCall, route: Any) -> tuple[str, Identity]:
     rest = {**call.path.groupdict(), **body}  # an API may name the model in its path
     rest.pop("stream", None)
     prompt = {name: rest.pop(name) for name in (endpoint.system, endpoint.prompt) if name in rest}
-    url = urlsplit(str(request.url))
+    url = request.parts
     base_url = url._replace(path=url.path[: call.path.start()]).geturl()
     document = {
         "class": [endpoint.api, endpoint.name],
         # A text differs from a list that prints alike, and a system prompt from a system message.
         "prompt": {name: type(value).__name__ for name, value in prompt.items()},
         "options": counted_body(rest, endpoint.api),
-        "headers": counted_headers(_headers(request)),
+        "headers": counted_headers(_headers(request.headers, url.netloc)),
         "transport": route,
         "stream": call.is_stream,
     }
@@ -123,12 +122,12 @@ def _prompt_and_identity(call: ModelCall, route: Any) -> tuple[str, Identity]:
     return _prompt(prompt.get(endpoint.system), prompt.get(endpoint.prompt)), identity
 
 
-def _headers(request: Any) -> dict[str, str]:
+def _headers(headers: Mapping[str, str], host: str) -> dict[str, str]:
     """The headers of a request, with the host only if it differs from the URL's, as behind a gateway."""
-    headers = dict(request.headers)
-    if headers.get("host") == request.url.netloc.decode("ascii"):
-        del headers["host"]
-    return headers
+    others = dict(headers)
+    if next((others[name] for name in others if name.lower() == "host"), None) == host.rpartition("@")[2]:
+        others = {name: value for name, value in others.items() if name.lower() != "host"}
+    return others
 
 
 def _prompt(system: Any, messages_sent: Any) -> str:

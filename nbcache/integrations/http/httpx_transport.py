@@ -6,22 +6,17 @@ It works for both packages, `httpx` and `httpx2`, and imports neither.
 import contextlib
 import functools
 import sys
-from collections.abc import Callable
+from functools import partial
 from typing import Any, Self
 
-from nbcache.cache.call import Call, call_around, running
-from nbcache.cache.modes import OFF
-from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.cache.call import running
 from nbcache.codec.sdk_response import HTTPResponse
-from nbcache.errors import UnstableIdentityError, warn_once
-from nbcache.integrations.http.apis.framing import framing_of
+from nbcache.integrations.http.call_of_request import HIT, CacheNow, exchange_of
 from nbcache.integrations.http.exchange import Exchange
-from nbcache.integrations.http.httpx_bodies import AsyncStream, ReplayedBody, SyncStream, for_httpx
-from nbcache.integrations.http.model_call import model_call
+from nbcache.integrations.http.http_request import HTTPRequest
+from nbcache.integrations.http.recorded_bodies import AsyncRecordedBody, RecordedBody, ReplayedBody
 from nbcache.integrations.http.transport_identity import route_of
 
-CacheNow = Callable[[], NotebookCache | None]
-HIT = {"x-nbcache": "hit"}  # the header by which a raw response says that it comes from the cache
 _CLIENTS = {"Client": False, "AsyncClient": True}  # and whether they are asynchronous
 
 
@@ -80,37 +75,12 @@ class CachingTransport:
         """The call that `request` makes. None if it is sent without the cache."""
         if self._client.is_closed:
             raise RuntimeError("Cannot send a request, as the client has been closed.")
-        cache = self._cache_now()
-        if cache is None:
-            return None
-        if (outer := call_around()) is not None:  # a call of LangChain's, which is looked up and counted itself
-            cache.forbid_in_replay(outer, "sends a request of its own, which isn't recorded")
-            return None
-        try:
-            return self._known_exchange(cache, request)
-        except UnstableIdentityError as error:
-            cache.forbid_in_replay(Call(is_chat=False), f"has no key: {error}")
-            if cache.settings_now.mode != OFF:
-                warn_once(error.cause, str(error))
-        except Exception as error:  # noqa: BLE001 - the user's call goes on without the cache
-            cache.forbid_in_replay(Call(is_chat=False), f"can't be looked up: {error!r}")
-            cache.failed("work out the key of a call", error)
-        return None
-
-    def _known_exchange(self, cache: NotebookCache, request: Any) -> Exchange | None:
-        what = f"({request.method} {request.url.path})"
-        call = model_call(request)
-        if call is None:
-            if self.inner is None:
-                cache.forbid_in_replay(Call(is_chat=False), f"{what} is of a kind that isn't recorded")
-            return None
-        if call.is_stateful:
-            cache.forbid_in_replay(Call(is_chat=False), f"{what} is of a kind that isn't recorded")
-            return None
-        if self.inner is not None and not cache.caches_client(call.endpoint.api):
-            cache.forbid_in_replay(Call(is_chat=False), f"{what} isn't looked up, by the setting `clients`")
-            return None
-        return Exchange.of(cache, call, route_of(self._inner_transport(request)))
+        return exchange_of(
+            self._cache_now,
+            http_request(request),
+            lambda: route_of(self._inner_transport(request)),
+            is_hooked=self.inner is not None,
+        )
 
     def _inner_transport(self, request: Any) -> Any:
         """The transport that sends, as the client's own `send` would choose it."""
@@ -120,9 +90,11 @@ class CachingTransport:
         return transport.inner if isinstance(transport, CachingTransport) and transport.inner else transport
 
     def _replayed(self, recorded: HTTPResponse) -> Any:
-        framing, body = framing_of(recorded.headers.get("content-type", "")), recorded.body.encode()
-        stream = for_httpx(ReplayedBody, self._family)([body] if framing is None else framing.split(body))
+        stream = self._stream(ReplayedBody)(recorded)
         return self._family.Response(recorded.status, headers={**recorded.headers, **HIT}, stream=stream)
+
+    def _stream(self, kind: Any) -> Any:
+        return _for_httpx(kind, self._family)
 
     def _forwarded(self, response: Any, stream: Any) -> Any:
         """`response` with its decoded body in `stream`."""
@@ -132,6 +104,25 @@ class CachingTransport:
         return self._family.Response(
             response.status_code, headers=headers, stream=stream, extensions=response.extensions
         )
+
+
+@functools.cache
+def _for_httpx(kind: Any, family: Any) -> Any:
+    """A class of bodies as a stream of `family`, the module httpx or httpx2."""
+    return type(kind.__name__, (kind, family.SyncByteStream, family.AsyncByteStream), {})
+
+
+def http_request(request: Any) -> HTTPRequest:
+    """A request of httpx, as it would be sent."""
+    timeout = (request.extensions.get("timeout") or {}).get("read")
+    return HTTPRequest(request.method, str(request.url), request.headers, partial(_content, request), timeout)
+
+
+def _content(request: Any) -> bytes:
+    """The body of a request of httpx, which raises if it is generated while it is sent."""
+    # A request that follows a redirect is not read, but has the bytes of the first one.
+    is_bytes = type(request.stream).__name__ == "ByteStream"
+    return b"".join(request.stream) if is_bytes else request.content
 
 
 class SyncTransport(CachingTransport):
@@ -164,7 +155,10 @@ class SyncTransport(CachingTransport):
             if not response.is_success:
                 return response
             cleanup.pop_all()  # the call ends with the stream
-        return self._forwarded(response, for_httpx(SyncStream, self._family)(response, exchange))
+        stream = self._stream(RecordedBody)(
+            *(exchange, response.status_code, response.headers), response.iter_bytes(), response.close
+        )
+        return self._forwarded(response, stream)
 
     def close(self) -> None:
         """Close the original client: its connections are shared."""
@@ -207,7 +201,10 @@ class AsyncTransport(CachingTransport):
             if not response.is_success:
                 return response
             cleanup.pop_all()
-        return self._forwarded(response, for_httpx(AsyncStream, self._family)(response, exchange))
+        stream = self._stream(AsyncRecordedBody)(
+            *(exchange, response.status_code, response.headers), response.aiter_bytes(), response.aclose
+        )
+        return self._forwarded(response, stream)
 
     async def aclose(self) -> None:
         """As `SyncTransport.close`."""
@@ -218,6 +215,3 @@ class AsyncTransport(CachingTransport):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-
-KINDS: dict[str, Any] = {"Client": SyncTransport, "AsyncClient": AsyncTransport}  # by the name of httpx's class

@@ -3,10 +3,10 @@
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from nbcache.integrations.http.apis.endpoint import Body, Endpoint
 from nbcache.integrations.http.apis.endpoints import ENDPOINTS
+from nbcache.integrations.http.http_request import HTTPRequest
 
 # Fields of a request that does more than get an answer: it goes on in the background, or changes a conversation.
 _STATEFUL = ("background", "conversation", "thread", "prewarm")
@@ -18,7 +18,7 @@ class ModelCall:
     """A request that is a call of a model, with the JSON object in it."""
 
     endpoint: Endpoint
-    request: Any
+    request: HTTPRequest
     body: Body
     path: re.Match[str]  # the end of the path, by which it was told
 
@@ -38,23 +38,22 @@ def may_be_model_call(raw_path: bytes) -> bool:
     return raw_path.partition(b"?")[0].rpartition(b"/")[2].rpartition(b":")[2] in _LAST_WORDS
 
 
-def model_call(request: Any) -> ModelCall | None:
-    """The call of a model that a request of httpx makes. None if it makes none, or if it isn't understood."""
+def model_call(request: HTTPRequest) -> ModelCall | None:
+    """The call of a model that a request makes. None if it makes none, or if it isn't understood."""
     if request.method != "POST":
         return None
-    matches = [(each, match) for each in ENDPOINTS if (match := each.path.search(request.url.path)) is not None]
+    path = request.parts.path
+    matches = [(each, match) for each in ENDPOINTS if (match := each.path.search(path)) is not None]
     body = _body(request) if matches else None
     if body is None:
         return None
     return next((ModelCall(each, request, body, match) for each, match in matches if each.fits(body)), None)
 
 
-def _body(request: Any) -> Body | None:
+def _body(request: HTTPRequest) -> Body | None:
     """The JSON object in a request. None if the body is something else, or is generated while it is sent."""
     try:
-        # A request that follows a redirect is not read, but has the bytes of the first one.
-        is_bytes = type(request.stream).__name__ == "ByteStream"
-        body = json.loads(b"".join(request.stream) if is_bytes else request.content)
-    except Exception:  # noqa: BLE001 - httpx raises exceptions of its own
+        body = json.loads(request.content())
+    except Exception:  # noqa: BLE001 - HTTP libraries raise exceptions of their own
         return None
     return body if isinstance(body, dict) else None

@@ -2,7 +2,8 @@
 
 from typing import Any, TypeVar
 
-from nbcache.integrations.http.httpx_transport import CacheNow, cached
+from nbcache.integrations.http.call_of_request import CacheNow
+from nbcache.integrations.http.httpx_transport import cached
 
 _T = TypeVar("_T")
 _CLIENTS = {

@@ -24,6 +24,7 @@ from nbcache.integrations.http.apis.framing import DONE
 from nbcache.integrations.http.apis.framing import EVENTS as FRAMING
 from nbcache.integrations.http.apis.recorder import Recorder
 from nbcache.integrations.http.exchange import Exchange
+from nbcache.integrations.http.httpx_transport import http_request
 from nbcache.integrations.http.model_call import ModelCall, model_call
 from nbcache.keys.key import call_key
 from nbcache.session import installation
@@ -62,7 +63,7 @@ def key(client: Any, call: Callable[[Any], Any]) -> str | None:
     found: list[str | None] = []
 
     def look(request: httpx2.Request) -> httpx2.Response:
-        call = model_call(request)
+        call = model_call(http_request(request))
         found.append(None if call is None or call.is_stateful else key_of(call))
         return httpx2.Response(418)
 
@@ -184,7 +185,7 @@ def test_keys_are_a_promise() -> None:
     }
     found = {}
     for name, (url, body, headers) in requests.items():
-        call = model_call(httpx2.Request("POST", url, headers=headers, json=body))
+        call = model_call(http_request(httpx2.Request("POST", url, headers=headers, json=body)))
         assert call is not None
         found[name] = key_of(call)
     assert found == PROMISED

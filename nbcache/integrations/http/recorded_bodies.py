@@ -1,26 +1,21 @@
 """The bodies of responses: a stream that is recorded while it is read, and a recorded one that is replayed."""
 
-import functools
 import time
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 
+from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.errors import warn_once
+from nbcache.integrations.http.apis.framing import framing_of
 from nbcache.integrations.http.apis.recorder import Recorder
 from nbcache.integrations.http.exchange import Exchange
 
 
-@functools.cache
-def for_httpx(kind: Any, family: Any) -> Any:
-    """One of the classes below as a stream of `family`, the module httpx or httpx2."""
-    return type(kind.__name__, (kind, family.SyncByteStream, family.AsyncByteStream), {})
-
-
 class ReplayedBody:
-    """A recorded body, piece by piece."""
+    """A recorded body. A stream comes in the parts in which it was cut."""
 
-    def __init__(self, pieces: list[bytes]) -> None:
-        self._pieces = iter(pieces)
+    def __init__(self, recorded: HTTPResponse) -> None:
+        framing, body = framing_of(recorded.headers.get("content-type", "")), recorded.body.encode()
+        self._pieces = iter([body] if framing is None else framing.split(body))
 
     def __iter__(self) -> Iterator[bytes]:
         return self._pieces
@@ -30,12 +25,12 @@ class ReplayedBody:
             yield piece
 
 
-class _Stream:
-    """A body that is recorded while it is read, and stored when its reader takes the last event of the answer."""
+class _RecordedBody:
+    """A body that is recorded while it is read, and stored when its reader takes the last part of the answer."""
 
-    def __init__(self, response: Any, exchange: Exchange) -> None:
-        self._response = response
+    def __init__(self, exchange: Exchange, status: int, headers: Mapping[str, str]) -> None:
         self._exchange = exchange
+        self._status, self._headers = status, headers
         self._recorder = Recorder(exchange.endpoint.framing, exchange.endpoint.end)
         self._taken_at: float | None = None
 
@@ -50,25 +45,33 @@ class _Stream:
         piece = self._recorder.take()
         return piece, self._recorder.ended and not ended
 
-    def _answer(self) -> tuple[int, Any, bytes]:
-        return self._response.status_code, self._response.headers, bytes(self._recorder.recorded)
+    def _answer(self) -> tuple[int, Mapping[str, str], bytes]:
+        return self._status, self._headers, bytes(self._recorder.recorded)
 
     def _close(self) -> bool:
         """No more will come. Returns whether that is what makes the answer complete."""
         ended = self._recorder.ended
         self._recorder.close()
         if not self._recorder.ended:
-            path = self._exchange.endpoint.name
-            warn_once(f"stream {path}", f"nbcache: a stream from {path} is not cached: it ended before it was complete")
+            name = self._exchange.endpoint.name
+            warn_once(f"stream {name}", f"nbcache: a stream from {name} is not cached: it ended before it was complete")
         return self._recorder.ended and not ended
 
 
-class SyncStream(_Stream):
-    """The sync form of a recorded stream, an `httpx.SyncByteStream`."""
+class RecordedBody(_RecordedBody):
+    """The sync form: an iterator of `chunks`. `close_response` closes where they come from."""
 
-    def __init__(self, response: Any, exchange: Exchange) -> None:
-        super().__init__(response, exchange)
-        self._chunks = response.iter_bytes()
+    def __init__(
+        self,
+        exchange: Exchange,
+        status: int,
+        headers: Mapping[str, str],
+        chunks: Iterator[bytes],
+        close_response: Callable[[], object],
+    ) -> None:
+        super().__init__(exchange, status, headers)
+        self._chunks = chunks
+        self._close_response = close_response
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -92,15 +95,23 @@ class SyncStream(_Stream):
     def close(self) -> None:
         """End the call, and close the response."""
         self._exchange.call.end()
-        self._response.close()
+        self._close_response()
 
 
-class AsyncStream(_Stream):
-    """The async form of a recorded stream, an `httpx.AsyncByteStream`."""
+class AsyncRecordedBody(_RecordedBody):
+    """As `RecordedBody`."""
 
-    def __init__(self, response: Any, exchange: Exchange) -> None:
-        super().__init__(response, exchange)
-        self._chunks = response.aiter_bytes()
+    def __init__(
+        self,
+        exchange: Exchange,
+        status: int,
+        headers: Mapping[str, str],
+        chunks: AsyncIterator[bytes],
+        close_response: Callable[[], Awaitable[object]],
+    ) -> None:
+        super().__init__(exchange, status, headers)
+        self._chunks = chunks
+        self._close_response = close_response
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return self
@@ -122,6 +133,6 @@ class AsyncStream(_Stream):
         return piece
 
     async def aclose(self) -> None:
-        """As `SyncStream.close`."""
+        """As `RecordedBody.close`."""
         self._exchange.call.end()
-        await self._response.aclose()
+        await self._close_response()

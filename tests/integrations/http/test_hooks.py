@@ -1,6 +1,7 @@
 """Clients that nobody wrapped: while the cache is on, their calls of a model are paid once, whatever library makes them."""
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ import httpx
 import httpx2
 import openai
 import pytest
+import requests
 from langchain_openai import ChatOpenAI
 
 import nbcache
@@ -23,6 +25,7 @@ from tests.servers.wire import CHAT, EVENTS, MESSAGE, RESPONSE, Body, ask, compl
 from tests.support.paths import ROOT
 
 LIBRARIES = [httpx, httpx2]
+CLIENTS = [*LIBRARIES, requests]
 
 
 @pytest.fixture
@@ -72,7 +75,7 @@ def test_a_call_by_the_hook_and_one_by_a_wrapped_client_are_the_same_call(plain:
 
 
 @pytest.mark.usefixtures("store")
-@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("library", CLIENTS)
 def test_a_request_that_no_sdk_makes_is_cached_by_its_path_and_body(library: Any, provider: Provider) -> None:
     url = f"{provider.url}/v1/chat/completions"
     one, two = library.post(url, json=CHAT), library.post(url, json=CHAT)
@@ -102,6 +105,70 @@ def test_a_library_that_is_imported_later_is_hooked_then_and_a_new_process_pays_
     assert [run.stderr for run in runs] == ["", ""]
     assert runs[0].stdout == runs[1].stdout == f"{provider.requests[0].echo}\n" * 2
     assert len(provider.requests) == 1
+
+
+# The library `requests`
+
+
+def lines(url: str, **given: Any) -> list[bytes]:
+    with requests.post(f"{url}/v1/chat/completions", json={**CHAT, "stream": True}, **given) as response:
+        return list(response.iter_lines())
+
+
+@pytest.mark.usefixtures("store")
+def test_a_stream_of_requests_is_played_as_it_came(provider: Provider) -> None:
+    live, hit = lines(provider.url, stream=True), lines(provider.url, stream=True)
+    assert live == hit == lines(provider.url)
+    assert b"data: [DONE]" in live
+    assert len(provider.requests) == 1
+    assert said(openai.OpenAI(**provider.openai)) == provider.requests[1].echo  # whole, it is another call
+
+
+@pytest.mark.usefixtures("store")
+def test_the_same_request_by_another_library_is_the_same_call(provider: Provider) -> None:
+    url = f"{provider.url}/v1/chat/completions"
+    one, two = requests.post(url, json=CHAT), httpx.post(url, json=CHAT)
+    assert one.json() == two.json()
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.usefixtures("store")
+def test_a_response_of_requests_is_as_its_own(provider: Provider) -> None:
+    url = f"{provider.url}/v1/chat/completions"
+    with requests.Session() as session:
+        session.headers["x-team"] = "blue"
+        live, hit = session.post(url, json=CHAT, timeout=9), session.post(url, json=CHAT, timeout=8)
+        raw = session.post(url, json=CHAT, stream=True).raw
+        assert raw.read(10) + raw.read() == live.content
+    assert (hit.status_code, hit.url, hit.content, hit.encoding) == (200, url, live.content, live.encoding)
+    assert hit.json() == live.json()
+    assert hit.request.headers["x-team"] == "blue"
+    assert type(hit) is requests.Response
+    assert list(hit.iter_content(7)) == list(live.iter_content(7))
+    assert len(provider.requests) == 1
+
+
+@pytest.mark.usefixtures("store")
+def test_what_requests_sends_as_a_file_a_form_or_piece_by_piece_passes_by(provider: Provider) -> None:
+    url = f"{provider.url}/v1/chat/completions"
+    body = b'{"model": "gpt-4o-mini", "messages": []}'
+    with nbcache.mode("replay"):
+        for given in ({"data": iter([body])}, {"files": {"messages": body}}, {"data": {"messages": "x"}}):
+            with contextlib.suppress(requests.ConnectionError):  # the server takes only JSON, of a known length
+                requests.post(url, **given)
+    assert nbcache.stats().misses == 0
+
+
+@pytest.mark.usefixtures("store")
+def test_errors_of_requests_are_its_own(provider: Provider) -> None:
+    url = f"{provider.url}/v1/chat/completions"
+    provider.fail(429, times=2)
+    assert [requests.post(url, json=CHAT).status_code for _ in range(2)] == [429, 429]
+    with provider.hold(), pytest.raises(requests.ReadTimeout):
+        requests.post(url, json=CHAT, timeout=0.05)
+    assert nbcache.stats().entries == 0
+    with nbcache.mode("replay"), pytest.raises(ReplayMiss):
+        requests.post(url, json=CHAT)
 
 
 # Once, not twice
@@ -370,6 +437,7 @@ def test_an_unknown_name_of_an_api_is_refused_with_those_that_exist(tmp_path: Pa
 
 
 METHODS: list[Callable[[], Any]] = [
+    lambda: requests.Session.get_adapter,
     lambda: httpx.Client._transport_for_url,
     lambda: httpx.AsyncClient._transport_for_url,
     lambda: httpx2.Client._transport_for_url,

@@ -1,0 +1,81 @@
+"""While the cache is on, each request to a model's API is looked up, whatever client or library sends it.
+
+httpx's clients choose the transport of a request by one method, and the sessions of `requests` the adapter. For a path of a
+model's API that method gives one of ours around the client's own; for any other it gives what it always gave. No object of a
+client changes.
+"""
+
+import sys
+from collections.abc import Callable
+from functools import cache, partial, wraps
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+from weakref import WeakMethod
+
+from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.concurrency.import_hooks import when_imported
+from nbcache.integrations.patching import Wrapper, Wrapping
+
+
+class HTTPHooks:
+    """The hooked methods. `remove` puts back exactly what was there."""
+
+    def __init__(self, cache_now: Callable[[], NotebookCache | None]) -> None:
+        self._wrapping = Wrapping(cache_now)
+        hooks = {"httpx": self._hook_httpx, "httpx2": self._hook_httpx, "requests": self._hook_requests}
+        self._waiting = [when_imported([name], partial(_call, WeakMethod(hook), name)) for name, hook in hooks.items()]
+
+    def remove(self) -> None:
+        """Put the originals back. If somebody has wrapped ours since, ours stays in place and does nothing."""
+        for end in self._waiting:
+            end()
+        self._wrapping.remove()
+
+    def _hook_httpx(self, family: ModuleType) -> None:
+        for name, transport in (("Client", "SyncTransport"), ("AsyncClient", "AsyncTransport")):
+            wrapper = partial(_hooked_httpx, self._wrapping, family, transport)
+            self._hook(getattr(family, name), "_transport_for_url", wrapper)
+
+    def _hook_requests(self, requests: ModuleType) -> None:
+        self._hook(requests.Session, "get_adapter", partial(_hooked_requests, self._wrapping))
+
+    def _hook(self, owner: type, name: str, wrapper: Wrapper) -> None:
+        if self._wrapping.active and name in vars(owner):
+            self._wrapping.wrap(owner, name, wrapper)
+
+
+def _hooked_httpx(
+    wrapping: Wrapping, family: ModuleType, transport: str, original: Callable[..., Any]
+) -> Callable[..., Any]:
+    @wraps(original)
+    def transport_for_url(client: Any, url: Any) -> Any:
+        inner = original(client, url)
+        if not wrapping.active or not _room("model_call").may_be_model_call(url.raw_path):
+            return inner
+        kind = getattr(_room("httpx_transport"), transport)
+        return inner if isinstance(inner, kind) else kind(client, family, wrapping.cache_now, inner)
+
+    return transport_for_url
+
+
+def _hooked_requests(wrapping: Wrapping, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def get_adapter(session: Any, url: str) -> Any:
+        inner = original(session, url)
+        if not wrapping.active or not _room("model_call").may_be_model_call(url.encode("ascii", "replace")):
+            return inner
+        return _room("requests_adapter").CachingAdapter(wrapping.cache_now, inner)
+
+    return get_adapter
+
+
+@cache
+def _room(name: str) -> Any:
+    """A module beside this one: what looks a request up is imported with the first request."""
+    return import_module(f"nbcache.integrations.http.{name}")
+
+
+def _call(hook: "WeakMethod[Callable[[ModuleType], None]]", package: str) -> None:
+    if (method := hook()) is not None:
+        method(sys.modules[package])

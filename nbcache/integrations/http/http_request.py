@@ -1,0 +1,28 @@
+"""A request as it would be sent, whatever library sends it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+
+@dataclass(frozen=True)
+class HTTPRequest:
+    """A request.
+
+    Attributes:
+        content: returns the bytes of the body. Raises what the library raises if they aren't known before they are sent.
+        timeout: the seconds that its sender waits for an answer, if that is known.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    content: Callable[[], Any]
+    timeout: float | None = None
+
+    @cached_property
+    def parts(self) -> SplitResult:
+        """The parts of the URL."""
+        return urlsplit(self.url)

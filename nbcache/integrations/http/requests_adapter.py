@@ -1,0 +1,136 @@
+"""Requests of the library `requests`: its sessions ask an adapter, and ours is around the session's own. Nothing is imported."""
+
+import contextlib
+import io
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from nbcache.cache.call import running
+from nbcache.codec.sdk_response import HTTPResponse
+from nbcache.integrations.http.call_of_request import HIT, CacheNow, exchange_of
+from nbcache.integrations.http.exchange import Exchange
+from nbcache.integrations.http.http_request import HTTPRequest
+from nbcache.integrations.http.recorded_bodies import RecordedBody, ReplayedBody
+from nbcache.integrations.http.transport_identity import route_of
+
+
+class CachingAdapter:
+    """An adapter for one request. `inner` is the session's own, which sends what is not in the cache."""
+
+    def __init__(self, cache_now: CacheNow, inner: Any) -> None:
+        self._cache_now = cache_now
+        self._inner = inner
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def send(self, request: Any, **given: Any) -> Any:
+        """The response, from the cache or from the provider."""
+        exchange = exchange_of(
+            self._cache_now, _http_request(request, given), lambda: route_of(self._inner), is_hooked=True
+        )
+        if exchange is None:
+            return self._inner.send(request, **given)
+        if exchange.is_stream:
+            return self._streamed(exchange, request, given)
+        with running(exchange.call):
+            if (recorded := exchange.find()) is not None:
+                return self._replayed(recorded, request)
+            response = self._inner.send(request, **given)
+            if _is_success(response):
+                exchange.save(response.status_code, response.headers, response.content)
+                response.raw = _Body(response.raw, iter([response.content]), response.raw.close)
+        return response
+
+    def _streamed(self, exchange: Exchange, request: Any, given: Mapping[str, Any]) -> Any:
+        with contextlib.ExitStack() as cleanup:
+            cleanup.callback(exchange.call.end)
+            if (recorded := exchange.find()) is not None:
+                return self._replayed(recorded, request)
+            response = self._inner.send(request, **given)
+            if not _is_success(response):
+                return response
+            cleanup.pop_all()  # the call ends with the stream
+        raw = response.raw
+        chunks = raw.stream(None, decode_content=True)
+        body = RecordedBody(exchange, response.status_code, response.headers, chunks, raw.close)
+        response.raw = _Body(raw, body, body.close)
+        return response
+
+    def _replayed(self, recorded: HTTPResponse, request: Any) -> Any:
+        urllib3 = sys.modules["urllib3"]
+        raw: Any = urllib3.HTTPResponse(
+            io.BytesIO(),
+            headers={**recorded.headers, **HIT},
+            status=recorded.status,
+            reason="OK",
+            preload_content=False,
+            decode_content=False,
+        )
+        response = sys.modules["requests.adapters"].HTTPAdapter.build_response(self._inner, request, raw)
+        response.raw = _Body(raw, iter(ReplayedBody(recorded)), raw.close)
+        return response
+
+
+class _Body:
+    """What `requests` reads a response's body from: urllib3's response, with other bytes, which are decoded."""
+
+    def __init__(self, raw: Any, pieces: Iterator[bytes], close: Any) -> None:
+        self._raw = raw
+        self._pieces = pieces
+        self._close = close
+        self._rest = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._raw, name)
+
+    def stream(self, amt: int | None = None, decode_content: bool | None = None) -> Iterator[bytes]:  # noqa: ARG002, FBT001 - urllib3's
+        """The bytes as they come, in pieces of at most `amt`."""
+        while piece := self._rest or next(self._pieces, b""):
+            size = amt or len(piece)
+            self._rest = piece[size:]
+            yield piece[:size]
+
+    def read(self, amt: int | None = None, decode_content: bool | None = None, **_: Any) -> bytes:  # noqa: ARG002, FBT001 - as above
+        """All bytes, or the next `amt` of them."""
+        got = bytearray()
+        while amt is None or len(got) < amt:
+            piece = next(self.stream(None if amt is None else amt - len(got)), b"")
+            if not piece:
+                break
+            got += piece
+        return bytes(got)
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.stream()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._close()
+
+
+def _http_request(request: Any, given: Mapping[str, Any]) -> HTTPRequest:
+    timeout = given.get("timeout")
+    read = timeout[1] if isinstance(timeout, tuple) else timeout
+    headers = {
+        name if isinstance(name, str) else name.decode("latin-1"): value for name, value in request.headers.items()
+    }
+    return HTTPRequest(
+        request.method,
+        request.url,
+        headers,
+        lambda: _content(request),
+        read if isinstance(read, int | float) else None,
+    )
+
+
+def _content(request: Any) -> Any:
+    """The body of a request. Raises TypeError if it is read or generated while it is sent."""
+    if not isinstance(request.body, str | bytes):
+        raise TypeError("no bytes")
+    return request.body
+
+
+def _is_success(response: Any) -> bool:
+    return bool(200 <= response.status_code < 300)
