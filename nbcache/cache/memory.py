@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import NamedTuple
 
 from langchain_core.outputs import Generation
@@ -9,7 +10,6 @@ from pydantic import BaseModel
 
 from nbcache import codec
 from nbcache.codec.messages import copies_of
-from nbcache.concurrency.locks import Lock
 
 _LARGE = 100_000  # bytes of a payload that is not kept
 _LONG = 1_000_000  # bytes of a payload that holds up an event loop, even if only its checksum is computed
@@ -58,7 +58,6 @@ class MemoryTier:
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
         self._entries: OrderedDict[str, _MemoryEntry] = OrderedDict()
-        self._lock = Lock()
 
     def unchanged(self, key: str, token: object) -> CachedAnswer | None:
         """The answer, if nobody has written to the store since it was read."""
@@ -84,15 +83,13 @@ class MemoryTier:
             return None
         generations = whole.generations(classes)
         # Objects of the caller's class are made anew: the class may be another by the next call.
-        if not self._capacity or whole.holds_objects or len(payload) > _LARGE:
-            return CachedAnswer(payload, whole.created, lambda: generations)
-        token = None if whole.expires else token
-        entry = _MemoryEntry(payload, token, whole.expires, whole.created, copies_of(generations))
-        self._keep(key, entry)
-        return entry.answer()
+        if self._capacity and not whole.holds_objects and len(payload) <= _LARGE:
+            token = None if whole.expires else token
+            self._keep(key, _MemoryEntry(payload, token, whole.expires, whole.created, copies_of(generations)))
+        return CachedAnswer(payload, whole.created, lambda: generations)
 
     def _keep(self, key: str, decoded: _MemoryEntry) -> None:
-        with self._lock:
-            self._entries[key] = decoded
+        self._entries[key] = decoded
+        with suppress(KeyError):  # another thread was faster
             while len(self._entries) > self._capacity:
                 self._entries.popitem(last=False)

@@ -63,7 +63,7 @@ def fresh(generations: Iterable[Generation]) -> list[Generation]:
 
 
 def copies_of(generations: Iterable[Generation]) -> Callable[[], list[Generation]]:
-    """A function that makes copies to hand out. The generations must not be changed any more."""
+    """A function that makes copies of the generations as they are now, to hand out."""
     copiers = [_copier_of(generation) for generation in generations]
     return lambda: [copied() for copied in copiers]
 
@@ -71,12 +71,12 @@ def copies_of(generations: Iterable[Generation]) -> Callable[[], list[Generation
 def _copier_of(generation: Generation) -> Callable[[], Generation]:
     cls, names = type(generation), set(generation.__dict__)
     if not isinstance(generation, ChatGeneration):
-        values_of = copier(dict(generation.__dict__))
+        values_of = copier(generation.__dict__)
         return lambda: made(cls, values_of(), names)
     values_of = copier({**generation.__dict__, "message": None})
     message = generation.message
     message_cls, message_names = type(message), set(message.__dict__)
-    fields_of, extra_of = copier(dict(message.__dict__)), copier(message.__pydantic_extra__ or {})
+    fields_of, extra_of = copier(message.__dict__), copier(message.__pydantic_extra__ or {})
 
     def copied() -> Generation:
         fields = fields_of()

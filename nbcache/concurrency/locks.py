@@ -39,6 +39,11 @@ class Lock:
         if self._bells:
             self._ring()
 
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody holds it just now."""
+        return "holder" in self._state
+
     def _wait(self, frame: FrameType) -> None:
         pause = _FIRST_CHECK
         while True:

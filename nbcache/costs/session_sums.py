@@ -21,6 +21,7 @@ from nbcache.stores.entry_costs import EntryCosts
 
 _CALLS = 10_000  # the last calls, of which each has its own record
 _POINTS = 200  # of the chart
+_WRITTEN_DOWN = 10.0  # seconds after which the price of an answer is surely written down
 _ABSURD = 10_000  # US dollars. No call costs that, whatever tokens a server reports
 _EXECUTIONS = 64  # the last executions, whose late calls still count for the time saved
 _OF_SESSION = ("calls", "of_model", "of_cell", "called", "curve", "_timings")
@@ -43,6 +44,7 @@ class Accounts:
         self._notebook = notebook
         self._prices = prices
         self._costs = EntryCosts()
+        self._prices_then: dict[tuple[str, float | None], Decimal | None] = {}  # by key, and when it was recorded
         self._timings: OrderedDict[tuple[int, str | None], Timing] = OrderedDict()
         self.calls: deque[CallRecord] = deque(maxlen=_CALLS)
         self.called = SessionCalls()
@@ -107,7 +109,7 @@ class Accounts:
         price = self._price(entry.usage, now)
         usd = price.usd
         source: str | None = None if usd is None else price.why
-        if usd is None and (usd := self._price_then(hit.key)) is not None:
+        if usd is None and (usd := self._price_then(hit.key, entry.recorded)) is not None:
             source = "as recorded"
         where = hit.where
         self.called.use(hit.key, entry.model)
@@ -223,11 +225,21 @@ class Accounts:
             now.prices[usage] = Price(None, "no usage") if absurd else price
         return now.prices[usage]
 
-    def _price_then(self, key: str) -> Decimal | None:
-        """What the answer cost when it was recorded: used if today's price is unknown."""
+    def _price_then(self, key: str, recorded: float | None) -> Decimal | None:
+        """What the answer cost when it was recorded: used if today's price is unknown. The store is asked once for each answer.
+
+        Whoever paid for it writes its price down a second later, so that a missing one is asked for again until then.
+        """
+        if (of := (key, recorded)) in self._prices_then:
+            return self._prices_then[of]
         with contextlib.suppress(Exception):
-            for row in () if self._listed is None else self._listed.page(Filter(key=key), limit=1):
-                return row.cost_usd
+            row = next(iter(() if self._listed is None else self._listed.page(Filter(key=key), limit=1)), None)
+            usd = None if row is None else row.cost_usd
+            if usd is not None or (recorded is not None and time.time() > recorded + _WRITTEN_DOWN):
+                if len(self._prices_then) >= _CALLS:
+                    self._prices_then.clear()
+                self._prices_then[of] = usd
+            return usd
         return None
 
     def _plot(self) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -67,21 +68,21 @@ def copy_plain(value: Any) -> Any:
 
 
 def copier(value: Any) -> Callable[[], Any]:
-    """A function that returns what `copy_plain` makes of `value`, in half the time. The value must not be changed any more."""
-    cls = type(value)
-    if cls not in _CONTAINERS:
-        return lambda: value
-    if cls is tuple or cls is set:
-        return partial(copy_plain, value)
-    items = value.items() if cls is dict else enumerate(value)
-    inner = [(place, copier(item)) for place, item in items if type(item) in _CONTAINERS]
-    copied: Callable[[], Any] = value.copy
-    return partial(_copied_deeply, copied, inner) if inner else copied
+    """A function that returns what `copy_plain` makes of `value` as it is now, in less time.
+
+    What is nested in a dict is kept as JSON, if it comes back from that as it is.
+    """
+    copy = copy_plain(value) if type(value) is not dict else value.copy()
+    if type(copy) is dict and (inner := {name: item for name, item in copy.items() if type(item) in _CONTAINERS}):
+        with suppress(TypeError):  # orjson refuses a value
+            written = orjson.dumps(inner)
+            if orjson.loads(written) == inner:
+                return partial(_completed, {**copy, **dict.fromkeys(inner)}, written)
+        return partial(copy_plain, copy_plain(copy))
+    return copy.copy if type(copy) is dict else partial(copy_plain, copy)
 
 
-def _copied_deeply(copied: Callable[[], Any], inner: list[tuple[Any, Callable[[], Any]]]) -> Any:
-    """A copy, and in it copies of the containers at these places."""
-    copy = copied()
-    for place, copied_item in inner:
-        copy[place] = copied_item()
+def _completed(outer: dict[str, Any], inner: bytes) -> dict[str, Any]:
+    copy = outer.copy()
+    copy.update(orjson.loads(inner))
     return copy

@@ -29,6 +29,7 @@ from langchain_openai import ChatOpenAI, OpenAI
 import nbcache
 from nbcache import NbcacheWarning
 from nbcache.costs import ledger as ledger_module
+from nbcache.costs import session_sums
 from nbcache.costs.ledger import Ledger
 from nbcache.costs.price_lookup import Prices
 from nbcache.entry.records import Spending, Stats, Touch
@@ -899,6 +900,32 @@ def test_what_nobody_prices_today_saves_what_it_cost_when_it_was_recorded(server
     client(server.url).invoke("q")
     assert money() == (1, 0, NOTHING, CALL)
     assert stats().unpriced_hits == 0
+
+
+def test_the_store_is_asked_once_for_the_price_of_an_answer_that_nobody_prices_today(
+    server: Canned, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its hits cost as little at the end of a cell as others. A price that was not written down yet is asked for again."""
+    install(folder, prices={})
+    server.reply(used(1000, 500))
+    client(server.url).invoke("q")
+    asked: list[Any] = []
+    page = DiskStore.page
+
+    def noted(store: DiskStore, *args: Any, **kwargs: Any) -> Any:
+        asked.append(args)
+        return page(store, *args, **kwargs)
+
+    monkeypatch.setattr(DiskStore, "page", noted)
+    for _ in range(2):
+        client(server.url).invoke("q")
+        assert stats().unpriced_hits == stats().hits
+    assert len(asked) == 2
+    monkeypatch.setattr(session_sums, "_WRITTEN_DOWN", -1.0)
+    for _ in range(3):
+        client(server.url).invoke("q")
+        assert stats().unpriced_hits == stats().hits
+    assert len(asked) == 3
 
 
 def test_what_is_saved_has_todays_price(server: Canned, folder: Path) -> None:
