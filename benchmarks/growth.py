@@ -5,6 +5,7 @@ some entries.
 """
 
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from nbcache import NotebookCache
 from nbcache.entry.records import Filter
 from nbcache.ui.panel.board import Board
 
-from . import BenchError, big_store, browser
+from . import BenchError, big_store, browser, larger_store
 from .figures import Figures
 from .growth_pages import pages, searches
 from .processes import output_of
@@ -24,7 +25,8 @@ from .workload import entries
 
 TRANSFERRED = 100_000  # entries at most that are exported and imported
 PAINTED = 100_000
-_TEXT = "tarfile"  # of the dry run
+TIMES = 10  # as large as the store that it is made of
+_TEXTS = {"dry run": "tarfile", "dry run, a sentence": "import tarfile", "dry run, nothing": "tarfile xylophone"}
 _MISSES = 5  # that are explained
 
 
@@ -32,9 +34,7 @@ def measure(stores: Path, sizes: tuple[int, ...], rounds: int, figures: Figures)
     """Measure stores of these sizes in the folder `stores`, and make those that are missing."""
     for size in sizes:
         folder = stores / str(size)
-        if not (stores / f"{size}.ready").exists():
-            big_store.fill(folder, size)
-            (stores / f"{size}.ready").touch()
+        _make(stores, size)
         column = f"{size:,} entries"
         _opening(folder, column, rounds, figures)
         cache = NotebookCache(folder, scope="folder")
@@ -47,6 +47,20 @@ def measure(stores: Path, sizes: tuple[int, ...], rounds: int, figures: Figures)
             _transfer(folder, column, figures)
         if size == PAINTED:
             _paint(folder, size, rounds, figures)
+
+
+def _make(stores: Path, size: int) -> None:
+    """Make the store of this size, if it is missing; one of a million of the hundred thousand of another."""
+    ready, smaller = stores / f"{size}.ready", size // TIMES
+    if ready.exists():
+        return
+    shutil.rmtree(stores / str(size), ignore_errors=True)  # a half one
+    if size > TRANSFERRED:
+        _make(stores, smaller)
+        larger_store.multiply(stores / str(smaller), stores / str(size), TIMES)
+    else:
+        big_store.fill(stores / str(size), size)
+    ready.touch()
 
 
 def _opening(folder: Path, column: str, rounds: int, figures: Figures) -> None:
@@ -74,7 +88,8 @@ def _read(cache: NotebookCache, column: str, rounds: int, figures: Figures) -> N
 
 def _change(cache: NotebookCache, column: str, rounds: int, figures: Figures) -> None:
     for _ in range(max(1, rounds // 3)):
-        figures.add("dry run", column, _seconds(partial(cache.contents().clear, match=_TEXT, dry_run=True)))
+        for name, text in _TEXTS.items():
+            figures.add(name, column, _seconds(partial(cache.contents().clear, match=text, dry_run=True)))
     for row in cache.contents().page(Filter(), limit=rounds):
         figures.add("evict", column, _seconds(partial(cache.contents().evict, row.key)))
     for entry in entries(range(0, _MISSES * 700, 700)):

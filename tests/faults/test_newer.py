@@ -425,7 +425,7 @@ def test_golden_payloads_of_version_3_are_read(path: Path) -> None:
     assert len(whole.packed_chunks()) == known["chunks"]
 
 
-@pytest.mark.parametrize("version", ["store_v3", "store_v4"])
+@pytest.mark.parametrize("version", ["store_v3", "store_v4", "store_v5"])
 def test_golden_store_is_read(tmp_path: Path, version: str) -> None:
     shutil.copytree(GOLDEN / version, tmp_path / "store")
     store = DiskStore(tmp_path / "store")

@@ -17,7 +17,10 @@ from nbcache.stores.sqlite.sql import Execute, dollars, moment, number, split, t
 from nbcache.stores.sqlite.word_matches import Matches
 
 _FEW = 5_000  # entries that are sorted rather than found in order: a few milliseconds
-_FEW_TO_READ = 50_000  # the same where the index has what they are sorted by
+# How many entries of the index are passed in the time in which one is sorted: one of which the index has all, and another.
+_SORTED, _READ_AND_SORTED = 8, 20
+_RISKED = 8  # the part of the index that is passed for nothing, at worst, rather than to sort
+_ALL = 2**62  # entries
 _COLUMNS = (
     "c.key, e.model, p.prompt, p.answer, e.status, e.created, e.tags, e.notebooks, e.cell, e.last_hit, e.hits, e.size,"
     " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds, e.charged"
@@ -71,11 +74,11 @@ def select(sql: Execute, which: Filter, now: float, part: Part) -> list[EntryMet
     matches, few = _matches(sql, which)
     if few is not None or not _is_listed(sql, which, matches, limit):
         sources, matches = [filters.source(sql, which, now, few)], None
+    elif offset and not which.words and (turned := _from_the_end(sql, which, now, part)):
+        return select(sql, which, now, turned)[::-1]
     else:
-        sources = _sources(sql, which, now, order)
+        sources = _sources(sql, which, now, order, offset + limit)
     if len(sources) == 1 and order.after is None and matches is None:
-        if offset and not which.words and (turned := _from_the_end(sql, which, now, part)):
-            return select(sql, which, now, turned)[::-1]
         where = f"SELECT e.id FROM {sources[0].sql} {order.sql} LIMIT ? OFFSET ?"
         return _rows(sql, Condition(where, (*sources[0].values, limit, offset)), order, -1, 0)
     most = limit if limit < 0 else limit + offset
@@ -86,7 +89,7 @@ def select(sql: Execute, which: Filter, now: float, part: Part) -> list[EntryMet
 def newest_first(sql: Execute, which: Filter, now: float) -> Condition:
     """The SQL after FROM for all entries that `which` selects: from the listing, if all are in it. Else they are sorted."""
     if _is_listed(sql, which, None, 0) and not listing_index.is_left(sql):
-        return _sources(sql, which, now, _Order("created", descending=True))[0]
+        return _sources(sql, which, now, _Order("created", descending=True), _ALL)[0]
     return filters.source(sql, which, now)
 
 
@@ -167,12 +170,15 @@ def _matches(sql: Execute, which: Filter) -> tuple[Matches | None, list[int] | N
     return matches, few if few is not None and len(few) <= _FEW else None
 
 
-def _sources(sql: Execute, which: Filter, now: float, order: _Order) -> list[Condition]:
-    """The SQL after FROM for the entries that `which` selects: the listed ones, and the new ones if there are any."""
+def _sources(sql: Execute, which: Filter, now: float, order: _Order, most: int) -> list[Condition]:
+    """The SQL after FROM for the entries that `which` selects: the listed ones, and the new ones if there are any.
+
+    At most so many of them are read, in order.
+    """
     until = listing_index.listed_until(sql)
     others = filters.of_rows(which)
     alive = filters.is_alive(which, now)
-    sources = [together([_listed(sql, which, order), *filters.not_expired(sql, which, now), *others])]
+    sources = [together([_listed(sql, which, order, most), *filters.not_expired(sql, which, now), *others])]
     ((last,),) = sql("SELECT max(id) FROM entry")
     if last is not None and last > until:
         new = Condition("entry e WHERE e.id > ? AND e.facet IS NULL", (until,))
@@ -180,25 +186,35 @@ def _sources(sql: Execute, which: Filter, now: float, order: _Order) -> list[Con
     return sources
 
 
-def _listed(sql: Execute, which: Filter, order: _Order) -> Condition:
-    """The listed entries with the values that `which` asks for, in order; where they are few, without order."""
+def _listed(sql: Execute, which: Filter, order: _Order, most: int) -> Condition:
+    """The listed entries with the values that `which` asks for: in order, or without if that is quicker to read and sort."""
     in_order = Condition(f"entry e INDEXED BY entry_by_{order.column} WHERE e.facet IS NOT NULL")
     wanted = together(filters.of_facets(which, "f"))
     if not wanted.values:
         return in_order
     facets = sql(f"SELECT f.id, f.entries FROM facet f WHERE {wanted.sql}", wanted.values).fetchall()
     values = (json.dumps([each for each, _ in facets]),)
-    few = _FEW_TO_READ if order.column == "created" else _FEW
-    if sum(whole(entries) or 0 for _, entries in facets) <= few:
+    entries = sum(whole(each) or 0 for _, each in facets)
+    if _is_quicker_sorted(sql, entries, order, most):
         return Condition(f"entry e INDEXED BY entry_by_facet WHERE e.facet IN ({OF_JSON})", values)
     column, value = order.column, getattr(which, order.column, None)
     one_value = [] if value is None else [Condition(f"e.{column} = ?", (written(value),))]
     return together([in_order, *one_value, Condition(f"+e.facet IN ({OF_JSON})", values)])
 
 
+def _is_quicker_sorted(sql: Execute, entries: int, order: _Order, most: int) -> bool:
+    """Whether so many entries are read and sorted in less time than the index is read in order up to that many of them.
+
+    In the index others are between them. They may be close together at the far end, so not much is risked for few.
+    """
+    all_entries = whole(sql("SELECT max(id) FROM entry").fetchone()[0]) or 0
+    passed = min(most * all_entries / max(1, entries), all_entries)
+    return entries * (_SORTED if order.column == "created" else _READ_AND_SORTED) <= max(passed, all_entries / _RISKED)
+
+
 def _from_the_end(sql: Execute, which: Filter, now: float, part: Part) -> Part | None:
     """The same part counted from the other end, if that is nearer and it is known where that is."""
-    if filters.of_rows(which) or part.limit is None:
+    if filters.of_rows(which) or part.limit is None or listing_index.is_left(sql):
         return None
     entries = counts.count(sql, which, now)[0]
     if part.offset <= entries / 2:

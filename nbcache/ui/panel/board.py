@@ -148,9 +148,7 @@ class Board:
         if which.words:
             self._cache.ledger.index(within=_INDEX_TIME)
         contents = self._contents
-        total = contents.number_of(which)
-        # To sum up what a search finds can take longer than the search.
-        is_summed = not which.words or total <= _SUMMED
+        total, size = _sums(contents, which)
         limit = _limit(message)
         offset = min(max(0, _number(message, "offset")), max(0, total - 1) // limit * limit)
         sort = {"cost": "cost_usd"}.get(str(message.get("sort")), str(message.get("sort") or "created"))
@@ -164,7 +162,7 @@ class Board:
             "total": total,
             "offset": offset,
             "limit": limit,
-            "size": bytes_text(contents.totals_of(which).size_bytes) if is_summed else "",
+            "size": size,
         }
         if message.get("facets"):
             facets = asdict(contents.facets())
@@ -226,6 +224,14 @@ class Board:
         mode = checked_mode(str(message.get("mode")))
         self._cache.switch(replace(self._cache.settings, mode=mode))
         return _done(f"the mode is {mode}")
+
+
+def _sums(contents: Contents, which: Filter) -> tuple[int, str]:
+    """How many entries these are, and how large; empty if it would take longer to find that out than to find the entries."""
+    if which.words and (total := contents.number_of(which)) > _SUMMED:
+        return total, ""
+    totals = contents.totals_of(which)
+    return totals.entries, bytes_text(totals.size_bytes)
 
 
 def _filter(message: dict[str, Any]) -> Filter:

@@ -87,13 +87,28 @@ def check_all(store: DiskStore, draw: random.Random) -> None:
         )
 
 
+def sort_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pages be sorted rather than read from an index in order."""
+    for name in ("_SORTED", "_READ_AND_SORTED"):
+        monkeypatch.setattr(pages, name, 0)
+
+
+def sort_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let pages be read from an index in order."""
+    for name in ("_SORTED", "_READ_AND_SORTED"):
+        monkeypatch.setattr(pages, name, 10**9)
+
+
 @pytest.mark.parametrize("few", [0, 10_000], ids=["in order", "sorted"])
 @pytest.mark.parametrize("seed", range(3))
 def test_pages_totals_and_facets_are_exact_whatever_happens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int, few: int
 ) -> None:
-    for name in ("_FEW", "_FEW_TO_READ"):
-        monkeypatch.setattr(pages, name, few)
+    monkeypatch.setattr(pages, "_FEW", few)
+    if few:
+        sort_all(monkeypatch)
+    else:
+        sort_none(monkeypatch)
     store, draw = DiskStore(tmp_path / "store"), random.Random(seed)
     for number in range(240):
         change(store, draw, number)
@@ -182,8 +197,8 @@ def test_page_takes_no_more_work_in_a_large_store(
     *,
     descending: bool,
 ) -> None:
-    for name in ("_FEW", "_FEW_TO_READ"):
-        monkeypatch.setattr(pages, name, 100)
+    monkeypatch.setattr(pages, "_FEW", 100)
+    sort_none(monkeypatch)
 
     def page(store: DiskStore) -> None:
         assert len(store.page(which, sort=sort, descending=descending, limit=20)) == 20
@@ -220,7 +235,7 @@ def test_next_page_takes_no_more_work_far_in(
     stores: tuple[DiskStore, DiskStore], monkeypatch: pytest.MonkeyPatch, sort: str, which: Filter
 ) -> None:
     monkeypatch.setattr(pages, "_FEW", 10)
-    monkeypatch.setattr(pages, "_FEW_TO_READ", 10)
+    sort_none(monkeypatch)
     store, whole = stores[1], [row.key for row in stores[1].page(which, sort=sort)]
 
     def page(store: DiskStore, offset: int) -> None:
