@@ -20,6 +20,7 @@ from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables.config import var_child_runnable_config
 
 from nbcache.cache.chains import listens
+from nbcache.cache.lookup import Absent
 from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.codec.messages import made
 from nbcache.concurrency.loop_turns import take_turn
@@ -122,8 +123,8 @@ class EarlyHits:
         """A call that LangChain is about to look up. None if it has to."""
         try:
             run = args[2] if len(args) > 2 else kwargs.get("run_manager")
-            if not self._has_own(type(model), _LOOKUP):
-                return None
+            if Absent.current.get() is not None or not self._has_own(type(model), _LOOKUP):
+                return None  # it was no hit before its run, or is made within such a call
             messages = args[0] if args else kwargs.get("messages")
             stop = args[1] if len(args) > 1 else kwargs.get("stop")
             known = self._known(model, messages, stop, kwargs, is_async=is_async)

@@ -291,6 +291,17 @@ def test_a_call_that_misses_reads_the_store_once(provider: Provider, tmp_path: P
     assert nbcache.stats().misses == 4
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_the_early_key_of_a_call_that_misses_is_worked_out_once(model: BaseChatModel, is_async: bool) -> None:
+    for _ in range(2):
+        ask(model, "before", is_async=is_async)
+    known = nbcache.NotebookCache.known_key
+    with mock.patch.object(nbcache.NotebookCache, "known_key", autospec=True, side_effect=known) as told:
+        for number, config in enumerate((None, RunnableConfig(callbacks=[Listener()])), start=1):
+            ask(model, f"new {number}", config, is_async=is_async)
+            assert told.call_count == number
+
+
 def test_a_method_that_somebody_wraps_sees_each_call(provider: Provider, tmp_path: Path) -> None:
     """As programs that watch LangChain do, before the cache is on or after."""
     seen: list[str] = []
