@@ -40,11 +40,13 @@ def learn_counters(model: BaseLanguageModel[Any], before: dict[str, int]) -> boo
     `_identifying_params`: `FakeListChatModel.i`, or the `calls: int` of many a test's model. `before` are the numbers when
     the call began.
     """
+    grown = {name for name, value in whole_numbers(model).items() if value > before.get(name, value) == 0}
+    if not grown:
+        return False
     try:
-        params = model._identifying_params.keys()  # noqa: SLF001 - by this the class says what identifies it
+        grown -= model._identifying_params.keys()  # noqa: SLF001 - by this the class says what identifies it
     except Exception:  # noqa: BLE001 - the user's own code
         return False
-    grown = {name for name, value in whole_numbers(model).items() if value > before.get(name, value) == 0} - params
     if grown:
         _counters[type(model)] = counters_of(type(model)) | grown
         identity_cache.forget()
