@@ -175,23 +175,16 @@ def handed_on(package: str, homes: Mapping[str, str], moved: Mapping[str, str] |
     return look_up
 
 
-def late(package: str, *names: str) -> Any:
-    """Modules of `package` that are loaded at the first use of something in them, and not before.
+def modules_when_used(package: str, names: Iterable[str]) -> Callable[[str], Any]:
+    """The `__getattr__` of a package that loads these modules of it when they are first used, as `package.module`."""
+    modules = frozenset(names)
 
-    For those that a kernel may never need. Type checkers are given the imports themselves:
+    def look_up(name: str) -> ModuleType:
+        if name not in modules:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return import_module(f"{package}.{name}")
 
-        if TYPE_CHECKING:
-            from nbcache.stores.sqlite import check, pages
-        else:
-            check, pages = late("nbcache.stores.sqlite", "check", "pages")
-    """
-    modules = [_LateModule(f"{package}.{name}") for name in names]
-    return modules if len(modules) > 1 else modules[0]
-
-
-class _LateModule(ModuleType):
-    def __getattr__(self, name: str) -> Any:
-        return getattr(import_module(self.__name__), name)
+    return look_up
 
 
 def add_earlier_modules(modules: Mapping[str, Iterable[str]]) -> None:

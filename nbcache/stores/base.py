@@ -38,11 +38,11 @@ from urllib.parse import unquote, urlsplit
 
 from nbcache.entry.filter import Filter
 from nbcache.stores.progress import Counted, Progress
-from nbcache.stores.selection import Search, Selection
 from nbcache.stores.sqlite.store import DiskStore
 
 if TYPE_CHECKING:
     from nbcache.entry.records import Cleared, EntryMeta, Facets, SessionCall, Spending, Totals, Touch
+    from nbcache.stores.selection import Search, Selection
 
 __all__ = ["DiskStore", "Store", "open_store"]
 
@@ -146,7 +146,7 @@ class Selecting(Listable, Protocol):
     `clear` and `ls` in a store of a million entries, and the panel's search.
     """
 
-    def select(self, which: Filter, search: Search | None = None, progress: Progress | None = None) -> Selection:
+    def select(self, which: Filter, search: "Search | None" = None, progress: Progress | None = None) -> "Selection":
         """The rows that `which` selects now, the newest first; with `search` those of the entries with its text.
 
         `which.words` is not set. `progress` is called with how many entries are read, and of how many.

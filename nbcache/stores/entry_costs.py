@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from nbcache import codec
 from nbcache.concurrency.locks import Lock
 from nbcache.keys.json_text import parsed
-from nbcache.stores.sqlite.search_index import FOLDED, UNSURE
 
 if TYPE_CHECKING:
     from nbcache.entry.records import Usage
@@ -84,6 +83,7 @@ class EntryCosts:
 def words_of(payload: bytes, key: str) -> set[str]:
     """The words by which an entry is found, of its prompt and its answer; and marks for what its words don't tell."""
     from nbcache.entry.text import answer_text, prompt_text  # noqa: PLC0415 - only new entries have to be read
+    from nbcache.stores.sqlite.search_index import UNSURE  # noqa: PLC0415
 
     try:
         whole = codec.read(payload, key)
@@ -96,6 +96,7 @@ def words_of(payload: bytes, key: str) -> set[str]:
 
 def _words_and_marks(text: str, preview: str) -> set[str]:
     from nbcache.entry.text import has_other_words, is_folded, words  # noqa: PLC0415 - as above
+    from nbcache.stores.sqlite.search_index import FOLDED, UNSURE  # noqa: PLC0415
 
     found = words(text)
     is_shown = preview.removesuffix("…") in " ".join(text.split())

@@ -20,3 +20,54 @@ Deleting: `eviction.py` (over the bounds), `expiry.py` (too old), `clearing.py` 
 in the file). When something is wrong: `check.py` and `row_repair.py` (check and repair), `damaged_files.py` (set aside),
 `full_disk.py` (delete without free space), `late_answers.py` (kept in memory until they can be written).
 """
+
+from typing import TYPE_CHECKING
+
+from nbcache import modules_when_used
+
+if TYPE_CHECKING:
+    from nbcache.stores.sqlite import (
+        check,
+        clearing,
+        columns,
+        counts,
+        damaged_files,
+        diskcache_file,
+        earlier_search_index,
+        entry_stream,
+        full_disk,
+        lifetime_ledger,
+        listing_index,
+        new_rows,
+        pages,
+        rows,
+        schema,
+        search_index,
+        session_calls,
+        totals,
+        word_matches,
+    )
+
+# Neither `%load_ext` nor a hit needs them.
+__all__ = [
+    "check",
+    "clearing",
+    "columns",
+    "counts",
+    "damaged_files",
+    "diskcache_file",
+    "earlier_search_index",
+    "entry_stream",
+    "full_disk",
+    "lifetime_ledger",
+    "listing_index",
+    "new_rows",
+    "pages",
+    "rows",
+    "schema",
+    "search_index",
+    "session_calls",
+    "totals",
+    "word_matches",
+]
+__getattr__ = modules_when_used("nbcache.stores.sqlite", __all__)

@@ -4,12 +4,14 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import TYPE_CHECKING
 
 from nbcache.concurrency.locks import Lock
-from nbcache.stores.sqlite import earlier_search_index, listing_index, search_index, word_matches
-from nbcache.stores.sqlite.check import PAUSE, Run
-from nbcache.stores.sqlite.clearing import purge_some, return_pages
-from nbcache.stores.sqlite.diskcache_file import CacheFile
+from nbcache.stores import sqlite
+
+if TYPE_CHECKING:
+    from nbcache.stores.sqlite.check import Run
+    from nbcache.stores.sqlite.diskcache_file import CacheFile
 
 _LAST = 2**63 - 1  # of all rowids
 _OTHERS_AT_ONCE = (
@@ -33,67 +35,71 @@ class Indexing:
         """Index these entries, too."""
         self._own.extend(rowids)
 
-    def list_some(self, look: Run, write: Run, at_most: int) -> bool:
+    def list_some(self, look: "Run", write: "Run", at_most: int) -> bool:
         """List at most so many entries. Returns whether some may be left to do."""
-        is_left = look(lambda cache: listing_index.is_left(cache.execute))
+        is_left = look(lambda cache: sqlite.listing_index.is_left(cache.execute))
         if is_left:
             write(partial(_list, at_most=at_most))
         return is_left
 
-    def index_some(self, look: Run, write: Run, words_of: Callable[[bytes, str], Iterable[str]], at_most: int) -> bool:
+    def index_some(
+        self, look: "Run", write: "Run", words_of: Callable[[bytes, str], Iterable[str]], at_most: int
+    ) -> bool:
         """Index at most so many entries. Returns whether some are left to do."""
         with self._one_at_a_time:
             return self._index_some(look, write, words_of, at_most)
 
-    def _index_some(self, look: Run, write: Run, words_of: Callable[[bytes, str], Iterable[str]], at_most: int) -> bool:
+    def _index_some(
+        self, look: "Run", write: "Run", words_of: Callable[[bytes, str], Iterable[str]], at_most: int
+    ) -> bool:
         if self._unchecked and not self._others:
             rowids, self._unchecked = look(self._missing)
             self._others.extend(sorted(rowids))  # the order in which SQLite fills its pages best
         own = [self._own[at] for at in range(min(at_most, len(self._own)))]
         others = [self._others[at] for at in range(min(at_most - len(own), _OTHERS_AT_ONCE, len(self._others)))]
         if rowids := list(dict.fromkeys(own + others)):
-            new = look(lambda cache: [(rowid, search_index.unindexed(cache.execute, rowid)) for rowid in rowids])
+            new = look(lambda cache: [(rowid, sqlite.search_index.unindexed(cache.execute, rowid)) for rowid in rowids])
             # Nobody has to wait for this.
             words = {rowid: (entry, list(words_of(entry[1], entry[0]))) for rowid, entry in new if entry is not None}
             write(partial(_index, words=words))
-        while look(lambda cache: search_index.has_many_fresh(cache.execute)):
+        while look(lambda cache: sqlite.search_index.has_many_fresh(cache.execute)):
             write(_merge)
         for _ in own:
             self._own.popleft()
         for _ in others:
             self._others.popleft()
         if others:
-            time.sleep(PAUSE)
+            time.sleep(sqlite.check.PAUSE)
         return bool(self._own or self._others or self._unchecked)
 
-    def purge_some(self, look: Run, write: Run) -> bool:
+    def purge_some(self, look: "Run", write: "Run") -> bool:
         """Remove some words of deleted entries, and a part of an earlier release's index. Returns whether more may be left."""
-        is_left = look(lambda cache: not search_index.is_purged(cache.execute))
-        is_left = is_left or look(lambda cache: earlier_search_index.is_left(cache.execute))
+        is_left = look(lambda cache: not sqlite.search_index.is_purged(cache.execute))
+        is_left = is_left or look(lambda cache: sqlite.earlier_search_index.is_left(cache.execute))
         if is_left:
-            write(purge_some)
-            write(return_pages)
+            write(sqlite.clearing.purge_some)
+            write(sqlite.clearing.return_pages)
         return is_left
 
-    def _missing(self, cache: CacheFile) -> tuple[list[int], int]:
+    def _missing(self, cache: "CacheFile") -> tuple[list[int], int]:
         with cache.snapshot():
-            return word_matches.missing(cache.execute, self._unchecked, _LOOKED_AT)
+            return sqlite.word_matches.missing(cache.execute, self._unchecked, _LOOKED_AT)
 
 
-def _index(cache: CacheFile, words: dict[int, tuple[tuple[str, bytes], list[str]]]) -> None:
+def _index(cache: "CacheFile", words: dict[int, tuple[tuple[str, bytes], list[str]]]) -> None:
     """Put entries into the search index, unless they were changed, deleted or indexed after they were read."""
     sql = cache.execute
     with cache.transaction():
-        search_index.purge_earlier(sql, words)
-        same = [rowid for rowid, (entry, _) in words.items() if search_index.unindexed(sql, rowid) == entry]
-        search_index.add(sql, [(rowid, words[rowid][1]) for rowid in same])
+        sqlite.search_index.purge_earlier(sql, words)
+        same = [rowid for rowid, (entry, _) in words.items() if sqlite.search_index.unindexed(sql, rowid) == entry]
+        sqlite.search_index.add(sql, [(rowid, words[rowid][1]) for rowid in same])
 
 
-def _merge(cache: CacheFile) -> None:
+def _merge(cache: "CacheFile") -> None:
     with cache.transaction():
-        search_index.merge(cache.execute)
+        sqlite.search_index.merge(cache.execute)
 
 
-def _list(cache: CacheFile, at_most: int) -> None:
+def _list(cache: "CacheFile", at_most: int) -> None:
     with cache.transaction():
-        listing_index.extend(cache.execute, at_most)
+        sqlite.listing_index.extend(cache.execute, at_most)

@@ -13,13 +13,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.running_frames import is_around, is_running
 from nbcache.errors import StoreBusyError, StoreError
 from nbcache.stores.sqlite.connection import Connection, connect
-from nbcache.stores.sqlite.opening_modes import Access
+
+if TYPE_CHECKING:
+    from nbcache.stores.sqlite.opening_modes import Access
 
 _T = TypeVar("_T")
 
@@ -46,7 +48,7 @@ class Pool:
     The pool knows the frame that holds a connection. After an interrupt has ended the frame, it takes the connection back.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: "Access") -> None:
         self.database = access.database
         self._access = access
         self._keeps = _IDLE if access.keeps_open else 0

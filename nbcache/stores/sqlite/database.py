@@ -11,7 +11,6 @@ from nbcache.concurrency.locks import Lock
 from nbcache.errors import StoreError, StoreRefusedError, warn_once
 from nbcache.stores.sqlite.connection import connect
 from nbcache.stores.sqlite.connection_pool import BusyRetry, Pool, inode_of, is_busy
-from nbcache.stores.sqlite.damaged_files import set_aside
 from nbcache.stores.sqlite.folder import DATABASE, Kind, alone, is_newer, kind_of, prepare
 
 
@@ -138,6 +137,8 @@ class Database(Generic[_C]):
                 file.pool.close()
             if _is_of_tables(failed.cause) and self._is_whole():
                 return
+            from nbcache.stores.sqlite.damaged_files import set_aside  # noqa: PLC0415 - few files are damaged
+
             try:
                 aside = set_aside(self._folder)
             except OSError as error:

@@ -20,6 +20,7 @@ from nbcache.stores.sqlite.connection_pool import Pool
 from nbcache.stores.sqlite.database import newer
 from nbcache.stores.sqlite.folder import APPLICATION_ID, STORE_VERSION, is_newer
 from nbcache.stores.sqlite.foreign_tables import inspect
+from nbcache.stores.sqlite.late_answers import LateAnswer
 from nbcache.stores.sqlite.opening_modes import access_to, copied
 from nbcache.stores.sqlite.sql import Execute
 
@@ -60,12 +61,6 @@ def payload_in(mode: int, value: object) -> bytes:
     if mode != diskcache.core.MODE_RAW or type(value) is not bytes:
         raise DamagedError("a payload that nbcache did not write")
     return value
-
-
-def payload_of(connection: sqlite3.Connection, key: str, *, include_expired: bool) -> bytes | None:
-    """The payload of `key`, or None. Raises DamagedError, or sqlite3.Error."""
-    row = connection.execute(_READ, (key, 0 if include_expired else time.time())).fetchone()
-    return None if row is None else payload_in(*row)
 
 
 class CacheFile(diskcache.Cache):  # type: ignore[misc]
@@ -168,6 +163,16 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
         finally:
             if self.pool.held.in_transaction:
                 self.execute("COMMIT")
+
+    @staticmethod
+    def payload_of(connection: sqlite3.Connection, key: str, *, include_expired: bool) -> bytes | None:
+        """The payload of `key`, or None. Raises DamagedError, or sqlite3.Error."""
+        row = connection.execute(_READ, (key, 0 if include_expired else time.time())).fetchone()
+        return None if row is None else payload_in(*row)
+
+    def commit(self, answer: LateAnswer) -> int | None:
+        """Commit a new entry by one statement, as `new_rows` says. Returns its rowid, or None if that is not possible."""
+        return new_rows.commit(self.pool, answer)
 
     def has_waiting_rows(self) -> bool:
         """Whether updates have left rows, as `new_rows` says."""

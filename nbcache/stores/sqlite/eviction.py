@@ -1,12 +1,14 @@
 """Evicts the least recently used entries of a store with bounds. What expires by itself is in `expiry`."""
 
 import time
+from typing import TYPE_CHECKING
 
 from nbcache.errors import TooLargeError
-from nbcache.stores.sqlite import schema, totals
-from nbcache.stores.sqlite.diskcache_file import CacheFile
-from nbcache.stores.sqlite.rows import EXPIRED, ROWID, delete_with_tombstone, put_last, size_of
-from nbcache.stores.sqlite.sql import Execute
+from nbcache.stores import sqlite
+
+if TYPE_CHECKING:
+    from nbcache.stores.sqlite.diskcache_file import CacheFile
+    from nbcache.stores.sqlite.sql import Execute
 
 
 class Bounds:
@@ -22,46 +24,47 @@ class Bounds:
         if self._max_bytes is not None and len(payload) > self._max_bytes:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
 
-    def keep(self, cache: CacheFile, *, spare: str) -> None:
+    def keep(self, cache: "CacheFile", *, spare: str) -> None:
         """Bring the store within its bounds. Totals are counted once by this process before they are used."""
         if not self.are_set:
             return
         if self._counted is not cache:
-            totals.recount(cache.execute)
+            sqlite.totals.recount(cache.execute)
             self._counted = cache
         evict(cache.execute, self._max_bytes, self._max_entries, spare=spare, now=time.time())
 
 
-def evict(sql: Execute, max_bytes: int | None, max_entries: int | None, *, spare: str, now: float) -> None:
+def evict(sql: "Execute", max_bytes: int | None, max_entries: int | None, *, spare: str, now: float) -> None:
     """Delete the least recently used entries, but not `spare`, until the store is within its bounds."""
-    schema.make_bounded(sql)
-    put_last(sql, spare, now)
+    sqlite.schema.make_bounded(sql)
+    sqlite.rows.put_last(sql, spare, now)
 
     def is_over(held: tuple[int, int], entries: int = 0, size: int = 0) -> bool:
         return (max_entries is not None and held[0] > max_entries + entries) or (
             max_bytes is not None and held[1] > max_bytes + size
         )
 
-    held = totals.read(sql)
-    if held is None or is_over(held, 1, size_of(sql, spare, now) or 0):
-        held = totals.recount(sql)  # over by more than this entry: count first, so that a wrong total evicts nothing
+    held = sqlite.totals.read(sql)
+    if held is None or is_over(held, 1, sqlite.rows.size_of(sql, spare, now) or 0):
+        # Over by more than this entry: count first, so that a wrong total evicts nothing.
+        held = sqlite.totals.recount(sql)
     while is_over(held) and _evict_one(sql, spare, now):
-        held = totals.read(sql) or totals.recount(sql)
+        held = sqlite.totals.read(sql) or sqlite.totals.recount(sql)
 
 
-def _evict_one(sql: Execute, spare: str, now: float) -> bool:
+def _evict_one(sql: "Execute", spare: str, now: float) -> bool:
     """Delete an expired entry or, if there is none, the least recently used one. Returns whether there was one."""
-    expired = sql(f"{EXPIRED} AND key != ? ORDER BY expire_time LIMIT 1", (now, spare)).fetchone()
+    expired = sql(f"{sqlite.rows.EXPIRED} AND key != ? ORDER BY expire_time LIMIT 1", (now, spare)).fetchone()
     if expired is not None:
         rowid, key, ended = expired
-        delete_with_tombstone(sql, rowid, key, ended, "expired")
+        sqlite.rows.delete_with_tombstone(sql, rowid, key, ended, "expired")
         return True
     row = sql(
-        f"SELECT c.rowid, c.key FROM entry e JOIN Cache c ON c.rowid = e.id WHERE e.id != {ROWID}"
+        f"SELECT c.rowid, c.key FROM entry e JOIN Cache c ON c.rowid = e.id WHERE e.id != {sqlite.rows.ROWID}"
         " ORDER BY e.used, e.id LIMIT 1",
         (spare,),
     ).fetchone()
     if row is not None:
-        delete_with_tombstone(sql, row[0], row[1], now, "evicted")
-        totals.add_eviction(sql)
+        sqlite.rows.delete_with_tombstone(sql, row[0], row[1], now, "evicted")
+        sqlite.totals.add_eviction(sql)
     return row is not None

@@ -1,11 +1,13 @@
 """Answers that could not be written when they came: kept in memory, and written as soon as they can be."""
 
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nbcache.concurrency.locks import Lock
-from nbcache.entry.records import EntryMeta
 from nbcache.errors import StoreBusyError, StoreError
+
+if TYPE_CHECKING:
+    from nbcache.entry.records import EntryMeta
 
 _MOST = 100_000_000  # bytes kept in memory
 _AT_ONCE = 100  # answers written in one transaction
@@ -18,7 +20,7 @@ class LateAnswer(NamedTuple):
 
     key: str
     payload: bytes
-    meta: EntryMeta
+    meta: "EntryMeta"
     expires: float | None
 
 

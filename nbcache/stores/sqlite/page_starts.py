@@ -4,10 +4,13 @@ With it a page is read from the index right there. To count all entries before i
 """
 
 from collections import OrderedDict
+from typing import TYPE_CHECKING
 
 from nbcache.concurrency.locks import Lock
-from nbcache.entry.records import EntryMeta, Filter
-from nbcache.stores.sqlite.pages import Part
+
+if TYPE_CHECKING:
+    from nbcache.entry.records import EntryMeta, Filter
+    from nbcache.stores.sqlite.pages import Part
 
 _REMEMBERED = 256  # pages
 
@@ -20,14 +23,14 @@ class PageStarts:
         self._token: object = None
         self._keys: OrderedDict[tuple[Filter, str, bool, int], str] = OrderedDict()
 
-    def found(self, token: object, which: Filter, part: Part) -> Part:
+    def found(self, token: object, which: "Filter", part: "Part") -> "Part":
         """The same part with the entry before it, if that is known while the store has this change token."""
         with self._lock:
             if token is None or token != self._token:
                 return part
             return part._replace(after=self._keys.get((which, part.sort, part.descending, part.offset)))
 
-    def keep(self, token: object, which: Filter, part: Part, rows: list[EntryMeta]) -> None:
+    def keep(self, token: object, which: "Filter", part: "Part", rows: "list[EntryMeta]") -> None:
         """Remember where the page after these rows begins. The store had this change token before they were read."""
         if token is None or not rows:
             return

@@ -8,33 +8,31 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from nbcache import public_in
+from nbcache import entry, public_in
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.timer import Timer
 from nbcache.entry.durations_and_sizes import count, size
-from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
+from nbcache.entry.filter import Filter
 from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, warn_once
+from nbcache.stores import sqlite
 from nbcache.stores.progress import Progress
-from nbcache.stores.selection import Search, Selection
-from nbcache.stores.sqlite import counts, damaged_files, lifetime_ledger, new_rows, pages, rows, session_calls
 from nbcache.stores.sqlite.background_indexing import Indexing
-from nbcache.stores.sqlite.check import PAUSE, Read, check
-from nbcache.stores.sqlite.clearing import delete
-from nbcache.stores.sqlite.columns import columns
 from nbcache.stores.sqlite.connection_pool import own_writes
-from nbcache.stores.sqlite.damaged_files import forget_aside
 from nbcache.stores.sqlite.database import LONG, Database
-from nbcache.stores.sqlite.diskcache_file import CacheFile, payload_of
-from nbcache.stores.sqlite.entry_stream import EntryStream
 from nbcache.stores.sqlite.eviction import Bounds
-from nbcache.stores.sqlite.full_disk import done_in_copy, is_full
 from nbcache.stores.sqlite.late_answers import LateAnswer, LateAnswers, end_of, is_temporary
 from nbcache.stores.sqlite.page_starts import PageStarts
-from nbcache.stores.sqlite.pages import Part
-from nbcache.stores.sqlite.sql import Execute
+
+if TYPE_CHECKING:
+    from nbcache.entry.records import Cleared, EntryMeta, Facets, SessionCall, Spending, Totals, Touch
+    from nbcache.stores.selection import Search, Selection
+    from nbcache.stores.sqlite.check import Read
+    from nbcache.stores.sqlite.diskcache_file import CacheFile
+    from nbcache.stores.sqlite.entry_stream import EntryStream
+    from nbcache.stores.sqlite.sql import Execute
 
 _READ_TIMEOUT = 0.5  # seconds to wait for another process before a lookup counts as a miss
 _WRITE_TIMEOUT = 2.0
@@ -57,7 +55,8 @@ class DiskStore:
         self.folder = Path(folder).expanduser().absolute()
         if os.path.exists(self.folder) and not os.path.isdir(self.folder):  # noqa: PTH110, PTH112 - pathlib's may raise
             raise ValueError(f"store={str(folder)!r} is a file: write a folder")
-        self._database = Database(self.folder, CacheFile)
+        opened: Callable[[Path], CacheFile] = lambda path: sqlite.diskcache_file.CacheFile(path)  # noqa: E731, PLW0108 - loads it
+        self._database = Database(self.folder, opened)
         self._writes = Lock()  # so that threads of this process don't wait for each other in SQLite
         self._late = LateAnswers()
         self._timer = Timer(self._catches_up, _LATER)
@@ -79,14 +78,14 @@ class DiskStore:
             try:
                 connection = file.pool.acquire()
                 try:
-                    return payload_of(connection, key, include_expired=include_expired)
+                    return file.payload_of(connection, key, include_expired=include_expired)
                 finally:
                     file.pool.release(connection)
             except (sqlite3.Error, UnicodeDecodeError):  # busy or damaged: `Database.run` below finds out
                 pass
         if not wait:
             raise StoreBusyError(f"{self.folder} has to be opened or waited for")
-        return self._query(lambda file: payload_of(file.pool.held, key, include_expired=include_expired))
+        return self._query(lambda file: file.payload_of(file.pool.held, key, include_expired=include_expired))
 
     def change_token(self) -> object:
         """A value that is equal only while no process has written. None if that isn't known now."""
@@ -99,7 +98,7 @@ class DiskStore:
             return None
         return (token, self._late.changes) if self._late.answers and token is not None else token
 
-    def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
+    def put(self, key: str, payload: bytes, meta: "EntryMeta", ttl: float | None = None) -> None:
         """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError if it is larger than the bound.
 
         If another process or a full disk keeps it from being written, it is kept in memory and written later.
@@ -130,18 +129,18 @@ class DiskStore:
             return False
         try:
             with self._writes:
-                rowid = new_rows.commit(file.pool, answer)
+                rowid = file.commit(answer)
         finally:
             own_writes.count += 1
         self._indexing.stored([] if rowid is None else [rowid])
         return rowid is not None
 
-    def _put(self, cache: CacheFile, answers: Sequence[LateAnswer]) -> None:
+    def _put(self, cache: "CacheFile", answers: Sequence[LateAnswer]) -> None:
         """Write these answers, of which some may replace others, and do what is due."""
         with cache.transaction():
-            new_rows.move(cache.execute)
+            sqlite.new_rows.move(cache.execute)
             cache.delete_expired()
-            rowids = [rows.put(cache.execute, *answer) for answer in answers]
+            rowids = [sqlite.rows.put(cache.execute, *answer) for answer in answers]
             self._bounds.keep(cache, spare=answers[-1].key)
         self._indexing.stored(rowids)
 
@@ -157,12 +156,12 @@ class DiskStore:
             self._catch_up()
         return bool(self._late.answers)
 
-    def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
+    def put_all(self, entries: "Iterable[tuple[str, bytes, EntryMeta]]") -> None:
         """Keep all of these for good, in one transaction."""
         if answers := [LateAnswer(*entry, None) for entry in entries]:
             self._write(partial(self._put, answers=answers), _WRITE_TIMEOUT)
 
-    def touch(self, touches: Iterable[Touch]) -> None:
+    def touch(self, touches: "Iterable[Touch]") -> None:
         """Update rows: last hit, hits, owners, costs. Late answers are written, too."""
         touches = list(touches)
         self._database.recover()
@@ -170,10 +169,10 @@ class DiskStore:
             self._catch_up(_CATCH_UP_TIMEOUT)
         self._move_own_rows()
 
-        def write(sql: Execute) -> None:
-            new_rows.move(sql)
+        def write(sql: "Execute") -> None:
+            sqlite.new_rows.move(sql)
             for touched in touches:
-                rows.touch(sql, touched, time.time())
+                sqlite.rows.touch(sql, touched, time.time())
 
         if touches:
             self._note(write)
@@ -190,21 +189,21 @@ class DiskStore:
         descending: bool = True,
         limit: int | None = None,
         offset: int = 0,
-    ) -> list[EntryMeta]:
+    ) -> "list[EntryMeta]":
         """The rows that `which` selects, in this order."""
         token = self.change_token()
-        part = self._page_starts.found(token, which, Part(sort, descending, limit, offset))
-        rows = self._read(lambda sql: pages.select(sql, which, time.time(), part))
+        part = self._page_starts.found(token, which, sqlite.pages.Part(sort, descending, limit, offset))
+        rows = self._read(lambda sql: sqlite.pages.select(sql, which, time.time(), part))
         self._page_starts.keep(token, which, part, rows)
         return rows
 
-    def stream(self, which: Filter, keys: Collection[str] | None = None) -> EntryStream:
+    def stream(self, which: Filter, keys: Collection[str] | None = None) -> "EntryStream":
         """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first."""
         self._move_rows()
-        ids = self._look(lambda cache: pages.ids(cache.execute, which, time.time(), keys))
-        return EntryStream(self._look, ids, include_expired=which.include_expired)
+        ids = self._look(lambda cache: sqlite.pages.ids(cache.execute, which, time.time(), keys))
+        return sqlite.entry_stream.EntryStream(self._look, ids, include_expired=which.include_expired)
 
-    def select(self, which: Filter, search: Search | None = None, progress: Progress | None = None) -> Selection:
+    def select(self, which: Filter, search: "Search | None" = None, progress: Progress | None = None) -> "Selection":
         """The rows that `which` selects now, the newest first; with `search` those of entries with its text."""
         from nbcache.stores.sqlite.selection import select  # noqa: PLC0415 - nothing that a call needs
 
@@ -214,25 +213,25 @@ class DiskStore:
     def columns(self, which: Filter = Filter()) -> dict[str, list[Any]]:  # noqa: B008 - frozen
         """The fields of EntryMeta, each with its values in the order of the rows, the newest first."""
         self._move_rows()
-        return self._look(lambda cache: columns(cache, which))
+        return self._look(lambda cache: sqlite.columns.columns(cache, which))
 
-    def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
+    def totals(self, which: Filter = Filter()) -> "Totals":  # noqa: B008 - frozen
         """How many entries `which` selects, and how many bytes."""
-        return self._read(lambda sql: Totals(*counts.count(sql, which, time.time())))
+        return self._read(lambda sql: entry.Totals(*sqlite.counts.count(sql, which, time.time())))
 
     def number(self, which: Filter) -> int:
         """How many entries `which` selects."""
-        return self._read(lambda sql: counts.number(sql, which, time.time()))
+        return self._read(lambda sql: sqlite.counts.number(sql, which, time.time()))
 
-    def facets(self, notebook: str | None = None) -> Facets:
+    def facets(self, notebook: str | None = None) -> "Facets":
         """The values that the entries have."""
-        return self._read(lambda sql: counts.facets(sql, notebook, time.time()))
+        return self._read(lambda sql: sqlite.counts.facets(sql, notebook, time.time()))
 
-    def _read(self, read: Callable[[Execute], _T]) -> _T:
+    def _read(self, read: "Callable[[Execute], _T]") -> _T:
         """What `read` returns, with several statements on one state of the file."""
         self._move_rows()
 
-        def operation(cache: CacheFile) -> _T:
+        def operation(cache: "CacheFile") -> _T:
             with cache.snapshot():
                 return read(cache.execute)
 
@@ -248,64 +247,65 @@ class DiskStore:
     def _move_rows(self) -> None:
         """Write the rows that updates have left, of this process or another. Where that can't be done now, they are missing."""
         with suppress(StoreError):
-            while self._query(CacheFile.has_waiting_rows) and self._write(CacheFile.move_rows, _CATCH_UP_TIMEOUT):
-                time.sleep(PAUSE)
+            file = sqlite.diskcache_file.CacheFile
+            while self._query(file.has_waiting_rows) and self._write(file.move_rows, _CATCH_UP_TIMEOUT):
+                time.sleep(sqlite.check.PAUSE)
 
     def _move_own_rows(self) -> None:
         """As `_move_rows`, if the file is open: else this process has left none."""
         if (file := self._database.file) is not None and not file.pool.moved():
             self._move_rows()
 
-    def record(self, rows: Iterable[Spending]) -> None:
+    def record(self, rows: "Iterable[Spending]") -> None:
         """Add rows to the lifetime ledger, which nothing clears."""
         if new := list(rows):
-            self._note(lambda sql: lifetime_ledger.record(sql, new))
+            self._note(lambda sql: sqlite.lifetime_ledger.record(sql, new))
 
-    def spendings(self, notebook: str | None = None) -> list[Spending]:
+    def spendings(self, notebook: str | None = None) -> "list[Spending]":
         """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
-        return self._query(lambda cache: lifetime_ledger.read(cache.execute, notebook))
+        return self._query(lambda cache: sqlite.lifetime_ledger.read(cache.execute, notebook))
 
-    def record_calls(self, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
+    def record_calls(self, session: str, notebook: str | None, calls: "Iterable[SessionCall]") -> None:
         """Record what a session of a notebook called."""
         if new := list(calls):
-            self._note(lambda sql: session_calls.record(sql, session, notebook, new))
+            self._note(lambda sql: sqlite.session_calls.record(sql, session, notebook, new))
 
-    def last_calls(self, notebook: str | None, but: str | None = None) -> list[SessionCall]:
+    def last_calls(self, notebook: str | None, but: str | None = None) -> "list[SessionCall]":
         """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
-        return self._query(lambda cache: session_calls.read(cache.execute, notebook, but))
+        return self._query(lambda cache: sqlite.session_calls.read(cache.execute, notebook, but))
 
     def rename(self, notebook: str, new: str) -> None:
         """Move a notebook's rows and calls to its new name."""
 
-        def write(cache: CacheFile) -> None:
+        def write(cache: "CacheFile") -> None:
             with cache.transaction():
-                lifetime_ledger.rename(cache.execute, notebook, new)
-                session_calls.rename(cache.execute, notebook, new)
+                sqlite.lifetime_ledger.rename(cache.execute, notebook, new)
+                sqlite.session_calls.rename(cache.execute, notebook, new)
 
         self._write_waiting(write)
 
     def similar(self, words: Sequence[str], limit: int) -> list[str]:
         """The keys of indexed entries that have most of these words, the most similar first."""
-        return self._query(lambda cache: rows.similar(cache.execute, words, limit))
+        return self._query(lambda cache: sqlite.rows.similar(cache.execute, words, limit))
 
     def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
         """Why and when the entry `key`, which missed at `when`, was removed by the store; without `keep` only once."""
 
-        def write(cache: CacheFile) -> tuple[str, float] | None:
+        def write(cache: "CacheFile") -> tuple[str, float] | None:
             with cache.transaction():
                 cache.delete_expired()
-                return rows.tombstone(cache.execute, key, when, keep=keep)
+                return sqlite.rows.tombstone(cache.execute, key, when, keep=keep)
 
-        def read(cache: CacheFile) -> bool | tuple[str, float] | None:
+        def read(cache: "CacheFile") -> bool | tuple[str, float] | None:
             if cache.is_read_only:
-                return rows.tombstone(cache.execute, key, when, keep=True)
-            return rows.may_have_tombstone(cache.execute, key)
+                return sqlite.rows.tombstone(cache.execute, key, when, keep=True)
+            return sqlite.rows.may_have_tombstone(cache.execute, key)
 
         # Most misses are of calls that were never made before: this is found out by reading only.
         reason = self._query(read)
         return reason if isinstance(reason, tuple) else self._write(write) if reason else None
 
-    def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> Cleared:
+    def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> "Cleared":
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner.
 
         A few at a time, so that other kernels need not wait. Deleted text is overwritten, and removed from the search
@@ -315,7 +315,7 @@ class DiskStore:
 
         def clear(store: DiskStore) -> bool:
             store._catch_up(_WRITE_TIMEOUT)
-            return delete(store._write_waiting, keys, owner, parts, progress)
+            return sqlite.clearing.delete(store._write_waiting, keys, owner, parts, progress)
 
         def clear_in(folder: Path) -> bool:
             with closing(DiskStore(folder)) as store:
@@ -324,40 +324,40 @@ class DiskStore:
         try:
             is_empty = clear(self)
         except StoreError as error:
-            if not is_full(self.folder, error):
+            if not sqlite.full_disk.is_full(self.folder, error):
                 raise
             self._database.close()
-            is_empty = done_in_copy(self.folder, clear_in)
-        damaged_files.forget_set_aside(self.folder, everything=is_empty)
-        return sum(parts, Cleared())
+            is_empty = sqlite.full_disk.done_in_copy(self.folder, clear_in)
+        sqlite.damaged_files.forget_set_aside(self.folder, everything=is_empty)
+        return sum(parts, entry.Cleared())
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
         """From the next `put` on, evict what exceeds these bounds. Raises ValueError if one is below 1."""
         self._bounds = Bounds(size(max_bytes), count(max_entries))
 
-    def check(self, *, fix: bool = False, read: Read | None = None, progress: Progress | None = None) -> list[str]:
+    def check(self, *, fix: bool = False, read: "Read | None" = None, progress: Progress | None = None) -> list[str]:
         """What is wrong with the store, a line each. With `fix`, repair it: damaged entries are deleted.
 
         A damaged database file is set aside by opening it, with or without `fix`, as at any use.
         """
         self._move_rows()
-        problems = check(self._look, self._write_waiting, read, progress, fix=fix)
-        aside = forget_aside(self.folder) if fix else []
+        problems = sqlite.check.check(self._look, self._write_waiting, read, progress, fix=fix)
+        aside = sqlite.damaged_files.forget_aside(self.folder) if fix else []
         return problems + [f"{name}, which had been set aside as damaged, is deleted" for name in aside]
 
-    def _query(self, operation: Callable[[CacheFile], _T]) -> _T:
+    def _query(self, operation: "Callable[[CacheFile], _T]") -> _T:
         return self._database.run(operation, _READ_TIMEOUT)
 
-    def _look(self, operation: Callable[[CacheFile], _T]) -> _T:
+    def _look(self, operation: "Callable[[CacheFile], _T]") -> _T:
         return self._database.run(operation, _READ_TIMEOUT, math.inf)
 
-    def _write_waiting(self, operation: Callable[[CacheFile], _T]) -> _T:
+    def _write_waiting(self, operation: "Callable[[CacheFile], _T]") -> _T:
         return self._write(operation, _WRITE_TIMEOUT, math.inf)
 
-    def _note(self, note: Callable[[Execute], None]) -> None:
+    def _note(self, note: "Callable[[Execute], None]") -> None:
         """Write what is useful and not needed: a read-only store goes without it."""
 
-        def write(cache: CacheFile) -> None:
+        def write(cache: "CacheFile") -> None:
             with cache.transaction():
                 cache.delete_expired()
                 note(cache.execute)
@@ -365,10 +365,10 @@ class DiskStore:
         with suppress(StoreReadOnlyError):
             self._write(write)
 
-    def _write(self, operation: Callable[[CacheFile], _T], timeout: float | None = None, limit: float = LONG) -> _T:
+    def _write(self, operation: "Callable[[CacheFile], _T]", timeout: float | None = None, limit: float = LONG) -> _T:
         """Run `operation`; wait for other processes `timeout` seconds, by default not at all while answers are late."""
 
-        def write(cache: CacheFile) -> _T:
+        def write(cache: "CacheFile") -> _T:
             if cache.is_read_only:
                 raise StoreReadOnlyError(f"{self.folder} can only be read here: nothing new is kept")
             done = operation(cache)
