@@ -21,7 +21,7 @@ from nbcache.stores.sqlite import id_sets
 from nbcache.stores.sqlite.id_sets import BLOCK, joined, of_list, packed, unpacked
 from nbcache.stores.sqlite.sql import Execute, text, whole, written
 
-MERGED_AT_ONCE = 256  # entries: a common word's row is written once for all of them
+MERGED_AT_ONCE = 100  # entries: a common word's row is written once for all, and nobody waits for long to write
 _PURGED_AT_ONCE = 256  # entries of one block
 LETTERS = 2  # of the longest beginning that has a row
 ALL = "*"  # the beginning of no letter
