@@ -11,6 +11,9 @@ INSTALL = $(1)/bin/python -m pip install --quiet --upgrade 'pip>=25.1' && \
 # The tests that depend most on what providers' packages do.
 NEWEST_TESTS := tests/keys tests/integrations tests/entry/usage/test_usage_of_call.py tests/docs/test_notebooks.py
 
+# Tests start hundreds of processes: none of them has to compile nbcache anew, whatever the environment says.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint unit browser chromium notebooks compat docs newest truth bench beside lock format clean
 
 demo: .venv/ready
