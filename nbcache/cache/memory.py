@@ -36,20 +36,16 @@ class CachedAnswer:
 
 
 class _MemoryEntry(NamedTuple):
-    """An answer, its payload, and the store's change token when it was read.
+    """An answer: its bytes, the same read, and the store's change token when they were read.
 
-    The token is None for an entry that expires: that happens without a write.
+    The token is None for an entry that expires: that happens without a write. What copies the answer is made when it
+    is a hit for the second time: most are hits once in a session, and those of the first time are handed out.
     """
 
     payload: bytes
     token: object
-    expires: bool
-    created: float
-    generations: Callable[[], list[Generation]]  # as new objects
-
-    def answer(self) -> CachedAnswer:
-        """The answer, to hand out."""
-        return CachedAnswer(self.payload, self.created, self.generations)
+    whole: codec.Payload
+    copies: Callable[[], list[Generation]] | None = None
 
 
 class MemoryTier:
@@ -64,7 +60,7 @@ class MemoryTier:
         entry = self._entries.get(key)
         if entry is None or token is None or entry.token != token:
             return None
-        return entry.answer()
+        return self._again(key, entry)
 
     def decode(
         self, key: str, payload: bytes, token: object, classes: Iterable[type[BaseModel]]
@@ -76,8 +72,8 @@ class MemoryTier:
         """
         entry = self._entries.get(key)
         if entry is not None and entry.payload == payload:
-            self._entries[key] = entry._replace(token=None if entry.expires else token)
-            return entry.answer()
+            entry = self._entries[key] = entry._replace(token=None if entry.whole.expires else token)
+            return self._again(key, entry)
         whole = codec.read(payload, key)
         if not whole.reusable:
             return None
@@ -85,8 +81,16 @@ class MemoryTier:
         # Objects of the caller's class are made anew: the class may be another by the next call.
         if self._capacity and not whole.holds_objects and len(payload) <= _LARGE:
             token = None if whole.expires else token
-            self._keep(key, _MemoryEntry(payload, token, whole.expires, whole.created, copies_of(generations)))
+            self._keep(key, _MemoryEntry(payload, token, whole))
         return CachedAnswer(payload, whole.created, lambda: generations)
+
+    def _again(self, key: str, entry: _MemoryEntry) -> CachedAnswer:
+        """The answer of an entry that was a hit before."""
+        copies = entry.copies
+        if copies is None:
+            copies = copies_of(entry.whole.generations())
+            self._entries[key] = entry._replace(copies=copies)
+        return CachedAnswer(entry.payload, entry.whole.created, copies)
 
     def _keep(self, key: str, decoded: _MemoryEntry) -> None:
         self._entries[key] = decoded

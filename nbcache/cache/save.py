@@ -100,7 +100,7 @@ class Saver:
 
         The lookup of this call knows it, if it read the entry.
         """
-        miss = pending.miss
+        miss = pending.miss or self._state.misses.without_call(pending.prompt, key)
         looked_up = miss is not None and miss.call_key is not None and miss.call_key.key == key
         if miss is not None and looked_up and miss.record.why not in _NOT_READ:
             return miss.record.why == NEWER

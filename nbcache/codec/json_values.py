@@ -81,13 +81,16 @@ def from_plain(value: Any, classes: Iterable[type[BaseModel]] = ()) -> Any:
     return {(name[1:] if name[:2] == "!!" else name): from_plain(item, classes) for name, item in value.items()}
 
 
-_ONLY_STR = {str}
-
-
 def _plain_dict(value: dict[Any, Any]) -> dict[str, Any]:
-    if not value or {*map(type, value)} == _ONLY_STR:
-        return {("!" + name if name[:1] == "!" else name): to_plain(item) for name, item in value.items()}
-    return {"!pairs": [[to_plain(name), to_plain(item)] for name, item in value.items()]}
+    plain = {}
+    for name, item in value.items():
+        if type(name) is not str:
+            return {"!pairs": [[to_plain(name), to_plain(item)] for name, item in value.items()]}
+        # Of most values nothing is to be done: a call of a function for each would take longer than all else.
+        cls = type(item)
+        is_plain = cls is str or item is None or (cls is int and -_INT64 <= item < _INT64)
+        plain["!" + name if name[:1] == "!" else name] = item if is_plain else to_plain(item)
+    return plain
 
 
 def _untag(tag: str, content: Any, classes: Iterable[type[BaseModel]]) -> Any:

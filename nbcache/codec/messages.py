@@ -37,16 +37,17 @@ def generation_of(plain: dict[str, Any], classes: Iterable[type[BaseModel]] | No
     `classes` are those of which pydantic objects in it may be. With None all that has a tag stays as it is written.
     """
     cls = _class_of(plain["type"], GENERATIONS)
-    values: dict[str, Any] = {"generation_info": plain.get("info")}
+    values = _untagged({"generation_info": plain.get("info")}, classes)
     if "message" not in plain:
-        values["text"] = plain["text"]
-        return _restored(cls, {**_defaults(cls), **_untagged(values, classes)})
+        return _completed(cls, {**values, **_untagged({"text": plain["text"]}, classes)})
     message_cls = _class_of(plain["message"]["type"], MESSAGES)
     fields = _untagged(plain["message"]["fields"], classes)
-    extra = {name: fields.pop(name) for name in fields.keys() - message_cls.model_fields.keys()}
-    message = _restored(message_cls, {**_defaults(message_cls), **fields, "id": new_id()}, extra)
-    text = plain.get("text", message.content)
-    return _restored(cls, {**_defaults(cls), **_untagged(values, classes), "message": message, "text": text})
+    names = _default_values(message_cls)[0].keys()
+    extra = {} if fields.keys() <= names else {name: fields.pop(name) for name in fields.keys() - names}
+    fields["id"] = new_id()
+    message = _completed(message_cls, fields, extra)
+    values["message"], values["text"] = message, plain.get("text", message.content)
+    return _completed(cls, values)
 
 
 def _class_of(name: str, classes: Mapping[str, type[_T]]) -> type[_T]:
@@ -109,11 +110,13 @@ def _plain_message(message: BaseMessage) -> dict[str, Any]:
     cls = type(message)
     if MESSAGES.get(cls.__name__) is not cls:
         raise NotStorableError(f"a {cls.__module__}.{cls.__qualname__} object")
-    defaults = _defaults(cls)
+    left_out = _left_out(cls)
     fields = {
-        name: value for name, value in message.__dict__.items() if name != "id" and value != defaults.get(name, ...)
+        name: value for name, value in message.__dict__.items() if name != "id" and value != left_out.get(name, ...)
     }
-    return {"type": cls.__name__, "fields": to_plain({**fields, **(message.__pydantic_extra__ or {})})}
+    if message.__pydantic_extra__:
+        fields |= message.__pydantic_extra__
+    return {"type": cls.__name__, "fields": to_plain(fields)}
 
 
 def _untagged(values: dict[str, Any], classes: Iterable[type[BaseModel]] | None) -> dict[str, Any]:
@@ -143,16 +146,24 @@ def made(cls: type[_T], values: dict[str, Any], fields: set[str], extra: dict[st
 _set = object.__setattr__
 
 
-def _defaults(cls: type[BaseModel]) -> dict[str, Any]:
-    """The fields of `cls` in their order, with their defaults, those that can be changed as new objects.
+def _completed(cls: type[_T], fields: dict[str, Any], extra: dict[str, Any] | None = None) -> _T:
+    """An instance of `cls` with these fields, in their order, and the defaults of the others, each a new object if it can change.
 
     They were left out when the message was stored, and a class may have gained some since then.
     """
-    fixed, made = _default_values(cls)
-    fields = fixed.copy()
-    for name, make in made:
-        fields[name] = make()
-    return fields
+    fixed, made_anew = _default_values(cls)
+    values = fixed | fields
+    for name, make in made_anew:
+        if name not in fields:
+            values[name] = make()
+    return _restored(cls, values, extra)
+
+
+@functools.cache
+def _left_out(cls: type[BaseModel]) -> dict[str, Any]:
+    """The values of the fields of `cls` with which they are not stored."""
+    fixed, made_anew = _default_values(cls)
+    return fixed | {name: make() for name, make in made_anew}
 
 
 @functools.cache

@@ -85,7 +85,7 @@ class Payload:
         """
         try:
             data = unpacked_bytes(self.answers, self.flags & _COMPRESSED_ANSWERS)
-            tagged = classes is not None and _TAG in data
+            tagged = classes is not None and _is_tagged(data)
             return restored(_answers(data), classes if tagged else None)
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
@@ -170,7 +170,7 @@ def encode(  # noqa: PLR0913 - all that an entry holds
 
     written = _json(list(map(plain, generations)))
     if classes is not None:
-        shape = roundtrip.shape_of(generations, tagged=_TAG in written)
+        shape = roundtrip.shape_of(generations, tagged=_is_tagged(written))
         if not roundtrip.is_sound(shape):
             roundtrip.check(generations, restored(_parsed(written), classes), shape)
     return _assembled(written, header, reusable=reusable, expires=expires, chunks=packed(chunks) if chunks else None)
@@ -200,7 +200,7 @@ def _assembled(
         | (_COMPRESSED_HEADER if rest_compressed else 0)
         | (_REUSABLE if reusable else 0)
         | (_EXPIRES if expires else 0)
-        | (_HOLDS_OBJECTS if any(tag in written for tag in _OBJECTS) else 0)
+        | (_HOLDS_OBJECTS if _is_tagged(written) and any(tag in written for tag in _OBJECTS) else 0)
         | (_COMPRESSED_CHUNKS if chunks_compressed else 0)
     )
     meta = header.meta
@@ -253,6 +253,11 @@ def _streamed(data: bytes, compressed: int) -> list[Any]:
 def _chunk_forms(data: bytes, compressed: int) -> chunk_copies.Forms | None:
     """The forms of the packed chunks: what is made of them is new each time. The first chunk of a hit is not to wait for them all."""
     return chunk_copies.forms_of(_streamed(data, compressed))
+
+
+def _is_tagged(data: bytes) -> bool:
+    """Whether there may be a tag in this JSON. One byte is found in a tenth of the time that two take."""
+    return b"!" in data and _TAG in data
 
 
 def _answers(data: bytes) -> list[Any]:

@@ -108,6 +108,11 @@ class MissLog:
                 seconds = (now - miss.began - call.idle) / (1 if call.is_chat else max(1, call.misses))
         return PendingAnswer(prompt, llm_string, call, miss, seconds, time.time())
 
+    def without_call(self, prompt: str, key: str) -> PendingMiss | None:
+        """The last miss that waits for the answer to this prompt under this key, of those without a call."""
+        misses = self._without_call.get((prompt, key))
+        return misses[-1] if misses else None
+
     def paid(
         self,
         pending: "PendingAnswer",
