@@ -452,11 +452,11 @@ class Awaited(Model):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_ten_thousand_calls_with_failures_cancellations_and_interrupts() -> None:
+def test_thousands_of_calls_with_failures_cancellations_and_interrupts() -> None:
     nbcache.uninstall()
     nbcache.install("memory://")
     chaos = Chaos(seed=4)
-    texts = [f"question {chaos.random.randrange(2000)}" for _ in range(10_000)]
+    texts = [f"question {chaos.random.randrange(800)}" for _ in range(4_000)]
     parts = [texts[start::16] for start in range(16)]
     threads = [threading.Thread(target=chaos.in_thread, args=(part,), daemon=True) for part in parts[:8]]
     threads += [
