@@ -12,10 +12,11 @@ from pydantic import BaseModel
 
 from nbcache.codec.json_values import from_plain, to_plain
 from nbcache.errors import DamagedError, NotStorableError
-from nbcache.keys.json_text import copier
+from nbcache.keys.json_text import copier, copy_plain
 from nbcache.keys.message_classes import GENERATIONS, MESSAGES
 
 _T = TypeVar("_T", bound=BaseModel)
+_NO_NAMES: set[str] = set()
 
 
 def plain(generation: Generation) -> dict[str, Any]:
@@ -58,13 +59,21 @@ def _class_of(name: str, classes: Mapping[str, type[_T]]) -> type[_T]:
         raise DamagedError(f"it holds {name!r}, which a newer nbcache or LangChain wrote", newer=True) from None
 
 
-def fresh(generations: Iterable[Generation]) -> list[Generation]:
-    """Copies to hand out: LangChain and the user change what they are given."""
-    return copies_of(generations)()
+def snapshots(generations: Iterable[Generation]) -> list[Generation]:
+    """Copies of the generations as they are now, to be read once: made in less time than by `copies_of`, with the same ids."""
+    return list(map(_snapshot, generations))
+
+
+def _snapshot(generation: Generation) -> Generation:
+    values = generation.__dict__.copy()
+    if isinstance(message := values.get("message"), BaseMessage):
+        values["message"] = made(type(message), copy_plain(message.__dict__), _NO_NAMES)
+    values["generation_info"] = copy_plain(values.get("generation_info"))
+    return made(type(generation), values, _NO_NAMES)
 
 
 def copies_of(generations: Iterable[Generation]) -> Callable[[], list[Generation]]:
-    """A function that makes copies of the generations as they are now, to hand out."""
+    """A function that makes copies of the generations as they are now, to hand out: LangChain and the user change what they get."""
     copiers = [_copier_of(generation) for generation in generations]
     return lambda: [copied() for copied in copiers]
 

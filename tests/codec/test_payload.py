@@ -39,7 +39,7 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from nbcache.codec import payload as codec
 from nbcache.codec.header import EntryHeader
 from nbcache.codec.json_values import from_plain, to_plain
-from nbcache.codec.messages import fresh
+from nbcache.codec.messages import copies_of
 from nbcache.codec.payload import Payload, encode, read
 from nbcache.entry.records import EntryMeta
 from nbcache.errors import DamagedError, NotStorableError
@@ -167,7 +167,7 @@ def test_messages_come_back_as_they_were(message: BaseMessage) -> None:
     assert same(came.generation_info, went.generation_info)
     assert came.text == went.text
     assert_same_message(came.message, message)
-    (copied,) = fresh([came])
+    (copied,) = copies_of([came])()
     assert isinstance(copied, ChatGeneration)
     assert_same_message(copied.message, came.message)
     assert (type(copied), copied.text) == (cls, went.text)
@@ -212,7 +212,7 @@ def test_completions_come_back_as_they_were(generation: Generation) -> None:
     assert type(came) is type(generation)
     assert (came.text, came.type) == (generation.text, generation.type)
     assert same(came.generation_info, generation.generation_info)
-    assert fresh([came]) == [came] == [generation]
+    assert copies_of([came])() == [came] == [generation]
 
 
 def test_several_generations_come_back_in_order() -> None:
@@ -477,7 +477,7 @@ def test_every_reading_has_an_id_of_its_own() -> None:
     stored = payload(chat(AIMessage("x", id="run-1")))
     messages = [one.message for _ in range(3) for one in cast("list[Any]", read(stored, KEY).generations())]
     kept = messages[0]
-    messages += [one.message for _ in range(3) for one in cast("list[Any]", fresh([chat(kept)]))]
+    messages += [one.message for _ in range(3) for one in cast("list[Any]", copies_of([chat(kept)])())]
     assert len({message.id for message in messages} - {"run-1"}) == 6
 
 
@@ -510,7 +510,7 @@ def test_editing_what_was_handed_out_changes_nothing_stored() -> None:
 
     kept = [answer()]
     for _ in range(2):
-        (copied,) = fresh(kept)
+        (copied,) = copies_of(kept)()
         assert_same_message(cast("Any", copied).message, answer().message)
         assert (copied.text, copied.generation_info) == (answer().text, {"logprobs": [1]})
         spoil(copied)

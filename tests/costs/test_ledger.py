@@ -1165,3 +1165,13 @@ def test_an_uncached_stream_that_is_broken_off_has_no_known_price(server: Canned
 def test_without_a_cache_uncached_calls_are_nobodys(server: Canned) -> None:
     server.reply(used(1000, 500))
     assert uncached(server.url).invoke("q").content == "Hi."
+
+
+def test_what_an_uncached_call_cost_stays_if_its_answer_is_changed(server: Canned, folder: Path) -> None:
+    install(folder)
+    server.reply(used(1000, 500))
+    answer: Any = uncached(server.url).invoke("q")
+    answer.usage_metadata |= {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
+    answer.response_metadata["token_usage"].clear()
+    answer.content = answer.response_metadata = None
+    assert money() == (0, 1, CALL, NOTHING)

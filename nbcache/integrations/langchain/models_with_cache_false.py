@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult, Generation, LLMRe
 
 from nbcache.cache.call import Call
 from nbcache.cache.notebook_cache import NotebookCache
-from nbcache.codec.messages import fresh
+from nbcache.codec.messages import snapshots
 from nbcache.concurrency.strands import call_here
 from nbcache.costs.events import Paid
 from nbcache.keys.identity import price_identity
@@ -81,7 +81,7 @@ class UncachedCall:
             self._cache.failed("count an answer", error)
 
     def _pay(self, number: int, generations: Sequence[Generation], output: Any) -> None:
-        copies, prompts = fresh(generations), self._prompts
+        copies, prompts = snapshots(generations), self._prompts
         if output and isinstance(message := getattr(copies[0], "message", None), BaseMessage):  # as LangChain does
             message.__dict__["response_metadata"] = {**copy_plain(output), **message.response_metadata}
         if isinstance(prompts, list):
