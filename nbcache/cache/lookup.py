@@ -92,10 +92,12 @@ class Lookup:
         if key is None:
             return None
         try:
-            token = None if on_loop and is_writing() else self._change_token()
-            answer = self._memory.unchanged(key.key, token)
-            if answer is not None:
-                return self._hit(key, answer, call, began)
+            token = None
+            if _absent(key.key) is None:  # else neither the store nor the memory had it a moment ago
+                token = None if on_loop and is_writing() else self._change_token()
+                answer = self._memory.unchanged(key.key, token)
+                if answer is not None:
+                    return self._hit(key, answer, call, began)
         except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
             self._failed(key, call, error)
             return None

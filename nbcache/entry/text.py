@@ -4,6 +4,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 from langchain_core.outputs import ChatGeneration, Generation
@@ -14,6 +15,9 @@ from nbcache.keys.json_text import parsed
 _SEARCHED = 1_000_000  # characters of an entry that can be searched
 _LONGEST = 40  # letters of a word
 _SAYS = frozenset({"content", "tool_calls", "function_call", "refusal", "audio"})  # fields of a message
+# How LangChain begins to write a list of messages, and what it writes of an object that it can't read again.
+_LANGCHAINS = '[{"lc": 1, "type": "constructor", "id": ["langchain", "schema", "messages", "'
+_UNREADABLE = '"not_implemented"'
 _WORD = re.compile(r"[^\W_]+")
 _SIGN = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
@@ -28,8 +32,8 @@ def prompt_text(prompt: str) -> str:
 
 def prompt_preview(prompt: str) -> str:
     """The beginning of the last message, which is what was asked."""
-    messages = messages_of(prompt)
-    return preview(_message_text(messages[-1]) if messages else prompt)
+    last = _last_message(prompt)
+    return preview(prompt if last is None else _message_text(last))
 
 
 def answer_text(plain: list[dict[str, Any]]) -> str:
@@ -119,6 +123,17 @@ def messages_of(prompt: str) -> list[dict[str, Any]] | None:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
     return messages if messages and all(isinstance(message, dict) for message in messages) else None
+
+
+def _last_message(prompt: str) -> dict[str, Any] | None:
+    """As the last of `messages_of`. Of a prompt of LangChain's no other message is read: a chat may be long."""
+    if prompt.startswith(_LANGCHAINS) and _UNREADABLE not in prompt:
+        with suppress(ValueError, KeyError, RecursionError):  # where a message within a message begins
+            message = parsed(prompt[prompt.rindex(_LANGCHAINS[1:]) : -1])["kwargs"]
+            if isinstance(message, dict):
+                return message
+    messages = messages_of(prompt)
+    return messages[-1] if messages else None
 
 
 def _from_langchain(message: dict[str, Any]) -> Any:

@@ -42,6 +42,17 @@ def test_the_preview_of_a_chat_is_what_was_asked_last() -> None:
     assert prompt_preview("Tell me\n  a joke") == "Tell me a joke"
 
 
+def test_the_preview_is_of_the_last_message_whatever_is_in_it() -> None:
+    within = HumanMessage("within", additional_kwargs={"x": [HumanMessage("in it")]})
+    for last in (within, AIMessage("b", additional_kwargs={"x": within}), HumanMessage(dumps(CHAT))):
+        assert prompt_preview(dumps([*CHAT, last])) == preview(str(last.content))
+    unreadable = dumps([HumanMessage("a"), object(), HumanMessage("b")])
+    assert prompt_preview(unreadable) == preview(unreadable)
+
+
+_MESSAGE = '{"lc": 1, "type": "constructor", "id": ["langchain", "schema", "messages", "HumanMessage"]'
+
+
 def test_a_text_that_only_looks_like_a_chat_is_shown_as_it_is() -> None:
     for text in (
         "",
@@ -52,6 +63,9 @@ def test_a_text_that_only_looks_like_a_chat_is_shown_as_it_is() -> None:
         '[{"lc": 1, "kwargs": 1}]',
         '[{"kwargs": {"type": "human", "content": "x"}}]',
         '[{"lc": 1, "kwargs": null}, 2]',
+        f"[{_MESSAGE}}}]",
+        f'[{_MESSAGE}, "kwargs": 1}}]',
+        f'[{_MESSAGE}, "kwargs": {{}}',
     ):
         assert prompt_text(text) == text
         assert prompt_preview(text) == text
