@@ -123,14 +123,11 @@ class EarlyHits:
         """A call that LangChain is about to look up. None if it has to."""
         try:
             run = args[2] if len(args) > 2 else kwargs.get("run_manager")
-            if Absent.current.get() is not None:  # it was no hit before its run, or is made within such a call
-                return None
-            cache = self._cache_of(model)
-            if cache is None or not self._has_own(type(model), _LOOKUP):
-                return None
+            if Absent.current.get() is not None or not self._has_own(type(model), _LOOKUP):
+                return None  # it was no hit before its run, or is made within such a call
             messages = args[0] if args else kwargs.get("messages")
             stop = args[1] if len(args) > 1 else kwargs.get("stop")
-            known = _known(cache, Request(model, stop, options_of(kwargs), messages=messages, is_async=is_async))
+            known = self._known(model, messages, stop, kwargs, is_async=is_async)
             if known is None or run is None:  # to ask who listens takes longer than to tell that no key is known
                 return known
             return None if _plays_chunks(model, run, kwargs, is_async) else known
@@ -149,8 +146,7 @@ class EarlyHits:
     ) -> Known | None:
         """A call to which nobody listens, of a class that has LangChain's own methods of these `names`. None if somebody may."""
         try:
-            cache = self._cache_of(model)
-            if cache is None or len(args) > 2 or not args:
+            if len(args) > 2 or not args or model.cache is False or not self._wrapping.active:
                 return None
             callbacks = _callbacks_of(model, args[1] if len(args) > 1 else kwargs.get("config"))
             if callbacks is _HEARD or not self._has_own(type(model), names):
@@ -158,8 +154,7 @@ class EarlyHits:
             messages = _texts(model, args[0])
             if messages is None:
                 return None
-            request = Request(model, kwargs.get("stop"), options_of(kwargs), messages=messages, is_async=is_async)
-            known = _known(cache, request)
+            known = self._known(model, messages, kwargs.get("stop"), kwargs, is_async=is_async)
             if known is None:
                 return None
             managers = AsyncCallbackManager if is_async else CallbackManager
@@ -174,14 +169,14 @@ class EarlyHits:
         own = self._own.get(names)
         return own is not None and all(map(is_, _METHODS[names](cls), own))
 
-    def _cache_of(self, model: Any) -> NotebookCache | None:
-        """The cache that would be asked for a call of `model`, while the wrapping is active."""
-        return cache_of(model) if self._wrapping.active else None
-
-
-def _known(cache: NotebookCache, call: Request) -> Known | None:
-    key = cache.known_key(call)
-    return None if key is None else (cache, key)
+    def _known(
+        self, model: Any, messages: Any, stop: Any, kwargs: Mapping[str, Any], *, is_async: bool
+    ) -> Known | None:
+        cache = cache_of(model) if self._wrapping.active else None
+        if cache is None:
+            return None
+        key = cache.known_key(Request(model, stop, options_of(kwargs), messages=messages, is_async=is_async))
+        return None if key is None else (cache, key)
 
 
 def _is_langchains(method: Any) -> bool:
