@@ -35,7 +35,8 @@ class SessionCalls:
 
     def __init__(self) -> None:
         self._database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        weakref.finalize(self, self._database.close)
+        # Not at the end of the process: what was called just before has still to be written down.
+        weakref.finalize(self, self._database.close).atexit = False
         self._sql = self._database.execute
         self._sql(_TABLE)
         self._models: list[str] = []

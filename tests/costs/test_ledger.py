@@ -1106,6 +1106,28 @@ def test_the_forked_childs_thread_writes_down_what_nobody_else_can_account_for(s
     assert money(stats(lifetime=True)) == (1, 1, CALL, CALL)
 
 
+# The end of a process
+
+_ENDS = """
+import sys, nbcache
+from langchain_openai import ChatOpenAI
+
+nbcache.install(sys.argv[1], prices={"m": {"input": 2, "output": 8}})
+model = ChatOpenAI(model="m", base_url=sys.argv[2], api_key="k")
+model.invoke("q")
+nbcache.stats()
+model.invoke("r")
+"""
+
+
+def test_what_was_called_just_before_the_process_ends_is_written_down(server: Canned, folder: Path) -> None:
+    server.reply(used(1000, 500))
+    server.reply(used(1000, 500))
+    _run(_ENDS, str(folder), f"{server.url}/v1")
+    install(folder)
+    assert money(stats(lifetime=True)) == (0, 2, 2 * CALL, NOTHING)
+
+
 # Calls that are not to be cached
 
 
