@@ -1,4 +1,8 @@
-"""Removes deleted text from the files of a store: from the log, from free pages."""
+"""Removes deleted text from the files of a store: from the log, from free pages, and from the unused parts of others.
+
+SQLite overwrites what is deleted. But when it moves rows from one page to another, a copy stays in the unused part of the
+first, and is not overwritten when the row is deleted later. So a small file is written anew.
+"""
 
 import sqlite3
 import time
@@ -8,7 +12,7 @@ from contextlib import AbstractContextManager
 from nbcache.stores.sqlite.sql import Execute
 
 _AT_ONCE = 0.02  # seconds in one transaction: others may be waiting to write
-_SMALL = 8_000  # pages in use, below which a file of an earlier nbcache is written anew: a tenth of a second
+_SMALL = 8_000  # pages in use, below which a file is written anew: a tenth of a second
 _LEFT = "SELECT 1 FROM total WHERE name = 'traces'"
 _IN_STEPS = 2  # of `auto_vacuum`
 
@@ -47,6 +51,8 @@ def fold(sql: Execute) -> bool:
     try:
         if not _fold(sql):
             return False
+        if sql("PRAGMA page_count").fetchone()[0] <= _SMALL:
+            sql("VACUUM")
         sql("DELETE FROM total WHERE name = 'traces'")
         return _fold(sql)
     except sqlite3.OperationalError:

@@ -1,6 +1,7 @@
 """Another kernel that is busy with the store, or stopped in the midst of it, costs no answer."""
 
 import os
+import random
 import signal
 import sqlite3
 import subprocess
@@ -283,6 +284,29 @@ def test_what_is_cleared_in_slices_is_gone_from_every_file(tmp_path: Path) -> No
     held = b"".join(path.read_bytes() for path in (tmp_path / "s").iterdir())
     assert not [number for number in range(0, 300, 2) if b"confidential%04d" % number in held]
     assert b"confidential0001" in held
+
+
+@pytest.mark.parametrize("seed", [3, 17])  # with which copies stay in the pages if they are not written anew
+def test_what_is_cleared_leaves_no_copy_where_sqlite_moved_rows(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    numbers = list(range(300))
+    chance.shuffle(numbers)
+    with closing(DiskStore(tmp_path / "s")) as store:
+        for number in numbers:
+            key = f"{chance.getrandbits(160):040x}"[:36] + f"{number:04x}"
+            put(store, key, f"confidential{number:04d} {'x' * chance.randrange(3000)}")
+        while store.index(lambda payload, _: payload.decode().split(), 50):
+            pass
+        keys = [row.key for row in store.page()]
+        chance.shuffle(keys)
+        gone = keys[:150]
+        left = [*gone]
+        while left:
+            some = chance.randrange(1, 40)
+            store.clear(left[:some])
+            left = left[some:]
+        held = b"".join(path.read_bytes() for path in (tmp_path / "s").iterdir())
+    assert not [key for key in gone if b"confidential%04d" % int(key[36:], 16) in held]
 
 
 def test_damage_is_found_and_mended_in_slices(tmp_path: Path) -> None:
