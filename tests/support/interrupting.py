@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 import warnings
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import CodeType, FrameType
@@ -128,13 +129,20 @@ class Interrupt:
         return self._line if _is_ours(frame.f_code) else None
 
     def _line(self, frame: FrameType, event: str, _: Any) -> Any:
-        if event == "line":
+        if event == "line" and not _is_in_finalizer(frame):
             self.passed.append((frame.f_code.co_filename, frame.f_code.co_firstlineno, frame.f_lineno))
             if len(self.passed) - 1 == self.at:
                 sys.settrace(None)
                 self.where = f"{Path(frame.f_code.co_filename).name}:{frame.f_lineno} in {frame.f_code.co_name}"
                 raise KeyboardInterrupt
         return self._line
+
+
+def _is_in_finalizer(frame: FrameType | None) -> bool:
+    """Whether a finalizer runs: Python itself ignores what is raised in one, an interrupt, too."""
+    while frame is not None and frame.f_code is not weakref.finalize.__call__.__code__:
+        frame = frame.f_back
+    return frame is not None
 
 
 def _is_ours(code: CodeType) -> bool:
