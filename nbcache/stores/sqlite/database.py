@@ -18,6 +18,7 @@ class _Pooled(Protocol):
     @property
     def pool(self) -> Pool: ...
     def finish(self) -> None: ...
+    def tidy(self) -> None: ...
     def bound(self, seconds: float) -> None: ...
 
 
@@ -70,6 +71,9 @@ class Database(Generic[_C]):
         with self._lock:
             file, self.file = self.file, None
             if file is not None:
+                if not file.pool.moved():
+                    with contextlib.suppress(StoreError, sqlite3.Error):  # the next who closes it tries again
+                        file.tidy()
                 file.pool.close()
 
     def _attempt(self, operation: Callable[[_C], _T], limit: float) -> _T:

@@ -1,9 +1,10 @@
 """Removes deleted text from the files of a store: from the log, from free pages, and from the unused parts of others.
 
 SQLite overwrites what is deleted. But when it moves rows from one page to another, a copy stays in the unused part of the
-first, and is not overwritten when the row is deleted later. So a small file is written anew.
+first, and is not overwritten when the row is deleted later. So a small file is written anew when the store is closed.
 """
 
+import contextlib
 import sqlite3
 import time
 from collections.abc import Callable
@@ -14,12 +15,13 @@ from nbcache.stores.sqlite.sql import Execute
 _AT_ONCE = 0.02  # seconds in one transaction: others may be waiting to write
 _SMALL = 8_000  # pages in use, below which a file is written anew: a tenth of a second
 _LEFT = "SELECT 1 FROM total WHERE name = 'traces'"
+_COPIES_LEFT = "SELECT 1 FROM total WHERE name = 'copies'"
 _IN_STEPS = 2  # of `auto_vacuum`
 
 
 def leave(sql: Execute) -> None:
     """Record that there are traces, in case this process is killed before they are removed. Within a transaction."""
-    sql("INSERT OR REPLACE INTO total VALUES ('traces', 1)")
+    sql("INSERT OR REPLACE INTO total VALUES ('traces', 1), ('copies', 1)")
 
 
 def are_left(sql: Execute) -> bool:
@@ -51,12 +53,20 @@ def fold(sql: Execute) -> bool:
     try:
         if not _fold(sql):
             return False
-        if sql("PRAGMA page_count").fetchone()[0] <= _SMALL:
-            sql("VACUUM")
         sql("DELETE FROM total WHERE name = 'traces'")
         return _fold(sql)
     except sqlite3.OperationalError:
         return False
+
+
+def remove_copies(sql: Execute) -> None:
+    """Remove the copies of deleted text in unused parts of pages, if the file is small and nobody else keeps it from that."""
+    with contextlib.suppress(sqlite3.Error):
+        if sql(_COPIES_LEFT).fetchone() is None or sql("PRAGMA page_count").fetchone()[0] > _SMALL:
+            return
+        sql("VACUUM")
+        sql("DELETE FROM total WHERE name = 'copies'")
+        _fold(sql)
 
 
 def _write_anew(sql: Execute) -> None:

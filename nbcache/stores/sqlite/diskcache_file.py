@@ -117,6 +117,12 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
             if deleted_text.are_left(self.execute):
                 self.fold()
 
+    def tidy(self) -> None:
+        """The last thing that is done before the file is closed."""
+        if not self.is_read_only:
+            with self.pool.hold():
+                deleted_text.remove_copies(self.execute)
+
     @property
     def _con(self) -> sqlite3.Connection:
         return self.pool.held

@@ -305,7 +305,7 @@ def test_what_is_cleared_leaves_no_copy_where_sqlite_moved_rows(seed: int, tmp_p
             some = chance.randrange(1, 40)
             store.clear(left[:some])
             left = left[some:]
-        held = b"".join(path.read_bytes() for path in (tmp_path / "s").iterdir())
+    held = b"".join(path.read_bytes() for path in (tmp_path / "s").iterdir())
     assert not [key for key in gone if b"confidential%04d" % int(key[36:], 16) in held]
 
 
