@@ -1,8 +1,6 @@
-"""The calls of a session by their keys: exact, and small however many there are."""
+"""The calls of a session by their keys."""
 
-import tracemalloc
 from decimal import Decimal
-from hashlib import sha1
 
 from nbcache.costs.calls_by_key import SessionCalls
 from nbcache.entry.records import CallRecord, SessionCall
@@ -13,26 +11,6 @@ KEY = "ab" * 20
 
 def called(key: str | None, when: float = 1.0, model: str = MODEL) -> CallRecord:
     return CallRecord(when, 0, None, model, key)
-
-
-def test_many_calls_take_little_memory() -> None:
-    calls = SessionCalls()
-    (size,) = calls._sql("PRAGMA page_size").fetchone()
-    tracemalloc.start()
-    try:
-        for number in range(5_000):
-            call = called(sha1(b"%d" % number).hexdigest())
-            calls.note(call)
-            calls.use(call.key or "", MODEL)
-            calls.price(call, Decimal(number) / 10**9, estimated=False)
-            if number % 100 == 99:
-                assert len(calls.take()) == 100
-        of_python, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    (pages,) = calls._sql("PRAGMA page_count").fetchone()
-    assert of_python + pages * size < 5_000 * 150
-    assert len(calls.used()) == len(calls.all()) == 5_000
 
 
 def test_calls_of_a_key_are_counted_and_the_last_price_counts() -> None:
@@ -62,7 +40,7 @@ def test_calls_without_a_key_are_summed_and_so_are_those_that_are_not_kept() -> 
 
 def test_an_entry_that_is_used_without_a_call_is_no_call() -> None:
     calls = SessionCalls()
-    calls.use(KEY, MODEL)
+    calls.use(KEY)
     assert calls.all() == []
     assert calls.used() == {KEY}
     calls.note(called(KEY))
