@@ -15,7 +15,8 @@ from nbcache.codec.sdk_response import HEADERS, HTTPResponse
 from nbcache.concurrency.executor import in_thread
 from nbcache.entry.usage.reported_charges import LITELLM_HEADER
 from nbcache.errors import warn_once
-from nbcache.integrations.http.apis.endpoint import Body, Endpoint
+from nbcache.integrations.http.apis.endpoint import Endpoint
+from nbcache.integrations.http.apis.framing import Body
 from nbcache.integrations.http.model_call import ModelCall
 from nbcache.keys.answer_limits import request_limits_tokens
 from nbcache.keys.canonical import canonical

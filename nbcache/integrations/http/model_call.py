@@ -4,8 +4,9 @@ import json
 import re
 from dataclasses import dataclass
 
-from nbcache.integrations.http.apis.endpoint import Body, Endpoint
+from nbcache.integrations.http.apis.endpoint import Endpoint
 from nbcache.integrations.http.apis.endpoints import ENDPOINTS
+from nbcache.integrations.http.apis.framing import Body
 from nbcache.integrations.http.http_request import HTTPRequest
 
 # Fields of a request that does more than get an answer: it goes on in the background, or changes a conversation.

@@ -28,7 +28,7 @@ _T = TypeVar("_T")
 _FORK_TIMEOUT = 3.0  # seconds that a fork waits for what other threads do in SQLite
 _IDLE = 4  # connections kept open when nobody needs them
 _FRESH = 0.001  # seconds for which nobody asks again whether another process has written
-_ASKED = 0.005  # the same while a thread asks: it may have to wait as long for its turn, and all others for it
+_FRESH_ENOUGH = 0.005  # the same while a thread asks: it may have to wait as long for its turn, and all others for it
 _NO_WAIT = 10.0  # seconds after a timeout in which nobody waits again
 
 
@@ -128,21 +128,21 @@ class Pool:
         now, writes = time.monotonic(), own_writes.count
         when, writes_then, token = self._token
         age = now - when
-        if writes_then == writes and (age < _FRESH or (age < _ASKED and self._watching.is_held)):
+        if writes_then == writes and (age < _FRESH or (age < _FRESH_ENOUGH and self._watching.is_held)):
             return token
         frame = sys._getframe()  # noqa: SLF001 - this one is in SQLite
         self._begin(frame)
         try:
             with self._watching:
                 when, writes_then, token = self._token
-                if when > now and writes_then == own_writes.count:  # another thread has asked while this one waited
+                if when > now and writes_then == own_writes.count:  # another thread has read it while this one waited
                     return token
                 if self._watch is None:
                     self._watch = self._connect()
                     self._watch_number = next(_watches)
-                asked, writes = time.monotonic(), own_writes.count
+                read_at, writes = time.monotonic(), own_writes.count
                 token = self._watch_number, self._watch.execute("PRAGMA data_version").fetchone()[0]
-                self._token = asked, writes, token
+                self._token = read_at, writes, token
                 return token
         finally:
             self._lent.pop(frame, None)

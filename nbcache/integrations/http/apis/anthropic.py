@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 from langchain_core.outputs import Generation
 
-from nbcache.integrations.http.apis.endpoint import Body, Endpoint, has
-from nbcache.integrations.http.apis.framing import typed
+from nbcache.integrations.http.apis.endpoint import Endpoint, has
+from nbcache.integrations.http.apis.framing import Body, typed
 from nbcache.integrations.http.apis.generations import chat_generation, without_nulls
 from nbcache.keys.json_text import parsed
 

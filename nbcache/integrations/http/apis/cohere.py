@@ -4,9 +4,10 @@ from collections.abc import Iterable
 
 from langchain_core.outputs import Generation
 
-from nbcache.integrations.http.apis.endpoint import Body, Endpoint, has
-from nbcache.integrations.http.apis.framing import LINES, typed
-from nbcache.integrations.http.apis.generations import append, chat_generation, mapping
+from nbcache.entry.usage.reported_metadata import mapping
+from nbcache.integrations.http.apis.endpoint import Endpoint, has
+from nbcache.integrations.http.apis.framing import LINES, Body, typed
+from nbcache.integrations.http.apis.generations import append, chat_generation
 from nbcache.integrations.http.apis.vectors import vectors
 
 _PIECEWISE = frozenset({"text", "thinking", "arguments"})

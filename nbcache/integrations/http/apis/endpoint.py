@@ -3,13 +3,11 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from langchain_core.outputs import Generation
 
-from nbcache.integrations.http.apis.framing import EVENTS, NEVER, End, Framing
+from nbcache.integrations.http.apis.framing import EVENTS, NEVER, Body, End, Framing
 
-Body = dict[str, Any]
 Join = Callable[[list[Body]], Body]
 
 

@@ -8,8 +8,7 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache.entry.text import called
-
-Body = dict[str, Any]
+from nbcache.integrations.http.apis.framing import Body
 
 
 def chat_generation(  # noqa: PLR0913 - all that a message may have
@@ -47,11 +46,6 @@ def text_generation(text: str, metadata: Body) -> Generation:
 def without_nulls(body: Body) -> Body:
     """The fields that have a value."""
     return {name: value for name, value in body.items() if value is not None}
-
-
-def mapping(value: Any) -> Body:
-    """`value` where it is a JSON object, else an empty one."""
-    return value if isinstance(value, dict) else {}
 
 
 def append(whole: Body, part: Body, piecewise: frozenset[str]) -> None:

@@ -7,9 +7,10 @@ from typing import Any
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.outputs import Generation
 
-from nbcache.integrations.http.apis.endpoint import Body, Endpoint, has
-from nbcache.integrations.http.apis.framing import End
-from nbcache.integrations.http.apis.generations import chat_generation, mapping
+from nbcache.entry.usage.reported_metadata import mapping
+from nbcache.integrations.http.apis.endpoint import Endpoint, has
+from nbcache.integrations.http.apis.framing import Body, End
+from nbcache.integrations.http.apis.generations import chat_generation
 from nbcache.integrations.http.apis.vectors import vectors
 
 

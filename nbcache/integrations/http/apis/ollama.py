@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterable
 
 from langchain_core.outputs import Generation
 
-from nbcache.integrations.http.apis.endpoint import Body, Endpoint, has
-from nbcache.integrations.http.apis.framing import LINES, End
-from nbcache.integrations.http.apis.generations import append, chat_generation, mapping, text_generation
+from nbcache.entry.usage.reported_metadata import mapping
+from nbcache.integrations.http.apis.endpoint import Endpoint, has
+from nbcache.integrations.http.apis.framing import LINES, Body, End
+from nbcache.integrations.http.apis.generations import append, chat_generation, text_generation
 from nbcache.integrations.http.apis.vectors import vectors
 
 _PIECEWISE = frozenset({"content", "thinking", "response"})

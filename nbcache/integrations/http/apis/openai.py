@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from langchain_core.outputs import Generation
 
 from nbcache.entry.text import content_text
-from nbcache.integrations.http.apis.endpoint import Body, Endpoint, has
-from nbcache.integrations.http.apis.framing import DONE, typed
-from nbcache.integrations.http.apis.generations import append, chat_generation, mapping, text_generation, without_nulls
+from nbcache.entry.usage.reported_metadata import mapping
+from nbcache.integrations.http.apis.endpoint import Endpoint, has
+from nbcache.integrations.http.apis.framing import DONE, Body, typed
+from nbcache.integrations.http.apis.generations import append, chat_generation, text_generation, without_nulls
 
 _FINISHED = {None, "completed", "incomplete"}
 # Fields that are sent in pieces. Others are sent whole, and the last value holds.

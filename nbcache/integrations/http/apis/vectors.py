@@ -6,8 +6,10 @@ from typing import Any
 
 from langchain_core.outputs import Generation
 
-from nbcache.integrations.http.apis.endpoint import Body, Endpoint, has
-from nbcache.integrations.http.apis.generations import mapping, text_generation
+from nbcache.entry.usage.reported_metadata import mapping
+from nbcache.integrations.http.apis.endpoint import Endpoint, has
+from nbcache.integrations.http.apis.framing import Body
+from nbcache.integrations.http.apis.generations import text_generation
 
 
 def vectors(found: Sequence[Any], metadata: Body) -> list[Generation] | None:
