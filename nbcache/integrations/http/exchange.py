@@ -90,7 +90,7 @@ class Exchange:
         answer = self.endpoint.read(whole) if isinstance(whole, dict) else None
         if answer is not None:
             stored = {name: headers[name] for name in HEADERS if name in headers}
-            http = {"status": status, "headers": stored, "body": body.decode()}
+            http = HTTPResponse(status, stored, body).plain()
             answer[0].generation_info = {**(answer[0].generation_info or {}), "http": http}
             if LITELLM_HEADER in headers:
                 answer[0].generation_info["headers"] = {LITELLM_HEADER: headers[LITELLM_HEADER]}

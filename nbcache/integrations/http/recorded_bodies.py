@@ -14,7 +14,7 @@ class ReplayedBody:
     """A recorded body. A stream comes in the parts in which it was cut."""
 
     def __init__(self, recorded: HTTPResponse) -> None:
-        framing, body = framing_of(recorded.headers.get("content-type", "")), recorded.body.encode()
+        framing, body = framing_of(recorded.headers.get("content-type", "")), recorded.body
         self._pieces = iter([body] if framing is None else framing.split(body))
 
     def __iter__(self) -> Iterator[bytes]:
