@@ -22,7 +22,7 @@ from nbcache.keys.answer_limits import request_limits_tokens
 from nbcache.keys.canonical import canonical
 from nbcache.keys.clients.target import endpoint_in
 from nbcache.keys.credentials import hidden
-from nbcache.keys.ignored.headers_and_query import counted_headers
+from nbcache.keys.ignored.headers_and_query import counted_headers, without_credentials
 from nbcache.keys.ignored.request_fields import counted_body
 from nbcache.keys.request import Identity
 
@@ -101,12 +101,14 @@ def _prompt_and_identity(call: ModelCall, route: Any) -> tuple[str, Identity]:
     """The prompt, as people read it, and the identity. Each field of the body is in exactly one of them."""
     endpoint, request, body = call.endpoint, call.request, call.body
     rest = {**call.path.groupdict(), **body}  # an API may name the model in its path
-    rest.pop("stream", None)
+    if rest.get("stream") in (None, call.is_stream):  # which counts by itself
+        rest.pop("stream", None)
     prompt = {name: rest.pop(name) for name in (endpoint.system, endpoint.prompt) if name in rest}
     url = request.parts
-    base_url = url._replace(path=url.path[: call.path.start()]).geturl()
+    base_url = url._replace(path=url.path[: call.path.start()], query=without_credentials(url.query)).geturl()
     document = {
         "class": [endpoint.api, endpoint.name],
+        "path": {name: value for name, value in call.path.groupdict().items() if name in body},
         # A text differs from a list that prints alike, and a system prompt from a system message.
         "prompt": {name: type(value).__name__ for name, value in prompt.items()},
         "options": counted_body(rest, endpoint.api),

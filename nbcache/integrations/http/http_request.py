@@ -26,3 +26,7 @@ class HTTPRequest:
     def parts(self) -> SplitResult:
         """The parts of the URL."""
         return urlsplit(self.url)
+
+    def header(self, name: str) -> str:
+        """The header `name`, in lower case. Empty if there is none."""
+        return next((value for each, value in self.headers.items() if each.lower() == name), "")

@@ -11,6 +11,8 @@ from nbcache.integrations.http.http_request import HTTPRequest
 
 # Fields of a request that does more than get an answer: it goes on in the background, or changes a conversation.
 _STATEFUL = ("background", "conversation", "thread", "prewarm")
+# JSON, or no type at all: libraries send none with a body that the user wrote as JSON.
+_JSON = re.compile(r"(application/([\w.-]+\+)?json *(; *charset=\"?utf-?8\"? *)?)?", re.IGNORECASE)
 _LAST_WORDS = frozenset(word.encode() for endpoint in ENDPOINTS for word in endpoint.last_words)
 
 
@@ -46,13 +48,15 @@ def model_call(request: HTTPRequest) -> ModelCall | None:
     path = request.parts.path
     matches = [(each, match) for each in ENDPOINTS if (match := each.path.search(path)) is not None]
     body = _body(request) if matches else None
-    if body is None:
+    if body is None or not isinstance(body.get("stream"), bool | None):
         return None
     return next((ModelCall(each, request, body, match) for each, match in matches if each.fits(body)), None)
 
 
 def _body(request: HTTPRequest) -> Body | None:
     """The JSON object in a request. None if the body is something else, or is generated while it is sent."""
+    if not _JSON.fullmatch(request.header("content-type")) or request.header("content-encoding"):
+        return None
     try:
         body = json.loads(request.content())
     except Exception:  # noqa: BLE001 - HTTP libraries raise exceptions of their own

@@ -1,4 +1,4 @@
-"""The headers that can't change an answer, and the digests by which other headers and the query count.
+"""The headers and the parts of a query that can't change an answer, and the digests by which the others count.
 
 Headers that authenticate to the model's provider don't count, nor do those for tracers, gateways' logs and gateways' caches.
 Headers that route a call or switch on features do.
@@ -7,6 +7,7 @@ Headers that route a call or switch on features do.
 import functools
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import unquote_plus
 
 from nbcache.keys.canonical import canonical, digest
 from nbcache.keys.ignored.user_setting import is_exempt
@@ -30,7 +31,9 @@ IGNORED_HEADERS = frozenset(
         *("idempotency-key", "x-request-id", "x-correlation-id", "x-trace-id", "x-client-request-id", "request-id"),
         # what every HTTP client adds by itself
         *("accept", "accept-encoding", "connection", "user-agent", "content-type", "content-length"),
-        *("x-goog-api-client", "x-server-timeout"),
+        *("x-goog-api-client", "x-server-timeout", "x-amz-user-agent"),
+        # what an SDK says of itself: Cohere's, Voyage's, and OpenAI's of old
+        *("x-client-name", "x-voyageai-client-user-agent", "x-openai-client-user-agent"),
         # attribution to an app: https://openrouter.ai/docs/app-attribution
         *("http-referer", "x-title", "x-openrouter-title", "x-openrouter-categories"),
         # https://docs.helicone.ai/helicone-headers/header-directory. Helicone-Target-URL, -OpenAI-Api-Base, -Fallbacks,
@@ -57,10 +60,20 @@ IGNORED_HEADERS = frozenset(
     }
 )
 _PREFIXES = (
-    *("x-b3-", "x-datadog-", "x-stainless-", "x-instana-", "traceloop-", "ot-tracer-", "helicone-property-"),
+    *("x-b3-", "x-datadog-", "x-stainless-", "x-fern-", "x-instana-", "traceloop-", "ot-tracer-", "helicone-property-"),
     # Langfuse, as LiteLLM's proxy reads them: https://docs.litellm.ai/docs/observability/langfuse_integration
     *(f"langfuse{dash}{what}" for dash in "_-" for what in ("trace", "session", "generation", "parent", "existing")),
     *("opik_", "adaline-trace-", "adaline-span-"),
+)
+# What authenticates in the query of a URL, in lower case: API keys, and the signatures of AWS, Google and Azure. Other headers
+# that a signed URL carries, such as the name of a guardrail, count.
+_CREDENTIALS_IN_QUERY = frozenset(
+    {
+        *("key", "api_key", "api-key", "apikey", "access_token", "subscription-key", "sig"),
+        *(f"x-amz-{what}" for what in ("algorithm", "credential", "date", "expires", "signedheaders", "signature")),
+        *("x-amz-security-token", "x-amz-content-sha256"),
+        *(f"x-goog-{what}" for what in ("algorithm", "credential", "date", "expires", "signedheaders", "signature")),
+    }
 )
 
 
@@ -92,6 +105,16 @@ def _value_digest(value: Any) -> str:
 def is_ignored_header(name: str) -> bool:
     """Whether no answer depends on the header `name`, in lower case."""
     return name in IGNORED_HEADERS or name.startswith(_PREFIXES)
+
+
+def without_credentials(query: str) -> str:
+    """The query of a URL without the parts that authenticate. The others stay as they are written."""
+    parts = [part for part in query.split("&") if not _is_credential_in_query(part)]
+    return "&".join(parts)
+
+
+def _is_credential_in_query(part: str) -> bool:
+    return unquote_plus(part.partition("=")[0]).lower() in _CREDENTIALS_IN_QUERY
 
 
 def counted_query(query: Mapping[Any, Any]) -> dict[str, str]:

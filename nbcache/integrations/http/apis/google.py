@@ -115,7 +115,8 @@ def _is_prediction(body: Body) -> bool:
 
 
 def _model_path(verbs: str) -> re.Pattern[str]:
-    return re.compile(rf"/(?:models|tunedModels|endpoints)/(?P<model>[^/:]+):(?:{verbs})$")
+    # A model of one's own, tuned or at an endpoint, is named with its kind: another model may have the same name.
+    return re.compile(rf"/(?:models/)?(?P<model>(?:(?<=models/)|tunedModels/|endpoints/)[^/:]+):(?:{verbs})$")
 
 
 ENDPOINTS = (

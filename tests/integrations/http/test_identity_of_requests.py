@@ -1,0 +1,124 @@
+"""Which requests are the same call, for every known API: those that differ in what can change the answer never are."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+import nbcache
+from nbcache.integrations.http.exchange import Exchange
+from nbcache.integrations.http.httpx_transport import http_request
+from nbcache.integrations.http.model_call import model_call
+from nbcache.keys.key import call_key
+from nbcache.stores import MemoryStore
+from tests.integrations.http.documented_requests import REQUESTS, Documented
+
+APIS = pytest.mark.parametrize("documented", REQUESTS.values(), ids=REQUESTS)
+
+
+def key(request: httpx.Request) -> str | None:
+    """The key of the call that a request makes. None if it passes by."""
+    call = model_call(http_request(request))
+    if call is None or call.is_stateful:
+        return None
+    exchange = Exchange.of(nbcache.NotebookCache(MemoryStore()), call)
+    return call_key(exchange.prompt, "", exchange.call).key
+
+
+def key_of(documented: Documented, body: Any = None, url: str = "", **headers: str) -> str | None:
+    """The key of a request with another body, another URL or further headers."""
+    return key(
+        httpx.Request(
+            "POST",
+            url or documented.url,
+            headers={**documented.headers, **headers},
+            json=documented.body if body is None else body,
+        )
+    )
+
+
+@APIS
+def test_requests_that_differ_in_one_field_are_different_calls(documented: Documented) -> None:
+    bodies = [documented.body, *documented.bodies()]
+    keys: dict[str, Any] = {}
+    for body in bodies:
+        if (made := key_of(documented, body)) is not None:
+            assert made not in keys, f"{json.dumps(keys[made])} and {json.dumps(body)} have one key"
+            keys[made] = body
+    assert len(keys) > 200
+    assert keys[key_of(documented) or ""] == documented.body
+
+
+@APIS
+def test_requests_to_different_places_are_different_calls(documented: Documented) -> None:
+    url = httpx.URL(documented.url)
+    elsewhere = [
+        url,
+        url.copy_with(host="elsewhere.example"),
+        url.copy_with(port=8080),
+        url.copy_with(scheme="ftp"),
+        url.copy_with(path=f"/proxy{url.path}"),
+        *(
+            url.copy_merge_params(more)
+            for more in ({"api-version": "1"}, {"api-version": "2"}, {"x": "eu", "key": "k"})
+        ),
+        *(url.copy_with(path=url.path.replace(*each)) for each in _OTHER_PATHS if each[0] in url.path),
+    ]
+    keys = [key_of(documented, url=str(place)) for place in elsewhere]
+    keys += [key_of(documented, **{name: value}) for name in _COUNTED_HEADERS for value in "bc"]
+    assert None not in keys
+    assert len(set(keys)) == len(keys)
+
+
+_OTHER_PATHS = [("models/", "tunedModels/"), ("mine", "yours"), ("gemini-", "geminus-")]
+_COUNTED_HEADERS = [
+    *("openai-organization", "openai-project", "anthropic-version", "anthropic-beta", "x-portkey-provider"),
+    *("helicone-target-url", "x-amzn-bedrock-guardrailidentifier", "x-of-tomorrow", "host"),
+]
+_NO_DIFFERENCE: list[dict[str, str]] = [
+    *({name: "other"} for name in ("authorization", "x-api-key", "api-key", "x-goog-api-key", "cookie", "user-agent")),
+    *({name: "other"} for name in ("idempotency-key", "x-stainless-retry-count", "x-stainless-lang", "traceparent")),
+    *({name: "other"} for name in ("x-request-id", "x-client-request-id", "x-goog-api-client", "x-b3-traceid")),
+    *({name: "other"} for name in ("x-fern-sdk-version", "x-client-name", "accept", "accept-encoding")),
+    {"content-type": "application/json; charset=utf-8"},
+]
+_CREDENTIALS = [
+    *("key", "api_key", "api-key", "access_token", "sig", "X-Amz-Signature", "X-Amz-Date", "X-Amz-Credential"),
+    *("X-Amz-Security-Token", "X-Goog-Signature", "subscription-key"),
+]
+
+
+@APIS
+def test_a_request_that_differs_in_what_no_answer_depends_on_is_the_same_call(documented: Documented) -> None:
+    usual = key_of(documented)
+    assert usual is not None
+    assert [key_of(documented, **more) for more in _NO_DIFFERENCE] == [usual] * len(_NO_DIFFERENCE)
+    body = dict(reversed(documented.body.items()))
+    assert key_of(documented, body) == usual
+    content = json.dumps(documented.body, indent=2, ensure_ascii=True).encode()
+    assert key(httpx.Request("POST", documented.url, headers=documented.headers, content=content)) == usual
+
+
+@APIS
+@pytest.mark.parametrize("name", _CREDENTIALS)
+def test_a_credential_in_the_query_neither_counts_nor_is_stored(documented: Documented, name: str) -> None:
+    urls = [str(httpx.URL(documented.url).copy_merge_params({name: value})) for value in ("hunter-1", "hunter-2")]
+    assert {key_of(documented, url=url) for url in urls} == {key_of(documented)}
+
+
+@APIS
+def test_a_body_of_another_type_passes_by(documented: Documented) -> None:
+    def passes(**given: Any) -> bool:
+        return key(httpx.Request("POST", documented.url, **given)) is None
+
+    content = json.dumps(documented.body).encode()
+    for kind in ("text/plain", "application/octet-stream", "application/json; charset=latin-1", "multipart/form-data"):
+        assert passes(content=content, headers={"content-type": kind})
+    assert passes(files={"file": content})
+    assert passes(data={"model": "m"})
+    assert passes(content=iter([content]), headers={"content-type": "application/json"})
+    assert passes(content=content[:-1])
+    assert passes(content=b"[" + content + b"]")
+    assert passes(content=content, headers={"content-encoding": "gzip"})
+    assert not passes(content=content)
