@@ -125,12 +125,13 @@ def call_around() -> Call | None:
 
 
 class running:  # noqa: N801 - used as a function: within `with running(call)` â€¦
-    """Within this block `call` is the current one; when it is left, the call is over."""
+    """Within this block `call` is the current one; when it is left, the call is over, unless it `goes_on` with a stream."""
 
-    __slots__ = ("_call",)
+    __slots__ = ("_call", "goes_on")
 
     def __init__(self, call: Call) -> None:
         self._call = call
+        self.goes_on = False
 
     def __enter__(self) -> Call:
         call, before = self._call, current_call.get()
@@ -150,5 +151,6 @@ class running:  # noqa: N801 - used as a function: within `with running(call)` â
         except ValueError:  # a coroutine that nobody finished: it is closed in another context
             pass
         finally:
-            call.end()
+            if not self.goes_on:
+                call.end()
             call.frame = call.token = None

@@ -6,11 +6,12 @@ It works for both packages, `httpx` and `httpx2`, and imports neither.
 import contextlib
 import functools
 import sys
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Self
 
-from nbcache.cache.call import running
 from nbcache.codec.sdk_response import HTTPResponse
+from nbcache.integrations.http.call_course import aanswer, answer
 from nbcache.integrations.http.call_of_request import HIT, CacheNow, exchange_of
 from nbcache.integrations.http.exchange import Exchange
 from nbcache.integrations.http.http_request import HTTPRequest
@@ -89,22 +90,6 @@ class CachingTransport:
         transport = self._client._transport_for_url(request.url)  # noqa: SLF001
         return transport.inner if isinstance(transport, CachingTransport) and transport.inner else transport
 
-    def _replayed(self, recorded: HTTPResponse) -> Any:
-        stream = self._stream(ReplayedBody)(recorded)
-        return self._family.Response(recorded.status, headers={**recorded.headers, **HIT}, stream=stream)
-
-    def _stream(self, kind: Any) -> Any:
-        return _for_httpx(kind, self._family)
-
-    def _forwarded(self, response: Any, stream: Any) -> Any:
-        """`response` with its decoded body in `stream`."""
-        headers = response.headers.copy()
-        if headers.pop("content-encoding", None) is not None:
-            headers.pop("content-length", None)
-        return self._family.Response(
-            response.status_code, headers=headers, stream=stream, extensions=response.extensions
-        )
-
 
 @functools.cache
 def _for_httpx(kind: Any, family: Any) -> Any:
@@ -125,40 +110,66 @@ def _content(request: Any) -> bytes:
     return b"".join(request.stream) if is_bytes else request.content
 
 
+class _Form:
+    """One request of httpx, as `call_course.Form` has it. `send` sends it."""
+
+    def __init__(self, family: Any, send: Callable[[], Any]) -> None:
+        self._family = family
+        self.send = send
+
+    def head(self, response: Any) -> tuple[int, Mapping[str, str]]:
+        return response.status_code, response.headers
+
+    def replayed(self, recorded: HTTPResponse) -> Any:
+        stream = _for_httpx(ReplayedBody, self._family)(recorded)
+        return self._family.Response(recorded.status, headers={**recorded.headers, **HIT}, stream=stream)
+
+    def whole(self, response: Any, body: bytes) -> Any:
+        return self._forwarded(response, self._family.ByteStream(body))
+
+    def _forwarded(self, response: Any, stream: Any) -> Any:
+        """`response` with its decoded body in `stream`."""
+        headers = response.headers.copy()
+        if headers.pop("content-encoding", None) is not None:
+            headers.pop("content-length", None)
+        return self._family.Response(
+            response.status_code, headers=headers, stream=stream, extensions=response.extensions
+        )
+
+    def _recorded(self, kind: Any, response: Any, exchange: Exchange, *chunks_and_close: Any) -> Any:
+        body = _for_httpx(kind, self._family)(exchange, *self.head(response), *chunks_and_close)
+        return self._forwarded(response, body)
+
+
+class _SyncForm(_Form):
+    def read(self, response: Any) -> Any:
+        with contextlib.closing(response):
+            return response.read()
+
+    def streamed(self, response: Any, exchange: Exchange) -> Any:
+        return self._recorded(RecordedBody, response, exchange, response.iter_bytes(), response.close)
+
+
+class _AsyncForm(_Form):
+    async def read(self, response: Any) -> Any:
+        async with contextlib.aclosing(response):
+            return await response.aread()
+
+    def streamed(self, response: Any, exchange: Exchange) -> Any:
+        return self._recorded(AsyncRecordedBody, response, exchange, response.aiter_bytes(), response.aclose)
+
+
 class SyncTransport(CachingTransport):
     """The sync form, an `httpx.BaseTransport`."""
 
     def handle_request(self, request: Any) -> Any:
         """The response, from the cache or from the provider."""
         exchange = self._exchange(request)
-        if exchange is None:
-            return self._inner_transport(request).handle_request(request)
-        if exchange.is_stream:
-            return self._streamed(exchange, request)
-        with running(exchange.call):
-            if (recorded := exchange.find()) is not None:
-                return self._replayed(recorded)
-            response = self._inner_transport(request).handle_request(request)
-            if not response.is_success:
-                return response
-            with contextlib.closing(response):
-                body = response.read()
-            exchange.save(response.status_code, response.headers, body)
-        return self._forwarded(response, self._family.ByteStream(body))
 
-    def _streamed(self, exchange: Exchange, request: Any) -> Any:
-        with contextlib.ExitStack() as cleanup:
-            cleanup.callback(exchange.call.end)
-            if (recorded := exchange.find()) is not None:
-                return self._replayed(recorded)
-            response = self._inner_transport(request).handle_request(request)
-            if not response.is_success:
-                return response
-            cleanup.pop_all()  # the call ends with the stream
-        stream = self._stream(RecordedBody)(
-            *(exchange, response.status_code, response.headers), response.iter_bytes(), response.close
-        )
-        return self._forwarded(response, stream)
+        def send() -> Any:
+            return self._inner_transport(request).handle_request(request)
+
+        return send() if exchange is None else answer(exchange, _SyncForm(self._family, send))
 
     def close(self) -> None:
         """Close the original client: its connections are shared."""
@@ -177,34 +188,11 @@ class AsyncTransport(CachingTransport):
     async def handle_async_request(self, request: Any) -> Any:
         """As `SyncTransport.handle_request`."""
         exchange = self._exchange(request)
-        if exchange is None:
-            return await self._inner_transport(request).handle_async_request(request)
-        if exchange.is_stream:
-            return await self._streamed(exchange, request)
-        with running(exchange.call):
-            if (recorded := await exchange.afind()) is not None:
-                return self._replayed(recorded)
-            response = await self._inner_transport(request).handle_async_request(request)
-            if not response.is_success:
-                return response
-            async with contextlib.aclosing(response):
-                body = await response.aread()
-            await exchange.asave(response.status_code, response.headers, body)
-        return self._forwarded(response, self._family.ByteStream(body))
 
-    async def _streamed(self, exchange: Exchange, request: Any) -> Any:
-        with contextlib.ExitStack() as cleanup:
-            cleanup.callback(exchange.call.end)
-            if (recorded := await exchange.afind()) is not None:
-                return self._replayed(recorded)
-            response = await self._inner_transport(request).handle_async_request(request)
-            if not response.is_success:
-                return response
-            cleanup.pop_all()
-        stream = self._stream(AsyncRecordedBody)(
-            *(exchange, response.status_code, response.headers), response.aiter_bytes(), response.aclose
-        )
-        return self._forwarded(response, stream)
+        async def send() -> Any:
+            return await self._inner_transport(request).handle_async_request(request)
+
+        return await (send() if exchange is None else aanswer(exchange, _AsyncForm(self._family, send)))
 
     async def aclose(self) -> None:
         """As `SyncTransport.close`."""

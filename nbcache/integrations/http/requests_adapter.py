@@ -1,13 +1,12 @@
 """Requests of the library `requests`: its sessions ask an adapter, and ours is around the session's own. Nothing is imported."""
 
-import contextlib
 import io
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nbcache.cache.call import running
 from nbcache.codec.sdk_response import HTTPResponse
+from nbcache.integrations.http.call_course import answer
 from nbcache.integrations.http.call_of_request import HIT, CacheNow, exchange_of
 from nbcache.integrations.http.exchange import Exchange
 from nbcache.integrations.http.http_request import HTTPRequest
@@ -32,33 +31,35 @@ class CachingAdapter:
         )
         if exchange is None:
             return self._inner.send(request, **given)
-        if exchange.is_stream:
-            return self._streamed(exchange, request, given)
-        with running(exchange.call):
-            if (recorded := exchange.find()) is not None:
-                return self._replayed(recorded, request)
-            response = self._inner.send(request, **given)
-            if _is_success(response):
-                exchange.save(response.status_code, response.headers, response.content)
-                response.raw = _Body(response.raw, iter([response.content]), response.raw.close)
+        return answer(exchange, _Form(self._inner, request, given))
+
+
+class _Form:
+    """One request of `requests`, as `call_course.Form` has it."""
+
+    def __init__(self, inner: Any, request: Any, given: Mapping[str, Any]) -> None:
+        self._inner, self._request, self._given = inner, request, given
+
+    def send(self) -> Any:
+        return self._inner.send(self._request, **self._given)
+
+    def head(self, response: Any) -> tuple[int, Mapping[str, str]]:
+        return response.status_code, response.headers
+
+    def read(self, response: Any) -> Any:
+        return response.content
+
+    def whole(self, response: Any, body: bytes) -> Any:
+        response.raw = _Body(response.raw, iter([body]), response.raw.close)
         return response
 
-    def _streamed(self, exchange: Exchange, request: Any, given: Mapping[str, Any]) -> Any:
-        with contextlib.ExitStack() as cleanup:
-            cleanup.callback(exchange.call.end)
-            if (recorded := exchange.find()) is not None:
-                return self._replayed(recorded, request)
-            response = self._inner.send(request, **given)
-            if not _is_success(response):
-                return response
-            cleanup.pop_all()  # the call ends with the stream
+    def streamed(self, response: Any, exchange: Exchange) -> Any:
         raw = response.raw
-        chunks = raw.stream(None, decode_content=True)
-        body = RecordedBody(exchange, response.status_code, response.headers, chunks, raw.close)
+        body = RecordedBody(exchange, *self.head(response), raw.stream(None, decode_content=True), raw.close)
         response.raw = _Body(raw, body, body.close)
         return response
 
-    def _replayed(self, recorded: HTTPResponse, request: Any) -> Any:
+    def replayed(self, recorded: HTTPResponse) -> Any:
         urllib3 = sys.modules["urllib3"]
         raw: Any = urllib3.HTTPResponse(
             io.BytesIO(),
@@ -68,7 +69,7 @@ class CachingAdapter:
             preload_content=False,
             decode_content=False,
         )
-        response = sys.modules["requests.adapters"].HTTPAdapter.build_response(self._inner, request, raw)
+        response = sys.modules["requests.adapters"].HTTPAdapter.build_response(self._inner, self._request, raw)
         response.raw = _Body(raw, iter(ReplayedBody(recorded)), raw.close)
         return response
 
@@ -130,7 +131,3 @@ def _content(request: Any) -> Any:
     if not isinstance(request.body, str | bytes):
         raise TypeError("no bytes")
     return request.body
-
-
-def _is_success(response: Any) -> bool:
-    return bool(200 <= response.status_code < 300)

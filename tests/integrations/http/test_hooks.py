@@ -192,6 +192,24 @@ async def test_an_async_call_of_langchains_model_is_one_call(provider: Provider)
     assert (stats.misses, stats.hits, stats.entries, len(provider.requests)) == (4, 0, 4, 4)
 
 
+class ByRequests(httpx.BaseTransport):
+    """Sends by another library, as LiteLLM's transport does."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        response = requests.post(str(request.url), request.read(), headers=dict(request.headers), stream=True)
+        return httpx.Response(response.status_code, headers=dict(response.headers), content=response.iter_content(None))
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("call", [said, streamed])
+def test_a_transport_that_sends_by_another_library_makes_one_call(call: Any, provider: Provider) -> None:
+    with httpx.Client(transport=ByRequests()) as http:
+        client = openai.OpenAI(**provider.openai, http_client=http)  # type: ignore[arg-type]  # it takes both
+        assert call(client) == call(client)
+    stats = nbcache.stats()
+    assert (stats.misses, stats.hits, stats.entries, len(provider.requests)) == (1, 1, 1, 1)
+
+
 @pytest.mark.usefixtures("store")
 def test_what_langchain_is_told_not_to_cache_is_not_cached_below_it_either(provider: Provider) -> None:
     model = ChatOpenAI(model="gpt-4o-mini", cache=False, **provider.openai)

@@ -1,0 +1,80 @@
+"""The course of a call, whatever library sends it: look it up, send it if it has to be, record its answer.
+
+Each library has a form of its own, an object for one request. It sends the request, and makes the library's responses.
+"""
+
+from collections.abc import Callable, Generator, Mapping
+from functools import partial
+from typing import Any, Protocol
+
+from nbcache.cache.call import running
+from nbcache.codec.sdk_response import HTTPResponse
+from nbcache.integrations.http.exchange import Exchange
+
+Course = Generator[Callable[[], Any], Any, Any]
+
+
+class Form(Protocol):
+    """One request of a library. The asynchronous form of a library has coroutines for `send` and `read`."""
+
+    def send(self) -> Any:
+        """Send the request. Returns the provider's response, whose body isn't read."""
+
+    def head(self, response: Any) -> tuple[int, Mapping[str, str]]:
+        """The status and the headers of a response."""
+
+    def read(self, response: Any) -> Any:
+        """Read and close a response. Returns its decoded body."""
+
+    def replayed(self, recorded: HTTPResponse) -> Any:
+        """A response of the library from a recorded one."""
+
+    def whole(self, response: Any, body: bytes) -> Any:
+        """The response for the caller, after `read`."""
+
+    def streamed(self, response: Any, exchange: Exchange) -> Any:
+        """The response for the caller, whose body is recorded while it is read. The call ends with that body."""
+
+
+def answer(exchange: Exchange, form: Form) -> Any:
+    """The response to a call, from the cache or from the provider."""
+    with (block := running(exchange.call)):
+        course, done = _course(exchange, form, block, exchange.find, exchange.save), None
+        while True:
+            try:
+                step = course.send(done)
+            except StopIteration as end:
+                return end.value
+            done = step()
+
+
+async def aanswer(exchange: Exchange, form: Form) -> Any:
+    """As `answer`, on an event loop."""
+    with (block := running(exchange.call)):
+        course, done = _course(exchange, form, block, exchange.afind, exchange.asave), None
+        while True:
+            try:
+                step = course.send(done)
+            except StopIteration as end:
+                return end.value
+            done = await step()
+
+
+def _course(
+    exchange: Exchange, form: Form, block: running, find: Callable[[], Any], save: Callable[..., Any]
+) -> Course:
+    """Yields the steps that may take a while, and gets their results. Returns the response."""
+    recorded = yield find
+    if recorded is not None:
+        return form.replayed(recorded)
+    response = yield form.send
+    status, headers = form.head(response)
+    if not 200 <= status < 300:
+        return response
+    if exchange.is_stream:
+        streamed = form.streamed(response, exchange)
+        block.goes_on = True
+        return streamed
+    body = yield partial(form.read, response)
+    yield partial(save, status, headers, body)
+    return form.whole(response, body)
