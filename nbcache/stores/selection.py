@@ -8,6 +8,22 @@ from typing import Protocol, overload, runtime_checkable
 from nbcache.entry.records import Cleared, EntryMeta
 
 
+class Shown(Protocol):
+    """What a list shows of an entry."""
+
+    @property
+    def key(self) -> str:
+        """Its key."""
+
+    @property
+    def prompt(self) -> str:
+        """The beginning of its prompt."""
+
+    @property
+    def answer(self) -> str:
+        """The beginning of its answer."""
+
+
 class Search(Protocol):
     """A search for a text in the prompts and the answers of entries."""
 
@@ -15,7 +31,7 @@ class Search(Protocol):
     def text(self) -> str:
         """The text, in lower case."""
 
-    def is_in(self, row: EntryMeta, payload: bytes) -> bool:
+    def is_in(self, row: Shown, payload: bytes) -> bool:
         """Whether the text is in this entry."""
 
 

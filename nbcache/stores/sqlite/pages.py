@@ -6,7 +6,7 @@ sorted instead: those with certain values, where these are few, and the new ones
 
 import json
 from array import array
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
@@ -25,9 +25,19 @@ _COLUMNS = (
     "c.key, e.model, p.prompt, p.answer, e.status, e.created, e.tags, e.notebooks, e.cell, e.last_hit, e.hits, e.size,"
     " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds, e.charged"
 )
-_TABLES_OF_IDS = (
-    "entry e ON e.id = i.value JOIN Cache c ON c.rowid = e.id LEFT JOIN preview p ON p.id = e.id WHERE c.raw = 1"
+_OF_IDS = (
+    "json_each(?) i CROSS JOIN entry e ON e.id = i.value JOIN Cache c ON c.rowid = e.id LEFT JOIN preview p ON p.id = e.id"
+    " WHERE c.raw = 1"
 )
+_LIVE = "(c.expire_time IS NULL OR c.expire_time > ?)"
+
+
+class ShownRow(NamedTuple):
+    """What a list shows of an entry."""
+
+    key: str
+    prompt: str
+    answer: str
 
 
 class Part(NamedTuple):
@@ -112,18 +122,37 @@ def ids(
 
 def rows_of(sql: Execute, ids: Iterable[int]) -> list[EntryMeta]:
     """The rows of these entries, in this order."""
-    values = (json.dumps([*ids]),)
-    return [_meta(row) for row in sql(f"SELECT {_COLUMNS} FROM json_each(?) i CROSS JOIN {_TABLES_OF_IDS}", values)]
+    return [_meta(row) for row in sql(f"SELECT {_COLUMNS} FROM {_OF_IDS}", _named(ids))]
 
 
-def with_payload(sql: Execute, rowid: int, expires_after: float) -> tuple[EntryMeta, int, object] | None:
-    """The row of an entry, and its payload as diskcache's table has it: mode and value. None if it is gone, or has expired."""
-    row = sql(
-        f"SELECT {_COLUMNS}, c.mode, c.value FROM entry e JOIN Cache c ON c.rowid = e.id LEFT JOIN preview p ON p.id = e.id"
-        " WHERE e.id = ? AND c.raw = 1 AND (c.expire_time IS NULL OR c.expire_time > ?)",
-        (rowid, expires_after),
-    ).fetchone()
-    return None if row is None else (_meta(row), row[-2], row[-1])
+def with_payloads(
+    sql: Execute, ids: Sequence[int], expires_after: float
+) -> Iterator[tuple[int, EntryMeta, tuple[int, object]]]:
+    """The rows of these entries, in this order: each after its index in `ids`, and with its payload as mode and value.
+
+    Entries that are gone, or have expired, are left out.
+    """
+    for at, *row in sql(
+        f"SELECT i.key, {_COLUMNS}, c.mode, c.value FROM {_OF_IDS} AND {_LIVE}", _named(ids, expires_after)
+    ):
+        yield at, _meta(row), (row[-2], row[-1])
+
+
+def shown_with_payloads(
+    sql: Execute, ids: Sequence[int], expires_after: float
+) -> Iterator[tuple[int, ShownRow, tuple[int, object]]]:
+    """The same with what a list shows of them, which takes half of the time."""
+    tables = "json_each(?) i CROSS JOIN Cache c ON c.rowid = i.value LEFT JOIN preview p ON p.id = c.rowid"
+    for at, key, prompt, answer, mode, value in sql(
+        f"SELECT i.key, c.key, p.prompt, p.answer, c.mode, c.value FROM {tables} WHERE c.raw = 1 AND {_LIVE}",
+        _named(ids, expires_after),
+    ):
+        yield at, ShownRow(text(key), text(prompt), text(answer)), (mode, value)
+
+
+def _named(ids: Iterable[int], *others: object) -> tuple[object, ...]:
+    """The values of a statement that names these ids."""
+    return json.dumps([*ids]), *others
 
 
 def _place(sql: Execute, order: _Order, key: str | None) -> _Place | None:

@@ -85,7 +85,10 @@ def select(look: Run, which: Filter, search: Search | None, progress: Progress |
     if search is None:
         return StoredSelection(look, look(lambda cache: pages.ids(cache.execute, which, time.time(), None)))
     ids, found = look(partial(_candidates, which=which, text=search.text))
-    doubtful = EntryStream(look, array("q", (rowid for rowid in ids if not _has(found, rowid))), include_expired=True)
+    doubtful = EntryStream(
+        *(look, array("q", (rowid for rowid in ids if not _has(found, rowid))), pages.shown_with_payloads),
+        include_expired=True,
+    )
     for number_, (rowid, row, payload) in enumerate(doubtful.with_ids(), 1):
         if search.is_in(row, payload):
             block, place = divmod(rowid, BLOCK)

@@ -197,11 +197,12 @@ class DiskStore:
         self._page_starts.keep(token, which, part, rows)
         return rows
 
-    def stream(self, which: Filter, keys: Collection[str] | None = None) -> "EntryStream":
+    def stream(self, which: Filter, keys: Collection[str] | None = None) -> "EntryStream[EntryMeta]":
         """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first."""
         self._move_rows()
         ids = self._look(lambda cache: sqlite.pages.ids(cache.execute, which, time.time(), keys))
-        return sqlite.entry_stream.EntryStream(self._look, ids, include_expired=which.include_expired)
+        read = sqlite.pages.with_payloads
+        return sqlite.entry_stream.EntryStream(self._look, ids, read, include_expired=which.include_expired)
 
     def select(self, which: Filter, search: "Search | None" = None, progress: Progress | None = None) -> "Selection":
         """The rows that `which` selects now, the newest first; with `search` those of entries with its text."""
