@@ -54,7 +54,7 @@ class Call(Request):
         is_stream: whether it asks for chunks.
         streams: of a call that doesn't ask for chunks, says whether somebody listens to them. Then a hit is put into
             `replay`, for its chunks to be played.
-        chunks: those that came from the model, in the codec's plain form; `whole` once the last of them has come.
+        chunks: those that came from the model, packed; `whole` once the last of them has come.
         ended: whether the streams of a provider's client came to their end; None where there were none. `marked` is
             whether the mark of an end has come since the last of them began.
         idle: the seconds for which its stream waited for the reader.
@@ -78,7 +78,7 @@ class Call(Request):
     is_stream: bool = False
     streams: Callable[[], bool] | None = None
     replay: CachedAnswer | None = None
-    chunks: list[dict[str, Any]] | None = None
+    chunks: list[Any] | None = None
     whole: bool = False
     ended: bool | None = None
     marked: bool = False

@@ -1,6 +1,7 @@
 """The chunks of a streamed answer, packed: most differ from the one before in their text alone."""
 
 import json
+import marshal
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -8,17 +9,68 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
+# What LangChain takes over as it is, if two chunks have the same.
+_TAKEN_OVER = frozenset({"id", "output_version", "model_provider"})
+
+
+class Packing:
+    """Packs plain chunks. The `items` are chunks, or only the text of one where the rest is as in the chunk before."""
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+        self._before: bytes | None = None
+
+    def add(self, chunk: dict[str, Any]) -> None:
+        """Add a chunk."""
+        text = text_of(chunk)
+        rest = None if text is None else marshal.dumps(_with_text(chunk, ""), 0)  # where `True` is not 1
+        self.items.append(text if rest is not None and rest == self._before else chunk)
+        self._before = rest
+
 
 def packed(chunks: Iterable[dict[str, Any]]) -> list[Any]:
-    """The plain chunks, each a dict, or only its text where the rest is as in the chunk before."""
-    result: list[Any] = []
-    before = None
+    """The plain chunks, packed."""
+    packing = Packing()
     for chunk in chunks:
-        text = text_of(chunk)
-        rest = None if text is None else _with_text(chunk, "")
-        result.append(text if rest is not None and rest == before else chunk)
-        before = rest
-    return result
+        packing.add(chunk)
+    return packing.items
+
+
+def joinable(packed_chunks: Sequence[Any]) -> Iterator[dict[str, Any]]:
+    """Plain chunks of which LangChain makes the same answer as of those that were packed, and most often far fewer.
+
+    Those that differ in their text alone become one, if all else in them stays as it is when they are joined.
+    """
+    form: dict[str, Any] = {}
+    texts: list[str] = []  # that are still to be joined
+    for item in packed_chunks:
+        is_text = isinstance(item, str)
+        if texts and is_text:
+            texts.append(item)
+            continue
+        if texts:
+            yield _with_text(form, "".join(texts))
+        form = form if is_text else item
+        texts = [text_of(item) or ""] if not is_text and _has_text_alone(item) else []
+        if not texts:
+            yield _with_text(form, item) if is_text else item
+    if texts:
+        yield _with_text(form, "".join(texts))
+
+
+def _has_text_alone(chunk: dict[str, Any]) -> bool:
+    """Whether nothing of a chunk but its text is added to that of the others."""
+    if "message" not in chunk:
+        return chunk.keys() == {"type", "text"}
+    fields = chunk["message"]["fields"]
+    metadata = fields.get("response_metadata", {})
+    return (
+        chunk.keys() == {"type", "message"}
+        and fields.keys() <= {"content", "response_metadata"}
+        and type(fields.get("content", "")) is str
+        and metadata.keys() <= _TAKEN_OVER
+        and all(type(value) is str for value in metadata.values())
+    )
 
 
 def unpacked(packed_chunks: Sequence[Any]) -> Iterator[dict[str, Any]]:

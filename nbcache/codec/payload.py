@@ -23,7 +23,7 @@ from langchain_core.outputs import ChatGenerationChunk, Generation, GenerationCh
 from pydantic import BaseModel
 
 from nbcache.codec import chunk_copies
-from nbcache.codec.chunks import packed, unpacked
+from nbcache.codec.chunks import unpacked
 from nbcache.codec.messages import generation_of, plain, restored
 from nbcache.codec.packing import packed_bytes, unpacked_bytes
 from nbcache.entry.langchain_headers import cleaned
@@ -158,12 +158,12 @@ def encode(  # noqa: PLR0913 - all that an entry holds
     *,
     reusable: bool,
     expires: bool = False,
-    chunks: Sequence[dict[str, Any]] | None = None,
+    chunks: Sequence[Any] | None = None,
     classes: Sequence[type[BaseModel]] | None = None,
 ) -> bytes:
     """The payload of an entry. Raises NotStorableError where `generations` would not come back exactly.
 
-    `chunks` are those in which they came, each as `plain` has it. With `classes`, which are as for
+    `chunks` are those in which they came, packed. With `classes`, which are as for
     `Payload.generations`, it is read back first, once for each shape of an answer.
     """
     from nbcache.codec import roundtrip  # noqa: PLC0415 - a hit needs none of it
@@ -173,7 +173,7 @@ def encode(  # noqa: PLR0913 - all that an entry holds
         shape = roundtrip.shape_of(generations, tagged=_is_tagged(written))
         if not roundtrip.is_sound(shape):
             roundtrip.check(generations, restored(_parsed(written), classes), shape)
-    return _assembled(written, header, reusable=reusable, expires=expires, chunks=packed(chunks) if chunks else None)
+    return _assembled(written, header, reusable=reusable, expires=expires, chunks=chunks)
 
 
 def assemble(

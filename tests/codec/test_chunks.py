@@ -5,16 +5,19 @@ from pathlib import Path
 from typing import Any, cast
 from unittest import mock
 
+import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
+from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
 from nbcache.codec import payload as codec
 from nbcache.codec.chunk_copies import copies, forms_of
-from nbcache.codec.chunks import as_chunk, packed, unpacked
+from nbcache.codec.chunks import as_chunk, joinable, packed, unpacked
 from nbcache.codec.messages import plain, restored
+from nbcache.codec.new_chunks import NewChunks
 from nbcache.codec.payload import encode, read
 from nbcache.errors import DamagedError, NotStorableError
 from tests.codec.test_payload import HEADER, KEY, forged
@@ -51,13 +54,13 @@ STREAMS: dict[str, list[Chunk]] = {
 
 
 def streamed(chunks: list[Chunk]) -> bytes:
-    return encode([Generation(text="whole")], HEADER, reusable=True, chunks=[plain(one) for one in chunks])
+    return encode([Generation(text="whole")], HEADER, reusable=True, chunks=packed([plain(one) for one in chunks]))
 
 
-def bare(one: Chunk) -> dict[str, Any]:
+def bare(one: Generation) -> dict[str, Any]:
     """A chunk without its id, which each stream has anew."""
     told = one.model_dump()
-    if isinstance(one, ChatGenerationChunk):
+    if isinstance(one, ChatGeneration):
         told["message"]["id"] = None
     return {"type": type(one).__name__, **told}
 
@@ -83,6 +86,55 @@ def test_whatever_comes_is_packed_and_unpacked_the_same(chunks: list[Chunk]) -> 
     assert forms is not None
     for _ in range(2):
         assert [bare(one) for one in copies(forms)] == [bare(one) for one in chunks]
+
+
+metadata = st.fixed_dictionaries(
+    {}, optional={"model_provider": texts, "id": texts, "x": texts, "n": st.sampled_from([1, True, 1.0])}
+)
+anything = st.builds(
+    chunk,
+    contents,
+    st.none() | metadata,
+    response_metadata=metadata,
+    tool_call_chunks=st.just([]) | st.just([TOOL]),
+    chunk_position=st.none() | st.just("last"),
+)
+
+
+@given(st.lists(anything | st.builds(GenerationChunk, text=texts)))
+def test_chunks_that_are_packed_as_they_come_are_packed_the_same(chunks: list[Chunk]) -> None:
+    new, told = NewChunks(), [plain(one) for one in chunks]
+    repeated = [new.add(one) for one in chunks]
+    assert orjson.dumps(new.packed) == orjson.dumps(packed(told))
+    again = restored(unpacked(new.packed))
+    assert list(map(repr, map(bare, again))) == list(map(repr, map(bare, chunks)))
+    assert all(isinstance(item, str) for item, is_repeated in zip(new.packed, repeated, strict=True) if is_repeated)
+
+
+def test_chunks_that_differ_in_their_text_alone_are_known_by_it() -> None:
+    new = NewChunks()
+    stream: list[Chunk] = [
+        chunk(word, response_metadata={"model_provider": "openai"}, id=word) for word in ("a", "b", "c")
+    ]
+    assert [new.add(one) for one in stream] == [False, True, True]
+    assert len(list(joinable(new.packed))) == 1
+    assert [new.add(chunk("d")), new.add(chunk(block("e")))] == [False, False]
+
+
+def _joined(chunks: list[Any]) -> Any:
+    """What LangChain makes of them, or the kind of its refusal."""
+    try:
+        return repr(bare(generate_from_stream(iter(chunks)).generations[0])) if chunks else None
+    except Exception as error:  # noqa: BLE001 - the same one is expected again
+        return type(error)
+
+
+@given(st.lists(anything, max_size=6))
+@example([chunk(word, response_metadata={"x": "added up"}) for word in ("a", "b", "c")])
+@example([chunk(word, {"x": "added up"}) for word in ("a", "b", "c")])
+def test_joining_texts_first_makes_the_same_answer(chunks: list[Chunk]) -> None:
+    items = packed([plain(one) for one in chunks])
+    assert _joined(restored(joinable(items))) == _joined(restored(unpacked(items)))
 
 
 def test_a_chunk_with_an_object_in_it_comes_back_too() -> None:

@@ -155,8 +155,8 @@ class PendingAnswer:
     when: float
     call_key: CallKey | None = None
 
-    def chunks(self) -> list[dict[str, Any]] | None:
-        """The chunks in which the answer came, if it was streamed to its end."""
+    def chunks(self) -> list[Any] | None:
+        """The chunks in which the answer came, packed, if it was streamed to its end."""
         return self.call.chunks if self.call is not None and self.call.whole else None
 
     def classes(self) -> list[type[BaseModel]]:

@@ -8,21 +8,19 @@ from typing import Any
 from langchain_core.language_models.chat_models import generate_from_stream
 from langchain_core.load import dumps
 from langchain_core.messages import BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation
 
 from nbcache import codec
 from nbcache.cache.call import Call
 from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.modes import READ_ONLY, Settings
 from nbcache.cache.notebook_cache import NotebookCache, cache_of
-from nbcache.codec.chunks import as_chunk
-from nbcache.codec.messages import plain, restored
+from nbcache.codec.chunks import as_chunk, joinable
+from nbcache.codec.messages import restored
+from nbcache.codec.new_chunks import Chunk, NewChunks
 from nbcache.concurrency.executor import in_thread
-from nbcache.entry.langchain_headers import cleaned
 from nbcache.errors import DamagedError, NotStorableError, logger, warn_once
 from nbcache.keys.model_fields.call_counters import whole_numbers
-
-Chunk = GenerationChunk | ChatGenerationChunk
 
 
 class Recording:
@@ -35,7 +33,8 @@ class Recording:
         self._raw: list[Chunk] = []
         self._refused: Exception | None = None
         self._numbers: dict[str, int] = {}
-        call.chunks = []
+        self._new = NewChunks()
+        call.chunks = self._new.packed
 
     @classmethod
     def of(cls, call: Call | None, model: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> "Recording | None":
@@ -91,17 +90,19 @@ class Recording:
             self._cache.note_origin(first.message, answer)
         yield from chunks
 
-    def add(self, chunk: Chunk) -> None:
-        """Keep a copy of a chunk, since its reader may change it."""
+    def add(self, chunk: Chunk) -> bool:
+        """Keep a copy of a chunk, since its reader may change it. Returns whether it is the one before with another text."""
         self._raw.append(chunk)
-        if self._refused is None and self.call.chunks is not None:
+        is_repeated = False
+        if self._refused is None:
             try:
-                self.call.chunks.append(cleaned(plain(chunk)))
+                is_repeated = self._new.add(chunk)
             except Exception as error:  # noqa: BLE001 - whatever is in it, its reader gets it
                 self._refused = error
         if self.call.numbers:
             self._numbers = whole_numbers(self.call.langchain_model())
         self._handed_out = time.perf_counter()
+        return is_repeated
 
     def go_on(self) -> None:
         """The reader wants the next chunk.
@@ -137,7 +138,7 @@ class Recording:
         """What `invoke` would have answered."""
         chunks = self._raw
         if self.call.whole and self.call.chunks is not None:
-            chunks = restored(self.call.chunks, self.call.classes())
+            chunks = restored(joinable(self.call.chunks), self.call.classes())
         whole = _joined(chunks) if self.call.is_chat else _joined_text(chunks)
         if isinstance(whole, ChatGeneration):
             first = self._raw[0]

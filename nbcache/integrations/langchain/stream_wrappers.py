@@ -13,10 +13,11 @@ from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.language_models.base import BaseLanguageModel
 
 from nbcache.cache.call import Call, current_call, running
+from nbcache.codec.new_chunks import Chunk
 from nbcache.entry.langchain_clients import is_clients_own
 from nbcache.integrations.langchain import rate_limits as limiters
 from nbcache.integrations.langchain.calls_past_langchain import count_bypass
-from nbcache.integrations.langchain.recorded_stream import Chunk, Recording
+from nbcache.integrations.langchain.recorded_stream import Recording
 from nbcache.integrations.patching import Wrapping
 
 if TYPE_CHECKING:
@@ -163,10 +164,9 @@ def _end(wrapping: Wrapping, owner: type, call: Call | None) -> "End | None":
 
 def _record(stream: Recording | None, end: "End | None", chunk: Chunk) -> None:
     """Note a chunk before its reader, who may change it, gets it."""
-    if end is not None:
+    is_repeated = stream is not None and stream.add(chunk)
+    if end is not None and not is_repeated:  # the one before has shown no end, or all that comes after it is one
         end.look_at(chunk)
-    if stream is not None:
-        stream.add(chunk)
 
 
 def _close(items: Any) -> None:
