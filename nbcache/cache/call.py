@@ -43,6 +43,7 @@ class Call(Request):
 
     Attributes:
         mode: the mode that the call itself asks for.
+        bypass: why it goes past the cache, if that is known before it is looked up: a few words, and a sentence. Its mode is `off`.
         outer: the call within which this one is made.
         labels: its tags; `parent` is the run that it is a part of.
         pending: the prompts that missed. Each answer is stored under the key that the call began with, whatever
@@ -65,6 +66,7 @@ class Call(Request):
     """
 
     mode: str | None = None
+    bypass: tuple[str, str] | None = None
     outer: "Call | None" = None
     labels: Sequence[str] = ()
     parent: UUID | None = None

@@ -108,7 +108,9 @@ class Lookup:
         state, mode = self._state, settings.mode
         key, reason, detail = None, mode or "", ""
         if mode == modes.OFF:
-            if call is not None and state.rules.excludes(call):
+            if call is not None and call.bypass is not None:
+                reason, detail = call.bypass
+            elif call is not None and state.rules.excludes(call):
                 reason = "excluded"
         else:
             try:

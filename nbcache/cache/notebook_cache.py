@@ -150,10 +150,10 @@ class NotebookCache(BaseCache):
 
         return Saver(self._state)
 
-    def count_uncached(self, call: Call, why: str) -> None:
+    def count_uncached(self, call: Call, why: str, *, is_free: bool = False) -> None:
         """Count a call that is made and not cached. Raises ReplayMiss in mode `replay`, where none is made."""
         self.forbid_in_replay(call, f"is {why}")
-        self._state.misses.add("", None, call, why)
+        self._state.misses.add("", None, call, why, is_free=is_free)
 
     def forbid_in_replay(self, call: Call, why: str) -> None:
         """Raise ReplayMiss in mode `replay`, in which no call is made: `call` goes past the cache."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 
 NEW = "new"  # why a call missed that was never seen
+NOT_CACHED = "not cached: "  # why a request to a model's API missed that no cache can answer; then what it was for
 
 
 @dataclass(frozen=True, slots=True)

@@ -212,6 +212,10 @@ class Ledger:
         """The calls of this session, one record for each key."""
         return self._read(self._accounts.called.all)
 
+    def uncached(self) -> dict[str, int]:
+        """How many requests to models' APIs were counted that no cache can answer, by what they were for."""
+        return self._read(lambda: dict(self._accounts.uncached)) if self._has_notes() else {}
+
     def curve(self) -> list[tuple[float, Decimal, Decimal]]:
         """Points of the chart: time (seconds since the epoch), and the US dollars saved and spent in all by then."""
         return self._read(lambda: list(self._accounts.curve))

@@ -2,14 +2,14 @@
 
 import contextlib
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
 from nbcache.costs.calls_by_key import SessionCalls
-from nbcache.costs.events import NEW, Hit, Paid, Unread
+from nbcache.costs.events import NEW, NOT_CACHED, Hit, Paid, Unread
 from nbcache.costs.forwarding import Note, WorkerHit
 from nbcache.costs.ledger_sums import add_to, total
 from nbcache.costs.price_lookup import Price, Prices
@@ -24,7 +24,7 @@ _POINTS = 200  # of the chart
 _WRITTEN_DOWN = 10.0  # seconds after which the price of an answer is surely written down
 _ABSURD = 10_000  # US dollars. No call costs that, whatever tokens a server reports
 _EXECUTIONS = 64  # the last executions, whose late calls still count for the time saved
-_OF_SESSION = ("calls", "of_model", "of_cell", "called", "curve", "_timings")
+_OF_SESSION = ("calls", "of_model", "of_cell", "called", "uncached", "curve", "_timings")
 
 
 class _Batch(NamedTuple):
@@ -48,6 +48,7 @@ class Accounts:
         self._timings: OrderedDict[tuple[int, str | None], Timing] = OrderedDict()
         self.calls: deque[CallRecord] = deque(maxlen=_CALLS)
         self.called = SessionCalls()
+        self.uncached = Counter[str]()  # requests that no cache can answer, by what they were for
         self.of_model: dict[str, Spending] = {}
         self.of_cell: dict[str, Spending] = {}
         self.curve: list[tuple[float, Decimal, Decimal]] = []
@@ -162,6 +163,8 @@ class Accounts:
                 if tombstone := self._tombstones.tombstone(call.key, call.when):
                     call.why, call.gone = tombstone
         logger.info("miss %s %s: %s", (call.key or "")[:8], call.model, call.why)
+        if call.why.startswith(NOT_CACHED):
+            self.uncached[call.why.removeprefix(NOT_CACHED)] += 1
         self.calls.append(call)
         self.called.note(call)
         row = self._row(call, now)

@@ -39,7 +39,8 @@ _LISTED = 50  # entries that a dry run names
 
 def status(cache: "NotebookCache") -> str:
     """The mode, where entries go, and the session's numbers."""
-    return f"{mode(cache)}\n{stats(cache.stats(), cache.store)}"
+    lines = stats_lines(cache.stats(), cache.store, uncached=cache.ledger.uncached())
+    return f"{mode(cache)}\n{aligned(lines, max(10, *(len(name) + 1 for name, _ in lines)))}"
 
 
 def mode(cache: "NotebookCache") -> str:
@@ -84,20 +85,22 @@ def status_counts(contents: "Contents") -> dict[str, int]:
     return {status: contents.totals_of(Filter(status=status)).entries for status in STATUSES if status != OK}
 
 
-def stats(sums: Stats, store: Store, of: str = "this session") -> str:
-    """Calls, money and time, and what is stored, a line each."""
-    return aligned(stats_lines(sums, store, of))
-
-
 def aligned(lines: Iterable[tuple[str, str]], width: int = 10) -> str:
     """Names and their values in two columns, the first `width` wide."""
     return "\n".join(f"{name + ':':<{width}} {value}" for name, value in lines)
 
 
 def stats_lines(
-    sums: Stats, store: Store, of: str = "this session", statuses: Mapping[str, int] | None = None
+    sums: Stats,
+    store: Store,
+    of: str = "this session",
+    statuses: Mapping[str, int] | None = None,
+    uncached: Mapping[str, int] | None = None,
 ) -> list[tuple[str, str]]:
-    """The same in pairs of a name and a text. `statuses` counts the entries by status."""
+    """Calls, money and time, and what is stored, in pairs of a name and a text.
+
+    `statuses` counts the entries by status, and `uncached` the requests that no cache can answer by what they were for.
+    """
     calls = sums.hits + sums.misses
     rate = f" ({sums.hit_rate:.0%} hits)" if calls else ""
     lines = [
@@ -106,6 +109,9 @@ def stats_lines(
         ("saved", _joined(saved_text(saved(sums)), note_text(saved(sums), "hit"), _and_seconds(sums))),
         ("stored", " · ".join([stored_text(sums, store), *_status_texts(statuses or {})])),
     ]
+    if uncached:
+        parts = (f"{kind} ({count:,})" for kind, count in sorted(uncached.items()))
+        lines.append(("not cached", f"{', '.join(parts)}, among the misses"))
     if sums.errors:
         lines.append(("failures", f"{sums.errors:,} of the cache itself"))
     if sums.evictions:

@@ -64,14 +64,15 @@ class MissLog:
         *,
         detail: str = "",
         replayed: bool = False,
+        is_free: bool = False,
     ) -> None:
         """Count a call that is going to be made or, with `replayed`, would have been made.
 
-        `reason` is a word or two, `detail` a sentence if these are not enough.
+        `reason` is a word or two, `detail` a sentence if these are not enough. A call that `is_free` has no price.
         """
         key = None if call_key is None else call_key.key
         model = called_model(call) if call_key is None else call_key.model
-        owes = not replayed and (call is not None or call_key is None or not is_value(call_key.identity))
+        owes = not (replayed or is_free) and (call is not None or call_key is None or not is_value(call_key.identity))
         record = self._ledger.missed(key, model, reason, owes=owes)
         strand, began = call_here(now := time.perf_counter(), 0.0)
         miss = PendingMiss(call_key, record, now, strand, began)

@@ -10,6 +10,7 @@ from langchain_core.outputs import Generation
 
 from nbcache.cache.call import Call
 from nbcache.cache.memory import CachedAnswer
+from nbcache.cache.modes import OFF
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.codec.sdk_response import HEADERS, HTTPResponse
 from nbcache.concurrency.executor import in_thread
@@ -46,6 +47,13 @@ class Exchange:
         timeout = model_call.request.timeout
         call = Call(identity=identity, is_chat=False, shares=not model_call.is_stream, timeout=timeout)
         return cls(cache, model_call.endpoint, prompt, call, model_call.is_stream)
+
+    @classmethod
+    def past(cls, cache: NotebookCache, model_call: ModelCall, why: str, detail: str = "") -> "Exchange":
+        """The exchange of a call that goes past the cache, and counts: neither looked up nor stored."""
+        exchange = cls.of(cache, model_call)
+        exchange.call.mode, exchange.call.bypass, exchange.call.shares = OFF, (why, detail), False
+        return exchange
 
     def find(self) -> HTTPResponse | None:
         """The cached answer, if there is one."""

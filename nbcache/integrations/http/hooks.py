@@ -51,7 +51,7 @@ def _hooked_httpx(
     @wraps(original)
     def transport_for_url(client: Any, url: Any) -> Any:
         inner = original(client, url)
-        if not wrapping.active or not _room("model_call").may_be_model_call(url.raw_path):
+        if not wrapping.active or not _room("model_call").concerns_model_api(url.raw_path, url.raw_host):
             return inner
         kind = getattr(_room("httpx_transport"), transport)
         return inner if isinstance(inner, kind) else kind(client, family, wrapping.cache_now, inner)
@@ -63,11 +63,18 @@ def _hooked_requests(wrapping: Wrapping, original: Callable[..., Any]) -> Callab
     @wraps(original)
     def get_adapter(session: Any, url: str) -> Any:
         inner = original(session, url)
-        if not wrapping.active or not _room("model_call").may_be_model_call(url.encode("ascii", "replace")):
+        if not wrapping.active or not _room("model_call").concerns_model_api(*_path_and_host(url)):
             return inner
         return _room("requests_adapter").CachingAdapter(wrapping.cache_now, inner)
 
     return get_adapter
+
+
+def _path_and_host(url: str) -> tuple[bytes, bytes]:
+    """The path of a URL with all that follows it, and its host without a port, for a quick look."""
+    rest = url.encode("ascii", "replace").partition(b"//")[2]
+    authority, _, path = rest.partition(b"/")
+    return path, authority.rpartition(b"@")[2].partition(b":")[0]
 
 
 @cache

@@ -8,12 +8,13 @@ from nbcache.integrations.http.apis.endpoint import Endpoint
 from nbcache.integrations.http.apis.endpoints import ENDPOINTS
 from nbcache.integrations.http.apis.framing import Body
 from nbcache.integrations.http.http_request import HTTPRequest
+from nbcache.integrations.http.uncached_requests import LAST_WORDS, is_api_host
 
 # Fields of a request that does more than get an answer: it goes on in the background, or changes a conversation.
 _STATEFUL = ("background", "conversation", "thread", "prewarm")
 # JSON, or no type at all: libraries send none with a body that the user wrote as JSON.
 _JSON = re.compile(r"(application/([\w.-]+\+)?json *(; *charset=\"?utf-?8\"? *)?)?", re.IGNORECASE)
-_LAST_WORDS = frozenset(word.encode() for endpoint in ENDPOINTS for word in endpoint.last_words)
+_LAST_WORDS = frozenset(word.encode() for endpoint in ENDPOINTS for word in endpoint.last_words) | LAST_WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +32,20 @@ class ModelCall:
         return self.endpoint.is_stream(self.body, self.path)
 
     @property
-    def is_stateful(self) -> bool:
-        """Whether it does more than get an answer, so that an answer from the cache would not do."""
-        return any(self.body.get(name) is not None and self.body[name] is not False for name in _STATEFUL)
+    def effect(self) -> str | None:
+        """The field by which it does more than get an answer, so that an answer from the cache would not do."""
+        body = self.body
+        return next((name for name in _STATEFUL if body.get(name) is not None and body[name] is not False), None)
 
 
 def may_be_model_call(raw_path: bytes) -> bool:
-    """Whether the last segment of a path, which may have a query, is that of a model's API. All other requests pass by."""
+    """Whether the last segment of a path, which may have a query, is that of a model's API."""
     return raw_path.partition(b"?")[0].rpartition(b"/")[2].rpartition(b":")[2] in _LAST_WORDS
+
+
+def concerns_model_api(raw_path: bytes, raw_host: bytes) -> bool:
+    """Whether a request may be one to a model's API, by its path or its host. All other requests pass by."""
+    return may_be_model_call(raw_path) or is_api_host(raw_host)
 
 
 def model_call(request: HTTPRequest) -> ModelCall | None:

@@ -64,7 +64,7 @@ def key(client: Any, call: Callable[[Any], Any]) -> str | None:
 
     def look(request: httpx2.Request) -> httpx2.Response:
         call = model_call(http_request(request))
-        found.append(None if call is None or call.is_stateful else key_of(call))
+        found.append(None if call is None or call.effect else key_of(call))
         return httpx2.Response(418)
 
     http = httpx2.Client(transport=httpx2.MockTransport(look))

@@ -20,7 +20,7 @@ APIS = pytest.mark.parametrize("documented", REQUESTS.values(), ids=REQUESTS)
 def key(request: httpx.Request) -> str | None:
     """The key of the call that a request makes. None if it passes by."""
     call = model_call(http_request(request))
-    if call is None or call.is_stateful:
+    if call is None or call.effect:
         return None
     exchange = Exchange.of(nbcache.NotebookCache(MemoryStore()), call)
     return call_key(exchange.prompt, "", exchange.call).key
