@@ -44,6 +44,7 @@ class Call(Request):
     Attributes:
         mode: the mode that the call itself asks for.
         bypass: why it goes past the cache, if that is known before it is looked up: a few words, and a sentence. Its mode is `off`.
+        attempt: its number among the attempts of its client, from 0. None if the client doesn't tell.
         outer: the call within which this one is made.
         labels: its tags; `parent` is the run that it is a part of.
         pending: the prompts that missed. Each answer is stored under the key that the call began with, whatever
@@ -67,6 +68,7 @@ class Call(Request):
 
     mode: str | None = None
     bypass: tuple[str, str] | None = None
+    attempt: int | None = 0
     outer: "Call | None" = None
     labels: Sequence[str] = ()
     parent: UUID | None = None

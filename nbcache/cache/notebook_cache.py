@@ -155,6 +155,10 @@ class NotebookCache(BaseCache):
         self.forbid_in_replay(call, f"is {why}")
         self._state.misses.add("", None, call, why, is_free=is_free)
 
+    def attempt_failed(self, call: Call) -> None:
+        """`call` failed. What its client tries next of it is no further call."""
+        self._state.misses.failed(call)
+
     def forbid_in_replay(self, call: Call, why: str) -> None:
         """Raise ReplayMiss in mode `replay`, in which no call is made: `call` goes past the cache."""
         if self._active.resolve(call).mode == modes.REPLAY:

@@ -1,5 +1,6 @@
 """What is on: the one installed cache, and what was there before it."""
 
+import os
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -23,7 +24,7 @@ from nbcache.integrations.patching import Wrapping
 from nbcache.session.environment import warn_of_misspelt, with_environment
 from nbcache.session.placeholder_keys import stand_in
 from nbcache.session.worker_processes import give_tickets, join
-from nbcache.stores.location import user_folder
+from nbcache.stores.location import BLOCK_NETWORK, user_folder
 
 
 @dataclass(slots=True)
@@ -84,6 +85,10 @@ def _turn_on(cache: NotebookCache) -> None:
         set_llm_cache(cache)
         watch_chains(wanted=bool(cache.rules.exclude))
         stand_in(wanted=cache.is_locked)
+        if cache.is_locked and os.environ.get(BLOCK_NETWORK):  # in a kernel, or another process that pytest has started
+            from nbcache.session.network_block import block_network  # noqa: PLC0415 - few processes need it
+
+            block_network()
 
 
 def reinstall(cache: NotebookCache | None = None, **changes: Any) -> NotebookCache:

@@ -10,6 +10,7 @@ from nbcache.errors import warn_once
 from nbcache.stores.nearby_folders import FOLDER, folders_below, notebook_on_command_line
 
 REPORT = "NBCACHE_REPORT"  # the folder in which each process writes its report for pytest
+BLOCK_NETWORK = "NBCACHE_BLOCK_NETWORK"  # set while pytest runs with `--nbcache-block-network`, for its kernels
 CASSETTE_SUFFIX = ".llmcache.jsonl"
 _LISTED = 3  # stores that a warning names
 

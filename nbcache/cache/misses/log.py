@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 NEWER = "newer"  # why a call missed whose entry was written by a newer release
 _K = TypeVar("_K")
+_Attempted = (
+    str | tuple[str, bytes, str]
+)  # what is attempted: a key or, without one, a prompt, an identity and an endpoint
 _EXPLAINABLE = 500  # misses that are remembered to be explained
+_FAILED = 100  # attempts that failed, and that others may follow
 _WITHOUT_CALL = 1_000  # misses of which no call says when they end
 _numbers = count(1)
 
@@ -52,6 +56,7 @@ class MissLog:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self.entries: deque[LoggedMiss] = deque(maxlen=_EXPLAINABLE)
+        self._failed: OrderedDict[_Attempted, PendingMiss] = OrderedDict()
         self._without_call: OrderedDict[tuple[str, str], list[PendingMiss]] = OrderedDict()
         self._lock = Lock()
 
@@ -70,6 +75,8 @@ class MissLog:
 
         `reason` is a word or two, `detail` a sentence if these are not enough. A call that `is_free` has no price.
         """
+        if call is not None and call.attempt != 0 and not replayed and self._goes_on(prompt, call_key, call):
+            return
         key = None if call_key is None else call_key.key
         model = called_model(call) if call_key is None else call_key.model
         owes = not (replayed or is_free) and (call is not None or call_key is None or not is_value(call_key.identity))
@@ -89,6 +96,38 @@ class MissLog:
             self._without_call.setdefault((prompt, key or ""), []).append(miss)
             while len(self._without_call) > _WITHOUT_CALL:  # calls that failed never get an answer
                 self._without_call.popitem(last=False)
+
+    def failed(self, call: Call) -> None:
+        """An attempt of `call` has failed. If another one follows, both are one call, and one miss."""
+        with self._lock:
+            for prompt, misses in call.pending.items():
+                for miss in misses:
+                    if not miss.record.owes:  # it was not made, in `replay`
+                        continue
+                    self._failed[_attempted(prompt, miss.call_key, call)] = miss
+            call.pending.clear()
+            while len(self._failed) > _FAILED:
+                self._failed.popitem(last=False)
+
+    def _goes_on(self, prompt: str, call_key: CallKey | None, call: Call) -> bool:
+        """Whether `call` is another attempt of one that failed. Then it goes on with the miss of that one.
+
+        If its client doesn't number its attempts, it is one if nothing else can have made it than what made that one.
+        """
+        if not self._failed:
+            return False
+        of = _attempted(prompt, call_key, call)
+        strand, _ = call_here(time.perf_counter(), 0.0)
+        with self._lock:
+            miss = self._failed.get(of)
+            if miss is None:
+                return False
+            if not call.attempt and (miss.strand, miss.record.execution) != (strand, self._ledger.execution()):
+                return False
+            del self._failed[of]
+            call.misses += 1
+            call.pending.setdefault(prompt, []).append(miss)
+        return True
 
     def last(self, key: str | None = None) -> LoggedMiss:
         """The last miss, or the last of those whose key begins with `key`. Raises UnknownKeyError."""
@@ -196,6 +235,12 @@ def called_model(call: Call | None) -> str:
     if call.model is not None:
         return model_name(call.model)
     return "" if call.identity is None else call.identity.model
+
+
+def _attempted(prompt: str, call_key: CallKey | None, call: Call) -> _Attempted:
+    if call_key is not None:
+        return call_key.key
+    return (prompt, b"", "") if call.identity is None else (prompt, call.identity.document, call.identity.endpoint)
 
 
 def _take(waiting: MutableMapping[_K, list[PendingMiss]], key: _K, which: int) -> PendingMiss | None:

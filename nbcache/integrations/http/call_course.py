@@ -3,7 +3,8 @@
 Each library has a form of its own, an object for one request. It sends the request, and makes the library's responses.
 """
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, Protocol
 
@@ -45,7 +46,8 @@ def answer(exchange: Exchange, form: Form) -> Any:
                 step = course.send(done)
             except StopIteration as end:
                 return end.value
-            done = step()
+            with _failing(exchange):
+                done = step()
 
 
 async def aanswer(exchange: Exchange, form: Form) -> Any:
@@ -57,7 +59,18 @@ async def aanswer(exchange: Exchange, form: Form) -> Any:
                 step = course.send(done)
             except StopIteration as end:
                 return end.value
-            done = await step()
+            with _failing(exchange):
+                done = await step()
+
+
+@contextmanager
+def _failing(exchange: Exchange) -> Iterator[None]:
+    """Within this block an error is the call's."""
+    try:
+        yield
+    except BaseException:
+        exchange.fail()
+        raise
 
 
 def _course(
@@ -70,6 +83,7 @@ def _course(
     response = yield form.send
     status, headers = form.head(response)
     if not 200 <= status < 300:
+        exchange.fail()
         return response
     if exchange.is_stream:
         streamed = form.streamed(response, exchange)

@@ -44,8 +44,9 @@ class Exchange:
     def of(cls, cache: NotebookCache, model_call: ModelCall, route: Any = None) -> "Exchange":
         """The exchange of a call. `route` is what counts of its transport."""
         prompt, identity = _prompt_and_identity(model_call, route)
-        timeout = model_call.request.timeout
-        call = Call(identity=identity, is_chat=False, shares=not model_call.is_stream, timeout=timeout)
+        request, shares = model_call.request, not model_call.is_stream
+        attempt = _attempt(request.header("x-stainless-retry-count"))
+        call = Call(identity=identity, is_chat=False, shares=shares, timeout=request.timeout, attempt=attempt)
         return cls(cache, model_call.endpoint, prompt, call, model_call.is_stream)
 
     @classmethod
@@ -72,6 +73,10 @@ class Exchange:
             self.cache.forbid_in_replay(self.call, "was recorded without the answer that the SDK reads")
             warn_once("no http", "nbcache: an entry of an SDK's call holds no answer for it. The call is made")
             return None
+
+    def fail(self) -> None:
+        """The call got an error."""
+        self.cache.attempt_failed(self.call)
 
     def save(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
         """Store the provider's answer, unless it is an error or not understood."""
@@ -103,6 +108,11 @@ class Exchange:
             if LITELLM_HEADER in headers:
                 answer[0].generation_info["headers"] = {LITELLM_HEADER: headers[LITELLM_HEADER]}
         return answer
+
+
+def _attempt(count: str) -> int | None:
+    """The number of an attempt, by the header in which the SDKs that Stainless makes count their retries."""
+    return int(count) if count.isdecimal() else None
 
 
 def _prompt_and_identity(call: ModelCall, route: Any) -> tuple[str, Identity]:

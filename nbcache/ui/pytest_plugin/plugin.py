@@ -40,6 +40,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "or refresh",
     )
     group.addoption("--nbcache-strict", action="store_true", help="fail the run where recordings weren't used")
+    group.addoption(
+        "--nbcache-block-network",
+        action="store_true",
+        help="with --nbcache=replay, stop every connection that is not to this machine, whatever makes it",
+    )
 
 
 def _mode(word: str) -> str:
@@ -56,11 +61,22 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     options = early_config.known_args_namespace
     if options.nbcache_strict and options.nbcache != "replay":
         raise pytest.UsageError("--nbcache-strict asks whether all recordings were played: add --nbcache=replay")
+    if options.nbcache_block_network and options.nbcache != "replay":
+        raise pytest.UsageError("--nbcache-block-network goes with recorded answers: add --nbcache=replay")
     if options.nbcache is not None:
         from nbcache.ui.pytest_plugin.swallowed_misses import show_misses  # noqa: PLC0415
 
         early_config.pluginmanager.register(_Run(early_config, options.nbcache, is_strict=options.nbcache_strict))
         show_misses(early_config)
+    if options.nbcache_block_network:
+        from nbcache.session.network_block import block_network, open_network  # noqa: PLC0415
+        from nbcache.stores.location import BLOCK_NETWORK  # noqa: PLC0415
+
+        environment = pytest.MonkeyPatch()
+        environment.setenv(BLOCK_NETWORK, "1")
+        early_config.add_cleanup(environment.undo)
+        early_config.add_cleanup(open_network)
+        block_network()
 
 
 # Wrappers are of the old style (`hookwrapper`), because old releases of pluggy import this module too.

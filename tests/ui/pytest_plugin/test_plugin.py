@@ -3,6 +3,8 @@
 import gc
 import json
 import os
+import re
+import socket
 import subprocess
 import sys
 import textwrap
@@ -171,6 +173,78 @@ def test_strict_goes_with_replay_only(run: Run, arguments: list[str]) -> None:
     done = run("--nbcache-strict", *arguments)
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines("*add --nbcache=replay*")
+
+
+# Without a network
+
+
+@pytest.mark.parametrize("arguments", [["--nbcache=on"], []])
+def test_the_network_is_blocked_in_replay_only(run: Run, arguments: list[str]) -> None:
+    done = run("--nbcache-block-network", *arguments)
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines("*add --nbcache=replay*")
+
+
+UNKNOWN_HOSTS = """
+import asyncio, contextlib, socket, threading, urllib.request
+import httpx, pytest, requests
+
+HOST = "unknown.example"
+
+def in_a_loop():
+    async def get():
+        async with httpx.AsyncClient() as client:
+            await client.get(f"https://{HOST}/v1/orders")
+    asyncio.run(get())
+
+def swallowed():
+    with contextlib.suppress(BaseException):
+        requests.get(f"http://{HOST}/")
+
+WAYS = {
+    "httpx": lambda: httpx.get(f"https://{HOST}/v1/orders"),
+    "httpx in a loop": in_a_loop,
+    "requests": lambda: requests.get(f"http://{HOST}/"),
+    "urllib": lambda: urllib.request.urlopen(f"http://{HOST}/"),
+    "a socket": lambda: socket.create_connection((HOST, 80), 1),
+    "an address": lambda: socket.create_connection(("203.0.113.7", 80), 1),
+    "an address of six": lambda: socket.socket(socket.AF_INET6).connect(("2001:db8::7", 80)),
+    "a datagram": lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(b"x", ("203.0.113.7", 80)),
+    "swallowed": swallowed,
+}
+
+@pytest.mark.parametrize("way", WAYS)
+def test_way(way):
+    WAYS[way]()
+
+def test_this_machine():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        for host in ("127.0.0.1", "localhost"):
+            socket.create_connection((host, server.getsockname()[1])).close()
+    one, other = socket.socketpair()
+    one.close(), other.close()
+    asyncio.run(asyncio.sleep(0))
+"""
+
+
+def test_every_way_to_an_unknown_host_is_stopped_and_the_host_is_named(run: Run, pytester: pytest.Pytester) -> None:
+    before = dict(vars(socket.socket)), socket.getaddrinfo, socket.gethostbyname
+    pytester.makepyfile(UNKNOWN_HOSTS)
+    done = run("--nbcache=replay", "--nbcache-block-network")
+    done.assert_outcomes(failed=9, passed=1)
+    hosts = re.findall(r"nbcache.ReplayMiss: a connection to (\S+) was stopped", done.stdout.str())
+    assert set(hosts) == {"unknown.example", "203.0.113.7", "2001:db8::7"}
+    assert len(hosts) >= 9
+    assert (dict(vars(socket.socket)), socket.getaddrinfo, socket.gethostbyname) == before
+
+
+@pytest.mark.slow
+def test_the_network_is_blocked_for_notebooks_too(pytester: pytest.Pytester) -> None:
+    cells = (LOAD, "import socket\nsocket.create_connection(('203.0.113.7', 80), 1)")
+    notebook(pytester.path / "harbor.ipynb", *cells)
+    done = run_notebooks(pytester, "--nbcache=replay", "--nbcache-block-network")
+    done.assert_outcomes(passed=1, failed=1)
+    assert "a connection to 203.0.113.7 was stopped" in done.stdout.str()
 
 
 # Notebooks
