@@ -187,7 +187,8 @@ def _covers(price: "ModelPrice", usage: "Usage") -> bool:
     genai-prices counts a kind without a price as $0, or as the cheaper kind of which it is a part.
     """
     needed = [(price.input_mtok, usage.input_tokens), (price.output_mtok, usage.output_tokens)]
-    needed.append((price.output_image_mtok, usage.output_image_tokens))
+    if not _lists_images_as_output(usage):
+        needed.append((price.output_image_mtok, usage.output_image_tokens))
     needed.append((price.web_searches_kcount, usage.web_searches))
     if price.cache_write_mtok is not None:
         needed.append((price.cache_write_1h_mtok, usage.cache_write_1h_tokens))
@@ -197,6 +198,12 @@ def _covers(price: "ModelPrice", usage: "Usage") -> bool:
     return all(rate is not None for rate, count in needed if count) and not any(
         _differs(price, kind) for kind in usage.mixed.split()
     )
+
+
+def _lists_images_as_output(usage: "Usage") -> bool:
+    """Whether all that this model puts out are images, so that their price may be listed as that of its output."""
+    is_image_model = usage.provider == "openai" and (usage.model or "").startswith("gpt-image-")
+    return is_image_model and usage.output_image_tokens == usage.output_tokens
 
 
 def _differs(price: "ModelPrice", kind: str) -> bool:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 ALL, LANGCHAIN = "all", "langchain"
-API_NAMES = ("anthropic", "cohere", "google", "ollama", "openai")
+API_NAMES = ("anthropic", "cohere", "google", "huggingface", "ollama", "openai")
 
 
 def checked_clients(given: str | Iterable[str]) -> tuple[str, ...]:

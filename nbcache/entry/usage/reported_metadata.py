@@ -6,6 +6,8 @@ from typing import Any
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
+# What nbcache itself says of an answer that came to an SDK: its text only describes it, or it has a price that no list has.
+NO_TEXT, UNPRICED = "no_text", "unpriced"
 _MOST = 2**53  # more tokens than that nobody counted
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from langchain_core.outputs import Generation
 
-from nbcache.entry.usage.reported_metadata import count, mapping, message_of, metadata_of
+from nbcache.entry.usage.reported_metadata import NO_TEXT, count, mapping, message_of, metadata_of
 
 _TIERS = ("priority", "flex")
 _CACHED = ("cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens")  # Anthropic's, DeepSeek's, Moonshot's
@@ -139,12 +139,15 @@ def _raw(usage: dict[str, Any]) -> dict[str, Any] | None:
         "reasoning_tokens": _part(answer_details, "reasoning_tokens") or _part(answer_details, "thinking_tokens"),
         "input_audio_tokens": _part(details, "audio_tokens"),
         "output_audio_tokens": _part(answer_details, "audio_tokens"),
+        "output_image_tokens": _part(answer_details, "image_tokens"),
         TOTAL: count(usage.get("total_tokens")),
         LIFETIME_KNOWN: any(lifetimes.get(name) is not None for name in _LIFETIMES),
     }
 
 
 def _says_something(generation: Generation) -> bool:
+    if (generation.generation_info or {}).get(NO_TEXT):
+        return False
     message = message_of(generation)
     return bool(generation.text or getattr(message, "content", "") or getattr(message, "tool_calls", ()))
 

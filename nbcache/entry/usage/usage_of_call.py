@@ -15,7 +15,7 @@ from nbcache.entry.usage.billed_tools import fees_of
 from nbcache.entry.usage.estimates import token_estimate
 from nbcache.entry.usage.priced_request import MODEL, Request, cache_lifetimes, input_media, request_of
 from nbcache.entry.usage.reported_charges import charge_of
-from nbcache.entry.usage.reported_metadata import mapping, message_of, metadata_of, named
+from nbcache.entry.usage.reported_metadata import NO_TEXT, UNPRICED, mapping, message_of, metadata_of, named
 from nbcache.entry.usage.reported_tokens import BILLED, LIFETIME_KNOWN, PARTS_KNOWN, counts_of
 from nbcache.entry.usage.vendors import costs_more_there, provider_of
 
@@ -39,6 +39,8 @@ def usage_of(generations: Sequence[Generation], identity: Mapping[str, Any], end
     counts = next(filter(None, map(counts_of, generations)), {})
     if request.embeds:
         counts = {"output_tokens": 0}  # a vector is no text: only what goes in is counted, and LangChain tells nothing
+    if any(part.get(NO_TEXT) for part in reported):
+        counts["output_tokens"] = counts.get("output_tokens") or 0  # none are estimated from what describes an answer
     mixed = set(_unclear(counts, provider))
     if counts.get("cache_write_tokens") and not counts[LIFETIME_KNOWN]:
         mixed |= _written(counts, cache_lifetimes(identity, prompt))
@@ -48,7 +50,7 @@ def usage_of(generations: Sequence[Generation], identity: Mapping[str, Any], end
             mixed.add("input_audio")
     fees = fees_of(reported, usages, generations, request, provider=provider, model=model or "")
     in_one_place = named(usages, ("inference_geo",)) == "us" or costs_more_there(provider, endpoint, model or "")
-    if fees.uncounted or in_one_place:
+    if fees.uncounted or in_one_place or any(part.get(UNPRICED) for part in reported):
         mixed.add("other")
     if tier := _service_tier(reported, usages) or counts.get("service_tier") or request.service_tier:
         counts["service_tier"] = tier

@@ -49,6 +49,7 @@ _FOUND_AT = {
     "openrouter": ("openrouter.ai",),
     "perplexity": ("api.perplexity.ai",),
     "together": ("api.together.xyz", "api.together.ai"),
+    "voyageai": ("api.voyageai.com",),
     "x-ai": ("api.x.ai",),
 }
 _DOMAINS = {domain: provider for provider, domains in _FOUND_AT.items() for domain in domains}

@@ -14,10 +14,12 @@ from nbcache.cache.modes import OFF
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.codec.sdk_response import HEADERS, HTTPResponse
 from nbcache.concurrency.executor import in_thread
+from nbcache.entry.durations_and_sizes import bytes_text
 from nbcache.entry.usage.reported_charges import LITELLM_HEADER
 from nbcache.errors import warn_once
 from nbcache.integrations.http.apis.endpoint import Endpoint
 from nbcache.integrations.http.apis.framing import Body
+from nbcache.integrations.http.apis.response import answer_in
 from nbcache.integrations.http.model_call import ModelCall
 from nbcache.keys.answer_limits import request_limits_tokens
 from nbcache.keys.canonical import canonical
@@ -27,6 +29,7 @@ from nbcache.keys.ignored.headers_and_query import counted_headers, without_cred
 from nbcache.keys.ignored.request_fields import counted_body
 from nbcache.keys.request import Identity
 
+LARGEST_BODY = 64_000_000  # bytes: a picture or a sound of usual size has a fraction of it
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)")
 
 
@@ -79,7 +82,14 @@ class Exchange:
         self.cache.attempt_failed(self.call)
 
     def save(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """Store the provider's answer, unless it is an error or not understood."""
+        """Store the provider's answer, unless it is an error, not understood, or very large."""
+        if len(body) > LARGEST_BODY:
+            warn_once(
+                f"large {self.endpoint.name}",
+                f"nbcache: an answer from {self.endpoint.name} is not cached, because it is larger than "
+                f"{bytes_text(LARGEST_BODY)}: {bytes_text(len(body))}",
+            )
+            return
         try:
             answer = self._answer(status, headers, body)
         except Exception as error:  # noqa: BLE001 - the user gets the answer, whatever it is
@@ -96,11 +106,7 @@ class Exchange:
         await in_thread(lambda: self.save(status, headers, body), writes=True)
 
     def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> list[Generation] | None:
-        if self.is_stream and self.endpoint.join is not None:
-            whole: Any = self.endpoint.join(self.endpoint.framing.values(body))
-        else:
-            whole = json.loads(body)
-        answer = self.endpoint.read(whole) if isinstance(whole, dict) else None
+        answer = answer_in(headers, body, self.endpoint, is_stream=self.is_stream)
         if answer is not None:
             stored = {name: headers[name] for name in HEADERS if name in headers}
             http = HTTPResponse(status, stored, body).plain()

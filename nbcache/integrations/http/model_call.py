@@ -52,8 +52,9 @@ def model_call(request: HTTPRequest) -> ModelCall | None:
     """The call of a model that a request makes. None if it makes none, or if it isn't understood."""
     if request.method != "POST":
         return None
-    path = request.parts.path
-    matches = [(each, match) for each in ENDPOINTS if (match := each.path.search(path)) is not None]
+    path, host = request.parts.path, request.parts.hostname
+    endpoints = (each for each in ENDPOINTS if not each.hosts or host in each.hosts)
+    matches = [(each, match) for each in endpoints if (match := each.path.search(path)) is not None]
     body = _body(request) if matches else None
     if body is None or not isinstance(body.get("stream"), bool | None):
         return None

@@ -7,6 +7,7 @@ from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.errors import warn_once
 from nbcache.integrations.http.apis.framing import framing_of
 from nbcache.integrations.http.apis.recorder import Recorder
+from nbcache.integrations.http.apis.response import framing_in
 from nbcache.integrations.http.exchange import Exchange
 
 
@@ -31,7 +32,7 @@ class _RecordedBody:
     def __init__(self, exchange: Exchange, status: int, headers: Mapping[str, str]) -> None:
         self._exchange = exchange
         self._status, self._headers = status, headers
-        self._recorder = Recorder(exchange.endpoint.framing, exchange.endpoint.end)
+        self._recorder = Recorder(framing_in(headers, exchange.endpoint), exchange.endpoint.end)
         self._taken_at: float | None = None
 
     def _resume(self) -> None:

@@ -29,6 +29,10 @@ _HOSTS: Mapping[bytes, str] = {
     b"generativelanguage.googleapis.com": "google",
     b"api.cohere.ai": "cohere",
     b"api.cohere.com": "cohere",
+    b"api.jina.ai": "openai",
+    b"api.voyageai.com": "openai",
+    b"api-inference.huggingface.co": "huggingface",
+    b"router.huggingface.co": "huggingface",
     b"ollama.com": "ollama",
 }
 _DOMAINS: Mapping[bytes, str] = {

@@ -34,6 +34,7 @@ IGNORED_HEADERS = frozenset(
         *("x-goog-api-client", "x-server-timeout", "x-amz-user-agent"),
         # what an SDK says of itself: Cohere's, Voyage's, and OpenAI's of old
         *("x-client-name", "x-voyageai-client-user-agent", "x-openai-client-user-agent"),
+        "x-hf-bill-to",  # who pays, at Hugging Face
         # attribution to an app: https://openrouter.ai/docs/app-attribution
         *("http-referer", "x-title", "x-openrouter-title", "x-openrouter-categories"),
         # https://docs.helicone.ai/helicone-headers/header-directory. Helicone-Target-URL, -OpenAI-Api-Base, -Fallbacks,

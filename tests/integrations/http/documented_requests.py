@@ -206,4 +206,69 @@ REQUESTS: dict[str, Documented] = {
         {"model": "jina-embeddings-v4", "input": [{"text": "a"}, {"image": "https://a.example/i.png"}]},
         {"task": ["retrieval.query", "text-matching"], "late_chunking": [True, False]},
     ),
+    "Voyage's embeddings of pictures": Documented(
+        "https://api.voyageai.com/v1/multimodalembeddings",
+        {"model": "voyage-multimodal-3", "inputs": [{"content": [{"type": "text", "text": "a"}]}]},
+    ),
+    "Voyage's embeddings in context": Documented(
+        "https://api.voyageai.com/v1/contextualizedembeddings",
+        {"model": "voyage-context-3", "inputs": [["a", "b"], ["c"]], "input_type": "document"},
+    ),
+    "OpenAI's images": Documented(
+        f"{_OPENAI}/images/generations",
+        {"model": "gpt-image-1", "prompt": "A cat.", "size": "1024x1024"},
+        {"quality": ["low", "high"], "background": ["transparent", "opaque"], "n": [2, 3], "output_format": ["webp"]},
+    ),
+    "images of a deployment at Azure": Documented(
+        "https://a.openai.azure.com/openai/deployments/mine/images/generations?api-version=2024-10-21",
+        {"prompt": "A cat."},
+        {"style": ["vivid", "natural"]},
+    ),
+    "OpenAI's speech": Documented(
+        f"{_OPENAI}/audio/speech",
+        {"model": "gpt-4o-mini-tts", "input": "Hello!", "voice": "alloy", "instructions": "Slowly."},
+        {"speed": [0.5, 2], "response_format": ["mp3", "wav"], "stream_format": ["sse", "audio"]},
+    ),
+    "Gemini, streamed as an array": Documented(
+        f"{_GEMINI}/gemini-2.5-flash:streamGenerateContent", {"contents": _PARTS}, _GOOGLE
+    ),
+    "Imagen": Documented(
+        f"{_GEMINI}/imagen-4.0-generate-001:predict",
+        {"instances": [{"prompt": "A cat."}]},
+        {"parameters": [{"sampleCount": 1}, {"sampleCount": 2}, {"aspectRatio": "1:1"}, {"seed": 1}]},
+    ),
+    "Claude at Vertex": Documented(
+        f"{_VERTEX}/anthropic/models/claude-sonnet-4-5@20250929:rawPredict",
+        {"anthropic_version": "vertex-2023-10-16", "max_tokens": 9, "messages": _TEXT, "system": "Be terse."},
+        {"thinking": [{"type": "enabled", "budget_tokens": 1024}], "anthropic_beta": [["a"], ["b"]]},
+    ),
+    "Claude at Vertex, streamed": Documented(
+        f"{_VERTEX}/anthropic/models/claude-sonnet-4-5@20250929:streamRawPredict",
+        {"anthropic_version": "vertex-2023-10-16", "max_tokens": 9, "messages": _TEXT},
+    ),
+    "Mistral at Vertex": Documented(
+        f"{_VERTEX}/mistralai/models/mistral-large-2411:rawPredict",
+        {"model": "mistral-large-2411", "messages": _TEXT},
+    ),
+    "Hugging Face's server": Documented(
+        "http://localhost:3000/generate",
+        {"inputs": "Once"},
+        {"parameters": [{"max_new_tokens": 5}, {"max_new_tokens": 6}, {"seed": 1}, {"grammar": {"type": "json"}}]},
+    ),
+    "Hugging Face's server, streamed": Documented(
+        "http://localhost:3000/generate_stream", {"inputs": "Once", "parameters": {"details": True}}
+    ),
+    "Hugging Face's features": Documented(
+        "https://router.huggingface.co/hf-inference/models/BAAI/bge-small-en/pipeline/feature-extraction",
+        {"inputs": ["a", "b"], "parameters": {"normalize": True}},
+    ),
+    "Hugging Face's similarity": Documented(
+        "https://router.huggingface.co/hf-inference/models/BAAI/bge-small-en/pipeline/sentence-similarity",
+        {"inputs": {"source_sentence": "a", "sentences": ["b", "c"]}},
+    ),
+    "a model at Hugging Face": Documented(
+        "https://router.huggingface.co/hf-inference/models/black-forest/flux-schnell",
+        {"inputs": "A cat."},
+        {"parameters": [{"seed": 1}, {"seed": 2}, {"width": 10}]},
+    ),
 }

@@ -233,6 +233,14 @@ _FIRST_LINES = _lines(
     {"event_type": "stream-end", "is_finished": True, "finish_reason": "COMPLETE", "response": _FIRST},
 )
 _MISTRAL = {"choices": [{"index": 0, "message": {"content": "hi there"}, "finish_reason": "stop"}], "model": "m"}
+_CLAUDE = {"content": [{"type": "text", "text": "hi there"}], "stop_reason": "end_turn", "model": "claude-sonnet-4-5"}
+_VERTEX = "/v1/projects/p/locations/l/publishers"
+
+
+def _candidate(text: str, **more: Any) -> dict[str, Any]:
+    return {"candidates": [{"content": {"parts": [{"text": text}], "role": "model"}, **more}]}
+
+
 REQUESTS: dict[str, tuple[str, dict[str, Any], tuple[str, bytes], str]] = {
     "OpenAI's embeddings": ("/v1/embeddings", {"model": "m", "input": ["a"]}, _json(_VECTORS), "1 vector of 2 numbers"),
     "OpenAI's moderations": ("/v1/moderations", {"input": "a"}, _json({"results": [{"flagged": False}]}), "flagged"),
@@ -276,6 +284,64 @@ REQUESTS: dict[str, tuple[str, dict[str, Any], tuple[str, bytes], str]] = {
         _json({"embeddings": [[0.5, 1.0]]}),
         "1 vector",
     ),
+    "Google's stream as an array": (
+        "/v1beta/models/gemini-2.5-flash:streamGenerateContent",
+        {"contents": [{"parts": [{"text": "a"}]}]},
+        _json([_candidate("hi "), _candidate("there", finishReason="STOP")]),
+        "hi there",
+    ),
+    "Imagen": (
+        "/v1beta/models/imagen-4.0-generate-001:predict",
+        {"instances": [{"prompt": "A cat."}], "parameters": {"sampleCount": 1}},
+        _json({"predictions": [{"bytesBase64Encoded": "AAAA" * 100, "mimeType": "image/png"}]}),
+        "1 image (image/png), 300 B",
+    ),
+    "Claude at Vertex": (
+        f"{_VERTEX}/anthropic/models/claude-sonnet-4-5@20250929:rawPredict",
+        {"anthropic_version": "vertex-2023-10-16", "max_tokens": 9, "messages": ASKED},
+        _json(_CLAUDE),
+        "hi there",
+    ),
+    "Mistral at Vertex": (
+        f"{_VERTEX}/mistralai/models/mistral-large-2411:rawPredict",
+        {"model": "mistral-large-2411", "messages": ASKED},
+        _json(_MISTRAL),
+        "hi there",
+    ),
+    "Voyage's embeddings in context": (
+        "/v1/contextualizedembeddings",
+        {"model": "voyage-context-3", "inputs": [["a", "b"]]},
+        _json({"data": [{"data": [{"embedding": [0.5, 1.0]}, {"embedding": [0.5, 1.0]}]}]}),
+        "2 vectors of 2 numbers",
+    ),
+    "Jina's embeddings of tokens": (
+        "/v1/embeddings",
+        {"model": "jina-colbert-v2", "input": ["a"]},
+        _json({"data": [{"embeddings": [[0.5, 1.0], [0.5, 1.0]]}]}),
+        "2 vectors of 2 numbers",
+    ),
+    "Hugging Face's server": ("/generate", {"inputs": "Once"}, _json({"generated_text": "hi there"}), "hi there"),
+    "Hugging Face's stream": (
+        "/generate_stream",
+        {"inputs": "Once"},
+        _events(
+            {"token": {"text": "hi "}, "generated_text": None},
+            {"token": {"text": "there"}, "generated_text": "hi there", "details": {"finish_reason": "eos_token"}},
+        ),
+        "hi there",
+    ),
+    "Hugging Face's features": (
+        "/hf-inference/models/BAAI/bge-small-en/pipeline/feature-extraction",
+        {"inputs": ["a", "b"]},
+        _json([[0.5, 1.0, 2.0], [0.5, 1.0, 2.0]]),
+        "2 x 3 numbers",
+    ),
+    "Hugging Face's similarity": (
+        "/hf-inference/models/BAAI/bge-small-en/pipeline/sentence-similarity",
+        {"inputs": {"source_sentence": "a", "sentences": ["b", "c"]}},
+        _json([0.5, 0.25]),
+        "2 numbers",
+    ),
     "Mistral's code": ("/v1/fim/completions", {"model": "m", "prompt": "def f"}, _json(_MISTRAL), "hi there"),
     "Mistral's agents": ("/v1/agents/completions", {"agent_id": "a", "messages": ASKED}, _json(_MISTRAL), "hi there"),
 }
@@ -309,3 +375,65 @@ def test_a_stream_that_broke_off_is_not_kept(name: str, canned: Canned) -> None:
     httpx.post(canned.url + path, json=body)
     assert canned.count == 2
     assert nbcache.stats().entries == 0
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [_candidate("half")],
+        [_candidate("half"), {"error": {"code": 503, "message": "overloaded"}}],
+        [_candidate("half"), {"error": {"code": 503}}, _candidate("", finishReason="STOP")],
+    ],
+    ids=["no end", "an error", "an error and an end"],
+)
+@pytest.mark.filterwarnings("ignore:nbcache. a stream from:nbcache.NbcacheWarning")
+def test_an_array_that_is_not_whole_is_not_kept(parts: list[dict[str, Any]], canned: Canned) -> None:
+    path, body, _, _ = REQUESTS["Google's stream as an array"]
+    whole = _json([_candidate("half", finishReason="STOP")])[1]
+    for content in (_json(parts)[1], whole[:-1]):
+        canned.replies[path] = ("application/json", content)
+        assert httpx.post(canned.url + path, json=body).content == content
+    assert (canned.count, nbcache.stats().entries) == (2, 0)
+
+
+@pytest.mark.usefixtures("store")
+def test_hugging_faces_client_is_paid_once(canned: Canned) -> None:
+    import huggingface_hub
+
+    paths = {name: REQUESTS[name][0] for name in ("Hugging Face's server", "Hugging Face's features")}
+    canned.replies = {path: REQUESTS[name][2] for name, path in paths.items()}
+    canned.replies["/v1/chat/completions"] = _json(_MISTRAL)
+    generate, features = (canned.url + path for path in paths.values())
+    for _ in range(2):
+        client = huggingface_hub.InferenceClient(api_key="hf_test", base_url=canned.url)
+        said = client.chat_completion(ASKED).choices[0].message.content
+        assert said == client.text_generation("Once", model=generate, max_new_tokens=5) == "hi there"
+        assert client.feature_extraction("a", model=features).shape == (2, 3)
+    assert canned.count == 3
+
+
+@pytest.mark.usefixtures("store")
+def test_anthropics_client_for_vertex_is_paid_once(canned: Canned) -> None:
+    import anthropic
+
+    path = "/projects/p/locations/l/publishers/anthropic/models/claude-sonnet-4-5@20250929:{}awPredict".format
+    canned.replies[path("r")] = _json({**_CLAUDE, "id": "m", "type": "message", "role": "assistant", "usage": {}})
+    events: list[dict[str, Any]] = [
+        {"type": "message_start", "message": {"id": "m", "content": [], "role": "assistant", "usage": {}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "hi there"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 2}},
+        {"type": "message_stop"},
+    ]
+    named = b"".join(b"event: %s\n%s" % (str(event["type"]).encode(), _events(event)[1]) for event in events)
+    canned.replies[path("streamR")] = ("text/event-stream", named)
+    asked: Any = {"model": "claude-sonnet-4-5@20250929", "max_tokens": 9, "messages": ASKED}
+    for _ in range(2):
+        client = anthropic.AnthropicVertex(project_id="p", region="l", access_token="t", base_url=canned.url)
+        assert client.messages.create(**asked).content[0].text == "hi there"
+        with client.messages.stream(**asked) as stream:
+            assert stream.get_final_text() == "hi there"
+    assert canned.count == 2
+    assert nbcache.entries()["answer"].tolist() == ["hi there", "hi there"]

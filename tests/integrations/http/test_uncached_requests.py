@@ -177,7 +177,7 @@ def test_a_body_that_is_sent_in_pieces_is_counted_at_a_known_host() -> None:
 def test_of_other_hosts_only_unmistakable_paths_are_counted() -> None:
     server = Server()
     client = server.openai(base_url=GATEWAY)
-    client.images.generate(prompt="x")
+    client.images.edit(image=b"x", prompt="x")
     assert whys() == ["not cached: images"]
     with nbcache.mode("replay"):
         OPENAI["files"](client)
@@ -186,7 +186,7 @@ def test_of_other_hosts_only_unmistakable_paths_are_counted() -> None:
         for path in ("/v1/jobs", "/batches", "/video/edits", "/x/speech"):
             client.post(f"https://shop.example{path}", body={}, cast_to=object)
         with pytest.raises(ReplayMiss):
-            client.images.generate(prompt="x")
+            client.images.edit(image=b"x", prompt="x")
     assert len(server.sent) == 8
     assert nbcache.stats().misses == 2  # with the one in `replay`
 

@@ -255,7 +255,7 @@ PASSES: dict[str, Callable[[Any], Any]] = {
     "batches": lambda sdk: sdk.batches.create(
         completion_window="24h", endpoint="/v1/chat/completions", input_file_id="f"
     ),
-    "images": lambda sdk: sdk.images.generate(prompt="x"),
+    "images": lambda sdk: sdk.images.edit(image=b"x", prompt="x"),
     "a transcription": lambda sdk: sdk.audio.transcriptions.create(file=b"x", model="m"),
     "a stored completion": lambda sdk: sdk.chat.completions.update("id", metadata={}),
     "a stored response": lambda sdk: sdk.responses.retrieve("id"),

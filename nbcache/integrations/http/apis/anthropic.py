@@ -1,10 +1,12 @@
-"""Anthropic's Messages API."""
+"""Anthropic's Messages API, also as Vertex has it."""
 
+import re
 from collections.abc import Iterable
+from typing import Any
 
 from langchain_core.outputs import Generation
 
-from nbcache.integrations.http.apis.endpoint import Endpoint, has
+from nbcache.integrations.http.apis.endpoint import Endpoint, has, streams_by
 from nbcache.integrations.http.apis.framing import Body, typed
 from nbcache.integrations.http.apis.generations import chat_generation, without_nulls
 from nbcache.keys.json_text import parsed
@@ -55,15 +57,22 @@ def _add_delta(block: Body, delta: Body) -> None:
         block[name] = block.get(name, "") + delta[name]
 
 
+_MESSAGES: dict[str, Any] = {
+    "api": "anthropic",
+    "name": "/v1/messages",
+    "system": "system",
+    "prompt": "messages",
+    "read": message,
+    "join": join_message,
+    "end": typed("message_stop"),
+}
 ENDPOINTS = (
-    Endpoint(
-        api="anthropic",
-        name="/v1/messages",
-        fits=has("model", "max_tokens", "messages"),
-        system="system",
-        prompt="messages",
-        read=message,
-        join=join_message,
-        end=typed("message_stop"),
+    Endpoint(fits=has("model", "max_tokens", "messages"), **_MESSAGES),
+    Endpoint(  # at Vertex
+        path=re.compile(r"(?<=/publishers/anthropic)/models/(?P<model>[^/:]+):(?:rawPredict|streamRawPredict)$"),
+        last_words=("rawPredict", "streamRawPredict"),
+        fits=has("anthropic_version", "max_tokens", "messages"),
+        is_stream=streams_by(":streamRawPredict"),
+        **_MESSAGES,
     ),
 )

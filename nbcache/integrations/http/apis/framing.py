@@ -10,6 +10,7 @@ from nbcache.keys.json_text import parsed
 Body = dict[str, Any]
 _LINE = re.compile(r"\r\n|\n|\r")
 _DONE = "[DONE]"
+PARTS = "parts"  # the only field of what `ARRAY` reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ def _line_text(line: bytes | bytearray) -> str:
 # Server-sent events end with an empty line; its first character is enough for a reader.
 EVENTS = Framing(re.compile(rb"\r\n\r\n?|\n\n|\r\r"), 3, _event_data)
 LINES = Framing(re.compile(rb"\n"), 0, _line_text)
+# One value that is read when all of it has come: its parts are those of a JSON array, or there is nothing to read in it.
+ARRAY = Framing(re.compile(rb"(?!)"), 0, lambda body: f'{{"{PARTS}": {_line_text(body)}}}')
 
 
 def framing_of(content_type: str) -> Framing | None:
@@ -59,13 +62,14 @@ class End:
     """The part with which a stream is complete: one whose data is `data`, or for whose JSON object `test` is true.
 
     `marks` are bytes of which one is in each such part: most parts need no further look. With `waits`, other parts may
-    follow it, so the stream is complete when it is over.
+    follow it, so the stream is complete when it is over. With `is_unmarked`, no part says so: it is complete when it is over.
     """
 
     data: str | None = None
     test: Callable[[Body], bool] = lambda _: False
     marks: tuple[bytes, ...] = ()
     waits: bool = False
+    is_unmarked: bool = False
 
     def is_in(self, part: bytes | bytearray, framing: Framing) -> bool:
         """Whether `part` is the last one, or the last one of the answer."""
@@ -87,4 +91,5 @@ def typed(*types: str, name: str = "type") -> End:
 
 
 NEVER = End()
+OVER = End(is_unmarked=True)
 DONE = End(data=_DONE, marks=(_DONE.encode(),))

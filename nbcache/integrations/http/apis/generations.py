@@ -18,9 +18,13 @@ def chat_generation(  # noqa: PLR0913 - all that a message may have
     *,
     refusal: Any = None,
     reasoning: Any = None,
+    tools_run: Any = None,
     usage: UsageMetadata | None = None,
 ) -> ChatGeneration:
-    """A message. `content` is a text or blocks, `calls` are tool calls as the provider writes them."""
+    """A message. `content` is a text or blocks, `calls` are tool calls as the provider writes them.
+
+    `tools_run` are the tools that the provider itself has run for it.
+    """
     tool_calls = list(map(called, calls))
     if reasoning:
         text = [{"type": "text", "text": content}] if content else []
@@ -31,7 +35,7 @@ def chat_generation(  # noqa: PLR0913 - all that a message may have
         content=content,
         tool_calls=[call for call in tool_calls if isinstance(call["args"], dict)],
         invalid_tool_calls=[{**call, "error": None} for call in tool_calls if isinstance(call["args"], str)],
-        additional_kwargs={"refusal": refusal} if refusal else {},
+        additional_kwargs=without_nulls({"refusal": refusal or None, "executed_tools": tools_run or None}),
         response_metadata=without_nulls(metadata),
         usage_metadata=usage,
     )

@@ -1,17 +1,23 @@
-"""Google's API, of Gemini and of Vertex: generated content and embeddings."""
+"""Google's API, of Gemini and of Vertex: generated content. Embeddings and images are in `google_predictions.py`."""
 
 import re
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from langchain_core.messages.ai import InputTokenDetails, OutputTokenDetails, UsageMetadata
 from langchain_core.outputs import Generation
 
-from nbcache.entry.usage.reported_metadata import mapping
-from nbcache.integrations.http.apis.endpoint import Endpoint, has
-from nbcache.integrations.http.apis.framing import Body, End
+from nbcache.entry.usage.reported_metadata import UNPRICED, mapping
+from nbcache.integrations.http.apis.endpoint import Endpoint, has, streams_by
+from nbcache.integrations.http.apis.framing import ARRAY, PARTS, Body, End
 from nbcache.integrations.http.apis.generations import chat_generation
-from nbcache.integrations.http.apis.vectors import vectors
+
+_GROUNDING = {
+    "web_search_queries": "webSearchQueries",
+    "image_search_queries": "imageSearchQueries",
+    "google_maps_widget_context_token": "googleMapsWidgetContextToken",
+    "search_entry_point": "searchEntryPoint",
+    "grounding_chunks": "groundingChunks",
+}
 
 
 def content(body: Body) -> list[Generation] | None:
@@ -24,14 +30,20 @@ def content(body: Body) -> list[Generation] | None:
 
 def _generation(candidate: Body, body: Body) -> Generation:
     parts = [part for part in mapping(candidate.get("content")).get("parts") or () if isinstance(part, dict)]
-    metadata = {"model_name": body.get("modelVersion"), "finish_reason": candidate.get("finishReason")}
+    usage = mapping(body.get("usageMetadata"))
+    metadata = {
+        "model_name": body.get("modelVersion"),
+        "finish_reason": candidate.get("finishReason"),
+        "grounding_metadata": _grounding(mapping(candidate.get("groundingMetadata"))),
+        UNPRICED: _tokens_of(usage, "cacheTokensDetails", "AUDIO") > 0 or None,
+    }
     calls = [call for part in parts if (call := part.get("functionCall"))]
     blocks = [_block(part) for part in parts if "functionCall" not in part]
     return chat_generation(
         blocks,
         calls,
         metadata,
-        usage=_usage(mapping(body.get("usageMetadata"))),
+        usage=_usage(usage),
     )
 
 
@@ -57,9 +69,24 @@ def _usage(report: Body) -> UsageMetadata | None:
         input_tokens=prompt_tokens,
         output_tokens=output_tokens,
         total_tokens=_count(report, "totalTokenCount") or prompt_tokens + output_tokens,
-        input_token_details=InputTokenDetails(cache_read=_count(report, "cachedContentTokenCount")),
+        input_token_details=InputTokenDetails(
+            cache_read=_count(report, "cachedContentTokenCount"),
+            audio=_tokens_of(report, "promptTokensDetails", "AUDIO"),
+        ),
         output_token_details=OutputTokenDetails(reasoning=thoughts),
     )
+
+
+def _tokens_of(report: Body, details: str, modality: str) -> int:
+    """The tokens of one kind among those that a report counts by their kind: TEXT, AUDIO, IMAGE."""
+    parts = [mapping(part) for part in report.get(details) or ()]
+    return sum(_count(part, "tokenCount") for part in parts if part.get("modality") == modality)
+
+
+def _grounding(report: Body) -> Body | None:
+    """What Google searched for, by the names that LangChain has for it. Some searches have a price."""
+    searched = {name: report.get(camel) for name, camel in _GROUNDING.items() if report.get(camel)}
+    return searched or None
 
 
 def _count(report: Body, name: str) -> int:
@@ -71,7 +98,9 @@ def join_content(events: Iterable[Body]) -> Body:
     """The body of generated content from the parts of a stream."""
     whole: Body = {}
     candidates: dict[int, Body] = {}
-    for event in events:
+    for event in _flat(events):
+        if event.get("error"):
+            return event
         whole |= {name: value for name, value in event.items() if name != "candidates" and value is not None}
         for part in event.get("candidates") or ():
             candidate = candidates.setdefault(part.get("index") or 0, {"content": {"parts": []}})
@@ -79,6 +108,12 @@ def join_content(events: Iterable[Body]) -> Body:
             candidate |= {name: value for name, value in part.items() if name != "content" and value is not None}
     joined = [candidate for _, candidate in sorted(candidates.items())]
     return {**whole, "candidates": joined} if joined else whole
+
+
+def _flat(events: Iterable[Body]) -> Iterator[Body]:
+    """The parts of a stream, which are the items of a JSON array unless server-sent events were asked for."""
+    for event in events:
+        yield from event.get(PARTS, (event,))
 
 
 def _add_parts(parts: list[Body], more: Iterable[Body]) -> None:
@@ -92,30 +127,17 @@ def _add_parts(parts: list[Body], more: Iterable[Body]) -> None:
             parts.append(dict(part))
 
 
-def _is_streamed(_: Body, path: re.Match[str]) -> bool:
-    return path[0].endswith(":streamGenerateContent")
-
-
 def _is_last(event: Body) -> bool:
+    if PARTS in event:
+        return any(map(_is_last, event[PARTS]))
     if mapping(event.get("promptFeedback")).get("blockReason"):
         return True
     return any(mapping(candidate).get("finishReason") for candidate in event.get("candidates") or ())
 
 
-def _embeddings(body: Body) -> list[Generation] | None:
-    """What the endpoints for embeddings answer, and Vertex's predictions."""
-    found: Any = body.get("embeddings") or body.get("predictions") or [body.get("embedding")]
-    each = [mapping(item.get("embeddings")) or item if isinstance(item, dict) else {} for item in found]
-    return vectors([item.get("values") for item in each], {})
-
-
-def _is_prediction(body: Body) -> bool:
-    instances = body.get("instances")
-    return isinstance(instances, list) and bool(instances) and "content" in mapping(instances[0])
-
-
-def _model_path(verbs: str) -> re.Pattern[str]:
+def model_path(verbs: str) -> re.Pattern[str]:
     # A model of one's own, tuned or at an endpoint, is named with its kind: another model may have the same name.
+    """The end of the path of a call of Google's models, with one of these verbs."""
     return re.compile(rf"/(?:models/)?(?P<model>(?:(?<=models/)|tunedModels/|endpoints/)[^/:]+):(?:{verbs})$")
 
 
@@ -123,38 +145,15 @@ ENDPOINTS = (
     Endpoint(
         api="google",
         name=":generateContent",
-        path=_model_path("generateContent|streamGenerateContent"),
+        path=model_path("generateContent|streamGenerateContent"),
         last_words=("generateContent", "streamGenerateContent"),
         fits=has("contents"),
         system="systemInstruction",
         prompt="contents",
         read=content,
-        is_stream=_is_streamed,
+        is_stream=streams_by(":streamGenerateContent"),
         join=join_content,
+        framing=ARRAY,
         end=End(test=_is_last, marks=(b"finishReason", b"blockReason"), waits=True),
-    ),
-    Endpoint(
-        api="google",
-        name=":embedContent",
-        path=_model_path("embedContent"),
-        fits=has("content"),
-        prompt="content",
-        read=_embeddings,
-    ),
-    Endpoint(
-        api="google",
-        name=":batchEmbedContents",
-        path=_model_path("batchEmbedContents"),
-        fits=has("requests"),
-        prompt="requests",
-        read=_embeddings,
-    ),
-    Endpoint(
-        api="google",
-        name=":predict",
-        path=_model_path("predict"),
-        fits=_is_prediction,
-        prompt="instances",
-        read=_embeddings,
     ),
 )

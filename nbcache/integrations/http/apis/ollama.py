@@ -37,7 +37,8 @@ def _metadata(body: Body) -> Body:
 
 
 def _embeddings(body: Body) -> list[Generation] | None:
-    return vectors(body.get("embeddings") or [body.get("embedding")], {"model_name": body.get("model")})
+    counts = {"prompt_eval_count": body.get("prompt_eval_count")}
+    return vectors(body.get("embeddings") or [body.get("embedding")], {"model_name": body.get("model"), **counts})
 
 
 def _join(lines: Iterable[Body]) -> Body:

@@ -3,13 +3,14 @@
 Functions that read a body return None for one that must not be stored: an error, or one that isn't understood.
 """
 
+import re
 from collections.abc import Callable, Iterable
 
 from langchain_core.outputs import Generation
 
 from nbcache.entry.text import content_text
 from nbcache.entry.usage.reported_metadata import mapping
-from nbcache.integrations.http.apis.endpoint import Endpoint, has
+from nbcache.integrations.http.apis.endpoint import Endpoint, has, streams_by
 from nbcache.integrations.http.apis.framing import DONE, Body, typed
 from nbcache.integrations.http.apis.generations import append, chat_generation, text_generation, without_nulls
 
@@ -32,6 +33,7 @@ def chat(body: Body) -> list[Generation] | None:
             {**metadata, "finish_reason": choice.get("finish_reason")},
             refusal=message.get("refusal"),
             reasoning=message.get("reasoning_content") or message.get("reasoning"),
+            tools_run=message.get("executed_tools"),
         )
         for choice in body["choices"] or [{}]
         for message in [mapping(choice.get("message"))]
@@ -139,6 +141,18 @@ ENDPOINTS = (
         fits=has("messages"),
         prompt="messages",
         read=chat,
+        join=join_chat,
+        end=DONE,
+    ),
+    Endpoint(
+        api="openai",
+        name=":rawPredict",  # Mistral's models at Vertex
+        path=re.compile(r"(?<=/publishers/mistralai)/models/(?P<model>[^/:]+):(?:rawPredict|streamRawPredict)$"),
+        last_words=("rawPredict", "streamRawPredict"),
+        fits=has("messages"),
+        prompt="messages",
+        read=chat,
+        is_stream=streams_by(":streamRawPredict"),
         join=join_chat,
         end=DONE,
     ),

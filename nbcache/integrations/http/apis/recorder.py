@@ -45,4 +45,4 @@ class Recorder:
         """No more will come. `ended` is set if the answer is whole."""
         if self._incomplete and self._end.is_in(self._incomplete, self._framing):  # a last line without its break
             self._answered = True
-        self.ended = self._answered
+        self.ended = self._answered or self._end.is_unmarked

@@ -1,4 +1,4 @@
-"""Answers that are no text: vectors, the order of documents, verdicts. OpenAI's, Cohere's, Voyage's and Jina's APIs."""
+"""Answers that are vectors, the order of documents or verdicts: OpenAI's, Cohere's, Voyage's and Jina's APIs."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,8 @@ from typing import Any
 
 from langchain_core.outputs import Generation
 
-from nbcache.entry.usage.reported_metadata import mapping
+from nbcache.entry.durations_and_sizes import counted
+from nbcache.entry.usage.reported_metadata import NO_TEXT, UNPRICED, mapping
 from nbcache.integrations.http.apis.endpoint import Endpoint, has
 from nbcache.integrations.http.apis.framing import Body
 from nbcache.integrations.http.apis.generations import text_generation
@@ -17,7 +18,20 @@ def vectors(found: Sequence[Any], metadata: Body) -> list[Generation] | None:
     if not found or not all(found):
         return None
     length = f" of {len(found[0])} numbers" if isinstance(found[0], list) else ""
-    return [text_generation(f"{len(found)} {'vector' if len(found) == 1 else 'vectors'}{length}", metadata)]
+    return [text_generation(f"{counted(len(found), 'vector')}{length}", {NO_TEXT: True, **metadata})]
+
+
+def numbers(found: Any) -> list[Generation] | None:
+    """A generation that says how many numbers there are in lists of any depth. None for anything else."""
+    if not isinstance(found, list) or not found:
+        return None
+    sizes, values = [], found
+    while isinstance(values, list) and values:
+        sizes.append(len(values))
+        values = values[0]
+    if type(values) not in {float, int}:
+        return None
+    return [text_generation(f"{' x '.join(map(str, sizes))} numbers", {NO_TEXT: True})]
 
 
 def _metadata(body: Body) -> Body:
@@ -31,7 +45,15 @@ def _embeddings(body: Body) -> list[Generation] | None:
     data = body.get("data")
     if body.get("error") or not isinstance(data, list):
         return None
-    return vectors([mapping(item).get("embedding") for item in data], _metadata(body))
+    found = [vector for item in data for vector in _vectors_in(mapping(item))]
+    return vectors(found, _metadata(body))
+
+
+def _vectors_in(item: Body) -> list[Any]:
+    """The vector of an input, those of the parts of a document (Voyage's), or those of its tokens (Jina's)."""
+    if isinstance(parts := item.get("data"), list):
+        return [mapping(part).get("embedding") for part in parts]
+    return item["embeddings"] if isinstance(item.get("embeddings"), list) else [item.get("embedding")]
 
 
 def _ranking(body: Body) -> list[Generation] | None:
@@ -40,22 +62,30 @@ def _ranking(body: Body) -> list[Generation] | None:
     if body.get("error") or not isinstance(results, list) or not results:
         return None
     lines = [f"{mapping(item).get('index')}: {mapping(item).get('relevance_score')}" for item in results]
-    return [text_generation("\n".join(lines), {**_metadata(body), "meta": body.get("meta")})]
+    # A provider that counts no tokens charges by the search, for which no list price is known.
+    metadata = {**_metadata(body), "meta": body.get("meta"), NO_TEXT: True}
+    return [text_generation("\n".join(lines), {**metadata, UNPRICED: "usage" not in metadata or None})]
 
 
 def _verdicts(body: Body) -> list[Generation] | None:
     results = body.get("results")
     if body.get("error") or not isinstance(results, list) or not results:
         return None
-    return [text_generation(json.dumps(results), {"model_name": body.get("model")})]
+    return [text_generation(json.dumps(results), {"model_name": body.get("model"), NO_TEXT: True})]
 
 
 def _is_input(body: Body) -> bool:
-    return "input" in body and isinstance(body.get("model"), str)
+    return "input" in body and isinstance(body.get("model"), str | None)  # a deployment at Azure is named in its path
 
 
 ENDPOINTS = (
     Endpoint(api="openai", name="/embeddings", fits=_is_input, prompt="input", read=_embeddings),
+    Endpoint(
+        api="openai", name="/multimodalembeddings", fits=has("inputs", "model"), prompt="inputs", read=_embeddings
+    ),
+    Endpoint(
+        api="openai", name="/contextualizedembeddings", fits=has("inputs", "model"), prompt="inputs", read=_embeddings
+    ),
     Endpoint(api="openai", name="/moderations", fits=has("input"), prompt="input", read=_verdicts),
     Endpoint(
         api="openai", name="/rerank", fits=has("query", "documents"), system="query", prompt="documents", read=_ranking
