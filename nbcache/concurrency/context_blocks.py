@@ -1,7 +1,8 @@
 """Values that hold within a `with` block. Threads and tasks of LangChain inherit them with the context.
 
 An interrupt can prevent `__exit__` from running. So a block is also over, in the context in which it began, when the frame
-with its `with` no longer runs. A copy of that context keeps the value.
+with its `with` no longer runs. A copy of that context keeps the value. For a coroutine's block that can't be told, and need not:
+its context is its task's, and ends with it.
 """
 
 import inspect
@@ -19,12 +20,14 @@ _T = TypeVar("_T")
 _GENERATORS = (
     inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 )  # their frames leave the stack at each `yield`, within the block
+# A task that goes on with an exception may do so without most of its frames on the stack, in Python 3.11 at least.
+_AWAITED = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 _OF_WITH = {"BEFORE_WITH", "LOAD_SPECIAL"}  # before Python 3.14, and since
 
 
 def is_over(var: ContextVar[Any], token: Token[Any] | None, frame: FrameType | None) -> bool:
     """Whether the block of `frame`, which set `var`, has ended without its `__exit__`. If so, `var` is reset."""
-    if token is None or frame is None or is_around(frame):
+    if token is None or frame is None or frame.f_code.co_flags & _AWAITED or is_around(frame):
         return False
     try:
         var.reset(token)

@@ -3,8 +3,7 @@
 Each library has a form of its own, an object for one request. It sends the request, and makes the library's responses.
 """
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from typing import Any, Protocol
 
@@ -23,6 +22,9 @@ class Form(Protocol):
 
     def head(self, response: Any) -> tuple[int, Mapping[str, str]]:
         """The status and the headers of a response."""
+
+    def is_decoded(self, response: Any) -> bool:
+        """Whether the library gives the bytes of a response's body as they are without the encoding of their transfer."""
 
     def read(self, response: Any) -> Any:
         """Read and close a response. Returns its decoded body."""
@@ -46,8 +48,11 @@ def answer(exchange: Exchange, form: Form) -> Any:
                 step = course.send(done)
             except StopIteration as end:
                 return end.value
-            with _failing(exchange):
+            try:
                 done = step()
+            except BaseException:
+                exchange.fail()
+                raise
 
 
 async def aanswer(exchange: Exchange, form: Form) -> Any:
@@ -59,18 +64,11 @@ async def aanswer(exchange: Exchange, form: Form) -> Any:
                 step = course.send(done)
             except StopIteration as end:
                 return end.value
-            with _failing(exchange):
+            try:
                 done = await step()
-
-
-@contextmanager
-def _failing(exchange: Exchange) -> Iterator[None]:
-    """Within this block an error is the call's."""
-    try:
-        yield
-    except BaseException:
-        exchange.fail()
-        raise
+            except BaseException:
+                exchange.fail()
+                raise
 
 
 def _course(
@@ -84,6 +82,8 @@ def _course(
     status, headers = form.head(response)
     if not 200 <= status < 300:
         exchange.fail()
+        return response
+    if not form.is_decoded(response):
         return response
     if exchange.is_stream:
         streamed = form.streamed(response, exchange)

@@ -1,8 +1,8 @@
 """While the cache is on, each request to a model's API is looked up, whatever client or library sends it.
 
 httpx's clients choose the transport of a request by one method, and the sessions of `requests` the adapter. For a path of a
-model's API that method gives one of ours around the client's own; for any other it gives what it always gave. No object of a
-client changes.
+model's API that method gives one of ours around the client's own; for any other it gives what it always gave. The sessions of
+`aiohttp` take middlewares for each request: ours comes after the user's. No object of a client changes.
 """
 
 import sys
@@ -23,7 +23,11 @@ class HTTPHooks:
 
     def __init__(self, cache_now: Callable[[], NotebookCache | None]) -> None:
         self._wrapping = Wrapping(cache_now)
-        hooks = {"httpx": self._hook_httpx, "httpx2": self._hook_httpx, "requests": self._hook_requests}
+        hooks: dict[str, Callable[[ModuleType], None]] = {
+            **dict.fromkeys(("httpx", "httpx2"), self._hook_httpx),
+            "requests": self._hook_requests,
+            "aiohttp": self._hook_aiohttp,
+        }
         self._waiting = [when_imported([name], partial(_call, WeakMethod(hook), name)) for name, hook in hooks.items()]
 
     def remove(self) -> None:
@@ -39,6 +43,9 @@ class HTTPHooks:
 
     def _hook_requests(self, requests: ModuleType) -> None:
         self._hook(requests.Session, "get_adapter", partial(_hooked_requests, self._wrapping))
+
+    def _hook_aiohttp(self, aiohttp: ModuleType) -> None:
+        self._hook(aiohttp.ClientSession, "_request", partial(_hooked_aiohttp, self._wrapping, aiohttp))
 
     def _hook(self, owner: type, name: str, wrapper: Wrapper) -> None:
         if self._wrapping.active and name in vars(owner):
@@ -68,6 +75,20 @@ def _hooked_requests(wrapping: Wrapping, original: Callable[..., Any]) -> Callab
         return _room("requests_adapter").CachingAdapter(wrapping.cache_now, inner)
 
     return get_adapter
+
+
+def _hooked_aiohttp(wrapping: Wrapping, aiohttp: ModuleType, original: Callable[..., Any]) -> Callable[..., Any]:
+    takes_middlewares = hasattr(aiohttp, "ClientMiddlewareType")
+
+    @wraps(original)
+    def _request(session: Any, method: str, str_or_url: Any, **given: Any) -> Any:
+        if wrapping.active and takes_middlewares:
+            given = _room("aiohttp_middleware").with_middleware(session, given, wrapping.cache_now, is_hooked=True)
+        elif wrapping.active and method.upper() == "POST":
+            _room("aiohttp_middleware").pass_by(wrapping.cache_now, aiohttp, str_or_url, given)
+        return original(session, method, str_or_url, **given)
+
+    return _request
 
 
 def _path_and_host(url: str) -> tuple[bytes, bytes]:

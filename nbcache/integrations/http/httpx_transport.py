@@ -120,6 +120,11 @@ class _Form:
     def head(self, response: Any) -> tuple[int, Mapping[str, str]]:
         return response.status_code, response.headers
 
+    def is_decoded(self, response: Any) -> bool:
+        decoders = sys.modules[f"{self._family.__name__}._decoders"].SUPPORTED_DECODERS
+        encodings = response.headers.get("content-encoding", "").split(",")
+        return all(each.strip().lower() in decoders for each in encodings if each.strip())
+
     def replayed(self, recorded: HTTPResponse) -> Any:
         stream = _for_httpx(ReplayedBody, self._family)(recorded)
         return self._family.Response(recorded.status, headers={**recorded.headers, **HIT}, stream=stream)

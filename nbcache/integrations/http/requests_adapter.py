@@ -46,6 +46,11 @@ class _Form:
     def head(self, response: Any) -> tuple[int, Mapping[str, str]]:
         return response.status_code, response.headers
 
+    def is_decoded(self, response: Any) -> bool:
+        decoders = sys.modules["urllib3"].HTTPResponse.CONTENT_DECODERS
+        encodings = response.headers.get("content-encoding", "").split(",")
+        return all(each.strip().lower() in decoders for each in encodings if each.strip())
+
     def read(self, response: Any) -> Any:
         return response.content
 
