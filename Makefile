@@ -14,13 +14,13 @@ NEWEST_TESTS := tests/keys tests/integrations tests/entry/usage/test_usage_of_ca
 # Tests start hundreds of processes: none of them has to compile nbcache anew, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint unit browser chromium notebooks compat docs newest truth bench beside lock format clean
+.PHONY: demo test lint unit browser chromium notebooks compat clients docs newest truth bench beside lock format clean
 
 demo: .venv/ready
 	$(BIN)/python notebooks/demo.py
 
 test:
-	$(MAKE) --jobs=2 --output-sync=line lint compat notebooks docs
+	$(MAKE) --jobs=2 --output-sync=line lint compat clients notebooks docs
 	$(MAKE) unit browser
 
 lint: .venv/ready
@@ -54,6 +54,10 @@ notebooks: .venv/ready
 compat: .venv/oldest/ready
 	.venv/oldest/bin/python -m tests.compat
 
+# The clients of models, as their users run them: a second run is free. `unit` has those that need openai's next major version.
+clients: .venv/clients/ready
+	.venv/clients/bin/pytest tests/integrations/clients
+
 # The site. It needs no network, and loads nothing from one. A warning or a dead link is an error.
 docs: .venv/docs/ready
 	rm -rf docs/_build
@@ -84,7 +88,7 @@ beside: .venv/ready
 lock:
 	$(PYTHON) -m venv .venv/lock
 	.venv/lock/bin/python -m pip install --quiet --upgrade uv
-	for name in dev bench docs oldest; do \
+	for name in dev bench clients docs oldest; do \
 	  .venv/lock/bin/uv pip compile pyproject.toml --group $$name --universal --python-version 3.11 --upgrade --quiet \
 	    --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" \
 	    --output-file requirements/$$name.txt || exit; \

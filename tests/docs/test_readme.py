@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import nbcache
+from tests.integrations.clients.table import table as table_of_other_clients
 from tests.integrations.providers.table import table
 from tests.support.paths import ROOT
 
@@ -18,6 +19,12 @@ def page(name: str) -> str:
 
 def test_the_table_of_clients_is_what_the_tests_run() -> None:
     assert table() in page("docs/clients.md"), "print it anew with `python -m tests.integrations.providers.table`"
+
+
+def test_the_table_of_other_clients_is_what_the_tests_run() -> None:
+    assert table_of_other_clients() in page("docs/clients.md"), (
+        "print it anew with `python -m tests.integrations.clients.table`"
+    )
 
 
 def test_the_readme_is_two_screens() -> None:

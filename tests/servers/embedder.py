@@ -58,7 +58,9 @@ class Embedder(Loopback):
         if failure is not None:
             return failure, {"error": {"message": f"status {failure}"}}
         texts = body["input"][: len(body["input"]) - self.leave_out]
-        data = [{"object": "embedding", "index": i, "embedding": _sent(body, text)} for i, text in enumerate(texts)]
+        data = [
+            {"object": "embedding", "index": i, "embedding": sent_vector(body, text)} for i, text in enumerate(texts)
+        ]
         usage = {"prompt_tokens": 1, "total_tokens": 1}
         return 200, {"object": "list", "model": body["model"], "data": data, "usage": usage}
 
@@ -79,7 +81,8 @@ def bits(vectors: list[list[float]]) -> list[bytes]:
     return [struct.pack(f"<{len(vector)}d", *vector) for vector in vectors]
 
 
-def _sent(body: dict[str, Any], text: str) -> Any:
+def sent_vector(body: dict[str, Any], text: str) -> Any:
+    """The vector of a text in the form that a request of OpenAI's asks for."""
     vector = vector_of(text, body["model"], body.get("dimensions") or 8)
     if body.get("encoding_format") == "base64":
         return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

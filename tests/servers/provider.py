@@ -1,4 +1,4 @@
-"""A model provider on loopback: enough of the wire formats of seven APIs for LangChain's real clients.
+"""A model provider on loopback: enough of the wire formats of eight APIs for the providers' and LangChain's real clients.
 
 An answer that nobody scripted depends on the whole request, so that a wrong hit shows.
 """
@@ -7,12 +7,12 @@ import json
 import re
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.servers import provider_anthropic, provider_google
+from tests.servers import provider_anthropic, provider_cohere, provider_google, provider_vectors
 from tests.servers.loopback import Handler, Loopback
 from tests.servers.provider_asked import Answer, Request, halves, pieces, tokens, unscripted
 
@@ -112,7 +112,9 @@ class _Handler(Handler):
             self.send(status, "application/json", json.dumps({"error": {"message": f"status {status}"}}).encode())
         else:
             kind, text = speak(request, answer)
-            self.send(200, kind, text.encode())
+            data = text.encode()
+            sent = data[: len(data) // 2] if answer.breaks else data
+            self.send(200, kind, sent, {"Content-Length": str(len(data))})
 
 
 def _chat_completions(request: Request, answer: Answer) -> tuple[str, str]:
@@ -131,7 +133,9 @@ def _chat_completions(request: Request, answer: Answer) -> tuple[str, str]:
         deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
         deltas += [{"content": piece} for piece in pieces(answer.text)]
         deltas += [{"tool_calls": [part]} for call in calls for part in _call_in_parts(request, call)]
-        chunks: list[dict[str, Any]] = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
+        chunks: list[dict[str, Any]] = [
+            {"choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in deltas
+        ]
         chunks += _closing(request, {"choices": [{"index": 0, "delta": {}, "finish_reason": answer.reason}]}, usage)
         return _events(*({**common, "object": "chat.completion.chunk", **chunk} for chunk in chunks), done=True)
     called: dict[str, Any] = {"tool_calls": calls} if calls else {}
@@ -259,7 +263,19 @@ def _messages(request: Request, answer: Answer) -> tuple[str, str]:
     return _json(provider_anthropic.message(request, answer))
 
 
+def _cohere(request: Request, answer: Answer) -> tuple[str, str]:
+    if request.body.get("stream"):
+        return _events(*provider_cohere.events(request, answer))
+    return _json(provider_cohere.message(request, answer))
+
+
+def _vectors(answer_of: Callable[[Request], dict[str, Any]]) -> Callable[[Request, Answer], tuple[str, str]]:
+    return lambda request, _: _json(answer_of(request))
+
+
 def _google(request: Request, answer: Answer) -> tuple[str, str]:
+    if provider_google.is_embedding(request):
+        return _json(provider_vectors.google(request))
     bodies = provider_google.generated(request, answer)
     return _events(*bodies) if provider_google.is_streamed(request) else _json(bodies[0])
 
@@ -334,4 +350,9 @@ _DIALECTS = {
     "/v1/messages": _messages,
     "/api/chat": _ollama_chat,
     "/api/generate": _ollama_generate,
+    "/v2/chat": _cohere,
+    "/v1/embeddings": _vectors(provider_vectors.openai),
+    "/mistral/v1/embeddings": _vectors(provider_vectors.openai),
+    "/api/embed": _vectors(provider_vectors.ollama),
+    "/v2/embed": _vectors(provider_cohere.embeddings),
 }

@@ -41,13 +41,15 @@ class Request:
 class Answer:
     """What the model says. Several `choices` of a request say the same, each with its number after the first.
 
-    `tool_calls` are names and arguments; `finish_reason` is `stop`, `length`, `tool_calls` or `content_filter`.
+    `tool_calls` are names and arguments; `finish_reason` is `stop`, `length`, `tool_calls` or `content_filter`. Where it
+    `breaks`, the connection ends in the middle.
     """
 
     text: str = ""
     tool_calls: tuple[tuple[str, dict[str, Any]], ...] = ()
     finish_reason: str = "stop"
     thinking: str = ""
+    breaks: bool = False
 
     @property
     def reason(self) -> str:
@@ -165,8 +167,8 @@ def _schema(body: dict[str, Any]) -> dict[str, Any] | None:
         google.get("responseJsonSchema") or google.get("responseSchema") or google.get("responseMimeType"),
     ]
     wanted = next((told for told in formats if told), None)
-    if isinstance(wanted, dict) and wanted.get("type") not in {"json_object", "text"}:
-        within = wanted.get("json_schema") or wanted
+    if isinstance(wanted, dict) and (wanted.get("type") not in {"json_object", "text"} or "json_schema" in wanted):
+        within = wanted.get("json_schema") or wanted  # Cohere's type is `json_object` even with a schema
         return dict(within.get("schema") or within)
     is_json = wanted in ("json", "application/json", {"type": "json_object"})
     return (_described(body) or _FREE_FORM) if is_json else None

@@ -33,6 +33,10 @@ def is_streamed(request: Request) -> bool:
     return request.path.endswith(":streamGenerateContent")
 
 
+def is_embedding(request: Request) -> bool:
+    return request.path.endswith((":embedContent", ":batchEmbedContents"))
+
+
 def _parts(answer: Answer, cut: Callable[[str], list[str]]) -> list[dict[str, Any]]:
     """A call comes in one piece, even where text comes word by word."""
     thoughts = [{"text": piece, "thought": True} for piece in cut(answer.thinking)]
