@@ -55,6 +55,7 @@ __all__ = [
     "mode",
     "panel",
     "plan",
+    "register_api",
     "show",
     "stats",
     "uninstall",
@@ -87,6 +88,7 @@ if TYPE_CHECKING:
         UnstableIdentityError,
         UnsupportedError,
     )
+    from nbcache.integrations.http.apis.registered import register_api
     from nbcache.keys.key import cache_key
     from nbcache.replay.export_import_results import Exported, Imported
     from nbcache.session.api import (
@@ -135,6 +137,7 @@ _HOMES = {
             ),
             *("TooLargeError", "UnknownKeyError", "UnstableIdentityError", "UnsupportedError"),
         ),
+        "integrations.http.apis.registered": ("register_api",),
         "keys.key": ("cache_key",),
         "replay.export_import_results": ("Exported", "Imported"),
         "session.plans": ("Plan", "PlannedMiss"),

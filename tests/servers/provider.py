@@ -319,6 +319,11 @@ def _whole_line(lines: list[dict[str, Any]]) -> dict[str, Any]:
     return {**whole, "message": {"role": "assistant", "content": content, **({"tool_calls": calls} if calls else {})}}
 
 
+def _own(_: Request, answer: Answer) -> tuple[str, str]:
+    """An API that nobody else has."""
+    return _json({"answer": answer.text, "tokens": {"input_tokens": 7, "output_tokens": 5}, "state": "done"})
+
+
 def _choices(answer: Answer, body: dict[str, Any]) -> list[str]:
     return [answer.text if i == 1 else f"{answer.text} #{i}" for i in range(1, (body.get("n") or 1) + 1)]
 
@@ -342,6 +347,7 @@ def _events(*events: dict[str, Any], done: bool = False) -> tuple[str, str]:
 
 
 _DIALECTS = {
+    "/ask": _own,
     "/v1/chat/completions": _chat_completions,
     "/mistral/v1/chat/completions": _chat_completions,
     "/openai/v1/chat/completions": _chat_completions,  # Groq

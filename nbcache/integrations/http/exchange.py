@@ -19,6 +19,7 @@ from nbcache.entry.usage.reported_charges import LITELLM_HEADER
 from nbcache.errors import warn_once
 from nbcache.integrations.http.apis.endpoint import Endpoint
 from nbcache.integrations.http.apis.framing import Body
+from nbcache.integrations.http.apis.registered import with_prompt
 from nbcache.integrations.http.apis.response import answer_in
 from nbcache.integrations.http.model_call import ModelCall
 from nbcache.keys.answer_limits import request_limits_tokens
@@ -124,9 +125,14 @@ def _attempt(count: str) -> int | None:
 def _prompt_and_identity(call: ModelCall, route: Any) -> tuple[str, Identity]:
     """The prompt, as people read it, and the identity. Each field of the body is in exactly one of them."""
     endpoint, request, body = call.endpoint, call.request, call.body
+    if endpoint.identity is not None:
+        body = endpoint.identity(body)
+        endpoint = with_prompt(endpoint, body)
     rest = {**call.path.groupdict(), **body}  # an API may name the model in its path
     if rest.get("stream") in (None, call.is_stream):  # which counts by itself
         rest.pop("stream", None)
+    if "model" not in rest and (deployment := _DEPLOYMENT.search(request.parts.path)):  # at Azure
+        rest["azure_deployment"] = deployment[1]
     prompt = {name: rest.pop(name) for name in (endpoint.system, endpoint.prompt) if name in rest}
     url = request.parts
     base_url = url._replace(path=url.path[: call.path.start()], query=without_credentials(url.query)).geturl()
@@ -143,8 +149,8 @@ def _prompt_and_identity(call: ModelCall, route: Any) -> tuple[str, Identity]:
     identity = Identity(
         hidden(canonical({name: part for name, part in document.items() if part})),
         endpoint_in({"base_url": base_url}),
-        _model(rest, url.path),
-        limits_tokens=request_limits_tokens(body),
+        _model({**call.body, **rest}, url.path),
+        limits_tokens=request_limits_tokens(call.body),
     )
     return _prompt(prompt.get(endpoint.system), prompt.get(endpoint.prompt)), identity
 

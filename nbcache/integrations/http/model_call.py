@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from nbcache.integrations.http.apis.endpoint import Endpoint
 from nbcache.integrations.http.apis.endpoints import ENDPOINTS
 from nbcache.integrations.http.apis.framing import Body
+from nbcache.integrations.http.apis.registered import may_be_registered, registered_endpoint
 from nbcache.integrations.http.http_request import HTTPRequest
 from nbcache.integrations.http.uncached_requests import LAST_WORDS, is_api_host
 
@@ -34,7 +35,7 @@ class ModelCall:
     @property
     def effect(self) -> str | None:
         """The field by which it does more than get an answer, so that an answer from the cache would not do."""
-        body = self.body
+        body = {} if self.endpoint.identity is not None else self.body
         return next((name for name in _STATEFUL if body.get(name) is not None and body[name] is not False), None)
 
 
@@ -45,28 +46,40 @@ def may_be_model_call(raw_path: bytes) -> bool:
 
 def concerns_model_api(raw_path: bytes, raw_host: bytes) -> bool:
     """Whether a request may be one to a model's API, by its path or its host. All other requests pass by."""
-    return may_be_model_call(raw_path) or is_api_host(raw_host)
+    return may_be_model_call(raw_path) or is_api_host(raw_host) or may_be_registered(raw_path, raw_host)
 
 
 def model_call(request: HTTPRequest) -> ModelCall | None:
-    """The call of a model that a request makes. None if it makes none, or if it isn't understood."""
+    """The call of a model that a request makes. None if it makes none, or if it isn't understood.
+
+    Raises what the predicate of a registered API raises.
+    """
+    if (own := registered_endpoint(request)) is not None:
+        return _registered_call(own, request)
     if request.method != "POST":
         return None
     path, host = request.parts.path, request.parts.hostname
     endpoints = (each for each in ENDPOINTS if not each.hosts or host in each.hosts)
     matches = [(each, match) for each in endpoints if (match := each.path.search(path)) is not None]
-    body = _body(request) if matches else None
-    if body is None or not isinstance(body.get("stream"), bool | None):
+    if (body := _body(request) if matches else None) is None:
         return None
     return next((ModelCall(each, request, body, match) for each, match in matches if each.fits(body)), None)
 
 
+def _registered_call(endpoint: Endpoint, request: HTTPRequest) -> ModelCall | None:
+    path, body = endpoint.path.search(request.parts.path), _body(request)
+    return None if path is None or body is None else ModelCall(endpoint, request, body, path)
+
+
 def _body(request: HTTPRequest) -> Body | None:
-    """The JSON object in a request. None if the body is something else, or is generated while it is sent."""
+    """The JSON object in a request. None if the body is something else, or is generated while it is sent.
+
+    None as well if its `stream` is neither yes nor no: then nobody knows what comes back.
+    """
     if not _JSON.fullmatch(request.header("content-type")) or request.header("content-encoding"):
         return None
     try:
         body = json.loads(request.content())
     except Exception:  # noqa: BLE001 - HTTP libraries raise exceptions of their own
         return None
-    return body if isinstance(body, dict) else None
+    return body if isinstance(body, dict) and isinstance(body.get("stream"), bool | None) else None

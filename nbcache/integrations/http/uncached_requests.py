@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from nbcache.integrations.http.apis.endpoints import ENDPOINTS
+from nbcache.integrations.http.apis.registered import registered_endpoint
 from nbcache.integrations.http.http_request import HTTPRequest
 
 # The hosts that serve nothing but a model's API, and the API that they speak.
@@ -121,6 +122,8 @@ def uncached_request(request: HTTPRequest, *, is_wrapped: bool) -> UncachedReque
 
 
 def _api_of(request: HTTPRequest) -> str | None:
+    if (own := registered_endpoint(request)) is not None:
+        return own.api
     host, path = (request.parts.hostname or "").encode(), request.parts.path
     if host in _HOSTS:
         return _HOSTS[host]
@@ -135,7 +138,7 @@ def _kind(request: HTTPRequest) -> str:
         return kind
     if (stored := _STORED.search(path)) is not None:
         return f"stored {stored[1]}"
-    if any(endpoint.path.search(path) for endpoint in ENDPOINTS):
+    if registered_endpoint(request) is not None or any(endpoint.path.search(path) for endpoint in ENDPOINTS):
         return _unread(request)
     return words[-1] if re.fullmatch("[a-z_-]+", words[-1]) else "other requests"
 

@@ -437,3 +437,14 @@ def test_anthropics_client_for_vertex_is_paid_once(canned: Canned) -> None:
             assert stream.get_final_text() == "hi there"
     assert canned.count == 2
     assert nbcache.entries()["answer"].tolist() == ["hi there", "hi there"]
+
+
+@pytest.mark.usefixtures("store")
+def test_a_deployment_that_only_its_path_names_is_no_other_one_in_replay(canned: Canned) -> None:
+    one, other = (f"/openai/deployments/{name}/chat/completions" for name in ("one", "other"))
+    canned.replies[one] = _json(_MISTRAL)
+    httpx.post(canned.url + one, json={"messages": ASKED})
+    with nbcache.mode("replay"):
+        assert httpx.post(canned.url + one, json={"messages": ASKED}).json() == _MISTRAL
+        with pytest.raises(nbcache.ReplayMiss):
+            httpx.post(canned.url + other, json={"messages": ASKED})

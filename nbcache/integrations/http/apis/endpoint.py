@@ -43,6 +43,7 @@ class Endpoint:
         join: makes the body of a whole answer from the parts of a stream. None if the endpoint streams nothing.
         framing: how the parts of a stream are told apart, if the response doesn't say it by its content type. `end` is the
             part with which it is complete.
+        identity: what counts of a body, of an API that a user has registered. All of it counts without it.
         is_binary: whether an answer may be an image or sound. Then `read` gets its content type and size.
     """
 
@@ -60,6 +61,7 @@ class Endpoint:
     framing: Framing = EVENTS
     end: End = NEVER
     is_binary: bool = False
+    identity: Callable[[Body], Body] | None = None
 
     def __post_init__(self) -> None:
         if not self.path.pattern:
