@@ -448,3 +448,37 @@ def test_a_deployment_that_only_its_path_names_is_no_other_one_in_replay(canned:
         assert httpx.post(canned.url + one, json={"messages": ASKED}).json() == _MISTRAL
         with pytest.raises(nbcache.ReplayMiss):
             httpx.post(canned.url + other, json={"messages": ASKED})
+
+
+def other_google(url: str) -> Any:
+    from google import genai
+
+    http = {"base_url": url, "headers": {"x-goog-api-client": "other", "traceparent": "1"}, "timeout": 90_000}
+    return genai.Client(api_key="sk-other", http_options=http)  # type: ignore[arg-type]
+
+
+def other_ollama(url: str) -> Any:
+    import ollama as sdk
+
+    return sdk.Client(host=url, headers={"authorization": "other", "user-agent": "other"}, timeout=9)
+
+
+def other_groq(url: str) -> Any:
+    import groq as sdk
+
+    return sdk.Groq(api_key="sk-other", base_url=url, max_retries=7, timeout=9, default_headers={"cookie": "a"})
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    ("connect", "other", "name"),
+    [(google, other_google, "google"), (ollama, other_ollama, "ollama"), (groq, other_groq, "groq")],
+    ids=["google", "ollama", "groq"],
+)
+def test_another_key_agent_timeout_or_trace_makes_no_other_call(
+    connect: Any, other: Any, name: str, provider: Provider
+) -> None:
+    run = CALLS[name][1]
+    for client in (connect, other):
+        run(client(provider.url))
+    assert len(provider.requests) == 1

@@ -65,6 +65,69 @@ CALLS: dict[str, tuple[str, dict[str, Any], Any, Decimal | None]] = {
         _completion("openai/gpt-4o", cost=0.25),
         Decimal("0.25"),
     ),
+    "the fee of a call on a key of one's own, and what the provider behind charges": (
+        "openrouter.ai/api/v1/chat/completions",
+        _CHAT,
+        _completion("openai/gpt-4o", cost=0.25, is_byok=True, cost_details={"upstream_inference_cost": 2}),
+        Decimal("2.25"),
+    ),
+    "x.ai's ticks": (
+        "api.x.ai/v1/chat/completions",
+        _CHAT,
+        _completion("grok-4", cost_in_usd_ticks=25_000_000),
+        Decimal("0.0025"),
+    ),
+    "Perplexity's charge": (
+        "api.perplexity.ai/chat/completions",
+        _CHAT,
+        _completion("sonar", cost={"total_cost": 0.006}),
+        Decimal("0.006"),
+    ),
+    "Perplexity's search, of which it says nothing": (
+        "api.perplexity.ai/chat/completions",
+        _CHAT,
+        _completion("sonar"),
+        None,
+    ),
+    "DeepSeek's cached prompt": (
+        "api.deepseek.com/chat/completions",
+        _CHAT,
+        _completion("deepseek-chat", prompt_cache_hit_tokens=800, prompt_cache_miss_tokens=200),
+        _millionths(200 * 0.27, 800 * 0.07, 100 * 1.1),
+    ),
+    "a response with reasoning and a cached prompt": (
+        "api.openai.com/v1/responses",
+        {"model": "gpt-5", "input": "a"},
+        {
+            "model": "gpt-5",
+            "status": "completed",
+            "output": [{"type": "message", "content": [{"type": "output_text", "text": "hi"}]}],
+            "usage": {
+                "input_tokens": 1000,
+                "output_tokens": 100,
+                "total_tokens": 1100,
+                "input_tokens_details": {"cached_tokens": 800},
+                "output_tokens_details": {"reasoning_tokens": 64},
+            },
+        },
+        _millionths(200 * 1.25, 800 * 0.125, 100 * 10),
+    ),
+    "Claude's prompt, written to its cache for an hour": (
+        "api.anthropic.com/v1/messages",
+        {"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": _CHAT["messages"]},
+        {
+            "model": "claude-sonnet-4-5-20250929",
+            "content": [{"type": "text", "text": "hi"}],
+            "stop_reason": "end_turn",
+            "usage": {
+                "input_tokens": 100,
+                "output_tokens": 100,
+                "cache_creation_input_tokens": 1000,
+                "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 1000},
+            },
+        },
+        _millionths(100 * 3, 1000 * 6, 100 * 15),
+    ),
     "an unknown host": ("gateway.example/v1/chat/completions", _CHAT, _completion("gpt-4o-mini"), None),
     "embeddings": (
         "api.openai.com/v1/embeddings",
@@ -219,3 +282,11 @@ def test_a_price_of_ones_own_holds_for_an_image() -> None:
     with httpx.Client(transport=httpx.MockTransport(lambda _: response)) as client:
         client.post("https://api.openai.com/v1/images/generations", json={"model": "dall-e-3", "prompt": "A cat."})
     assert nbcache.stats().spent_usd == Decimal("0.04")
+
+
+@pytest.mark.usefixtures("store")
+def test_what_litellms_proxy_says_it_charged_counts_at_any_host() -> None:
+    response = httpx.Response(200, json=_completion("gpt-4o"), headers={"x-litellm-response-cost": "0.0125"})
+    with httpx.Client(transport=httpx.MockTransport(lambda _: response)) as client:
+        client.post("https://gateway.example/v1/chat/completions", json=_CHAT)
+    assert (nbcache.stats().spent_usd, nbcache.stats().charged_misses) == (Decimal("0.0125"), 1)

@@ -1,0 +1,116 @@
+"""How an answer ended, by every API's own words: what was cut off, filtered or failed is handed out by the rules of all calls."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+import nbcache
+
+_ASKED: Any = [{"role": "user", "content": "a"}]
+_VERTEX = "/v1/projects/p/locations/l/publishers"
+
+
+def _openai(reason: str) -> dict[str, Any]:
+    return {"model": "m", "choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": reason}]}
+
+
+def _claude(reason: str) -> dict[str, Any]:
+    return {"model": "m", "content": [{"type": "text", "text": "hi"}], "stop_reason": reason}
+
+
+def _gemini(reason: str) -> dict[str, Any]:
+    return {"candidates": [{"content": {"parts": [{"text": "hi"}]}, "finishReason": reason}]}
+
+
+def _response(status: str, reason: str = "") -> dict[str, Any]:
+    output = [{"type": "message", "content": [{"type": "output_text", "text": "hi"}]}]
+    return {"status": status, "incomplete_details": {"reason": reason} if reason else None, "output": output}
+
+
+def _cohere(reason: str) -> dict[str, Any]:
+    return {"message": {"content": [{"type": "text", "text": "hi"}]}, "finish_reason": reason}
+
+
+def _ollama(reason: str) -> dict[str, Any]:
+    return {"model": "m", "message": {"content": "hi"}, "done": True, "done_reason": reason}
+
+
+def _tgi(reason: str) -> dict[str, Any]:
+    return {"generated_text": "hi", "details": {"finish_reason": reason, "generated_tokens": 1}}
+
+
+_CHAT = ("/v1/chat/completions", {"model": "m", "messages": _ASKED})
+_TEXT = ("/v1/completions", {"model": "m", "prompt": "a"})
+_RESPONSE = ("/v1/responses", {"model": "m", "input": "a"})
+_MESSAGE = ("/v1/messages", {"model": "m", "max_tokens": 9, "messages": _ASKED})
+_AT_VERTEX = (
+    f"{_VERTEX}/anthropic/models/claude:rawPredict",
+    {"anthropic_version": "v", "max_tokens": 9, "messages": _ASKED},
+)
+_GEMINI: tuple[str, dict[str, Any]] = ("/v1beta/models/gemini:generateContent", {"contents": []})
+_IMAGEN = ("/v1beta/models/imagen:predict", {"instances": [{"prompt": "a"}]})
+_COHERE = ("/v2/chat", {"model": "m", "messages": _ASKED})
+_COHERE_FIRST = ("/v1/chat", {"message": "a"})
+_OLLAMA = ("/api/chat", {"model": "m", "messages": _ASKED, "stream": False})
+_TGI = ("/generate", {"inputs": "a"})
+_PICTURE = {"bytesBase64Encoded": "AAAA", "mimeType": "image/png"}
+
+ENDS: list[tuple[tuple[str, dict[str, Any]], dict[str, Any], str | None]] = [
+    *((_CHAT, _openai(reason), "ok") for reason in ("stop", "tool_calls", "eos")),
+    *((_CHAT, _openai(reason), "cut off") for reason in ("length", "model_length", "max_tokens")),
+    *((_CHAT, _openai(reason), "filtered") for reason in ("content_filter", "insufficient_system_resource")),
+    (_CHAT, _openai("error"), None),
+    (_CHAT, {**_openai("stop"), "error": {"message": "busy"}}, None),
+    (_TEXT, {"choices": [{"text": "hi", "finish_reason": "stop"}]}, "ok"),
+    (_TEXT, {"choices": [{"text": "hi", "finish_reason": "length"}]}, "cut off"),
+    (_TEXT, {"choices": [{"text": "hi", "finish_reason": "content_filter"}]}, "filtered"),
+    (_RESPONSE, _response("completed"), "ok"),
+    (_RESPONSE, _response("incomplete", "max_output_tokens"), "cut off"),
+    (_RESPONSE, _response("incomplete", "content_filter"), "filtered"),
+    *((_RESPONSE, _response(status), None) for status in ("failed", "in_progress", "cancelled", "queued")),
+    *((each, _claude(reason), "ok") for each in (_MESSAGE, _AT_VERTEX) for reason in ("end_turn", "stop_sequence")),
+    *((each, _claude("max_tokens"), "cut off") for each in (_MESSAGE, _AT_VERTEX)),
+    *((each, _claude("refusal"), "filtered") for each in (_MESSAGE, _AT_VERTEX)),
+    *((each, _claude("pause_turn"), "unfinished") for each in (_MESSAGE, _AT_VERTEX)),
+    *((each, {"type": "error", "error": {"type": "busy"}}, None) for each in (_MESSAGE, _AT_VERTEX)),
+    (_GEMINI, _gemini("STOP"), "ok"),
+    (_GEMINI, _gemini("MAX_TOKENS"), "cut off"),
+    *(
+        (_GEMINI, _gemini(reason), "filtered")
+        for reason in ("SAFETY", "RECITATION", "MALFORMED_FUNCTION_CALL", "OTHER")
+    ),
+    (_GEMINI, {"promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}}, "filtered"),
+    (_GEMINI, {"error": {"code": 503}}, None),
+    (_IMAGEN, {"predictions": [_PICTURE]}, "ok"),
+    (_IMAGEN, {"predictions": [_PICTURE, {"raiFilteredReason": "no"}]}, "filtered"),
+    (_IMAGEN, {"predictions": [{"raiFilteredReason": "no"}]}, "filtered"),
+    (_IMAGEN, {}, None),
+    *((_COHERE, _cohere(reason), "ok") for reason in ("COMPLETE", "STOP_SEQUENCE", "TOOL_CALL")),
+    (_COHERE, _cohere("MAX_TOKENS"), "cut off"),
+    *((_COHERE, _cohere(reason), "filtered") for reason in ("ERROR", "TIMEOUT", "ERROR_TOXIC")),
+    (_COHERE_FIRST, {"text": "hi", "generation_id": "g", "finish_reason": "COMPLETE"}, "ok"),
+    (_COHERE_FIRST, {"text": "hi", "generation_id": "g", "finish_reason": "MAX_TOKENS"}, "cut off"),
+    (_COHERE_FIRST, {"text": "hi", "generation_id": "g", "finish_reason": "ERROR_TOXIC"}, "filtered"),
+    (_OLLAMA, _ollama("stop"), "ok"),
+    (_OLLAMA, _ollama("length"), "cut off"),
+    (_OLLAMA, {**_ollama("stop"), "done": False}, None),
+    (_OLLAMA, {"error": "no such model"}, None),
+    *((_TGI, _tgi(reason), "ok") for reason in ("eos_token", "stop_sequence")),
+    (_TGI, _tgi("length"), "cut off"),
+    (_TGI, {"error": "overloaded", "generated_text": "hi"}, None),
+]
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(("call", "answer", "status"), ENDS)
+def test_an_answer_is_handed_out_by_how_it_ended(
+    call: tuple[str, dict[str, Any]], answer: dict[str, Any], status: str | None
+) -> None:
+    path, body = call
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=answer))) as client:
+        answers = [client.post(f"https://models.example{path}", json=body) for _ in range(2)]
+    assert [each.json() for each in answers] == [answer, answer]
+    assert nbcache.entries()["status"].tolist() == ([status] if status else [])
+    is_hit = status == "ok" or (status == "cut off" and "max_tokens" in body)  # which is what the call asked for
+    assert ("x-nbcache" in answers[1].headers) == is_hit
