@@ -7,7 +7,7 @@ stores the answer. `misses/` notes and explains
 the calls that missed.
 
 What they share: `state.py` (the state of one cache), `user_rules.py` (the user's own rules), `provenance.py` (where messages came
-from), `chains.py` (the names of the chains around a call), `session_tally.py` (the report to a run of pytest).
+from), `response_origins.py` (the same of SDKs), `chains.py` (the names of the chains around a call), `session_tally.py` (the report to a run of pytest).
 
 The settings: `setting_field.py` is one setting, `settings_table.py` the table of all, `settings_docs.py` writes
 `docs/settings.md`.

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.globals import get_llm_cache
-from langchain_core.messages import BaseMessage
 from langchain_core.outputs import Generation
 
 from nbcache import public_in
@@ -38,6 +37,7 @@ from nbcache.stores.location import REPORT, cassette_path, notebook_name, notebo
 
 if TYPE_CHECKING:
     from nbcache.cache.misses.explain import Why
+    from nbcache.cache.provenance import Origins
     from nbcache.cache.save import Saver
     from nbcache.codec.plain_store import KeyFn, Messages
     from nbcache.entry.records import Info, Stats, Totals
@@ -253,13 +253,14 @@ class NotebookCache(BaseCache):
         self.labels, self._active.cell = other.labels, other.cell_settings
         self._state.resume_from(other._state)  # noqa: SLF001 - one of us
 
-    def note_origin(self, message: BaseMessage, answer: CachedAnswer) -> None:
-        """Let `info` find where `message` came from: it is a part of `answer`, with an id that LangChain has given it."""
-        self._state.origins.note_message(message, hit=True, key=key_of(answer.payload), created=answer.created)
+    @property
+    def origins(self) -> "Origins":
+        """Where the answers of this session came from."""
+        return self._state.origins
 
-    def info(self, message: BaseMessage) -> "Info | None":
-        """Where `message` came from. None if it didn't come through this cache, or too long ago."""
-        return self._state.origins.info(message)
+    def info(self, answer: Any) -> "Info | None":
+        """Where a message or a response of an SDK came from. None if it didn't come through this cache, or too long ago."""
+        return self.origins.info(answer, self.store)
 
     @property
     def scrubber(self) -> "Scrubber":

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Context, Decimal
 from typing import TypeVar
 
@@ -311,11 +311,25 @@ def known(value: _N, calls: int, unknown: int) -> _N | None:
 @public_in("nbcache")
 @dataclass(frozen=True, slots=True)
 class Info:
-    """Where a message came from: whether it was a hit, its key, and when its answer was recorded."""
+    """Where an answer came from: whether it was a hit, its key, when it was recorded, and what it cost then (US dollars).
+
+    `cost_usd` is None if that isn't known.
+    """
 
     hit: bool
     key: str
     recorded: datetime
+    cost_usd: Decimal | None = None
+
+    @property
+    def saved_usd(self) -> Decimal | None:
+        """What the hit saved, at the price of then. 0 for a call that was made."""
+        return self.cost_usd if self.hit else Decimal(0)
+
+    @property
+    def age(self) -> timedelta:
+        """How long ago it was recorded."""
+        return datetime.now(UTC) - self.recorded
 
 
 @public_in("nbcache")

@@ -4,8 +4,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from langchain_core.messages import BaseMessage
-
 from nbcache import public_in
 from nbcache.cache.misses.explain import Why
 from nbcache.cache.modes import REPLAY
@@ -189,9 +187,14 @@ def why(key: str | None = None) -> Why:
 
 
 @public_in("nbcache")
-def info(message: BaseMessage) -> Info | None:
-    """Whether `message` was a hit, its key, and when its answer was recorded. None if it is not of this session."""
-    return installed().info(message)
+def info(answer: Any) -> Info | None:
+    """Whether `answer` was a hit, its key, what it cost, and when it was recorded. None if it is not of this session.
+
+    `answer` is a message of LangChain's, or a response of an SDK: parsed, raw, or a chunk of a stream.
+    """
+    cache = installed()
+    cache.flush()  # what it cost is written down then
+    return cache.info(answer)
 
 
 @public_in("nbcache")

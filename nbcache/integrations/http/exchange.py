@@ -10,7 +10,7 @@ from langchain_core.outputs import Generation
 
 from nbcache.cache.call import Call
 from nbcache.cache.memory import CachedAnswer
-from nbcache.cache.modes import OFF
+from nbcache.cache.modes import OFF, REPLAY
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.codec.sdk_response import HEADERS, HTTPResponse
 from nbcache.concurrency.executor import in_thread
@@ -72,11 +72,14 @@ class Exchange:
         if answer is None:
             return None
         try:
-            return HTTPResponse.of((answer.generations()[0].generation_info or {})["http"])
+            recorded = HTTPResponse.of((answer.generations()[0].generation_info or {})["http"])
         except (LookupError, ValueError, TypeError):
             self.cache.forbid_in_replay(self.call, "was recorded without the answer that the SDK reads")
             warn_once("no http", "nbcache: an entry of an SDK's call holds no answer for it. The call is made")
             return None
+        settings = self.call.settings
+        self.cache.origins.note_response(answer, is_stored=settings is None or settings.mode != REPLAY)
+        return recorded
 
     def fail(self) -> None:
         """The call got an error."""

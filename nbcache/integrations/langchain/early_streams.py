@@ -90,7 +90,7 @@ def _played(cache: NotebookCache, key: str, answer: CachedAnswer) -> Iterator[Ba
         messages = codec.read(answer.payload, key).messages(message_id)
         first = next(messages, None)
     first = first or handed_out(as_chunk(answer.generations()[0]), message_id)
-    cache.note_origin(first, answer)
+    cache.origins.note_hit(first, answer)
     return _ended(chain((first,), messages), message_id)
 
 

@@ -87,7 +87,7 @@ class Recording:
             first.message.__dict__["id"] = None  # LangChain gives all chunks of a stream the id of its run
         yield first
         if isinstance(first, ChatGenerationChunk) and self._cache is not None:
-            self._cache.note_origin(first.message, answer)
+            self._cache.origins.note_hit(first.message, answer)
         yield from chunks
 
     def add(self, chunk: Chunk) -> bool:
