@@ -156,10 +156,12 @@ def take_back() -> bool:
 
 @public_in("nbcache")
 def wrap(target: _T) -> _T:
-    """A cached copy of `target`: an OpenAI or Anthropic client, or LangChain's `Embeddings`. `target` is not changed.
+    """A cached copy of `target`: an SDK's client, one of an HTTP library, or LangChain's `Embeddings`. `target` is not changed.
 
-    Each call asks the cache that is on at that time, and is an ordinary call while none is on. Raises TypeError for
-    anything else. LangChain's models need no wrapping.
+    SDKs are those whose clients hold a client of httpx: OpenAI's, Anthropic's, Google's, Mistral's, Groq's, Cohere's and so on.
+    HTTP libraries are httpx, requests (`Session`) and aiohttp (`ClientSession`). Each call asks the cache that is on at that
+    time, whatever the setting `clients` says, and is an ordinary call while none is on. Raises TypeError for anything else.
+    LangChain's models need no wrapping.
     """
     from langchain_core.embeddings import Embeddings  # noqa: PLC0415 - few need these
     from langchain_core.language_models import BaseLanguageModel  # noqa: PLC0415

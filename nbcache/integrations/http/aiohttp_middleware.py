@@ -68,6 +68,42 @@ def with_middleware(session: Any, given: dict[str, Any], cache_now: CacheNow, *,
     return {**given, "middlewares": (*middlewares, ours)}
 
 
+def cached(session: Any, cache_now: CacheNow) -> Any:
+    """A copy of `session` that looks in the cache first. Returns `session` itself if it does so already.
+
+    Both share headers, cookies, middlewares and connections, so closing one closes both. Raises TypeError if aiohttp is too old.
+    """
+    aiohttp = sys.modules["aiohttp"]
+    if isinstance(session, _WrappedSession):
+        return session
+    if not hasattr(aiohttp, "ClientMiddlewareType"):
+        raise TypeError(f"nbcache.wrap: aiohttp {aiohttp.__version__} is too old for nbcache: it needs 3.12 or later")
+    kind: Any = type(session)
+    cls = _wrapped_class(kind)
+    twin = cls.__new__(cls)
+    vars(twin).update(vars(session), _cache_now=cache_now)
+    return twin
+
+
+class _WrappedSession:
+    """What the class of a wrapped session adds to the session's own."""
+
+    def __init_subclass__(cls, **_: Any) -> None:
+        """Say nothing: aiohttp warns of classes that are derived from its own."""
+
+    def __del__(self, *_: object) -> None:
+        """The connections are those of the original session, which warns if it wasn't closed."""
+
+    def _request(self, method: str, str_or_url: Any, **given: Any) -> Any:
+        given = with_middleware(self, given, vars(self)["_cache_now"], is_hooked=False)
+        return super()._request(method, str_or_url, **given)  # type: ignore[misc]  # of aiohttp's class
+
+
+@functools.cache
+def _wrapped_class(cls: type) -> Any:
+    return type(cls.__name__, (_WrappedSession, cls), {"__module__": cls.__module__})
+
+
 class _Form:
     """One request of aiohttp, as `call_course.Form` has it."""
 

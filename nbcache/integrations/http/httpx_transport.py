@@ -31,7 +31,7 @@ def cached(http_client: Any, cache_now: CacheNow) -> Any:
     if isinstance(http_client._transport, CachingTransport):  # noqa: SLF001 - httpx has no public attribute for it
         return http_client
     kind: Any = type(http_client)
-    cls = _without_finalizer(kind)
+    cls = without_finalizer(kind)
     twin = cls.__new__(cls)
     vars(twin).update(vars(http_client))
     transport = AsyncTransport if is_async else SyncTransport
@@ -51,7 +51,7 @@ def _family(http_client: Any) -> tuple[Any, bool]:
 
 
 @functools.cache
-def _without_finalizer(cls: Any) -> Any:
+def without_finalizer(cls: Any) -> Any:
     """`cls` without its `__del__`, if it has one: that would close the connections, which the original still needs."""
     if not hasattr(cls, "__del__"):
         return cls

@@ -14,24 +14,52 @@ from nbcache.integrations.http.recorded_bodies import RecordedBody, ReplayedBody
 from nbcache.integrations.http.transport_identity import route_of
 
 
+def cached(session: Any, cache_now: CacheNow) -> Any:
+    """A copy of `session` that looks in the cache first. Returns `session` itself if it does so already.
+
+    Both share headers, cookies, hooks, adapters and connections, so closing one closes both.
+    """
+    if isinstance(vars(session).get("get_adapter"), _Adapters):
+        return session
+    cls: Any = type(session)
+    twin = cls.__new__(cls)
+    vars(twin).update(vars(session))
+    vars(twin)["get_adapter"] = _Adapters(session, cache_now)
+    return twin
+
+
+class _Adapters:
+    """The method `get_adapter` of a wrapped session."""
+
+    def __init__(self, session: Any, cache_now: CacheNow) -> None:
+        self._session = session
+        self._cache_now = cache_now
+
+    def __call__(self, url: str) -> "CachingAdapter":
+        adapter = self._session.get_adapter(url)
+        inner = adapter.inner if isinstance(adapter, CachingAdapter) else adapter
+        return CachingAdapter(self._cache_now, inner, is_hooked=False)
+
+
 class CachingAdapter:
     """An adapter for one request. `inner` is the session's own, which sends what is not in the cache."""
 
-    def __init__(self, cache_now: CacheNow, inner: Any) -> None:
+    def __init__(self, cache_now: CacheNow, inner: Any, *, is_hooked: bool = True) -> None:
         self._cache_now = cache_now
-        self._inner = inner
+        self.inner = inner
+        self._is_hooked = is_hooked
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+        return getattr(self.inner, name)
 
     def send(self, request: Any, **given: Any) -> Any:
         """The response, from the cache or from the provider."""
         exchange = exchange_of(
-            self._cache_now, _http_request(request, given), lambda: route_of(self._inner), is_hooked=True
+            self._cache_now, _http_request(request, given), lambda: route_of(self.inner), is_hooked=self._is_hooked
         )
         if exchange is None:
-            return self._inner.send(request, **given)
-        return answer(exchange, _Form(self._inner, request, given))
+            return self.inner.send(request, **given)
+        return answer(exchange, _Form(self.inner, request, given))
 
 
 class _Form:
