@@ -25,17 +25,22 @@ from nbcache.keys.usercode import digest_of, is_users_code, piece_of
 class CachingMiddleware:
     """The middleware for one request of `session`, whose other arguments are `given`. It gets each redirect of it, too."""
 
-    def __init__(self, session: Any, given: Mapping[str, Any], cache_now: CacheNow, *, is_hooked: bool) -> None:
+    __slots__ = ("_cache_now", "_given", "_is_hooked", "_session")
+
+    def __init__(self, session: Any, given: Mapping[str, Any], cache_now: CacheNow, is_hooked: bool) -> None:  # noqa: FBT001 - made for every request
         self._session = session
         self._given = given
         self._cache_now = cache_now
         self._is_hooked = is_hooked
 
-    async def __call__(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
+    def __call__(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Awaitable[Any]:
         """The response, from the cache or from the provider."""
         url = request.url
         if not concerns_model_api(url.raw_path.encode(), (url.raw_host or "").encode()):
-            return await handler(request)
+            return handler(request)
+        return self._looked_up(request, handler)
+
+    async def _looked_up(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> Any:
         exchange = exchange_of(
             self._cache_now,
             _http_request(request, self._timeout()),
@@ -61,11 +66,11 @@ class CachingMiddleware:
 def with_middleware(session: Any, given: dict[str, Any], cache_now: CacheNow, *, is_hooked: bool) -> dict[str, Any]:
     """The arguments of a request of `session`, with a middleware that looks it up."""
     inner = given.get("middlewares")
-    middlewares = tuple(session._middlewares if inner is None else inner)  # noqa: SLF001 - it has no public attribute
-    if any(isinstance(each, CachingMiddleware) for each in middlewares):  # of a wrapped session
+    if inner is None:
+        inner = session._middlewares  # noqa: SLF001 - it has no public attribute
+    if inner and isinstance(inner[-1], CachingMiddleware):  # of a wrapped session
         return given
-    ours = CachingMiddleware(session, given, cache_now, is_hooked=is_hooked)
-    return {**given, "middlewares": (*middlewares, ours)}
+    return {**given, "middlewares": (*inner, CachingMiddleware(session, given, cache_now, is_hooked))}
 
 
 def cached(session: Any, cache_now: CacheNow) -> Any:

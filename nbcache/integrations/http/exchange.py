@@ -1,5 +1,6 @@
 """One call of an SDK: its key, its answer from the cache, and the storing of a new answer."""
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -65,7 +66,10 @@ class Exchange:
         return self._recorded(self.cache.find(self.prompt, "", self.call))
 
     async def afind(self) -> HTTPResponse | None:
-        """As `find`."""
+        """As `find`. Another event loop than asyncio's, such as trio's, can't wait for an identical call."""
+        if asyncio._get_running_loop() is None:  # noqa: SLF001 - the public function raises
+            self.call.shares = False
+            return self.find()
         return self._recorded(await self.cache.afind(self.prompt, "", self.call))
 
     def _recorded(self, answer: CachedAnswer | None) -> HTTPResponse | None:
@@ -106,7 +110,10 @@ class Exchange:
             self.cache.save(self.prompt, "", answer, self.call)
 
     async def asave(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
-        """As `save`, in a thread: a write never runs on an event loop."""
+        """As `save`, in a thread: a write never runs on asyncio's event loop."""
+        if asyncio._get_running_loop() is None:  # noqa: SLF001 - as above
+            self.save(status, headers, body)
+            return
         await in_thread(lambda: self.save(status, headers, body), writes=True)
 
     def _answer(self, status: int, headers: Mapping[str, str], body: bytes) -> list[Generation] | None:

@@ -82,10 +82,13 @@ def _hooked_aiohttp(wrapping: Wrapping, aiohttp: ModuleType, original: Callable[
 
     @wraps(original)
     def _request(session: Any, method: str, str_or_url: Any, **given: Any) -> Any:
-        if wrapping.active and takes_middlewares:
-            given = _room("aiohttp_middleware").with_middleware(session, given, wrapping.cache_now, is_hooked=True)
-        elif wrapping.active and method.upper() == "POST":
-            _room("aiohttp_middleware").pass_by(wrapping.cache_now, aiohttp, str_or_url, given)
+        if not wrapping.active:
+            return original(session, method, str_or_url, **given)
+        room, cache_now = _room("aiohttp_middleware"), wrapping.cache_now
+        if takes_middlewares:
+            given = room.with_middleware(session, given, cache_now, is_hooked=True)
+        elif method.upper() == "POST":
+            room.pass_by(cache_now, aiohttp, str_or_url, given)
         return original(session, method, str_or_url, **given)
 
     return _request
