@@ -108,6 +108,7 @@ def _standard(usage: dict[str, Any]) -> dict[str, Any] | None:
         "reasoning_tokens": _part(answer_details, "reasoning", tier),
         "input_audio_tokens": _part(details, "audio"),
         "output_audio_tokens": _part(answer_details, "audio"),
+        "output_image_tokens": _part(answer_details, "image"),
         "service_tier": tier,
         TOTAL: count(usage.get("total_tokens")),
         LIFETIME_KNOWN: details.get(_LIFETIMES[0]) is not None or details.get(_LIFETIMES[1]) is not None,

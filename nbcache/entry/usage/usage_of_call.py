@@ -123,10 +123,13 @@ def _written(counts: dict[str, Any], lifetimes: set[str]) -> set[str]:
 
 
 def _media_out(counts: dict[str, Any], generations: Sequence[Generation]) -> set[str]:
-    """Which of Google's tokens were images and sound: its answers hold them, and LangChain drops the counts."""
+    """Which of Google's tokens were images and sound: its answers hold them, and LangChain drops the counts.
+
+    What has a count of its own is known already.
+    """
     kinds = {kind for generation in generations for kind in _content_kinds(generation)}
     answered = counts.get("output_tokens")
-    media = kinds & {"image", "audio"}
+    media = {kind for kind in kinds & {"image", "audio"} if not counts.get(f"output_{kind}_tokens")}
     if len(kinds) > 1 or answered is None:
         return {f"output_{kind}" for kind in media}
     for kind in media:

@@ -16,6 +16,7 @@ _GEMINI = "generativelanguage.googleapis.com/v1beta/models"
 _IMAGE: dict[str, Any] = {"data": [{"b64_json": "AAAA" * 99}], "output_format": "png", "size": "1024x1024"}
 _USED_BY_IMAGE = {"input_tokens": 100, "output_tokens": 1000, "total_tokens": 1100}
 _CONTENT = {"content": {"parts": [{"text": "hi"}]}, "finishReason": "STOP"}
+_DRAWN = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
 _GEMINI_USED = {"promptTokenCount": 1000, "candidatesTokenCount": 100, "totalTokenCount": 1100}
 
 
@@ -212,6 +213,24 @@ CALLS: dict[str, tuple[str, dict[str, Any], Any, Decimal | None]] = {
             promptTokensDetails=[{"modality": "TEXT", "tokenCount": 200}, {"modality": "AUDIO", "tokenCount": 800}]
         ),
         _millionths(200 * 0.3, 800 * 1, 100 * 2.5),
+    ),
+    "Gemini, which drew and wrote": (
+        f"{_GEMINI}/gemini-2.5-flash-image:generateContent",
+        {"contents": []},
+        {
+            "candidates": [{"content": {"parts": [{"text": "a cat"}, _DRAWN]}, "finishReason": "STOP"}],
+            "modelVersion": "gemini-2.5-flash-image",
+            "usageMetadata": {
+                "promptTokenCount": 1000,
+                "candidatesTokenCount": 1390,
+                "totalTokenCount": 2390,
+                "candidatesTokensDetails": [
+                    {"modality": "TEXT", "tokenCount": 100},
+                    {"modality": "IMAGE", "tokenCount": 1290},
+                ],
+            },
+        },
+        _millionths(1000 * 0.3, 100 * 2.5, 1290 * 30),
     ),
     "Gemini, with a cached prompt": (
         f"{_GEMINI}/gemini-2.5-flash:generateContent",

@@ -73,7 +73,11 @@ def _usage(report: Body) -> UsageMetadata | None:
             cache_read=_count(report, "cachedContentTokenCount"),
             audio=_tokens_of(report, "promptTokensDetails", "AUDIO"),
         ),
-        output_token_details=OutputTokenDetails(reasoning=thoughts),
+        output_token_details=OutputTokenDetails(  # LangChain's type has no images
+            reasoning=thoughts,
+            audio=_tokens_of(report, "candidatesTokensDetails", "AUDIO"),
+            image=_tokens_of(report, "candidatesTokensDetails", "IMAGE"),  # type: ignore[typeddict-unknown-key]
+        ),
     )
 
 
