@@ -2,7 +2,8 @@
 
 In the order of a call: `call.py` holds what is known of it, `active_settings.py` decides which settings hold for it
 (`modes.py`), and `samples.py` which sample it is. `notebook_cache.py` is the cache that LangChain asks: `lookup.py` looks in
-`memory.py`, the store, and among the calls in flight (`wait_limit.py`: how long it waits for one). After a miss `save.py`
+`memory.py`, the store, and among the calls in flight (`wait_limit.py`: how long it waits for one); `absent.py` remembers that the
+store had no entry of a call. After a miss `save.py`
 stores the answer. `misses/` notes and explains
 the calls that missed.
 

@@ -2,8 +2,6 @@
 
 import time
 from collections.abc import Generator
-from contextlib import suppress
-from contextvars import ContextVar
 from functools import partial
 from types import GeneratorType
 from typing import Any
@@ -12,6 +10,7 @@ from langchain_core.outputs import ChatGeneration
 
 from nbcache import codec
 from nbcache.cache import modes
+from nbcache.cache.absent import Absent
 from nbcache.cache.call import Call
 from nbcache.cache.memory import CachedAnswer, MemoryTier, holds_up
 from nbcache.cache.misses.log import NEWER
@@ -33,28 +32,11 @@ from nbcache.errors import (
     warn_once,
 )
 from nbcache.keys.key import CallKey, call_key, with_sample
+from nbcache.keys.known_keys import KnownCall
 from nbcache.stores.base import ChangeTracking, Store
 
 Found = tuple[CachedAnswer | None, str]  # an answer, or the reason why there is none
 Search = Generator[Effect, Any, CachedAnswer | None]
-
-
-class Absent:
-    """An entry that the store did not have a moment ago. Within its block the call is made, and not read for again."""
-
-    __slots__ = ("_token", "ended", "key")
-    current: "ContextVar[Absent | None]" = ContextVar("nbcache_absent", default=None)
-
-    def __init__(self, key: str, ended: int) -> None:
-        self.key = key
-        self.ended = ended  # the calls in flight that had ended before
-
-    def __enter__(self) -> None:
-        self._token = self.current.set(self)
-
-    def __exit__(self, *_: object) -> None:
-        with suppress(ValueError):  # a coroutine that nobody finished: it is closed in another context
-            self.current.reset(self._token)
 
 
 class Lookup:
@@ -65,6 +47,7 @@ class Lookup:
         self._state = state
         self._memory = MemoryTier(memory)
         store = state.store
+        self._token: object = None  # that of the last known call which was read
         self._change_token = store.change_token if memory and isinstance(store, ChangeTracking) else _no_change_token
 
     def find(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> CachedAnswer | None:
@@ -88,12 +71,15 @@ class Lookup:
         began = time.perf_counter()
         if settings.mode == modes.REPLAY:
             return self._replay(prompt, llm_string, call, settings, began)
-        key = self._key(prompt, llm_string, call, settings)
+        absent = Absent.current.get()
+        key = self._key(prompt, llm_string, call, settings, absent)
         if key is None:
             return None
         try:
             token = None
-            if _absent(key.key) is None:  # else neither the store nor the memory had it a moment ago
+            if (
+                absent is None or absent.known.key != key.key
+            ):  # else neither the store nor the memory had it a moment ago
                 token = None if on_loop and is_writing() else self._change_token()
                 answer = self._memory.unchanged(key.key, token)
                 if answer is not None:
@@ -103,7 +89,9 @@ class Lookup:
             return None
         return self._search(key, call, token, began, on_loop=on_loop)
 
-    def _key(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> CallKey | None:
+    def _key(
+        self, prompt: str, llm_string: str, call: Call | None, settings: Settings, absent: Absent | None
+    ) -> CallKey | None:
         """The key to look up. None if this call is not looked up, which is counted as a miss."""
         state, mode = self._state, settings.mode
         key, reason, detail = None, mode or "", ""
@@ -114,7 +102,8 @@ class Lookup:
                 reason = "excluded"
         else:
             try:
-                key = _sampled(call_key(prompt, llm_string, call, state.rules.normalize), call, settings)
+                key = None if absent is None or state.rules.normalize else absent.call_key(prompt, call)
+                key = _sampled(key or call_key(prompt, llm_string, call, state.rules.normalize), call, settings)
             except UnstableIdentityError as error:
                 warn_once(error.cause, str(error))
                 reason, detail = "not cacheable", str(error).removeprefix("nbcache: ")
@@ -149,26 +138,36 @@ class Lookup:
 
     # Of calls whose keys are known
 
-    def find_known(self, key: str, *, on_loop: bool) -> CachedAnswer | Absent | None:
-        """The answer to a call with this key, counted as a hit. Otherwise nothing is counted, and `find` has to look.
+    def find_known(self, known: KnownCall, *, on_loop: bool) -> CachedAnswer | Absent | None:
+        """The answer to a known call, counted as a hit. Otherwise nothing is counted, and `find` has to look.
 
         Raises whatever fails.
         """
-        began, ended = time.perf_counter(), self.flights.ended
-        if (on_loop and is_writing()) or _absent(key) is not None:
+        key, began, ended = known.key, time.perf_counter(), self.flights.ended
+        if on_loop and is_writing():
             return None
-        token = self._change_token()
-        answer = self._memory.unchanged(key, token)
+        answer = None
+        if key in self._memory.entries:
+            answer = self._memory.unchanged(key, self._change_token())
         if answer is None:
-            payload = self._state.store.get(key, wait=not on_loop)
+            payload, token = self._read_known(key, wait=not on_loop)
             if payload is None:
-                return Absent(key, ended)
+                return Absent(known, ended)
             if on_loop and holds_up(payload):
                 return None
             answer = self._memory.decode(key, payload, token, ())
         if answer is not None:
             self._state.ledger.hit(key, answer.payload, time.perf_counter() - began)
         return answer
+
+    def _read_known(self, key: str, *, wait: bool) -> tuple[bytes | None, object]:
+        """The payload in the store, with a change token that is not newer. A miss needs none: it takes longer than the read."""
+        before = self._token
+        payload = self._state.store.get(key, wait=wait)
+        if payload is not None and before != (token := self._change_token()):
+            self._token = before = token
+            payload = self._state.store.get(key, wait=wait)
+        return payload, before
 
     # In the store, or in flight
 
@@ -187,7 +186,8 @@ class Lookup:
         self, key: CallKey, call: Call | None, token: object, *, on_loop: bool
     ) -> Generator[Effect, Any, Found]:
         """The stored answer, or that of an identical call which is being made now."""
-        if (absent := _absent(key.key)) is not None:
+        absent = Absent.current.get()
+        if absent is not None and absent.known.key == key.key:
             ended, answer, reason = absent.ended, None, NEW
         else:
             ended = self.flights.ended
@@ -252,12 +252,6 @@ class Lookup:
 
         nearest = yield InThread(partial(nearest_text, key, recordings))
         raise state.replay_miss(call, f"was never recorded{nearest}", prompt, key, reason=NEW)
-
-
-def _absent(key: str) -> Absent | None:
-    """The note that the store does not have the entry `key`, if it was just read for."""
-    absent = Absent.current.get()
-    return absent if absent is not None and absent.key == key else None
 
 
 def _sampled(key: CallKey, call: Call | None, settings: Settings) -> CallKey:

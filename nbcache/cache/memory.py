@@ -49,15 +49,15 @@ class _MemoryEntry(NamedTuple):
 
 
 class MemoryTier:
-    """The `capacity` answers that were decoded last. Each is handed out as new objects."""
+    """The `capacity` answers that were decoded last, its `entries` by their keys. Each is handed out as new objects."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._entries: OrderedDict[str, _MemoryEntry] = OrderedDict()
+        self.entries: OrderedDict[str, _MemoryEntry] = OrderedDict()
 
     def unchanged(self, key: str, token: object) -> CachedAnswer | None:
         """The answer, if nobody has written to the store since it was read."""
-        entry = self._entries.get(key)
+        entry = self.entries.get(key)
         if entry is None or token is None or entry.token != token:
             return None
         return self._again(key, entry)
@@ -70,9 +70,9 @@ class MemoryTier:
         The payload has just been read from the store: if another kernel has replaced the entry, its bytes differ from those
         in memory, and it is decoded anew. Raises DamagedError or NotStorableError.
         """
-        entry = self._entries.get(key)
+        entry = self.entries.get(key)
         if entry is not None and entry.payload == payload:
-            entry = self._entries[key] = entry._replace(token=None if entry.whole.expires else token)
+            entry = self.entries[key] = entry._replace(token=None if entry.whole.expires else token)
             return self._again(key, entry)
         whole = codec.read(payload, key)
         if not whole.reusable:
@@ -89,11 +89,11 @@ class MemoryTier:
         copies = entry.copies
         if copies is None:
             copies = copies_of(entry.whole.generations())
-            self._entries[key] = entry._replace(copies=copies)
+            self.entries[key] = entry._replace(copies=copies)
         return CachedAnswer(entry.payload, entry.whole.created, copies)
 
     def _keep(self, key: str, decoded: _MemoryEntry) -> None:
-        self._entries[key] = decoded
+        self.entries[key] = decoded
         with suppress(KeyError):  # another thread was faster
-            while len(self._entries) > self._capacity:
-                self._entries.popitem(last=False)
+            while len(self.entries) > self._capacity:
+                self.entries.popitem(last=False)

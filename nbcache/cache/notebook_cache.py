@@ -13,9 +13,10 @@ from langchain_core.outputs import Generation
 
 from nbcache import public_in
 from nbcache.cache import modes
+from nbcache.cache.absent import Absent
 from nbcache.cache.active_settings import ActiveSettings
 from nbcache.cache.call import Call, current_call
-from nbcache.cache.lookup import Absent, Lookup
+from nbcache.cache.lookup import Lookup
 from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.modes import NOTHING_SET, Settings
@@ -29,7 +30,7 @@ from nbcache.concurrency.executor import in_background, in_thread, uninterrupted
 from nbcache.costs.ledger import Ledger
 from nbcache.errors import StoreError, warn_once
 from nbcache.keys.api_names import ALL
-from nbcache.keys.known_keys import known_key
+from nbcache.keys.known_keys import KnownCall, known_call
 from nbcache.keys.request import Request
 from nbcache.replay.playback import Recordings
 from nbcache.stores.base import DiskStore, Store, open_store
@@ -113,8 +114,8 @@ class NotebookCache(BaseCache):
         """As `find`, without holding up the event loop."""
         return await self._lookup.afind(prompt, llm_string, call, self._active.resolve(call, pin=True))
 
-    def known_key(self, request: Request) -> str | None:
-        """The key of a call that is looked up under it, if it can be told without `llm_string`, and nothing else is set for it."""
+    def known_call(self, request: Request) -> KnownCall | None:
+        """A call that is looked up under its key, if it can be told without `llm_string`, and nothing else is set for it."""
         state, settings = self._state, self._active.resolve(None)
         if settings.mode not in modes.LOOKS_UP or settings.samples or self.rules.exclude or self.rules.normalize:
             return None
@@ -122,22 +123,21 @@ class NotebookCache(BaseCache):
             return None
         if Absent.current.get() is not None:  # the store was read for this call before its run was set up
             return None
-        key = known_key(request)
-        return None if key in state.refresh_once else key
+        known = known_call(request)
+        return None if known is None or known.key in state.refresh_once else known
 
-    def find_known(self, key: str, *, on_loop: bool) -> list[Generation] | Absent | None:
-        """The answer to a call with this `known_key`, counted as a hit. Otherwise nothing is counted, and `find` has to look."""
-        answer = self._lookup.find_known(key, on_loop=on_loop)
+    def find_known(self, known: KnownCall, *, on_loop: bool) -> list[Generation] | Absent | None:
+        """The answer to a `known_call`, counted as a hit. Otherwise nothing is counted, and `find` has to look."""
+        answer = self._lookup.find_known(known, on_loop=on_loop)
         if not isinstance(answer, CachedAnswer):
             return answer
         generations = answer.generations()
-        self._state.origins.note(generations, hit=True, key=key, created=answer.created)
+        self._state.origins.note(generations, hit=True, key=known.key, created=answer.created)
         return generations
 
-    def find_known_stream(self, key: str, *, on_loop: bool) -> CachedAnswer | None:
-        """As `find_known`, for a stream. None if nothing was counted."""
-        answer = self._lookup.find_known(key, on_loop=on_loop)
-        return answer if isinstance(answer, CachedAnswer) else None
+    def find_known_stream(self, known: KnownCall, *, on_loop: bool) -> CachedAnswer | Absent | None:
+        """As `find_known`, for a stream."""
+        return self._lookup.find_known(known, on_loop=on_loop)
 
     def save(self, prompt: str, llm_string: str, answer: Sequence[Generation], call: Call | None) -> None:
         """Store the answer to `call`, which `find` didn't have. When it returns, the entry is committed."""

@@ -5,7 +5,7 @@ import functools
 import weakref
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from types import MethodType
+from types import MethodType, ModuleType
 from typing import Any
 
 from nbcache.cache.notebook_cache import NotebookCache
@@ -26,15 +26,17 @@ class Wrapping:
     def __init__(self, cache_now: Callable[[], NotebookCache | None] = lambda: None) -> None:
         self.active = True
         self.cache_now = cache_now
-        self._wrapped: dict[tuple[type, str], tuple[Any, Any]] = {}  # the original, and what is in its place
+        self._wrapped: dict[
+            tuple[type | ModuleType, str], tuple[Any, Any]
+        ] = {}  # the original, and what is in its place
         self._methods: weakref.WeakKeyDictionary[type, list[tuple[type, str, Any]]] = weakref.WeakKeyDictionary()
         self.finished: weakref.WeakSet[type] = (
             weakref.WeakSet()
         )  # wrapped by `wrap_all`, and none of their code is edited
         self._lock = Lock()
 
-    def wrap(self, owner: type, name: str, wrapper: Wrapper) -> None:
-        """Replace a class's own method by `wrapper` of it, unless that has been done."""
+    def wrap(self, owner: type | ModuleType, name: str, wrapper: Wrapper) -> None:
+        """Replace a class's own method, or a module's function, by `wrapper` of it, unless that has been done."""
         original = owner.__dict__[name]
         if (owner, name) in self._wrapped and self._wrapped[owner, name][1] is original:
             return
@@ -43,7 +45,7 @@ class Wrapping:
         ours: Any = wrapper(method if callable(method) else _bound(method))
         if is_static:
             ours = staticmethod(ours)
-        elif is_users_code(owner):
+        elif isinstance(owner, type) and is_users_code(owner):
             ours = _Method(ours)
         setattr(ours, ORIGINAL, original)
         setattr(owner, name, ours)

@@ -6,7 +6,8 @@ the request that the model's class builds (`provider_requests/`), or from the mo
 `llm_string.py`; and from the model's clients (`clients/`). `ignored/` says what doesn't count. `usercode/` digests code of
 the user's own.
 
-`known_keys.py` tells the key of a call without what LangChain writes of it.
+`known_keys.py` tells the key of a call without what LangChain writes of it, and `langchain_prompt.py` writes what LangChain
+would of its messages.
 
 `canonical.py` writes any value as JSON, `json_text.py` reads and writes JSON, `digests.py` makes the digest.
 `api_names.py` has the names of the APIs that can be called without LangChain.

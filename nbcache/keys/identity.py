@@ -138,8 +138,8 @@ def _cached_identity(llm_string: LLMString, call: Request) -> Identity:
     return identity
 
 
-def unchanged_identity(call: Request) -> Identity | None:
-    """The identity of a call without its `llm_string`: that of an earlier call with these options, if nothing has changed since.
+def unchanged_identity(call: Request) -> tuple[LLMString, Identity] | None:
+    """The identity of an earlier call with these options, if nothing has changed since, and the `llm_string` that it had.
 
     None if there was no such call, or if LangChain's text of it may be another each time: a class that LangChain can't
     serialise computes its parameters at each call. They don't count where the request contains all that does.
@@ -148,9 +148,9 @@ def unchanged_identity(call: Request) -> Identity | None:
     cached = identity_cache.recall(call.langchain_model(), is_async=call.is_async)
     if cached is None or options not in cached:
         return None
-    llm_string, identity = cached[options]
+    llm_string, identity = unchanged = cached[options]
     request = identity.request_settings
-    return identity if llm_string.serialised or (request is not None and request.is_complete) else None
+    return unchanged if llm_string.serialised or (request is not None and request.is_complete) else None
 
 
 def price_identity(call: Request) -> Identity:

@@ -8,7 +8,7 @@ import ast
 import functools
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -22,6 +22,7 @@ class LLMString:
         serialised: whether the model was serialised by LangChain.
         raw: the string itself, if it has neither form.
         unnamed: the parameters whose value was printed as an object without its content.
+        text: the whole string.
     """
 
     name: str
@@ -30,6 +31,7 @@ class LLMString:
     serialised: bool = False
     raw: str | None = None
     unnamed: tuple[str, ...] = ()
+    text: str = ""
 
 
 @functools.lru_cache(maxsize=512)
@@ -40,7 +42,7 @@ def parse(llm_string: str) -> LLMString:
         parts = _serialised(llm_string)
     elif llm_string.startswith("[("):
         parts = _pairs(llm_string)
-    return parts or LLMString("", raw=llm_string)
+    return replace(parts or LLMString("", raw=llm_string), text=llm_string)
 
 
 def _serialised(llm_string: str) -> LLMString | None:

@@ -13,6 +13,7 @@ from langchain_openai import ChatOpenAI
 import nbcache
 from nbcache.concurrency.executor import in_thread
 from nbcache.concurrency.loop_turns import _TURN, take_turn
+from nbcache.keys.known_keys import KnownCall
 from tests.servers.provider import Provider
 from tests.support.interrupting import Echo
 
@@ -195,15 +196,15 @@ async def test_keys_of_many_calls_at_once_are_worked_out_in_turns(
     for _ in range(2):  # the first call makes the model known
         await model.ainvoke("q")
     keys, rounds, is_over = 0, [0], False
-    known_key = nbcache.NotebookCache.known_key
+    known_call = nbcache.NotebookCache.known_call
 
-    def known(cache: nbcache.NotebookCache, request: Any) -> str | None:
+    def known(cache: nbcache.NotebookCache, request: Any) -> KnownCall | None:
         nonlocal keys
         keys += 1
         ends = time.perf_counter() + 0.002
         while time.perf_counter() < ends:
             pass
-        return known_key(cache, request)
+        return known_call(cache, request)
 
     async def count() -> None:
         while not is_over:
@@ -215,7 +216,7 @@ async def test_keys_of_many_calls_at_once_are_worked_out_in_turns(
         async for _ in model.astream("q"):
             pass
 
-    with mock.patch.object(nbcache.NotebookCache, "known_key", known):
+    with mock.patch.object(nbcache.NotebookCache, "known_call", known):
         counting = asyncio.create_task(count())
         await asyncio.gather(*(stream() if is_stream else model.ainvoke("q") for _ in range(60)))
         is_over = True

@@ -3,15 +3,17 @@
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
+from unittest import mock
 
 import pytest
+from langchain_core.globals import get_llm_cache
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 
 import nbcache
 from nbcache import NotebookCache
 from nbcache.keys import known_keys
-from nbcache.keys.known_keys import known_key
+from nbcache.keys.known_keys import known_call
 from nbcache.keys.request import Request
 from tests.keys.truth.capture import Sent, captured, made_fast
 from tests.keys.truth.clients import clients
@@ -48,7 +50,9 @@ def test_a_key_told_early_is_the_key_that_is_looked_up(
     name: str, store: KeyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     early: list[str] = []
-    monkeypatch.setattr(NotebookCache, "find_known", lambda _, key, **__: early.append(key))  # and is looked up as well
+    monkeypatch.setattr(
+        NotebookCache, "find_known", lambda _, known, **__: early.append(known.key)
+    )  # and is looked up as well
     model = clients([name])[name].make()
     count = 0
     for options in OPTIONS:
@@ -76,7 +80,8 @@ def test_a_key_told_early_again_is_the_same(name: str, store: KeyStore) -> None:
 
 def key_of(model: Any, messages: Sequence[BaseMessage]) -> str | None:
     try:
-        return known_key(Request(model, None, {}, messages=messages))
+        known = known_call(Request(model, None, {}, messages=messages))
+        return None if known is None else known.key
     except Exception as error:  # noqa: BLE001 - the class refuses such messages, each time
         return repr(error)
 
@@ -98,7 +103,7 @@ def test_the_key_of_a_chat_that_grows_and_is_edited_is_the_key_that_is_looked_up
     name: str, store: KeyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     early: list[str] = []
-    monkeypatch.setattr(NotebookCache, "find_known", lambda _, key, **__: early.append(key))
+    monkeypatch.setattr(NotebookCache, "find_known", lambda _, known, **__: early.append(known.key))
     model = clients([name])[name].make()
     ask_first(model, {})
 
@@ -168,3 +173,49 @@ def test_an_object_in_a_message_takes_the_long_way(store: KeyStore) -> None:
         pass
 
     assert key_of(model, [Own(content="q")]) is None
+
+
+@pytest.mark.parametrize("name", CHATS)
+def test_a_miss_whose_key_was_known_is_looked_up_and_kept_like_any_other(name: str, store: KeyStore) -> None:
+    """What is looked up, and what an entry keeps of the call: LangChain's texts, and what the key was made of."""
+    del store
+    cache = cast("NotebookCache", get_llm_cache())
+    seen: list[tuple[str, str, Any]] = []
+    find = NotebookCache.find
+
+    def noted(self: NotebookCache, prompt: str, llm_string: str, call: Any) -> Any:
+        answer = find(self, prompt, llm_string, call)
+        seen.append((prompt, llm_string, cache.misses()[-1].call_key))
+        return answer
+
+    model = clients([name])[name].make()
+    with mock.patch.object(NotebookCache, "find", noted):
+        for options in OPTIONS:
+            ask_first(model, options)
+            for prompt in (*prompts(), *_LATER):
+                seen.clear()
+                known_keys.forget()
+                ask(model, prompt, options)
+                with mock.patch.object(NotebookCache, "known_call", return_value=None):
+                    ask(model, prompt, options)
+                assert len(seen) in {0, 2}
+                assert seen[:1] == seen[1:], (prompt, options)
+
+
+def test_a_known_call_that_has_changed_is_another(store: KeyStore) -> None:
+    del store
+    model: Any = clients(["ChatOpenAI"])["ChatOpenAI"].make()
+    ask_first(model, {})
+    messages: list[BaseMessage] = [SystemMessage("s"), HumanMessage("h")]
+    request = Request(model, None, {}, messages=messages)
+    known = known_call(request)
+    assert known is not None
+    assert known.is_still(Request(model, None, {}, messages=[SystemMessage("s"), HumanMessage("h", id="x")]))
+    assert not known.is_still(Request(model, ["stop"], {}, messages=messages))
+    assert not known.is_still(Request(model, None, {"temperature": 1}, messages=messages))
+    messages[1].content = "changed"
+    assert not known.is_still(request)
+    messages[1].content = "h"
+    assert known.is_still(request)
+    model.temperature = 0.123
+    assert not known.is_still(request)

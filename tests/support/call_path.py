@@ -46,6 +46,6 @@ if __name__ == "__main__":
     nbcache.install(sys.argv[2])
     client = model(sys.argv[1])
     first, *warm = [entered(lambda: client.invoke(QUESTION)) for _ in range(51)]
-    nbcache.NotebookCache.known_key = lambda *_: None  # type: ignore[method-assign]  # as of a call whose key is not told early
+    nbcache.NotebookCache.known_call = lambda *_: None  # type: ignore[method-assign]  # as of a call whose key is not told early
     looked_up = [entered(lambda: client.invoke(QUESTION)) for _ in range(50)]
     print(json.dumps([first, warm, looked_up]))

@@ -75,7 +75,7 @@ def _samples() -> None:
 
 
 def _forget_memory() -> None:
-    nbcache.installed()._lookup._memory._entries.clear()
+    nbcache.installed()._lookup._memory.entries.clear()
 
 
 def _cell() -> None:

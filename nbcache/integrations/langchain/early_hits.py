@@ -1,7 +1,8 @@
 """Hits that are answered before LangChain writes the prompt and the model as text, or before it sets up a run.
 
 LangChain asks a cache last, when most of a call's work is done. A call whose key can be told without that is answered here,
-with the same message. What is not answered here takes LangChain's way, as if nothing had been tried: nothing was counted.
+with the same message. What is not answered here takes LangChain's way, as if nothing had been tried: nothing was counted. Only
+the texts are those of what is known already (`Absent`).
 """
 
 import sys
@@ -19,14 +20,16 @@ from langchain_core.outputs import ChatGeneration, ChatResult, Generation
 from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables.config import var_child_runnable_config
 
+from nbcache.cache.absent import Absent
 from nbcache.cache.chains import listens
-from nbcache.cache.lookup import Absent
 from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.codec.messages import made
 from nbcache.concurrency.loop_turns import take_turn
 from nbcache.errors import logger
 from nbcache.integrations.langchain.chunk_listeners import hears_chunks_or_events
 from nbcache.integrations.patching import Wrapping
+from nbcache.keys.known_keys import KnownCall
+from nbcache.keys.langchain_prompt import written_prompt
 from nbcache.keys.request import Request, options_of
 from nbcache.keys.usercode.origin import ORIGINAL
 
@@ -40,7 +43,7 @@ _METHODS: dict[tuple[str, ...], Callable[[type], tuple[Any, ...]]] = {
 }
 _HEARD: Any = object()  # takes the place of the callbacks of a call to which somebody listens
 _LONG_WAY = nullcontext()
-Known = tuple[NotebookCache, str]  # a call's cache and key
+Known = tuple[NotebookCache, KnownCall]  # a call and its cache
 _Answer = list[ChatGeneration] | AbstractContextManager[None]  # or the block in which LangChain's way is taken
 _OF_RESULT = {"generations", "llm_output"}
 _FAILED = "nbcache: a call could not be answered early: %r"
@@ -175,8 +178,8 @@ class EarlyHits:
         cache = cache_of(model) if self._wrapping.active else None
         if cache is None:
             return None
-        key = cache.known_key(Request(model, stop, options_of(kwargs), messages=messages, is_async=is_async))
-        return None if key is None else (cache, key)
+        known = cache.known_call(Request(model, stop, options_of(kwargs), messages=messages, is_async=is_async))
+        return None if known is None else (cache, known)
 
 
 def _is_langchains(method: Any) -> bool:
@@ -192,9 +195,9 @@ def _answer(known: Known | None, *, on_loop: bool) -> _Answer:
     """The answer to a known call, as LangChain hands out a hit."""
     if known is None:
         return _LONG_WAY
-    cache, key = known
+    cache, call = known
     try:
-        answer = cache.find_known(key, on_loop=on_loop)
+        answer = cache.find_known(call, on_loop=on_loop)
     except Exception as error:  # noqa: BLE001 - as above
         logger.debug(_FAILED, error)
         return _LONG_WAY
@@ -256,3 +259,43 @@ def _callbacks_of(model: BaseChatModel, config: Any) -> Any:
         if each and ("nbcache" in (each.get("metadata") or ()) or "nbcache" in (each.get("configurable") or ())):
             return _HEARD
     return _HEARD if model.metadata and "nbcache" in model.metadata else callbacks
+
+
+def written_prompts(original: Callable[..., str]) -> Callable[..., str]:
+    """For `dumps(messages)` of LangChain's chat models: for a call that was no early hit, the same text in less time."""
+
+    @wraps(original)
+    def wrapper(*args: Any, **kwargs: Any) -> str:
+        if kwargs or len(args) != 1 or type(args[0]) is not list or Absent.current.get() is None:
+            return original(*args, **kwargs)
+        try:
+            return written_prompt(args[0], original)
+        except Exception as error:  # noqa: BLE001 - LangChain says what is wrong
+            logger.debug("nbcache: a prompt could not be written in short: %r", error)
+            return original(*args)
+
+    return wrapper
+
+
+def remembered_models(original: Callable[..., str]) -> Callable[..., str]:
+    """For `_get_llm_string(stop, **options)`, likewise: the text is that of an earlier call."""
+
+    @wraps(original)
+    def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> str:
+        absent = Absent.current.get()
+        if absent is None or args or not _is_of(absent.known.request, model, kwargs):
+            return original(model, *args, **kwargs)
+        return absent.known.llm_string.text
+
+    return wrapper
+
+
+def _is_of(request: Request, model: Any, kwargs: Mapping[str, Any]) -> bool:
+    """Whether these are the model and the arguments of `request`."""
+    options, given = request.options, kwargs.keys() - {"stop"}
+    return (
+        request.model is model
+        and kwargs.get("stop") is request.stop
+        and given == options.keys()
+        and all(kwargs[name] is value for name, value in options.items())
+    )

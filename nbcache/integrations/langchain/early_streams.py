@@ -5,6 +5,7 @@ them all at the end. Nobody sees that of a call to which nobody listens. The chu
 """
 
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, closing, nullcontext
 from functools import wraps
 from itertools import chain
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from langchain_core.messages import AIMessageChunk, BaseMessage
 
 from nbcache import codec
+from nbcache.cache.absent import Absent
 from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.codec.chunk_copies import handed_out
@@ -21,6 +23,8 @@ from nbcache.concurrency.loop_turns import take_turn
 from nbcache.errors import logger
 from nbcache.integrations.langchain.early_hits import ASYNC_STREAM, STREAM, EarlyHits, Known
 from nbcache.integrations.langchain.recorded_stream import has_choices, whole_if_unreadable
+
+_NO_CHUNK: Any = object()
 
 
 class EarlyStreams:
@@ -36,7 +40,15 @@ class EarlyStreams:
         def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Iterator[Any]:
             known = self._known(model, args, kwargs)
             messages = None if known is None else _messages(known, on_loop=False)
-            yield from original(model, *args, **kwargs) if messages is None else messages
+            if isinstance(messages, Iterator):
+                yield from messages
+                return
+            with closing(original(model, *args, **kwargs)) as items:
+                with messages or nullcontext():  # the call is looked up before its first chunk comes
+                    first = next(items, _NO_CHUNK)
+                if first is not _NO_CHUNK:
+                    yield first
+                    yield from items
 
         return wrapper
 
@@ -48,12 +60,17 @@ class EarlyStreams:
             await take_turn()  # before its key is worked out: a thousand keys at once would hold up the loop
             known = self._known(model, args, kwargs, is_async=True)
             messages = None if known is None else _messages(known, on_loop=True)
-            if messages is None:
-                async for item in original(model, *args, **kwargs):
-                    yield item
+            if isinstance(messages, Iterator):
+                for message in messages:
+                    yield message
                 return
-            for message in messages:
-                yield message
+            async with aclosing(original(model, *args, **kwargs)) as items:
+                with messages or nullcontext():  # as above
+                    first = await anext(items, _NO_CHUNK)
+                if first is not _NO_CHUNK:
+                    yield first
+                    async for item in items:
+                        yield item
 
         return wrapper
 
@@ -72,12 +89,12 @@ class EarlyStreams:
         return known if streams else None
 
 
-def _messages(known: Known, *, on_loop: bool) -> Iterator[BaseMessage] | None:
-    """The chunks of a known call, as LangChain hands them out. None if the call is not a hit."""
-    cache, key = known
+def _messages(known: Known, *, on_loop: bool) -> Iterator[BaseMessage] | Absent | None:
+    """The chunks of a known call, as LangChain hands them out. Something else if the call is not a hit."""
+    cache, call = known
     try:
-        answer = cache.find_known_stream(key, on_loop=on_loop)
-        return None if answer is None else _played(cache, key, answer)
+        answer = cache.find_known_stream(call, on_loop=on_loop)
+        return _played(cache, call.key, answer) if isinstance(answer, CachedAnswer) else answer
     except Exception as error:  # noqa: BLE001 - as above
         logger.debug("nbcache: a stream could not be played early: %r", error)
         return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
 from typing import Any
 
-from langchain_core.language_models import BaseChatModel, BaseLLM
+from langchain_core.language_models import BaseChatModel, BaseLLM, chat_models
 from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.runnables import ensure_config
 
@@ -17,7 +17,7 @@ from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.concurrency.strands import calling
 from nbcache.integrations.langchain import rate_limits, stream_wrappers
 from nbcache.integrations.langchain.chunk_listeners import is_listened_to
-from nbcache.integrations.langchain.early_hits import EarlyHits
+from nbcache.integrations.langchain.early_hits import EarlyHits, remembered_models, written_prompts
 from nbcache.integrations.langchain.early_streams import EarlyStreams
 from nbcache.integrations.langchain.models_with_cache_false import UncachedCall
 from nbcache.integrations.langchain.overrides import watch_classes
@@ -50,6 +50,7 @@ class Instrument:
             self._wrapping.wrap(BaseChatModel, "agenerate", partial(_calling, self._wrapping))
             self._wrapping.wrap(BaseChatModel, "invoke", early.before_run)
             self._wrapping.wrap(BaseChatModel, "ainvoke", early.before_run_async)
+            self._write_less()
         else:
             self._wrap(BaseChatModel, "generate", _sync, _batch_call)
             self._wrap(BaseChatModel, "agenerate", _async, _batch_call)
@@ -70,6 +71,13 @@ class Instrument:
     def remove(self) -> None:
         """Put the originals back. If somebody has wrapped ours since, ours stays in place and does nothing."""
         self._wrapping.remove()
+
+    def _write_less(self) -> None:
+        """Wrap what LangChain writes for a cache. Where a release has these no longer, it writes all of it."""
+        if callable(vars(chat_models).get("dumps")):
+            self._wrapping.wrap(chat_models, "dumps", written_prompts)
+        if callable(vars(BaseChatModel).get("_get_llm_string")):
+            self._wrapping.wrap(BaseChatModel, "_get_llm_string", remembered_models)
 
     def _wrap(
         self,

@@ -20,6 +20,7 @@ from nbcache.codec.messages import restored
 from nbcache.codec.new_chunks import Chunk, NewChunks
 from nbcache.concurrency.executor import in_thread
 from nbcache.errors import DamagedError, NotStorableError, logger, warn_once
+from nbcache.keys.langchain_prompt import written_prompt
 from nbcache.keys.model_fields.call_counters import whole_numbers
 
 
@@ -171,7 +172,7 @@ def _told(call: Call, prompt: Any, args: Mapping[str, Any]) -> tuple[str, str]:
         return prompt, str(sorted({**params, "stop": args.get("stop")}.items()))
     call.messages = prompt
     messages = [m.model_copy(update={"id": None}) if getattr(m, "id", None) is not None else m for m in prompt]
-    return dumps(messages), model._get_llm_string(**args)  # noqa: SLF001 - as LangChain does
+    return written_prompt(messages, dumps), model._get_llm_string(**args)  # noqa: SLF001 - as LangChain does
 
 
 def _joined(chunks: Sequence[Any]) -> ChatGeneration:

@@ -1,6 +1,7 @@
 """Hits that are answered before LangChain has done its work: nobody can tell them from the others, but by the time they take."""
 
 import asyncio
+import json
 import random
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -24,6 +25,7 @@ from langchain_openai import ChatOpenAI
 
 import nbcache
 from nbcache.cache.lookup import Lookup
+from nbcache.session import installation
 from tests.servers.provider import Provider
 
 CLIENTS: dict[str, Callable[[Provider], BaseChatModel]] = {
@@ -92,7 +94,7 @@ def test_an_early_hit_is_the_message_that_langchain_hands_out(
     way.early = way.long = 0
     hits = [ask(model, prompt, is_async=is_async) for _ in range(2)]
     assert (way.early, way.long) == (2, 0)
-    with mock.patch.object(nbcache.NotebookCache, "known_key", return_value=None):
+    with mock.patch.object(nbcache.NotebookCache, "known_call", return_value=None):
         others = [ask(model, prompt, is_async=is_async) for _ in range(2)]
     assert (way.early, way.long) == (2, 2)
     assert without_id(hits[0]) == without_id(others[0])
@@ -172,7 +174,7 @@ def test_who_listens_hears_of_an_early_hit_as_of_any_other(model: BaseChatModel,
     early, other = Listener(), Listener()
     ask(model, "q", {"callbacks": [early]}, is_async=is_async)
     assert (way.early, way.long) == (1, 0)
-    with mock.patch.object(nbcache.NotebookCache, "known_key", return_value=None):
+    with mock.patch.object(nbcache.NotebookCache, "known_call", return_value=None):
         ask(model, "q", {"callbacks": [other]}, is_async=is_async)
     assert early.events == other.events
     assert [name for name, _ in early.events] == ["start", "end"]
@@ -295,11 +297,44 @@ def test_a_call_that_misses_reads_the_store_once(provider: Provider, tmp_path: P
 def test_the_early_key_of_a_call_that_misses_is_worked_out_once(model: BaseChatModel, is_async: bool) -> None:
     for _ in range(2):
         ask(model, "before", is_async=is_async)
-    known = nbcache.NotebookCache.known_key
-    with mock.patch.object(nbcache.NotebookCache, "known_key", autospec=True, side_effect=known) as told:
+    known = nbcache.NotebookCache.known_call
+    with mock.patch.object(nbcache.NotebookCache, "known_call", autospec=True, side_effect=known) as told:
         for number, config in enumerate((None, RunnableConfig(callbacks=[Listener()])), start=1):
             ask(model, f"new {number}", config, is_async=is_async)
             assert told.call_count == number
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_call_that_misses_is_written_by_langchain_no_second_time(
+    model: BaseChatModel, is_async: bool, streams: bool
+) -> None:
+    """Neither prompt nor model, and the store is read once; a callback that listens changes nothing."""
+
+    async def stream(question: str, config: Any) -> None:
+        assert [chunk async for chunk in model.astream(question, config)]
+
+    def miss(question: str, config: Any) -> None:
+        if not streams:
+            ask(model, question, config, is_async=is_async)
+        elif is_async:
+            asyncio.run(stream(question, config))
+        else:
+            assert list(model.stream(question, config))
+
+    for number in range(2):  # an awaited call has a client of its own, which the first one makes
+        miss(f"before {number}", None)
+    store = installation.installed().store
+    for number, config in enumerate((None, RunnableConfig(callbacks=[Listener()]))[: 1 if streams else 2]):
+        with (
+            mock.patch.object(HumanMessage, "to_json", autospec=True, side_effect=HumanMessage.to_json) as to_json,
+            mock.patch.object(json, "dumps", side_effect=json.dumps) as dumped,
+            mock.patch.object(store, "get", wraps=store.get) as get,
+        ):
+            miss(f"new {number}", config)
+        assert (to_json.call_count, get.call_count) == (0, 1)
+        assert not [call for call in dumped.call_args_list if "lc" in call.args[0]]  # as LangChain writes a model
+    assert nbcache.stats().errors == 0
 
 
 def test_a_method_that_somebody_wraps_sees_each_call(provider: Provider, tmp_path: Path) -> None:

@@ -16,9 +16,11 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.runnables import RunnableConfig
 
 import nbcache
+from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.codec.payload import Payload
 from nbcache.errors import DamagedError
+from nbcache.keys.known_keys import KnownCall
 from tests.integrations.langchain.test_early_hits import CLIENTS
 from tests.servers.provider import Provider
 
@@ -38,10 +40,10 @@ def early() -> Iterator[mock.Mock]:
     play = mock.Mock()
     found = NotebookCache.find_known_stream
 
-    def find(self: NotebookCache, key: str, *, on_loop: bool) -> Any:
-        answer = found(self, key, on_loop=on_loop)
-        if answer is not None:
-            play(key)
+    def find(self: NotebookCache, known: KnownCall, *, on_loop: bool) -> Any:
+        answer = found(self, known, on_loop=on_loop)
+        if isinstance(answer, CachedAnswer):
+            play(known.key)
         return answer
 
     with mock.patch.object(NotebookCache, "find_known_stream", find):
@@ -77,7 +79,7 @@ def test_an_early_stream_has_the_chunks_that_langchain_hands_out(
         asyncio.run(model.ainvoke("before"))  # the model's other client
     hit = stream(model, is_async=is_async)
     assert early.call_count == 1
-    with mock.patch.object(NotebookCache, "known_key", return_value=None):
+    with mock.patch.object(NotebookCache, "known_call", return_value=None):
         other = stream(model, is_async=is_async)
     assert early.call_count == 1
     assert [without_id(chunk) for chunk in hit] == [without_id(chunk) for chunk in other]
@@ -94,7 +96,7 @@ def test_an_early_stream_has_the_chunks_that_langchain_hands_out(
 def test_an_answer_that_came_whole_is_one_early_chunk(model: BaseChatModel, early: mock.Mock) -> None:
     model.invoke("q")
     hit = stream(model)
-    with mock.patch.object(NotebookCache, "known_key", return_value=None):
+    with mock.patch.object(NotebookCache, "known_call", return_value=None):
         other = stream(model)
     assert [without_id(chunk) for chunk in hit] == [without_id(chunk) for chunk in other]
     assert early.call_count == 1
