@@ -1,63 +1,94 @@
 """The calls of a session by their keys: how often each was made, and what one costs.
 
-They are objects in memory. Rows of a database took a fifth of it, but each of its statements hands the interpreter's lock to
-a busy main thread, and may wait for milliseconds to get it back: the sums were not done before the cell was.
+A session may make hundreds of thousands. So each is a few bytes, and an object only when somebody reads it. Rows of a database
+take as little, but each of its statements hands the interpreter's lock to a busy main thread, and may wait for milliseconds
+to get it back: the sums were not done before the cell was.
 """
 
+import struct
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from typing import NamedTuple
 
 from nbcache.entry.records import EXACT, CallRecord, SessionCall
+
+_ROW = struct.Struct("<dIBqb")  # of `_Row`: its price as digits and exponent
+_PRICED, _ESTIMATED, _USED, _LONG = 1, 2, 4, 8  # flags: a price that is `_LONG` is kept elsewhere
+_NUMBER, _KEY = 2, 20  # bytes of a model's number, and of a key
+_DIGITS = 18
+# A call: the number of its model with its key, packed if the key is one of ours.
+_Of = bytes | tuple[int, str]
+
+
+class _Row(NamedTuple):
+    """The calls of one key: when the last was, how many there were, and what one costs."""
+
+    when: float = 0.0
+    calls: int = 0
+    flags: int = 0
+    usd: Decimal | None = None
 
 
 class SessionCalls:
     """How often each key was called in this session, and what one such call costs."""
 
     def __init__(self) -> None:
-        self._calls: dict[tuple[str, str], SessionCall] = {}
-        self._unwritten: set[tuple[str, str]] = set()
-        self._used: set[str] = set()  # keys of entries that were hit or stored
+        self._rows: dict[_Of, bytes] = {}
+        self._long_prices: dict[_Of, Decimal] = {}
+        self._without_key: dict[str, SessionCall] = {}  # by model
+        self._models: dict[str, int] = {}
+        self._unwritten: set[_Of] = set()
+        self._unwritten_models: set[str] = set()  # of calls without a key
         self._unkept: set[str] = set()  # keys whose answers can't be kept, or aren't wanted
 
     def note(self, call: CallRecord) -> None:
         """One more call."""
-        self._note(call.key or "", call.model, call.when)
+        if not call.key:
+            self._note_without_key(call)
+            return
+        of = self._of(call.key, call.model)
+        row = self._row(of)
+        self._write(of, row._replace(calls=row.calls + 1, when=max(row.when, call.when) if row.calls else call.when))
 
-    def _note(self, key: str, model: str, when: float) -> None:
-        made = self._calls.get(of := (key, model)) or SessionCall(key, model, 0, when=when)
-        unpriced = made.unpriced + (not key)  # until `price` says what it cost
-        self._calls[of] = replace(made, calls=made.calls + 1, when=max(made.when, when), unpriced=unpriced)
-        self._unwritten.add(of)
+    def _note_without_key(self, call: CallRecord) -> None:
+        model = call.model
+        made = self._without_key.get(model) or SessionCall("", model, 0, when=call.when)
+        unpriced = made.unpriced + 1  # until `price` says what it cost
+        self._without_key[model] = replace(
+            made, calls=made.calls + 1, when=max(made.when, call.when), unpriced=unpriced
+        )
+        self._unwritten_models.add(model)
 
     def price(self, call: CallRecord, usd: Decimal | None, *, estimated: bool, unkept: bool = False) -> None:
         """Note what a call of this key costs: the last one counts. If it is `unkept`, it counts as a call without a key."""
-        of = (call.key or "", call.model)
-        if unkept and call.key and (before := self._calls.get(of)) is not None and before.calls:
-            self._unkept.add(call.key)
-            self._calls[of] = replace(before, calls=before.calls - 1)
-            self._unwritten.add(of)
-            self._note("", call.model, call.when)
-            of = ("", call.model)
-        if of not in self._calls:
+        row = self._row(of := self._of(call.key, call.model)) if call.key else _Row()
+        if call.key and row.calls and not unkept:
+            flags = row.flags & _USED | (_ESTIMATED if estimated else 0)
+            self._write(of, row._replace(flags=flags, usd=usd))
             return
-        row = self._calls[of]
-        if not row.key:  # all of them together
-            if usd is None:
-                return
-            row = replace(row, unpriced=row.unpriced - 1)
-            usd = EXACT.add(row.usd or 0, usd)
-            estimated = estimated or row.estimated
-        self._calls[of] = replace(row, usd=usd, estimated=estimated)
-        self._unwritten.add(of)
+        if call.key and row.calls:
+            self._unkept.add(call.key)
+            self._write(of, row._replace(calls=row.calls - 1))
+            self._note_without_key(call)
+        if call.key and not row.calls:
+            return
+        made = self._without_key.get(call.model)
+        if made is not None and usd is not None:  # all of them together
+            total, estimated = EXACT.add(made.usd or 0, usd), estimated or made.estimated
+            self._without_key[call.model] = replace(made, usd=total, estimated=estimated, unpriced=made.unpriced - 1)
+            self._unwritten_models.add(call.model)
 
-    def use(self, key: str) -> None:
+    def use(self, key: str, model: str) -> None:
         """Note that the entry of this key was hit or stored."""
-        self._used.add(key)
+        of = self._of(key, model)
+        row = self._row(of)
+        if not row.flags & _USED:
+            self._rows[of] = self._packed(of, row._replace(flags=row.flags | _USED))
 
     def used(self) -> set[str]:
         """The keys of entries that were hit or stored."""
-        return set(self._used)
+        return {self._key_of(of) for of in self._rows if self._row(of).flags & _USED}
 
     def is_unkept(self, key: str) -> bool:
         """Whether the answers of this key can't be kept, or aren't wanted."""
@@ -65,13 +96,63 @@ class SessionCalls:
 
     def all(self) -> list[SessionCall]:
         """One for each key."""
-        return [call for call in self._calls.values() if call.calls]
+        return [call for call in (*self._without_key.values(), *self._calls(self._rows)) if call.calls]
 
     def take(self) -> list[SessionCall]:
         """The calls that have changed since this was last called."""
         changed, self._unwritten = self._unwritten, set()
-        return [self._calls[of] for of in changed]
+        models, self._unwritten_models = self._unwritten_models, set()
+        return [*(self._without_key[model] for model in models), *self._calls(changed)]
 
     def put_back(self, calls: Iterable[SessionCall]) -> None:
         """Let `take` return these calls again: they could not be written down."""
-        self._unwritten |= {(call.key, call.model) for call in calls}
+        for call in calls:
+            if call.key:
+                self._unwritten.add(self._of(call.key, call.model))
+            else:
+                self._unwritten_models.add(call.model)
+
+    def _of(self, key: str, model: str) -> _Of:
+        number = self._models.setdefault(model, len(self._models))
+        if len(key) == 2 * _KEY:
+            try:
+                packed = bytes.fromhex(key)
+                if packed.hex() == key:
+                    return number.to_bytes(_NUMBER, "big") + packed
+            except (ValueError, OverflowError):
+                pass
+        return number, key
+
+    def _key_of(self, of: _Of) -> str:
+        return of[_NUMBER:].hex() if isinstance(of, bytes) else of[1]
+
+    def _calls(self, which: Iterable[_Of]) -> Iterable[SessionCall]:
+        models = list(self._models)
+        for of in which:
+            row, number = self._row(of), int.from_bytes(of[:_NUMBER], "big") if isinstance(of, bytes) else of[0]
+            estimated = bool(row.flags & _ESTIMATED)
+            yield SessionCall(self._key_of(of), models[number], row.calls, row.usd, estimated, row.when)
+
+    def _row(self, of: _Of) -> _Row:
+        written = self._rows.get(of)
+        if written is None:
+            return _Row()
+        when, calls, flags, digits, exponent = _ROW.unpack(written)
+        if flags & _LONG:
+            return _Row(when, calls, flags, self._long_prices[of])
+        return _Row(when, calls, flags, Decimal(digits).scaleb(exponent, EXACT) if flags & _PRICED else None)
+
+    def _write(self, of: _Of, row: _Row) -> None:
+        self._rows[of] = self._packed(of, row)
+        self._unwritten.add(of)
+
+    def _packed(self, of: _Of, row: _Row) -> bytes:
+        flags = row.flags & (_ESTIMATED | _USED)
+        if row.usd is None:
+            return _ROW.pack(row.when, row.calls, flags, 0, 0)
+        _, digits, exponent = row.usd.as_tuple()
+        if len(digits) > _DIGITS or not isinstance(exponent, int) or not -100 < exponent < 100:
+            self._long_prices[of] = row.usd
+            return _ROW.pack(row.when, row.calls, flags | _PRICED | _LONG, 0, 0)
+        number = int(row.usd.scaleb(-exponent, EXACT))
+        return _ROW.pack(row.when, row.calls, flags | _PRICED, number, exponent)

@@ -113,7 +113,7 @@ class Accounts:
         if usd is None and (usd := self._price_then(hit.key, entry.recorded)) is not None:
             source = "as recorded"
         where = hit.where
-        self.called.use(hit.key)
+        self.called.use(hit.key, entry.model)
         call = CallRecord(
             *(hit.when, where.execution, where.cell, entry.model, hit.key),
             hit=True,
@@ -184,7 +184,7 @@ class Accounts:
         call.estimated = usage.estimated and bool(call.usd) and call.price != "charged"
         cost = None if call.estimated else call.usd
         if paid.stored and call.key is not None:
-            self.called.use(call.key)
+            self.called.use(call.key, call.model)
         if paid.stored and call.key is not None and (cost is not None or call.key in self.touches):
             touch = self._touch(call.key)
             touch.cost_usd, touch.charged = cost, call.price == "charged"
