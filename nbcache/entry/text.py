@@ -55,6 +55,9 @@ def answer_preview(generations: Sequence[Generation]) -> str:
 
 def preview(text: str) -> str:
     """The first words of `text`, on one line."""
+    start = text[: PREVIEW_LENGTH + 1]
+    if len(start) > PREVIEW_LENGTH and start.isprintable() and "  " not in start and " " not in {start[0], start[-1]}:
+        return start[:-2] + "…"  # most texts begin with a line that stays as it is
     line = " ".join(text[: 4 * PREVIEW_LENGTH].split())
     return line if len(line) <= PREVIEW_LENGTH else line[: PREVIEW_LENGTH - 1] + "…"
 

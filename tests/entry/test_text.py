@@ -1,5 +1,7 @@
 """Prompts and answers, as people read them."""
 
+from hypothesis import example, given
+from hypothesis import strategies as st
 from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, Generation
@@ -69,6 +71,17 @@ def test_a_text_that_only_looks_like_a_chat_is_shown_as_it_is() -> None:
     ):
         assert prompt_text(text) == text
         assert prompt_preview(text) == text
+
+
+@given(st.text(st.sampled_from(" \n\u00a0\u2028ab\U0001f327"), min_size=110, max_size=130))
+@example("a" * 120)
+@example("a" * 121)
+@example("a" * 120 + " b")
+@example(" " + "a" * 121)
+@example("a " * 60 + "b")
+def test_a_preview_has_the_first_words_whatever_is_between_them(text: str) -> None:
+    line = " ".join(text.split())
+    assert preview(text) == (line if len(line) <= 120 else line[:119] + "…")
 
 
 def test_a_preview_is_one_line_of_bounded_length() -> None:

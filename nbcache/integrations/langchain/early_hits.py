@@ -126,8 +126,10 @@ class EarlyHits:
         """A call that LangChain is about to look up. None if it has to."""
         try:
             run = args[2] if len(args) > 2 else kwargs.get("run_manager")
-            if Absent.current.get() is not None or not self._has_own(type(model), _LOOKUP):
-                return None  # it was no hit before its run, or is made within such a call
+            if model.cache is False or Absent.current.get() is not None:
+                return None  # it is not looked up; it was no hit before its run, or is made within such a call
+            if not self._has_own(type(model), _LOOKUP):
+                return None
             messages = args[0] if args else kwargs.get("messages")
             stop = args[1] if len(args) > 1 else kwargs.get("stop")
             known = self._known(model, messages, stop, kwargs, is_async=is_async)
