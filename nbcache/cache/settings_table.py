@@ -129,7 +129,7 @@ class Configuration:
     )
     exclude: Setting[_Texts, tuple[str, ...]] = Setting(
         partial(_rule, "exclude"),
-        "names of models, tags and chains (their `run_name`) whose calls are not cached; `*` stands for anything",
+        "names of models, APIs, tags and chains (their `run_name`) whose calls are not cached; `*` stands for anything",
         default=(),
         kind="texts",
     )

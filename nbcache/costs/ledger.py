@@ -7,7 +7,7 @@ import contextlib
 import os
 import secrets
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
@@ -54,6 +54,7 @@ class Ledger:
         self._id = secrets.token_hex(8)
         self._where = Where(0, None)
         self.reporter: Reporter | None = None  # in a worker process: its parent accounts for its calls
+        self._left_out = Counter[str]()  # calls that the setting `clients` leaves out, by API
         self.is_joined = False  # in a worker process that was started afresh
         self._incoming: Incoming | None = None
         self._notes: deque[Note | WorkerHit] = deque()
@@ -168,7 +169,7 @@ class Ledger:
 
         def take_over() -> None:
             with self._sums:
-                for name in ("_id", "_where", "_sums"):
+                for name in ("_id", "_where", "_sums", "_left_out"):
                     setattr(self, name, getattr(other, name))
                 self._accounts.resume_from(other._accounts)  # noqa: SLF001 - one of us
                 self.reporter = other.reporter if other.store.url == self.store.url else None
@@ -215,6 +216,16 @@ class Ledger:
     def uncached(self) -> dict[str, int]:
         """How many requests to models' APIs were counted that no cache can answer, by what they were for."""
         return self._read(lambda: dict(self._accounts.uncached)) if self._has_notes() else {}
+
+    def leave_out(self, api: str) -> None:
+        """Note a call of this API that the setting `clients` leaves out. It counts in no sum."""
+        with self._sums:
+            self._left_out[api] += 1
+
+    def left_out(self) -> dict[str, int]:
+        """How many calls the setting `clients` left out, by API."""
+        with self._sums:
+            return dict(self._left_out)
 
     def curve(self) -> list[tuple[float, Decimal, Decimal]]:
         """Points of the chart: time (seconds since the epoch), and the US dollars saved and spent in all by then."""

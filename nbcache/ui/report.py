@@ -39,7 +39,7 @@ _LISTED = 50  # entries that a dry run names
 
 def status(cache: "NotebookCache") -> str:
     """The mode, where entries go, and the session's numbers."""
-    lines = stats_lines(cache.stats(), cache.store, uncached=cache.ledger.uncached())
+    lines = [*stats_lines(cache.stats(), cache.store), *passed_lines(cache)]
     return f"{mode(cache)}\n{aligned(lines, max(10, *(len(name) + 1 for name, _ in lines)))}"
 
 
@@ -95,12 +95,8 @@ def stats_lines(
     store: Store,
     of: str = "this session",
     statuses: Mapping[str, int] | None = None,
-    uncached: Mapping[str, int] | None = None,
 ) -> list[tuple[str, str]]:
-    """Calls, money and time, and what is stored, in pairs of a name and a text.
-
-    `statuses` counts the entries by status, and `uncached` the requests that no cache can answer by what they were for.
-    """
+    """Calls, money and time, and what is stored, in pairs of a name and a text. `statuses` counts the entries by status."""
     calls = sums.hits + sums.misses
     rate = f" ({sums.hit_rate:.0%} hits)" if calls else ""
     lines = [
@@ -109,14 +105,25 @@ def stats_lines(
         ("saved", _joined(saved_text(saved(sums)), note_text(saved(sums), "hit"), _and_seconds(sums))),
         ("stored", " · ".join([stored_text(sums, store), *_status_texts(statuses or {})])),
     ]
-    if uncached:
-        parts = (f"{kind} ({count:,})" for kind, count in sorted(uncached.items()))
-        lines.append(("not cached", f"{', '.join(parts)}, among the misses"))
     if sums.errors:
         lines.append(("failures", f"{sums.errors:,} of the cache itself"))
     if sums.evictions:
         lines.append(("evicted", f"{entries_text(sums.evictions)} by the store's bounds so far"))
     return lines
+
+
+def passed_lines(cache: "NotebookCache") -> list[tuple[str, str]]:
+    """The requests of this session that went past the cache: those that it can't answer, and those that it could."""
+    uncached, left_out = cache.ledger.uncached(), cache.ledger.left_out()
+    lines = [("not cached", f"{_numbers(uncached)}, among the misses")] if uncached else []
+    if left_out:
+        text = f"{_numbers(left_out)}, by the setting `clients`: `%config NBCache.clients = 'all'` caches such calls"
+        lines.append(("left out", text))
+    return lines
+
+
+def _numbers(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({count:,})" for name, count in sorted(counts.items()))
 
 
 def _status_texts(counts: Mapping[str, int]) -> list[str]:

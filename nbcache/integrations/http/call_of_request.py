@@ -49,6 +49,8 @@ def _exchange(cache: NotebookCache, call: ModelCall, route: Callable[[], Any], *
     what = f"({call.request.method} {call.request.parts.path})"
     if is_hooked and not cache.caches_client(call.endpoint.api):
         cache.forbid_in_replay(Call(is_chat=False), f"{what} isn't looked up, by the setting `clients`")
+        if cache.settings_now.mode != OFF and call.request.header("x-stainless-retry-count") in {"", "0"}:
+            cache.ledger.leave_out(call.endpoint.api)
         return None
     if call.effect is not None:
         cache.forbid_in_replay(Call(is_chat=False), f"{what} is of a kind that isn't recorded: {call.effect}")

@@ -49,10 +49,11 @@ class Exchange:
     def of(cls, cache: NotebookCache, model_call: ModelCall, route: Any = None) -> "Exchange":
         """The exchange of a call. `route` is what counts of its transport."""
         prompt, identity = _prompt_and_identity(model_call, route)
-        request, shares = model_call.request, not model_call.is_stream
-        attempt = _attempt(request.header("x-stainless-retry-count"))
-        call = Call(identity=identity, is_chat=False, shares=shares, timeout=request.timeout, attempt=attempt)
-        return cls(cache, model_call.endpoint, prompt, call, model_call.is_stream)
+        request, endpoint = model_call.request, model_call.endpoint
+        call = Call(identity=identity, is_chat=False, shares=not model_call.is_stream, timeout=request.timeout)
+        call.attempt = _attempt(request.header("x-stainless-retry-count"))
+        call.labels = (endpoint.api,)  # by which the setting `exclude` finds it, too
+        return cls(cache, endpoint, prompt, call, model_call.is_stream)
 
     @classmethod
     def past(cls, cache: NotebookCache, model_call: ModelCall, why: str, detail: str = "") -> "Exchange":

@@ -43,8 +43,8 @@ def stats(cache: NotebookCache, scope: str | None = None, *, lifetime: bool = Fa
         statuses = report.status_counts(cache.contents(scope))
     except StoreError:  # the numbers say so
         statuses = {}
-    uncached = {} if lifetime else cache.ledger.uncached()
-    return Table(report.mode(cache), tuple(report.stats_lines(numbers, cache.store, of, statuses, uncached)))
+    passed = () if lifetime else report.passed_lines(cache)
+    return Table(report.mode(cache), (*report.stats_lines(numbers, cache.store, of, statuses), *passed))
 
 
 def summary() -> Table:
