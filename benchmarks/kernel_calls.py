@@ -18,6 +18,7 @@ from .columns import EMBEDDINGS, NBCACHE, missing
 from .kernel_hits import STREAMED, whole
 from .model import MODEL
 from .replies import generation, message_id, reply
+from .small_server import small_server
 
 _DIMENSIONS = 1_536
 
@@ -90,26 +91,38 @@ def memory(cases: Cases) -> None:
 
 
 def sdk(cases: Cases) -> None:
-    """An SDK's calls: of OpenAI's client, whose transport answers at once; hits, when it is wrapped."""
+    """An SDK's calls: of OpenAI's client, whose transport answers at once; hits, with nbcache, also when it is wrapped."""
     import httpx2
     import openai
 
     body = json.dumps(reply(0, cases.answers.text("sdk"))).encode()
     transport = httpx2.MockTransport(lambda _: httpx2.Response(200, content=body, headers=_JSON))
     client: Any = openai.OpenAI(api_key="sk-bench", http_client=httpx2.Client(transport=transport))
+    clients = {"sdk, plain": client, "sdk": client}
     if cases.job.column == NBCACHE:
         import nbcache
 
-        client = nbcache.wrap(client)
-    call = partial(client.chat.completions.create, model=MODEL, temperature=0.2)
+        clients["sdk"] = nbcache.wrap(client)
+    for row, each in clients.items():
+        asked = partial(_ask, partial(each.chat.completions.create, model=MODEL, temperature=0.2))
+        for (messages,) in cases.usual():
+            asked(messages)
+        for _ in cases.batches:
+            cases.meter.batch(row, asked, cases.usual())
 
-    def asked(messages: list[BaseMessage]) -> Any:
-        return call(messages=[{"role": "user", "content": messages[-1].content}])
 
-    for (messages,) in cases.usual():
-        asked(messages)
-    for _ in cases.batches:
-        cases.meter.batch("sdk", asked, cases.usual())
+def _ask(call: Callable[..., Any], messages: list[BaseMessage]) -> Any:
+    return call(messages=[{"role": "user", "content": messages[-1].content}])
+
+
+def passing(cases: Cases) -> None:
+    """Requests that are no calls of a model, to a server in a process of its own."""
+    import httpx
+
+    with small_server() as url, httpx.Client(trust_env=False) as client:
+        call = partial(client.post, f"{url}/v1/orders", json={"a": 1})
+        for _ in cases.batches:
+            cases.meter.batch("passing", call, [()] * cases.much.requests)
 
 
 def embeddings(cases: Cases) -> None:

@@ -15,7 +15,7 @@ _HITS = (
 )
 _MANY = (hits.threads, hits.batch)
 _STREAMS = (hits.streams, hits.awaited_streams)
-_CLIENTS = (calls.sdk, calls.embeddings)
+_CLIENTS = (calls.sdk, calls.passing, calls.embeddings)
 _AT_ONCE = (calls.at_once,)
 Part = Callable[[Cases], None]
 

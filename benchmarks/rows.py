@@ -56,7 +56,9 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "update by hand": Row("update in a kernel", MICRO, SQLITE),
     },
     "Other clients": {
-        "sdk": Row("a call of OpenAI's client, repeated", MICRO, NONE),
+        "sdk": Row("a call of OpenAI's client that is wrapped, repeated", MICRO, NONE),
+        "sdk, plain": Row("the same of a client that nobody wrapped", MICRO, NONE),
+        "passing": Row("a small request of `httpx` that is no call of a model", MICRO, NONE),
         "embeddings": Row("1,000 texts embedded before", MILLI, EMBEDDINGS),
     },
     "A kernel": {

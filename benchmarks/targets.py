@@ -72,6 +72,8 @@ TARGETS = (
     _ratio("lookup", LANGGRAPH, 1.0, "lookup of distinct keys from disk / LangGraph's SqliteCache"),
     _ratio("lookup", DISKCACHE, 2.0, "lookup of distinct keys from disk / bare diskcache `get`"),
     _ratio("lookup", SQLITE, 1 / 6, "lookup of distinct keys from disk / SQLiteCache's"),
+    _ratio("sdk, plain", NONE, 1.5, "hit of OpenAI's client / what the client takes with a response in memory"),
+    _ratio("passing", NONE, 1.02, "small request of `httpx` to another path / without nbcache"),
     _ratio("load", IMPORTS, 1.1, "two imports and `%load_ext` / the imports"),
     _ratio("stall", NONE, 1.5, "1,000 misses at once on one loop: longest stall / uncached"),
     _value("memory", NBCACHE, "MB", 20, "growth of a kernel by 100,000 misses"),
