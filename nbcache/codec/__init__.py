@@ -6,7 +6,7 @@ the compressed sections (`packing.py`). Reading goes the other way, and `chunk_c
 makes the chunks of a hit; `chunk_limits.py` refuses chunks that would take too much.
 
 `new_entry.py` makes the header and the row of an entry from its call. `sdk_response.py` and `plain_store.py` put an SDK's response,
-and any plain value, into the form of an answer.
+and any plain value, into the form of an answer. `event_stream.py` makes texts of the binary streams of Amazon's services.
 """
 
 from typing import TYPE_CHECKING

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 ALL, LANGCHAIN = "all", "langchain"
-API_NAMES = ("anthropic", "cohere", "google", "huggingface", "ollama", "openai")
+API_NAMES = ("anthropic", "bedrock", "cohere", "google", "huggingface", "ollama", "openai")
 
 _registered: set[str] = set()
 

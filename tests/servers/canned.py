@@ -2,13 +2,13 @@
 
 import base64
 import json
-import zlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.servers.loopback import Handler, Loopback
+from tests.servers.provider_bedrock import event
 
 
 @dataclass(frozen=True)
@@ -55,19 +55,7 @@ def as_lines(*lines: dict[str, Any]) -> Reply:
 
 def as_aws_events(*events: tuple[str, dict[str, Any]]) -> Reply:
     """AWS's own framing: lengths, headers and checksums around each event."""
-    return Reply("application/vnd.amazon.eventstream", b"".join(_aws_event(name, body) for name, body in events))
-
-
-def _aws_event(name: str, body: dict[str, Any]) -> bytes:
-    headers = {":event-type": name, ":content-type": "application/json", ":message-type": "event"}
-    head = b"".join(
-        len(key).to_bytes(1, "big") + key.encode() + b"\7" + len(value).to_bytes(2, "big") + value.encode()
-        for key, value in headers.items()
-    )
-    payload = json.dumps(body).encode()
-    prelude = (len(head) + len(payload) + 16).to_bytes(4, "big") + len(head).to_bytes(4, "big")
-    message = prelude + zlib.crc32(prelude).to_bytes(4, "big") + head + payload
-    return message + zlib.crc32(message).to_bytes(4, "big")
+    return Reply("application/vnd.amazon.eventstream", b"".join(event(name, body) for name, body in events))
 
 
 # OpenAI's chat completions, and what speaks its language

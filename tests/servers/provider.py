@@ -1,4 +1,4 @@
-"""A model provider on loopback: enough of the wire formats of eight APIs for the providers' and LangChain's real clients.
+"""A model provider on loopback: enough of the wire formats of nine APIs for the providers' and LangChain's real clients.
 
 An answer that nobody scripted depends on the whole request, so that a wrong hit shows.
 """
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.servers import provider_anthropic, provider_cohere, provider_google, provider_vectors
+from tests.servers import provider_anthropic, provider_bedrock, provider_cohere, provider_google, provider_vectors
 from tests.servers.loopback import Handler, Loopback
 from tests.servers.provider_asked import Answer, Request, halves, pieces, tokens, unscripted
 
@@ -54,6 +54,12 @@ class Provider(Loopback):
     @property
     def anthropic(self) -> dict[str, Any]:
         return {"base_url": self.url, "api_key": "sk-test"}
+
+    @property
+    def bedrock(self) -> dict[str, Any]:
+        """The arguments of boto3's client."""
+        keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s"}
+        return {"service_name": "bedrock-runtime", "endpoint_url": self.url, "region_name": "us-east-1", **keys}
 
     @property
     def ollama(self) -> dict[str, Any]:
@@ -106,15 +112,22 @@ class _Handler(Handler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         request, answer = self.server.owner.receive(self.path.partition("?")[0], headers, body)
         path = _DEPLOYMENT.sub("/v1/", request.path)
-        speak = _google if request.path.startswith(provider_google.PREFIXES) else _DIALECTS.get(path)
+        speak = _by_prefix(request.path) or _DIALECTS.get(path)
         if isinstance(answer, int) or speak is None:
             status = answer if isinstance(answer, int) else 404
             self.send(status, "application/json", json.dumps({"error": {"message": f"status {status}"}}).encode())
         else:
             kind, text = speak(request, answer)
-            data = text.encode()
+            data = text if isinstance(text, bytes) else text.encode()
             sent = data[: len(data) // 2] if answer.breaks else data
             self.send(200, kind, sent, {"Content-Length": str(len(data))})
+
+
+def _by_prefix(path: str) -> Callable[[Request, Answer], tuple[str, str | bytes]] | None:
+    """The dialect of an API that names its models in the path."""
+    if path.startswith(provider_bedrock.PREFIX):
+        return provider_bedrock.spoken
+    return _google if path.startswith(provider_google.PREFIXES) else None
 
 
 def _chat_completions(request: Request, answer: Answer) -> tuple[str, str]:
@@ -346,7 +359,7 @@ def _events(*events: dict[str, Any], done: bool = False) -> tuple[str, str]:
     return "text/event-stream", "".join(lines) + ("data: [DONE]\n\n" if done else "")
 
 
-_DIALECTS = {
+_DIALECTS: dict[str, Callable[[Request, Answer], tuple[str, str | bytes]]] = {
     "/ask": _own,
     "/v1/chat/completions": _chat_completions,
     "/mistral/v1/chat/completions": _chat_completions,

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote
 
 _FREE_FORM = {"type": "object", "properties": {"answer": {"type": "string"}}}
 
@@ -24,7 +25,9 @@ class Request:
 
     @property
     def model(self) -> str:
-        """Google's clients name the model in the path, all others in the body."""
+        """Google's and AWS's clients name the model in the path, all others in the body."""
+        if self.path.startswith("/model/"):
+            return unquote(self.path.split("/")[2])
         return str(self.body.get("model") or self.path.rpartition("/")[2].partition(":")[0])
 
     @property

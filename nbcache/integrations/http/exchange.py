@@ -139,7 +139,7 @@ def _prompt_and_identity(call: ModelCall, route: Any) -> tuple[str, Identity]:
     if endpoint.identity is not None:
         body = endpoint.identity(body)
         endpoint = with_prompt(endpoint, body)
-    rest = {**call.path.groupdict(), **body}  # an API may name the model in its path
+    rest = {**call.path_fields, **body}  # an API may name the model in its path
     if rest.get("stream") in (None, call.is_stream):  # which counts by itself
         rest.pop("stream", None)
     if "model" not in rest and (deployment := _DEPLOYMENT.search(request.parts.path)):  # at Azure
@@ -149,7 +149,7 @@ def _prompt_and_identity(call: ModelCall, route: Any) -> tuple[str, Identity]:
     base_url = url._replace(path=url.path[: call.path.start()], query=without_credentials(url.query)).geturl()
     document = {
         "class": [endpoint.api, endpoint.name],
-        "path": {name: value for name, value in call.path.groupdict().items() if name in body},
+        "path": {name: value for name, value in call.path_fields.items() if name in body},
         # A text differs from a list that prints alike, and a system prompt from a system message.
         "prompt": {name: type(value).__name__ for name, value in prompt.items()},
         "options": counted_body(rest, endpoint.api),
@@ -189,5 +189,5 @@ def _prompt(system: Any, messages_sent: Any) -> str:
 
 def _model(body: Body, path: str) -> str:
     deployment = _DEPLOYMENT.search(path)
-    name = body.get("model") or (deployment[1] if deployment else "")
+    name = body.get("model") or body.get("modelId") or (deployment[1] if deployment else "")
     return name if isinstance(name, str) else ""

@@ -2,7 +2,8 @@
 
 httpx's clients choose the transport of a request by one method, and the sessions of `requests` the adapter. For a path of a
 model's API that method gives one of ours around the client's own; for any other it gives what it always gave. The sessions of
-`aiohttp` take middlewares for each request: ours comes after the user's. No object of a client changes.
+`aiohttp` take middlewares for each request: ours comes after the user's. botocore's endpoints send by one method. No object of a
+client changes.
 """
 
 import sys
@@ -27,6 +28,7 @@ class HTTPHooks:
             **dict.fromkeys(("httpx", "httpx2"), self._hook_httpx),
             "requests": self._hook_requests,
             "aiohttp": self._hook_aiohttp,
+            "botocore.endpoint": self._hook_botocore,
         }
         self._waiting = [when_imported([name], partial(_call, WeakMethod(hook), name)) for name, hook in hooks.items()]
 
@@ -46,6 +48,9 @@ class HTTPHooks:
 
     def _hook_aiohttp(self, aiohttp: ModuleType) -> None:
         self._hook(aiohttp.ClientSession, "_request", partial(_hooked_aiohttp, self._wrapping, aiohttp))
+
+    def _hook_botocore(self, endpoint: ModuleType) -> None:
+        self._hook(endpoint.Endpoint, "_send", partial(_hooked_botocore, self._wrapping))
 
     def _hook(self, owner: type, name: str, wrapper: Wrapper) -> None:
         if self._wrapping.active and name in vars(owner):
@@ -99,6 +104,18 @@ def _path_and_host(url: str) -> tuple[bytes, bytes]:
     rest = url.encode("ascii", "replace").partition(b"//")[2]
     authority, _, path = rest.partition(b"/")
     return path, authority.rpartition(b"@")[2].partition(b":")[0]
+
+
+def _hooked_botocore(wrapping: Wrapping, original: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(original)
+    def _send(endpoint: Any, request: Any) -> Any:
+        if not wrapping.active or not _room("model_call").concerns_model_api(*_path_and_host(request.url)):
+            return original(endpoint, request)
+        return _room("botocore_endpoint").respond(
+            wrapping.cache_now, endpoint, request, partial(original, endpoint, request)
+        )
+
+    return _send
 
 
 @cache

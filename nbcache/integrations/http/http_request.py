@@ -27,6 +27,12 @@ class HTTPRequest:
         """The parts of the URL."""
         return urlsplit(self.url)
 
+    @property
+    def is_retry(self) -> bool:
+        """Whether it is a further attempt at a request that failed, by what an SDK or botocore says."""
+        aws = self.header("amz-sdk-request")
+        return self.header("x-stainless-retry-count") not in {"", "0"} or (bool(aws) and "attempt=1;" not in f"{aws};")
+
     def header(self, name: str) -> str:
         """The header `name`, in lower case. Empty if there is none."""
         return next((value for each, value in self.headers.items() if each.lower() == name), "")

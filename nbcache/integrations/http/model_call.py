@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from nbcache.integrations.http.apis.endpoint import Endpoint
 from nbcache.integrations.http.apis.endpoints import ENDPOINTS
@@ -26,6 +27,11 @@ class ModelCall:
     request: HTTPRequest
     body: Body
     path: re.Match[str]  # the end of the path, by which it was told
+
+    @property
+    def path_fields(self) -> dict[str, str]:
+        """What the path says, by the names that a body would have for it."""
+        return {name: unquote(value) for name, value in self.path.groupdict().items()}
 
     @property
     def is_stream(self) -> bool:

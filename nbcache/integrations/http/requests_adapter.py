@@ -1,8 +1,7 @@
 """Requests of the library `requests`: its sessions ask an adapter, and ours is around the session's own. Nothing is imported."""
 
-import io
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from nbcache.codec.sdk_response import HTTPResponse
@@ -12,6 +11,7 @@ from nbcache.integrations.http.exchange import Exchange
 from nbcache.integrations.http.http_request import HTTPRequest
 from nbcache.integrations.http.recorded_bodies import RecordedBody, ReplayedBody
 from nbcache.integrations.http.transport_identity import route_of
+from nbcache.integrations.http.urllib_bodies import UrllibBody, urllib_response
 
 
 def cached(session: Any, cache_now: CacheNow) -> Any:
@@ -83,65 +83,20 @@ class _Form:
         return response.content
 
     def whole(self, response: Any, body: bytes) -> Any:
-        response.raw = _Body(response.raw, iter([body]), response.raw.close)
+        response.raw = UrllibBody(response.raw, iter([body]), response.raw.close)
         return response
 
     def streamed(self, response: Any, exchange: Exchange) -> Any:
         raw = response.raw
         body = RecordedBody(exchange, *self.head(response), raw.stream(None, decode_content=True), raw.close)
-        response.raw = _Body(raw, body, body.close)
+        response.raw = UrllibBody(raw, body, body.close)
         return response
 
     def replayed(self, recorded: HTTPResponse) -> Any:
-        urllib3 = sys.modules["urllib3"]
-        raw: Any = urllib3.HTTPResponse(
-            io.BytesIO(),
-            headers={**recorded.headers, **HIT},
-            status=recorded.status,
-            reason="OK",
-            preload_content=False,
-            decode_content=False,
-        )
+        raw = urllib_response(recorded.status, {**recorded.headers, **HIT})
         response = sys.modules["requests.adapters"].HTTPAdapter.build_response(self._inner, self._request, raw)
-        response.raw = _Body(raw, iter(ReplayedBody(recorded)), raw.close)
+        response.raw = UrllibBody(raw, iter(ReplayedBody(recorded)), raw.close)
         return response
-
-
-class _Body:
-    """What `requests` reads a response's body from: urllib3's response, with other bytes, which are decoded."""
-
-    def __init__(self, raw: Any, pieces: Iterator[bytes], close: Any) -> None:
-        self._raw = raw
-        self._pieces = pieces
-        self._close = close
-        self._rest = b""
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._raw, name)
-
-    def stream(self, amt: int | None = None, decode_content: bool | None = None) -> Iterator[bytes]:  # noqa: ARG002, FBT001 - urllib3's
-        """The bytes as they come, in pieces of at most `amt`."""
-        while piece := self._rest or next(self._pieces, b""):
-            size = amt or len(piece)
-            self._rest = piece[size:]
-            yield piece[:size]
-
-    def read(self, amt: int | None = None, decode_content: bool | None = None, **_: Any) -> bytes:  # noqa: ARG002, FBT001 - as above
-        """All bytes, or the next `amt` of them."""
-        got = bytearray()
-        while amt is None or len(got) < amt:
-            piece = next(self.stream(None if amt is None else amt - len(got)), b"")
-            if not piece:
-                break
-            got += piece
-        return bytes(got)
-
-    def __iter__(self) -> Iterator[bytes]:
-        return self.stream()
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._close()
 
 
 def _http_request(request: Any, given: Mapping[str, Any]) -> HTTPRequest:

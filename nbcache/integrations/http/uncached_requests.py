@@ -53,6 +53,8 @@ _KINDS: Mapping[str, str] = {
         ("fine_tuning", "fine-tunes", "fine-tuning", "finetuning", "tunedModels", "tuningJobs"), "fine-tuning"
     ),
     **dict.fromkeys(("count_tokens", "countTokens", "computeTokens", "input_tokens", "tokenize"), "token counts"),
+    "count-tokens": "token counts",
+    "async-invoke": "asynchronous calls",
     "realtime": "realtime",
     "audio": "audio",
     "images": "images",
@@ -78,12 +80,17 @@ _PATHS: Mapping[str, re.Pattern[str]] = {
         r"|fine_tuning/jobs|realtime/client_secrets|responses/(?:input_tokens|compact))$"
     ),
     "anthropic": re.compile(r"/messages/(?:batches|count_tokens)$"),
+    "bedrock": re.compile(
+        r"/model/[^/]+/(?:converse|invoke|count-tokens|converse-stream|invoke-with-(?:response|bidirectional)-stream)$"
+        r"|^/async-invoke$"
+    ),
     "google": re.compile(r"/models/[^/]+:(?:batchGenerateContent|asyncBatchEmbedContent|countTokens)$"),
 }
 LAST_WORDS = frozenset(
     {
         *(b"transcriptions", b"translations", b"speech", b"generations", b"edits", b"variations", b"jobs"),
         *(b"client_secrets", b"input_tokens", b"compact", b"batches", b"count_tokens"),
+        *(b"count-tokens", b"async-invoke", b"invoke-with-bidirectional-stream"),
         *(b"batchGenerateContent", b"asyncBatchEmbedContent", b"countTokens"),
     }
 )
@@ -117,8 +124,8 @@ def uncached_request(request: HTTPRequest, *, is_wrapped: bool) -> UncachedReque
     if api is None and not is_wrapped:
         return None
     kind = _kind(request)
-    is_first = request.header("x-stainless-retry-count") in {"", "0"} and "upload_id=" not in request.parts.query
-    return UncachedRequest(api or "", kind, counts=request.method == "POST" and is_first, is_free=kind in _FREE)
+    counts = request.method == "POST" and not request.is_retry and "upload_id=" not in request.parts.query
+    return UncachedRequest(api or "", kind, counts=counts, is_free=kind in _FREE)
 
 
 def _api_of(request: HTTPRequest) -> str | None:

@@ -24,7 +24,8 @@ IGNORED_HEADERS = frozenset(
             "ocp-apim-subscription-key",
         ),
         # signatures of AWS, which are new in each request
-        *("x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "amz-sdk-invocation-id", "amz-sdk-request"),
+        *("x-amz-date", "x-amz-content-sha256", "x-amz-security-token", "x-amz-region-set"),
+        "x-amzn-bedrock-request-metadata",  # of AWS's logs
         # tracing: W3C, Zipkin, Jaeger, Sentry, AWS, Google, Azure, and common names of a request's id
         *("traceparent", "tracestate", "baggage", "b3", "uber-trace-id", "sentry-trace", "x-amzn-trace-id"),
         *("x-cloud-trace-context", "grpc-trace-bin", "x-ms-client-request-id", "elastic-apm-traceparent", "newrelic"),
@@ -61,7 +62,17 @@ IGNORED_HEADERS = frozenset(
     }
 )
 _PREFIXES = (
-    *("x-b3-", "x-datadog-", "x-stainless-", "x-fern-", "x-instana-", "traceloop-", "ot-tracer-", "helicone-property-"),
+    *(
+        "x-b3-",
+        "x-datadog-",
+        "x-stainless-",
+        "x-fern-",
+        "x-instana-",
+        "amz-sdk-",
+        "traceloop-",
+        "ot-tracer-",
+        "helicone-property-",
+    ),
     # Langfuse, as LiteLLM's proxy reads them: https://docs.litellm.ai/docs/observability/langfuse_integration
     *(f"langfuse{dash}{what}" for dash in "_-" for what in ("trace", "session", "generation", "parent", "existing")),
     *("opik_", "adaline-trace-", "adaline-span-"),

@@ -39,7 +39,8 @@ def first_chat(body: Body) -> list[Generation] | None:
     return [chat_generation(body["text"], calls, metadata)]
 
 
-def _embeddings(body: Body) -> list[Generation] | None:
+def embeddings(body: Body) -> list[Generation] | None:
+    """Embeddings, of one or of several types of numbers."""
     found = body.get("embeddings")
     kinds = found if isinstance(found, dict) else {"float": found}
     return vectors(next((each for each in kinds.values() if isinstance(each, list)), []), {"meta": body.get("meta")})
@@ -64,7 +65,8 @@ def _join(events: Iterable[Body]) -> Body:
     return {**whole, "message": {"content": content, "tool_calls": [call for _, call in sorted(calls.items())]}}
 
 
-def _join_first(lines: list[Body]) -> Body:
+def join_first(lines: list[Body]) -> Body:
+    """The body of a message of the first version, which is in the last line of its stream."""
     return mapping(lines[-1].get("response")) if lines else {}
 
 
@@ -85,10 +87,10 @@ ENDPOINTS = (
         system="preamble",
         prompt="message",
         read=first_chat,
-        join=_join_first,
+        join=join_first,
         framing=LINES,
         end=typed("stream-end", name="event_type"),
     ),
-    Endpoint(api="cohere", name="/v2/embed", fits=has("model", "input_type"), prompt="texts", read=_embeddings),
-    Endpoint(api="cohere", name="/v1/embed", fits=has("texts"), prompt="texts", read=_embeddings),
+    Endpoint(api="cohere", name="/v2/embed", fits=has("model", "input_type"), prompt="texts", read=embeddings),
+    Endpoint(api="cohere", name="/v1/embed", fits=has("texts"), prompt="texts", read=embeddings),
 )

@@ -1,7 +1,7 @@
 """One endpoint of an API of models: which requests are its calls, and how its requests and responses are read."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from langchain_core.outputs import Generation
@@ -41,6 +41,7 @@ class Endpoint:
         read: makes generations from the body of a whole answer.
         is_stream: whether a request asks for a stream, by its body and its path.
         join: makes the body of a whole answer from the parts of a stream. None if the endpoint streams nothing.
+        with_headers: adds to the body of an answer what its headers say, for `read`.
         framing: how the parts of a stream are told apart, if the response doesn't say it by its content type. `end` is the
             part with which it is complete.
         identity: what counts of a body, of an API that a user has registered. All of it counts without it.
@@ -58,6 +59,7 @@ class Endpoint:
     hosts: frozenset[str] = frozenset()
     is_stream: Callable[[Body, re.Match[str]], bool] = asks_for_stream
     join: Join | None = None
+    with_headers: Callable[[Body, Mapping[str, str]], Body] | None = None
     framing: Framing = EVENTS
     end: End = NEVER
     is_binary: bool = False

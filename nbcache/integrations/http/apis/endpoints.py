@@ -2,6 +2,8 @@
 
 from nbcache.integrations.http.apis import (
     anthropic,
+    bedrock,
+    bedrock_models,
     cohere,
     google,
     google_predictions,
@@ -23,4 +25,6 @@ ENDPOINTS = (
     *vectors.ENDPOINTS,
     *media.ENDPOINTS,
     *huggingface.ENDPOINTS,
+    *bedrock.ENDPOINTS,
+    *bedrock_models.ENDPOINTS,
 )

@@ -19,13 +19,12 @@ class Recorder:
     def feed(self, chunk: bytes) -> None:
         """Add a chunk that has come."""
         passed = len(self._incomplete)
-        begin, start = 0, max(0, passed - self._framing.overlap)
+        begin, searched = 0, passed
         self._incomplete += chunk
-        while (boundary := self._framing.boundary.search(self._incomplete, start)) is not None:
-            end = boundary.end()
+        while (end := self._framing.end_of_part(self._incomplete, begin, searched)) is not None:
             is_end = self._end.is_in(self._incomplete[begin:end], self._framing)
             self._waiting.append((bytes(self._incomplete[passed:end]), is_end))
-            begin = passed = start = end
+            begin = passed = searched = end
         if passed < len(self._incomplete):
             self._waiting.append((bytes(self._incomplete[passed:]), False))
         del self._incomplete[:begin]

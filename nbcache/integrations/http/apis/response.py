@@ -29,6 +29,8 @@ def answer_in(
         whole = json.loads(body)
     if isinstance(whole, list):
         whole = {PARTS: whole}
+    if isinstance(whole, dict) and endpoint.with_headers is not None:
+        whole = endpoint.with_headers(whole, headers)
     return endpoint.read(whole) if isinstance(whole, dict) else None
 
 

@@ -1,0 +1,87 @@
+"""Requests of botocore, which boto3 and LangChain's classes for AWS send by an endpoint's method. Nothing is imported.
+
+The method sends one attempt, after the user's own handlers of the request. Those of the response run afterwards, and
+botocore's retries, as they would without the cache.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nbcache.codec.sdk_response import HTTPResponse
+from nbcache.integrations.http.apis.framing import framing_of
+from nbcache.integrations.http.call_course import answer
+from nbcache.integrations.http.call_of_request import HIT, CacheNow, exchange_of
+from nbcache.integrations.http.exchange import Exchange
+from nbcache.integrations.http.http_request import HTTPRequest
+from nbcache.integrations.http.recorded_bodies import RecordedBody, ReplayedBody
+from nbcache.integrations.http.transport_identity import route_of
+from nbcache.integrations.http.urllib_bodies import UrllibBody, urllib_response
+
+
+def respond(cache_now: CacheNow, endpoint: Any, request: Any, send: Callable[[], Any]) -> Any:
+    """The response to a request of `endpoint`, from the cache, or by `send`."""
+    session = endpoint.http_session
+    exchange = exchange_of(cache_now, _http_request(request, session), lambda: route_of(session), is_hooked=True)
+    return send() if exchange is None else answer(exchange, _Form(request.url, send))
+
+
+class _Form:
+    """One request of botocore, as `call_course.Form` has it. `send` sends it."""
+
+    def __init__(self, url: str, send: Callable[[], Any]) -> None:
+        self._url = url
+        self.send = send
+
+    def head(self, response: Any) -> tuple[int, Mapping[str, str]]:
+        return response.status_code, response.headers
+
+    def is_decoded(self, response: Any) -> bool:
+        return not response.headers.get("content-encoding")
+
+    def read(self, response: Any) -> Any:
+        return response.content
+
+    def whole(self, response: Any, body: bytes) -> Any:
+        response.raw = urllib_response(*self.head(response), body)
+        return response
+
+    def streamed(self, response: Any, exchange: Exchange) -> Any:
+        raw = response.raw
+        body = RecordedBody(exchange, *self.head(response), raw.stream(), raw.close)
+        response.raw = UrllibBody(raw, body, body.close)
+        return response
+
+    def replayed(self, recorded: HTTPResponse) -> Any:
+        headers = {**recorded.headers, **HIT}
+        if framing_of(headers.get("content-type", "")) is None:
+            raw = urllib_response(recorded.status, headers, recorded.body)
+        else:
+            raw = urllib_response(recorded.status, headers)
+            raw = UrllibBody(raw, iter(ReplayedBody(recorded)), raw.close)
+        return sys.modules["botocore.awsrequest"].AWSResponse(self._url, recorded.status, headers, raw)
+
+
+def _http_request(request: Any, session: Any) -> HTTPRequest:
+    headers = {name: _text(value) for name, value in request.headers.items()}
+    return HTTPRequest(request.method, request.url, headers, lambda: _content(request), _timeout(request, session))
+
+
+def _text(value: Any) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
+
+
+def _content(request: Any) -> Any:
+    """The body of a request. Raises TypeError if it is read while it is sent."""
+    if not isinstance(request.body, str | bytes | bytearray):
+        raise TypeError("no bytes")
+    return request.body
+
+
+def _timeout(request: Any, session: Any) -> float | None:
+    """The seconds that botocore waits for the answer: the call's own, else the client's."""
+    timeout = (getattr(request, "context", None) or {}).get("read_timeout")
+    if timeout is None:
+        timeout = getattr(session, "_timeout", None)
+        timeout = getattr(timeout, "read_timeout", timeout)
+    return timeout if isinstance(timeout, int | float) else None
