@@ -8,6 +8,7 @@ from typing import Any
 
 _TEXT: Any = [{"role": "user", "content": "What is a monad?"}]
 _TOOL: Any = {"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}}}}
+_BEDROCK = "https://bedrock-runtime.us-east-1.amazonaws.com/model/mine"
 _PARTS: Any = [{"role": "user", "parts": [{"text": "What is a monad?"}]}]
 _OLLAMA: dict[str, Any] = {
     "options": [{"temperature": 0.5, "num_ctx": 10}, {"temperature": 0.5, "num_ctx": 20}],
@@ -270,5 +271,32 @@ REQUESTS: dict[str, Documented] = {
         "https://router.huggingface.co/hf-inference/models/black-forest/flux-schnell",
         {"inputs": "A cat."},
         {"parameters": [{"seed": 1}, {"seed": 2}, {"width": 10}]},
+    ),
+    "Bedrock's Converse": Documented(
+        f"{_BEDROCK}/converse",
+        {"messages": [{"role": "user", "content": [{"text": "What is a monad?"}]}], "system": [{"text": "Be terse."}]},
+        {
+            "inferenceConfig": [{"maxTokens": 9}, {"maxTokens": 10}, {"temperature": 0.5}],
+            "toolConfig": [{"tools": [{"toolSpec": {"name": "f"}}]}, {"tools": [{"toolSpec": {"name": "g"}}]}],
+            "additionalModelRequestFields": [{"top_k": 1}, {"top_k": 2}],
+            "guardrailConfig": [{"guardrailIdentifier": "g", "guardrailVersion": "1"}],
+            "performanceConfig": [{"latency": "standard"}, {"latency": "optimized"}],
+        },
+    ),
+    "Claude at Bedrock": Documented(
+        f"{_BEDROCK}/invoke",
+        {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9, "messages": _TEXT, "system": "Be terse."},
+        {"thinking": [{"type": "enabled", "budget_tokens": 1024}], "anthropic_beta": [["a"], ["b"]]},
+    ),
+    "Claude at Bedrock, streamed": Documented(
+        f"{_BEDROCK}/invoke-with-response-stream",
+        {"anthropic_version": "bedrock-2023-05-31", "max_tokens": 9, "messages": _TEXT},
+    ),
+    "Llama at Bedrock": Documented(f"{_BEDROCK}/invoke", {"prompt": "Once", "max_gen_len": 9, "temperature": 0.5}),
+    "Titan at Bedrock": Documented(
+        f"{_BEDROCK}/invoke", {"inputText": "Once", "textGenerationConfig": {"maxTokenCount": 9}}
+    ),
+    "Cohere's embeddings at Bedrock": Documented(
+        f"{_BEDROCK}/invoke", {"texts": ["a", "b"], "input_type": "search_document"}, {"truncate": ["END", "NONE"]}
     ),
 }
