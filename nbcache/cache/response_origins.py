@@ -30,8 +30,8 @@ class ResponseOrigins:
 
     def note(self, key: str, *, hit: bool, created: float, payload: bytes | None = None) -> None:
         """A call got the response in the entry `key`. `payload` is the entry, if the store doesn't have it."""
+        self._calls.pop(key, None)  # `move_to_end` would raise where another thread has just removed it
         self._calls[key] = (hit, created)
-        self._calls.move_to_end(key)
         if payload is not None:
             self._ids[key] = _ids_in(payload, key)
         elif not hit:
@@ -45,9 +45,9 @@ class ResponseOrigins:
         if not ids:
             return None
         keys = [key for key in list(self._calls) if ids & self._ids_of_entry(key, store)]
-        if len(keys) != 1:
+        if len(keys) != 1 or (call := self._calls.get(keys[0])) is None:
             return None
-        hit, created = self._calls[keys[0]]
+        hit, created = call
         headers = _headers(answer)
         return hit if headers is None else _HIT in headers, keys[0], created
 
