@@ -154,6 +154,7 @@ def _prompt_and_identity(call: ModelCall, route: Any) -> tuple[str, Identity]:
         "prompt": {name: type(value).__name__ for name, value in prompt.items()},
         "options": counted_body(rest, endpoint.api),
         "headers": counted_headers(_headers(request.headers, url.netloc)),
+        "accept": accept if endpoint.reads_accept and (accept := request.header("accept")) != "*/*" else "",
         "transport": route,
         "stream": call.is_stream,
     }

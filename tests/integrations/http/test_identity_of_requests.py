@@ -103,7 +103,8 @@ _CREDENTIALS = [
 def test_a_request_that_differs_in_what_no_answer_depends_on_is_the_same_call(documented: Documented) -> None:
     usual = key_of(documented)
     assert usual is not None
-    assert [key_of(documented, **more) for more in _NO_DIFFERENCE] == [usual] * len(_NO_DIFFERENCE)
+    others = [more for more in _NO_DIFFERENCE if "accept" not in more or "/models/black-forest/" not in documented.url]
+    assert [key_of(documented, **more) for more in others] == [usual] * len(others)
     body = dict(reversed(documented.body.items()))
     assert key_of(documented, body) == usual
     content = json.dumps(documented.body, indent=2, ensure_ascii=True).encode()

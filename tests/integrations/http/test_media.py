@@ -235,3 +235,16 @@ def test_a_model_at_hugging_face_is_known_by_its_host_and_answers_with_anything(
             client.post(url, content=SOUND, headers={"content-type": "audio/mpeg"})
     assert count == 1 + 2 + 2
     assert nbcache.entries()["answer"].tolist() == [shown]
+
+
+@pytest.mark.usefixtures("store")
+def test_a_picture_of_another_kind_is_another_call_at_hugging_face() -> None:
+    def respond(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=SOUND, headers={"content-type": request.headers["accept"]})
+
+    url = "https://router.huggingface.co/hf-inference/models/black-forest/flux"
+    with httpx.Client(transport=httpx.MockTransport(respond)) as client:
+        for kind in ("image/png", "image/jpeg", "image/png"):
+            response = client.post(url, json={"inputs": "A cat."}, headers={"accept": kind})
+            assert response.headers["content-type"] == kind
+    assert (nbcache.stats().misses, nbcache.stats().hits) == (2, 1)

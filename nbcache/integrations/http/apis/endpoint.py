@@ -45,6 +45,7 @@ class Endpoint:
         framing: how the parts of a stream are told apart, if the response doesn't say it by its content type. `end` is the
             part with which it is complete.
         identity: what counts of a body, of an API that a user has registered. All of it counts without it.
+        reads_accept: whether the header `accept` may change an answer.
         is_binary: whether an answer may be an image or sound. Then `read` gets its content type and size.
     """
 
@@ -63,6 +64,7 @@ class Endpoint:
     framing: Framing = EVENTS
     end: End = NEVER
     is_binary: bool = False
+    reads_accept: bool = False
     identity: Callable[[Body], Body] | None = None
 
     def __post_init__(self) -> None:

@@ -92,6 +92,7 @@ ENDPOINTS = (
         hosts=frozenset({"router.huggingface.co", "api-inference.huggingface.co"}),
         **{**_TGI, "fits": has("inputs"), "read": anything},
         is_binary=True,
+        reads_accept=True,  # by which a client asks for one kind of picture
     ),
     Endpoint(
         api="huggingface",

@@ -88,8 +88,9 @@ def may_be_registered(raw_path: bytes, raw_host: bytes) -> bool:
     """Whether a request may be a call of a registered API. True if that can't be said, so that it is looked at."""
     if not _apis:
         return False
-    host, path = raw_host.decode("ascii", "replace").lower(), "/" + raw_path.decode("ascii", "replace").lstrip("/")
-    path = re.split(r"[?#]", path, maxsplit=1)[0]
+    host = raw_host.decode("ascii", "replace").lower()
+    path = raw_path.partition(b"?")[0].partition(b"#")[0].decode("ascii", "replace")
+    path = path if path.startswith("/") else f"/{path}"
     try:
         return any(api.match(method, host, path) for api in _apis.values() for method in METHODS)
     except Exception:  # noqa: BLE001 - the user's own code, whose error is told when the request is looked at
@@ -142,6 +143,7 @@ def _endpoint(name: str, identity: Any, usage: Any, finished: Any) -> Endpoint:
         join=lambda parts: {PARTS: parts, _STREAMED: True},
         end=OVER,
         identity=lambda body: _counted(name, body, identity),
+        reads_accept=True,
     )
 
 
