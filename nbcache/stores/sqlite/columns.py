@@ -1,16 +1,27 @@
-"""All rows as columns, for a DataFrame: no object for each entry, and no page with payloads is read."""
+"""All rows as columns, for a DataFrame: no object for each entry, and no page with payloads is read.
 
+SQLite checks the numbers, and values of which there are few are made once: a function that is called for each value takes
+longer than all else.
+"""
+
+import sys
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import partial
+from itertools import chain
 from typing import Any
 
 from nbcache.entry.records import Filter
-from nbcache.stores.sqlite import pages
+from nbcache.stores.sqlite import listing_index, pages
 from nbcache.stores.sqlite.diskcache_file import CacheFile
-from nbcache.stores.sqlite.sql import Execute, dollars, moment, number, split, text, whole
+from nbcache.stores.sqlite.sql import LAST_SECOND, Execute, dollars, only, split, text
 
-_AT_ONCE = 1_000  # rows
+_AT_ONCE = 500  # rows: of more, the garbage collector would look at each
+_MOST_VALUES = 100_000  # that are made once
 _KEYS = "SELECT rowid, key FROM Cache INDEXED BY Cache_key_raw WHERE raw = 1"
+_SPARSE = 8  # ids for each entry: with more, a list of all ids would take more memory than a dict
+_PREVIEW = " LEFT JOIN preview p ON p.id = e.id WHERE "
+_Convert = Callable[[Sequence[Any]], Iterable[Any]]
 
 
 def columns(cache: CacheFile, which: Filter) -> dict[str, list[Any]]:
@@ -20,65 +31,121 @@ def columns(cache: CacheFile, which: Filter) -> dict[str, list[Any]]:
 
 
 def _columns(sql: Execute, which: Filter) -> dict[str, list[Any]]:
-    keys = dict(sql(_KEYS).fetchall())
-    readers = {name: _Values(read) if name in _FEW else read for name, (_, read) in _FIELDS.items()}
-    values: dict[str, list[Any]] = {name: [] for name in ("key", *_FIELDS)}
     source = pages.newest_first(sql, which, time.time())
+    fields = {"key": ("e.id", _keys(sql)), **_fields()}
+    if not listing_index.is_left(sql):
+        fields |= _of_facets(sql)
     rows = sql(
-        f"SELECT e.id, {', '.join(column for column, _ in _FIELDS.values())} FROM {source.sql.replace(' WHERE ', _PREVIEW, 1)}"
+        f"SELECT {', '.join(column for column, _ in fields.values())} FROM {source.sql.replace(' WHERE ', _PREVIEW, 1)}"
         " ORDER BY e.created DESC, e.id DESC",
         source.values,
     )
+    parts: list[list[tuple[Any, ...]]] = [[] for _ in fields]
     while some := rows.fetchmany(_AT_ONCE):
-        ids, *read = zip(*some, strict=True)
-        values["key"] += [text(keys.get(rowid)) for rowid in ids]
-        for name, column in zip(_FIELDS, read, strict=True):
-            values[name] += map(readers[name], column)
-    return values
+        for part, (_, convert), column in zip(parts, fields.values(), zip(*some, strict=True), strict=True):
+            part.append(tuple(convert(column)))
+    # One by one, and only now: the garbage collector looks at each value of a list again and again, but not of these tuples.
+    return {name: list(chain.from_iterable(_taken(part))) for name, part in zip(fields, parts, strict=True)}
+
+
+def _taken(parts: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """The parts; none is kept in memory."""
+    parts.reverse()
+    while parts:
+        yield parts.pop()
+
+
+def _keys(sql: Execute) -> _Convert:
+    """A function from ids to keys."""
+    ends = "(SELECT min(rowid) FROM Cache), (SELECT max(rowid) FROM Cache)"  # together they would read the whole table
+    ((first, last, entries),) = sql(f"SELECT {ends}, (SELECT count(*) FROM Cache)")
+    if not entries or last - first > _SPARSE * entries:
+        keys = dict(sql(_KEYS).fetchall())
+        return lambda ids: [text(keys.get(rowid)) for rowid in ids]
+    listed: list[object] = [None] * (last - first + 1)
+    for rowid, key in sql(_KEYS):
+        listed[rowid - first] = key
+    by_place = tuple(listed)  # which the garbage collector passes over
+    return lambda ids: _texts([by_place[rowid - first] for rowid in ids])
+
+
+def _of_facets(sql: Execute) -> dict[str, tuple[str, _Convert]]:
+    """The fields that `facet` has, too. An entry's number there is read in less time than its texts."""
+    names = listing_index.VALUES
+    rows = {rowid: values for rowid, *values in sql(f"SELECT id, {', '.join(names)} FROM facet")}
+
+    def value_of(facet: int, *, at: int, read: Callable[[Any], Any]) -> Any:
+        values = rows.get(facet)
+        return read(None if values is None or values[at] == listing_index.NO_CELL else values[at])
+
+    return {name: ("e.facet", _once(partial(value_of, at=at, read=_READERS[name]))) for at, name in enumerate(names)}
+
+
+def _fields() -> dict[str, tuple[str, _Convert]]:
+    """The SQL of each field of a row, and what makes its values. Values that are made once are kept for one use."""
+    return {
+        **{name: (f"e.{name}", _once(read)) for name, read in _READERS.items()},
+        "provider": ("e.provider", _once(_text_or_none)),
+        "prompt": ("p.prompt", _texts),
+        "answer": ("p.answer", _texts),
+        "created": (f"coalesce({_moment('e.created')}, 0.0)", _as_it_is),
+        "last_hit": (_moment("e.last_hit"), _as_it_is),
+        "expires": (_moment("e.expires"), _as_it_is),
+        "hits": (f"coalesce({only('integer', 'e.hits')}, 0)", _as_it_is),
+        "size_bytes": (f"coalesce({only('integer', 'e.size')}, 0)", _as_it_is),
+        "input_tokens": (only("integer", "e.input_tokens"), _as_it_is),
+        "output_tokens": (only("integer", "e.output_tokens"), _as_it_is),
+        "cost_usd": (only("integer", "e.cost"), _once(dollars)),
+        "seconds": (_between("e.seconds", -sys.float_info.max, sys.float_info.max), _as_it_is),
+        "charged": ("e.charged", partial(map, bool)),
+    }
 
 
 class _Values(dict[Hashable, Any]):
-    """What a reader makes of values of which there are few: equal ones share one object."""
+    """What a reader makes of values: equal ones share one object."""
 
     def __init__(self, read: Callable[[Any], Any]) -> None:
         super().__init__()
         self._read = read
 
     def __missing__(self, value: Hashable) -> Any:
+        if len(self) >= _MOST_VALUES:
+            self.clear()
         self[value] = read = self._read(value)
         return read
 
-    def __call__(self, value: Hashable) -> Any:
-        return self[value]
+
+def _once(read: Callable[[Any], Any]) -> _Convert:
+    """A function that reads each value of a column once."""
+    value_of = _Values(read).__getitem__
+    return lambda column: map(value_of, column)
+
+
+def _texts(column: Sequence[Any]) -> Iterable[str]:
+    return column if {*map(type, column)} == {str} else map(text, column)
 
 
 def _text_or_none(value: object) -> str | None:
     return None if value is None else text(value)
 
 
-def _or_zero(read: Callable[[object], Any]) -> Callable[[object], Any]:
-    return lambda value: read(value) or 0
-
-
-_PREVIEW = " LEFT JOIN preview p ON p.id = e.id WHERE "
-_FIELDS: dict[str, tuple[str, Callable[[Any], Any]]] = {
-    "model": ("e.model", text),
-    "prompt": ("p.prompt", text),
-    "answer": ("p.answer", text),
-    "status": ("e.status", text),
-    "created": ("e.created", _or_zero(moment)),
-    "tags": ("e.tags", split),
-    "notebooks": ("e.notebooks", split),
-    "cell": ("e.cell", _text_or_none),
-    "last_hit": ("e.last_hit", moment),
-    "hits": ("e.hits", _or_zero(whole)),
-    "size_bytes": ("e.size", _or_zero(whole)),
-    "expires": ("e.expires", moment),
-    "provider": ("e.provider", _text_or_none),
-    "input_tokens": ("e.input_tokens", whole),
-    "output_tokens": ("e.output_tokens", whole),
-    "cost_usd": ("e.cost", dollars),
-    "seconds": ("e.seconds", number),
-    "charged": ("e.charged", bool),
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "model": text,
+    "status": text,
+    "cell": _text_or_none,
+    "tags": split,
+    "notebooks": split,
 }
-_FEW = ("model", "status", "tags", "notebooks", "cell", "provider")
+
+
+def _as_it_is(column: Sequence[Any]) -> Sequence[Any]:
+    return column
+
+
+def _between(column: str, least: float, most: float) -> str:
+    """SQL for the column if its value is a number in this range, else NULL."""
+    return f"CASE WHEN typeof({column}) IN ('integer', 'real') AND {column} BETWEEN {least!r} AND {most!r} THEN {column} END"
+
+
+def _moment(column: str) -> str:
+    return _between(column, 0, LAST_SECOND)

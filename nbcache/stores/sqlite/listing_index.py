@@ -14,7 +14,8 @@ from nbcache.entry.records import SORTABLE
 from nbcache.stores.sqlite.sql import Execute, whole
 
 COLUMN_OF = {name: name for name in SORTABLE} | {"size_bytes": "size", "cost_usd": "cost"}
-VALUES = ("model", "status", "cell", "tags", "notebooks")  # of a row of `facet`; x'' is no cell
+VALUES = ("model", "status", "cell", "tags", "notebooks")  # of a row of `facet`
+NO_CELL = b""  # there
 _NAMES = ", ".join(VALUES)
 
 

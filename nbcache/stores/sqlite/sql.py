@@ -35,7 +35,7 @@ def split(written: object) -> tuple[str, ...]:
 
 
 _PICO = 10**12
-_LAST_SECOND = 253_402_300_799  # of the year 9999: what is beyond is no date
+LAST_SECOND = 253_402_300_799  # of the year 9999: what is beyond is no date
 
 
 def pico(usd: Decimal | None) -> int | None:
@@ -64,7 +64,7 @@ def number(value: object) -> float | None:
 def moment(value: object) -> float | None:
     """`value`, if it is a time until the year 9999 in seconds since the epoch, else None."""
     seconds = number(value)
-    return seconds if seconds is not None and 0 <= seconds <= _LAST_SECOND else None
+    return seconds if seconds is not None and 0 <= seconds <= LAST_SECOND else None
 
 
 def text(value: object) -> str:

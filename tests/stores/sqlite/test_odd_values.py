@@ -1,14 +1,16 @@
 """SQLite keeps values of any type in any column: whatever stands there, the store can be read, counted and mended."""
 
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 import nbcache
-from nbcache.entry.records import SessionCall
+from nbcache.entry.records import EntryMeta, Filter, SessionCall
 from nbcache.errors import forget_warnings
+from nbcache.stores import DiskStore
 from tests.faults.test_faults import Echo, ask, change, heard
 from tests.support.rows import full
 
@@ -87,6 +89,21 @@ def test_no_value_makes_a_store_unreadable_and_check_mends_it(database: Path, ta
         assert model.calls == 2, value
         assert said == [], value
         nbcache.uninstall()
+
+
+@pytest.mark.parametrize(
+    ("table", "column"), [(table, name) for table in ("entry", "preview") for name in COLUMNS[table]]
+)
+def test_columns_say_what_rows_say_whatever_stands_there(database: Path, table: str, column: str) -> None:
+    for value in ODD:
+        with suppress(sqlite3.IntegrityError):  # a trigger refuses it
+            change(database, f"UPDATE {table} SET {column} = {value} WHERE id = (SELECT min(id) FROM {table})")
+        with closing(DiskStore(database.parent)) as store:
+            which = Filter(include_expired=True)
+            rows = store.page(which)
+            assert store.columns(which) == {
+                each.name: [getattr(row, each.name) for row in rows] for each in fields(EntryMeta)
+            }
 
 
 def test_check_gives_a_row_its_values_back(database: Path) -> None:
