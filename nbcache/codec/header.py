@@ -49,5 +49,7 @@ def header_in(values: dict[str, Any]) -> EntryHeader:
 
 def known_fields(cls: type, values: dict[str, Any]) -> dict[str, Any]:
     """The values of the fields that `cls` has: the others are a newer release's."""
-    fields = cls.__dataclass_fields__  # type: ignore[attr-defined]
+    fields: dict[str, Any] = cls.__dataclass_fields__  # type: ignore[attr-defined]
+    if values.keys() <= fields.keys():
+        return dict(values)
     return {name: value for name, value in values.items() if name in fields}

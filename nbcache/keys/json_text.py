@@ -22,7 +22,12 @@ def parsed(text: str | bytes) -> Any:
 
 def parsed_strictly(text: str | bytes) -> Any:
     """Read JSON, but refuse an object with a name twice. Raises ValueError: a person would read the first value, Python the last."""
-    if isinstance(text, str) and not text.startswith("\ufeff"):  # which json.loads refuses
+    if isinstance(text, bytes):
+        with suppress(ValueError, TypeError):  # no JSON, or what orjson can't read or write
+            value = orjson.loads(text)
+            if orjson.dumps(value) == text:  # a canonical form, and nothing in it was lost
+                return value
+    elif not text.startswith("\ufeff"):  # which json.loads refuses
         return _decode_strictly(text)
     return json.loads(text, object_pairs_hook=_without_duplicates)
 

@@ -1,5 +1,6 @@
-"""Copies of plain values."""
+"""JSON that is read, and copies of plain values."""
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbcache.keys.json_text import copier, copy_plain
+from nbcache.keys.json_text import copier, copy_plain, parsed_strictly, written_json
 
 _VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.sampled_from(["\ud800", 2**70])),
@@ -43,3 +44,26 @@ def test_neither_the_value_nor_a_copy_is_changed_with_another(inner: Any) -> Non
     first["z"]["w"].append(3)
     first["x"] = None
     assert exactly(copied()) == was
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"a":1,"a":1}', b'[{"a":{"b":1,"c":2,"b":1}}]', b'{"a":1,"\\u0061":2}', b'{"a": 1, "a": 2}']
+)
+def test_a_name_twice_in_one_object_is_refused(text: bytes) -> None:
+    for written in (text, text.decode()):
+        with pytest.raises(ValueError, match="twice"):
+            parsed_strictly(written)
+
+
+@pytest.mark.parametrize(
+    "text", [b"18446744073709551616", b"1.0", b"-0", b"1e400", b'"\\ud83d"', b"[NaN]", b'{"a": 0.1}']
+)
+def test_json_read_strictly_is_what_the_standard_library_reads(text: bytes) -> None:
+    assert repr(parsed_strictly(text)) == repr(json.loads(text))
+
+
+def test_canonical_json_is_read_by_the_faster_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    value = {"messages": [{"content": 'caf\u00e9 "quoted"', "n": 0.1, "none": None}]}
+    written = written_json(value)
+    monkeypatch.setattr(json, "loads", None)
+    assert parsed_strictly(written) == value
