@@ -2,8 +2,8 @@
 
 httpx's clients choose the transport of a request by one method, and the sessions of `requests` the adapter. For a path of a
 model's API that method gives one of ours around the client's own; for any other it gives what it always gave. The sessions of
-`aiohttp` take middlewares for each request: ours comes after the user's. botocore's endpoints send by one method. No object of a
-client changes.
+`aiohttp` take middlewares for each request: ours comes after the user's. botocore's endpoints, and the transports in DSPy, send by
+one method. No object of a client changes.
 """
 
 import sys
@@ -29,6 +29,7 @@ class HTTPHooks:
             "requests": self._hook_requests,
             "aiohttp": self._hook_aiohttp,
             "botocore.endpoint": self._hook_botocore,
+            "dspy._vendor.lm15.transports": self._hook_lm15,
         }
         self._waiting = [when_imported([name], partial(_call, WeakMethod(hook), name)) for name, hook in hooks.items()]
 
@@ -51,6 +52,13 @@ class HTTPHooks:
 
     def _hook_botocore(self, endpoint: ModuleType) -> None:
         self._hook(endpoint.Endpoint, "_send", partial(_hooked_botocore, self._wrapping))
+
+    def _hook_lm15(self, lm15: ModuleType) -> None:
+        for cls, name, look_up in (
+            ("StdlibTransport", "stream", "look_up"),
+            ("StdlibAsyncTransport", "_do_stream", "alook_up"),
+        ):
+            self._hook(getattr(lm15, cls), name, partial(_hooked_lm15, self._wrapping, lm15, look_up))
 
     def _hook(self, owner: type, name: str, wrapper: Wrapper) -> None:
         if self._wrapping.active and name in vars(owner):
@@ -97,6 +105,19 @@ def _hooked_aiohttp(wrapping: Wrapping, aiohttp: ModuleType, original: Callable[
         return original(session, method, str_or_url, **given)
 
     return _request
+
+
+def _hooked_lm15(
+    wrapping: Wrapping, lm15: ModuleType, look_up: str, original: Callable[..., Any]
+) -> Callable[..., Any]:
+    @wraps(original)
+    def stream(transport: Any, request: Any) -> Any:
+        if not wrapping.active or not _room("model_call").concerns_model_api(*_path_and_host(request.url)):
+            return original(transport, request)
+        send = partial(original, transport)
+        return getattr(_room("lm15_transport"), look_up)(wrapping.cache_now, lm15, transport, request, send)
+
+    return stream
 
 
 def _path_and_host(url: str) -> tuple[bytes, bytes]:

@@ -88,10 +88,23 @@ class RecordedBody(_RecordedBody):
                     self._exchange.save(*self._answer())
                 raise
             piece, is_complete = self._take()
-        if is_complete:
+        if is_complete or (self._recorder.at_closing and self._read_end()):
             self._exchange.save(*self._answer())
         self._taken_at = time.perf_counter()
         return piece
+
+    def _read_end(self) -> bool:
+        """Read on to the formal end, since the reader may leave before it. Returns whether the answer is complete with it."""
+        try:
+            while not self._recorder.end_has_come:
+                self._recorder.feed(next(self._chunks))
+        except StopIteration:
+            return False
+        except Exception as error:  # noqa: BLE001 - the reader gets it, if it goes on
+            self._chunks = _failing(error)
+            return False
+        self._recorder.complete()
+        return True
 
     def close(self) -> None:
         """End the call, and close the response."""
@@ -128,12 +141,35 @@ class AsyncRecordedBody(_RecordedBody):
                     await self._exchange.asave(*self._answer())
                 raise
             piece, is_complete = self._take()
-        if is_complete:
+        if is_complete or (self._recorder.at_closing and await self._read_end()):
             await self._exchange.asave(*self._answer())
         self._taken_at = time.perf_counter()
         return piece
+
+    async def _read_end(self) -> bool:
+        """As `RecordedBody._read_end`."""
+        try:
+            while not self._recorder.end_has_come:
+                self._recorder.feed(await anext(self._chunks))
+        except StopAsyncIteration:
+            return False
+        except Exception as error:  # noqa: BLE001 - as above
+            self._chunks = _afailing(error)
+            return False
+        self._recorder.complete()
+        return True
 
     async def aclose(self) -> None:
         """As `RecordedBody.close`."""
         self._exchange.call.end()
         await self._close_response()
+
+
+def _failing(error: Exception) -> Iterator[bytes]:
+    raise error
+    yield b""
+
+
+async def _afailing(error: Exception) -> AsyncIterator[bytes]:
+    raise error
+    yield b""

@@ -21,7 +21,7 @@ from langchain_openai import ChatOpenAI
 import nbcache
 from nbcache import NotInstalledError, ReplayMiss
 from tests.servers.provider import Provider
-from tests.servers.wire import CHAT, EVENTS, MESSAGE, RESPONSE, Body, ask, completion, said, streamed
+from tests.servers.wire import CHAT, EVENTS, MESSAGE, RESPONSE, Body, StreamWire, ask, completion, event, said, streamed
 from tests.support.paths import ROOT
 
 LIBRARIES = [httpx, httpx2]
@@ -494,3 +494,64 @@ def test_threads_that_turn_it_on_and_off_while_requests_fly_lose_and_spoil_none(
             each.result(60)
     echoes = {request.echo: request.body["messages"][0]["content"] for request in provider.requests}
     assert [echoes[answer] for answer in answers] == texts
+
+
+# A reader who leaves at the part that says why the model stopped, as LiteLLM does
+
+_MESSAGE: dict[str, Any] = {
+    "id": "m",
+    "type": "message",
+    "role": "assistant",
+    "model": "m",
+    "content": [],
+    "stop_reason": None,
+}
+_DELTA: dict[str, Any] = {"stop_reason": "end_turn", "stop_sequence": None}
+ANSWERED = [
+    event(one, str(one["type"]))
+    for one in (
+        {"type": "message_start", "message": {**_MESSAGE, "usage": {"input_tokens": 1, "output_tokens": 0}}},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": "hi"}},
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": _DELTA, "usage": {"output_tokens": 1}},
+    )
+]
+STOP = event({"type": "message_stop"}, "message_stop")
+
+
+def read_to_the_stop_reason(client: Any) -> list[str]:
+    seen: list[str] = []
+    with client.messages.create(**MESSAGE, stream=True) as events:
+        for each in events:
+            seen.append(each.type)
+            if each.type == "message_delta":
+                return seen
+    return seen
+
+
+def test_a_reader_who_leaves_before_the_formal_end_of_an_answer_pays_once(store: Path) -> None:
+    wire = StreamWire([*ANSWERED, STOP])
+    assert read_to_the_stop_reason(wire.anthropic()) == read_to_the_stop_reason(wire.anthropic())
+    assert [each.type for each in wire.anthropic().messages.create(**MESSAGE, stream=True)][-1] == "message_stop"
+    assert len(wire.requests) == 1
+
+
+async def test_a_reader_who_awaits_and_leaves_before_the_formal_end_pays_once(store: Path) -> None:
+    wire = StreamWire([*ANSWERED, STOP])
+    for _ in range(2):
+        http = httpx2.AsyncClient(transport=wire.transport)
+        client = anthropic.AsyncAnthropic(api_key="sk-test", http_client=http, max_retries=0)
+        async with await client.messages.create(**MESSAGE, stream=True) as events:
+            async for each in events:
+                if each.type == "message_delta":
+                    break
+    assert len(wire.requests) == 1
+
+
+def test_a_stream_that_breaks_before_its_formal_end_is_as_without_the_cache(store: Path) -> None:
+    wire = StreamWire(ANSWERED, fails=True)
+    assert read_to_the_stop_reason(wire.anthropic())[-1] == "message_delta"  # who leaves there sees no error
+    seen: list[str] = []
+    with pytest.raises(httpx2.ReadError):
+        seen.extend(each.type for each in wire.anthropic().messages.create(**MESSAGE, stream=True))
+    assert (len(wire.requests), nbcache.stats().entries) == (2, 0)

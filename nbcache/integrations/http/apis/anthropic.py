@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from langchain_core.outputs import Generation
 
+from nbcache.entry.usage.reported_metadata import mapping
 from nbcache.integrations.http.apis.endpoint import Endpoint, has, streams_by
-from nbcache.integrations.http.apis.framing import Body, typed
+from nbcache.integrations.http.apis.framing import Body, End, typed
 from nbcache.integrations.http.apis.generations import chat_generation, without_nulls
 from nbcache.keys.json_text import parsed
 
@@ -57,6 +59,10 @@ def _add_delta(block: Body, delta: Body) -> None:
         block[name] = block.get(name, "") + delta[name]
 
 
+def _is_closing(event: Body) -> bool:
+    return event.get("type") == "message_delta" and bool(mapping(event.get("delta")).get("stop_reason"))
+
+
 _MESSAGES: dict[str, Any] = {
     "api": "anthropic",
     "name": "/v1/messages",
@@ -64,7 +70,7 @@ _MESSAGES: dict[str, Any] = {
     "prompt": "messages",
     "read": message,
     "join": join_message,
-    "end": typed("message_stop"),
+    "end": replace(typed("message_stop"), closing=End(test=_is_closing, marks=(b"stop_reason",))),
 }
 ENDPOINTS = (
     Endpoint(fits=has("model", "max_tokens", "messages"), **_MESSAGES),

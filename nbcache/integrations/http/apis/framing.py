@@ -116,7 +116,8 @@ class End:
 
     `marks` are bytes of which one is in each such part: most parts need no further look. Without marks, all parts are read.
     With `waits`, other parts may follow it, so the stream is complete when it is over. With `is_unmarked`, no part says so: it
-    is complete when it is over.
+    is complete when it is over. `closing` finds the part that says why the model stopped, if only the formal end follows it:
+    some readers leave there.
     """
 
     data: str | None = None
@@ -124,6 +125,7 @@ class End:
     marks: tuple[bytes, ...] = ()
     waits: bool = False
     is_unmarked: bool = False
+    closing: "End | None" = None
 
     def is_in(self, part: bytes | bytearray, framing: Framing) -> bool:
         """Whether `part` is the last one, or the last one of the answer."""
