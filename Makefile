@@ -112,6 +112,11 @@ clean:
 	$(call INSTALL,.venv/oldest,oldest)
 	touch $@
 
+.venv/clients/ready: pyproject.toml requirements/clients.txt
+	$(PYTHON) -m venv .venv/clients
+	$(call INSTALL,.venv/clients,clients)
+	touch $@
+
 .venv/docs/ready: pyproject.toml requirements/docs.txt
 	$(PYTHON) -m venv .venv/docs
 	$(call INSTALL,.venv/docs,docs)
