@@ -43,11 +43,14 @@ chromium:
 	  { apt-get update -qq && apt-get install -y -qq chromium; } || \
 	  { echo "The panel's tests need a browser: install chromium, or name one in NBCACHE_CHROMIUM." >&2; exit 1; }
 
-# In a store of their own, first cold and then warm: the outputs must be the same. One runs from its cassette alone.
+# In a store of their own, first cold and then warm: the outputs must be the same. One runs from its cassette alone, and
+# one needs the clients: `clients` runs it.
+notebooks: NOTEBOOKS = env -u OPENAI_API_KEY NBCACHE_DIR=$(CURDIR)/.venv/notebooks \
+  $(BIN)/pytest --nbval notebooks --ignore notebooks/replay.ipynb --ignore notebooks/clients.ipynb
 notebooks: .venv/ready
 	rm -rf .venv/notebooks
-	env -u OPENAI_API_KEY NBCACHE_DIR=$(CURDIR)/.venv/notebooks $(BIN)/pytest --nbval notebooks --ignore notebooks/replay.ipynb
-	env -u OPENAI_API_KEY NBCACHE_DIR=$(CURDIR)/.venv/notebooks $(BIN)/pytest --nbval notebooks --ignore notebooks/replay.ipynb
+	$(NOTEBOOKS)
+	$(NOTEBOOKS)
 	env -u OPENAI_API_KEY NBCACHE_DIR=$(CURDIR)/.venv/notebooks/empty $(BIN)/pytest --nbval --nbcache=replay notebooks/replay.ipynb
 
 # Keys, streams and shared calls under the oldest supported LangChain packages; `unit` checks them under the newest.
@@ -55,8 +58,14 @@ compat: .venv/oldest/ready
 	.venv/oldest/bin/python -m tests.compat
 
 # The clients of models, as their users run them: a second run is free. `unit` has those that need openai's next major version.
+# Their notebook runs cold and then warm, like the others. LiteLLM would fetch its price list from the network.
+clients: NOTEBOOK = env -u OPENAI_API_KEY -u ANTHROPIC_API_KEY -u GEMINI_API_KEY -u GOOGLE_API_KEY \
+  NBCACHE_DIR=$(CURDIR)/.venv/clients/store LITELLM_LOCAL_MODEL_COST_MAP=True .venv/clients/bin/pytest --nbval notebooks/clients.ipynb
 clients: .venv/clients/ready
 	.venv/clients/bin/pytest tests/integrations/clients
+	rm -rf .venv/clients/store
+	$(NOTEBOOK)
+	$(NOTEBOOK)
 
 # The site. It needs no network, and loads nothing from one. A warning or a dead link is an error.
 docs: .venv/docs/ready
@@ -112,7 +121,7 @@ clean:
 	$(call INSTALL,.venv/oldest,oldest)
 	touch $@
 
-.venv/clients/ready: pyproject.toml requirements/clients.txt
+.venv/clients/ready: .venv/ready requirements/clients.txt
 	$(PYTHON) -m venv .venv/clients
 	$(call INSTALL,.venv/clients,clients)
 	touch $@

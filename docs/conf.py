@@ -39,7 +39,9 @@ _CONTENTS = {
         *("docs/what-is-cached", "docs/money", "docs/store", "docs/privacy", "docs/limits", "docs/figures"),
     ),
     "Reference": ("docs/commands", "docs/settings", "docs/api"),
-    "Examples": ("notebooks/quickstart", "notebooks/dashboard", "notebooks/agents", "notebooks/replay"),
+    "Examples": (
+        *("notebooks/quickstart", "notebooks/clients", "notebooks/dashboard", "notebooks/agents", "notebooks/replay"),
+    ),
     "For developers": ("docs/architecture", "docs/glossary", "CONTRIBUTING", "CHANGELOG"),
 }
 

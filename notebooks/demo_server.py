@@ -1,10 +1,11 @@
-"""A small OpenAI-compatible server for the examples: no key, no network, no model; every answer says it is a demo.
+"""A small server for the examples, in place of a provider: no key, no network, no model; every answer says it is a demo.
 
     from demo_server import client_options, embedding_options
     llm = ChatOpenAI(**client_options())
     embeddings = OpenAIEmbeddings(**embedding_options())
 
-With `OPENAI_API_KEY` in the environment the same lines talk to the provider.
+With `OPENAI_API_KEY` in the environment the same lines talk to the provider. `prepare_clients` is for clients that take
+endpoint and key from the environment.
 """
 
 import functools
@@ -21,13 +22,14 @@ from urllib.parse import urlsplit
 
 from demo_answers import Repertoire
 from demo_chat import CHAT_MODEL, Completion
+from demo_providers import ENDPOINTS, Answer, AnthropicMessage, GoogleContent
 from demo_vectors import EMBEDDING_MODEL, Embedding
-from langchain_openai import ChatOpenAI
 from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 
 # The endpoint is part of a call's cache key, so it must not name the port that happened to be free. The clients are
 # told this address, which never resolves, and reach the server as their HTTP proxy.
-BASE_URL = "http://demo.nbcache.invalid/v1"
+HOST_URL = "http://demo.nbcache.invalid"
+BASE_URL = f"{HOST_URL}/v1"
 
 
 class DemoServer(ThreadingTCPServer):  # not HTTPServer, which looks its own name up and may wait seconds for the DNS
@@ -74,17 +76,23 @@ class _Handler(BaseHTTPRequestHandler):
         except ValueError as error:
             return self._refuse(HTTPStatus.BAD_REQUEST, f"the request could not be read: {error}")
         if asked is None:
-            here = "/v1/chat/completions and /v1/embeddings"
+            here = "/v1/chat/completions, /v1/embeddings, /v1/messages and generateContent"
             return self._refuse(HTTPStatus.NOT_FOUND, f"the demo server has {here} only, not {path}")
         if isinstance(asked, Completion) and asked.stream:
             return self._stream(asked)
         self.server.wait(asked.seconds)
         return self._send(HTTPStatus.OK, asked.answer())
 
-    def _asked(self, path: str, body: bytes) -> Completion | Embedding | None:
-        if path == "/v1/chat/completions":
-            return Completion.of(body, self.server.repertoire)
-        return Embedding.of(body) if path == "/v1/embeddings" else None
+    def _asked(self, path: str, body: bytes) -> Answer | None:
+        repertoire = self.server.repertoire
+        match path:
+            case "/v1/chat/completions":
+                return Completion.of(body, repertoire)
+            case "/v1/embeddings":
+                return Embedding.of(body)
+            case "/v1/messages":
+                return AnthropicMessage.of(body, repertoire)
+        return GoogleContent.of(body, repertoire) if path.endswith(":generateContent") else None
 
     def _stream(self, completion: Completion) -> None:
         self.send_response(HTTPStatus.OK)
@@ -137,6 +145,8 @@ def client_options() -> dict[str, Any]:
         print("OPENAI_API_KEY is set: the provider answers.")
         return {"model": "gpt-4o-mini"}
     print("OPENAI_API_KEY is not set: a demo server on this machine answers, from a fixed set of answers.")
+    from langchain_openai import ChatOpenAI  # noqa: PLC0415 - not every notebook needs it
+
     options = {"model": CHAT_MODEL, **demo_options(_demo_url())}
     if "http_socket_options" in ChatOpenAI.model_fields:
         # Our clients come with their proxy. Where the environment names one too, `ChatOpenAI` would warn of it.
@@ -150,3 +160,15 @@ def embedding_options() -> dict[str, Any]:
         return {"model": "text-embedding-3-small"}
     # Else it would count tokens first, with a tokenizer that it downloads.
     return {"model": EMBEDDING_MODEL, "check_embedding_ctx_length": False, **demo_options(_demo_url())}
+
+
+def prepare_clients() -> None:
+    """Lead all clients of a provider whose key is not in the environment to the demo server, by the environment alone."""
+    for key, variables in ENDPOINTS.items():
+        if os.environ.get(key):
+            print(f"{key} is set: the provider answers.")
+            continue
+        print(f"{key} is not set: a demo server on this machine answers, from a fixed set of answers.")
+        os.environ[key] = "none-needed"
+        os.environ |= {name: HOST_URL + path for name, path in variables.items()}
+        os.environ["http_proxy"] = _demo_url()  # the providers' own addresses are https, which this leaves alone

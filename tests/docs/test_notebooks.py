@@ -8,20 +8,24 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import nbformat
 import pytest
+from anthropic import Anthropic
+from google import genai
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from nbclient import NotebookClient
+from openai import OpenAI
 
 from tests.support.paths import ROOT
 
 NOTEBOOKS = ROOT / "notebooks"
 sys.path.insert(0, str(NOTEBOOKS))
 
-from demo_server import DemoServer, client_options, embedding_options  # noqa: E402 - the examples are no package
+from demo_server import DemoServer, client_options, embedding_options, prepare_clients  # noqa: E402 - the examples are no package
 
 pytestmark = [
     pytest.mark.slow,
@@ -123,6 +127,32 @@ def test_the_demo_server_says_the_same_whole_and_streamed() -> None:
     answers = [model.invoke([*asked, whole, result]), summed(model, [*asked, whole, result])]
     assert {answer.text for answer in answers} == {"[demo answer] I looked it up: A bog is foggy."}
     assert not any(answer.tool_calls for answer in answers)
+
+
+@pytest.mark.usefixtures("server")
+def test_clients_that_read_the_environment_get_the_demo_servers_answer_and_its_tokens(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked: list[Any] = [{"role": "user", "content": "What is a cache?"}]
+    with patch.dict(os.environ):
+        for name in ("ANTHROPIC_API_KEY", "GEMINI_API_KEY", "GOOGLE_API_KEY"):
+            os.environ.pop(name, None)
+        prepare_clients()
+        with OpenAI() as openai, Anthropic() as anthropic, genai.Client() as google:
+            chat = openai.chat.completions.create(model="any", messages=asked)
+            message = anthropic.messages.create(model="any", max_tokens=100, messages=asked)
+            content = google.models.generate_content(model="any", contents=asked[0]["content"])
+    assert capsys.readouterr().out.count("a demo server on this machine answers") == 3
+    assert chat.choices[0].message.content == content.text == getattr(message.content[0], "text", None)
+    assert str(content.text).startswith("[demo answer] A place for answers")
+    assert chat.usage
+    assert content.usage_metadata
+    answered = {
+        chat.usage.completion_tokens,
+        message.usage.output_tokens,
+        content.usage_metadata.candidates_token_count,
+    }
+    assert len(answered) == 1
 
 
 @pytest.mark.usefixtures("server")
