@@ -22,8 +22,11 @@ from tests.support.paths import ROOT
 
 pytestmark = pytest.mark.slow
 
-# langchain-openai's own, where it streams what it parses.
-_WARNINGS = ("-W", "error", "-W", "ignore:Pydantic serializer warnings:UserWarning")
+_IGNORED = (
+    "Pydantic serializer warnings:UserWarning",  # langchain-openai's own, where it streams what it parses
+    "Inheritance class AiohttpClientSession:DeprecationWarning",  # aiohttp's, of google-genai's session
+)
+_WARNINGS = ("-W", "error", *(part for each in _IGNORED for part in ("-W", f"ignore:{each}")))
 
 
 @dataclass(frozen=True)
