@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import unquote
 
 from nbcache.integrations.http.apis.endpoint import Endpoint
@@ -11,9 +12,10 @@ from nbcache.integrations.http.apis.framing import Body
 from nbcache.integrations.http.apis.registered import may_be_registered, registered_endpoint
 from nbcache.integrations.http.http_request import HTTPRequest
 from nbcache.integrations.http.uncached_requests import LAST_WORDS, is_api_host
+from nbcache.keys.json_text import parsed_strictly
 
 # Fields of a request that does more than get an answer: it goes on in the background, or changes a conversation.
-_STATEFUL = ("background", "conversation", "thread", "prewarm")
+_STATEFUL = ("background", "conversation", "conversation_id", "thread", "prewarm")
 # JSON, or no type at all: libraries send none with a body that the user wrote as JSON.
 _JSON = re.compile(r"(application/([\w.-]+\+)?json *(; *charset=\"?utf-?8\"? *)?)?", re.IGNORECASE)
 _LAST_WORDS = frozenset(word.encode() for endpoint in ENDPOINTS for word in endpoint.last_words) | LAST_WORDS
@@ -27,6 +29,7 @@ class ModelCall:
     request: HTTPRequest
     body: Body
     path: re.Match[str]  # the end of the path, by which it was told
+    is_ambiguous: bool  # whether the body has a field twice: servers differ in which of the two they read
 
     @property
     def path_fields(self) -> dict[str, str]:
@@ -40,7 +43,9 @@ class ModelCall:
 
     @property
     def effect(self) -> str | None:
-        """The field by which it does more than get an answer, so that an answer from the cache would not do."""
+        """What keeps an answer from the cache from doing: most often a field by which it does more than get an answer."""
+        if self.is_ambiguous:
+            return "bodies with a field twice"
         body = {} if self.endpoint.identity is not None else self.body
         return next((name for name in _STATEFUL if body.get(name) is not None and body[name] is not False), None)
 
@@ -67,25 +72,38 @@ def model_call(request: HTTPRequest) -> ModelCall | None:
     path, host = request.parts.path, request.parts.hostname
     endpoints = (each for each in ENDPOINTS if not each.hosts or host in each.hosts)
     matches = [(each, match) for each in endpoints if (match := each.path.search(path)) is not None]
-    if (body := _body(request) if matches else None) is None:
+    if (read := _body(request) if matches else None) is None:
         return None
-    return next((ModelCall(each, request, body, match) for each, match in matches if each.fits(body)), None)
+    body, is_ambiguous = read
+    return next(
+        (ModelCall(each, request, body, match, is_ambiguous) for each, match in matches if each.fits(body)), None
+    )
 
 
 def _registered_call(endpoint: Endpoint, request: HTTPRequest) -> ModelCall | None:
-    path, body = endpoint.path.search(request.parts.path), _body(request)
-    return None if path is None or body is None else ModelCall(endpoint, request, body, path)
+    path, read = endpoint.path.search(request.parts.path), _body(request)
+    return None if path is None or read is None else ModelCall(endpoint, request, read[0], path, read[1])
 
 
-def _body(request: HTTPRequest) -> Body | None:
-    """The JSON object in a request. None if the body is something else, or is generated while it is sent.
+def _body(request: HTTPRequest) -> tuple[Body, bool] | None:
+    """The JSON object in a request, and whether an object in it has a field twice.
 
-    None as well if its `stream` is neither yes nor no: then nobody knows what comes back.
+    None if the body is something else, or is generated while it is sent. None as well if its `stream` is neither yes nor no:
+    then nobody knows what comes back.
     """
     if not _JSON.fullmatch(request.header("content-type")) or request.header("content-encoding"):
         return None
     try:
-        body = json.loads(request.content())
+        body, is_ambiguous = _parsed(request.content())
     except Exception:  # noqa: BLE001 - HTTP libraries raise exceptions of their own
         return None
-    return body if isinstance(body, dict) and isinstance(body.get("stream"), bool | None) else None
+    is_understood = isinstance(body, dict) and isinstance(body.get("stream"), bool | None)
+    return (body, is_ambiguous) if is_understood else None
+
+
+def _parsed(content: Any) -> tuple[Any, bool]:
+    """The JSON in a body, and whether an object in it has a field twice. Raises what a body raises that is no JSON."""
+    try:
+        return parsed_strictly(content), False
+    except ValueError:
+        return json.loads(content), True

@@ -1,6 +1,7 @@
 """The bodies of responses of urllib3, from which `requests` and botocore read. Nothing is imported."""
 
 import io
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,13 +15,18 @@ def urllib_response(status: int, headers: Mapping[str, str], body: bytes = b"") 
 
 
 class UrllibBody:
-    """What `requests` and botocore read a response's body from: urllib3's response, with other bytes, which are decoded."""
+    """What `requests` and botocore read a response's body from: urllib3's response, with other bytes, which are decoded.
+
+    It has each method by which urllib3's response is read. All other attributes are those of that response.
+    """
 
     def __init__(self, raw: Any, pieces: Iterator[bytes], close: Any) -> None:
         self._raw = raw
         self._pieces = pieces
         self._close = close
         self._rest = b""
+        self._all: bytes | None = None
+        self.closed = False  # as urllib3 has it: also once all is read
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._raw, name)
@@ -31,20 +37,61 @@ class UrllibBody:
             size = amt or len(piece)
             self._rest = piece[size:]
             yield piece[:size]
+        self.closed = True
+
+    read_chunked = stream
 
     def read(self, amt: int | None = None, decode_content: bool | None = None, **_: Any) -> bytes:  # noqa: ARG002, FBT001 - as above
         """All bytes, or the next `amt` of them."""
         got = bytearray()
-        while amt is None or len(got) < amt:
-            piece = next(self.stream(None if amt is None else amt - len(got)), b"")
+        while amt is None or amt < 0 or len(got) < amt:
+            piece = self.read1(None if amt is None or amt < 0 else amt - len(got))
             if not piece:
                 break
             got += piece
         return bytes(got)
 
+    def read1(self, amt: int | None = None, decode_content: bool | None = None) -> bytes:  # noqa: ARG002, FBT001 - as above
+        """The bytes that come next, at most `amt` of them."""
+        return b"" if amt == 0 else next(self.stream(None if amt is None or amt < 0 else amt), b"")
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill `buffer` as far as there are bytes. Returns how many there were."""
+        got = self.read(len(buffer))
+        buffer[: len(got)] = got
+        return len(got)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        """The next line with its break, or the first `size` bytes of it."""
+        line, most = bytearray(), None if size is None or size < 0 else size
+        while not line.endswith(b"\n") and (most is None or len(line) < most):
+            piece = self.read1(None if most is None else most - len(line))
+            if not piece:
+                break
+            end = piece.find(b"\n") + 1 or len(piece)
+            self._rest = piece[end:] + self._rest
+            line += piece[:end]
+        return bytes(line)
+
+    def readlines(self, hint: int = -1) -> list[bytes]:  # noqa: ARG002 - urllib3's
+        """The lines."""
+        return list(self)
+
     def __iter__(self) -> Iterator[bytes]:
-        return self.stream()
+        return iter(self.readline, b"")
+
+    @property
+    def data(self) -> bytes:
+        """All bytes, as often as they are asked for."""
+        if self._all is None:
+            self._all = self.read()
+        return self._all
+
+    def json(self) -> Any:
+        """The JSON in the body."""
+        return json.loads(self.data)
 
     def close(self) -> None:
         """Close the connection."""
+        self.closed = True
         self._close()

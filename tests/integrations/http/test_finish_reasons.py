@@ -1,5 +1,6 @@
 """How an answer ended, by every API's own words: what was cut off, filtered or failed is handed out by the rules of all calls."""
 
+import json
 from typing import Any
 
 import httpx
@@ -114,3 +115,34 @@ def test_an_answer_is_handed_out_by_how_it_ended(
     assert nbcache.entries()["status"].tolist() == ([status] if status else [])
     is_hit = status == "ok" or (status == "cut off" and "max_tokens" in body)  # which is what the call asked for
     assert ("x-nbcache" in answers[1].headers) == is_hit
+
+
+def _chunk(index: int, text: str, reason: str | None = None) -> dict[str, Any]:
+    return {"choices": [{"index": index, "delta": {"content": text}, "text": text, "finish_reason": reason}]}
+
+
+CUT: dict[str, list[dict[str, Any]]] = {
+    "no finish reason": [_chunk(0, "h")],
+    "one of two choices without": [_chunk(0, "h"), _chunk(1, "h"), _chunk(0, "i", "stop")],
+    "an error as vLLM has it": [_chunk(0, "h"), {"object": "error", "message": "out of memory", "code": 500}],
+}
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("call", [_CHAT, _TEXT], ids=["chat", "text"])
+@pytest.mark.parametrize("name", CUT)
+def test_a_stream_that_was_cut_is_not_kept_although_its_formal_end_came(
+    name: str, call: tuple[str, dict[str, Any]]
+) -> None:
+    path, body = call
+    content = "".join(f"data: {data}\n\n" for data in [*map(json.dumps, CUT[name]), "[DONE]"])
+    sent: list[httpx.Request] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        sent.append(request)
+        return httpx.Response(200, text=content, headers={"content-type": "text/event-stream"})
+
+    with httpx.Client(transport=httpx.MockTransport(handle)) as client:
+        for _ in range(2):
+            assert client.post(f"https://models.example{path}", json={**body, "stream": True}).text == content
+    assert (len(sent), nbcache.stats().entries) == (2, 0)

@@ -133,3 +133,22 @@ def test_a_body_of_another_type_passes_by(documented: Documented) -> None:
     assert passes(content=b"[" + content + b"]")
     assert passes(content=content, headers={"content-encoding": "gzip"})
     assert not passes(content=content)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"model": "m", "messages": [{"role": "user", "content": "a"}], "messages": []}',
+        b'{"model":"m","messages":[{"role":"user","content":"a","content":"b"}]}',
+    ],
+)
+def test_a_body_with_a_field_twice_passes_by_since_servers_differ_in_which_they_read(content: bytes) -> None:
+    request = httpx.Request("POST", "https://models.example/v1/chat/completions", content=content)
+    assert key(request) is None
+    call = model_call(http_request(request))
+    assert call is not None  # so that it is counted, and not sent in replay
+
+
+def test_a_message_to_a_conversation_that_the_provider_keeps_passes_by() -> None:
+    body = {"message": "Go on.", "conversation_id": "c"}
+    assert key(httpx.Request("POST", "https://api.cohere.com/v1/chat", json=body)) is None

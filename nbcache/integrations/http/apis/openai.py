@@ -25,6 +25,8 @@ def chat(body: Body) -> list[Generation] | None:
     """A chat completion: a generation for each choice."""
     if not _is_answer(body, "choices") or any(map(_failed, body["choices"])):
         return None
+    if not all("message" in choice for choice in body["choices"]):  # another service's
+        return None
     metadata = _metadata(body)
     return [
         chat_generation(
@@ -62,6 +64,8 @@ def _content(choice: Body) -> str:
 def response(body: Body) -> list[Generation] | None:
     """A response of OpenAI's Responses API."""
     if not _is_answer(body, "output") or body.get("status") not in _FINISHED:
+        return None
+    if body.get("object", "response") != "response" or not ("object" in body or "status" in body):  # another service's
         return None
     content: list[Body] = []
     calls = []
@@ -120,6 +124,10 @@ def join_response(events: list[Body]) -> Body:
 
 
 def _join_choices(events: Iterable[Body], content: Callable[[Body], Body]) -> Body:
+    """The body from the chunks of a stream. It is an error if a choice has no finish reason.
+
+    Some servers and gateways end a stream that failed as they end any other.
+    """
     whole: Body = {}
     choices: dict[int, Body] = {}
     for event in events:
@@ -127,6 +135,8 @@ def _join_choices(events: Iterable[Body], content: Callable[[Body], Body]) -> Bo
         for choice in event.get("choices") or ():
             rest = {name: value for name, value in choice.items() if name in {"finish_reason", "error"}}
             append(choices.setdefault(choice.get("index") or 0, {}), {**content(choice), **rest}, _PIECEWISE)
+    if not all(choice.get("finish_reason") for choice in choices.values()):
+        whole.setdefault("error", "the stream was cut")
     return {**whole, "choices": [choice for _, choice in sorted(choices.items())]}
 
 

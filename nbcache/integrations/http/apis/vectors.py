@@ -58,8 +58,8 @@ def _vectors_in(item: Body) -> list[Any]:
 
 def _ranking(body: Body) -> list[Generation] | None:
     """The documents' places and scores, the best first."""
-    results = body.get("results") or body.get("data")
-    if body.get("error") or not isinstance(results, list) or not results:
+    results: Any = body.get("results") or body.get("data")
+    if body.get("error") or not _all_have(results, "relevance_score"):
         return None
     lines = [f"{mapping(item).get('index')}: {mapping(item).get('relevance_score')}" for item in results]
     # A provider that counts no tokens charges by the search, for which no list price is known.
@@ -69,9 +69,14 @@ def _ranking(body: Body) -> list[Generation] | None:
 
 def _verdicts(body: Body) -> list[Generation] | None:
     results = body.get("results")
-    if body.get("error") or not isinstance(results, list) or not results:
+    if body.get("error") or not (_all_have(results, "flagged") or _all_have(results, "categories")):
         return None
     return [text_generation(json.dumps(results), {"model_name": body.get("model"), NO_TEXT: True})]
+
+
+def _all_have(results: Any, name: str) -> bool:
+    """Whether each of the results has this field: another service may have such a path, and answers that look alike."""
+    return isinstance(results, list) and bool(results) and all(name in mapping(each) for each in results)
 
 
 def _is_input(body: Body) -> bool:
