@@ -28,5 +28,6 @@ def checked_clients(given: str | Iterable[str]) -> tuple[str, ...]:
     known = (*API_NAMES, *sorted(_registered))
     for name in names:
         if name not in {ALL, LANGCHAIN, *known}:
-            raise ValueError(f"clients={name!r}: write {ALL}, {LANGCHAIN}, or names of APIs: {', '.join(known)}")
+            takes = f"{ALL}, {LANGCHAIN}, or names of APIs: {', '.join(known)}"
+            raise ValueError(f"clients={name!r}: write {takes}; several as a list")
     return names

@@ -53,6 +53,11 @@ def mode(cache: "NotebookCache") -> str:
     return f"nbcache: {text}, {played(cache) if settings.mode == REPLAY else f'for {whose(cache)}'}"
 
 
+def no_key(names: Sequence[str]) -> str:
+    """What to type where variables with API keys are missing, and `replay` needs none."""
+    return f'no key is needed. {", ".join(names)} not set: a client that asks for a key takes any text, as in api_key="none"'
+
+
 def played(cache: "NotebookCache") -> str:
     """The cassette that `replay` plays."""
     try:

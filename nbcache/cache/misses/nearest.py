@@ -41,8 +41,8 @@ def nearest_text(call_key: CallKey, recordings: Recordings) -> str:
     how = "run it with `%llmcache on` and a key, then `%llmcache export`"
     if path is None:
         source = (
-            "the store, and no cassette is known: this notebook's name isn't, here. NBCACHE_NOTEBOOK names it, or "
-            "NBCACHE_CASSETTE the file"
+            "the store, and there is no cassette, as this notebook's name isn't known: set NBCACHE_NOTEBOOK to it, or "
+            "NBCACHE_CASSETTE to the file"
         )
     elif path.exists():
         source = path.name

@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.outputs import Generation
@@ -17,7 +17,7 @@ from nbcache.codec.sdk_response import HEADERS, HTTPResponse
 from nbcache.concurrency.executor import in_thread
 from nbcache.entry.durations_and_sizes import bytes_text
 from nbcache.entry.usage.reported_charges import LITELLM_HEADER
-from nbcache.errors import warn_once
+from nbcache.errors import UnstableIdentityError, warn_once
 from nbcache.integrations.http.apis.endpoint import Endpoint
 from nbcache.integrations.http.apis.framing import Body
 from nbcache.integrations.http.apis.registered import with_prompt
@@ -58,7 +58,10 @@ class Exchange:
     @classmethod
     def past(cls, cache: NotebookCache, model_call: ModelCall, why: str, detail: str = "") -> "Exchange":
         """The exchange of a call that goes past the cache, and counts: neither looked up nor stored."""
-        exchange = cls.of(cache, model_call)
+        try:
+            exchange = cls.of(cache, model_call)
+        except UnstableIdentityError:  # of a registered API, whose own `identity` has failed
+            exchange = cls.of(cache, replace(model_call, endpoint=replace(model_call.endpoint, identity=None)))
         exchange.call.mode, exchange.call.bypass, exchange.call.shares = OFF, (why, detail), False
         return exchange
 

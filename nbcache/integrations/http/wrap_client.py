@@ -24,7 +24,12 @@ def wrap_client(client: _T, cache_now: CacheNow) -> _T:
     `client` itself does not change. Both share their connections, as a copy by `with_options` does. Requests that are not
     calls of a model, and all requests while there is no cache, are sent as usual. Raises TypeError for any other object.
     """
-    twin = None if _signs_requests(client) else _cached(client, cache_now) or _cached_sdk_client(client, cache_now)
+    if _signs_requests(client):
+        raise TypeError(
+            f"nbcache.wrap: {_named(client)} can't be wrapped, as Amazon Bedrock's clients sign each request. Use it as it is: it "
+            "is cached after `%load_ext nbcache` or `nbcache.install()`"
+        )
+    twin = _cached(client, cache_now) or _cached_sdk_client(client, cache_now)
     if twin is not None:
         return twin  # type: ignore[no-any-return]  # of the same class
     raise TypeError(
@@ -60,7 +65,7 @@ def _signs_requests(client: Any) -> bool:
 
 
 def _named(client: object) -> str:
-    return repr(client.__name__) if hasattr(client, "__name__") else f"a {type(client).__qualname__} object"
+    return repr(client.__name__) if hasattr(client, "__name__") else f"this {type(client).__qualname__} object"
 
 
 def _copy(client: Any, http_client: Any) -> Any:

@@ -8,9 +8,10 @@ from IPython.core.display_functions import display
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
-from nbcache.cache.modes import MODES, Settings, settings
+from nbcache.cache.modes import MODES, REPLAY, Settings, settings
 from nbcache.errors import UnknownKeyError
 from nbcache.session import api, installation
+from nbcache.session.placeholder_keys import missing_keys
 from nbcache.session.worker_processes import warn_of_running
 from nbcache.stores.location import notebook_path, shown_notebook
 from nbcache.ui import report
@@ -78,6 +79,8 @@ class Words:
         cache.switch(Settings(wanted.mode, ttl, wanted.tags or current.tags))
         warn_of_running(cache)
         say(report.status(cache))
+        if cache.settings.mode == REPLAY and (missing := missing_keys(self.shell.user_ns)):
+            say(report.no_key(missing))
 
     def _panel(self, _: argparse.Namespace) -> None:
         display(html.panel() if installation.is_installed() and self._has_widgets() else html.summary())  # type: ignore[no-untyped-call]

@@ -444,7 +444,7 @@ def test_an_api_that_is_named_is_cached_whatever_library_speaks_it(
 def test_an_unknown_name_of_an_api_is_refused_with_those_that_exist(tmp_path: Path) -> None:
     with pytest.raises(
         ValueError,
-        match=r"clients='opneai': write all, langchain, or names of APIs: anthropic, bedrock, cohere, google, huggingface, ollama, openai",
+        match=r"clients='opneai': write all, langchain, or names of APIs: anthropic, bedrock, cohere, google, huggingface, ollama, openai; several as a list",
     ):
         nbcache.install(tmp_path / "store", clients="opneai")
     with pytest.raises(NotInstalledError):

@@ -230,6 +230,37 @@ def test_an_identity_that_says_nothing_is_a_pass_by_and_forbidden_in_replay(team
 
 
 @pytest.mark.usefixtures("store")
+@pytest.mark.parametrize(
+    ("identity", "what"),
+    [
+        (lambda request: request["missing"], r"`identity` raised KeyError\('missing'\)"),
+        (lambda _: {}, r"`identity` returned \{\}"),
+    ],
+)
+def test_a_call_whose_identity_fails_is_counted_and_the_warning_names_the_function(
+    team: Team, identity: Any, what: str
+) -> None:
+    nbcache.register_api("team", match=is_teams, identity=identity, usage=used)
+    with pytest.warns(NbcacheWarning, match=f"a call of team: {what}"):
+        team.ask()
+    assert nbcache.stats().misses == 1
+    assert nbcache.last()["why"].tolist() == ["not cacheable"]
+    nbcache.register_api("team", match=is_teams, identity=lambda request: request["missing too"])
+    with pytest.warns(NbcacheWarning, match="missing too"):  # another function has a warning of its own
+        team.ask()
+
+
+@pytest.mark.usefixtures("store")
+def test_each_function_for_usage_that_fails_is_warned_of(team: Team) -> None:
+    nbcache.register_api("team", match=is_teams, usage=lambda _: {"token": 1})
+    with pytest.warns(NbcacheWarning, match="usage returned 'token'; write model, input_tokens"):
+        team.ask()
+    nbcache.register_api("team", match=is_teams, usage=lambda _: {"cost": 1})
+    with pytest.warns(NbcacheWarning, match="usage returned 'cost'; write model, input_tokens"):
+        team.ask(run=2)
+
+
+@pytest.mark.usefixtures("store")
 def test_a_predicate_that_raises_is_a_pass_by_with_one_warning_and_forbidden_in_replay(team: Team) -> None:
     def match(method: str, host: str, path: str) -> bool:
         raise RuntimeError("no idea")

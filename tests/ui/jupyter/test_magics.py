@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from IPython.core.error import UsageError
 from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
@@ -490,6 +491,24 @@ def test_replay_says_what_it_plays(loaded: Callable[..., str], tmp_path: Path) -
     assert "nb.llmcache.jsonl: 1 recording" in loaded("%llmcache export")
     assert "replay, from nb.llmcache.jsonl, 1 recording" in loaded("%llmcache replay")
     assert loaded("print(model.invoke('q').text)") == "answer 0\n"
+
+
+def test_replay_says_what_to_type_for_a_client_that_asks_for_a_key(
+    loaded: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "AZURE_OPENAI_API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(openai.OpenAIError):
+        openai.OpenAI()
+    assert "no key is needed" not in loaded("%llmcache replay")  # this notebook doesn't use it
+    loaded("from openai import OpenAI")
+    shown = loaded("%llmcache replay")
+    assert "no key is needed" in shown
+    assert "OPENAI_API_KEY" in shown
+    assert 'api_key="none"' in shown
+    assert "no key is needed" not in loaded("%llmcache on")
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-mine")
+    assert "OPENAI_API_KEY" not in loaded("%llmcache replay")
 
 
 def test_a_miss_in_replay_is_shown_in_a_line(loaded: Callable[..., str], shell: InteractiveShell) -> None:

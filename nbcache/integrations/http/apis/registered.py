@@ -11,7 +11,7 @@ from langchain_core.outputs import Generation
 
 from nbcache import public_in
 from nbcache.entry.usage.reported_metadata import UNPRICED, count
-from nbcache.errors import warn_once
+from nbcache.errors import UnstableIdentityError, warn_once
 from nbcache.integrations.http.apis.endpoint import Endpoint
 from nbcache.integrations.http.apis.framing import OVER, PARTS, Body
 from nbcache.integrations.http.apis.generations import text_generation
@@ -151,11 +151,21 @@ _STREAMED = "streamed"
 
 
 def _counted(name: str, body: Body, identity: Any) -> Body:
-    """What counts of a body. Raises ValueError if `identity` returns nothing: all calls would be the same one."""
-    counted = body if identity is None else identity(body)
+    """What counts of a body. Raises UnstableIdentityError if `identity` fails, or returns nothing: all calls would be the same."""
+    try:
+        counted = body if identity is None else identity(body)
+    except Exception as error:
+        raise _no_identity(name, identity, f"raised {error!r}") from error
     if counted is None or counted in ("", [], {}):
-        raise ValueError(f"identity of the API {name!r} returned {counted!r}: all its calls would be the same")
+        raise _no_identity(name, identity, f"returned {counted!r}, so all calls would be the same")
     return counted if isinstance(counted, dict) else {"identity": counted}
+
+
+def _no_identity(name: str, identity: Any, what: str) -> UnstableIdentityError:
+    text = (
+        f"nbcache could not work out the key of a call of {name}: `identity` {what}. The call goes on without the cache"
+    )
+    return UnstableIdentityError(f"identity {name} {id(identity)}", text)
 
 
 def _generation(name: str, answer: Any, usage: Any, finished: Any, *, is_stream: bool) -> list[Generation] | None:
@@ -178,7 +188,7 @@ def _metadata(name: str, answer: Any, usage: Any) -> Body:
     try:
         return _usage(usage(answer) or {})
     except Exception as error:  # noqa: BLE001 - the user's own code: the answer is whole all the same
-        warn_once(f"usage {name}", f"nbcache: the usage of an answer of {name} is unknown: {error!r}")
+        warn_once(f"usage {name} {id(usage)}", f"nbcache: the usage of an answer of {name} is unknown: {error!r}")
         return {UNPRICED: True}
 
 
