@@ -11,7 +11,7 @@ from nbcache.integrations.http.exchange import Exchange
 from nbcache.integrations.http.http_request import HTTPRequest
 from nbcache.integrations.http.recorded_bodies import RecordedBody, ReplayedBody
 from nbcache.integrations.http.transport_identity import route_of
-from nbcache.integrations.http.urllib_bodies import UrllibBody, urllib_response
+from nbcache.integrations.http.urllib_bodies import UrllibBody, bytes_as_they_come, urllib_response
 
 
 def cached(session: Any, cache_now: CacheNow) -> Any:
@@ -88,7 +88,7 @@ class _Form:
 
     def streamed(self, response: Any, exchange: Exchange) -> Any:
         raw = response.raw
-        body = RecordedBody(exchange, *self.head(response), raw.stream(None, decode_content=True), raw.close)
+        body = RecordedBody(exchange, *self.head(response), bytes_as_they_come(raw), raw.close)
         response.raw = UrllibBody(raw, body, body.close)
         return response
 

@@ -1,5 +1,6 @@
 """The bodies of responses of urllib3, from which `requests` and botocore read. Nothing is imported."""
 
+import http.client
 import io
 import json
 import sys
@@ -12,6 +13,15 @@ def urllib_response(status: int, headers: Mapping[str, str], body: bytes = b"") 
     return sys.modules["urllib3"].HTTPResponse(
         io.BytesIO(body), headers=headers, status=status, reason="OK", preload_content=False, decode_content=False
     )
+
+
+def bytes_as_they_come(raw: Any) -> Iterator[bytes]:
+    """The decoded bytes of the body of urllib3's response, none of them later than they came."""
+    is_from_network = isinstance(getattr(raw, "_original_response", None), http.client.HTTPResponse)
+    if raw.chunked or not is_from_network or not hasattr(raw, "read1"):
+        pieces: Iterator[bytes] = raw.stream(None, decode_content=True)
+        return pieces
+    return iter(lambda: raw.read1(2**16, decode_content=True), b"")  # without chunks, `stream` would wait for all of it
 
 
 class UrllibBody:
