@@ -78,8 +78,8 @@ class _Form:
 
     def _recorded(self, recorded: HTTPResponse, chunks: Any, release: Callable[[bool], Any]) -> Any:
         headers = [*recorded.headers.items(), *HIT.items()]
-        told = {"status": recorded.status, "reason": "OK", "headers": headers, "http_version": "HTTP/1.1"}
-        return self._cls(chunks=chunks, release=release, **told)
+        parts = {"status": recorded.status, "reason": "OK", "headers": headers, "http_version": "HTTP/1.1"}
+        return self._cls(chunks=chunks, release=release, **parts)
 
 
 class _AsyncForm(_Form):

@@ -78,14 +78,15 @@ def _text(body: Body) -> list[Generation] | None:
 
 def _titan(body: Body) -> list[Generation] | None:
     """Texts and embeddings of Amazon's Titan."""
-    asked, results = body.get("inputTextTokenCount"), body.get("results")
+    input_tokens, results = body.get("inputTextTokenCount"), body.get("results")
     if not isinstance(results, list):
-        counts = {"usage": {"prompt_tokens": asked, "completion_tokens": 0}} if isinstance(asked, int) else {}
+        is_counted = isinstance(input_tokens, int)
+        counts = {"usage": {"prompt_tokens": input_tokens, "completion_tokens": 0}} if is_counted else {}
         kinds = mapping(body.get("embeddingsByType"))
         return vectors([body.get("embedding") or next(iter(kinds.values()), None)], counts)
     answered = [each["tokenCount"] for each in results if isinstance(mapping(each).get("tokenCount"), int)]
     total = sum(answered) if len(answered) == len(results) else None
-    usage = without_nulls({"input_tokens": asked, "output_tokens": total})
+    usage = without_nulls({"input_tokens": input_tokens, "output_tokens": total})
     texts = [(mapping(each).get("outputText"), mapping(each).get("completionReason")) for each in results]
     return _texts({"usage": usage, **body}, texts)
 

@@ -140,8 +140,8 @@ def _is_last(event: Body) -> bool:
 
 
 def model_path(verbs: str) -> re.Pattern[str]:
-    # A model of one's own, tuned or at an endpoint, is named with its kind: another model may have the same name.
     """The end of the path of a call of Google's models, with one of these verbs."""
+    # A model of one's own, tuned or at an endpoint, is named with its kind: another model may have the same name.
     return re.compile(rf"/(?:models/)?(?P<model>(?:(?<=models/)|tunedModels/|endpoints/)[^/:]+):(?:{verbs})$")
 
 
