@@ -9,9 +9,8 @@ from typing import Any, Protocol
 
 from nbcache.cache.call import running
 from nbcache.codec.sdk_response import HTTPResponse
+from nbcache.concurrency.effects import Effect, adrive, drive
 from nbcache.integrations.http.exchange import Exchange
-
-Course = Generator[Callable[[], Any], Any, Any]
 
 
 class Form(Protocol):
@@ -39,46 +38,41 @@ class Form(Protocol):
         """The response for the caller, whose body is recorded while it is read. The call ends with that body."""
 
 
+class _Step:
+    """A step of a course, taken as its form takes it: a call, or on an event loop a coroutine."""
+
+    def __init__(self, step: Callable[[], Any]) -> None:
+        self.run = self.arun = step
+
+
 def answer(exchange: Exchange, form: Form) -> Any:
     """The response to a call, from the cache or from the provider."""
     with (block := running(exchange.call)):
-        course, done = _course(exchange, form, block, exchange.find, exchange.save), None
-        while True:
-            try:
-                step = course.send(done)
-            except StopIteration as end:
-                return end.value
-            try:
-                done = step()
-            except BaseException:
-                exchange.fail()
-                raise
+        try:
+            return drive(_course(exchange, form, block, exchange.find, exchange.save))
+        except BaseException:
+            exchange.fail()
+            raise
 
 
 async def aanswer(exchange: Exchange, form: Form) -> Any:
     """As `answer`, on an event loop."""
     with (block := running(exchange.call)):
-        course, done = _course(exchange, form, block, exchange.afind, exchange.asave), None
-        while True:
-            try:
-                step = course.send(done)
-            except StopIteration as end:
-                return end.value
-            try:
-                done = await step()
-            except BaseException:
-                exchange.fail()
-                raise
+        try:
+            return await adrive(_course(exchange, form, block, exchange.afind, exchange.asave))
+        except BaseException:
+            exchange.fail()
+            raise
 
 
 def _course(
     exchange: Exchange, form: Form, block: running, find: Callable[[], Any], save: Callable[..., Any]
-) -> Course:
+) -> Generator[Effect, Any, Any]:
     """Yields the steps that may take a while, and gets their results. Returns the response."""
-    recorded = yield find
+    recorded = yield _Step(find)
     if recorded is not None:
         return form.replayed(recorded)
-    response = yield form.send
+    response = yield _Step(form.send)
     status, headers = form.head(response)
     if not 200 <= status < 300:
         exchange.fail()
@@ -89,6 +83,6 @@ def _course(
         streamed = form.streamed(response, exchange)
         block.goes_on = True
         return streamed
-    body = yield partial(form.read, response)
-    yield partial(save, status, headers, body)
+    body = yield _Step(partial(form.read, response))
+    yield _Step(partial(save, status, headers, body))
     return form.whole(response, body)
