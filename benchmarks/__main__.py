@@ -78,8 +78,7 @@ def main() -> int:
     if arguments.part or arguments.growth:
         known = history.runs()
         run = history.merged(run, known[-1] if known and known[-1].version == run.version else None)
-    history.append(run)
-    _write(run)
+    _keep(run)
     return 0
 
 
@@ -146,6 +145,16 @@ def _measure(folder: Path, name: str, part: Callable[[Path], None]) -> None:
         print(f"without instructions: this needs {lacking}", end=" ", file=sys.stderr)
     part(folder)
     print(f"{perf_counter() - start:.0f} s", file=sys.stderr)
+
+
+def _keep(run: history.Run, file: Path = history.FILE) -> None:
+    """Add a run to the history, then write the page. The figures stay even if the page can't be written."""
+    history.append(run, file)
+    try:
+        _write(run)
+    except Exception as error:
+        error.add_note(f"The figures are in {file}: `python -m benchmarks --report` writes the page of them.")
+        raise
 
 
 def _write(run: history.Run) -> None:

@@ -49,9 +49,13 @@ class Figures:
         return Spread.of(rounds) if rounds else None
 
     def ratio(self, ours: tuple[str, str], theirs: tuple[str, str], kind: str = SECONDS) -> Spread | None:
-        """One figure to another. Each ratio is of one round: both halves of it met the same noise."""
-        pairs = list(zip(self.rounds(*ours, kind), self.rounds(*theirs, kind), strict=False))
-        return Spread.of([mine / other for mine, other in pairs]) if pairs else None
+        """One figure to another. Each ratio is of one round: both halves of it met the same noise.
+
+        A round in which the other figure is 0 has no ratio.
+        """
+        pairs = zip(self.rounds(*ours, kind), self.rounds(*theirs, kind), strict=False)
+        ratios = [mine / other for mine, other in pairs if other]
+        return Spread.of(ratios) if ratios else None
 
     def columns(self, row: str) -> list[str]:
         """The columns of a row."""

@@ -96,10 +96,10 @@ def _cells(figures: Figures, name: str, row: Row, column: str) -> Sequence[str]:
     ratio, *others = (
         figures.ratio((name, column), (name, row.beside), kind) for kind in ("seconds", PROCESSOR, INSTRUCTIONS)
     )
-    beside = f"{_spread(ratio, '')} of {row.beside}'s"
+    beside = f" of {row.beside}'s" if ratio and column == NBCACHE else ""
     return (
         _spread(scaled, f" {unit}"),
-        beside if column == NBCACHE else _spread(ratio, ""),
+        f"{_spread(ratio, '')}{beside}",
         *("" if each is None else number(each.median) for each in others),
     )
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import __main__ as bench
 from benchmarks import history, report
 from benchmarks.figures import PROCESSOR, Figures, Spread
 from benchmarks.rows import ROWS, SECTIONS
@@ -28,6 +29,25 @@ def test_a_ratio_is_taken_within_each_round() -> None:
     ours, theirs = ("repeated", "nbcache"), ("repeated", "InMemoryCache")
     assert figures.ratio(ours, theirs) == Spread(0.1, 0.05, 0.2)
     assert figures.ratio(ours, theirs, PROCESSOR) is None
+
+
+def test_a_round_in_which_the_other_figure_is_0_has_no_ratio() -> None:
+    figures = _figures([1.0, 4.0, 2.0])
+    ours, theirs = ("repeated", "nbcache"), ("repeated", "InMemoryCache")
+    figures.kinds["seconds"]["repeated"]["InMemoryCache"][:2] = [0.0, 0.0]
+    assert figures.ratio(ours, theirs) == Spread(0.05, 0.05, 0.05)
+    figures.kinds["seconds"]["repeated"]["InMemoryCache"][2] = 0.0
+    assert figures.ratio(ours, theirs) is None
+    assert "| repeated hit, nobody listens | nbcache | " in report.page(history.Run("2", "", {}, figures), None)
+
+
+def test_figures_are_kept_when_the_page_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "history.jsonl"
+    monkeypatch.setattr(report, "page", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError) as raised:
+        bench._keep(_run("2"), file)
+    assert "--report" in raised.value.__notes__[0]
+    assert [run.version for run in history.runs(file)] == ["2"]
 
 
 def test_every_run_is_kept_as_it_was(tmp_path: Path) -> None:
