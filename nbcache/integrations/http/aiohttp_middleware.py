@@ -16,9 +16,10 @@ from nbcache.errors import warn_once
 from nbcache.integrations.http.call_course import aanswer
 from nbcache.integrations.http.call_of_request import HIT, CacheNow, exchange_of
 from nbcache.integrations.http.exchange import Exchange
-from nbcache.integrations.http.http_request import HTTPRequest
+from nbcache.integrations.http.http_request import HTTPRequest, whole_body
 from nbcache.integrations.http.model_call import concerns_model_api, may_be_model_call, model_call
 from nbcache.integrations.http.recorded_bodies import AsyncRecordedBody, ReplayedBody
+from nbcache.integrations.http.uncached_requests import uncached_request
 from nbcache.keys.usercode import digest_of, is_users_code, piece_of
 
 
@@ -260,8 +261,9 @@ def pass_by(cache_now: CacheNow, aiohttp: ModuleType, url: Any, given: Mapping[s
     cache = cache_now()
     if cache is None or call_around() is not None or not may_be_model_call(str(url).encode()):
         return
-    body = given["data"] if given.get("json") is None else json.dumps(given["json"])
-    if model_call(HTTPRequest("POST", str(url), {}, lambda: body)) is None:
+    body = given.get("data") if given.get("json") is None else json.dumps(given["json"])
+    request = HTTPRequest("POST", str(url), {}, lambda: whole_body(body))
+    if model_call(request) is None and uncached_request(request, is_wrapped=False) is None:
         return
     why = f"by aiohttp {aiohttp.__version__} are not cached: that needs aiohttp 3.12 or later"
     cache.forbid_in_replay(Call(is_chat=False), f"can't be looked up: calls {why}")

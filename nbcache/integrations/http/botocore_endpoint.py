@@ -13,7 +13,7 @@ from nbcache.integrations.http.apis.framing import framing_of
 from nbcache.integrations.http.call_course import answer
 from nbcache.integrations.http.call_of_request import HIT, CacheNow, exchange_of
 from nbcache.integrations.http.exchange import Exchange
-from nbcache.integrations.http.http_request import HTTPRequest
+from nbcache.integrations.http.http_request import HTTPRequest, whole_body
 from nbcache.integrations.http.recorded_bodies import RecordedBody, ReplayedBody
 from nbcache.integrations.http.transport_identity import route_of
 from nbcache.integrations.http.urllib_bodies import UrllibBody, urllib_response
@@ -64,18 +64,13 @@ class _Form:
 
 def _http_request(request: Any, session: Any) -> HTTPRequest:
     headers = {name: _text(value) for name, value in request.headers.items()}
-    return HTTPRequest(request.method, request.url, headers, lambda: _content(request), _timeout(request, session))
+    return HTTPRequest(
+        request.method, request.url, headers, lambda: whole_body(request.body), _timeout(request, session)
+    )
 
 
 def _text(value: Any) -> str:
     return value.decode("latin-1") if isinstance(value, bytes) else str(value)
-
-
-def _content(request: Any) -> Any:
-    """The body of a request. Raises TypeError if it is read while it is sent."""
-    if not isinstance(request.body, str | bytes | bytearray):
-        raise TypeError("no bytes")
-    return request.body
 
 
 def _timeout(request: Any, session: Any) -> float | None:

@@ -121,9 +121,9 @@ def _hooked_lm15(
 
 
 def _path_and_host(url: str) -> tuple[bytes, bytes]:
-    """The path of a URL with all that follows it, and its host without a port, for a quick look."""
+    """The path of a URL with its query, and its host without a port, for a quick look."""
     rest = url.encode("ascii", "replace").partition(b"//")[2]
-    authority, _, path = rest.partition(b"/")
+    authority, _, path = rest.partition(b"#")[0].partition(b"/")
     return path, authority.rpartition(b"@")[2].partition(b":")[0]
 
 

@@ -1,10 +1,13 @@
 """A request as it would be sent, whatever library sends it."""
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
+
+from nbcache.keys.json_text import parsed_strictly
 
 
 @dataclass(frozen=True)
@@ -36,3 +39,18 @@ class HTTPRequest:
     def header(self, name: str) -> str:
         """The header `name`, in lower case. Empty if there is none."""
         return next((value for each, value in self.headers.items() if each.lower() == name), "")
+
+    def parsed_body(self) -> tuple[Any, bool]:
+        """The JSON in the body, and whether an object in it has a field twice. Raises what a body raises that is no JSON."""
+        content = self.content()
+        try:
+            return parsed_strictly(content), False
+        except ValueError:
+            return json.loads(content), True
+
+
+def whole_body(body: Any) -> Any:
+    """The body of a request, if a library has all of it. Raises TypeError if it is read or generated while it is sent."""
+    if not isinstance(body, str | bytes | bytearray):
+        raise TypeError("no bytes")
+    return body

@@ -1,9 +1,7 @@
 """Whether a request is a call of a model: told by its method, its path and the shape of its body, on any host."""
 
-import json
 import re
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import unquote
 
 from nbcache.integrations.http.apis.endpoint import Endpoint
@@ -12,7 +10,6 @@ from nbcache.integrations.http.apis.framing import Body
 from nbcache.integrations.http.apis.registered import may_be_registered, registered_endpoint
 from nbcache.integrations.http.http_request import HTTPRequest
 from nbcache.integrations.http.uncached_requests import LAST_WORDS, is_api_host
-from nbcache.keys.json_text import parsed_strictly
 
 # Fields of a request that does more than get an answer: it goes on in the background, or changes a conversation.
 _STATEFUL = ("background", "conversation", "conversation_id", "thread", "prewarm")
@@ -51,8 +48,8 @@ class ModelCall:
 
 
 def may_be_model_call(raw_path: bytes) -> bool:
-    """Whether the last segment of a path, which may have a query, is that of a model's API."""
-    return raw_path.partition(b"?")[0].rpartition(b"/")[2].rpartition(b":")[2] in _LAST_WORDS
+    """Whether the last segment of a path, which may have a query, is that of a model's API. Slashes at its end don't count."""
+    return raw_path.partition(b"?")[0].rstrip(b"/").rpartition(b"/")[2].rpartition(b":")[2] in _LAST_WORDS
 
 
 def concerns_model_api(raw_path: bytes, raw_host: bytes) -> bool:
@@ -94,16 +91,8 @@ def _body(request: HTTPRequest) -> tuple[Body, bool] | None:
     if not _JSON.fullmatch(request.header("content-type")) or request.header("content-encoding"):
         return None
     try:
-        body, is_ambiguous = _parsed(request.content())
+        body, is_ambiguous = request.parsed_body()
     except Exception:  # noqa: BLE001 - HTTP libraries raise exceptions of their own
         return None
     is_understood = isinstance(body, dict) and isinstance(body.get("stream"), bool | None)
     return (body, is_ambiguous) if is_understood else None
-
-
-def _parsed(content: Any) -> tuple[Any, bool]:
-    """The JSON in a body, and whether an object in it has a field twice. Raises what a body raises that is no JSON."""
-    try:
-        return parsed_strictly(content), False
-    except ValueError:
-        return json.loads(content), True

@@ -8,7 +8,7 @@ from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.integrations.http.call_course import answer
 from nbcache.integrations.http.call_of_request import HIT, CacheNow, exchange_of
 from nbcache.integrations.http.exchange import Exchange
-from nbcache.integrations.http.http_request import HTTPRequest
+from nbcache.integrations.http.http_request import HTTPRequest, whole_body
 from nbcache.integrations.http.recorded_bodies import RecordedBody, ReplayedBody
 from nbcache.integrations.http.transport_identity import route_of
 from nbcache.integrations.http.urllib_bodies import UrllibBody, bytes_as_they_come, urllib_response
@@ -109,13 +109,6 @@ def _http_request(request: Any, given: Mapping[str, Any]) -> HTTPRequest:
         request.method,
         request.url,
         headers,
-        lambda: _content(request),
+        lambda: whole_body(request.body),
         read if isinstance(read, int | float) else None,
     )
-
-
-def _content(request: Any) -> Any:
-    """The body of a request. Raises TypeError if it is read or generated while it is sent."""
-    if not isinstance(request.body, str | bytes):
-        raise TypeError("no bytes")
-    return request.body

@@ -1,6 +1,7 @@
 """Requests to a model's API that no cache can answer: files, batches, fine-tuning and the like. What they are called.
 
-On the hosts of `_HOSTS` every request is one to a model's API. On any other host only those of `_PATHS` are.
+On the hosts of `_HOSTS` every request is one to a model's API. On any other host those of `_PATHS` are, and calls of a model
+that can't be looked up, as far as their path or their body leaves no doubt.
 """
 
 import re
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from nbcache.integrations.http.apis.endpoints import ENDPOINTS
 from nbcache.integrations.http.apis.registered import registered_endpoint
 from nbcache.integrations.http.http_request import HTTPRequest
+from nbcache.integrations.http.unread_calls import api_of_unread_call, why_unread
 
 # The hosts that serve nothing but a model's API, and the API that they speak.
 _HOSTS: Mapping[bytes, str] = {
@@ -131,31 +133,21 @@ def uncached_request(request: HTTPRequest, *, is_wrapped: bool) -> UncachedReque
 def _api_of(request: HTTPRequest) -> str | None:
     if (own := registered_endpoint(request)) is not None:
         return own.api
-    host, path = (request.parts.hostname or "").encode(), request.parts.path
+    host, path = (request.parts.hostname or "").encode(), request.parts.path.rstrip("/")
     if host in _HOSTS:
         return _HOSTS[host]
     at = next((api for suffix, api in _DOMAINS.items() if host.endswith(suffix)), None)
-    return at or next((api for api, pattern in _PATHS.items() if pattern.search(path)), None)
+    at = at or next((api for api, pattern in _PATHS.items() if pattern.search(path)), None)
+    return at or api_of_unread_call(request)
 
 
 def _kind(request: HTTPRequest) -> str:
-    path = request.parts.path
+    path = request.parts.path.rstrip("/")
     words = re.split("[/:]", path)
     if (kind := next((_KINDS[word] for word in words if word in _KINDS), None)) is not None:
         return kind
     if (stored := _STORED.search(path)) is not None:
         return f"stored {stored[1]}"
     if registered_endpoint(request) is not None or any(endpoint.path.search(path) for endpoint in ENDPOINTS):
-        return _unread(request)
+        return why_unread(request)
     return words[-1] if re.fullmatch("[a-z_-]+", words[-1]) else "other requests"
-
-
-def _unread(request: HTTPRequest) -> str:
-    """What the body of a request is that has the path of a model's call."""
-    if request.header("content-type").startswith(("multipart/", "application/x-www-form-urlencoded")):
-        return "forms"
-    try:
-        request.content()
-    except Exception:  # noqa: BLE001 - HTTP libraries raise exceptions of their own
-        return "bodies that are sent in pieces"
-    return "bodies of another form"

@@ -149,11 +149,11 @@ def test_a_response_of_requests_is_as_its_own(provider: Provider) -> None:
 
 
 @pytest.mark.usefixtures("store")
-def test_what_requests_sends_as_a_file_a_form_or_piece_by_piece_passes_by(provider: Provider) -> None:
+def test_what_requests_sends_as_a_file_or_a_form_passes_by(provider: Provider) -> None:
     url = f"{provider.url}/v1/chat/completions"
-    body = b'{"model": "gpt-4o-mini", "messages": []}'
+    given: dict[str, Any]
     with nbcache.mode("replay"):
-        for given in ({"data": iter([body])}, {"files": {"messages": body}}, {"data": {"messages": "x"}}):
+        for given in ({"files": {"messages": b"{}"}}, {"data": {"messages": "x"}}):
             with contextlib.suppress(requests.ConnectionError):  # the server takes only JSON, of a known length
                 requests.post(url, **given)
     assert nbcache.stats().misses == 0
