@@ -1,43 +1,67 @@
-"""Where pages begin: the entry before each page that follows one that was read, while nothing is written.
+"""Places in the order of entries, from which pages are read while nothing is written.
 
-With it a page is read from the index right there. To count all entries before it takes longer the farther in it is.
+From a place on, a page is read from the index right there. To count all entries before it takes longer the farther in it is.
 """
 
+import bisect
 from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nbcache.concurrency.locks import Lock
 
 if TYPE_CHECKING:
-    from nbcache.entry.records import EntryMeta, Filter
-    from nbcache.stores.sqlite.pages import Part
+    from nbcache.entry.records import Filter
 
-_REMEMBERED = 256  # pages
+_MOST = 10_000  # places that are remembered: a megabyte or two
+
+
+class Place(NamedTuple):
+    """Where an entry is in the order: its value of the column, and its id."""
+
+    value: object
+    rowid: int
+
+
+class PageOrder(NamedTuple):
+    """The entries that a filter selects in one state of the store, in the order of a column.
+
+    Without a `token` the state isn't known, and nothing is remembered. When the next entry `expires`, all places move.
+    """
+
+    token: object
+    expires: object
+    which: "Filter"
+    column: str
+    descending: bool
 
 
 class PageStarts:
-    """The keys of the entries before pages. Safe to use from any thread."""
+    """The last entry before some offset, for several offsets in each order. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._token: object = None
-        self._keys: OrderedDict[tuple[Filter, str, bool, int], str] = OrderedDict()
+        self._number = 0
+        self._orders: OrderedDict[PageOrder, tuple[list[int], list[Place]]] = OrderedDict()
 
-    def found(self, token: object, which: "Filter", part: "Part") -> "Part":
-        """The same part with the entry before it, if that is known while the store has this change token."""
+    def nearest(self, order: PageOrder, offset: int) -> tuple[int, Place | None]:
+        """The nearest offset up to this one of which the place is known, and that place; (0, None) for the beginning."""
         with self._lock:
-            if token is None or token != self._token:
-                return part
-            return part._replace(after=self._keys.get((which, part.sort, part.descending, part.offset)))
+            offsets, places = self._orders.get(order, ((), ()))
+            at = bisect.bisect_right(offsets, offset)
+            return (offsets[at - 1], places[at - 1]) if at else (0, None)
 
-    def keep(self, token: object, which: "Filter", part: "Part", rows: "list[EntryMeta]") -> None:
-        """Remember where the page after these rows begins. The store had this change token before they were read."""
-        if token is None or not rows:
+    def keep(self, order: PageOrder, offset: int, place: Place) -> None:
+        """Remember the last entry before this offset."""
+        if order.token is None:
             return
         with self._lock:
-            if token != self._token:
-                self._token = token
-                self._keys.clear()
-            self._keys[which, part.sort, part.descending, part.offset + len(rows)] = rows[-1].key
-            while len(self._keys) > _REMEMBERED:
-                self._keys.popitem(last=False)
+            offsets, places = self._orders.setdefault(order, ([], []))
+            self._orders.move_to_end(order)
+            at = bisect.bisect_left(offsets, offset)
+            if offsets[at : at + 1] == [offset]:
+                return
+            offsets.insert(at, offset)
+            places.insert(at, place)
+            self._number += 1
+            while self._number > _MOST and len(self._orders) > 1:
+                self._number -= len(self._orders.popitem(last=False)[1][0])

@@ -6,13 +6,15 @@ sorted instead: those with certain values, where these are few, and the new ones
 
 import json
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
 from nbcache.entry.records import SORTABLE, EntryMeta, Filter
 from nbcache.stores.sqlite import counts, filters, listing_index
 from nbcache.stores.sqlite.filters import OF_JSON, Condition, together
+from nbcache.stores.sqlite.page_starts import PageOrder, PageStarts, Place
 from nbcache.stores.sqlite.sql import Execute, dollars, moment, number, split, text, whole, written
 from nbcache.stores.sqlite.word_matches import Matches
 
@@ -21,6 +23,7 @@ _FEW = 5_000  # entries that are sorted rather than found in order: a few millis
 _SORTED, _READ_AND_SORTED = 8, 20
 _RISKED = 8  # the part of the index that is passed for nothing, at worst, rather than to sort
 _ALL = 2**62  # entries
+_STEP = 20_000  # entries that are passed at once: some milliseconds
 _COLUMNS = (
     "c.key, e.model, p.prompt, p.answer, e.status, e.created, e.tags, e.notebooks, e.cell, e.last_hit, e.hits, e.size,"
     " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds, e.charged"
@@ -41,23 +44,12 @@ class ShownRow(NamedTuple):
 
 
 class Part(NamedTuple):
-    """Which of the selected entries: `limit` after `offset`, or after the entry with the key `after`, in this order.
-
-    Where there is no such entry by now, `offset` holds. Without `limit`, all that follow.
-    """
+    """Which of the selected entries: `limit` after `offset` in this order. Without `limit`, all that follow."""
 
     sort: str = "created"
     descending: bool = True
     limit: int | None = None
     offset: int = 0
-    after: str | None = None
-
-
-class _Place(NamedTuple):
-    """Where an entry is in the order."""
-
-    value: object
-    rowid: int
 
 
 class _Order(NamedTuple):
@@ -65,7 +57,7 @@ class _Order(NamedTuple):
 
     column: str
     descending: bool
-    after: _Place | None = None
+    after: Place | None = None
 
     @property
     def sql(self) -> str:
@@ -73,27 +65,64 @@ class _Order(NamedTuple):
         return f"ORDER BY e.{self.column} {direction}, e.id {direction}"
 
 
-def select(sql: Execute, which: Filter, now: float, part: Part) -> list[EntryMeta]:
-    """The rows of this part of the entries that `which` selects. First their ids, then the rows."""
+def select(  # noqa: PLR0913 - the part, and from where it can be read
+    sql: Execute, which: Filter, now: float, part: Part, *, starts: PageStarts | None = None, token: object = None
+) -> list[EntryMeta]:
+    """The rows of this part of the entries that `which` selects.
+
+    `starts` has the places that are known while the store has this change token, and gets those that are found.
+    """
     if part.sort not in SORTABLE:
         raise ValueError(f"sort={part.sort!r}: write one of {', '.join(SORTABLE)}")
-    order = _Order(listing_index.COLUMN_OF[part.sort], part.descending)
-    order = order._replace(after=_place(sql, order, part.after))
-    offset = part.offset if order.after is None else 0
-    limit = -1 if part.limit is None else part.limit
+    starts = PageStarts() if starts is None else starts
+    column = listing_index.COLUMN_OF[part.sort]
+    in_order = PageOrder(token, _next_expiry(sql, now), which, column, part.descending)
+    start, place = starts.nearest(in_order, part.offset)
+    if part.offset - start > _STEP and not which.words and (turned := _from_the_end(sql, which, now, part)):
+        rows = select(sql, which, now, turned, starts=starts, token=token)[::-1]
+    else:
+        keep = partial(starts.keep, in_order)
+        rows = _select(sql, which, now, part, order=_Order(column, part.descending, place), start=start, keep=keep)
+    if part.limit is not None and rows and (last := _place(sql, column, rows[-1].key)) is not None:
+        starts.keep(in_order, part.offset + len(rows), last)
+    return rows
+
+
+def _select(  # noqa: PLR0913 - the part, and where it is
+    sql: Execute,
+    which: Filter,
+    now: float,
+    part: Part,
+    *,
+    order: _Order,
+    start: int,
+    keep: Callable[[int, Place], None],
+) -> list[EntryMeta]:
+    """The same, read from the place in `order`, which is before the offset `start`. First their ids, then the rows."""
+    offset, limit = part.offset - start, -1 if part.limit is None else part.limit
     matches, few = _matches(sql, which)
     if few is not None or not _is_listed(sql, which, matches, limit):
         sources, matches = [filters.source(sql, which, now, few)], None
-    elif offset and not which.words and (turned := _from_the_end(sql, which, now, part)):
-        return select(sql, which, now, turned)[::-1]
     else:
         sources = _sources(sql, which, now, order, offset + limit)
+    if len(sources) == 1 and matches is None and f" entry_by_{order.column} " in sources[0].sql:
+        while offset:
+            step = min(offset, _STEP)
+            if (place := _further(sql, sources[0], order, step)) is None:
+                return []
+            order, offset, start = order._replace(after=place), offset - step, start + step
+            keep(start, place)
     if len(sources) == 1 and order.after is None and matches is None:
         where = f"SELECT e.id FROM {sources[0].sql} {order.sql} LIMIT ? OFFSET ?"
         return _rows(sql, Condition(where, (*sources[0].values, limit, offset)), order, -1, 0)
     most = limit if limit < 0 else limit + offset
     ids = [rowid for source in sources for rowid in _ids(sql, source, order, most, matches)]
     return _rows(sql, Condition("SELECT value AS id FROM json_each(?)", (json.dumps(ids),)), order, limit, offset)
+
+
+def _next_expiry(sql: Execute, now: float) -> object:
+    """When the next entry expires."""
+    return sql("SELECT min(expire_time) FROM Cache WHERE expire_time > ?", (now,)).fetchone()[0]
 
 
 def newest_first(sql: Execute, which: Filter, now: float) -> Condition:
@@ -155,22 +184,37 @@ def _named(ids: Iterable[int], *others: object) -> tuple[object, ...]:
     return json.dumps([*ids]), *others
 
 
-def _place(sql: Execute, order: _Order, key: str | None) -> _Place | None:
+def _place(sql: Execute, column: str, key: str) -> Place | None:
     """The place of the entry with this key. None if it is gone."""
-    place = f"SELECT e.{order.column}, e.id FROM Cache c JOIN entry e ON e.id = c.rowid WHERE c.key = ? AND c.raw = 1"
-    row = None if key is None else sql(place, (key,)).fetchone()
-    return None if row is None else _Place(*row)
+    place = f"SELECT e.{column}, e.id FROM Cache c JOIN entry e ON e.id = c.rowid WHERE c.key = ? AND c.raw = 1"
+    row = sql(place, (key,)).fetchone()
+    return None if row is None else Place(*row)
+
+
+def _further(sql: Execute, source: Condition, order: _Order, number: int) -> Place | None:
+    """The place of the entry that is so many entries further on. None if there are fewer."""
+    for conditions in _after(order):
+        where = together([source, *conditions])
+        found = f"SELECT e.{order.column}, e.id FROM {where.sql} {order.sql} LIMIT 1 OFFSET ?"
+        if (row := sql(found, (*where.values, number - 1)).fetchone()) is not None:
+            return Place(*row)
+        number -= sql(f"SELECT count(*) FROM {where.sql}", where.values).fetchone()[0]
+    return None
 
 
 def _after(order: _Order) -> list[list[Condition]]:
-    """The ranges that follow a place, in order: what is unknown is before all values, and SQLite doesn't compare it."""
+    """The ranges that follow a place, in order: what is unknown is before all values, and SQLite doesn't compare it.
+
+    Each is a range of the index: of `(column, id) < (?, ?)` SQLite would read all entries with an equal value.
+    """
     if order.after is None:
         return [[]]
-    column, sign = f"e.{order.column}", "<" if order.descending else ">"
-    if order.after.value is None:
-        ranges = [[Condition(f"{column} IS NULL"), Condition(f"e.id {sign} ?", (order.after.rowid,))]]
-        return ranges if order.descending else [*ranges, [Condition(f"{column} IS NOT NULL")]]
-    ranges = [[Condition(f"({column}, e.id) {sign} (?, ?)", order.after)]]
+    (value, rowid), column, sign = order.after, f"e.{order.column}", "<" if order.descending else ">"
+    further = Condition(f"e.id {sign} ?", (rowid,))
+    if value is None:
+        equal = [Condition(f"{column} IS NULL"), further]
+        return [equal] if order.descending else [equal, [Condition(f"{column} IS NOT NULL")]]
+    ranges = [[Condition(f"{column} = ?", (value,)), further], [Condition(f"{column} {sign} ?", (value,))]]
     return [*ranges, [Condition(f"{column} IS NULL")]] if order.descending else ranges
 
 
@@ -180,6 +224,8 @@ def _ids(sql: Execute, source: Condition, order: _Order, most: int, matches: Mat
     for conditions in _after(order):
         where = together([source, *conditions])
         left = None if most < 0 else most - len(ids)
+        if left == 0:
+            break
         limit = -1 if matches is not None or left is None else left
         rows = sql(f"SELECT e.id FROM {where.sql} {order.sql} LIMIT ?", (*where.values, limit))
         ids += islice((rowid for (rowid,) in rows if matches is None or rowid in matches), left)
@@ -243,7 +289,7 @@ def _is_quicker_sorted(sql: Execute, entries: int, order: _Order, most: int) -> 
 
 def _from_the_end(sql: Execute, which: Filter, now: float, part: Part) -> Part | None:
     """The same part counted from the other end, if that is nearer and it is known where that is."""
-    if filters.of_rows(which) or part.limit is None or listing_index.is_left(sql):
+    if filters.of_rows(which) or filters.names_entries(which) or part.limit is None or listing_index.is_left(sql):
         return None
     entries = counts.count(sql, which, now)[0]
     if part.offset <= entries / 2:

@@ -191,11 +191,9 @@ class DiskStore:
         offset: int = 0,
     ) -> "list[EntryMeta]":
         """The rows that `which` selects, in this order."""
-        token = self.change_token()
-        part = self._page_starts.found(token, which, sqlite.pages.Part(sort, descending, limit, offset))
-        rows = self._read(lambda sql: sqlite.pages.select(sql, which, time.time(), part))
-        self._page_starts.keep(token, which, part, rows)
-        return rows
+        token, starts = self.change_token(), self._page_starts
+        part = sqlite.pages.Part(sort, descending, limit, offset)
+        return self._read(lambda sql: sqlite.pages.select(sql, which, time.time(), part, starts=starts, token=token))
 
     def stream(self, which: Filter, keys: Collection[str] | None = None) -> "EntryStream[EntryMeta]":
         """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first."""

@@ -12,8 +12,10 @@ import pytest
 from nbcache.entry.records import Filter, Totals, Usage
 from nbcache.stores import DiskStore
 from nbcache.stores.entry_costs import entry_cost
-from nbcache.stores.sqlite import background_indexing
-from nbcache.stores.sqlite.sql import joined
+from nbcache.stores.sqlite import background_indexing, pages
+from nbcache.stores.sqlite.filters import Condition
+from nbcache.stores.sqlite.page_starts import Place
+from nbcache.stores.sqlite.sql import Execute, joined
 from tests.stores.contract.conftest import clock  # noqa: F401 - a fixture
 from tests.stores.contract.entries import keep, key_of, put, said
 from tests.stores.contract.test_ledger_store import spent
@@ -27,9 +29,65 @@ pytestmark = pytest.mark.usefixtures("clock")
 @pytest.mark.parametrize("descending", [True, False])
 @pytest.mark.slow
 def test_pages_far_in_go_on_where_the_page_before_ends(tmp_path: Path, sort: str, descending: bool) -> None:
-    disk, draw = DiskStore(tmp_path / "store"), random.Random(7)
+    disk, _ = _store_of_20_000(tmp_path / "store")
+    for which in (Filter(), Filter(notebook="a.ipynb")):
+        whole = [row.key for row in disk.page(which, sort=sort, descending=descending)]
+        for offset in (*range(0, len(whole), 997), len(whole) - 1, len(whole), len(whole) + 100_000):
+            page = disk.page(which, sort=sort, descending=descending, limit=50, offset=offset)
+            assert [row.key for row in page] == whole[offset : offset + 50]
+    disk.close()
+
+
+@pytest.mark.parametrize("sort", ["seconds", "model", "created"])
+@pytest.mark.slow
+def test_jumps_to_and_fro_show_the_same_pages_as_reading_from_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sort: str
+) -> None:
+    monkeypatch.setattr(pages, "_STEP", 500)
+    disk, draw = _store_of_20_000(tmp_path / "store")
+    while disk.index(lambda _payload, _key: (), 1_000):  # until all are listed
+        pass
+    for number in range(3):
+        whole = {
+            (which, descending): [row.key for row in disk.page(which, sort=sort, descending=descending)]
+            for which in (Filter(), Filter(notebook="a.ipynb"))
+            for descending in (True, False)
+        }
+        for _ in range(60):
+            (which, descending), keys = draw.choice([*whole.items()])
+            offset = draw.randrange(len(keys))
+            page = disk.page(which, sort=sort, descending=descending, limit=50, offset=offset)
+            assert [row.key for row in page] == keys[offset : offset + 50]
+        disk.delete(draw.choice(whole[Filter(), True]))  # all places move
+        put(disk, f"new {number}")
+    disk.close()
+
+
+@pytest.mark.slow
+def test_a_second_jump_passes_few_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pages, "_STEP", 500)
+    disk, _ = _store_of_20_000(tmp_path / "store")
+    while disk.index(lambda _payload, _key: (), 1_000):
+        pass
+    passed: list[int] = []
+    further = pages._further
+
+    def counting(sql: Execute, source: Condition, order: pages._Order, number: int) -> Place | None:
+        passed.append(number)
+        return further(sql, source, order, number)
+
+    monkeypatch.setattr(pages, "_further", counting)
+    for offset, most in ((8_000, 8_000), (3_000, 500), (7_999, 500), (8_050, 0)):
+        passed.clear()
+        disk.page(sort="seconds", limit=50, offset=offset)
+        assert sum(passed) <= most
+    disk.close()
+
+
+def _store_of_20_000(folder: Path) -> tuple[DiskStore, random.Random]:
+    disk, draw = DiskStore(folder), random.Random(7)
     put(disk, "first")
-    with closing(sqlite3.connect(tmp_path / "store" / "cache.db", isolation_level=None)) as connection:
+    with closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as connection:
         connection.execute("BEGIN")
         for number in range(2, 20_001):
             seconds = None if number % 5 == 0 else draw.randrange(40)  # many are equal, and many not known
@@ -45,12 +103,7 @@ def test_pages_far_in_go_on_where_the_page_before_ends(tmp_path: Path, sort: str
             if number % 7 == 0:  # some are gone
                 connection.execute("DELETE FROM Cache WHERE rowid = ?", (number,))
         connection.execute("COMMIT")
-    for which in (Filter(), Filter(notebook="a.ipynb")):
-        whole = [row.key for row in disk.page(which, sort=sort, descending=descending)]
-        for offset in (*range(0, len(whole), 997), len(whole) - 1, len(whole), len(whole) + 100_000):
-            page = disk.page(which, sort=sort, descending=descending, limit=50, offset=offset)
-            assert [row.key for row in page] == whole[offset : offset + 50]
-    disk.close()
+    return disk, draw
 
 
 def test_words_of_a_deleted_entry_are_in_no_file(tmp_path: Path) -> None:
