@@ -22,7 +22,7 @@ from nbcache.entry.status_of_new_answer import status_now
 from nbcache.entry.usage.usage_of_call import usage_of
 from nbcache.errors import DamagedError, NotStorableError, UnstableIdentityError, logger, warn_once
 from nbcache.keys.key import CallKey
-from nbcache.stores.entry_costs import document
+from nbcache.keys.request import document
 
 _NOT_READ = frozenset({modes.REFRESH, "renewed", "failure"})  # why a call missed whose entry was not read
 
@@ -118,7 +118,7 @@ class Saver:
         self, key: CallKey, pending: PendingAnswer, answer: Sequence[Generation], usage: Usage, settings: Settings
     ) -> tuple[bytes, EntryMeta]:
         """The payload and the row of the entry of this answer. Raises NotStorableError."""
-        call = pending.call
+        call, chunks = pending.call, pending.chunks()
         meta = row_of(
             *(key, answer, usage),
             status=status_now(answer, call, key.model, ended=None if call is None else call.ended),
@@ -127,12 +127,13 @@ class Saver:
             tags=settings.tags,
             notebook=self._state.notebook,
             cell=self._state.cell,
+            has_chunks=bool(chunks),
         )
         payload = codec.encode(
             *(without_private(answer), header_of(key, meta, usage, VERSIONS)),
             reusable=reusable(meta.status, limits_tokens=key.limits_tokens),
             expires=settings.ttl is not None,
-            chunks=pending.chunks(),
+            chunks=chunks,
             classes=pending.classes(),
         )
         return payload, meta

@@ -13,7 +13,8 @@ from nbcache.cache.settings_table import Normalizer, ShouldStore
 from nbcache.errors import warn_once
 from nbcache.keys.model_names import model_names
 from nbcache.keys.prompt import Normalize
-from nbcache.stores.entry_costs import asks_a_model, document
+from nbcache.keys.request import document
+from nbcache.stores.entry_costs import asks_a_model
 
 
 class Rules:

@@ -1,15 +1,19 @@
-"""An entry and its call: the row and the description of a new one, and the call of one that is kept."""
+"""An entry and its call: the row and the description of a new one, and the row and the call of one that is kept."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from langchain_core.outputs import Generation
 
 from nbcache.codec.header import EntryHeader
+from nbcache.codec.payload import Payload
+from nbcache.entry.client import client_of, is_streamed
 from nbcache.entry.records import EntryMeta, Usage
 from nbcache.entry.text import answer_preview, prompt_preview
 from nbcache.keys.key import KEY_VERSION, CallKey, call_key_of_entry
 from nbcache.keys.prompt import Normalize
+from nbcache.keys.request import document
 
 
 def row_of(  # noqa: PLR0913 - all that a row tells
@@ -24,8 +28,10 @@ def row_of(  # noqa: PLR0913 - all that a row tells
     tags: tuple[str, ...] = (),
     cell: str | None = None,
     cost_usd: Decimal | None = None,
+    has_chunks: bool = False,
 ) -> EntryMeta:
-    """The row of the entry that is this answer to this call."""
+    """The row of the entry that is this answer to this call. `has_chunks` says that its chunks are stored, too."""
+    identity, info = document(call_key.identity), answer[0].generation_info if answer else None
     return EntryMeta(
         key=call_key.key,
         model=call_key.model,
@@ -42,6 +48,24 @@ def row_of(  # noqa: PLR0913 - all that a row tells
         cost_usd=cost_usd,
         seconds=seconds,
         charged=cost_usd is not None and usage.charged is not None and cost_usd == Decimal(usage.charged),
+        client=client_of(identity, info),
+        streamed=is_streamed(identity, info, has_chunks=has_chunks),
+    )
+
+
+def row_in(payload: Payload) -> EntryMeta:
+    """The row of an entry as its payload has it, also one that an earlier nbcache wrote. Raises DamagedError."""
+    header, answers = payload.header(), payload.plain()
+    info = answers[0].get("info") if answers else None
+    try:
+        identity = document(header.identity)
+    except (ValueError, RecursionError):  # whatever it is, it is no call of an SDK
+        identity = {}
+    return replace(
+        header.meta,
+        key=payload.key,
+        client=client_of(identity, info),
+        streamed=is_streamed(identity, info, has_chunks=bool(payload.streamed)),
     )
 
 

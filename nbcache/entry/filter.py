@@ -25,6 +25,7 @@ class Filter:
     status: str | None = None
     words: tuple[str, ...] = ()
     prompt: str | None = None
+    client: str | None = None
     include_expired: bool = False
 
     @property

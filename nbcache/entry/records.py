@@ -46,6 +46,8 @@ class EntryMeta:
     cost_usd: Decimal | None = None  # what it cost when it was recorded; None where that isn't known
     seconds: float | None = None  # that the model took
     charged: bool = False  # whether the provider itself has said what it cost; else it is worked out from prices
+    client: str | None = None  # `langchain`, or the API that another client called; None if no model was called
+    streamed: bool = False  # whether the answer came in chunks
 
 
 @public_in("nbcache.entry")
@@ -210,6 +212,7 @@ class Facets:
     notebook: tuple[str, ...] = ()
     cell: tuple[str, ...] = ()
     status: tuple[str, ...] = ()
+    client: tuple[str, ...] = ()
 
 
 @public_in("nbcache.entry")

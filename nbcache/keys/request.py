@@ -1,5 +1,6 @@
 """What a key is made of: the caller's request, and the identity of the model that it goes to."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -8,6 +9,7 @@ from typing import Any
 from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.messages import BaseMessage
 
+from nbcache.keys.json_text import parsed
 from nbcache.keys.provider_requests.request_parts import RequestSettings
 
 # Arguments of a model's entry points that are LangChain's own; all others are options of the call.
@@ -37,6 +39,13 @@ class Identity:
     limits_tokens: bool
     counted_prompt: str | None = None
     request_settings: RequestSettings | None = field(default=None, compare=False, repr=False)
+
+
+@functools.lru_cache(maxsize=256)
+def document(identity: str | bytes) -> Mapping[str, Any]:
+    """The document of an identity, parsed. Do not change it: it is shared."""
+    values = parsed(identity)
+    return values if isinstance(values, dict) else {}
 
 
 @dataclass(slots=True, eq=False)

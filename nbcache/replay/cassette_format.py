@@ -210,6 +210,7 @@ def _recording(values: Any) -> Recording:
         tags=_texts(values.get("tags", []), "tags"),
         notebook=None,
         cost_usd=_price(values.get("price")),
+        has_chunks=bool(chunks),
     )
     return Recording(call, answer, chunks, usage, meta)
 

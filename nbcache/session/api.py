@@ -8,7 +8,7 @@ from nbcache import public_in
 from nbcache.cache.misses.explain import Why
 from nbcache.cache.modes import REPLAY
 from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
-from nbcache.entry.records import Cleared, EntryMeta, Info, Record, Stats
+from nbcache.entry.records import Cleared, EntryMeta, Filter, Info, Record, Stats
 from nbcache.replay.export_import_results import Exported, Imported
 from nbcache.session.installation import installed
 from nbcache.session.plans import Plan, planned
@@ -60,11 +60,22 @@ def last() -> "pd.DataFrame":
 
 
 @public_in("nbcache")
-def entries(scope: str | None = None) -> "pd.DataFrame":
-    """A row for each entry of the scope, newest first. Times are UTC; `expires` is missing without a TTL."""
+def entries(
+    scope: str | None = None,
+    *,
+    status: str | None = None,
+    model: str | None = None,
+    client: str | None = None,
+    tag: str | None = None,
+) -> "pd.DataFrame":
+    """A row for each entry of the scope, newest first. Times are UTC; `expires` is missing without a TTL.
+
+    The others choose among them; `client` is `langchain`, or an API such as `openai`.
+    """
     from nbcache.session.dataframes import entries_frame  # noqa: PLC0415 - pandas takes a second to import
 
-    return entries_frame(installed().contents(scope).columns())
+    which = Filter(status=status, model=model, client=client, tag=tag)
+    return entries_frame(installed().contents(scope).columns(which))
 
 
 @public_in("nbcache")
@@ -81,7 +92,7 @@ def evict(key: str) -> EntryMeta:
 
 @public_in("nbcache")
 def clear(*, scope: str | None = None, unused: bool = False, **which: Any) -> Cleared:
-    """Delete the entries of the scope, or those that match (older_than, model, tag, match, dry_run: see `Contents.matching`).
+    """Delete the entries of the scope, or those that match (older_than, model, client, tag, match, dry_run: see `Contents.matching`).
 
     `unused` means what this session has neither hit nor stored. Raises ValueError where it has called nothing yet.
     """

@@ -13,7 +13,18 @@ from nbcache.errors import harmless
 
 COLUMNS = [
     *("key", "model", "provider", "prompt", "answer", "status", "tags", "notebook", "cell", "created", "last_hit"),
-    *("hits", "size_bytes", "expires", "input_tokens", "output_tokens", "cost_usd", "seconds", "charged"),
+    *(
+        "hits",
+        "size_bytes",
+        "expires",
+        "input_tokens",
+        "output_tokens",
+        "cost_usd",
+        "seconds",
+        "charged",
+        "client",
+        "streamed",
+    ),
 ]
 _FIELD_OF = {"notebook": "notebooks"}  # of EntryMeta
 _CALLS = ["when", "cell", "model", "hit", "why", "usd", "estimated", "seconds", "key", "price"]

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 from nbcache import codec
 from nbcache.costs.ledger import Ledger
 from nbcache.errors import StoreError, warn_once
+from nbcache.keys.request import document
 from nbcache.session.installation import installed
 from nbcache.stores.base import Store
-from nbcache.stores.entry_costs import asks_a_model, document
+from nbcache.stores.entry_costs import asks_a_model
 
 if TYPE_CHECKING:
     from nbcache.entry.records import CallRecord

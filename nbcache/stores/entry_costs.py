@@ -1,6 +1,5 @@
 """What an entry cost, read from its payload: tokens and seconds; and the words by which it is found."""
 
-import functools
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbcache import codec
 from nbcache.concurrency.locks import Lock
-from nbcache.keys.json_text import parsed
+from nbcache.keys.request import document
 
 if TYPE_CHECKING:
     from nbcache.entry.records import Usage
@@ -113,10 +112,3 @@ def asks_a_model(identity: Mapping[str, Any]) -> bool:
 def is_value(identity: bytes) -> bool:
     """Whether this is the identity of a value of `NotebookCache.put`, for which no model is asked."""
     return document(identity).get("class") == ["values"]
-
-
-@functools.lru_cache(maxsize=256)
-def document(identity: str | bytes) -> Mapping[str, Any]:
-    """A call's identity, parsed. Do not change it: it is shared."""
-    parsed_identity = parsed(identity)
-    return parsed_identity if isinstance(parsed_identity, dict) else {}

@@ -160,6 +160,7 @@ class MemoryStore:
             _values(row.notebooks for row in rows),
             _values([row.cell] for row in rows),
             _values([row.status] for row in rows),
+            _values([row.client] for row in rows),
         )
 
     def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
@@ -293,6 +294,7 @@ class MemoryStore:
             and (which.cell is None or which.cell == meta.cell)
             and (which.prompt is None or which.prompt == meta.prompt)
             and (which.status is None or which.status == meta.status)
+            and (which.client is None or which.client == meta.client)
             and (which.tag is None or which.tag in meta.tags)
             and (which.before is None or meta.created < which.before)
             and not (which.unused and meta.hits)

@@ -8,11 +8,13 @@ from operator import attrgetter
 from typing import Any
 
 from nbcache import codec
+from nbcache.codec.new_entry import row_in
 from nbcache.entry.durations_and_sizes import seconds
 from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals, Touch
 from nbcache.entry.text import answer_text, prompt_text
 from nbcache.errors import AmbiguousKeyError, UnknownKeyError, UnsupportedError
 from nbcache.keys.digests import KEY_LENGTH
+from nbcache.keys.request import document
 from nbcache.stores.base import (
     Bulk,
     Checkable,
@@ -25,7 +27,6 @@ from nbcache.stores.base import (
     Store,
     Streamable,
 )
-from nbcache.stores.entry_costs import document
 from nbcache.stores.progress import Counted, Progress, followed
 from nbcache.stores.selection import SelectedRows, Selection
 from nbcache.stores.text_search import TextSearch
@@ -69,11 +70,11 @@ class Contents:
         rows = [_described(payload, key) for key, payload in there if payload is not None]
         return sorted(rows, key=attrgetter("created"), reverse=True)
 
-    def columns(self) -> dict[str, list[Any]]:
-        """The fields of EntryMeta, each with its values in the order of the rows, the newest first."""
+    def columns(self, which: Filter = Filter()) -> dict[str, list[Any]]:  # noqa: B008 - frozen
+        """The fields of EntryMeta, each with its values in the order of the rows that `which` selects, the newest first."""
         if isinstance(self.store, Columnar):
-            return self.store.columns(Filter(notebook=self.notebook))
-        rows = self.entries()
+            return self.store.columns(self._mine(which))
+        rows = self._listed().page(self._mine(which))
         return {field.name: [getattr(row, field.name) for row in rows] for field in fields(EntryMeta)}
 
     def stream(
@@ -183,6 +184,7 @@ class Contents:
         *,
         older_than: float | str | timedelta | None = None,
         model: str | None = None,
+        client: str | None = None,
         tag: str | None = None,
         match: str | None = None,
         unused: bool = False,
@@ -191,17 +193,19 @@ class Contents:
     ) -> Selection:
         """The entries for which all of this holds; all entries where nothing is given.
 
-        `older_than` is the time since the answer was stored: seconds, or text such as `7d`. `match` is text in the prompt
+        `older_than` is the time since the answer was stored: seconds, or text such as `7d`. `client` is `langchain`, or the
+        API that another client called. `match` is text in the prompt
         or the answer, in any case. `unused` means never hit. Entries whose keys are in `spare` are left out. Raises
         ValueError or StoreError.
         """
-        for name, value in (("match", match), ("tag", tag), ("model", model)):
+        for name, value in (("match", match), ("tag", tag), ("client", client), ("model", model)):
             if value is not None and not value:
                 raise ValueError(f"{name}='': write the text to look for; without it, all is meant")
         age = seconds(older_than, "older_than")
         which = Filter(
             notebook=self.notebook,
             model=model,
+            client=client,
             tag=tag,
             before=None if age is None else time.time() - age,
             unused=unused,
@@ -232,10 +236,13 @@ class Contents:
         search = None if text is None else TextSearch(text)
         if isinstance(store, Selecting):
             return store.select(mine, search, progress)
-        if search is None:
-            return SelectedRows(store.page(mine))
-        entries = followed(self.stream(which), progress)
-        return SelectedRows(row for row, payload in entries if search.is_in(row, payload))
+        rows = store.page(mine) if search is None else self._containing(search, which, progress)
+        # A store that was written before there was this filter returns all rows, and `clear` would delete them.
+        return SelectedRows(row for row in rows if which.client in {None, row.client})
+
+    def _containing(self, search: TextSearch, which: Filter, progress: Progress | None) -> Iterator[EntryMeta]:
+        """The rows of the entries with a text, of a store that reads each of them for that."""
+        return (row for row, payload in followed(self.stream(which), progress) if search.is_in(row, payload))
 
     def check(self, *, fix: bool = False, progress: Progress | None = None) -> list[str]:
         """What is wrong with the store, a line each; with `fix` it is repaired."""
@@ -296,11 +303,9 @@ def _record(meta: EntryMeta, payload: codec.Payload) -> Record:
 
 def _described(payload: bytes, key: str) -> EntryMeta:
     """The row of an entry as its payload has it: without hits, and other changes since it was stored."""
-    return replace(codec.read(payload, key).header().meta, key=key, size_bytes=len(payload))
+    return replace(row_in(codec.read(payload, key)), size_bytes=len(payload))
 
 
 def _row(payload: bytes, key: str) -> EntryMeta:
     """The row in a payload. Raises DamagedError unless all of the payload can be read."""
-    whole = codec.read(payload, key)
-    whole.plain()
-    return replace(whole.header().meta, key=key)
+    return row_in(codec.read(payload, key))

@@ -177,6 +177,7 @@ def record(entry: Record) -> str:
     values = {
         "key": meta.key,
         "model": one_line(meta.model),
+        "client": client_text(meta),
         "status": one_line(meta.status),
         "tags": one_line(", ".join(meta.tags)),
         "notebooks": one_line(", ".join(meta.notebooks)),
@@ -193,6 +194,11 @@ def record(entry: Record) -> str:
     }
     head = aligned((name, value) for name, value in values.items() if value)
     return f"{head}\n\n--- prompt ---\n{entry.prompt}\n\n--- answer ---\n{entry.answer}"
+
+
+def client_text(meta: EntryMeta) -> str:
+    """The client of an entry, and whether its answer came in chunks: `openai, streamed`."""
+    return ", ".join([*([one_line(meta.client)] if meta.client else []), *(["streamed"] if meta.streamed else [])])
 
 
 def versions_text(versions: Mapping[str, str] | None) -> str:

@@ -17,8 +17,7 @@ from nbcache.costs.events import Paid
 from nbcache.keys.identity import price_identity
 from nbcache.keys.json_text import copy_plain
 from nbcache.keys.model_names import model_name
-from nbcache.keys.request import Identity
-from nbcache.stores.entry_costs import document
+from nbcache.keys.request import Identity, document
 
 _R = TypeVar("_R")
 _WHY = "uncached"

@@ -28,10 +28,10 @@ from nbcache.errors import CassetteError, NbcacheError, NotStorableError, Unstab
 from nbcache.keys.identity import DOCUMENT
 from nbcache.keys.key import call_key
 from nbcache.keys.message_classes import GENERATIONS, MESSAGES
+from nbcache.keys.request import document
 from nbcache.replay.cassette_format import Recording
 from nbcache.replay.importers.langchain_models import EndpointNamedError, KnownModels
 from nbcache.replay.untrusted_files import LONGEST, MOST_VALUES, dense_values, opened
-from nbcache.stores.entry_costs import document
 
 _MAGIC = b"SQLite format 3\0"
 _WAL_AT, _WAL = 18, 2  # https://www.sqlite.org/fileformat.html: the version that is needed to write the file

@@ -76,7 +76,7 @@ def _of_facets(sql: Execute) -> dict[str, tuple[str, _Convert]]:
 
     def value_of(facet: int, *, at: int, read: Callable[[Any], Any]) -> Any:
         values = rows.get(facet)
-        return read(None if values is None or values[at] == listing_index.NO_CELL else values[at])
+        return read(None if values is None or values[at] == listing_index.NO_VALUE else values[at])
 
     return {name: ("e.facet", _once(partial(value_of, at=at, read=_READERS[name]))) for at, name in enumerate(names)}
 
@@ -98,6 +98,7 @@ def _fields() -> dict[str, tuple[str, _Convert]]:
         "cost_usd": (only("integer", "e.cost"), _once(dollars)),
         "seconds": (_between("e.seconds", -sys.float_info.max, sys.float_info.max), _as_it_is),
         "charged": ("e.charged", partial(map, bool)),
+        "streamed": ("e.streamed", partial(map, bool)),
     }
 
 
@@ -133,6 +134,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "model": text,
     "status": text,
     "cell": _text_or_none,
+    "client": _text_or_none,
     "tags": split,
     "notebooks": split,
 }

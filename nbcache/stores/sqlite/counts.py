@@ -20,7 +20,7 @@ _LIVE = (
 _NEW = ", ".join(f"e.{name}" for name in (*listing_index.VALUES, "id", "hits"))
 _MANY = 20_000
 _LONGEST = 50_000_000  # bytes of marks
-_COLUMNS = ("model", "tags", "notebooks", "cell", "status")
+_COLUMNS = ("model", "tags", "notebooks", "cell", "status", "client")
 
 
 def count(sql: Execute, which: Filter, now: float) -> tuple[int, int, int]:
@@ -109,8 +109,8 @@ def facets(sql: Execute, notebook: str | None, now: float) -> Facets:
     def apart(column: str) -> tuple[str, ...]:
         return tuple(sorted({each for joined in of[column] for each in split(joined)}))
 
-    model, cell, status = (tuple(sorted(of[name])) for name in ("model", "cell", "status"))
-    return Facets(model, apart("tags"), apart("notebooks"), cell, status)
+    model, cell, status, client = (tuple(sorted(of[name])) for name in ("model", "cell", "status", "client"))
+    return Facets(model, apart("tags"), apart("notebooks"), cell, status, client)
 
 
 def _distinct(column: str) -> str:

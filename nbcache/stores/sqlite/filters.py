@@ -28,7 +28,7 @@ def together(conditions: Sequence[Condition]) -> Condition:
 
 def of_facets(which: Filter, row: str = "e") -> list[Condition]:
     """What `which` asks of the values that `facet` has, too: of the row `e` of `entry`, or of a row of `facet`."""
-    wanted = (("model", which.model), ("cell", which.cell), ("status", which.status))
+    wanted = (("model", which.model), ("cell", which.cell), ("status", which.status), ("client", which.client))
     parts = [Condition(f"{row}.{column} = ?", (written(value),)) for column, value in wanted if value is not None]
     several = (("notebooks", which.notebook), ("tags", which.tag))
     return parts + [

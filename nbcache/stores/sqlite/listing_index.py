@@ -2,7 +2,7 @@
 
 Pages and totals are read from it, so they take as long in a large store as in a small one. It costs an update nothing: an
 entry joins the listing in the background, when its column `facet` gets a number. That is the row of `facet` with its
-model, status, cell, tags and notebooks, and with how many entries have the same. The indexes have listed entries only.
+model, status, cell, tags, notebooks and client, and with how many entries have the same. The indexes have listed entries only.
 SQLite and triggers keep both exact afterwards, whoever writes: this process, another one, an earlier release that still has
 the store open.
 
@@ -14,14 +14,15 @@ from nbcache.entry.records import SORTABLE
 from nbcache.stores.sqlite.sql import Execute, whole
 
 COLUMN_OF = {name: name for name in SORTABLE} | {"size_bytes": "size", "cost_usd": "cost"}
-VALUES = ("model", "status", "cell", "tags", "notebooks")  # of a row of `facet`
-NO_CELL = b""  # there
+VALUES = ("model", "status", "cell", "tags", "notebooks", "client")  # of a row of `facet`
+NO_VALUE = b""  # there
+_NULLABLE = ("cell", "client")
 _NAMES = ", ".join(VALUES)
 
 
 def _of(row: str) -> str:
     """The values of a row of `entry`, as `facet` has them: in its unique index, NULL would equal nothing."""
-    return ", ".join(f"coalesce({row}.cell, x'')" if name == "cell" else f"{row}.{name}" for name in VALUES)
+    return ", ".join(f"coalesce({row}.{name}, x'')" if name in _NULLABLE else f"{row}.{name}" for name in VALUES)
 
 
 def _facet_of(row: str) -> str:
@@ -44,7 +45,7 @@ _COUNTED = (
 COLUMN = "facet INTEGER"  # of `entry`
 STATEMENTS = {
     "facet": "CREATE TABLE facet (id INTEGER PRIMARY KEY, model TEXT, status TEXT, cell TEXT, tags TEXT, notebooks TEXT,"
-    " entries INTEGER, bytes INTEGER)",
+    " entries INTEGER, bytes INTEGER, client TEXT)",
     "facet_values": f"CREATE UNIQUE INDEX facet_values ON facet ({_NAMES})",
     # With the id before the facet: entries with equal values are sorted by it.
     **{
@@ -67,6 +68,15 @@ STATEMENTS = {
     " WHERE name = 'listed' AND value = OLD.id; END",
 }
 _LAST = next(reversed(STATEMENTS))
+# As versions 4 and 5 made them, which knew no client.
+OF_VERSION_5 = (
+    STATEMENTS["facet"].replace(", client TEXT", ""),
+    STATEMENTS["facet_values"].replace(", client", ""),
+    STATEMENTS["facet_changed"]
+    .replace(" OR NEW.client IS NOT OLD.client", "")
+    .replace(", coalesce(NEW.client, x'')", "")
+    .replace(", client", ""),
+)
 
 
 def is_made(sql: Execute) -> bool:
@@ -84,6 +94,20 @@ def is_left(sql: Execute) -> bool:
     """Whether entries are not listed yet."""
     last = sql("SELECT max(id) FROM entry").fetchone()[0]
     return not is_made(sql) or (last is not None and last > listed_until(sql))
+
+
+def renew(sql: Execute) -> None:
+    """Let the listing of version 4 or 5 have the clients of entries. They are unknown yet. Within a transaction."""
+    made = {name for (name,) in sql("SELECT name FROM sqlite_master WHERE name LIKE 'facet%'")}
+    columns = {name for _, name, *_ in sql("PRAGMA table_info(facet)")}
+    if "facet" not in made or "client" in columns:
+        return
+    sql("ALTER TABLE facet ADD COLUMN client TEXT")
+    sql("UPDATE facet SET client = x''")
+    for kind, name in (("INDEX", "facet_values"), ("TRIGGER", "facet_changed")):
+        if name in made:
+            sql(f"DROP {kind} {name}")
+            sql(STATEMENTS[name])
 
 
 def extend(sql: Execute, at_most: int) -> None:

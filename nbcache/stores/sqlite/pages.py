@@ -26,7 +26,7 @@ _ALL = 2**62  # entries
 _STEP = 20_000  # entries that are passed at once: some milliseconds
 _COLUMNS = (
     "c.key, e.model, p.prompt, p.answer, e.status, e.created, e.tags, e.notebooks, e.cell, e.last_hit, e.hits, e.size,"
-    " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds, e.charged"
+    " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds, e.charged, e.client, e.streamed"
 )
 _OF_IDS = (
     "json_each(?) i CROSS JOIN entry e ON e.id = i.value JOIN Cache c ON c.rowid = e.id LEFT JOIN preview p ON p.id = e.id"
@@ -310,7 +310,7 @@ def _rows(sql: Execute, page: Condition, order: _Order, limit: int, offset: int)
 
 def _meta(row: Sequence[object]) -> EntryMeta:
     key, model, prompt, answer, status, created, tags, notebooks, cell, last_hit, hits, size, expires = row[:13]
-    provider, input_tokens, output_tokens, cost, seconds, charged = row[13:19]
+    provider, input_tokens, output_tokens, cost, seconds, charged, client, streamed = row[13:21]
     return EntryMeta(
         key=text(key),
         model=text(model),
@@ -331,4 +331,6 @@ def _meta(row: Sequence[object]) -> EntryMeta:
         cost_usd=dollars(cost),
         seconds=number(seconds),
         charged=bool(charged),
+        client=None if client is None else text(client),
+        streamed=bool(streamed),
     )

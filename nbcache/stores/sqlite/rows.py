@@ -23,7 +23,8 @@ _STORED = (
 )
 _ROW = (
     "INSERT INTO entry (id, created, expires, used, size, input_tokens, output_tokens, cost, seconds, model,"
-    " provider, status, cell, tags, notebooks, charged) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " provider, status, cell, tags, notebooks, charged, client, streamed)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _STAY = {"id", "notebooks"}  # of a row that is written anew, besides its hits
 _ROW_ANEW = f"{_ROW} ON CONFLICT (id) DO UPDATE SET " + ", ".join(
@@ -64,7 +65,7 @@ def columns_of(meta: EntryMeta) -> tuple[Any, ...]:
     return (
         *(meta.created, meta.input_tokens, meta.output_tokens, pico(meta.cost_usd), meta.seconds),
         *(meta.model, meta.provider, meta.status, meta.cell, joined(meta.tags), joined(meta.notebooks)),
-        *(int(meta.charged) or None, meta.prompt, meta.answer),
+        *(int(meta.charged) or None, meta.client, int(meta.streamed) or None, meta.prompt, meta.answer),
     )
 
 

@@ -15,7 +15,7 @@ from nbcache.stores.sqlite.sql import Execute
 _MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'preview'"  # from version 2 on
 _OF_VERSION_1 = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'owner'"  # which alone has it
 _OF_KEYS = 3  # the version that gave entries their present keys
-FIRST = -(2**63)  # of all rowids: none has its new key yet
+FIRST = -(2**63)  # of all rowids: no entry is done yet
 _BOUNDED = "SELECT 1 FROM sqlite_master WHERE type = 'index' AND name = 'entry_used'"
 
 _DISKCACHE = (  # its tables as it makes them itself, but for counters that would cost a fifth of an update
@@ -33,7 +33,8 @@ _TABLES = (
     "CREATE TABLE entry (id INTEGER PRIMARY KEY, created REAL NOT NULL, expires REAL, used REAL NOT NULL,"
     " last_hit REAL, hits INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL, input_tokens INTEGER,"
     " output_tokens INTEGER, cost INTEGER, seconds REAL, model TEXT NOT NULL, provider TEXT, status TEXT NOT NULL,"
-    " cell TEXT, tags TEXT NOT NULL, notebooks TEXT NOT NULL, charged INTEGER, facet INTEGER)",
+    " cell TEXT, tags TEXT NOT NULL, notebooks TEXT NOT NULL, charged INTEGER, facet INTEGER, client TEXT,"
+    " streamed INTEGER)",
     "CREATE TABLE preview (id INTEGER PRIMARY KEY, prompt TEXT NOT NULL, answer TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS tombstone (id INTEGER PRIMARY KEY, key TEXT UNIQUE, gone REAL, why TEXT)",
     "CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -59,10 +60,10 @@ _BOUNDS = (
     " UPDATE total SET value = value - 1 WHERE name = 'entries';"
     " UPDATE total SET value = value - OLD.size WHERE name = 'bytes'; END",
 )
-# The columns that versions 3 and 4 added: last in their tables, where SQLite adds them. `saved_seconds` keeps its meaning,
+# The columns that versions 3, 4 and 6 added: last in their tables, where SQLite adds them. `saved_seconds` keeps its meaning,
 # which is what the models took in all.
 _ADDED = {
-    "entry": ("charged INTEGER", listing_index.COLUMN),
+    "entry": ("charged INTEGER", listing_index.COLUMN, "client TEXT", "streamed INTEGER"),
     "spending": ("charged_hits INTEGER", "charged_misses INTEGER", "waited REAL", "untimed_hits INTEGER"),
 }
 _FROM_VERSION_1 = (
@@ -80,13 +81,16 @@ _FROM_VERSION_1 = (
     "DROP TABLE owner",
 )
 STATEMENTS = (*_DISKCACHE, *_TABLES, *_BOUNDS, *search_index.STATEMENTS, *listing_index.STATEMENTS.values())
-# The same tables as versions 2 and 3 made them.
-OF_EARLIER_VERSIONS = tuple(
-    statement.replace(f", {', '.join(columns[number:])})", ")")
-    for table, columns in _ADDED.items()
-    for statement in _TABLES
-    if statement.startswith(f"CREATE TABLE {table} ")
-    for number in range(len(columns))
+# The same tables as earlier versions made them.
+OF_EARLIER_VERSIONS = (
+    tuple(
+        statement.replace(f", {', '.join(columns[number:])})", ")")
+        for table, columns in _ADDED.items()
+        for statement in _TABLES
+        if statement.startswith(f"CREATE TABLE {table} ")
+        for number in range(len(columns))
+    )
+    + listing_index.OF_VERSION_5
 )
 
 
@@ -105,20 +109,25 @@ def make(sql: Execute) -> None:
 
     Version 3 has the tables of version 2 with some more columns, and versions 4 and 5 the listing and the search index, so
     that an earlier nbcache that has the store open isn't in trouble. Version 3 stands for the entries' keys and payloads.
-    A store of an earlier version gets its listing and its index in the background.
+    Version 6 adds the client of each entry. A store of an earlier version gets its listing and its index in the background.
     """
     now = version(sql)
     if now == STORE_VERSION:
         return
-    for statement in ((*_DISKCACHE, *_TABLES, *listing_index.STATEMENTS.values()), _FROM_VERSION_1, (), (), ())[now]:
+    for statement in ((*_DISKCACHE, *_TABLES, *listing_index.STATEMENTS.values()), _FROM_VERSION_1, (), (), (), ())[
+        now
+    ]:
         sql(statement)
     for table, columns in _ADDED.items():
         there = {name for _, name, *_ in sql(f"PRAGMA table_info({table})")}
         for column in columns:
             if column.partition(" ")[0] not in there:
                 sql(f"ALTER TABLE {table} ADD COLUMN {column}")
+    listing_index.renew(sql)
     if 0 < now < _OF_KEYS:
         sql("INSERT OR REPLACE INTO total VALUES ('rekeyed', ?)", (FIRST,))
+    if now:
+        sql("INSERT OR REPLACE INTO total VALUES ('described', ?)", (FIRST,))
     earlier_search_index.leave(sql)
     search_index.make(sql)
     sql(f"PRAGMA user_version = {STORE_VERSION}")

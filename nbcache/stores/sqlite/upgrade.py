@@ -1,6 +1,6 @@
-"""Gives the entries of an earlier nbcache's store the keys that their calls have now.
+"""Brings the entries of an earlier nbcache's store up to date: the keys that their calls have now, and their clients.
 
-The tables are upgraded at once. The keys follow, a few entries in each transaction, and the store records how far that
+The tables are upgraded at once. The entries follow, a few in each transaction, and the store records how far that
 is done: after a killed process the next one continues, and processes that open the store at the same time share the work.
 """
 
@@ -9,63 +9,78 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from nbcache.errors import warn_once
+from nbcache.errors import DamagedError, warn_once
 from nbcache.stores.sqlite import rows
 from nbcache.stores.sqlite.sql import Execute, split
 
 _AT_ONCE = 0.05  # seconds in one transaction: others may be waiting to write
 _TIMEOUT = 30.0  # seconds to wait for another process before the upgrade is put off
 _PAUSE = 0.005  # seconds between two transactions, for others
-_LEFT = "SELECT value FROM total WHERE name = 'rekeyed'"  # the last rowid that has its new key; no row when all have
+_LEFT = "SELECT value FROM total WHERE name = ?"  # the last rowid that is done; no row when all are
 _NEXT = "SELECT rowid, key, value FROM Cache WHERE rowid > ? AND raw = 1 ORDER BY rowid LIMIT 1"
 
 
 def is_left(sql: Execute) -> bool:
-    """Whether entries are left without their new keys."""
-    return sql(_LEFT).fetchone() is not None
+    """Whether entries are left as an earlier nbcache has written them."""
+    return any(_is_left(sql, name) for name in _STEPS)
 
 
 def finish(sql: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
-    """Give all entries their new keys. Raises sqlite3.OperationalError if the file is locked."""
+    """Bring all entries up to date. Raises sqlite3.OperationalError if the file is locked."""
+    lost = {name: _finish(sql, transaction, name) for name in _STEPS}
+    if number := lost["rekeyed"]:
+        warn_once(
+            "rekeyed",
+            f"nbcache: {number:,} of the entries that an earlier release stored don't tell enough of their calls to be found "
+            "from now on. They stay in the store, and such a call is paid once more",
+        )
+
+
+def _finish(sql: Execute, transaction: Callable[[], AbstractContextManager[None]], name: str) -> int:
+    """Take this step for all entries. Returns for how many of them it could not be taken."""
     deadline, lost = time.monotonic() + _TIMEOUT, 0
-    while is_left(sql):
+    while _is_left(sql, name):
         try:
             with transaction():
-                lost += _some(sql)
+                lost += _some(sql, name)
             deadline = time.monotonic() + _TIMEOUT
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
         time.sleep(_PAUSE)
-    if lost:
-        warn_once(
-            "rekeyed",
-            f"nbcache: {lost:,} of the entries that an earlier release stored don't tell enough of their calls to be found "
-            "from now on. They stay in the store, and such a call is paid once more",
-        )
+    return lost
 
 
-def _some(sql: Execute) -> int:
-    """Give the next entries their keys; returns how many of them lack their call. Within a transaction."""
-    from nbcache.stores.sqlite.rekeying import rekeyed  # noqa: PLC0415 - LangChain's classes, for what is done once
+def _is_left(sql: Execute, name: str) -> bool:
+    return sql(_LEFT, (name,)).fetchone() is not None
 
+
+def _some(sql: Execute, name: str) -> int:
+    """Take this step for the next entries. Returns for how many of them it could not be taken. Within a transaction."""
     lost = 0
     ends = time.monotonic() + _AT_ONCE
-    left = sql(_LEFT).fetchone()
+    left = sql(_LEFT, (name,)).fetchone()
     while left is not None and time.monotonic() < ends:
         entry = sql(_NEXT, left).fetchone()
         if entry is None:
-            sql("DELETE FROM total WHERE name = 'rekeyed'")
+            sql("DELETE FROM total WHERE name = ?", (name,))
             return lost
         rowid, key, payload = entry
-        new = rekeyed(payload, key) if isinstance(key, str) and isinstance(payload, bytes) else None
-        if new is None:
-            lost += 1
-        elif new[0] != key:
-            _move(sql, rowid, key, *new)
+        is_entry = isinstance(key, str) and isinstance(payload, bytes)
+        lost += not (is_entry and _STEPS[name](sql, rowid, key, payload))
         left = (rowid,)
-        sql("UPDATE total SET value = ? WHERE name = 'rekeyed'", left)
+        sql("UPDATE total SET value = ? WHERE name = ?", (rowid, name))
     return lost
+
+
+def _rekey(sql: Execute, rowid: int, key: str, payload: bytes) -> bool:
+    """Give an entry the key that its call has now. False if it lacks its call."""
+    from nbcache.stores.sqlite.rekeying import rekeyed  # noqa: PLC0415 - LangChain's classes, for what is done once
+
+    new = rekeyed(payload, key)
+    if new is not None and new[0] != key:
+        _move(sql, rowid, key, *new)
+    return new is not None
 
 
 def _move(sql: Execute, rowid: int, key: str, new: str, payload: bytes) -> None:
@@ -82,3 +97,19 @@ def _move(sql: Execute, rowid: int, key: str, new: str, payload: bytes) -> None:
     sql("UPDATE Cache SET key = ?, value = ? WHERE rowid = ?", (new, payload, rowid))  # unless it was just deleted
     if sql("SELECT 1 FROM sqlite_master WHERE name = 'called'").fetchone() is not None:
         sql("UPDATE OR REPLACE called SET key = ? WHERE key = ?", (new, key))
+
+
+def _describe(sql: Execute, rowid: int, key: str, payload: bytes) -> bool:
+    """Write the client of an entry into its row. False if its payload can't be read."""
+    from nbcache import codec  # noqa: PLC0415 - as above
+    from nbcache.codec.new_entry import row_in  # noqa: PLC0415
+
+    try:
+        row = row_in(codec.read(payload, key))
+    except DamagedError:
+        return False
+    sql("UPDATE entry SET client = ?, streamed = ? WHERE id = ?", (row.client, int(row.streamed) or None, rowid))
+    return True
+
+
+_STEPS = {"rekeyed": _rekey, "described": _describe}

@@ -32,7 +32,7 @@ _DIGITS = 8  # of a key in a terminal, if they are enough
 
 
 def _ls(args: argparse.Namespace, contents: Contents) -> int:
-    which = Filter(model=args.model, tag=args.tag, status=args.status)
+    which = Filter(**table.listed(args))
     limit = args.limit or (_SCREENFUL if is_terminal() and not args.json else None)
     rows: Sequence[EntryMeta]
     if args.match is None:
@@ -47,7 +47,7 @@ def _ls(args: argparse.Namespace, contents: Contents) -> int:
         complain("no entries")
     else:
         digits = _digits(_disk(contents), rows) if is_terminal() else None
-        names = ("key", "age", "model", "tokens", "cost", "hits", "size", "prompt")
+        names = ("key", "age", "model", "tokens", "cost", "hits", "size", "client", "prompt")
         say_table(names, [_cells(meta, digits) for meta in rows], numbers=range(3, 7))
         if is_terminal() and number > len(rows):
             say(f"{number - len(rows):,} more: `--limit {number}` lists all")
@@ -60,7 +60,7 @@ def _cells(meta: EntryMeta, digits: int | None) -> tuple[str, ...]:
     cost = None if meta.cost_usd is None else usd_text(meta.cost_usd)
     model = meta.model if digits is None else cut(harmless(meta.model), columns() // 5)
     numbers = (tokens or "?", cost or "?", f"{meta.hits:,}", bytes_text(meta.size_bytes))
-    return (meta.key[:digits], age(time.time() - meta.created), model, *numbers, meta.prompt)
+    return (meta.key[:digits], age(time.time() - meta.created), model, *numbers, report.client_text(meta), meta.prompt)
 
 
 def _digits(store: DiskStore, rows: Sequence[EntryMeta]) -> int:

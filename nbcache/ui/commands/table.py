@@ -35,6 +35,7 @@ LIMIT = Option("--limit", "list at most N (in a terminal 50, else all)", "N", ty
 STATUS = Option("--status", "only answers like these", choices=STATUSES)
 OLDER_THAN = Option("--older-than", "only what was stored that long ago: 90s, 12h, 7d", "AGE", "7d")
 MODEL = Option("--model", "only those of this model", "M", type=text)
+CLIENT = Option("--client", "only those of this client: `langchain`, or an API such as `openai`", "C", type=text)
 TAG = Option("--tag", "only those with this tag", "T", type=text)
 MATCH = Option("--match", "only those with TEXT in prompt or answer", "TEXT", type=text)
 UNUSED = Option(
@@ -69,7 +70,8 @@ OWNER = Option("--notebook", "only what this notebook owns (else the whole folde
 
 _FOLDER = (STORE.only(TERMINAL), JSON)  # of each command in a terminal
 _OWNED = (*_FOLDER, OWNER)  # of those that can be about one notebook
-FILTERS = (OLDER_THAN, MODEL, TAG, MATCH, UNUSED)  # which entries `clear` deletes
+FILTERS = (OLDER_THAN, MODEL, CLIENT, TAG, MATCH, UNUSED)  # which entries `clear` deletes
+LISTED = (STATUS, MODEL, CLIENT, TAG)  # which entries `ls` lists
 
 COMMANDS = (
     Command(
@@ -103,7 +105,7 @@ COMMANDS = (
     Command(
         "ls",
         "list entries, newest first",
-        (*_OWNED, *(each.only(TERMINAL) for each in (LIMIT, STATUS, MODEL, TAG, MATCH)), SCOPE),
+        (*_OWNED, *LISTED, *(each.only(TERMINAL) for each in (MATCH, LIMIT)), SCOPE),
     ),
     Command(
         "show",
@@ -156,3 +158,8 @@ def find(word: str, front_end: FrontEnd) -> Command | None:
 def filters(args: argparse.Namespace) -> dict[str, Any]:
     """Which entries a `clear` means, as `Contents.matching` takes them."""
     return {option.attribute: getattr(args, option.attribute) for option in FILTERS}
+
+
+def listed(args: argparse.Namespace) -> dict[str, Any]:
+    """Which entries `ls` means, as `Filter` takes them."""
+    return {option.attribute: getattr(args, option.attribute) for option in LISTED}

@@ -107,7 +107,7 @@ class Words:
         return api.last()
 
     def _ls(self, args: argparse.Namespace) -> Any:
-        return api.entries(args.scope)
+        return api.entries(args.scope, **table.listed(args))
 
     def _show(self, args: argparse.Namespace) -> None:
         say(report.record(api.show(args.key)))

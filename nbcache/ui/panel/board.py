@@ -15,9 +15,9 @@ from nbcache.entry.durations_and_sizes import bytes_text, seconds_text
 from nbcache.entry.records import EntryMeta, Filter, Usage
 from nbcache.entry.text import prompt_preview, words
 from nbcache.keys.canonical import digest
+from nbcache.keys.request import document
 from nbcache.session import installation
 from nbcache.stores.base import Listable
-from nbcache.stores.entry_costs import document
 from nbcache.stores.selection import SelectedRows
 from nbcache.stores.view import Contents
 from nbcache.ui import report
@@ -235,7 +235,7 @@ def _sums(contents: Contents, which: Filter) -> tuple[int, str]:
 
 
 def _filter(message: dict[str, Any]) -> Filter:
-    choices = {name: _text(message, name) or None for name in ("model", "tag", "notebook", "cell", "status")}
+    choices = {name: _text(message, name) or None for name in ("model", "client", "tag", "notebook", "cell", "status")}
     search = _text(message, "search")
     if search.strip() and not words(search):
         raise ValueError("search for words: letters and digits")
@@ -272,6 +272,7 @@ def _row(meta: EntryMeta) -> dict[str, Any]:
         "answer",
         "model",
         "provider",
+        "streamed",
         "status",
         "tags",
         "notebooks",
@@ -282,6 +283,7 @@ def _row(meta: EntryMeta) -> dict[str, Any]:
     numbers = ("hits", "size_bytes", "expires", "input_tokens", "output_tokens", "seconds")
     return {
         **{name: getattr(meta, name) for name in (*names, *numbers)},
+        "client": report.client_text(meta),
         "size": bytes_text(meta.size_bytes),
         "cost": "" if meta.cost_usd is None else usd_text(meta.cost_usd),
         "cost_note": "as the provider charged" if meta.charged else "",
@@ -331,6 +333,7 @@ def _facts(meta: EntryMeta, header: codec.EntryHeader, *, renewed: bool, has_hit
     facts = {
         "Model": meta.model,
         "Provider": meta.provider,
+        "Client": report.client_text(meta),
         "Status": meta.status + (" (the next such call is made anew)" if renewed else ""),
         "Tokens": _tokens(header.usage),
         "Price": _price(meta),

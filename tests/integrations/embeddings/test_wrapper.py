@@ -43,8 +43,8 @@ from nbcache.integrations.embeddings.identity import embedder_identity
 from nbcache.integrations.embeddings.vectors import as_generation, vector_in
 from nbcache.integrations.embeddings.wrapper import CachedEmbeddings, wrap_embeddings
 from nbcache.keys.key import cache_key
+from nbcache.keys.request import document
 from nbcache.session import installation
-from nbcache.stores.entry_costs import document
 from nbcache.ui.panel.board import Board
 from tests.servers.embedder import Embedder, bits, in_32_bits, vector_of
 from tests.support.paths import ROOT

@@ -26,6 +26,7 @@ FILTERS = (
     Filter(model="m1", status="ok"),
     Filter(tag="t"),
     Filter(cell="In [2]"),
+    Filter(client="openai"),
     Filter(notebook="nobody's"),
     Filter(unused=True),
     Filter(before=500.0, model="m2"),
@@ -41,6 +42,8 @@ def row(number: int, draw: random.Random) -> EntryMeta:
         tags=draw.choice([(), ("t",), ("t", "u")]),
         notebooks=tuple(draw.sample(BOOKS, draw.randrange(3))),
         cell=draw.choice([None, "", "In [1]", "In [2]"]),
+        client=draw.choice([None, "langchain", "openai"]),
+        streamed=draw.random() < 0.5,
         input_tokens=draw.choice([None, 1, 2, 3]),
         cost_usd=draw.choice([None, Decimal("0.01"), Decimal(draw.randrange(9))]),
         seconds=draw.choice([None, draw.random()]),
@@ -84,6 +87,7 @@ def check_all(store: DiskStore, draw: random.Random) -> None:
             tuple(sorted({name for meta in rows for name in meta.notebooks})),
             tuple(sorted({meta.cell for meta in rows if meta.cell})),
             tuple(sorted({meta.status for meta in rows})),
+            tuple(sorted({meta.client for meta in rows if meta.client})),
         )
 
 

@@ -1,5 +1,6 @@
 """Stores of other releases: what an earlier one wrote is read and gets its new keys; what is unknown is left alone."""
 
+import json
 import multiprocessing
 import os
 import shutil
@@ -14,10 +15,10 @@ from langchain_core.outputs import Generation
 
 from nbcache.codec import payload as codec
 from nbcache.codec.header import EntryHeader
-from nbcache.entry.records import EntryMeta, SessionCall
+from nbcache.entry.records import EntryMeta, Filter, SessionCall
 from nbcache.keys.key import CallKey
 from nbcache.stores import DiskStore, Store
-from nbcache.stores.sqlite import rekeying
+from nbcache.stores.sqlite import listing_index, rekeying
 from nbcache.stores.view import Contents
 from tests.stores.sqlite.test_store import key_of
 from tests.support.paths import GOLDEN
@@ -96,7 +97,7 @@ def all_there(folder: Path) -> None:
 # An earlier release's
 
 
-@pytest.mark.parametrize("version", ["store_v1", "store_v2", "store_v3"])
+@pytest.mark.parametrize("version", ["store_v1", "store_v2", "store_v3", "store_v4", "store_v5"])
 def test_golden_stores_are_read_and_brought_up(tmp_path: Path, version: str) -> None:
     shutil.copytree(GOLDEN / version, tmp_path / "store")
     store = DiskStore(tmp_path / "store")
@@ -107,8 +108,47 @@ def test_golden_stores_are_read_and_brought_up(tmp_path: Path, version: str) -> 
         assert contents.read(row.key).answer
     assert contents.check() == []
     store.close()
-    assert (tmp_path / "store" / "cache.db").read_bytes()[60:64] == b"\0\0\0\5"
+    assert (tmp_path / "store" / "cache.db").read_bytes()[60:64] == b"\0\0\0\6"
     assert [row.key for row in contents.entries()] == [row.key for row in rows]
+
+
+def test_entries_of_an_earlier_release_get_their_clients(folder: Path) -> None:
+    answers: dict[str | None, tuple[list[str], dict[str, object] | None]] = {
+        "langchain": (["openai-chat", "ChatOpenAI"], None),
+        "openai": (["openai", "/chat/completions"], {"http": {}}),
+        None: (["values"], None),
+    }
+    with closing(DiskStore(folder)) as store:
+        for number, (kind, info) in enumerate(answers.values()):
+            meta = EntryMeta(key_of(number), f"m{number}", "prompt", "answer", "ok", float(number))
+            header = EntryHeader(meta, "prompt", json.dumps({"class": kind, "stream": True}), "")
+            answer = Generation(text="answer", generation_info=info)
+            store.put(meta.key, codec.encode([answer], header, reusable=True), meta)
+        store.put(key_of("damaged"), b"damaged", EntryMeta(key_of("damaged"), "m", "p", "a", "ok", -1.0))
+        while store.index(lambda *_: ["word"]):  # it is listed without the clients, too
+            pass
+    without_clients(folder)
+    with closing(DiskStore(folder)) as store:
+        *rows, damaged = store.page()
+        assert [(row.client, row.streamed) for row in reversed(rows)] == [(each, each == "openai") for each in answers]
+        assert damaged.client is None
+        assert store.totals(Filter(client="openai")).entries == 1
+        assert store.facets().client == ("langchain", "openai")
+        assert store.check() == []
+
+
+def without_clients(folder: Path) -> None:
+    """Make the store one of version 5, which knew no clients."""
+    with closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as connection:
+        connection.execute("DROP TRIGGER facet_changed")
+        connection.execute("DROP INDEX facet_values")
+        connection.execute("ALTER TABLE facet DROP COLUMN client")
+        for column in ("client", "streamed"):
+            connection.execute(f"ALTER TABLE entry DROP COLUMN {column}")
+        for statement in listing_index.OF_VERSION_5[1:]:
+            connection.execute(statement)
+        connection.execute("PRAGMA user_version = 5")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
 @pytest.mark.usefixtures("new_keys")
@@ -202,4 +242,4 @@ def test_version_that_no_release_has_is_mended(folder: Path, version: int) -> No
         connection.execute(f"PRAGMA user_version = {version}")
     assert text_at(store, key_of(1)) == "answer"
     store.close()
-    assert (folder / "cache.db").read_bytes()[60:64] == b"\0\0\0\5"
+    assert (folder / "cache.db").read_bytes()[60:64] == b"\0\0\0\6"

@@ -113,7 +113,7 @@ def test_ls_in_a_pipe_lists_every_entry_whole_newest_first() -> None:
         out, err = process.communicate()
     head, *lines = out.splitlines()
     assert (process.returncode, err) == (0, "")
-    assert head.split() == ["key", "age", "model", "tokens", "cost", "hits", "size", "prompt"]
+    assert head.split() == ["key", "age", "model", "tokens", "cost", "hits", "size", "client", "prompt"]
     assert [line.split("  ")[-1] for line in lines] == [f"prompt {number}" for number in reversed(range(60))]
     assert lines[0].split()[0] == stored()["prompt 59"].key
     assert lines[0].split()[2:6] == ["FakeMessagesListChatModel", "1,500", "$0.006", "0"]
@@ -186,6 +186,8 @@ def test_keys_in_a_terminal_are_as_long_as_tells_them_apart(terminal: Run) -> No
         ([], "fedcba"),
         (["--model", "FakeMessagesListChatModel"], "fedcba"),
         (["--model", "another"], ""),
+        (["--client", "langchain"], "fedcba"),
+        (["--client", "openai"], ""),
         (["--tag", "draft"], "c"),
         (["--match", "THE WHALE"], "d"),
         (["--match", "b"], "b"),
@@ -359,6 +361,8 @@ def test_an_unknown_notebook_is_told_with_those_there_are(command: list[str], ru
         (["--older-than", "1h"], "abcd"),
         (["--model", "another"], "abcd"),
         (["--model", "FakeMessagesListChatModel"], ""),
+        (["--client", "langchain"], ""),
+        (["--client", "openai"], "abcd"),
         (["--tag", "draft"], "abd"),
         (["--match", "OF THE WHALE"], "abc"),
         (["--unused"], "b"),

@@ -203,6 +203,16 @@ def test_ls_is_a_frame(shell: InteractiveShell, loaded: Callable[..., str]) -> N
     assert list(frame.prompt) == ["q"]
 
 
+@pytest.mark.parametrize(("option", "number"), [("--client langchain", 1), ("--client openai", 0), ("--status ok", 1)])
+def test_ls_and_clear_take_those_of_a_client(
+    shell: InteractiveShell, loaded: Callable[..., str], option: str, number: int
+) -> None:
+    loaded("model.invoke('q')")
+    assert len(shell.run_line_magic("llmcache", f"ls {option}")) == number
+    if option.startswith("--client"):
+        assert f"deleted {number} entr" in loaded(f"%llmcache clear {option}")
+
+
 def test_evict_and_clear_say_what_they_did(loaded: Callable[..., str]) -> None:
     for name in "abc":
         loaded(f"model.invoke('{name}')")

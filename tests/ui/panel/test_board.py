@@ -253,6 +253,7 @@ def test_every_filter(tmp_path: Path, provider: Provider) -> None:
         "notebook": ["mine.ipynb", "theirs.ipynb"],
         "cell": ["In [77]", "In [7]"],
         "status": ["cut off", "ok"],
+        "client": ["langchain"],
     }
     assert "facets" not in ask(board, "page")
 

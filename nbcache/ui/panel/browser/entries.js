@@ -19,6 +19,7 @@ const SEARCH_DELAY = 200; // milliseconds after the last keystroke until a searc
 
 const FILTERS = [
   ["model", "Model", "All models"],
+  ["client", "Client", "All clients"],
   ["tag", "Tag", "All tags"],
   ["notebook", "Notebook", "All notebooks"],
   ["cell", "Cell", "All cells"],
@@ -27,7 +28,7 @@ const FILTERS = [
 
 // `kind` is the column's class: it sets the width, and how wide the panel has to be to show the column.
 const COLUMNS = [
-  { name: "model", title: "Model", kind: "model medium", text: (row) => row.model },
+  { name: "model", title: "Model", kind: "model medium", text: (row) => row.model, note: (row) => row.client },
   { name: "status", title: "Status", kind: "state wide", text: (row) => row.status },
   { name: "hits", title: "Hits", kind: "small number", text: (row) => count(row.hits) },
   {
@@ -83,7 +84,7 @@ function makeRow(key, toggle) {
 
   function draw(row) {
     prompt.textContent = row.prompt;
-    answer.textContent = row.answer;
+    answer.replaceChildren(...(row.streamed ? [element("span", { class: "mark" }, "stream")] : []), row.answer);
     tags.replaceChildren(...row.tags.map((tag) => element("span", { class: "tag" }, tag)));
     COLUMNS.forEach((column, index) => {
       cells[index].textContent = column.text(row);
