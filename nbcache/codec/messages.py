@@ -17,12 +17,13 @@ from nbcache.keys.message_classes import GENERATIONS, MESSAGES
 
 _T = TypeVar("_T", bound=BaseModel)
 _NO_NAMES: set[str] = set()
+_PlainDict = Callable[[dict[str, Any]], dict[str, Any]]
 
 
 def plain(generation: Generation) -> dict[str, Any]:
     """A generation or chunk in JSON's terms. Raises NotStorableError where it would not come back exactly."""
     try:
-        return _plain_generation(generation)
+        return form(generation, to_plain)
     except RecursionError:
         raise NotStorableError("a value that holds itself, or too many others,") from None
 
@@ -103,15 +104,19 @@ def _copier_of(generation: Generation) -> Callable[[], Generation]:
     return copied
 
 
-def _plain_generation(generation: Generation) -> dict[str, Any]:
+def form(generation: Generation, plain_dict: _PlainDict) -> dict[str, Any]:
+    """The form in which a generation or chunk is written. `plain_dict` makes the plain form of each dict in it.
+
+    Raises NotStorableError if the form does not have all that the generation consists of.
+    """
     cls = type(generation)
     if GENERATIONS.get(cls.__name__) is not cls:
         raise NotStorableError(f"a {cls.__module__}.{cls.__qualname__} object")
     plain: dict[str, Any] = {"type": cls.__name__}
     if generation.generation_info is not None:
-        plain["info"] = to_plain(generation.generation_info)
+        plain["info"] = plain_dict(generation.generation_info)
     if isinstance(generation, ChatGeneration):
-        plain["message"] = _plain_message(generation.message)
+        plain["message"] = _plain_message(generation.message, plain_dict)
         if generation.text != generation.message.content:
             plain["text"] = generation.text
     else:
@@ -119,7 +124,7 @@ def _plain_generation(generation: Generation) -> dict[str, Any]:
     return plain
 
 
-def _plain_message(message: BaseMessage) -> dict[str, Any]:
+def _plain_message(message: BaseMessage, plain_dict: _PlainDict) -> dict[str, Any]:
     """The message's own fields: dumped through its generation, a subclass's would be lost."""
     cls = type(message)
     if MESSAGES.get(cls.__name__) is not cls:
@@ -130,7 +135,7 @@ def _plain_message(message: BaseMessage) -> dict[str, Any]:
     }
     if message.__pydantic_extra__:
         fields |= message.__pydantic_extra__
-    return {"type": cls.__name__, "fields": to_plain(fields)}
+    return {"type": cls.__name__, "fields": plain_dict(fields)}
 
 
 def _untagged(values: dict[str, Any], classes: Iterable[type[BaseModel]] | None) -> dict[str, Any]:

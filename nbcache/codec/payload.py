@@ -24,7 +24,7 @@ from pydantic import BaseModel
 
 from nbcache.codec import chunk_copies
 from nbcache.codec.chunks import unpacked
-from nbcache.codec.messages import generation_of, plain, restored
+from nbcache.codec.messages import generation_of, restored
 from nbcache.codec.packing import packed_bytes, unpacked_bytes
 from nbcache.entry.langchain_headers import cleaned
 from nbcache.errors import DamagedError
@@ -166,9 +166,9 @@ def encode(  # noqa: PLR0913 - all that an entry holds
     `chunks` are those in which they came, packed. With `classes`, which are as for
     `Payload.generations`, it is read back first, once for each shape of an answer.
     """
-    from nbcache.codec import roundtrip  # noqa: PLC0415 - a hit needs none of it
+    from nbcache.codec import roundtrip, written_answer  # noqa: PLC0415 - a hit needs none of it
 
-    written = _json(list(map(plain, generations)))
+    written = written_answer.json_of(generations)
     if classes is not None:
         shape = roundtrip.shape_of(generations, tagged=_is_tagged(written))
         if not roundtrip.is_sound(shape):
