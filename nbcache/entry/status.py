@@ -11,7 +11,11 @@ from nbcache.entry.records import STATUSES
 
 OK, CUT_OFF, FILTERED, EMPTY, UNFINISHED = STATUSES
 
-_REASON_FIELDS = {"finish_reason", "stop_reason", "done_reason", "finishReason", "stopReason", "completionReason"}
+_REASON_FIELDS = frozenset(
+    {"finish_reason", "stop_reason", "done_reason", "finishReason", "stopReason", "completionReason"}
+)
+_PLACES = _REASON_FIELDS | {"status"}
+_ALL_GOOD = {OK}
 _BEDROCK_METRICS = "amazon-bedrock-invocationMetrics"  # in the last event of an answer that is streamed
 
 
@@ -24,7 +28,9 @@ def status_of(generations: Sequence[Generation], *, by_client: bool = False, end
     statuses = {_status(generation, by_client=by_client) for generation in generations} or {EMPTY}
     if not ended:
         statuses.add(UNFINISHED)
-    return next(status for status in (FILTERED, UNFINISHED, CUT_OFF, EMPTY, OK) if status in statuses)
+    if statuses == _ALL_GOOD:
+        return OK
+    return next(status for status in (FILTERED, UNFINISHED, CUT_OFF, EMPTY) if status in statuses)
 
 
 def reusable(status: str, *, limits_tokens: bool) -> bool:
@@ -50,7 +56,7 @@ def shows_end(generation: Generation) -> bool:
 
 def tells_reason(generation: Generation) -> bool:
     """Whether an answer has a place for its finish reason, even if that is empty."""
-    return any((_REASON_FIELDS | {"status"}) & part.keys() for part in _metadata(generation))
+    return not all(map(_PLACES.isdisjoint, _metadata(generation)))
 
 
 def _status(generation: Generation, *, by_client: bool) -> str:
@@ -72,14 +78,16 @@ def _status(generation: Generation, *, by_client: bool) -> str:
 
 def _metadata(generation: Generation) -> list[Mapping[str, Any]]:
     """The mappings in which a finish reason may be."""
-    info = [generation.generation_info] if generation.generation_info else []
-    return [*info, generation.message.response_metadata] if isinstance(generation, ChatGeneration) else [*info]
+    parts: list[Mapping[str, Any]] = [generation.generation_info] if generation.generation_info else []
+    if isinstance(generation, ChatGeneration):
+        parts.append(generation.message.response_metadata)
+    return parts
 
 
 def _reasons(generation: Generation) -> Iterable[str]:
     for part in _metadata(generation):
-        for name in _REASON_FIELDS & part.keys():
-            if isinstance(reason := part[name], str):
+        for name in _REASON_FIELDS:
+            if name in part and isinstance(reason := part[name], str):
                 yield reason
     if isinstance(generation, ChatGeneration):
         metadata = generation.message.response_metadata
@@ -97,7 +105,7 @@ def _refused(generation: Generation) -> bool:
     message = generation.message
     if message.additional_kwargs.get("refusal"):
         return True
-    return any(block.get("type") == "refusal" for block in _blocks(message))
+    return type(message.content) is not str and any(block.get("type") == "refusal" for block in _blocks(message))
 
 
 def _says_something(generation: Generation) -> bool:

@@ -154,5 +154,5 @@ def test_a_value_that_holds_itself_is_refused() -> None:
 
 
 def test_a_chunk_keeps_its_class() -> None:
-    chunk = ChatGenerationChunk(message=AIMessageChunk("Gany", tool_call_chunks=[]))
+    chunk = ChatGenerationChunk(message=AIMessageChunk(content="Gany", tool_call_chunks=[]))
     assert _written([chunk]) == _the_long_way([chunk])

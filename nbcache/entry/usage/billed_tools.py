@@ -22,6 +22,8 @@ _FREE = frozenset(
 )
 # Blocks of answers that other models had a part in, whose tokens are counted elsewhere.
 _ELSEWHERE = frozenset({"compaction", "advisor_tool_result"})
+_SOURCES = ("num_sources_used", "num_server_side_tools_used")  # x.ai's
+_OTHERS = frozenset({"iterations", *_SOURCES})
 _QUERIES = ("web_search_queries", "image_search_queries", "google_maps_widget_context_token", "search_entry_point")
 
 
@@ -42,29 +44,34 @@ def fees_of(  # noqa: PLR0913 - all that a fee depends on
     model: str,
 ) -> Fees:
     """What was charged besides tokens, by the answer's metadata and blocks, and by what the request asked for."""
-    tools = {tool for generation in generations for tool in _tools_of(generation, provider)}
-    searches = next((number for usage in usages if (number := _searches(usage)) is not None), None)
+    tools: set[str] = set()
+    for generation in generations:
+        tools.update(_tools_of(generation, provider))
+    searches = None
+    for usage in usages:
+        if "server_tool_use" in usage and searches is None:
+            searches = count(mapping(usage["server_tool_use"]).get("web_search_requests"))
     if searches is not None:
         tools.discard(_SEARCH)
     uncounted = bool(tools) or any(map(_has_others, usages)) or any(map(_is_grounded, reported))
     return Fees(searches or 0, uncounted or request.searches or _always_searches(provider, model))
 
 
-def _searches(usage: dict[str, Any]) -> int | None:
-    return count(mapping(usage["server_tool_use"]).get("web_search_requests")) if "server_tool_use" in usage else None
-
-
 def _has_others(usage: dict[str, Any]) -> bool:
     """Whether other models or sources were charged for, too."""
+    if _OTHERS.isdisjoint(usage):
+        return False
     passes = usage.get("iterations")  # of Claude's: a compaction, an adviser, a model that stepped in
     if isinstance(passes, list) and (len(passes) > 1 or any(mapping(each).get("type") != "message" for each in passes)):
         return True
-    return any(usage.get(name) for name in ("num_sources_used", "num_server_side_tools_used"))  # x.ai's
+    return any(usage.get(name) for name in _SOURCES)
 
 
 def _is_grounded(part: dict[str, Any]) -> bool:
     """Whether Google has searched. Some searches are free each day, so the price isn't known."""
-    grounding = mapping(part.get("grounding_metadata"))
+    if "grounding_metadata" not in part:
+        return False
+    grounding = mapping(part["grounding_metadata"])
     return bool(grounding) and (
         any(grounding.get(name) for name in _QUERIES)
         or any(mapping(chunk).get("maps") for chunk in grounding.get("grounding_chunks") or ())

@@ -13,6 +13,7 @@ from nbcache.entry.records import EXACT
 from nbcache.entry.usage.reported_metadata import mapping
 
 LITELLM_HEADER = "x-litellm-response-cost"
+_LITELLMS = frozenset({"response_cost", "_hidden_params", "headers"})  # where LiteLLM says it
 _WRITTEN = re.compile(r"\d{1,6}(\.\d{1,30})?([eE]-\d{1,2})?")
 _MOST, _LEAST = 10**6, Decimal(1).scaleb(-18)  # US dollars for one call, and the digits of them that are kept
 _TICKS = 10**10  # of x.ai's for a dollar
@@ -27,8 +28,12 @@ def charge_of(parts: Iterable[dict[str, Any]]) -> str | None:
 def _charge_of(parts: Iterable[dict[str, Any]]) -> Decimal | None:
     for part in parts:
         for usage in (part.get("token_usage"), part.get("usage"), part):
-            if usage and isinstance(usage, dict) and (charge := _from_usage(usage)) is not None:
+            if not usage or not isinstance(usage, dict) or ("cost" not in usage and "cost_in_usd_ticks" not in usage):
+                continue
+            if (charge := _from_usage(usage)) is not None:
                 return charge
+        if _LITELLMS.isdisjoint(part):
+            continue
         if (charge := _from_litellm(part)) is not None:
             return charge
     return None
@@ -52,7 +57,7 @@ def _is_litellms(name: Any) -> bool:
 
 
 def _from_usage(usage: dict[str, Any]) -> Decimal | None:
-    if (ticks := _number(usage.get("cost_in_usd_ticks"))) is not None:
+    if "cost_in_usd_ticks" in usage and (ticks := _number(usage["cost_in_usd_ticks"])) is not None:
         return EXACT.divide(ticks, _TICKS)
     if (cost := usage.get("cost")) is None:
         return None

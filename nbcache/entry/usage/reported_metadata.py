@@ -18,8 +18,14 @@ def message_of(generation: Generation) -> BaseMessage | None:
 
 def metadata_of(generation: Generation) -> list[dict[str, Any]]:
     """The mappings in which a client passes on what its provider reported, the most exact first."""
-    metadata = getattr(message_of(generation), "response_metadata", None)
-    return [part for part in (metadata, generation.generation_info) if part and isinstance(part, dict)]
+    parts = []
+    message, info = message_of(generation), generation.generation_info
+    metadata = getattr(message, "response_metadata", None)
+    if metadata and isinstance(metadata, dict):
+        parts.append(metadata)
+    if info and isinstance(info, dict):
+        parts.append(info)
+    return parts
 
 
 def mapping(value: Any) -> dict[str, Any]:

@@ -11,6 +11,13 @@ _TIERS = ("priority", "flex")
 _CACHED = ("cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens")  # Anthropic's, DeepSeek's, Moonshot's
 _LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
 # Not counts: what a report leaves open, for `usage_of` to find out elsewhere.
+_NO_PARTS = dict.fromkeys(
+    (
+        *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
+        *("reasoning_tokens", "input_audio_tokens", "output_audio_tokens", "output_image_tokens"),
+    ),
+    0,
+)  # the counts of a report that has no parts
 TOTAL, LIFETIME_KNOWN, BILLED, PARTS_KNOWN = "total", "lifetime_known", "billed", "parts_known"
 
 
@@ -22,8 +29,10 @@ def counts_of(generation: Generation) -> dict[str, Any] | None:
     Cohere bills. `parts_known` is whether the provider's own report is there: LangChain drops parts of it for a stream.
     """
     usage = mapping(getattr(message_of(generation), "usage_metadata", None))
-    billed = next((found for part in metadata_of(generation) if (found := _billed(part))), None)
-    counts = billed or _standard(usage)
+    counts = None
+    for part in metadata_of(generation):
+        counts = counts or _billed(part)
+    counts = counts or _standard(usage)
     parts_known = True
     if counts is None:
         counts = next(filter(None, _reports(generation)), None)
@@ -96,6 +105,16 @@ def _standard(usage: dict[str, Any]) -> dict[str, Any] | None:
     for name in _TIERS:
         if name in details or name in answer_details:
             tier = name
+    lifetime_known = details.get(_LIFETIMES[0]) is not None or details.get(_LIFETIMES[1]) is not None
+    if not any(details.values()) and not any(answer_details.values()):
+        return {
+            **_NO_PARTS,
+            "input_tokens": prompt_tokens,
+            "output_tokens": output_tokens,
+            "service_tier": tier,
+            TOTAL: count(usage.get("total_tokens")),
+            LIFETIME_KNOWN: lifetime_known,
+        }
     written_1h = _part(details, "ephemeral_1h_input_tokens")
     return {
         "input_tokens": prompt_tokens,
@@ -111,7 +130,7 @@ def _standard(usage: dict[str, Any]) -> dict[str, Any] | None:
         "output_image_tokens": _part(answer_details, "image"),
         "service_tier": tier,
         TOTAL: count(usage.get("total_tokens")),
-        LIFETIME_KNOWN: details.get(_LIFETIMES[0]) is not None or details.get(_LIFETIMES[1]) is not None,
+        LIFETIME_KNOWN: lifetime_known,
     }
 
 

@@ -39,7 +39,7 @@ def usage_of(generations: Sequence[Generation], identity: Mapping[str, Any], end
     counts = next(filter(None, map(counts_of, generations)), {})
     if request.embeds:
         counts = {"output_tokens": 0}  # a vector is no text: only what goes in is counted, and LangChain tells nothing
-    if any(part.get(NO_TEXT) for part in reported):
+    if _is_marked(reported, NO_TEXT):
         counts["output_tokens"] = counts.get("output_tokens") or 0  # none are estimated from what describes an answer
     mixed = set(_unclear(counts, provider))
     if counts.get("cache_write_tokens") and not counts[LIFETIME_KNOWN]:
@@ -50,7 +50,7 @@ def usage_of(generations: Sequence[Generation], identity: Mapping[str, Any], end
             mixed.add("input_audio")
     fees = fees_of(reported, usages, generations, request, provider=provider, model=model or "")
     in_one_place = named(usages, ("inference_geo",)) == "us" or costs_more_there(provider, endpoint, model or "")
-    if fees.uncounted or in_one_place or any(part.get(UNPRICED) for part in reported):
+    if fees.uncounted or in_one_place or _is_marked(reported, UNPRICED):
         mixed.add("other")
     if tier := _service_tier(reported, usages) or counts.get("service_tier") or request.service_tier:
         counts["service_tier"] = tier
@@ -77,6 +77,14 @@ def estimated(usage: Usage, prompt: str, answer: str) -> Usage:
     if output_tokens is None:
         output_tokens = max(token_estimate(answer), usage.reasoning_tokens)
     return replace(usage, input_tokens=input_tokens, output_tokens=output_tokens, estimated=True)
+
+
+def _is_marked(reported: list[dict[str, Any]], mark: str) -> bool:
+    """Whether nbcache itself has put this mark into what was reported."""
+    for part in reported:  # noqa: SIM110 - a generator would take longer than all that it looks at
+        if part.get(mark):
+            return True
+    return False
 
 
 def _model(reported: list[dict[str, Any]], request: Request, azure: str | None) -> str | None:
