@@ -11,7 +11,7 @@ their payloads, and `sql.py` converts the values in columns. `upgrade.py` and `r
 present keys.
 
 Reading many entries: `pages.py`, `counts.py` and `columns.py` read pages, totals with facets, and all rows; `filters.py` has
-the SQL of a filter, `page_starts.py` remembers where pages begin. `selection.py` has the rows of those that were selected, which
+the SQL of a filter, `page_starts.py` remembers where pages begin, and `value_sets.py` which entries have the values of a filter. `selection.py` has the rows of those that were selected, which
 are read when they are needed. They read the indexes of `listing_index.py`, and the words of `search_index.py`
 (`earlier_search_index.py` is that of earlier versions): `word_matches.py` finds entries by words, `text_candidates.py` those
 that may contain a text, and `id_sets.py` has sets of entries. `background_indexing.py` fills both indexes in the background.

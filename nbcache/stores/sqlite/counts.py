@@ -1,11 +1,15 @@
 """How many entries a filter selects, how many bytes they have, and which values."""
 
 import json
+from functools import partial
+
+import orjson
 
 from nbcache.entry.records import Facets, Filter
 from nbcache.stores.sqlite import filters, id_sets, listing_index, totals
 from nbcache.stores.sqlite.filters import Condition, together
 from nbcache.stores.sqlite.sql import Execute, only, split
+from nbcache.stores.sqlite.value_sets import ValueSets
 
 _COUNT = f"SELECT count(*), total({only('integer', 'e.size')}) FROM"
 _SUMS = f"SELECT total({only('integer', 'f.entries')}), total({only('integer', 'f.bytes')}) FROM facet f WHERE"
@@ -42,8 +46,11 @@ def count(sql: Execute, which: Filter, now: float) -> tuple[int, int, int]:
     return int(sum(part[0] for part in parts)), int(sum(part[1] for part in parts)), evictions
 
 
-def number(sql: Execute, which: Filter, now: float) -> int:
-    """How many entries `which` selects. With words, that is far quicker than to read how large they are."""
+def number(sql: Execute, which: Filter, now: float, sets: ValueSets, token: object) -> int:
+    """How many entries `which` selects. With words, that is far quicker than to read how large they are.
+
+    `sets` has the entries with some values while the store has this change token.
+    """
     if not which.words or filters.names_entries(which) or filters.of_rows(which) or not listing_index.is_made(sql):
         return count(sql, which, now)[0]
     matches = filters.matches(sql, which)
@@ -52,7 +59,8 @@ def number(sql: Execute, which: Filter, now: float) -> int:
     gone = (
         {} if which.include_expired else id_sets.by_block(sql("SELECT rowid FROM Cache WHERE expire_time <= ?", (now,)))
     )
-    those = _with_values(sql, which)
+    wanted = together(filters.of_facets(which))
+    those = sets.of((token, wanted), partial(_with_values, sql, which)) if wanted.values else None
     entries = 0
     for block, bits in matches.blocks():
         live = bits & ~gone.get(block, 0)
@@ -60,18 +68,16 @@ def number(sql: Execute, which: Filter, now: float) -> int:
     return entries
 
 
-def _with_values(sql: Execute, which: Filter) -> dict[int, int] | None:
-    """The entries with the values that `which` asks for, by block. None if it asks for none."""
-    wanted, of_facets = together(filters.of_facets(which)), together(filters.of_facets(which, "f"))
-    if not wanted.values:
-        return None
-    listed = f"entry e INDEXED BY entry_by_facet WHERE e.facet IN (SELECT f.id FROM facet f WHERE {of_facets.sql})"
-    new = together([_unlisted(sql), wanted])
+def _with_values(sql: Execute, which: Filter) -> dict[int, int]:
+    """The entries with the values that `which` asks for, by block."""
+    listed, new = together(filters.of_facets(which, "f")), together([_unlisted(sql), *filters.of_facets(which)])
+    facets = f"SELECT f.id FROM facet f WHERE {listed.sql}"
     rows = sql(
-        f"SELECT e.id FROM {listed} UNION ALL SELECT e.id FROM entry e WHERE {new.sql}",
-        (*of_facets.values, *new.values),
+        f"SELECT json_group_array(e.id) FROM entry e INDEXED BY entry_by_facet WHERE e.facet IN ({facets})"
+        f" UNION ALL SELECT json_group_array(e.id) FROM entry e WHERE {new.sql}",
+        (*listed.values, *new.values),
     )
-    return id_sets.by_block(rows)
+    return id_sets.of_many([rowid for (ids,) in rows for rowid in orjson.loads(ids)])
 
 
 def _marked(sql: Execute, which: Filter, now: float, rowids: list[int] | None) -> Condition | None:

