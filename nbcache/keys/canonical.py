@@ -23,6 +23,7 @@ import orjson
 from pydantic import BaseModel, SecretBytes, SecretStr, TypeAdapter
 
 from nbcache.keys import usercode
+from nbcache.keys.canonical_tags import escaped, is_unambiguous
 from nbcache.keys.usercode import NotCanonicalError, is_users_code
 
 if TYPE_CHECKING:
@@ -59,11 +60,17 @@ def canonical_by_orjson(value: Any) -> bytes | None:
 
 
 def _fast(value: Any) -> bytes:
-    return orjson.dumps(value, default=_tagged, option=_OPTIONS)
+    written = orjson.dumps(value, default=_tagged, option=_OPTIONS)
+    if is_unambiguous(written, value):
+        return written
+    return orjson.dumps(escaped(value, _tagged), option=_OPTIONS)
 
 
 def _exact(value: Any) -> bytes:
-    return json.dumps(value, default=_tagged_exactly, separators=(",", ":")).encode()
+    written = json.dumps(value, default=_tagged_exactly, separators=(",", ":")).encode()
+    if is_unambiguous(written, value):
+        return written
+    return json.dumps(escaped(value, _tagged_exactly), separators=(",", ":")).encode()
 
 
 def _raise_cause(error: BaseException) -> None:

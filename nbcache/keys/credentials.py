@@ -9,9 +9,10 @@ import json
 import re
 from typing import Any
 
-from nbcache.keys.canonical import canonical, digest
+from nbcache.keys.canonical import digest
 from nbcache.keys.canonical_urls import hidden_url
 from nbcache.keys.credential_names import DIGEST, FORM, SECRET, digested, is_credential
+from nbcache.keys.json_text import written_json
 
 _SIGNS = (
     "=",
@@ -43,7 +44,7 @@ def hidden(document: bytes) -> bytes:
     """A canonical document with digests in place of credentials. A document that has them already stays the same."""
     value = json.loads(document)
     without_credentials = _hidden(value, "")
-    return document if without_credentials == value else canonical(without_credentials)
+    return document if without_credentials == value else written_json(without_credentials)
 
 
 @functools.lru_cache(maxsize=256)
@@ -54,7 +55,7 @@ def marked(document: bytes) -> bytes:
     """
     value = json.loads(document)
     marked_value = _marked(value, hides=False)
-    return document if marked_value == value else canonical(marked_value)
+    return document if marked_value == value else written_json(marked_value)
 
 
 def _marked(value: Any, *, hides: bool) -> Any:
@@ -77,7 +78,7 @@ def _hidden(value: Any, name: str, *, hides: bool = False) -> Any:
             return [value[0], _hidden(value[1], name, hides=is_credential(value[0]))]
         return [_hidden(item, name, hides=hides) for item in value]
     if hides and value is not None and not isinstance(value, bool):
-        return SECRET + digest(b"\0" + canonical(value))
+        return SECRET + digest(b"\0" + written_json(value))
     return value
 
 

@@ -13,10 +13,10 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.base import BaseLanguageModel
 
-from nbcache.keys.canonical import canonical
 from nbcache.keys.canonical_urls import endpoint_urls
 from nbcache.keys.credentials import hidden
 from nbcache.keys.identity import identity_of
+from nbcache.keys.json_text import written_json
 from nbcache.keys.key import CallKey, call_key_of, rebuilt_call_key, with_sample
 from nbcache.keys.llm_string import LLMString
 from nbcache.keys.model_fields.settings import settings
@@ -60,7 +60,7 @@ def _now(call: CallKey, document: dict[str, Any]) -> CallKey | None:
     fields = dict(document.get("fields") or {})
     headers = [header for name in _HEADERS for header in fields.pop(name, [])]
     options, stop = document.get("options") or {}, document.get("stop")
-    written = canonical([fields, options]).decode()
+    written = written_json([fields, options]).decode()
     if document.get("told") or any(mark in written for mark in _NOT_A_VALUE):
         return None
     model = _model(kind, written, call.endpoint)
@@ -81,13 +81,13 @@ def _now(call: CallKey, document: dict[str, Any]) -> CallKey | None:
         return None  # version 1 didn't write this down, so it may have been different then
     now |= {"client": {"headers": headers}} if headers else {}
     return call_key_of(
-        call.prompt, replace(whole, document=hidden(canonical(now)), endpoint=endpoint_urls(call.endpoint)), request
+        call.prompt, replace(whole, document=hidden(written_json(now)), endpoint=endpoint_urls(call.endpoint)), request
     )
 
 
 def _without_credentials(call: CallKey, document: dict[str, Any]) -> CallKey:
     """The same call with digests in place of the credentials that version 1 wrote down."""
-    identity, endpoint = hidden(canonical(document)), endpoint_urls(call.endpoint)
+    identity, endpoint = hidden(written_json(document)), endpoint_urls(call.endpoint)
     if endpoint == call.endpoint and json.loads(identity) == document:
         return call
     return rebuilt_call_key(

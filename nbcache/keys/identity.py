@@ -177,7 +177,7 @@ def _options_key(call: Request) -> bytes | None:
     if not call.options and call.stop is None:
         return b""
     try:
-        return canonical([call.options, call.stop])
+        return canonical(call.options) + (b"" if call.stop is None else b"\0" + canonical(call.stop))
     except NotCanonicalError:
         return None
 

@@ -4,7 +4,6 @@ Values count with their JSON types, at any depth. Credentials count as digests: 
 as the server of a tool, and decide what can be read there.
 """
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,8 +81,6 @@ def _counted(value: Any, path: Path, ignored: frozenset[Path]) -> Any:
     cls = type(value)
     if cls is str:
         return counted_digest(value) if may_be_secret(path[-1]) else value
-    if cls is float:
-        return value if math.isfinite(value) else {"!float": repr(value)}  # JSON writes null for them all
     if isinstance(value, Mapping):
         return _counted_mapping(value, path, ignored)
     if cls is list or cls is tuple:

@@ -13,6 +13,7 @@ from langchain_core.language_models.base import BaseLanguageModel
 from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 
 from nbcache.keys.canonical import canonical
+from nbcache.keys.canonical_tags import Tag
 from nbcache.keys.ignored.headers_and_query import counted_headers, counted_query
 from nbcache.keys.ignored.request_fields import counted_body, counted_value
 from nbcache.keys.json_text import copy_plain
@@ -29,6 +30,7 @@ _TEXT_ALONE = {HumanMessage, SystemMessage}
 _ANY_PROMPT = "."  # takes the place of the messages where only the settings are needed
 # If a message contains one of these, Google's class reads the network or a file.
 _NOT_IMPLEMENTED = '"not_implemented"'
+_REST = Tag("!rest")
 _FETCHED = ('"image_url"', '"url"', '"file_uri"', '"media"')
 
 
@@ -149,7 +151,7 @@ class RequestSettings:
         if self.family.has_objects:
             part = {name: counted_value(name, value) for name, value in part.items()}
         if canonical(rest) != self.raw:  # the messages change a setting, such as the id of an earlier response
-            part["!rest"] = _difference(_counted(rest, self.family), self.request)
+            part[_REST] = _difference(_counted(rest, self.family), self.request)
         return part
 
 

@@ -152,3 +152,33 @@ def test_a_body_with_a_field_twice_passes_by_since_servers_differ_in_which_they_
 def test_a_message_to_a_conversation_that_the_provider_keeps_passes_by() -> None:
     body = {"message": "Go on.", "conversation_id": "c"}
     assert key(httpx.Request("POST", "https://api.cohere.com/v1/chat", json=body)) is None
+
+
+VALUES = (
+    *("null", "1e999", "-1e999", "NaN", '"Infinity"', '"NaN"', '{"!float": "inf"}', '{"!float": "nan"}'),
+    *('{"!!float": "inf"}', '{"!set": ["1"]}', '"!secret"', "0", "0.0", "-0.0", "1", "1.0", '"1"', "true", "[1]"),
+    *(str(10**30), "1e30", f'"{10**30}"', str(2**64), str(2**64 + 1), "1.8446744073709552e19"),
+    *(r'"\ud800"', r'"\\ud800"', r'"\udc00"', r'"\ufffd"', r'"\u0000"', '""', "{}", "[]", "[null]", "[{}]"),
+)
+
+
+@pytest.mark.parametrize("place", ['"temperature": V', '"extra": {"a": V}', '"extra": [V]', '"messages": [V]'])
+def test_what_json_tells_apart_is_told_apart(place: str) -> None:
+    keys: dict[str | None, str] = {}
+    for value in VALUES:
+        fields = place.replace("V", value)
+        body = '{"model": "m", ' + (fields if "messages" in fields else f'"messages": [], {fields}') + "}"
+        made = key(httpx.Request("POST", "https://a.example/v1/chat/completions", content=body.encode()))
+        assert made is not None
+        assert made not in keys, f"{keys.get(made)} and {value} have one key"
+        keys[made] = value
+
+
+@pytest.mark.parametrize(
+    ("one", "two"), [(r'"\u00e9"', '"é"'), (r'"\ud83d\ude00"', '"😀"'), ('{"a": 1 }', '{"a":1}'), ('"a\\/b"', '"a/b"')]
+)
+def test_two_ways_to_write_one_value_are_one_call(one: str, two: str) -> None:
+    bodies = ['{"model": "m", "messages": [], "extra": ' + value + "}" for value in (one, two)]
+    urls = ("POST", "https://a.example/v1/chat/completions")
+    first, second = (key(httpx.Request(*urls, content=body.encode())) for body in bodies)
+    assert first == second is not None
