@@ -7,7 +7,7 @@ own.
 Beneath these: `locks.py` (a lock that is never left held), `context_blocks.py` (values within a `with` block), both by
 `running_frames.py`; `strands.py` (which calls follow each other, and which run side by side).
 
-Beside calls: `timer.py` (delayed work), `regex_time_limit.py` (for regular expressions), `change_listeners.py` (who is called
-after a change), `import_hooks.py` (what is done once a module has been imported), `worker_joining.py` and `worker_pipe.py` (worker
-processes join the cache, and report their calls).
+Beside calls: `timer.py` (delayed work), `rests.py` (between steps of work in the background), `regex_time_limit.py` (for regular
+expressions), `change_listeners.py` (who is called after a change), `import_hooks.py` (what is done once a module has been
+imported), `worker_joining.py` and `worker_pipe.py` (worker processes join the cache, and report their calls).
 """

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _DELAY = 1.0  # seconds from a call until it is written down, unless its cell ends before
 _AT_ONCE = 20  # entries indexed in one transaction, for which an update may have to wait
+_IN_A_STEP = 8  # the same in the background: a few milliseconds
 _T = TypeVar("_T")
 
 
@@ -266,17 +267,20 @@ class Ledger:
         rows, accounts.unwritten = accounts.unwritten, {}
         return touches, rows, accounts.called.take()
 
-    def index(self, within: float | None = None, stop: Timer | None = None) -> None:
+    def index(self, within: float | None = None) -> None:
         """Index the words of new entries for the search, for at most `within` seconds."""
-        if self._searched is None:
-            return
-        from nbcache.stores.entry_costs import words_of  # noqa: PLC0415 - as in `_accounts`
-
         ends = None if within is None else time.monotonic() + within
         with contextlib.suppress(Exception):  # the next entry tries again
-            while self._searched.index(words_of, _AT_ONCE) and not (stop is not None and stop.is_stopped):
+            while self._index_some(_AT_ONCE):
                 if ends is not None and time.monotonic() > ends:
                     return
+
+    def _index_some(self, at_most: int) -> bool:
+        if self._searched is None:
+            return False
+        from nbcache.stores.entry_costs import words_of  # noqa: PLC0415 - as in `_accounts`
+
+        return self._searched.index(words_of, at_most)
 
     def close(self) -> None:
         """Write down what is left, and end the thread."""
@@ -316,8 +320,16 @@ class Ledger:
 
     def _tidy(self, timer: Timer) -> bool:
         """Write down and index, in a thread, some time after a call. Returns whether work is left."""
+        from nbcache.concurrency.rests import Rests  # noqa: PLC0415 - as in `_accounts`
+
         self.flush()
-        self.index(stop=timer)
+        written, rests = time.monotonic(), Rests()
+        with contextlib.suppress(Exception):  # the next entry tries again
+            while self._index_some(_IN_A_STEP) and not timer.is_stopped:
+                rests.rest()
+                if time.monotonic() > written + _DELAY:
+                    self.flush()
+                    written = time.monotonic()
         return False
 
     # Reading the sums

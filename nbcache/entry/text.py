@@ -19,6 +19,7 @@ _SAYS = frozenset({"content", "tool_calls", "function_call", "refusal", "audio"}
 _LANGCHAINS = '[{"lc": 1, "type": "constructor", "id": ["langchain", "schema", "messages", "'
 _UNREADABLE = '"not_implemented"'
 _WORD = re.compile(r"[^\W_]+")
+_WORDS_OF_ASCII = "".join(char.lower() if char.isalnum() else " " for char in map(chr, range(128)))  # to translate by
 _SIGN = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]")
 
 
@@ -64,9 +65,15 @@ def preview(text: str) -> str:
 
 def words(text: str) -> set[str]:
     """The words of `text`, to be searched by: folded, without underscores; of scripts without spaces, each sign."""
-    folded = unicodedata.normalize("NFKC", text[:_SEARCHED]).casefold()
-    words = {word[:_LONGEST] for word in _WORD.findall(_SIGN.sub(" ", folded))}
-    return words.union(_SIGN.findall(folded))
+    text = text[:_SEARCHED]
+    if text.isascii():
+        return _shortened(set(text.translate(_WORDS_OF_ASCII).split()))
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return _shortened(set(_WORD.findall(_SIGN.sub(" ", folded)))).union(_SIGN.findall(folded))
+
+
+def _shortened(words: set[str]) -> set[str]:
+    return {word[:_LONGEST] for word in words} if max(map(len, words), default=0) > _LONGEST else words
 
 
 def has_other_words(text: str, found: Collection[str]) -> bool:

@@ -98,7 +98,8 @@ def _words_and_marks(text: str, preview: str) -> set[str]:
     from nbcache.stores.sqlite.search_index import FOLDED, UNSURE  # noqa: PLC0415
 
     found = words(text)
-    is_shown = preview.removesuffix("…") in " ".join(text.split())
+    shown = preview.removesuffix("…")
+    is_shown = shown in text or shown in " ".join(text.split())
     marks = {UNSURE} if has_other_words(text, found) or not is_shown else set()
     return found | marks | ({FOLDED} if is_folded(text, found) else set())
 

@@ -28,11 +28,13 @@ from langchain_openai import ChatOpenAI, OpenAI
 
 import nbcache
 from nbcache import NbcacheWarning
+from nbcache.concurrency.rests import Rests
+from nbcache.concurrency.timer import Timer
 from nbcache.costs import ledger as ledger_module
 from nbcache.costs import session_sums
 from nbcache.costs.ledger import Ledger
 from nbcache.costs.price_lookup import Prices
-from nbcache.entry.records import Spending, Stats, Touch
+from nbcache.entry.records import EntryMeta, Spending, Stats, Touch
 from nbcache.errors import StoreError
 from nbcache.session import installation
 from nbcache.stores import DiskStore, MemoryStore
@@ -1197,3 +1199,48 @@ def test_what_an_uncached_call_cost_stays_if_its_answer_is_changed(server: Canne
     answer.response_metadata["token_usage"].clear()
     answer.content = answer.response_metadata = None
     assert money() == (0, 1, CALL, NOTHING)
+
+
+# In the background
+
+
+def test_new_entries_are_indexed_in_small_steps_with_rests(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = DiskStore(tmp_path / "store")
+    steps: list[Any] = []
+    for number in range(30):
+        key = f"{number:040x}"
+        store.put(key, f"text{number}".encode(), EntryMeta(key, "m", "p", "a", "ok", 1.0))
+    indexed = store.index
+
+    def index(words_of: Any, at_most: int = 100) -> bool:
+        is_left = indexed(words_of, at_most)
+        steps.append((at_most, is_left))
+        return is_left
+
+    monkeypatch.setattr(store, "index", index)
+    monkeypatch.setattr(Rests, "rest", lambda _: steps.append("rest"))
+    Ledger(store, None)._tidy(Timer(lambda _: False, 1.0))
+    sizes = {step[0] for step in steps if step != "rest"}
+    assert max(sizes) <= 10
+    assert steps[1::2] == ["rest"] * (len(steps) // 2)
+    assert len(steps) > 2 * 30 // max(sizes)
+    store.close()
+
+
+def test_what_was_counted_is_written_down_while_entries_are_still_indexed(
+    server: Canned, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rested, is_written = threading.Event(), threading.Event()
+    flushed = Ledger.flush
+
+    def flush(ledger: Ledger) -> None:
+        flushed(ledger)
+        if rested.is_set():
+            is_written.set()
+
+    monkeypatch.setattr(DiskStore, "index", lambda *_: not is_written.is_set())  # never done before
+    monkeypatch.setattr(Rests, "rest", lambda _: rested.set())
+    monkeypatch.setattr(ledger_module, "_DELAY", 0.01)
+    monkeypatch.setattr(Ledger, "flush", flush)
+    install(folder).lookup("prompt", "{'model': 'm'}")
+    assert is_written.wait(30)

@@ -45,25 +45,31 @@ class Indexing:
     def index_some(
         self, look: "Run", write: "Run", words_of: Callable[[bytes, str], Iterable[str]], at_most: int
     ) -> bool:
-        """Index at most so many entries. Returns whether some are left to do."""
+        """Index at most so many entries, or put some that are indexed into the rows of their words.
+
+        Returns whether something may be left to do.
+        """
         with self._one_at_a_time:
             return self._index_some(look, write, words_of, at_most)
 
     def _index_some(
         self, look: "Run", write: "Run", words_of: Callable[[bytes, str], Iterable[str]], at_most: int
     ) -> bool:
+        if look(lambda cache: sqlite.search_index.has_many_fresh(cache.execute)):
+            write(_merge)
+            return True
         if self._unchecked and not self._others:
             rowids, self._unchecked = look(self._missing)
             self._others.extend(sorted(rowids))  # the order in which SQLite fills its pages best
         own = [self._own[at] for at in range(min(at_most, len(self._own)))]
         others = [self._others[at] for at in range(min(at_most - len(own), _OTHERS_AT_ONCE, len(self._others)))]
         if rowids := list(dict.fromkeys(own + others)):
-            new = look(lambda cache: [(rowid, sqlite.search_index.unindexed(cache.execute, rowid)) for rowid in rowids])
+            new = look(lambda cache: sqlite.search_index.unindexed(cache.execute, rowids))
             # Nobody has to wait for this.
-            words = {rowid: (entry, list(words_of(entry[1], entry[0]))) for rowid, entry in new if entry is not None}
-            write(partial(_index, words=words))
-        while look(lambda cache: sqlite.search_index.has_many_fresh(cache.execute)):
-            write(_merge)
+            lines = {
+                rowid: sqlite.search_index.line_of(words_of(payload, key)) for rowid, (key, payload) in new.items()
+            }
+            write(partial(_index, new=new, lines=lines))
         for _ in own:
             self._own.popleft()
         for _ in others:
@@ -86,13 +92,13 @@ class Indexing:
             return sqlite.word_matches.missing(cache.execute, self._unchecked, _LOOKED_AT)
 
 
-def _index(cache: "CacheFile", words: dict[int, tuple[tuple[str, bytes], list[str]]]) -> None:
+def _index(cache: "CacheFile", new: dict[int, tuple[str, bytes]], lines: dict[int, str]) -> None:
     """Put entries into the search index, unless they were changed, deleted or indexed after they were read."""
     sql = cache.execute
     with cache.transaction():
-        sqlite.search_index.purge_earlier(sql, words)
-        same = [rowid for rowid, (entry, _) in words.items() if sqlite.search_index.unindexed(sql, rowid) == entry]
-        sqlite.search_index.add(sql, [(rowid, words[rowid][1]) for rowid in same])
+        sqlite.search_index.purge_earlier(sql, lines)
+        now = sqlite.search_index.unindexed(sql, lines)
+        sqlite.search_index.add(sql, {rowid: line for rowid, line in lines.items() if now.get(rowid) == new[rowid]})
 
 
 def _merge(cache: "CacheFile") -> None:

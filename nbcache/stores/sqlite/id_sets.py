@@ -8,9 +8,12 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import compress
+from typing import TypeVar
+
+_T = TypeVar("_T")
 
 BLOCK = 4_096  # ids
-_BYTES = BLOCK // 8
+BYTES = BLOCK // 8
 _FEW = 100  # places that are quicker to look for one by one
 _ALL = (1 << BLOCK) - 1
 _ONE = ord("1")
@@ -63,6 +66,11 @@ def places_of(bits: int) -> Iterator[int]:
         at = digits.find("1", at + 1)
 
 
+def chosen(items: Sequence[_T], bits: int) -> Iterator[_T]:
+    """The items whose places are in a set."""
+    return compress(items, f"{bits:0{len(items)}b}".encode().translate(_DIGITS)[::-1])
+
+
 def written(place: int) -> bytes:
     """A place in the list of a set in the file."""
     return place.to_bytes(2, "little")
@@ -70,15 +78,15 @@ def written(place: int) -> bytes:
 
 def joined(one: bytes, other: bytes) -> bytes:
     """Two sets without a common place, as they are in the file; `other` is a list."""
-    if len(one) != _BYTES and len(one) + len(other) < _BYTES:
+    if len(one) != BYTES and len(one) + len(other) < BYTES:
         return one + other
-    return (unpacked(one) | of_list(other)).to_bytes(_BYTES, "little")
+    return (unpacked(one) | of_list(other)).to_bytes(BYTES, "little")
 
 
 def packed(bits: int) -> bytes:
     """The set as it is in the file."""
-    if 2 * bits.bit_count() >= _BYTES:
-        return bits.to_bytes(_BYTES, "little")
+    if 2 * bits.bit_count() >= BYTES:
+        return bits.to_bytes(BYTES, "little")
     return b"".join(map(written, places_of(bits)))
 
 
@@ -86,7 +94,7 @@ def unpacked(column: object) -> int:
     """The set in a column, in which there may be anything."""
     if not isinstance(column, bytes):
         return 0
-    return int.from_bytes(column, "little") if len(column) == _BYTES else of_list(column)
+    return int.from_bytes(column, "little") if len(column) == BYTES else of_list(column)
 
 
 def of_list(listed: bytes) -> int:

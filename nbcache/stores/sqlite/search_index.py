@@ -15,7 +15,7 @@ import json
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from nbcache.stores.sqlite import id_sets
 from nbcache.stores.sqlite.id_sets import BLOCK, joined, of_list, packed, unpacked
@@ -44,10 +44,23 @@ STATEMENTS = (
     f"CREATE TRIGGER indexed_changed AFTER UPDATE OF value ON Cache WHEN OLD.key = NEW.key BEGIN {_GONE}",
     "CREATE TRIGGER fresh_gone AFTER DELETE ON indexed BEGIN DELETE FROM fresh WHERE id = OLD.id; END",
 )
-_PUT = "INSERT INTO word VALUES (?, ?, ?) ON CONFLICT (block, word) DO UPDATE SET entries = excluded.entries"
 _OF_WORDS = "SELECT word, entries FROM word WHERE block = ? AND word IN (SELECT value FROM json_each(?))"
+_PUT = "INSERT INTO word VALUES (?, ?, ?) ON CONFLICT (block, word) DO UPDATE SET entries = excluded.entries"
+# All other words at once: their rows are lists, and stay lists. One statement leaves the interpreter to other threads.
+_PUT_LISTS = (
+    "INSERT INTO word SELECT ?1, value, substr(?2, 1 + key * ?4, ?4) FROM json_each(?3) WHERE true"
+    " ON CONFLICT (block, word) DO UPDATE SET entries = CAST(entries || excluded.entries AS BLOB)"
+)
+_OTHERS = f"{_OF_WORDS} AND NOT (typeof(entries) = 'blob' AND length(entries) + ? < {id_sets.BYTES})"
+_NEW_WORDS = (
+    "SELECT json_group_array(value) FROM json_each(?2)"
+    " WHERE NOT EXISTS (SELECT 1 FROM word WHERE block = ?1 AND word = value)"
+)
 _MARKS = re.compile("[\u0300-\u036f]+")  # accents, once a letter is taken apart
-_IS_THERE = "EXISTS (SELECT 1 FROM indexed WHERE id = {})"
+_UNINDEXED = (
+    "SELECT rowid, key, value FROM Cache WHERE rowid IN (SELECT value FROM json_each(?))"
+    " AND NOT EXISTS (SELECT 1 FROM indexed WHERE id = Cache.rowid)"
+)
 _BETWEEN = "id >= ? AND id < ?"
 
 
@@ -68,20 +81,25 @@ def is_filled(sql: Execute) -> bool:
     return sql("SELECT 1 FROM indexed LIMIT 1").fetchone() is not None
 
 
-def unindexed(sql: Execute, rowid: int) -> tuple[str, bytes] | None:
-    """The key and the payload of an entry. None if it was deleted, or another process has indexed it."""
-    row: tuple[str, bytes] | None = sql(
-        f"SELECT key, value FROM Cache WHERE rowid = ?1 AND NOT {_IS_THERE.format('?1')}", (rowid,)
-    ).fetchone()
-    return row
+def unindexed(sql: Execute, rowids: Iterable[int]) -> dict[int, tuple[str, bytes]]:
+    """The keys and the payloads of these entries, by rowid, without those that were deleted or are indexed."""
+    return {rowid: (key, value) for rowid, key, value in sql(_UNINDEXED, (json.dumps([*rowids]),)).fetchall()}
 
 
-def add(sql: Execute, entries: Iterable[tuple[int, Iterable[str]]]) -> None:
-    """Put entries that are not in the index into it, by their rowids, with their words. Within a transaction."""
-    lines = [(rowid, written(" ".join(sorted(set(map(plain, words)))))) for rowid, words in entries]
-    for line in lines:
-        sql("INSERT INTO indexed (id, words) VALUES (?, ?)", line)
-        sql("INSERT INTO fresh VALUES (?)", line[:1])
+def line_of(words: Iterable[str]) -> str:
+    """The words of an entry, as `add` writes them."""
+    words = sorted(set(words))
+    line = " ".join(words)
+    return line if line.isascii() else written(" ".join(sorted(set(map(plain, words)))))
+
+
+def add(sql: Execute, lines: dict[int, str]) -> None:
+    """Put entries that are not in the index into it: the lines of their words, by rowid. Within a transaction."""
+    rows = json.dumps([*lines.items()])
+    sql(
+        "INSERT INTO indexed SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)", (rows,)
+    )
+    sql("INSERT INTO fresh SELECT value FROM json_each(?)", (json.dumps([*lines]),))
 
 
 def has_many_fresh(sql: Execute) -> bool:
@@ -150,11 +168,19 @@ def _purge(sql: Execute, which: str, values: tuple[object, ...]) -> None:
 
 
 def _add(sql: Execute, block: int, of_word: dict[str, bytes]) -> None:
-    there = dict(sql(_OF_WORDS, (block, json.dumps([*of_word]))).fetchall())
-    for word in sorted(of_word):  # the order in which SQLite fills its pages best
-        old = there.get(word)
-        sql(_PUT, (block, word, joined(old if isinstance(old, bytes) else b"", of_word[word])))
-    if new := [word for word in of_word if word not in there and not word.endswith("*")]:
+    words = sorted(of_word)  # the order in which SQLite fills its pages best
+    new = json.loads(sql(_NEW_WORDS, (block, json.dumps(words))).fetchone()[0])
+    longest = max(map(len, of_word.values()))
+    others = sql(_OTHERS, (block, json.dumps(words), longest)).fetchall()
+    for word, entries in others:
+        sql(_PUT, (block, word, joined(entries if isinstance(entries, bytes) else b"", of_word.pop(word))))
+    lists: dict[int, list[str]] = defaultdict(list)
+    for word in words:
+        if word in of_word:
+            lists[len(of_word[word])].append(word)
+    for length, some in lists.items():
+        sql(_PUT_LISTS, (block, b"".join(map(of_word.__getitem__, some)), json.dumps(some), length))
+    if new := [word for word in new if not word.endswith("*")]:
         _put_vocabulary(sql, block, vocabulary(sql, block).split() + new)
 
 
@@ -169,14 +195,32 @@ def _put_vocabulary(sql: Execute, block: int, words: Iterable[str]) -> None:
 
 
 def _by_block(lines: Iterable[tuple[int, str]]) -> dict[int, dict[str, bytes]]:
-    """The entries of each block, by word: as lists of places."""
-    of: dict[int, dict[str, bytes]] = defaultdict(lambda: defaultdict(bytes))
+    """The entries of each block, by word and by beginning of words: as lists of places."""
+    of: dict[int, list[tuple[int, str]]] = defaultdict(list)
     for rowid, line in lines:
         block, place = divmod(whole(rowid) or 0, BLOCK)
-        of_word, listed = of[block], id_sets.written(place)
-        for word in _with_beginnings(line.split()):
-            of_word[word] += listed
-    return of
+        of[block].append((place, line))
+    return {block: _by_word(some) for block, some in of.items()}
+
+
+def _by_word(lines: Sequence[tuple[int, str]]) -> dict[str, bytes]:
+    """As `_by_block`, of one block: each line with its place."""
+    of_word: dict[str, int] = defaultdict(int)  # a bit for each line
+    for number, (_, line) in enumerate(lines):
+        bit = 1 << number
+        for word in line.split():
+            of_word[word] |= bit
+    words = of_word
+    for length in range(LETTERS, 0, -1):
+        heads: dict[str, int] = defaultdict(int)
+        for word, bits in words.items():
+            heads[word[:length]] |= bits
+        of_word = of_word | {f"{head}*": bits for head, bits in heads.items() if len(head) == length}
+        words = heads
+    of_word[ALL] = (1 << len(lines)) - 1
+    places = [id_sets.written(place) for place, _ in lines]
+    of_one = {1 << number: place for number, place in enumerate(places)}  # most words are in one entry
+    return {word: of_one.get(bits) or b"".join(id_sets.chosen(places, bits)) for word, bits in of_word.items()}
 
 
 def plain(word: str) -> str:
@@ -184,12 +228,3 @@ def plain(word: str) -> str:
     if word.isascii():
         return word
     return unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", word)))
-
-
-def _with_beginnings(words: Iterable[str]) -> set[str]:
-    """The words, and their beginnings that have rows."""
-    names, heads = {ALL, *words}, {word[:LETTERS] for word in words}
-    for length in range(LETTERS, 0, -1):
-        names |= {f"{head}*" for head in heads if len(head) == length}
-        heads = {head[: length - 1] for head in heads}
-    return names

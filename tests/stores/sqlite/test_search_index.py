@@ -216,6 +216,46 @@ def test_work_does_not_grow_with_the_store(
     assert large < 1.3 * small + 20
 
 
+def test_a_merge_takes_few_statements_whatever_the_number_of_words(tmp_path: Path) -> None:
+    """Each statement leaves the interpreter to other threads, and has to get it back."""
+    numbers = []
+    for words_each in (10, 1_000):
+        store = DiskStore(tmp_path / f"store{words_each}")
+        for number in range(search_index.MERGED_AT_ONCE):
+            put(store, number, " ".join(f"w{number}x{at}" for at in range(words_each)))
+        while not store._query(lambda cache: search_index.has_many_fresh(cache.execute)):
+            store.index(words_of, 50)
+        statements: list[str] = []
+        assert store._database.file is not None
+        (connection,) = store._database.file.pool._idle
+        connection.set_trace_callback(statements.append)
+        store.index(words_of, 50)
+        connection.set_trace_callback(None)
+        assert found(store, "w7x") == {key_of(7)}
+        numbers.append(len(statements))
+        store.close()
+    assert numbers[1] <= numbers[0] + 5
+
+
+def test_a_step_merges_once_or_indexes_as_many_entries_as_it_may(tmp_path: Path) -> None:
+    store, indexed = DiskStore(tmp_path / "store"), 0
+    for number in range(3 * search_index.MERGED_AT_ONCE):
+        put(store, number, f"text {number}")
+
+    def fresh() -> int:
+        return int(store._query(lambda cache: cache.execute("SELECT count(*) FROM fresh").fetchone()[0]))
+
+    left, changes = True, []
+    while left:
+        left = store.index(words_of, 8)
+        changes.append(fresh() - indexed)
+        indexed = fresh()
+    assert {change for change in changes if change > 0} <= set(range(9))
+    assert [change for change in changes if change < 0] == [-search_index.MERGED_AT_ONCE] * 3
+    assert len(found(store, "text", limit=1_000)) == 3 * search_index.MERGED_AT_ONCE
+    store.close()
+
+
 # An earlier release's index
 
 
