@@ -1,12 +1,13 @@
 """A call's lookup: in memory, in the store, in flight, or in the recordings that `replay` plays."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from functools import partial
 from types import GeneratorType
 from typing import Any
 
 from langchain_core.outputs import ChatGeneration
+from pydantic import BaseModel
 
 from nbcache import codec
 from nbcache.cache import modes
@@ -47,7 +48,7 @@ class Lookup:
         self._state = state
         self._memory = MemoryTier(memory)
         store = state.store
-        self._token: object = None  # that of the last known call which was read
+        self._token: object = None  # the last that was read
         self._change_token = store.change_token if memory and isinstance(store, ChangeTracking) else _no_change_token
 
     def find(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> CachedAnswer | None:
@@ -76,18 +77,20 @@ class Lookup:
         if key is None:
             return None
         try:
-            token = None
-            if (
-                absent is None or absent.known.key != key.key
-            ):  # else neither the store nor the memory had it a moment ago
-                token = None if on_loop and is_writing() else self._change_token()
-                answer = self._memory.unchanged(key.key, token)
-                if answer is not None:
-                    return self._hit(key, answer, call, began)
-        except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
-            self._failed(key, call, error)
+            if absent is not None and absent.known.key == key.key:
+                ended: int | None = absent.ended  # neither the store nor the memory had it a moment ago
+            else:
+                found = self._at_once(key.key, () if call is None else call.classes(), on_loop=on_loop)
+                if isinstance(found, CachedAnswer):
+                    return self._hit(key, found, call, began)
+                ended = found
+        except Exception as error:  # noqa: BLE001 - the search fails as well, and that is counted
+            logger.debug("nbcache: an answer could not be looked up at once: %r", error)
+            ended = None
+        if ended is not None and (call is None or not call.shares):
+            self._state.misses.add(prompt, key, call, NEW)
             return None
-        return self._search(key, call, token, began, on_loop=on_loop)
+        return self._search(key, call, ended, began, on_loop=on_loop)
 
     def _key(
         self, prompt: str, llm_string: str, call: Call | None, settings: Settings, absent: Absent | None
@@ -136,44 +139,54 @@ class Lookup:
         self._state.failed("look up an answer", error)
         self._state.misses.add(key.prompt, key, call, "failure")
 
-    # Of calls whose keys are known
-
     def find_known(self, known: KnownCall, *, on_loop: bool) -> CachedAnswer | Absent | None:
         """The answer to a known call, counted as a hit. Otherwise nothing is counted, and `find` has to look.
 
         Raises whatever fails.
         """
-        key, began, ended = known.key, time.perf_counter(), self.flights.ended
+        began = time.perf_counter()
+        found = self._at_once(known.key, (), on_loop=on_loop)
+        if isinstance(found, CachedAnswer):
+            self._state.ledger.hit(known.key, found.payload, time.perf_counter() - began)
+            return found
+        return None if found is None else Absent(known, found)
+
+    # In memory or in the store, at once
+
+    def _at_once(self, key: str, classes: Iterable[type[BaseModel]], *, on_loop: bool) -> CachedAnswer | int | None:
+        """The answer in memory or in the store, or how many calls in flight had ended before the store had none.
+
+        None if a search has to find that out: the answer may not be a hit, or it takes too long for an event loop. Raises
+        whatever fails.
+        """
+        ended = self.flights.ended
         if on_loop and is_writing():
             return None
-        answer = None
         if key in self._memory.entries:
-            answer = self._memory.unchanged(key, self._change_token())
-        if answer is None:
-            payload, token = self._read_known(key, wait=not on_loop)
-            if payload is None:
-                return Absent(known, ended)
-            if on_loop and holds_up(payload):
-                return None
-            answer = self._memory.decode(key, payload, token, ())
-        if answer is not None:
-            self._state.ledger.hit(key, answer.payload, time.perf_counter() - began)
-        return answer
+            token = self._token = self._change_token()
+            answer = self._memory.unchanged(key, token)
+            if answer is not None:
+                return answer
+        payload, token = self._read(key, wait=not on_loop)
+        if payload is None:
+            return ended
+        if on_loop and holds_up(payload):
+            return None
+        return self._memory.decode(key, payload, token, classes)
 
-    def _read_known(self, key: str, *, wait: bool) -> tuple[bytes | None, object]:
+    def _read(self, key: str, *, wait: bool) -> tuple[bytes | None, object]:
         """The payload in the store, with a change token that is not newer. A miss needs none: it takes longer than the read."""
         before = self._token
         payload = self._state.store.get(key, wait=wait)
-        if payload is not None and before != (token := self._change_token()):
-            self._token = before = token
-            payload = self._state.store.get(key, wait=wait)
+        if payload is not None:
+            self._token = self._change_token()  # if it differs, this entry is read again when it is looked up again
         return payload, before
 
     # In the store, or in flight
 
-    def _search(self, key: CallKey, call: Call | None, token: object, began: float, *, on_loop: bool) -> Search:
+    def _search(self, key: CallKey, call: Call | None, ended: int | None, began: float, *, on_loop: bool) -> Search:
         try:
-            answer, reason = yield from self._stored_or_in_flight(key, call, token, on_loop=on_loop)
+            answer, reason = yield from self._stored_or_in_flight(key, call, ended, on_loop=on_loop)
             if answer is not None:
                 return self._hit(key, answer, call, began)
         except Exception as error:  # noqa: BLE001 - as in _begin
@@ -183,15 +196,16 @@ class Lookup:
         return None
 
     def _stored_or_in_flight(
-        self, key: CallKey, call: Call | None, token: object, *, on_loop: bool
+        self, key: CallKey, call: Call | None, ended: int | None, *, on_loop: bool
     ) -> Generator[Effect, Any, Found]:
-        """The stored answer, or that of an identical call which is being made now."""
-        absent = Absent.current.get()
-        if absent is not None and absent.known.key == key.key:
-            ended, answer, reason = absent.ended, None, NEW
-        else:
+        """The stored answer, or that of an identical call which is being made now.
+
+        `ended` is how many calls in flight had ended before the store had no answer. None if it was not read.
+        """
+        answer, reason = None, NEW
+        if ended is None:
             ended = self.flights.ended
-            answer, reason = yield from self._stored(key, call, token)
+            answer, reason = yield from self._stored(key, call, on_loop=on_loop)
         if answer is not None or call is None or not call.shares or call.holds_lease():
             return answer, reason
         site = CallSite.here(call.frame, on_loop=on_loop)
@@ -201,10 +215,11 @@ class Lookup:
         if isinstance(turn, bytes):
             return (yield from self._decoded(key, call, turn, None))
         if turn is not None and self.flights.has_ended_since(key.key, ended):  # while this call looked or waited
-            return (yield from self._stored(key, call, None))
+            return (yield from self._stored(key, call, on_loop=on_loop))
         return None, reason
 
-    def _stored(self, key: CallKey, call: Call | None, token: object) -> Generator[Effect, Any, Found]:
+    def _stored(self, key: CallKey, call: Call | None, *, on_loop: bool) -> Generator[Effect, Any, Found]:
+        token = None if on_loop and is_writing() else self._change_token()
         payload = yield _Read(self._state.store, key.key)
         if payload is None:
             return None, NEW

@@ -88,8 +88,9 @@ class MemoryTier:
         """The answer of an entry that was a hit before."""
         copies = entry.copies
         if copies is None:
-            copies = copies_of(entry.whole.generations())
-            self.entries[key] = entry._replace(copies=copies)
+            generations = entry.whole.generations()
+            self.entries[key] = entry._replace(copies=copies_of(generations))
+            copies = lambda: generations  # noqa: E731 - they are new, and the copies share nothing with them
         return CachedAnswer(entry.payload, entry.whole.created, copies)
 
     def _keep(self, key: str, decoded: _MemoryEntry) -> None:

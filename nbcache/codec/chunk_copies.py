@@ -38,7 +38,7 @@ class ChunkForm:
         if text is not None:
             values["text"] = text
         values["generation_info"] = copy_plain(values["generation_info"])
-        return made(self._class, values, self._fields)  # type: ignore[return-value]  # the class of the chunk
+        return made(self._class, values, self._fields.copy())  # type: ignore[return-value]  # the class of the chunk
 
     def message(self, text: str | None, message_id: str) -> BaseMessage:
         """The message of such a chunk of a chat model, with this id, as LangChain hands it out."""
@@ -83,7 +83,7 @@ class _MessageForm:
             values["content"] = copy_plain(self._content)
             if text is not None:
                 values["content"][0]["text"] = text
-        return made(self._class, values, self._fields, copy_plain(self._extra))
+        return made(self._class, values, self._fields.copy(), copy_plain(self._extra))
 
 
 Forms = Sequence[tuple[ChunkForm, str | None]]  # for each chunk its form, and its text where it isn't that of the form

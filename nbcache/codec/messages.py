@@ -16,7 +16,6 @@ from nbcache.keys.json_text import copier, copy_plain
 from nbcache.keys.message_classes import GENERATIONS, MESSAGES
 
 _T = TypeVar("_T", bound=BaseModel)
-_NO_NAMES: set[str] = set()
 _PlainDict = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -39,11 +38,16 @@ def generation_of(plain: dict[str, Any], classes: Iterable[type[BaseModel]] | No
     `classes` are those of which pydantic objects in it may be. With None all that has a tag stays as it is written.
     """
     cls = _class_of(plain["type"], GENERATIONS)
-    values = _untagged({"generation_info": plain.get("info")}, classes)
+    info = plain.get("info")
+    values = {"generation_info": info if classes is None else from_plain(info, classes)}
     if "message" not in plain:
-        return _completed(cls, {**values, **_untagged({"text": plain["text"]}, classes)})
-    message_cls = _class_of(plain["message"]["type"], MESSAGES)
-    fields = _untagged(plain["message"]["fields"], classes)
+        text = plain["text"]
+        values["text"] = text if classes is None else from_plain(text, classes)
+        return _completed(cls, values)
+    form = plain["message"]
+    message_cls, fields = _class_of(form["type"], MESSAGES), form["fields"]
+    if classes is not None:
+        fields = {name: from_plain(value, classes) for name, value in fields.items()}
     names = _default_values(message_cls)[0].keys()
     extra = {} if fields.keys() <= names else {name: fields.pop(name) for name in fields.keys() - names}
     fields["id"] = new_id()
@@ -73,9 +77,9 @@ def snapshots(generations: Iterable[Generation]) -> list[Generation]:
 def _snapshot(generation: Generation) -> Generation:
     values = generation.__dict__.copy()
     if isinstance(message := values.get("message"), BaseMessage):
-        values["message"] = made(type(message), copy_plain(message.__dict__), _NO_NAMES)
+        values["message"] = made(type(message), copy_plain(message.__dict__), set())
     values["generation_info"] = copy_plain(values.get("generation_info"))
-    return made(type(generation), values, _NO_NAMES)
+    return made(type(generation), values, set())
 
 
 def copies_of(generations: Iterable[Generation]) -> Callable[[], list[Generation]]:
@@ -88,7 +92,7 @@ def _copier_of(generation: Generation) -> Callable[[], Generation]:
     cls, names = type(generation), set(generation.__dict__)
     if not isinstance(generation, ChatGeneration):
         values_of = copier(generation.__dict__)
-        return lambda: made(cls, values_of(), names)
+        return lambda: made(cls, values_of(), names.copy())
     values_of = copier({**generation.__dict__, "message": None})
     message = generation.message
     message_cls, message_names = type(message), set(message.__dict__)
@@ -98,8 +102,8 @@ def _copier_of(generation: Generation) -> Callable[[], Generation]:
         fields = fields_of()
         fields["id"] = new_id()
         values = values_of()
-        values["message"] = made(message_cls, fields, message_names, extra_of())
-        return made(cls, values, names)
+        values["message"] = made(message_cls, fields, message_names.copy(), extra_of())
+        return made(cls, values, names.copy())
 
     return copied
 
@@ -138,31 +142,21 @@ def _plain_message(message: BaseMessage, plain_dict: _PlainDict) -> dict[str, An
     return {"type": cls.__name__, "fields": plain_dict(fields)}
 
 
-def _untagged(values: dict[str, Any], classes: Iterable[type[BaseModel]] | None) -> dict[str, Any]:
-    if classes is None:
-        return values
-    return {name: from_plain(value, classes) for name, value in values.items()}
-
-
-def _restored(cls: type[_T], values: dict[str, Any], extra: dict[str, Any] | None = None) -> _T:
-    """An instance of `cls` as it was, without the validation that it went through when it was made.
-
-    Validators would work anew on what they have already changed, and cost more than the rest of a hit.
-    """
-    return made(cls, values, set(values), extra)
-
-
 def made(cls: type[_T], values: dict[str, Any], fields: set[str], extra: dict[str, Any] | None = None) -> _T:
-    """An instance of `cls` with these values. `fields` are their names, of which it gets a copy."""
-    instance = cls.__new__(cls)
+    """An instance of `cls` with these values, and `fields` as the set of their names: both become parts of it.
+
+    It does not go through the validation again that it went through when it was made first. Validators would work anew on
+    what they have already changed, and cost more than the rest of a hit.
+    """
+    instance = _new(cls)
     _set(instance, "__dict__", values)
-    _set(instance, "__pydantic_fields_set__", fields.copy())
+    _set(instance, "__pydantic_fields_set__", fields)
     _set(instance, "__pydantic_extra__", extra)
     _set(instance, "__pydantic_private__", None)
     return instance
 
 
-_set = object.__setattr__
+_new, _set = object.__new__, object.__setattr__
 
 
 def _completed(cls: type[_T], fields: dict[str, Any], extra: dict[str, Any] | None = None) -> _T:
@@ -175,7 +169,7 @@ def _completed(cls: type[_T], fields: dict[str, Any], extra: dict[str, Any] | No
     for name, make in made_anew:
         if name not in fields:
             values[name] = make()
-    return _restored(cls, values, extra)
+    return made(cls, values, set(values), extra)
 
 
 @functools.cache

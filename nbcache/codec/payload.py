@@ -13,8 +13,8 @@ import json
 import struct
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 import zstandard
@@ -41,7 +41,8 @@ UNREADABLE = (
 FORMAT_VERSION = 3
 _WITHOUT_CHUNKS = 1
 _PREAMBLE = struct.Struct(">3sBB20sdI")  # magic, version, flags, key, time of creation, length of the generations
-PREAMBLE_LENGTH = _START = _PREAMBLE.size + 4  # bytes: the sections come after a checksum of all the rest
+_CHECKED_PREAMBLE = struct.Struct(_PREAMBLE.format + "I")  # with a checksum of all the rest; then come the sections
+PREAMBLE_LENGTH = _START = _CHECKED_PREAMBLE.size  # bytes
 KEY_AT = slice(5, 25)  # in the preamble
 _MAGIC = b"NBC"
 _COMPRESSED_ANSWERS, _COMPRESSED_HEADER, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES, _COMPRESSED_CHUNKS = 1, 2, 4, 8, 16, 32
@@ -50,8 +51,7 @@ _TAG, _OBJECTS = b'"!', (b'"!model"', b'"!object"')  # as `plain` writes them
 _LENGTH = struct.Struct(">I")  # of the chunks, before them
 
 
-@dataclass(frozen=True, slots=True)
-class Payload:
+class Payload(NamedTuple):
     """A payload that was read and found whole. `created` is in seconds since the epoch."""
 
     key: str
@@ -216,22 +216,20 @@ def read(payload: bytes, key: str) -> Payload:
     """
     if len(payload) < _START or payload[:3] != _MAGIC:
         raise DamagedError(f"entry {key[:8]} is damaged: no payload of nbcache")
-    _, version, flags, stored_key, created, length = _PREAMBLE.unpack_from(payload)
-    body = memoryview(payload)[_START:]
-    checksum = zlib.crc32(body, zlib.crc32(payload[: _PREAMBLE.size]))
-    if checksum != int.from_bytes(payload[_PREAMBLE.size : _START], "big") or stored_key.hex() != key:
+    _, version, flags, stored_key, created, length, checksum = _CHECKED_PREAMBLE.unpack_from(payload)
+    view = memoryview(payload)
+    if checksum != zlib.crc32(view[_START:], zlib.crc32(view[: _PREAMBLE.size])) or stored_key.hex() != key:
         raise DamagedError(f"entry {key[:8]} is damaged: its checksum or key is not what was written")
     # Every version keeps this preamble, so that a flipped bit is not taken for a newer one.
     if version > FORMAT_VERSION or flags & ~_FLAGS:
         raise DamagedError(f"entry {key[:8]} was written by a newer nbcache", newer=True)
-    answers, rest, streamed = body[:length], body[length:], memoryview(b"")
+    end_of_chunks = chunks_at = end = _START + length
     if version > _WITHOUT_CHUNKS:
-        start = _LENGTH.size
-        if len(rest) < start:
+        chunks_at = end + _LENGTH.size
+        if len(payload) < chunks_at:
             raise DamagedError(f"entry {key[:8]} is damaged: its chunks are missing")
-        end = start + _LENGTH.unpack_from(rest)[0]
-        streamed, rest = rest[start:end], rest[end:]
-    return Payload(key, created, flags, answers, rest, streamed)
+        end_of_chunks = chunks_at + _LENGTH.unpack_from(payload, end)[0]
+    return Payload(key, created, flags, view[_START:end], view[end_of_chunks:], view[chunks_at:end_of_chunks])
 
 
 def answer_length(payload: bytes) -> int:

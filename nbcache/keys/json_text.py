@@ -2,14 +2,16 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import orjson
 
-_CONTAINERS = frozenset({dict, list, tuple, set})
+_CHANGEABLE = frozenset({dict, list, set})
+_CONTAINERS = _CHANGEABLE | {tuple}
+_MOST = 1_000  # containers whose places are remembered to copy them
 
 
 def parsed(text: str | bytes) -> Any:
@@ -73,21 +75,32 @@ def copy_plain(value: Any) -> Any:
 
 
 def copier(value: Any) -> Callable[[], Any]:
-    """A function that returns what `copy_plain` makes of `value` as it is now, in less time.
+    """A function that returns what `copy_plain` makes of `value` as it is now, in less time."""
+    if type(value) not in _CHANGEABLE:
+        return partial(copy_plain, copy_plain(value))
+    containers, parts = [value.copy()], []
+    for around, container in enumerate(containers):  # which grows
+        for name, item in _items(container):
+            cls = type(item)
+            if cls is tuple or around > _MOST:  # such as a value that holds itself
+                return partial(copy_plain, copy_plain(value))
+            if cls in _CHANGEABLE:
+                container[name] = part = item.copy()
+                parts.append((around, name, part.copy))
+                containers.append(part)
+    return partial(_copied, containers[0].copy, parts) if parts else containers[0].copy
 
-    What is nested in a dict is kept as JSON, if it comes back from that as it is.
-    """
-    copy = copy_plain(value) if type(value) is not dict else value.copy()
-    if type(copy) is dict and (inner := {name: item for name, item in copy.items() if type(item) in _CONTAINERS}):
-        with suppress(TypeError):  # orjson refuses a value
-            written = orjson.dumps(inner)
-            if orjson.loads(written) == inner:
-                return partial(_completed, {**copy, **dict.fromkeys(inner)}, written)
-        return partial(copy_plain, copy_plain(copy))
-    return copy.copy if type(copy) is dict else partial(copy_plain, copy)
+
+def _items(container: Any) -> Iterable[tuple[Any, Any]]:
+    if type(container) is dict:
+        return container.items()
+    return enumerate(container) if type(container) is list else ()
 
 
-def _completed(outer: dict[str, Any], inner: bytes) -> dict[str, Any]:
-    copy = outer.copy()
-    copy.update(orjson.loads(inner))
-    return copy
+def _copied(copy: Callable[[], Any], parts: list[tuple[int, Any, Callable[[], Any]]]) -> Any:
+    """A copy of a container and of those in it. Each of `parts` has the number of the container around it."""
+    copies = [copy()]
+    for around, name, copy_part in parts:
+        copies[around][name] = part = copy_part()
+        copies.append(part)
+    return copies[0]

@@ -7,8 +7,7 @@ anybody pay again.
 import re
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from nbcache import public_in
 from nbcache.keys.answer_limits import limits_tokens_in
@@ -29,8 +28,7 @@ _MOST_CACHED = 512  # call keys
 _LONGEST_CACHED = 10_000  # characters of a prompt
 
 
-@dataclass(frozen=True, slots=True)
-class CallKey:
+class CallKey(NamedTuple):
     """The key of a call, and what it was made of.
 
     Attributes:
@@ -125,7 +123,8 @@ def with_sample(call_key: CallKey, number: int) -> CallKey:
     if number == call_key.sample:
         return call_key
     key = _sample_key(call_key.base_key, number)
-    return replace(call_key, key=key, identity=call_key.identity[:-1] + b',"draw":%d}' % number, sample=number)
+    identity = call_key.identity[:-1] + b',"draw":%d}' % number
+    return call_key._replace(key=key, identity=identity, sample=number)
 
 
 def _sample_key(base_key: str, number: int) -> str:

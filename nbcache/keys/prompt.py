@@ -13,7 +13,9 @@ from nbcache.keys.json_text import copy_plain, plain_json, written_json
 
 # The metadata of an earlier answer that LangChain's providers send back, or read to send back other parts.
 _SENT_BACK = ("container", "model_provider", "output_version")
+_SENT_FIELDS = ("content", "type")  # all that most messages of users have, in this order
 _LONG_INTEGER = re.compile(r"[ :\[,-][1-9][0-9]{18}")
+_TEXT = {str}
 Normalize = Callable[[str], str]
 VERBATIM = b"text:"  # begins a prompt that is a text
 
@@ -52,13 +54,16 @@ def canonical_prompt(prompt: str, prompt_format: PromptFormat, normalize: Normal
     messages, write = _parsed(prompt, surely_chat=surely_chat)
     if not all(map(_is_message, messages)):
         return _verbatim(prompt)
+    may_hold_objects = surely_chat and '"not_implemented"' in prompt
     for message in messages:
-        _strip(message["kwargs"], surely_chat=surely_chat, keep_metadata=prompt_format.keep_metadata)
-        message["kwargs"] = dict(sorted(message["kwargs"].items()))
-        if surely_chat and '"not_implemented"' in prompt:
-            _refuse_objects(message["kwargs"])
+        fields = message["kwargs"]
+        if tuple(fields) != _SENT_FIELDS:  # else there is nothing to remove, and nothing to sort
+            _strip(fields, surely_chat=surely_chat, keep_metadata=prompt_format.keep_metadata)
+            fields = message["kwargs"] = dict(sorted(fields.items()))
+        if may_hold_objects:
+            _refuse_objects(fields)
         if normalize is not None:
-            _normalize(message["kwargs"], normalize)
+            _normalize(fields, normalize)
     return write(messages)
 
 
@@ -130,7 +135,10 @@ def _parsed(prompt: str, *, surely_chat: bool) -> tuple[list[Any], Callable[[Any
 
 def _is_text(message: Any) -> bool:
     """Whether a message, as LangChain writes it, contains texts only. Most messages of users do."""
-    return _is_message(message) and not any(value and type(value) is not str for value in message["kwargs"].values())
+    if not _is_message(message):
+        return False
+    values = message["kwargs"].values()
+    return set(map(type, values)) == _TEXT or not any(value and type(value) is not str for value in values)
 
 
 def _is_message(message: Any) -> bool:

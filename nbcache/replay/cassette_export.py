@@ -106,7 +106,7 @@ def _recorded(
     if more := scrubber.kinds_in(beside):
         kinds = list(dict.fromkeys([*kinds, *more]))
         model, tags, texts = scrubber.value(beside)
-        call, row = replace(call, model=model), replace(row, tags=tuple(tags))
+        call, row = call._replace(model=model), replace(row, tags=tuple(tags))
         usage = replace(usage, **dict(zip(names, texts, strict=True))) if usage else None
     return Recording(call, answer, chunks, usage, row), kinds
 

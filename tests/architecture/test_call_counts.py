@@ -8,7 +8,7 @@ import pytest
 from tests.support import call_counts
 
 _TOLERANCE = 0.05
-_CALLS = ("a repeated hit", "a repeated hit that is heard", "a miss", "an update by hand")
+_CALLS = ("a repeated hit", "a repeated hit that is heard", "a miss", "an update by hand", "a lookup by hand")
 
 
 @pytest.fixture(scope="module")

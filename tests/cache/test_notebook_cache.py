@@ -155,6 +155,17 @@ def test_a_cut_off_answer_is_a_hit_where_the_call_set_its_own_limit(cache: Noteb
     assert cache.lookup(PROMPT, limited) is not None
 
 
+def test_what_a_caller_does_to_an_answer_is_in_no_later_one(cache: NotebookCache) -> None:
+    metadata = {"usage": {"tokens": 1}, "parts": [1]}
+    cache.update(PROMPT, LLM, [ChatGeneration(message=AIMessage("Io", response_metadata=metadata))])
+    for _ in range(4):
+        (found,) = cache.lookup(PROMPT, LLM) or ()
+        assert isinstance(found, ChatGeneration)
+        assert found.message.response_metadata == metadata
+        found.message.response_metadata["usage"]["tokens"] = 2
+        found.message.response_metadata["parts"].append(2)
+
+
 async def test_a_disk_hit_is_answered_in_the_event_loop_itself(cache: NotebookCache) -> None:
     await cache.aupdate(PROMPT, LLM, answer())
     seen: list[int] = []

@@ -46,6 +46,17 @@ def test_neither_the_value_nor_a_copy_is_changed_with_another(inner: Any) -> Non
     assert exactly(copied()) == was
 
 
+def test_a_value_with_many_containers_is_copied_and_one_that_holds_itself_is_refused() -> None:
+    many: dict[str, Any] = {"x": [{"y": [number]} for number in range(2_000)]}
+    copied = copier(many)
+    first = copied()
+    first["x"][1_999]["y"].append(1)
+    assert copied() == many != first
+    many["x"].append(many)
+    with pytest.raises(RecursionError):
+        copier(many)
+
+
 @pytest.mark.parametrize(
     "text", [b'{"a":1,"a":1}', b'[{"a":{"b":1,"c":2,"b":1}}]', b'{"a":1,"\\u0061":2}', b'{"a": 1, "a": 2}']
 )

@@ -22,10 +22,12 @@ from typing import Any
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.globals import get_llm_cache
-from langchain_core.messages import AIMessage
+from langchain_core.load import dumps
+from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration
 
 import nbcache
+from nbcache.keys import key
 from nbcache.session import installation
 from tests.servers.provider import Provider
 from tests.support.call_path import model
@@ -77,12 +79,21 @@ def _all(url: str) -> dict[str, Counts]:
         for number in range(_TIMES):
             yield partial(client.invoke, f"Moon {number * again}?", **options)
 
+    def lookups() -> Iterator[Callable[[], Any]]:
+        prompts = [dumps([HumanMessage(f"Moon {number}?")]) for number in range(_TIMES)]
+        for prompt in prompts:
+            cache.update(prompt, "{}---[]", [ChatGeneration(message=AIMessage("Ganymede", id="run-1"))])
+        key._call_keys.clear()
+        for prompt in prompts:
+            yield partial(cache.lookup, prompt, "{}---[]")
+
     client.invoke("Moon 0?")
     counts = {"a miss": _fewest(asked(1))}
     client.invoke("Moon 0?")
     counts["a repeated hit"] = _fewest(asked(0))
     counts["a repeated hit that is heard"] = _fewest(asked(0, config={"callbacks": [listener]}))
     counts["an update by hand"] = _fewest(updates())
+    counts["a lookup by hand"] = _fewest(lookups())
     return counts
 
 

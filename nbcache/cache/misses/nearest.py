@@ -4,7 +4,6 @@ import contextlib
 import difflib
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from nbcache.cache.misses.candidates import recorded_like
@@ -33,7 +32,7 @@ def nearest_text(call_key: CallKey, recordings: Recordings) -> str:
     """The nearest recorded call and how to record this one: the lines that follow the error's first."""
     lines = []
     with contextlib.suppress(Exception):  # whatever fails, the error is that nothing was recorded
-        clean = replace(scrubbed(call_key, recordings.scrubber)[0], key=call_key.key)
+        clean = scrubbed(call_key, recordings.scrubber)[0]._replace(key=call_key.key)
         nearest, changes = difference(clean, recorded_like(recordings, call_key), endpoint=False)
         if nearest is not None:
             lines = [f"{heading(call_key, nearest)}:", *(f"  {change}" for change in changes)]
@@ -66,8 +65,8 @@ def difference(
     `endpoint` says whether another endpoint counts as a difference.
     """
     if not endpoint:
-        call_key = replace(call_key, endpoint="")
-        calls = (replace(call, endpoint="") for call in calls)
+        call_key = call_key._replace(endpoint="")
+        calls = (call._replace(endpoint="") for call in calls)
     text = _text(call_key)
     near, least = _closest((call for call in calls if call.key != call_key.key), _unlike(call_key, text))
     if least > _NOT_THE_SAME + 1 - _LIKE:

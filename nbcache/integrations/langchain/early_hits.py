@@ -226,7 +226,7 @@ def _as_hit(generation: Generation) -> ChatGeneration:
 
 
 def _result(generations: list[ChatGeneration]) -> ChatResult:
-    return made(ChatResult, {"generations": generations, "llm_output": None}, _OF_RESULT)
+    return made(ChatResult, {"generations": generations, "llm_output": None}, _OF_RESULT.copy())
 
 
 def _plays_chunks(model: BaseChatModel, run: Any, kwargs: Mapping[str, Any], is_async: bool) -> bool:  # noqa: FBT001 - as LangChain's
