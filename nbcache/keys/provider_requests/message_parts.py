@@ -31,6 +31,9 @@ _EXAMPLE: list[BaseMessage] = [
 ]
 # By the parts of the request that a message is in, and by its content.
 _converted: "OrderedDict[tuple[MessageParts, bytes], bytes]" = OrderedDict()
+# What is around a message's text there, by all else in the message; nothing if that can't be told, None if it has no part.
+_around_texts: "OrderedDict[tuple[MessageParts, bytes], tuple[bytes, ...] | None]" = OrderedDict()
+_UNKNOWN = (b"", b"", b"")
 _by_message: dict[type, bool] = {}  # whether a class converts each message of the example by itself
 
 
@@ -67,7 +70,7 @@ class MessageParts:
         """
         try:
             if self._cls not in _by_message:
-                _by_message[self._cls] = _are_converted_alone(build)
+                _by_message[self._cls] = self._are_converted_alone(build)
             return self._joined(messages, contents, build) if _by_message[self._cls] else None
         except Exception:  # noqa: BLE001 - the class's own code
             return None
@@ -77,37 +80,55 @@ class MessageParts:
         for message, content in zip(messages, contents, strict=True):
             of = (self, content)
             if (part := _converted.get(of)) is None:
-                if (part := _convert(message, build)) is None:
+                if (part := self._convert(message, build)) is None:
                     return None
-                if len(content) <= _LONGEST:
-                    _converted[of] = part
-                    if len(_converted) > _MOST:
-                        _converted.popitem(last=False)
+                _keep(_converted, of, part)
             parts.append(part)
         return b"".join((_START, b",".join(parts), _END))
 
+    def _are_converted_alone(self, build: _Build) -> bool:
+        """Whether messages become one by one what they become together."""
+        parts = [self._convert(message, build) for message in _EXAMPLE]
+        together = canonical(build(_EXAMPLE))
+        return all(parts) and b"".join((_START, b",".join(filter(None, parts)), _END)) == together
 
-def _are_converted_alone(build: _Build) -> bool:
-    """Whether messages become one by one what they become together."""
-    parts = [_convert(message, build) for message in _EXAMPLE]
-    together = canonical(build(_EXAMPLE))
-    return all(parts) and b"".join((_START, b",".join(filter(None, parts)), _END)) == together
+    def _convert(self, message: BaseMessage, build: _Build) -> bytes | None:
+        """What a message becomes in a request. None if it also changes something else there, or is not written by orjson.
+
+        A text is put in afterwards. So a user's messages, which differ in their texts alone, are built once; and
+        langchain-openai looks at each character of an answer.
+        """
+        text = message.content
+        if type(text) is str and text:
+            around = self._around_text(message, build)
+            if around is None or (written := canonical_by_orjson(text)) is None:
+                return None
+            if around:
+                return written.join(around)
+        return _written(build([message]))
+
+    def _around_text(self, message: BaseMessage, build: _Build) -> tuple[bytes, ...] | None:
+        contents = contents_of([message.model_copy(update={"content": ""})])
+        of = None if contents is None else (self, contents[0])
+        around = _UNKNOWN if of is None else _around_texts.get(of, _UNKNOWN)
+        if around is not _UNKNOWN:
+            return around
+        part, around = _written(build([message.model_copy(update={"content": _MARK})])), None
+        if part is not None:
+            around = tuple(part.split(_WRITTEN_MARK))
+            if len(around) != 2 or part.count(_MARK.encode()) != 1:
+                around = ()
+        if of is not None:
+            _keep(_around_texts, of, around)
+        return around
 
 
-def _convert(message: BaseMessage, build: _Build) -> bytes | None:
-    """What a message becomes in a request. None if it also changes something else there, or is not written by orjson.
-
-    A text is put in afterwards: langchain-openai looks at each character of an answer.
-    """
-    text = message.content
-    if type(text) is str and text:
-        part = _written(build([message.model_copy(update={"content": _MARK})]))
-        if part is None or (written := canonical_by_orjson(text)) is None:
-            return None
-        before, mark, after = part.partition(_WRITTEN_MARK)
-        if mark and part.count(_MARK.encode()) == 1:
-            return before + written + after
-    return _written(build([message]))
+def _keep(kept: "OrderedDict[tuple[MessageParts, bytes], Any]", of: tuple[MessageParts, bytes], value: Any) -> None:
+    """Remember what was made of a message, unless it is long."""
+    if len(of[1]) <= _LONGEST:
+        kept[of] = value
+        if len(kept) > _MOST:
+            kept.popitem(last=False)
 
 
 def _written(part: Mapping[str, Any]) -> bytes | None:
@@ -119,4 +140,5 @@ def _written(part: Mapping[str, Any]) -> bytes | None:
 def forget() -> None:
     """Convert each message anew."""
     _converted.clear()
+    _around_texts.clear()
     _by_message.clear()
