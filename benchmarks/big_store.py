@@ -74,6 +74,7 @@ def _meta(draw: Random, asked: CallKey, entry: Entry, created: float) -> EntryMe
         notebooks=(_of(draw, NOTEBOOKS),),
         cell=f"In [{draw.randrange(1, 60)}]",
         provider="openai",
+        client="langchain",
         input_tokens=draw.randrange(100, 4_000),
         output_tokens=len(entry.answer) // 4,
         seconds=draw.uniform(0.5, 30),

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         search_index,
         session_calls,
         totals,
+        upgrade,
         word_matches,
     )
 
@@ -68,6 +69,7 @@ __all__ = [
     "search_index",
     "session_calls",
     "totals",
+    "upgrade",
     "word_matches",
 ]
 __getattr__ = modules_when_used("nbcache.stores.sqlite", __all__)

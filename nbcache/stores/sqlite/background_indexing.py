@@ -1,4 +1,7 @@
-"""What is done in the background after entries are stored: they are listed, and their words are indexed."""
+"""What is done in the background after entries are stored: they are listed, and their words are indexed.
+
+The entries of an earlier nbcache get their clients before.
+"""
 
 import time
 from collections import deque
@@ -36,7 +39,13 @@ class Indexing:
         self._own.extend(rowids)
 
     def list_some(self, look: "Run", write: "Run", at_most: int) -> bool:
-        """List at most so many entries. Returns whether some may be left to do."""
+        """List at most so many entries; before that, those of an earlier nbcache get their clients.
+
+        Returns whether some may be left to do.
+        """
+        if look(lambda cache: sqlite.upgrade.lacks_clients(cache.execute)):
+            write(_add_clients)
+            return True
         is_left = look(lambda cache: sqlite.listing_index.is_left(cache.execute))
         if is_left:
             write(partial(_list, at_most=at_most))
@@ -104,6 +113,11 @@ def _index(cache: "CacheFile", new: dict[int, tuple[str, bytes]], lines: dict[in
 def _merge(cache: "CacheFile") -> None:
     with cache.transaction():
         sqlite.search_index.merge(cache.execute)
+
+
+def _add_clients(cache: "CacheFile") -> None:
+    with cache.transaction():
+        sqlite.upgrade.add_clients(cache.execute)
 
 
 def _list(cache: "CacheFile", at_most: int) -> None:

@@ -2,6 +2,7 @@
 
 The tables are upgraded at once. The entries follow, a few in each transaction, and the store records how far that
 is done: after a killed process the next one continues, and processes that open the store at the same time share the work.
+Without its key an entry would not be found, so this is done when the store is opened. Clients follow in the background.
 """
 
 import sqlite3
@@ -13,7 +14,7 @@ from nbcache.errors import DamagedError, warn_once
 from nbcache.stores.sqlite import rows
 from nbcache.stores.sqlite.sql import Execute, split
 
-_AT_ONCE = 0.05  # seconds in one transaction: others may be waiting to write
+_AT_ONCE, _SHORTLY = 0.05, 0.01  # seconds in one transaction, and in one in the background: others may want to write
 _TIMEOUT = 30.0  # seconds to wait for another process before the upgrade is put off
 _PAUSE = 0.005  # seconds between two transactions, for others
 _LEFT = "SELECT value FROM total WHERE name = ?"  # the last rowid that is done; no row when all are
@@ -21,44 +22,48 @@ _NEXT = "SELECT rowid, key, value FROM Cache WHERE rowid > ? AND raw = 1 ORDER B
 
 
 def is_left(sql: Execute) -> bool:
-    """Whether entries are left as an earlier nbcache has written them."""
-    return any(_is_left(sql, name) for name in _STEPS)
+    """Whether entries are left without their new keys."""
+    return _is_left(sql, "rekeyed")
 
 
 def finish(sql: Execute, transaction: Callable[[], AbstractContextManager[None]]) -> None:
-    """Bring all entries up to date. Raises sqlite3.OperationalError if the file is locked."""
-    lost = {name: _finish(sql, transaction, name) for name in _STEPS}
-    if number := lost["rekeyed"]:
-        warn_once(
-            "rekeyed",
-            f"nbcache: {number:,} of the entries that an earlier release stored don't tell enough of their calls to be found "
-            "from now on. They stay in the store, and such a call is paid once more",
-        )
-
-
-def _finish(sql: Execute, transaction: Callable[[], AbstractContextManager[None]], name: str) -> int:
-    """Take this step for all entries. Returns for how many of them it could not be taken."""
+    """Give all entries their new keys. Raises sqlite3.OperationalError if the file is locked."""
     deadline, lost = time.monotonic() + _TIMEOUT, 0
-    while _is_left(sql, name):
+    while is_left(sql):
         try:
             with transaction():
-                lost += _some(sql, name)
+                lost += _some(sql, "rekeyed", _rekey, _AT_ONCE)
             deadline = time.monotonic() + _TIMEOUT
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
         time.sleep(_PAUSE)
-    return lost
+    if lost:
+        warn_once(
+            "rekeyed",
+            f"nbcache: {lost:,} of the entries that an earlier release stored don't tell enough of their calls to be found "
+            "from now on. They stay in the store, and such a call is paid once more",
+        )
+
+
+def lacks_clients(sql: Execute) -> bool:
+    """Whether entries are left whose rows lack their clients."""
+    return _is_left(sql, "described")
+
+
+def add_clients(sql: Execute) -> None:
+    """Write the clients of some entries into their rows. Within a transaction."""
+    _some(sql, "described", _describe, _SHORTLY)
 
 
 def _is_left(sql: Execute, name: str) -> bool:
     return sql(_LEFT, (name,)).fetchone() is not None
 
 
-def _some(sql: Execute, name: str) -> int:
+def _some(sql: Execute, name: str, step: Callable[[Execute, int, str, bytes], bool], seconds: float) -> int:
     """Take this step for the next entries. Returns for how many of them it could not be taken. Within a transaction."""
     lost = 0
-    ends = time.monotonic() + _AT_ONCE
+    ends = time.monotonic() + seconds
     left = sql(_LEFT, (name,)).fetchone()
     while left is not None and time.monotonic() < ends:
         entry = sql(_NEXT, left).fetchone()
@@ -67,7 +72,7 @@ def _some(sql: Execute, name: str) -> int:
             return lost
         rowid, key, payload = entry
         is_entry = isinstance(key, str) and isinstance(payload, bytes)
-        lost += not (is_entry and _STEPS[name](sql, rowid, key, payload))
+        lost += not (is_entry and step(sql, rowid, key, payload))
         left = (rowid,)
         sql("UPDATE total SET value = ? WHERE name = ?", (rowid, name))
     return lost
@@ -110,6 +115,3 @@ def _describe(sql: Execute, rowid: int, key: str, payload: bytes) -> bool:
         return False
     sql("UPDATE entry SET client = ?, streamed = ? WHERE id = ?", (row.client, int(row.streamed) or None, rowid))
     return True
-
-
-_STEPS = {"rekeyed": _rekey, "described": _describe}
