@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-STAND_IN = "none-needed-in-replay"
+from nbcache.cache.modes import STAND_IN
+
 # The variables that LangChain's clients and the SDKs read.
 _NAMES = (
     *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY", "GROQ_API_KEY", "COHERE_API_KEY"),

@@ -3,7 +3,8 @@
 httpx's clients choose the transport of a request by one method, and the sessions of `requests` the adapter. For a path of a
 model's API that method gives one of ours around the client's own; for any other it gives what it always gave. The sessions of
 `aiohttp` take middlewares for each request: ours comes after the user's. botocore's endpoints, and the transports in DSPy, send by
-one method. No object of a client changes.
+one method. No object of a client changes. Where `NBCACHE_MODE=replay` holds, botocore gets placeholders for credentials that it
+finds nowhere.
 """
 
 import sys
@@ -14,6 +15,7 @@ from types import ModuleType
 from typing import Any
 from weakref import WeakMethod
 
+from nbcache.cache.modes import STAND_IN
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.concurrency.import_hooks import when_imported
 from nbcache.integrations.patching import Wrapper, Wrapping
@@ -29,6 +31,7 @@ class HTTPHooks:
             "requests": self._hook_requests,
             "aiohttp": self._hook_aiohttp,
             "botocore.endpoint": self._hook_botocore,
+            "botocore.credentials": self._hook_credentials,
             "dspy._vendor.lm15.transports": self._hook_lm15,
         }
         self._waiting = [when_imported([name], partial(_call, WeakMethod(hook), name)) for name, hook in hooks.items()]
@@ -52,6 +55,10 @@ class HTTPHooks:
 
     def _hook_botocore(self, endpoint: ModuleType) -> None:
         self._hook(endpoint.Endpoint, "_send", partial(_hooked_botocore, self._wrapping))
+
+    def _hook_credentials(self, credentials: ModuleType) -> None:
+        wrapper = partial(_hooked_credentials, self._wrapping, credentials)
+        self._hook(credentials.CredentialResolver, "load_credentials", wrapper)
 
     def _hook_lm15(self, lm15: ModuleType) -> None:
         for cls, name, look_up in (
@@ -137,6 +144,19 @@ def _hooked_botocore(wrapping: Wrapping, original: Callable[..., Any]) -> Callab
         )
 
     return _send
+
+
+def _hooked_credentials(
+    wrapping: Wrapping, credentials: ModuleType, original: Callable[..., Any]
+) -> Callable[..., Any]:
+    @wraps(original)
+    def load_credentials(resolver: Any) -> Any:
+        found = original(resolver)
+        if found is not None or not wrapping.active or (cache := wrapping.cache_now()) is None or not cache.is_locked:
+            return found
+        return credentials.Credentials(STAND_IN, STAND_IN, method="nbcache")  # botocore signs before it sends
+
+    return load_credentials
 
 
 @cache

@@ -20,6 +20,7 @@ from langchain_aws import ChatBedrock, ChatBedrockConverse
 
 import nbcache
 from nbcache import ReplayMiss
+from nbcache.session import installation
 from tests.servers.bedrock_wire import AWS, BedrockWire
 from tests.servers.provider import Provider
 from tests.servers.provider_bedrock import event
@@ -414,6 +415,41 @@ def test_in_replay_nothing_is_sent(call: Any, client: Any, provider: Provider) -
         with pytest.raises(ReplayMiss):
             call(client, system="Be long." if call in (invoked, invoked_stream) else [{"text": "Be long."}])
     assert len(provider.requests) == 1
+
+
+@pytest.fixture
+def no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The machine has no credentials of AWS."""
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.mark.usefixtures("no_credentials")
+def test_where_the_environment_says_replay_no_credentials_are_needed(
+    client: Any, provider: Provider, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def without_credentials() -> Any:
+        settings = {name: value for name, value in provider.bedrock.items() if not name.startswith("aws_")}
+        return boto3.Session().client(**settings)
+
+    live = converse(client)
+    nbcache.uninstall()
+    monkeypatch.setenv("NBCACHE_MODE", "replay")
+    nbcache.install(store)
+    assert converse(without_credentials()) == live
+    with pytest.raises(ReplayMiss):
+        converse(without_credentials(), system=[{"text": "Be long."}])
+    anthropics = anthropic.AnthropicBedrock(aws_region="us-east-1", base_url=provider.url, max_retries=0)
+    with pytest.raises(ReplayMiss):
+        anthropics.messages.create(**MESSAGE)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "mine")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    assert boto3.Session().get_credentials().access_key == "mine"
+    assert len(provider.requests) == 1
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    installation.end()
+    assert boto3.Session().get_credentials() is None
 
 
 @calls

@@ -117,6 +117,66 @@ def test_an_answer_is_handed_out_by_how_it_ended(
     assert ("x-nbcache" in answers[1].headers) == is_hit
 
 
+def _without(answer: dict[str, Any], name: str) -> dict[str, Any]:
+    return {field: value for field, value in answer.items() if field != name}
+
+
+WITHOUT: dict[str, tuple[tuple[str, dict[str, Any]], dict[str, Any]]] = {
+    "a choice": (_CHAT, {"choices": [{"index": 0, "message": {"content": "hi"}}]}),
+    "a choice that says null": (_CHAT, {"choices": [{"message": {"content": "hi"}, "finish_reason": None}]}),
+    "one of two choices": (_CHAT, {"choices": [*_openai("stop")["choices"], {"index": 1, "message": {"content": ""}}]}),
+    "a completion": (_TEXT, {"choices": [{"text": "hi"}]}),
+    "a response": (_RESPONSE, {"object": "response", **_without(_response(""), "status")}),
+    "a message": (_MESSAGE, _without(_claude(""), "stop_reason")),
+    "a message at Vertex": (_AT_VERTEX, {**_claude(""), "stop_reason": None}),
+    "a candidate": (_GEMINI, {"candidates": [{"content": {"parts": [{"text": "hi"}]}}]}),
+    "Cohere's message": (_COHERE, _without(_cohere(""), "finish_reason")),
+}
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("name", WITHOUT)
+def test_a_whole_answer_without_a_finish_reason_is_not_kept_and_that_is_said(name: str) -> None:
+    (path, body), answer = WITHOUT[name]
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=answer))) as client:
+        with pytest.warns(nbcache.NbcacheWarning, match="no finish reason"):
+            assert client.post(f"https://models.example{path}", json=body).json() == answer
+        assert "x-nbcache" not in client.post(f"https://models.example{path}", json=body).headers
+    assert nbcache.stats().entries == 0
+
+
+WITH_ERRORS: dict[str, tuple[tuple[str, dict[str, Any]], Any]] = {
+    "Cohere's message": (_COHERE, {**_cohere("COMPLETE"), "error": "busy"}),
+    "Cohere's first message": (_COHERE_FIRST, {"text": "", "generation_id": "g", "error": "busy"}),
+    "Cohere's vectors": (("/v1/embed", {"texts": ["a"]}), {"embeddings": [[1.0]], "error": "busy"}),
+    "Google's vector": (
+        ("/v1beta/models/m:embedContent", {"content": {}}),
+        {"embedding": {"values": [1.0]}, "error": {"code": 503}},
+    ),
+    "a completion that is no text": (_TEXT, {"choices": [{"id": 5, "finish_reason": "stop"}]}),
+    "no candidates": (_GEMINI, {"candidates": []}),
+}
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("name", WITH_ERRORS)
+def test_an_error_within_an_answer_is_not_kept(name: str) -> None:
+    (path, body), answer = WITH_ERRORS[name]
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=answer))) as client:
+        for _ in range(2):
+            assert client.post(f"https://models.example{path}", json=body).json() == answer
+    assert nbcache.stats().entries == 0
+
+
+@pytest.mark.usefixtures("store")
+def test_an_error_in_a_list_of_hugging_faces_is_not_kept() -> None:
+    url, answer = "https://router.huggingface.co/hf-inference/models/a/b", [{"error": "loading"}]
+    with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=answer))) as client:
+        for _ in range(2):
+            assert client.post(url, json={"inputs": "a"}).json() == answer
+    assert nbcache.stats().entries == 0
+
+
 def _chunk(index: int, text: str, reason: str | None = None) -> dict[str, Any]:
     return {"choices": [{"index": index, "delta": {"content": text}, "text": text, "finish_reason": reason}]}
 

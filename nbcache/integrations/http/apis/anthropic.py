@@ -10,7 +10,7 @@ from langchain_core.outputs import Generation
 from nbcache.entry.usage.reported_metadata import mapping
 from nbcache.integrations.http.apis.endpoint import Endpoint, has, streams_by
 from nbcache.integrations.http.apis.framing import Body, End, typed
-from nbcache.integrations.http.apis.generations import chat_generation, without_nulls
+from nbcache.integrations.http.apis.generations import all_finished, chat_generation, without_nulls
 from nbcache.keys.json_text import parsed
 
 _DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta": "partial_json"}
@@ -19,6 +19,8 @@ _DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "input_json_delta
 def message(body: Body) -> list[Generation] | None:
     """A message of Anthropic's Messages API."""
     if body.get("error") or not isinstance(body.get("content"), list):
+        return None
+    if not all_finished("/messages", [body.get("stop_reason")]):
         return None
     metadata = {
         "model_name": body.get("model"),

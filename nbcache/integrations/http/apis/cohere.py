@@ -7,7 +7,7 @@ from langchain_core.outputs import Generation
 from nbcache.entry.usage.reported_metadata import mapping
 from nbcache.integrations.http.apis.endpoint import Endpoint, has
 from nbcache.integrations.http.apis.framing import LINES, Body, typed
-from nbcache.integrations.http.apis.generations import append, chat_generation
+from nbcache.integrations.http.apis.generations import all_finished, append, chat_generation
 from nbcache.integrations.http.apis.vectors import vectors
 
 _PIECEWISE = frozenset({"text", "thinking", "arguments"})
@@ -16,7 +16,7 @@ _PIECEWISE = frozenset({"text", "thinking", "arguments"})
 def chat(body: Body) -> list[Generation] | None:
     """A message of the second version."""
     message = body.get("message")
-    if not isinstance(message, dict):
+    if body.get("error") or not isinstance(message, dict) or not all_finished("/v2/chat", [body.get("finish_reason")]):
         return None
     metadata = {"usage": body.get("usage"), "finish_reason": body.get("finish_reason")}
     blocks = [_block(block) for block in message.get("content") or ()]
@@ -29,7 +29,7 @@ def _block(block: Body) -> Body:
 
 def first_chat(body: Body) -> list[Generation] | None:
     """A message of the first version."""
-    if not isinstance(body.get("text"), str) or "generation_id" not in body:
+    if body.get("error") or not isinstance(body.get("text"), str) or "generation_id" not in body:
         return None
     calls = [
         {"name": call.get("name"), "arguments": mapping(call.get("parameters"))}
@@ -41,7 +41,7 @@ def first_chat(body: Body) -> list[Generation] | None:
 
 def embeddings(body: Body) -> list[Generation] | None:
     """Embeddings, of one or of several types of numbers."""
-    found = body.get("embeddings")
+    found = None if body.get("error") else body.get("embeddings")
     kinds = found if isinstance(found, dict) else {"float": found}
     return vectors(next((each for each in kinds.values() if isinstance(each, list)), []), {"meta": body.get("meta")})
 

@@ -8,6 +8,7 @@ from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache.entry.text import called
+from nbcache.errors import warn_once
 from nbcache.integrations.http.apis.framing import Body
 
 
@@ -45,6 +46,17 @@ def chat_generation(  # noqa: PLR0913 - all that a message may have
 def text_generation(text: str, metadata: Body) -> Generation:
     """An answer that is no message."""
     return Generation(text=text, generation_info=without_nulls(metadata))
+
+
+def all_finished(api: str, reasons: Iterable[Any]) -> bool:
+    """Whether each part of an answer says why the model stopped. By the documentation of such an API it isn't whole otherwise."""
+    if all(isinstance(reason, str) and reason for reason in reasons):
+        return True
+    warn_once(
+        f"no finish reason {api}",
+        f"nbcache: an answer of {api} is not cached: it has no finish reason, so nobody knows whether it is whole",
+    )
+    return False
 
 
 def without_nulls(body: Body) -> Body:

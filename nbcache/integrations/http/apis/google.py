@@ -9,7 +9,7 @@ from langchain_core.outputs import Generation
 from nbcache.entry.usage.reported_metadata import UNPRICED, mapping
 from nbcache.integrations.http.apis.endpoint import Endpoint, has, streams_by
 from nbcache.integrations.http.apis.framing import ARRAY, PARTS, Body, End
-from nbcache.integrations.http.apis.generations import chat_generation
+from nbcache.integrations.http.apis.generations import all_finished, chat_generation
 
 _GROUNDING = {
     "web_search_queries": "webSearchQueries",
@@ -23,7 +23,9 @@ _GROUNDING = {
 def content(body: Body) -> list[Generation] | None:
     """Generated content: a generation for each candidate, or one that says why there is none."""
     candidates, blocked = body.get("candidates"), mapping(body.get("promptFeedback")).get("blockReason")
-    if body.get("error") or not (isinstance(candidates, list) or blocked):
+    if body.get("error") or not (blocked or (candidates and isinstance(candidates, list))):
+        return None
+    if candidates and not all_finished(":generateContent", [mapping(each).get("finishReason") for each in candidates]):
         return None
     return [_generation(candidate, body) for candidate in candidates or [{"finishReason": str(blocked)}]]
 

@@ -16,6 +16,8 @@ from nbcache.integrations.http.apis.vectors import vectors
 
 def _embeddings(body: Body) -> list[Generation] | None:
     """What the endpoints for embeddings answer, and Vertex's predictions."""
+    if body.get("error"):
+        return None
     found: Any = body.get("embeddings") or body.get("predictions") or [body.get("embedding")]
     each = [mapping(item.get("embeddings")) or item if isinstance(item, dict) else {} for item in found]
     return vectors([item.get("values") for item in each], {"usage": _usage(body, each)})

@@ -36,7 +36,8 @@ def _metadata(details: Body) -> Body:
 
 def anything(body: Body) -> list[Generation] | None:
     """What a model of any kind answers: a text, a picture, sound, numbers, or labels and the like as JSON."""
-    if body.get("error") or not body:
+    parts = body.get(PARTS) if isinstance(body.get(PARTS), list) else [body]
+    if not body or any(mapping(part).get("error") for part in parts or ()):
         return None
     described = generated(body) or medium(body) or _features(body)
     if described is None and KIND not in body:

@@ -12,7 +12,13 @@ from nbcache.entry.text import content_text
 from nbcache.entry.usage.reported_metadata import mapping
 from nbcache.integrations.http.apis.endpoint import Endpoint, has, streams_by
 from nbcache.integrations.http.apis.framing import DONE, Body, typed
-from nbcache.integrations.http.apis.generations import append, chat_generation, text_generation, without_nulls
+from nbcache.integrations.http.apis.generations import (
+    all_finished,
+    append,
+    chat_generation,
+    text_generation,
+    without_nulls,
+)
 
 _FINISHED = {None, "completed", "incomplete"}
 # Fields that are sent in pieces. Others are sent whole, and the last value holds.
@@ -26,6 +32,8 @@ def chat(body: Body) -> list[Generation] | None:
     if not _is_answer(body, "choices") or any(map(_failed, body["choices"])):
         return None
     if not all("message" in choice for choice in body["choices"]):  # another service's
+        return None
+    if not _all_finished(body["choices"]):
         return None
     metadata = _metadata(body)
     return [
@@ -45,6 +53,10 @@ def chat(body: Body) -> list[Generation] | None:
 def completion(body: Body) -> list[Generation] | None:
     """A completion: a generation for each choice."""
     if not _is_answer(body, "choices") or any(map(_failed, body["choices"])):
+        return None
+    if not all("text" in choice or "message" in choice for choice in body["choices"]):  # another service's
+        return None
+    if not _all_finished(body["choices"]):
         return None
     metadata = _metadata(body)
     return [
@@ -66,6 +78,8 @@ def response(body: Body) -> list[Generation] | None:
     if not _is_answer(body, "output") or body.get("status") not in _FINISHED:
         return None
     if body.get("object", "response") != "response" or not ("object" in body or "status" in body):  # another service's
+        return None
+    if not all_finished("/responses", [body.get("status")]):
         return None
     content: list[Body] = []
     calls = []
@@ -94,6 +108,10 @@ def _is_answer(body: Body, name: str) -> bool:
 def _failed(choice: Body) -> bool:
     """Whether a choice has failed: a router may report a failure in the middle of an answer."""
     return bool(choice.get("error")) or choice.get("finish_reason") == "error"
+
+
+def _all_finished(choices: list[Body]) -> bool:
+    return all_finished("completions", [choice.get("finish_reason") for choice in choices])
 
 
 def _metadata(body: Body) -> Body:
