@@ -1,7 +1,7 @@
 """A call's lookup: in memory, in the store, in flight, or in the recordings that `replay` plays."""
 
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from types import GeneratorType
 from typing import Any
@@ -38,6 +38,7 @@ from nbcache.stores.base import ChangeTracking, Store
 
 Found = tuple[CachedAnswer | None, str]  # an answer, or the reason why there is none
 Search = Generator[Effect, Any, CachedAnswer | None]
+IsHeard = Callable[[], bool]  # whether somebody listens to a call
 
 
 class Lookup:
@@ -139,15 +140,20 @@ class Lookup:
         self._state.failed("look up an answer", error)
         self._state.misses.add(key.prompt, key, call, "failure")
 
-    def find_known(self, known: KnownCall, *, on_loop: bool) -> CachedAnswer | Absent | None:
-        """The answer to a known call, counted as a hit. Otherwise nothing is counted, and `find` has to look.
+    def find_known(self, known: KnownCall, is_heard: IsHeard, *, on_loop: bool) -> CachedAnswer | Absent | None:
+        """The answer to a known call that nobody hears, counted as a hit. Otherwise nothing is counted, and `find` has to look.
+
+        `is_heard` is asked last: that takes longer than to see that there is no answer.
 
         Raises whatever fails.
         """
         began = time.perf_counter()
         found = self._at_once(known.key, (), on_loop=on_loop)
         if isinstance(found, CachedAnswer):
-            self._state.ledger.hit(known.key, found.payload, time.perf_counter() - began)
+            seconds = time.perf_counter() - began
+            if is_heard():
+                return None
+            self._state.ledger.hit(known.key, found.payload, seconds)
             return found
         return None if found is None else Absent(known, found)
 

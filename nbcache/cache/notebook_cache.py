@@ -16,7 +16,7 @@ from nbcache.cache import modes
 from nbcache.cache.absent import Absent
 from nbcache.cache.active_settings import ActiveSettings
 from nbcache.cache.call import Call, current_call
-from nbcache.cache.lookup import Lookup
+from nbcache.cache.lookup import IsHeard, Lookup
 from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.modes import NOTHING_SET, Settings
@@ -126,18 +126,18 @@ class NotebookCache(BaseCache):
         known = known_call(request)
         return None if known is None or known.key in state.refresh_once else known
 
-    def find_known(self, known: KnownCall, *, on_loop: bool) -> list[Generation] | Absent | None:
-        """The answer to a `known_call`, counted as a hit. Otherwise nothing is counted, and `find` has to look."""
-        answer = self._lookup.find_known(known, on_loop=on_loop)
+    def find_known(self, known: KnownCall, is_heard: IsHeard, *, on_loop: bool) -> list[Generation] | Absent | None:
+        """The answer to a `known_call` that nobody hears, counted as a hit. Otherwise nothing is counted, and `find` has to look."""
+        answer = self._lookup.find_known(known, is_heard, on_loop=on_loop)
         if not isinstance(answer, CachedAnswer):
             return answer
         generations = answer.generations()
         self._state.origins.note(generations, hit=True, key=known.key, created=answer.created)
         return generations
 
-    def find_known_stream(self, known: KnownCall, *, on_loop: bool) -> CachedAnswer | Absent | None:
+    def find_known_stream(self, known: KnownCall, is_heard: IsHeard, *, on_loop: bool) -> CachedAnswer | Absent | None:
         """As `find_known`, for a stream."""
-        return self._lookup.find_known(known, on_loop=on_loop)
+        return self._lookup.find_known(known, is_heard, on_loop=on_loop)
 
     def save(self, prompt: str, llm_string: str, answer: Sequence[Generation], call: Call | None) -> None:
         """Store the answer to `call`, which `find` didn't have. When it returns, the entry is committed."""

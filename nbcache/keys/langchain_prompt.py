@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import orjson
 from langchain_core.messages import BaseMessage
 
 from nbcache.keys.message_classes import MESSAGES
@@ -30,7 +31,14 @@ def _written(message: BaseMessage, dumps: Callable[[Any], str]) -> str:
     around = _around_content(message, dumps)
     if len(around) != 2:
         return dumps([message])[1:-1]
-    return around[0] + json.dumps(message.content) + around[1]
+    return around[0] + json_of_text(message.content) + around[1]
+
+
+def json_of_text(text: Any) -> str:
+    """What `json.dumps` makes of a text. That looks at each character, and orjson at many at once; outside of ASCII they differ."""
+    if text.isascii() and "\x7f" not in text:
+        return orjson.dumps(text).decode()
+    return json.dumps(text)
 
 
 def _around_content(message: BaseMessage, dumps: Callable[[Any], str]) -> tuple[str, ...]:

@@ -1,14 +1,17 @@
 """What LangChain writes of messages, written in less time: the same text."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from unittest import mock
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, SystemMessage, ToolMessage
 
-from nbcache.keys.langchain_prompt import written_prompt
+from nbcache.keys.langchain_prompt import json_of_text, written_prompt
 from tests.keys.truth.messages import prompts
 
 
@@ -49,6 +52,13 @@ MESSAGES: list[list[BaseMessage]] = [
 def test_the_text_is_langchains(messages: list[BaseMessage]) -> None:
     for _ in range(2):
         assert written_prompt(messages, dumps) == dumps(messages)
+
+
+@given(st.text() | st.text(st.characters(max_codepoint=127)) | st.text(st.characters()))
+@example("".join(map(chr, range(127))))
+@example("".join(map(chr, range(128))))
+def test_a_content_is_written_as_by_the_standard_library(text: str) -> None:
+    assert json_of_text(text) == json.dumps(text)
 
 
 def test_a_message_that_has_changed_has_another_text() -> None:

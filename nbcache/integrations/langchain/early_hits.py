@@ -8,7 +8,7 @@ the texts are those of what is known already (`Absent`).
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import wraps
+from functools import partial, wraps
 from operator import attrgetter, is_
 from types import FunctionType
 from typing import Any
@@ -22,6 +22,7 @@ from langchain_core.runnables.config import var_child_runnable_config
 
 from nbcache.cache.absent import Absent
 from nbcache.cache.chains import listens
+from nbcache.cache.lookup import IsHeard
 from nbcache.cache.notebook_cache import NotebookCache, cache_of
 from nbcache.codec.messages import made
 from nbcache.concurrency.loop_turns import take_turn
@@ -43,7 +44,7 @@ _METHODS: dict[tuple[str, ...], Callable[[type], tuple[Any, ...]]] = {
 }
 _HEARD: Any = object()  # takes the place of the callbacks of a call to which somebody listens
 _LONG_WAY = nullcontext()
-Known = tuple[NotebookCache, KnownCall]  # a call and its cache
+Known = tuple[NotebookCache, KnownCall, IsHeard]  # a call, its cache, and whether somebody listens to it
 _Answer = list[ChatGeneration] | AbstractContextManager[None]  # or the block in which LangChain's way is taken
 _OF_RESULT = {"generations", "llm_output"}
 _FAILED = "nbcache: a call could not be answered early: %r"
@@ -149,7 +150,7 @@ class EarlyHits:
         *,
         is_async: bool = False,
     ) -> Known | None:
-        """A call to which nobody listens, of a class that has LangChain's own methods of these `names`. None if somebody may."""
+        """A call of a class that has LangChain's own methods of these `names`. None if its config says that somebody listens."""
         try:
             if len(args) > 2 or not args or model.cache is False or not self._wrapping.active:
                 return None
@@ -162,9 +163,8 @@ class EarlyHits:
             known = self._known(model, messages, kwargs.get("stop"), kwargs, is_async=is_async)
             if known is None:
                 return None
-            managers = AsyncCallbackManager if is_async else CallbackManager
-            handlers = managers.configure(callbacks, model.callbacks, model.verbose).handlers
-            return None if handlers and any(map(listens, handlers)) else known
+            cache, call, _ = known
+            return cache, call, partial(_is_heard, model, callbacks, is_async=is_async)
         except Exception as error:  # noqa: BLE001 - as above
             logger.debug(_FAILED, error)
             return None
@@ -181,7 +181,7 @@ class EarlyHits:
         if cache is None:
             return None
         known = cache.known_call(Request(model, stop, options_of(kwargs), messages=messages, is_async=is_async))
-        return None if known is None else (cache, known)
+        return None if known is None else (cache, known, _is_not_heard)
 
 
 def _is_langchains(method: Any) -> bool:
@@ -197,9 +197,9 @@ def _answer(known: Known | None, *, on_loop: bool) -> _Answer:
     """The answer to a known call, as LangChain hands out a hit."""
     if known is None:
         return _LONG_WAY
-    cache, call = known
+    cache, call, is_heard = known
     try:
-        answer = cache.find_known(call, on_loop=on_loop)
+        answer = cache.find_known(call, is_heard, on_loop=on_loop)
     except Exception as error:  # noqa: BLE001 - as above
         logger.debug(_FAILED, error)
         return _LONG_WAY
@@ -212,6 +212,18 @@ async def _aanswer(known: Known | None) -> _Answer:
         return _LONG_WAY
     await take_turn()
     return _answer(known, on_loop=True)
+
+
+def _is_heard(model: BaseChatModel, callbacks: Any, *, is_async: bool) -> bool:
+    """Whether somebody listens to a call: a handler of its model, or one that LangChain adds to each call, such as a tracer."""
+    managers = AsyncCallbackManager if is_async else CallbackManager
+    handlers = managers.configure(callbacks, model.callbacks, model.verbose).handlers
+    return bool(handlers) and any(map(listens, handlers))
+
+
+def _is_not_heard() -> bool:
+    """For a call whose listeners have heard of it."""
+    return False
 
 
 def _as_hit(generation: Generation) -> ChatGeneration:

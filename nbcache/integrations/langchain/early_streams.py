@@ -77,7 +77,7 @@ class EarlyStreams:
     def _known(
         self, model: Any, args: Sequence[Any], kwargs: Mapping[str, Any], *, is_async: bool = False
     ) -> Known | None:
-        """A call to which nobody listens, and of which LangChain would stream the chunks as they are."""
+        """A call of which LangChain would stream the chunks as they are, if nobody listens."""
         try:
             known = self._early.unheard(model, args, kwargs, ASYNC_STREAM if is_async else STREAM, is_async=is_async)
             if known is None or has_choices(model, kwargs) or model.output_version == "v1":
@@ -91,9 +91,9 @@ class EarlyStreams:
 
 def _messages(known: Known, *, on_loop: bool) -> Iterator[BaseMessage] | Absent | None:
     """The chunks of a known call, as LangChain hands them out. Something else if the call is not a hit."""
-    cache, call = known
+    cache, call, is_heard = known
     try:
-        answer = cache.find_known_stream(call, on_loop=on_loop)
+        answer = cache.find_known_stream(call, is_heard, on_loop=on_loop)
         return _played(cache, call.key, answer) if isinstance(answer, CachedAnswer) else answer
     except Exception as error:  # noqa: BLE001 - as above
         logger.debug("nbcache: a stream could not be played early: %r", error)

@@ -11,7 +11,12 @@ from unittest import mock
 
 import pytest
 from langchain_anthropic import ChatAnthropic
-from langchain_core.callbacks import BaseCallbackHandler, get_usage_metadata_callback
+from langchain_core.callbacks import (
+    AsyncCallbackManager,
+    BaseCallbackHandler,
+    CallbackManager,
+    get_usage_metadata_callback,
+)
 from langchain_core.globals import set_debug
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
@@ -302,6 +307,33 @@ def test_the_early_key_of_a_call_that_misses_is_worked_out_once(model: BaseChatM
         for number, config in enumerate((None, RunnableConfig(callbacks=[Listener()])), start=1):
             ask(model, f"new {number}", config, is_async=is_async)
             assert told.call_count == number
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_who_listens_to_a_call_that_misses_is_worked_out_by_langchain_alone(
+    model: BaseChatModel, is_async: bool
+) -> None:
+    for _ in range(2):
+        ask(model, "before", is_async=is_async)
+    managers = AsyncCallbackManager if is_async else CallbackManager
+    with mock.patch.object(managers, "configure", side_effect=managers.configure) as configure:
+        ask(model, "new", is_async=is_async)
+    assert configure.call_count == 1
+
+
+def test_a_call_that_misses_though_the_model_has_a_listener_reads_the_store_once(
+    provider: Provider, tmp_path: Path
+) -> None:
+    cache, listener = nbcache.install(tmp_path / "store"), Listener()
+    model = CLIENTS["ChatOpenAI"](provider)
+    model.callbacks = [listener]  # of the model itself: who listens is known late
+    for number in range(3):
+        model.invoke(f"before {number}")
+    with mock.patch.object(cache.store, "get", wraps=cache.store.get) as get:
+        model.invoke("new")
+    assert get.call_count == 1
+    model.invoke("new")
+    assert (nbcache.stats().misses, nbcache.stats().hits) == (4, 1)
 
 
 @pytest.mark.parametrize("is_async", [False, True])

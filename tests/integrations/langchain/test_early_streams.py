@@ -16,6 +16,7 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.runnables import RunnableConfig
 
 import nbcache
+from nbcache.cache.lookup import IsHeard
 from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.codec.payload import Payload
@@ -40,8 +41,8 @@ def early() -> Iterator[mock.Mock]:
     play = mock.Mock()
     found = NotebookCache.find_known_stream
 
-    def find(self: NotebookCache, known: KnownCall, *, on_loop: bool) -> Any:
-        answer = found(self, known, on_loop=on_loop)
+    def find(self: NotebookCache, known: KnownCall, is_heard: IsHeard, *, on_loop: bool) -> Any:
+        answer = found(self, known, is_heard, on_loop=on_loop)
         if isinstance(answer, CachedAnswer):
             play(known.key)
         return answer
