@@ -64,6 +64,7 @@ class Call(Request):
         timeout: the seconds that it would wait for an answer of its own, if that is known.
         owed: the arguments for a rate limiter, while it isn't certain that a request is sent. `sends` is set once it is.
         frame: the frame that makes the call. By `token` the call before it becomes the current one again.
+        origin: of an SDK's call, whether it is a hit, the key of its entry, and when that was recorded. None while there is none.
     """
 
     mode: str | None = None
@@ -93,6 +94,7 @@ class Call(Request):
     sends: bool = False
     frame: FrameType | None = None
     token: "Token[Call | None] | None" = None
+    origin: tuple[bool, str, float] | None = None
 
     def classes(self) -> "list[type[BaseModel]]":
         """The pydantic classes among the options: those of which the caller expects instances."""

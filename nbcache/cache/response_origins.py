@@ -1,7 +1,8 @@
 """Where the responses of SDKs came from, for `nbcache.info`.
 
-No object of an SDK is changed or kept. One is recognized by the ids that the provider wrote into the response and its headers,
-since the entry holds both. They are read when somebody asks. An id that two entries have tells nothing.
+A response of httpx, and a stream of an SDK that reads one, has the call among the extensions of the response. No object of an SDK is
+changed or kept. Any other is recognized by the ids that the provider wrote into the response and its headers, since the entry
+holds both. They are read when somebody asks. An id that two entries have tells nothing.
 """
 
 import re
@@ -10,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nbcache import codec
+from nbcache.cache.call import Call
 from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.stores.base import Store
 
@@ -19,6 +21,8 @@ _NAMES = ("id", "response_id", "responseId", "generation_id", "created_at", "_re
 _IDS = re.compile(rb'"(?:id|response_id|responseId|generation_id|created_at)"\s*:\s*"([^"\\]+)"')
 _REQUEST_IDS = ("x-request-id", "request-id", "apim-request-id")
 _HIT = "x-nbcache"
+CALL = "nbcache_call"  # the extension of httpx's response
+_RESPONSES = ("response", "http_response", "_response")  # attributes of streams and raw responses
 
 
 class ResponseOrigins:
@@ -40,14 +44,16 @@ class ResponseOrigins:
             self._ids.pop(self._calls.popitem(last=False)[0], None)
 
     def find(self, answer: Any, store: Store) -> tuple[bool, str, float] | None:
-        """Whether `answer` was a hit, its key, and when it was recorded. None if it isn't recognized."""
+        """Whether `answer` was a hit, its key, and when it was recorded. None if it isn't recognized, or not stored yet."""
+        if (call := _call_of(answer)) is not None:
+            return call.origin
         ids = set(_ids_of(answer))
         if not ids:
             return None
         keys = [key for key in list(self._calls) if ids & self._ids_of_entry(key, store)]
-        if len(keys) != 1 or (call := self._calls.get(keys[0])) is None:
+        if len(keys) != 1 or (noted := self._calls.get(keys[0])) is None:
             return None
-        hit, created = call
+        hit, created = noted
         headers = _headers(answer)
         return hit if headers is None else _HIT in headers, keys[0], created
 
@@ -89,6 +95,15 @@ def _ids_of(answer: Any) -> Iterator[str]:
         return
     if isinstance(body, bytes):
         yield from _ids_in_body(body)
+
+
+def _call_of(answer: Any) -> Call | None:
+    """The call that got a response of httpx, or that of a stream."""
+    for owner in (answer, *(getattr(answer, name, None) for name in _RESPONSES)):
+        extensions = getattr(owner, "extensions", None)
+        if isinstance(extensions, dict) and isinstance(call := extensions.get(CALL), Call):
+            return call
+    return None
 
 
 def _headers(answer: Any) -> dict[str, str] | None:

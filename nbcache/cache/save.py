@@ -87,6 +87,8 @@ class Saver:
             if keeps:
                 state.store.put(key.key, payload, meta, settings.ttl)
                 state.origins.note(answer, hit=False, key=key.key, created=meta.created)
+                if pending.call is not None:
+                    pending.call.origin = (False, key.key, meta.created)
         except Exception as error:  # noqa: BLE001 - as in save
             state.failed("store an answer", error)
             keeps = False

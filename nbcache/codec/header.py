@@ -15,6 +15,8 @@ from langchain_core.version import VERSION
 
 from nbcache import __version__
 from nbcache.entry.records import EntryMeta, Usage
+from nbcache.keys.api_names import LANGCHAIN
+from nbcache.keys.request import document
 
 VERSIONS: Mapping[str, str] = {"nbcache": __version__, "langchain-core": VERSION}
 
@@ -34,6 +36,15 @@ class EntryHeader:
     usage: Usage | None = None  # payloads of 0.1 have none
     said: str | None = None
     versions: Mapping[str, str] | None = None  # payloads of before 0.5, and recordings of a cassette, have none
+
+    @property
+    def shown_prompt(self) -> str:
+        """The prompt that people see: of an SDK's request without one, what else it says."""
+        if self.prompt or self.meta.client in {None, LANGCHAIN}:
+            return self.prompt
+        from nbcache.entry.text import request_text  # noqa: PLC0415 - few requests lack a prompt
+
+        return request_text(self.prompt, document(self.identity))
 
 
 def header_in(values: dict[str, Any]) -> EntryHeader:

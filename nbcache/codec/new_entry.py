@@ -10,7 +10,8 @@ from nbcache.codec.header import EntryHeader
 from nbcache.codec.payload import Payload
 from nbcache.entry.client import client_of, is_streamed
 from nbcache.entry.records import EntryMeta, Usage
-from nbcache.entry.text import answer_preview, prompt_preview
+from nbcache.entry.text import answer_preview, prompt_preview, request_text
+from nbcache.keys.api_names import LANGCHAIN
 from nbcache.keys.key import KEY_VERSION, CallKey, call_key_of_entry
 from nbcache.keys.prompt import Normalize
 from nbcache.keys.request import document
@@ -32,10 +33,12 @@ def row_of(  # noqa: PLR0913 - all that a row tells
 ) -> EntryMeta:
     """The row of the entry that is this answer to this call. `has_chunks` says that its chunks are stored, too."""
     identity, info = document(call_key.identity), answer[0].generation_info if answer else None
+    client = client_of(identity, info)
+    prompt = call_key.prompt if client == LANGCHAIN else request_text(call_key.prompt, identity)
     return EntryMeta(
         key=call_key.key,
         model=call_key.model,
-        prompt=prompt_preview(call_key.prompt),
+        prompt=prompt_preview(prompt),
         answer=answer_preview(answer),
         status=status,
         created=created,
@@ -48,7 +51,7 @@ def row_of(  # noqa: PLR0913 - all that a row tells
         cost_usd=cost_usd,
         seconds=seconds,
         charged=cost_usd is not None and usage.charged is not None and cost_usd == Decimal(usage.charged),
-        client=client_of(identity, info),
+        client=client,
         streamed=is_streamed(identity, info, has_chunks=has_chunks),
     )
 

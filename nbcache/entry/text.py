@@ -3,7 +3,7 @@
 import json
 import re
 import unicodedata
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -29,6 +29,18 @@ def prompt_text(prompt: str) -> str:
     if messages is None:
         return prompt
     return "\n\n".join(f"{_role(message)}: {_message_text(message)}" for message in messages)
+
+
+def request_text(prompt: str, identity: Mapping[str, Any]) -> str:
+    """The prompt of a call; of a request without a field that is known for it, all that counts of the request but the model.
+
+    Credentials in `identity`, the document of the call's identity, have been replaced.
+    """
+    options = identity.get("options")
+    if prompt or not isinstance(options, dict):
+        return prompt
+    others = {name: value for name, value in options.items() if name != "model"}
+    return json.dumps(others, ensure_ascii=False) if others else prompt
 
 
 def prompt_preview(prompt: str) -> str:

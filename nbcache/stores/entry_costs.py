@@ -87,7 +87,10 @@ def words_of(payload: bytes, key: str) -> set[str]:
     try:
         whole = codec.read(payload, key)
         header = whole.header()
-        texts = ((prompt_text(header.prompt), header.meta.prompt), (answer_text(whole.plain()), header.meta.answer))
+        texts = (
+            (prompt_text(header.shown_prompt), header.meta.prompt),
+            (answer_text(whole.plain()), header.meta.answer),
+        )
         return set().union(*(_words_and_marks(text, preview) for text, preview in texts))
     except Exception:  # noqa: BLE001 - one such entry must not keep the others from being found
         return {UNSURE}

@@ -43,7 +43,7 @@ class TextSearch:
         answer, header = payload.written()
         if self._may_be_in(answer) and self.text in answer_text(payload.plain()).lower():
             return True
-        return self._may_be_in(header) and self.text in prompt_text(payload.header().prompt).lower()
+        return self._may_be_in(header) and self.text in prompt_text(payload.header().shown_prompt).lower()
 
     def _may_be_in(self, written: bytes) -> bool:
         """Whether the text may be in a part of an entry. To look for a phrase in its JSON takes far less time than to read that."""

@@ -298,7 +298,9 @@ class _ReadOneByOne:
 def _record(meta: EntryMeta, payload: codec.Payload) -> Record:
     header = payload.header()
     identity = {**document(header.identity), "endpoint": header.endpoint}
-    return Record(meta, prompt_text(header.prompt), answer_text(payload.plain()), identity, dict(header.versions or {}))
+    return Record(
+        meta, prompt_text(header.shown_prompt), answer_text(payload.plain()), identity, dict(header.versions or {})
+    )
 
 
 def _described(payload: bytes, key: str) -> EntryMeta:

@@ -13,6 +13,7 @@ from nbcache.cache.call import Call
 from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.modes import OFF, REPLAY
 from nbcache.cache.notebook_cache import NotebookCache
+from nbcache.codec.payload import key_of
 from nbcache.codec.sdk_response import HEADERS, HTTPResponse
 from nbcache.concurrency.executor import in_thread
 from nbcache.entry.durations_and_sizes import bytes_text
@@ -86,6 +87,7 @@ class Exchange:
             warn_once("no http", "nbcache: an entry of an SDK's call holds no answer for it. The call is made")
             return None
         settings = self.call.settings
+        self.call.origin = (True, key_of(answer.payload), answer.created)
         self.cache.origins.note_response(answer, is_stored=settings is None or settings.mode != REPLAY)
         return recorded
 

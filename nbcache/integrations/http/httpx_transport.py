@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Self
 
+from nbcache.cache.call import Call
+from nbcache.cache.response_origins import CALL
 from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.integrations.http.call_course import aanswer, answer
 from nbcache.integrations.http.call_of_request import HIT, CacheNow, exchange_of
@@ -114,8 +116,9 @@ def _content(request: Any) -> bytes:
 class _Form:
     """One request of httpx, as `call_course.Form` has it. `send` sends it."""
 
-    def __init__(self, family: Any, send: Callable[[], Any]) -> None:
+    def __init__(self, family: Any, send: Callable[[], Any], call: Call) -> None:
         self._family = family
+        self._extensions = {CALL: call}
         self.send = send
 
     def head(self, response: Any) -> tuple[int, Mapping[str, str]]:
@@ -128,7 +131,9 @@ class _Form:
 
     def replayed(self, recorded: HTTPResponse) -> Any:
         stream = _for_httpx(ReplayedBody, self._family)(recorded)
-        return self._family.Response(recorded.status, headers={**recorded.headers, **HIT}, stream=stream)
+        return self._family.Response(
+            recorded.status, headers={**recorded.headers, **HIT}, stream=stream, extensions=self._extensions
+        )
 
     def whole(self, response: Any, body: bytes) -> Any:
         return self._forwarded(response, self._family.ByteStream(body))
@@ -138,9 +143,8 @@ class _Form:
         headers = response.headers.copy()
         if headers.pop("content-encoding", None) is not None:
             headers.pop("content-length", None)
-        return self._family.Response(
-            response.status_code, headers=headers, stream=stream, extensions=response.extensions
-        )
+        extensions = {**response.extensions, **self._extensions}
+        return self._family.Response(response.status_code, headers=headers, stream=stream, extensions=extensions)
 
     def _recorded(self, kind: Any, response: Any, exchange: Exchange, *chunks_and_close: Any) -> Any:
         body = _for_httpx(kind, self._family)(exchange, *self.head(response), *chunks_and_close)
@@ -175,7 +179,7 @@ class SyncTransport(CachingTransport):
         def send() -> Any:
             return self._inner_transport(request).handle_request(request)
 
-        return send() if exchange is None else answer(exchange, _SyncForm(self._family, send))
+        return send() if exchange is None else answer(exchange, _SyncForm(self._family, send, exchange.call))
 
     def close(self) -> None:
         """Close the original client: its connections are shared."""
@@ -198,7 +202,7 @@ class AsyncTransport(CachingTransport):
         async def send() -> Any:
             return await self._inner_transport(request).handle_async_request(request)
 
-        return await (send() if exchange is None else aanswer(exchange, _AsyncForm(self._family, send)))
+        return await (send() if exchange is None else aanswer(exchange, _AsyncForm(self._family, send, exchange.call)))
 
     async def aclose(self) -> None:
         """As `SyncTransport.close`."""

@@ -178,7 +178,7 @@ class Board:
         return {
             "type": "entry",
             "key": meta.key,
-            "prompt": [_message(message, meta.key) for message in prompt_chat(header.prompt)],
+            "prompt": [_message(message, meta.key) for message in prompt_chat(header.shown_prompt)],
             "answer": [_message(message, meta.key) for message in answer_chat(payload.plain())],
             "facts": _facts(
                 meta, header, renewed=self._cache.refreshes(meta.key), has_hits=isinstance(contents.store, Listable)

@@ -67,6 +67,58 @@ def test_it_says_whether_it_was_a_hit_its_key_and_age(way: str, provider: Provid
     assert timedelta(0) < hit.age < timedelta(minutes=5)
 
 
+def anthropic_stream(provider: Provider) -> Any:
+    with anthropic.Anthropic(**provider.anthropic).messages.stream(**MESSAGE) as stream:
+        list(stream)
+    return stream
+
+
+def chat_stream(provider: Provider) -> Any:
+    with sdk(provider).chat.completions.stream(**CHAT) as stream:
+        list(stream)
+    return stream
+
+
+def read_stream(provider: Provider) -> Any:
+    stream = ask(sdk(provider), stream=True)
+    list(stream)
+    return stream
+
+
+async def _read_stream(provider: Provider) -> Any:
+    stream = await ask(openai.AsyncOpenAI(**provider.openai), stream=True)
+    async for _ in stream:
+        pass
+    return stream
+
+
+STREAMS: dict[str, Callable[[Provider], Any]] = {
+    "openai": read_stream,
+    "openai, async": lambda provider: asyncio.run(_read_stream(provider)),
+    "openai's stream()": chat_stream,
+    "anthropic": anthropic_stream,
+}
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_of_a_stream_it_is_known_once_it_was_read_and_for_good(stream: str, provider: Provider) -> None:
+    live = STREAMS[stream](provider)
+    hit = STREAMS[stream](provider)
+    outcomes = [nbcache.info(live), nbcache.info(hit)]
+    assert [outcome and outcome.hit for outcome in outcomes] == [False, True]
+    assert {outcome.key for outcome in outcomes if outcome} == {nbcache.entries()["key"][0]}
+
+
+def test_a_stream_that_nobody_has_read_is_not_known_and_a_hit_is_at_once(provider: Provider) -> None:
+    live = ask(sdk(provider), stream=True)
+    assert nbcache.info(live) is None
+    list(live)
+    assert nbcache.info(live) is not None
+    hit = nbcache.info(ask(sdk(provider), stream=True))
+    assert hit is not None
+    assert hit.hit
+
+
 def fixed(**more: Any) -> Any:
     def answer(_: Any) -> Any:
         return httpx2.Response(200, json={**completion(), **more})

@@ -14,6 +14,7 @@ import requests
 
 import nbcache
 from nbcache import NbcacheWarning, ReplayMiss
+from nbcache.ui.panel.board import Board
 from tests.servers.loopback import Handler, Loopback
 
 ASKED: dict[str, Any] = {"model": "team-1", "question": "What is a monad?", "run": 1}
@@ -82,6 +83,24 @@ def test_a_call_is_paid_once_whatever_library_makes_it(team: Team) -> None:
     entry = nbcache.entries().iloc[0]
     assert (entry["prompt"], entry["answer"]) == ("What is a monad?", "A way to chain steps.")
     assert entry["model"] == "team-1"
+
+
+@pytest.mark.usefixtures("store")
+def test_a_request_without_a_known_prompt_is_shown_and_found_by_what_it_says(team: Team) -> None:
+    nbcache.register_api("team", match=is_teams)
+    url = f"{team.url}/v1/ask"
+    httpx.post(url, json={"model": "team-1", "phrase": "Was ist eine Monade?", "api_key": "sk-secret", "limit": 3})
+    (shown,) = nbcache.entries()["prompt"]
+    assert '"phrase": "Was ist eine Monade?"' in shown
+    assert "team-1" not in shown
+    assert "sk-secret" not in shown
+    record = nbcache.show(nbcache.entries()["key"][0])
+    assert record.prompt == shown
+    nbcache.installed().ledger.index()
+    board = Board()
+    assert board.ask({"type": "page", "search": "monade"})["total"] == 1
+    assert "Monade" in str(board.ask({"type": "entry", "key": record.meta.key})["prompt"])
+    assert nbcache.clear(match="eine monade", dry_run=True).deleted == 1
 
 
 @pytest.mark.usefixtures("store")
