@@ -6,6 +6,7 @@ botocore's retries, as they would without the cache.
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from nbcache.codec.sdk_response import HTTPResponse
@@ -18,11 +19,49 @@ from nbcache.integrations.http.recorded_bodies import RecordedBody, ReplayedBody
 from nbcache.integrations.http.transport_identity import route_of
 from nbcache.integrations.http.urllib_bodies import UrllibBody, urllib_response
 
+_SEND = "_send"
+_SERVICE = "bedrock-runtime"
 
-def respond(cache_now: CacheNow, endpoint: Any, request: Any, send: Callable[[], Any]) -> Any:
+
+def cached(client: Any, cache_now: CacheNow) -> Any:
+    """A copy of `client` that looks in the cache first. Returns `client` itself if it does so already.
+
+    Both share settings, event handlers and connections. Raises TypeError for a client of another service than Bedrock's models.
+    """
+    service = client.meta.service_model.service_name
+    if service != _SERVICE:
+        raise TypeError(f"nbcache.wrap: this client of {service} calls no model. Give one of {_SERVICE}")
+    endpoint = client._endpoint  # noqa: SLF001 - botocore has no public attribute for it
+    if is_wrapped(endpoint):
+        return client
+    twin, twin_endpoint = _copy(client), _copy(endpoint)
+    twin._endpoint = twin_endpoint  # noqa: SLF001
+    vars(twin_endpoint)[_SEND] = partial(_respond_as_wrapped, cache_now, twin_endpoint)
+    return twin
+
+
+def is_wrapped(endpoint: Any) -> bool:
+    """Whether an endpoint is that of a copy that `cached` has made."""
+    return _SEND in vars(endpoint)
+
+
+def _copy(value: Any) -> Any:
+    cls: Any = type(value)
+    twin = cls.__new__(cls)
+    vars(twin).update(vars(value))
+    return twin
+
+
+def _respond_as_wrapped(cache_now: CacheNow, endpoint: Any, request: Any) -> Any:
+    return respond(cache_now, endpoint, request, lambda: type(endpoint)._send(endpoint, request), is_hooked=False)  # noqa: SLF001
+
+
+def respond(
+    cache_now: CacheNow, endpoint: Any, request: Any, send: Callable[[], Any], *, is_hooked: bool = True
+) -> Any:
     """The response to a request of `endpoint`, from the cache, or by `send`."""
     session = endpoint.http_session
-    exchange = exchange_of(cache_now, _http_request(request, session), lambda: route_of(session), is_hooked=True)
+    exchange = exchange_of(cache_now, _http_request(request, session), lambda: route_of(session), is_hooked=is_hooked)
     return send() if exchange is None else answer(exchange, _Form(request.url, send))
 
 

@@ -16,9 +16,10 @@ from pydantic import BaseModel
 from nbcache.integrations.http.httpx_transport import without_finalizer
 
 _ORIGINAL = "_nbcache_original"  # an attribute of a copy: some SDKs close their connections when the original is gone
-_SESSIONS = (
-    "_get_aiohttp_session"  # the method by which google-genai makes sessions of aiohttp, when they are first needed
-)
+# The methods by which google-genai and huggingface_hub make clients of an HTTP library, when they are first needed.
+_MAKERS = ("_get_aiohttp_session", "_get_async_client")
+# A method of huggingface_hub's client, and the function of its module that gives it a client of an HTTP library.
+_POST, _GET_CLIENT = "_inner_post", "get_session"
 
 
 def copy_of_client(client: Any, replace: Callable[[Any], Any]) -> Any:
@@ -81,17 +82,35 @@ class _Copies:
         cls = without_finalizer(kind)
         twin = self._keep(value, copy(value) if isinstance(value, BaseModel) else cls.__new__(cls))
         vars(twin).update({name: self.of(each) for name, each in vars(value).items() if name != _ORIGINAL})
-        if hasattr(cls, _SESSIONS):
-            vars(twin)[_SESSIONS] = self._sessions(types.MethodType(getattr(cls, _SESSIONS), twin))
+        for name in _MAKERS:
+            if hasattr(cls, name):
+                vars(twin)[name] = self._made(types.MethodType(getattr(cls, name), twin))
+                self.replaced += 1
+        if _GET_CLIENT in getattr(getattr(cls, _POST, None), "__globals__", ()):
+            vars(twin)[_POST] = types.MethodType(self._with_client(getattr(cls, _POST)), twin)
             self.replaced += 1
         return twin
 
-    def _sessions(self, make: Callable[..., Any]) -> Callable[..., Any]:
+    def _made(self, make: Callable[..., Any]) -> Callable[..., Any]:
         async def replaced(*args: Any, **kwargs: Any) -> Any:
-            session = await make(*args, **kwargs)
-            return self._replace(session) or session
+            client = await make(*args, **kwargs)
+            return self._replace(client) or client
 
         return replaced
+
+    def _with_client(self, function: types.FunctionType) -> types.FunctionType:
+        """A function that takes another client from its module than the original does."""
+
+        def get_client() -> Any:
+            client = function.__globals__[_GET_CLIENT]()
+            return self._replace(client) or client
+
+        variables = {**function.__globals__, _GET_CLIENT: get_client}
+        twin = types.FunctionType(
+            *(function.__code__, variables, function.__name__, function.__defaults__, function.__closure__)
+        )
+        twin.__kwdefaults__ = function.__kwdefaults__
+        return twin
 
     def _function(self, function: types.FunctionType) -> Any:
         """A function with other variables around it, which may lead to the original client."""

@@ -139,9 +139,10 @@ def _hooked_botocore(wrapping: Wrapping, original: Callable[..., Any]) -> Callab
     def _send(endpoint: Any, request: Any) -> Any:
         if not wrapping.active or not _room("model_call").concerns_model_api(*_path_and_host(request.url)):
             return original(endpoint, request)
-        return _room("botocore_endpoint").respond(
-            wrapping.cache_now, endpoint, request, partial(original, endpoint, request)
-        )
+        room = _room("botocore_endpoint")
+        if room.is_wrapped(endpoint):
+            return original(endpoint, request)
+        return room.respond(wrapping.cache_now, endpoint, request, partial(original, endpoint, request))
 
     return _send
 

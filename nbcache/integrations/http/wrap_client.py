@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from nbcache.integrations.http import aiohttp_middleware, httpx_transport, requests_adapter
+from nbcache.integrations.http import aiohttp_middleware, botocore_endpoint, httpx_transport, requests_adapter
 from nbcache.integrations.http.call_of_request import CacheNow
 from nbcache.integrations.http.client_copies import copy_of_client
 
@@ -15,6 +15,7 @@ _LIBRARIES = {
     ("httpx2", "AsyncClient"): httpx_transport.cached,
     ("requests", "Session"): requests_adapter.cached,
     ("aiohttp", "ClientSession"): aiohttp_middleware.cached,
+    ("botocore", "BaseClient"): botocore_endpoint.cached,
 }
 
 
@@ -24,18 +25,13 @@ def wrap_client(client: _T, cache_now: CacheNow) -> _T:
     `client` itself does not change. Both share their connections, as a copy by `with_options` does. Requests that are not
     calls of a model, and all requests while there is no cache, are sent as usual. Raises TypeError for any other object.
     """
-    if _signs_requests(client):
-        raise TypeError(
-            f"nbcache.wrap: {_named(client)} can't be wrapped, as Amazon Bedrock's clients sign each request. Use it as it is: it "
-            "is cached after `%load_ext nbcache` or `nbcache.install()`"
-        )
     twin = _cached(client, cache_now) or _cached_sdk_client(client, cache_now)
     if twin is not None:
         return twin  # type: ignore[no-any-return]  # of the same class
     raise TypeError(
         f"nbcache.wrap: {_named(client)} is no client that nbcache can cache. Give an OpenAI, AsyncOpenAI, AzureOpenAI, "
         "AsyncAzureOpenAI, Anthropic or AsyncAnthropic object, another SDK's client that holds a client of httpx, a client of "
-        "httpx itself, a Session of requests, a ClientSession of aiohttp, or LangChain's Embeddings"
+        "httpx itself, a Session of requests, a ClientSession of aiohttp, boto3's client of bedrock-runtime, or LangChain's Embeddings"
     )
 
 
@@ -57,11 +53,6 @@ def _cached_sdk_client(client: Any, cache_now: CacheNow) -> Any:
     if not hasattr(client, "__dict__") or callable(client):
         return None
     return copy_of_client(client, lambda value: _cached(value, cache_now))
-
-
-def _signs_requests(client: Any) -> bool:
-    """Whether each request gets a signature of its own: Bedrock's clients."""
-    return any("Bedrock" in cls.__name__ for cls in type(client).__mro__)
 
 
 def _named(client: object) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import anthropic
+import boto3
 import groq
 import httpx
 import httpx2
@@ -18,13 +20,17 @@ import ollama
 import pytest
 import requests
 from google import genai
+from huggingface_hub import AsyncInferenceClient, InferenceClient
 
 import nbcache
+from nbcache import ReplayMiss
 from tests.servers.provider import Provider
-from tests.servers.wire import ASKED, CHAT
+from tests.servers.wire import ASKED, CHAT, MESSAGE
 
 GEMINI: Any = {"model": "gemini-2.5-flash", "contents": "What is a monad?"}
 LLAMA: Any = {"model": "llama3.2", "messages": ASKED}
+CONVERSE: Any = {"modelId": "us.amazon.nova-lite-v1:0", "messages": [{"role": "user", "content": [{"text": "Hi"}]}]}
+AWS: Any = {"aws_region": "us-east-1", "aws_access_key": "k", "aws_secret_key": "s"}
 PATH = "/v1/chat/completions"
 
 
@@ -79,6 +85,11 @@ async def apost(client: Any) -> Any:
     return await response.json() if isinstance(client, aiohttp.ClientSession) else response.json()
 
 
+def bedrock(url: str, service: str = "bedrock-runtime") -> Any:
+    keys = {"aws_access_key_id": "k", "aws_secret_access_key": "s", "region_name": "us-east-1"}
+    return boto3.client(service, endpoint_url=url, **keys)
+
+
 class Requests(requests.Session):
     """A session with a base URL, as people write it."""
 
@@ -115,6 +126,23 @@ CLIENTS: dict[str, tuple[Callable[[str], Any], Callable[[Any], Any]]] = {
     "httpx2, async": (lambda url: httpx2.AsyncClient(base_url=url), apost),
     "requests": (Requests, post),
     "aiohttp": (session, apost),
+    "huggingface_hub": (
+        lambda url: InferenceClient(base_url=url, token="hf_test"),
+        lambda sdk: sdk.chat.completions.create(**CHAT),
+    ),
+    "huggingface_hub, async": (
+        lambda url: AsyncInferenceClient(base_url=url, token="hf_test"),
+        lambda sdk: sdk.chat.completions.create(**CHAT),
+    ),
+    "boto3": (bedrock, lambda sdk: sdk.converse(**CONVERSE)["output"]),
+    "Anthropic's for Bedrock": (
+        lambda url: anthropic.AnthropicBedrock(base_url=url, **AWS),
+        lambda sdk: sdk.messages.create(**MESSAGE),
+    ),
+    "Anthropic's for Bedrock, async": (
+        lambda url: anthropic.AsyncAnthropicBedrock(base_url=url, **AWS),
+        lambda sdk: sdk.messages.create(**MESSAGE),
+    ),
 }
 
 
@@ -217,3 +245,42 @@ def test_what_holds_no_client_is_refused_and_not_changed(what: Any) -> None:
     with pytest.raises(TypeError, match="no client that nbcache can cache"):
         nbcache.wrap(what)
     assert getattr(what, "__dict__", {}) == before
+
+
+@pytest.mark.parametrize("clients", ["all", "langchain"])
+def test_a_wrapped_client_of_boto3_is_cached_once_and_sends_nothing_in_replay(
+    clients: str, provider: Provider, tmp_path: Path
+) -> None:
+    nbcache.install(tmp_path / "store", clients=clients)
+    wrapped = nbcache.wrap(bedrock(provider.url))
+    assert nbcache.wrap(wrapped) is wrapped
+    live = wrapped.converse(**CONVERSE)
+    pieces = [list(wrapped.converse_stream(**CONVERSE)["stream"]) for _ in range(2)]
+    assert pieces[0] == pieces[1]
+    wrapped.count_tokens(modelId="m", input={"converse": {"messages": CONVERSE["messages"]}})
+    stats, sent = nbcache.stats(), len(provider.requests)
+    assert (stats.hits, stats.misses, stats.entries, sent) == (1, 3, 2, 3)  # counting tokens is a miss
+    with nbcache.mode("replay"):
+        hit = wrapped.converse(**CONVERSE)
+        for call in (wrapped.converse, wrapped.converse_stream):
+            with pytest.raises(ReplayMiss):
+                call(**{**CONVERSE, "modelId": "another"})
+        with pytest.raises(ReplayMiss):
+            wrapped.count_tokens(modelId="m", input={"converse": {"messages": CONVERSE["messages"]}})
+    assert (hit["output"], hit["ResponseMetadata"]["HTTPHeaders"]["x-nbcache"]) == (live["output"], "hit")
+    assert len(provider.requests) == sent
+
+
+def test_a_client_of_another_service_of_aws_is_refused(provider: Provider) -> None:
+    with pytest.raises(TypeError, match="s3 calls no model"):
+        nbcache.wrap(bedrock(provider.url, "s3"))
+
+
+def test_a_wrapped_client_of_hugging_face_streams_and_sends_nothing_in_replay(provider: Provider) -> None:
+    wrapped = nbcache.wrap(InferenceClient(base_url=provider.url, token="hf_test"))
+    live, hit = (list(wrapped.chat.completions.create(**CHAT, stream=True)) for _ in range(2))
+    assert live == hit
+    assert len(live) > 1
+    with nbcache.mode("replay"), pytest.raises(ReplayMiss):
+        wrapped.chat.completions.create(**CHAT, temperature=0.5)
+    assert len(provider.requests) == 1

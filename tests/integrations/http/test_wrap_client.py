@@ -235,14 +235,6 @@ def test_what_is_no_client_is_refused_and_told_what_would_be(what: Any) -> None:
         nbcache.wrap(what)
 
 
-def test_bedrocks_client_is_refused() -> None:
-    client = anthropic.AnthropicBedrock(aws_region="us-east-1", aws_access_key="k", aws_secret_key="s")
-    with pytest.raises(
-        TypeError, match=r"AnthropicBedrock object can't be wrapped.*it is cached after `%load_ext nbcache`"
-    ):
-        nbcache.wrap(client)
-
-
 # What is not covered
 
 
