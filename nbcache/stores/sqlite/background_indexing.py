@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from nbcache.concurrency.locks import Lock
+from nbcache.entry.filter import Filter
 from nbcache.stores import sqlite
 
 if TYPE_CHECKING:
@@ -37,6 +38,13 @@ class Indexing:
     def stored(self, rowids: Iterable[int]) -> None:
         """Index these entries, too."""
         self._own.extend(rowids)
+
+    @staticmethod
+    def find_clients(which: Filter, look: "Run", write: "Run") -> None:
+        """Give all entries their clients now, if `which` chooses by them: it would pass over those without."""
+        while which.client is not None and look(lambda cache: sqlite.upgrade.lacks_clients(cache.execute)):
+            write(_add_clients)
+            time.sleep(sqlite.check.PAUSE)
 
     def list_some(self, look: "Run", write: "Run", at_most: int) -> bool:
         """List at most so many entries; before that, those of an earlier nbcache get their clients.

@@ -192,13 +192,13 @@ class DiskStore:
         offset: int = 0,
     ) -> "list[EntryMeta]":
         """The rows that `which` selects, in this order."""
-        token, starts = self.change_token(), self._page_starts
+        select, token, starts = sqlite.pages.select, self.change_token(), self._page_starts
         part = sqlite.pages.Part(sort, descending, limit, offset)
-        return self._read(lambda sql: sqlite.pages.select(sql, which, time.time(), part, starts=starts, token=token))
+        return self._read(lambda sql: select(sql, which, time.time(), part, starts=starts, token=token), which)
 
     def stream(self, which: Filter, keys: Collection[str] | None = None) -> "EntryStream[EntryMeta]":
         """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first."""
-        self._move_rows()
+        self._move_rows(which)
         ids = self._look(lambda cache: sqlite.pages.ids(cache.execute, which, time.time(), keys))
         read = sqlite.pages.with_payloads
         return sqlite.entry_stream.EntryStream(self._look, ids, read, include_expired=which.include_expired)
@@ -207,30 +207,30 @@ class DiskStore:
         """The rows that `which` selects now, the newest first; with `search` those of entries with its text."""
         from nbcache.stores.sqlite.selection import select  # noqa: PLC0415 - nothing that a call needs
 
-        self._move_rows()
+        self._move_rows(which)
         return select(self._look, which, search, progress)
 
     def columns(self, which: Filter = Filter()) -> dict[str, list[Any]]:  # noqa: B008 - frozen
         """The fields of EntryMeta, each with its values in the order of the rows, the newest first."""
-        self._move_rows()
+        self._move_rows(which)
         return self._look(lambda cache: sqlite.columns.columns(cache, which))
 
     def totals(self, which: Filter = Filter()) -> "Totals":  # noqa: B008 - frozen
         """How many entries `which` selects, and how many bytes."""
-        return self._read(lambda sql: entry.Totals(*sqlite.counts.count(sql, which, time.time())))
+        return self._read(lambda sql: entry.Totals(*sqlite.counts.count(sql, which, time.time())), which)
 
     def number(self, which: Filter) -> int:
         """How many entries `which` selects."""
         token = self.change_token()
-        return self._read(lambda sql: sqlite.counts.number(sql, which, time.time(), self._value_sets, token))
+        return self._read(lambda sql: sqlite.counts.number(sql, which, time.time(), self._value_sets, token), which)
 
     def facets(self, notebook: str | None = None) -> "Facets":
         """The values that the entries have."""
         return self._read(lambda sql: sqlite.counts.facets(sql, notebook, time.time()))
 
-    def _read(self, read: "Callable[[Execute], _T]") -> _T:
+    def _read(self, read: "Callable[[Execute], _T]", which: Filter = Filter()) -> _T:  # noqa: B008 - frozen
         """What `read` returns, with several statements on one state of the file."""
-        self._move_rows()
+        self._move_rows(which)
 
         def operation(cache: "CacheFile") -> _T:
             with cache.snapshot():
@@ -245,12 +245,13 @@ class DiskStore:
         is_left = self._indexing.index_some(self._query, self._write, words_of, at_most) or is_left
         return self._indexing.purge_some(self._query, self._write) or is_left
 
-    def _move_rows(self) -> None:
+    def _move_rows(self, which: Filter = Filter()) -> None:  # noqa: B008 - frozen
         """Write the rows that updates have left, of this process or another. Where that can't be done now, they are missing."""
         with suppress(StoreError):
             file = sqlite.diskcache_file.CacheFile
             while self._query(file.has_waiting_rows) and self._write(file.move_rows, _CATCH_UP_TIMEOUT):
                 time.sleep(sqlite.check.PAUSE)
+            self._indexing.find_clients(which, self._query, self._write)
 
     def _move_own_rows(self) -> None:
         """As `_move_rows`, if the file is open: else this process has left none."""

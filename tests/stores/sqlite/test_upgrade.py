@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sqlite3
+from collections.abc import Callable, Sized
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -112,14 +113,18 @@ def test_golden_stores_are_read_and_brought_up(tmp_path: Path, version: str) -> 
     assert [row.key for row in contents.entries()] == [row.key for row in rows]
 
 
-def test_entries_of_an_earlier_release_get_their_clients(folder: Path) -> None:
-    answers: dict[str | None, tuple[list[str], dict[str, object] | None]] = {
-        "langchain": (["openai-chat", "ChatOpenAI"], None),
-        "openai": (["openai", "/chat/completions"], {"http": {}}),
-        None: (["values"], None),
-    }
+CLIENTS: dict[str | None, tuple[list[str], dict[str, object] | None]] = {
+    "langchain": (["openai-chat", "ChatOpenAI"], None),
+    "openai": (["openai", "/chat/completions"], {"http": {}}),
+    None: (["values"], None),
+}
+
+
+@pytest.fixture
+def of_version_5(folder: Path) -> Path:
+    """A store with an entry of each client, of a release that knew no clients; and one whose payload can't be read."""
     with closing(DiskStore(folder)) as store:
-        for number, (kind, info) in enumerate(answers.values()):
+        for number, (kind, info) in enumerate(CLIENTS.values()):
             meta = EntryMeta(key_of(number), f"m{number}", "prompt", "answer", "ok", float(number))
             header = EntryHeader(meta, "prompt", json.dumps({"class": kind, "stream": True}), "")
             answer = Generation(text="answer", generation_info=info)
@@ -128,16 +133,39 @@ def test_entries_of_an_earlier_release_get_their_clients(folder: Path) -> None:
         while store.index(lambda *_: ["word"]):  # it is listed without the clients, too
             pass
     without_clients(folder)
-    with closing(DiskStore(folder)) as store:
+    return folder
+
+
+def test_entries_of_an_earlier_release_get_their_clients(of_version_5: Path) -> None:
+    with closing(DiskStore(of_version_5)) as store:
         assert {row.client for row in store.page()} == {None}  # to open the store takes no longer
         while store.index(lambda *_: ["word"]):
             pass
         *rows, damaged = store.page()
-        assert [(row.client, row.streamed) for row in reversed(rows)] == [(each, each == "openai") for each in answers]
+        assert [(row.client, row.streamed) for row in reversed(rows)] == [(each, each == "openai") for each in CLIENTS]
         assert damaged.client is None
         assert store.totals(Filter(client="openai")).entries == 1
         assert store.facets().client == ("langchain", "openai")
         assert store.check() == []
+
+
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda store, which: store.page(which),
+        lambda store, which: store.select(which),
+        lambda store, which: store.stream(which),
+        lambda store, which: store.columns(which)["key"],
+        lambda store, which: range(store.totals(which).entries),
+        lambda store, which: range(store.number(which)),
+    ],
+    ids=["page", "select", "stream", "columns", "totals", "number"],
+)
+def test_who_chooses_by_client_misses_no_entry_of_an_earlier_release(
+    of_version_5: Path, choose: Callable[[DiskStore, Filter], Sized]
+) -> None:
+    with closing(DiskStore(of_version_5)) as store:
+        assert len(choose(store, Filter(client="openai"))) == 1
 
 
 def without_clients(folder: Path) -> None:

@@ -52,6 +52,8 @@ for number in range(100_000):
         model="small" if number % 3 else "large",
         status="ok" if number % 10 else "cut off",
         tags=("round",) if number % 100 == 0 else (),
+        client="langchain" if number % 5 else "openai",
+        streamed=number % 10 == 5,
         hits=number,
         created=1_700_000_000 - number,
     ))
@@ -332,6 +334,15 @@ def test_a_hundred_thousand_entries_are_paged_sorted_and_filtered(open_notebook:
     expect(where).to_have_text(shown(1, 50, 334))
     expect(rows(notebook).first).to_contain_text("question 0")
     expect(hits).to_have_text("0")
+
+    press(notebook, "Clear filters")
+    notebook.panel.get_by_label("Client").select_option("openai")
+    expect(where).to_have_text(shown(1, 50, 20_000))
+    for number, question in enumerate(("question 0", "question 5")):
+        expect(rows(notebook).nth(number)).to_contain_text(question)
+    expect(rows(notebook).nth(0).locator(".mark")).to_have_count(0)
+    expect(rows(notebook).nth(1).locator(".mark")).to_have_text("stream")
+    expect(rows(notebook).nth(1).locator("td.model")).to_have_attribute("title", "openai, streamed")
 
 
 def test_a_busy_kernel_is_said_and_the_request_answered_in_the_end(open_notebook: Open) -> None:
