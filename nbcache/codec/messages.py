@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from nbcache.codec.json_values import from_plain, to_plain
 from nbcache.errors import DamagedError, NotStorableError
-from nbcache.keys.json_text import copier, copy_plain
+from nbcache.keys.json_text import copied_later, copier
 from nbcache.keys.message_classes import GENERATIONS, MESSAGES
 
 _T = TypeVar("_T", bound=BaseModel)
@@ -69,17 +69,21 @@ def fresh(generations: Iterable[Generation]) -> list[Generation]:
     return copies_of(generations)()
 
 
-def snapshots(generations: Iterable[Generation]) -> list[Generation]:
-    """Copies of the generations as they are now, to be read once: made in less time than by `copies_of`, with the same ids."""
-    return list(map(_snapshot, generations))
+def snapshots(generations: Iterable[Generation]) -> Callable[[], list[Generation]]:
+    """A function that makes copies of the generations as they are now, with the same ids, to be called once.
+
+    Most of the work is left to that call. `copies_of` is for copies that are made often.
+    """
+    later = list(map(_snapshot, generations))
+    return lambda: [make() for make in later]
 
 
-def _snapshot(generation: Generation) -> Generation:
-    values = generation.__dict__.copy()
-    if isinstance(message := values.get("message"), BaseMessage):
-        values["message"] = made(type(message), copy_plain(message.__dict__), set())
-    values["generation_info"] = copy_plain(values.get("generation_info"))
-    return made(type(generation), values, set())
+def _snapshot(generation: Generation) -> Callable[[], Generation]:
+    cls, values_of, message = type(generation), copied_later(generation.__dict__), generation.__dict__.get("message")
+    if not isinstance(message, BaseMessage):
+        return lambda: made(cls, values_of(), set())
+    message_cls, fields_of = type(message), copied_later(message.__dict__)
+    return lambda: made(cls, {**values_of(), "message": made(message_cls, fields_of(), set())}, set())
 
 
 def copies_of(generations: Iterable[Generation]) -> Callable[[], list[Generation]]:

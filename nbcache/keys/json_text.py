@@ -11,6 +11,7 @@ import orjson
 
 _CHANGEABLE = frozenset({dict, list, set})
 _CONTAINERS = _CHANGEABLE | {tuple}
+_STRICT = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_PASSTHROUGH_SUBCLASS
 _MOST = 1_000  # containers whose places are remembered to copy them
 
 
@@ -72,6 +73,23 @@ def copy_plain(value: Any) -> Any:
     if cls is tuple:
         return tuple(map(copy_plain, value))
     return set(value) if cls is set else value
+
+
+def copied_later(value: dict[str, Any]) -> Callable[[], dict[str, Any]]:
+    """A function that makes a deep copy of `value` as it is now, to be called once. Until then what is nested is kept as JSON.
+
+    In the copy a tuple is a list, a member of an enumeration its value, and NaN None: it is for what providers report.
+    """
+    nested = {name: item for name, item in value.items() if type(item) in _CONTAINERS}
+    try:
+        written = orjson.dumps(nested, option=_STRICT)
+    except TypeError:  # a value that is not JSON's
+        copy = copy_plain(value)
+        return lambda: copy
+    outer = value.copy()
+    for name in nested:
+        outer[name] = None
+    return lambda: outer | orjson.loads(written)
 
 
 def copier(value: Any) -> Callable[[], Any]:

@@ -1173,6 +1173,16 @@ def test_a_call_that_is_not_to_be_cached_is_paid_all_the_same(
     assert frame.model.tolist() == ["m"] * 2
 
 
+def test_what_becomes_of_an_uncached_answer_does_not_change_what_it_cost(server: Canned, folder: Path) -> None:
+    install(folder)
+    server.reply(used(1000, 500))
+    answer = uncached(server.url).invoke("q")
+    answer.response_metadata["token_usage"].clear()
+    answer.response_metadata.clear()
+    answer.usage_metadata["input_tokens"] = 9  # type: ignore[index]
+    assert money() == (0, 1, CALL, NOTHING)
+
+
 def test_an_uncached_stream_that_is_broken_off_has_no_known_price(server: Canned, folder: Path) -> None:
     install(folder)
     usage = {"prompt_tokens": 1000, "completion_tokens": 500, "total_tokens": 1500}

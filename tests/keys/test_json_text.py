@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nbcache.keys.json_text import copier, copy_plain, parsed_strictly, written_json
+from nbcache.keys.json_text import copied_later, copier, copy_plain, parsed_strictly, written_json
 
 _VALUES = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.sampled_from(["\ud800", 2**70])),
@@ -26,6 +26,25 @@ def test_a_copier_makes_what_a_deep_copy_is(value: dict[str, Any]) -> None:
     was = exactly(value)
     copied = copier(value)
     assert exactly(copied()) == was == exactly(copy_plain(value))
+
+
+@given(value=st.dictionaries(st.text(max_size=3), _VALUES, max_size=4))
+def test_what_is_copied_later_is_the_value_as_it_was(value: dict[str, Any]) -> None:
+    was = exactly(json.loads(json.dumps(value), parse_constant=lambda _: None))
+    make = copied_later(value)
+    for item in value.values():
+        if isinstance(item, list | dict):
+            item.clear()
+    value.clear()
+    made = make()
+    assert exactly(json.loads(json.dumps(made), parse_constant=lambda _: None)) == was
+
+
+def test_an_object_in_what_is_copied_later_stays_the_same() -> None:
+    value = {"a": {"cost": Decimal("0.1"), "b": [1]}, "message": (other := object())}
+    make = copied_later(value)
+    value["a"]["b"].append(2)  # type: ignore[index]
+    assert make() == {"a": {"cost": Decimal("0.1"), "b": [1]}, "message": other}
 
 
 @pytest.mark.parametrize(

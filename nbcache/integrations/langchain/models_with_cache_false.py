@@ -1,7 +1,7 @@
 """Calls of a model with `cache=False`: neither looked up nor stored, but paid, and so they count."""
 
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from functools import partial, reduce
 from operator import add
 from typing import Any, TypeVar
@@ -80,22 +80,30 @@ class UncachedCall:
             self._cache.failed("count an answer", error)
 
     def _pay(self, number: int, generations: Sequence[Generation], output: Any) -> None:
-        copies, prompts = snapshots(generations), self._prompts
-        if output and isinstance(message := getattr(copies[0], "message", None), BaseMessage):  # as LangChain does
-            message.__dict__["response_metadata"] = {**copy_plain(output), **message.response_metadata}
+        prompts = self._prompts
         if isinstance(prompts, list):
             prompts = [prompts[number]] if not self.call.is_chat else prompts.copy()
-        self._cache.ledger.paid_unread(partial(self._paid, number, copies, prompts, time.perf_counter()))
+        answer = partial(_answer, snapshots(generations), copy_plain(output))
+        self._cache.ledger.paid_unread(partial(self._paid, number, answer, prompts, time.perf_counter()))
 
-    def _paid(self, number: int, generations: Sequence[Generation], prompts: Any, ended: float) -> Paid:
+    def _paid(self, number: int, answer_of: Callable[[], Sequence[Generation]], prompts: Any, ended: float) -> Paid:
         from nbcache.costs.time_saved import Span  # noqa: PLC0415 - as below
         from nbcache.entry.usage.usage_of_call import usage_of  # noqa: PLC0415 - few calls are made past the cache
 
+        generations = answer_of()
         usage = usage_of(generations, document(self._identity.document), self._identity.endpoint)
         answer = "\n".join(generation.text for generation in generations)
         seconds = (ended - self._began) / len(self._records)
         span = Span(self._strand, self._started, ended, 0.0)
         return Paid(self._records[number], usage, _text(prompts), answer, seconds, stored=False, span=span)
+
+
+def _answer(copies: Callable[[], list[Generation]], output: Any) -> list[Generation]:
+    """The copies of an answer. The first has what LangChain says of the whole answer, as it would put it there."""
+    generations = copies()
+    if output and isinstance(message := getattr(generations[0], "message", None), BaseMessage):
+        message.__dict__["response_metadata"] = {**output, **message.response_metadata}
+    return generations
 
 
 def _text(prompts: Any) -> str:
