@@ -18,7 +18,7 @@ from nbcache.integrations.http.call_of_request import HIT, CacheNow, exchange_of
 from nbcache.integrations.http.exchange import Exchange
 from nbcache.integrations.http.http_request import HTTPRequest, whole_body
 from nbcache.integrations.http.model_call import concerns_model_api, may_be_model_call, model_call
-from nbcache.integrations.http.recorded_bodies import AsyncRecordedBody, ReplayedBody
+from nbcache.integrations.http.recorded_bodies import AsyncRecordedBody, ReplayedBody, one_piece
 from nbcache.integrations.http.uncached_requests import uncached_request
 from nbcache.keys.usercode import digest_of, is_users_code, piece_of
 
@@ -135,7 +135,7 @@ class _Form:
             raise
 
     def whole(self, response: Any, body: bytes) -> Any:
-        response.content = _content(self._request.loop, _one(body))
+        response.content = _content(self._request.loop, one_piece(body))
         return response
 
     def streamed(self, response: Any, exchange: Exchange) -> Any:
@@ -207,10 +207,6 @@ def _content(loop: Any, pieces: AsyncIterator[bytes], end: Callable[[], object] 
 @functools.cache
 def _content_class(reader: type) -> Any:
     return type(reader.__name__, (_Content, reader), {})
-
-
-async def _one(piece: bytes) -> AsyncIterator[bytes]:
-    yield piece
 
 
 async def _nothing() -> None:

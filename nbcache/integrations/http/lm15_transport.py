@@ -9,7 +9,7 @@ from nbcache.integrations.http.call_course import aanswer, answer
 from nbcache.integrations.http.call_of_request import HIT, CacheNow, exchange_of
 from nbcache.integrations.http.exchange import Exchange
 from nbcache.integrations.http.http_request import HTTPRequest
-from nbcache.integrations.http.recorded_bodies import AsyncRecordedBody, RecordedBody, ReplayedBody
+from nbcache.integrations.http.recorded_bodies import AsyncRecordedBody, RecordedBody, ReplayedBody, one_piece
 from nbcache.integrations.http.transport_identity import route_of
 
 Send = Callable[[Any], Any]
@@ -86,7 +86,7 @@ class _AsyncForm(_Form):
     """As `_Form`."""
 
     def whole(self, response: Any, body: bytes) -> Any:
-        return self._like(response, _one(body), _anothing)
+        return self._like(response, one_piece(body), _anothing)
 
     def streamed(self, response: Any, exchange: Exchange) -> Any:
         body = AsyncRecordedBody(exchange, *self.head(response), aiter(response), response.aclose)
@@ -98,10 +98,6 @@ class _AsyncForm(_Form):
 
     def replayed(self, recorded: HTTPResponse) -> Any:
         return self._recorded(recorded, aiter(ReplayedBody(recorded)), _anothing)
-
-
-async def _one(piece: bytes) -> Any:
-    yield piece
 
 
 def _nothing(_: bool) -> None:  # noqa: FBT001 - as lm15 calls it

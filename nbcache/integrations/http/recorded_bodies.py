@@ -165,6 +165,11 @@ class AsyncRecordedBody(_RecordedBody):
         await self._close_response()
 
 
+async def one_piece(piece: bytes) -> AsyncIterator[bytes]:
+    """A body that has come whole."""
+    yield piece
+
+
 def _failing(error: Exception) -> Iterator[bytes]:
     raise error
     yield b""

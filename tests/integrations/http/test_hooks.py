@@ -223,6 +223,20 @@ def test_what_langchain_is_told_not_to_cache_is_not_cached_below_it_either(provi
     assert (len(provider.requests), nbcache.stats().entries) == (8, 0)
 
 
+@pytest.mark.usefixtures("store")
+def test_a_hit_has_the_id_of_its_request_and_no_cookies_or_rate_limits() -> None:
+    limits = {"x-ratelimit-remaining-requests": "5", "set-cookie": "a=b", "retry-after": "9", "x-request-id": "req_1"}
+    http: Any = httpx2.Client(
+        transport=httpx2.MockTransport(lambda _: httpx2.Response(200, json=completion(), headers=limits))
+    )
+    client = openai.OpenAI(api_key="sk-test", http_client=http)
+    live, hit = (client.chat.completions.with_raw_response.create(**CHAT) for _ in range(2))
+    assert live.headers["x-ratelimit-remaining-requests"] == "5"
+    assert hit.headers["x-nbcache"] == "hit"
+    assert [name for name in limits if hit.headers.get(name) is not None] == ["x-request-id"]
+    assert (hit.request_id, hit.parse()) == (live.request_id, live.parse())
+
+
 # What passes by
 
 

@@ -79,3 +79,8 @@ def append(whole: Body, part: Body, piecewise: frozenset[str]) -> None:
                 append(calls[index], call, piecewise)
         else:
             whole[name] = value
+
+
+def size_of_base64(encoded: str) -> int:
+    """How many bytes a text of Base64 stands for, as near as people need it."""
+    return len(encoded) * 3 // 4

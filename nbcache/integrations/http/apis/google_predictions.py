@@ -9,7 +9,7 @@ from nbcache.entry.durations_and_sizes import bytes_text, counted
 from nbcache.entry.usage.reported_metadata import NO_TEXT, UNPRICED, count, mapping
 from nbcache.integrations.http.apis.endpoint import Endpoint, has
 from nbcache.integrations.http.apis.framing import Body
-from nbcache.integrations.http.apis.generations import text_generation
+from nbcache.integrations.http.apis.generations import size_of_base64, text_generation
 from nbcache.integrations.http.apis.google import model_path
 from nbcache.integrations.http.apis.vectors import vectors
 
@@ -40,7 +40,7 @@ def _images(body: Body) -> list[Generation] | None:
     images = [image for image in map(mapping, predictions) if isinstance(image.get("bytesBase64Encoded"), str)]
     if len(images) < len(predictions) and not any("raiFilteredReason" in mapping(each) for each in predictions):
         return None
-    size = sum(len(image["bytesBase64Encoded"]) * 3 // 4 for image in images)
+    size = sum(size_of_base64(image["bytesBase64Encoded"]) for image in images)
     kinds = ", ".join(dict.fromkeys(str(image.get("mimeType")) for image in images))
     reason = "STOP" if len(images) == len(predictions) else "IMAGE_SAFETY"
     text = f"{counted(len(images), 'image')} ({kinds}), {bytes_text(size)}" if images else "no image"

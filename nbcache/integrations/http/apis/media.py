@@ -10,7 +10,7 @@ from nbcache.entry.usage.reported_metadata import NO_TEXT, UNPRICED, count, mapp
 from nbcache.errors import warn_once
 from nbcache.integrations.http.apis.endpoint import Endpoint, has
 from nbcache.integrations.http.apis.framing import ARRAY, OVER, Body, End, typed
-from nbcache.integrations.http.apis.generations import text_generation
+from nbcache.integrations.http.apis.generations import size_of_base64, text_generation
 from nbcache.integrations.http.apis.response import KIND, SIZE
 
 _DATA_URL = "data:"
@@ -40,7 +40,7 @@ def images(body: Body) -> list[Generation] | None:
                 "(`response_format='b64_json'`)",
             )
         return None
-    size = sum(len(each or "") * 3 // 4 for each in encoded)
+    size = sum(size_of_base64(each or "") for each in encoded)
     about = ", ".join(str(value) for name in ("output_format", "size", "quality") if (value := body.get(name)))
     revised = [str(text) for image in data if (text := mapping(image).get("revised_prompt"))]
     text = f"{counted(len(data), 'image')}{f' ({about})' if about else ''}, {bytes_text(size)}"
@@ -76,7 +76,7 @@ def _join_images(events: Iterable[Body]) -> Body:
 
 def _join_speech(events: Iterable[Body]) -> Body:
     parts = [event for event in events if event.get("type") == "speech.audio.delta"]
-    return {KIND: "audio/events", SIZE: sum(len(str(event.get("audio"))) * 3 // 4 for event in parts)}
+    return {KIND: "audio/events", SIZE: sum(size_of_base64(str(event.get("audio"))) for event in parts)}
 
 
 def _is_speech(body: Body) -> bool:
