@@ -1,8 +1,13 @@
-"""Which entries of a store are meant: to list, count, search, clear."""
+"""Which entries of a store are meant, to list, count, search and clear, and by what they can be sorted."""
 
 from dataclasses import dataclass
 
 from nbcache import public_in
+
+SORTABLE = (
+    *("created", "expires", "last_hit", "hits", "size_bytes", "model", "provider", "status", "cell"),
+    *("input_tokens", "output_tokens", "cost_usd", "seconds"),
+)
 
 
 @public_in("nbcache.entry")

@@ -3,18 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
-from decimal import Context, Decimal
+from decimal import Decimal
 from typing import TypeVar
 
 from nbcache import public_in
-from nbcache.entry.filter import Filter as Filter  # noqa: PLC0414 - one of those below
+from nbcache.entry.exact_sums import EXACT as EXACT  # noqa: PLC0414 - parts of these records, which a hit needs none of
+from nbcache.entry.filter import SORTABLE as SORTABLE  # noqa: PLC0414
+from nbcache.entry.filter import Filter as Filter  # noqa: PLC0414
 
 _N = TypeVar("_N", Decimal, float)
-EXACT = Context(prec=60)  # for sums of money: a notebook may have set its own context to a few digits
-SORTABLE = (
-    *("created", "expires", "last_hit", "hits", "size_bytes", "model", "provider", "status", "cell"),
-    *("input_tokens", "output_tokens", "cost_usd", "seconds"),
-)
 PREVIEW_LENGTH = 120
 STATUSES = ("ok", "cut off", "filtered", "empty", "unfinished")  # what an answer is good for: see `status.py`
 

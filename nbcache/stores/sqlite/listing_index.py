@@ -10,7 +10,7 @@ New entries have higher ids than all others, and are listed in this order. So th
 that are not listed yet; readers look at these one by one.
 """
 
-from nbcache.entry.records import SORTABLE
+from nbcache.entry.filter import SORTABLE
 from nbcache.stores.sqlite.sql import Execute, whole
 
 COLUMN_OF = {name: name for name in SORTABLE} | {"size_bytes": "size", "cost_usd": "cost"}

@@ -6,12 +6,14 @@ import time
 from collections import deque
 from collections.abc import Sequence
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from nbcache.entry.records import EntryMeta, Touch
 from nbcache.stores.sqlite import listing_index, schema
 from nbcache.stores.sqlite.sql import Execute, cleaned, joined, moment, number, pico, split, text, whole, written
 from nbcache.stores.sqlite.word_matches import Matches
+
+if TYPE_CHECKING:
+    from nbcache.entry.records import EntryMeta, Touch
 
 _TOMBSTONES = 10_000
 ROWID = "(SELECT rowid FROM Cache WHERE key = ? AND raw = 1)"
@@ -34,7 +36,7 @@ _PREVIEW = "INSERT OR REPLACE INTO preview (id, prompt, answer) VALUES (?, ?, ?)
 _REPLACED = "SELECT rowid, expire_time <= ?, expire_time FROM Cache WHERE key = ? AND raw = 1"
 
 
-def put(sql: Execute, key: str, payload: bytes, meta: EntryMeta, expires: float | None) -> int:
+def put(sql: Execute, key: str, payload: bytes, meta: "EntryMeta", expires: float | None) -> int:
     """Write an entry and its row; returns the rowid."""
     rowid, new = store(sql, key, payload, expires)
     insert(sql, rowid, columns_of(meta), len(payload), expires)
@@ -60,7 +62,7 @@ def store(sql: Execute, key: str, payload: bytes, expires: float | None) -> tupl
     return rowid, False
 
 
-def columns_of(meta: EntryMeta) -> tuple[Any, ...]:
+def columns_of(meta: "EntryMeta") -> tuple[Any, ...]:
     """The columns of a new entry that its row of metadata fills, and its previews. `insert` cleans the texts in them."""
     return (
         *(meta.created, meta.input_tokens, meta.output_tokens, pico(meta.cost_usd), meta.seconds),
@@ -90,7 +92,7 @@ def own(sql: Execute, rowid: int, notebook: str) -> None:
     )
 
 
-def touch(sql: Execute, touched: Touch, now: float) -> None:
+def touch(sql: Execute, touched: "Touch", now: float) -> None:
     """Write down the hits, the owner and the cost of one entry."""
     row = sql(f"SELECT rowid FROM Cache WHERE rowid = {ROWID} AND {_LIVE}", (touched.key, now)).fetchone()
     if row is None:

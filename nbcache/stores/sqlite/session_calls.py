@@ -1,9 +1,13 @@
 """The statements on what the last sessions of each notebook called: keys and prices, and no text."""
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from nbcache.entry.records import SessionCall
 from nbcache.stores.sqlite.sql import Execute, dollars, moment, pico, text, whole, written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nbcache.entry.records import SessionCall
 
 TABLE = (
     "CREATE TABLE IF NOT EXISTS called (notebook TEXT NOT NULL, session TEXT NOT NULL, key TEXT NOT NULL,"
@@ -15,7 +19,7 @@ _MADE = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'called'"  
 _SESSIONS = "SELECT session FROM called WHERE notebook = ?1 GROUP BY session ORDER BY max(last) DESC"
 
 
-def record(sql: Execute, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
+def record(sql: Execute, session: str, notebook: str | None, calls: "Iterable[SessionCall]") -> None:
     """Record calls of a session; a key replaces its earlier row. Within a transaction."""
     sql(TABLE)
     of = written(notebook or "")
@@ -32,8 +36,10 @@ def record(sql: Execute, session: str, notebook: str | None, calls: Iterable[Ses
     sql(f"DELETE FROM called WHERE notebook = ?1 AND session NOT IN ({_SESSIONS} LIMIT 2)", (of,))
 
 
-def read(sql: Execute, notebook: str | None, but: str | None) -> list[SessionCall]:
+def read(sql: Execute, notebook: str | None, but: str | None) -> "list[SessionCall]":
     """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
+    from nbcache.entry.records import SessionCall  # noqa: PLC0415 - the first call of a kernel needs no records
+
     if sql(_MADE).fetchone() is None:
         return []
     of = written(notebook or "")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
-from nbcache.entry.records import EXACT
+from nbcache.entry.exact_sums import EXACT
 
 Execute = Callable[..., sqlite3.Cursor]
 
