@@ -95,6 +95,6 @@ class MemoryTier:
 
     def _keep(self, key: str, decoded: _MemoryEntry) -> None:
         self.entries[key] = decoded
-        with suppress(KeyError):  # another thread was faster
-            while len(self.entries) > self._capacity:
+        while len(self.entries) > self._capacity:
+            with suppress(KeyError):  # another thread was faster
                 self.entries.popitem(last=False)

@@ -26,7 +26,7 @@ from nbcache.codec import chunk_copies
 from nbcache.codec.chunks import unpacked
 from nbcache.codec.messages import generation_of, restored
 from nbcache.codec.packing import packed_bytes, unpacked_bytes
-from nbcache.entry.langchain_headers import cleaned
+from nbcache.entry.langchain_headers import cleaned, has_headers
 from nbcache.errors import DamagedError
 
 if TYPE_CHECKING:
@@ -214,7 +214,7 @@ def read(payload: bytes, key: str) -> Payload:
 
     Raises DamagedError, with `newer` where a newer nbcache wrote it.
     """
-    if len(payload) < _START or payload[:3] != _MAGIC:
+    if not payload.startswith(_MAGIC) or len(payload) < _START:
         raise DamagedError(f"entry {key[:8]} is damaged: no payload of nbcache")
     _, version, flags, stored_key, created, length, checksum = _CHECKED_PREAMBLE.unpack_from(payload)
     view = memoryview(payload)
@@ -261,7 +261,7 @@ def _is_tagged(data: bytes) -> bool:
 def _answers(data: bytes) -> list[Any]:
     """The generations of an entry in their plain form; 0.4 and before kept all headers of a response."""
     answers = _listed(_parsed(data))
-    return list(map(cleaned, answers)) if b'"headers"' in data else answers
+    return list(map(cleaned, answers)) if any(map(has_headers, answers)) else answers
 
 
 def _listed(value: Any) -> list[Any]:

@@ -24,6 +24,14 @@ def without_private(answer: Sequence[Generation]) -> Sequence[Generation]:
     return [_without_private(each) for each in answer] if any(map(_has_headers, answer)) else answer
 
 
+def has_headers(plain: Mapping[str, Any]) -> bool:
+    """Whether the plain form of a generation or a chunk has headers. It was just parsed, so that it has dicts."""
+    if "headers" in (plain.get("info") or ()):
+        return True
+    message = plain.get("message")
+    return message is not None and "headers" in (message["fields"].get("response_metadata") or ())
+
+
 def cleaned(plain: Mapping[str, Any]) -> dict[str, Any]:
     """The same for the plain form of a generation or a chunk."""
     clean = dict(plain)

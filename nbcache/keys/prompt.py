@@ -3,8 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -20,8 +19,7 @@ Normalize = Callable[[str], str]
 VERBATIM = b"text:"  # begins a prompt that is a text
 
 
-@dataclass(frozen=True, slots=True)
-class PromptFormat:
+class PromptFormat(NamedTuple):
     """How to read a prompt.
 
     Attributes:
@@ -52,7 +50,7 @@ def canonical_prompt(prompt: str, prompt_format: PromptFormat, normalize: Normal
         return _verbatim(prompt if normalize is None else _normalized_text(prompt, normalize))
     surely_chat = prompt_format.surely_chat
     messages, write = _parsed(prompt, surely_chat=surely_chat)
-    if not all(map(_is_message, messages)):
+    if messages is None:
         return _verbatim(prompt)
     may_hold_objects = surely_chat and '"not_implemented"' in prompt
     for message in messages:
@@ -115,28 +113,30 @@ def _verbatim(prompt: str) -> bytes:
     return VERBATIM + prompt.encode(errors="surrogatepass")
 
 
-def _parsed(prompt: str, *, surely_chat: bool) -> tuple[list[Any], Callable[[Any], bytes]]:
-    """The messages, and the function that writes them. [None] if the prompt is not JSON.
+def _parsed(prompt: str, *, surely_chat: bool) -> tuple[list[Any] | None, Callable[[Any], bytes]]:
+    """The messages, as LangChain writes them, and the function that writes them. None if the prompt is anything else.
 
     orjson would round integers over 64 bits, and refuses NaN and lone surrogates. So the standard library reads those, and
     also writes the latter two: orjson would write null for NaN.
     """
+    write = written_json
     try:
         messages = orjson.loads(prompt)
     except ValueError:
+        write = plain_json
         try:
-            return json.loads(prompt), plain_json
+            messages = json.loads(prompt)
         except ValueError:
-            return [None], plain_json
-    if surely_chat and all(map(_is_text, messages)):
-        return messages, written_json
-    return (json.loads(prompt) if _LONG_INTEGER.search(prompt) else messages), written_json
+            return None, write
+    if not all(map(_is_message, messages)):
+        return None, write
+    if write is written_json and not (surely_chat and all(map(_is_text, messages))) and _LONG_INTEGER.search(prompt):
+        messages = json.loads(prompt)
+    return messages, write
 
 
-def _is_text(message: Any) -> bool:
-    """Whether a message, as LangChain writes it, contains texts only. Most messages of users do."""
-    if not _is_message(message):
-        return False
+def _is_text(message: dict[str, Any]) -> bool:
+    """Whether a message contains texts only. Most messages of users do."""
     values = message["kwargs"].values()
     return set(map(type, values)) == _TEXT or not any(value and type(value) is not str for value in values)
 
