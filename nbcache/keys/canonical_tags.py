@@ -24,7 +24,11 @@ class Tag(str):
 
 def is_unambiguous(written: bytes, value: Any) -> bool:
     """Whether `value` as it was `written` can't be taken for another one: it has no tags, and no number for which JSON says null."""
-    if b'"!' in written and _TAG.search(written) is not None:
+    if type(value) is str:  # as most of what is written is: a prompt, a message
+        return value[:1] != "!" or _SECRET.fullmatch(value) is None
+    if (
+        b"!" in written and b'"!' in written and _TAG.search(written) is not None
+    ):  # one byte is found in a tenth of the time
         return False
     may_differ = b"null" in written or b"NaN" in written or b"Infinity" in written
     return not may_differ or (b'"null":' not in written and _is_finite(value))
