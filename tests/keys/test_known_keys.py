@@ -51,7 +51,7 @@ def test_a_key_told_early_is_the_key_that_is_looked_up(
 ) -> None:
     early: list[str] = []
     monkeypatch.setattr(
-        NotebookCache, "find_known", lambda _, known, **__: early.append(known.key)
+        NotebookCache, "find_known", lambda _, known, *__, **___: early.append(known.key)
     )  # and is looked up as well
     model = clients([name])[name].make()
     count = 0
@@ -103,7 +103,7 @@ def test_the_key_of_a_chat_that_grows_and_is_edited_is_the_key_that_is_looked_up
     name: str, store: KeyStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     early: list[str] = []
-    monkeypatch.setattr(NotebookCache, "find_known", lambda _, known, **__: early.append(known.key))
+    monkeypatch.setattr(NotebookCache, "find_known", lambda _, known, *__, **___: early.append(known.key))
     model = clients([name])[name].make()
     ask_first(model, {})
 
