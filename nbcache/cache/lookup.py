@@ -34,7 +34,7 @@ from nbcache.errors import (
 )
 from nbcache.keys.key import CallKey, call_key, with_sample
 from nbcache.keys.known_keys import KnownCall
-from nbcache.stores.base import ChangeTracking, Store
+from nbcache.stores.base import ChangeTracking, PayloadTracking, Store
 
 Found = tuple[CachedAnswer | None, str]  # an answer, or the reason why there is none
 Search = Generator[Effect, Any, CachedAnswer | None]
@@ -50,7 +50,11 @@ class Lookup:
         self._memory = MemoryTier(memory)
         store = state.store
         self._token: object = None  # the last that was read
-        self._change_token = store.change_token if memory and isinstance(store, ChangeTracking) else _no_change_token
+        self._change_token: Callable[[], object] = _no_change_token
+        if memory and isinstance(store, PayloadTracking):
+            self._change_token = store.payload_token
+        elif memory and isinstance(store, ChangeTracking):
+            self._change_token = store.change_token
 
     def find(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> CachedAnswer | None:
         """The answer to this call, counted as a hit. None, counted as a miss, if the call has to be made.

@@ -243,6 +243,14 @@ class ChangeTracking(Protocol):
         """A value that is equal only while nothing in the store has changed. None if that isn't known now."""
 
 
+@runtime_checkable
+class PayloadTracking(Protocol):
+    """As `ChangeTracking`, and what is stored beside the payloads that are there changes nothing."""
+
+    payload_token: Callable[[], object]
+    """Returns a value that is equal only while no payload was changed or deleted. None if that isn't known now."""
+
+
 def open_store(place: "str | Path | Store", *, max_bytes: int | None = None, max_entries: int | None = None) -> Store:
     """The store at `place`: a folder's path, `disk:///path`, `memory://`, or a store.
 

@@ -18,7 +18,7 @@ _EARLY = [
     "keys/known_keys.py",
     "keys/identity.py",
     "cache/lookup.py",
-    "stores/sqlite/store.py",
+    "stores/sqlite/changes.py",
     "costs/ledger.py",
     "codec/messages.py",
 ]
@@ -28,7 +28,7 @@ _LOOKED_UP = [
     "cache/lookup.py",
     "keys/key.py",
     "keys/identity.py",
-    "stores/sqlite/store.py",
+    "stores/sqlite/changes.py",
     "costs/ledger.py",
     "codec/payload.py",
 ]

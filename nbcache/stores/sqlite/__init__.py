@@ -18,7 +18,8 @@ that may contain a text, and `id_sets.py` has sets of entries. `background_index
 
 Deleting: `eviction.py` (over the bounds), `expiry.py` (too old), `clearing.py` (asked for), `deleted_text.py` (no text stays
 in the file). When something is wrong: `check.py` and `row_repair.py` (check and repair), `damaged_files.py` (set aside),
-`full_disk.py` (delete without free space), `late_answers.py` (kept in memory until they can be written).
+`full_disk.py` (delete without free space), `late_answers.py` (kept in memory until they can be written). `changes.py` says
+whether what is in memory still holds.
 """
 
 from typing import TYPE_CHECKING

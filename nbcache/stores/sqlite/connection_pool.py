@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.running_frames import is_around, is_running
@@ -42,6 +42,19 @@ class _OwnWrites:
 own_writes = _OwnWrites()
 
 
+class Tokens(NamedTuple):
+    """What is equal while nothing is written, and what is equal while nobody but this pool's writer writes.
+
+    The second is None if that isn't known now.
+    """
+
+    changes: tuple[int, int]
+    foreign: tuple[int, int] | None
+
+
+_NO_TOKENS = 0.0, -1, Tokens((0, 0), None)
+
+
 class Pool:
     """Connections to one database file. Each is held by one frame at a time.
 
@@ -61,7 +74,12 @@ class Pool:
         self._watching = Lock()
         self._watch: Connection | None = None  # reads only, to notice the writes of others
         self._watch_number = 0
-        self._token = 0.0, -1, (0, 0)
+        self._tokens: tuple[float, int, Tokens] = _NO_TOKENS
+        self._writers: list[Connection] = []  # the writer, while nobody holds it
+        # The writer, and its `data_version`, which its own commits don't change.
+        self._writer: tuple[Connection, int] | None = None
+        self._seen = -1  # the last number of `_watch`
+        self._foreign = 0  # how often others may have written
         self._closed = False
         self._looked = self._recovered = 0.0
         _pools.add(self)
@@ -72,9 +90,9 @@ class Pool:
         held: Connection = self._local.connection
         return held
 
-    def hold(self) -> "_Hold":
-        """Hold a connection (`held`) for as long as the block runs."""
-        return _Hold(self)
+    def hold(self, *, writes: bool = False) -> "_Hold":
+        """Hold a connection (`held`) for as long as the block runs; one that `writes` is the writer."""
+        return _Hold(self, writes=writes)
 
     def acquire(self) -> Connection:
         """A connection for the calling function, until it calls `release`."""
@@ -92,14 +110,32 @@ class Pool:
             raise
         return connection
 
+    def acquire_writer(self, frame: FrameType | None = None) -> Connection:
+        """As `acquire`, the connection by which this pool writes: what others write is known by it."""
+        frame = frame or sys._getframe(1)  # noqa: SLF001 - as in `acquire`
+        self._begin(frame)
+        try:
+            try:
+                connection = self._lent[frame] = self._writers.pop()
+            except IndexError:
+                with self._watching:  # where another thread may be looking at its number
+                    connection = self._lent[frame] = self._writers.pop() if self._writers else self._new_writer()
+        except BaseException:
+            self._lent.pop(frame, None)
+            raise
+        return connection
+
     def release(self, connection: Connection, frame: FrameType | None = None) -> None:
         """Return `connection` to the pool."""
         frame = frame or sys._getframe(1)  # noqa: SLF001 - as in `acquire`
         if connection.in_transaction:  # an interrupt came between two statements
             connection.execute("ROLLBACK")
         self._lent[frame] = None
-        if self._closed or len(self._idle) >= self._keeps:
+        is_writer = self._writer is not None and connection is self._writer[0]
+        if self._closed or not self._keeps or (not is_writer and len(self._idle) >= self._keeps):
             self._close(connection)
+        elif is_writer:
+            self._writers.append(connection)
         else:
             self._idle.append(connection)
         self._lent.pop(frame, None)
@@ -117,8 +153,8 @@ class Pool:
             if not is_running(frame) and (connection := self._lent.pop(frame, None)) is not None:
                 self._close(connection)
 
-    def change_token(self) -> tuple[int, int] | None:
-        """A value that is equal only while nobody has written to the file. None if that can't be known.
+    def tokens(self) -> "Tokens | None":
+        """Values by which it is known whether anybody has written to the file. None if that can't be known.
 
         What this process writes is seen at once, what others write after a millisecond, or after five while another thread
         asks: to ask SQLite takes longer than all else of a hit from memory. Raises sqlite3.Error.
@@ -126,26 +162,62 @@ class Pool:
         if not self._keeps:
             return None
         now, writes = time.monotonic(), own_writes.count
-        when, writes_then, token = self._token
+        when, writes_then, tokens = self._tokens
         age = now - when
         if writes_then == writes and (age < _FRESH or (age < _FRESH_ENOUGH and self._watching.is_held)):
-            return token
+            return tokens
         frame = sys._getframe()  # noqa: SLF001 - this one is in SQLite
         self._begin(frame)
         try:
             with self._watching:
-                when, writes_then, token = self._token
+                when, writes_then, tokens = self._tokens
                 if when > now and writes_then == own_writes.count:  # another thread has read it while this one waited
-                    return token
+                    return tokens
                 if self._watch is None:
                     self._watch = self._connect()
-                    self._watch_number = next(_watches)
+                    self._watch_number, self._seen = next(_watches), -1
                 read_at, writes = time.monotonic(), own_writes.count
-                token = self._watch_number, self._watch.execute("PRAGMA data_version").fetchone()[0]
-                self._token = read_at, writes, token
-                return token
+                tokens = self._read_tokens(self._watch)
+                self._tokens = read_at, writes, tokens
+                return tokens
         finally:
             self._lent.pop(frame, None)
+
+    def _read_tokens(self, watch: Connection) -> "Tokens":
+        changes = version_of(watch)
+        is_known = True
+        if changes != self._seen:
+            have_written = self._others_have_written()
+            is_known = have_written is not None
+            if is_known:
+                self._seen = changes
+                self._foreign += bool(have_written)
+        return Tokens((self._watch_number, changes), (self._watch_number, self._foreign) if is_known else None)
+
+    def _others_have_written(self) -> bool | None:
+        """Whether anybody but the writer may have written since this was last asked. None while the writer is at work.
+
+        Its `data_version` is read after that of `_watch`. So what others write between the two is noticed now, and what
+        they write later is noticed the next time.
+        """
+        if self._writer is None:
+            return True
+        writer, before = self._writer
+        if not self._writers:
+            return None if writer in self._lent.values() else True
+        taken = self._writers.pop()
+        self._writer = taken, version_of(taken)
+        self._writers.append(taken)
+        return self._writer != (writer, before)
+
+    def _new_writer(self) -> Connection:
+        """Open the writer. Those who hold `_watching` do so."""
+        writer = self._connect()
+        self._writer = writer, version_of(writer)
+        if self._watch is not None and (changes := version_of(self._watch)) != self._seen:  # nobody knows by whom
+            self._seen = changes
+            self._foreign += 1
+        return writer
 
     def moved(self, within: float = 0.0) -> bool:
         """Whether another file has this name by now, or none. An answer is remembered for `within` seconds."""
@@ -187,7 +259,8 @@ class Pool:
         if self._open and self.inode is not None:
             _inherited[self.inode] = self._open
         self._lent, self._open, self._idle = {}, [], []
-        self._watch, self._token = None, (0.0, -1, (0, 0))
+        self._writers, self._writer = [], None
+        self._watch, self._tokens = None, _NO_TOKENS
         self._local = threading.local()
 
     def _begin(self, frame: FrameType) -> None:
@@ -202,8 +275,9 @@ class Pool:
         """Close all connections that no running function holds."""
         self.recover()
         with self._watching:
-            self._watch, self._token = None, (0.0, -1, (0, 0))
+            self._watch, self._tokens = None, _NO_TOKENS
             self._idle.clear()
+            self._writers.clear()
             lent = list(self._lent.values())
             for connection in [each for each in self._open if each not in lent]:
                 self._close(connection)
@@ -223,12 +297,13 @@ class Pool:
 class _Hold:
     """Holds a connection for a block, by the frame of the block."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, *, writes: bool) -> None:
         self._pool = pool
+        self._acquire = pool.acquire_writer if writes else pool.acquire_for
 
     def __enter__(self) -> None:
         self._frame = sys._getframe(1)  # noqa: SLF001 - as above
-        self._pool._local.connection = self._pool.acquire_for(self._frame)  # noqa: SLF001 - one of us
+        self._pool._local.connection = self._acquire(self._frame)  # noqa: SLF001 - one of us
 
     def __exit__(self, *_: object) -> None:
         local = self._pool._local  # noqa: SLF001 - as above
@@ -304,6 +379,12 @@ def is_busy(error: BaseException) -> bool:
     """Whether another connection is in the way. diskcache's Timeout has the reason as its context."""
     cause = error if isinstance(error, sqlite3.Error) else error.__context__
     return isinstance(cause, sqlite3.OperationalError) and ("locked" in str(cause) or "busy" in str(cause))
+
+
+def version_of(connection: Connection) -> int:
+    """A number that is another one after others have written."""
+    number: int = connection.execute("PRAGMA data_version").fetchone()[0]
+    return number
 
 
 def inode_of(path: Path) -> tuple[int, int] | None:

@@ -48,7 +48,7 @@ class Database(Generic[_C]):
         It may take `limit` seconds. A damaged file is set aside and a new one begun, once. Raises StoreError.
         """
         name, waiting = str(self._folder), self._writing if writes else self._reading
-        attempt = functools.partial(self._attempt, operation, limit)
+        attempt = functools.partial(self._attempt, operation, limit, writes=writes)
         try:
             return waiting.retry(attempt, timeout, name)
         except _FailedError as failed:
@@ -76,14 +76,14 @@ class Database(Generic[_C]):
                         file.tidy()
                 file.pool.close()
 
-    def _attempt(self, operation: Callable[[_C], _T], limit: float) -> _T:
+    def _attempt(self, operation: Callable[[_C], _T], limit: float, *, writes: bool) -> _T:
         file = self._current()
         inode = inode_of(self._path) if file is None else file.pool.inode
         try:
             if file is None:
                 file = self._open_file()
                 inode = file.pool.inode
-            with file.pool.hold():
+            with file.pool.hold(writes=writes):
                 file.bound(limit)
                 return operation(file)
         except _FAILURES as error:

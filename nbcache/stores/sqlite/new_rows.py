@@ -40,7 +40,7 @@ def commit(pool: Pool, answer: LateAnswer) -> int | None:
             row = orjson.dumps(columns)
         except TypeError:  # half of an emoji
             row = orjson.dumps(cleaned(columns))
-        connection = pool.acquire()
+        connection = pool.acquire_writer()
         try:
             stored = connection.execute(_STORED, (answer.key, answer.expires, row, answer.payload))
             return stored.lastrowid if stored.rowcount else None

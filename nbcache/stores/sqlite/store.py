@@ -5,7 +5,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -20,6 +20,7 @@ from nbcache.errors import StoreBusyError, StoreError, StoreReadOnlyError, warn_
 from nbcache.stores import sqlite
 from nbcache.stores.progress import Progress
 from nbcache.stores.sqlite.background_indexing import Indexing
+from nbcache.stores.sqlite.changes import UNNOTICED, Changes
 from nbcache.stores.sqlite.connection_pool import own_writes
 from nbcache.stores.sqlite.database import LONG, Database
 from nbcache.stores.sqlite.eviction import Bounds
@@ -41,15 +42,14 @@ _CATCH_UP_TIMEOUT = 0.3  # for answers that are late, at the end of a cell
 _LAST_TIMEOUT = 3.0  # the same at the end of the process
 _LATER = 0.5  # seconds after which it is tried again to write them
 _T = TypeVar("_T")
-_UNNOTICED = 0.1  # seconds in which a lookup may not notice that the folder was deleted
+_Operation = Callable[["CacheFile"], _T]
 
 
 @public_in("nbcache.stores")
 class DiskStore:
     """Entries in the folder `folder`, kept until cleared, or least recently used first within bounds.
 
-    Opened at first use. A damaged database is set aside under a new name in the folder and a new one
-    begun; another program's file, or one of a newer nbcache, is left alone (StoreRefusedError).
+    Opened at first use. A damaged database is set aside, and a new one begun. A file that isn't ours is left alone.
     """
 
     def __init__(self, folder: str | Path, *, max_bytes: int | None = None, max_entries: int | None = None) -> None:
@@ -60,6 +60,8 @@ class DiskStore:
         self._database = Database(self.folder, opened)
         self._writes = Lock()  # so that threads of this process don't wait for each other in SQLite
         self._late = LateAnswers()
+        self._changes = Changes(self._database, self._late)
+        self.payload_token = self._changes.payload_token
         self._timer = Timer(self._catches_up, _LATER)
         self._indexing = Indexing()
         self._page_starts, self._value_sets = PageStarts(), ValueSets()
@@ -75,7 +77,7 @@ class DiskStore:
         if self._late.answers and (late := self._late.get(key, include_expired=include_expired)) is not None:
             return late
         file = self._database.file
-        if file is not None and not file.pool.moved(_UNNOTICED):
+        if file is not None and not file.pool.moved(UNNOTICED):
             try:
                 connection = file.pool.acquire()
                 try:
@@ -90,14 +92,7 @@ class DiskStore:
 
     def change_token(self) -> object:
         """A value that is equal only while no process has written. None if that isn't known now."""
-        file = self._database.file
-        if file is None or file.pool.moved(_UNNOTICED):
-            return None
-        try:
-            token = file.pool.change_token()
-        except sqlite3.Error:
-            return None
-        return (token, self._late.changes) if self._late.answers and token is not None else token
+        return self._changes.token()
 
     def put(self, key: str, payload: bytes, meta: "EntryMeta", ttl: float | None = None) -> None:
         """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError if it is larger than the bound.
@@ -232,24 +227,24 @@ class DiskStore:
         """What `read` returns, with several statements on one state of the file."""
         self._move_rows(which)
 
-        def operation(cache: "CacheFile") -> _T:
+        def read_all(cache: "CacheFile") -> _T:
             with cache.snapshot():
                 return read(cache.execute)
 
-        return self._query(operation)
+        return self._query(read_all)
 
     def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
         """Index at most so many entries, those of this process first; as many are listed. Returns whether some are left."""
         self._move_rows()
-        is_left = self._indexing.list_some(self._query, self._write, at_most)
-        is_left = self._indexing.index_some(self._query, self._write, words_of, at_most) or is_left
-        return self._indexing.purge_some(self._query, self._write) or is_left
+        is_left = self._indexing.list_some(self._query, self._write_beside, at_most)
+        is_left = self._indexing.index_some(self._query, self._write_beside, words_of, at_most) or is_left
+        return self._indexing.purge_some(self._query, self._write_beside) or is_left
 
     def _move_rows(self, which: Filter = Filter()) -> None:  # noqa: B008 - frozen
         """Write the rows that updates have left, of this process or another. Where that can't be done now, they are missing."""
         with suppress(StoreError):
             file = sqlite.diskcache_file.CacheFile
-            while self._query(file.has_waiting_rows) and self._write(file.move_rows, _CATCH_UP_TIMEOUT):
+            while self._query(file.has_waiting_rows) and self._write_beside(file.move_rows, _CATCH_UP_TIMEOUT):
                 time.sleep(sqlite.check.PAUSE)
             self._indexing.find_clients(which, self._query, self._write)
 
@@ -305,7 +300,7 @@ class DiskStore:
 
         # Most misses are of calls that were never made before: this is found out by reading only.
         reason = self._query(read)
-        return reason if isinstance(reason, tuple) else self._write(write) if reason else None
+        return reason if isinstance(reason, tuple) else self._write_beside(write) if reason else None
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> "Cleared":
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner.
@@ -347,13 +342,13 @@ class DiskStore:
         aside = sqlite.damaged_files.forget_aside(self.folder) if fix else []
         return problems + [f"{name}, which had been set aside as damaged, is deleted" for name in aside]
 
-    def _query(self, operation: "Callable[[CacheFile], _T]") -> _T:
+    def _query(self, operation: "_Operation[_T]") -> _T:
         return self._database.run(operation, _READ_TIMEOUT)
 
-    def _look(self, operation: "Callable[[CacheFile], _T]") -> _T:
+    def _look(self, operation: "_Operation[_T]") -> _T:
         return self._database.run(operation, _READ_TIMEOUT, math.inf)
 
-    def _write_waiting(self, operation: "Callable[[CacheFile], _T]") -> _T:
+    def _write_waiting(self, operation: "_Operation[_T]") -> _T:
         return self._write(operation, _WRITE_TIMEOUT, math.inf)
 
     def _note(self, note: "Callable[[Execute], None]") -> None:
@@ -365,9 +360,15 @@ class DiskStore:
                 note(cache.execute)
 
         with suppress(StoreReadOnlyError):
-            self._write(write)
+            self._write_beside(write)
 
-    def _write(self, operation: "Callable[[CacheFile], _T]", timeout: float | None = None, limit: float = LONG) -> _T:
+    def _write_beside(self, operation: "_Operation[_T]", timeout: float | None = None) -> _T:
+        """As `_write`, of what changes and deletes no payload, unless it has expired."""
+        return self._write(operation, timeout, beside=True)
+
+    def _write(
+        self, operation: "_Operation[_T]", timeout: float | None = None, limit: float = LONG, *, beside: bool = False
+    ) -> _T:
         """Run `operation`; wait for other processes `timeout` seconds, by default not at all while answers are late."""
 
         def write(cache: "CacheFile") -> _T:
@@ -378,7 +379,7 @@ class DiskStore:
             return done
 
         try:
-            with self._writes:
+            with self._writes, nullcontext() if beside else self._changes:
                 if timeout is None:
                     timeout = 0.0 if self._late.answers else _WRITE_TIMEOUT
                 return self._database.run(write, timeout, limit, writes=True)

@@ -175,12 +175,14 @@ def steps(store: DiskStore, read: Callable[[DiskStore], object]) -> int:
         return 0
 
     assert store._database.file is not None
-    (connection,) = store._database.file.pool._idle
-    connection.set_progress_handler(step, 10)
+    connections = list(store._database.file.pool._open)
+    for connection in connections:
+        connection.set_progress_handler(step, 10)
     try:
         read(store)
     finally:
-        connection.bound()
+        for connection in connections:
+            connection.bound()
     return count
 
 

@@ -149,10 +149,11 @@ def test_clearing_many_changes_the_row_of_a_common_word_a_few_times(tmp_path: Pa
     index_all(store)
     statements: list[str] = []
     assert store._database.file is not None
-    (connection,) = store._database.file.pool._idle
-    connection.set_trace_callback(statements.append)
+    for connection in store._database.file.pool._open:
+        connection.set_trace_callback(statements.append)
     store.clear([row.key for number, row in enumerate(rows) if number * 7 % 1_000 >= left])
-    connection.set_trace_callback(None)
+    for connection in store._database.file.pool._open:
+        connection.set_trace_callback(None)
     written = [line for line in statements if line.startswith(("DELETE FROM word", "UPDATE word", "INSERT INTO word"))]
     assert len(written) < (1_000 - left) + 60 * 5 if left else len(written) < 5
     assert len(found(store, "common")) == left
@@ -227,10 +228,9 @@ def test_a_merge_takes_few_statements_whatever_the_number_of_words(tmp_path: Pat
             store.index(words_of, 50)
         statements: list[str] = []
         assert store._database.file is not None
-        (connection,) = store._database.file.pool._idle
-        connection.set_trace_callback(statements.append)
+        for connection in store._database.file.pool._open:
+            connection.set_trace_callback(statements.append)
         store.index(words_of, 50)
-        connection.set_trace_callback(None)
         assert found(store, "w7x") == {key_of(7)}
         numbers.append(len(statements))
         store.close()
