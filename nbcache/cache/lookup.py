@@ -89,7 +89,7 @@ class Lookup:
                 if isinstance(found, CachedAnswer):
                     return self._hit(key, found, call, began)
                 ended = found
-        except Exception as error:  # noqa: BLE001 - the search fails as well, and that is counted
+        except Exception as error:  # noqa: BLE001 - the search below fails as well, and counts it
             logger.debug("nbcache: an answer could not be looked up at once: %r", error)
             ended = None
         if ended is not None and (call is None or not call.shares):
@@ -115,7 +115,7 @@ class Lookup:
             except UnstableIdentityError as error:
                 warn_once(error.cause, str(error))
                 reason, detail = "not cacheable", str(error).removeprefix("nbcache: ")
-            except Exception as error:  # noqa: BLE001 - as in _begin
+            except Exception as error:  # noqa: BLE001 - whatever fails, the user's call goes on
                 state.failed("work out the key of a call", error)
                 reason, detail = "failure", f"its key could not be worked out: {error!r}"
         if key is not None and mode in modes.LOOKS_UP:
@@ -199,7 +199,7 @@ class Lookup:
             answer, reason = yield from self._stored_or_in_flight(key, call, ended, on_loop=on_loop)
             if answer is not None:
                 return self._hit(key, answer, call, began)
-        except Exception as error:  # noqa: BLE001 - as in _begin
+        except Exception as error:  # noqa: BLE001 - as above
             self._failed(key, call, error)
             return None
         self._state.misses.add(key.prompt, key, call, reason)

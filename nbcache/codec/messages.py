@@ -44,8 +44,8 @@ def generation_of(plain: dict[str, Any], classes: Iterable[type[BaseModel]] | No
         text = plain["text"]
         values["text"] = text if classes is None else from_plain(text, classes)
         return _completed(cls, values)
-    form = plain["message"]
-    message_cls, fields = _class_of(form["type"], MESSAGES), form["fields"]
+    message = plain["message"]
+    message_cls, fields = _class_of(message["type"], MESSAGES), message["fields"]
     if classes is not None:
         fields = {name: from_plain(value, classes) for name, value in fields.items()}
     names = _default_values(message_cls)[0].keys()

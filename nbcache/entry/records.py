@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TypeVar
 
 from nbcache import public_in
-from nbcache.entry.exact_sums import EXACT as EXACT  # noqa: PLC0414 - parts of these records, which a hit needs none of
+from nbcache.entry.exact_sums import EXACT as EXACT  # noqa: PLC0414 - apart from the records, which a hit doesn't load
 from nbcache.entry.filter import SORTABLE as SORTABLE  # noqa: PLC0414
 from nbcache.entry.filter import Filter as Filter  # noqa: PLC0414
 

@@ -70,7 +70,8 @@ def entries(
 ) -> "pd.DataFrame":
     """A row for each entry of the scope, newest first. Times are UTC; `expires` is missing without a TTL.
 
-    The others choose among them; `client` is `langchain`, or an API such as `openai`.
+    `status`, `model`, `client` and `tag` list only the entries that have this value. `client` is `langchain`, or an API such
+    as `openai`.
     """
     from nbcache.session.dataframes import entries_frame  # noqa: PLC0415 - pandas takes a second to import
 

@@ -12,19 +12,10 @@ from nbcache.entry.records import CallRecord, Spending, known
 from nbcache.errors import harmless
 
 COLUMNS = [
-    *("key", "model", "provider", "prompt", "answer", "status", "tags", "notebook", "cell", "created", "last_hit"),
-    *(
-        "hits",
-        "size_bytes",
-        "expires",
-        "input_tokens",
-        "output_tokens",
-        "cost_usd",
-        "seconds",
-        "charged",
-        "client",
-        "streamed",
-    ),
+    *("key", "model", "provider", "prompt", "answer", "status", "tags", "notebook", "cell"),
+    *("created", "last_hit", "hits", "size_bytes", "expires"),
+    *("input_tokens", "output_tokens", "cost_usd", "seconds", "charged"),
+    *("client", "streamed"),
 ]
 _FIELD_OF = {"notebook": "notebooks"}  # of EntryMeta
 _CALLS = ["when", "cell", "model", "hit", "why", "usd", "estimated", "seconds", "key", "price"]
@@ -32,15 +23,8 @@ _NOT_SUMS = ("session", "execution", "when", "notebook", "cell", "model")
 _SUMS = [field.name for field in fields(Spending) if field.name not in _NOT_SUMS]
 _COUNTS = [name for name in _SUMS if name.endswith(("_hits", "_misses"))]
 _HISTORY = [
-    "when",
-    "notebook",
-    "cell",
-    "calls",
-    "hits",
-    "spent_usd",
-    "saved_usd",
-    "saved_seconds",
-    "model_seconds",
+    *("when", "notebook", "cell", "calls", "hits"),
+    *("spent_usd", "saved_usd", "saved_seconds", "model_seconds"),
     *_COUNTS,
 ]
 

@@ -194,9 +194,8 @@ class Contents:
         """The entries for which all of this holds; all entries where nothing is given.
 
         `older_than` is the time since the answer was stored: seconds, or text such as `7d`. `client` is `langchain`, or the
-        API that another client called. `match` is text in the prompt
-        or the answer, in any case. `unused` means never hit. Entries whose keys are in `spare` are left out. Raises
-        ValueError or StoreError.
+        API that another client called. `match` is text in the prompt or the answer, in any case. `unused` means never hit.
+        Entries whose keys are in `spare` are left out. Raises ValueError or StoreError.
         """
         for name, value in (("match", match), ("tag", tag), ("client", client), ("model", model)):
             if value is not None and not value:

@@ -198,7 +198,7 @@ def record(entry: Record) -> str:
 
 def client_text(meta: EntryMeta) -> str:
     """The client of an entry, and whether its answer came in chunks: `openai, streamed`."""
-    return ", ".join([*([one_line(meta.client)] if meta.client else []), *(["streamed"] if meta.streamed else [])])
+    return ", ".join(filter(None, (one_line(meta.client or ""), "streamed" if meta.streamed else "")))
 
 
 def versions_text(versions: Mapping[str, str] | None) -> str:

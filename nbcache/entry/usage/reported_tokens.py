@@ -10,14 +10,12 @@ from nbcache.entry.usage.reported_metadata import NO_TEXT, count, mapping, messa
 _TIERS = ("priority", "flex")
 _CACHED = ("cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens")  # Anthropic's, DeepSeek's, Moonshot's
 _LIFETIMES = ("ephemeral_5m_input_tokens", "ephemeral_1h_input_tokens")
+_COUNTS = (
+    *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
+    *("reasoning_tokens", "input_audio_tokens", "output_audio_tokens", "output_image_tokens"),
+)
+_NO_PARTS = dict.fromkeys(_COUNTS, 0)  # of a report that has nothing but its totals
 # Not counts: what a report leaves open, for `usage_of` to find out elsewhere.
-_NO_PARTS = dict.fromkeys(
-    (
-        *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
-        *("reasoning_tokens", "input_audio_tokens", "output_audio_tokens", "output_image_tokens"),
-    ),
-    0,
-)  # the counts of a report that has no parts
 TOTAL, LIFETIME_KNOWN, BILLED, PARTS_KNOWN = "total", "lifetime_known", "billed", "parts_known"
 
 

@@ -84,19 +84,21 @@ class _Copies:
         vars(twin).update({name: self.of(each) for name, each in vars(value).items() if name != _ORIGINAL})
         for name in _MAKERS:
             if hasattr(cls, name):
-                vars(twin)[name] = self._made(types.MethodType(getattr(cls, name), twin))
+                vars(twin)[name] = self._maker(types.MethodType(getattr(cls, name), twin))
                 self.replaced += 1
         if _GET_CLIENT in getattr(getattr(cls, _POST, None), "__globals__", ()):
             vars(twin)[_POST] = types.MethodType(self._with_client(getattr(cls, _POST)), twin)
             self.replaced += 1
         return twin
 
-    def _made(self, make: Callable[..., Any]) -> Callable[..., Any]:
-        async def replaced(*args: Any, **kwargs: Any) -> Any:
+    def _maker(self, make: Callable[..., Any]) -> Callable[..., Any]:
+        """A method that makes what the copy has in place of the client that `make` makes."""
+
+        async def make_other(*args: Any, **kwargs: Any) -> Any:
             client = await make(*args, **kwargs)
             return self._replace(client) or client
 
-        return replaced
+        return make_other
 
     def _with_client(self, function: types.FunctionType) -> types.FunctionType:
         """A function that takes another client from its module than the original does."""
@@ -105,26 +107,26 @@ class _Copies:
             client = function.__globals__[_GET_CLIENT]()
             return self._replace(client) or client
 
-        variables = {**function.__globals__, _GET_CLIENT: get_client}
-        twin = types.FunctionType(
-            *(function.__code__, variables, function.__name__, function.__defaults__, function.__closure__)
-        )
-        twin.__kwdefaults__ = function.__kwdefaults__
-        return twin
+        return _like(function, {**function.__globals__, _GET_CLIENT: get_client}, function.__closure__)
 
     def _function(self, function: types.FunctionType) -> Any:
         """A function with other variables around it, which may lead to the original client."""
         cells = [types.CellType() for _ in function.__closure__ or ()]
-        twin = types.FunctionType(
-            *(function.__code__, function.__globals__, function.__name__, function.__defaults__, tuple(cells))
-        )
-        self._keep(function, twin)
-        twin.__kwdefaults__ = function.__kwdefaults__
+        twin = self._keep(function, _like(function, function.__globals__, tuple(cells)))
         twin.__dict__.update(function.__dict__)
         for cell, original in zip(cells, function.__closure__ or (), strict=True):
             with suppress(ValueError):  # a variable that has no value yet
                 cell.cell_contents = self.of(original.cell_contents)
         return twin
+
+
+def _like(
+    function: types.FunctionType, variables: dict[str, Any], closure: tuple[types.CellType, ...] | None
+) -> types.FunctionType:
+    """The same function with other variables of its module, or other ones around it."""
+    twin = types.FunctionType(function.__code__, variables, function.__name__, function.__defaults__, closure)
+    twin.__kwdefaults__ = function.__kwdefaults__
+    return twin
 
 
 def _package(value: Any) -> str:

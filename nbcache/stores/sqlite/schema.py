@@ -114,9 +114,8 @@ def make(sql: Execute) -> None:
     now = version(sql)
     if now == STORE_VERSION:
         return
-    for statement in ((*_DISKCACHE, *_TABLES, *listing_index.STATEMENTS.values()), _FROM_VERSION_1, (), (), (), ())[
-        now
-    ]:
+    new = (*_DISKCACHE, *_TABLES, *listing_index.STATEMENTS.values())
+    for statement in {0: new, 1: _FROM_VERSION_1}.get(now, ()):
         sql(statement)
     for table, columns in _ADDED.items():
         there = {name for _, name, *_ in sql(f"PRAGMA table_info({table})")}

@@ -236,9 +236,7 @@ class DiskStore:
     def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
         """Index at most so many entries, those of this process first; as many are listed. Returns whether some are left."""
         self._move_rows()
-        is_left = self._indexing.list_some(self._query, self._write_beside, at_most)
-        is_left = self._indexing.index_some(self._query, self._write_beside, words_of, at_most) or is_left
-        return self._indexing.purge_some(self._query, self._write_beside) or is_left
+        return self._indexing.step(self._query, self._write_beside, words_of, at_most)
 
     def _move_rows(self, which: Filter = Filter()) -> None:  # noqa: B008 - frozen
         """Write the rows that updates have left, of this process or another. Where that can't be done now, they are missing."""

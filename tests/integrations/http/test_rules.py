@@ -1,6 +1,5 @@
 """Every rule holds for calls of plain SDK clients as for LangChain's, and each call is one, whatever is on top of it."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from nbcache.session import installation
 from nbcache.ui import report
 from tests.servers.provider import Provider
 from tests.servers.wire import CHAT, MESSAGE, said, streamed
+from tests.support.clock import Clock
 
 
 @pytest.fixture
@@ -33,11 +33,13 @@ def counts() -> tuple[int, int, int | None]:
 # Settings
 
 
-def test_a_ttl_ends_an_answer(plain: Any, provider: Provider) -> None:
-    with nbcache.mode(ttl=0.05):
+def test_a_ttl_ends_an_answer(plain: Any, provider: Provider, clock: Clock) -> None:
+    with nbcache.mode(ttl=60):
         said(plain)
+        said(plain)
+    assert len(provider.requests) == 1
     assert nbcache.entries()["expires"].notna().all()
-    time.sleep(0.06)  # the time itself is what is tested
+    clock.ahead = 61
     said(plain)
     assert len(provider.requests) == 2
     assert nbcache.why().reason == "expired"
