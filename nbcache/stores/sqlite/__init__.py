@@ -11,13 +11,14 @@ their payloads, and `sql.py` converts the values in columns. `upgrade.py` and `r
 present keys.
 
 Reading many entries: `pages.py`, `counts.py` and `columns.py` read pages, totals with facets, and all rows; `filters.py` has
-the SQL of a filter, `page_starts.py` remembers where pages begin, and `value_sets.py` which entries have the values of a filter. `selection.py` has the rows of those that were selected, which
-are read when they are needed. They read the indexes of `listing_index.py`, and the words of `search_index.py`
-(`earlier_search_index.py` is that of earlier versions): `word_matches.py` finds entries by words, `text_candidates.py` those
-that may contain a text, and `id_sets.py` has sets of entries. `background_indexing.py` fills both indexes in the background.
+the SQL of a filter, `page_starts.py` remembers where pages begin, and `value_sets.py` which entries have the values of a
+filter. `selection.py` has the rows of those that were selected, which are read when they are needed. They read the indexes
+of `listing_index.py`, and the words of `search_index.py` (`earlier_search_index.py` is that of earlier versions):
+`word_matches.py` finds entries by words, `text_candidates.py` those that may contain a text, and `id_sets.py` has sets of
+entries. `background_indexing.py` fills both indexes in the background.
 
-Deleting: `eviction.py` (over the bounds), `expiry.py` (too old), `clearing.py` (asked for), `deleted_text.py` (no text stays
-in the file). When something is wrong: `check.py` and `row_repair.py` (check and repair), `damaged_files.py` (set aside),
+Deleting: `eviction.py` (over the bounds), `expiry.py` (too old), `tombstones.py` (what stays of these two), `clearing.py`
+(asked for), `deleted_text.py` (no text stays in the file). When something is wrong: `check.py` and `row_repair.py` (check and repair), `damaged_files.py` (set aside),
 `full_disk.py` (delete without free space), `late_answers.py` (kept in memory until they can be written). `changes.py` says
 whether what is in memory still holds.
 """
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
         schema,
         search_index,
         session_calls,
+        tombstones,
         totals,
         upgrade,
         word_matches,
@@ -69,6 +71,7 @@ __all__ = [
     "schema",
     "search_index",
     "session_calls",
+    "tombstones",
     "totals",
     "upgrade",
     "word_matches",

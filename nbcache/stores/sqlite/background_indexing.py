@@ -46,9 +46,7 @@ class Indexing:
             write(_add_clients)
             time.sleep(sqlite.check.PAUSE)
 
-    def step(
-        self, look: "Run", write: "Run", words_of: Callable[[bytes, str], Iterable[str]], at_most: int
-    ) -> bool:
+    def step(self, look: "Run", write: "Run", words_of: Callable[[bytes, str], Iterable[str]], at_most: int) -> bool:
         """List, index and purge a few entries. Returns whether some may be left to do."""
         is_left = self.list_some(look, write, at_most)
         is_left = self.index_some(look, write, words_of, at_most) or is_left

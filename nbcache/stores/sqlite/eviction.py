@@ -54,10 +54,10 @@ def evict(sql: "Execute", max_bytes: int | None, max_entries: int | None, *, spa
 
 def _evict_one(sql: "Execute", spare: str, now: float) -> bool:
     """Delete an expired entry or, if there is none, the least recently used one. Returns whether there was one."""
-    expired = sql(f"{sqlite.rows.EXPIRED} AND key != ? ORDER BY expire_time LIMIT 1", (now, spare)).fetchone()
+    expired = sql(f"{sqlite.tombstones.EXPIRED} AND key != ? ORDER BY expire_time LIMIT 1", (now, spare)).fetchone()
     if expired is not None:
         rowid, key, ended = expired
-        sqlite.rows.delete_with_tombstone(sql, rowid, key, ended, "expired")
+        sqlite.tombstones.delete_entry(sql, rowid, key, ended, "expired")
         return True
     row = sql(
         f"SELECT c.rowid, c.key FROM entry e JOIN Cache c ON c.rowid = e.id WHERE e.id != {sqlite.rows.ROWID}"
@@ -65,6 +65,6 @@ def _evict_one(sql: "Execute", spare: str, now: float) -> bool:
         (spare,),
     ).fetchone()
     if row is not None:
-        sqlite.rows.delete_with_tombstone(sql, row[0], row[1], now, "evicted")
+        sqlite.tombstones.delete_entry(sql, row[0], row[1], now, "evicted")
         sqlite.totals.add_eviction(sql)
     return row is not None

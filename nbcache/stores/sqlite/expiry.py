@@ -4,13 +4,12 @@ A lookup ignores an entry as soon as it has expired. The entry is deleted an hou
 says that it has expired. A clock that is ahead for a while deletes nothing.
 """
 
-from nbcache.stores.sqlite import rows
+from nbcache.stores.sqlite import tombstones
 from nbcache.stores.sqlite.sql import Execute, number
 
 PROOF = 3600.0  # seconds
 
 _LAST_CLOCK = "SELECT value FROM total WHERE name = 'clock'"
-_EXPIRED = "SELECT rowid, key, expire_time FROM Cache WHERE expire_time <= ?"
 _AHEAD = "SELECT id, created, expires FROM entry WHERE expires IS NOT NULL AND created > ?"
 
 
@@ -34,8 +33,8 @@ def delete_expired(sql: Execute, now: float) -> None:
 
 def delete_expired_until(sql: Execute, when: float) -> None:
     """Delete the entries that had expired at `when`."""
-    for rowid, key, expired in sql(_EXPIRED, (when,)).fetchall():
-        rows.delete_with_tombstone(sql, rowid, key, expired, "expired")
+    for rowid, key, expired in sql(tombstones.EXPIRED, (when,)).fetchall():
+        tombstones.delete_entry(sql, rowid, key, expired, "expired")
 
 
 def _correct_ahead(sql: Execute, now: float) -> None:

@@ -8,17 +8,15 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from nbcache.stores.sqlite import listing_index, schema
-from nbcache.stores.sqlite.sql import Execute, cleaned, joined, moment, number, pico, split, text, whole, written
+from nbcache.stores.sqlite import listing_index, schema, tombstones
+from nbcache.stores.sqlite.sql import Execute, cleaned, joined, number, pico, split, whole, written
 from nbcache.stores.sqlite.word_matches import Matches
 
 if TYPE_CHECKING:
     from nbcache.entry.records import EntryMeta, Touch
 
-_TOMBSTONES = 10_000
 ROWID = "(SELECT rowid FROM Cache WHERE key = ? AND raw = 1)"
 _LIVE = "(expire_time IS NULL OR expire_time > ?)"
-EXPIRED = "SELECT rowid, key, expire_time FROM Cache WHERE expire_time <= ?"
 _STORED = (
     "INSERT OR IGNORE INTO Cache (key, raw, store_time, expire_time, access_time, mode, value)"
     " VALUES (?, 1, 0, ?, 0, 1, ?)"
@@ -55,7 +53,7 @@ def store(sql: Execute, key: str, payload: bytes, expires: float | None) -> tupl
         return int(inserted.lastrowid or 0), True
     row = sql(_REPLACED, (time.time(), key)).fetchone()
     if row[1]:  # it has expired: its hits and owners go with it
-        delete_with_tombstone(sql, row[0], key, row[2], "expired")
+        tombstones.delete_entry(sql, row[0], key, row[2], "expired")
         return int(sql(_STORED, new).lastrowid or 0), True
     rowid = int(row[0])
     sql("UPDATE Cache SET expire_time = ?, mode = 1, value = ? WHERE rowid = ?", (expires, payload, rowid))
@@ -140,26 +138,6 @@ def put_last(sql: Execute, key: str, now: float) -> None:
         sql(f"UPDATE entry SET used = ? WHERE id = {ROWID}", (math.nextafter(newest, math.inf), key))
 
 
-def delete_with_tombstone(sql: Execute, rowid: int, key: str, when: float, why: str) -> None:
-    """Delete an expired or evicted entry, and write a tombstone, which has no text. Only the latest tombstones are kept."""
-    sql("DELETE FROM Cache WHERE rowid = ?", (rowid,))
-    if sql("DELETE FROM tombstone WHERE key = ? AND gone = ? AND why = 'told'", (key, when)).rowcount > 0:
-        return
-    sql("INSERT OR REPLACE INTO tombstone (key, gone, why) VALUES (?, ?, ?)", (key, when, why))
-    sql("DELETE FROM tombstone WHERE id <= (SELECT max(id) FROM tombstone) - ?", (_TOMBSTONES,))
-
-
-def may_have_tombstone(sql: Execute, key: str) -> bool:
-    """Whether `key` has a tombstone, or has expired."""
-    return bool(
-        sql(
-            "SELECT EXISTS (SELECT 1 FROM tombstone WHERE key = ?1)"
-            " OR EXISTS (SELECT 1 FROM Cache WHERE key = ?1 AND expire_time IS NOT NULL)",
-            (key,),
-        ).fetchone()[0]
-    )
-
-
 def similar(sql: Execute, wanted: Sequence[str], limit: int) -> list[str]:
     """The keys of entries with all of the words; then of those with half of them, a quarter, and so on, the newest first."""
     keys: dict[str, None] = {}
@@ -172,18 +150,3 @@ def similar(sql: Execute, wanted: Sequence[str], limit: int) -> list[str]:
         if len(group) > 1:
             groups.extend((group[::2], group[1::2]))
     return list(keys)[:limit]
-
-
-def tombstone(sql: Execute, key: str, when: float, *, keep: bool) -> tuple[str, float] | None:
-    """Why (`expired`, `evicted`) and when `key`, which missed at `when`, was removed; without `keep` only once."""
-    expired = sql(f"{EXPIRED} AND key = ?", (when, key)).fetchone()
-    row = sql("SELECT why, gone FROM tombstone WHERE key = ? AND gone <= ?", (key, when)).fetchone()
-    if expired is not None and row != ("told", expired[2]):  # it is still there
-        if not keep:
-            sql("INSERT OR REPLACE INTO tombstone (key, gone, why) VALUES (?, ?, 'told')", (key, expired[2]))
-        return "expired", float(expired[2])
-    if row is None or row[0] == "told":
-        return None
-    if not keep:
-        sql("DELETE FROM tombstone WHERE key = ?", (key,))
-    return text(row[0]), moment(row[1]) or when

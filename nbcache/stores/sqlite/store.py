@@ -285,20 +285,11 @@ class DiskStore:
 
     def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
         """Why and when the entry `key`, which missed at `when`, was removed by the store; without `keep` only once."""
-
-        def write(cache: "CacheFile") -> tuple[str, float] | None:
-            with cache.transaction():
-                cache.delete_expired()
-                return sqlite.rows.tombstone(cache.execute, key, when, keep=keep)
-
-        def read(cache: "CacheFile") -> bool | tuple[str, float] | None:
-            if cache.is_read_only:
-                return sqlite.rows.tombstone(cache.execute, key, when, keep=True)
-            return sqlite.rows.may_have_tombstone(cache.execute, key)
-
         # Most misses are of calls that were never made before: this is found out by reading only.
-        reason = self._query(read)
-        return reason if isinstance(reason, tuple) else self._write_beside(write) if reason else None
+        reason = self._query(lambda cache: sqlite.tombstones.look_up(cache, key, when))
+        if reason is True:
+            return self._write_beside(lambda cache: sqlite.tombstones.take(cache, key, when, keep=keep))
+        return reason or None
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> "Cleared":
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner.
