@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from nbcache.stores.sqlite import rows
+from nbcache.stores.sqlite import rows, upgrade
 from nbcache.stores.sqlite.connection_pool import Pool
 from nbcache.stores.sqlite.late_answers import LateAnswer
 from nbcache.stores.sqlite.sql import Execute, cleaned
@@ -21,6 +21,7 @@ _STORED = (
     " VALUES (?, 1, 0, ?, 0, ?, 1, ?)"
 )
 _WAITING = "FROM Cache WHERE rowid > (SELECT coalesce(max(id), 0) FROM entry) AND tag IS NOT NULL"
+_BEFORE_CLIENTS = 14  # columns, of a release that knew no clients
 # What a row is not that somebody else has written: no JSON, or no values for these columns.
 _WRONG = (
     ValueError,
@@ -63,7 +64,11 @@ def move(sql: Execute, at_most: int | None = None) -> int:
     ).fetchall()
     for rowid, tag, expires, size in waiting:
         try:
-            rows.insert(sql, rowid, _columns_in(tag), size, expires)
+            columns = _columns_in(tag)
+            if len(columns) == _BEFORE_CLIENTS:
+                columns = (*columns[:-2], None, None, *columns[-2:])
+                upgrade.needs_client(sql, rowid)
+            rows.insert(sql, rowid, columns, size, expires)
         except _WRONG:  # `check` writes the row anew
             continue
     if waiting:

@@ -51,6 +51,14 @@ def lacks_clients(sql: Execute) -> bool:
     return _is_left(sql, "described")
 
 
+def needs_client(sql: Execute, rowid: int) -> None:
+    """Let `add_clients` come to this entry, and to those after it: an earlier nbcache has just stored it. Within a transaction."""
+    sql(
+        "INSERT INTO total VALUES ('described', ?) ON CONFLICT (name) DO UPDATE SET value = min(value, excluded.value)",
+        (rowid - 1,),
+    )
+
+
 def add_clients(sql: Execute) -> None:
     """Write the clients of some entries into their rows. Within a transaction."""
     _some(sql, "described", _describe, _SHORTLY)

@@ -20,6 +20,7 @@ from nbcache.entry.records import EntryMeta, Filter, SessionCall
 from nbcache.keys.key import CallKey
 from nbcache.stores import DiskStore, Store
 from nbcache.stores.sqlite import listing_index, rekeying
+from nbcache.stores.sqlite.sql import joined
 from nbcache.stores.view import Contents
 from tests.stores.sqlite.test_store import key_of
 from tests.support.paths import GOLDEN
@@ -166,6 +167,37 @@ def test_who_chooses_by_client_misses_no_entry_of_an_earlier_release(
 ) -> None:
     with closing(DiskStore(of_version_5)) as store:
         assert len(choose(store, Filter(client="openai"))) == 1
+
+
+@pytest.mark.parametrize("which", [Filter(), Filter(client="openai")], ids=["all", "client"])
+def test_entries_that_an_earlier_release_has_just_stored_are_listed_and_deleted(folder: Path, which: Filter) -> None:
+    number, (kind, info) = 7, CLIENTS["openai"]
+    key = key_of(number)
+    with closing(DiskStore(folder)) as store:
+        put(store, key_of(0), "listed")
+    without_clients(folder)
+    with closing(DiskStore(folder)) as store:
+        assert store.totals().entries == 1
+        while store.index(lambda *_: ["word"]):  # all have their clients
+            pass
+        meta = EntryMeta(key, "m", "prompt", "answer", "ok", 7.0, notebooks=("a.ipynb",))
+        header = EntryHeader(meta, "prompt", json.dumps({"class": kind, "stream": True}), "")
+        content = codec.encode([Generation(text="answer", generation_info=info)], header, reusable=True)
+        left = [7.0, None, None, None, None, "m", None, "ok", None, "", joined(["a.ipynb"]), None, "prompt", "answer"]
+        with closing(
+            sqlite3.connect(folder / "cache.db", isolation_level=None)
+        ) as other:  # it still has the store open
+            other.execute(
+                "INSERT INTO Cache (key, raw, store_time, access_time, tag, mode, value) VALUES (?, 1, 0, 0, ?, 1, ?)",
+                (key, json.dumps(left).encode(), content),
+            )
+        row = store.page(which)[0]
+        assert (row.key, row.notebooks, row.prompt, row.answer) == (key, ("a.ipynb",), "prompt", "answer")
+        while store.index(lambda *_: ["word"]):
+            pass
+        assert store.page(which)[0].client == "openai"
+        assert store.clear([key]).deleted == 1
+        assert store.get(key) is None
 
 
 def without_clients(folder: Path) -> None:
