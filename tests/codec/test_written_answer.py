@@ -139,7 +139,12 @@ def test_it_is_the_same_as_by_the_plain_form(generations: list[Any]) -> None:
     assert _written(generations) == _the_long_way(generations)
 
 
-@pytest.mark.parametrize("value", _UNUSUAL, ids=repr)
+def _id(value: Any) -> str:
+    """The name of a value's test: that of an object without a form of its own has no address in it."""
+    return "object" if type(value) is object else repr(value)
+
+
+@pytest.mark.parametrize("value", _UNUSUAL, ids=_id)
 def test_each_unusual_value_is_written_as_by_the_plain_form(value: Any) -> None:
     for metadata in ({"a": value}, {"a": {"b": [value]}}, {"b": 1, "c": [{"a": value}]}):
         chat = ChatGeneration(message=_message(AIMessage, "Ganymede", metadata, metadata, None))
