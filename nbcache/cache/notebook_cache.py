@@ -4,7 +4,7 @@ import os
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
@@ -12,7 +12,7 @@ from langchain_core.globals import get_llm_cache
 from langchain_core.outputs import Generation
 
 from nbcache import public_in
-from nbcache.cache import modes
+from nbcache.cache import modes, session_end
 from nbcache.cache.absent import Absent
 from nbcache.cache.active_settings import ActiveSettings
 from nbcache.cache.call import Call, current_call
@@ -26,15 +26,15 @@ from nbcache.cache.settings_table import Configuration
 from nbcache.cache.state import CacheState
 from nbcache.cache.user_rules import Rules
 from nbcache.codec.payload import key_of
-from nbcache.concurrency.executor import in_background, in_thread, uninterrupted
+from nbcache.concurrency.executor import in_thread
 from nbcache.costs.ledger import Ledger
 from nbcache.errors import StoreError, warn_once
 from nbcache.keys.api_names import ALL
 from nbcache.keys.known_keys import KnownCall, known_call
 from nbcache.keys.request import Request
 from nbcache.replay.playback import Recordings
-from nbcache.stores.base import DiskStore, Store, open_store
-from nbcache.stores.location import REPORT, cassette_path, notebook_name, notebook_path, store_folder
+from nbcache.stores.base import DiskStore, open_store
+from nbcache.stores.location import cassette_path, notebook_name, notebook_path, store_folder
 
 if TYPE_CHECKING:
     from nbcache.cache.misses.explain import Why
@@ -82,7 +82,7 @@ class NotebookCache(BaseCache):
             *(self.store, self.ledger, self.notebook), rules=self.rules, recordings=self.recordings
         )
         self._lookup = Lookup(self._state, configuration.memory)
-        self._close = weakref.finalize(self, _let_go, self.ledger, self.store, self.recordings)
+        self._close = weakref.finalize(self, session_end.let_go, self.ledger, self.store, self.recordings)
 
     # LangChain's interface
 
@@ -327,11 +327,11 @@ class NotebookCache(BaseCache):
     def flush(self) -> None:
         """Write down what was counted in memory."""
         self.ledger.flush()
-        _report(self.ledger, self.recordings)
+        session_end.report(self.ledger, self.recordings)
 
     def close(self) -> None:
         """Write down what is in memory and let go of files. A cache that is used again opens again."""
-        _close(self.ledger, self.store, self.recordings)
+        session_end.close(self.ledger, self.store, self.recordings)
 
     # A store for any code
 
@@ -367,29 +367,6 @@ class NotebookCache(BaseCache):
         generations = answer.generations()
         self._state.origins.note(generations, hit=True, key=key_of(answer.payload), created=answer.created)
         return generations
-
-
-def _close(ledger: Ledger, store: Store, recordings: Recordings) -> None:
-    uninterrupted(partial(_write_all, ledger, store, recordings))
-
-
-def _let_go(ledger: Ledger, store: Store, recordings: Recordings) -> None:
-    """As `_close`, in the background: garbage collection may run while this thread holds a lock that closing needs."""
-    in_background(partial(_write_all, ledger, store, recordings))
-
-
-def _write_all(ledger: Ledger, store: Store, recordings: Recordings) -> None:
-    ledger.close()
-    store.close()
-    _report(ledger, recordings)
-
-
-def _report(ledger: Ledger, recordings: Recordings) -> None:
-    """Write down what this session has done so far, if it is part of a run of pytest."""
-    if os.environ.get(REPORT):
-        from nbcache.cache.session_tally import write_tally  # noqa: PLC0415 - few sessions are
-
-        write_tally(ledger, recordings)
 
 
 def cache_of(model: Any) -> NotebookCache | None:

@@ -11,8 +11,8 @@ from nbcache.cache.misses.log import NEWER, PendingAnswer
 from nbcache.cache.modes import Settings
 from nbcache.cache.samples import note_attempt
 from nbcache.cache.state import CacheState
+from nbcache.codec.entry_description import header_of, row_of
 from nbcache.codec.header import VERSIONS
-from nbcache.codec.new_entry import header_of, row_of
 from nbcache.codec.roundtrip import say_what_is_lost
 from nbcache.concurrency.single_flight import Lease
 from nbcache.entry.langchain_headers import without_private

@@ -1,12 +1,13 @@
 """Answers ↔ bytes: exact, described by themselves, and never executed.
 
 Writing: `roundtrip.py` checks that an answer can be restored, `messages.py` makes JSON values of it (with `json_values.py` and
-`pydantic_objects.py`), `written_answer.py` writes them, `chunks.py` packs the chunks of a stream (`new_chunks.py` as they come), and `payload.py` makes the bytes: the header (`header.py`) and
-the compressed sections (`packing.py`). Reading goes the other way, and `chunk_copies.py`
-makes the chunks of a hit; `chunk_limits.py` refuses chunks that would take too much.
+`pydantic_objects.py`), `written_answer.py` writes them, `chunks.py` packs the chunks of a stream (`new_chunks.py` as they
+come), and `payload.py` makes the bytes: the header (`header.py`) and the compressed sections (`packing.py`). Reading goes the
+other way, and `chunk_copies.py` makes the chunks of a hit; `chunk_limits.py` refuses chunks that would take too much.
 
-`new_entry.py` makes the header and the row of an entry from its call. `sdk_response.py` and `plain_store.py` put an SDK's response,
-and any plain value, into the form of an answer. `event_stream.py` makes texts of the binary streams of Amazon's services.
+`entry_description.py` makes the header and the row of an entry from its call, and reads both back. `sdk_response.py` and
+`plain_store.py` put an SDK's response, and any plain value, into the form of an answer. `event_stream.py` makes texts of the
+binary streams of Amazon's services.
 """
 
 from typing import TYPE_CHECKING

@@ -9,12 +9,12 @@ the user's own.
 `known_keys.py` tells the key of a call without what LangChain writes of it, and `langchain_prompt.py` writes what LangChain
 would of its messages.
 
-`canonical.py` writes any value as JSON, `canonical_tags.py` says what stands for the values that JSON has not, `json_text.py` reads and writes JSON, `digests.py` makes the digest.
-`api_names.py` has the names of the APIs that can be called without LangChain.
-`credential_names.py` lists the names of credentials, and makes the digests that replace them. `credentials.py` replaces
-them in a document, `canonical_urls.py` in URLs, whose canonical form it makes, too. `model_names.py` and
-`answer_limits.py` read single facts about a call, `message_classes.py` lists LangChain's classes. `earlier_keys.py`
-gives calls of earlier versions their present key.
+`canonical.py` writes any value as JSON, `canonical_tags.py` says what stands there for a value that JSON has no form for,
+`json_text.py` reads and writes JSON, `digests.py` makes the digest. `api_names.py` has the names of the APIs that can be
+called without LangChain. `credential_names.py` lists the names of credentials, and makes the digests that replace them.
+`credentials.py` replaces them in a document, `canonical_urls.py` in URLs, whose canonical form it makes, too.
+`model_names.py` and `answer_limits.py` read single facts about a call, `message_classes.py` lists LangChain's classes.
+`earlier_keys.py` gives calls of earlier versions their present key.
 """
 
 from typing import TYPE_CHECKING

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from nbcache import codec
 from nbcache.codec.chunk_limits import is_replayable
-from nbcache.codec.new_entry import call_of
+from nbcache.codec.entry_description import call_of
 from nbcache.entry.records import EntryMeta
 from nbcache.errors import DamagedError, NbcacheError
 from nbcache.keys.prompt import Normalize

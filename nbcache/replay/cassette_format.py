@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from nbcache import codec
+from nbcache.codec.entry_description import header_of, row_of
 from nbcache.codec.header import known_fields
-from nbcache.codec.new_entry import header_of, row_of
 from nbcache.codec.payload import Payload
 from nbcache.entry.records import EntryMeta, Usage
 from nbcache.entry.status import UNFINISHED, reusable, status_of

@@ -133,7 +133,7 @@ class Recordings:
             return None
         if header.meta.created > until:
             return None
-        from nbcache.codec.new_entry import call_of  # noqa: PLC0415 - only misses and `replay` ask for it
+        from nbcache.codec.entry_description import call_of  # noqa: PLC0415 - only misses and `replay` ask for it
 
         return call_of(key, header, self._normalize)
 

@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from nbcache import codec
-from nbcache.codec.new_entry import row_in
+from nbcache.codec.entry_description import row_in
 from nbcache.entry.durations_and_sizes import seconds
 from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals, Touch
 from nbcache.entry.text import answer_text, prompt_text

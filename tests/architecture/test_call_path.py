@@ -59,5 +59,5 @@ def test_a_warm_hit_enters_few_modules_and_follows_eight(number: int, most: int,
 def test_a_first_hit_reads_the_store_and_nothing_of_the_way_of_a_miss(paths: Any) -> None:
     first = set(paths[0])
     assert {"stores/sqlite/store.py", "codec/payload.py"} <= first
-    missing = {"cache/save.py", "cache/misses/log.py", "entry/usage/usage_of_call.py", "codec/new_entry.py"}
+    missing = {"cache/save.py", "cache/misses/log.py", "entry/usage/usage_of_call.py", "codec/entry_description.py"}
     assert not (missing | {"entry/records.py"}) & first, first

@@ -20,8 +20,8 @@ from typing import Any
 from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache import codec
+from nbcache.codec.entry_description import row_of
 from nbcache.codec.messages import plain
-from nbcache.codec.new_entry import row_of
 from nbcache.entry.status import status_of
 from nbcache.entry.usage.usage_of_call import usage_of
 from nbcache.errors import CassetteError, NbcacheError, NotStorableError, UnstableIdentityError

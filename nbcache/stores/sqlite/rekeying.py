@@ -3,7 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 
-from nbcache.codec.new_entry import call_of, header_of
+from nbcache.codec.entry_description import call_of, header_of
 from nbcache.codec.payload import PREAMBLE_LENGTH, Payload, assemble, key_of, read
 from nbcache.errors import DamagedError
 from nbcache.keys.earlier_keys import call_now

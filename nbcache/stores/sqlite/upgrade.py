@@ -115,7 +115,7 @@ def _move(sql: Execute, rowid: int, key: str, new: str, payload: bytes) -> None:
 def _describe(sql: Execute, rowid: int, key: str, payload: bytes) -> bool:
     """Write the client of an entry into its row. False if its payload can't be read."""
     from nbcache import codec  # noqa: PLC0415 - as above
-    from nbcache.codec.new_entry import row_in  # noqa: PLC0415
+    from nbcache.codec.entry_description import row_in  # noqa: PLC0415
 
     try:
         row = row_in(codec.read(payload, key))

@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache import codec
-from nbcache.codec.new_entry import header_of, row_of
+from nbcache.codec.entry_description import header_of, row_of
 from nbcache.entry.records import EntryMeta, Filter, Usage
 from nbcache.keys.key import call_key
 from nbcache.stores import DiskStore

@@ -1,4 +1,4 @@
-"""An entry and its call: the row and the description of a new one, and the row and the call of one that is kept."""
+"""What describes an entry: the row and the header of a new one, made of its call; and the row and the call of one that is kept."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace

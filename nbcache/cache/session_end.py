@@ -1,0 +1,34 @@
+"""What a cache writes down at the end of its session, and after each cell for a run of pytest."""
+
+import os
+from functools import partial
+
+from nbcache.concurrency.executor import in_background, uninterrupted
+from nbcache.costs.ledger import Ledger
+from nbcache.replay.playback import Recordings
+from nbcache.stores.base import Store
+from nbcache.stores.location import REPORT
+
+
+def close(ledger: Ledger, store: Store, recordings: Recordings) -> None:
+    """Write down what is in memory, and close the store. An interrupt doesn't break it off."""
+    uninterrupted(partial(_write_all, ledger, store, recordings))
+
+
+def let_go(ledger: Ledger, store: Store, recordings: Recordings) -> None:
+    """As `close`, in the background: garbage collection may run while this thread holds a lock that closing needs."""
+    in_background(partial(_write_all, ledger, store, recordings))
+
+
+def _write_all(ledger: Ledger, store: Store, recordings: Recordings) -> None:
+    ledger.close()
+    store.close()
+    report(ledger, recordings)
+
+
+def report(ledger: Ledger, recordings: Recordings) -> None:
+    """Write down what this session has done so far, if it is part of a run of pytest."""
+    if os.environ.get(REPORT):
+        from nbcache.cache.session_tally import write_tally  # noqa: PLC0415 - few sessions are
+
+        write_tally(ledger, recordings)
