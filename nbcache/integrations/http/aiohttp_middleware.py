@@ -243,9 +243,10 @@ def _http_request(request: Any, timeout: float | None) -> HTTPRequest:
 
 def _body(request: Any) -> str:
     """The body of a request. Raises TypeError if it is read or generated while it is sent."""
-    if not isinstance(request.body, sys.modules["aiohttp"].BytesPayload):
+    body = request.body
+    if body != b"" and not isinstance(body, sys.modules["aiohttp"].BytesPayload):  # it has one
         raise TypeError("no bytes")
-    text: str = request.body.decode()
+    text: str = body.decode()
     return text
 
 

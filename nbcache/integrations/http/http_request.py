@@ -50,7 +50,9 @@ class HTTPRequest:
 
 
 def whole_body(body: Any) -> Any:
-    """The body of a request, if a library has all of it. Raises TypeError if it is read or generated while it is sent."""
-    if not isinstance(body, str | bytes | bytearray):
+    """The body of a request, empty if it has none. Raises TypeError if it is read or generated while it is sent."""
+    if isinstance(body, bytearray):
+        return bytes(body)
+    if not isinstance(body, str | bytes | None):
         raise TypeError("no bytes")
-    return body
+    return body or b""

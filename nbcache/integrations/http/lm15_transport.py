@@ -8,7 +8,7 @@ from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.integrations.http.call_course import aanswer, answer
 from nbcache.integrations.http.call_of_request import HIT, CacheNow, exchange_of
 from nbcache.integrations.http.exchange import Exchange
-from nbcache.integrations.http.http_request import HTTPRequest
+from nbcache.integrations.http.http_request import HTTPRequest, whole_body
 from nbcache.integrations.http.recorded_bodies import AsyncRecordedBody, RecordedBody, ReplayedBody, one_piece
 from nbcache.integrations.http.transport_identity import route_of
 
@@ -31,7 +31,7 @@ async def alook_up(cache_now: CacheNow, lm15: ModuleType, transport: Any, reques
 
 def _exchange(cache_now: CacheNow, transport: Any, request: Any) -> Exchange | None:
     http_request = HTTPRequest(
-        request.method, request.url, _headers(request), lambda: request.body, request.read_timeout
+        request.method, request.url, _headers(request), lambda: whole_body(request.body), request.read_timeout
     )
     return exchange_of(cache_now, http_request, lambda: route_of(transport), is_hooked=True)
 

@@ -57,11 +57,12 @@ def _can_be_read(request: HTTPRequest) -> bool:
     if request.header("content-encoding"):
         return False
     try:
-        return request.content() is not None
+        request.content()
     except UnicodeDecodeError:  # it is there, and no JSON
         return True
     except Exception:  # noqa: BLE001 - HTTP libraries raise exceptions of their own
         return False
+    return True
 
 
 def _object_in(request: HTTPRequest) -> Body:

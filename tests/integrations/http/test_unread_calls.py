@@ -152,7 +152,7 @@ def by_aiohttp(url: str, body: Any) -> None:
 
     async def run() -> None:
         async with aiohttp.ClientSession() as session:
-            data = body if isinstance(body, bytes) else generated()
+            data = body if isinstance(body, bytes | bytearray | None) else generated()
             async with session.post(url, data=data) as response:
                 await response.read()
 
@@ -166,6 +166,7 @@ def by_aiohttp(url: str, body: Any) -> None:
         (CHATS, lambda: pieces(CHAT)),
         (CHATS + "/", lambda: text(CHAT)),
         (CHATS + "#part", lambda: text({**CHAT, "stream": 1})),
+        (CHATS, lambda: bytearray(text(CHAT))),
     ],
 )
 def test_no_library_sends_it_in_replay(post: Any, path: str, body: Callable[[], Any]) -> None:
@@ -174,6 +175,20 @@ def test_no_library_sends_it_in_replay(post: Any, path: str, body: Callable[[], 
             post(server.url + path, body())
         assert not server.requests
         post(server.url + path, body())
+        assert len(server.requests) == 1
+
+
+def test_a_body_in_a_bytearray_is_cached() -> None:
+    with Scripted(lambda _: Reply([text(completion())])) as server:
+        for _ in range(2):
+            requests.post(server.url + CHATS, data=bytearray(text(CHAT)), headers=JSON, timeout=9)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("post", [by_requests, by_aiohttp])
+def test_a_request_without_a_body_is_no_call(post: Any) -> None:
+    with Scripted(lambda _: Reply([b"{}"])) as server, nbcache.mode("replay"):
+        post(server.url + "/v1/messages", None)
         assert len(server.requests) == 1
 
 
