@@ -5,7 +5,7 @@ botocore's retries, as they would without the cache.
 """
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,11 +13,10 @@ from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.integrations.http.apis.framing import framing_of
 from nbcache.integrations.http.call_course import answer
 from nbcache.integrations.http.call_of_request import HIT, CacheNow, exchange_of
-from nbcache.integrations.http.exchange import Exchange
 from nbcache.integrations.http.http_request import HTTPRequest, whole_body
-from nbcache.integrations.http.recorded_bodies import RecordedBody, ReplayedBody
+from nbcache.integrations.http.recorded_bodies import ReplayedBody
 from nbcache.integrations.http.transport_identity import route_of
-from nbcache.integrations.http.urllib_bodies import UrllibBody, urllib_response
+from nbcache.integrations.http.urllib_bodies import UrllibBody, UrllibForm, urllib_response
 
 _SEND = "_send"
 _SERVICE = "bedrock-runtime"
@@ -65,30 +64,18 @@ def respond(
     return send() if exchange is None else answer(exchange, _Form(request.url, send))
 
 
-class _Form:
+class _Form(UrllibForm):
     """One request of botocore, as `call_course.Form` has it. `send` sends it."""
 
     def __init__(self, url: str, send: Callable[[], Any]) -> None:
         self._url = url
         self.send = send
 
-    def head(self, response: Any) -> tuple[int, Mapping[str, str]]:
-        return response.status_code, response.headers
-
     def is_decoded(self, response: Any) -> bool:
         return not response.headers.get("content-encoding")
 
-    def read(self, response: Any) -> Any:
-        return response.content
-
     def whole(self, response: Any, body: bytes) -> Any:
         response.raw = urllib_response(*self.head(response), body)
-        return response
-
-    def streamed(self, response: Any, exchange: Exchange) -> Any:
-        raw = response.raw
-        body = RecordedBody(exchange, *self.head(response), raw.stream(), raw.close)
-        response.raw = UrllibBody(raw, body, body.close)
         return response
 
     def replayed(self, recorded: HTTPResponse) -> Any:

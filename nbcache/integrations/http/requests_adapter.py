@@ -7,11 +7,10 @@ from typing import Any
 from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.integrations.http.call_course import answer
 from nbcache.integrations.http.call_of_request import HIT, CacheNow, exchange_of
-from nbcache.integrations.http.exchange import Exchange
 from nbcache.integrations.http.http_request import HTTPRequest, whole_body
-from nbcache.integrations.http.recorded_bodies import RecordedBody, ReplayedBody
+from nbcache.integrations.http.recorded_bodies import ReplayedBody
 from nbcache.integrations.http.transport_identity import route_of
-from nbcache.integrations.http.urllib_bodies import UrllibBody, bytes_as_they_come, urllib_response
+from nbcache.integrations.http.urllib_bodies import UrllibBody, UrllibForm, urllib_response
 
 
 def cached(session: Any, cache_now: CacheNow) -> Any:
@@ -62,7 +61,7 @@ class CachingAdapter:
         return answer(exchange, _Form(self.inner, request, given))
 
 
-class _Form:
+class _Form(UrllibForm):
     """One request of `requests`, as `call_course.Form` has it."""
 
     def __init__(self, inner: Any, request: Any, given: Mapping[str, Any]) -> None:
@@ -71,25 +70,13 @@ class _Form:
     def send(self) -> Any:
         return self._inner.send(self._request, **self._given)
 
-    def head(self, response: Any) -> tuple[int, Mapping[str, str]]:
-        return response.status_code, response.headers
-
     def is_decoded(self, response: Any) -> bool:
         decoders = sys.modules["urllib3"].HTTPResponse.CONTENT_DECODERS
         encodings = response.headers.get("content-encoding", "").split(",")
         return all(each.strip().lower() in decoders for each in encodings if each.strip())
 
-    def read(self, response: Any) -> Any:
-        return response.content
-
     def whole(self, response: Any, body: bytes) -> Any:
         response.raw = UrllibBody(response.raw, iter([body]), response.raw.close)
-        return response
-
-    def streamed(self, response: Any, exchange: Exchange) -> Any:
-        raw = response.raw
-        body = RecordedBody(exchange, *self.head(response), bytes_as_they_come(raw), raw.close)
-        response.raw = UrllibBody(raw, body, body.close)
         return response
 
     def replayed(self, recorded: HTTPResponse) -> Any:

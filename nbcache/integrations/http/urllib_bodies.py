@@ -7,6 +7,28 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from nbcache.integrations.http.exchange import Exchange
+from nbcache.integrations.http.recorded_bodies import RecordedBody
+
+
+class UrllibForm:
+    """What `requests` and botocore have in common of `call_course.Form`: the body of a response is urllib3's, in `raw`."""
+
+    def head(self, response: Any) -> tuple[int, Mapping[str, str]]:
+        """The status and the headers of a response."""
+        return response.status_code, response.headers
+
+    def read(self, response: Any) -> Any:
+        """Read and close a response. Returns its decoded body."""
+        return response.content
+
+    def streamed(self, response: Any, exchange: Exchange) -> Any:
+        """The response for the caller, whose body is recorded while it is read."""
+        raw = response.raw
+        body = RecordedBody(exchange, *self.head(response), bytes_as_they_come(raw), raw.close)
+        response.raw = UrllibBody(raw, body, body.close)
+        return response
+
 
 def urllib_response(status: int, headers: Mapping[str, str], body: bytes = b"") -> Any:
     """A response of urllib3 that has been received."""
