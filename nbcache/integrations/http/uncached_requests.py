@@ -13,7 +13,8 @@ from nbcache.integrations.http.apis.registered import registered_endpoint
 from nbcache.integrations.http.http_request import HTTPRequest
 from nbcache.integrations.http.unread_calls import api_of_unread_call, why_unread
 
-# The hosts that serve nothing but a model's API, and the API that they speak.
+# The hosts that serve nothing but a model's API, and the API that they speak. Whose list prices apply at a host is another
+# question: see `entry/usage/vendors.py`, where a cloud's domains have other services, too, and many hosts speak OpenAI's API.
 _HOSTS: Mapping[bytes, str] = {
     b"api.openai.com": "openai",
     b"api.cerebras.ai": "openai",

@@ -13,6 +13,8 @@ import requests
 
 import nbcache
 from nbcache import ReplayMiss
+from nbcache.entry.usage import vendors
+from nbcache.integrations.http.uncached_requests import is_api_host
 from nbcache.session import installation
 from nbcache.ui import report
 from nbcache.ui.panel.board import Board
@@ -245,3 +247,11 @@ def test_a_call_without_a_key_is_counted_and_priced() -> None:
     assert whys() == ["not cacheable"] * 2
     stats = nbcache.stats()
     assert (stats.misses, stats.unpriced_misses, stats.entries) == (2, 0, 0)
+
+
+CLOUDS = {"aws", "azure", "google"}  # whose domains have other services, too
+
+
+@pytest.mark.parametrize("host", [host for host, vendor in vendors._DOMAINS.items() if vendor not in CLOUDS])
+def test_no_request_to_a_host_with_list_prices_goes_unnoticed(host: str) -> None:
+    assert is_api_host(host.encode())
