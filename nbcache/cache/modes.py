@@ -13,7 +13,7 @@ from nbcache.entry.durations_and_sizes import seconds
 ON, OFF, READ_ONLY, REFRESH, REPLAY = MODES = ("on", "off", "read-only", "refresh", "replay")
 LOOKS_UP = frozenset({ON, READ_ONLY})
 KEEPS = frozenset({ON, REFRESH})
-STAND_IN = "none-needed-in-replay"  # for a key or credential without which a client can't be used
+PLACEHOLDER = "none-needed-in-replay"  # for a key or credential without which a client can't be used
 NOTEBOOK, FOLDER = SCOPES = ("notebook", "folder")
 
 

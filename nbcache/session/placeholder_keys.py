@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any
 
-from nbcache.cache.modes import STAND_IN
+from nbcache.cache.modes import PLACEHOLDER
 
 # The variables that LangChain's clients and the SDKs read.
 _NAMES = (
@@ -49,6 +49,6 @@ def stand_in(*, wanted: bool) -> None:
     """Set a placeholder for each missing key; or, if it is not `wanted`, remove the placeholders."""
     for name in _NAMES:
         if wanted:
-            os.environ.setdefault(name, STAND_IN)
-        elif os.environ.get(name) == STAND_IN:
+            os.environ.setdefault(name, PLACEHOLDER)
+        elif os.environ.get(name) == PLACEHOLDER:
             del os.environ[name]

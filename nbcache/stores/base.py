@@ -245,7 +245,7 @@ class ChangeTracking(Protocol):
 
 @runtime_checkable
 class PayloadTracking(Protocol):
-    """As `ChangeTracking`, and what is stored beside the payloads that are there changes nothing."""
+    """Says whether a payload has changed or was deleted. New entries, and what else is written, need not count."""
 
     payload_token: Callable[[], object]
     """Returns a value that is equal only while no payload was changed or deleted. None if that isn't known now."""

@@ -15,7 +15,7 @@ from types import ModuleType
 from typing import Any
 from weakref import WeakMethod
 
-from nbcache.cache.modes import STAND_IN
+from nbcache.cache.modes import PLACEHOLDER
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.concurrency.import_hooks import when_imported
 from nbcache.integrations.patching import Wrapper, Wrapping
@@ -155,7 +155,7 @@ def _hooked_credentials(
         found = original(resolver)
         if found is not None or not wrapping.active or (cache := wrapping.cache_now()) is None or not cache.is_locked:
             return found
-        return credentials.Credentials(STAND_IN, STAND_IN, method="nbcache")  # botocore signs before it sends
+        return credentials.Credentials(PLACEHOLDER, PLACEHOLDER, method="nbcache")  # botocore signs before it sends
 
     return load_credentials
 

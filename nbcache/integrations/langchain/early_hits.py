@@ -44,7 +44,7 @@ _METHODS: dict[tuple[str, ...], Callable[[type], tuple[Any, ...]]] = {
 }
 _HEARD: Any = object()  # takes the place of the callbacks of a call to which somebody listens
 _LONG_WAY = nullcontext()
-Known = tuple[NotebookCache, KnownCall, IsHeard]  # a call, its cache, and whether somebody listens to it
+Known = tuple[NotebookCache, KnownCall, IsHeard]  # the cache of a call, the call, and whether somebody listens to it
 _Answer = list[ChatGeneration] | AbstractContextManager[None]  # or the block in which LangChain's way is taken
 _OF_RESULT = {"generations", "llm_output"}
 _FAILED = "nbcache: a call could not be answered early: %r"

@@ -108,6 +108,7 @@ class MessageParts:
         return _written(build([message]))
 
     def _around_text(self, message: BaseMessage, build: _Build) -> tuple[bytes, ...] | None:
+        """What is before and after the text of a message in a request, as `_around_texts` has it."""
         contents = contents_of([message.model_copy(update={"content": ""})])
         of = None if contents is None else (self, contents[0])
         around = _UNKNOWN if of is None else _around_texts.get(of, _UNKNOWN)

@@ -1,4 +1,4 @@
-"""Whether anything in a store has changed, and whether any payload has: what is in memory needs no look at the file until then."""
+"""Whether a store has changed, and whether its payloads have. While they have not, an answer in memory still holds."""
 
 import sqlite3
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ class Changes:
     def __init__(self, database: "Database[CacheFile]", late: "LateAnswers") -> None:
         self._database, self._late = database, late
         self._number = 0
-        # If an interrupt comes before the end is noted, it stays true until the next such write: then memory isn't used.
+        # An interrupt may leave it true until the next such write. Until then no answer comes from memory.
         self._is_under_way = False
 
     def __enter__(self) -> None:

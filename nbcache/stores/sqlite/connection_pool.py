@@ -43,9 +43,10 @@ own_writes = _OwnWrites()
 
 
 class Tokens(NamedTuple):
-    """What is equal while nothing is written, and what is equal while nobody but this pool's writer writes.
+    """Two values, to be compared with earlier ones.
 
-    The second is None if that isn't known now.
+    `changes` is equal only while nobody has written to the file, and `foreign` only while nobody but this pool's writer has.
+    `foreign` is None if that isn't known now.
     """
 
     changes: tuple[int, int]
@@ -111,7 +112,7 @@ class Pool:
         return connection
 
     def acquire_writer(self, frame: FrameType | None = None) -> Connection:
-        """As `acquire`, the connection by which this pool writes: what others write is known by it."""
+        """As `acquire`, the one connection by which this pool writes. By its `data_version` the writes of others are known."""
         frame = frame or sys._getframe(1)  # noqa: SLF001 - as in `acquire`
         self._begin(frame)
         try:
@@ -211,7 +212,7 @@ class Pool:
         return self._writer != (writer, before)
 
     def _new_writer(self) -> Connection:
-        """Open the writer. Those who hold `_watching` do so."""
+        """Open the writer. The caller holds `_watching`."""
         writer = self._connect()
         self._writer = writer, version_of(writer)
         if self._watch is not None and (changes := version_of(self._watch)) != self._seen:  # nobody knows by whom
@@ -382,7 +383,7 @@ def is_busy(error: BaseException) -> bool:
 
 
 def version_of(connection: Connection) -> int:
-    """A number that is another one after others have written."""
+    """SQLite's `data_version`: a number that changes when anybody else has written."""
     number: int = connection.execute("PRAGMA data_version").fetchone()[0]
     return number
 

@@ -32,7 +32,7 @@ def finish(sql: Execute, transaction: Callable[[], AbstractContextManager[None]]
     while is_left(sql):
         try:
             with transaction():
-                lost += _some(sql, "rekeyed", _rekey, _AT_ONCE)
+                lost += _take_step(sql, "rekeyed", _rekey, _AT_ONCE)
             deadline = time.monotonic() + _TIMEOUT
         except sqlite3.OperationalError as error:
             if "locked" not in str(error) or time.monotonic() > deadline:
@@ -61,14 +61,14 @@ def needs_client(sql: Execute, rowid: int) -> None:
 
 def add_clients(sql: Execute) -> None:
     """Write the clients of some entries into their rows. Within a transaction."""
-    _some(sql, "described", _describe, _SHORTLY)
+    _take_step(sql, "described", _describe, _SHORTLY)
 
 
 def _is_left(sql: Execute, name: str) -> bool:
     return sql(_LEFT, (name,)).fetchone() is not None
 
 
-def _some(sql: Execute, name: str, step: Callable[[Execute, int, str, bytes], bool], seconds: float) -> int:
+def _take_step(sql: Execute, name: str, step: Callable[[Execute, int, str, bytes], bool], seconds: float) -> int:
     """Take this step for the next entries. Returns for how many of them it could not be taken. Within a transaction."""
     lost = 0
     ends = time.monotonic() + seconds
