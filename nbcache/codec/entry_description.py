@@ -33,12 +33,10 @@ def row_of(  # noqa: PLR0913 - all that a row tells
 ) -> EntryMeta:
     """The row of the entry that is this answer to this call. `has_chunks` says that its chunks are stored, too."""
     identity, info = document(call_key.identity), answer[0].generation_info if answer else None
-    client = client_of(identity, info)
-    prompt = call_key.prompt if client == LANGCHAIN else request_text(call_key.prompt, identity)
     return EntryMeta(
         key=call_key.key,
         model=call_key.model,
-        prompt=prompt_preview(prompt),
+        prompt=prompt_preview(shown_prompt(call_key, answer)),
         answer=answer_preview(answer),
         status=status,
         created=created,
@@ -51,9 +49,17 @@ def row_of(  # noqa: PLR0913 - all that a row tells
         cost_usd=cost_usd,
         seconds=seconds,
         charged=cost_usd is not None and usage.charged is not None and cost_usd == Decimal(usage.charged),
-        client=client,
+        client=client_of(identity, info),
         streamed=is_streamed(identity, info, has_chunks=has_chunks),
     )
+
+
+def shown_prompt(call_key: CallKey, answer: Sequence[Generation]) -> str:
+    """The prompt of a call as people see it, and as its tokens are estimated: of an SDK's request without one, what else it says."""
+    if call_key.prompt:
+        return call_key.prompt
+    identity, info = document(call_key.identity), answer[0].generation_info if answer else None
+    return "" if client_of(identity, info) == LANGCHAIN else request_text("", identity)
 
 
 def row_in(payload: Payload) -> EntryMeta:

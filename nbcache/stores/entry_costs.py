@@ -47,7 +47,7 @@ def entry_cost(payload: bytes, key: str) -> EntryCost:
     if usage is None:  # stored before it was kept
         usage = usage_of(whole.generations(None), document(header.identity), header.endpoint, header.prompt)
     if not usage.complete:
-        usage = estimated(usage, prompt_text(header.prompt), answer_text(whole.plain()))
+        usage = estimated(usage, prompt_text(header.shown_prompt), answer_text(whole.plain()))
     return EntryCost(header.meta.model, usage, header.meta.seconds, whole.created)
 
 

@@ -187,9 +187,10 @@ class DiskStore:
         offset: int = 0,
     ) -> "list[EntryMeta]":
         """The rows that `which` selects, in this order."""
+        self._move_rows(which)
         select, token, starts = sqlite.pages.select, self.change_token(), self._page_starts
         part = sqlite.pages.Part(sort, descending, limit, offset)
-        return self._read(lambda sql: select(sql, which, time.time(), part, starts=starts, token=token), which)
+        return self._of_one_state(lambda sql: select(sql, which, time.time(), part, starts=starts, token=token))
 
     def stream(self, which: Filter, keys: Collection[str] | None = None) -> "EntryStream[EntryMeta]":
         """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first."""
@@ -216,16 +217,21 @@ class DiskStore:
 
     def number(self, which: Filter) -> int:
         """How many entries `which` selects."""
-        token = self.change_token()
-        return self._read(lambda sql: sqlite.counts.number(sql, which, time.time(), self._value_sets, token), which)
+        self._move_rows(which)
+        token = self.change_token()  # not before: rows that can't be moved now would come in under it later
+        return self._of_one_state(lambda sql: sqlite.counts.number(sql, which, time.time(), self._value_sets, token))
 
     def facets(self, notebook: str | None = None) -> "Facets":
         """The values that the entries have."""
         return self._read(lambda sql: sqlite.counts.facets(sql, notebook, time.time()))
 
     def _read(self, read: "Callable[[Execute], _T]", which: Filter = Filter()) -> _T:  # noqa: B008 - frozen
-        """What `read` returns, with several statements on one state of the file."""
+        """What `read` returns, after the rows that updates have left are written."""
         self._move_rows(which)
+        return self._of_one_state(read)
+
+    def _of_one_state(self, read: "Callable[[Execute], _T]") -> _T:
+        """What `read` returns, with several statements on one state of the file."""
 
         def read_all(cache: "CacheFile") -> _T:
             with cache.snapshot():

@@ -104,6 +104,18 @@ def test_a_request_without_a_known_prompt_is_shown_and_found_by_what_it_says(tea
 
 
 @pytest.mark.usefixtures("store")
+def test_tokens_that_nobody_reports_are_estimated_of_a_request_without_a_known_prompt_too(team: Team) -> None:
+    nbcache.register_api("team", match=is_teams)
+    nbcache.install(prices={"team-1": {"input": 1, "output": 0}})
+    for _ in range(2):
+        httpx.post(f"{team.url}/v1/ask", json={"model": "team-1", "phrase": "What is a monad? " * 100})
+    costs = nbcache.stats()
+    assert costs.spent_usd is not None
+    assert costs.spent_usd > Decimal("0.0001")
+    assert costs.saved_usd == costs.spent_usd
+
+
+@pytest.mark.usefixtures("store")
 def test_without_registering_it_the_same_calls_are_not_touched(team: Team) -> None:
     team.ask()
     assert "x-nbcache" not in team.ask().headers

@@ -21,7 +21,7 @@ from nbcache import NbcacheWarning
 from nbcache.entry.records import EntryMeta, Spending
 from nbcache.errors import StoreBusyError
 from nbcache.stores import DiskStore
-from nbcache.stores.sqlite import deleted_text
+from nbcache.stores.sqlite import deleted_text, pages
 from tests.support.interrupting import Echo
 from tests.support.rows import full
 
@@ -329,3 +329,18 @@ def test_damage_is_found_and_mended_in_slices(tmp_path: Path) -> None:
     assert store.check(read=read, fix=True) == found
     assert store.check(read=read) == []
     assert store.totals().entries == 448
+
+
+def test_a_page_that_a_busy_store_gave_without_a_new_entry_is_right_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "_STEP", 2)
+    with closing(DiskStore(tmp_path)) as store:
+        for number in range(10):
+            put(store, f"{number}")
+        while store.index(lambda *_: ()):
+            pass
+        put(store, "new")
+        with stopped_writer(tmp_path):
+            assert [row.key for row in store.page(offset=4, limit=2)] == ["5", "4"]
+        assert [row.key for row in store.page(offset=4, limit=2)] == ["6", "5"]
