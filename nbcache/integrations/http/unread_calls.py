@@ -1,7 +1,7 @@
-"""Calls of a model whose requests can't be looked up: their bodies can't be read before they are sent, or are of another form.
+"""Calls of a model that can't be looked up: the body can't be read before it is sent, or has another form.
 
-On hosts that are not known, such as a gateway's, they must not be taken for requests to a service of another kind, nor those
-for calls of a model: path and body have to leave no doubt.
+At hosts that are not known, such as a gateway's, path and body have to leave no doubt: requests to a service of another kind
+are neither counted nor stopped.
 """
 
 import re

@@ -49,7 +49,8 @@ _Operation = Callable[["CacheFile"], _T]
 class DiskStore:
     """Entries in the folder `folder`, kept until cleared, or least recently used first within bounds.
 
-    Opened at first use. A damaged database is set aside, and a new one begun. A file that isn't ours is left alone.
+    Opened at first use. A damaged database is set aside under a new name in the folder, and a new one is begun. Another
+    program's file, or one of a newer nbcache, is left alone (StoreRefusedError).
     """
 
     def __init__(self, folder: str | Path, *, max_bytes: int | None = None, max_entries: int | None = None) -> None:
