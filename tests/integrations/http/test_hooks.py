@@ -550,6 +550,54 @@ def test_a_reader_who_leaves_before_the_formal_end_of_an_answer_pays_once(store:
     assert len(wire.requests) == 1
 
 
+def read_to_the_end(client: Any) -> None:
+    assert [each.type for each in client.messages.create(**MESSAGE, stream=True)][-1] == "message_stop"
+    with client.messages.stream(**MESSAGE) as events:
+        assert events.get_final_text() == "hi"
+
+
+async def aread_to_the_end(client: Any) -> None:
+    assert [each.type async for each in await client.messages.create(**MESSAGE, stream=True)][-1] == "message_stop"
+    async with client.messages.stream(**MESSAGE) as events:
+        assert await events.get_final_text() == "hi"
+
+
+@pytest.mark.filterwarnings("always")  # as an error, it would go to the log
+@pytest.mark.parametrize("is_async", [False, True])
+@pytest.mark.parametrize("after", [[], [b": bye\n\n"]], ids=["nothing after it", "a comment after it"])
+def test_who_reads_a_stream_of_anthropics_to_its_end_is_not_warned(
+    is_async: bool, after: list[bytes], store: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    wire = StreamWire([*ANSWERED, STOP, *after])
+    for _ in range(2):
+        if is_async:
+            http = httpx2.AsyncClient(transport=wire.transport)
+            asyncio.run(aread_to_the_end(anthropic.AsyncAnthropic(api_key="sk-test", http_client=http, max_retries=0)))
+        else:
+            read_to_the_end(wire.anthropic())
+    assert (len(wire.requests), nbcache.stats().entries) == (1, 1)
+    assert [str(each.message) for each in recwarn if each.category is nbcache.NbcacheWarning] == []
+
+
+@pytest.mark.filterwarnings("always")
+@pytest.mark.parametrize("sent", [2, 4], ids=["before its answer is whole", "before its formal end"])
+def test_who_reads_a_stream_that_is_cut_is_warned_once(
+    sent: int, store: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    wire = StreamWire(ANSWERED[:sent])
+    for _ in range(2):
+        list(wire.anthropic().messages.create(**MESSAGE, stream=True))
+    assert (len(wire.requests), nbcache.stats().entries) == (2, 0)
+    (warned,) = [str(each.message) for each in recwarn if each.category is nbcache.NbcacheWarning]
+    assert warned.endswith("a stream from /v1/messages is not cached: it ended before it was complete")
+
+
+def test_an_answer_that_says_twice_why_it_stopped_is_recorded_once(store: Path) -> None:
+    wire = StreamWire([*ANSWERED, ANSWERED[-1], STOP])
+    live, hit = ([each.type for each in wire.anthropic().messages.create(**MESSAGE, stream=True)] for _ in range(2))
+    assert (len(wire.requests), live) == (1, hit)
+
+
 async def test_a_reader_who_awaits_and_leaves_before_the_formal_end_pays_once(store: Path) -> None:
     wire = StreamWire([*ANSWERED, STOP])
     for _ in range(2):

@@ -38,7 +38,8 @@ class Recorder:
         """The next piece. None if nothing more has come. `ended` is set with the last part of the answer."""
         if not self._waiting:
             return None
-        piece, is_end, self.at_closing = self._waiting.popleft()
+        piece, is_end, is_closing = self._waiting.popleft()
+        self.at_closing = is_closing and not self.ended  # some servers say twice why the model stopped
         if not self.ended:
             self.recorded += piece
             self._answered = self._answered or is_end
@@ -62,4 +63,4 @@ class Recorder:
         """No more will come. `ended` is set if the answer is whole."""
         if self._incomplete and self._end.is_in(self._incomplete, self._framing):  # a last line without its break
             self._answered = True
-        self.ended = self._answered or self._end.is_unmarked
+        self.ended = self.ended or self._answered or self._end.is_unmarked
