@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from nbcache.keys.ignored.run_ids import typed_path
 from nbcache.keys.key import CallKey
 
 _SHOWN = 12  # lines of a difference
@@ -30,7 +31,7 @@ def settings_that_differ(before: CallKey, now: CallKey) -> list[str]:
 
 
 def settings_by_name(call: CallKey) -> dict[str, Any]:
-    """The settings of a call by their names."""
+    """The settings of a call by the names and paths that `ignore` takes."""
     document = json.loads(call.identity)
     settings: dict[str, Any] = {"model": call.model}
     for section in _SECTIONS:
@@ -40,7 +41,13 @@ def settings_by_name(call: CallKey) -> dict[str, Any]:
     settings |= _flattened("", document)
     settings |= {"endpoint": call.endpoint} if call.endpoint else {}
     settings |= {"draw": call.sample + 1} if call.sample else {}
-    return {name: value for name, value in settings.items() if name not in {"model_name", "raw"} or value != call.model}
+    named: dict[str, Any] = {}
+    for name, value in settings.items():
+        path = typed_path(name)
+        if name not in {"model_name", "raw"} or value != call.model:
+            # Several clients of a model have their headers under one path. If they differ, each stays as it is.
+            named[path if named.get(path, value) == value else name] = value
+    return named
 
 
 def _flattened(name: str, value: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ _ID = re.compile(
 # digests are known, so they are judged by their names alone.
 _COUNTER = re.compile(r"(.*[-_:/#. ])?([0-9a-f-]{8,36}|\d{1,19})")
 _NAME = re.compile(
-    r"(^|[-_.])(ids?|uuid|trace|span|session|run|request|correlation|time|timestamp|date|nonce|seq|count|counter|attempt|step|turn)"
+    r"(^|[-_.])(ids?|uuid|trace|span|session|run|job|request|correlation|time|timestamp|date|nonce|seq|count|counter|attempt|step|turn)"
     r"($|[-_.])",
     re.IGNORECASE,
 )
@@ -23,26 +23,29 @@ _NO_RUN_ID = re.compile(
     r"|previous_response_id|conversation|conversation_id|thread|thread_id|container|cached_content|cachedContent"
     r"|.*(model|file|store|base|assistant|deployment|voice|agent|adapter|guardrail)_?[iI]ds?|!.*)(\[\d+\])?(\.|$)"
 )
-# The paths of headers and queries in a call's identity: those of the call, and those of its client.
+# Where a call's identity has its headers and its query: those of the call, and those of its client. A request that was built
+# by LangChain's class has them as "!headers" and "!query", and its canonical form adds another "!".
 _HEADER_OR_QUERY = re.compile(
-    r"^(?:client\.)?(?:!?(?P<headers>headers|default_headers|extra_headers)|!?(?:query|default_query|extra_query))(?:\[\d+\])?\.(?P<name>.+)$"
+    r"^(?:(?:client|model_kwargs|client_kwargs|sync_client_kwargs|async_client_kwargs|client_args)\.)?!{0,2}"
+    r"(?:(?P<headers>(?:default_|extra_|additional_)?headers)|(?:default_|extra_)?query)(?:\[\d+\])?\.(?P<name>.+)$"
 )
+
+
+def typed_path(name: str) -> str:
+    """The path that a user types for the setting `name` of an identity: `headers.x-run` for a header, `query.run` for a query."""
+    apart = _HEADER_OR_QUERY.match(name)
+    return name if apart is None else f"{'headers' if apart['headers'] else 'query'}.{apart['name']}"
 
 
 def paths_of_ids(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """The paths of the settings that differ between two calls, if they are all ids of a run. Otherwise an empty list.
 
-    `before` and `now` are the settings of the two calls, by path.
+    `before` and `now` are the settings of the two calls, by the path that a user types.
     """
     names = [name for name in dict.fromkeys([*before, *now]) if before.get(name) != now.get(name)]
     if not all(name in before and name in now and _is_id(name, before[name], now[name]) for name in names):
         return []
-    return list(dict.fromkeys(map(_path, names)))
-
-
-def _path(name: str) -> str:
-    apart = _HEADER_OR_QUERY.match(name)
-    return name if apart is None else f"{'headers' if apart['headers'] else 'query'}.{apart['name']}"
+    return names
 
 
 def advice(paths: Sequence[str], ignored: Iterable[str] = ()) -> str:

@@ -84,6 +84,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: Provider) -> 
     ("options", "path"),
     [
         ("default_headers={'X-My-Run-Id': str(uuid.uuid4())}", "headers.x-my-run-id"),
+        ("default_headers={'X-Job': str(uuid.uuid4())}", "headers.x-job"),
         ("default_query={'run_id': str(uuid.uuid4())}", "query.run_id"),
         ("extra_body={'made_at': f'2026-11-29T10:00:{len(made):02}'}", "made_at"),
         ("extra_body={'run': {'step': len(made)}}", "run.step"),
@@ -99,6 +100,31 @@ def test_an_id_a_time_or_a_counter_is_named_once(
     assert f"%config NBCache.ignore = ['{path}']" in heard
     assert run(cell) == []
     run(f"%config NBCache.ignore = ['{path}']")
+    run(cell)
+    before = len(provider.requests)
+    run(cell)
+    assert len(provider.requests) == before
+
+
+@pytest.mark.parametrize(
+    ("options", "path"),
+    [
+        ("extra_headers={'X-Run': str(uuid.uuid4())}", "headers.x-run"),
+        ("extra_query={'run': str(uuid.uuid4())}", "query.run"),
+    ],
+)
+def test_an_id_in_the_headers_or_the_query_of_one_call_is_named_as_it_is_typed(
+    options: str, path: str, run: Callable[[str], list[str]], provider: Provider
+) -> None:
+    cell = f"chat().bind({options}).invoke('When does the boat come?')"
+    assert run(cell) == []
+    (heard,) = run(cell)
+    typed = f"%config NBCache.ignore = ['{path}']"
+    assert typed in heard
+    difference, advice = nbcache.why().changes
+    assert difference.startswith(f"{path}: ")
+    assert typed in advice
+    run(typed)
     run(cell)
     before = len(provider.requests)
     run(cell)
