@@ -1,7 +1,7 @@
 """The entries of a store, or of one notebook in it: to list, read, evict and clear."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from operator import attrgetter
@@ -74,7 +74,7 @@ class Contents:
         """The fields of EntryMeta, each with its values in the order of the rows that `which` selects, the newest first."""
         if isinstance(self.store, Columnar):
             return self.store.columns(self._mine(which))
-        rows = self._listed().page(self._mine(which))
+        rows = _of_client(self._listed().page(self._mine(which)), which)
         return {field.name: [getattr(row, field.name) for row in rows] for field in fields(EntryMeta)}
 
     def stream(
@@ -236,8 +236,7 @@ class Contents:
         if isinstance(store, Selecting):
             return store.select(mine, search, progress)
         rows = store.page(mine) if search is None else self._containing(search, which, progress)
-        # A store that was written before there was this filter returns all rows, and `clear` would delete them.
-        return SelectedRows(row for row in rows if which.client in {None, row.client})
+        return SelectedRows(_of_client(rows, which))
 
     def _containing(self, search: TextSearch, which: Filter, progress: Progress | None) -> Iterator[EntryMeta]:
         """The rows of the entries with a text, of a store that reads each of them for that."""
@@ -292,6 +291,11 @@ class _ReadOneByOne:
             payload = self._store.get(row.key, include_expired=self._include_expired)
             if payload is not None:
                 yield row, payload
+
+
+def _of_client(rows: Iterable[EntryMeta], which: Filter) -> list[EntryMeta]:
+    """Those of the client that `which` asks for. A store of a user's own that is older than this filter returns all."""
+    return [row for row in rows if which.client in {None, row.client}]
 
 
 def _record(meta: EntryMeta, payload: codec.Payload) -> Record:

@@ -106,5 +106,6 @@ def test_a_store_without_the_filter_loses_nothing_else_by_a_clear(provider: Prov
     ask(sdk := openai.OpenAI(**provider.openai))
     list(ask(sdk, stream=True))
     ChatOpenAI(model="gpt-4o-mini", **provider.openai).invoke("one")
+    assert set(nbcache.entries(client="openai")["client"]) == {"openai"}
     assert nbcache.clear(client="openai").deleted == 2
     assert listed() == {("langchain", False)}
