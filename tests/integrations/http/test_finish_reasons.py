@@ -124,6 +124,8 @@ def _without(answer: dict[str, Any], name: str) -> dict[str, Any]:
 WITHOUT: dict[str, tuple[tuple[str, dict[str, Any]], dict[str, Any]]] = {
     "a choice": (_CHAT, {"choices": [{"index": 0, "message": {"content": "hi"}}]}),
     "a choice that says null": (_CHAT, {"choices": [{"message": {"content": "hi"}, "finish_reason": None}]}),
+    "a choice that says null in words": (_CHAT, _openai("null")),
+    "a candidate that specifies none": (_GEMINI, _gemini("FINISH_REASON_UNSPECIFIED")),
     "one of two choices": (_CHAT, {"choices": [*_openai("stop")["choices"], {"index": 1, "message": {"content": ""}}]}),
     "a completion": (_TEXT, {"choices": [{"text": "hi"}]}),
     "a response": (_RESPONSE, {"object": "response", **_without(_response(""), "status")}),
@@ -206,3 +208,15 @@ def test_a_stream_that_was_cut_is_not_kept_although_its_formal_end_came(
         for _ in range(2):
             assert client.post(f"https://models.example{path}", json={**body, "stream": True}).text == content
     assert (len(sent), nbcache.stats().entries) == (2, 0)
+
+
+@pytest.mark.usefixtures("store")
+def test_a_stream_whose_last_chunk_says_no_reason_again_is_whole() -> None:
+    reasons, body = ["", "stop", ""], {**_CHAT[1], "stream": True}
+    chunks = [{"choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": each}]} for each in reasons]
+    content = "".join(f"data: {each}\n\n" for each in (*map(json.dumps, chunks), "[DONE]"))
+    response = httpx.Response(200, headers={"content-type": "text/event-stream"}, text=content)
+    with httpx.Client(transport=httpx.MockTransport(lambda _: response)) as client:
+        answers = [client.post(f"https://models.example{_CHAT[0]}", json=body) for _ in range(2)]
+    assert answers[1].headers["x-nbcache"] == "hit"
+    assert nbcache.entries()["status"].tolist() == ["ok"]

@@ -7,6 +7,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, Generation
 
+from nbcache.entry.finish_reasons import meaning
 from nbcache.entry.text import called
 from nbcache.errors import warn_once
 from nbcache.integrations.http.apis.framing import Body
@@ -50,7 +51,7 @@ def text_generation(text: str, metadata: Body) -> Generation:
 
 def all_finished(api: str, reasons: Iterable[Any]) -> bool:
     """Whether each part of an answer says why the model stopped. By the documentation of such an API it isn't whole otherwise."""
-    if all(isinstance(reason, str) and reason for reason in reasons):
+    if all(isinstance(reason, str) and meaning(reason) != frozenset() for reason in reasons):
         return True
     warn_once(
         f"no finish reason {api}",

@@ -151,7 +151,7 @@ def _join_choices(events: Iterable[Body], content: Callable[[Body], Body]) -> Bo
     for event in events:
         whole |= {name: value for name, value in without_nulls(event).items() if name != "choices"}
         for choice in event.get("choices") or ():
-            rest = {name: value for name, value in choice.items() if name in {"finish_reason", "error"}}
+            rest = {name: value for name, value in choice.items() if name in {"finish_reason", "error"} and value}
             append(choices.setdefault(choice.get("index") or 0, {}), {**content(choice), **rest}, _PIECEWISE)
     if not all(choice.get("finish_reason") for choice in choices.values()):
         whole.setdefault("error", "the stream was cut")
