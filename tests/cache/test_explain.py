@@ -5,6 +5,7 @@ from typing import Any
 
 import openai
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
@@ -185,9 +186,45 @@ def test_a_miss_in_replay_shows_what_differs_from_the_nearest_recording(
         said = str(miss.value)
         assert "the same prompt is recorded as" in said
         assert "temperature: 0.0 → 0.2" in said
-        assert "`%llmcache export`" in said
+        assert "export_cassette()`" in said
         assert ("c.jsonl" in said) is (cassette is not None)
         assert nbcache.why().changes == ("temperature: 0.0 → 0.2",)
+
+
+@pytest.mark.parametrize("where", ["shell", "pytest", "script"])
+def test_a_miss_in_replay_says_what_to_type_here(
+    where: str, provider: Provider, store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    InteractiveShell.clear_instance()
+    if where == "shell":
+        InteractiveShell.instance()
+    chat(provider).invoke("Where is the harbour?")
+    nbcache.export_cassette(tmp_path / "c.jsonl")
+    empty = tmp_path / "another_store"
+    texts = []
+    for recorded in (store, empty):
+        nbcache.install(recorded, mode="replay", cassette=tmp_path / "c.jsonl")
+        if where == "script":
+            monkeypatch.delenv("PYTEST_CURRENT_TEST", raising=False)
+        with pytest.raises(ReplayMiss) as miss:
+            chat(provider).invoke("When does the boat come?")
+        texts.append(str(miss.value).splitlines()[-1])
+    InteractiveShell.clear_instance()
+    full, lacking = texts
+    wanted = {
+        "shell": ("`%llmcache on` and a key, then `%llmcache export`", "`%llmcache import c.jsonl` first"),
+        "pytest": ("run `pytest --nbcache=on` with a key", "`nbcache.import_cassette('c.jsonl')` first"),
+        "script": (
+            "mode `on` and a key, then `nbcache.export_cassette()`",
+            "`nbcache.import_cassette('c.jsonl')` first",
+        ),
+    }
+    run, first = wanted[where]
+    assert run in full
+    assert "import" not in full
+    assert run in lacking
+    assert first in lacking
+    assert ("%llmcache" in full + lacking) is (where == "shell")
 
 
 def test_in_replay_another_endpoint_makes_no_difference(provider: Provider, store: Path) -> None:

@@ -4,16 +4,15 @@ import contextlib
 import difflib
 import math
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from nbcache.cache.misses.candidates import recorded_like
 from nbcache.cache.misses.differences import lines_that_differ, settings_by_name, settings_that_differ
+from nbcache.cache.misses.recording_advice import how_to_record
 from nbcache.entry.text import prompt_text, words
 from nbcache.keys.ignored.run_ids import paths_of_ids
 from nbcache.keys.key import SENT, CallKey, prompt_of_request
 from nbcache.replay.playback import Recordings
 from nbcache.replay.replay_key import scrubbed
-from nbcache.stores.location import CASSETTE_SUFFIX
 
 _LIKE = 0.5  # how much of a prompt must be the same, from 0 to 1, for a difference to tell something
 _COMPARED = 4_000  # characters of a prompt, to find the nearest
@@ -36,25 +35,7 @@ def nearest_text(call_key: CallKey, recordings: Recordings) -> str:
         nearest, changes = difference(clean, recorded_like(recordings, call_key), endpoint=False)
         if nearest is not None:
             lines = [f"{heading(call_key, nearest)}:", *(f"  {change}" for change in changes)]
-    path = recordings.path
-    how = "run it with `%llmcache on` and a key, then `%llmcache export`"
-    if path is None:
-        source = (
-            "the store, and there is no cassette, as this notebook's name isn't known: set NBCACHE_NOTEBOOK to it, or "
-            "NBCACHE_CASSETTE to the file"
-        )
-    elif path.exists():
-        source = path.name
-        how = f"`%llmcache import {path.name}`, or the rest is paid again, too; {how}"
-    else:
-        source = f"the store, and there is no {path.name}{_others(path)}"
-    return "\n".join(["", *lines, f"It isn't in {source}. To record it: {how}"])
-
-
-def _others(path: Path) -> str:
-    """Other cassettes beside the missing one: the notebook may have been renamed."""
-    names = sorted(other.name for other in path.parent.glob("*" + CASSETTE_SUFFIX))[:3]
-    return f" (beside it: {', '.join(names)}; NBCACHE_CASSETTE names one)" if names else ""
+    return "\n".join(["", *lines, how_to_record(recordings)])
 
 
 def difference(
