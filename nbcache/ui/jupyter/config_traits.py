@@ -67,13 +67,30 @@ class NBCache(Configurable):
 
     def update_config(self, config: Config) -> None:
         """Set what `%config` sets. A value that is refused is forgotten everywhere."""
+        before = {name: getattr(self, name) for name in self.trait_names(config=True)}
         try:
             super().update_config(config)
         except Exception:
-            # `%config` gives each value to the shell, too, and the next `%load_ext` takes the settings from there.
-            if self.parent is not None:
-                self.parent.config["NBCache"] = deepcopy(self.config["NBCache"])
+            self._trait_values.update(before)
+            # `%config` gives each value to the shell, too, before or after this, by the names of the classes. The next
+            # `%load_ext` takes the settings from there.
+            for each in (config, *([] if self.parent is None else [self.parent.config])):
+                each["NBCache"] = deepcopy(self.config["NBCache"])
             raise
+
+    @classmethod
+    def forget_refused(cls, config: Config) -> list[str]:
+        """Delete the settings from `config` that have a wrong value. Returns their names."""
+        refused = []
+        for name in set(config["NBCache"]) & set(cls.class_trait_names(config=True)):
+            trial = cls()
+            trial.unobserve_all()  # nothing is switched by it
+            try:
+                trial.update_config(Config({"NBCache": {name: config["NBCache"][name]}}))
+            except TraitError:
+                del config["NBCache"][name]
+                refused.append(name)
+        return sorted(refused)
 
     @validate(*_ARGUMENTS)
     def _checked(self, proposal: Any) -> Any:

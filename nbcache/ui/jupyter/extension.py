@@ -35,6 +35,13 @@ def _documentation() -> str:
     return f"{CacheMagics.llmcache.__doc__}\n\n{documentation()}\n"
 
 
+class NotLoadedError(NbcacheError, ValueError):
+    """A setting is wrong, and the environment sets a mode. IPython shows it in one line, and counts the cell as failed."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
 @magics_class
 class CacheMagics(Magics):
     """The magic of one shell, and what runs around its cells."""
@@ -146,8 +153,9 @@ _loaded: dict[InteractiveShell, CacheMagics] = {}
 def load(shell: InteractiveShell) -> None:
     """Turn the cache on in `shell`: magics, hooks, settings. A second call changes nothing.
 
-    Raises UsageError, and leaves nothing behind, if a setting is wrong. If the environment sets a mode, the error itself is
-    raised: nbval doesn't count a UsageError as a failure, and calls that should be replayed would be sent.
+    Raises UsageError, and leaves nothing behind, not even the wrong value, if a setting is wrong. If the environment sets a
+    mode, a NotLoadedError is raised: nbval doesn't count a UsageError as a failure, and calls that should be replayed would
+    be sent.
     """
     if shell in _loaded:
         return
@@ -155,9 +163,13 @@ def load(shell: InteractiveShell) -> None:
         config = NBCache(parent=shell)
         config.install(notebook_path(shell.user_ns))
     except (ValueError, TraitError, NbcacheError, OSError) as error:
+        text = f"nbcache is not on: {error}"
+        if refused := NBCache.forget_refused(shell.config):
+            names = ", ".join(f"NBCache.{name}" for name in refused)
+            text += f". {names} is forgotten: set it again, then `%load_ext nbcache`"
         if os.environ.get("NBCACHE_MODE"):
-            raise
-        raise UsageError(harmless(f"nbcache is not on: {error}")) from None
+            raise NotLoadedError(text) from None
+        raise UsageError(harmless(text)) from None
     magics = CacheMagics(shell, config)
     _loaded[shell] = magics
     shell.register_magics(magics)

@@ -315,6 +315,62 @@ def test_a_value_that_was_refused_is_not_met_again_when_the_extension_is_loaded_
     assert installation.installed().settings.ttl == 7 * 86400
 
 
+WRONG = {
+    "mode": "'repaly'",
+    "ttl": "'1 week'",
+    "tags": "3",
+    "scope": "'galaxy'",
+    "max_size": "'much'",
+    "max_entries": "-1",
+    "footer": "3",
+    "ignore": "3",
+    "clients": "['opnai']",
+    "prices": "{'tiny': {'input': -1}}",
+    "normalize": "'('",
+    "finish_reasons": "3",
+}
+
+
+class TypicalShell(InteractiveShell):
+    """A shell as in a kernel: its name comes after `NBCache`, and IPython gives it the values of `%config` later."""
+
+
+@pytest.mark.parametrize("name", WRONG)
+@pytest.mark.parametrize("kind", [InteractiveShell, TypicalShell])
+def test_a_refused_value_is_in_no_configuration_afterwards(
+    shell: InteractiveShell, kind: type[InteractiveShell], name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del shell
+    InteractiveShell.clear_instance()
+    made = kind.instance()
+    try:
+        execute(made, f"%config NBCache.{name} = {WRONG[name]}")  # nobody checks it before the extension is loaded
+        execute(made, "%load_ext nbcache")
+        assert not installation.is_installed()
+        assert name not in made.config["NBCache"]
+        assert f"NBCache.{name} is forgotten" in str(capsys.readouterr())
+        for line in ("%load_ext nbcache", f"%config NBCache.{name} = {WRONG[name]}", "%reload_ext nbcache"):
+            execute(made, line).raise_error()  # type: ignore[no-untyped-call]
+            assert installation.is_installed()
+        assert name not in made.config["NBCache"]
+    finally:
+        nbcache.unload_ipython_extension(made)
+        kind.clear_instance()
+
+
+def test_a_value_that_can_not_hold_now_is_forgotten_too(
+    shell: InteractiveShell, loaded: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(**_: object) -> None:
+        raise OSError("no room")
+
+    monkeypatch.setattr(installation, "reinstall", fail)
+    loaded("%config NBCache.max_entries = 9")
+    [settings] = [made for made in shell.configurables if type(made).__name__ == "NBCache"]
+    assert settings.max_entries is None  # type: ignore[attr-defined]
+    assert "max_entries" not in shell.config["NBCache"]
+
+
 def test_traits_from_a_configuration_file_and_the_environment_over_them(
     shell: InteractiveShell, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,13 +384,17 @@ def test_traits_from_a_configuration_file_and_the_environment_over_them(
     assert installation.installed().settings.ttl == 10800
 
 
-def test_a_mode_from_outside_may_have_capitals_and_a_wrong_one_fails_the_cell(
-    shell: InteractiveShell, run: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+def test_a_mode_from_outside_may_have_capitals_and_a_wrong_one_fails_the_cell_with_one_line(
+    shell: InteractiveShell,
+    run: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("NBCACHE_MODE", "repaly")
     done = execute(shell, "%load_ext nbcache")
-    assert type(done.error_in_exec) is ValueError  # nbval takes an UsageError for no failure
-    assert "NBCACHE_MODE" in str(done.error_in_exec)
+    assert isinstance(done.error_in_exec, ValueError)  # nbval takes an UsageError for no failure
+    [line] = capsys.readouterr().out.splitlines()
+    assert "NBCACHE_MODE in the environment: mode='repaly': write on, off" in line
     assert not installation.is_installed()
     monkeypatch.setenv("NBCACHE_MODE", "Replay")
     run("%load_ext nbcache")
