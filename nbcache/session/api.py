@@ -87,7 +87,7 @@ def show(key: str) -> Record:
 
 @public_in("nbcache")
 def evict(key: str) -> EntryMeta:
-    """Delete the entry whose key begins with `key`. Returns its row. Raises as `show`."""
+    """Delete the entry whose key begins with `key`, of at least four digits. Returns its row. Raises as `show`."""
     return installed().contents().evict(key)
 
 

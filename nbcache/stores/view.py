@@ -31,6 +31,7 @@ from nbcache.stores.progress import Counted, Progress, followed
 from nbcache.stores.selection import SelectedRows, Selection
 from nbcache.stores.text_search import TextSearch
 
+DIGITS_TO_EVICT = 4  # of a key at least: `evict 2` may mean the second row of a list
 _CANDIDATES = 10
 _IN_MEMORY = 1_000  # rows of a result at most that are all read at once
 
@@ -94,10 +95,11 @@ class Contents:
             rows = self.entries(keys)
         return _ReadOneByOne(self.store, rows, include_expired=which.include_expired)
 
-    def find(self, prefix: str) -> EntryMeta:
+    def find(self, prefix: str, *, least: int = 1) -> EntryMeta:
         """The entry whose key begins with `prefix`, whoever owns it.
 
-        Raises UnknownKeyError where there is none, AmbiguousKeyError where there are several.
+        Raises UnknownKeyError where there is none, AmbiguousKeyError where there are several, or where `prefix` has fewer
+        digits than `least`.
         """
         wanted = prefix.strip().lower() if isinstance(prefix, str) else ""
         if not wanted or len(wanted) > KEY_LENGTH or set(wanted) - set("0123456789abcdef"):
@@ -112,6 +114,13 @@ class Contents:
             shown = ", ".join(key[: len(wanted) + 6] for key in keys[:_CANDIDATES])
             more = ", …" if len(keys) > _CANDIDATES else ""
             raise AmbiguousKeyError(f"{prefix!r} could be any of {shown}{more}: write more digits", keys)
+        if len(wanted) < least:
+            key = rows[0].key
+            raise AmbiguousKeyError(
+                f"{prefix!r} is no row of a list but the beginning of a key: write at least {least} digits of it, "
+                f"such as {key[: max(8, least)]}",
+                [key],
+            )
         return rows[0]
 
     def _beginning(self, prefix: str) -> list[EntryMeta]:
@@ -160,10 +169,13 @@ class Contents:
         return self._listed().facets(self.notebook)
 
     def evict(self, prefix: str) -> EntryMeta:
-        """Delete the entry whose key begins with `prefix`, for all its owners. Returns the row that it had. Raises as `find`."""
+        """Delete the entry whose key begins with `prefix`, for all its owners. Returns the row that it had.
+
+        Raises as `find`. At least four digits are needed.
+        """
         if not isinstance(self.store, Deletable):
             raise UnsupportedError(f"the store {self.store.url} can't delete entries")
-        meta = self.find(prefix)
+        meta = self.find(prefix, least=DIGITS_TO_EVICT)
         self.store.delete(meta.key)
         self.changed()
         return meta

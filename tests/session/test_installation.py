@@ -170,6 +170,18 @@ def test_evict_takes_a_prefix_and_names_the_candidates(tmp_path: Path) -> None:
             nbcache.evict(unknown)
 
 
+def test_evict_needs_four_digits_so_that_a_rows_number_deletes_nothing(tmp_path: Path) -> None:
+    nbcache.install(tmp_path / "s")
+    model().invoke("q")
+    [key] = nbcache.entries().key
+    for digits in range(1, 4):
+        with pytest.raises(AmbiguousKeyError, match=f"at least 4 digits of it, such as {key[:8]}") as raised:
+            nbcache.evict(key[:digits])
+        assert raised.value.candidates == [key]
+        assert nbcache.show(key[:digits]).meta.key == key
+    assert nbcache.evict(key[:4]).key == key
+
+
 def test_clear_takes_filters_and_a_dry_run_changes_nothing(tmp_path: Path) -> None:
     nbcache.install(tmp_path / "s")
     asked = model()

@@ -18,7 +18,7 @@ from nbcache.replay.cassette_import import import_entries
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.stores.base import DiskStore
 from nbcache.stores.location import cassette_path
-from nbcache.stores.view import Contents
+from nbcache.stores.view import DIGITS_TO_EVICT, Contents
 from nbcache.ui import report
 from nbcache.ui.cli import json_documents
 from nbcache.ui.cli.confirmation import confirm
@@ -99,7 +99,7 @@ def _show(args: argparse.Namespace, contents: Contents) -> int:
 
 
 def _evict(args: argparse.Namespace, contents: Contents) -> int:
-    meta = contents.find(_key(args, contents))
+    meta = contents.find(_key(args, contents, least=DIGITS_TO_EVICT))
     owners = f", which {', '.join(map(one_line, meta.notebooks))} have" if len(meta.notebooks) > 1 else ""
     confirm(args, _disk(contents), f"deletes the entry {report.entry(meta)}{owners}")
     meta = contents.evict(meta.key)
@@ -111,9 +111,9 @@ def _disk(contents: Contents) -> DiskStore:
     return contents.store
 
 
-def _key(args: argparse.Namespace, contents: Contents) -> str:
+def _key(args: argparse.Namespace, contents: Contents, *, least: int = 1) -> str:
     """The whole key of the entry, which `--notebook` has to own if it is given. Raises as `Contents.find`."""
-    meta = contents.find(args.key)
+    meta = contents.find(args.key, least=least)
     if contents.notebook not in {None, *meta.notebooks}:
         raise UnknownKeyError(f"no entry of {contents.notebook} has a key that begins with {args.key!r}")
     return meta.key

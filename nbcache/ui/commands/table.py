@@ -31,6 +31,7 @@ CELL_ONLY = Option("--cell", "only the last cell", front_ends=LINE)
 LIFETIME = Option("--lifetime", "all calls that the store's ledger knows, not only this session's", front_ends=LINE)
 BY = Option("--by", "a row for each model", choices=("model",))
 KEY = Option("KEY", "a key, or its first digits")
+KEY_TO_EVICT = Option("KEY", "a key, or at least its first 4 digits")
 LIMIT = Option("--limit", "list at most N (in a terminal 50, else all)", "N", type=number)
 STATUS = Option("--status", "only answers like these", choices=STATUSES)
 OLDER_THAN = Option("--older-than", "only what was stored that long ago: 90s, 12h, 7d", "AGE", "7d")
@@ -116,8 +117,8 @@ COMMANDS = (
     Command(
         "evict",
         "delete one entry, whoever owns it",
-        (*_OWNED, KEY, YES),
-        hint="(the first digits of a key are enough; `%llmcache ls` lists them)",
+        (*_OWNED, KEY_TO_EVICT, YES),
+        hint="(the first 4 digits of a key, or more; `%llmcache ls` lists them)",
     ),
     Command(
         "clear",

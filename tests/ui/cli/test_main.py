@@ -320,6 +320,15 @@ def test_a_key_that_names_no_entry_or_several_is_told_with_1(command: str, key: 
     assert len(stored()) == 2
 
 
+def test_a_rows_number_evicts_nothing(run: Run) -> None:
+    keep("q")
+    key = stored()["q"].key
+    said = run("evict", key[:1], "--yes")
+    assert (said.code, said.out) == (1, "")
+    assert f"write at least 4 digits of it, such as {key[:8]}" in said.err
+    assert set(stored()) == {"q"}
+
+
 def test_an_entry_of_another_notebook_is_not_evicted(run: Run) -> None:
     keep("mine")
     keep("theirs", notebook="b.ipynb")
