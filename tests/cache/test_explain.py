@@ -170,6 +170,28 @@ def test_an_sdks_call_is_explained_as_well(provider: Provider, store: Path) -> N
     assert nbcache.why().changes == ("temperature: 0.0 → 0.5",)
 
 
+@pytest.mark.parametrize(
+    ("one", "two", "is_advised"),
+    [
+        ("Today is 2026-11-29. When does the boat come?", "Today is 2026-11-30. When does the boat come?", True),
+        ("It is 2026-11-29 10:02:03.25: any boat?", "It is 2026-11-29 11:12:13.5: any boat?", True),
+        (
+            f"{RULES} Run fd70b222-4130-4a52-965b-8542ff9a597c",
+            f"{RULES} Run 7bf87260-12e1-4673-8945-1f16b63461c8",
+            True,
+        ),
+        ("Today is 2026-11-29. When does the boat come?", "Today is 2026-11-30. When does the train come?", False),
+        ("When does boat 12 come to us?", "When does boat 13 come to us?", False),
+    ],
+)
+def test_a_new_date_or_uuid_in_the_prompt_hints_at_normalize(
+    one: str, two: str, is_advised: bool, provider: Provider, store: Path
+) -> None:
+    chat(provider).invoke(one)
+    chat(provider).invoke(two)
+    assert ("NBCache.normalize" in text()) is is_advised
+
+
 # In replay
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from nbcache import public_in
 from nbcache.cache.misses.candidates import recorded_like, stored_like
 from nbcache.cache.misses.log import NEWER, LoggedMiss
-from nbcache.cache.misses.nearest import difference, heading, new_ids
+from nbcache.cache.misses.nearest import difference, heading, is_new_time_or_uuid, new_ids
 from nbcache.costs.events import NEW
 from nbcache.entry.durations_and_sizes import ago_text
 from nbcache.entry.text import prompt_preview
@@ -60,6 +60,11 @@ _TEXTS = {
     "evicted": "its answer had been evicted to keep within the store's bounds",
 }
 
+_NORMALIZE = (
+    "only dates, times or UUIDs in the prompt differ. If no answer depends on them, `NBCache.normalize` takes what a regular "
+    "expression matches out of the key"
+)
+
 
 def explain(missed: LoggedMiss, recordings: Recordings) -> Why:
     """Why a call missed. Entries that were stored after it don't matter."""
@@ -84,6 +89,8 @@ def _explain(missed: LoggedMiss, similar: Callable[[CallKey], Iterable[CallKey]]
         return why(reason="new", text="nothing like it was recorded")
     if ids := new_ids(nearest, call_key):
         changes = (*changes, advice(ids, also_ignored()))
+    elif is_new_time_or_uuid(nearest, call_key):
+        changes = (*changes, _NORMALIZE)
     return why(reason="new", text=heading(call_key, nearest), nearest=nearest.key, changes=changes)
 
 

@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable
 
 from nbcache.cache.misses.candidates import recorded_like
@@ -17,6 +18,10 @@ from nbcache.replay.replay_key import scrubbed
 _LIKE = 0.5  # how much of a prompt must be the same, from 0 to 1, for a difference to tell something
 _COMPARED = 4_000  # characters of a prompt, to find the nearest
 _NEAR, _SPELT = 5, 500  # calls of which the letters are compared, and how many of them
+_TIME_OR_UUID = re.compile(
+    r"\b(?:[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}|\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?"
+    r"|\d\d?:\d\d(?::\d\d(?:\.\d+)?)?)\b"
+)
 _NOT_THE_SAME = 0.001  # what two prompts of the same words differ by
 
 
@@ -25,6 +30,14 @@ def new_ids(before: CallKey, now: CallKey) -> list[str]:
     if before.canonical_prompt != now.canonical_prompt or before.base_key == now.base_key:
         return []
     return paths_of_ids(settings_by_name(before), settings_by_name(now))
+
+
+def is_new_time_or_uuid(before: CallKey, now: CallKey) -> bool:
+    """Whether two calls differ only in dates, times or UUIDs in their prompts."""
+    if before.identity != now.identity or before.sample != now.sample:
+        return False
+    old, new = _text(before), _text(now)
+    return old != new and _TIME_OR_UUID.sub("", old) == _TIME_OR_UUID.sub("", new)
 
 
 def nearest_text(call_key: CallKey, recordings: Recordings) -> str:
