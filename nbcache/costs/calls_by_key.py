@@ -6,6 +6,7 @@ to get it back: the sums were not done before the cell was.
 """
 
 import struct
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
@@ -14,7 +15,8 @@ from typing import NamedTuple
 from nbcache.entry.records import EXACT, CallRecord, SessionCall
 
 _ROW = struct.Struct("<dIBqb")  # of `_Row`: its price as digits and exponent
-_PRICED, _ESTIMATED, _USED, _LONG = 1, 2, 4, 8  # flags: a price that is `_LONG` is kept elsewhere
+# Flags. A price that is `_LONG` is kept elsewhere. Calls are `_OPEN` while no answer to one of them has come whole.
+_PRICED, _ESTIMATED, _USED, _LONG, _OPEN = 1, 2, 4, 8, 16
 _NUMBER, _KEY = 2, 20  # bytes of a model's number, and of a key
 _DIGITS = 18
 # A call: the number of its model with its key, packed if the key is one of ours.
@@ -37,6 +39,7 @@ class SessionCalls:
         self._rows: dict[_Of, bytes] = {}
         self._long_prices: dict[_Of, Decimal] = {}
         self._without_key: dict[str, SessionCall] = {}  # by model
+        self._open = Counter[str]()  # calls with a key that are open, by model
         self._models: dict[str, int] = {}
         self._unwritten: set[_Of] = set()
         self._unwritten_models: set[str] = set()  # of calls without a key
@@ -49,7 +52,17 @@ class SessionCalls:
             return
         of = self._of(call.key, call.model)
         row = self._row(of)
-        self._write(of, row._replace(calls=row.calls + 1, when=max(row.when, call.when) if row.calls else call.when))
+        flags = row.flags
+        if call.owes and not row.calls:
+            flags |= _OPEN
+        if flags & _OPEN:
+            self._add_open(call.model, 1)
+        when = max(row.when, call.when) if row.calls else call.when
+        self._write(of, row._replace(calls=row.calls + 1, when=when, flags=flags))
+
+    def _add_open(self, model: str, calls: int) -> None:
+        self._open[model] += calls
+        self._unwritten_models.add(model)
 
     def _note_without_key(self, call: CallRecord) -> None:
         model = call.model
@@ -63,6 +76,8 @@ class SessionCalls:
     def price(self, call: CallRecord, usd: Decimal | None, *, estimated: bool, unkept: bool = False) -> None:
         """Note what a call of this key costs: the last one counts. If it is `unkept`, it counts as a call without a key."""
         row = self._row(of := self._of(call.key, call.model)) if call.key else _Row()
+        if row.flags & _OPEN:
+            self._add_open(call.model, -1 if unkept else -row.calls)
         if call.key and row.calls and not unkept:
             flags = row.flags & _USED | (_ESTIMATED if estimated else 0)
             self._write(of, row._replace(flags=flags, usd=usd))
@@ -90,19 +105,20 @@ class SessionCalls:
         """The keys of entries that were hit or stored."""
         return {self._key_of(of) for of in self._rows if self._row(of).flags & _USED}
 
-    def is_unkept(self, key: str) -> bool:
-        """Whether the answers of this key can't be kept, or aren't wanted."""
-        return key in self._unkept
+    def is_unkept(self, key: str, model: str) -> bool:
+        """Whether this call was made, and none of its answers was kept: they can't be, aren't wanted, or never came whole."""
+        return key in self._unkept or bool(self._row(self._of(key, model)).flags & _OPEN)
 
     def all(self) -> list[SessionCall]:
         """One for each key."""
-        return [call for call in (*self._without_key.values(), *self._calls(self._rows)) if call.calls]
+        models = map(self._calls_without_key, {**self._without_key, **self._open})
+        return [call for call in (*models, *self._calls(self._rows)) if call.calls]
 
     def take(self) -> list[SessionCall]:
         """The calls that have changed since this was last called."""
         changed, self._unwritten = self._unwritten, set()
         models, self._unwritten_models = self._unwritten_models, set()
-        return [*(self._without_key[model] for model in models), *self._calls(changed)]
+        return [*map(self._calls_without_key, models), *self._calls(changed)]
 
     def put_back(self, calls: Iterable[SessionCall]) -> None:
         """Let `take` return these calls again: they could not be written down."""
@@ -126,12 +142,19 @@ class SessionCalls:
     def _key_of(self, of: _Of) -> str:
         return of[_NUMBER:].hex() if isinstance(of, bytes) else of[1]
 
+    def _calls_without_key(self, model: str) -> SessionCall:
+        """The calls of a model that have no key, or are open: none of them is a hit when it is made again."""
+        made = self._without_key.get(model) or SessionCall("", model, 0)
+        waiting = self._open[model]
+        return replace(made, calls=made.calls + waiting, unpriced=made.unpriced + waiting) if waiting else made
+
     def _calls(self, which: Iterable[_Of]) -> Iterable[SessionCall]:
         models = list(self._models)
         for of in which:
             row, number = self._row(of), int.from_bytes(of[:_NUMBER], "big") if isinstance(of, bytes) else of[0]
             estimated = bool(row.flags & _ESTIMATED)
-            yield SessionCall(self._key_of(of), models[number], row.calls, row.usd, estimated, row.when)
+            calls = 0 if row.flags & _OPEN else row.calls
+            yield SessionCall(self._key_of(of), models[number], calls, row.usd, estimated, row.when)
 
     def _row(self, of: _Of) -> _Row:
         written = self._rows.get(of)
@@ -147,7 +170,7 @@ class SessionCalls:
         self._unwritten.add(of)
 
     def _packed(self, of: _Of, row: _Row) -> bytes:
-        flags = row.flags & (_ESTIMATED | _USED)
+        flags = row.flags & (_ESTIMATED | _USED | _OPEN)
         if row.usd is None:
             return _ROW.pack(row.when, row.calls, flags, 0, 0)
         _, digits, exponent = row.usd.as_tuple()

@@ -156,7 +156,7 @@ class Accounts:
         return self._timings[of]
 
     def _enter_miss(self, call: CallRecord, now: "_Batch") -> None:
-        if call.why == NEW and call.key is not None and self.called.is_unkept(call.key):
+        if call.why == NEW and call.owes and call.key is not None and self.called.is_unkept(call.key, call.model):
             call.why = "not kept"
         elif call.why == NEW and call.key is not None and self._tombstones is not None:
             with contextlib.suppress(Exception):

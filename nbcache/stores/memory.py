@@ -202,7 +202,8 @@ class MemoryStore:
         """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
         with self._lock:
             mine = [calls for (of, session), calls in self._sessions.items() if of == notebook and session != but]
-            return sorted(mine[-1].values(), key=attrgetter("when", "key")) if mine else []
+            made = [call for call in mine[-1].values() if call.calls] if mine else []
+            return sorted(made, key=attrgetter("when", "key"))
 
     def rename(self, notebook: str, new: str) -> None:
         """Move a notebook's rows and calls to its new name."""

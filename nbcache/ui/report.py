@@ -286,7 +286,10 @@ def plan(costs: "Plan") -> str:
         [
             f"{head}, {counted(costs.calls, 'miss')}",
             f"to pay: {paid}, if they cost what they did then",
-            *(f"  {calls:,} {why}: {one_line(model)}" for (why, model), calls in reasons.most_common()),
+            *(
+                f"  {calls:,} {why}: {one_line(model) or 'unknown model'}"
+                for (why, model), calls in reasons.most_common()
+            ),
         ]
     )
 

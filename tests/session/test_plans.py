@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.outputs import ChatResult
@@ -13,6 +14,7 @@ from langchain_openai import ChatOpenAI
 
 import nbcache
 from nbcache.session import installation
+from nbcache.session.plans import PlannedMiss
 from nbcache.stores import DiskStore, MemoryStore
 from nbcache.ui import report
 from tests.servers.provider import Answer, Provider
@@ -159,3 +161,58 @@ def test_what_is_not_kept_is_paid_each_time(why: str, tmp_path: Path) -> None:
     install(tmp_path / "store", tmp_path)
     last = nbcache.plan()
     assert (last.session, last.hits, last.calls, last.usd) == ("last", 0, 3, plan.usd)
+
+
+@pytest.mark.parametrize("make", MAKES.values(), ids=MAKES.keys())
+@pytest.mark.parametrize("how", ["an SDK's stream", "LangChain's stream", "a call that failed"])
+def test_a_call_that_got_no_whole_answer_is_counted_each_time(
+    how: str, make: Callable[[Path], Any], provider: Provider, tmp_path: Path
+) -> None:
+    store = make(tmp_path / "store")
+    install(store, tmp_path)
+    client = openai.OpenAI(max_retries=0, **provider.openai)
+
+    def call() -> None:
+        if how == "a call that failed":
+            provider.fail(500)
+            with pytest.raises(openai.InternalServerError):
+                chat(provider).invoke("q")
+        elif how == "LangChain's stream":
+            chunks = chat(provider).stream("q")
+            next(chunks)
+            chunks.close()  # type: ignore[attr-defined]
+        else:
+            messages: Any = [{"role": "user", "content": "q"}]
+            with client.chat.completions.create(model="gpt-4o-mini", messages=messages, stream=True) as stream:
+                next(stream)
+
+    for _ in range(3):
+        call()
+    plan = nbcache.plan()
+    assert (plan.hits, plan.calls, plan.unpriced, {miss.why for miss in plan.misses}) == (0, 3, 3, {"not cached"})
+    assert list(nbcache.last()["why"]) == ["new", "not kept", "not kept"]
+    assert "left or interrupted before its end" in str(nbcache.why())
+    nbcache.uninstall()
+    install(store, tmp_path)
+    last = nbcache.plan()
+    assert (last.session, last.hits, last.calls) == ("last", 0, 3)
+
+
+def test_a_call_that_is_answered_after_it_failed_is_a_hit_then(provider: Provider, tmp_path: Path) -> None:
+    install(tmp_path / "store", tmp_path)
+    provider.fail(500)
+    with pytest.raises(openai.InternalServerError):
+        chat(provider).invoke("q")
+    assert nbcache.plan().calls == 1
+    chat(provider).invoke("q")
+    plan = nbcache.plan()
+    assert (plan.hits, plan.calls) == (2, 0)
+    nbcache.uninstall()
+    install(tmp_path / "store", tmp_path)
+    last = nbcache.plan()
+    assert (last.session, last.hits, last.calls) == ("last", 2, 0)
+
+
+def test_a_plan_names_no_model_where_none_is_known() -> None:
+    plan = nbcache.Plan("this", 0, (PlannedMiss("", "", "not cached", 1, None, estimated=False),))
+    assert report.plan(plan).endswith("1 not cached: unknown model")

@@ -55,7 +55,8 @@ _TEXTS = {
     "filtered": "an answer is recorded, but it was filtered, or failed at the provider's, which makes it no hit; `replay` plays it",
     "empty": "an answer is recorded, but it was empty, which makes it no hit; `replay` plays it",
     "unfinished": "an answer is recorded, but its end was not seen, which makes it no hit; `replay` plays it",
-    "not kept": "it was answered before in this session, but its answer could not be kept, or wasn't to be",
+    "not kept": "it was made before in this session, and no answer was kept: it failed or still ran, was left or interrupted "
+    "before its end, could not be kept, or wasn't to be",
     "expired": "its answer had expired",
     "evicted": "its answer had been evicted to keep within the store's bounds",
 }
