@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, cast, get_args, overload
 
 Kind = Literal["text", "texts", "number", "mapping", "object", "flag"]
@@ -90,6 +90,7 @@ def takes(record: Any, *, is_method: bool = False) -> Any:
     def decorator(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> Any:
+            refuse_unknown(function, kwargs, given.parameters)
             return function(*args[:is_method], given.bind(*args[is_method:], **kwargs).arguments)
 
         own = inspect.signature(function)
@@ -100,6 +101,18 @@ def takes(record: Any, *, is_method: bool = False) -> Any:
         return wrapper
 
     return decorator
+
+
+def refuse_unknown(function: Callable[..., Any], names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise TypeError if one of `names` is no argument of `function`. The error says which name is nearest."""
+    known = list(known)
+    for name in names:
+        if name not in known:
+            import difflib  # noqa: PLC0415 - few need it
+
+            close = difflib.get_close_matches(name, known, 1)
+            advice = f"write {close[0]}" if close else f"there are {', '.join(known)}"
+            raise TypeError(f"{function.__module__}.{function.__qualname__} has no argument {name!r}: {advice}")
 
 
 def _signature(record: type) -> inspect.Signature:

@@ -9,6 +9,8 @@ SORTABLE = (
     *("input_tokens", "output_tokens", "cost_usd", "seconds"),
 )
 
+_EXAMPLES = {"model": "gpt-4o-mini", "client": "openai", "tag": "draft", "status": "ok"}
+
 
 @public_in("nbcache.entry")
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,12 @@ class Filter:
     prompt: str | None = None
     client: str | None = None
     include_expired: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("model", "client", "tag", "status"):
+            value = getattr(self, name)
+            if value is not None and not isinstance(value, str):
+                raise TypeError(f"{name}={value!r}: pass one text, such as {name}={_EXAMPLES[name]!r}")
 
     @property
     def stale(self) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from nbcache import public_in
 from nbcache.cache.misses.explain import Why
 from nbcache.cache.modes import REPLAY
+from nbcache.cache.setting_field import refuse_unknown
 from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
 from nbcache.entry.records import Cleared, EntryMeta, Filter, Info, Record, Stats
 from nbcache.replay.export_import_results import Exported, Imported
@@ -17,6 +18,9 @@ from nbcache.stores.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# What `clear` takes besides the arguments in its signature; magics show its progress.
+_CLEARED = ("older_than", "model", "client", "tag", "match", "dry_run", "progress", "deleted")
 
 
 @overload
@@ -97,6 +101,7 @@ def clear(*, scope: str | None = None, unused: bool = False, **which: Any) -> Cl
 
     `unused` means what this session has neither hit nor stored. Raises ValueError where it has called nothing yet.
     """
+    refuse_unknown(clear, which, _CLEARED)
     cache = installed()
     if not unused:
         return cache.contents(scope).clear(**which)

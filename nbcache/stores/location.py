@@ -107,8 +107,9 @@ def _only_one_below(new: Path, others: Sequence[Path], *, is_known: bool) -> Pat
     place = shlex.quote(str(from_here(others[0])))
     warn_once(
         f"new {new}",
-        f"nbcache: a new store begins in {from_here(new)}, which has none of the answers in {listed}: `%llmcache on --store "
-        f"{place}` uses those, or set NBCACHE_DIR",
+        f"nbcache: a new store begins in {from_here(new)} when an answer is stored. It has none of the answers in {listed}: "
+        f"to use those, type `%llmcache on --store {place}` in a notebook, `--store {place}` after a command of `nbcache` "
+        "in a terminal, or set NBCACHE_DIR",
     )
     return new
 

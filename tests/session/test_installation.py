@@ -1,5 +1,6 @@
 """install and uninstall: what is on, and that nothing is left when it is off."""
 
+import re
 import subprocess
 import sys
 import threading
@@ -180,6 +181,29 @@ def test_evict_needs_four_digits_so_that_a_rows_number_deletes_nothing(tmp_path:
         assert raised.value.candidates == [key]
         assert nbcache.show(key[:digits]).meta.key == key
     assert nbcache.evict(key[:4]).key == key
+
+
+@pytest.mark.parametrize("name", ["model", "client", "tag", "status"])
+def test_a_filter_that_is_no_text_is_an_error_that_says_what_to_pass(tmp_path: Path, name: str) -> None:
+    nbcache.install(tmp_path / "s")
+    model().invoke("q")
+    says = re.escape(f"{name}=['x']: pass one text, such as {name}='")
+    with pytest.raises(TypeError, match=says):
+        nbcache.entries(**{name: ["x"]})  # type: ignore[arg-type]
+    if name != "status":
+        with pytest.raises(TypeError, match=says):
+            nbcache.clear(**{name: ["x"]})  # type: ignore[arg-type]
+    assert nbcache.stats().entries == 1
+
+
+def test_a_misspelt_argument_is_an_error_that_names_the_function_and_the_nearest_name(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match=r"nbcache\.install has no argument 'tll': write ttl"):
+        nbcache.install(tmp_path / "s", tll="7d")  # type: ignore[call-arg]
+    nbcache.install(tmp_path / "s")
+    with pytest.raises(TypeError, match=r"nbcache\.clear has no argument 'clients': write client"):
+        nbcache.clear(clients="openai")
+    with pytest.raises(TypeError, match=r"nbcache\.clear has no argument 'zzz': there are older_than, model"):
+        nbcache.clear(zzz=1)
 
 
 def test_clear_takes_filters_and_a_dry_run_changes_nothing(tmp_path: Path) -> None:

@@ -104,7 +104,9 @@ def test_a_new_store_beside_others_is_said_with_what_to_type(repository: Path, m
         assert store_folder() == repository / ".nbcache"
     said = str(told[0].message)
     assert f"a b/.nbcache, c/.nbcache, {repository.parent}/.nbcache" in said
-    assert "--store 'a b/.nbcache'" in said
+    assert "`%llmcache on --store 'a b/.nbcache'` in a notebook" in said
+    assert "`--store 'a b/.nbcache'` after a command of `nbcache` in a terminal" in said
+    assert "when an answer is stored" in said
 
 
 def test_a_notebook_that_is_known_begins_a_store_of_its_own_beside_others(
