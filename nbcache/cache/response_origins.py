@@ -51,9 +51,9 @@ class ResponseOrigins:
         if not ids:
             return None
         keys = [key for key in list(self._calls) if ids & self._ids_of_entry(key, store)]
-        if len(keys) != 1 or (noted := self._calls.get(keys[0])) is None:
+        if len(keys) != 1 or (call_of_key := self._calls.get(keys[0])) is None:
             return None
-        hit, created = noted
+        hit, created = call_of_key
         headers = _headers(answer)
         return hit if headers is None else _HIT in headers, keys[0], created
 

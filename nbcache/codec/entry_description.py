@@ -6,12 +6,11 @@ from decimal import Decimal
 
 from langchain_core.outputs import Generation
 
-from nbcache.codec.header import EntryHeader
+from nbcache.codec.header import EntryHeader, shown_prompt
 from nbcache.codec.payload import Payload
 from nbcache.entry.client import client_of, is_streamed
 from nbcache.entry.records import EntryMeta, Usage
-from nbcache.entry.text import answer_preview, prompt_preview, request_text
-from nbcache.keys.api_names import LANGCHAIN
+from nbcache.entry.text import answer_preview, prompt_preview
 from nbcache.keys.key import KEY_VERSION, CallKey, call_key_of_entry
 from nbcache.keys.prompt import Normalize
 from nbcache.keys.request import document
@@ -36,7 +35,7 @@ def row_of(  # noqa: PLR0913 - all that a row tells
     return EntryMeta(
         key=call_key.key,
         model=call_key.model,
-        prompt=prompt_preview(shown_prompt(call_key, answer)),
+        prompt=prompt_preview(prompt_to_show(call_key, answer)),
         answer=answer_preview(answer),
         status=status,
         created=created,
@@ -54,12 +53,12 @@ def row_of(  # noqa: PLR0913 - all that a row tells
     )
 
 
-def shown_prompt(call_key: CallKey, answer: Sequence[Generation]) -> str:
-    """The prompt of a call as people see it, and as its tokens are estimated: of an SDK's request without one, what else it says."""
+def prompt_to_show(call_key: CallKey, answer: Sequence[Generation]) -> str:
+    """The prompt of a call as people see it, and as its tokens are estimated."""
     if call_key.prompt:
         return call_key.prompt
-    identity, info = document(call_key.identity), answer[0].generation_info if answer else None
-    return "" if client_of(identity, info) == LANGCHAIN else request_text("", identity)
+    info = answer[0].generation_info if answer else None
+    return shown_prompt("", client_of(document(call_key.identity), info), call_key.identity)
 
 
 def row_in(payload: Payload) -> EntryMeta:

@@ -40,11 +40,16 @@ class EntryHeader:
     @property
     def shown_prompt(self) -> str:
         """The prompt that people see: of an SDK's request without one, what else it says."""
-        if self.prompt or self.meta.client in {None, LANGCHAIN}:
-            return self.prompt
-        from nbcache.entry.text import request_text  # noqa: PLC0415 - few requests lack a prompt
+        return shown_prompt(self.prompt, self.meta.client, self.identity)
 
-        return request_text(self.prompt, document(self.identity))
+
+def shown_prompt(prompt: str, client: str | None, identity: str | bytes) -> str:
+    """The prompt of a call of `client` as people see it: of an SDK's request without one, what else it says."""
+    if prompt or client in {None, LANGCHAIN}:
+        return prompt
+    from nbcache.entry.text import request_text  # noqa: PLC0415 - few requests lack a prompt
+
+    return request_text(document(identity))
 
 
 def header_in(values: dict[str, Any]) -> EntryHeader:

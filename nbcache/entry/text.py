@@ -31,16 +31,16 @@ def prompt_text(prompt: str) -> str:
     return "\n\n".join(f"{_role(message)}: {_message_text(message)}" for message in messages)
 
 
-def request_text(prompt: str, identity: Mapping[str, Any]) -> str:
-    """The prompt of a call; of a request without a field that is known for it, all that counts of the request but the model.
+def request_text(identity: Mapping[str, Any]) -> str:
+    """What counts of a request, but the model: for a request without a field that is known as its prompt.
 
     Credentials in `identity`, the document of the call's identity, have been replaced.
     """
     options = identity.get("options")
-    if prompt or not isinstance(options, dict):
-        return prompt
+    if not isinstance(options, dict):
+        return ""
     others = {name: value for name, value in options.items() if name != "model"}
-    return json.dumps(others, ensure_ascii=False) if others else prompt
+    return json.dumps(others, ensure_ascii=False) if others else ""
 
 
 def prompt_preview(prompt: str) -> str:

@@ -172,9 +172,9 @@ class MissLog:
             if stored and call_key is not None:
                 miss.record.key = call_key.key  # differs from the key that missed if that held a counter
             if not prompt and not usage.complete and call_key is not None:
-                from nbcache.codec.entry_description import shown_prompt  # noqa: PLC0415 - few requests lack a prompt
+                from nbcache.codec.entry_description import prompt_to_show  # noqa: PLC0415 - few requests lack a prompt
 
-                prompt = shown_prompt(call_key, generations)
+                prompt = prompt_to_show(call_key, generations)
             text = "\n".join(each.text for each in generations)
             ended = time.perf_counter()
             from nbcache.costs.time_saved import Span  # noqa: PLC0415 - a hit needs none

@@ -31,7 +31,7 @@ _EXAMPLE: list[BaseMessage] = [
 ]
 # By the parts of the request that a message is in, and by its content.
 _converted: "OrderedDict[tuple[MessageParts, bytes], bytes]" = OrderedDict()
-# What is around a message's text there, by all else in the message; nothing if that can't be told, None if it has no part.
+# What stands around a message's text there, by all else in the message: empty if that isn't known, None if it has no part.
 _around_texts: "OrderedDict[tuple[MessageParts, bytes], tuple[bytes, ...] | None]" = OrderedDict()
 _UNKNOWN = (b"", b"", b"")
 _by_message: dict[type, bool] = {}  # whether a class converts each message of the example by itself
