@@ -65,6 +65,8 @@ class Call(Request):
         owed: the arguments for a rate limiter, while it isn't certain that a request is sent. `sends` is set once it is.
         frame: the frame that makes the call. By `token` the call before it becomes the current one again.
         origin: of an SDK's call, whether it is a hit, the key of its entry, and when that was recorded. None while there is none.
+        answered: when the one request of several prompts was answered (`time.perf_counter`). None while it isn't.
+        is_cheap: of a request for several vectors, whether none of them is kept (see `cheap_answers.py`). None while not known.
     """
 
     mode: str | None = None
@@ -95,6 +97,8 @@ class Call(Request):
     frame: FrameType | None = None
     token: "Token[Call | None] | None" = None
     origin: tuple[bool, str, float] | None = None
+    answered: float | None = None
+    is_cheap: bool | None = None
 
     def classes(self) -> "list[type[BaseModel]]":
         """The pydantic classes among the options: those of which the caller expects instances."""

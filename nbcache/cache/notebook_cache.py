@@ -71,7 +71,7 @@ class NotebookCache(BaseCache):
         self.notebook = notebook_name(path, self.store.folder if isinstance(self.store, DiskStore) else None)
         self.scope = configuration.scope if self.notebook is not None else "folder"
         self.labels: dict[str, str] = {}
-        self.rules = Rules(configuration.exclude, configuration.normalize, configuration.should_store)
+        self.rules = Rules.of(configuration)
         self.ledger = Ledger(self.store, self.notebook, configuration.prices)
         self.is_locked = os.environ.get("NBCACHE_MODE", "").lower() == modes.REPLAY
         base = Settings(configuration.mode, configuration.ttl, configuration.tags)

@@ -7,6 +7,7 @@ from langchain_core.outputs import Generation
 from nbcache import codec
 from nbcache.cache import modes
 from nbcache.cache.call import Call
+from nbcache.cache.cheap_answers import is_cheap
 from nbcache.cache.misses.log import NEWER, PendingAnswer
 from nbcache.cache.modes import Settings
 from nbcache.cache.samples import note_attempt
@@ -15,6 +16,7 @@ from nbcache.codec.entry_description import header_of, row_of
 from nbcache.codec.header import VERSIONS
 from nbcache.codec.roundtrip import say_what_is_lost
 from nbcache.concurrency.single_flight import Lease
+from nbcache.costs.events import CHEAP, NOT_KEPT
 from nbcache.entry.langchain_headers import without_private
 from nbcache.entry.records import EntryMeta, Usage
 from nbcache.entry.status import reusable
@@ -44,9 +46,9 @@ class Saver:
             return  # a hit, played chunk by chunk
         pending = self._state.misses.answered(prompt, llm_string, call)
         lease = _end_of_lease(pending)
-        usage, stored = Usage(), False
+        usage, unkept = Usage(), NOT_KEPT
         try:
-            usage, stored = self._store(pending, answer, settings, lease)
+            usage, unkept = self._store(pending, answer, settings, lease)
         except UnstableIdentityError as error:
             usage = usage_of(answer, {}, "")
             if settings.mode in modes.KEEPS:
@@ -57,45 +59,53 @@ class Saver:
             if lease is not None:
                 lease.resolve(None)
         try:
-            unkept = not stored and settings.mode in modes.KEEPS
+            stored = not unkept
+            unkept = unkept if settings.mode in modes.KEEPS else ""
             self._state.misses.paid(pending, usage, answer, stored=stored, unkept=unkept)
         except Exception as error:  # noqa: BLE001 - as above
             self._state.failed("count an answer", error)
 
     def _store(
         self, pending: PendingAnswer, answer: Sequence[Generation], settings: Settings, lease: Lease | None
-    ) -> tuple[Usage, bool]:
+    ) -> tuple[Usage, str]:
         """Store an answer, if the mode and the rules keep it, and hand it to calls that wait.
 
-        Returns the answer's usage, and whether it was stored. Raises UnstableIdentityError.
+        Returns the answer's usage, and why it was not stored: an empty text if it was. Raises UnstableIdentityError.
         """
         state = self._state
         key = pending.key(state.rules.normalize)
         usage = usage_of(answer, document(key.identity), key.endpoint, key.prompt)
-        keeps = settings.mode in modes.KEEPS and state.rules.want(key.identity, answer)
-        if not keeps and (lease is None or not lease.waiters):
-            return usage, False
+        unkept = self._unwanted(key, pending, answer, usage) if settings.mode in modes.KEEPS else NOT_KEPT
+        if unkept and (lease is None or not lease.waiters):
+            return usage, unkept
         try:
             payload, meta = self._new_entry(key, pending, answer, usage, settings)
         except NotStorableError:
             say_what_is_lost(key.model, answer, pending.classes())
-            return usage, False
+            return usage, unkept or NOT_KEPT
         try:
-            if keeps:
+            if not unkept:
                 state.refresh_once.discard(key.key)
-                keeps = not self._has_newer(key.key, pending)
-            if keeps:
+                unkept = NOT_KEPT if self._has_newer(key.key, pending) else ""
+            if not unkept:
                 state.store.put(key.key, payload, meta, settings.ttl)
                 state.origins.note(answer, hit=False, key=key.key, created=meta.created)
                 if pending.call is not None:
                     pending.call.origin = (False, key.key, meta.created)
         except Exception as error:  # noqa: BLE001 - as in save
             state.failed("store an answer", error)
-            keeps = False
+            unkept = NOT_KEPT
         finally:
             if lease is not None:
                 lease.resolve(payload)
-        return usage, keeps
+        return usage, unkept
+
+    def _unwanted(self, key: CallKey, pending: PendingAnswer, answer: Sequence[Generation], usage: Usage) -> str:
+        """Why the user's rules don't keep an answer: an empty text if they do."""
+        state = self._state
+        if not state.rules.want(key.identity, answer):
+            return NOT_KEPT
+        return CHEAP if is_cheap(state, key, pending, answer, usage) else ""
 
     def _has_newer(self, key: str, pending: PendingAnswer) -> bool:
         """Whether the store has an entry of a newer release for `key`, which no answer replaces.

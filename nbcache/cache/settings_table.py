@@ -6,6 +6,7 @@ A new setting is a field of `Configuration` here, and its use in `NotebookCache`
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from datetime import timedelta
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from nbcache.cache import modes
 from nbcache.cache.setting_field import Setting, settings_of
 from nbcache.costs.price_lookup import Prices
-from nbcache.entry.durations_and_sizes import count, seconds, size
+from nbcache.entry.durations_and_sizes import count, dollars, seconds, size
 from nbcache.keys.api_names import ALL, checked_clients
 from nbcache.keys.prompt import Normalize
 from nbcache.stores.base import Store, open_store
@@ -143,6 +144,20 @@ class Configuration:
         "a function that gets an answer (a message; of a completion model a Generation; each has a `text`) and returns "
         "whether it is stored",
         kind="object",
+    )
+    min_seconds: Setting[float | str | timedelta | None, float | None] = Setting(
+        partial(seconds, name="min_seconds"),
+        "keep only answers that took at least so long, or that reach `min_usd`: seconds, or text such as `90s`. A time that "
+        "isn't known is enough",
+        kind="object",
+        from_text=str,
+    )
+    min_usd: Setting[float | str | Decimal | None, Decimal | None] = Setting(
+        dollars,
+        "keep only answers that cost at least so much, in US dollars, or that reach `min_seconds`. A price that isn't known "
+        "is enough",
+        kind="object",
+        from_text=str,
     )
     cassette: Setting[str | Path | None, Path | None] = Setting(
         partial(checked_path, "cassette"),

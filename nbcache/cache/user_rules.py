@@ -3,13 +3,14 @@
 import inspect
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from fnmatch import fnmatchcase
 
 from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache.cache.call import Call
 from nbcache.cache.chains import chain_names
-from nbcache.cache.settings_table import Normalizer, ShouldStore
+from nbcache.cache.settings_table import Configuration, Normalizer, ShouldStore
 from nbcache.errors import warn_once
 from nbcache.keys.model_names import model_names
 from nbcache.keys.prompt import Normalize
@@ -25,6 +26,8 @@ class Rules:
         exclude: str | Iterable[str] = (),
         normalize: Normalizer | None = None,
         should_store: ShouldStore | None = None,
+        min_seconds: float | None = None,
+        min_usd: Decimal | None = None,
     ) -> None:
         if not isinstance(exclude, Iterable) or isinstance(exclude, Mapping):
             raise ValueError(f"exclude={exclude!r}: write the names of models, tags or chains")  # noqa: TRY004 - a setting
@@ -36,6 +39,18 @@ class Rules:
         if should_store is not None and (not callable(should_store) or inspect.iscoroutinefunction(should_store)):
             raise ValueError(f"should_store={should_store!r}: give a plain function from an answer to True or False")
         self.should_store = should_store
+        self.min_seconds, self.min_usd = min_seconds, min_usd
+
+    @classmethod
+    def of(cls, configuration: Configuration) -> "Rules":
+        """The rules among the settings of a cache."""
+        return cls(
+            configuration.exclude,
+            configuration.normalize,
+            configuration.should_store,
+            configuration.min_seconds,
+            configuration.min_usd,
+        )
 
     def excludes(self, call: Call) -> bool:
         """Whether `call` is one of those that are not cached."""

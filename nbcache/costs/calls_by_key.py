@@ -12,6 +12,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import NamedTuple
 
+from nbcache.costs.events import NOT_KEPT
 from nbcache.entry.records import EXACT, CallRecord, SessionCall
 
 _ROW = struct.Struct("<dIBqb")  # of `_Row`: its price as digits and exponent
@@ -43,7 +44,7 @@ class SessionCalls:
         self._models: dict[str, int] = {}
         self._unwritten: set[_Of] = set()
         self._unwritten_models: set[str] = set()  # of calls without a key
-        self._unkept: set[str] = set()  # keys whose answers can't be kept, or aren't wanted
+        self._unkept: dict[str, str] = {}  # why the answer of a key was not kept: it can't be, or isn't wanted
 
     def note(self, call: CallRecord) -> None:
         """One more call."""
@@ -73,8 +74,11 @@ class SessionCalls:
         )
         self._unwritten_models.add(model)
 
-    def price(self, call: CallRecord, usd: Decimal | None, *, estimated: bool, unkept: bool = False) -> None:
-        """Note what a call of this key costs: the last one counts. If it is `unkept`, it counts as a call without a key."""
+    def price(self, call: CallRecord, usd: Decimal | None, *, estimated: bool, unkept: str = "") -> None:
+        """Note what a call of this key costs: the last one counts. If it is `unkept`, it counts as a call without a key.
+
+        `unkept` says why.
+        """
         row = self._row(of := self._of(call.key, call.model)) if call.key else _Row()
         if row.flags & _OPEN:
             self._add_open(call.model, -1 if unkept else -row.calls)
@@ -83,7 +87,7 @@ class SessionCalls:
             self._write(of, row._replace(flags=flags, usd=usd))
             return
         if call.key and row.calls:
-            self._unkept.add(call.key)
+            self._unkept[call.key] = unkept
             self._write(of, row._replace(calls=row.calls - 1))
             self._note_without_key(call)
         if call.key and not row.calls:
@@ -96,6 +100,7 @@ class SessionCalls:
 
     def use(self, key: str, model: str) -> None:
         """Note that the entry of this key was hit or stored."""
+        self._unkept.pop(key, None)
         of = self._of(key, model)
         row = self._row(of)
         if not row.flags & _USED:
@@ -105,9 +110,12 @@ class SessionCalls:
         """The keys of entries that were hit or stored."""
         return {self._key_of(of) for of in self._rows if self._row(of).flags & _USED}
 
-    def is_unkept(self, key: str, model: str) -> bool:
-        """Whether this call was made, and none of its answers was kept: they can't be, aren't wanted, or never came whole."""
-        return key in self._unkept or bool(self._row(self._of(key, model)).flags & _OPEN)
+    def unkept(self, key: str, model: str) -> str:
+        """Why no answer of this call was kept, though it was made: it can't be, isn't wanted, or never came whole.
+
+        An empty text if it was not made, or an answer was kept.
+        """
+        return self._unkept.get(key) or (NOT_KEPT if self._row(self._of(key, model)).flags & _OPEN else "")
 
     def all(self) -> list[SessionCall]:
         """One for each key."""

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 
 NEW = "new"  # why a call missed that was never seen
+NOT_KEPT = "not kept"  # why a call missed that was made before, and whose answer was not kept
+CHEAP = "cheap"  # the same by the settings `min_seconds` and `min_usd`
 NOT_CACHED = "not cached: "  # why a request to a model's API missed that no cache can answer; then what it was for
 
 
@@ -49,7 +51,7 @@ class Paid(NamedTuple):
     seconds: float | None
     stored: bool
     span: "Span | None"
-    unkept: bool = False  # though its mode keeps answers
+    unkept: str = ""  # why it was not stored, though its mode keeps answers
 
 
 class Unread(NamedTuple):

@@ -107,11 +107,11 @@ class Ledger:
         seconds: float | None,
         stored: bool,
         span: "Span | None" = None,
-        unkept: bool = False,
+        unkept: str = "",
     ) -> None:
         """Note the answer to a call that was made. Tokens that were not reported are estimated from the texts.
 
-        It is `unkept` if its mode keeps answers, but this one was not stored.
+        `unkept` says why it was not stored, though its mode keeps answers.
         """
         texts = ("", "") if usage.complete else (prompt, answer)
         self._note(Paid(record, usage, *texts, seconds, stored, span, unkept))

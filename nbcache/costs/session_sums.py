@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from nbcache.costs.calls_by_key import SessionCalls
-from nbcache.costs.events import NEW, NOT_CACHED, Hit, Paid, Unread
+from nbcache.costs.events import CHEAP, NEW, NOT_CACHED, Hit, Paid, Unread
 from nbcache.costs.forwarding import Note, WorkerHit
 from nbcache.costs.ledger_sums import add_to, total
 from nbcache.costs.price_lookup import Price, Prices
@@ -156,8 +156,13 @@ class Accounts:
         return self._timings[of]
 
     def _enter_miss(self, call: CallRecord, now: "_Batch") -> None:
-        if call.why == NEW and call.owes and call.key is not None and self.called.is_unkept(call.key, call.model):
-            call.why = "not kept"
+        if (
+            call.why == NEW
+            and call.owes
+            and call.key is not None
+            and (unkept := self.called.unkept(call.key, call.model))
+        ):
+            call.why = unkept
         elif call.why == NEW and call.key is not None and self._tombstones is not None:
             with contextlib.suppress(Exception):
                 if tombstone := self._tombstones.tombstone(call.key, call.when):
@@ -188,6 +193,7 @@ class Accounts:
         if paid.stored and call.key is not None and (cost is not None or call.key in self.touches):
             touch = self._touch(call.key)
             touch.cost_usd, touch.charged = cost, call.price == "charged"
+        call.is_cheap = paid.unkept == CHEAP
         self.called.price(call, call.usd, estimated=call.estimated, unkept=paid.unkept)
         row = self._row(call, now)
         row.spent_usd = EXACT.add(row.spent_usd, call.usd or 0)

@@ -3,7 +3,9 @@
 import math
 import re
 import sys
+from contextlib import suppress
 from datetime import timedelta
+from decimal import Decimal, DecimalException
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _CENTURY = 100 * 365.25 * 86400
@@ -21,7 +23,9 @@ def seconds(value: float | str | timedelta | None, name: str = "ttl") -> float |
         value = value.total_seconds()
     number = _positive(_parsed(value, _SECONDS), name, value, "a number of seconds, or text such as 90s, 12h or 7d")
     if number > _CENTURY:
-        raise ValueError(f"{name}={value!r}: write at most a hundred years, or leave it out to keep answers for good")
+        raise ValueError(
+            f"{name}={value!r}: write at most a hundred years, or leave it out{' to keep answers for good' if name == 'ttl' else ''}"
+        )
     return number
 
 
@@ -33,6 +37,23 @@ def size(value: float | str | None, name: str = "max_bytes") -> int | None:
     if value is None:
         return None
     return int(_positive(_parsed(value, _BYTES) // 1, name, value, "a number of bytes, or text such as 500MB or 2GB"))
+
+
+def dollars(value: float | str | Decimal | None, name: str = "min_usd") -> Decimal | None:
+    """US dollars in `value`: a number, or text such as `0.01` or `$0.01`. None stays None.
+
+    A float counts as it is written, and not as the nearest binary fraction. Raises ValueError, saying what to write, unless the
+    result is finite and above zero.
+    """
+    if value is None:
+        return None
+    number = Decimal("NaN")
+    if isinstance(value, int | float | str | Decimal) and not isinstance(value, bool):
+        with suppress(DecimalException):
+            number = Decimal(str(value).strip().removeprefix("$"))
+    if not (number.is_finite() and number > 0):
+        raise ValueError(f"{name}={value!r}: write US dollars, such as 0.01, above zero")
+    return number
 
 
 def count(value: float | str | None, name: str = "max_entries") -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from nbcache.costs.events import CHEAP
 from nbcache.costs.ledger_sums import add_to, by_model
 from nbcache.entry.records import CallRecord, Spending, known
 from nbcache.errors import harmless
@@ -104,8 +105,13 @@ def models_frame(rows: Iterable[Spending]) -> pd.DataFrame:
 
 
 def calls_frame(calls: Iterable[CallRecord]) -> pd.DataFrame:
-    """A row for each call. `usd` (Decimal) is what it paid or saved, and is missing if that is unknown."""
+    """A row for each call. `usd` (Decimal) is what it paid or saved, and is missing if that is unknown.
+
+    `why` is why it missed; or `cheap`, if its answer was not kept by the settings `min_seconds` and `min_usd`.
+    """
+    calls = list(calls)
     frame = Table([[getattr(call, name) for name in _CALLS] for call in calls], columns=_CALLS)
+    frame["why"] = [CHEAP if call.is_cheap else call.why for call in calls]
     frame["when"] = _times(frame["when"])
     return frame
 

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "exclude": (["draft"], ("draft",)),
     "normalize": (str.lower, str.lower),
     "should_store": (bool, bool),
+    "min_seconds": (1.5, 1.5),
+    "min_usd": (0.01, Decimal("0.01")),
     "cassette": ("a.jsonl", Path("a.jsonl").absolute()),
     "clients": (["openai", "anthropic"], ("openai", "anthropic")),
     "secrets": (["ACME"], ("ACME",)),
@@ -127,7 +130,15 @@ def test_a_wrong_value_is_refused_by_name_and_by_where_it_came_from(
     if setting.config is not None:
         with pytest.raises(TraitError, match=setting.config):
             NBCache(**{setting.config: wrong})
-    if setting.variable is not None and setting.name in {"mode", "scope", "ttl", "max_bytes", "max_entries"}:
+    if setting.variable is not None and setting.name in {
+        "mode",
+        "scope",
+        "ttl",
+        "max_bytes",
+        "max_entries",
+        "min_seconds",
+        "min_usd",
+    }:
         monkeypatch.setenv(setting.variable, "nonsense")
         with pytest.raises(
             ValueError, match=f"{setting.variable} in the environment: {setting.name}='nonsense': write"

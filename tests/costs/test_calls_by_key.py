@@ -36,11 +36,11 @@ def test_calls_without_a_key_are_summed_and_so_are_those_that_are_not_kept() -> 
     calls = SessionCalls()
     for key in (None, KEY):
         calls.note(called(key))
-        calls.price(called(key), Decimal("0.1"), estimated=False, unkept=True)
+        calls.price(called(key), Decimal("0.1"), estimated=False, unkept="not kept")
     calls.note(called(None))
     assert calls.all() == [SessionCall("", MODEL, 3, Decimal("0.2"), when=1.0, unpriced=1)]
-    assert calls.is_unkept(KEY, MODEL)
-    assert not calls.is_unkept("cd" * 20, MODEL)
+    assert calls.unkept(KEY, MODEL) == "not kept"
+    assert not calls.unkept("cd" * 20, MODEL)
 
 
 def test_an_entry_that_is_used_without_a_call_is_no_call() -> None:

@@ -8,7 +8,7 @@ from nbcache import public_in
 from nbcache.cache.misses.candidates import recorded_like, stored_like
 from nbcache.cache.misses.log import NEWER, LoggedMiss
 from nbcache.cache.misses.nearest import difference, heading, is_new_time_or_uuid, new_ids
-from nbcache.costs.events import NEW
+from nbcache.costs.events import CHEAP, NEW, NOT_KEPT
 from nbcache.entry.durations_and_sizes import ago_text
 from nbcache.entry.text import prompt_preview
 from nbcache.errors import UnsupportedError
@@ -55,8 +55,10 @@ _TEXTS = {
     "filtered": "an answer is recorded, but it was filtered, or failed at the provider's, which makes it no hit; `replay` plays it",
     "empty": "an answer is recorded, but it was empty, which makes it no hit; `replay` plays it",
     "unfinished": "an answer is recorded, but its end was not seen, which makes it no hit; `replay` plays it",
-    "not kept": "it was made before in this session, and no answer was kept: it failed or still ran, was left or interrupted "
+    NOT_KEPT: "it was made before in this session, and no answer was kept: it failed or still ran, was left or interrupted "
     "before its end, could not be kept, or wasn't to be",
+    CHEAP: "it was made before in this session, and its answer was not kept: it reached no minimum of `NBCache.min_seconds` and "
+    "`NBCache.min_usd`",
     "expired": "its answer had expired",
     "evicted": "its answer had been evicted to keep within the store's bounds",
 }

@@ -140,13 +140,16 @@ class MissLog:
     def answered(self, prompt: str, llm_string: str, call: Call | None) -> "PendingAnswer":
         """The answer that has come now, on its way into the store."""
         now = time.perf_counter()
-        miss = seconds = None
+        miss = seconds = elapsed = None
         if call is not None:
             with self._lock:
                 miss = _take(call.pending, prompt, 0)
-            if miss is not None:  # a batch of a completion model is one request: share its time among the prompts
-                seconds = (now - miss.began - call.idle) / (1 if call.is_chat else max(1, call.misses))
-        return PendingAnswer(prompt, llm_string, call, miss, seconds, time.time())
+            if not call.is_chat:  # a batch of a completion model, or of texts to embed, is one request
+                now = call.answered = call.answered or now
+            if miss is not None:
+                elapsed = now - miss.began - call.idle
+                seconds = elapsed / (1 if call.is_chat else max(1, call.misses))  # its time is shared among the prompts
+        return PendingAnswer(prompt, llm_string, call, miss, seconds, elapsed, time.time())
 
     def without_call(self, prompt: str, key: str) -> PendingMiss | None:
         """The last miss that waits for the answer to this prompt under this key, of those without a call."""
@@ -160,9 +163,9 @@ class MissLog:
         generations: Sequence[Generation],
         *,
         stored: bool,
-        unkept: bool = False,
+        unkept: str = "",
     ) -> None:
-        """Count what the call used. `unkept` says that the mode keeps answers and this one was not stored all the same."""
+        """Count what the call used. `unkept` says why it was not stored, though its mode keeps answers."""
         miss, prompt, call_key = pending.miss, pending.prompt, pending.call_key
         if pending.call is None:
             with self._lock:  # the last: earlier ones may be of calls that failed
@@ -180,15 +183,16 @@ class MissLog:
             from nbcache.costs.time_saved import Span  # noqa: PLC0415 - a hit needs none
 
             span = Span(miss.strand, miss.started, ended, 0.0)  # the caller waited all that time
-            flags = {"stored": stored, "unkept": unkept}
-            self._ledger.paid(miss.record, usage, prompt, text, seconds=pending.seconds, span=span, **flags)
+            timing: dict[str, Any] = {"seconds": pending.seconds, "span": span}
+            self._ledger.paid(miss.record, usage, prompt, text, stored=stored, unkept=unkept, **timing)
 
 
 @dataclass(slots=True)
 class PendingAnswer:
     """An answer on its way into the store.
 
-    It came at `when` (seconds since the epoch). `seconds` are those that the model took until then, where known.
+    It came at `when` (seconds since the epoch). `seconds` are those that the model took until then, where known; `elapsed` are
+    those of the whole request, of which this answer may be a part.
     """
 
     prompt: str
@@ -196,6 +200,7 @@ class PendingAnswer:
     call: Call | None
     miss: PendingMiss | None
     seconds: float | None
+    elapsed: float | None
     when: float
     call_key: CallKey | None = None
 
