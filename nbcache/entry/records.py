@@ -162,7 +162,7 @@ class CallRecord:
     `usd` is what it paid, or saved, in US dollars, and None while that isn't known. `price` says where that is from:
     `charged` by the provider itself, `list price`, `your price`, `local`, or `as recorded`. `seconds` are those that
     the model took, or that the hit saved. A miss is `answered` once the model has; `gone` is when its answer expired or
-    was evicted (seconds since the epoch). `owes` says that the call was made, but its cost isn't known yet. The answer of a
+    was deleted (seconds since the epoch). `owes` says that the call was made, but its cost isn't known yet. The answer of a
     call that `is_cheap` was not kept, by the settings `min_seconds` and `min_usd`.
     """
 

@@ -189,12 +189,13 @@ class LedgerStore(Protocol):
 
 @runtime_checkable
 class Tombstones(Protocol):
-    """A miss can be explained: the entry expired, or was evicted."""
+    """A miss can be explained: the entry expired, or was deleted."""
 
     def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
-        """Why (`expired` or `evicted`) and when the entry `key`, which missed at `when`, was removed by the store itself.
+        """Why and when the entry `key`, which missed at `when`, was removed. None if it wasn't.
 
-        None if it wasn't. Without `keep` the tombstone is removed, so that one removal explains one miss.
+        Why is `expired`, `evicted` (to keep within the bounds), `cleared` (by `clear`) or `evicted by hand` (by `delete`).
+        Without `keep` the tombstone is removed, so that one removal explains one miss.
         """
 
 

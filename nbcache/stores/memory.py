@@ -15,6 +15,8 @@ from nbcache.errors import DamagedError, TooLargeError
 from nbcache.stores.progress import Progress, followed
 from nbcache.stores.sqlite.expiry import is_due
 
+_TOMBSTONES = 10_000  # the latest are kept
+
 
 @public_in("nbcache.stores")
 class MemoryStore:
@@ -68,7 +70,7 @@ class MemoryStore:
             self._delete_expired(now)
             old = self._live(key)
             if old is None and key in self._entries:  # it has expired
-                self._tombstones[key] = (self._entries[key][1].expires or now, "expired")
+                self._bury(key, self._entries[key][1].expires or now, "expired")
             before = meta if old is None else old[1]
             row = replace(
                 meta,
@@ -112,7 +114,7 @@ class MemoryStore:
         """Delete the entry. Returns whether there was one."""
         with self._lock:
             there = self._live(key) is not None
-            self._drop(key)
+            self._delete(key, "evicted by hand")
             return there
 
     def page(
@@ -222,7 +224,7 @@ class MemoryStore:
         return [key for key in sorted(common, key=lambda key: -common[key]) if common[key]][:limit]
 
     def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
-        """Why and when the entry `key`, which missed at `when`, was removed by the store; without `keep` only once."""
+        """Why and when the entry `key`, which missed at `when`, was removed; without `keep` only once."""
         with self._lock:
             entry = self._entries.get(key)
             if (
@@ -244,10 +246,10 @@ class MemoryStore:
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner."""
         deleted = freed = kept = 0
         with self._lock:
-            for key in followed(keys, progress):
+            for key in followed(keys[::-1], progress):  # the newest entries last: their tombstones stay
                 entry = self._live(key)
                 if entry is None:
-                    self._drop(key)  # it has expired
+                    self._delete(key, "cleared")
                     continue
                 payload, meta = entry
                 others = tuple(name for name in meta.notebooks if name != owner)
@@ -255,7 +257,7 @@ class MemoryStore:
                     self._entries[key] = (payload, replace(meta, notebooks=others))
                     kept += 1
                 else:
-                    self._drop(key)
+                    self._delete(key, "cleared")
                     deleted += 1
                     freed += meta.size_bytes
         return Cleared(deleted, freed, kept)
@@ -324,7 +326,23 @@ class MemoryStore:
     def _drop_expired(self, key: str, meta: EntryMeta) -> None:
         self._drop(key)
         if (key, meta.expires) not in self._explained and meta.expires is not None:
-            self._tombstones[key] = (meta.expires, "expired")
+            self._bury(key, meta.expires, "expired")
+
+    def _delete(self, key: str, why: str) -> None:
+        """Delete an entry, and leave a tombstone."""
+        if (entry := self._entries.get(key)) is None:
+            return
+        if _has_expired(entry[1], self._clock()):
+            self._drop_expired(key, entry[1])
+        else:
+            self._drop(key)
+            self._bury(key, self._clock(), why)
+
+    def _bury(self, key: str, when: float, why: str) -> None:
+        self._tombstones.pop(key, None)
+        self._tombstones[key] = (when, why)
+        if len(self._tombstones) > _TOMBSTONES:
+            del self._tombstones[next(iter(self._tombstones))]
 
     def _drop(self, key: str) -> None:
         entry = self._entries.pop(key, None)
@@ -339,7 +357,7 @@ class MemoryStore:
         while self._is_over():
             key = next(iter(self._entries))
             self._drop(key)
-            self._tombstones[key] = (self._clock(), "evicted")
+            self._bury(key, self._clock(), "evicted")
             self._evictions += 1
 
     def _is_over(self) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
-from langchain_openai import ChatOpenAI
+from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
 import nbcache
 from nbcache import ReplayMiss
@@ -113,6 +113,36 @@ def test_what_was_evicted_says_so(provider: Provider, tmp_path: Path) -> None:
         chat(provider).invoke(prompt)
     assert "evicted to keep within the store's bounds" in text()
     assert nbcache.why().reason == "evicted"
+
+
+@pytest.mark.parametrize("kind", ["disk", "memory"])
+@pytest.mark.parametrize("caller", ["langchain", "sdk", "embeddings", "wrapped embeddings"])
+def test_what_was_cleared_or_evicted_by_hand_says_so_with_when(
+    kind: str, caller: str, clock: Clock, provider: Provider, tmp_path: Path
+) -> None:
+    nbcache.install(tmp_path / "store" if kind == "disk" else "memory://")
+    embeddings = OpenAIEmbeddings(**provider.openai, check_embedding_ctx_length=False, model="text-embedding-3-small")
+    messages: list[Any] = [{"role": "user", "content": "boat"}]
+    plain = openai.OpenAI(**provider.openai, max_retries=0)
+    calls = {
+        "langchain": lambda: chat(provider).invoke("boat"),
+        "sdk": lambda: plain.chat.completions.create(model="gpt-4o-mini", messages=messages),
+        "embeddings": lambda: embeddings.embed_query("boat"),
+        "wrapped embeddings": lambda: nbcache.wrap(embeddings).embed_query("boat"),
+    }
+    call: Any = calls[caller]
+    call()
+    nbcache.clear()
+    clock.ahead = 3 * 3600
+    call()
+    assert "its answer had been cleared, 3 hours before" in text()
+    assert nbcache.why().reason == "cleared"
+    nbcache.evict(nbcache.entries().key[0])
+    call()
+    assert "its answer had been evicted by hand" in text()
+    with nbcache.mode("refresh"):
+        call()
+    assert "made anew" in text()
 
 
 @pytest.mark.parametrize(("finish", "says"), [("length", "cut off"), ("content_filter", "filtered")])

@@ -361,7 +361,7 @@ def test_expired_is_told_while_the_model_still_answers(clock: Clock, provider: P
     assert whys() == ["new", "expired"]
     nbcache.clear()
     model.invoke("q")
-    assert whys() == ["new", "expired", "new"]  # it was cleared: that it once expired tells nothing
+    assert whys() == ["new", "expired", "cleared"]  # that it once expired tells nothing
 
 
 @pytest.mark.parametrize("place", ["disk", "memory"])
@@ -444,13 +444,13 @@ def test_failure_of_the_cache(server: Canned) -> None:
     assert stats().errors == 1
 
 
-def test_what_others_evicted_is_new(server: Canned, folder: Path) -> None:
+def test_what_was_evicted_by_hand_says_so(server: Canned, folder: Path) -> None:
     install(folder)
     server.reply(used(1000, 500), used(1000, 500))
     client(server.url).invoke("q")
     nbcache.evict(nbcache.entries().key[0])
     client(server.url).invoke("q")
-    assert whys() == ["new", "new"]
+    assert whys() == ["new", "evicted by hand"]
 
 
 # Cells and sessions

@@ -55,7 +55,7 @@ def test_the_last_sessions_calls_are_planned(provider: Provider, tmp_path: Path,
     plan = nbcache.plan()
     assert (plan.session, plan.hits, plan.calls) == ("last", 2, 2)
     assert plan.usd == Decimal(costs["bb"] + costs["ccc"])
-    assert {miss.why for miss in plan.misses} == {"not there"}
+    assert {miss.why for miss in plan.misses} == {"evicted by hand"}
     assert "last session, made again in mode `on`: 2 hits, 2 misses" in report.plan(plan)
 
 

@@ -61,6 +61,8 @@ _TEXTS = {
     "`NBCache.min_usd`",
     "expired": "its answer had expired",
     "evicted": "its answer had been evicted to keep within the store's bounds",
+    "evicted by hand": "its answer had been evicted by hand",
+    "cleared": "its answer had been cleared",
 }
 
 _NORMALIZE = (

@@ -2,29 +2,49 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 
 from nbcache.entry.records import Cleared, Filter
 from nbcache.stores.progress import Progress
-from nbcache.stores.sqlite import counts, deleted_text, earlier_search_index, expiry, new_rows, rows, search_index
+from nbcache.stores.sqlite import (
+    counts,
+    deleted_text,
+    earlier_search_index,
+    expiry,
+    new_rows,
+    rows,
+    search_index,
+    tombstones,
+)
 from nbcache.stores.sqlite.check import PAUSE, Run
 from nbcache.stores.sqlite.diskcache_file import CacheFile
+from nbcache.stores.sqlite.sql import Execute
 
 _AT_ONCE = 0.02  # seconds in one transaction
 _LOOKED_AT = 10_000  # keys: far more than are deleted in that time
 
 
-def delete(
-    write: Run, keys: Sequence[str], owner: str | None, parts: list[Cleared], progress: Progress | None = None
-) -> bool:
-    """Delete these entries; an entry with other owners than `owner` only loses this owner. Whether the store is empty then.
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What to delete, and why. An entry that has other owners than `owner` only loses this owner."""
+
+    keys: Sequence[str]
+    owner: str | None = None
+    why: str = "cleared"
+
+
+def delete(write: Run, deletion: Deletion, parts: list[Cleared], progress: Progress | None = None) -> bool:
+    """Delete these entries, and leave tombstones. Returns whether the store is empty then.
 
     Deleted text is overwritten, and removed from the search index and from SQLite's log. `parts` gets a record of each
     part that is done.
     """
-    done = 0
+    keys, done = deletion.keys, 0
     while True:
-        part, some = write(partial(_delete_some, keys=keys[done : done + _LOOKED_AT], owner=owner))
+        some_keys = keys[done : done + _LOOKED_AT]
+        tombs = max(0, tombstones.MOST - done)  # the first keys are those of the newest entries
+        part, some = write(partial(_delete_some, some=replace(deletion, keys=some_keys), tombs=tombs))
         parts.append(part)
         done += some
         if progress is not None:
@@ -41,22 +61,36 @@ def delete(
     return is_empty
 
 
-def _delete_some(cache: CacheFile, keys: Sequence[str], owner: str | None) -> tuple[Cleared, int]:
-    """What was done, and how many of the keys are done."""
-    deleted = freed = kept = number = 0
+def _delete_some(cache: CacheFile, some: Deletion, tombs: int) -> tuple[Cleared, int]:
+    """What was done, and how many of the keys are done. At most `tombs` tombstones are left."""
+    freed = kept = number = 0
+    deleted: list[str] = []
     sql, now, ends = cache.execute, time.time(), time.monotonic() + _AT_ONCE
     with cache.transaction():
         new_rows.move(sql)
         deleted_text.leave(sql)
-        for number, key in enumerate(keys, 1):  # noqa: B007 - the last is returned
+        for number, key in enumerate(some.keys, 1):  # noqa: B007 - the last is returned
             size = rows.size_of(sql, key, now)
-            if owner is not None and rows.disown(sql, key, owner):
+            if some.owner is not None and rows.disown(sql, key, some.owner):
                 kept += size is not None
-            elif rows.delete(sql, key) and size is not None:
-                deleted, freed = deleted + 1, freed + size
+            elif size is None:
+                _delete_expired_or_damaged(sql, key, now)
+            elif rows.delete(sql, key):
+                deleted.append(key)
+                freed += size
             if time.monotonic() > ends:
                 break
-    return Cleared(deleted, freed, kept), number
+        tombstones.write(sql, deleted[:tombs], now, some.why)
+    return Cleared(len(deleted), freed, kept), number
+
+
+def _delete_expired_or_damaged(sql: Execute, key: str, now: float) -> None:
+    expired = sql(f"{tombstones.EXPIRED} AND key = ?", (now, key)).fetchone()
+    if expired is None:
+        rows.delete(sql, key)
+    else:
+        rowid, _, ended = expired
+        tombstones.delete_entry(sql, rowid, key, ended, "expired")
 
 
 def _forget_all(cache: CacheFile) -> bool:

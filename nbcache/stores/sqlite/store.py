@@ -176,7 +176,7 @@ class DiskStore:
 
     def delete(self, key: str) -> bool:
         """Delete the entry for good. Returns whether there was one."""
-        return self.clear([key]).deleted > 0
+        return self._delete(sqlite.clearing.Deletion([key], why="evicted by hand")).deleted > 0
 
     def page(
         self,
@@ -291,7 +291,7 @@ class DiskStore:
         return self._query(lambda cache: sqlite.rows.similar(cache.execute, words, limit))
 
     def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
-        """Why and when the entry `key`, which missed at `when`, was removed by the store; without `keep` only once."""
+        """Why and when the entry `key`, which missed at `when`, was removed; without `keep` only once."""
         # Most misses are of calls that were never made before: this is found out by reading only.
         reason = self._query(lambda cache: sqlite.tombstones.look_up(cache, key, when))
         if reason is True:
@@ -304,11 +304,14 @@ class DiskStore:
         A few at a time, so that other kernels need not wait. Deleted text is overwritten, and removed from the search
         index and from SQLite's log: once no other process has the store open, it is in no file of the folder.
         """
+        return self._delete(sqlite.clearing.Deletion(keys, owner), progress)
+
+    def _delete(self, deletion: "sqlite.clearing.Deletion", progress: Progress | None = None) -> "Cleared":
         parts: list[Cleared] = []
 
         def clear(store: DiskStore) -> bool:
             store._catch_up(_WRITE_TIMEOUT)
-            return sqlite.clearing.delete(store._write_waiting, keys, owner, parts, progress)
+            return sqlite.clearing.delete(store._write_waiting, deletion, parts, progress)
 
         def clear_in(folder: Path) -> bool:
             with closing(DiskStore(folder)) as store:

@@ -1,5 +1,7 @@
-"""Tombstones: why and when the store itself has removed an entry, which had expired or was over the bounds. They have no text."""
+"""Tombstones: why and when an entry was removed. It had expired, exceeded the bounds, or a user deleted it. They have no text."""
 
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nbcache.stores.sqlite.sql import Execute, moment, text
@@ -7,8 +9,9 @@ from nbcache.stores.sqlite.sql import Execute, moment, text
 if TYPE_CHECKING:
     from nbcache.stores.sqlite.diskcache_file import CacheFile
 
-_MOST = 10_000  # the latest are kept
+MOST = 10_000  # the latest are kept
 EXPIRED = "SELECT rowid, key, expire_time FROM Cache WHERE expire_time <= ?"
+_DELETE_OLDEST = f"DELETE FROM tombstone WHERE id <= (SELECT max(id) FROM tombstone) - {MOST}"
 _MAY_HAVE_ONE = (
     "SELECT EXISTS (SELECT 1 FROM tombstone WHERE key = ?1)"
     " OR EXISTS (SELECT 1 FROM Cache WHERE key = ?1 AND expire_time IS NOT NULL)"
@@ -21,7 +24,16 @@ def delete_entry(sql: Execute, rowid: int, key: str, when: float, why: str) -> N
     if sql("DELETE FROM tombstone WHERE key = ? AND gone = ? AND why = 'told'", (key, when)).rowcount > 0:
         return
     sql("INSERT OR REPLACE INTO tombstone (key, gone, why) VALUES (?, ?, ?)", (key, when, why))
-    sql("DELETE FROM tombstone WHERE id <= (SELECT max(id) FROM tombstone) - ?", (_MOST,))
+    sql(_DELETE_OLDEST)
+
+
+def write(sql: Execute, keys: Sequence[str], when: float, why: str) -> None:
+    """Write the tombstones of entries that were deleted."""
+    sql(
+        "INSERT OR REPLACE INTO tombstone (key, gone, why) SELECT value, ?, ? FROM json_each(?)",
+        (when, why, json.dumps(keys)),
+    )
+    sql(_DELETE_OLDEST)
 
 
 def look_up(cache: "CacheFile", key: str, when: float) -> bool | tuple[str, float] | None:
@@ -32,7 +44,7 @@ def look_up(cache: "CacheFile", key: str, when: float) -> bool | tuple[str, floa
 
 
 def take(cache: "CacheFile", key: str, when: float, *, keep: bool) -> tuple[str, float] | None:
-    """Why (`expired`, `evicted`) and when `key`, which missed at `when`, was removed; without `keep` only once."""
+    """Why (`expired`, `cleared` …) and when `key`, which missed at `when`, was removed; without `keep` only once."""
     with cache.transaction():
         cache.delete_expired()
         return _reason(cache.execute, key, when, keep=keep)
