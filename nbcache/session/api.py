@@ -1,6 +1,7 @@
 """The Python API over the installed cache: what a magic does is a function here."""
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -10,6 +11,7 @@ from nbcache.cache.modes import REPLAY
 from nbcache.cache.setting_field import refuse_unknown
 from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
 from nbcache.entry.records import Cleared, EntryMeta, Filter, Info, Record, Stats
+from nbcache.errors import warn_once
 from nbcache.replay.export_import_results import Exported, Imported
 from nbcache.session.installation import installed
 from nbcache.session.plans import Plan, planned
@@ -75,12 +77,21 @@ def entries(
     """A row for each entry of the scope, newest first. Times are UTC; `expires` is missing without a TTL.
 
     `status`, `model`, `client` and `tag` list only the entries that have this value. `client` is `langchain`, or an API such
-    as `openai`.
+    as `openai`. A warning says which values there are, if no entry has one of these.
     """
+    frame, unknown = listed(scope, {"status": status, "model": model, "client": client, "tag": tag})
+    if unknown:
+        warn_once(unknown, unknown)
+    return frame
+
+
+def listed(scope: str | None, which: Mapping[str, Any]) -> "tuple[pd.DataFrame, str]":
+    """As `entries`, and what `Contents.unknown_values` says if there are none."""
     from nbcache.session.dataframes import entries_frame  # noqa: PLC0415 - pandas takes a second to import
 
-    which = Filter(status=status, model=model, client=client, tag=tag)
-    return entries_frame(installed().contents(scope).columns(which))
+    contents = installed().contents(scope)
+    frame = entries_frame(contents.columns(Filter(**which)))
+    return frame, contents.unknown_values(which) if frame.empty else ""
 
 
 @public_in("nbcache")
@@ -99,16 +110,25 @@ def evict(key: str) -> EntryMeta:
 def clear(*, scope: str | None = None, unused: bool = False, **which: Any) -> Cleared:
     """Delete the entries of the scope, or those that match (older_than, model, client, tag, match, dry_run: see `Contents.matching`).
 
-    `unused` means what this session has neither hit nor stored. Raises ValueError where it has called nothing yet.
+    `unused` means what this session has neither hit nor stored. Raises ValueError where it has called nothing yet. A
+    warning says which values there are, if no entry has one of these.
     """
     refuse_unknown(clear, which, _CLEARED)
+    done, unknown = cleared(scope, unused=unused, **which)
+    if unknown:
+        warn_once(unknown, unknown)
+    return done
+
+
+def cleared(scope: str | None, *, unused: bool, **which: Any) -> tuple[Cleared, str]:
+    """As `clear`, and what `Contents.unknown_values` says if nothing was to be cleared."""
     cache = installed()
-    if not unused:
-        return cache.contents(scope).clear(**which)
-    used = cache.ledger.used()
-    if not used:
+    used = cache.ledger.used() if unused else ()
+    if unused and not used:
         raise ValueError("unused: this session hasn't used an entry yet, so all would go; run the notebook first")
-    return cache.contents(scope).clear(spare=used, **which)
+    contents = cache.contents(scope)
+    done = contents.clear(spare=used, **which)
+    return done, "" if done.deleted or done.kept else contents.unknown_values(which)
 
 
 @public_in("nbcache")

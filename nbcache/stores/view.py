@@ -1,7 +1,7 @@
 """The entries of a store, or of one notebook in it: to list, read, evict and clear."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from operator import attrgetter
@@ -30,6 +30,7 @@ from nbcache.stores.base import (
 from nbcache.stores.progress import Counted, Progress, followed
 from nbcache.stores.selection import SelectedRows, Selection
 from nbcache.stores.text_search import TextSearch
+from nbcache.stores.unknown_values import unknown_values
 
 DIGITS_TO_EVICT = 4  # of a key at least: `evict 2` may mean the second row of a list
 _CANDIDATES = 10
@@ -167,6 +168,10 @@ class Contents:
     def facets(self) -> Facets:
         """The values that these entries have, for filters."""
         return self._listed().facets(self.notebook)
+
+    def unknown_values(self, which: Mapping[str, Any]) -> str:
+        """Of filters that select none of these entries: the values that no entry has, and those that there are, a line each."""
+        return unknown_values(which, self.facets(), self.notebook)
 
     def evict(self, prefix: str) -> EntryMeta:
         """Delete the entry whose key begins with `prefix`, for all its owners. Returns the row that it had.

@@ -43,14 +43,14 @@ def _ls(args: argparse.Namespace, contents: Contents) -> int:
         rows, number = matching[:limit], len(matching)
     if args.json:
         say_json([json_documents.entry(meta) for meta in rows])
-    elif not rows:
-        complain("no entries")
-    else:
+    elif rows:
         digits = _digits(_disk(contents), rows) if is_terminal() else None
         names = ("key", "age", "model", "tokens", "cost", "hits", "size", "client", "prompt")
         say_table(names, [_cells(meta, digits) for meta in rows], numbers=range(3, 7))
         if is_terminal() and number > len(rows):
             say(f"{number - len(rows):,} more: `--limit {number}` lists all")
+    else:
+        complain(contents.unknown_values(table.listed(args)) or "no entries")
     return DONE
 
 
@@ -128,6 +128,8 @@ def _clear(args: argparse.Namespace, contents: Contents) -> int:
         with progress("deleted") as shown:
             done = contents.clear_these(entries, shown)
     text = report.cleared(done, contents.store, dry_run=args.dry_run)
+    if not entries and not args.json and (unknown := contents.unknown_values(table.filters(args))):
+        complain(unknown)
     return _done(args, json_documents.cleared(done, dry_run=args.dry_run), text)
 
 

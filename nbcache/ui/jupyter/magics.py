@@ -107,7 +107,10 @@ class Words:
         return api.last()
 
     def _ls(self, args: argparse.Namespace) -> Any:
-        return api.entries(args.scope, **table.listed(args))
+        frame, unknown = api.listed(args.scope, table.listed(args))
+        if unknown:
+            say(unknown)
+        return frame
 
     def _show(self, args: argparse.Namespace) -> None:
         say(report.record(api.show(args.key)))
@@ -126,8 +129,10 @@ class Words:
     def _clear(self, args: argparse.Namespace) -> None:
         with progress("searched") as searched, progress("deleted") as deleted:
             which = {"progress": searched, "deleted": deleted, **table.filters(args)}
-            done = api.clear(scope=args.scope, dry_run=args.dry_run, **which)
+            done, unknown = api.cleared(args.scope, dry_run=args.dry_run, **which)
         say(report.cleared(done, installation.installed().store, dry_run=args.dry_run))
+        if unknown:
+            say(unknown)
 
     def _export(self, args: argparse.Namespace) -> None:
         with progress("exported") as shown:
