@@ -9,6 +9,7 @@ from langchain_core.outputs import Generation
 from nbcache.codec.header import EntryHeader, shown_prompt
 from nbcache.codec.payload import Payload
 from nbcache.entry.client import client_of, is_streamed
+from nbcache.entry.kind import CALL, MODELS, kind_of
 from nbcache.entry.records import EntryMeta, Usage
 from nbcache.entry.text import answer_preview, prompt_preview
 from nbcache.keys.key import KEY_VERSION, CallKey, call_key_of_entry
@@ -29,9 +30,15 @@ def row_of(  # noqa: PLR0913 - all that a row tells
     cell: str | None = None,
     cost_usd: Decimal | None = None,
     has_chunks: bool = False,
+    kind: str | None = None,
+    function: str | None = None,
 ) -> EntryMeta:
-    """The row of the entry that is this answer to this call. `has_chunks` says that its chunks are stored, too."""
+    """The row of the entry that is this answer to this call. `has_chunks` says that its chunks are stored, too.
+
+    `kind` says what made the answer, and `function` is its name, if that is a function or a tool.
+    """
     identity, info = document(call_key.identity), answer[0].generation_info if answer else None
+    kind = kind or kind_of(identity, info, answer[0].text if answer else None)
     return EntryMeta(
         key=call_key.key,
         model=call_key.model,
@@ -48,8 +55,10 @@ def row_of(  # noqa: PLR0913 - all that a row tells
         cost_usd=cost_usd,
         seconds=seconds,
         charged=cost_usd is not None and usage.charged is not None and cost_usd == Decimal(usage.charged),
-        client=client_of(identity, info),
+        client=client_of(identity, info) if kind in MODELS else None,
         streamed=is_streamed(identity, info, has_chunks=has_chunks),
+        kind=kind,
+        function=function,
     )
 
 
@@ -64,16 +73,18 @@ def prompt_to_show(call_key: CallKey, answer: Sequence[Generation]) -> str:
 def row_in(payload: Payload) -> EntryMeta:
     """The row of an entry as its payload has it, also one that an earlier nbcache wrote. Raises DamagedError."""
     header, answers = payload.header(), payload.plain()
-    info = answers[0].get("info") if answers else None
+    info, text = (answers[0].get("info"), answers[0].get("text")) if answers else (None, None)
     try:
         identity = document(header.identity)
     except (ValueError, RecursionError):  # whatever it is, it is no call of an SDK
         identity = {}
+    kind = kind_of(identity, info, text) if header.meta.kind == CALL else header.meta.kind
     return replace(
         header.meta,
         key=payload.key,
-        client=client_of(identity, info),
+        client=client_of(identity, info) if kind in MODELS else None,
         streamed=is_streamed(identity, info, has_chunks=bool(payload.streamed)),
+        kind=kind,
     )
 
 

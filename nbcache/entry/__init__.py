@@ -6,7 +6,8 @@
 
 `usage/` says what a call used, as its provider reports it.
 
-Beside these: `client.py` (which client made a call), `text.py` (prompts and answers as people read them),
+Beside these: `client.py` (which client made a call), `kind.py` (whether it is one, an embedding, a function or a tool),
+`text.py` (prompts and answers as people read them),
 `durations_and_sizes.py` (durations and sizes), `exact_sums.py` (how dollars are added), `langchain_clients.py` and
 `langchain_headers.py` (which classes are clients of providers, and the headers that they hand on).
 """

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from nbcache import public_in
 
+CALL = "call"  # the kind of an entry that a model was asked for: see `kind.py`
 SORTABLE = (
     *("created", "expires", "last_hit", "hits", "size_bytes", "model", "provider", "status", "cell"),
     *("input_tokens", "output_tokens", "cost_usd", "seconds"),
@@ -34,6 +35,7 @@ class Filter:
     prompt: str | None = None
     client: str | None = None
     include_expired: bool = False
+    kind: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("model", "client", "tag", "status"):

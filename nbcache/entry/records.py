@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from nbcache import public_in
 from nbcache.entry.exact_sums import EXACT as EXACT  # noqa: PLC0414 - apart from the records, which a hit doesn't load
+from nbcache.entry.filter import CALL as CALL  # noqa: PLC0414
 from nbcache.entry.filter import SORTABLE as SORTABLE  # noqa: PLC0414
 from nbcache.entry.filter import Filter as Filter  # noqa: PLC0414
 
@@ -45,6 +46,8 @@ class EntryMeta:
     charged: bool = False  # whether the provider itself has said what it cost; else it is worked out from prices
     client: str | None = None  # `langchain`, or the API that another client called; None if no model was called
     streamed: bool = False  # whether the answer came in chunks
+    kind: str = CALL  # what made the answer, one of `kind.KINDS`
+    function: str | None = None  # the qualified name of a function or a tool
 
 
 @public_in("nbcache.entry")
@@ -212,6 +215,8 @@ class Facets:
     cell: tuple[str, ...] = ()
     status: tuple[str, ...] = ()
     client: tuple[str, ...] = ()
+    kind: tuple[str, ...] = ()
+    function: tuple[str, ...] = ()
 
 
 @public_in("nbcache.entry")

@@ -25,6 +25,7 @@ from nbcache import codec
 from nbcache.codec.entry_description import header_of, row_of
 from nbcache.codec.header import known_fields
 from nbcache.codec.payload import Payload
+from nbcache.entry.kind import FUNCTION, TOOL
 from nbcache.entry.records import EntryMeta, Usage
 from nbcache.entry.status import UNFINISHED, reusable, status_of
 from nbcache.errors import CassetteError
@@ -51,9 +52,11 @@ _DEEPEST = 200  # levels of lists and objects: what looks at them calls itself f
 _USAGE = {each.name: each.default for each in fields(Usage)}
 USAGE_TEXTS = {"provider", "model", "service_tier", "speed", "charged", "mixed"}
 _USAGE_FLAGS = {"estimated", "local"}
+_NAMED_KINDS = (FUNCTION, TOOL)  # the field of this name says which one made the answer
 FIELDS = {
     *("nbcache", "key", "model", "messages", "verbatim", "prompt", "counts", "sent", "answer", "chunks", "status"),
     *("parameters", "endpoint", "draw", "tokens", "price", "recorded", "seconds", "tags"),
+    *_NAMED_KINDS,
 }
 
 
@@ -80,6 +83,7 @@ class Recording:
         values |= {"recorded": datetime.fromtimestamp(meta.created, UTC).isoformat().replace("+00:00", "Z")}
         values |= {} if meta.seconds is None or meta.seconds > _DAY else {"seconds": round(meta.seconds, 3)}
         values |= {"tags": list(meta.tags)} if meta.tags else {}
+        values |= {meta.kind: meta.function} if meta.kind in _NAMED_KINDS and meta.function else {}
         return _with_escapes(_as_line(values))
 
     def entry(self, notebook: str | None = None) -> tuple[bytes, EntryMeta]:
@@ -200,6 +204,7 @@ def _recording(values: Any) -> Recording:
     usage = _usage(values["tokens"]) if "tokens" in values else None
     answer, chunks = dicts(values["answer"], "answer"), values.get("chunks") or []
     generations = checked_answer(answer, chunks)
+    kind, function = _kind(values)
     meta = row_of(
         *(call, generations, usage or Usage()),
         status=status_of(
@@ -211,6 +216,8 @@ def _recording(values: Any) -> Recording:
         notebook=None,
         cost_usd=_price(values.get("price")),
         has_chunks=bool(chunks),
+        kind=kind,
+        function=function,
     )
     return Recording(call, answer, chunks, usage, meta)
 
@@ -323,6 +330,16 @@ def _texts(value: Any, name: str) -> tuple[str, ...]:
     if not isinstance(value, list) or not all(isinstance(text, str) and text and "\x1f" not in text for text in value):
         raise CassetteError(f"its {name} are no texts")
     return tuple(value)
+
+
+def _kind(values: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """The kind of the recording, and the name of the function or the tool. None if it is neither: then its call says it."""
+    kind = next((each for each in _NAMED_KINDS if each in values), None)
+    if kind is None:
+        return None, None
+    if not isinstance(name := values[kind], str) or not name:
+        raise CassetteError(f"its {kind} is {name!r}")
+    return kind, name
 
 
 # A line, written

@@ -16,7 +16,7 @@ COLUMNS = [
     *("key", "model", "provider", "prompt", "answer", "status", "tags", "notebook", "cell"),
     *("created", "last_hit", "hits", "size_bytes", "expires"),
     *("input_tokens", "output_tokens", "cost_usd", "seconds", "charged"),
-    *("client", "streamed"),
+    *("client", "streamed", "kind", "function"),
 ]
 _FIELD_OF = {"notebook": "notebooks"}  # of EntryMeta
 _CALLS = ["when", "cell", "model", "hit", "why", "usd", "estimated", "seconds", "key", "price"]

@@ -163,6 +163,8 @@ class MemoryStore:
             _values([row.cell] for row in rows),
             _values([row.status] for row in rows),
             _values([row.client] for row in rows),
+            _values([row.kind] for row in rows),
+            _values([row.function] for row in rows),
         )
 
     def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
@@ -298,6 +300,7 @@ class MemoryStore:
             and (which.prompt is None or which.prompt == meta.prompt)
             and (which.status is None or which.status == meta.status)
             and (which.client is None or which.client == meta.client)
+            and (which.kind is None or which.kind == meta.kind)
             and (which.tag is None or which.tag in meta.tags)
             and (which.before is None or meta.created < which.before)
             and not (which.unused and meta.hits)

@@ -76,7 +76,7 @@ class Contents:
         """The fields of EntryMeta, each with its values in the order of the rows that `which` selects, the newest first."""
         if isinstance(self.store, Columnar):
             return self.store.columns(self._mine(which))
-        rows = _of_client(self._listed().page(self._mine(which)), which)
+        rows = _described_as(self._listed().page(self._mine(which)), which)
         return {field.name: [getattr(row, field.name) for row in rows] for field in fields(EntryMeta)}
 
     def stream(
@@ -253,7 +253,7 @@ class Contents:
         if isinstance(store, Selecting):
             return store.select(mine, search, progress)
         rows = store.page(mine) if search is None else self._containing(search, which, progress)
-        return SelectedRows(_of_client(rows, which))
+        return SelectedRows(_described_as(rows, which))
 
     def _containing(self, search: TextSearch, which: Filter, progress: Progress | None) -> Iterator[EntryMeta]:
         """The rows of the entries with a text, of a store that reads each of them for that."""
@@ -310,9 +310,9 @@ class _ReadOneByOne:
                 yield row, payload
 
 
-def _of_client(rows: Iterable[EntryMeta], which: Filter) -> list[EntryMeta]:
-    """Those of the client that `which` asks for. A store of a user's own that is older than this filter returns all."""
-    return [row for row in rows if which.client in {None, row.client}]
+def _described_as(rows: Iterable[EntryMeta], which: Filter) -> list[EntryMeta]:
+    """Those of the client and kind that `which` asks for. A store of a user's own that is older than these returns all."""
+    return [row for row in rows if which.client in {None, row.client} and which.kind in {None, row.kind}]
 
 
 def _record(meta: EntryMeta, payload: codec.Payload) -> Record:

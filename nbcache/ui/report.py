@@ -20,7 +20,7 @@ from nbcache.costs.money import (
     waited_text,
 )
 from nbcache.entry.durations_and_sizes import bytes_text, counted, duration_text, plural, seconds_text
-from nbcache.entry.records import STATUSES, Cleared, EntryMeta, Filter, Record, Spending, Stats
+from nbcache.entry.records import CALL, STATUSES, Cleared, EntryMeta, Filter, Record, Spending, Stats
 from nbcache.entry.status import OK
 from nbcache.errors import CassetteError, one_line
 from nbcache.replay.secrets.scrubber import SECRET
@@ -178,6 +178,7 @@ def record(entry: Record) -> str:
         "key": meta.key,
         "model": one_line(meta.model),
         "client": client_text(meta),
+        "function": one_line(meta.function or ""),
         "status": one_line(meta.status),
         "tags": one_line(", ".join(meta.tags)),
         "notebooks": one_line(", ".join(meta.notebooks)),
@@ -197,8 +198,9 @@ def record(entry: Record) -> str:
 
 
 def client_text(meta: EntryMeta) -> str:
-    """The client of an entry, and whether its answer came in chunks: `openai, streamed`."""
-    return ", ".join(filter(None, (one_line(meta.client or ""), "streamed" if meta.streamed else "")))
+    """The client of an entry, what it is unless it is a call, and whether its answer came in chunks: `openai, streamed`."""
+    kind = "" if meta.kind == CALL else one_line(meta.kind)
+    return ", ".join(filter(None, (one_line(meta.client or ""), kind, "streamed" if meta.streamed else "")))
 
 
 def versions_text(versions: Mapping[str, str] | None) -> str:

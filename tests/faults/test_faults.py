@@ -609,7 +609,8 @@ def test_rows_without_a_payload_and_wrong_totals_are_mended(recorded: Path) -> N
         recorded,
         "INSERT INTO preview VALUES (77, '', '')",
         "INSERT INTO entry SELECT 99, created, expires, used, last_hit, hits, size, input_tokens, output_tokens, cost,"
-        " seconds, model, provider, status, cell, tags, notebooks, charged, NULL, client, streamed FROM entry WHERE id = 1",
+        " seconds, model, provider, status, cell, tags, notebooks, charged, NULL, client, streamed, kind, function"
+        " FROM entry WHERE id = 1",
     )
     nbcache.install(recorded.parent)
     assert len(nbcache.check()) == 2

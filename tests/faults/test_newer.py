@@ -410,7 +410,7 @@ def test_a_recording_with_a_class_of_a_later_langchain_is_refused_as_newer(casse
 def test_the_release_before_takes_what_this_one_writes_for_newer(database: Path) -> None:
     """0.4 leaves a store above version 2 alone; one that has it open takes a payload above version 2 for newer."""
     assert stored(database)[0][3] == 3
-    assert database.read_bytes()[60:64] == b"\0\0\0\6"
+    assert database.read_bytes()[60:64] == b"\0\0\0\7"
 
 
 @pytest.mark.parametrize("path", sorted(GOLDEN.glob("payload_v3_*.bin")), ids=lambda path: path.stem)
@@ -425,7 +425,7 @@ def test_golden_payloads_of_version_3_are_read(path: Path) -> None:
     assert len(whole.packed_chunks()) == known["chunks"]
 
 
-@pytest.mark.parametrize("version", ["store_v3", "store_v4", "store_v5", "store_v6"])
+@pytest.mark.parametrize("version", ["store_v3", "store_v4", "store_v5", "store_v6", "store_v7"])
 def test_golden_store_is_read(tmp_path: Path, version: str) -> None:
     shutil.copytree(GOLDEN / version, tmp_path / "store")
     store = DiskStore(tmp_path / "store")

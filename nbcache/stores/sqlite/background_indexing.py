@@ -1,6 +1,6 @@
 """What is done in the background after entries are stored: they are listed, and their words are indexed.
 
-The entries of an earlier nbcache get their clients before.
+The entries of an earlier nbcache get their clients and kinds before.
 """
 
 import time
@@ -40,10 +40,11 @@ class Indexing:
         self._own.extend(rowids)
 
     @staticmethod
-    def find_clients(which: Filter, look: "Run", write: "Run") -> None:
-        """Give all entries their clients now, if `which` chooses by them: it would pass over those without."""
-        while which.client is not None and look(lambda cache: sqlite.upgrade.lacks_clients(cache.execute)):
-            write(_add_clients)
+    def describe(which: Filter, look: "Run", write: "Run") -> None:
+        """Give all entries their clients and kinds now, if `which` chooses by them: it would pass over those without."""
+        is_needed = which.client is not None or which.kind is not None
+        while is_needed and look(lambda cache: sqlite.upgrade.lacks_descriptions(cache.execute)):
+            write(_describe)
             time.sleep(sqlite.check.PAUSE)
 
     def step(self, look: "Run", write: "Run", words_of: Callable[[bytes, str], Iterable[str]], at_most: int) -> bool:
@@ -53,12 +54,12 @@ class Indexing:
         return self.purge_some(look, write) or is_left
 
     def list_some(self, look: "Run", write: "Run", at_most: int) -> bool:
-        """List at most so many entries; before that, those of an earlier nbcache get their clients.
+        """List at most so many entries; before that, those of an earlier nbcache get their clients and kinds.
 
         Returns whether some may be left to do.
         """
-        if look(lambda cache: sqlite.upgrade.lacks_clients(cache.execute)):
-            write(_add_clients)
+        if look(lambda cache: sqlite.upgrade.lacks_descriptions(cache.execute)):
+            write(_describe)
             return True
         is_left = look(lambda cache: sqlite.listing_index.is_left(cache.execute))
         if is_left:
@@ -129,9 +130,9 @@ def _merge(cache: "CacheFile") -> None:
         sqlite.search_index.merge(cache.execute)
 
 
-def _add_clients(cache: "CacheFile") -> None:
+def _describe(cache: "CacheFile") -> None:
     with cache.transaction():
-        sqlite.upgrade.add_clients(cache.execute)
+        sqlite.upgrade.describe_some(cache.execute)
 
 
 def _list(cache: "CacheFile", at_most: int) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from nbcache.entry.records import Filter
 from nbcache.stores.sqlite import listing_index, pages
 from nbcache.stores.sqlite.diskcache_file import CacheFile
-from nbcache.stores.sqlite.sql import LAST_SECOND, Execute, dollars, only, split, text
+from nbcache.stores.sqlite.sql import LAST_SECOND, Execute, dollars, kind_in, only, split, text
 
 _AT_ONCE = 500  # rows: of more, the garbage collector would look at each
 _MOST_VALUES = 100_000  # that are made once
@@ -135,6 +135,8 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "status": text,
     "cell": _text_or_none,
     "client": _text_or_none,
+    "kind": kind_in,
+    "function": _text_or_none,
     "tags": split,
     "notebooks": split,
 }

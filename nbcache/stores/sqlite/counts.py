@@ -8,7 +8,7 @@ import orjson
 from nbcache.entry.records import Facets, Filter
 from nbcache.stores.sqlite import filters, id_sets, listing_index, totals
 from nbcache.stores.sqlite.filters import Condition, together
-from nbcache.stores.sqlite.sql import Execute, only, split
+from nbcache.stores.sqlite.sql import Execute, kind_in, only, split
 from nbcache.stores.sqlite.value_sets import ValueSets
 
 _COUNT = f"SELECT count(*), total({only('integer', 'e.size')}) FROM"
@@ -22,9 +22,10 @@ _LIVE = (
     " GROUP BY 1) g ON g.facet = f.id WHERE f.entries > coalesce(g.n, 0)"
 )
 _NEW = ", ".join(f"e.{name}" for name in (*listing_index.VALUES, "id", "hits"))
+_KINDS = "json_group_array(DISTINCT CASE typeof(e.kind) WHEN 'text' THEN e.kind END)"  # of a call it is NULL
 _MANY = 20_000
 _LONGEST = 50_000_000  # bytes of marks
-_COLUMNS = ("model", "tags", "notebooks", "cell", "status", "client")
+_COLUMNS = ("model", "tags", "notebooks", "cell", "status", "client", "function")
 
 
 def count(sql: Execute, which: Filter, now: float) -> tuple[int, int, int]:
@@ -109,14 +110,17 @@ def facets(sql: Execute, notebook: str | None, now: float) -> Facets:
     else:
         source, values = filters.source(sql, which, now)
         source = f"SELECT e.* FROM {source}"
-    (row,) = sql(f"SELECT {', '.join(map(_distinct, _COLUMNS))} FROM ({source}) e", values)
+    (row,) = sql(f"SELECT {', '.join(map(_distinct, _COLUMNS))}, {_KINDS} FROM ({source}) e", values)
+    *row, kinds = row
     of = {name: [each for each in json.loads(column) if each] for name, column in zip(_COLUMNS, row, strict=True)}
 
     def apart(column: str) -> tuple[str, ...]:
         return tuple(sorted({each for joined in of[column] for each in split(joined)}))
 
-    model, cell, status, client = (tuple(sorted(of[name])) for name in ("model", "cell", "status", "client"))
-    return Facets(model, apart("tags"), apart("notebooks"), cell, status, client)
+    names = ("model", "cell", "status", "client", "function")
+    model, cell, status, client, function = (tuple(sorted(of[name])) for name in names)
+    kind = tuple(sorted(set(map(kind_in, json.loads(kinds)))))
+    return Facets(model, apart("tags"), apart("notebooks"), cell, status, client, kind, function)
 
 
 def _distinct(column: str) -> str:

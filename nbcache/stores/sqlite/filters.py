@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from nbcache.entry.records import Filter
+from nbcache.entry.records import CALL, Filter
 from nbcache.stores.sqlite import search_index
 from nbcache.stores.sqlite.sql import Execute, joined, written
 from nbcache.stores.sqlite.word_matches import Matches
@@ -30,6 +30,8 @@ def of_facets(which: Filter, row: str = "e") -> list[Condition]:
     """What `which` asks of the values that `facet` has, too: of the row `e` of `entry`, or of a row of `facet`."""
     wanted = (("model", which.model), ("cell", which.cell), ("status", which.status), ("client", which.client))
     parts = [Condition(f"{row}.{column} = ?", (written(value),)) for column, value in wanted if value is not None]
+    if which.kind is not None:
+        parts.append(Condition(f"coalesce({row}.kind, x'') = ?", (b"" if which.kind == CALL else written(which.kind),)))
     several = (("notebooks", which.notebook), ("tags", which.tag))
     return parts + [
         Condition(f"instr({row}.{column}, ?)", (joined([value]),)) for column, value in several if value is not None

@@ -19,7 +19,7 @@ DATABASE = "cache.db"  # what diskcache calls it
 APPLICATION_ID = 0x6E626361  # "nbca": the file is ours
 # Increased by a change of the tables, of the keys, or of what payloads may hold: an earlier nbcache then leaves the store
 # alone and says to upgrade. Else it would take what is new for damage.
-STORE_VERSION = 6
+STORE_VERSION = 7
 _LAST_VERSION = 9_999  # what is beyond is damage
 _HEADER = 100  # bytes of a database
 COMPANIONS = ("-wal", "-shm", "-journal")  # SQLite's own files beside it

@@ -2,7 +2,8 @@
 
 Pages and totals are read from it, so they take as long in a large store as in a small one. It costs an update nothing: an
 entry joins the listing in the background, when its column `facet` gets a number. That is the row of `facet` with its
-model, status, cell, tags, notebooks and client, and with how many entries have the same. The indexes have listed entries only.
+model, status, cell, tags, notebooks, client, kind and function, and with how many entries have the same. The indexes have
+listed entries only.
 SQLite and triggers keep both exact afterwards, whoever writes: this process, another one, an earlier release that still has
 the store open.
 
@@ -10,24 +11,51 @@ New entries have higher ids than all others, and are listed in this order. So th
 that are not listed yet; readers look at these one by one.
 """
 
+from collections.abc import Sequence
+
 from nbcache.entry.filter import SORTABLE
 from nbcache.stores.sqlite.sql import Execute, whole
 
 COLUMN_OF = {name: name for name in SORTABLE} | {"size_bytes": "size", "cost_usd": "cost"}
-VALUES = ("model", "status", "cell", "tags", "notebooks", "client")  # of a row of `facet`
+_OF_VERSION_4 = ("model", "status", "cell", "tags", "notebooks")
+_OF_VERSION_6 = (*_OF_VERSION_4, "client")
+VALUES = (*_OF_VERSION_6, "kind", "function")  # of a row of `facet`
 NO_VALUE = b""  # there
-_NULLABLE = ("cell", "client")
+_NULLABLE = ("cell", "client", "kind", "function")
 _NAMES = ", ".join(VALUES)
 
 
-def _of(row: str) -> str:
+def _of(row: str, values: Sequence[str] = VALUES) -> str:
     """The values of a row of `entry`, as `facet` has them: in its unique index, NULL would equal nothing."""
-    return ", ".join(f"coalesce({row}.{name}, x'')" if name in _NULLABLE else f"{row}.{name}" for name in VALUES)
+    return ", ".join(f"coalesce({row}.{name}, x'')" if name in _NULLABLE else f"{row}.{name}" for name in values)
 
 
-def _facet_of(row: str) -> str:
+def _facet_of(row: str, values: Sequence[str] = VALUES) -> str:
     """The id of the row of `facet` with the values of a row of `entry`."""
-    return f"(SELECT id FROM facet WHERE ({_NAMES}) = ({_of(row)}))"
+    return f"(SELECT id FROM facet WHERE ({', '.join(values)}) = ({_of(row, values)}))"
+
+
+def _table(values: Sequence[str]) -> str:
+    added = "".join(f", {name} TEXT" for name in values[len(_OF_VERSION_4) :])  # last, where SQLite adds columns
+    return (
+        "CREATE TABLE facet (id INTEGER PRIMARY KEY, model TEXT, status TEXT, cell TEXT, tags TEXT, notebooks TEXT,"
+        f" entries INTEGER, bytes INTEGER{added})"
+    )
+
+
+def _unique(values: Sequence[str]) -> str:
+    return f"CREATE UNIQUE INDEX facet_values ON facet ({', '.join(values)})"
+
+
+def _on_change(values: Sequence[str]) -> str:
+    names, changed = ", ".join(values), " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in values)
+    return (
+        f"CREATE TRIGGER facet_changed AFTER UPDATE OF {names} ON entry WHEN NEW.facet IS NOT NULL AND ({changed}) BEGIN"
+        # Not OR IGNORE: in a trigger that an upsert fires, SQLite would take it for ABORT.
+        f" INSERT INTO facet ({names}, entries, bytes) SELECT {_of('NEW', values)}, 0, 0"
+        f" WHERE {_facet_of('NEW', values)} IS NULL;"
+        f" UPDATE entry SET facet = {_facet_of('NEW', values)} WHERE id = NEW.id; END"
+    )
 
 
 def _bytes(row: str) -> str:
@@ -38,15 +66,13 @@ _LEAVES = (
     f"UPDATE facet SET entries = entries - 1, bytes = bytes - ({_bytes('OLD')}) WHERE id = OLD.facet;"
     " DELETE FROM facet WHERE id = OLD.facet AND entries <= 0;"
 )
-_CHANGED = " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in VALUES)
 _COUNTED = (
     f"SELECT facet, count(*) AS entries, sum({_bytes('e')}) AS bytes FROM entry e WHERE facet IS NOT NULL GROUP BY 1"
 )
 COLUMN = "facet INTEGER"  # of `entry`
 STATEMENTS = {
-    "facet": "CREATE TABLE facet (id INTEGER PRIMARY KEY, model TEXT, status TEXT, cell TEXT, tags TEXT, notebooks TEXT,"
-    " entries INTEGER, bytes INTEGER, client TEXT)",
-    "facet_values": f"CREATE UNIQUE INDEX facet_values ON facet ({_NAMES})",
+    "facet": _table(VALUES),
+    "facet_values": _unique(VALUES),
     # With the id before the facet: entries with equal values are sorted by it.
     **{
         f"entry_by_{column}": f"CREATE INDEX entry_by_{column} ON entry ({column}, id, facet) WHERE facet IS NOT NULL"
@@ -57,26 +83,18 @@ STATEMENTS = {
     f" UPDATE facet SET entries = entries + 1, bytes = bytes + ({_bytes('NEW')}) WHERE id = NEW.facet; {_LEAVES} END",
     "facet_size": "CREATE TRIGGER facet_size AFTER UPDATE OF size ON entry WHEN NEW.facet IS NOT NULL BEGIN"
     f" UPDATE facet SET bytes = bytes + ({_bytes('NEW')}) - ({_bytes('OLD')}) WHERE id = NEW.facet; END",
-    "facet_changed": f"CREATE TRIGGER facet_changed AFTER UPDATE OF {_NAMES} ON entry"
-    f" WHEN NEW.facet IS NOT NULL AND ({_CHANGED}) BEGIN"
-    # Not OR IGNORE: in a trigger that an upsert fires, SQLite would take it for ABORT.
-    f" INSERT INTO facet ({_NAMES}, entries, bytes) SELECT {_of('NEW')}, 0, 0 WHERE {_facet_of('NEW')} IS NULL;"
-    f" UPDATE entry SET facet = {_facet_of('NEW')} WHERE id = NEW.id; END",
+    "facet_changed": _on_change(VALUES),
     # A later entry may get the id of the last one, once that is deleted.
     "facet_left": f"CREATE TRIGGER facet_left AFTER DELETE ON entry WHEN OLD.facet IS NOT NULL BEGIN {_LEAVES}"
     " UPDATE total SET value = coalesce((SELECT max(id) FROM entry WHERE id < OLD.id), 0)"
     " WHERE name = 'listed' AND value = OLD.id; END",
 }
 _LAST = next(reversed(STATEMENTS))
-# As versions 4 and 5 made them, which knew no client.
-OF_VERSION_5 = (
-    STATEMENTS["facet"].replace(", client TEXT", ""),
-    STATEMENTS["facet_values"].replace(", client", ""),
-    STATEMENTS["facet_changed"]
-    .replace(" OR NEW.client IS NOT OLD.client", "")
-    .replace(", coalesce(NEW.client, x'')", "")
-    .replace(", client", ""),
+OF_VERSION_5, OF_VERSION_6 = (
+    {"facet": _table(values), "facet_values": _unique(values), "facet_changed": _on_change(values)}
+    for values in (_OF_VERSION_4, _OF_VERSION_6)
 )
+OF_EARLIER_VERSIONS = (*OF_VERSION_5.values(), *OF_VERSION_6.values())
 
 
 def is_made(sql: Execute) -> bool:
@@ -97,13 +115,15 @@ def is_left(sql: Execute) -> bool:
 
 
 def renew(sql: Execute) -> None:
-    """Let the listing of version 4 or 5 have the clients of entries. They are unknown yet. Within a transaction."""
+    """Let the listing of versions 4 to 6 have the values that entries have now. They are unknown yet. Within a transaction."""
     made = {name for (name,) in sql("SELECT name FROM sqlite_master WHERE name LIKE 'facet%'")}
     columns = {name for _, name, *_ in sql("PRAGMA table_info(facet)")}
-    if "facet" not in made or "client" in columns:
+    missing = [name for name in VALUES if name not in columns]
+    if "facet" not in made or not missing:
         return
-    sql("ALTER TABLE facet ADD COLUMN client TEXT")
-    sql("UPDATE facet SET client = x''")
+    for name in missing:
+        sql(f"ALTER TABLE facet ADD COLUMN {name} TEXT")
+        sql(f"UPDATE facet SET {name} = x''")
     for kind, name in (("INDEX", "facet_values"), ("TRIGGER", "facet_changed")):
         if name in made:
             sql(f"DROP {kind} {name}")

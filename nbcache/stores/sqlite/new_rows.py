@@ -21,7 +21,8 @@ _STORED = (
     " VALUES (?, 1, 0, ?, 0, ?, 1, ?)"
 )
 _WAITING = "FROM Cache WHERE rowid > (SELECT coalesce(max(id), 0) FROM entry) AND tag IS NOT NULL"
-_BEFORE_CLIENTS = 14  # columns, of a release that knew no clients
+# Columns of a row; of earlier releases the first knew no client of an entry, and neither knew its kind.
+_BEFORE_CLIENTS, _BEFORE_KINDS, _COLUMNS = 14, 16, 18
 # What a row is not that somebody else has written: no JSON, or no values for these columns.
 _WRONG = (
     ValueError,
@@ -65,9 +66,9 @@ def move(sql: Execute, at_most: int | None = None) -> int:
     for rowid, tag, expires, size in waiting:
         try:
             columns = _columns_in(tag)
-            if len(columns) == _BEFORE_CLIENTS:
-                columns = (*columns[:-2], None, None, *columns[-2:])
-                upgrade.needs_client(sql, rowid)
+            if len(columns) in {_BEFORE_CLIENTS, _BEFORE_KINDS}:
+                columns = (*columns[:-2], *[None] * (_COLUMNS - len(columns)), *columns[-2:])
+                upgrade.needs_description(sql, rowid)
             rows.insert(sql, rowid, columns, size, expires)
         except _WRONG:  # `check` writes the row anew
             continue

@@ -15,7 +15,7 @@ from nbcache.entry.records import SORTABLE, EntryMeta, Filter
 from nbcache.stores.sqlite import counts, filters, listing_index
 from nbcache.stores.sqlite.filters import OF_JSON, Condition, together
 from nbcache.stores.sqlite.page_starts import PageOrder, PageStarts, Place
-from nbcache.stores.sqlite.sql import Execute, dollars, moment, number, split, text, whole, written
+from nbcache.stores.sqlite.sql import Execute, dollars, kind_in, moment, number, split, text, whole, written
 from nbcache.stores.sqlite.word_matches import Matches
 
 _FEW = 5_000  # entries that are sorted rather than found in order: a few milliseconds
@@ -26,7 +26,8 @@ _ALL = 2**62  # entries
 _STEP = 20_000  # entries that are passed at once: some milliseconds
 _COLUMNS = (
     "c.key, e.model, p.prompt, p.answer, e.status, e.created, e.tags, e.notebooks, e.cell, e.last_hit, e.hits, e.size,"
-    " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds, e.charged, e.client, e.streamed"
+    " e.expires, e.provider, e.input_tokens, e.output_tokens, e.cost, e.seconds, e.charged, e.client, e.streamed,"
+    " e.kind, e.function"
 )
 _OF_IDS = (
     "json_each(?) i CROSS JOIN entry e ON e.id = i.value JOIN Cache c ON c.rowid = e.id LEFT JOIN preview p ON p.id = e.id"
@@ -310,7 +311,7 @@ def _rows(sql: Execute, page: Condition, order: _Order, limit: int, offset: int)
 
 def _meta(row: Sequence[object]) -> EntryMeta:
     key, model, prompt, answer, status, created, tags, notebooks, cell, last_hit, hits, size, expires = row[:13]
-    provider, input_tokens, output_tokens, cost, seconds, charged, client, streamed = row[13:21]
+    provider, input_tokens, output_tokens, cost, seconds, charged, client, streamed, kind, function = row[13:23]
     return EntryMeta(
         key=text(key),
         model=text(model),
@@ -333,4 +334,6 @@ def _meta(row: Sequence[object]) -> EntryMeta:
         charged=bool(charged),
         client=None if client is None else text(client),
         streamed=bool(streamed),
+        kind=kind_in(kind),
+        function=None if function is None else text(function),
     )

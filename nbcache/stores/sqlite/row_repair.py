@@ -17,7 +17,7 @@ _ENTRY = " AND ".join(
         *(f"typeof(e.{name}) IN ('integer', 'null')" for name in ("input_tokens", "output_tokens", "cost")),
         "typeof(e.seconds) IN ('real', 'null')",
         *(f"typeof(e.{name}) = 'text'" for name in ("model", "status", "tags", "notebooks")),
-        *(f"typeof(e.{name}) IN ('text', 'null')" for name in ("provider", "cell", "client")),
+        *(f"typeof(e.{name}) IN ('text', 'null')" for name in ("provider", "cell", "client", "kind", "function")),
         *(f"typeof(p.{name}) = 'text'" for name in ("prompt", "answer")),
     )
 )

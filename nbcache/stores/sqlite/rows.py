@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from nbcache.entry.filter import CALL
 from nbcache.stores.sqlite import listing_index, schema, tombstones
 from nbcache.stores.sqlite.sql import Execute, cleaned, joined, number, pico, split, whole, written
 from nbcache.stores.sqlite.word_matches import Matches
@@ -23,8 +24,8 @@ _STORED = (
 )
 _ROW = (
     "INSERT INTO entry (id, created, expires, used, size, input_tokens, output_tokens, cost, seconds, model,"
-    " provider, status, cell, tags, notebooks, charged, client, streamed)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    " provider, status, cell, tags, notebooks, charged, client, streamed, kind, function)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _STAY = {"id", "notebooks"}  # of a row that is written anew, besides its hits
 _ROW_ANEW = f"{_ROW} ON CONFLICT (id) DO UPDATE SET " + ", ".join(
@@ -65,7 +66,8 @@ def columns_of(meta: "EntryMeta") -> tuple[Any, ...]:
     return (
         *(meta.created, meta.input_tokens, meta.output_tokens, pico(meta.cost_usd), meta.seconds),
         *(meta.model, meta.provider, meta.status, meta.cell, joined(meta.tags), joined(meta.notebooks)),
-        *(int(meta.charged) or None, meta.client, int(meta.streamed) or None, meta.prompt, meta.answer),
+        *(int(meta.charged) or None, meta.client, int(meta.streamed) or None),
+        *(None if meta.kind == CALL else meta.kind, meta.function, meta.prompt, meta.answer),
     )
 
 

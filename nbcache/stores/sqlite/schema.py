@@ -34,7 +34,7 @@ _TABLES = (
     " last_hit REAL, hits INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL, input_tokens INTEGER,"
     " output_tokens INTEGER, cost INTEGER, seconds REAL, model TEXT NOT NULL, provider TEXT, status TEXT NOT NULL,"
     " cell TEXT, tags TEXT NOT NULL, notebooks TEXT NOT NULL, charged INTEGER, facet INTEGER, client TEXT,"
-    " streamed INTEGER)",
+    " streamed INTEGER, kind TEXT, function TEXT)",  # no kind is `call`
     "CREATE TABLE preview (id INTEGER PRIMARY KEY, prompt TEXT NOT NULL, answer TEXT NOT NULL)",
     "CREATE TABLE IF NOT EXISTS tombstone (id INTEGER PRIMARY KEY, key TEXT UNIQUE, gone REAL, why TEXT)",
     "CREATE TABLE IF NOT EXISTS total (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID",
@@ -60,10 +60,10 @@ _BOUNDS = (
     " UPDATE total SET value = value - 1 WHERE name = 'entries';"
     " UPDATE total SET value = value - OLD.size WHERE name = 'bytes'; END",
 )
-# The columns that versions 3, 4 and 6 added: last in their tables, where SQLite adds them. `saved_seconds` keeps its meaning,
+# The columns that versions 3, 4, 6 and 7 added: last in their tables, where SQLite adds them. `saved_seconds` keeps its meaning,
 # which is what the models took in all.
 _ADDED = {
-    "entry": ("charged INTEGER", listing_index.COLUMN, "client TEXT", "streamed INTEGER"),
+    "entry": ("charged INTEGER", listing_index.COLUMN, "client TEXT", "streamed INTEGER", "kind TEXT", "function TEXT"),
     "spending": ("charged_hits INTEGER", "charged_misses INTEGER", "waited REAL", "untimed_hits INTEGER"),
 }
 _FROM_VERSION_1 = (
@@ -90,7 +90,7 @@ OF_EARLIER_VERSIONS = (
         if statement.startswith(f"CREATE TABLE {table} ")
         for number in range(len(columns))
     )
-    + listing_index.OF_VERSION_5
+    + listing_index.OF_EARLIER_VERSIONS
 )
 
 
@@ -109,7 +109,7 @@ def make(sql: Execute) -> None:
 
     Version 3 has the tables of version 2 with some more columns, and versions 4 and 5 the listing and the search index, so
     that an earlier nbcache that has the store open isn't in trouble. Version 3 stands for the entries' keys and payloads.
-    Version 6 adds the client of each entry. A store of an earlier version gets its listing and its index in the background.
+    Version 6 adds the client of each entry, and version 7 its kind and function. A store of an earlier version gets its listing and its index in the background.
     """
     now = version(sql)
     if now == STORE_VERSION:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from nbcache.entry.exact_sums import EXACT
+from nbcache.entry.filter import CALL
 
 Execute = Callable[..., sqlite3.Cursor]
 
@@ -72,6 +73,11 @@ def text(value: object) -> str:
     if isinstance(value, bytes):
         return value.decode(errors="replace")
     return "" if value is None else str(value)
+
+
+def kind_in(value: object) -> str:
+    """The kind of an entry, from its column or from that of `facet`: `call` is written as nothing."""
+    return text(value) or CALL
 
 
 def only(kind: str, column: str) -> str:

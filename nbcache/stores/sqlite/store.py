@@ -251,7 +251,7 @@ class DiskStore:
             file = sqlite.diskcache_file.CacheFile
             while self._query(file.has_waiting_rows) and self._write_beside(file.move_rows, _CATCH_UP_TIMEOUT):
                 time.sleep(sqlite.check.PAUSE)
-            self._indexing.find_clients(which, self._query, self._write)
+            self._indexing.describe(which, self._query, self._write)
 
     def _move_own_rows(self) -> None:
         """As `_move_rows`, if the file is open: else this process has left none."""

@@ -1,8 +1,8 @@
-"""Brings the entries of an earlier nbcache's store up to date: the keys that their calls have now, and their clients.
+"""Brings the entries of an earlier nbcache's store up to date: the keys that their calls have now, and what describes them.
 
 The tables are upgraded at once. The entries follow, a few in each transaction, and the store records how far that
 is done: after a killed process the next one continues, and processes that open the store at the same time share the work.
-Without its key an entry would not be found, so this is done when the store is opened. Clients follow in the background.
+Without its key an entry would not be found, so this is done when the store is opened. Clients and kinds follow in the background.
 """
 
 import sqlite3
@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from nbcache.entry.filter import CALL
 from nbcache.errors import DamagedError, warn_once
 from nbcache.stores.sqlite import rows
 from nbcache.stores.sqlite.sql import Execute, split
@@ -18,6 +19,10 @@ _AT_ONCE, _SHORTLY = 0.05, 0.01  # seconds in one transaction, and in one in the
 _TIMEOUT = 30.0  # seconds to wait for another process before the upgrade is put off
 _PAUSE = 0.005  # seconds between two transactions, for others
 _LEFT = "SELECT value FROM total WHERE name = ?"  # the last rowid that is done; no row when all are
+_DESCRIBED = (  # few rows differ, and only these are written
+    "UPDATE entry SET (client, streamed, kind, function) = (?1, ?2, ?3, ?4)"
+    " WHERE id = ?5 AND (client, streamed, kind, function) IS NOT (?1, ?2, ?3, ?4)"
+)
 _NEXT = "SELECT rowid, key, value FROM Cache WHERE rowid > ? AND raw = 1 ORDER BY rowid LIMIT 1"
 
 
@@ -46,21 +51,21 @@ def finish(sql: Execute, transaction: Callable[[], AbstractContextManager[None]]
         )
 
 
-def lacks_clients(sql: Execute) -> bool:
-    """Whether entries are left whose rows lack their clients."""
+def lacks_descriptions(sql: Execute) -> bool:
+    """Whether entries are left whose rows may lack their client or kind."""
     return _is_left(sql, "described")
 
 
-def needs_client(sql: Execute, rowid: int) -> None:
-    """Let `add_clients` come to this entry, and to those after it: an earlier nbcache has just stored it. Within a transaction."""
+def needs_description(sql: Execute, rowid: int) -> None:
+    """Let `describe_some` come to this entry, and to those after it: an earlier nbcache has just stored it. Within a transaction."""
     sql(
         "INSERT INTO total VALUES ('described', ?) ON CONFLICT (name) DO UPDATE SET value = min(value, excluded.value)",
         (rowid - 1,),
     )
 
 
-def add_clients(sql: Execute) -> None:
-    """Write the clients of some entries into their rows. Within a transaction."""
+def describe_some(sql: Execute) -> None:
+    """Write the client and the kind of some entries into their rows. Within a transaction."""
     _take_step(sql, "described", _describe, _SHORTLY)
 
 
@@ -113,7 +118,7 @@ def _move(sql: Execute, rowid: int, key: str, new: str, payload: bytes) -> None:
 
 
 def _describe(sql: Execute, rowid: int, key: str, payload: bytes) -> bool:
-    """Write the client of an entry into its row. False if its payload can't be read."""
+    """Write the client and the kind of an entry into its row. False if its payload can't be read."""
     from nbcache import codec  # noqa: PLC0415 - as above
     from nbcache.codec.entry_description import row_in  # noqa: PLC0415
 
@@ -121,5 +126,6 @@ def _describe(sql: Execute, rowid: int, key: str, payload: bytes) -> bool:
         row = row_in(codec.read(payload, key))
     except DamagedError:
         return False
-    sql("UPDATE entry SET client = ?, streamed = ? WHERE id = ?", (row.client, int(row.streamed) or None, rowid))
+    columns = (row.client, int(row.streamed) or None, None if row.kind == CALL else row.kind, row.function)
+    sql(_DESCRIBED, (*columns, rowid))
     return True

@@ -14,7 +14,8 @@ if TYPE_CHECKING:  # they import LangChain
 _ENTRY = """\
 key, model, provider, prompt and answer (their beginnings), status, tags, notebooks, cell, created, last_hit, hits,
 size_bytes, expires, input_tokens, output_tokens, cost_usd, seconds, charged (whether the provider itself told the cost),
-client (`langchain`, or an API such as `openai`), streamed (whether the answer came in chunks)"""
+client (`langchain`, or an API such as `openai`), streamed (whether the answer came in chunks), kind (`call`,
+`embedding`, `function` or `tool`), function (its name, or that of the tool)"""
 _SUMS = """\
 hits, misses, spent_usd and saved_usd (null where no call has a price), saved_seconds (of waiting; null where it isn't
 known), unpriced_hits, unpriced_misses, estimated_hits, estimated_misses, charged_hits, charged_misses, model_seconds,

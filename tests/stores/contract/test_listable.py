@@ -324,11 +324,12 @@ def test_unknown_column_is_refused(store: FullStore) -> None:
     [
         *(Filter(model="m1"), Filter(cell="In [1]"), Filter(status="cut off"), Filter(tag="t1")),
         *(Filter(notebook="a.ipynb"), Filter(model="m1", status="cut off"), Filter(client="openai")),
+        Filter(kind="tool"),
     ],
     ids=repr,
 )
 def test_filter_means_the_same_in_a_page_and_in_totals(store: FullStore, which: Filter) -> None:
-    facts = {"model": "m1", "cell": "In [1]", "status": "cut off", "client": "openai"}
+    facts = {"model": "m1", "cell": "In [1]", "status": "cut off", "client": "openai", "kind": "tool"}
     meant = keep(store, "x", **facts, tags=("t1", "t2"), notebooks=("a.ipynb",))
     keep(store, "other", model="m10", cell="In [10]", client="open", tags=("t10",), notebooks=("aa.ipynb",))
     keep(store, "no client")
@@ -340,12 +341,14 @@ def test_facets_are_the_values_that_there_are(store: FullStore) -> None:
     owners = ("b.ipynb", "a.ipynb")
     keep(store, "x", model="m2", cell="c1", status="ok", tags=("t2", "t1"), notebooks=owners, client="openai")
     keep(store, "y", model="m1", status="empty", tags=("t1",), notebooks=("a.ipynb",), client="langchain")
-    keep(store, "z", model="m1", status="empty")
-    clients = ("langchain", "openai")
-    everything = Facets(("m1", "m2"), ("t1", "t2"), ("a.ipynb", "b.ipynb"), ("c1",), ("empty", "ok"), clients)
+    keep(store, "z", model="m1", status="empty", kind="function", function="judge")
+    clients, kinds = ("langchain", "openai"), ("call", "function")
+    everything = Facets(
+        *(("m1", "m2"), ("t1", "t2"), ("a.ipynb", "b.ipynb"), ("c1",), ("empty", "ok"), clients, kinds, ("judge",))
+    )
     assert store.facets() == everything
     assert store.facets("b.ipynb") == Facets(
-        ("m2",), ("t1", "t2"), ("a.ipynb", "b.ipynb"), ("c1",), ("ok",), ("openai",)
+        ("m2",), ("t1", "t2"), ("a.ipynb", "b.ipynb"), ("c1",), ("ok",), ("openai",), ("call",)
     )
     assert store.facets("c.ipynb") == Facets()
 

@@ -26,6 +26,8 @@ FILTERS = (
     Filter(tag="t"),
     Filter(cell="In [2]"),
     Filter(client="openai"),
+    Filter(kind="function"),
+    Filter(kind="call", model="m1"),
     Filter(notebook="nobody's"),
     Filter(unused=True),
     Filter(before=500.0, model="m2"),
@@ -43,6 +45,8 @@ def row(number: int, draw: random.Random) -> EntryMeta:
         cell=draw.choice([None, "", "In [1]", "In [2]"]),
         client=draw.choice([None, "langchain", "openai"]),
         streamed=draw.random() < 0.5,
+        kind=draw.choice(["call", "call", "embedding", "function"]),
+        function=draw.choice([None, "judge", "C.ask"]),
         input_tokens=draw.choice([None, 1, 2, 3]),
         cost_usd=draw.choice([None, Decimal("0.01"), Decimal(draw.randrange(9))]),
         seconds=draw.choice([None, draw.random()]),
@@ -87,6 +91,8 @@ def check_all(store: DiskStore, draw: random.Random) -> None:
             tuple(sorted({meta.cell for meta in rows if meta.cell})),
             tuple(sorted({meta.status for meta in rows})),
             tuple(sorted({meta.client for meta in rows if meta.client})),
+            tuple(sorted({meta.kind for meta in rows})),
+            tuple(sorted({meta.function for meta in rows if meta.function})),
         )
 
 

@@ -29,7 +29,7 @@ ODD = [
 COLUMNS = {
     "entry": (
         *("created", "expires", "used", "last_hit", "hits", "size", "input_tokens", "output_tokens", "cost", "seconds"),
-        *("model", "provider", "status", "cell", "tags", "notebooks"),
+        *("model", "provider", "status", "cell", "tags", "notebooks", "client", "kind", "function"),
     ),
     "preview": ("prompt", "answer"),
     "spending": (

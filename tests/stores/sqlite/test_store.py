@@ -738,7 +738,7 @@ def test_database_says_whose_it_is(store: DiskStore, folder: Path) -> None:
     put(store, 1)
     header = (folder / "cache.db").read_bytes()[:100]  # in the file itself, before the log is folded in
     assert header[68:72] == b"nbca"
-    assert int.from_bytes(header[60:64], "big") == 6
+    assert int.from_bytes(header[60:64], "big") == 7
 
 
 def test_what_is_evicted_or_expired_leaves_a_tombstone_without_text(folder: Path) -> None:

@@ -99,7 +99,7 @@ def all_there(folder: Path) -> None:
 # An earlier release's
 
 
-@pytest.mark.parametrize("version", ["store_v1", "store_v2", "store_v3", "store_v4", "store_v5"])
+@pytest.mark.parametrize("version", ["store_v1", "store_v2", "store_v3", "store_v4", "store_v5", "store_v6"])
 def test_golden_stores_are_read_and_brought_up(tmp_path: Path, version: str) -> None:
     shutil.copytree(GOLDEN / version, tmp_path / "store")
     store = DiskStore(tmp_path / "store")
@@ -110,7 +110,7 @@ def test_golden_stores_are_read_and_brought_up(tmp_path: Path, version: str) -> 
         assert contents.read(row.key).answer
     assert contents.check() == []
     store.close()
-    assert (tmp_path / "store" / "cache.db").read_bytes()[60:64] == b"\0\0\0\6"
+    assert (tmp_path / "store" / "cache.db").read_bytes()[60:64] == b"\0\0\0\7"
     assert [row.key for row in contents.entries()] == [row.key for row in rows]
 
 
@@ -133,7 +133,7 @@ def of_version_5(folder: Path) -> Path:
         store.put(key_of("damaged"), b"damaged", EntryMeta(key_of("damaged"), "m", "p", "a", "ok", -1.0))
         while store.index(lambda *_: ["word"]):  # it is listed without the clients, too
             pass
-    without_clients(folder)
+    without_columns(folder, 5)
     return folder
 
 
@@ -150,7 +150,59 @@ def test_entries_of_an_earlier_release_get_their_clients(of_version_5: Path) -> 
         assert store.check() == []
 
 
-@pytest.mark.parametrize(
+KINDS: dict[str, tuple[list[str], str, dict[str, object] | None]] = {
+    "a chat": (["openai-chat", "ChatOpenAI"], "2 vectors", None),
+    "a vector": (["embeddings", "OpenAIEmbeddings"], "vector of 3 numbers", {"vector": [1.0, 2.0, 3.0]}),
+    "an SDK's chat": (["openai", "/chat/completions"], "2 vectors of 3 numbers", {"http": {}}),
+    "an SDK's vectors": (["openai", "/embeddings"], "2 vectors of 3 numbers", {"http": {}, "no_text": True}),
+    "a pipeline's vectors": (["huggingface", "/pipeline"], "2 x 384 numbers", {"http": {}, "no_text": True}),
+    "an SDK's ranking": (["openai", "/rerank"], "0: 0.5", {"http": {}, "no_text": True}),
+}
+EMBEDDINGS = {"a vector", "an SDK's vectors", "a pipeline's vectors"}
+
+
+@pytest.fixture
+def of_version_6(folder: Path) -> Path:
+    """A store with entries of each kind, of a release that knew no kinds."""
+    with closing(DiskStore(folder)) as store:
+        for name, (cls, text, info) in KINDS.items():
+            client = "langchain" if info is None or "http" not in info else cls[0]
+            meta = EntryMeta(key_of(name), name, "prompt", text, "ok", 1.0, client=client)
+            header = EntryHeader(meta, "prompt", json.dumps({"class": cls}), "")
+            answer = Generation(text=text, generation_info=info)
+            store.put(meta.key, codec.encode([answer], header, reusable=True), meta)
+        while store.index(lambda *_: ["word"]):  # it is listed without the kinds, too
+            pass
+    without_columns(folder, 6)
+    return folder
+
+
+def test_entries_of_an_earlier_release_get_their_kinds(of_version_6: Path) -> None:
+    with closing(DiskStore(of_version_6)) as store:
+        assert {row.kind for row in store.page()} == {"call"}  # to open the store takes no longer
+        while store.index(lambda *_: ["word"]):
+            pass
+        assert {row.model for row in store.page() if row.kind == "embedding"} == EMBEDDINGS
+        assert store.totals(Filter(kind="embedding")).entries == len(EMBEDDINGS)
+        assert store.totals(Filter(kind="call")).entries == len(KINDS) - len(EMBEDDINGS)
+        assert store.facets().kind == ("call", "embedding")
+        assert store.check() == []
+
+
+def test_an_upgrade_writes_only_the_rows_whose_kind_is_another(of_version_6: Path) -> None:
+    with closing(DiskStore(of_version_6)) as store:
+        store.page()
+        with closing(sqlite3.connect(of_version_6 / "cache.db", isolation_level=None)) as other:
+            other.execute("CREATE TABLE changed (id)")
+            other.execute(
+                "CREATE TRIGGER seen AFTER UPDATE OF kind ON entry BEGIN INSERT INTO changed VALUES (NEW.id); END"
+            )
+            while store.index(lambda *_: ["word"]):
+                pass
+            assert other.execute("SELECT count(*) FROM changed").fetchone() == (len(EMBEDDINGS),)
+
+
+CHOOSE = pytest.mark.parametrize(
     "choose",
     [
         lambda store, which: store.page(which),
@@ -162,6 +214,9 @@ def test_entries_of_an_earlier_release_get_their_clients(of_version_5: Path) -> 
     ],
     ids=["page", "select", "stream", "columns", "totals", "number"],
 )
+
+
+@CHOOSE
 def test_who_chooses_by_client_misses_no_entry_of_an_earlier_release(
     of_version_5: Path, choose: Callable[[DiskStore, Filter], Sized]
 ) -> None:
@@ -169,21 +224,36 @@ def test_who_chooses_by_client_misses_no_entry_of_an_earlier_release(
         assert len(choose(store, Filter(client="openai"))) == 1
 
 
-@pytest.mark.parametrize("which", [Filter(), Filter(client="openai")], ids=["all", "client"])
-def test_entries_that_an_earlier_release_has_just_stored_are_listed_and_deleted(folder: Path, which: Filter) -> None:
+@CHOOSE
+def test_who_chooses_by_kind_misses_no_entry_of_an_earlier_release(
+    of_version_6: Path, choose: Callable[[DiskStore, Filter], Sized]
+) -> None:
+    with closing(DiskStore(of_version_6)) as store:
+        assert len(choose(store, Filter(kind="embedding"))) == len(EMBEDDINGS)
+
+
+@pytest.mark.parametrize("version", [5, 6])
+@pytest.mark.parametrize(
+    "which", [Filter(), Filter(client="openai"), Filter(kind="embedding")], ids=["all", "client", "kind"]
+)
+def test_entries_that_an_earlier_release_has_just_stored_are_listed_and_deleted(
+    folder: Path, which: Filter, version: int
+) -> None:
     number, (kind, info) = 7, CLIENTS["openai"]
     key = key_of(number)
     with closing(DiskStore(folder)) as store:
         put(store, key_of(0), "listed")
-    without_clients(folder)
+    without_columns(folder, version)
     with closing(DiskStore(folder)) as store:
         assert store.totals().entries == 1
         while store.index(lambda *_: ["word"]):  # all have their clients
             pass
         meta = EntryMeta(key, "m", "prompt", "answer", "ok", 7.0, notebooks=("a.ipynb",))
         header = EntryHeader(meta, "prompt", json.dumps({"class": kind, "stream": True}), "")
-        content = codec.encode([Generation(text="answer", generation_info=info)], header, reusable=True)
+        text, info = "2 vectors of 3 numbers", {"http": {}, "no_text": True}
+        content = codec.encode([Generation(text=text, generation_info=info)], header, reusable=True)
         left = [7.0, None, None, None, None, "m", None, "ok", None, "", joined(["a.ipynb"]), None, "prompt", "answer"]
+        left[-2:-2] = ["openai", 1] if version == 6 else []
         with closing(
             sqlite3.connect(folder / "cache.db", isolation_level=None)
         ) as other:  # it still has the store open
@@ -195,22 +265,25 @@ def test_entries_that_an_earlier_release_has_just_stored_are_listed_and_deleted(
         assert (row.key, row.notebooks, row.prompt, row.answer) == (key, ("a.ipynb",), "prompt", "answer")
         while store.index(lambda *_: ["word"]):
             pass
-        assert store.page(which)[0].client == "openai"
+        assert (store.page(which)[0].client, store.page(which)[0].kind) == ("openai", "embedding")
         assert store.clear([key]).deleted == 1
         assert store.get(key) is None
 
 
-def without_clients(folder: Path) -> None:
-    """Make the store one of version 5, which knew no clients."""
+def without_columns(folder: Path, version: int) -> None:
+    """Make the store one of version 5, which knew no clients, or 6, which knew no kinds."""
+    earlier = {5: listing_index.OF_VERSION_5, 6: listing_index.OF_VERSION_6}[version]
+    columns = {"client", "streamed", "kind", "function"} if version == 5 else {"kind", "function"}
     with closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as connection:
         connection.execute("DROP TRIGGER facet_changed")
         connection.execute("DROP INDEX facet_values")
-        connection.execute("ALTER TABLE facet DROP COLUMN client")
-        for column in ("client", "streamed"):
+        for column in columns - {"streamed"}:
+            connection.execute(f"ALTER TABLE facet DROP COLUMN {column}")
+        for column in columns:
             connection.execute(f"ALTER TABLE entry DROP COLUMN {column}")
-        for statement in listing_index.OF_VERSION_5[1:]:
-            connection.execute(statement)
-        connection.execute("PRAGMA user_version = 5")
+        for name in ("facet_values", "facet_changed"):
+            connection.execute(earlier[name])
+        connection.execute(f"PRAGMA user_version = {version}")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
 
@@ -305,4 +378,4 @@ def test_version_that_no_release_has_is_mended(folder: Path, version: int) -> No
         connection.execute(f"PRAGMA user_version = {version}")
     assert text_at(store, key_of(1)) == "answer"
     store.close()
-    assert (folder / "cache.db").read_bytes()[60:64] == b"\0\0\0\6"
+    assert (folder / "cache.db").read_bytes()[60:64] == b"\0\0\0\7"

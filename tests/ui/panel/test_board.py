@@ -254,6 +254,8 @@ def test_every_filter(tmp_path: Path, provider: Provider) -> None:
         "cell": ["In [77]", "In [7]"],
         "status": ["cut off", "ok"],
         "client": ["langchain"],
+        "kind": ["call"],
+        "function": [],
     }
     assert "facets" not in ask(board, "page")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_core.outputs import Generation
 
-from nbcache.entry.durations_and_sizes import counted
+from nbcache.entry.kind import numbers_text, vectors_text
 from nbcache.entry.usage.reported_metadata import NO_TEXT, UNPRICED, mapping
 from nbcache.integrations.http.apis.endpoint import Endpoint, has
 from nbcache.integrations.http.apis.framing import Body
@@ -17,8 +17,8 @@ def vectors(found: Sequence[Any], metadata: Body) -> list[Generation] | None:
     """A generation that says how many vectors there are; the vectors stay in the body. None if one is missing."""
     if not found or not all(found):
         return None
-    length = f" of {len(found[0])} numbers" if isinstance(found[0], list) else ""
-    return [text_generation(f"{counted(len(found), 'vector')}{length}", {NO_TEXT: True, **metadata})]
+    length = len(found[0]) if isinstance(found[0], list) else None
+    return [text_generation(vectors_text(len(found), length), {NO_TEXT: True, **metadata})]
 
 
 def numbers(found: Any) -> list[Generation] | None:
@@ -31,7 +31,7 @@ def numbers(found: Any) -> list[Generation] | None:
         values = values[0]
     if type(values) not in {float, int}:
         return None
-    return [text_generation(f"{' x '.join(map(str, sizes))} numbers", {NO_TEXT: True})]
+    return [text_generation(numbers_text(sizes), {NO_TEXT: True})]
 
 
 def _metadata(body: Body) -> Body:
