@@ -7,7 +7,7 @@ from nbcache.keys.usercode.origin import is_users_code
 from nbcache.keys.usercode.walk import Walk
 
 # Members that Python, abc and pydantic add to a class or compute from it, and where it is written. Its annotations count apart.
-_NOT_COUNTED = {
+NOT_COUNTED = {
     *("__dict__", "__weakref__", "__module__", "__qualname__", "__firstlineno__", "__static_attributes__"),
     *("__annotations__", "__annotate__", "__annotate_func__", "__annotations_cache__", "__conditional_annotations__"),
     *(
@@ -40,7 +40,7 @@ def write_class(walk: Walk, cls: type) -> None:
     if type(cls) is not type:
         walk.child(type(cls), type(cls).__name__)
     for name, member in sorted(vars(cls).items()):
-        if name in _NOT_COUNTED or name.startswith("__pydantic_") or walk.state.is_state(name, member):
+        if name in NOT_COUNTED or name.startswith("__pydantic_") or walk.state.is_state(name, member):
             continue
         if name == "__class_getitem__" and not isinstance(member, types.FunctionType | classmethod):
             continue
@@ -55,7 +55,7 @@ def write_class(walk: Walk, cls: type) -> None:
 def _fields(walk: Walk, cls: type) -> None:
     """The fields that a pydantic class declares itself: their defaults are not members of the class."""
     declared = annotations_of(cls)
-    for holder, parts in _FIELDS.items():
+    for holder, parts in FIELDS.items():
         fields = vars(cls).get(holder)
         if not isinstance(fields, dict):
             continue
@@ -65,15 +65,15 @@ def _fields(walk: Walk, cls: type) -> None:
             values = [getattr(fields[name], part) for part in parts]
             walk.watch.attributes(fields[name], parts, values)
             for part, value in zip(parts, values, strict=True):
-                if part in _ALWAYS or not (value is None or value == []):
+                if part in ALWAYS or not (value is None or value == []):
                     walk.put("part", part)
                     walk.child(value, f"{name}'s {part}")
 
 
-_ALWAYS = ("default", "default_factory", "description")
-_FIELDS = {
+ALWAYS = ("default", "default_factory", "description")
+FIELDS = {
     "__pydantic_fields__": (
-        *_ALWAYS,
+        *ALWAYS,
         *("alias", "validation_alias", "serialization_alias", "title", "examples", "exclude", "discriminator"),
         *("json_schema_extra", "metadata"),
     ),

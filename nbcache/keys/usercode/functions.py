@@ -17,7 +17,7 @@ from nbcache.keys.usercode.walk import Walk
 
 _BUILTINS = {"get_ipython", "display", "help", "exit", "quit", "copyright", "credits", "license", "_", "__debug__"}
 # What a function refers to by these can't be read from its code.
-_UNREADABLE = {"globals", "eval", "exec", "__import__"}
+UNREADABLE = {"globals", "eval", "exec", "__import__"}
 
 
 def write_function(walk: Walk, function: types.FunctionType) -> None:
@@ -94,12 +94,12 @@ def _references(walk: Walk, function: types.FunctionType) -> None:
             continue
         walk.watch.name(namespace, head, value)
         if value is MISSING:
-            value = _builtin_named(walk, head)
+            value = builtin_named(walk, head)
         if value is not MISSING:
             walk.put("global", head)
-            _note_environment(walk, value, attributes)
+            note_environment(walk, value, attributes)
             _chain(walk, value, attributes, head)
-        elif head in _UNREADABLE:
+        elif head in UNREADABLE:
             raise walk.refuse(f"a function that uses {head}()")
     for level, module, name in sorted(names.imports):
         if module == "os" and not {"environ", "getenv"}.isdisjoint({name, *names.attributes}):
@@ -107,7 +107,8 @@ def _references(walk: Walk, function: types.FunctionType) -> None:
         _imported(walk, namespace, (level, module, name))
 
 
-def _note_environment(walk: Walk, value: Any, attributes: list[str]) -> None:
+def note_environment(walk: Walk, value: Any, attributes: list[str]) -> None:
+    """Note whether a name with this value, from which these attributes are read, leads to environment variables."""
     if isinstance(value, str):
         walk.variables |= {value} if is_variable(value) else set()
     elif isinstance(value, types.ModuleType) and attributes:
@@ -116,7 +117,7 @@ def _note_environment(walk: Walk, value: Any, attributes: list[str]) -> None:
         walk.reads_environment |= is_environment(value)
 
 
-def _builtin_named(walk: Walk, name: str) -> Any:
+def builtin_named(walk: Walk, name: str) -> Any:
     """A value that somebody has added to Python's builtins. MISSING for one of Python's own, or for no value."""
     namespace = vars(builtins)
     value = namespace.get(name, MISSING)
@@ -161,13 +162,13 @@ def _imported(walk: Walk, namespace: dict[str, Any], imported: tuple[int, str, s
             walk.put("import", name, member)
             _chain(walk, module, [member] if member else [], name)
         return
-    if (file := _source(name)) is not None:
+    if (file := source_file(name)) is not None:
         walk.put("import of source", name)
-        walk.watch.volatile(_source_stamp, file, _source_stamp(file))
+        walk.watch.volatile(source_stamp, file, source_stamp(file))
         walk.put(file.read_bytes().hex())
 
 
-def _source(name: str) -> Path | None:
+def source_file(name: str) -> Path | None:
     """The file of a user's module that has not been imported yet."""
     if name.partition(".")[0] in sys.stdlib_module_names:
         return None
@@ -187,6 +188,7 @@ def _source(name: str) -> Path | None:
     )
 
 
-def _source_stamp(file: Path) -> tuple[int, int]:
+def source_stamp(file: Path) -> tuple[int, int]:
+    """What changes when a file is written."""
     status = file.stat()
     return status.st_mtime_ns, status.st_size

@@ -73,13 +73,16 @@ class Walk:
         self.child(root)
         return self._finished()
 
-    def _finished(self) -> str:
+    def _visit_pending(self) -> None:
         while self._pending:
             node, self._path = self._pending.popleft()
             try:
                 self._nodes(self, node)
             except RecursionError:
                 raise NotCanonicalError("values nested too deeply", self._path) from None
+
+    def _finished(self) -> str:
+        self._visit_pending()
         for name in sorted(self.variables) if self.reads_environment else ():
             value = value_of(name)
             self.put("variable", name, "unset" if value is None else "=" + value)

@@ -13,9 +13,9 @@ from nbcache.keys.usercode.origin import is_users_module
 from nbcache.keys.usercode.type_hints import is_typing, write_typing
 from nbcache.keys.usercode.walk import Walk
 
-_DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType, types.WrapperDescriptorType)
-_CACHED = type(functools.lru_cache(is_typing))
-_BUILTIN = (
+DESCRIPTORS = (types.MemberDescriptorType, types.GetSetDescriptorType, types.WrapperDescriptorType)
+CACHED = type(functools.lru_cache(is_typing))
+BUILTIN = (
     types.BuiltinFunctionType,
     types.MethodDescriptorType,
     types.MethodWrapperType,
@@ -34,21 +34,21 @@ def write_node(walk: Walk, value: Any) -> None:
         _module(walk, value)
     elif cls in _CONTAINERS:
         _CONTAINERS[cls](walk, value)
-    elif isinstance(value, _DESCRIPTORS):
+    elif isinstance(value, DESCRIPTORS):
         walk.put("descriptor", cls.__name__)
     elif is_typing(value):
         write_typing(walk, value)
-    elif cls in _WRAPPERS:
+    elif cls in WRAPPERS:
         walk.put("wrapper", cls.__qualname__)
-        for name in _WRAPPERS[cls]:
+        for name in WRAPPERS[cls]:
             walk.child(getattr(value, name), name)
-    elif isinstance(value, _BUILTIN):
+    elif isinstance(value, BUILTIN):
         _builtin(walk, value)
     else:
         write_object(walk, value)
 
 
-_WRAPPERS: dict[type, tuple[str, ...]] = {
+WRAPPERS: dict[type, tuple[str, ...]] = {
     property: ("fget", "fset", "fdel"),
     staticmethod: ("__func__",),
     classmethod: ("__func__",),
@@ -56,7 +56,7 @@ _WRAPPERS: dict[type, tuple[str, ...]] = {
     functools.partial: ("func", "args", "keywords"),
     functools.partialmethod: ("func", "args", "keywords"),
     types.MethodType: ("__func__", "__self__"),
-    _CACHED: ("__wrapped__",),
+    CACHED: ("__wrapped__",),
     types.CellType: (),
 }
 

@@ -1,0 +1,28 @@
+"""Which call of which function this is: the identity of a call of the user's own function.
+
+`function_key.py` makes it, of the function's code, of its arguments bound to parameters (`parameters.py`), and of the data
+that the code uses, and writes the call as people read it (`call_text.py`).
+
+`values.py` writes the canonical form of a value: `plain_kinds.py` has those of Python's own kinds, `objects.py` those of
+objects, functions and types. `code_walk.py` goes
+through the code and all that it uses, with the rules of `code_nodes.py` for functions and modules and those of
+`class_members.py` for classes and of `library_functions.py` for what libraries' decorators make. `compiled_code.py` says what of compiled code counts, and `libraries.py` which release of a
+library a module belongs to. `class_identity.py` makes the digest by which a class is recognised.
+"""
+
+from typing import TYPE_CHECKING
+
+from nbcache import handed_on
+
+if TYPE_CHECKING:
+    from nbcache.keys.functions.class_identity import class_digest
+    from nbcache.keys.functions.function_key import FunctionCall, FunctionKey, FunctionRules
+
+__all__ = ["FunctionCall", "FunctionKey", "FunctionRules", "class_digest"]
+__getattr__ = handed_on(
+    "nbcache.keys.functions",
+    {
+        "class_digest": "class_identity",
+        **dict.fromkeys(("FunctionCall", "FunctionKey", "FunctionRules"), "function_key"),
+    },
+)

@@ -1,0 +1,180 @@
+"""Which call of which function this is: its code, its arguments, and the data that the code uses, as they are now."""
+
+import platform
+import re
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from nbcache.errors import UnstableIdentityError
+from nbcache.keys.credential_names import is_credential
+from nbcache.keys.functions.call_text import call_text
+from nbcache.keys.functions.code_nodes import called_piece
+from nbcache.keys.functions.code_walk import CodePiece, Name
+from nbcache.keys.functions.parameters import Parameters
+from nbcache.keys.functions.plain_kinds import digest_of
+from nbcache.keys.functions.values import Values
+from nbcache.keys.request import Identity
+from nbcache.keys.usercode.not_canonical import NotCanonicalError
+
+if TYPE_CHECKING:
+    from nbcache.keys.functions.libraries import Release
+
+# Of the canonical form. Another number makes everybody pay again.
+FORM_VERSION = 1
+_PYTHON = ".".join(platform.python_version_tuple()[:2])
+_LONGEST = 400  # bytes of a value's form that are stored as they are; of a longer one its digest is
+# A name of a dict or object under which a secret may stand. Such an argument is not stored readable.
+_SECRET = re.compile(rb'(?:key|token|secret|password|passwd|authorization|credentials?|cookies?)"\s*:', re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRules:
+    """What counts of a function.
+
+    Attributes:
+        ignore: names of parameters, globals and closure cells that don't count.
+        version: replaces the function's code and the data that it uses.
+    """
+
+    ignore: frozenset[str] = frozenset()
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """A call of a function.
+
+    Attributes:
+        name: the function's qualified name.
+        prompt: the call as people read and search it.
+        identity: the function, with its arguments as the counted prompt.
+    """
+
+    name: str
+    prompt: str
+    identity: Identity
+
+
+class FunctionKey:
+    """Makes the identity of each call of one function."""
+
+    def __init__(self, function: types.FunctionType, rules: FunctionRules, *, kind: str = "function") -> None:
+        self._function = function
+        self._rules = rules
+        self._kind = kind
+        self._parameters: Parameters | None = None
+        self._piece: CodePiece | None = None
+        self._document: tuple[CodePiece | None, dict[str, bytes], set[Release], bytes] | None = None
+
+    def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> FunctionCall:
+        """The call with these arguments, as it is now. Read before the function runs, which may change them.
+
+        Raises UnstableIdentityError if something of it can't be told apart for sure, and TypeError if the arguments are not
+        those that the function takes.
+        """
+        parameters = self._parameters
+        if parameters is None or not parameters.are_current():
+            parameters = self._parameters = Parameters(self._function)
+        arguments = parameters.bind(args, kwargs)
+        if ignore := self._rules.ignore:
+            arguments = _without(arguments, ignore, parameters.keywords_name)
+        values = Values()
+        counted = self._written(values, arguments)
+        function = self._function
+        name = function.__qualname__
+        identity = Identity(self._document_of(values), "", name, limits_tokens=False, counted_prompt=counted)
+        return FunctionCall(name, call_text(name, arguments), identity)
+
+    def _written(self, values: Values, arguments: Mapping[str, Any]) -> str:
+        """The arguments in their canonical form: JSON, in which an argument that is long has a digest in its place."""
+        forms = []
+        for name, value in arguments.items():
+            try:
+                form = _shortened(name, values.written(value))
+            except NotCanonicalError as error:
+                raise self._unstable(f"its argument {name!r}", f"argument {name}", error, name) from None
+            forms.append(b'"%b":%b' % (name.encode(), form))
+        return (b"{%b}" % b",".join(forms)).decode()
+
+    def _document_of(self, values: Values) -> bytes:
+        """All that counts beside the arguments, in canonical JSON."""
+        piece, names = None, dict[str, bytes]()
+        if self._rules.version is None:
+            piece = self._current_piece()
+            values.libraries |= piece.libraries
+            names = self._names_written(values, piece.names)
+        known = self._document
+        if known is not None and known[0] is piece and known[1] == names and known[2] == values.libraries:
+            return known[3]
+        function = self._function
+        document: dict[str, Any] = {
+            "class": [self._kind, f"{function.__globals__.get('__name__')}.{function.__qualname__}"],
+            "model": function.__qualname__,
+            "form": FORM_VERSION,
+            "python": _PYTHON,
+        }
+        if piece is None:
+            document["version"] = str(self._rules.version)
+        else:
+            document["code"] = piece.digest
+        if names:
+            document["names"] = {name: orjson.Fragment(form) for name, form in names.items()}
+        if values.libraries:
+            document["libraries"] = dict(sorted(values.libraries))
+        written = orjson.dumps(document)
+        self._document = (piece, names, values.libraries, written)
+        return written
+
+    def _current_piece(self) -> CodePiece:
+        piece = self._piece
+        if piece is None or not piece.is_current():
+            try:
+                piece = called_piece(self._function, self._rules.ignore)
+            except NotCanonicalError as error:
+                where = f"its code, at {error.path}," if error.path else "its code"
+                raise self._unstable(where, f"code {error.path}", error, None) from None
+            self._piece = piece
+        return piece
+
+    def _names_written(self, values: Values, names: Iterable[Name]) -> dict[str, bytes]:
+        """The data that the code uses, by name, each in its canonical form."""
+        forms = {}
+        for name in names:
+            try:
+                forms[name.label] = _shortened(name.label, values.written(name.now()))
+            except NotCanonicalError as error:
+                raise self._unstable(f"the name {name.label!r} that it uses", name.label, error, name.label) from None
+        return forms
+
+    def _unstable(
+        self, where: str, cause: str, error: NotCanonicalError, ignorable: str | None
+    ) -> UnstableIdentityError:
+        function = self._function
+        name = function.__qualname__
+        advice = "pass `version=` to say yourself when its code changes"
+        if ignorable is not None:
+            advice = f"pass plain values, or `ignore=({ignorable!r},)` if no result depends on it"
+        return UnstableIdentityError(
+            f"function {function.__globals__.get('__name__')}.{name}: {cause}",
+            f"nbcache: calls of {name} are not cached: {where} is or holds {error.what}, which can't be told apart for sure. "
+            f"To have them cached, {advice}",
+        )
+
+
+def _without(arguments: Mapping[str, Any], ignore: frozenset[str], keywords: str | None) -> dict[str, Any]:
+    """The arguments that count. A name to ignore may also be one that `**kwargs` takes."""
+    counted = {name: value for name, value in arguments.items() if name not in ignore}
+    if keywords in counted:
+        counted[keywords] = {name: value for name, value in counted[keywords].items() if name not in ignore}
+    return counted
+
+
+def _shortened(name: str, form: bytes) -> bytes:
+    """The form of a value as it is stored: a digest for a long one, and for one that may be or hold a secret."""
+    if len(form) > _LONGEST or (form[:1] == b'"' and is_credential(name)) or _SECRET.search(form):
+        return b'{"!digest":"%b"}' % digest_of(form).encode()
+    return form

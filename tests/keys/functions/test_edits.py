@@ -1,0 +1,215 @@
+"""What an edit of a function's source does to the key: an edit that can change the result is another call, any other is not.
+
+Each case is a notebook in small: a cell with the function `judge`, and one edit of it. `CHANGED` are edits in a kernel that runs.
+"""
+
+import textwrap
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+import pytest
+
+from nbcache.keys.functions import FunctionCall, FunctionKey, FunctionRules
+
+
+def run(source: str) -> dict[str, Any]:
+    """A kernel that has run a cell: its namespace."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(textwrap.dedent(source), "<cell>", "exec"), namespace)
+    return namespace
+
+
+def rules(**given: Any) -> FunctionRules:
+    return FunctionRules(**given)
+
+
+def call_of(function: Callable[..., Any], *args: Any, **kwargs: Any) -> FunctionCall:
+    assert isinstance(function, FunctionType)
+    return FunctionKey(function, rules()).call(args, kwargs)
+
+
+def identity(source: str, argument: str = "1") -> Any:
+    """The identity of the call `judge(argument)` in a new kernel."""
+    namespace = run(source)
+    return call_of(namespace["judge"], eval(argument, namespace)).identity
+
+
+def with_use(definition: str, use: str = "helper(x)") -> str:
+    return f"{textwrap.dedent(definition)}\ndef judge(x):\n    return {use}\n"
+
+
+_PYDANTIC = "from pydantic import BaseModel, Field\nclass Verdict(BaseModel):\n    'How good it is.'\n    score: int = Field(1, description='from 1')\n"
+_WRAPS = """
+import functools
+def times(n):
+    def wrap(f):
+        @functools.wraps(f)
+        def wrapper(*args):
+            return f(*args) * n
+        return wrapper
+    return wrap
+@times(2)
+def helper(x):
+    return 'a'
+"""
+
+# (what, source, what is replaced in it, by what)
+EDITED = [
+    ("its code", "def judge(x): return 'a'", "'a'", "'b'"),
+    ("a whole number and a float", "def judge(x): return 1", "1", "1.0"),
+    ("a number and a truth", "def judge(x): return 1", "1", "True"),
+    ("the sign of zero", "def judge(x): return 0.0", "0.0", "-0.0"),
+    ("an operator", "def judge(x): return x + 1", "+", "-"),
+    ("a method", "def judge(x): return x.lower()", "lower", "upper"),
+    ("a constant in a set", "def judge(x): return x in {1, 2}", "2", "3"),
+    ("a constant in a tuple", "def judge(x): return (1, (2, 'a'))", "'a'", "b'a'"),
+    ("a slice", "def judge(x): return x[1:2]", "1:2", "1:3"),
+    ("another branch", "def judge(x):\n    if x: return 1\n    return 2", "if x", "if not x"),
+    ("an exception that it catches", "def judge(x):\n    try: return x()\n    except TypeError: return 1", "TypeError", "ValueError"),
+    ("a nested function", "def judge(x):\n    def inner(): return 'a'\n    return inner()", "'a'", "'b'"),
+    ("a comprehension", "def judge(x): return [y + 1 for y in x]", "+ 1", "+ 2"),
+    ("a lambda", "def judge(x): return (lambda: 'a')()", "'a'", "'b'"),
+    ("a class within it", "def judge(x):\n    class A:\n        y = 'a'\n    return A.y", "'a'", "'b'"),
+    ("a default of an inner function", "def judge(x):\n    def inner(y='a'): return y\n    return inner()", "'a'", "'b'"),
+    ("its name", "def judge(x): return 1\njudge.__qualname__ = 'other'", "'other'", "'another'"),
+    ("a module", "def judge(x): return 1\n__name__ = 'one'", "'one'", "'two'"),
+    ("a global", with_use("STYLE = 'a'", "STYLE"), "'a'", "'b'"),
+    ("a global list", with_use("ITEMS = [1, [2]]", "ITEMS"), "[2]", "[3]"),
+    ("a global object", with_use("class C:\n    def __init__(self, y): self.y = y\nC1 = C('a')", "C1.y"), "'a'", "'b'"),
+    ("which helper", with_use("def one(x): return 1\ndef two(x): return 2\nhelper = one"), "helper = one", "helper = two"),
+    ("a helper", with_use("def helper(x): return 'a'"), "'a'", "'b'"),
+    ("a helper's helper", with_use("def inner(): return 'a'\ndef helper(x): return inner()"), "'a'", "'b'"),
+    ("a helper's global", with_use("STYLE = 'a'\ndef helper(x): return STYLE"), "'a'", "'b'"),
+    ("a helper's default", with_use("def helper(x, y='a'): return y"), "'a'", "'b'"),
+    ("a default of a helper's keyword", with_use("def helper(x, *, y='a'): return y"), "'a'", "'b'"),
+    ("a mutable default of a helper", with_use("def helper(x, y=[1]): return y"), "[1]", "[2]"),
+    ("the argument of a decorator", with_use(_WRAPS), "times(2)", "times(3)"),
+    ("a function that is decorated", with_use(_WRAPS), "'a'", "'b'"),
+    ("a decorator", with_use(_WRAPS), "* n", "+ n"),
+    ("a function that is cached", with_use("import functools\n@functools.cache\ndef helper(x): return 'a'"), "'a'", "'b'"),
+    ("what a partial holds", with_use("import functools\nhelper = functools.partial(str, 'a')", "helper()"), "'a'", "'b'"),
+    ("a function in a partial", with_use("import functools\ndef f(x): return 'a'\nhelper = functools.partial(f)"), "'a'", "'b'"),
+    ("a variant of a generic function", with_use("import functools\n@functools.singledispatch\ndef helper(x): return 0\n@helper.register\ndef _(x: int): return 'a'"), "'a'", "'b'"),
+    ("a function in a list", with_use("def helper(x): return 'a'\nALL = [helper]", "ALL[0](x)"), "'a'", "'b'"),
+    ("a lambda in a dict", with_use("ALL = {'one': lambda x: 'a'}", "ALL['one'](x)"), "'a'", "'b'"),
+    ("a bound method", with_use("class C:\n    def score(self, x): return 'a'\nhelper = C().score"), "'a'", "'b'"),
+    ("a class", with_use("class C:\n    def score(self): return 'a'", "C().score()"), "'a'", "'b'"),
+    ("an attribute of a class", with_use("class C:\n    y = 'a'", "C.y"), "'a'", "'b'"),
+    ("a list of a class", with_use("class C:\n    y = ['a']", "C.y"), "'a'", "'b'"),
+    ("an object of a class", with_use("class D:\n    def __init__(self, z): self.z = z\nclass C:\n    y = D('a')", "C.y.z"), "'a'", "'b'"),
+    ("a property", with_use("class C:\n    @property\n    def y(self): return 'a'", "C().y"), "'a'", "'b'"),
+    ("a cached property", with_use("import functools\nclass C:\n    @functools.cached_property\n    def y(self): return 'a'", "C().y"), "'a'", "'b'"),
+    ("a static method", with_use("class C:\n    @staticmethod\n    def y(): return 'a'", "C.y()"), "'a'", "'b'"),
+    ("a class method", with_use("class C:\n    @classmethod\n    def y(cls): return 'a'", "C.y()"), "'a'", "'b'"),
+    ("a base", with_use("class B:\n    def y(self): return 'a'\nclass C(B): pass", "C().y()"), "'a'", "'b'"),
+    ("which base", with_use("class A:\n    y = 1\nclass B:\n    y = 2\nclass C(A): pass", "C.y"), "C(A)", "C(B)"),
+    ("a metaclass", with_use("class M(type):\n    @property\n    def y(cls): return 'a'\nclass C(metaclass=M): pass", "C.y"), "'a'", "'b'"),
+    ("a member of an enumeration", with_use("import enum\nclass E(enum.Enum):\n    A = 'a'", "E.A.value"), "'a'", "'b'"),
+    ("which member", with_use("import enum\nclass E(enum.Enum):\n    A = 1\n    B = 2\nCHOSEN = E.A", "CHOSEN"), "E.A", "E.B"),
+    ("a default of a dataclass", with_use("import dataclasses\n@dataclasses.dataclass\nclass C:\n    y: str = 'a'", "C().y"), "'a'", "'b'"),
+    ("a type of a dataclass", with_use("import dataclasses\n@dataclasses.dataclass\nclass C:\n    y: int = 1", "C()"), "y: int", "y: float"),
+    ("the order of a dataclass", with_use("import dataclasses\n@dataclasses.dataclass(order=False)\nclass C:\n    y: int = 1", "C()"), "order=False", "order=True"),
+    ("a pydantic description", with_use(_PYDANTIC, "Verdict()"), "'from 1'", "'from 2'"),
+    ("a pydantic docstring", with_use(_PYDANTIC, "Verdict()"), "'How good it is.'", "'How bad it is.'"),
+    ("a pydantic default", with_use(_PYDANTIC, "Verdict()"), "Field(1", "Field(2"),
+    ("a pydantic type", with_use(_PYDANTIC, "Verdict()"), "score: int", "score: float"),
+    ("the fields of a named tuple", with_use("import collections\nC = collections.namedtuple('C', 'a b')", "C(1, 2)"), "'a b'", "'b a'"),
+    ("a typed dict", with_use("from typing import TypedDict\nclass C(TypedDict):\n    a: int", "C(a=1)"), "a: int", "a: str"),
+    ("a closure", "def make(y):\n    def judge(x): return y\n    return judge\njudge = make('a')", "'a'", "'b'"),
+    ("a list in a closure", "def make(y):\n    def judge(x): return y\n    return judge\njudge = make(['a'])", "'a'", "'b'"),
+    ("a function in a closure", "def make(y):\n    def judge(x): return y()\n    return judge\njudge = make(lambda: 'a')", "'a'", "'b'"),
+    ("a docstring that is read", with_use("def helper(x):\n    'a'", "helper.__doc__"), "'a'", "'b'"),
+    ("a docstring that is read by inspect", with_use("import inspect\ndef helper(x):\n    'a'", "inspect.getdoc(helper)"), "'a'", "'b'"),
+    ("a docstring that is passed on", with_use("def helper(x):\n    'a'", "str(helper)"), "'a'", "'b'"),
+    ("a docstring of a method that is passed on", with_use("class C:\n    def y(self):\n        'a'", "str(C().y)"), "'a'", "'b'"),
+    ("a docstring of a class that is passed on", with_use("class C:\n    'a'", "str(C)"), "'a'", "'b'"),
+    ("a docstring of a function in a list", with_use("def helper(x):\n    'a'\nALL = [helper]", "ALL"), "'a'", "'b'"),
+    ("a docstring of a decorated inner function", "def judge(x):\n    @str\n    def inner():\n        'a'\n    return inner", "'a'", "'b'"),
+    ("an annotation that is read", with_use("import typing\ndef helper(x: int): pass", "typing.get_type_hints(helper)"), "x: int", "x: str"),
+    ("an attribute of a function that is read", with_use("def helper(x): pass\nhelper.y = 'a'", "helper.y"), "'a'", "'b'"),
+    ("its own default where it calls itself", "def judge(x, y='a'): return judge(x - 1) if x else y", "'a'", "'b'"),
+    ("a local name that is read", "def judge(x):\n    y = 1\n    return locals()", "y =", "z ="),
+    ("a type in a union", with_use("KIND = int | None", "KIND"), "int | None", "str | None"),
+    ("a pattern", with_use("import re\nP = re.compile('a')", "P.sub('', x)"), "'a'", "'b'"),
+    ("a name of Python's that is hidden", "def judge(x): return len(x)\nlen = lambda x: 'a'", "'a'", "'b'"),
+    ("a format", "def judge(x): return f'{x:.1f}'", ".1f", ".2f"),
+    ("a walrus", "def judge(x): return (y := 1) + y", "1", "2"),
+    ("a keyword of a call", with_use("def helper(x, a=0, b=0): return a - b", "helper(x, a=1)"), "a=1", "b=1"),
+    ("a method of a class of an argument's kind", with_use("class C:\n    def y(self): return 'a'\n", "isinstance(x, C)"), "'a'", "'b'"),
+]  # fmt: skip
+
+SAME = [
+    ("a comment", "def judge(x):\n    # why\n    return 1", "# why", "# because"),
+    ("blank lines", "def judge(x):\n    y = 1\n    return y", "\n    return", "\n\n\n    return"),
+    ("lines before it", "\ndef judge(x):\n    return 1", "\ndef", "\n\n\n# why\ndef"),
+    ("its docstring", "def judge(x):\n    'a'\n    return 1", "'a'", "'b'"),
+    ("a new docstring", "def judge(x):\n    return None", "):\n", "):\n    'a'\n"),
+    ("a helper's docstring", with_use("def helper(x):\n    'a'\n    return 1"), "'a'", "'b'"),
+    ("a helper's new docstring", with_use("def helper(x):\n    y = None\n    return 'z'"), "(x):\n    y", "(x):\n    'a'\n    y"),
+    ("an inner function's docstring", "def judge(x):\n    def inner():\n        'a'\n        return 1\n    return inner()", "'a'", "'b'"),
+    ("a class's docstring", with_use("class C:\n    'a'\n    y = 1", "C.y"), "'a'", "'b'"),
+    ("a method's docstring", with_use("class C:\n    def y(self):\n        'a'\n        return 1", "C().y()"), "'a'", "'b'"),
+    ("a dataclass's docstring", with_use("import dataclasses\n@dataclasses.dataclass\nclass C:\n    'a'\n    y: int = 1", "C().y"), "'a'", "'b'"),
+    ("a decorated function's docstring", with_use(_WRAPS.replace("return 'a'", "'doc'; return 'a'")), "'doc'", "'text'"),
+    ("a local name", "def judge(x):\n    y = 1\n    return y", "y", "zz"),
+    ("an annotation that nothing reads", "def judge(x: int): return 1", "x: int", "x: str"),
+    ("an annotation of a local name", "def judge(x):\n    y: int = 1\n    return y", "y: int", "y: str"),
+    ("a name that it doesn't use", "OTHER = 1\ndef judge(x): return 1", "OTHER = 1", "OTHER = 2"),
+    ("a function that it doesn't use", "def other(): return 1\ndef judge(x): return 1", "return 1\ndef judge", "return 2\ndef judge"),
+    ("a default for which the call has an argument", "def judge(x=1): return x", "x=1", "x=2"),
+    ("an attribute that nothing reads", with_use("def helper(x): return 1\nhelper.note = 'a'"), "'a'", "'b'"),
+    ("the order of definitions", with_use("A = 1\nB = 2", "A + B"), "A = 1\nB = 2", "B = 2\nA = 1"),
+    ("a line that is broken", "def judge(x): return (1, x)", "(1, x)", "(1,\n    x)"),
+    ("another quote", "def judge(x): return 'a'", "'a'", '"a"'),
+    ("how a library is imported", with_use("import json as j", "j.dumps(x)"), "import json as j", "import sys\nimport json as j"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "old", "new"), [case[1:] for case in EDITED], ids=[case[0] for case in EDITED])
+def test_an_edit_that_may_change_the_result_is_another_call(source: str, old: str, new: str) -> None:
+    assert old in source
+    assert identity(source) == identity(source)
+    assert identity(source) != identity(source.replace(old, new))
+
+
+@pytest.mark.parametrize(("source", "old", "new"), [case[1:] for case in SAME], ids=[case[0] for case in SAME])
+def test_an_edit_that_can_not_change_the_result_is_the_same_call(source: str, old: str, new: str) -> None:
+    assert old in source
+    assert identity(source) == identity(source.replace(old, new))
+
+
+# (what, source, a cell that is run after the first call)
+CHANGED = [
+    ("a global", with_use("STYLE = 'a'", "STYLE"), "STYLE = 'b'"),
+    ("a list", with_use("ITEMS = [1]", "ITEMS"), "ITEMS.append(2)"),
+    ("a nested list", with_use("ITEMS = [[1]]", "ITEMS"), "ITEMS[0].append(2)"),
+    ("a helper", with_use("def helper(x): return 'a'"), "def helper(x): return 'b'"),
+    ("a helper that becomes data", with_use("def helper(x): return 'a'", "helper"), "helper = 1"),
+    ("data that becomes a helper", with_use("helper = 1", "helper"), "def helper(x): return 1"),
+    ("a helper that is patched", with_use("def helper(x): return 'a'"), "helper.__code__ = (lambda x: 'b').__code__"),
+    ("a helper's default", with_use("def helper(x, y=1): return y"), "helper.__defaults__ = (2,)"),
+    ("a method that is patched", with_use("class C:\n    def y(self): return 1", "C().y()"), "C.y = lambda self: 2"),
+    ("an attribute of a class", with_use("class C:\n    y = 1", "C.y"), "C.y = 2"),
+    ("a list of a class", with_use("class C:\n    y = [1]", "C.y"), "C.y.append(2)"),
+    ("an object's attribute", with_use("class C: pass\nc = C()\nc.y = 1", "c.y"), "c.y = 2"),
+    ("a name that was missing", "def judge(x): return STYLE", "STYLE = 1"),
+    ("a name of Python's", "def judge(x): return len(x)", "len = lambda x: 1"),
+    ("its own code", "def judge(x): return 1", "judge.__code__ = (lambda x: 2).__code__"),
+    ("a docstring that is read", with_use("def helper(x):\n    'a'", "helper.__doc__"), "helper.__doc__ = 'b'"),
+    ("a closure", "def make():\n    y = 1\n    def judge(x): return y\n    def change():\n        nonlocal y\n        y = 2\n    return judge, change\njudge, change = make()", "change()"),
+    ("a variable of the environment", with_use("import os", "os.environ.get('NBCACHE_TEST_STYLE')"), "os.environ['NBCACHE_TEST_STYLE'] = 'b'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "change"), [case[1:] for case in CHANGED], ids=[case[0] for case in CHANGED])
+def test_a_change_in_a_running_kernel_is_seen_at_the_next_call(
+    source: str, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NBCACHE_TEST_STYLE", "a")
+    namespace = run(source)
+    key = FunctionKey(namespace["judge"], rules())
+    before = key.call((1,), {})
+    assert key.call((1,), {}) == before
+    exec(change, namespace)
+    assert key.call((1,), {}).identity != before.identity
