@@ -5,6 +5,8 @@ Writing: `roundtrip.py` checks that an answer can be restored, `messages.py` mak
 come), and `payload.py` makes the bytes: the header (`header.py`) and the compressed sections (`packing.py`). Reading goes the
 other way, and `chunk_copies.py` makes the chunks of a hit; `chunk_limits.py` refuses chunks that would take too much.
 
+Long bytes in an answer are kept raw (`buffers.py`). The values of functions become answers, and values again, in `values/`.
+
 `entry_description.py` makes the header and the row of an entry from its call, and reads both back. `sdk_response.py` and
 `plain_store.py` put an SDK's response, and any plain value, into the form of an answer. `event_stream.py` makes texts of the
 binary streams of Amazon's services.

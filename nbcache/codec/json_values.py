@@ -19,26 +19,33 @@ import orjson
 from langchain_core.load.serializable import Serializable
 from pydantic import BaseModel
 
+from nbcache.codec.buffers import placed
 from nbcache.codec.pydantic_objects import is_sdk_object, object_of, plain_object
 from nbcache.errors import DamagedError, NotStorableError
 from nbcache.keys.canonical import NotCanonicalError, canonical, digest, is_users_code
 
 _INT64 = 2**63
 _SCALARS: dict[type, tuple[str, Callable[[Any], str], Callable[[str], Any]]] = {
-    bytes: ("!bytes", lambda value: base64.b64encode(value).decode(), base64.b64decode),
     datetime: ("!datetime", datetime.isoformat, datetime.fromisoformat),
     date: ("!date", date.isoformat, date.fromisoformat),
     time: ("!time", time.isoformat, time.fromisoformat),
     Decimal: ("!decimal", str, Decimal),
     UUID: ("!uuid", str, UUID),
 }
-_SCALAR_TAGS = {tag: read for tag, _, read in _SCALARS.values()} | {"!int": int, "!float": float}
+_SCALAR_TAGS = {tag: read for tag, _, read in _SCALARS.values()} | {
+    "!int": int,
+    "!float": float,
+    "!bytes": base64.b64decode,
+}
 _COLLECTIONS: dict[type, str] = {tuple: "!tuple", set: "!set", frozenset: "!frozenset"}
 _COLLECTION_TAGS: dict[str, type] = {tag: cls for cls, tag in _COLLECTIONS.items()}
 
 
-def to_plain(value: Any) -> Any:
-    """`value` in JSON's terms. Raises NotStorableError, naming the type that would not come back exactly."""
+def to_plain(value: Any, buffers: list[bytes] | None = None) -> Any:
+    """`value` in JSON's terms. Raises NotStorableError, naming the type that would not come back exactly.
+
+    Long bytes are added to `buffers`, if there are any.
+    """
     cls = type(value)
     if cls is str or cls is bool or value is None:
         return value
@@ -47,19 +54,17 @@ def to_plain(value: Any) -> Any:
     if cls is float:
         return value if math.isfinite(value) else {"!float": repr(value)}
     if cls is list:
-        return [to_plain(item) for item in value]
+        return [to_plain(item, buffers) for item in value]
     if cls is dict:
-        return _plain_dict(value)
+        return _plain_dict(value, buffers)
+    if cls is bytes:
+        return placed(value, buffers)
     if cls in _SCALARS:
-        tag, write, read = _SCALARS[cls]
-        text = write(value)
-        if repr(read(text)) != repr(value):  # a named time zone, the second of two equal hours
-            raise NotStorableError(f"{value!r}")
-        return {tag: text}
+        return _plain_scalar(value)
     if cls in _COLLECTIONS:
-        return {_COLLECTIONS[cls]: [to_plain(item) for item in value]}
+        return {_COLLECTIONS[cls]: [to_plain(item, buffers) for item in value]}
     if isinstance(value, BaseModel):
-        return _plain_pydantic(value)
+        return _plain_pydantic(value, buffers)
     raise NotStorableError(f"a {cls.__module__}.{cls.__qualname__} object")
 
 
@@ -81,15 +86,23 @@ def from_plain(value: Any, classes: Iterable[type[BaseModel]] = ()) -> Any:
     return {(name[1:] if name[:2] == "!!" else name): from_plain(item, classes) for name, item in value.items()}
 
 
-def _plain_dict(value: dict[Any, Any]) -> dict[str, Any]:
+def _plain_scalar(value: Any) -> dict[str, Any]:
+    tag, write, read = _SCALARS[type(value)]
+    text = write(value)
+    if repr(read(text)) != repr(value):  # a named time zone, the second of two equal hours
+        raise NotStorableError(f"{value!r}")
+    return {tag: text}
+
+
+def _plain_dict(value: dict[Any, Any], buffers: list[bytes] | None) -> dict[str, Any]:
     plain = {}
     for name, item in value.items():
         if type(name) is not str:
-            return {"!pairs": [[to_plain(name), to_plain(item)] for name, item in value.items()]}
+            return {"!pairs": [[to_plain(name, buffers), to_plain(item, buffers)] for name, item in value.items()]}
         # Of most values nothing is to be done: a call of a function for each would take longer than all else.
         cls = type(item)
         is_plain = cls is str or item is None or (cls is int and -_INT64 <= item < _INT64)
-        plain["!" + name if name[:1] == "!" else name] = item if is_plain else to_plain(item)
+        plain["!" + name if name[:1] == "!" else name] = item if is_plain else to_plain(item, buffers)
     return plain
 
 
@@ -107,8 +120,10 @@ def _untag(tag: str, content: Any, classes: Iterable[type[BaseModel]]) -> Any:
     raise DamagedError(f"it holds a value tagged {tag!r}, which a newer nbcache wrote", newer=True)
 
 
-def _plain_pydantic(value: BaseModel) -> dict[str, Any]:
-    return {"!object": plain_object(value, to_plain)} if is_sdk_object(value) else {"!model": _plain_model(value)}
+def _plain_pydantic(value: BaseModel, buffers: list[bytes] | None) -> dict[str, Any]:
+    if is_sdk_object(value):
+        return {"!object": plain_object(value, lambda part: to_plain(part, buffers))}
+    return {"!model": _plain_model(value)}
 
 
 def _plain_model(value: BaseModel) -> dict[str, Any]:

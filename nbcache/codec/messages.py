@@ -19,10 +19,13 @@ _T = TypeVar("_T", bound=BaseModel)
 _PlainDict = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def plain(generation: Generation) -> dict[str, Any]:
-    """A generation or chunk in JSON's terms. Raises NotStorableError where it would not come back exactly."""
+def plain(generation: Generation, buffers: list[bytes] | None = None) -> dict[str, Any]:
+    """A generation or chunk in JSON's terms, with long bytes in `buffers`.
+
+    Raises NotStorableError where it would not come back exactly.
+    """
     try:
-        return form(generation, to_plain)
+        return form(generation, lambda value: to_plain(value, buffers))
     except RecursionError:
         raise NotStorableError("a value that holds itself, or too many others,") from None
 

@@ -10,6 +10,8 @@ _FAST = -1  # of zstd, for what a hit doesn't read and what is short: two thirds
 _LARGE = 16 * 1024 * 1024  # bytes, beyond which nothing is believed to be much smaller packed than it is
 _RATIO = 30
 _LEVEL = 1  # of zstd
+_SAMPLE = 32_768  # bytes, at the beginning, in the middle and at the end of a buffer
+_PAYS = 0.7  # of its length: a buffer that is compressed to more takes longer to unpack than to read
 
 
 class _Zstd(threading.local):
@@ -34,6 +36,17 @@ def packed_bytes(data: bytes, *, fast: bool = False) -> tuple[bytes, bool]:
         if len(smaller) < len(data) and not _is_bomb(len(data), smaller):
             return smaller, True
     return data, False
+
+
+def packed_buffer(data: bytes) -> tuple[bytes, bool]:
+    """As `packed_bytes`, for what may be many megabytes: a sample shows whether it pays."""
+    if len(data) > 4 * _SAMPLE:
+        middle = len(data) // 2
+        sample = data[:_SAMPLE] + data[middle : middle + _SAMPLE] + data[-_SAMPLE:]
+        if len(_zstd.compress(sample)) > _PAYS * len(sample):
+            return data, False
+    smaller, compressed = packed_bytes(data)
+    return (smaller, True) if compressed and len(smaller) <= _PAYS * len(data) else (data, False)
 
 
 def unpacked_bytes(data: bytes | memoryview, compressed: int) -> bytes:

@@ -2,10 +2,11 @@
 
 A payload is a preamble (magic, format version, flags, key, time, checksum) and three sections, each compressed where
 that pays: the generations, which are all that a hit reads; the chunks, if the answer was streamed; and the entry's
-header (its row of metadata, the prompt, the identity), from which a damaged table is rebuilt.
+header (its row of metadata, the prompt, the identity), from which a damaged table is rebuilt. If the generations hold
+long bytes, these are a section of their own, between the chunks and the header: see `buffers`.
 
 Version 1 has no chunks. Version 2 was written where there were some. Version 3 (0.5) has room for fields that a later
-release adds: see `header`.
+release adds: see `header`. Version 4 (0.6) is written where there are buffers, and only there.
 """
 
 import functools
@@ -23,6 +24,7 @@ from langchain_core.outputs import ChatGenerationChunk, Generation, GenerationCh
 from pydantic import BaseModel
 
 from nbcache.codec import chunk_copies
+from nbcache.codec.buffers import SHORTEST, Buffer, filled, in_base64, lifted, section_in, section_of
 from nbcache.codec.chunks import unpacked
 from nbcache.codec.messages import generation_of, restored
 from nbcache.codec.packing import packed_bytes, unpacked_bytes
@@ -38,8 +40,8 @@ UNREADABLE = (
     zstandard.ZstdError,
 )
 
-FORMAT_VERSION = 3
-_WITHOUT_CHUNKS = 1
+FORMAT_VERSION = 4
+_WITHOUT_CHUNKS, _WITHOUT_BUFFERS = 1, 3
 _PREAMBLE = struct.Struct(">3sBB20sdI")  # magic, version, flags, key, time of creation, length of the generations
 _CHECKED_PREAMBLE = struct.Struct(_PREAMBLE.format + "I")  # with a checksum of all the rest; then come the sections
 PREAMBLE_LENGTH = _START = _CHECKED_PREAMBLE.size  # bytes
@@ -48,6 +50,7 @@ _MAGIC = b"NBC"
 _COMPRESSED_ANSWERS, _COMPRESSED_HEADER, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES, _COMPRESSED_CHUNKS = 1, 2, 4, 8, 16, 32
 _FLAGS = 2 * _COMPRESSED_CHUNKS - 1  # all that there are
 _TAG, _OBJECTS = b'"!', (b'"!model"', b'"!object"')  # as `plain` writes them
+_BYTES = b'"!bytes"'
 _LENGTH = struct.Struct(">I")  # of the chunks, before them
 
 
@@ -60,6 +63,7 @@ class Payload(NamedTuple):
     answers: bytes | memoryview
     header_bytes: bytes | memoryview
     streamed: bytes | memoryview = b""
+    buffers: tuple[Buffer, ...] = ()
 
     @property
     def reusable(self) -> bool:
@@ -86,7 +90,10 @@ class Payload(NamedTuple):
         try:
             data = unpacked_bytes(self.answers, self.flags & _COMPRESSED_ANSWERS)
             tagged = classes is not None and _is_tagged(data)
-            return restored(_answers(data), classes if tagged else None)
+            answers = _answers(data)
+            if self.buffers and tagged:
+                answers = filled(answers, self.buffers, Buffer.content)
+            return restored(answers, classes if tagged else None)
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
@@ -128,9 +135,17 @@ class Payload(NamedTuple):
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
     def plain(self) -> list[dict[str, Any]]:
-        """The generations as plain JSON values, for people to read. Raises DamagedError."""
+        """The generations as plain JSON values, for people to read: long bytes are left out. Raises DamagedError."""
         try:
             return _answers(unpacked_bytes(self.answers, self.flags & _COMPRESSED_ANSWERS))
+        except UNREADABLE as error:
+            raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
+
+    def plain_with_buffers(self) -> list[dict[str, Any]]:
+        """As `plain`, with all that the generations hold: long bytes are in Base64, as short ones are. Raises DamagedError."""
+        answers = self.plain()
+        try:
+            return filled(answers, self.buffers, in_base64) if self.buffers else answers
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
@@ -168,12 +183,13 @@ def encode(  # noqa: PLR0913 - all that an entry holds
     """
     from nbcache.codec import roundtrip, written_answer  # noqa: PLC0415 - a hit needs none of it
 
-    written = written_answer.json_of(generations)
+    written, buffers = written_answer.json_of(generations)
     if classes is not None:
         shape = roundtrip.shape_of(generations, tagged=_is_tagged(written))
         if not roundtrip.is_sound(shape):
-            roundtrip.check(generations, restored(_parsed(written), classes), shape)
-    return _assembled(written, header, reusable=reusable, expires=expires, chunks=chunks)
+            again = filled(_parsed(written), buffers, bytes) if buffers else _parsed(written)
+            roundtrip.check(generations, restored(again, classes), shape)
+    return _assembled(written, buffers, header, reusable=reusable, expires=expires, chunks=chunks)
 
 
 def assemble(
@@ -184,17 +200,27 @@ def assemble(
     expires: bool = False,
     chunks: Sequence[Any] | None = None,
 ) -> bytes:
-    """The payload of an entry whose generations have these plain forms. `chunks` are packed."""
-    return _assembled(_json(plain_forms), header, reusable=reusable, expires=expires, chunks=chunks)
+    """The payload of an entry whose generations have these plain forms, with buffers in Base64. `chunks` are packed."""
+    written, buffers = _json(plain_forms), list[bytes]()
+    if len(written) > SHORTEST and _BYTES in written:
+        written = _json(lifted(plain_forms, buffers))
+    return _assembled(written, buffers, header, reusable=reusable, expires=expires, chunks=chunks)
 
 
-def _assembled(
-    written: bytes, header: "EntryHeader", *, reusable: bool, expires: bool, chunks: Sequence[Any] | None
+def _assembled(  # noqa: PLR0913 - as above
+    written: bytes,
+    buffers: Sequence[bytes],
+    header: "EntryHeader",
+    *,
+    reusable: bool,
+    expires: bool,
+    chunks: Sequence[Any] | None,
 ) -> bytes:
     answers, compressed = packed_bytes(written)
     rest, rest_compressed = packed_bytes(_json(header), fast=True)
     streamed, chunks_compressed = packed_bytes(_json(chunks)) if chunks else (b"", False)
-    rest = b"".join((_LENGTH.pack(len(streamed)), streamed, rest))
+    section = section_of(buffers) if buffers else ()
+    rest = b"".join((_LENGTH.pack(len(streamed)), streamed, *section, rest))
     flags = (
         (_COMPRESSED_ANSWERS if compressed else 0)
         | (_COMPRESSED_HEADER if rest_compressed else 0)
@@ -204,7 +230,8 @@ def _assembled(
         | (_COMPRESSED_CHUNKS if chunks_compressed else 0)
     )
     meta = header.meta
-    head = _PREAMBLE.pack(_MAGIC, FORMAT_VERSION, flags, bytes.fromhex(meta.key), meta.created, len(answers))
+    version = FORMAT_VERSION if buffers else _WITHOUT_BUFFERS
+    head = _PREAMBLE.pack(_MAGIC, version, flags, bytes.fromhex(meta.key), meta.created, len(answers))
     checksum = zlib.crc32(rest, zlib.crc32(answers, zlib.crc32(head)))
     return b"".join((head, checksum.to_bytes(4, "big"), answers, rest))
 
@@ -229,7 +256,13 @@ def read(payload: bytes, key: str) -> Payload:
         if len(payload) < chunks_at:
             raise DamagedError(f"entry {key[:8]} is damaged: its chunks are missing")
         end_of_chunks = chunks_at + _LENGTH.unpack_from(payload, end)[0]
-    return Payload(key, created, flags, view[_START:end], view[end_of_chunks:], view[chunks_at:end_of_chunks])
+    header, buffers = view[end_of_chunks:], tuple[Buffer, ...]()
+    if version > _WITHOUT_BUFFERS:
+        try:
+            buffers, header = section_in(header)
+        except DamagedError as error:
+            raise DamagedError(f"entry {key[:8]} is damaged: {error}") from None
+    return Payload(key, created, flags, view[_START:end], header, view[chunks_at:end_of_chunks], buffers)
 
 
 def answer_length(payload: bytes) -> int:

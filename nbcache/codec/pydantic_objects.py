@@ -5,7 +5,7 @@ data, so that their packages are listed; and only for classes that are imported 
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -28,9 +28,14 @@ _DATA = (
 _set = object.__setattr__
 
 
+def is_data_class(cls: type) -> bool:
+    """Whether `cls` is a data class of an SDK."""
+    return issubclass(cls, BaseModel) and _is_data(cls)
+
+
 def is_sdk_object(value: object) -> bool:
     """Whether `value` is a data object of an SDK."""
-    return isinstance(value, BaseModel) and _is_data(type(value))
+    return is_data_class(type(value))
 
 
 def plain_object(value: BaseModel, plain: Callable[[Any], Any]) -> dict[str, Any]:
@@ -46,9 +51,16 @@ def plain_object(value: BaseModel, plain: Callable[[Any], Any]) -> dict[str, Any
     return {"module": cls.__module__, "name": cls.__qualname__, "lacking": lacking, **plain(parts)}
 
 
-def object_of(form: dict[str, Any], read: Callable[[Any], Any]) -> BaseModel:
-    """The object with this plain form; `read` reads a value. Raises NotStorableError if its class is not imported."""
-    cls = _imported(form["module"], form["name"])
+def object_of(
+    form: Mapping[str, Any],
+    read: Callable[[Any], Any],
+    find: Callable[[Any, Any], type[BaseModel] | None] | None = None,
+) -> BaseModel:
+    """The object with this plain form; `read` reads a value. Raises NotStorableError if its class is not imported.
+
+    `find` returns the class with this module and name, by default a data class of an SDK.
+    """
+    cls = (find or _imported)(form["module"], form["name"])
     if cls is None:
         raise NotStorableError(f"a {form['module']}.{form['name']} object, whose class is not imported here")
     fields = read(form["fields"])
@@ -57,11 +69,12 @@ def object_of(form: dict[str, Any], read: Callable[[Any], Any]) -> BaseModel:
         if not isinstance(default, str | int | float | None):
             raise NotStorableError(f"a {form['name']} object, whose class is another by now")
         fields[name] = default
-    restored = cls.__new__(cls)
+    restored: BaseModel = object.__new__(cls)
     _set(restored, "__dict__", fields)
     _set(restored, "__pydantic_fields_set__", set(form["set"]))
-    _set(restored, "__pydantic_extra__", read(form["extra"]))
-    _set(restored, "__pydantic_private__", read(form["private"]))
+    for name, part in (("__pydantic_extra__", form["extra"]), ("__pydantic_private__", form["private"])):
+        if getattr(cls, name) is not None:  # a RootModel has neither
+            _set(restored, name, read(part))
     return restored
 
 

@@ -1,7 +1,7 @@
 """Whether an answer comes back from the store as it is: looked at once for each shape of an answer."""
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any
 
 from langchain_core.outputs import ChatGeneration, Generation
@@ -67,8 +67,10 @@ def same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and same(sorted(one, key=repr), sorted(other, key=repr))
     if isinstance(one, BaseModel):
         return all(same(*parts) for parts in zip(_inside(one), _inside(other), strict=True))
-    if isinstance(one, float) and math.isnan(one):
-        return math.isnan(other)
+    if isinstance(one, float | Decimal):
+        return repr(one) == repr(
+            other
+        )  # NaN is not equal to itself, -0.0 equals 0.0, and Decimal("1.0") equals Decimal("1")
     return bool(one == other)
 
 

@@ -20,17 +20,21 @@ _STRICT = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.
 _TAG = b'"!'  # what begins so may be a tag
 
 
-def json_of(generations: Sequence[Generation]) -> bytes:
-    """The JSON of the plain forms of `generations`. Raises NotStorableError where they would not come back exactly."""
+def json_of(generations: Sequence[Generation]) -> tuple[bytes, list[bytes]]:
+    """The JSON of the plain forms of `generations`, and their buffers.
+
+    Raises NotStorableError where they would not come back exactly.
+    """
     with suppress(TypeError, RecursionError):
         written = orjson.dumps([form(generation, _unchanged) for generation in generations], option=_STRICT)
         if _TAG not in written:
-            return written
-    plain_forms = list(map(plain, generations))
+            return written, []
+    buffers: list[bytes] = []
+    plain_forms = [plain(generation, buffers) for generation in generations]
     try:
-        return orjson.dumps(plain_forms)
+        return orjson.dumps(plain_forms), buffers
     except TypeError:  # a lone surrogate: half of an emoji that a provider cut in two
-        return json.dumps(plain_forms).encode()
+        return json.dumps(plain_forms).encode(), buffers
 
 
 def _unchanged(value: dict[str, Any]) -> dict[str, Any]:

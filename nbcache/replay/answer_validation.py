@@ -9,10 +9,12 @@ from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import TypeAdapter, ValidationError
 
 from nbcache import codec
+from nbcache.codec.buffers import BUFFER, BYTES
 from nbcache.codec.chunk_limits import check_replayable
 from nbcache.codec.chunks import text_of
 from nbcache.codec.messages import restored
 from nbcache.codec.sdk_response import HTTPResponse
+from nbcache.codec.values.kind_names import HASHED, KIND
 from nbcache.errors import CassetteError, DamagedError, NotStorableError
 from nbcache.keys.json_text import copy_plain, written_json
 
@@ -77,6 +79,8 @@ def _check_values(answer: Any) -> None:
         elif kind is dict:
             if len(value) == 1:
                 _check_tagged(value)
+            elif KIND in value and str(value[KIND]) in HASHED:
+                _check_hashed(value[KIND], value.get("items"))
             left += [item for item in value.values() if type(item) in _LOOKED_AT]
         elif kind is int and not -_INT64 <= value < _INT64:
             raise CassetteError(
@@ -88,10 +92,17 @@ def _check_values(answer: Any) -> None:
 
 def _check_tagged(value: dict[str, Any]) -> None:
     ((tag, content),) = value.items()
-    if tag in _HASHED and isinstance(content, list) and len(content) > _MOST_HASHED:
-        raise CassetteError(f"its answer has a {tag[1:]} of more than {_MOST_HASHED:,} items")
+    if tag in _HASHED:
+        _check_hashed(tag[1:], content)
+    if tag == BUFFER:
+        raise CassetteError(f'its answer has a buffer, and a cassette has none; write {{"{BYTES}": …}}')
     if tag in _TEXTS and isinstance(content, str) and len(content) > _MOST_DIGITS:
         raise CassetteError(f"its answer has a number or time of more than {_MOST_DIGITS:,} signs")
+
+
+def _check_hashed(kind: str, items: Any) -> None:
+    if isinstance(items, list) and len(items) > _MOST_HASHED:
+        raise CassetteError(f"its answer has a {kind} of more than {_MOST_HASHED:,} items")
 
 
 def _text(chunks: Any) -> str:

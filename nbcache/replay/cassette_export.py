@@ -90,7 +90,7 @@ def _recorded(
     if row.created > time.time() + AHEAD:
         raise _LeftOutError("it says that it was stored at a time to come, and nothing would read that")
     whole = codec.read(payload, row.key)
-    header, answer, chunks = whole.header(), whole.plain(), whole.packed_chunks()
+    header, answer, chunks = whole.header(), whole.plain_with_buffers(), whole.packed_chunks()
     if not is_replayable(chunks):  # it would be refused when it is read
         chunks = []
     if kinds := scrubber.kinds_in([answer, chunks]):

@@ -96,7 +96,7 @@ class Recording:
 
     def same_answer(self, payload: Payload) -> bool:
         """Whether an entry has this very answer. Raises DamagedError."""
-        return self.answer == payload.plain() and self.chunks == payload.packed_chunks()
+        return self.answer == payload.plain_with_buffers() and self.chunks == payload.packed_chunks()
 
 
 class Line(NamedTuple):

@@ -122,7 +122,7 @@ def _the_long_way(generations: list[Any]) -> bytes | None:
 
 def _written(generations: list[Any]) -> bytes | None:
     try:
-        return json_of(generations)
+        return json_of(generations)[0]
     except NotStorableError:
         return None
 

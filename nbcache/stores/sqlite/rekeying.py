@@ -45,7 +45,7 @@ def _under_key(whole: Payload, now: CallKey) -> bytes:
     """The same entry under the key of `now`."""
     header = whole.header()
     return assemble(
-        whole.plain(),
+        whole.plain_with_buffers(),
         header_of(now, replace(header.meta, key=now.key), header.usage, header.versions),
         reusable=whole.reusable,
         expires=whole.expires,

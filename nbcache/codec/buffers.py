@@ -1,0 +1,101 @@
+"""Long `bytes` in an answer: raw, in a section of the payload, instead of Base64 in its JSON.
+
+The JSON has `{"!buffer": 0}` in the place of the first. For people, and in a cassette, they are in Base64 as short ones are.
+"""
+
+import base64
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from nbcache.codec.packing import packed_buffer, unpacked_bytes
+from nbcache.errors import DamagedError
+
+SHORTEST = 4096  # bytes of a buffer: what is shorter stays in the JSON
+BUFFER, BYTES = "!buffer", "!bytes"  # the tags
+_COUNT = struct.Struct(">I")
+_ENTRY = struct.Struct(">BQ")  # of the table: whether the buffer is compressed, and its length as it is stored
+
+
+class Buffer(NamedTuple):
+    """A buffer as it is stored."""
+
+    data: bytes | memoryview
+    compressed: int
+
+    def content(self) -> bytes:
+        """The bytes that were stored, as a new object. Raises zstandard.ZstdError."""
+        return unpacked_bytes(self.data, self.compressed)
+
+
+def placed(data: bytes, buffers: list[bytes] | None) -> dict[str, Any]:
+    """What stands for `data` in JSON. Long bytes are added to `buffers`, if there are any."""
+    if buffers is None or len(data) < SHORTEST:
+        return {BYTES: base64.b64encode(data).decode()}
+    buffers.append(data)
+    return {BUFFER: len(buffers) - 1}
+
+
+def filled(value: Any, buffers: Sequence[Any], content_of: Callable[[Any], Any]) -> Any:
+    """A JSON value with the contents of its buffers in their places: the lists and dicts in it are changed.
+
+    Raises DamagedError if there is no such buffer.
+    """
+    if type(value) is list:
+        for number, item in enumerate(value):
+            if type(item) is dict or type(item) is list:
+                value[number] = filled(item, buffers, content_of)
+    elif type(value) is dict:
+        if len(value) == 1 and BUFFER in value:
+            number = value[BUFFER]
+            if type(number) is not int or not 0 <= number < len(buffers):
+                raise DamagedError(f"it has no buffer {str(number)[:40]}")
+            return content_of(buffers[number])
+        for name, item in value.items():
+            if type(item) is dict or type(item) is list:
+                value[name] = filled(item, buffers, content_of)
+    return value
+
+
+def in_base64(buffer: Buffer) -> dict[str, str]:
+    """What stands for a buffer where there is JSON alone."""
+    return {BYTES: base64.b64encode(buffer.content()).decode()}
+
+
+def lifted(value: Any, buffers: list[bytes]) -> Any:
+    """A JSON value whose long bytes are in `buffers` instead. Raises ValueError where Base64 is wrong."""
+    if type(value) is list:
+        return [lifted(item, buffers) for item in value]
+    if type(value) is not dict:
+        return value
+    content = value.get(BYTES)
+    if type(content) is str and len(value) == 1 and len(content) > SHORTEST:
+        return placed(base64.b64decode(content, validate=True), buffers)
+    return {name: lifted(item, buffers) for name, item in value.items()}
+
+
+# The section of a payload
+
+
+def section_of(buffers: Sequence[bytes]) -> list[bytes]:
+    """The parts of the section: a table, then the buffers."""
+    stored = list(map(packed_buffer, buffers))
+    table = [_ENTRY.pack(compressed, len(data)) for data, compressed in stored]
+    return [_COUNT.pack(len(stored)), *table, *(data for data, _ in stored)]
+
+
+def section_in(view: memoryview) -> tuple[tuple[Buffer, ...], memoryview]:
+    """The buffers of the section that `view` begins with, and what follows it. Raises DamagedError."""
+    try:
+        (count,) = _COUNT.unpack_from(view)
+        end = _COUNT.size + count * _ENTRY.size
+        table = list(_ENTRY.iter_unpack(view[_COUNT.size : end]))
+    except struct.error:
+        table, count, end = [], -1, 0
+    buffers = []
+    for compressed, length in table:
+        buffers.append(Buffer(view[end : end + length], compressed))
+        end += length
+    if len(table) != count or end > len(view):
+        raise DamagedError("its buffers are missing")
+    return tuple(buffers), view[end:]
