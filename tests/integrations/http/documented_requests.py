@@ -296,6 +296,25 @@ REQUESTS: dict[str, Documented] = {
     "Titan at Bedrock": Documented(
         f"{_BEDROCK}/invoke", {"inputText": "Once", "textGenerationConfig": {"maxTokenCount": 9}}
     ),
+    "Claude 2 at Bedrock": Documented(
+        f"{_BEDROCK}/invoke",
+        {"prompt": "\n\nHuman: Once", "max_tokens_to_sample": 9},
+        {"stop_sequences": [["a"], ["b"]], "top_k": [1, 2], "top_p": [0.1, 0.2]},
+    ),
+    "Command at Bedrock": Documented(
+        f"{_BEDROCK}/invoke", {"prompt": "Once", "max_tokens": 9}, {"num_generations": [1, 2], "k": [1, 2]}
+    ),
+    "Jurassic at Bedrock": Documented(
+        f"{_BEDROCK}/invoke", {"prompt": "Once", "maxTokens": 9}, {"countPenalty": [{"scale": 1}, {"scale": 2}]}
+    ),
+    "a ranking at Bedrock": Documented(
+        f"{_BEDROCK}/invoke", {"query": "Once", "documents": ["a", "b"]}, {"top_n": [1, 2], "api_version": [1, 2]}
+    ),
+    "Nova Canvas at Bedrock": Documented(
+        f"{_BEDROCK}/invoke",
+        {"taskType": "TEXT_IMAGE", "textToImageParams": {"text": "A boat.", "negativeText": "rain"}},
+        {"imageGenerationConfig": [{"seed": 1}, {"seed": 2}, {"quality": "premium"}]},
+    ),
     "Cohere's embeddings at Bedrock": Documented(
         f"{_BEDROCK}/invoke", {"texts": ["a", "b"], "input_type": "search_document"}, {"truncate": ["END", "NONE"]}
     ),

@@ -171,6 +171,30 @@ FAMILIES = {
             },
         ],
     ),
+    "claude 2": Family(
+        "anthropic.claude-v2:1",
+        {"prompt": "\n\nHuman: What is a monad?", "max_tokens_to_sample": 99},
+        {"type": "completion", "completion": "Hi.", "stop_reason": "stop_sequence", "stop": "\n\nHuman:"},
+        [
+            {"type": "completion", "completion": "H", "stop_reason": None, "stop": None},
+            {"type": "completion", "completion": "i.", "stop_reason": None, "stop": None},
+            {"type": "completion", "completion": "", "stop_reason": "stop_sequence", "stop": "\n\nHuman:", **COUNTS},
+        ],
+    ),
+    "command": Family(
+        "cohere.command-text-v14",
+        {"prompt": "What is a monad?", "max_tokens": 99, "num_generations": 1},
+        {
+            "generations": [{"finish_reason": "COMPLETE", "id": "g", "text": "Hi."}],
+            "id": "r",
+            "prompt": "What is a monad?",
+        },
+        [
+            {"text": "H", "is_finished": False},
+            {"text": "i.", "is_finished": False},
+            {"is_finished": True, "finish_reason": "COMPLETE", **COUNTS},
+        ],
+    ),
 }
 families = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
 
@@ -224,6 +248,96 @@ def test_a_stream_without_its_end_is_not_kept(family: Family, wire: BedrockWire)
     wire.stream_chunks(*family.events[:-1])
     with pytest.warns(UserWarning, match="before it was complete"):
         assert [*events(wire.client(), family)] == family.events[:-1]
+    assert nbcache.stats().entries == 0
+
+
+def test_a_completion_of_jurassic_is_kept(wire: BedrockWire) -> None:
+    reason = {"reason": "endoftext"}
+    answer = {"id": 1, "prompt": {"text": "a"}, "completions": [{"data": {"text": "Hi."}, "finishReason": reason}]}
+    family = Family("ai21.j2-ultra-v1", {"prompt": "What is a monad?", "maxTokens": 99}, answer)
+    wire.reply(answer, **IN_HEADERS)
+    assert invoke(wire.client(), family) == invoke(wire.client(), family) == answer
+    assert len(wire.requests) == 1
+    check(family)
+    assert the_entry().cost_usd is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"completion": "Once", "stop_reason": "max_tokens"},
+        {"generations": [{"text": "Once", "finish_reason": "MAX_TOKENS"}]},
+        {"completions": [{"data": {"text": "Once"}, "finishReason": {"reason": "length"}}]},
+        {"generation": "Once", "stop_reason": "length"},
+        {"outputs": [{"text": "Once", "stop_reason": "length"}]},
+    ],
+)
+def test_a_text_that_was_cut_off_says_so(answer: dict[str, Any], wire: BedrockWire) -> None:
+    wire.reply(answer)
+    invoke(wire.client(), Family("vendor.model", {"prompt": "Once upon"}, answer))
+    assert (the_entry().status, the_entry().answer) == ("cut off", "Once")
+
+
+def test_a_stream_of_two_texts_is_whole_when_both_are(wire: BedrockWire) -> None:
+    parts: list[dict[str, Any]] = [
+        {"text": "one", "index": 0, "is_finished": False},
+        {"index": 0, "is_finished": True, "finish_reason": "COMPLETE"},
+        {"text": "two", "index": 1, "is_finished": False},
+        {"index": 1, "is_finished": True, "finish_reason": "COMPLETE", **COUNTS},
+    ]
+    family = Family("cohere.command-text-v14", {"prompt": "a", "num_generations": 2}, {}, parts)
+    wire.stream_chunks(*parts[:2])
+    with pytest.warns(UserWarning, match="before it was complete"):
+        [*events(wire.client(), family)]
+    assert nbcache.stats().entries == 0
+    wire.stream_chunks(*parts)
+    assert [*events(wire.client(), family)] == [*events(wire.client(), family)] == parts
+    assert "one" in nbcache.show(the_entry().key).answer
+    assert "two" in nbcache.show(the_entry().key).answer
+
+
+RANKED = {"results": [{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.1}]}
+NOT_TEXT = {
+    "a ranking of Cohere's": Family(
+        "cohere.rerank-v3-5:0",
+        {"query": "Which boat?", "documents": ["a", "b"], "top_n": 2, "api_version": 2},
+        RANKED,
+        headers={"x_amzn_bedrock_input_token_count": "21"},
+    ),
+    "a ranking of Amazon's": Family("amazon.rerank-v1:0", {"query": "Which boat?", "documents": ["a", "b"]}, RANKED),
+    "an image of Nova Canvas": Family(
+        "amazon.nova-canvas-v1:0",
+        {"taskType": "TEXT_IMAGE", "textToImageParams": {"text": "A boat."}, "imageGenerationConfig": {"seed": 1}},
+        {"images": ["aGkhaGkh"], "error": None},
+    ),
+    "a variation of Titan's": Family(
+        "amazon.titan-image-generator-v2:0",
+        {"taskType": "IMAGE_VARIATION", "imageVariationParams": {"text": "A boat.", "images": ["aGk="]}},
+        {"images": ["aGkhaGkh"]},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", NOT_TEXT.values(), ids=NOT_TEXT)
+def test_rankings_and_images_are_kept_without_a_price(family: Family, wire: BedrockWire) -> None:
+    for answer in (family.answer, {**family.answer, "id": "another"}):
+        wire.reply(answer, **family.headers)
+    assert invoke(wire.client(), family) == invoke(wire.client(), family) == family.answer
+    row = the_entry()
+    assert (row.model, row.provider, row.status, row.cost_usd) == (family.model, "aws", "ok", None)
+    assert row.answer == ("1: 0.9 0: 0.1" if "query" in family.body else "1 image, 6 B")
+    assert "boat" in row.prompt
+    assert nbcache.stats().unpriced_misses == 1
+    changed = {**family.body, "another": 1}
+    assert invoke(wire.client(), Family(family.model, changed, {}))["id"] == "another"
+
+
+def test_images_of_which_one_was_refused_are_not_kept(wire: BedrockWire) -> None:
+    family = NOT_TEXT["an image of Nova Canvas"]
+    answers: list[dict[str, Any]] = [{"images": ["aGkh"], "error": "one was blocked"}, {"images": []}]
+    for answer in answers:
+        wire.reply(answer)
+        assert invoke(wire.client(), family) == answer
     assert nbcache.stats().entries == 0
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from langchain_core.outputs import Generation
 
-from nbcache.entry.usage.reported_metadata import mapping
+from nbcache.entry.durations_and_sizes import bytes_text, counted
+from nbcache.entry.usage.reported_metadata import NO_TEXT, UNPRICED, mapping
 from nbcache.integrations.http.apis import anthropic, cohere, openai
 from nbcache.integrations.http.apis.bedrock import (
     METRICS,
@@ -19,11 +20,17 @@ from nbcache.integrations.http.apis.bedrock import (
     model_path,
     with_headers,
 )
+from nbcache.integrations.http.apis.bedrock_texts import continuation, ends_continuation, join_continuation, texts
 from nbcache.integrations.http.apis.endpoint import Endpoint, Join, has
 from nbcache.integrations.http.apis.framing import MESSAGES, NEVER, Body, End, typed
-from nbcache.integrations.http.apis.generations import text_generation, without_nulls
-from nbcache.integrations.http.apis.vectors import vectors
+from nbcache.integrations.http.apis.generations import size_of_base64, text_generation, without_nulls
+from nbcache.integrations.http.apis.vectors import ranking, vectors
 
+# The field with the prompt, for each kind of task of Nova Canvas and of Titan's image models.
+_OF_IMAGES = (
+    *("textToImageParams", "imageVariationParams", "inPaintingParams", "outPaintingParams", "virtualTryOnParams"),
+    *("colorGuidedGenerationParams", "backgroundRemovalParams"),
+)
 Read = Callable[[Body], list[Generation] | None]
 
 
@@ -65,17 +72,6 @@ def _delta(choice: Body) -> Body:
     return {"delta": choice.get("message"), **choice, "finish_reason": _reason(choice)}
 
 
-def _text(body: Body) -> list[Generation] | None:
-    """The text that Meta's and Mistral's models make of a prompt."""
-    if isinstance(body.get("generation"), str):
-        counts = {"input_tokens": body.get("prompt_token_count"), "output_tokens": body.get("generation_token_count")}
-        return _texts({"usage": without_nulls(counts), **body}, [(body["generation"], body.get("stop_reason"))])
-    outputs = body.get("outputs")
-    if not isinstance(outputs, list):
-        return None
-    return _texts(body, [(mapping(each).get("text"), mapping(each).get("stop_reason")) for each in outputs])
-
-
 def _titan(body: Body) -> list[Generation] | None:
     """Texts and embeddings of Amazon's Titan."""
     input_tokens, results = body.get("inputTextTokenCount"), body.get("results")
@@ -87,30 +83,8 @@ def _titan(body: Body) -> list[Generation] | None:
     answered = [each["tokenCount"] for each in results if isinstance(mapping(each).get("tokenCount"), int)]
     total = sum(answered) if len(answered) == len(results) else None
     usage = without_nulls({"input_tokens": input_tokens, "output_tokens": total})
-    texts = [(mapping(each).get("outputText"), mapping(each).get("completionReason")) for each in results]
-    return _texts({"usage": usage, **body}, texts)
-
-
-def _texts(body: Body, texts: list[tuple[Any, Any]]) -> list[Generation] | None:
-    """Texts with their finish reasons. None if one lacks either."""
-    if not texts or not all(isinstance(text, str) and isinstance(reason, str) for text, reason in texts):
-        return None
-    return [text_generation(text, metadata(body, stop_reason=reason)) for text, reason in texts]
-
-
-def _join_text(events: list[Body]) -> Body:
-    """The body of a text of Meta's or Mistral's from its events."""
-    whole: Body = {}
-    texts: dict[int, Body] = {}
-    for event in events:
-        whole |= {name: value for name, value in event.items() if value is not None and name != "generation"}
-        if isinstance(event.get("generation"), str):
-            whole["generation"] = whole.get("generation", "") + event["generation"]
-        for i, output in enumerate(event.get("outputs") or ()):
-            text = texts.setdefault(i, {"text": ""})
-            text["text"] += output.get("text") or ""
-            text["stop_reason"] = output.get("stop_reason")
-    return {**whole, "outputs": list(texts.values())} if texts else whole
+    each = [(mapping(one).get("outputText"), mapping(one).get("completionReason")) for one in results]
+    return texts({"usage": usage, **body}, each)
 
 
 def _join_titan(events: list[Body]) -> Body:
@@ -138,6 +112,28 @@ def _embeddings(body: Body) -> list[Generation] | None:
     return answer
 
 
+def _ranking(body: Body) -> list[Generation] | None:
+    """The ranking of documents by Cohere's or Amazon's model. It is charged by the search, for which no list price is known."""
+    answer = ranking(body)
+    if answer is not None:
+        answer[0].generation_info = {**(answer[0].generation_info or {}), UNPRICED: True}
+    return answer
+
+
+def _images(body: Body) -> list[Generation] | None:
+    """Images of Amazon's Nova Canvas and Titan. Each has a price that no list has. None if one was refused."""
+    images = body.get("images")
+    if (
+        body.get("error")
+        or not isinstance(images, list)
+        or not images
+        or not all(isinstance(each, str) for each in images)
+    ):
+        return None
+    size = sum(map(size_of_base64, images))
+    return [text_generation(f"{counted(len(images), 'image')}, {bytes_text(size)}", {NO_TEXT: True, UNPRICED: True})]
+
+
 def _join_command(events: list[Body]) -> Body:
     return _with_metrics(cohere.join_first(events), events)
 
@@ -146,12 +142,6 @@ def _with_metrics(whole: Body, events: list[Body]) -> Body:
     metrics = next((event[METRICS] for event in reversed(events) if METRICS in event), None)
     error = next((event["error"] for event in events if event.get("error")), None)
     return {**whole, **({METRICS: metrics} if metrics else {}), **({"error": error} if error else {})}
-
-
-def _ends_text(event: Body) -> bool:
-    return bool(
-        event.get("stop_reason") or any(mapping(each).get("stop_reason") for each in event.get("outputs") or ())
-    )
 
 
 def _endpoint(  # noqa: PLR0913 - what differs between the families
@@ -191,7 +181,7 @@ ENDPOINTS = (
         join=_join_chat,
         end=End(test=lambda event: METRICS in event),
     ),
-    _endpoint(has("prompt"), "prompt", _text, join=_join_text, end=End(test=_ends_text)),
+    _endpoint(has("prompt"), "prompt", continuation, join=join_continuation, end=End(test=ends_continuation)),
     _endpoint(
         has("inputText"),
         "inputText",
@@ -208,4 +198,6 @@ ENDPOINTS = (
         end=End(test=typed("stream-end", name="event_type").test),
     ),
     _endpoint(has("input_type"), "texts", _embeddings, end=NEVER),
+    _endpoint(has("query", "documents"), "documents", _ranking, system="query", end=NEVER),
+    *(_endpoint(has("taskType", name), name, _images, end=NEVER) for name in _OF_IMAGES),
 )

@@ -56,7 +56,7 @@ def _vectors_in(item: Body) -> list[Any]:
     return item["embeddings"] if isinstance(item.get("embeddings"), list) else [item.get("embedding")]
 
 
-def _ranking(body: Body) -> list[Generation] | None:
+def ranking(body: Body) -> list[Generation] | None:
     """The documents' places and scores, the best first."""
     results: Any = body.get("results") or body.get("data")
     if body.get("error") or not _all_have(results, "relevance_score"):
@@ -93,6 +93,6 @@ ENDPOINTS = (
     ),
     Endpoint(api="openai", name="/moderations", fits=has("input"), prompt="input", read=_verdicts),
     Endpoint(
-        api="openai", name="/rerank", fits=has("query", "documents"), system="query", prompt="documents", read=_ranking
+        api="openai", name="/rerank", fits=has("query", "documents"), system="query", prompt="documents", read=ranking
     ),
 )
