@@ -165,6 +165,32 @@ def test_compressed_answers_with_characters_cut_between_chunks_are_kept(body: An
         assert len(server.requests) == 1
 
 
+@every_library
+@pytest.mark.parametrize("body", [CHAT, STREAM], ids=["whole", "stream"])
+def test_zstd_is_kept_where_the_library_can_decode_it(body: Any, post: Any) -> None:
+    """httpx can with a package that nbcache needs itself; the others from Python 3.14 on, or with `backports.zstd`."""
+    plain = WHOLE if body is STREAM else json.dumps(completion("✓")).encode()
+    kind = "text/event-stream" if body is STREAM else "application/json"
+    data = ENCODERS["zstd"](plain)
+    pieces = [data[at : at + 3] for at in range(0, len(data), 3)]
+
+    def got() -> tuple[int, bytes] | None:
+        try:
+            answer: tuple[int, bytes] = post(server.url + PATH, body, None)
+        except aiohttp.ClientError:
+            return None
+        return answer
+
+    with Scripted(lambda _: Reply(pieces, kind, headers={"Content-Encoding": "zstd"})) as server:
+        with nbcache.mode("off"):
+            live = got()
+        is_decoded = live == (200, plain)
+        assert [got(), got()] == [live, live]
+        assert len(server.requests) == (2 if is_decoded else 3)
+    assert nbcache.stats().entries == is_decoded
+    assert is_decoded or post not in {by_httpx, by_async_httpx}
+
+
 @pytest.mark.parametrize("post", [by_httpx, by_httpx2, by_async_httpx, by_requests])
 @pytest.mark.parametrize("body", [CHAT, STREAM], ids=["whole", "stream"])
 def test_what_a_library_cannot_decode_passes_as_it_came_and_is_not_kept(body: Any, post: Any) -> None:
