@@ -12,9 +12,14 @@ from nbcache.integrations.http.exchange import Exchange
 from nbcache.integrations.http.http_request import HTTPRequest
 from nbcache.integrations.http.model_call import ModelCall, model_call
 from nbcache.integrations.http.uncached_requests import uncached_request
+from nbcache.integrations.http.unread_calls import is_doubtful
 from nbcache.keys.request import Identity
 
 HIT = {"x-nbcache": "hit"}  # the header by which a raw response says that it comes from the cache
+_DOUBT = (
+    "may be a call of a model, by its path, and its body can't be read before it is sent. If this is another service, pass the "
+    "body whole, such as `json=…`, in place of a generator, a file or compressed bytes: then its calls are sent"
+)
 CacheNow = Callable[[], NotebookCache | None]
 
 
@@ -67,11 +72,13 @@ def _exchange(cache: NotebookCache, call: ModelCall, route: Callable[[], Any], *
 def _count_uncached(cache: NotebookCache, request: HTTPRequest, *, is_hooked: bool) -> None:
     """Count a request to a model's API that is no call of a model."""
     uncached = uncached_request(request, is_wrapped=not is_hooked)
+    what = f"({request.method} {request.parts.path})"
     if uncached is None:
+        if is_doubtful(request):
+            cache.forbid_in_replay(Call(is_chat=False), f"{what} {_DOUBT}")
         return
     identity = Identity(b"{}", "", uncached.api, limits_tokens=False)
     call = Call(identity=identity, is_chat=False)
-    what = f"({request.method} {request.parts.path})"
     cache.forbid_in_replay(call, f"{what} is of a kind that isn't recorded: {uncached.kind}")
     if not uncached.counts or cache.settings_now.mode == OFF:
         return

@@ -19,6 +19,8 @@ _LIKELY = re.compile(
     r"|/publishers/[^/]+/models/[^/:]+:(?:rawPredict|streamRawPredict)$"
     r"|/(?:models|tunedModels|endpoints)/[^/:]+:(?:generateContent|streamGenerateContent|embedContent|batchEmbedContents)$"
 )
+# Paths of a model's calls that a service of another kind may have, too.
+_DOUBTFUL = re.compile(r"/v1/(?:responses|moderations|rerank|chat|embed)$|/v2/(?:chat|embed|rerank)$")
 # aiohttp calls what is generated a stream of octets.
 _MAY_BE_JSON = re.compile(r"(?:application/(?:(?:[\w.-]+\+)?json|octet-stream)|text/plain)?\s*(?:;|$)", re.IGNORECASE)
 _FORMS = ("multipart/", "application/x-www-form-urlencoded")
@@ -38,6 +40,16 @@ def api_of_unread_call(request: HTTPRequest) -> str | None:
     if is_likely and isinstance(body.get("model"), str):
         return api
     return next((each.api for each in endpoints if each.fits(body)), None)
+
+
+def is_doubtful(request: HTTPRequest) -> bool:
+    """Whether it may be such a call, or one to a service of another kind, by its path: its body can't be read."""
+    return (
+        request.method == "POST"
+        and _DOUBTFUL.search(request.parts.path.rstrip("/")) is not None
+        and _MAY_BE_JSON.match(request.header("content-type")) is not None
+        and not _can_be_read(request)
+    )
 
 
 def why_unread(request: HTTPRequest) -> str:

@@ -94,7 +94,9 @@ OTHERS: dict[str, tuple[str, dict[str, str], Callable[[], Any]]] = {
     "no body": (CHATS, {}, lambda: b""),
     "JSON of great depth": (CHATS, JSON, lambda: b"[" * 100_000),
     "moderations of a forum": ("/moderations", JSON, lambda: pieces({"input": "a"})),
-    "answers to a survey": ("/v1/responses", JSON, lambda: pieces({"input": "a"})),
+    "answers to a survey": ("/responses", JSON, lambda: pieces({"input": "a"})),
+    "answers to a survey, whole": ("/v1/responses", JSON, lambda: text({"answers": ["a"]})),
+    "a file of answers": ("/v1/responses", {"content-type": "text/csv"}, lambda: iter([b"a,b"])),
     "a survey's other answers": ("/responses", JSON, lambda: text({"stream": 1, "question": 5})),
     "a sorted list": ("/rerank", PACKED, lambda: gzip.compress(b"{}")),
     "a message to a phone": ("/v1/messages", JSON, lambda: text({"to": "+49", "text": "Hi"})),
@@ -133,6 +135,21 @@ def test_a_request_to_a_service_of_another_kind_is_neither_counted_nor_stopped(n
     with nbcache.mode("replay"):
         assert by_httpx(HOST + path, headers, body()) == 200
     assert nbcache.stats().misses == 0
+
+
+@pytest.mark.parametrize("path", ["responses", "moderations", "rerank", "chat", "embed"])
+@pytest.mark.parametrize(
+    ("headers", "body"), [(JSON, lambda: pieces({"input": "a"})), (PACKED, lambda: gzip.compress(b"{}"))]
+)
+def test_what_may_be_a_call_by_its_path_is_stopped_in_replay_with_what_to_type(
+    path: str, headers: dict[str, str], body: Callable[[], Any]
+) -> None:
+    assert by_httpx(f"{HOST}/v1/{path}", headers, body()) == 200
+    assert nbcache.stats().misses == 0  # nobody knows whether it is one
+    with nbcache.mode("replay"), pytest.raises(ReplayMiss) as miss:
+        by_httpx(f"{HOST}/v1/{path}", headers, body())
+    assert f"(POST /v1/{path}) may be a call of a model" in str(miss.value)
+    assert "pass the body whole" in str(miss.value)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS"])
