@@ -65,7 +65,7 @@ def test_nothing_is_said_of_values_that_entries_have() -> None:
 @pytest.mark.parametrize("called", ["disk"], indirect=True)
 @pytest.mark.usefixtures("called")
 def test_magics_say_it_each_time(capsys: pytest.CaptureFixture[str]) -> None:
-    shell = InteractiveShell()
+    shell = InteractiveShell()  # type: ignore[no-untyped-call]
     shell.run_line_magic("load_ext", "nbcache")
     for line in ("ls --client opnai", "clear --client opnai", "clear --dry-run --client opnai", "ls --client opnai"):
         capsys.readouterr()

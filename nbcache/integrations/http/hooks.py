@@ -3,8 +3,7 @@
 httpx's clients choose the transport of a request by one method, and the sessions of `requests` the adapter. For a path of a
 model's API that method gives one of ours around the client's own; for any other it gives what it always gave. The sessions of
 `aiohttp` take middlewares for each request: ours comes after the user's. botocore's endpoints, and the transports in DSPy, send by
-one method. No object of a client changes. Where `NBCACHE_MODE=replay` holds, botocore gets placeholders for credentials that it
-finds nowhere.
+one method. No object of a client changes. What botocore gets where `NBCACHE_MODE=replay` holds is in `aws_in_replay`.
 """
 
 import sys
@@ -15,7 +14,6 @@ from types import ModuleType
 from typing import Any
 from weakref import WeakMethod
 
-from nbcache.cache.modes import PLACEHOLDER
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.concurrency.import_hooks import when_imported
 from nbcache.integrations.patching import Wrapper, Wrapping
@@ -32,6 +30,10 @@ class HTTPHooks:
             "aiohttp": self._hook_aiohttp,
             "botocore.endpoint": self._hook_botocore,
             "botocore.credentials": self._hook_credentials,
+            "botocore.signers": self._hook_signers,
+            "botocore.session": self._hook_sessions,
+            "aiobotocore.credentials": self._hook_async_credentials,
+            "aiobotocore.session": self._hook_async_sessions,
             "dspy._vendor.lm15.transports": self._hook_lm15,
         }
         self._waiting = [when_imported([name], partial(_call, WeakMethod(hook), name)) for name, hook in hooks.items()]
@@ -57,8 +59,23 @@ class HTTPHooks:
         self._hook(endpoint.Endpoint, "_send", partial(_hooked_botocore, self._wrapping))
 
     def _hook_credentials(self, credentials: ModuleType) -> None:
-        wrapper = partial(_hooked_credentials, self._wrapping, credentials)
+        wrapper = partial(_room("aws_in_replay").with_credentials, self._wrapping, credentials)
         self._hook(credentials.CredentialResolver, "load_credentials", wrapper)
+
+    def _hook_async_credentials(self, credentials: ModuleType) -> None:
+        wrapper = partial(_room("aws_in_replay").with_credentials_async, self._wrapping, credentials)
+        self._hook(credentials.AioCredentialResolver, "load_credentials", wrapper)
+
+    def _hook_signers(self, signers: ModuleType) -> None:
+        self._hook(signers.RequestSigner, "__init__", _room("aws_in_replay").for_models_only)
+
+    def _hook_sessions(self, session: ModuleType) -> None:
+        wrapper = partial(_room("aws_in_replay").with_region, self._wrapping)
+        self._hook(session.Session, "create_client", wrapper)
+
+    def _hook_async_sessions(self, session: ModuleType) -> None:
+        wrapper = partial(_room("aws_in_replay").with_region, self._wrapping)
+        self._hook(session.AioSession, "_create_client", wrapper)
 
     def _hook_lm15(self, lm15: ModuleType) -> None:
         for cls, name, look_up in (
@@ -145,19 +162,6 @@ def _hooked_botocore(wrapping: Wrapping, original: Callable[..., Any]) -> Callab
         return room.respond(wrapping.cache_now, endpoint, request, partial(original, endpoint, request))
 
     return _send
-
-
-def _hooked_credentials(
-    wrapping: Wrapping, credentials: ModuleType, original: Callable[..., Any]
-) -> Callable[..., Any]:
-    @wraps(original)
-    def load_credentials(resolver: Any) -> Any:
-        found = original(resolver)
-        if found is not None or not wrapping.active or (cache := wrapping.cache_now()) is None or not cache.is_locked:
-            return found
-        return credentials.Credentials(PLACEHOLDER, PLACEHOLDER, method="nbcache")  # botocore signs before it sends
-
-    return load_credentials
 
 
 @cache

@@ -53,3 +53,25 @@ async def test_replay_sends_nothing(client: Any, provider: Provider, tmp_path: P
         with pytest.raises(ReplayMiss):
             await bedrock.converse(modelId=MODEL, messages=ASKED)
     assert provider.requests == []
+
+
+async def test_where_the_environment_says_replay_neither_credentials_nor_a_region_are_needed(
+    client: Any, provider: Provider, store: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from aiobotocore.session import get_session
+    from botocore.exceptions import NoCredentialsError
+
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    async with client() as bedrock:
+        live = await bedrock.converse(modelId=MODEL, messages=ASKED)
+    monkeypatch.setenv("NBCACHE_MODE", "replay")
+    nbcache.install(store)
+    async with get_session().create_client("bedrock-runtime") as bedrock:
+        assert (await bedrock.converse(modelId=MODEL, messages=ASKED))["output"] == live["output"]
+    async with get_session().create_client("s3", region_name="eu-west-1", endpoint_url=provider.url) as bucket:
+        with pytest.raises(NoCredentialsError):
+            await bucket.list_buckets()
+    assert len(provider.requests) == 1

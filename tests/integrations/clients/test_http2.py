@@ -51,10 +51,9 @@ async def test_async_calls_at_a_time_share_a_connection_and_are_paid_once(
 
 
 def test_an_sdk_streams_as_it_comes_and_a_stream_that_is_left_is_not_kept() -> None:
+    sender: Any = httpx.Client(**ONLY)
     with serving("text/event-stream", EVENTS) as server:
-        client = openai.OpenAI(
-            api_key="k", base_url=f"{server.url}/v1", max_retries=0, http_client=httpx.Client(**ONLY)
-        )
+        client = openai.OpenAI(api_key="k", base_url=f"{server.url}/v1", max_retries=0, http_client=sender)
         with client.chat.completions.create(**CHAT, stream=True) as left:
             next(iter(left))
         assert nbcache.stats().entries == 0

@@ -12,10 +12,13 @@ from typing import Any
 
 import anthropic
 import boto3
+import botocore.credentials
 import botocore.endpoint
+import botocore.session
+import botocore.signers
 import pytest
 from botocore.config import Config
-from botocore.exceptions import ClientError, EventStreamError, ReadTimeoutError
+from botocore.exceptions import ClientError, EventStreamError, NoCredentialsError, NoRegionError, ReadTimeoutError
 from langchain_aws import ChatBedrock, ChatBedrockConverse
 
 import nbcache
@@ -24,6 +27,7 @@ from nbcache.session import installation
 from tests.servers.bedrock_wire import AWS, BedrockWire
 from tests.servers.provider import Provider
 from tests.servers.provider_bedrock import event
+from tests.servers.scripted import Reply, Scripted
 from tests.support.paths import ROOT
 
 MODEL = "us.anthropic.claude-haiku-4-5-20251001-v1:0"
@@ -422,6 +426,8 @@ def no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The machine has no credentials of AWS."""
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
         monkeypatch.setenv(name, str(tmp_path / "none"))
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
@@ -452,6 +458,42 @@ def test_where_the_environment_says_replay_no_credentials_are_needed(
     assert boto3.Session().get_credentials() is None
 
 
+@pytest.mark.usefixtures("no_credentials")
+def test_where_the_environment_says_replay_no_region_is_needed(
+    client: Any, provider: Provider, store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nbcache.install(store)
+    live = converse(boto3.client(**{**provider.bedrock, "region_name": "eu-central-1"}))
+    monkeypatch.setenv("NBCACHE_MODE", "replay")
+    nbcache.install(store)
+    assert converse(boto3.Session().client("bedrock-runtime")) == live  # it goes to AWS's own host, in whatever region
+    with pytest.raises(NoRegionError):
+        boto3.Session().client("ec2")
+    config = Config(region_name="eu-west-3")
+    assert boto3.Session().client("bedrock-runtime", config=config).meta.region_name == "eu-west-3"
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
+    assert boto3.Session().client("bedrock-runtime").meta.region_name == "eu-west-1"
+    installation.end()
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(NoRegionError):
+        boto3.Session().client("bedrock-runtime")
+
+
+@pytest.mark.usefixtures("no_credentials")
+def test_other_services_of_aws_get_no_placeholders(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NBCACHE_MODE", "replay")
+    nbcache.install(store)
+    with Scripted(lambda _: Reply([b"{}"])) as server:
+        session = boto3.Session(region_name="us-east-1")
+        with pytest.raises(NoCredentialsError):
+            session.client("s3", endpoint_url=server.url).list_buckets()
+        with pytest.raises(NoCredentialsError):
+            session.client("dynamodb", endpoint_url=server.url).list_tables()
+        assert server.requests == []
+        boto3.Session(**AWS).client("dynamodb", endpoint_url=server.url).list_tables()  # with one's own, it is sent
+        assert len(server.requests) == 1
+
+
 @calls
 def test_in_off_all_is_sent_and_nothing_kept(call: Any, client: Any, provider: Provider) -> None:
     with nbcache.mode("off"):
@@ -461,14 +503,20 @@ def test_in_off_all_is_sent_and_nothing_kept(call: Any, client: Any, provider: P
 
 
 def test_the_hook_is_gone_after_uninstall_and_clients_stay_as_they_are(provider: Provider, tmp_path: Path) -> None:
-    original = botocore.endpoint.Endpoint.__dict__["_send"]
+    hooked = (
+        (botocore.endpoint.Endpoint, "_send"),
+        (botocore.credentials.CredentialResolver, "load_credentials"),
+        (botocore.signers.RequestSigner, "__init__"),
+        (botocore.session.Session, "create_client"),
+    )
+    originals = [vars(owner)[name] for owner, name in hooked]
     client = boto3.client(**provider.bedrock)
     before = dict(vars(client._endpoint))
     nbcache.install(tmp_path / "store")
     assert converse(client) == converse(client)
     assert vars(client._endpoint) == before
     nbcache.uninstall()
-    assert botocore.endpoint.Endpoint.__dict__["_send"] is original
+    assert [vars(owner)[name] for owner, name in hooked] == originals
     assert converse(client)
     assert len(provider.requests) == 2
 
