@@ -277,8 +277,11 @@ def _messages(request: Request, answer: Answer) -> tuple[str, str]:
 
 
 def _cohere(request: Request, answer: Answer) -> tuple[str, str]:
+    events = provider_cohere.events(request, answer)
+    if request.body.get("stream") and request.headers.get("accept") == "application/json":  # as LiteLLM asks
+        return "application/stream+json", "".join(f"{json.dumps(event)}\n" for event in events)
     if request.body.get("stream"):
-        return _events(*provider_cohere.events(request, answer))
+        return _events(*events)
     return _json(provider_cohere.message(request, answer))
 
 

@@ -79,6 +79,7 @@ ENDPOINTS = (
         read=chat,
         join=_join,
         end=typed("message-end"),
+        reads_accept=True,  # by which a client asks for lines of JSON, or for events
     ),
     Endpoint(
         api="cohere",
@@ -90,6 +91,7 @@ ENDPOINTS = (
         join=join_first,
         framing=LINES,
         end=typed("stream-end", name="event_type"),
+        reads_accept=True,
     ),
     Endpoint(api="cohere", name="/v2/embed", fits=has("model", "input_type"), prompt="texts", read=embeddings),
     Endpoint(api="cohere", name="/v1/embed", fits=has("texts"), prompt="texts", read=embeddings),
