@@ -16,6 +16,7 @@ from nbcache.cache.samples import Sample
 from nbcache.concurrency.context_blocks import is_over
 from nbcache.concurrency.single_flight import Lease, Waiter
 from nbcache.concurrency.strands import Strand
+from nbcache.entry.filter import CALL
 from nbcache.keys.key import CallKey
 from nbcache.keys.request import Request
 
@@ -42,6 +43,7 @@ class Call(Request):
     """A call of a model, from its lookup to its end.
 
     Attributes:
+        kind: what it is a call of, one of `entry.kind.KINDS`; `function` is the qualified name of a function or a tool.
         mode: the mode that the call itself asks for.
         bypass: why it goes past the cache, if that is known before it is looked up: a few words, and a sentence. Its mode is `off`.
         attempt: its number among the attempts of its client, from 0. None if the client doesn't tell.
@@ -69,6 +71,8 @@ class Call(Request):
         is_cheap: of a request for several vectors, whether none of them is kept (see `cheap_answers.py`). None while not known.
     """
 
+    kind: str = CALL
+    function: str | None = None
     mode: str | None = None
     bypass: tuple[str, str] | None = None
     attempt: int | None = 0

@@ -17,6 +17,7 @@ from nbcache.codec.header import VERSIONS
 from nbcache.codec.roundtrip import say_what_is_lost
 from nbcache.concurrency.single_flight import Lease
 from nbcache.costs.events import CHEAP, NOT_KEPT
+from nbcache.entry.filter import CALL
 from nbcache.entry.langchain_headers import without_private
 from nbcache.entry.records import EntryMeta, Usage
 from nbcache.entry.status import reusable
@@ -140,6 +141,8 @@ class Saver:
             notebook=self._state.notebook,
             cell=self._state.cell,
             has_chunks=bool(chunks),
+            kind=None if call is None or call.kind == CALL else call.kind,
+            function=None if call is None else call.function,
         )
         payload = codec.encode(
             *(without_private(answer), header_of(key, meta, usage, VERSIONS)),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from nbcache import public_in
 
-CALL = "call"  # the kind of an entry that a model was asked for: see `kind.py`
+CALL, EMBEDDING = "call", "embedding"  # kinds of entries: see `kind.py`
 SORTABLE = (
     *("created", "expires", "last_hit", "hits", "size_bytes", "model", "provider", "status", "cell"),
     *("input_tokens", "output_tokens", "cost_usd", "seconds"),

@@ -1,7 +1,6 @@
 """What made the answer of an entry: a call of a model, an embedding, a function of the user's own, or a tool.
 
-It can be read from an entry, so that those of an earlier nbcache, and of a cassette, have one. Only what no identity says,
-a function or a tool, is kept with the entry.
+It can be read from an entry, so that those of an earlier nbcache, and of a cassette, have one.
 """
 
 import re
@@ -10,23 +9,25 @@ from typing import Any
 
 from nbcache.entry.durations_and_sizes import counted
 from nbcache.entry.filter import CALL as CALL  # noqa: PLC0414 - one of the kinds
+from nbcache.entry.filter import EMBEDDING as EMBEDDING  # noqa: PLC0414 - another
 from nbcache.entry.usage.reported_metadata import NO_TEXT, mapping
 
-EMBEDDING, FUNCTION, TOOL = "embedding", "function", "tool"
+FUNCTION, TOOL = "function", "tool"
 KINDS = (CALL, EMBEDDING, FUNCTION, TOOL)
 MODELS = (CALL, EMBEDDING)  # of which a model was asked
+_KIND_OF = {"embeddings": EMBEDDING, FUNCTION: FUNCTION, TOOL: TOOL}  # by the first word of an identity's class
 _VECTORS = re.compile(r"[\d,]+ vectors?( of \d+ numbers)?|\d+( x \d+)* numbers")
 _NO_VECTORS = "sentence-similarity"  # a task of Hugging Face's, whose answer is a list of numbers, too
 
 
 def kind_of(identity: Mapping[str, Any], info: Mapping[str, Any] | None, text: object) -> str:
-    """`embedding` or `call`.
+    """The kind of an entry, by what it says of its call.
 
     `identity` is the document of the call's identity; `info` and `text` are those of the first generation of the answer.
     """
     if info is None or "http" not in info:
         cls = identity.get("class")
-        return EMBEDDING if isinstance(cls, list) and cls[:1] == ["embeddings"] else CALL
+        return _KIND_OF.get(str(cls[0]), CALL) if isinstance(cls, list) and cls else CALL
     is_described = info.get(NO_TEXT) is True and isinstance(text, str) and _VECTORS.fullmatch(text) is not None
     return EMBEDDING if is_described and mapping(identity.get("options")).get("task") != _NO_VECTORS else CALL
 

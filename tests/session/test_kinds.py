@@ -16,11 +16,13 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
 import nbcache
 from nbcache import codec
+from nbcache.cache.call import Call, running
 from nbcache.codec.entry_description import header_of
 from nbcache.entry.records import EntryMeta, Filter
 from nbcache.errors import CassetteError
 from nbcache.keys.key import rebuilt_call_key
 from nbcache.keys.prompt import VERBATIM
+from nbcache.keys.request import Identity
 from nbcache.session import installation
 from nbcache.stores import DiskStore, Store
 from nbcache.stores.view import Contents
@@ -108,3 +110,13 @@ def test_a_cassette_names_the_function_or_the_tool(store: Path, tmp_path: Path, 
     file.write_text(json.dumps({**line, kind: [name]}))
     with pytest.raises(CassetteError, match=f"its {kind} is"):
         nbcache.import_cassette(file)
+
+
+def test_a_call_says_of_which_function_it_is(store: Path) -> None:
+    cache = installation.installed()
+    identity = Identity(b'{"class":["function","m.Judge.ask"]}', "", "Judge.ask", limits_tokens=False)
+    with running(Call(identity=identity, is_chat=False, kind="function", function="Judge.ask")) as call:
+        assert cache.find("Judge.ask('a')", "", call) is None
+        cache.save("Judge.ask('a')", "", [Generation(text="yes")], call)
+    frame = nbcache.entries()
+    assert (frame["kind"][0], frame["function"][0], frame["client"][0]) == ("function", "Judge.ask", None)

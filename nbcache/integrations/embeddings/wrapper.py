@@ -13,6 +13,7 @@ from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.modes import OFF
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.concurrency.executor import in_thread
+from nbcache.entry.filter import EMBEDDING
 from nbcache.errors import UnstableIdentityError, warn_once
 from nbcache.integrations.embeddings.identity import embedder_identity
 from nbcache.integrations.embeddings.vectors import as_generation, vector_in
@@ -121,7 +122,7 @@ class CachedEmbeddings(Embeddings):
             return None
         is_one = len({*texts}) == 1  # a call of several texts would hold a lease while it waits for another text
         names = (type(model).__qualname__,)
-        call = Call(identity=identity, is_chat=False, outer=call_around(), labels=names, shares=is_one)
+        call = Call(identity=identity, is_chat=False, kind=EMBEDDING, outer=call_around(), labels=names, shares=is_one)
         return _Batch(cache, call, texts)
 
 
