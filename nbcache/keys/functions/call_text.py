@@ -55,7 +55,7 @@ def value_text(value: Any, depth: int = 0) -> str:
 
 
 def _tabular(value: Any, cls: type) -> str:
-    package = cls.__module__.partition(".")[0]
+    package = str(cls.__module__).partition(".")[0]
     if package == "pandas" and cls.__name__ == "DataFrame":
         rows, columns = value.shape
         return f"DataFrame of {_count(rows, 'row')} \N{MULTIPLICATION SIGN} {_count(columns, 'column')}"

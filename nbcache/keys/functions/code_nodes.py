@@ -17,6 +17,7 @@ from nbcache.keys.functions.code_walk import (
     unwrapped,
 )
 from nbcache.keys.functions.compiled_code import compiled_code
+from nbcache.keys.functions.libraries import place_in_library
 from nbcache.keys.functions.library_functions import content_of, write_librarys_function
 from nbcache.keys.usercode.annotations import annotations_of
 from nbcache.keys.usercode.bytecode_names import References, references
@@ -52,7 +53,7 @@ def called_piece(function: FunctionType, ignore: frozenset[str]) -> CodePiece:
     )
 
 
-def write_code(walk: CodeWalk, value: Any) -> None:
+def write_code(walk: CodeWalk, value: Any) -> None:  # noqa: C901 - one line for each kind of code
     """Write into `walk` what counts of some code. Raises NotCanonicalError."""
     cls = type(value)
     if cls is FunctionType:
@@ -75,6 +76,8 @@ def write_code(walk: CodeWalk, value: Any) -> None:
         walk.library(module, value.__qualname__)
     elif isinstance(value, (*DESCRIPTORS, FIELD)):
         walk.put("descriptor", cls.__name__)
+    elif (place := place_in_library(value)) is not None:
+        walk.library(*place)
     else:
         walk.data(Name(f"a {cls.__qualname__}", None, "", value))
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import CellType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
-from nbcache.keys.functions.libraries import Release, releases_of
+from nbcache.keys.functions.libraries import Release, place_in_library, releases_of
 from nbcache.keys.usercode.call_state import State
 from nbcache.keys.usercode.change_detection import MISSING, Check
 from nbcache.keys.usercode.origin import original_of
@@ -82,7 +82,9 @@ class CodePiece:
 def is_code(value: Any) -> bool:
     """Whether `value` counts by its code, and not as data."""
     cls = type(value)
-    return issubclass(cls, _CODE) or (cls in BUILTIN and not _is_bound(value)) or unwrapped(value) is not value
+    if issubclass(cls, _CODE) or (cls in BUILTIN and not _is_bound(value)):
+        return True
+    return unwrapped(value) is not value or place_in_library(value) is not None
 
 
 def is_missing_or_code(value: Any) -> bool:

@@ -6,6 +6,7 @@ One whose class keeps anything elsewhere (in C, or outside of the process) has n
 
 import functools
 import operator
+import sys
 import typing
 from enum import EnumMeta
 from logging import Logger
@@ -24,7 +25,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from nbcache.keys.functions.code_walk import unwrapped
-from nbcache.keys.functions.libraries import releases_of
+from nbcache.keys.functions.libraries import place_in_library, releases_of
 from nbcache.keys.functions.plain_kinds import CONTENT, digest_of
 from nbcache.keys.functions.values import Values
 from nbcache.keys.usercode.not_canonical import NotCanonicalError
@@ -46,7 +47,7 @@ _LIVE = frozenset(
 _TEXTS = {"Url", "MultiHostUrl"}  # objects of pydantic's own, which are made in Rust
 
 
-def object_form(values: Values, value: Any) -> Any:  # noqa: C901 - one line for each kind of object
+def object_form(values: Values, value: Any) -> Any:  # noqa: C901, PLR0912 - one line for each kind of object
     """The form of a value that is none of Python's own plain kinds. Raises NotCanonicalError."""
     cls = type(value)
     package = str(cls.__module__).partition(".")[0]
@@ -77,7 +78,25 @@ def object_form(values: Values, value: Any) -> Any:  # noqa: C901 - one line for
         return {"!logger": value.name}
     if issubclass(cls, BaseModel):
         return _pydantic(values, value)
+    if (form := _of_science(values, value)) is not None:
+        return form
+    if (place := place_in_library(value)) is not None:
+        return {"!builtin": [*place, _released(values, place[0])]}
     return _plain_object(values, value, cls, package)
+
+
+def _of_science(values: Values, value: Any) -> Any:
+    """The form of a value of numpy's or pandas' classes, or of a class that is derived from them. None for others."""
+    packages = {base.__module__.partition(".")[0] for base in type(value).__mro__}
+    if "pandas" in packages and "pandas" in sys.modules:
+        from nbcache.keys.functions.frames import pandas_form  # noqa: PLC0415 - only who has a frame needs it
+
+        return pandas_form(values, value)
+    if "numpy" in packages and "numpy" in sys.modules:
+        from nbcache.keys.functions.arrays import numpy_form  # noqa: PLC0415 - only who has an array needs it
+
+        return numpy_form(values, value)
+    return None
 
 
 def function_form(values: Values, function: FunctionType) -> Any:
