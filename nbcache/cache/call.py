@@ -21,6 +21,7 @@ from nbcache.keys.key import CallKey
 from nbcache.keys.request import Request
 
 if TYPE_CHECKING:
+    from nbcache.costs.inner_calls import FunctionRun
     from nbcache.entry.records import CallRecord
 
 
@@ -66,6 +67,7 @@ class Call(Request):
         timeout: the seconds that it would wait for an answer of its own, if that is known.
         owed: the arguments for a rate limiter, while it isn't certain that a request is sent. `sends` is set once it is.
         frame: the frame that makes the call. By `token` the call before it becomes the current one again.
+        run: of a function that runs, the notes of the calls inside (see `function_runs.py`).
         origin: of an SDK's call, whether it is a hit, the key of its entry, and when that was recorded. None while there is none.
         answered: when the one request of several prompts was answered (`time.perf_counter`). None while it isn't.
         is_cheap: of a request for several vectors, whether none of them is kept (see `cheap_answers.py`). None while not known.
@@ -103,6 +105,7 @@ class Call(Request):
     origin: tuple[bool, str, float] | None = None
     answered: float | None = None
     is_cheap: bool | None = None
+    run: "FunctionRun | None" = None
 
     def classes(self) -> "list[type[BaseModel]]":
         """The pydantic classes among the options: those of which the caller expects instances."""
@@ -119,6 +122,10 @@ class Call(Request):
         while self.samples:
             for sample in self.samples.popitem()[1]:
                 sample.give_back()
+        if self.run is not None:
+            from nbcache.cache.function_runs import end  # noqa: PLC0415 - few calls are those of functions
+
+            end(self)
 
     def settle(self, key: str) -> Lease | None:
         """The call `key` has its answer, and its sample is used up. Returns the lease that it held, if any."""

@@ -75,7 +75,7 @@ class Saver:
         """
         state = self._state
         key = pending.key(state.rules.normalize)
-        usage = usage_of(answer, document(key.identity), key.endpoint, key.prompt)
+        usage = _usage(key, pending, answer)
         unkept = self._unwanted(key, pending, answer, usage) if settings.mode in modes.KEEPS else NOT_KEPT
         if unkept and (lease is None or not lease.waiters):
             return usage, unkept
@@ -145,13 +145,27 @@ class Saver:
             function=None if call is None else call.function,
         )
         payload = codec.encode(
-            *(without_private(answer), header_of(key, meta, usage, VERSIONS)),
+            *(without_private(answer), header_of(key, meta, usage, VERSIONS, pending.calls)),
             reusable=reusable(meta.status, limits_tokens=key.limits_tokens),
             expires=settings.ttl is not None,
             chunks=chunks,
             classes=pending.classes(),
         )
         return payload, meta
+
+
+def _usage(key: CallKey, pending: PendingAnswer, answer: Sequence[Generation]) -> Usage:
+    """What the answer used: of a function, the tokens of all calls inside, if they are known."""
+    if pending.calls is None:
+        return usage_of(answer, document(key.identity), key.endpoint, key.prompt)
+    usages = [call.usage or Usage() for call in pending.calls]
+    if not all(usage.complete for usage in usages):
+        return Usage()
+    return Usage(
+        input_tokens=sum(usage.input_tokens or 0 for usage in usages),
+        output_tokens=sum(usage.output_tokens or 0 for usage in usages),
+        estimated=any(usage.estimated for usage in usages),
+    )
 
 
 def _end_of_lease(pending: PendingAnswer) -> Lease | None:

@@ -10,7 +10,7 @@ from nbcache.codec.header import EntryHeader, shown_prompt
 from nbcache.codec.payload import Payload
 from nbcache.entry.client import client_of, is_streamed
 from nbcache.entry.kind import CALL, MODELS, kind_of
-from nbcache.entry.records import EntryMeta, Usage
+from nbcache.entry.records import EntryMeta, InnerCall, Usage
 from nbcache.entry.text import answer_preview, prompt_preview
 from nbcache.keys.key import KEY_VERSION, CallKey, call_key_of_entry
 from nbcache.keys.prompt import Normalize
@@ -89,12 +89,17 @@ def row_in(payload: Payload) -> EntryMeta:
 
 
 def header_of(
-    call_key: CallKey, meta: EntryMeta, usage: Usage | None, versions: Mapping[str, str] | None = None
+    call_key: CallKey,
+    meta: EntryMeta,
+    usage: Usage | None,
+    versions: Mapping[str, str] | None = None,
+    calls: Sequence[InnerCall] | None = None,
 ) -> EntryHeader:
-    """The header of the entry of this call, stored by these versions."""
+    """The header of the entry of this call, stored by these versions. `calls` are those inside of a function."""
     canonical_prompt = call_key.canonical_prompt.decode(errors="surrogatepass") if call_key.rewritten else None
     return EntryHeader(
-        meta, call_key.prompt, call_key.identity.decode(), call_key.endpoint, usage, canonical_prompt, versions
+        *(meta, call_key.prompt, call_key.identity.decode(), call_key.endpoint, usage, canonical_prompt, versions),
+        calls=calls,
     )
 
 

@@ -7,14 +7,14 @@ such an entry alone, and says that a newer one wrote it. Neither is damage. (Rel
 for damage, and their `check --fix` deletes the entry. They leave payloads of version 3 alone.)
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.version import VERSION
 
 from nbcache import __version__
-from nbcache.entry.records import EntryMeta, Usage
+from nbcache.entry.records import EntryMeta, InnerCall, Usage
 from nbcache.keys.api_names import LANGCHAIN
 from nbcache.keys.request import document
 
@@ -26,7 +26,8 @@ class EntryHeader:
     """The row of an entry, the prompt as LangChain wrote it, the call's identity (JSON), and what the call used.
 
     `said` is the canonical prompt, where it can't be worked out from the prompt. `versions` are those of nbcache and
-    langchain-core that stored the answer, by their names.
+    langchain-core that stored the answer, by their names. `calls` are those that were made inside of a function; None if the
+    entry is of no function.
     """
 
     meta: EntryMeta
@@ -36,6 +37,7 @@ class EntryHeader:
     usage: Usage | None = None  # payloads of 0.1 have none
     said: str | None = None
     versions: Mapping[str, str] | None = None  # payloads of before 0.5, and recordings of a cassette, have none
+    calls: Sequence[InnerCall] | None = None
 
     @property
     def shown_prompt(self) -> str:
@@ -56,11 +58,21 @@ def header_in(values: dict[str, Any]) -> EntryHeader:
     """The header that was written as these JSON values. Raises whatever garbage may raise."""
     row = known_fields(EntryMeta, values["meta"])
     row |= {"tags": tuple(row["tags"]), "notebooks": tuple(row["notebooks"])}
-    usage = known_fields(Usage, values.get("usage") or {})
     others = known_fields(EntryHeader, values)
+    others |= {"usage": _usage_in(values.get("usage")), "calls": _calls_in(values.get("calls"))}
     if not isinstance(others.get("versions"), dict | None):
         raise TypeError("its versions are no object")
-    return EntryHeader(**others | {"meta": EntryMeta(**row), "usage": Usage(**usage) if usage else None})
+    return EntryHeader(**others | {"meta": EntryMeta(**row)})
+
+
+def _usage_in(values: dict[str, Any] | None) -> Usage | None:
+    return Usage(**known_fields(Usage, values)) if values else None
+
+
+def _calls_in(calls: list[dict[str, Any]] | None) -> tuple[InnerCall, ...] | None:
+    if calls is None:
+        return None
+    return tuple(InnerCall(**known_fields(InnerCall, call) | {"usage": _usage_in(call.get("usage"))}) for call in calls)
 
 
 def known_fields(cls: type, values: dict[str, Any]) -> dict[str, Any]:

@@ -12,11 +12,13 @@ import threading
 import time
 from concurrent.futures import thread as pools
 from contextvars import ContextVar, Token
+from types import CodeType
 from typing import Any, Self
 from weakref import ref
 
 MAIN = threading.main_thread().ident or 0
 _RUN = pools._WorkItem.run.__code__  # noqa: SLF001 - it runs one work item of a pool
+_WORK = pools._worker.__code__  # noqa: SLF001 - it runs all those that a thread of a pool gets
 
 
 class Strand:
@@ -50,7 +52,18 @@ class Strand:
 _numbers = itertools.count()
 _current: ContextVar[Strand | None] = ContextVar("nbcache_strand", default=None)
 _call: ContextVar["tuple[Strand, float] | None"] = ContextVar("nbcache_strand_call", default=None)
+_is_known: ContextVar[bool] = ContextVar("nbcache_is_known_context", default=False)
 _root = Strand(None, MAIN, is_task=False)
+
+
+def know_context() -> None:
+    """Mark the context here, and all that will be copied from it, as known. A thread of the user's own begins with an empty one."""
+    _is_known.set(True)
+
+
+def inherits_context() -> bool:
+    """Whether the code here runs in a known context, or in a copy of one: it would have what was set around it."""
+    return _is_known.get()
 
 
 def begin_cell() -> None:
@@ -59,6 +72,7 @@ def begin_cell() -> None:
     thread, task = _thread_and_task()
     _root = Strand(None, thread, task, is_task=task is not None)
     _current.set(_root)
+    know_context()
 
 
 def strand_here() -> Strand:
@@ -116,12 +130,21 @@ class calling:  # noqa: N801 - used as a function: within `with calling()` ...
             _call.reset(self._token)
 
 
+def pool_here() -> object | None:
+    """What is one and the same for all threads of a pool. None in other threads."""
+    return _local_of(_WORK, "work_queue")
+
+
 def _work_item() -> object | None:
     """The work item that a pool's thread is doing; None in other threads."""
+    return _local_of(_RUN, "self")
+
+
+def _local_of(code: CodeType, name: str) -> object | None:
+    """The value of a variable of the function with this code, if this thread is in it."""
     frame = sys._getframe(1)  # noqa: SLF001 - the stack is only read
     while frame.f_back is not None:
         frame = frame.f_back
-        if frame.f_code is _RUN:
-            item: object = frame.f_locals["self"]
-            return item
+        if frame.f_code is code:
+            return frame.f_locals.get(name)
     return None

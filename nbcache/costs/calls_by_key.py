@@ -98,6 +98,10 @@ class SessionCalls:
             self._without_key[call.model] = replace(made, usd=total, estimated=estimated, unpriced=made.unpriced - 1)
             self._unwritten_models.add(call.model)
 
+    def is_priced(self, call: CallRecord) -> bool:
+        """Whether it is known what a call of this key costs."""
+        return call.key is not None and bool(self._row(self._of(call.key, call.model)).flags & _PRICED)
+
     def use(self, key: str, model: str) -> None:
         """Note that the entry of this key was hit or stored."""
         self._unkept.pop(key, None)

@@ -1,14 +1,14 @@
 """What a session notes of its calls: each hit and each paid answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nbcache.concurrency.strands import Strand
 
 if TYPE_CHECKING:
     from nbcache.costs.time_saved import Span
-    from nbcache.entry.records import CallRecord, Usage
+    from nbcache.entry.records import CallRecord, InnerCall, Usage
 
 
 NEW = "new"  # why a call missed that was never seen
@@ -52,9 +52,30 @@ class Paid(NamedTuple):
     stored: bool
     span: "Span | None"
     unkept: str = ""  # why it was not stored, though its mode keeps answers
+    calls: "Sequence[InnerCall] | None" = None  # of a function: those inside, which are accounted for by themselves
+
+    def whole_usage(self) -> "Usage":
+        """The usage. Tokens that were not reported are estimated from the texts."""
+        if self.usage.complete:
+            return self.usage
+        from nbcache.entry.text import prompt_text  # noqa: PLC0415 - most providers report their tokens
+        from nbcache.entry.usage.usage_of_call import estimated  # noqa: PLC0415
+
+        return estimated(self.usage, prompt_text(self.prompt), self.answer)
 
 
 class Unread(NamedTuple):
-    """An answer whose usage is read later: that takes longer than all else that is noted of a call."""
+    """The answer to the call of `record` whose usage is read later: that takes longer than all else that is noted of a call."""
 
+    record: "CallRecord"
     read: Callable[[], Paid]
+
+
+class Watcher(Protocol):
+    """One who sees each note when it is made."""
+
+    def __call__(self, note: Any, *, is_of_worker: bool = False) -> None:
+        """See a note, in the thread and the context of its call, unless it `is_of_worker`: of a worker process."""
+
+
+watchers: list[Watcher] = []  # of all ledgers of the process, while a function runs

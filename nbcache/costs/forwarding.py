@@ -46,13 +46,7 @@ class Reporter:
             cost = self._costs.of(note.key, note.payload)
             return WorkerHit(note._replace(payload=note.payload[:PREAMBLE_LENGTH]), cost)
         if isinstance(note, Paid):
-            usage = note.usage
-            if not usage.complete:
-                from nbcache.entry.text import prompt_text  # noqa: PLC0415 - most providers report their tokens
-                from nbcache.entry.usage.usage_of_call import estimated  # noqa: PLC0415
-
-                usage = estimated(usage, prompt_text(note.prompt), note.answer)
-            return note._replace(usage=usage, prompt="", answer="")
+            return note._replace(usage=note.whole_usage(), prompt="", answer="")
         return note
 
 

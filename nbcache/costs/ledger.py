@@ -8,7 +8,7 @@ import os
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from nbcache.concurrency.executor import uninterrupted
 from nbcache.concurrency.locks import Lock
-from nbcache.concurrency.strands import begin_cell, call_here
+from nbcache.concurrency.strands import begin_cell, call_here, know_context
 from nbcache.concurrency.timer import Timer
 from nbcache.concurrency.worker_pipe import channel
-from nbcache.costs.events import Hit, Paid, Unread, Where
+from nbcache.costs.events import Hit, Paid, Unread, Where, watchers
 from nbcache.costs.forks import ledgers
 from nbcache.costs.price_lookup import Prices
 from nbcache.errors import logger
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nbcache.costs.forwarding import Incoming, Message, Note, Reporter, WorkerHit
     from nbcache.costs.session_sums import Accounts
     from nbcache.costs.time_saved import Span
-    from nbcache.entry.records import CallRecord, SessionCall, Spending, Touch, Usage
+    from nbcache.entry.records import CallRecord, InnerCall, SessionCall, Spending, Touch, Usage
 
 _DELAY = 1.0  # seconds from a call until it is written down, unless its cell ends before
 _AT_ONCE = 20  # entries indexed in one transaction, for which an update may have to wait
@@ -65,6 +65,7 @@ class Ledger:
         self._sums, self._writing = Lock(), Lock()
         self._timer = Timer(self._tidy, _DELAY)
         channel.connect(self._id, self)
+        know_context()
 
     @property
     def _accounts(self) -> "Accounts":
@@ -108,24 +109,29 @@ class Ledger:
         stored: bool,
         span: "Span | None" = None,
         unkept: str = "",
+        calls: "Sequence[InnerCall] | None" = None,
     ) -> None:
         """Note the answer to a call that was made. Tokens that were not reported are estimated from the texts.
 
-        `unkept` says why it was not stored, though its mode keeps answers.
+        `unkept` says why it was not stored, though its mode keeps answers. A function's answer has the `calls` inside.
         """
         texts = ("", "") if usage.complete else (prompt, answer)
-        self._note(Paid(record, usage, *texts, seconds, stored, span, unkept))
+        self._note(Paid(record, usage, *texts, seconds, stored, span, unkept, calls))
 
-    def paid_unread(self, read: Callable[[], Paid]) -> None:
+    def paid_unread(self, record: "CallRecord", read: Callable[[], Paid]) -> None:
         """As `paid`. What is to be noted is read later, outside the call: `read` must not depend on what the user may change."""
-        self._note(Unread(read))
+        self._note(Unread(record, read))
 
     def _note(self, note: "Note") -> None:
+        for watch in watchers:
+            watch(note)
         if self.reporter is None or not self.reporter.report(self._id, note):
             self._append(note)
 
     def receive(self, message: "Message") -> None:
         """Note a call that a worker process reports."""
+        for watch in watchers:
+            watch(message, is_of_worker=True)
         if self._incoming is None:
             from nbcache.costs.forwarding import Incoming  # noqa: PLC0415 - few sessions have workers
 
@@ -222,6 +228,11 @@ class Ledger:
         """Note a call of this API that the setting `clients` leaves out. It counts in no sum."""
         with self._sums:
             self._left_out[api] += 1
+        if watchers:
+            from nbcache.entry.records import CallRecord  # noqa: PLC0415 - as in `missed`
+
+            for watch in watchers:
+                watch(CallRecord(time.time(), self._where.execution, self._where.cell, api, None, owes=True))
 
     def left_out(self) -> dict[str, int]:
         """How many calls the setting `clients` left out, by API."""

@@ -14,7 +14,7 @@ _LEAST = Decimal("0.0001")
 class Money:
     """US dollars over a number of calls, exactly.
 
-    `unpriced` calls have no known price, and are not in the sum. The tokens of `estimated` calls were estimated from the
+    `unpriced` calls have no known price, and are not in the sum. Of some of them (`partly`) a part is: of functions. The tokens of `estimated` calls were estimated from the
     text, and the cost of `charged` calls was stated by the provider: both are in the sum. What was saved and what was
     spent are two sums, never netted.
     """
@@ -24,6 +24,7 @@ class Money:
     unpriced: int = 0
     estimated: int = 0
     charged: int = 0
+    partly: int = 0
 
     def __add__(self, other: "Money") -> "Money":
         return Money(
@@ -32,6 +33,7 @@ class Money:
             self.unpriced + other.unpriced,
             self.estimated + other.estimated,
             self.charged + other.charged,
+            self.partly + other.partly,
         )
 
     def add(self, price: Decimal | None, *, estimated: bool = False) -> "Money":
@@ -56,7 +58,7 @@ def amount_text(money: Money) -> str:
     What follows `≥` is rounded down, so that it is true. If that gives zero, the text is `> $0`. It is `unknown` if no
     call has a price, and `$0` if there were no calls.
     """
-    if money.unpriced and money.unpriced >= money.calls:
+    if money.unpriced and money.unpriced - money.partly >= money.calls:
         return "unknown"
     about = "~" if money.estimated else ""
     if not money.unpriced:
@@ -104,7 +106,7 @@ def spent(sums: Stats | Spending) -> Money:
 
 def saved(sums: Stats | Spending) -> Money:
     """What the hits would have paid."""
-    counts = (sums.hits, sums.unpriced_hits, sums.estimated_hits, sums.charged_hits)
+    counts = (sums.hits, sums.unpriced_hits, sums.estimated_hits, sums.charged_hits, sums.partly_priced_hits)
     return Money(sums.saved_usd or Decimal(0), *counts)
 
 

@@ -9,29 +9,27 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from nbcache.costs.calls_by_key import SessionCalls
+from nbcache.costs.costs_today import CHARGED, INSIDE, Cost, CostsToday
 from nbcache.costs.events import CHEAP, NEW, NOT_CACHED, Hit, Paid, Unread
 from nbcache.costs.forwarding import Note, WorkerHit
 from nbcache.costs.ledger_sums import add_to, total
-from nbcache.costs.price_lookup import Price, Prices
+from nbcache.costs.price_lookup import Prices
 from nbcache.costs.time_saved import Span, Timing
-from nbcache.entry.records import EXACT, CallRecord, Filter, Spending, Touch, Usage
+from nbcache.entry.records import EXACT, CallRecord, Spending, Touch
 from nbcache.errors import logger
-from nbcache.stores.base import Listable, Store, Tombstones
+from nbcache.stores.base import Store, Tombstones
 from nbcache.stores.entry_costs import EntryCosts
 
 _CALLS = 10_000  # the last calls, of which each has its own record
 _POINTS = 200  # of the chart
-_WRITTEN_DOWN = 10.0  # seconds after which the price of an answer is surely written down
-_ABSURD = 10_000  # US dollars. No call costs that, whatever tokens a server reports
 _EXECUTIONS = 64  # the last executions, whose late calls still count for the time saved
 _OF_SESSION = ("calls", "of_model", "of_cell", "called", "uncached", "curve", "_timings")
 
 
 class _Batch(NamedTuple):
-    """Notes that are entered together: their sums, today's prices, and the spans of their calls by execution."""
+    """Notes that are entered together: their sums, and the spans of their calls by execution."""
 
     rows: dict[tuple[int, str | None, str], Spending]
-    prices: dict[Usage, Price]
     spans: dict[tuple[int, str | None], list[Span]]
 
 
@@ -39,12 +37,10 @@ class Accounts:
     """The sums of the session `id`. Not safe to use from several threads at once."""
 
     def __init__(self, store: Store, notebook: str | None, prices: Prices) -> None:
-        self._listed = store if isinstance(store, Listable) else None
         self._tombstones = store if isinstance(store, Tombstones) else None
         self._notebook = notebook
-        self._prices = prices
         self._costs = EntryCosts()
-        self._prices_then: dict[tuple[str, float | None], Decimal | None] = {}  # by key, and when it was recorded
+        self._costs_today = CostsToday(store, prices)
         self._timings: OrderedDict[tuple[int, str | None], Timing] = OrderedDict()
         self.calls: deque[CallRecord] = deque(maxlen=_CALLS)
         self.called = SessionCalls()
@@ -62,7 +58,8 @@ class Accounts:
 
     def enter(self, notes: Iterable[Note | WorkerHit], session: str) -> None:
         """Add these calls to the sums."""
-        now = _Batch({}, {}, {})
+        now = _Batch({}, {})
+        self._costs_today.begin()
         for note in notes:
             self._enter(note, now)
         for of, spans in now.spans.items():
@@ -107,35 +104,33 @@ class Accounts:
     def _enter_hit(self, hit: Hit, now: "_Batch") -> None:
         entry = self._costs.of(hit.key, hit.payload)
         saved = None if entry.seconds is None else max(0.0, entry.seconds - hit.seconds)
-        price = self._price(entry.usage, now)
-        usd = price.usd
-        source: str | None = None if usd is None else price.why
-        if usd is None and (usd := self._price_then(hit.key, entry.recorded)) is not None:
-            source = "as recorded"
+        cost = self._costs_today.of_entry(hit.key, entry)
         where = hit.where
         self.called.use(hit.key, entry.model)
         call = CallRecord(
             *(hit.when, where.execution, where.cell, entry.model, hit.key),
             hit=True,
             seconds=saved,
-            usd=usd,
-            price=source,
-            estimated=entry.usage.estimated and bool(usd) and source != "charged",
+            usd=cost.usd,
+            price=cost.source,
+            estimated=cost.is_estimated,
             answered=True,
         )
         self.calls.append(call)
         self.called.note(call)
-        self.called.price(call, usd, estimated=call.estimated)
+        if entry.calls is None or not self.called.is_priced(call):  # a run in this session has its calls by themselves
+            self.called.price(call, cost.usd, estimated=call.estimated)
         touch = self._touch(hit.key)
         touch.hits, touch.when = touch.hits + 1, max(touch.when, hit.when)
         row = self._row(call, now)
         row.hits += 1
-        row.saved_usd = EXACT.add(row.saved_usd, usd or 0)
+        row.saved_usd = EXACT.add(row.saved_usd, cost.usd or 0)
         row.model_seconds += saved or 0.0
         row.untimed_hits += saved is None
-        row.unpriced_hits += usd is None
+        row.unpriced_hits += cost.usd is None or cost.is_part
+        row.partly_priced_hits += cost.is_part
         row.estimated_hits += call.estimated
-        row.charged_hits += source == "charged"
+        row.charged_hits += cost.source == CHARGED
         if entry.seconds is not None:
             span = Span(hit.strand, hit.began, hit.ended, entry.seconds, entry.recorded)
             now.spans.setdefault((where.execution, where.cell), []).append(span)
@@ -177,22 +172,16 @@ class Accounts:
         row.unpriced_misses += call.owes
 
     def _enter_paid(self, paid: Paid, now: "_Batch") -> None:
-        call, usage = paid.record, paid.usage
-        if not usage.complete:
-            from nbcache.entry.text import prompt_text  # noqa: PLC0415 - most providers report their tokens
-            from nbcache.entry.usage.usage_of_call import estimated  # noqa: PLC0415
-
-            usage = estimated(usage, prompt_text(paid.prompt), paid.answer)
-        price = self._price(usage, now)
-        call.usd, call.seconds, call.answered = price.usd, paid.seconds, True
-        call.price = None if price.usd is None else price.why
-        call.estimated = usage.estimated and bool(call.usd) and call.price != "charged"
-        cost = None if call.estimated else call.usd
+        call, cost = paid.record, self._cost(paid)
+        spent = cost if paid.calls is None else Cost(Decimal(0), INSIDE)
+        call.usd, call.seconds, call.answered = spent.usd, paid.seconds, True
+        call.price, call.estimated = spent.source, spent.is_estimated
+        usd = None if cost.is_estimated or cost.is_part else cost.usd
         if paid.stored and call.key is not None:
             self.called.use(call.key, call.model)
-        if paid.stored and call.key is not None and (cost is not None or call.key in self.touches):
+        if paid.stored and call.key is not None and (usd is not None or call.key in self.touches):
             touch = self._touch(call.key)
-            touch.cost_usd, touch.charged = cost, call.price == "charged"
+            touch.cost_usd, touch.charged = usd, cost.source == CHARGED
         call.is_cheap = paid.unkept == CHEAP
         self.called.price(call, call.usd, estimated=call.estimated, unkept=paid.unkept)
         row = self._row(call, now)
@@ -200,7 +189,7 @@ class Accounts:
         row.unpriced_misses += (call.usd is None) - call.owes
         call.owes = False
         row.estimated_misses += call.estimated
-        row.charged_misses += call.price == "charged"
+        row.charged_misses += call.price == CHARGED
         if paid.span is not None:
             now.spans.setdefault((call.execution, call.cell), []).append(paid.span)
 
@@ -227,29 +216,10 @@ class Accounts:
             touch = self.touches[key] = Touch(key, self._notebook, 0, 0.0)
         return touch
 
-    def _price(self, usage: Usage, now: "_Batch") -> Price:
-        if usage not in now.prices:
-            price = self._prices.price(usage)
-            absurd = price.usd is not None and price.usd > _ABSURD
-            now.prices[usage] = Price(None, "no usage") if absurd else price
-        return now.prices[usage]
-
-    def _price_then(self, key: str, recorded: float | None) -> Decimal | None:
-        """What the answer cost when it was recorded: used if today's price is unknown. The store is asked once for each answer.
-
-        Whoever paid for it writes its price down a second later, so that a missing one is asked for again until then.
-        """
-        if (of := (key, recorded)) in self._prices_then:
-            return self._prices_then[of]
-        with contextlib.suppress(Exception):
-            row = next(iter(() if self._listed is None else self._listed.page(Filter(key=key), limit=1)), None)
-            usd = None if row is None else row.cost_usd
-            if usd is not None or (recorded is not None and time.time() > recorded + _WRITTEN_DOWN):
-                if len(self._prices_then) >= _CALLS:
-                    self._prices_then.clear()
-                self._prices_then[of] = usd
-            return usd
-        return None
+    def _cost(self, paid: Paid) -> Cost:
+        """What the answer cost; a function's: what the calls inside would cost."""
+        today = self._costs_today
+        return today.of_usage(paid.whole_usage()) if paid.calls is None else today.of_calls(paid.calls)
 
     def _plot(self) -> None:
         whole = total(self.of_model.values())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from nbcache import public_in
 
 CALL, EMBEDDING = "call", "embedding"  # kinds of entries: see `kind.py`
+FUNCTIONS = frozenset({"function", "tool"})  # those of calls that other calls are made inside of
 SORTABLE = (
     *("created", "expires", "last_hit", "hits", "size_bytes", "model", "provider", "status", "cell"),
     *("input_tokens", "output_tokens", "cost_usd", "seconds"),

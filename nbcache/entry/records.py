@@ -92,6 +92,26 @@ class Usage:
 
 
 @public_in("nbcache.entry")
+@dataclass(frozen=True, slots=True)
+class InnerCall:
+    """A call that was made inside of a function while it ran, a hit or not.
+
+    `key` is None if the call had none, and `usage` if nobody knows what it cost. `seconds` are those that the model took when
+    the answer was recorded. Without key and model it stands for calls that may have been made where they were not seen.
+    """
+
+    key: str | None
+    model: str
+    usage: Usage | None = None
+    seconds: float | None = None
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether this call was made. Else there may have been calls, or none."""
+        return bool(self.key or self.model)
+
+
+@public_in("nbcache.entry")
 @dataclass(slots=True)
 class Touch:
     """What is noted in memory of an entry until it is written down: who hit it, how often, when last, and its cost.
@@ -117,7 +137,8 @@ class Spending:
     until it is answered, and for good if it never is.
 
     `saved_seconds` are those that somebody would have waited longer, `model_seconds` those that the models took, less
-    the lookups, one call after the other. Of `untimed_hits` neither is known.
+    the lookups, one call after the other. Of `untimed_hits` neither is known. Of the `unpriced_hits`, those that are
+    `partly_priced_hits` have saved at least what counts: they are functions, and not each call inside has a known price.
     """
 
     session: str
@@ -139,6 +160,12 @@ class Spending:
     charged_misses: int = 0
     model_seconds: float = 0.0
     untimed_hits: int = 0
+    partly_priced_hits: int = 0
+
+    @property
+    def unknown_hits(self) -> int:
+        """Hits of which nothing is known that they saved."""
+        return self.unpriced_hits - self.partly_priced_hits
 
     def add(self, other: "Spending") -> None:
         """Add the sums of `other` to these."""
@@ -155,6 +182,7 @@ class Spending:
         self.charged_misses += other.charged_misses
         self.model_seconds += other.model_seconds
         self.untimed_hits += other.untimed_hits
+        self.partly_priced_hits += other.partly_priced_hits
 
 
 @public_in("nbcache.entry")
@@ -255,7 +283,8 @@ class Stats:
     What isn't known is None. Money is in US dollars, without the calls whose price isn't known (`unpriced_hits`,
     `unpriced_misses`). If no price is known at all, it is None. What was saved is at most `saved_usd`: if the call were made
     again, the provider might charge its lower price for a cached prompt. For `estimated` calls the tokens were estimated from
-    the text. For `charged` calls the provider itself has said what they cost.
+    the text. For `charged` calls the provider itself has said what they cost. Of the unpriced hits, `partly_priced_hits` are
+    those of functions that have saved at least what counts: other calls inside have no known price, or may not have been seen.
 
     `saved_seconds` are those that somebody would have waited longer: calls made at the same time count once.
     `model_seconds` are what the models would have taken in all. Both leave out `untimed_hits`, and are None if all hits
@@ -279,6 +308,7 @@ class Stats:
     charged_misses: int = 0
     model_seconds: float | None = 0.0
     untimed_hits: int = 0
+    partly_priced_hits: int = 0
 
     @classmethod
     def of(cls, sums: Spending, held: Totals | None, errors: int) -> "Stats":
@@ -292,7 +322,7 @@ class Stats:
             size_bytes=None if held is None else held.size_bytes,
             evictions=None if held is None else held.evictions,
             spent_usd=known(sums.spent_usd, sums.misses, sums.unpriced_misses),
-            saved_usd=known(sums.saved_usd, sums.hits, sums.unpriced_hits),
+            saved_usd=known(sums.saved_usd, sums.hits, sums.unknown_hits),
             saved_seconds=known(sums.saved_seconds, sums.hits, sums.untimed_hits),
             model_seconds=sums.model_seconds or known(0.0, sums.hits, sums.untimed_hits),
             **counts,

@@ -20,7 +20,7 @@ COLUMNS = [
 ]
 _FIELD_OF = {"notebook": "notebooks"}  # of EntryMeta
 _CALLS = ["when", "cell", "model", "hit", "why", "usd", "estimated", "seconds", "key", "price"]
-_NOT_SUMS = ("session", "execution", "when", "notebook", "cell", "model")
+_NOT_SUMS = ("session", "execution", "when", "notebook", "cell", "model", "partly_priced_hits")
 _SUMS = [field.name for field in fields(Spending) if field.name not in _NOT_SUMS]
 _COUNTS = [name for name in _SUMS if name.endswith(("_hits", "_misses"))]
 _HISTORY = [
@@ -132,7 +132,7 @@ def _sums(row: Spending) -> dict[str, object]:
     return {name: getattr(row, name) for name in ("when", "notebook", "cell", *_SUMS)} | {
         "calls": row.hits + row.misses,
         "spent_usd": known(row.spent_usd, row.misses, row.unpriced_misses),
-        "saved_usd": known(row.saved_usd, row.hits, row.unpriced_hits),
+        "saved_usd": known(row.saved_usd, row.hits, row.unknown_hits),
         "saved_seconds": known(row.saved_seconds, row.hits, row.untimed_hits),
         "model_seconds": row.model_seconds or known(0.0, row.hits, row.untimed_hits),
     }

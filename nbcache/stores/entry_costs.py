@@ -1,7 +1,7 @@
 """What an entry cost, read from its payload: tokens and seconds; and the words by which it is found."""
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from nbcache.concurrency.locks import Lock
 from nbcache.keys.request import document
 
 if TYPE_CHECKING:
-    from nbcache.entry.records import Usage
+    from nbcache.entry.records import InnerCall, Usage
 
 _REMEMBERED = 4_096  # entries whose cost is kept in memory
 
@@ -25,13 +25,15 @@ def _no_usage() -> "Usage":
 class EntryCost:
     """The model's name as entries are listed by it, what the call used, and the seconds that it took, if known.
 
-    `recorded` is when it was answered, in seconds since the epoch.
+    `recorded` is when it was answered, in seconds since the epoch. A function's entry used nothing itself: its `calls` are
+    those that were made inside.
     """
 
     model: str = ""
     usage: "Usage" = field(default_factory=_no_usage)
     seconds: float | None = None
     recorded: float | None = None
+    calls: "Sequence[InnerCall] | None" = None
 
 
 def entry_cost(payload: bytes, key: str) -> EntryCost:
@@ -39,6 +41,8 @@ def entry_cost(payload: bytes, key: str) -> EntryCost:
     whole = codec.read(payload, key)
     header = whole.header()
     usage = header.usage
+    if header.calls is not None:
+        return EntryCost(header.meta.model, _no_usage(), header.meta.seconds, whole.created, header.calls)
     if usage is not None and usage.complete:
         return EntryCost(header.meta.model, usage, header.meta.seconds, whole.created)
     from nbcache.entry.text import answer_text, prompt_text  # noqa: PLC0415 - of most entries it is known
@@ -108,9 +112,9 @@ def _words_and_marks(text: str, preview: str) -> set[str]:
 
 
 def asks_a_model(identity: Mapping[str, Any]) -> bool:
-    """Whether a call with this identity asks a language model. Embeddings and values of `put` don't."""
+    """Whether a call with this identity asks a language model. Embeddings, functions and values of `put` don't."""
     kind = identity.get("class")
-    return not (isinstance(kind, list) and kind[:1] and kind[0] in {"embeddings", "values"})
+    return not (isinstance(kind, list) and kind[:1] and kind[0] in {"embeddings", "values", "function", "tool"})
 
 
 def is_value(identity: bytes) -> bool:

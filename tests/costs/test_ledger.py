@@ -30,8 +30,8 @@ import nbcache
 from nbcache import NbcacheWarning
 from nbcache.concurrency.rests import Rests
 from nbcache.concurrency.timer import Timer
+from nbcache.costs import costs_today
 from nbcache.costs import ledger as ledger_module
-from nbcache.costs import session_sums
 from nbcache.costs.ledger import Ledger
 from nbcache.costs.price_lookup import Prices
 from nbcache.entry.records import EntryMeta, Spending, Stats, Touch
@@ -923,7 +923,7 @@ def test_the_store_is_asked_once_for_the_price_of_an_answer_that_nobody_prices_t
         client(server.url).invoke("q")
         assert stats().unpriced_hits == stats().hits
     assert len(asked) == 2
-    monkeypatch.setattr(session_sums, "_WRITTEN_DOWN", -1.0)
+    monkeypatch.setattr(costs_today, "_WRITTEN_DOWN", -1.0)
     for _ in range(3):
         client(server.url).invoke("q")
         assert stats().unpriced_hits == stats().hits

@@ -14,7 +14,8 @@ from nbcache.cache.call import Call, PendingMiss
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.strands import call_here
 from nbcache.costs.ledger import Ledger
-from nbcache.errors import UnknownKeyError
+from nbcache.entry.filter import FUNCTIONS
+from nbcache.errors import UnknownKeyError, logger
 from nbcache.keys.key import CallKey, call_key, with_sample
 from nbcache.keys.model_fields.call_counters import learn_counters, whole_numbers
 from nbcache.keys.model_names import model_name
@@ -22,7 +23,7 @@ from nbcache.keys.prompt import Normalize
 from nbcache.stores.entry_costs import is_value
 
 if TYPE_CHECKING:
-    from nbcache.entry.records import CallRecord, Usage
+    from nbcache.entry.records import CallRecord, InnerCall, Usage
 
 NEWER = "newer"  # why a call missed whose entry was written by a newer release
 _K = TypeVar("_K")
@@ -79,7 +80,10 @@ class MissLog:
             return
         key = None if call_key is None else call_key.key
         model = called_model(call) if call_key is None else call_key.model
-        owes = not (replayed or is_free) and (call is not None or call_key is None or not is_value(call_key.identity))
+        is_function = call is not None and call.kind in FUNCTIONS
+        owes = not (replayed or is_free or is_function) and (
+            call is not None or call_key is None or not is_value(call_key.identity)
+        )
         record = self._ledger.missed(key, model, reason, owes=owes)
         strand, began = call_here(now := time.perf_counter(), 0.0)
         miss = PendingMiss(call_key, record, now, strand, began)
@@ -91,6 +95,10 @@ class MissLog:
             with self._lock:
                 call.misses += 1
                 call.pending.setdefault(prompt, []).append(miss)
+            if call.kind in FUNCTIONS and not replayed:
+                from nbcache.cache.function_runs import begin  # noqa: PLC0415 - as above
+
+                begin(call)
             return
         with self._lock:
             self._without_call.setdefault((prompt, key or ""), []).append(miss)
@@ -149,7 +157,10 @@ class MissLog:
             if miss is not None:
                 elapsed = now - miss.began - call.idle
                 seconds = elapsed / (1 if call.is_chat else max(1, call.misses))  # its time is shared among the prompts
-        return PendingAnswer(prompt, llm_string, call, miss, seconds, elapsed, time.time())
+        pending = PendingAnswer(prompt, llm_string, call, miss, seconds, elapsed, time.time())
+        if call is not None and call.kind in FUNCTIONS:
+            pending.end_run()
+        return pending
 
     def without_call(self, prompt: str, key: str) -> PendingMiss | None:
         """The last miss that waits for the answer to this prompt under this key, of those without a call."""
@@ -182,9 +193,12 @@ class MissLog:
             ended = time.perf_counter()
             from nbcache.costs.time_saved import Span  # noqa: PLC0415 - a hit needs none
 
-            span = Span(miss.strand, miss.started, ended, 0.0)  # the caller waited all that time
+            # The caller waited all that time. Inside of a function, each call says it for itself.
+            span = Span(miss.strand, miss.started, ended, 0.0) if pending.calls is None else None
             timing: dict[str, Any] = {"seconds": pending.seconds, "span": span}
-            self._ledger.paid(miss.record, usage, prompt, text, stored=stored, unkept=unkept, **timing)
+            self._ledger.paid(
+                *(miss.record, usage, prompt, text), stored=stored, unkept=unkept, calls=pending.calls, **timing
+            )
 
 
 @dataclass(slots=True)
@@ -192,7 +206,7 @@ class PendingAnswer:
     """An answer on its way into the store.
 
     It came at `when` (seconds since the epoch). `seconds` are those that the model took until then, where known; `elapsed` are
-    those of the whole request, of which this answer may be a part.
+    those of the whole request, of which this answer may be a part. A function's answer has the `calls` that were made inside.
     """
 
     prompt: str
@@ -203,6 +217,23 @@ class PendingAnswer:
     elapsed: float | None
     when: float
     call_key: CallKey | None = None
+    calls: "Sequence[InnerCall] | None" = None
+
+    def end_run(self) -> None:
+        """The answer is a function's, which has ended: read what was called inside. Its hits would have taken longer."""
+        from nbcache.cache.function_runs import end  # noqa: PLC0415 - few calls are those of functions
+        from nbcache.costs.inner_calls import UNSEEN, FunctionRun, InnerCalls  # noqa: PLC0415
+
+        run = (None if self.call is None else end(self.call)) or FunctionRun()
+        try:
+            inner = InnerCalls(run)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a call inside, the function's value is stored
+            logger.debug("nbcache: what was called inside of a function could not be read: %r", error)
+            self.calls = (UNSEEN,)
+        else:
+            self.calls = inner.calls
+            if self.seconds is not None:
+                self.seconds = self.elapsed = self.seconds + inner.delay
 
     def chunks(self) -> list[Any] | None:
         """The chunks in which the answer came, packed, if it was streamed to its end."""

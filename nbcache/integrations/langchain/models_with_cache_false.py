@@ -84,7 +84,8 @@ class UncachedCall:
         if isinstance(prompts, list):
             prompts = [prompts[number]] if not self.call.is_chat else prompts.copy()
         answer = partial(_answer, snapshots(generations), copy_plain(output))
-        self._cache.ledger.paid_unread(partial(self._paid, number, answer, prompts, time.perf_counter()))
+        read = partial(self._paid, number, answer, prompts, time.perf_counter())
+        self._cache.ledger.paid_unread(self._records[number], read)
 
     def _paid(self, number: int, answer_of: Callable[[], Sequence[Generation]], prompts: Any, ended: float) -> Paid:
         from nbcache.costs.time_saved import Span  # noqa: PLC0415 - as below
