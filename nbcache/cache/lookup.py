@@ -273,10 +273,10 @@ class Lookup:
                 return self._hit(key, answer, call, began, entry)
         except Exception as error:
             raise state.replay_miss(call, f"can't be looked up: {error}", prompt, key) from error
-        from nbcache.cache.misses.nearest import nearest_text  # noqa: PLC0415 - few calls were never recorded
+        from nbcache.cache.misses.explain import absence_text  # noqa: PLC0415 - few calls are not recorded
 
-        nearest = yield InThread(partial(nearest_text, key, recordings))
-        raise state.replay_miss(call, f"was never recorded{nearest}", prompt, key, reason=NEW)
+        absence = yield InThread(partial(absence_text, key, recordings))
+        raise state.replay_miss(call, absence, prompt, key, reason=NEW)
 
 
 def _sampled(key: CallKey, call: Call | None, settings: Settings) -> CallKey:

@@ -13,6 +13,7 @@ from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 import nbcache
 from nbcache import ReplayMiss
 from nbcache.errors import UnknownKeyError
+from nbcache.stores import MemoryStore
 from tests.servers.provider import Answer, Provider
 from tests.support.clock import Clock
 
@@ -120,7 +121,7 @@ def test_what_was_evicted_says_so(provider: Provider, tmp_path: Path) -> None:
 def test_what_was_cleared_or_evicted_by_hand_says_so_with_when(
     kind: str, caller: str, clock: Clock, provider: Provider, tmp_path: Path
 ) -> None:
-    nbcache.install(tmp_path / "store" if kind == "disk" else "memory://")
+    nbcache.install(tmp_path / "store" if kind == "disk" else MemoryStore(clock=clock))
     embeddings = OpenAIEmbeddings(**provider.openai, check_embedding_ctx_length=False, model="text-embedding-3-small")
     messages: list[Any] = [{"role": "user", "content": "boat"}]
     plain = openai.OpenAI(**provider.openai, max_retries=0)
@@ -241,6 +242,19 @@ def test_a_miss_in_replay_shows_what_differs_from_the_nearest_recording(
         assert "export_cassette()`" in said
         assert ("c.jsonl" in said) is (cassette is not None)
         assert nbcache.why().changes == ("temperature: 0.0 → 0.2",)
+
+
+@pytest.mark.parametrize("kind", ["disk", "memory"])
+def test_a_miss_in_replay_says_that_the_answer_was_cleared(kind: str, provider: Provider, tmp_path: Path) -> None:
+    nbcache.install(tmp_path / "store" if kind == "disk" else MemoryStore())
+    chat(provider).invoke("When does the boat come?")
+    nbcache.clear()
+    with nbcache.mode("replay"):
+        with pytest.raises(ReplayMiss, match=r"not recorded any more: its answer had been cleared, .* before\n"):
+            chat(provider).invoke("When does the boat come?")
+        assert nbcache.why().reason == "cleared"
+        with pytest.raises(ReplayMiss, match="was never recorded"):
+            chat(provider).invoke("When does the train come?")
 
 
 @pytest.mark.parametrize("where", ["shell", "pytest", "script"])

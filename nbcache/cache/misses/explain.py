@@ -1,5 +1,7 @@
 """Why a call missed, in words. Which recorded call is nearest to it is in `nearest`."""
 
+import contextlib
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -7,16 +9,17 @@ from functools import partial
 from nbcache import public_in
 from nbcache.cache.misses.candidates import recorded_like, stored_like
 from nbcache.cache.misses.log import NEWER, LoggedMiss
-from nbcache.cache.misses.nearest import difference, heading, is_new_time_or_uuid, new_ids
+from nbcache.cache.misses.nearest import difference, heading, is_new_time_or_uuid, nearest_text, new_ids
 from nbcache.costs.events import CHEAP, NEW, NOT_KEPT
 from nbcache.entry.durations_and_sizes import ago_text
 from nbcache.entry.text import prompt_preview
-from nbcache.errors import UnsupportedError
+from nbcache.errors import StoreError, UnsupportedError
 from nbcache.keys.ignored.langchain_parameters import also_ignored
 from nbcache.keys.ignored.run_ids import advice
 from nbcache.keys.key import CallKey
 from nbcache.replay.playback import Recordings
 from nbcache.replay.secrets.scrubber import Scrubber
+from nbcache.stores.base import Tombstones
 
 
 @public_in("nbcache")
@@ -97,6 +100,16 @@ def _explain(missed: LoggedMiss, similar: Callable[[CallKey], Iterable[CallKey]]
     elif is_new_time_or_uuid(nearest, call_key):
         changes = (*changes, _NORMALIZE)
     return why(reason="new", text=heading(call_key, nearest), nearest=nearest.key, changes=changes)
+
+
+def absence_text(call_key: CallKey, recordings: Recordings) -> str:
+    """Why `replay` finds no recording of a call, the nearest one, and how to record it: the end of a sentence, and lines."""
+    text, store = "was never recorded", recordings.store
+    with contextlib.suppress(StoreError):
+        if isinstance(store, Tombstones) and (removal := store.tombstone(call_key.key, now := time.time(), keep=True)):
+            why, gone = removal
+            text = f"is not recorded any more: {_text_of(why)}, {ago_text(now - gone)} before"
+    return text + nearest_text(call_key, recordings)
 
 
 def _text_of(reason: str) -> str:
