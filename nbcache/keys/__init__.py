@@ -3,8 +3,8 @@
 In the order of a call: `request.py` is what a caller asks for. `key.py` makes the key from the prompt (`prompt.py`), the
 identity of the model, and the endpoint. `identity.py` computes the identity, unless `identity_cache.py` still has it: from
 the request that the model's class builds (`provider_requests/`), or from the model's fields (`model_fields/`) and
-`llm_string.py`; and from the model's clients (`clients/`). `ignored/` says what doesn't count. `usercode/` digests code of
-the user's own. `functions/` identifies calls of the user's own functions.
+`llm_string.py`; and from the model's clients (`clients/`). `embedder_identity.py` does so for embedding models. `ignored/`
+says what doesn't count. `usercode/` digests code of the user's own. `functions/` identifies calls of the user's own functions.
 
 `known_keys.py` tells the key of a call without what LangChain writes of it, and `langchain_prompt.py` writes what LangChain
 would of its messages.

@@ -15,8 +15,8 @@ from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.concurrency.executor import in_thread
 from nbcache.entry.filter import EMBEDDING
 from nbcache.errors import UnstableIdentityError, warn_once
-from nbcache.integrations.embeddings.identity import embedder_identity
 from nbcache.integrations.embeddings.vectors import as_generation, vector_in
+from nbcache.keys.embedder_identity import embedder_identity
 
 _OWN = ("_wrapped", "_cache_now")
 _UNREADABLE = (ValueError, TypeError, AttributeError, LookupError, ImportError)

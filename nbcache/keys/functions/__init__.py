@@ -4,7 +4,8 @@
 that the code uses, and writes the call as people read it (`call_text.py`).
 
 `values.py` writes the canonical form of a value: `plain_kinds.py` has those of Python's own kinds, `objects.py` those of
-objects, functions and types, `arrays.py` and `frames.py` those of numpy's and pandas' values. `code_walk.py` goes
+objects, functions and types, `arrays.py` and `frames.py` those of numpy's and pandas' values, and
+`langchain_values.py` those of LangChain's models and messages. `code_walk.py` goes
 through the code and all that it uses, with the rules of `code_nodes.py` for functions and modules and those of
 `class_members.py` for classes and of `library_functions.py` for what libraries' decorators make. `compiled_code.py` says what of compiled code counts, and `libraries.py` which release of a
 library a module belongs to. `class_identity.py` makes the digest by which a class is recognised.

@@ -115,7 +115,6 @@ def _users_function(walk: CodeWalk, function: FunctionType) -> None:
     own = {function.__name__, function.__code__.co_name}
     if function is walk.root and not walk.is_called:
         walk.handed_on.add(function.__name__)
-    walk.watch.attributes(function, ("__doc__",), [function.__doc__])
     for name, docstring in code.docstrings:
         walk.reflected({name}, lambda name=name, docstring=docstring: walk.put("docstring", name, docstring))  # type: ignore[misc]
     walk.reflected(own, lambda: _reflection(walk, function))
@@ -129,6 +128,7 @@ def _users_function(walk: CodeWalk, function: FunctionType) -> None:
 
 
 def _reflection(walk: CodeWalk, function: FunctionType) -> None:
+    walk.watch.attributes(function, ("__doc__",), [function.__doc__])
     walk.put("docstring", "" if function.__doc__ is None else "=" + str(function.__doc__))
     for name, annotation in annotations_of(function).items():
         walk.put("annotation", name)

@@ -32,6 +32,13 @@ _REFLECTION = frozenset(
         *("getfullargspec", "getsource", "getsourcelines", "getcomments", "validate_call", "TypeAdapter"),
     }
 )
+# Code that uses one of these names may read the id of one of LangChain's messages.
+_READS_IDS = frozenset(
+    {
+        *("id", "model_dump", "model_dump_json", "dumpd", "message_to_dict", "messages_to_dict", "add_messages"),
+        *("RemoveMessage", "__dict__", "vars"),
+    }
+)
 _MOST_INLINE = 1_000  # items of a container that count as a part of the code
 _DEEPEST = 5  # such containers within each other
 
@@ -64,6 +71,7 @@ class CodePiece:
     Attributes:
         names: the data that the code uses, which counts by its value at each call.
         libraries: the releases of the libraries that the code uses.
+        reads_ids: whether the code may read the id of a message.
     """
 
     thing: Any
@@ -71,6 +79,7 @@ class CodePiece:
     check: Check
     names: tuple[Name, ...]
     libraries: frozenset[Release]
+    reads_ids: bool
 
     def is_current(self) -> bool:
         """Whether the code is still the same, and its names still mean data."""
@@ -84,7 +93,9 @@ def is_code(value: Any) -> bool:
     cls = type(value)
     if issubclass(cls, _CODE) or (cls in BUILTIN and not _is_bound(value)):
         return True
-    return unwrapped(value) is not value or place_in_library(value) is not None
+    if (inner := unwrapped(value)) is not value:
+        return is_code(inner)
+    return place_in_library(value) is not None
 
 
 def is_missing_or_code(value: Any) -> bool:
@@ -115,10 +126,10 @@ def _is_inline(value: Any, depth: int = 0) -> bool:
 
 
 def unwrapped(value: Any) -> Any:
-    """A function as its author wrote it, without what nbcache puts around it."""
+    """A function or model as its author made it, without what nbcache puts around it."""
     value = original_of(value)
     while _is_ours(value):
-        inner = getattr(value, "__wrapped__", None)
+        inner = getattr(value, "__wrapped__", None) or getattr(value, "__dict__", {}).get("_wrapped")
         if inner is None:
             break
         value = original_of(inner)
@@ -221,4 +232,11 @@ class CodeWalk(Walk):
         """What the walk finds. Raises NotCanonicalError."""
         digest = self.digest(self.root)
         names = tuple(sorted(self.names.values(), key=lambda name: name.label))
-        return CodePiece(self.root, digest, self.watch.frozen(), names, frozenset(self.libraries))
+        return CodePiece(
+            self.root,
+            digest,
+            self.watch.frozen(),
+            names,
+            frozenset(self.libraries),
+            not _READS_IDS.isdisjoint(self.reads),
+        )

@@ -5,7 +5,7 @@ import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -14,19 +14,23 @@ from nbcache.keys.credential_names import is_credential
 from nbcache.keys.functions.call_text import call_text
 from nbcache.keys.functions.code_nodes import called_piece
 from nbcache.keys.functions.code_walk import CodePiece, Name
+from nbcache.keys.functions.libraries import Release
 from nbcache.keys.functions.parameters import Parameters
 from nbcache.keys.functions.plain_kinds import digest_of
 from nbcache.keys.functions.values import Values
 from nbcache.keys.request import Identity
 from nbcache.keys.usercode.not_canonical import NotCanonicalError
 
-if TYPE_CHECKING:
-    from nbcache.keys.functions.libraries import Release
-
 # Of the canonical form. Another number makes everybody pay again.
 FORM_VERSION = 1
 _PYTHON = ".".join(platform.python_version_tuple()[:2])
-_LONGEST = 400  # bytes of a value's form that are stored as they are; of a longer one its digest is
+_LONGEST, _LONGEST_TEXT = (
+    400,
+    1_200,
+)  # bytes of a value's form that are stored as they are; of a longer one its digest is
+_MOST_KNOWN, _LONGEST_KNOWN = 256, 10_000  # calls of a function, and characters of one
+_PLAIN = frozenset({str, int, bool, bytes, type(None)})  # kinds of which equal ones are the same
+_NO_NAMES: Mapping[str, bytes] = types.MappingProxyType({})
 # A name of a dict or object under which a secret may stand. Such an argument is not stored readable.
 _SECRET = re.compile(rb'(?:key|token|secret|password|passwd|authorization|credentials?|cookies?)"\s*:', re.IGNORECASE)
 
@@ -44,8 +48,16 @@ class FunctionRules:
     version: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionCall:
+class _Document(NamedTuple):
+    """The document of the last calls, and what it was made of."""
+
+    piece: CodePiece | None
+    names: Mapping[str, bytes]
+    libraries: set[Release]
+    written: bytes
+
+
+class FunctionCall(NamedTuple):
     """A call of a function.
 
     Attributes:
@@ -68,7 +80,8 @@ class FunctionKey:
         self._kind = kind
         self._parameters: Parameters | None = None
         self._piece: CodePiece | None = None
-        self._document: tuple[CodePiece | None, dict[str, bytes], set[Release], bytes] | None = None
+        self._document: _Document | None = None
+        self._calls: dict[Any, FunctionCall] = {}  # the last ones with plain arguments
 
     def call(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> FunctionCall:
         """The call with these arguments, as it is now. Read before the function runs, which may change them.
@@ -79,15 +92,29 @@ class FunctionKey:
         parameters = self._parameters
         if parameters is None or not parameters.are_current():
             parameters = self._parameters = Parameters(self._function)
+            self._calls.clear()
+        piece = self._current_piece() if self._rules.version is None else None
+        values = Values()
+        names = self._names_written(values, piece.names) if piece is not None and piece.names else _NO_NAMES
+        plain = _plain(args, kwargs) if parameters.are_fixed else None
+        if plain is not None:
+            known = self._calls.get(plain)
+            if known is not None and known.identity.document is self._document_of(piece, names, values):
+                return known
         arguments = parameters.bind(args, kwargs)
         if ignore := self._rules.ignore:
             arguments = _without(arguments, ignore, parameters.keywords_name)
-        values = Values()
+        values.counts_ids = piece is not None and piece.reads_ids
         counted = self._written(values, arguments)
-        function = self._function
-        name = function.__qualname__
-        identity = Identity(self._document_of(values), "", name, limits_tokens=False, counted_prompt=counted)
-        return FunctionCall(name, call_text(name, arguments), identity)
+        name = self._function.__qualname__
+        document = self._document_of(piece, names, values)
+        identity = Identity(document, "", name, limits_tokens=False, counted_prompt=counted)
+        call = FunctionCall(name, call_text(name, arguments), identity)
+        if plain is not None and len(call.prompt) <= _LONGEST_KNOWN:
+            if len(self._calls) >= _MOST_KNOWN:
+                self._calls.clear()
+            self._calls[plain] = call
+        return call
 
     def _written(self, values: Values, arguments: Mapping[str, Any]) -> str:
         """The arguments in their canonical form: JSON, in which an argument that is long has a digest in its place."""
@@ -100,16 +127,16 @@ class FunctionKey:
             forms.append(b'"%b":%b' % (name.encode(), form))
         return (b"{%b}" % b",".join(forms)).decode()
 
-    def _document_of(self, values: Values) -> bytes:
-        """All that counts beside the arguments, in canonical JSON."""
-        piece, names = None, dict[str, bytes]()
-        if self._rules.version is None:
-            piece = self._current_piece()
-            values.libraries |= piece.libraries
-            names = self._names_written(values, piece.names)
+    def _document_of(self, piece: CodePiece | None, names: Mapping[str, bytes], values: Values) -> bytes:
+        """All that counts beside the arguments, in canonical JSON: the same object as long as it is the same."""
+        libraries = values.libraries if piece is None else values.libraries | piece.libraries
         known = self._document
-        if known is not None and known[0] is piece and known[1] == names and known[2] == values.libraries:
-            return known[3]
+        if known is None or known.piece is not piece or known.names != names or known.libraries != libraries:
+            written = self._written_document(piece, names, libraries)
+            known = self._document = _Document(piece, names, libraries, written)
+        return known.written
+
+    def _written_document(self, piece: CodePiece | None, names: Mapping[str, bytes], libraries: set[Release]) -> bytes:
         function = self._function
         document: dict[str, Any] = {
             "class": [self._kind, f"{function.__globals__.get('__name__')}.{function.__qualname__}"],
@@ -123,11 +150,9 @@ class FunctionKey:
             document["code"] = piece.digest
         if names:
             document["names"] = {name: orjson.Fragment(form) for name, form in names.items()}
-        if values.libraries:
-            document["libraries"] = dict(sorted(values.libraries))
-        written = orjson.dumps(document)
-        self._document = (piece, names, values.libraries, written)
-        return written
+        if libraries:
+            document["libraries"] = dict(sorted(libraries))
+        return orjson.dumps(document)
 
     def _current_piece(self) -> CodePiece:
         piece = self._piece
@@ -173,8 +198,22 @@ def _without(arguments: Mapping[str, Any], ignore: frozenset[str], keywords: str
     return counted
 
 
+def _plain(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """The arguments as the key of a dict, which is equal for equal arguments. None unless they can't change."""
+    types = (*map(type, args),)
+    if not _PLAIN.issuperset(types):
+        return None
+    if not kwargs:
+        return types, args
+    of_keywords = (*map(type, kwargs.values()),)
+    return (types, args, of_keywords, *kwargs.items()) if _PLAIN.issuperset(of_keywords) else None
+
+
 def _shortened(name: str, form: bytes) -> bytes:
     """The form of a value as it is stored: a digest for a long one, and for one that may be or hold a secret."""
-    if len(form) > _LONGEST or (form[:1] == b'"' and is_credential(name)) or _SECRET.search(form):
+    is_text = form[:1] == b'"'
+    if len(form) > (_LONGEST_TEXT if is_text else _LONGEST) or (
+        is_credential(name) if is_text else _SECRET.search(form)
+    ):
         return b'{"!digest":"%b"}' % digest_of(form).encode()
     return form

@@ -76,17 +76,17 @@ def object_form(values: Values, value: Any) -> Any:  # noqa: C901, PLR0912 - one
         return {"!secret": [values.name(cls), digest_of(values.written(value.get_secret_value()))]}
     if cls is Logger:
         return {"!logger": value.name}
+    if (form := _of_libraries(values, value)) is not None:
+        return form
     if issubclass(cls, BaseModel):
         return _pydantic(values, value)
-    if (form := _of_science(values, value)) is not None:
-        return form
     if (place := place_in_library(value)) is not None:
         return {"!builtin": [*place, _released(values, place[0])]}
     return _plain_object(values, value, cls, package)
 
 
-def _of_science(values: Values, value: Any) -> Any:
-    """The form of a value of numpy's or pandas' classes, or of a class that is derived from them. None for others."""
+def _of_libraries(values: Values, value: Any) -> Any:
+    """The form of a value of LangChain's, numpy's or pandas' classes, or of a class that is derived from them. None for others."""
     packages = {base.__module__.partition(".")[0] for base in type(value).__mro__}
     if "pandas" in packages and "pandas" in sys.modules:
         from nbcache.keys.functions.frames import pandas_form  # noqa: PLC0415 - only who has a frame needs it
@@ -96,6 +96,10 @@ def _of_science(values: Values, value: Any) -> Any:
         from nbcache.keys.functions.arrays import numpy_form  # noqa: PLC0415 - only who has an array needs it
 
         return numpy_form(values, value)
+    if "langchain_core" in packages:
+        from nbcache.keys.functions.langchain_values import langchain_form  # noqa: PLC0415 - only who has one needs it
+
+        return langchain_form(values, value)
     return None
 
 

@@ -5,6 +5,7 @@ from types import FunctionType
 from typing import Any
 
 _VARARGS, _VARKEYWORDS = 4, 8  # flags of compiled code
+_FIXED = frozenset({str, int, float, bool, bytes, type(None)})
 _MISSING = object()
 
 
@@ -21,9 +22,9 @@ class Parameters:
         "_of",
         "_parts",
         "_positional",
-        "_required",
         "_varargs",
         "_varkw",
+        "are_fixed",
     )
 
     def __init__(self, function: FunctionType) -> None:
@@ -39,7 +40,7 @@ class Parameters:
             **dict(zip(self._positional[count - len(defaults) :], defaults, strict=True)),
             **(function.__kwdefaults__ or {}),
         }
-        self._required = len(self._names) - len(self._defaults)
+        self.are_fixed = _FIXED.issuperset(map(type, self._defaults.values()))  # no default can change in place
         after = count + keyword_only
         self._varargs = names[after] if code.co_flags & _VARARGS else None
         after += self._varargs is not None

@@ -28,12 +28,14 @@ class Values:
 
     Attributes:
         libraries: the releases of the libraries that the values come from.
+        counts_ids: whether the ids of LangChain's AI messages count.
         is_exact: whether a text or number is being written that orjson refuses.
     """
 
-    __slots__ = ("_depth", "_known", "_open", "_within", "is_exact", "libraries")
+    __slots__ = ("_depth", "_known", "_open", "_within", "counts_ids", "is_exact", "libraries")
 
     def __init__(self) -> None:
+        self.counts_ids = False
         self.libraries: set[Release] = set()
         self.is_exact = False
         self._depth = 0

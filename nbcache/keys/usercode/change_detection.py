@@ -88,7 +88,7 @@ class Watch:
 class Check:
     """Compares what a Watch has noted. `holds` takes a few microseconds, since nearly all of it runs in C."""
 
-    __slots__ = ("_columns", "_containers", "_mappings", "_names", "_volatile")
+    __slots__ = ("_columns", "_containers", "_mappings", "_names", "_parts", "_volatile")
 
     def __init__(
         self,
@@ -103,18 +103,26 @@ class Check:
         self._containers = containers
         self._mappings = mappings
         self._volatile = volatile
+        parts = (
+            (columns, self._attributes_hold),
+            (names, self._names_hold),
+            (containers or mappings, self._contents_hold),
+            (volatile, self._volatile_hold),
+        )
+        self._parts = [holds for noted, holds in parts if noted]
 
     def holds(self) -> bool:
         """Whether nothing has changed. An exception counts as a change."""
         try:
-            return (
-                self._attributes_hold()
-                and self._names_hold()
-                and self._contents_hold()
-                and all(function(value) == result for function, value, result in self._volatile)
-            )
+            for holds in self._parts:  # noqa: SIM110 - a generator would take longer
+                if not holds():
+                    return False
+            return True
         except Exception:  # noqa: BLE001 - a name that was deleted, a container that changes meanwhile
             return False
+
+    def _volatile_hold(self) -> bool:
+        return all(function(value) == result for function, value, result in self._volatile)
 
     def _attributes_hold(self) -> bool:
         for owners, getter, are_several, noted in self._columns:

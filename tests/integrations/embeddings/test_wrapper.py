@@ -39,9 +39,9 @@ from nbcache.codec.payload import encode, read
 from nbcache.costs.price_lookup import Prices
 from nbcache.entry.records import EntryMeta, Filter
 from nbcache.entry.usage.usage_of_call import estimated, usage_of
-from nbcache.integrations.embeddings.identity import embedder_identity
 from nbcache.integrations.embeddings.vectors import as_generation, vector_in
 from nbcache.integrations.embeddings.wrapper import CachedEmbeddings, wrap_embeddings
+from nbcache.keys.embedder_identity import embedder_identity
 from nbcache.keys.key import cache_key
 from nbcache.keys.request import document
 from nbcache.session import installation

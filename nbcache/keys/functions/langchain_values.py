@@ -1,0 +1,74 @@
+"""The canonical forms of LangChain's models and messages.
+
+A model counts as it does in the key of its own calls. The id of an AI message is another one each time its call is repeated,
+also from the cache. It counts only where the function's code may read it.
+"""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from nbcache.errors import UnstableIdentityError
+from nbcache.keys.functions.plain_kinds import digest_of
+from nbcache.keys.usercode.not_canonical import NotCanonicalError
+
+if TYPE_CHECKING:
+    from nbcache.keys.functions.values import Values
+    from nbcache.keys.request import Identity
+
+
+def langchain_form(values: "Values", value: Any) -> Any:
+    """The form of a model or message of LangChain's. None for all else. Raises NotCanonicalError."""
+    core = sys.modules
+    models, embeddings = core.get("langchain_core.language_models"), core.get("langchain_core.embeddings")
+    if models is not None and isinstance(value, models.BaseLanguageModel):
+        return {"!model": _identified(_model_identity, value)}
+    if embeddings is not None and isinstance(value, embeddings.Embeddings):
+        return {"!embeddings": _identified(_embedder_identity, value)}
+    messages = core.get("langchain_core.messages")
+    if messages is not None and isinstance(value, messages.BaseMessage):
+        return _message(values, value, messages)
+    return None
+
+
+def _identified(identity_of: Any, model: Any) -> list[str]:
+    try:
+        identity: Identity = identity_of(model)
+    except UnstableIdentityError as error:
+        raise NotCanonicalError(f"a {type(model).__qualname__} ({error.cause})") from None
+    return [identity.model, digest_of(identity.document), identity.endpoint and digest_of(identity.endpoint.encode())]
+
+
+def _model_identity(model: Any) -> "Identity":
+    from langchain_core.language_models import BaseChatModel  # noqa: PLC0415 - loaded by now: there is a model
+
+    from nbcache.keys.identity import identify, unchanged_identity  # noqa: PLC0415 - only who has a model needs it
+    from nbcache.keys.request import Request  # noqa: PLC0415
+
+    is_chat = isinstance(model, BaseChatModel)
+    request = Request(model=model, is_chat=is_chat)
+    if (unchanged := unchanged_identity(request)) is not None:
+        return unchanged[1]
+    if is_chat:
+        llm_string = model._get_llm_string()  # noqa: SLF001 - as LangChain does for each call
+    else:
+        llm_string = str(sorted((name, item) for name, item in {**model.dict(), "stop": None}.items()))
+    return identify(llm_string, request)
+
+
+def _embedder_identity(model: Any) -> "Identity":
+    from nbcache.keys.embedder_identity import embedder_identity  # noqa: PLC0415 - only who has a model needs it
+
+    return embedder_identity(model, "documents", (), {})
+
+
+def _message(values: "Values", message: Any, messages: Any) -> Any:
+    fields = message.__dict__
+    if isinstance(message, messages.AIMessage):
+        fields = dict(fields)
+        if not values.counts_ids:
+            fields.pop("id", None)
+        usage = fields.get("usage_metadata")
+        if isinstance(usage, dict) and usage.get("total_cost") == 0:  # LangChain adds it to a hit (langchain#35308)
+            fields["usage_metadata"] = {name: item for name, item in usage.items() if name != "total_cost"} or None
+    parts = [values.attributes(fields), values.form(message.__pydantic_extra__ or None)]
+    return {"!message": [values.name(type(message)), *parts, values.attributes(message.__pydantic_private__ or {})]}
