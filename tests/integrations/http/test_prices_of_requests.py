@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 
 import nbcache
+from nbcache.costs import price_lookup
 
 _CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "a"}]}
 _VERTEX = "us-east5-aiplatform.googleapis.com/v1/projects/p/locations/us-east5/publishers"
@@ -266,7 +268,20 @@ CALLS: dict[str, tuple[str, dict[str, Any], Any, Decimal | None]] = {
 }
 
 
-@pytest.mark.usefixtures("store")
+class _Noon(datetime):
+    """A clock at noon: some providers are cheaper at night."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "_Noon":
+        return cls(2025, 8, 1, 12, tzinfo=tz or UTC)
+
+
+@pytest.fixture
+def noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(price_lookup, "datetime", _Noon)
+
+
+@pytest.mark.usefixtures("store", "noon")
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call_costs_what_its_provider_lists(name: str) -> None:
     url, body, answer, usd = CALLS[name]
