@@ -10,7 +10,7 @@ What they share: `state.py` (the state of one cache), `user_rules.py` (the user'
 came from), `response_origins.py` (the same of SDKs), `chains.py` (the names of the chains around a call), `session_end.py`
 (what is written down when a cache is closed), `session_tally.py` (the report to a run of pytest).
 
-The settings: `setting_field.py` is one setting, `settings_table.py` the table of all, `settings_docs.py` writes
+The settings: `ttl_rules.py` is how long which entries are kept, `setting_field.py` is one setting, `settings_table.py` the table of all, `settings_docs.py` writes
 `docs/settings.md`.
 """
 

@@ -1,6 +1,7 @@
 """The settings that hold for a call: its own, those of its block, of its cell and of the session."""
 
 from nbcache.cache.call import Call
+from nbcache.cache.chains import run_here
 from nbcache.cache.modes import NOTHING_SET, OFF, REPLAY, Settings, current_settings
 from nbcache.cache.user_rules import Rules
 
@@ -34,6 +35,8 @@ class ActiveSettings:
         if current_settings.holder() is not None and (block := current_settings.get()) is not None:
             settings = block.within(settings)
         if call is not None:
+            if self._rules.concern_runs and call.model is None and call.parent is None:
+                call.parent = run_here()
             if call.mode is not None:
                 settings = Settings(call.mode).within(settings)
             if self._rules.exclude and settings.mode != REPLAY and self._rules.excludes(call):

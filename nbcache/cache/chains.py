@@ -1,5 +1,6 @@
 """The names of the chains that a call is a part of. LangChain reports them to callback handlers only."""
 
+import sys
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextvars import ContextVar
@@ -85,6 +86,13 @@ def watch_chains(*, wanted: bool) -> None:
 def listens(handler: object) -> bool:
     """Whether a handler of a model's call may listen to it. The one that watches chains does not."""
     return handler is not _chains
+
+
+def run_here() -> UUID | None:
+    """The innermost chain that runs here, for a call that LangChain doesn't make: an SDK's, or one to embed texts."""
+    config = sys.modules.get("langchain_core.runnables.config")  # no chain runs before it is loaded
+    around = None if config is None else config.var_child_runnable_config.get()
+    return getattr((around or {}).get("callbacks"), "parent_run_id", None)
 
 
 def chain_names(run_id: UUID | None) -> Iterator[str]:

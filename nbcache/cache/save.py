@@ -80,7 +80,7 @@ class Saver:
         if unkept and (lease is None or not lease.waiters):
             return usage, unkept
         try:
-            payload, meta = self._new_entry(key, pending, answer, usage, settings)
+            payload, meta, ttl = self._new_entry(key, pending, answer, usage, settings)
         except NotStorableError:
             say_what_is_lost(key.model, answer, pending.classes())
             return usage, unkept or NOT_KEPT
@@ -89,7 +89,7 @@ class Saver:
                 state.refresh_once.discard(key.key)
                 unkept = NOT_KEPT if self._has_newer(key.key, pending) else ""
             if not unkept:
-                state.store.put(key.key, payload, meta, settings.ttl)
+                state.store.put(key.key, payload, meta, ttl)
                 state.origins.note(answer, hit=False, key=key.key, created=meta.created)
                 if pending.call is not None:
                     pending.call.origin = (False, key.key, meta.created)
@@ -129,8 +129,8 @@ class Saver:
 
     def _new_entry(
         self, key: CallKey, pending: PendingAnswer, answer: Sequence[Generation], usage: Usage, settings: Settings
-    ) -> tuple[bytes, EntryMeta]:
-        """The payload and the row of the entry of this answer. Raises NotStorableError."""
+    ) -> tuple[bytes, EntryMeta, float | None]:
+        """The payload, the row and the TTL of the entry of this answer. Raises NotStorableError."""
         call, chunks = pending.call, pending.chunks()
         meta = row_of(
             *(key, answer, usage),
@@ -144,14 +144,15 @@ class Saver:
             kind=None if call is None or call.kind == CALL else call.kind,
             function=None if call is None else call.function,
         )
+        ttl = self._state.rules.ttl(meta, call, settings.ttl)
         payload = codec.encode(
             *(without_private(answer), header_of(key, meta, usage, VERSIONS, pending.calls)),
             reusable=reusable(meta.status, limits_tokens=key.limits_tokens),
-            expires=settings.ttl is not None,
+            expires=ttl is not None,
             chunks=chunks,
             classes=pending.classes(),
         )
-        return payload, meta
+        return payload, meta, ttl
 
 
 def _usage(key: CallKey, pending: PendingAnswer, answer: Sequence[Generation]) -> Usage:

@@ -21,6 +21,7 @@ from nbcache.stores.base import Store, open_store
 from nbcache.stores.location import checked_path
 
 Normalizer = str | Iterable[str] | Normalize
+GivenTTLs = Mapping[str, float | str | timedelta | None]
 ShouldStore = Callable[[Any], bool]
 _Texts = str | Iterable[str]
 _Place = str | Path | Store
@@ -47,6 +48,20 @@ def _rule(name: str, given: Any) -> Any:
     from nbcache.cache.user_rules import Rules  # noqa: PLC0415 - LangChain takes a second to import
 
     return getattr(Rules(**{name: given}), name)
+
+
+def _ttl_rules(given: GivenTTLs) -> dict[str, float | None]:
+    if given == {}:
+        return {}
+    from nbcache.cache.ttl_rules import checked_rules  # noqa: PLC0415 - few have rules
+
+    return checked_rules(given)
+
+
+def _ttl_rules_in(text: str) -> Any:
+    from nbcache.cache.ttl_rules import rules_from_text  # noqa: PLC0415 - as above
+
+    return rules_from_text(text)
 
 
 def _secrets(given: _Texts) -> tuple[str, ...]:
@@ -96,6 +111,14 @@ class Configuration:
         "how long new answers are kept: seconds, or text such as `90s`, `12h`, `7d`. Without it they never expire",
         kind="text",
         from_text=str,
+    )
+    ttl_rules: Setting[GivenTTLs | None, dict[str, float | None] | None] = Setting(
+        _ttl_rules,
+        "how long new answers are kept by model, tag, function or chain: `{'gpt-4o*': '7d', 'tag:news': '1h', "
+        "'function:judge': '30d', 'run:draft': 'none'}`. The first rule that matches holds, before `ttl`; `none` is no TTL. In "
+        "the environment a JSON object",
+        kind="mapping",
+        from_text=_ttl_rules_in,
     )
     max_bytes: Setting[float | str | None, int | None] = Setting(
         size,

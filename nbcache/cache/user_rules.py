@@ -5,29 +5,35 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 from langchain_core.outputs import ChatGeneration, Generation
 
 from nbcache.cache.call import Call
 from nbcache.cache.chains import chain_names
-from nbcache.cache.settings_table import Configuration, Normalizer, ShouldStore
+from nbcache.cache.settings_table import Configuration, GivenTTLs, Normalizer, ShouldStore
 from nbcache.errors import warn_once
 from nbcache.keys.model_names import model_names
 from nbcache.keys.prompt import Normalize
 from nbcache.keys.request import document
 from nbcache.stores.entry_costs import asks_a_model
 
+if TYPE_CHECKING:
+    from nbcache.entry.records import EntryMeta
+
 
 class Rules:
     """The rules in the form in which `NotebookCache` takes them. Raises ValueError if one is wrong."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - one for each setting
         self,
         exclude: str | Iterable[str] = (),
         normalize: Normalizer | None = None,
         should_store: ShouldStore | None = None,
+        *,
         min_seconds: float | None = None,
         min_usd: Decimal | None = None,
+        ttl_rules: GivenTTLs | None = None,
     ) -> None:
         if not isinstance(exclude, Iterable) or isinstance(exclude, Mapping):
             raise ValueError(f"exclude={exclude!r}: write the names of models, tags or chains")  # noqa: TRY004 - a setting
@@ -40,6 +46,13 @@ class Rules:
             raise ValueError(f"should_store={should_store!r}: give a plain function from an answer to True or False")
         self.should_store = should_store
         self.min_seconds, self.min_usd = min_seconds, min_usd
+        self.ttl_rules: dict[str, float | None] = {}
+        self.concern_runs = bool(self.exclude)
+        if ttl_rules:
+            from nbcache.cache.ttl_rules import checked_rules, concern_runs  # noqa: PLC0415 - few have rules
+
+            self.ttl_rules = checked_rules(ttl_rules)
+            self.concern_runs = self.concern_runs or concern_runs(self.ttl_rules)
 
     @classmethod
     def of(cls, configuration: Configuration) -> "Rules":
@@ -48,8 +61,9 @@ class Rules:
             configuration.exclude,
             configuration.normalize,
             configuration.should_store,
-            configuration.min_seconds,
-            configuration.min_usd,
+            min_seconds=configuration.min_seconds,
+            min_usd=configuration.min_usd,
+            ttl_rules=configuration.ttl_rules,
         )
 
     def excludes(self, call: Call) -> bool:
@@ -57,6 +71,23 @@ class Rules:
         named = (*model_names(call), *call.labels, *chain_names(call.parent))
         names = {name for name in named if isinstance(name, str)}
         return any(fnmatchcase(name, pattern) for pattern in self.exclude for name in names)
+
+    def ttl(self, meta: "EntryMeta", call: Call | None, otherwise: float | None) -> float | None:
+        """How long the new entry `meta` of `call` is kept, in seconds: by the first rule for it, or else `otherwise`."""
+        if not self.ttl_rules:
+            return otherwise
+        from nbcache.cache.ttl_rules import FUNCTION, RUN, TAG, first_ttl  # noqa: PLC0415 - as above
+
+        def names(kind: str) -> Iterable[str]:
+            if kind == TAG:
+                return meta.tags
+            if kind == RUN:
+                return () if call is None else chain_names(call.parent)
+            if kind == FUNCTION:
+                return () if meta.function is None else (meta.function,)
+            return (meta.model, *(() if call is None else model_names(call)))
+
+        return first_ttl(self.ttl_rules, otherwise, names)
 
     def want(self, identity: bytes, answer: Sequence[Generation]) -> bool:
         """Whether `should_store` keeps each of these generations, which answer a call with this identity."""

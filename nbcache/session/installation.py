@@ -83,7 +83,7 @@ def _turn_on(cache: NotebookCache) -> None:
             )
             give_tickets(_session.workers, _cache_now)
         set_llm_cache(cache)
-        watch_chains(wanted=bool(cache.rules.exclude))
+        watch_chains(wanted=cache.rules.concern_runs)
         stand_in(wanted=cache.is_locked)
         if cache.is_locked and os.environ.get(BLOCK_NETWORK):  # in a kernel, or another process that pytest has started
             from nbcache.session.network_block import block_network  # noqa: PLC0415 - few processes need it

@@ -47,6 +47,7 @@ def mode(cache: "NotebookCache") -> str:
     """The mode with its options, and the notebook or folder it is for."""
     settings = cache.settings_now
     options = [f"ttl {duration_text(settings.ttl)}"] if settings.ttl is not None else []
+    options += [counted(len(cache.rules.ttl_rules), "TTL rule")] if cache.rules.ttl_rules else []
     options += [f"tag {one_line(tag)}" for tag in settings.tags]
     text = ", ".join([str(settings.mode), *options, *filter(None, [bounds(cache)])])
     text += " (set from outside by NBCACHE_MODE, and so it stays)" if cache.is_locked else ""

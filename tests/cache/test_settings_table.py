@@ -1,6 +1,7 @@
 """A setting is written once: arguments, `%config`, the environment and the docs follow from the table of settings."""
 
 import inspect
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import timedelta
@@ -27,6 +28,7 @@ VALUES: dict[str, tuple[Any, Any]] = {
     "scope": ("folder", "folder"),
     "mode": ("Read-Only", "read-only"),
     "ttl": ("2h", 7200.0),
+    "ttl_rules": ({"gpt-4o*": "7d", "tag:news": "none"}, {"gpt-4o*": 604800.0, "tag:news": None}),
     "max_bytes": ("2kB", 2000),
     "max_entries": (7, 7),
     "tags": (["a", "b"], ("a", "b")),
@@ -115,7 +117,10 @@ def test_a_setting_comes_to_the_cache_by_argument_by_config_and_by_environment(
         assert holds()
         nbcache.uninstall()
     if setting.variable is not None:
-        monkeypatch.setenv(setting.variable, ",".join(given) if isinstance(given, list) else str(given))
+        text = (
+            json.dumps(given) if isinstance(given, dict) else ",".join(given) if isinstance(given, list) else str(given)
+        )
+        monkeypatch.setenv(setting.variable, text)
         nbcache.install(**others)
         assert holds()
 

@@ -134,7 +134,7 @@ def test_entries_are_a_frame_newest_first(tmp_path: Path) -> None:
     assert list(frame.columns) == [
         *("key", "model", "provider", "prompt", "answer", "status", "tags", "notebook", "cell", "created"),
         *("last_hit", "hits", "size_bytes", "expires", "input_tokens", "output_tokens", "cost_usd", "seconds"),
-        *("charged", "client", "streamed"),
+        *("charged", "client", "streamed", "kind", "function"),
     ]
     assert list(frame.prompt) == ["second", "first"]
     assert list(frame.hits) == [0, 1]

@@ -552,6 +552,24 @@ def test_rules_are_settings(
     assert installation.installed().rules.normalize is not None
 
 
+def test_rules_and_minimums_are_set_from_a_cell(loaded: Callable[..., str], caplog: pytest.LogCaptureFixture) -> None:
+    loaded('%config NBCache.ttl_rules = {"gpt-4o*": "7d", "tag:news": "none"}')
+    loaded('%config NBCache.ttl_rules = {"gpt-4o*": "7d"}')
+    loaded("%config NBCache.min_seconds = 1.5")
+    loaded("%config NBCache.min_usd = 0.01")
+    rules = installation.installed().rules
+    assert (rules.ttl_rules, rules.min_seconds, str(rules.min_usd)) == ({"gpt-4o*": 604800.0}, 1.5, "0.01")
+    assert "1 TTL rule" in loaded("%llmcache")
+    loaded('%config NBCache.ttl_rules = {"tag:news": "soon"}')  # IPython logs what is wrong
+    assert "ttl_rules['tag:news']='soon'" in caplog.text
+    assert installation.installed().rules.ttl_rules == {"gpt-4o*": 604800.0}
+    for name in ("min_seconds", "min_usd"):
+        loaded(f"%config NBCache.{name} = None")
+    loaded("%config NBCache.ttl_rules = {}")
+    rules = installation.installed().rules
+    assert (rules.ttl_rules, rules.min_seconds, rules.min_usd) == ({}, None, None)
+
+
 # Replay
 
 
