@@ -32,7 +32,7 @@ html_additional_pages = {"index": "index.html"}
 
 _CONTENTS = {
     "Tasks": (
-        *("docs/see-what-was-saved", "docs/control", "docs/ci", "docs/share", "docs/delete"),
+        *("docs/see-what-was-saved", "docs/control", "docs/functions", "docs/ci", "docs/share", "docs/delete"),
         *("docs/terminal", "docs/clients", "docs/upgrading"),
     ),
     "What it does": (

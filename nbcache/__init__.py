@@ -52,6 +52,7 @@ __all__ = [
     "install",
     "installed",
     "last",
+    "memoize",
     "mode",
     "panel",
     "plan",
@@ -107,6 +108,7 @@ if TYPE_CHECKING:
         why,
     )
     from nbcache.session.installation import install, installed, uninstall, wrap
+    from nbcache.session.memoized_functions import memoize
     from nbcache.session.plans import Plan, PlannedMiss
     from nbcache.ui.jupyter.html import panel
 
@@ -140,6 +142,7 @@ _HOMES = {
         "integrations.http.apis.registered": ("register_api",),
         "keys.key": ("cache_key",),
         "replay.export_import_results": ("Exported", "Imported"),
+        "session.memoized_functions": ("memoize",),
         "session.plans": ("Plan", "PlannedMiss"),
         "session.api": (
             *("check", "clear", "entries", "evict", "export_cassette", "history", "import_cassette", "info", "last"),

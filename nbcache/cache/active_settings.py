@@ -44,5 +44,7 @@ class ActiveSettings:
         if self._is_locked:
             settings = _REPLAY.within(settings)
         if pin and call is not None:
+            if call.own is not None:  # not for what is called within it
+                settings = call.own.within(settings)
             call.settings = settings
         return settings

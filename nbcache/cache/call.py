@@ -68,6 +68,8 @@ class Call(Request):
         owed: the arguments for a rate limiter, while it isn't certain that a request is sent. `sends` is set once it is.
         frame: the frame that makes the call. By `token` the call before it becomes the current one again.
         run: of a function that runs, the notes of the calls inside (see `function_runs.py`).
+        own: the settings that its function was given: they come before those of the mode. A `ttl` of infinity means for good.
+        read: makes the value of the answer that was found, and keeps it. Where it raises NotStorableError, the call is a miss.
         origin: of an SDK's call, whether it is a hit, the key of its entry, and when that was recorded. None while there is none.
         answered: when the one request of several prompts was answered (`time.perf_counter`). None while it isn't.
         is_cheap: of a request for several vectors, whether none of them is kept (see `cheap_answers.py`). None while not known.
@@ -76,6 +78,8 @@ class Call(Request):
     kind: str = CALL
     function: str | None = None
     mode: str | None = None
+    own: Settings | None = None
+    read: Callable[[CachedAnswer], None] | None = None
     bypass: tuple[str, str] | None = None
     attempt: int | None = 0
     outer: "Call | None" = None
@@ -111,9 +115,20 @@ class Call(Request):
         """The pydantic classes among the options: those of which the caller expects instances."""
         return [value for value in self.options.values() if isinstance(value, type) and issubclass(value, BaseModel)]
 
-    def holds_lease(self) -> bool:
-        """Whether other calls may be waiting for this one, or for one around it. Then it must not wait for others."""
-        return any(turn.leads for turn in self.leases.values()) or (self.outer is not None and self.outer.holds_lease())
+    def keys_held(self) -> frozenset[str] | None:
+        """The keys of the leases that it holds, and that the calls around it hold.
+
+        Returns None if one of them is a model's. Within a model's call none waits for another; within a function's it may.
+        """
+        own = frozenset(key for key, turn in self.leases.items() if turn.leads)
+        if own and self.function is None:
+            return None
+        outer = frozenset[str]() if self.outer is None else self.outer.keys_held()
+        return None if outer is None else own | outer
+
+    def is_awaited(self) -> bool:
+        """Whether other calls wait for the answer to this one."""
+        return any(isinstance(turn, Lease) and turn.waiters for turn in self.leases.values())
 
     def end(self) -> None:
         """The call is over. Leases and samples for which it got no answer are given back, to the next call."""

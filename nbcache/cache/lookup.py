@@ -87,6 +87,8 @@ class Lookup:
             else:
                 found = self._at_once(key.key, () if call is None else call.classes(), on_loop=on_loop)
                 if isinstance(found, CachedAnswer):
+                    if call is not None and call.read is not None:
+                        call.read(found)
                     return self._hit(key, found, call, began)
                 ended = found
         except Exception as error:  # noqa: BLE001 - the search below fails as well, and counts it
@@ -111,7 +113,8 @@ class Lookup:
         else:
             try:
                 key = None if absent is None or state.rules.normalize else absent.call_key(prompt, call)
-                key = _sampled(key or call_key(prompt, llm_string, call, state.rules.normalize), call, settings)
+                normalize = state.rules.normalize if call is None or call.function is None else None
+                key = _sampled(key or call_key(prompt, llm_string, call, normalize), call, settings)
             except UnstableIdentityError as error:
                 warn_once(error.cause, str(error))
                 reason, detail = "not cacheable", str(error).removeprefix("nbcache: ")
@@ -216,10 +219,10 @@ class Lookup:
         if ended is None:
             ended = self.flights.ended
             answer, reason = yield from self._stored(key, call, on_loop=on_loop)
-        if answer is not None or call is None or not call.shares or call.holds_lease():
+        if answer is not None or call is None or not call.shares or (around := call.keys_held()) is None:
             return answer, reason
         site = CallSite.here(call.frame, on_loop=on_loop)
-        turn = self.flights.join(key.key, site, call.leases, longest_wait(call))
+        turn = self.flights.join(key.key, site, call.leases, longest_wait(call), around)
         if isinstance(turn, Waiter):
             turn = yield turn
         if isinstance(turn, bytes):
@@ -245,6 +248,8 @@ class Lookup:
             answer = self._memory.decode(key.key, payload, token, () if call is None else call.classes())
             if answer is None:
                 return None, codec.read(payload, key.key).header().meta.status
+            if call is not None and call.read is not None:
+                call.read(answer)
         except NotStorableError as error:
             logger.debug("nbcache: entry %s: %s", key.key, error)
             return None, "class not here"
@@ -261,7 +266,8 @@ class Lookup:
         """The recorded answer. Raises ReplayMiss: whatever the reason, the call is not made."""
         state, recordings = self._state, self._state.recordings
         try:
-            key = _sampled(call_key(prompt, llm_string, call, state.rules.normalize), call, settings)
+            normalize = state.rules.normalize if call is None or call.function is None else None
+            key = _sampled(call_key(prompt, llm_string, call, normalize), call, settings)
         except Exception as error:  # noqa: BLE001 - whatever fails, the call is not made
             shown = str(error) if isinstance(error, UnstableIdentityError) else repr(error)
             raise state.replay_miss(call, f"has no key: {shown}", prompt) from None
@@ -299,7 +305,10 @@ def _recorded_answer(key: str, payload: bytes, call: Call | None) -> CachedAnswe
     of_chat = call is not None and call.model is not None and call.is_chat
     if of_chat and not all(isinstance(each, ChatGeneration) for each in generations):
         raise DamagedError(f"entry {key[:8]} holds no answer of a chat model")
-    return CachedAnswer(payload, content.created, lambda: generations)
+    answer = CachedAnswer(payload, content.created, lambda: generations)
+    if call is not None and call.read is not None:
+        call.read(answer)
+    return answer
 
 
 def _no_change_token() -> None:

@@ -28,7 +28,7 @@ from nbcache.cache.user_rules import Rules
 from nbcache.codec.payload import key_of
 from nbcache.concurrency.executor import in_thread
 from nbcache.costs.ledger import Ledger
-from nbcache.errors import StoreError, warn_once
+from nbcache.errors import StoreError, UnstableIdentityError, warn_once
 from nbcache.keys.api_names import ALL
 from nbcache.keys.known_keys import KnownCall, known_call
 from nbcache.keys.request import Request
@@ -154,6 +154,25 @@ class NotebookCache(BaseCache):
         """Count a call that is made and not cached. Raises ReplayMiss in mode `replay`, where none is made."""
         self.forbid_in_replay(call, f"is {why}")
         self._state.misses.add("", None, call, why, is_free=is_free)
+
+    def count_unidentified(self, call: Call, error: UnstableIdentityError) -> None:
+        """Count a call that has no key, and warn once why. Raises ReplayMiss in mode `replay`, where it is not made."""
+        self.forbid_in_replay(call, f"has no key: {error}")
+        warn_once(error.cause, str(error))
+        self._state.misses.add("", None, call, "not cacheable", detail=str(error).removeprefix("nbcache: "))
+
+    def mode_of(self, call: Call) -> str | None:
+        """The mode that holds for `call`."""
+        return self._active.resolve(call).mode
+
+    def wants(self, call: Call) -> bool:
+        """Whether the answer to `call` is of use: it is to be stored, or other calls wait for it."""
+        settings = call.settings or self._active.resolve(call)
+        return settings.mode in modes.KEEPS or call.is_awaited()
+
+    def leave(self, prompt: str, call: Call) -> None:
+        """The call has its answer, which is not stored."""
+        self._saver.leave(prompt, call, call.settings or self._active.resolve(call))
 
     def attempt_failed(self, call: Call) -> None:
         """`call` failed. What its client tries next of it is no further call."""

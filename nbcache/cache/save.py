@@ -66,6 +66,18 @@ class Saver:
         except Exception as error:  # noqa: BLE001 - as above
             self._state.failed("count an answer", error)
 
+    def leave(self, prompt: str, call: Call, settings: Settings) -> None:
+        """Count a call whose answer is not stored. Calls that wait for it make their own."""
+        pending = self._state.misses.answered(prompt, "", call)
+        lease = _end_of_lease(pending)
+        if lease is not None:
+            lease.resolve(None)
+        try:
+            unkept = NOT_KEPT if settings.mode in modes.KEEPS else ""
+            self._state.misses.paid(pending, Usage(), (), stored=False, unkept=unkept)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._state.failed("count an answer", error)
+
     def _store(
         self, pending: PendingAnswer, answer: Sequence[Generation], settings: Settings, lease: Lease | None
     ) -> tuple[Usage, str]:
@@ -74,7 +86,8 @@ class Saver:
         Returns the answer's usage, and why it was not stored: an empty text if it was. Raises UnstableIdentityError.
         """
         state = self._state
-        key = pending.key(state.rules.normalize)
+        is_prompt = pending.call is None or pending.call.function is None  # the arguments of a function all count
+        key = pending.key(state.rules.normalize if is_prompt else None)
         usage = _usage(key, pending, answer)
         unkept = self._unwanted(key, pending, answer, usage) if settings.mode in modes.KEEPS else NOT_KEPT
         if unkept and (lease is None or not lease.waiters):

@@ -61,7 +61,8 @@ class CacheState:
         self.misses.add(prompt, call_key, call, reason, detail=explanation, replayed=True)
         model = called_model(call) if call_key is None else call_key.model
         shown = f" {prompt_preview(prompt)!r}" if prompt else ""
-        text = f"in replay nothing is sent, and this call of {model or 'a model'}{shown} {detail}"
+        what = "nothing is sent" if call is None or call.function is None else "no function is run"
+        text = f"in replay {what}, and this call of {model or 'a model'}{shown} {detail}"
         miss = ReplayMiss(self.recordings.scrubber.text(text), None if call_key is None else call_key.key)
         note_swallowed(miss)
         return miss

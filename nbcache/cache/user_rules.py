@@ -1,6 +1,7 @@
 """The user's own rules: what is not cached, what of a prompt doesn't count, what answers are kept."""
 
 import inspect
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
@@ -73,7 +74,9 @@ class Rules:
         return any(fnmatchcase(name, pattern) for pattern in self.exclude for name in names)
 
     def ttl(self, meta: "EntryMeta", call: Call | None, otherwise: float | None) -> float | None:
-        """How long the new entry `meta` of `call` is kept, in seconds: by the first rule for it, or else `otherwise`."""
+        """How long the new entry `meta` of `call` is kept, in seconds: its own TTL, by the first rule for it, or else `otherwise`."""
+        if call is not None and call.own is not None and call.own.ttl is not None:
+            return None if call.own.ttl == math.inf else call.own.ttl
         if not self.ttl_rules:
             return otherwise
         from nbcache.cache.ttl_rules import FUNCTION, RUN, TAG, first_ttl  # noqa: PLC0415 - as above

@@ -1,7 +1,7 @@
 """Single-flight: of identical calls one is made, and the others wait for its answer.
 
-No two calls wait for each other. A call that holds a lease does not wait. A call waits only for one that can go on meanwhile:
-not for one of its own thread, and a thread does not wait for a call on an event loop.
+No two calls wait for each other. A call waits only for one that can go on meanwhile: not for one of its own thread, and a thread
+does not wait for a call on an event loop. A call within others, which hold leases, waits for none that itself waits for these.
 """
 
 import asyncio
@@ -71,9 +71,16 @@ class Flights:
         _flights.add(self)
 
     def join(
-        self, key: str, site: CallSite, leases: "dict[str, Lease | Waiter]", timeout: float
+        self,
+        key: str,
+        site: CallSite,
+        leases: "dict[str, Lease | Waiter]",
+        timeout: float,
+        around: frozenset[str] = frozenset(),
     ) -> "Lease | Waiter | None":
         """A lease for `key` if no such call is in flight, else a waiter. None if this call can't wait.
+
+        `around` are the keys of the leases that it holds, and of those held around it.
 
         The result is also put into `leases`, at once, and later a lease that a waiter gets: so an interrupt can't lose one. The
         call must release all in it when it ends. `timeout` is in seconds.
@@ -84,11 +91,22 @@ class Flights:
                 lease = leases[key] = Lease(self, key, site)
                 self._leases[key] = lease
                 return lease
-            if not site.may_wait_for(lease.site):
+            if not site.may_wait_for(lease.site) or (around and self._waits_for(key, around, {key})):
                 return None
-            waiter = leases[key] = Waiter(self, lease, site, leases, timeout)
+            waiter = leases[key] = Waiter(self, lease, site, leases, timeout, around=around)
             lease.waiters.append(waiter)
             return waiter
+
+    def _waits_for(self, key: str, around: frozenset[str], seen: set[str]) -> bool:
+        """Whether the call `key` is one of those `around`, or waits for one of them, itself or by a call within it."""
+        if key in around:
+            return True
+        for other, lease in self._leases.items():
+            if other not in seen and any(key in waiter.around for waiter in lease.waiters):
+                seen.add(other)
+                if self._waits_for(other, around, seen):
+                    return True
+        return False
 
     def has_ended_since(self, key: str, since: int) -> bool:
         """Whether a call of this key may have ended since `ended` was `since`: then its answer may be in the store."""
@@ -170,9 +188,17 @@ class Waiter:
 
     leads = False
 
-    def __init__(
-        self, flights: Flights, lease: Lease, site: CallSite, leases: "dict[str, Lease | Waiter]", timeout: float
+    def __init__(  # noqa: PLR0913 - all that is known of it
+        self,
+        flights: Flights,
+        lease: Lease,
+        site: CallSite,
+        leases: "dict[str, Lease | Waiter]",
+        timeout: float,
+        *,
+        around: frozenset[str],
     ) -> None:
+        self.around = around
         self.lease = lease
         self.site = site
         self.leases = leases

@@ -46,6 +46,11 @@ def wait_for_models(membership: bytes, pipe: Any) -> None:
         _membership = None
 
 
+def is_waiting() -> bool:
+    """Whether there is a cache to join, which this process has not joined yet."""
+    return _membership is not None
+
+
 def take_membership() -> tuple[bytes, int | None] | None:
     """The parent's message and the end of its pipe. None if there is nothing to join, or this was called before."""
     global _membership

@@ -89,12 +89,17 @@ class Ledger:
         strand, began = call_here(ended, seconds)
         self._note(Hit(self._where, key, payload, time.time(), seconds, strand, began, ended))
 
-    def missed(self, key: str | None, model: str, why: str, *, owes: bool = True) -> "CallRecord":
-        """Note a call that is made. Its cost is noted later, by `paid`. If it `owes` nothing, no model was asked."""
+    def missed(
+        self, key: str | None, model: str, why: str, *, owes: bool = True, replayed: bool = False
+    ) -> "CallRecord":
+        """Note a call that is made. Its cost is noted later, by `paid`. If it `owes` nothing, no model was asked.
+
+        One that is `replayed` was not made, since it was not recorded.
+        """
         from nbcache.entry.records import CallRecord  # noqa: PLC0415 - a session of hits makes none here
 
         where = self._where
-        record = CallRecord(time.time(), where.execution, where.cell, model, key, why, owes=owes)
+        record = CallRecord(time.time(), where.execution, where.cell, model, key, why, owes=owes, replayed=replayed)
         self._note(record)
         return record
 

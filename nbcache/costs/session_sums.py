@@ -153,7 +153,7 @@ class Accounts:
     def _enter_miss(self, call: CallRecord, now: "_Batch") -> None:
         if (
             call.why == NEW
-            and call.owes
+            and not call.replayed
             and call.key is not None
             and (unkept := self.called.unkept(call.key, call.model))
         ):

@@ -194,7 +194,8 @@ class CallRecord:
     `charged` by the provider itself, `list price`, `your price`, `local`, or `as recorded`. `seconds` are those that
     the model took, or that the hit saved. A miss is `answered` once the model has; `gone` is when its answer expired or
     was deleted (seconds since the epoch). `owes` says that the call was made, but its cost isn't known yet. The answer of a
-    call that `is_cheap` was not kept, by the settings `min_seconds` and `min_usd`.
+    call that `is_cheap` was not kept, by the settings `min_seconds` and `min_usd`. One that is `replayed` was not recorded, and
+    not made.
     """
 
     when: float
@@ -212,6 +213,7 @@ class CallRecord:
     price: str | None = None
     owes: bool = False
     is_cheap: bool = False
+    replayed: bool = False
 
 
 @public_in("nbcache.entry")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from nbcache.cache.misses.function_calls import is_of_function
 from nbcache.entry.text import prompt_text, words
 from nbcache.errors import UnsupportedError
 from nbcache.keys.key import CallKey
@@ -34,7 +35,10 @@ def stored_like(
     if not isinstance(store, Searchable):
         raise UnsupportedError(f"the store {store.url} can't search its entries")
     wanted = sorted(words(prompt_text(call.prompt)), key=lambda word: (-len(word), word))[:_WORDS]
-    for key in store.similar(wanted, most):
+    keys = store.similar(wanted, most)
+    if is_of_function(call):  # whatever its arguments are
+        keys = [*dict.fromkeys((*store.similar(sorted(words(call.model)), most), *keys))]
+    for key in keys:
         payload = store.get(key, include_expired=True)
         if payload is not None and (stored := recordings.stored_call(key, payload, until)) is not None:
             yield stored

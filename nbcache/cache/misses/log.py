@@ -84,7 +84,7 @@ class MissLog:
         owes = not (replayed or is_free or is_function) and (
             call is not None or call_key is None or not is_value(call_key.identity)
         )
-        record = self._ledger.missed(key, model, reason, owes=owes)
+        record = self._ledger.missed(key, model, reason, owes=owes, replayed=replayed)
         strand, began = call_here(now := time.perf_counter(), 0.0)
         miss = PendingMiss(call_key, record, now, strand, began)
         self.entries.append(LoggedMiss(record, call_key, prompt, detail, replayed))
@@ -269,9 +269,11 @@ class PendingAnswer:
 
 
 def called_model(call: Call | None) -> str:
-    """The name of the model that `call` goes to. An empty text if that isn't known."""
+    """The name of the model or the function that `call` goes to. An empty text if that isn't known."""
     if call is None:
         return ""
+    if call.function is not None:
+        return call.function
     if call.model is not None:
         return model_name(call.model)
     return "" if call.identity is None else call.identity.model

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Iterable
 
+from nbcache.cache.misses import function_calls
 from nbcache.cache.misses.candidates import recorded_like
 from nbcache.cache.misses.differences import lines_that_differ, settings_by_name, settings_that_differ
 from nbcache.cache.misses.recording_advice import how_to_record
@@ -29,12 +30,14 @@ def new_ids(before: CallKey, now: CallKey) -> list[str]:
     """The only settings in which two calls differ, as `ignore` names them, if each looks like an id, a time or a counter."""
     if before.canonical_prompt != now.canonical_prompt or before.base_key == now.base_key:
         return []
+    if function_calls.is_of_function(now):
+        return []
     return paths_of_ids(settings_by_name(before), settings_by_name(now))
 
 
 def is_new_time_or_uuid(before: CallKey, now: CallKey) -> bool:
     """Whether two calls differ only in dates, times or UUIDs in their prompts."""
-    if before.identity != now.identity or before.sample != now.sample:
+    if before.identity != now.identity or before.sample != now.sample or function_calls.is_of_function(now):
         return False
     old, new = _text(before), _text(now)
     return old != new and _TIME_OR_UUID.sub("", old) == _TIME_OR_UUID.sub("", new)
@@ -58,6 +61,9 @@ def difference(
 
     `endpoint` says whether another endpoint counts as a difference.
     """
+    if function_calls.is_of_function(call_key):
+        of_function = function_calls.nearest_call(call_key, calls)
+        return of_function, () if of_function is None else function_calls.differences(of_function, call_key)
     if not endpoint:
         call_key = call_key._replace(endpoint="")
         calls = (call._replace(endpoint="") for call in calls)
@@ -96,6 +102,8 @@ def heading(call_key: CallKey, nearest: CallKey) -> str:
     """What kind of difference it is."""
     if call_key.base_key == nearest.base_key:
         return f"draw {call_key.sample + 1} of this call is new, and draw {nearest.sample + 1} is recorded as {nearest.key[:8]}"
+    if function_calls.is_of_function(call_key):
+        return function_calls.heading(call_key, nearest)
     same_prompt, same_rest = (
         call_key.canonical_prompt == nearest.canonical_prompt,
         call_key.identity == nearest.identity,

@@ -8,7 +8,7 @@ objects, functions and types, `arrays.py` and `frames.py` those of numpy's and p
 `langchain_values.py` those of LangChain's models and messages. `code_walk.py` goes
 through the code and all that it uses, with the rules of `code_nodes.py` for functions and modules and those of
 `class_members.py` for classes and of `library_functions.py` for what libraries' decorators make. `compiled_code.py` says what of compiled code counts, and `libraries.py` which release of a
-library a module belongs to. `class_identity.py` makes the digest by which a class is recognised.
+library a module belongs to, `module_names.py` what a module is called. `class_identity.py` makes the digest by which a class is recognised.
 """
 
 from typing import TYPE_CHECKING

@@ -15,6 +15,7 @@ from nbcache.keys.functions.call_text import call_text
 from nbcache.keys.functions.code_nodes import called_piece
 from nbcache.keys.functions.code_walk import CodePiece, Name
 from nbcache.keys.functions.libraries import Release
+from nbcache.keys.functions.module_names import function_name
 from nbcache.keys.functions.parameters import Parameters
 from nbcache.keys.functions.plain_kinds import digest_of
 from nbcache.keys.functions.values import Values
@@ -139,7 +140,7 @@ class FunctionKey:
     def _written_document(self, piece: CodePiece | None, names: Mapping[str, bytes], libraries: set[Release]) -> bytes:
         function = self._function
         document: dict[str, Any] = {
-            "class": [self._kind, f"{function.__globals__.get('__name__')}.{function.__qualname__}"],
+            "class": [self._kind, function_name(function)],
             "model": function.__qualname__,
             "form": FORM_VERSION,
             "python": _PYTHON,
@@ -184,7 +185,7 @@ class FunctionKey:
         if ignorable is not None:
             advice = f"pass plain values, or `ignore=({ignorable!r},)` if no result depends on it"
         return UnstableIdentityError(
-            f"function {function.__globals__.get('__name__')}.{name}: {cause}",
+            f"function {function_name(function)}: {cause}",
             f"nbcache: calls of {name} are not cached: {where} is or holds {error.what}, which can't be told apart for sure. "
             f"To have them cached, {advice}",
         )

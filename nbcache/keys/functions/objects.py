@@ -26,6 +26,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 
 from nbcache.keys.functions.code_walk import unwrapped
 from nbcache.keys.functions.libraries import place_in_library, releases_of
+from nbcache.keys.functions.module_names import function_name
 from nbcache.keys.functions.plain_kinds import CONTENT, digest_of
 from nbcache.keys.functions.values import Values
 from nbcache.keys.usercode.not_canonical import NotCanonicalError
@@ -108,7 +109,7 @@ def function_form(values: Values, function: FunctionType) -> Any:
     function = unwrapped(function)
     if type(function) is not FunctionType:
         return values.form(function)
-    name = f"{function.__globals__.get('__name__')}.{function.__qualname__}"
+    name = function_name(function)
     if is_users_code(function) or function.__closure__ or "__wrapped__" in function.__dict__:
         return {"!function": [name, values.code(function)]}
     return {"!function": [name, _released(values, function.__globals__.get("__name__"))]}

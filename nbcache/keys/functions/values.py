@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from nbcache.keys.functions.libraries import Release, releases_of
+from nbcache.keys.functions.module_names import class_name
 from nbcache.keys.functions.plain_kinds import KINDS, Write, digest_of
 from nbcache.keys.usercode.not_canonical import NotCanonicalError
 
@@ -131,7 +132,7 @@ class Values:
         """Which class this is: its name, and the digest of its code if it is the user's own."""
         from nbcache.keys.functions.class_members import counts_by_code  # noqa: PLC0415 - most arguments are plain
 
-        name = f"{cls.__module__}.{cls.__qualname__}"
+        name = class_name(cls)
         if counts_by_code(cls):
             return [name, self.code(cls)]
         self.libraries.update(releases_of(cls.__module__))
