@@ -76,7 +76,7 @@ def from_plain(value: Any, classes: Iterable[type[BaseModel]] = ()) -> Any:
     none, DamagedError for a tag of a newer release.
     """
     if type(value) is list:
-        return [from_plain(item, classes) for item in value]
+        return [item if type(item) is str else from_plain(item, classes) for item in value]
     if type(value) is not dict:
         return value
     if len(value) == 1:

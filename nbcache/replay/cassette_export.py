@@ -8,12 +8,14 @@ from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from nbcache import codec
 from nbcache.codec.chunk_limits import is_replayable
 from nbcache.codec.entry_description import call_of
+from nbcache.codec.payload import Payload
 from nbcache.entry.records import EntryMeta
-from nbcache.errors import DamagedError, NbcacheError
+from nbcache.errors import DamagedError, NbcacheError, NotStorableError
 from nbcache.keys.prompt import Normalize
 from nbcache.replay.cassette_draft import TABLES, CassetteDraft
 from nbcache.replay.cassette_format import AHEAD, FIRST, USAGE_TEXTS, Recording
@@ -93,7 +95,7 @@ def _recorded(
     header, answer, chunks = whole.header(), whole.plain_with_buffers(), whole.packed_chunks()
     if not is_replayable(chunks):  # it would be refused when it is read
         chunks = []
-    if kinds := scrubber.kinds_in([answer, chunks]):
+    if kinds := scrubber.kinds_in([whole.plain(), _hidden_texts(whole, answer), chunks]):
         raise _LeftOutError(f"its answer holds {', '.join(kinds)}")
     call = call_of(row.key, header, normalize)
     if call is None:
@@ -109,6 +111,18 @@ def _recorded(
         call, row = call._replace(model=model), replace(row, tags=tuple(tags))
         usage = replace(usage, **dict(zip(names, texts, strict=True))) if usage else None
     return Recording(call, answer, chunks, usage, row), kinds
+
+
+def _hidden_texts(whole: Payload, answer: list[dict[str, Any]]) -> list[Any]:
+    """The texts in an answer that its JSON does not show. Raises _LeftOutError if they can't be read."""
+    if not whole.buffers and not any("value" in (generation.get("info") or ()) for generation in answer):
+        return []
+    from nbcache.codec.values.hidden_texts import hidden_texts  # noqa: PLC0415 - most entries hold the answer of a model
+
+    try:
+        return hidden_texts(answer)
+    except (NotStorableError, *codec.UNREADABLE) as error:
+        raise _LeftOutError(f"its answer can't be searched for secrets: {error}") from None
 
 
 def _target(path: Path) -> Path:

@@ -1,4 +1,4 @@
-"""DataFrames of entries, calls and costs. This is the one module that imports pandas."""
+"""DataFrames of entries, calls and costs. Besides `codec/values`, this is the one module that imports pandas."""
 
 from collections.abc import Iterable
 from contextlib import suppress

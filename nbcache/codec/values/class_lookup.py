@@ -15,7 +15,8 @@ from langchain_core.load.serializable import Serializable
 
 from nbcache.codec.pydantic_objects import is_data_class
 from nbcache.errors import NotStorableError
-from nbcache.keys.usercode import NotCanonicalError, is_users_code, piece_of
+from nbcache.keys.functions import class_digest
+from nbcache.keys.usercode import NotCanonicalError, is_users_code
 
 # Modules of LangChain's with nothing but data, and those below them.
 _DATA = tuple(f"langchain_core.{name}" for name in ("agents", "documents", "messages", "outputs", "prompt_values"))
@@ -96,19 +97,14 @@ def _is_data(cls: type) -> bool:
 
 
 def _identity(cls: type) -> str:
-    """What has to be the same for an object to be one of this class: the user's code, or the library's version.
+    """What has to be the same for an object to be one of this class: the user's code, or the library's release.
 
     Data classes of LangChain and of SDKs gain fields in new releases, and their objects can still be read.
     """
-    if is_users_code(cls):
-        try:
-            return piece_of(cls).digest
-        except NotCanonicalError as error:
-            raise NotStorableError(
-                f"a {cls.__qualname__} object, whose class can't be told from another: {error}"
-            ) from None
     if _is_data(cls) or is_data_class(cls):
         return ""
-    package = sys.modules.get(cls.__module__.partition(".")[0])
-    version = vars(package).get("__version__") if package is not None else None
-    return version if isinstance(version, str) else ""
+    try:
+        return class_digest(cls)
+    except NotCanonicalError as error:
+        text = f"a {cls.__qualname__} object, whose class can't be told from another: {error}"
+        raise NotStorableError(text) from None

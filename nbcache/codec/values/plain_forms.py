@@ -3,6 +3,7 @@
 A part that stays as it is, is one for which the codec has words: `AS_IS`, lists, tuples, and dicts with texts as names.
 """
 
+import importlib
 import types
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
@@ -26,6 +27,13 @@ _KINDS: dict[str, tuple[_Write, _Read]] = {
     **data_objects.KINDS,
     **pydantic_values.KINDS,
 }
+# Kinds of libraries that most processes never load, by the module here that has them.
+_OF_LIBRARIES = {
+    **dict.fromkeys(("array", "numpy scalar"), "arrays"),
+    **dict.fromkeys(("DataFrame", "Series", "Index", "Timestamp", "Timedelta"), "frames"),
+    **dict.fromkeys(("Period", "Interval", "pandas constant"), "frames"),
+}
+_LIBRARIES = {"numpy": "arrays", "pandas": "frames"}
 _KIND_OF: dict[type, str] = {**scalars.KIND_OF, **containers.KIND_OF}
 
 
@@ -34,6 +42,7 @@ class Writer:
 
     def __init__(self, function: types.FunctionType | None = None) -> None:
         self.function = function
+        self.is_compared = False  # whether the part which is written now is read back and compared with what holds it
         self._path: list[str] = []
         self._around: set[int] = set()  # the ids of the parts that hold the one which is written now
 
@@ -72,6 +81,17 @@ class Writer:
             [self.part(name, f"[{_short(name)}]"), self.part(item, f"[{_short(name)}]")]
             for name, item in values.items()
         ]
+
+    def within(self, where: str, write: Callable[[Any, "Writer"], Any], value: Any) -> Any:
+        """What `write` makes of a part that is at `where` in the value that is written now."""
+        self._path.append(where)
+        form = write(value, self)
+        self._path.pop()
+        return form
+
+    def reader(self) -> "Reader":
+        """A reader of what is written here."""
+        return Reader(self.function)
 
     def attributes(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """The plain forms of the attributes of an object."""
@@ -132,14 +152,21 @@ class Reader:
 
 def _kind_of(cls: type) -> str | None:
     """The kind of the objects of a class. None if they are not stored."""
+    library = _LIBRARIES.get(cls.__module__.partition(".")[0])
+    if library is not None:
+        return _module(library).kind_of(cls)  # type: ignore[no-any-return]
     return _KIND_OF.get(cls) or pydantic_values.kind_of(cls) or data_objects.kind_of(cls)
 
 
 def _kind(name: Any) -> tuple[_Write, _Read]:
     try:
-        return _KINDS[name]
+        return _KINDS[name] if name in _KINDS else _module(_OF_LIBRARIES[name]).KINDS[name]
     except KeyError:
         raise DamagedError(f"it holds a {str(name)[:40]!r}, which a newer nbcache wrote", newer=True) from None
+
+
+def _module(name: str) -> Any:
+    return importlib.import_module(f"nbcache.codec.values.{name}")
 
 
 def _short(name: Any) -> str:

@@ -8,8 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from nbcache.keys.functions.call_text import value_text
+
 _MOST = 10_000  # characters
 _MOST_BYTES = 100  # that are written as they are
+_ROWS, _COLUMNS = 10, 20  # of a table
 _BRACKETS: dict[type, tuple[str, str]] = {
     list: ("[", "]"),
     tuple: ("(", ")"),
@@ -53,6 +56,8 @@ class _Text:
             self._write("{" if cls is dict else f"{cls.__name__}({{")
             self._items(value.items(), ": ")
             self._write("}" if cls is dict else "})")
+        elif cls.__module__.partition(".")[0] == "pandas" and cls.__name__ in {"DataFrame", "Series"}:
+            self._table(value)
         elif cls in _BRACKETS:
             self._collection(value, *_BRACKETS[cls])
         elif isinstance(value, BaseModel):
@@ -63,6 +68,17 @@ class _Text:
             self._object(cls, dict(zip(names, value, strict=False)))
         else:
             self._write(_repr(value))
+
+    def _table(self, value: Any) -> None:
+        """The size and the first rows of a DataFrame or a Series."""
+        self._write(f"{value_text(value)}:\n")
+        try:
+            head = value.head(_ROWS)
+            self._write(head.to_string(max_cols=_COLUMNS) if head.ndim > 1 else head.to_string())
+        except _FullError:
+            raise
+        except Exception:  # noqa: BLE001 - of objects of a class of the user's, whose code may raise anything
+            self._write("…")
 
     def _collection(self, values: Iterable[Any], opening: str, closing: str) -> None:
         self._write(opening)
