@@ -13,12 +13,12 @@ from nbcache.errors import UnstableIdentityError
 from nbcache.keys.credential_names import is_credential
 from nbcache.keys.functions.call_text import call_text
 from nbcache.keys.functions.code_nodes import called_piece
-from nbcache.keys.functions.code_walk import CodePiece, Name
+from nbcache.keys.functions.code_walk import CodePiece, Name, unwrapped
 from nbcache.keys.functions.libraries import Release
 from nbcache.keys.functions.module_names import function_name
 from nbcache.keys.functions.parameters import Parameters
 from nbcache.keys.functions.plain_kinds import digest_of
-from nbcache.keys.functions.values import Values
+from nbcache.keys.functions.values import UnstableNameError, Values
 from nbcache.keys.request import Identity
 from nbcache.keys.usercode.not_canonical import NotCanonicalError
 
@@ -95,18 +95,19 @@ class FunctionKey:
             parameters = self._parameters = Parameters(self._function)
             self._calls.clear()
         piece = self._current_piece() if self._rules.version is None else None
-        values = Values()
+        values = Values(self._rules.ignore)
         names = self._names_written(values, piece.names) if piece is not None and piece.names else _NO_NAMES
         plain = _plain(args, kwargs) if parameters.are_fixed else None
         if plain is not None:
             known = self._calls.get(plain)
             if known is not None and known.identity.document is self._document_of(piece, names, values):
                 return known
-        arguments = parameters.bind(args, kwargs)
+        arguments, owner = parameters.bind(args, kwargs), None
         if ignore := self._rules.ignore:
+            owner = self._owner_of(arguments)
             arguments = _without(arguments, ignore, parameters.keywords_name)
         values.counts_ids = piece is not None and piece.reads_ids
-        counted = self._written(values, arguments)
+        counted = self._written(values, arguments, owner)
         name = self._function.__qualname__
         document = self._document_of(piece, names, values)
         identity = Identity(document, "", name, limits_tokens=False, counted_prompt=counted)
@@ -117,9 +118,15 @@ class FunctionKey:
             self._calls[plain] = call
         return call
 
-    def _written(self, values: Values, arguments: Mapping[str, Any]) -> str:
+    def _written(self, values: Values, arguments: Mapping[str, Any], owner: type | None) -> str:
         """The arguments in their canonical form: JSON, in which an argument that is long has a digest in its place."""
         forms = []
+        if owner is not None:
+            try:
+                forms.append(b'"!class":' + orjson.dumps(values.code_alone(owner)))
+            except NotCanonicalError as error:
+                where = f"the code of {owner.__qualname__}"
+                raise self._unstable(where, f"class {owner.__qualname__}", error, None) from None
         for name, value in arguments.items():
             try:
                 form = _shortened(name, values.written(value))
@@ -127,6 +134,16 @@ class FunctionKey:
                 raise self._unstable(f"its argument {name!r}", f"argument {name}", error, name) from None
             forms.append(b'"%b":%b' % (name.encode(), form))
         return (b"{%b}" % b",".join(forms)).decode()
+
+    def _owner_of(self, arguments: Mapping[str, Any]) -> type | None:
+        """The class of a method whose `self` is ignored: its code counts, since the method may use any of it."""
+        first = next(iter(arguments), None)
+        if first not in self._rules.ignore or self._rules.version is not None:
+            return None
+        owner, name = arguments[first], self._function.__name__
+        cls: type = owner if issubclass(type(owner), type) else type(owner)
+        is_method = any(unwrapped(vars(base).get(name)) is self._function for base in cls.__mro__)
+        return cls if is_method else None
 
     def _document_of(self, piece: CodePiece | None, names: Mapping[str, bytes], values: Values) -> bytes:
         """All that counts beside the arguments, in canonical JSON: the same object as long as it is the same."""
@@ -181,6 +198,8 @@ class FunctionKey:
     ) -> UnstableIdentityError:
         function = self._function
         name = function.__qualname__
+        if type(error) is UnstableNameError:
+            where, ignorable = f"{where}, by {error.path},", error.path
         advice = "pass `version=` to say yourself when its code changes"
         if ignorable is not None:
             advice = f"pass plain values, or `ignore=({ignorable!r},)` if no result depends on it"

@@ -5,6 +5,7 @@ from types import CellType, FunctionType, MappingProxyType, MethodType
 from typing import Any
 
 from nbcache.keys.functions.code_walk import CodeWalk, Name, is_code, is_fixed
+from nbcache.keys.functions.libraries import releases_of
 from nbcache.keys.usercode.change_detection import MISSING
 from nbcache.keys.usercode.origin import is_users_code
 
@@ -22,14 +23,23 @@ def content_of(cell: CellType) -> Any:
 def write_librarys_function(walk: CodeWalk, function: FunctionType) -> None:
     """A library's function, by name. One that a library's decorator has made holds a function of the user's."""
     walk.library(function.__globals__.get("__name__"), function.__code__.co_qualname)
+    is_foreign = bool(releases_of(str(function.__globals__.get("__name__"))))
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
         value = content_of(cell)
         walk.watch.cell(cell, value)
         if value is not MISSING:
             walk.put("cell", name)
             _held_by_library(walk, value, name)
+            _hand_on(walk, value, is_foreign=is_foreign)
     if (wrapped := function.__dict__.get("__wrapped__")) is not None:
+        _hand_on(walk, wrapped, is_foreign=is_foreign)
         walk.code(wrapped, "__wrapped__")
+
+
+def _hand_on(walk: CodeWalk, value: Any, *, is_foreign: bool) -> None:
+    """Note that a library has `value`. Python's own decorators read no docstring and no annotation for what they do."""
+    if is_foreign and type(value) is FunctionType:
+        walk.handed_on.add(value.__name__)
 
 
 def _held_by_library(walk: CodeWalk, value: Any, label: str, depth: int = 0) -> None:

@@ -41,8 +41,8 @@ _OPERATORS = (operator.itemgetter, operator.attrgetter, operator.methodcaller)
 _LIVE = frozenset(
     {
         *("_thread", "threading", "asyncio", "_asyncio", "multiprocessing", "concurrent", "queue", "socket", "ssl"),
-        *("selectors", "subprocess", "http", "urllib", "weakref", "random", "tempfile", "io", "mmap", "contextvars"),
-        *("sqlite3", "contextlib", "smtplib", "ftplib", "imaplib", "socketserver", "sched", "logging"),
+        *("selectors", "subprocess", "weakref", "random", "tempfile", "mmap", "contextvars", "sqlite3", "socketserver"),
+        *("smtplib", "ftplib", "imaplib", "sched"),
     }
 )
 _TEXTS = {"Url", "MultiHostUrl"}  # objects of pydantic's own, which are made in Rust
@@ -159,7 +159,11 @@ def _pydantic(values: Values, value: BaseModel) -> Any:
 
 def _plain_object(values: Values, value: Any, cls: type, package: str) -> Any:
     name = f"a {cls.__module__}.{cls.__qualname__} object"
-    if cls is object or package in _LIVE or any(base.__module__.partition(".")[0] in _LIVE for base in cls.__mro__):
+    if (
+        cls is object
+        or cls.__module__ == "http.client"
+        or any(base.__module__.partition(".")[0] in _LIVE for base in cls.__mro__)
+    ):
         raise NotCanonicalError(name)
     if hasattr(cls, "__next__") or hasattr(cls, "__anext__"):
         raise NotCanonicalError(f"{name}, which is used up as it is read")

@@ -24,18 +24,24 @@ _NUMBERS = _JSON | {float}
 _EVERY = 16  # levels of values within values, after which a value counts by its digest
 
 
+class UnstableNameError(NotCanonicalError):
+    """Data in the code of a class or function that can't be told apart. `path` is its name, as `ignore` takes it."""
+
+
 class Values:
     """Writes the values of one call.
 
     Attributes:
         libraries: the releases of the libraries that the values come from.
+        ignore: names of data in the code of classes and functions that doesn't count.
         counts_ids: whether the ids of LangChain's AI messages count.
         is_exact: whether a text or number is being written that orjson refuses.
     """
 
-    __slots__ = ("_depth", "_known", "_open", "_within", "counts_ids", "is_exact", "libraries")
+    __slots__ = ("_depth", "_known", "_open", "_within", "counts_ids", "ignore", "is_exact", "libraries")
 
-    def __init__(self) -> None:
+    def __init__(self, ignore: frozenset[str] = frozenset()) -> None:
+        self.ignore = ignore
         self.counts_ids = False
         self.libraries: set[Release] = set()
         self.is_exact = False
@@ -138,6 +144,14 @@ class Values:
         self.libraries.update(releases_of(cls.__module__))
         return name
 
+    def code_alone(self, cls: type) -> list[str]:
+        """Which class this is, by its name and code, without the data that its code uses."""
+        from nbcache.keys.functions.code_nodes import piece_of  # noqa: PLC0415 - most functions are no methods
+
+        piece = piece_of(cls)
+        self.libraries |= piece.libraries
+        return [f"{cls.__module__}.{cls.__qualname__}", piece.digest]
+
     def code(self, thing: Any) -> str | dict[str, int]:
         """The digest of a class, function or module of the user's, with the data that its code uses."""
         from nbcache.keys.functions.code_nodes import piece_of  # noqa: PLC0415 - most arguments are plain
@@ -162,10 +176,13 @@ class Values:
     def _data(self, piece: "CodePiece") -> list[Any]:
         data = {}
         for name in piece.names:
+            if name.label in self.ignore:
+                continue
             try:
                 data[name.label] = self.form(name.now())
             except NotCanonicalError as error:
-                raise NotCanonicalError(error.what, error.path or name.label) from None
+                label = error.path if type(error) is UnstableNameError else name.label
+                raise UnstableNameError(error.what, label) from None
         return [piece.digest, data]
 
 

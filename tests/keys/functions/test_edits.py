@@ -3,14 +3,19 @@
 Each case is a notebook in small: a cell with the function `judge`, and one edit of it. `CHANGED` are edits in a kernel that runs.
 """
 
+import importlib.metadata
+import itertools
+import sys
 import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FunctionType
 from typing import Any
 
 import pytest
 
-from nbcache.keys.functions import FunctionCall, FunctionKey, FunctionRules
+from nbcache.errors import UnstableIdentityError
+from nbcache.keys.functions import FunctionCall, FunctionKey, FunctionRules, libraries
 
 
 def run(source: str) -> dict[str, Any]:
@@ -136,6 +141,20 @@ EDITED = [
     ("a format", "def judge(x): return f'{x:.1f}'", ".1f", ".2f"),
     ("a walrus", "def judge(x): return (y := 1) + y", "1", "2"),
     ("a keyword of a call", with_use("def helper(x, a=0, b=0): return a - b", "helper(x, a=1)"), "a=1", "b=1"),
+    ("an annotation that a library's decorator has", with_use("from pydantic import validate_call\n@validate_call\ndef helper(x: int): return 'a'"), "x: int", "x: str"),
+    ("a function that a library's decorator has", with_use("import tenacity\n@tenacity.retry\ndef helper(x): return 'a'"), "'a'", "'b'"),
+    ("a context manager", with_use("import contextlib\n@contextlib.contextmanager\ndef helper(x): yield 'a'"), "'a'", "'b'"),
+    ("a method by super", with_use("class A:\n    def y(self): return 'a'\nclass B(A):\n    def y(self): return super().y()", "B().y()"), "'a'", "'b'"),
+    ("a decorator that is a class", with_use("class D:\n    def __init__(self, f): self.f = f\n    def __call__(self, x): return self.f(x)\n@D\ndef helper(x): return 'a'"), "'a'", "'b'"),
+    ("a descriptor", with_use("class D:\n    def __get__(self, one, cls): return 'a'\nclass C:\n    y = D()", "C().y"), "'a'", "'b'"),
+    ("an object of a class in the class", with_use("class C:\n    def __init__(self): self.y = 'a'\nC.one = C()", "C.one.y"), "'a'", "'b'"),
+    ("a pydantic validator", with_use("from pydantic import BaseModel, field_validator\nclass M(BaseModel):\n    y: int\n    @field_validator('y')\n    @classmethod\n    def check(cls, y): return y or 'a'", "M(y=x)"), "'a'", "'b'"),
+    ("a pydantic class that holds itself", with_use("from pydantic import BaseModel\nclass Node(BaseModel):\n    y: str = 'a'\n    z: 'list[Node]' = []\nNode.model_rebuild(_types_namespace={'Node': Node})", "Node()"), "'a'", "'b'"),
+    ("a variant of a generic method", with_use("import functools\nclass C:\n    @functools.singledispatchmethod\n    def y(self, z): return 1\n    @y.register\n    def _(self, z: int): return 'a'", "C().y(1)"), "'a'", "'b'"),
+    ("functions that call each other", with_use("def even(n): return odd(n - 1) if n else 'a'\ndef odd(n): return even(n - 1)", "even(x)"), "'a'", "'b'"),
+    ("a generator", with_use("def helper(x): yield 'a'", "[*helper(x)]"), "'a'", "'b'"),
+    ("a coroutine", "async def helper(x): return 'a'\nasync def judge(x): return await helper(x)", "'a'", "'b'"),
+    ("a match", "def judge(x):\n    match x:\n        case {'a': 1}: return 1", "'a'", "'b'"),
     ("a method of a class of an argument's kind", with_use("class C:\n    def y(self): return 'a'\n", "isinstance(x, C)"), "'a'", "'b'"),
 ]  # fmt: skip
 
@@ -213,3 +232,125 @@ def test_a_change_in_a_running_kernel_is_seen_at_the_next_call(
     assert key.call((1,), {}) == before
     exec(change, namespace)
     assert key.call((1,), {}).identity != before.identity
+
+
+def test_a_class_of_attrs_counts_by_its_fields() -> None:
+    pytest.importorskip("attrs")
+    source = with_use("import attrs\n@attrs.define\nclass C:\n    y: str = 'a'", "C().y")
+    assert identity(source) == identity(source) != identity(source.replace("'a'", "'b'"))
+
+
+METHOD = """
+import threading
+class Judge:
+    lock = threading.Lock()
+    def __init__(self, y): self.y = y
+    def helper(self): return 'a'
+    def judge(self, x): return self.helper(), self.y
+    def other(self): return 1
+"""
+
+
+def key_of_method(source: str, *ignore: str) -> Any:
+    judge = run(source)["Judge"]
+    key = FunctionKey(judge.judge, rules(ignore=frozenset(ignore)))
+    return [key.call((judge(y), 1), {}).identity for y in (1, 2)]
+
+
+def test_self_counts_by_its_class_and_state() -> None:
+    one, other = key_of_method(METHOD, "Judge.lock")
+    assert one != other
+    assert key_of_method(METHOD.replace("'a'", "'b'"), "Judge.lock")[0] != one
+    assert key_of_method(METHOD, "Judge.lock")[0] == one
+
+
+def test_of_a_self_that_is_ignored_the_code_counts_that_the_method_may_use() -> None:
+    one, other = key_of_method(METHOD, "self")
+    assert one == other
+    assert key_of_method(METHOD.replace("'a'", "'b'"), "self")[0] != one
+
+
+def test_the_error_names_what_in_a_class_can_not_be_told_apart() -> None:
+    with pytest.raises(UnstableIdentityError, match=r"'self', by Judge.lock,.*ignore=\('Judge.lock',\)"):
+        key_of_method(METHOD)
+
+
+def test_a_name_that_can_not_be_told_apart_is_named_and_can_be_ignored() -> None:
+    namespace = run(with_use("import threading\nlock = threading.Lock()\ndef helper(x): return lock", "helper(x)"))
+    with pytest.raises(UnstableIdentityError, match=r"judge .*'lock'.*ignore=\('lock',\)"):
+        call_of(namespace["judge"], 1)
+    assert FunctionKey(namespace["judge"], rules(ignore=frozenset({"lock"}))).call((1,), {})
+
+
+def test_a_version_replaces_the_code_and_its_data() -> None:
+    def versioned(source: str, version: str) -> Any:
+        return FunctionKey(run(source)["judge"], rules(version=version)).call((1,), {}).identity
+
+    source = with_use("import threading\nlock = threading.Lock()\nSTYLE = 'a'", "(lock, STYLE)")
+    assert versioned(source, "1") == versioned(source.replace("'a'", "'b'"), "1") != versioned(source, "2")
+
+
+def test_a_function_that_reads_what_nobody_can_see_asks_for_a_version() -> None:
+    with pytest.raises(UnstableIdentityError, match=r"eval.*version="):
+        call_of(run("def judge(x): return eval(x)")["judge"], 1)
+
+
+@pytest.fixture
+def helpers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A module of the user's beside the notebook."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    file = tmp_path / "nbcache_test_helpers.py"
+    file.write_text("STYLE = 'a'\nITEMS = [1]\ndef f(x):\n    return STYLE\nclass C:\n    y = 1\n")
+    yield file
+    sys.modules.pop(file.stem, None)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import nbcache_test_helpers as h\ndef judge(x): return h.f(x), h.ITEMS, h.C.y",
+        "from nbcache_test_helpers import f, ITEMS, C\ndef judge(x): return f(x), ITEMS, C.y",
+        "import nbcache_test_helpers\ndef judge(x):\n    from nbcache_test_helpers import f, ITEMS, C\n    return f(x), ITEMS, C.y",
+        "import nbcache_test_helpers\ndef judge(x): return getattr(nbcache_test_helpers, x)",
+    ],
+)
+def test_a_module_of_the_users_counts_by_what_is_used_of_it(source: str, helpers: Path) -> None:
+    namespace = run(source)
+    module = sys.modules[helpers.stem]
+    key = FunctionKey(namespace["judge"], rules())
+    seen = [key.call((1,), {}).identity]
+    module.ITEMS.append(2)
+    seen.append(key.call((1,), {}).identity)
+    module.f.__code__ = (lambda x: "c").__code__  # as `%autoreload` does
+    seen.append(key.call((1,), {}).identity)
+    module.C.y = 2
+    seen.append(key.call((1,), {}).identity)
+    assert all(one != other for one, other in itertools.pairwise(seen))
+    assert key.call((1,), {}).identity == seen[-1]
+
+
+def test_a_counter_that_the_function_raises_counts_by_its_value_at_the_call() -> None:
+    namespace = run("COUNT = 0\ndef judge(x):\n    global COUNT\n    COUNT += 1\n    return COUNT")
+    key = FunctionKey(namespace["judge"], rules())
+    before = key.call((1,), {}).identity
+    namespace["judge"](1)
+    assert key.call((1,), {}).identity != before
+
+
+def test_the_memory_and_counts_of_a_librarys_decorator_do_not_count() -> None:
+    source = "import tenacity, functools\n@tenacity.retry(stop=tenacity.stop_after_attempt(2))\ndef one(x): return 1\n@functools.cache\ndef two(x): return 2"
+    namespace = run(with_use(source, "one(x) + two(x)"))
+    key = FunctionKey(namespace["judge"], rules())
+    before = key.call((1,), {}).identity
+    assert namespace["judge"](1) == 3
+    assert key.call((1,), {}).identity == before
+
+
+def test_the_release_of_a_library_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = with_use("import tenacity", "tenacity.retry(x)")
+    before = identity(source)
+    assert b'"libraries":{"tenacity":' in before.document
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: "1000.0")
+    libraries._releases.cache_clear()
+    assert identity(source) != before
+    libraries._releases.cache_clear()
