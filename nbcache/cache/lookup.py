@@ -13,7 +13,7 @@ from nbcache import codec
 from nbcache.cache import modes
 from nbcache.cache.absent import Absent
 from nbcache.cache.call import Call
-from nbcache.cache.memory import CachedAnswer, MemoryTier, holds_up
+from nbcache.cache.memory import CachedAnswer, DecodedContent, MemoryTier, holds_up
 from nbcache.cache.misses.log import NEWER
 from nbcache.cache.modes import Settings
 from nbcache.cache.samples import current_attempt, note_attempt
@@ -305,7 +305,7 @@ def _recorded_answer(key: str, payload: bytes, call: Call | None) -> CachedAnswe
     of_chat = call is not None and call.model is not None and call.is_chat
     if of_chat and not all(isinstance(each, ChatGeneration) for each in generations):
         raise DamagedError(f"entry {key[:8]} holds no answer of a chat model")
-    answer = CachedAnswer(payload, content.created, lambda: generations)
+    answer = CachedAnswer(payload, content.created, DecodedContent(generations))
     if call is not None and call.read is not None:
         call.read(answer)
     return answer

@@ -3,13 +3,14 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Protocol
 
 from langchain_core.outputs import Generation
 from pydantic import BaseModel
 
 from nbcache import codec
 from nbcache.codec.messages import copies_of
+from nbcache.codec.sdk_response import HTTPResponse, response_in
 
 _LARGE = 100_000  # bytes of a payload that is not kept
 _LONG = 1_000_000  # bytes of a payload that holds up an event loop, even if only its checksum is computed
@@ -23,29 +24,78 @@ def holds_up(payload: bytes) -> bool:
 class CachedAnswer:
     """The answer of an entry: its payload, and when it was recorded (seconds since the epoch)."""
 
-    __slots__ = ("_make", "created", "payload")
+    __slots__ = ("_content", "created", "payload")
 
-    def __init__(self, payload: bytes, created: float, make: Callable[[], list[Generation]]) -> None:
+    def __init__(self, payload: bytes, created: float, content: "Content") -> None:
         self.payload = payload
         self.created = created
-        self._make = make
+        self._content = content
 
     def generations(self) -> list[Generation]:
         """Its generations, made for whoever asks first. A stream that is played doesn't need them."""
-        return self._make()
+        return self._content.generations()
+
+    def response(self) -> HTTPResponse:
+        """The response that an SDK got. Raises LookupError, TypeError or ValueError if it holds none."""
+        return self._content.response()
 
 
-class _MemoryEntry(NamedTuple):
+class Content(Protocol):
+    """What an answer contains."""
+
+    def generations(self) -> list[Generation]:
+        """The generations, which the caller may change."""
+
+    def response(self) -> HTTPResponse:
+        """As `CachedAnswer.response`. It is shared."""
+
+
+class DecodedContent:
+    """What was decoded for one call."""
+
+    __slots__ = ("_generations",)
+
+    def __init__(self, generations: list[Generation]) -> None:
+        self._generations = generations
+
+    def generations(self) -> list[Generation]:
+        """As `Content`."""
+        return self._generations
+
+    def response(self) -> HTTPResponse:
+        """As `Content`."""
+        return response_in(self._generations)
+
+
+class _MemoryEntry:
     """An answer: its bytes, the same read, and the store's change token when they were read.
 
     The token is None for an entry that expires: that happens without a write. What copies the answer is made when it
     is a hit for the second time: most are hits once in a session, and those of the first time are handed out.
     """
 
-    payload: bytes
-    token: object
-    whole: codec.Payload
-    copies: Callable[[], list[Generation]] | None = None
+    __slots__ = ("_copies", "_response", "payload", "token", "whole")
+
+    def __init__(self, payload: bytes, token: object, whole: codec.Payload) -> None:
+        self.payload = payload
+        self.token = token
+        self.whole = whole
+        self._copies: Callable[[], list[Generation]] | None = None
+        self._response: HTTPResponse | None = None
+
+    def generations(self) -> list[Generation]:
+        """As `Content`."""
+        if self._copies is not None:
+            return self._copies()
+        generations = self.whole.generations()
+        self._copies = copies_of(generations)  # they share nothing with those that are handed out now
+        return generations
+
+    def response(self) -> HTTPResponse:
+        """As `Content`."""
+        if self._response is None:
+            self._response = response_in(self.whole.generations())
+        return self._response
 
 
 class MemoryTier:
@@ -60,7 +110,7 @@ class MemoryTier:
         entry = self.entries.get(key)
         if entry is None or token is None or entry.token != token:
             return None
-        return self._again(key, entry)
+        return CachedAnswer(entry.payload, entry.whole.created, entry)
 
     def decode(
         self, key: str, payload: bytes, token: object, classes: Iterable[type[BaseModel]]
@@ -72,8 +122,8 @@ class MemoryTier:
         """
         entry = self.entries.get(key)
         if entry is not None and entry.payload == payload:
-            entry = self.entries[key] = entry._replace(token=None if entry.whole.expires else token)
-            return self._again(key, entry)
+            entry.token = None if entry.whole.expires else token
+            return CachedAnswer(payload, entry.whole.created, entry)
         whole = codec.read(payload, key)
         if not whole.reusable:
             return None
@@ -82,16 +132,7 @@ class MemoryTier:
         if self._capacity and not whole.holds_objects and len(payload) <= _LARGE:
             token = None if whole.expires else token
             self._keep(key, _MemoryEntry(payload, token, whole))
-        return CachedAnswer(payload, whole.created, lambda: generations)
-
-    def _again(self, key: str, entry: _MemoryEntry) -> CachedAnswer:
-        """The answer of an entry that was a hit before."""
-        copies = entry.copies
-        if copies is None:
-            generations = entry.whole.generations()
-            self.entries[key] = entry._replace(copies=copies_of(generations))
-            copies = lambda: generations  # noqa: E731 - they are new, and the copies share nothing with them
-        return CachedAnswer(entry.payload, entry.whole.created, copies)
+        return CachedAnswer(payload, whole.created, DecodedContent(generations))
 
     def _keep(self, key: str, decoded: _MemoryEntry) -> None:
         self.entries[key] = decoded

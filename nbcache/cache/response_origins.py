@@ -12,7 +12,7 @@ from typing import Any
 
 from nbcache import codec
 from nbcache.cache.call import Call
-from nbcache.codec.sdk_response import HTTPResponse
+from nbcache.codec.sdk_response import response_in
 from nbcache.stores.base import Store
 
 _CAPACITY = 1_000  # entries whose responses are recognized
@@ -69,7 +69,7 @@ class ResponseOrigins:
 def _ids_in(payload: bytes, key: str) -> frozenset[str]:
     """The ids in the response that an entry holds."""
     try:
-        response = HTTPResponse.of((codec.read(payload, key).generations(())[0].generation_info or {})["http"])
+        response = response_in(codec.read(payload, key).generations())
     except Exception:  # noqa: BLE001 - whatever is wrong with it, it tells nothing
         return frozenset()
     sent = {value for name, value in response.headers.items() if name in _REQUEST_IDS}

@@ -1,9 +1,12 @@
 """The HTTP response that an SDK got: an entry holds it beside the text that people read."""
 
 import base64
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
+
+from langchain_core.outputs import Generation
 
 from nbcache.codec.event_stream import CONTENT_TYPE, as_texts, written_from
 
@@ -51,6 +54,11 @@ class HTTPResponse:
         with suppress(ValueError):
             return {"body": self.body.decode()}
         return {"base64": base64.b64encode(self.body).decode()}
+
+
+def response_in(generations: Sequence[Generation]) -> HTTPResponse:
+    """The response in the generations of an entry. Raises LookupError, TypeError or ValueError if there is none."""
+    return HTTPResponse.of((generations[0].generation_info or {})["http"])
 
 
 def _from_text(text: Any) -> bytes:

@@ -30,6 +30,7 @@ from nbcache.keys.clients.target import endpoint_in
 from nbcache.keys.credentials import hidden
 from nbcache.keys.ignored.headers_and_query import counted_headers, without_credentials
 from nbcache.keys.ignored.request_fields import counted_body
+from nbcache.keys.ignored.user_setting import exempt_names
 from nbcache.keys.request import Identity
 
 LARGEST_BODY = 64_000_000  # bytes: a picture or a sound of usual size has a fraction of it
@@ -49,7 +50,7 @@ class Exchange:
     @classmethod
     def of(cls, cache: NotebookCache, model_call: ModelCall, route: Any = None) -> "Exchange":
         """The exchange of a call. `route` is what counts of its transport."""
-        prompt, identity = _prompt_and_identity(model_call, route)
+        prompt, identity = _identified(model_call, route)
         request, endpoint = model_call.request, model_call.endpoint
         call = Call(identity=identity, is_chat=False, shares=not model_call.is_stream, timeout=request.timeout)
         call.attempt = _attempt(request.header("x-stainless-retry-count"))
@@ -81,7 +82,7 @@ class Exchange:
         if answer is None:
             return None
         try:
-            recorded = HTTPResponse.of((answer.generations()[0].generation_info or {})["http"])
+            recorded = answer.response()
         except (LookupError, ValueError, TypeError):
             self.cache.forbid_in_replay(self.call, "was recorded without the answer that the SDK reads")
             warn_once("no http", "nbcache: an entry of an SDK's call holds no answer for it. The call is made")
@@ -136,6 +137,14 @@ class Exchange:
 def _attempt(count: str) -> int | None:
     """The number of an attempt, by the header in which the SDKs that Stainless makes count their retries."""
     return int(count) if count.isdecimal() else None
+
+
+def _identified(call: ModelCall, route: Any) -> tuple[str, Identity]:
+    """The prompt and the identity of a call, worked out once for the same call and route."""
+    conditions = (route, exempt_names())
+    if call.identified is None or call.identified[0] != conditions:
+        call.identified = conditions, _prompt_and_identity(call, route)
+    return call.identified[1]
 
 
 def _prompt_and_identity(call: ModelCall, route: Any) -> tuple[str, Identity]:

@@ -1,7 +1,10 @@
 """Whether a request is a call of a model: told by its method, its path and the shape of its body, on any host."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
 from urllib.parse import unquote
 
 from nbcache.integrations.http.apis.endpoint import Endpoint
@@ -10,23 +13,31 @@ from nbcache.integrations.http.apis.framing import Body
 from nbcache.integrations.http.apis.registered import may_be_registered, registered_endpoint
 from nbcache.integrations.http.http_request import HTTPRequest
 from nbcache.integrations.http.uncached_requests import LAST_WORDS, is_api_host
+from nbcache.keys.request import Identity
 
 # Fields of a request that does more than get an answer: it goes on in the background, or changes a conversation.
 _STATEFUL = ("background", "conversation", "conversation_id", "thread", "prewarm")
 # JSON, or no type at all: libraries send none with a body that the user wrote as JSON.
 _JSON = re.compile(r"(application/([\w.-]+\+)?json *(; *charset=\"?utf-?8\"? *)?)?", re.IGNORECASE)
+Match = tuple[Endpoint, re.Match[str]]
 _LAST_WORDS = frozenset(word.encode() for endpoint in ENDPOINTS for word in endpoint.last_words) | LAST_WORDS
+_MOST_CACHED = 512  # calls
+_LONGEST_CACHED = 10_000  # bytes of a body
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class ModelCall:
-    """A request that is a call of a model, with the JSON object in it."""
+    """A request that is a call of a model, with the JSON object in it. Do not change it: the next such request shares it.
+
+    `identified` has its prompt and its identity, once they are worked out, and the conditions under which they hold.
+    """
 
     endpoint: Endpoint
     request: HTTPRequest
     body: Body
     path: re.Match[str]  # the end of the path, by which it was told
     is_ambiguous: bool  # whether the body has a field twice: servers differ in which of the two they read
+    identified: tuple[object, tuple[str, Identity]] | None = field(default=None, init=False, repr=False)
 
     @property
     def path_fields(self) -> dict[str, str]:
@@ -63,36 +74,63 @@ def model_call(request: HTTPRequest) -> ModelCall | None:
     Raises what the predicate of a registered API raises.
     """
     if (own := registered_endpoint(request)) is not None:
-        return _registered_call(own, request)
+        match = own.path.search(request.parts.path)
+        return None if match is None or _content(request) is None else _read(request, [(own, match)])
     if request.method != "POST":
         return None
-    path, host = request.parts.path, request.parts.hostname
-    endpoints = (each for each in ENDPOINTS if not each.hosts or host in each.hosts)
-    matches = [(each, match) for each in endpoints if (match := each.path.search(path)) is not None]
-    if (read := _body(request) if matches else None) is None:
+    matches = _matches(request.parts.path, request.parts.hostname)
+    if not matches or (content := _content(request)) is None:
         return None
-    body, is_ambiguous = read
-    return next(
-        (ModelCall(each, request, body, match, is_ambiguous) for each, match in matches if each.fits(body)), None
-    )
+    if len(content) > _LONGEST_CACHED:
+        return _read(request, matches)
+    # All that is read of a request: equal ones make the same call.
+    asked = (request.method, request.url, request.timeout, content, *request.headers, *request.headers.values())
+    call = _calls.get(asked)
+    if call is None and (call := _read(_detached(request, content), matches)) is not None:
+        if len(_calls) >= _MOST_CACHED:
+            _calls.clear()
+        _calls[asked] = call
+    return call
 
 
-def _registered_call(endpoint: Endpoint, request: HTTPRequest) -> ModelCall | None:
-    path, read = endpoint.path.search(request.parts.path), _body(request)
-    return None if path is None or read is None else ModelCall(endpoint, request, read[0], path, read[1])
+# The last calls, by their requests: a cell that is run again makes the same ones.
+_calls: dict[tuple[Any, ...], ModelCall] = {}
 
 
-def _body(request: HTTPRequest) -> tuple[Body, bool] | None:
-    """The JSON object in a request, and whether an object in it has a field twice.
+@lru_cache(maxsize=256)
+def _matches(path: str, host: str | None) -> Sequence[Match]:
+    """The endpoints that may have a path, and for each the end of the path by which it is told."""
+    endpoints = (each for each in ENDPOINTS if not each.hosts or host in each.hosts)
+    return [(each, match) for each in endpoints if (match := each.path.search(path)) is not None]
 
-    None if the body is something else, or is generated while it is sent. None as well if its `stream` is neither yes nor no:
-    then nobody knows what comes back.
-    """
+
+def _content(request: HTTPRequest) -> bytes | str | None:
+    """The body of a request that may be JSON. None if it is something else, or is generated while it is sent."""
     if not _JSON.fullmatch(request.header("content-type")) or request.header("content-encoding"):
         return None
     try:
-        body, is_ambiguous = request.parsed_body()
+        content = request.content()
     except Exception:  # noqa: BLE001 - HTTP libraries raise exceptions of their own
         return None
-    is_understood = isinstance(body, dict) and isinstance(body.get("stream"), bool | None)
-    return (body, is_ambiguous) if is_understood else None
+    return content if isinstance(content, bytes | str) else None
+
+
+def _detached(request: HTTPRequest, content: bytes | str) -> HTTPRequest:
+    """`request` with its body alone, so that the library's own object isn't kept."""
+    return replace(request, content=lambda: content)
+
+
+def _read(request: HTTPRequest, matches: Sequence[Match]) -> ModelCall | None:
+    """The call in a JSON object, of the first endpoint that it fits.
+
+    None as well if its `stream` is neither yes nor no: then nobody knows what comes back.
+    """
+    try:
+        body, is_ambiguous = request.parsed_body()
+    except (ValueError, TypeError, RecursionError):  # no JSON
+        return None
+    if not isinstance(body, dict) or not isinstance(body.get("stream"), bool | None):
+        return None
+    return next(
+        (ModelCall(each, request, body, match, is_ambiguous) for each, match in matches if each.fits(body)), None
+    )

@@ -167,8 +167,8 @@ class Pool:
         age = now - when
         if writes_then == writes and (age < _FRESH or (age < _FRESH_ENOUGH and self._watching.is_held)):
             return tokens
-        frame = sys._getframe()  # noqa: SLF001 - this one is in SQLite
-        self._begin(frame)
+        # In a variable, the frame would refer to itself, and keep all that its callers have until garbage is collected.
+        self._begin(sys._getframe())  # noqa: SLF001 - this one is in SQLite
         try:
             with self._watching:
                 when, writes_then, tokens = self._tokens
@@ -182,7 +182,7 @@ class Pool:
                 self._tokens = read_at, writes, tokens
                 return tokens
         finally:
-            self._lent.pop(frame, None)
+            self._lent.pop(sys._getframe(), None)  # noqa: SLF001 - as above
 
     def _read_tokens(self, watch: Connection) -> "Tokens":
         changes = version_of(watch)
@@ -235,12 +235,11 @@ class Pool:
     def close(self) -> None:
         """Close idle connections; the others are closed when they are released."""
         self._closed = True
-        frame = sys._getframe()  # noqa: SLF001 - as above
-        self._begin(frame)
+        self._begin(sys._getframe())  # noqa: SLF001 - as above
         try:
             self._close_all()
         finally:
-            self._lent.pop(frame, None)
+            self._lent.pop(sys._getframe(), None)  # noqa: SLF001 - as above
 
     def before_fork(self, until: float) -> None:
         """Close everything: SQLite's locks do not survive a fork.

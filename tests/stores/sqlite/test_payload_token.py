@@ -1,9 +1,11 @@
 """While the payload token is equal, no payload has changed: whoever writes, in this process, in another one, at any moment."""
 
+import gc
 import os
 import random
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 
@@ -213,3 +215,22 @@ def test_a_forked_childs_write_is_noticed(store: DiskStore) -> None:
     assert store.payload_token() != before
     assert store.get(key_of(1)) is None
     store.close()
+
+
+@pytest.mark.parametrize("name", ["payload_token", "change_token", "close"])
+def test_what_the_caller_has_is_freed_when_it_returns(store: DiskStore, name: str) -> None:
+    class Large:
+        """Something that takes memory."""
+
+    def call() -> weakref.ref[Large]:
+        large = Large()
+        put(store, 2)  # so that the token is read anew
+        getattr(store, name)()
+        return weakref.ref(large)
+
+    gc.collect()
+    gc.disable()
+    try:
+        assert call()() is None
+    finally:
+        gc.enable()
