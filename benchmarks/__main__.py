@@ -56,7 +56,7 @@ class Scale:
 
 
 _FEW = Amounts(
-    questions=6, batches=1, long=1, chats=(1, 1, 1), streams=2, threads=3, at_once=10, texts=10, misses=10, requests=5
+    questions=6, batches=1, long=1, chats=(1, 1, 1), streams=2, threads=3, at_once=10, texts=10, misses=10, requests=200
 )
 FULL, QUICK = Scale(), Scale(_FEW, 1, 60, 10, 2, 2, 5, 50, 20, (300, 600))
 

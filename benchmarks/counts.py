@@ -9,7 +9,7 @@ from .columns import IN_MEMORY, NBCACHE, NONE
 from .figures import INSTRUCTIONS, Figures
 from .kernel import Amounts, Job
 
-FEW = Amounts(questions=5, batches=1, long=1, chats=(1, 1, 1), streams=2, at_once=0, texts=5)
+FEW = Amounts(questions=5, batches=1, long=1, chats=(1, 1, 1), streams=2, at_once=0, texts=5, requests=200)
 
 
 def measure(folder: Path, amounts: Amounts, figures: Figures) -> None:

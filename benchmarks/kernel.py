@@ -34,7 +34,7 @@ class Amounts:
     at_once: int = 1_000
     texts: int = 1_000
     misses: int = 100_000  # whose memory is looked at
-    requests: int = 1_000  # that are no calls of a model
+    requests: int = 10_000  # that are no calls of a model, with nbcache and without it
 
     @property
     def stored(self) -> int:

@@ -13,14 +13,16 @@ from typing import Any
 from langchain_core.globals import get_llm_cache
 from langchain_core.messages import BaseMessage
 
+from . import BenchError
 from .cases import TURNS, Cases
-from .columns import EMBEDDINGS, NBCACHE, missing
+from .columns import EMBEDDINGS, NBCACHE, NONE, missing
 from .kernel_hits import STREAMED, whole
 from .model import MODEL
 from .replies import generation, message_id, reply
 from .small_server import small_server
 
 _DIMENSIONS = 1_536
+_BLOCK, _WARM = 100, 20  # requests, and those before that are not measured
 
 
 def fill(cases: Cases) -> None:
@@ -116,13 +118,42 @@ def _ask(call: Callable[..., Any], messages: list[BaseMessage]) -> Any:
 
 
 def passing(cases: Cases) -> None:
-    """Requests that are no calls of a model, to a server in a process of its own."""
+    """Requests that are no calls of a model, to a server in a process of its own: short blocks with nbcache and without it, in turn.
+
+    All in one process, so that both meet the same noise. Leaves the cache on.
+    """
     import httpx
 
-    with small_server() as url, httpx.Client(trust_env=False) as client:
-        call = partial(client.post, f"{url}/v1/orders", json={"a": 1})
-        for _ in cases.batches:
-            cases.meter.batch("passing", call, [()] * cases.much.requests)
+    import nbcache
+
+    gc.collect()
+    gc.freeze()  # so that the garbage of a block is found quickly
+    try:
+        with small_server() as url, httpx.Client(trust_env=False) as client:
+            call = partial(client.post, f"{url}/v1/orders", json={"a": 1})
+            usual = _shown(call())
+            for number in range(2 * cases.much.requests // _BLOCK):
+                column = NBCACHE if number % 4 in {1, 2} else NONE  # off, on, on, off: neither always comes first
+                (nbcache.install if column == NBCACHE else nbcache.uninstall)()
+                for _ in range(_WARM):
+                    call()
+                answers = cases.meter.batch("passing", call, [()] * _BLOCK, column=column)
+                if any(_shown(answer) != usual for answer in answers):
+                    raise BenchError(f"passing: a response with {column} is another one")
+    finally:
+        gc.unfreeze()
+        nbcache.install()
+
+
+def _shown(response: Any) -> tuple[Any, ...]:
+    """All that a user sees of a response."""
+    return (
+        response.status_code,
+        response.content,
+        response.headers.multi_items(),
+        str(response.url),
+        response.http_version,
+    )
 
 
 def embeddings(cases: Cases) -> None:

@@ -25,6 +25,8 @@ def run(kernel: Kernel, meter: Meter) -> None:
     cases = Cases(kernel.job, meter)
     kernel.open_cache()
     for part in _parts(kernel.job):
+        if part in _CLIENTS:
+            kernel.settle()  # the words of the misses before are no part of what a client takes
         kernel.cell(partial(part, cases))
     kernel.settle()
     if kernel.job.what == "fill":
@@ -43,5 +45,5 @@ def _parts(job: Job) -> tuple[Part, ...]:
     if column in {NBCACHE, NONE}:
         parts += (*(_STREAMS if job.model == "client" else ()), calls.uncached, *(_AT_ONCE if is_timed else ()))
         if not job.tree:
-            parts += _CLIENTS
+            parts += _CLIENTS if column == NBCACHE else (calls.sdk, calls.embeddings)
     return (*parts, calls.misses, *((calls.updates,) if column != NONE else ()))
