@@ -93,7 +93,6 @@ def test_a_fresh_workers_calls_are_hits_of_its_parent(tmp_path: Path) -> None:
 
 def test_a_scripts_own_functions_go_into_a_pickle_by_value(tmp_path: Path) -> None:
     """As joblib and dask hand the functions of a notebook to their workers."""
-    pytest.importorskip("cloudpickle")
     (tmp_path / "write.py").write_text(BY_VALUE)
     (tmp_path / "read.py").write_text(READ)
     run(tmp_path / "write.py", tmp_path / "store", tmp_path / "functions")

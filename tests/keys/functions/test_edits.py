@@ -235,7 +235,6 @@ def test_a_change_in_a_running_kernel_is_seen_at_the_next_call(
 
 
 def test_a_class_of_attrs_counts_by_its_fields() -> None:
-    pytest.importorskip("attrs")
     source = with_use("import attrs\n@attrs.define\nclass C:\n    y: str = 'a'", "C().y")
     assert identity(source) == identity(source) != identity(source.replace("'a'", "'b'"))
 
