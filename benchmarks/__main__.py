@@ -22,6 +22,7 @@ from . import (
     counts,
     crowd,
     disk,
+    functions,
     growth,
     history,
     instructions,
@@ -53,12 +54,13 @@ class Scale:
     answers: int = 5_000
     hits: int = 1_000
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
+    rows: int = 100_000  # of a data frame
 
 
 _FEW = Amounts(
     questions=6, batches=1, long=1, chats=(1, 1, 1), streams=2, threads=3, at_once=10, texts=10, misses=10, requests=200
 )
-FULL, QUICK = Scale(), Scale(_FEW, 1, 60, 10, 2, 2, 5, 50, 20, (300, 600))
+FULL, QUICK = Scale(), Scale(_FEW, 1, 60, 10, 2, 2, 5, 50, 20, (300, 600), 100)
 
 
 def main() -> int:
@@ -129,6 +131,9 @@ def _parts(
     return {
         "kernels": lambda here: kernels.measure(here, scale.amounts, scale.kernels, figures),
         "disk": lambda here: disk.measure(here, scale.entries, batch=scale.batch, rounds=scale.rounds, figures=figures),
+        "functions": lambda here: functions.measure(
+            here, scale.rows, calls=scale.batch, rounds=scale.rounds, figures=figures
+        ),
         "load": lambda _: load.measure(min(scale.rounds, 7), figures),
         "traffic": lambda here: traffic.measure(here, scale.hits, figures),
         "crowd": lambda here: crowd.measure(here, scale.processes, scale.crowd, figures),

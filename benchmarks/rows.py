@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .columns import EMBEDDINGS, IN_MEMORY, NONE, SQLITE
+from .columns import EMBEDDINGS, IN_MEMORY, JOBLIB, NONE, SQLITE
 
 Unit = tuple[float, str]
 MICRO, MILLI, SECOND = (1e6, "µs"), (1e3, "ms"), (1.0, "s")
@@ -60,6 +60,10 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "sdk, plain": Row("the same of a client that nobody wrapped", MICRO, NONE),
         "passing": Row("a small request of `httpx` that is no call of a model", MICRO, NONE),
         "embeddings": Row("1,000 texts embedded before", MILLI, EMBEDDINGS),
+    },
+    "A function that is memoized": {
+        "function": Row("repeated hit, argument and value of 1 kB", MICRO, JOBLIB),
+        "function, frame": Row("repeated hit, data frames of 10 MB", MILLI, JOBLIB),
     },
     "A kernel": {
         "load": Row("two imports and `%load_ext nbcache` in a fresh IPython", MILLI, IMPORTS),

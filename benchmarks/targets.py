@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .columns import DISKCACHE, IN_MEMORY, LANGGRAPH, NBCACHE, NONE, SQLITE, SQLITE3
+from .columns import DISKCACHE, IN_MEMORY, JOBLIB, LANGGRAPH, NBCACHE, NONE, SQLITE, SQLITE3
 from .figures import SECONDS, Figures, Spread
 from .rows import IMPORTS, SMALLEST
 
@@ -74,6 +74,9 @@ TARGETS = (
     _ratio("lookup", SQLITE, 1 / 6, "lookup of distinct keys from disk / SQLiteCache's"),
     _ratio("sdk, plain", NONE, 1.5, "hit of OpenAI's client / what the client takes with a response in memory"),
     _ratio("passing", NONE, 1.02, "small request of `httpx` to another path / without nbcache"),
+    _ratio("function", JOBLIB, 1 / 3, "repeated hit of a function with 1 kB / joblib.Memory's"),
+    _ratio("function", DISKCACHE, 1.0, "the same / diskcache's `memoize`"),
+    _ratio("function, frame", JOBLIB, 1.0, "repeated hit of a function with frames of 10 MB / joblib.Memory's"),
     _ratio("load", IMPORTS, 1.1, "two imports and `%load_ext` / the imports"),
     _ratio("stall", NONE, 1.5, "1,000 misses at once on one loop: longest stall / uncached"),
     _value("memory", NBCACHE, "MB", 20, "growth of a kernel by 100,000 misses"),

@@ -114,6 +114,14 @@ class NotebookCache(BaseCache):
         """As `find`, without holding up the event loop."""
         return await self._lookup.afind(prompt, llm_string, call, self._active.resolve(call, pin=True))
 
+    def find_pinned(self, prompt: str, call: Call, settings: Settings) -> CachedAnswer | None:
+        """As `find`, for a call of a function with these `pinned_settings`."""
+        return self._lookup.find(prompt, "", call, settings)
+
+    async def afind_pinned(self, prompt: str, call: Call, settings: Settings) -> CachedAnswer | None:
+        """As `afind`, for a call of a function with these `pinned_settings`."""
+        return await self._lookup.afind(prompt, "", call, settings)
+
     def known_call(self, request: Request) -> KnownCall | None:
         """A call that is looked up under its key, if it can be told without `llm_string`, and nothing else is set for it."""
         state, settings = self._state, self._active.resolve(None)
@@ -161,9 +169,9 @@ class NotebookCache(BaseCache):
         warn_once(error.cause, str(error))
         self._state.misses.add("", None, call, "not cacheable", detail=str(error).removeprefix("nbcache: "))
 
-    def mode_of(self, call: Call) -> str | None:
-        """The mode that holds for `call`."""
-        return self._active.resolve(call).mode
+    def pinned_settings(self, call: Call) -> Settings:
+        """The settings that hold for `call`, from now until its answer is stored."""
+        return self._active.resolve(call, pin=True)
 
     def wants(self, call: Call) -> bool:
         """Whether the answer to `call` is of use: it is to be stored, or other calls wait for it."""

@@ -246,13 +246,25 @@ class Waiter:
         return self.outcome
 
     def _is_over(self, deadline: float) -> bool:
-        """Whether the time is over. If the other call was interrupted, it is released: the first waiter makes it."""
+        """Whether the time is over, or the other call waits for this one, in a thread pool of the user's own.
+
+        If the other call was interrupted, it is released: the first waiter makes it.
+        """
         if self.lease.site.is_left():
             self.lease.release()
-        if time.monotonic() < deadline:
+        if time.monotonic() < deadline and not self._is_waited_for():
             return False
         self._give_up()
         return True
+
+    def _is_waited_for(self) -> bool:
+        """Whether the other call, in another thread, waits for this one."""
+        leader = self.lease.site
+        if leader.loop is not None or self.site.loop is not None:
+            return False
+        from nbcache.concurrency.pool_waits import waits_for  # noqa: PLC0415 - few calls wait so long
+
+        return waits_for(leader.thread, self.site.thread)
 
     def _give_up(self) -> None:
         """Stop waiting. An outcome that came at the last moment is kept."""

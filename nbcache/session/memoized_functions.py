@@ -96,5 +96,5 @@ def cache_now() -> "NotebookCache | None":
     if installation is None and worker_joining.is_waiting():
         worker_joining.join()
         installation = sys.modules.get(_INSTALLATION)
-    # While it is being imported, nothing is on yet.
-    return installation._cache_now() if hasattr(installation, "_cache_now") else None  # noqa: SLF001 - it is of this room
+    session = getattr(installation, "_session", None)  # while it is being imported, nothing is on yet
+    return None if session is None else session.cache

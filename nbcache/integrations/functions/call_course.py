@@ -10,7 +10,7 @@ from langchain_core.outputs import Generation
 
 from nbcache.cache.call import Call, call_around, running
 from nbcache.cache.memory import CachedAnswer
-from nbcache.cache.modes import OFF
+from nbcache.cache.modes import OFF, Settings
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.codec.values import as_generation, value_in
 from nbcache.concurrency.executor import in_thread
@@ -50,12 +50,13 @@ def begin(  # noqa: PLR0913 - all that is known of it
         is_stream=is_stream,
     )
     prompt = ""
-    if cache.mode_of(call) != OFF:
+    settings = cache.pinned_settings(call)
+    if settings.mode != OFF:
         identified = _identified(memoized, cache, call, args, kwargs)
         if identified is None:
             return None
         prompt, call.identity = identified.prompt, identified.identity
-    return MemoizedCall(memoized, cache, call, prompt)
+    return MemoizedCall(memoized, cache, call, prompt, settings)
 
 
 def key_of(memoized: Memoized, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
@@ -94,10 +95,11 @@ def _takes(function: FunctionType, args: tuple[Any, ...], kwargs: Mapping[str, A
 class MemoizedCall(running):
     """A call of a memoized function, within whose block it is the current one: what is called in it knows that."""
 
-    __slots__ = ("_cache", "_value", "call", "memoized", "prompt")
+    __slots__ = ("_cache", "_settings", "_value", "call", "memoized", "prompt")
 
-    def __init__(self, memoized: Memoized, cache: NotebookCache, call: Call, prompt: str) -> None:
+    def __init__(self, memoized: Memoized, cache: NotebookCache, call: Call, prompt: str, settings: Settings) -> None:
         super().__init__(call)
+        self._settings = settings
         self.call = call
         self.prompt = prompt
         self._cache = cache
@@ -110,11 +112,11 @@ class MemoizedCall(running):
 
         Raises ReplayMiss in mode `replay`, in which no function runs.
         """
-        return self._counted(self._cache.find(self.prompt, "", self.call))
+        return self._counted(self._cache.find_pinned(self.prompt, self.call, self._settings))
 
     async def afind(self) -> Any:
         """As `find`, without holding up the event loop."""
-        return self._counted(await self._cache.afind(self.prompt, "", self.call))
+        return self._counted(await self._cache.afind_pinned(self.prompt, self.call, self._settings))
 
     def _read(self, answer: CachedAnswer) -> None:
         self._value = value_in(answer.generations()[0], self.memoized.function)

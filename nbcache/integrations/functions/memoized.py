@@ -1,6 +1,7 @@
 """One memoized function: what its wrapper and its methods share."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,8 @@ class Memoized:
         self.labels = tuple(dict.fromkeys((function.__qualname__, function.__name__)))
         self.hits = self.misses = 0
         self._key: FunctionKey | None = None
-        self._begin: Callable[..., MemoizedCall | None] | None = None
+        # The call that begins. None if it is not looked up: then it is made as it is.
+        self.begin: Callable[..., MemoizedCall | None] = self._load_and_begin
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.function, self.options, self.cache_now)
@@ -43,15 +45,13 @@ class Memoized:
             self._key = FunctionKey(self.function, FunctionRules(self.options.ignore, self.options.version))
         return self._key
 
-    def begin(
+    def _load_and_begin(
         self, cache: "NotebookCache", args: tuple[Any, ...], kwargs: Mapping[str, Any], **how: bool
     ) -> "MemoizedCall | None":
-        """The call that begins here. None if it is not looked up: then it is made as it is."""
-        if self._begin is None:
-            from nbcache.integrations.functions.call_course import begin  # noqa: PLC0415 - it loads LangChain
+        from nbcache.integrations.functions.call_course import begin  # noqa: PLC0415 - it loads LangChain
 
-            self._begin = begin
-        return self._begin(self, cache, args, kwargs, **how)
+        self.begin = partial(begin, self)
+        return self.begin(cache, args, kwargs, **how)
 
     def cache_key(self, /, *args: Any, **kwargs: Any) -> str:
         """The key of this call, as `nbcache.entries()` shows it. Raises UnstableIdentityError if it has none."""

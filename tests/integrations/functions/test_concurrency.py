@@ -7,7 +7,8 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import wait as futures_wait
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,41 @@ def in_pools(number: int) -> int:
 
 def test_a_function_that_calls_itself_in_a_thread_pool_ends() -> None:
     assert in_pools(8) == 21
+
+
+@nbcache.memoize(ignore=("depth", "how", "RUNS"))
+def same_in_pools(number: int, depth: int, how: Callable[[ThreadPoolExecutor, Any], Any]) -> int:
+    RUNS.append(depth)
+    if depth == 0:
+        return 0
+    with ThreadPoolExecutor(1) as pool:
+        how(pool, lambda: same_in_pools(number, depth - 1, how))
+    return depth
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda pool, call: pool.submit(call).result(),
+        lambda pool, call: list(pool.map(lambda _: call(), [1])),
+        lambda pool, call: futures_wait([pool.submit(call)]),
+        lambda pool, call: list(as_completed([pool.submit(call)])),
+        lambda pool, call: pool.submit(call),
+        lambda _, call: joined(call),
+    ],
+    ids=["result", "map", "wait", "as_completed", "shutdown", "join"],
+)
+def test_a_call_in_a_thread_does_not_wait_for_the_identical_one_that_waits_for_the_thread(how: Any) -> None:
+    began = time.monotonic()
+    assert same_in_pools(1, 2, how) == 2
+    assert RUNS == [2, 1, 0]
+    assert time.monotonic() - began < PATIENCE
+
+
+def joined(call: Callable[[], Any]) -> None:
+    thread = threading.Thread(target=call)
+    thread.start()
+    thread.join()
 
 
 async def test_an_async_function_that_calls_itself_in_tasks_ends() -> None:
