@@ -56,6 +56,25 @@ def settled(cases: Cases) -> None:
         cases.hits("settled", all_of_it, [(cases.usual(),)], each=cases.much.questions)
 
 
+def called_back(cases: Cases) -> None:
+    """The same with callbacks of nbcache's own, which are called in another thread."""
+    if cases.job.column != NBCACHE:
+        return
+    import nbcache
+
+    if not hasattr(nbcache, "on"):  # an earlier version, beside this one
+        return
+    handles = [nbcache.on(event)(_ignore) for event in ("hit", "miss", "store", "evict")]
+    for _ in cases.batches:
+        cases.hits("called back", cases.model.invoke, cases.usual())
+    for handle in handles:
+        handle.cancel()
+
+
+def _ignore(_: object) -> None:
+    """A function of the user's own."""
+
+
 def listened(cases: Cases) -> None:
     """The same with a callback handler."""
     call = partial(cases.model.invoke, config={"callbacks": [_Listener()]})

@@ -11,7 +11,7 @@ from .kernel import Job, Kernel, Meter
 
 _HITS = (
     *(hits.first_call, hits.firsts, hits.next_cell, hits.repeated, hits.settled),
-    *(hits.listened, hits.long_prompts, hits.chats),
+    *(hits.called_back, hits.listened, hits.long_prompts, hits.chats),
 )
 _MANY = (hits.threads, hits.batch)
 _STREAMS = (hits.streams, hits.awaited_streams)

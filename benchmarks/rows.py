@@ -28,6 +28,7 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "next cell": Row("the same calls in the next cell", MICRO, IN_MEMORY),
         "repeated": Row("repeated hit, nobody listens", MICRO, IN_MEMORY),
         "settled": Row("the same with what hits leave for the cell's end", MICRO, IN_MEMORY),
+        "called back": Row("repeated hit, after which `nbcache.on` calls a function", MICRO, IN_MEMORY),
         "listened": Row("repeated hit with a callback handler", MICRO, IN_MEMORY),
         "100 kB": Row("repeated hit, prompt of 100 kB", MICRO, IN_MEMORY),
         "turn 2": Row("hit at turn 2 of a chat", MICRO, IN_MEMORY),

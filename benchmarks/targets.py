@@ -50,6 +50,16 @@ def _extra(row: str, apart: str, limit: float, what: str) -> Target:
     return Target(what, limit, measure, "µs")
 
 
+def _more(row: str, than: str, limit: float, what: str) -> Target:
+    """By how many microseconds a row of nbcache's takes longer than another."""
+
+    def measure(figures: Figures, kind: str) -> Spread | None:
+        pairs = zip(figures.rounds(row, NBCACHE, kind), figures.rounds(than, NBCACHE, kind), strict=False)
+        return _scaled([ours - other for ours, other in pairs], 1e6)
+
+    return Target(what, limit, measure, "µs")
+
+
 def _scaled(rounds: list[float], factor: float) -> Spread | None:
     return Spread.of([each * factor for each in rounds]) if rounds else None
 
@@ -61,6 +71,7 @@ def _growth(row: str, what: str, limit: float, unit: str = "ms", column: str = L
 TARGETS = (
     _ratio("listened", IN_MEMORY, 0.7, "repeated hit, 2 kB prompt, somebody listens / InMemoryCache's"),
     _ratio("repeated", IN_MEMORY, 0.3, "the same where nobody listens / InMemoryCache's"),
+    _more("called back", "repeated", 2, "what a hit takes more with callbacks of `nbcache.on`"),
     _ratio("next cell", IN_MEMORY, 1.0, "first hits of the next cell / InMemoryCache's"),
     _ratio("first hits", IN_MEMORY, 1.3, "first hits in a new kernel / InMemoryCache's"),
     _ratio("turn 200", IN_MEMORY, 0.2, "hit at turn 200 of a chat / InMemoryCache's"),

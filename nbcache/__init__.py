@@ -18,6 +18,7 @@ __all__ = [
     "Cleared",
     "DamagedError",
     "EntryMeta",
+    "Event",
     "Exported",
     "Imported",
     "Info",
@@ -54,6 +55,7 @@ __all__ = [
     "last",
     "memoize",
     "mode",
+    "on",
     "panel",
     "plan",
     "register_api",
@@ -70,6 +72,8 @@ if TYPE_CHECKING:
     from nbcache.cache.misses.explain import Why
     from nbcache.cache.modes import mode
     from nbcache.cache.notebook_cache import NotebookCache
+    from nbcache.costs.callbacks import on
+    from nbcache.costs.session_events import Event
     from nbcache.entry.records import Cleared, EntryMeta, Info, Record, Stats
     from nbcache.errors import (
         AmbiguousKeyError,
@@ -119,6 +123,8 @@ _HOMES = {
         "cache.misses.explain": ("Why",),
         "cache.notebook_cache": ("NotebookCache",),
         "cache.modes": ("mode",),
+        "costs.callbacks": ("on",),
+        "costs.session_events": ("Event",),
         "entry.records": ("Cleared", "EntryMeta", "Info", "Record", "Stats"),
         "errors": (
             *(

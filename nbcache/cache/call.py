@@ -132,6 +132,10 @@ class Call(Request):
 
     def end(self) -> None:
         """The call is over. Leases and samples for which it got no answer are given back, to the next call."""
+        if self.pending:
+            for misses in self.pending.values():
+                for miss in misses:
+                    miss.record.given_up = 0.0
         while self.leases:
             self.leases.popitem()[1].release()
         while self.samples:

@@ -27,6 +27,7 @@ from nbcache.cache.state import CacheState
 from nbcache.cache.user_rules import Rules
 from nbcache.codec.payload import key_of
 from nbcache.concurrency.executor import in_thread
+from nbcache.costs.events import finish_callbacks
 from nbcache.costs.ledger import Ledger
 from nbcache.errors import StoreError, UnstableIdentityError, warn_once
 from nbcache.keys.api_names import ALL
@@ -240,9 +241,8 @@ class NotebookCache(BaseCache):
         from nbcache.stores.view import Contents  # noqa: PLC0415 - no call needs it
 
         self.flush()
-        return Contents(
-            self.store, self.notebook if (scope or self.scope) == modes.NOTEBOOK else None, self.ledger.tell
-        )
+        notebook = self.notebook if (scope or self.scope) == modes.NOTEBOOK else None
+        return Contents(self.store, notebook, self.ledger.tell, self.ledger.gone)
 
     def stats(self, scope: str | None = None, *, lifetime: bool = False) -> "Stats":
         """Calls, money and time, and what the scope holds.
@@ -347,9 +347,10 @@ class NotebookCache(BaseCache):
         self._active.cell = settings or NOTHING_SET
 
     def leave_cell(self) -> None:
-        """The cell has ended: its settings hold no longer, and its hits are written down."""
+        """The cell has ended: its settings hold no longer, its hits are written down, and callbacks know of them."""
         self._active.cell = NOTHING_SET
         self.flush()
+        finish_callbacks()
 
     def flush(self) -> None:
         """Write down what was counted in memory."""

@@ -62,7 +62,7 @@ class Saver:
         try:
             stored = not unkept
             unkept = unkept if settings.mode in modes.KEEPS else ""
-            self._state.misses.paid(pending, usage, answer, stored=stored, unkept=unkept)
+            self._state.misses.paid(pending, usage, answer, stored=stored, unkept=unkept, tags=settings.tags)
         except Exception as error:  # noqa: BLE001 - as above
             self._state.failed("count an answer", error)
 

@@ -1,12 +1,14 @@
-"""What a session notes of its calls: each hit and each paid answer."""
+"""What a session notes of its calls: each hit and each paid answer; and who is called after them."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from nbcache.concurrency.strands import Strand
 
 if TYPE_CHECKING:
+    from nbcache.costs.callbacks import Callbacks
     from nbcache.costs.time_saved import Span
     from nbcache.entry.records import CallRecord, InnerCall, Usage
 
@@ -79,3 +81,40 @@ class Watcher(Protocol):
 
 
 watchers: list[Watcher] = []  # of all ledgers of the process, while a function runs
+
+
+class Kept(NamedTuple):
+    """An answer that was stored without a call of which anything is noted. Only for callbacks."""
+
+    key: str
+    model: str
+    tags: tuple[str, ...]
+
+
+class Gone(NamedTuple):
+    """An entry that is gone, and why. Only for callbacks."""
+
+    key: str
+    model: str
+    tags: tuple[str, ...]
+    seconds: float | None
+    usd: Decimal | None
+    why: str
+
+
+class observation:  # noqa: N801 - a place for one value
+    """The callbacks of this process, while there are any. What they are is loaded with the first one."""
+
+    by: "Callbacks | None" = None
+
+
+def finish_callbacks(*, everything: bool = False) -> None:
+    """Call the callbacks for what has happened by now; with `everything`, for calls that still run, too."""
+    if observation.by is not None:
+        observation.by.finish(everything=everything)
+
+
+def end_callbacks() -> None:
+    """Call no callback any more."""
+    if observation.by is not None:
+        observation.by.clear()

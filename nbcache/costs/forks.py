@@ -8,12 +8,22 @@ from typing import TYPE_CHECKING, Protocol
 from nbcache.concurrency.worker_pipe import channel
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from nbcache.costs.forwarding import Reporter
+    from nbcache.costs.session_events import Unanswered
+    from nbcache.entry.records import EntryMeta
 
 
 class _Ledger(Protocol):
+    created: float
+
+    @property
+    def store(self) -> object: ...
+    def gone(self, entries: "Iterable[EntryMeta]", why: str) -> None: ...
     def begin_in_child(self, reporter: "Reporter | None") -> None: ...
     def flush(self) -> None: ...
+    def announce(self, unanswered: "Unanswered | None" = None) -> None: ...
 
 
 ledgers: "weakref.WeakSet[_Ledger]" = weakref.WeakSet()

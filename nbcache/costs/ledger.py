@@ -8,7 +8,7 @@ import os
 import secrets
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
@@ -19,7 +19,7 @@ from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.strands import begin_cell, call_here, know_context
 from nbcache.concurrency.timer import Timer
 from nbcache.concurrency.worker_pipe import channel
-from nbcache.costs.events import Hit, Paid, Unread, Where, watchers
+from nbcache.costs.events import Gone, Hit, Kept, Paid, Unread, Where, observation, watchers
 from nbcache.costs.forks import ledgers
 from nbcache.costs.price_lookup import Prices
 from nbcache.errors import logger
@@ -28,9 +28,10 @@ from nbcache.stores.location import REPORT
 
 if TYPE_CHECKING:
     from nbcache.costs.forwarding import Incoming, Message, Note, Reporter, WorkerHit
+    from nbcache.costs.session_events import Unanswered
     from nbcache.costs.session_sums import Accounts
     from nbcache.costs.time_saved import Span
-    from nbcache.entry.records import CallRecord, InnerCall, SessionCall, Spending, Touch, Usage
+    from nbcache.entry.records import CallRecord, EntryMeta, InnerCall, SessionCall, Spending, Touch, Usage
 
 _DELAY = 1.0  # seconds from a call until it is written down, unless its cell ends before
 _AT_ONCE = 20  # entries indexed in one transaction, for which an update may have to wait
@@ -44,6 +45,7 @@ class Ledger:
     def __init__(self, store: Store, notebook: str | None, prices: Prices | None = None) -> None:
         self.store = store
         self.notebook = notebook
+        self.created = time.monotonic()
         self.prices = prices or Prices()
         self._listed = store if isinstance(store, Listable) else None
         self._searched = store if isinstance(store, Searchable) else None
@@ -58,7 +60,7 @@ class Ledger:
         self._left_out = Counter[str]()  # calls that the setting `clients` leaves out, by API
         self.is_joined = False  # in a worker process that was started afresh
         self._incoming: Incoming | None = None
-        self._notes: deque[Note | WorkerHit] = deque()
+        self._notes: deque[Note | WorkerHit | Gone | Kept] = deque()
         self._made: Accounts | None = None
         self._listeners: list[Callable[[], None]] = []
         self._audiences = [self._listeners]
@@ -143,7 +145,27 @@ class Ledger:
             self._incoming = Incoming()
         self._append(self._incoming.note(message))
 
-    def _append(self, note: "Message | Note") -> None:
+    def kept(self, key: str, model: str, tags: tuple[str, ...]) -> None:
+        """Note for callbacks that an answer was stored of whose call nothing is noted."""
+        if observation.by is not None and self.reporter is None:
+            observation.by.seen(note := Kept(key, model, tags))
+            self._append(note)
+
+    def gone(self, entries: "Iterable[EntryMeta]", why: str) -> None:
+        """Note for callbacks that these entries are gone."""
+        if observation.by is not None and observation.by.wants_evictions() and self.reporter is None:
+            for each in entries:
+                note = Gone(each.key, each.model, each.tags, each.seconds, each.cost_usd, why)
+                observation.by.seen(note)
+                self._append(note)
+
+    def announce(self, unanswered: "Unanswered | None" = None) -> None:
+        """Hand the events of all that is noted to the callbacks, and of these calls without an answer."""
+        if observation.by is not None and self._has_notes():
+            happened = observation.by.happened
+            self._read_sums(lambda: happened(self._accounts.take_events(unanswered)))
+
+    def _append(self, note: "Message | Note | Gone | Kept") -> None:
         self._notes.append(note)
         if self._timer.is_idle():
             self._timer.wake()
@@ -303,6 +325,7 @@ class Ledger:
         timer, self._timer = self._timer, Timer(self._tidy, _DELAY)  # for later notes
         timer.stop()
         self.flush()
+        self.announce()
 
     @property
     def id(self) -> str:

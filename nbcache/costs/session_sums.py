@@ -6,20 +6,24 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from nbcache.costs.calls_by_key import SessionCalls
 from nbcache.costs.costs_today import CHARGED, INSIDE, Cost, CostsToday
-from nbcache.costs.events import CHEAP, NEW, NOT_CACHED, Hit, Paid, Unread
+from nbcache.costs.events import CHEAP, NEW, NOT_CACHED, Gone, Hit, Kept, Paid, Unread, observation
 from nbcache.costs.forwarding import Note, WorkerHit
 from nbcache.costs.ledger_sums import add_to, total
 from nbcache.costs.price_lookup import Prices
 from nbcache.costs.time_saved import Span, Timing
-from nbcache.entry.records import EXACT, CallRecord, Spending, Touch
+from nbcache.entry.records import EXACT, CallRecord, Filter, Spending, Touch
 from nbcache.errors import logger
-from nbcache.stores.base import Store, Tombstones
+from nbcache.stores.base import Listable, Store, Tombstones
 from nbcache.stores.entry_costs import EntryCosts
 
+if TYPE_CHECKING:
+    from nbcache.costs.session_events import Happened, SessionEvents, Unanswered
+
+EXPIRED = "expired"  # why an entry is gone, and why its call missed
 _CALLS = 10_000  # the last calls, of which each has its own record
 _POINTS = 200  # of the chart
 _EXECUTIONS = 64  # the last executions, whose late calls still count for the time saved
@@ -37,10 +41,12 @@ class Accounts:
     """The sums of the session `id`. Not safe to use from several threads at once."""
 
     def __init__(self, store: Store, notebook: str | None, prices: Prices) -> None:
+        self._listed = store if isinstance(store, Listable) else None
         self._tombstones = store if isinstance(store, Tombstones) else None
         self._notebook = notebook
         self._costs = EntryCosts()
         self._costs_today = CostsToday(store, prices)
+        self._events: SessionEvents | None = None
         self._timings: OrderedDict[tuple[int, str | None], Timing] = OrderedDict()
         self.calls: deque[CallRecord] = deque(maxlen=_CALLS)
         self.called = SessionCalls()
@@ -56,11 +62,14 @@ class Accounts:
         for name in _OF_SESSION:
             setattr(self, name, getattr(other, name))
 
-    def enter(self, notes: Iterable[Note | WorkerHit], session: str) -> None:
+    def enter(self, notes: Iterable[Note | WorkerHit | Gone | Kept], session: str) -> None:
         """Add these calls to the sums."""
         now = _Batch({}, {})
         self._costs_today.begin()
+        self._observe()
         for note in notes:
+            if self._events is not None and observation.by is not None:
+                self._events.causes = observation.by.causes_of(note)
             self._enter(note, now)
         for of, spans in now.spans.items():
             self._enter_waits(of, spans, now)
@@ -69,6 +78,19 @@ class Accounts:
             self._add(row)
         if now.rows:
             self._plot()
+
+    def take_events(self, unanswered: "Unanswered | None") -> "list[Happened]":
+        """The events for callbacks since this was last called."""
+        return [] if self._events is None else self._events.take(unanswered)
+
+    def _observe(self) -> None:
+        """Make events from now on, if there are callbacks."""
+        if observation.by is None:
+            self._events = None
+        elif self._events is None:
+            from nbcache.costs.session_events import SessionEvents  # noqa: PLC0415 - few sessions have callbacks
+
+            self._events = SessionEvents()
 
     def put_back(self, touches: dict[str, Touch]) -> None:
         """Take back touches that could not be written down, for the next time."""
@@ -84,7 +106,7 @@ class Accounts:
         for of, row in rows.items():
             add_to(self.unwritten, of, row)
 
-    def _enter(self, note: Note | WorkerHit, now: "_Batch") -> None:
+    def _enter(self, note: Note | WorkerHit | Gone | Kept, now: "_Batch") -> None:
         if isinstance(note, WorkerHit):
             self._costs.put(note.hit.payload, note.cost)
             note = note.hit
@@ -98,6 +120,9 @@ class Accounts:
             self._enter_hit(note, now)
         elif isinstance(note, Paid):
             self._enter_paid(note, now)
+        elif isinstance(note, Gone | Kept):
+            if self._events is not None:
+                self._events.note(note)
         else:
             self._enter_miss(note, now)
 
@@ -122,6 +147,8 @@ class Accounts:
             self.called.price(call, cost.usd, estimated=call.estimated)
         touch = self._touch(hit.key)
         touch.hits, touch.when = touch.hits + 1, max(touch.when, hit.when)
+        if self._events is not None:
+            self._events.hit(call, entry.tags)
         row = self._row(call, now)
         row.hits += 1
         row.saved_usd = EXACT.add(row.saved_usd, cost.usd or 0)
@@ -165,11 +192,25 @@ class Accounts:
         logger.info("miss %s %s: %s", (call.key or "")[:8], call.model, call.why)
         if call.why.startswith(NOT_CACHED):
             self.uncached[call.why.removeprefix(NOT_CACHED)] += 1
+        if self._events is not None:
+            if call.why == EXPIRED:
+                self._events.note(self._expired(call))
+            self._events.missed(call)
         self.calls.append(call)
         self.called.note(call)
         row = self._row(call, now)
         row.misses += 1
         row.unpriced_misses += call.owes
+
+    def _expired(self, call: CallRecord) -> Gone:
+        """What is known of the entry of this call, which had expired: it may have been replaced meanwhile."""
+        row = None
+        with contextlib.suppress(Exception):
+            if self._listed is not None:
+                row = next(iter(self._listed.page(Filter(key=call.key, include_expired=True), limit=1)), None)
+        if row is None or row.expires is None or row.expires > call.when:
+            return Gone(call.key or "", call.model, (), None, None, EXPIRED)
+        return Gone(row.key, row.model, row.tags, row.seconds, row.cost_usd, EXPIRED)
 
     def _enter_paid(self, paid: Paid, now: "_Batch") -> None:
         call, cost = paid.record, self._cost(paid)
@@ -184,6 +225,8 @@ class Accounts:
             touch.cost_usd, touch.charged = usd, cost.source == CHARGED
         call.is_cheap = paid.unkept == CHEAP
         self.called.price(call, call.usd, estimated=call.estimated, unkept=paid.unkept)
+        if self._events is not None:
+            self._events.answered(call, stored=paid.stored, usd=cost.usd)
         row = self._row(call, now)
         row.spent_usd = EXACT.add(row.spent_usd, call.usd or 0)
         row.unpriced_misses += (call.usd is None) - call.owes

@@ -195,7 +195,8 @@ class CallRecord:
     the model took, or that the hit saved. A miss is `answered` once the model has; `gone` is when its answer expired or
     was deleted (seconds since the epoch). `owes` says that the call was made, but its cost isn't known yet. The answer of a
     call that `is_cheap` was not kept, by the settings `min_seconds` and `min_usd`. One that is `replayed` was not recorded, and
-    not made.
+    not made. `tags` are those that its entry gets. A call that ended without an answer is `given_up`, from that moment on
+    (`time.monotonic`): its client may try again until then.
     """
 
     when: float
@@ -214,6 +215,8 @@ class CallRecord:
     owes: bool = False
     is_cheap: bool = False
     replayed: bool = False
+    tags: tuple[str, ...] = ()
+    given_up: float | None = None
 
 
 @public_in("nbcache.entry")

@@ -17,6 +17,7 @@ from nbcache.concurrency.change_listeners import all_listeners, tell
 from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
 from nbcache.concurrency.executor import uninterrupted
 from nbcache.concurrency.locks import Lock
+from nbcache.costs.events import end_callbacks, finish_callbacks
 from nbcache.errors import NotInstalledError, forget_warnings, warn_once
 from nbcache.integrations.http.hooks import HTTPHooks
 from nbcache.integrations.langchain.models import Instrument
@@ -112,7 +113,9 @@ def uninstall() -> None:
 
 def end() -> None:
     """As `uninstall`, whatever `NBCACHE_MODE` is."""
+    finish_callbacks(everything=True)
     uninterrupted(_turn_off)
+    end_callbacks()
     tell()
 
 

@@ -26,7 +26,7 @@ class EntryCost:
     """The model's name as entries are listed by it, what the call used, and the seconds that it took, if known.
 
     `recorded` is when it was answered, in seconds since the epoch. A function's entry used nothing itself: its `calls` are
-    those that were made inside.
+    those that were made inside. `tags` are those that the entry was stored with.
     """
 
     model: str = ""
@@ -34,6 +34,7 @@ class EntryCost:
     seconds: float | None = None
     recorded: float | None = None
     calls: "Sequence[InnerCall] | None" = None
+    tags: tuple[str, ...] = ()
 
 
 def entry_cost(payload: bytes, key: str) -> EntryCost:
@@ -42,9 +43,11 @@ def entry_cost(payload: bytes, key: str) -> EntryCost:
     header = whole.header()
     usage = header.usage
     if header.calls is not None:
-        return EntryCost(header.meta.model, _no_usage(), header.meta.seconds, whole.created, header.calls)
+        return EntryCost(
+            header.meta.model, _no_usage(), header.meta.seconds, whole.created, header.calls, header.meta.tags
+        )
     if usage is not None and usage.complete:
-        return EntryCost(header.meta.model, usage, header.meta.seconds, whole.created)
+        return EntryCost(header.meta.model, usage, header.meta.seconds, whole.created, tags=header.meta.tags)
     from nbcache.entry.text import answer_text, prompt_text  # noqa: PLC0415 - of most entries it is known
     from nbcache.entry.usage.usage_of_call import estimated, usage_of  # noqa: PLC0415
 
@@ -52,7 +55,7 @@ def entry_cost(payload: bytes, key: str) -> EntryCost:
         usage = usage_of(whole.generations(None), document(header.identity), header.endpoint, header.prompt)
     if not usage.complete:
         usage = estimated(usage, prompt_text(header.shown_prompt), answer_text(whole.plain()))
-    return EntryCost(header.meta.model, usage, header.meta.seconds, whole.created)
+    return EntryCost(header.meta.model, usage, header.meta.seconds, whole.created, tags=header.meta.tags)
 
 
 class EntryCosts:

@@ -12,6 +12,7 @@ from nbcache.concurrency.locks import Lock
 from nbcache.entry.durations_and_sizes import count, size
 from nbcache.entry.records import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import DamagedError, TooLargeError
+from nbcache.stores.evictions import report
 from nbcache.stores.progress import Progress, followed
 from nbcache.stores.sqlite.expiry import is_due
 
@@ -357,11 +358,15 @@ class MemoryStore:
         for key, (_, meta) in list(self._entries.items()) if self._is_over() else ():
             if _has_expired(meta, self._clock()):
                 self._drop_expired(key, meta)  # expired entries go first, and are not counted as evicted
+        evicted = []
         while self._is_over():
             key = next(iter(self._entries))
+            evicted.append(self._entries[key][1])
             self._drop(key)
             self._bury(key, self._clock(), "evicted")
             self._evictions += 1
+        if evicted and report.to is not None:
+            report.to(self, evicted)
 
     def _is_over(self) -> bool:
         return (self._max_entries is not None and len(self._entries) > self._max_entries) or (

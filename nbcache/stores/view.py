@@ -47,6 +47,9 @@ class Contents:
     store: Store
     notebook: str | None = None
     changed: Callable[[], None] = lambda: None  # called when entries were deleted, or came by an import
+    gone: Callable[[Iterable[EntryMeta], str], None] = lambda _, __: (
+        None
+    )  # called with those that were deleted, and why
 
     def totals(self) -> Totals:
         """How many entries, and how many bytes."""
@@ -181,7 +184,8 @@ class Contents:
         if not isinstance(self.store, Deletable):
             raise UnsupportedError(f"the store {self.store.url} can't delete entries")
         meta = self.find(prefix, least=DIGITS_TO_EVICT)
-        self.store.delete(meta.key)
+        if self.store.delete(meta.key):
+            self.gone([meta], "evicted")
         self.changed()
         return meta
 
@@ -243,6 +247,7 @@ class Contents:
             done = store.clear(keys, owner=self.notebook, progress=progress)
         else:
             done = store.clear(keys, owner=self.notebook)
+        self.gone(going, "cleared")
         self.changed()
         return replace(done, entries=going)
 

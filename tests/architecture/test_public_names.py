@@ -38,6 +38,7 @@ RECORDS = [
     nbcache.Cleared(1, 2, 3, (META,)),
     nbcache.Plan("this", 2, (nbcache.PlannedMiss("0" * 40, "m", "new", 1, None, False),)),
     nbcache.Why("m", "p", "new", "it is new"),
+    nbcache.Event("0" * 40, "m", ("t",), 1.5, Decimal("0.25"), "new"),
     nbcache.Exported(Path("a.jsonl"), 1, 2, changed=True, scrubbed={"k": ["a key"]}),
     nbcache.Imported(Path("a.jsonl"), 1, 0, (), "store"),
 ]

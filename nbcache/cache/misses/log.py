@@ -32,6 +32,7 @@ _Attempted = (
 )  # what is attempted: a key or, without one, a prompt, an identity and an endpoint
 _EXPLAINABLE = 500  # misses that are remembered to be explained
 _FAILED = 100  # attempts that failed, and that others may follow
+_NEXT_ATTEMPT = 10.0  # seconds within which a client surely tries again
 _WITHOUT_CALL = 1_000  # misses of which no call says when they end
 _numbers = count(1)
 
@@ -85,6 +86,9 @@ class MissLog:
             call is not None or call_key is None or not is_value(call_key.identity)
         )
         record = self._ledger.missed(key, model, reason, owes=owes, replayed=replayed)
+        record.tags = () if call is None or call.settings is None else call.settings.tags
+        if replayed or (call is None and not owes):
+            record.given_up = 0.0  # no answer will come
         strand, began = call_here(now := time.perf_counter(), 0.0)
         miss = PendingMiss(call_key, record, now, strand, began)
         self.entries.append(LoggedMiss(record, call_key, prompt, detail, replayed))
@@ -112,6 +116,7 @@ class MissLog:
                 for miss in misses:
                     if not miss.record.owes:  # it was not made, in `replay`
                         continue
+                    miss.record.given_up = time.monotonic() + _NEXT_ATTEMPT
                     self._failed[_attempted(prompt, miss.call_key, call)] = miss
             call.pending.clear()
             while len(self._failed) > _FAILED:
@@ -133,6 +138,7 @@ class MissLog:
             if not call.attempt and (miss.strand, miss.record.execution) != (strand, self._ledger.execution()):
                 return False
             del self._failed[of]
+            miss.record.given_up = None
             call.misses += 1
             call.pending.setdefault(prompt, []).append(miss)
         return True
@@ -167,7 +173,7 @@ class MissLog:
         misses = self._without_call.get((prompt, key))
         return misses[-1] if misses else None
 
-    def paid(
+    def paid(  # noqa: PLR0913 - as above
         self,
         pending: "PendingAnswer",
         usage: "Usage",
@@ -175,14 +181,22 @@ class MissLog:
         *,
         stored: bool,
         unkept: str = "",
+        tags: tuple[str, ...] = (),
     ) -> None:
-        """Count what the call used. `unkept` says why it was not stored, though its mode keeps answers."""
+        """Count what the call used. `unkept` says why it was not stored, though its mode keeps answers.
+
+        `tags` are those of its entry.
+        """
         miss, prompt, call_key = pending.miss, pending.prompt, pending.call_key
         if pending.call is None:
             with self._lock:  # the last: earlier ones may be of calls that failed
                 miss = _take(self._without_call, (prompt, call_key.key if call_key else ""), -1)
                 miss = miss or _take(self._without_call, (prompt, ""), -1)
-        if miss is not None:
+        if miss is None:
+            if stored and call_key is not None:
+                self._ledger.kept(call_key.key, call_key.model, tags)
+        else:
+            miss.record.tags = tags or miss.record.tags
             if stored and call_key is not None:
                 miss.record.key = call_key.key  # differs from the key that missed if that held a counter
             if not prompt and not usage.complete and call_key is not None:

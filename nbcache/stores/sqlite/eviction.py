@@ -1,12 +1,16 @@
 """Evicts the least recently used entries of a store with bounds. What expires by itself is in `expiry`."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from nbcache.entry.filter import Filter
 from nbcache.errors import TooLargeError
 from nbcache.stores import sqlite
 
 if TYPE_CHECKING:
+    from nbcache.entry.records import EntryMeta
     from nbcache.stores.sqlite.diskcache_file import CacheFile
     from nbcache.stores.sqlite.sql import Execute
 
@@ -17,6 +21,7 @@ class Bounds:
     def __init__(self, max_bytes: int | None, max_entries: int | None) -> None:
         self._max_bytes, self._max_entries = max_bytes, max_entries
         self._counted: CacheFile | None = None  # the file whose totals were counted by this process
+        self._evicted: list[EntryMeta] = []
         self.are_set = max_bytes is not None or max_entries is not None
 
     def check(self, payload: bytes) -> None:
@@ -31,11 +36,36 @@ class Bounds:
         if self._counted is not cache:
             sqlite.totals.recount(cache.execute)
             self._counted = cache
-        evict(cache.execute, self._max_bytes, self._max_entries, spare=spare, now=time.time())
+        from nbcache.stores.evictions import report  # noqa: PLC0415 - few stores have bounds
+
+        gone = None if report.to is None else self._evicted
+        evict(cache.execute, self._max_bytes, self._max_entries, spare=spare, now=time.time(), gone=gone)
+
+    @contextmanager
+    def reporting(self, store: object) -> Iterator[None]:
+        """Report what is evicted within this block, once it is left without an error."""
+        evicted = self._evicted = []
+        yield
+        if evicted:
+            from nbcache.stores.evictions import report  # noqa: PLC0415 - as above
+
+            if report.to is not None:
+                report.to(store, evicted)
 
 
-def evict(sql: "Execute", max_bytes: int | None, max_entries: int | None, *, spare: str, now: float) -> None:
-    """Delete the least recently used entries, but not `spare`, until the store is within its bounds."""
+def evict(  # noqa: PLR0913 - the bounds, and who is told
+    sql: "Execute",
+    max_bytes: int | None,
+    max_entries: int | None,
+    *,
+    spare: str,
+    now: float,
+    gone: "list[EntryMeta] | None" = None,
+) -> None:
+    """Delete the least recently used entries, but not `spare`, until the store is within its bounds.
+
+    `gone` gets their rows. Expired entries, which go first, are not counted as evicted.
+    """
     sqlite.schema.make_bounded(sql)
     sqlite.rows.put_last(sql, spare, now)
 
@@ -48,11 +78,11 @@ def evict(sql: "Execute", max_bytes: int | None, max_entries: int | None, *, spa
     if held is None or is_over(held, 1, sqlite.rows.size_of(sql, spare, now) or 0):
         # Over by more than this entry: count first, so that a wrong total evicts nothing.
         held = sqlite.totals.recount(sql)
-    while is_over(held) and _evict_one(sql, spare, now):
+    while is_over(held) and _evict_one(sql, spare, now, gone):
         held = sqlite.totals.read(sql) or sqlite.totals.recount(sql)
 
 
-def _evict_one(sql: "Execute", spare: str, now: float) -> bool:
+def _evict_one(sql: "Execute", spare: str, now: float, gone: "list[EntryMeta] | None") -> bool:
     """Delete an expired entry or, if there is none, the least recently used one. Returns whether there was one."""
     expired = sql(f"{sqlite.tombstones.EXPIRED} AND key != ? ORDER BY expire_time LIMIT 1", (now, spare)).fetchone()
     if expired is not None:
@@ -65,6 +95,8 @@ def _evict_one(sql: "Execute", spare: str, now: float) -> bool:
         (spare,),
     ).fetchone()
     if row is not None:
+        if gone is not None:
+            gone += sqlite.pages.select(sql, Filter(key=row[1]), now, sqlite.pages.Part(limit=1))
         sqlite.tombstones.delete_entry(sql, row[0], row[1], now, "evicted")
         sqlite.totals.add_eviction(sql)
     return row is not None

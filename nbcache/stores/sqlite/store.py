@@ -134,7 +134,7 @@ class DiskStore:
 
     def _put(self, cache: "CacheFile", answers: Sequence[LateAnswer]) -> None:
         """Write these answers, of which some may replace others, and do what is due."""
-        with cache.transaction():
+        with self._bounds.reporting(self), cache.transaction():
             sqlite.new_rows.move(cache.execute)
             cache.delete_expired()
             rowids = [sqlite.rows.put(cache.execute, *answer) for answer in answers]
