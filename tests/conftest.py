@@ -34,7 +34,8 @@ def clean_slate(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Non
     for name in os.environ:
         if name.startswith(_ENVIRONMENT):
             monkeypatch.delenv(name)
-    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    for name in ("JPY_SESSION_NAME", "JPY_PARENT_PID", "MPLBACKEND"):  # a notebook may run the tests
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.chdir(tmp_path)
     forget_warnings()

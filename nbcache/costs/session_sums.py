@@ -187,7 +187,8 @@ class Accounts:
             call.why = unkept
         elif call.why == NEW and call.key is not None and self._tombstones is not None:
             with contextlib.suppress(Exception):
-                if tombstone := self._tombstones.tombstone(call.key, call.when):
+                # In replay nothing is stored in its place, so that the next miss has the same cause.
+                if tombstone := self._tombstones.tombstone(call.key, call.when, keep=call.replayed):
                     call.why, call.gone = tombstone
         logger.info("miss %s %s: %s", (call.key or "")[:8], call.model, call.why)
         if call.why.startswith(NOT_CACHED):

@@ -1,4 +1,7 @@
-"""Placeholders for API keys in the environment. In `replay` nothing is sent, but clients can't be made without a key."""
+"""Placeholders for API keys in the environment. In `replay` nothing is sent, but clients can't be made without a key.
+
+Anthropic's clients for AWS need a region, too.
+"""
 
 import os
 from collections.abc import Mapping
@@ -12,6 +15,8 @@ _NAMES = (
     *("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "MISTRAL_API_KEY", "GROQ_API_KEY", "COHERE_API_KEY"),
     *("DEEPSEEK_API_KEY", "TOGETHER_API_KEY", "FIREWORKS_API_KEY", "XAI_API_KEY", "AZURE_OPENAI_API_KEY"),
 )
+# Anthropic's clients for AWS need one of these. botocore, and so other services of AWS, reads only the second.
+_REGION, _DEFAULT_REGION = "AWS_REGION", "AWS_DEFAULT_REGION"
 _OPENAI = ("OPENAI_API_KEY", "OPENAI_ADMIN_KEY", "AZURE_OPENAI_API_KEY")
 _ANTHROPIC = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN")
 _GOOGLE = ("GOOGLE_API_KEY", "GEMINI_API_KEY")
@@ -46,9 +51,9 @@ def _module(value: Any) -> Any:
 
 
 def stand_in(*, wanted: bool) -> None:
-    """Set a placeholder for each missing key; or, if it is not `wanted`, remove the placeholders."""
-    for name in _NAMES:
-        if wanted:
+    """Set a placeholder for each missing key and a region; or, if it is not `wanted`, remove the placeholders."""
+    for name in (*_NAMES, _REGION):
+        if wanted and not (name == _REGION and os.environ.get(_DEFAULT_REGION)):
             os.environ.setdefault(name, PLACEHOLDER)
         elif os.environ.get(name) == PLACEHOLDER:
             del os.environ[name]

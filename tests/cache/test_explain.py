@@ -255,6 +255,8 @@ def test_a_miss_in_replay_says_that_the_answer_was_cleared(kind: str, provider: 
         assert nbcache.why().reason == "cleared"
         with pytest.raises(ReplayMiss, match="was never recorded"):
             chat(provider).invoke("When does the train come?")
+    chat(provider).invoke("When does the boat come?")
+    assert nbcache.why().reason == "cleared"
 
 
 @pytest.mark.parametrize("where", ["shell", "pytest", "script"])

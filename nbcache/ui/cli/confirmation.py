@@ -1,6 +1,7 @@
 """The command line asks before it deletes or replaces something."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def confirm(args: argparse.Namespace, store: DiskStore, what: str) -> None:
     if args.yes:
         return
     place = one_line(str(store.folder))
-    if sys.stdin is None or not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty() or _is_in_notebook():
         look = ", or look first with `--dry-run`" if "dry_run" in args else ""
         raise ValueError(
             f"{args.word} in {place} {what}. Nothing was changed: nobody can be asked here, so add `--yes`{look}"
@@ -34,6 +35,11 @@ def confirm(args: argparse.Namespace, store: DiskStore, what: str) -> None:
         complain(f"{one_line(str(from_here(folder)))} is another store, and not touched")
     if prompt_for(f"{args.word} in {place} {what}. Go on? [y/N] ").strip().lower() not in {"y", "yes"}:
         raise DeclinedError("nothing was changed")
+
+
+def _is_in_notebook() -> bool:
+    """Whether a cell runs the command, as in `!nbcache clear`: its input looks like a terminal, but nobody can type there."""
+    return "JPY_PARENT_PID" in os.environ or "inline" in os.environ.get("MPLBACKEND", "")
 
 
 def refuse_below(args: argparse.Namespace, store: DiskStore) -> None:

@@ -469,14 +469,21 @@ def test_where_the_environment_says_replay_no_region_is_needed(
     assert converse(boto3.Session().client("bedrock-runtime")) == live  # it goes to AWS's own host, in whatever region
     with pytest.raises(NoRegionError):
         boto3.Session().client("ec2")
+    anthropics = anthropic.AnthropicBedrock(max_retries=0)
+    with pytest.raises(ReplayMiss):
+        anthropics.messages.create(**MESSAGE)
     config = Config(region_name="eu-west-3")
     assert boto3.Session().client("bedrock-runtime", config=config).meta.region_name == "eu-west-3"
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")
     assert boto3.Session().client("bedrock-runtime").meta.region_name == "eu-west-1"
+    nbcache.install(store)
+    assert anthropic.AnthropicBedrock().aws_region == "eu-west-1"
     installation.end()
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     with pytest.raises(NoRegionError):
         boto3.Session().client("bedrock-runtime")
+    with pytest.raises(ValueError, match="region"):
+        anthropic.AnthropicBedrock()
 
 
 @pytest.mark.usefixtures("no_credentials")

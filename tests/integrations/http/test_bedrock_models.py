@@ -181,6 +181,16 @@ FAMILIES = {
             {"type": "completion", "completion": "", "stop_reason": "stop_sequence", "stop": "\n\nHuman:", **COUNTS},
         ],
     ),
+    "deepseek": Family(
+        "us.deepseek.r1-v1:0",
+        {"prompt": "What is a monad?", "max_tokens": 99},
+        {"choices": [{"text": "Hi.", "stop_reason": "stop"}]},
+        [
+            {"choices": [{"index": 0, "text": "H", "stop_reason": None}]},
+            {"choices": [{"index": 0, "text": "i.", "stop_reason": None}]},
+            {"choices": [{"index": 0, "text": "", "stop_reason": "stop"}], **COUNTS},
+        ],
+    ),
     "command": Family(
         "cohere.command-text-v14",
         {"prompt": "What is a monad?", "max_tokens": 99, "num_generations": 1},
@@ -270,6 +280,7 @@ def test_a_completion_of_jurassic_is_kept(wire: BedrockWire) -> None:
         {"completions": [{"data": {"text": "Once"}, "finishReason": {"reason": "length"}}]},
         {"generation": "Once", "stop_reason": "length"},
         {"outputs": [{"text": "Once", "stop_reason": "length"}]},
+        {"choices": [{"text": "Once", "stop_reason": "length"}]},
     ],
 )
 def test_a_text_that_was_cut_off_says_so(answer: dict[str, Any], wire: BedrockWire) -> None:
@@ -314,6 +325,11 @@ NOT_TEXT = {
         "amazon.titan-image-generator-v2:0",
         {"taskType": "IMAGE_VARIATION", "imageVariationParams": {"text": "A boat.", "images": ["aGk="]}},
         {"images": ["aGkhaGkh"]},
+    ),
+    "an image of Stability's": Family(
+        "stability.stable-image-core-v1:1",
+        {"prompt": "A boat.", "aspect_ratio": "16:9"},
+        {"images": ["aGkhaGkh"], "seeds": [7], "finish_reasons": [None]},
     ),
 }  # fmt: skip
 
@@ -375,7 +391,7 @@ def test_embeddings_are_kept_with_what_they_used(family: Family, wire: BedrockWi
 
 
 UNKNOWN: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "an image": ({"prompt": "a cat"}, {"images": ["aGk="], "finish_reasons": [None]}),
+    "a refused image": ({"prompt": "a cat"}, {"images": [""], "finish_reasons": ["Filter reason: prompt"]}),
     "a form of tomorrow": ({"messages": BLOCKS}, {"reply": "Hi."}),
     "an answer without a reason": ({"prompt": "a"}, {"outputs": [{"text": "Hi."}]}),
     "an error in a whole answer": ({"messages": BLOCKS}, {"error": {"message": "overloaded"}, "choices": []}),

@@ -100,6 +100,22 @@ def test_a_script_is_told_what_to_type(command: list[str], project: Path, run: R
     assert answers(project / ".nbcache") == before
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"), [("JPY_PARENT_PID", "1"), ("MPLBACKEND", "module://matplotlib_inline.backend_inline")]
+)
+def test_a_cell_of_a_notebook_is_told_what_to_type_and_does_not_wait(
+    variable: str, value: str, project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(["clear"], run)
+    before = answers(project / ".nbcache")
+    type_in(monkeypatch, "y\n")  # `!nbcache clear` runs in a terminal into which nobody can type
+    monkeypatch.setenv(variable, value)
+    said = run("clear")
+    assert said.code == 2
+    assert "nobody can be asked here, so add `--yes`" in said.err
+    assert answers(project / ".nbcache") == before
+
+
 def test_clear_in_a_subfolder_names_its_parents_store_and_what_it_has(
     project: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

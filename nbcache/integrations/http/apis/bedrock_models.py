@@ -120,11 +120,17 @@ def _ranking(body: Body) -> list[Generation] | None:
     return answer
 
 
+def _continuation_or_images(body: Body) -> list[Generation] | None:
+    """What a model has made of a `prompt`: texts, or the images of Stability's models."""
+    return _images(body) if "images" in body else continuation(body)
+
+
 def _images(body: Body) -> list[Generation] | None:
-    """Images of Amazon's Nova Canvas and Titan. Each has a price that no list has. None if one was refused."""
+    """Images of Amazon's and Stability's models. Each has a price that no list has. None if one was refused."""
     images = body.get("images")
     if (
         body.get("error")
+        or any(body.get("finish_reasons") or ())  # Stability's: null, or why an image was refused
         or not isinstance(images, list)
         or not images
         or not all(isinstance(each, str) for each in images)
@@ -181,7 +187,9 @@ ENDPOINTS = (
         join=_join_chat,
         end=End(test=lambda event: METRICS in event),
     ),
-    _endpoint(has("prompt"), "prompt", continuation, join=join_continuation, end=End(test=ends_continuation)),
+    _endpoint(
+        has("prompt"), "prompt", _continuation_or_images, join=join_continuation, end=End(test=ends_continuation)
+    ),
     _endpoint(
         has("inputText"),
         "inputText",

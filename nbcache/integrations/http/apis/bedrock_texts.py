@@ -1,8 +1,9 @@
-"""Bedrock's `invoke` for models that continue a prompt: Meta's, Mistral's, Claude 2, Cohere's Command and AI21's Jurassic.
+"""Bedrock's `invoke` for models that continue a prompt: Meta's, Mistral's, DeepSeek's, Claude 2, Command and Jurassic.
 
 Their requests all have a `prompt`; their answers and streams are told apart by their fields.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ from nbcache.integrations.http.apis.bedrock import METRICS, metadata
 from nbcache.integrations.http.apis.framing import Body
 from nbcache.integrations.http.apis.generations import text_generation, without_nulls
 
+_LISTS = {"outputs", "choices"}  # of Mistral's and of DeepSeek's texts
 _Texts = list[tuple[Any, Any]]  # each with its finish reason
 
 
@@ -38,8 +40,8 @@ def _texts_in(body: Body) -> _Texts:
         return [(body["generation"], body.get("stop_reason"))]
     if "completion" in body:  # Claude 2
         return [(body["completion"], body.get("stop_reason"))]
-    if "outputs" in body:  # Mistral's
-        return [(each.get("text"), each.get("stop_reason")) for each in _mappings(body["outputs"])]
+    for name in _LISTS & body.keys():
+        return [(each.get("text"), each.get("stop_reason")) for each in _mappings(body[name])]
     if "generations" in body:  # Command
         return [(each.get("text"), each.get("finish_reason")) for each in _mappings(body["generations"])]
     completions = _mappings(body.get("completions"))  # Jurassic
@@ -55,17 +57,17 @@ def _mappings(value: Any) -> list[Body]:
 def join_continuation(events: list[Body]) -> Body:
     """The body of an answer from the events of its stream."""
     whole: Body = {}
-    outputs: dict[int, Body] = {}
-    generations: dict[int, Body] = {}
+    lists = defaultdict[str, dict[int, Body]](dict)  # texts by their place, for each field that has a list of them
     for event in events:
         pieces = {name: event[name] for name in ("generation", "completion") if isinstance(event.get(name), str)}
         whole |= {name: value for name, value in event.items() if value is not None and name not in pieces}
         whole |= {name: whole.get(name, "") + piece for name, piece in pieces.items()}
-        for index, output in enumerate(_mappings(event.get("outputs"))):
-            _add(outputs, index, output, "stop_reason")
+        for name in _LISTS & event.keys():
+            for place, part in enumerate(_mappings(event[name])):
+                _add(lists[name], part.get("index", place), part, "stop_reason")
         if "is_finished" in event:
-            _add(generations, event.get("index") or 0, event, "finish_reason")
-    return {**whole, **_listed("outputs", outputs), **_listed("generations", generations)}
+            _add(lists["generations"], event.get("index") or 0, event, "finish_reason")
+    return whole | {name: [text for _, text in sorted(each.items())] for name, each in lists.items()}
 
 
 def _add(whole: dict[int, Body], index: int, part: Body, reason: str) -> None:
@@ -74,15 +76,11 @@ def _add(whole: dict[int, Body], index: int, part: Body, reason: str) -> None:
     text[reason] = part.get(reason)
 
 
-def _listed(name: str, whole: dict[int, Body]) -> Body:
-    return {name: [text for _, text in sorted(whole.items())]} if whole else {}
-
-
 def ends_continuation(event: Body) -> bool:
     """Whether a stream ends with this event. Of several texts of Command's, the last that ends has the counts of tokens."""
     if "is_finished" in event:
         return bool(event["is_finished"]) and METRICS in event
-    return bool(event.get("stop_reason")) or _any_stops(_mappings(event.get("outputs")))
+    return bool(event.get("stop_reason")) or any(_any_stops(_mappings(event.get(name))) for name in _LISTS)
 
 
 def _any_stops(outputs: Iterable[Body]) -> bool:
