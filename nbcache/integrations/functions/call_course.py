@@ -135,11 +135,14 @@ class MemoizedCall(running):
 
     def save(self, value: Any) -> None:
         """Store what the function returned. When it returns, the entry is committed."""
-        self.keep(partial(as_generation, value))
+        self.keep(partial(as_generation, value, self.memoized.function))
 
     async def asave(self, value: Any) -> None:
-        """As `save`, in a thread."""
-        await in_thread(partial(self.save, value), writes=True)
+        """As `save`, in a thread if it is stored."""
+        if self._cache.wants(self.call):
+            await in_thread(partial(self.save, value), writes=True)
+        else:
+            self._cache.leave(self.prompt, self.call)
 
     def keep(self, make: Callable[[], Generation], refused: str | None = None) -> None:
         """Store the answer that `make` makes, unless it is `refused` for a reason. What `make` raises is one, too."""

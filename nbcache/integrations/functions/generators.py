@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from types import FrameType
+from types import FrameType, FunctionType
 from typing import Any
 
 from langchain_core.outputs import Generation
@@ -30,7 +30,8 @@ _Make = Callable[[], Any]
 class _Items:
     """The items of a generator so far, each as it was when it was made. `refused` says why none is kept, if so."""
 
-    def __init__(self) -> None:
+    def __init__(self, function: FunctionType) -> None:
+        self._function = function
         self._forms: list[Any] = []
         self._texts: list[str] = []
         self.refused: str | None = None
@@ -44,7 +45,7 @@ class _Items:
             self.refuse(f"it has more than {_MOST:,} items")
             return
         try:
-            generation = as_generation(item)
+            generation = as_generation(item, self._function)
         except Exception as error:  # noqa: BLE001 - an object's own code, too: the reader has to get it
             self.refuse(f"of item {number}, {lost(error)}")
         else:
@@ -59,7 +60,7 @@ class _Items:
 
     def generation(self, value: Any) -> Generation:
         """All items, and what the generator returned, as the answer of a call. Raises NotStorableError."""
-        end = as_generation(value)
+        end = as_generation(value, self._function)
         texts = self._texts if value is None else [*self._texts, end.text]
         text = "\n".join(texts)
         info = {"value": _form(end), "items": self._forms}
@@ -70,7 +71,7 @@ def _form(generation: Generation) -> Any:
     return (generation.generation_info or {})["value"]
 
 
-def items_in(answer: CachedAnswer, function: Any) -> tuple[list[Any], Any]:
+def items_in(answer: CachedAnswer, function: FunctionType) -> tuple[list[Any], Any]:
     """The items of a recorded generator, and what it returned, as new objects. Raises NotStorableError or DamagedError."""
     info = answer.generations()[0].generation_info or {}
     forms = [*info["items"], info["value"]]
@@ -100,7 +101,7 @@ class _Recorded(Source):
     def __init__(self, run: MemoizedCall, live: Any) -> None:
         super().__init__(live)
         self._run = run
-        self._items = _Items()
+        self._items = _Items(run.memoized.function)
         self._handed_out: float | None = None
 
     def make(self, step: Step) -> Any:
