@@ -179,6 +179,27 @@ def test_rules_for_functions_are_for_their_own_entries(rule: str, ttl: float | N
     assert rules.ttl(inner, None, None) is None
 
 
+def test_a_functions_own_ttl_comes_before_the_rules() -> None:
+    nbcache.install("memory://", ttl="2d", ttl_rules={"function:*.ruled": "1h", "function:*": "7d"})
+
+    @nbcache.memoize
+    def ruled(number: int) -> int:
+        return number
+
+    @nbcache.memoize(ttl="1d")
+    def own(number: int) -> int:
+        return number
+
+    @nbcache.memoize(ttl="none")
+    def kept(number: int) -> int:
+        return number
+
+    for function in (ruled, own, kept):
+        function(1)
+    found = {name.rpartition(".")[2]: ttl for name, ttl in ttls().items()}
+    assert found == {"ruled": HOUR, "own": DAY, "kept": None}
+
+
 def test_rules_are_taken_from_the_environment_in_their_order(
     provider: Provider, monkeypatch: pytest.MonkeyPatch
 ) -> None:

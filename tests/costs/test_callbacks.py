@@ -382,6 +382,28 @@ def test_what_is_put_by_hand_is_a_store(heard: Heard, cache: Any) -> None:
     assert (heard[0][1].model, heard[0][1].tags) == ("m", ("mine",))
 
 
+def test_functions_are_events_beside_the_calls_inside(provider: Provider, heard: Heard, cache: Any) -> None:
+    """What the calls inside paid is theirs; the entry of the function cost it, and a hit of it saves it."""
+    model = chat(provider)
+
+    @nbcache.memoize(tags="eval", ignore=("model",))
+    def judge(question: str) -> str:
+        return str(model.invoke(question).text)
+
+    for _ in range(2):
+        judge("q")
+    end_cell()
+    cent, nothing, both = Decimal("0.01"), Decimal(0), ("mine", "eval")
+    name = judge.__qualname__
+    assert [(each, event.model, event.tags, event.usd) for each, event in heard] == [
+        ("miss", "gpt-4o-mini", ("mine",), cent),
+        ("store", "gpt-4o-mini", ("mine",), cent),
+        ("miss", name, both, nothing),
+        ("store", name, both, cent),
+        ("hit", name, both, cent),
+    ]
+
+
 # Entries that are gone
 
 
