@@ -3,14 +3,16 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from langchain_core.outputs import Generation
 from pydantic import BaseModel
 
 from nbcache import codec
 from nbcache.codec.messages import copies_of
-from nbcache.codec.sdk_response import HTTPResponse, response_in
+
+if TYPE_CHECKING:
+    from nbcache.codec.sdk_response import HTTPResponse
 
 _LARGE = 100_000  # bytes of a payload that is not kept
 _LONG = 1_000_000  # bytes of a payload that holds up an event loop, even if only its checksum is computed
@@ -35,7 +37,7 @@ class CachedAnswer:
         """Its generations, made for whoever asks first. A stream that is played doesn't need them."""
         return self._content.generations()
 
-    def response(self) -> HTTPResponse:
+    def response(self) -> "HTTPResponse":
         """The response that an SDK got. Raises LookupError, TypeError or ValueError if it holds none."""
         return self._content.response()
 
@@ -46,7 +48,7 @@ class Content(Protocol):
     def generations(self) -> list[Generation]:
         """The generations, which the caller may change."""
 
-    def response(self) -> HTTPResponse:
+    def response(self) -> "HTTPResponse":
         """As `CachedAnswer.response`. It is shared."""
 
 
@@ -62,9 +64,9 @@ class DecodedContent:
         """As `Content`."""
         return self._generations
 
-    def response(self) -> HTTPResponse:
+    def response(self) -> "HTTPResponse":
         """As `Content`."""
-        return response_in(self._generations)
+        return _response_in(self._generations)
 
 
 class _MemoryEntry:
@@ -91,10 +93,10 @@ class _MemoryEntry:
         self._copies = copies_of(generations)  # they share nothing with those that are handed out now
         return generations
 
-    def response(self) -> HTTPResponse:
+    def response(self) -> "HTTPResponse":
         """As `Content`."""
         if self._response is None:
-            self._response = response_in(self.whole.generations())
+            self._response = _response_in(self.whole.generations())
         return self._response
 
 
@@ -139,3 +141,9 @@ class MemoryTier:
         while len(self.entries) > self._capacity:
             with suppress(KeyError):  # another thread was faster
                 self.entries.popitem(last=False)
+
+
+def _response_in(generations: list[Generation]) -> "HTTPResponse":
+    from nbcache.codec.sdk_response import response_in  # noqa: PLC0415 - many sessions call models by LangChain alone
+
+    return response_in(generations)
