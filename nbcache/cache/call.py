@@ -16,7 +16,7 @@ from nbcache.cache.samples import Sample
 from nbcache.concurrency.context_blocks import is_over
 from nbcache.concurrency.single_flight import Lease, Waiter
 from nbcache.concurrency.strands import Strand
-from nbcache.entry.filter import CALL
+from nbcache.entry.filter import CALL, FUNCTIONS
 from nbcache.keys.key import CallKey
 from nbcache.keys.request import Request
 
@@ -162,6 +162,12 @@ def call_around() -> Call | None:
     while (call := current_call.get()) is not None and is_over(current_call, call.token, call.frame):
         call.end()
     return call
+
+
+def current_model_call() -> Call | None:
+    """The call of a model that is made here, if any. Inside of a function none is, until one begins."""
+    call = current_call.get()
+    return None if call is None or call.kind in FUNCTIONS else call
 
 
 class running:  # noqa: N801 - used as a function: within `with running(call)` …

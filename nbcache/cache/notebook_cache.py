@@ -15,7 +15,7 @@ from nbcache import public_in
 from nbcache.cache import modes, session_end
 from nbcache.cache.absent import Absent
 from nbcache.cache.active_settings import ActiveSettings
-from nbcache.cache.call import Call, current_call
+from nbcache.cache.call import Call, current_call, current_model_call
 from nbcache.cache.lookup import IsHeard, Lookup
 from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.misses.log import LoggedMiss
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from nbcache.cache.provenance import Origins
     from nbcache.cache.save import Saver
     from nbcache.codec.plain_store import KeyFn, Messages
-    from nbcache.entry.records import Info, Stats, Totals
+    from nbcache.entry.records import Info, Spending, Stats, Totals
     from nbcache.replay.secrets.scrubber import Scrubber
     from nbcache.stores.view import Contents
 
@@ -89,17 +89,17 @@ class NotebookCache(BaseCache):
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """The stored answer to this call, as new objects, or None."""
-        call = current_call.get()
+        call = current_model_call()
         return self._handed_out(self.find(prompt, llm_string, call), call)
 
     async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """As `lookup`, without holding up the event loop."""
-        call = current_call.get()
+        call = current_model_call()
         return self._handed_out(await self.afind(prompt, llm_string, call), call)
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """Store the answer to this call. When it returns, the entry is committed."""
-        self.save(prompt, llm_string, return_val, current_call.get())
+        self.save(prompt, llm_string, return_val, current_model_call())
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """As `update`, in a thread: a write never runs on an event loop."""
@@ -255,7 +255,7 @@ class NotebookCache(BaseCache):
         from nbcache.entry.records import Stats  # noqa: PLC0415
 
         held: Totals | None = None
-        rows = [self.ledger.session()]
+        rows = self.ledger.rows()
         try:
             contents = self.contents(scope)
             rows = contents.spendings() if lifetime else rows
@@ -265,6 +265,11 @@ class NotebookCache(BaseCache):
                 raise
             warn_once(f"{type(error).__name__} {self.store.url}", f"nbcache could not count the entries: {error}")
         return Stats.of(total(rows), held, self._state.errors)
+
+    def spendings(self, scope: str | None = None, *, lifetime: bool = False) -> "list[Spending]":
+        """The rows of which `stats` is the sum: for each model and kind of call. Raises as `stats`."""
+        contents = self.contents(scope)
+        return contents.spendings() if lifetime else self.ledger.rows()
 
     def refresh_once(self, key: str) -> None:
         """Let the next call of this key be made anew, and its answer replace the stored one."""

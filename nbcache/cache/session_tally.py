@@ -104,7 +104,7 @@ def write_tally(ledger: "Ledger", recordings: "Recordings") -> None:
 
 
 def _write(folder: Path, ledger: "Ledger", recordings: "Recordings") -> None:
-    rows = list(ledger.by_model().values())
+    rows = ledger.rows()
     if not rows:
         return
     file, tally = folder / f"{rows[0].session}.json", Tally()

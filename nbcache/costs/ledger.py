@@ -22,6 +22,7 @@ from nbcache.concurrency.worker_pipe import channel
 from nbcache.costs.events import Gone, Hit, Kept, Paid, Unread, Where, observation, watchers
 from nbcache.costs.forks import ledgers
 from nbcache.costs.price_lookup import Prices
+from nbcache.entry.filter import CALL
 from nbcache.errors import logger
 from nbcache.stores.base import LedgerStore, Listable, Searchable, Store
 from nbcache.stores.location import REPORT
@@ -91,8 +92,15 @@ class Ledger:
         strand, began = call_here(ended, seconds)
         self._note(Hit(self._where, key, payload, time.time(), seconds, strand, began, ended))
 
-    def missed(
-        self, key: str | None, model: str, why: str, *, owes: bool = True, replayed: bool = False
+    def missed(  # noqa: PLR0913 - all that is known of it
+        self,
+        key: str | None,
+        model: str,
+        why: str,
+        *,
+        owes: bool = True,
+        kind: str = CALL,
+        replayed: bool = False,
     ) -> "CallRecord":
         """Note a call that is made. Its cost is noted later, by `paid`. If it `owes` nothing, no model was asked.
 
@@ -100,8 +108,8 @@ class Ledger:
         """
         from nbcache.entry.records import CallRecord  # noqa: PLC0415 - a session of hits makes none here
 
-        where = self._where
-        record = CallRecord(time.time(), where.execution, where.cell, model, key, why, owes=owes, replayed=replayed)
+        place = (time.time(), self._where.execution, self._where.cell)
+        record = CallRecord(*place, model, key, why, owes=owes, kind=kind, replayed=replayed)
         self._note(record)
         return record
 
@@ -213,15 +221,15 @@ class Ledger:
 
     # Sums of the session
 
-    def by_model(self) -> "dict[str, Spending]":
-        """This session's sums by model."""
-        return self._read(lambda: {model: replace(row) for model, row in self._accounts.of_model.items()})
+    def rows(self) -> "list[Spending]":
+        """This session's sums, a row for each model and kind of call."""
+        return self._read(lambda: list(map(replace, self._accounts.of_model.values())))
 
     def session(self) -> "Spending":
         """This session's sums."""
         from nbcache.costs.ledger_sums import total  # noqa: PLC0415 - as in `_accounts`
 
-        return total(self.by_model().values())
+        return total(self.rows())
 
     def cells(self) -> "list[Spending]":
         """The sums of each cell's latest execution, in the order of execution."""
@@ -299,7 +307,7 @@ class Ledger:
             with self._sums:
                 put_back()
 
-    def _taken(self) -> "tuple[dict[str, Touch], dict[tuple[int, str], Spending], list[SessionCall]]":
+    def _taken(self) -> "tuple[dict[str, Touch], dict[tuple[int, str, str], Spending], list[SessionCall]]":
         accounts = self._accounts
         touches, accounts.touches = accounts.touches, {}
         rows, accounts.unwritten = accounts.unwritten, {}

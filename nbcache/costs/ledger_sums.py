@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TypeVar
 
+from nbcache.entry.kind import KINDS
 from nbcache.entry.records import Spending
 
 _K = TypeVar("_K")
@@ -23,6 +24,14 @@ def by_model(rows: Iterable[Spending]) -> dict[str, Spending]:
     for row in rows:
         add_to(models, row.model, row)
     return {model: models[model] for model in sorted(models)}
+
+
+def by_kind(rows: Iterable[Spending]) -> dict[str, Spending]:
+    """The sum of the rows of each kind of call, in the order of `KINDS`."""
+    kinds: dict[str, Spending] = {}
+    for row in rows:
+        add_to(kinds, row.kind, row)
+    return {kind: kinds[kind] for kind in sorted(kinds, key=lambda kind: (*KINDS, kind).index(kind))}
 
 
 def total(rows: Iterable[Spending]) -> Spending:

@@ -15,6 +15,7 @@ from nbcache.costs.forwarding import Note, WorkerHit
 from nbcache.costs.ledger_sums import add_to, total
 from nbcache.costs.price_lookup import Prices
 from nbcache.costs.time_saved import Span, Timing
+from nbcache.entry.filter import FUNCTIONS
 from nbcache.entry.records import EXACT, CallRecord, Filter, Spending, Touch
 from nbcache.errors import logger
 from nbcache.stores.base import Listable, Store, Tombstones
@@ -33,7 +34,7 @@ _OF_SESSION = ("calls", "of_model", "of_cell", "called", "uncached", "curve", "_
 class _Batch(NamedTuple):
     """Notes that are entered together: their sums, and the spans of their calls by execution."""
 
-    rows: dict[tuple[int, str | None, str], Spending]
+    rows: dict[tuple[int, str | None, str, str], Spending]
     spans: dict[tuple[int, str | None], list[Span]]
 
 
@@ -51,11 +52,11 @@ class Accounts:
         self.calls: deque[CallRecord] = deque(maxlen=_CALLS)
         self.called = SessionCalls()
         self.uncached = Counter[str]()  # requests that no cache can answer, by what they were for
-        self.of_model: dict[str, Spending] = {}
+        self.of_model: dict[tuple[str, str], Spending] = {}  # by model and kind
         self.of_cell: dict[str, Spending] = {}
         self.curve: list[tuple[float, Decimal, Decimal]] = []
         self.touches: dict[str, Touch] = {}
-        self.unwritten: dict[tuple[int, str], Spending] = {}
+        self.unwritten: dict[tuple[int, str, str], Spending] = {}
 
     def resume_from(self, other: "Accounts") -> None:
         """Go on with the sums of `other`, whose rows and touches have been written down."""
@@ -101,7 +102,7 @@ class Accounts:
                 if now.cost_usd is None:
                     now.cost_usd, now.charged = touch.cost_usd, touch.charged
 
-    def put_back_rows(self, rows: dict[tuple[int, str], Spending]) -> None:
+    def put_back_rows(self, rows: dict[tuple[int, str, str], Spending]) -> None:
         """Take back rows of the ledger that could not be written down."""
         for of, row in rows.items():
             add_to(self.unwritten, of, row)
@@ -140,6 +141,7 @@ class Accounts:
             price=cost.source,
             estimated=cost.is_estimated,
             answered=True,
+            kind=entry.kind,
         )
         self.calls.append(call)
         self.called.note(call)
@@ -161,13 +163,14 @@ class Accounts:
         if entry.seconds is not None:
             span = Span(hit.strand, hit.began, hit.ended, entry.seconds, entry.recorded)
             now.spans.setdefault((where.execution, where.cell), []).append(span)
-            self._timing(where.execution, where.cell).add(entry.model, saved or 0.0)
+            self._timing(where.execution, where.cell).add((entry.model, entry.kind), saved or 0.0)
 
     def _enter_waits(self, of: tuple[int, str | None], spans: list[Span], now: "_Batch") -> None:
         """Share the time that an execution has saved so far among its models."""
         execution, cell = of
-        for model, seconds in self._timing(execution, cell).shares(spans).items():
-            self._row(CallRecord(time.time(), execution, cell, model, None), now).saved_seconds += seconds
+        for (model, kind), seconds in self._timing(execution, cell).shares(spans).items():
+            call = CallRecord(time.time(), execution, cell, model, None, kind=kind)
+            self._row(call, now).saved_seconds += seconds
 
     def _timing(self, execution: int, cell: str | None) -> Timing:
         of = (execution, cell)
@@ -199,6 +202,9 @@ class Accounts:
             self._events.missed(call)
         self.calls.append(call)
         self.called.note(call)
+        if call.kind in FUNCTIONS and not call.replayed:  # whatever becomes of it, its calls account for themselves
+            call.usd, call.price = Decimal(0), INSIDE
+            self.called.price(call, call.usd, estimated=False)
         row = self._row(call, now)
         row.misses += 1
         row.unpriced_misses += call.owes
@@ -238,15 +244,16 @@ class Accounts:
             now.spans.setdefault((call.execution, call.cell), []).append(paid.span)
 
     def _row(self, call: CallRecord, now: "_Batch") -> Spending:
-        of = (call.execution, call.cell, call.model)
+        of = (call.execution, call.cell, call.model, call.kind)
         row = now.rows.get(of)
         if row is None:
-            row = now.rows[of] = Spending("", call.execution, call.when, self._notebook, call.cell, call.model)
+            place = ("", call.execution, call.when, self._notebook, call.cell)
+            row = now.rows[of] = Spending(*place, call.model, kind=call.kind)
         return row
 
     def _add(self, row: Spending) -> None:
-        add_to(self.of_model, row.model, row)
-        add_to(self.unwritten, (row.execution, row.model), row)
+        add_to(self.of_model, (row.model, row.kind), row)
+        add_to(self.unwritten, (row.execution, row.model, row.kind), row)
         place = row.cell or ""
         latest = self.of_cell.get(place)
         if latest is None or latest.execution < row.execution:

@@ -22,6 +22,7 @@ from nbcache.concurrency.strands import Strand
 _MOST = 5_000  # calls that are looked at together
 _SLACK = 0.05  # seconds by which a call may seem to have begun before the one that it followed had ended
 _NEVER = float("-inf")
+_Of = tuple[str, str]  # a model and a kind of calls
 
 
 class Span(NamedTuple):
@@ -74,24 +75,24 @@ class Waits:
 
 
 class Timing:
-    """The seconds saved in one execution of a cell, shared among the models in proportion to their hits' own seconds."""
+    """The seconds saved in one execution of a cell, shared among its models and kinds of calls in proportion to their hits' own seconds."""
 
     def __init__(self) -> None:
         self._waits = Waits()
-        self._seconds: dict[str, float] = {}
-        self._shares: dict[str, float] = {}
+        self._seconds: dict[_Of, float] = {}
+        self._shares: dict[_Of, float] = {}
 
-    def add(self, model: str, seconds: float) -> None:
-        """Add a hit of a model, which by itself saved so many seconds."""
-        self._seconds[model] = self._seconds.get(model, 0.0) + seconds
+    def add(self, of: _Of, seconds: float) -> None:
+        """Add a hit of a model and a kind, which by itself saved so many seconds."""
+        self._seconds[of] = self._seconds.get(of, 0.0) + seconds
 
-    def shares(self, spans: Iterable[Span]) -> dict[str, float]:
-        """Add calls. Returns by how many seconds the share of each model has grown since, or shrunk (below zero)."""
+    def shares(self, spans: Iterable[Span]) -> dict[_Of, float]:
+        """Add calls. Returns by how many seconds the share of each has grown since, or shrunk (below zero)."""
         saved, whole = self._waits.add(spans), sum(self._seconds.values())
-        shares = {model: saved * seconds / whole if whole else 0.0 for model, seconds in self._seconds.items()}
-        grown = {model: share - self._shares.get(model, 0.0) for model, share in shares.items()}
+        shares = {of: saved * seconds / whole if whole else 0.0 for of, seconds in self._seconds.items()}
+        grown = {of: share - self._shares.get(of, 0.0) for of, share in shares.items()}
         self._shares = shares
-        return {model: seconds for model, seconds in grown.items() if seconds}
+        return {of: seconds for of, seconds in grown.items() if seconds}
 
 
 def _ends(spans: Sequence[Span], before: Ends) -> Ends:

@@ -130,7 +130,7 @@ class Touch:
 @public_in("nbcache.entry")
 @dataclass(slots=True)
 class Spending:
-    """What the calls of one model in one execution of a cell paid and saved: a row of the ledger, without any text.
+    """What the calls of one model, of one kind, in one execution of a cell paid and saved: a row of the ledger, without any text.
 
     `session` is one kernel's, `execution` counts its cells; `when` is the first of the calls (seconds since the
     epoch). Money is in US dollars; of `charged` calls the provider itself has said what they cost. A miss is `unpriced`
@@ -161,6 +161,7 @@ class Spending:
     model_seconds: float = 0.0
     untimed_hits: int = 0
     partly_priced_hits: int = 0
+    kind: str = CALL
 
     @property
     def unknown_hits(self) -> int:
@@ -213,6 +214,7 @@ class CallRecord:
     gone: float | None = None
     price: str | None = None
     owes: bool = False
+    kind: str = CALL
     is_cheap: bool = False
     replayed: bool = False
     tags: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ _CLEARED = ("older_than", "model", "client", "tag", "match", "dry_run", "progres
 @overload
 def stats(scope: str | None = None, *, lifetime: bool = False, by: None = None) -> Stats: ...
 @overload
-def stats(scope: str | None = None, *, lifetime: bool = False, by: Literal["model"]) -> "pd.DataFrame": ...
+def stats(scope: str | None = None, *, lifetime: bool = False, by: Literal["model", "kind"]) -> "pd.DataFrame": ...
 
 
 @public_in("nbcache")
@@ -36,17 +36,18 @@ def stats(scope: str | None = None, *, lifetime: bool = False, by: str | None = 
     """Calls, money and time since the cache was turned on, and the entries and bytes of the scope.
 
     With `lifetime`, all calls in the store's ledger are counted, of the scope (`notebook` or `folder`). With
-    `by="model"`, returns a DataFrame with a row for each model. Raises ValueError for another `by`.
+    `by="model"`, returns a DataFrame with a row for each model, and with `by="kind"` one for each kind of call: `call`,
+    `embedding`, `function` and `tool`. Raises ValueError for another `by`.
     """
     cache = installed()
     if by is None:
         return cache.stats(scope, lifetime=lifetime)
-    if by != "model":
-        raise ValueError(f"by={by!r}: write model")
-    from nbcache.session.dataframes import models_frame  # noqa: PLC0415 - pandas takes a second to import
+    if by not in {"model", "kind"}:
+        raise ValueError(f"by={by!r}: write model or kind")
+    from nbcache.session.dataframes import kinds_frame, models_frame  # noqa: PLC0415 - pandas takes a second to import
 
-    contents = cache.contents(scope)
-    return models_frame(contents.spendings() if lifetime else cache.ledger.by_model().values())
+    rows = cache.spendings(scope, lifetime=lifetime)
+    return models_frame(rows) if by == "model" else kinds_frame(rows)
 
 
 @public_in("nbcache")

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from nbcache.costs.events import CHEAP
-from nbcache.costs.ledger_sums import add_to, by_model
+from nbcache.costs.ledger_sums import add_to, by_kind, by_model
 from nbcache.entry.records import CallRecord, Spending, known
 from nbcache.errors import harmless
 
@@ -19,8 +19,8 @@ COLUMNS = [
     *("client", "streamed", "kind", "function"),
 ]
 _FIELD_OF = {"notebook": "notebooks"}  # of EntryMeta
-_CALLS = ["when", "cell", "model", "hit", "why", "usd", "estimated", "seconds", "key", "price"]
-_NOT_SUMS = ("session", "execution", "when", "notebook", "cell", "model", "partly_priced_hits")
+_CALLS = ["when", "cell", "model", "hit", "why", "usd", "estimated", "seconds", "key", "price", "kind"]
+_NOT_SUMS = ("session", "execution", "when", "notebook", "cell", "model", "partly_priced_hits", "kind")
 _SUMS = [field.name for field in fields(Spending) if field.name not in _NOT_SUMS]
 _COUNTS = [name for name in _SUMS if name.endswith(("_hits", "_misses"))]
 _HISTORY = [
@@ -99,9 +99,17 @@ def history_frame(rows: Iterable[Spending]) -> pd.DataFrame:
 
 def models_frame(rows: Iterable[Spending]) -> pd.DataFrame:
     """A row for each model, by name. Money is Decimal, None where no price is known."""
-    models = by_model(rows)
-    frame = _sums_frame(models.values(), _SUMS)
-    return frame.set_index(pd.Index(list(models), name="model"))
+    return _frame_by("model", by_model(rows))
+
+
+def kinds_frame(rows: Iterable[Spending]) -> pd.DataFrame:
+    """A row for each kind of call that was made: `call`, `embedding`, `function`, `tool`. Money is as in `models_frame`."""
+    return _frame_by("kind", by_kind(rows))
+
+
+def _frame_by(name: str, sums: dict[str, Spending]) -> pd.DataFrame:
+    frame = _sums_frame(sums.values(), _SUMS)
+    return frame.set_index(pd.Index(list(sums), name=name))
 
 
 def calls_frame(calls: Iterable[CallRecord]) -> pd.DataFrame:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from nbcache import codec
 from nbcache.concurrency.locks import Lock
+from nbcache.entry.filter import CALL
 from nbcache.keys.request import document
 
 if TYPE_CHECKING:
+    from nbcache.codec.header import EntryHeader
     from nbcache.entry.records import InnerCall, Usage
 
 _REMEMBERED = 4_096  # entries whose cost is kept in memory
@@ -35,27 +37,34 @@ class EntryCost:
     recorded: float | None = None
     calls: "Sequence[InnerCall] | None" = None
     tags: tuple[str, ...] = ()
+    kind: str = CALL
 
 
 def entry_cost(payload: bytes, key: str) -> EntryCost:
     """What the entry `key` cost. Tokens that were not reported are estimated, and marked so. Raises DamagedError."""
     whole = codec.read(payload, key)
     header = whole.header()
-    usage = header.usage
-    if header.calls is not None:
-        return EntryCost(
-            header.meta.model, _no_usage(), header.meta.seconds, whole.created, header.calls, header.meta.tags
-        )
-    if usage is not None and usage.complete:
-        return EntryCost(header.meta.model, usage, header.meta.seconds, whole.created, tags=header.meta.tags)
-    from nbcache.entry.text import answer_text, prompt_text  # noqa: PLC0415 - of most entries it is known
-    from nbcache.entry.usage.usage_of_call import estimated, usage_of  # noqa: PLC0415
+    usage = _no_usage() if header.calls is not None else header.usage
+    if usage is None or not (usage.complete or header.calls is not None):
+        from nbcache.entry.text import answer_text, prompt_text  # noqa: PLC0415 - of most entries it is known
+        from nbcache.entry.usage.usage_of_call import estimated, usage_of  # noqa: PLC0415
 
-    if usage is None:  # stored before it was kept
-        usage = usage_of(whole.generations(None), document(header.identity), header.endpoint, header.prompt)
-    if not usage.complete:
-        usage = estimated(usage, prompt_text(header.shown_prompt), answer_text(whole.plain()))
-    return EntryCost(header.meta.model, usage, header.meta.seconds, whole.created, tags=header.meta.tags)
+        if usage is None:  # stored before it was kept
+            usage = usage_of(whole.generations(None), document(header.identity), header.endpoint, header.prompt)
+        if not usage.complete:
+            usage = estimated(usage, prompt_text(header.shown_prompt), answer_text(whole.plain()))
+    meta = header.meta
+    return EntryCost(meta.model, usage, meta.seconds, whole.created, header.calls, meta.tags, _kind(header))
+
+
+def _kind(header: "EntryHeader") -> str:
+    """The kind of call. Earlier releases kept none: then embeddings are known by their identity."""
+    kind = header.meta.kind
+    if kind == CALL and "embeddings" in header.identity:
+        from nbcache.entry.kind import kind_of  # noqa: PLC0415 - as above
+
+        return kind_of(document(header.identity), None, None)
+    return kind
 
 
 class EntryCosts:

@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from nbcache.cache.modes import NOTEBOOK, REPLAY
+from nbcache.costs.ledger_sums import by_kind
 from nbcache.costs.money import (
     Money,
     amount_text,
@@ -20,6 +21,7 @@ from nbcache.costs.money import (
     waited_text,
 )
 from nbcache.entry.durations_and_sizes import bytes_text, counted, duration_text, plural, seconds_text
+from nbcache.entry.filter import FUNCTIONS
 from nbcache.entry.records import CALL, STATUSES, Cleared, EntryMeta, Filter, Record, Spending, Stats
 from nbcache.entry.status import OK
 from nbcache.errors import CassetteError, one_line
@@ -39,7 +41,7 @@ _LISTED = 50  # entries that a dry run names
 
 def status(cache: "NotebookCache") -> str:
     """The mode, where entries go, and the session's numbers."""
-    lines = [*stats_lines(cache.stats(), cache.store), *passed_lines(cache)]
+    lines = [*stats_lines(cache.stats(), cache.store, rows=cache.ledger.rows()), *passed_lines(cache)]
     return f"{mode(cache)}\n{aligned(lines, max(10, *(len(name) + 1 for name, _ in lines)))}"
 
 
@@ -101,12 +103,17 @@ def stats_lines(
     store: Store,
     of: str = "this session",
     statuses: Mapping[str, int] | None = None,
+    rows: Iterable[Spending] = (),
 ) -> list[tuple[str, str]]:
-    """Calls, money and time, and what is stored, in pairs of a name and a text. `statuses` counts the entries by status."""
+    """Calls, money and time, and what is stored, in pairs of a name and a text.
+
+    `statuses` counts the entries by status. `rows` are those of which `sums` are the sum: they tell which calls were functions.
+    """
     calls = sums.hits + sums.misses
     rate = f" ({sums.hit_rate:.0%} hits)" if calls else ""
     lines = [
         ("calls", f"{of}: {counted(sums.hits, 'hit')}, {counted(sums.misses, 'miss')}{rate}"),
+        *_function_lines(rows),
         ("paid", _joined(amount_text(spent(sums)), note_text(spent(sums), "miss"))),
         ("saved", _joined(saved_text(saved(sums)), note_text(saved(sums), "hit"), _and_seconds(sums))),
         ("stored", " · ".join([stored_text(sums, store), *_status_texts(statuses or {})])),
@@ -116,6 +123,15 @@ def stats_lines(
     if sums.evictions:
         lines.append(("evicted", f"{entries_text(sums.evictions)} by the store's bounds so far"))
     return lines
+
+
+def _function_lines(rows: Iterable[Spending]) -> list[tuple[str, str]]:
+    """How many of the calls were functions and tools of the user's own, where there were any."""
+    return [
+        (f"{kind}s", f"{counted(row.hits, 'hit')}, {counted(row.misses, 'miss')}, among the calls")
+        for kind, row in by_kind(rows).items()
+        if kind in FUNCTIONS
+    ]
 
 
 def passed_lines(cache: "NotebookCache") -> list[tuple[str, str]]:

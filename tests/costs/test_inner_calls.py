@@ -1,31 +1,39 @@
 """What functions cost and save: the calls that were made inside, each number against a calculation by hand."""
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import httpx
+import openai
+import pandas as pd
 import pytest
 from langchain_core.language_models import BaseChatModel, FakeListChatModel
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult, Generation
 from langchain_core.runnables import RunnableLambda, RunnableParallel
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 
 import nbcache
 from nbcache.cache.call import Call, call_around, running
+from nbcache.costs.events import watchers
 from nbcache.costs.money import amount_text, saved
 from nbcache.entry.records import Filter, Stats
 from nbcache.keys.request import Identity
 from nbcache.session import installation
+from nbcache.stores import DiskStore
+from nbcache.ui.jupyter import html
 from tests.servers import canned as c
 from tests.servers.canned import Canned, Reply
 from tests.servers.provider import Provider
 from tests.support.clock import Clock
+from tests.support.paths import GOLDEN
 
 # US dollars per million tokens: 1,000 tokens in and 500 out are 1,000 x $2 + 500 x $8 = 6,000 millionths, $0.006.
 PRICES = {"m": {"input": 2, "output": 8}}
@@ -127,6 +135,21 @@ def test_without_a_call_inside_it_costs_a_known_nothing(folder: Path) -> None:
     assert saved_by(lambda: count("abc")) == NOTHING
     assert stats().saved_usd == NOTHING
     assert amount_text(saved(stats())) == "$0"
+
+
+def test_a_function_that_fails_has_cost_what_its_calls_did(server: Canned, folder: Path) -> None:
+    model = client(server)
+    server.reply(call())
+
+    def fail(question: str) -> str:
+        raise ValueError(model.invoke(question).text)
+
+    with pytest.raises(ValueError, match="Hi"):
+        memoized(fail)("q")
+    assert nbcache.last().usd.tolist() == [NOTHING, CALL]
+    assert (stats().spent_usd, stats().unpriced_misses) == (CALL, 0)
+    nbcache.clear()
+    assert (nbcache.plan().usd, nbcache.plan().unpriced) == (CALL, 0)
 
 
 def test_the_same_call_twice_inside_counts_twice(server: Canned, folder: Path) -> None:
@@ -243,6 +266,37 @@ def test_calls_of_tasks_and_of_langchains_threads_are_inside(server: Canned, fol
     judge("b")
     assert saved_by(lambda: judge("b")) == 2 * CALL
     assert stats().unpriced_hits == 0
+
+
+@pytest.mark.parametrize("way", ["sdk", "past LangChain"])
+def test_calls_of_sdks_and_past_langchain_are_inside(way: str, provider: Provider, folder: Path) -> None:
+    sdk, model = openai.OpenAI(**provider.openai), client(provider)
+    asked: Any = {"model": "m", "messages": [{"role": "user", "content": "q"}]}
+    judge = memoized(
+        (lambda _: sdk.chat.completions.create(**asked).choices[0].message.content)
+        if way == "sdk"
+        else (lambda question: [each.text for each in model._stream([HumanMessage(question)])])
+    )
+    judge("q")
+    assert stats().misses == 2
+    paid = stats().spent_usd
+    assert paid
+    assert saved_by(lambda: judge("q")) == paid
+    assert stats().unpriced_hits == 0
+    if way == "sdk":
+        assert sdk.chat.completions.create(**asked)
+        assert stats().hits == 2
+
+
+def test_a_function_without_a_key_is_none_around_its_calls(server: Canned, folder: Path) -> None:
+    model = client(server)
+    server.reply(call(), call())
+    unnamed = _call_of("unnamed")
+    installation.installed().count_uncached(unnamed, "not cacheable")
+    judge = memoized(lambda question: model.invoke(question).text)
+    judge("q")
+    assert saved_by(lambda: judge("q")) == CALL
+    assert not watchers
 
 
 # What failed inside
@@ -590,3 +644,80 @@ def test_a_function_is_kept_by_what_all_of_it_cost_and_took(server: Canned, slow
     assert wait("q") == wait("q")
     assert clock.ahead == before
     assert nbcache.last().hit.tolist()[-2:] == [True, True]
+
+
+# Calls of their own kind
+
+
+def test_functions_count_as_calls_of_their_own_kind(provider: Provider, folder: Path) -> None:
+    embeddings = nbcache.wrap(
+        OpenAIEmbeddings(model="text-embedding-3-small", check_embedding_ctx_length=False, **provider.openai)
+    )
+    model = client(provider)
+    openai.OpenAI(**provider.openai).embeddings.create(model="text-embedding-3-small", input=["sdk"])
+    judge = memoized(lambda question: model.invoke(question).text + str(len(embeddings.embed_query(question))))
+    for question in ("a", "b", "a", "a"):
+        judge(question)
+    model.invoke("a")
+    assert (stats().hits, stats().misses, stats().hit_rate) == (3, 7, 0.3)
+    kinds = nbcache.stats(by="kind")
+    assert kinds.index.name == "kind"
+    assert kinds.hits.to_dict() == {"call": 1, "embedding": 0, "function": 2}
+    assert kinds.misses.to_dict() == {"call": 2, "embedding": 3, "function": 2}
+    assert kinds.spent_usd["function"] == NOTHING
+    assert sum(kinds.saved_usd) == stats().saved_usd
+    assert nbcache.last().kind.tolist()[1:4] == ["function", "call", "embedding"]
+    lifetime = nbcache.stats(by="kind", lifetime=True)
+    pd.testing.assert_frame_equal(lifetime, kinds)
+    with pytest.raises(ValueError, match="write model or kind"):
+        nbcache.stats(by="cell")  # type: ignore[call-overload]
+
+
+def test_a_function_that_is_named_like_a_model_is_none(server: Canned, folder: Path) -> None:
+    model = client(server)
+    server.reply(call())
+    same = memoized(lambda question: model.invoke(question).text, "m")
+    same("q")
+    same("q")
+    kinds = nbcache.stats(by="kind")
+    assert kinds.hits.to_dict() == {"call": 0, "function": 1}
+    assert nbcache.stats(by="model").hits.to_dict() == {"m": 1}
+
+
+def test_what_was_saved_in_part_is_known_for_all_time(folder: Path) -> None:
+    model = FakeListChatModel(responses=["?"])
+
+    def body(question: str) -> str:
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(model.invoke, question).result().text
+
+    judge = memoized(body)
+    judge("q")
+    judge("q")
+    found = nbcache.stats(lifetime=True)
+    assert isinstance(found, Stats)
+    assert (found.unpriced_hits, found.partly_priced_hits, found.saved_usd) == (1, 1, NOTHING)
+    assert amount_text(saved(found)) == "≥ $0"
+
+
+def test_the_ledger_of_a_store_without_kinds_gets_them(folder: Path, server: Canned) -> None:
+    installation.end()
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(GOLDEN / "store_v7", folder)
+    with closing(DiskStore(folder)) as store:
+        assert [row.kind for row in store.spendings()] == ["call"]
+    nbcache.install(folder, prices=PRICES, scope="folder")
+    count = memoized(len, "count")
+    count("abc")
+    kinds = nbcache.stats(by="kind", lifetime=True)
+    assert kinds.misses.to_dict() == {"call": 1, "function": 1}
+
+
+def test_stats_shows_functions_apart(folder: Path) -> None:
+    count = memoized(len, "count")
+    assert "functions" not in repr(html.stats(installation.installed()))
+    for text in ("abc", "abc", "d", "abc"):
+        count(text)
+    lines = repr(html.stats(installation.installed())).splitlines()
+    assert "functions: 2 hits, 2 misses, among the calls" in lines
+    assert "functions: 2 hits, 2 misses, among the calls" in repr(html.summary()).splitlines()

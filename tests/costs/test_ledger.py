@@ -882,7 +882,7 @@ def test_last_has_a_row_for_each_call(server: Canned, folder: Path) -> None:
         client(server.url).invoke("q")
     frame = nbcache.last()
     assert list(frame.columns) == [
-        *("when", "cell", "model", "hit", "why", "usd", "estimated", "seconds", "key", "price")
+        *("when", "cell", "model", "hit", "why", "usd", "estimated", "seconds", "key", "price", "kind")
     ]
     assert frame.key.tolist() == [nbcache.entries().key[0]] * 2
     assert set(frame.cell) == {"one"}

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from langchain_core.outputs import Generation
 from pydantic import BaseModel
 
-from nbcache.cache.call import Call, PendingMiss
+from nbcache.cache.call import Call, PendingMiss, current_call
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.strands import call_here
 from nbcache.costs.ledger import Ledger
-from nbcache.entry.filter import FUNCTIONS
+from nbcache.entry.filter import CALL, FUNCTIONS
 from nbcache.errors import UnknownKeyError, logger
 from nbcache.keys.key import CallKey, call_key, with_sample
 from nbcache.keys.model_fields.call_counters import learn_counters, whole_numbers
@@ -85,7 +85,8 @@ class MissLog:
         owes = not (replayed or is_free or is_function) and (
             call is not None or call_key is None or not is_value(call_key.identity)
         )
-        record = self._ledger.missed(key, model, reason, owes=owes, replayed=replayed)
+        facts: dict[str, Any] = {"kind": CALL if call is None else call.kind, "replayed": replayed}
+        record = self._ledger.missed(key, model, reason, owes=owes, **facts)
         record.tags = () if call is None or call.settings is None else call.settings.tags
         if replayed or (call is None and not owes):
             record.given_up = 0.0  # no answer will come
@@ -99,7 +100,7 @@ class MissLog:
             with self._lock:
                 call.misses += 1
                 call.pending.setdefault(prompt, []).append(miss)
-            if call.kind in FUNCTIONS and not replayed:
+            if call.kind in FUNCTIONS and not replayed and current_call.get() is call:
                 from nbcache.cache.function_runs import begin  # noqa: PLC0415 - as above
 
                 begin(call)

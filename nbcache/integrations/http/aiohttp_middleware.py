@@ -12,6 +12,7 @@ from typing import Any
 from nbcache.cache.call import Call, call_around
 from nbcache.cache.modes import OFF
 from nbcache.codec.sdk_response import HTTPResponse
+from nbcache.entry.filter import FUNCTIONS
 from nbcache.errors import warn_once
 from nbcache.integrations.http.call_course import aanswer
 from nbcache.integrations.http.call_of_request import HIT, CacheNow, exchange_of
@@ -256,7 +257,12 @@ def _body(request: Any) -> str:
 def pass_by(cache_now: CacheNow, aiohttp: ModuleType, url: Any, given: Mapping[str, Any]) -> None:
     """Say that a call of a model by an old aiohttp is not cached. Raises ReplayMiss."""
     cache = cache_now()
-    if cache is None or call_around() is not None or not may_be_model_call(str(url).encode()):
+    around = call_around()
+    if (
+        cache is None
+        or (around is not None and around.kind not in FUNCTIONS)
+        or not may_be_model_call(str(url).encode())
+    ):
         return
     body = given.get("data") if given.get("json") is None else json.dumps(given["json"])
     request = HTTPRequest("POST", str(url), {}, lambda: whole_body(body))

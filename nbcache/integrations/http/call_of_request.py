@@ -7,6 +7,7 @@ from nbcache.cache.call import Call, call_around
 from nbcache.cache.modes import OFF
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.costs.events import NOT_CACHED
+from nbcache.entry.filter import FUNCTIONS
 from nbcache.errors import UnstableIdentityError, warn_once
 from nbcache.integrations.http.exchange import Exchange
 from nbcache.integrations.http.http_request import HTTPRequest
@@ -34,7 +35,10 @@ def exchange_of(
     cache = cache_now()
     if cache is None:
         return None
-    if (outer := call_around()) is not None:  # a call of LangChain's, which is looked up and counted itself
+    outer = call_around()
+    if (
+        outer is not None and outer.kind not in FUNCTIONS
+    ):  # a call of LangChain's, which is looked up and counted itself
         cache.forbid_in_replay(outer, "sends a request of its own, which isn't recorded")
         return None
     try:

@@ -9,7 +9,7 @@ from typing import Any
 
 from langchain_core.outputs import Generation
 
-from nbcache.cache.call import Call
+from nbcache.cache.call import Call, call_around
 from nbcache.cache.memory import CachedAnswer
 from nbcache.cache.modes import OFF, REPLAY
 from nbcache.cache.notebook_cache import NotebookCache
@@ -17,6 +17,7 @@ from nbcache.codec.payload import key_of
 from nbcache.codec.sdk_response import HEADERS, HTTPResponse
 from nbcache.concurrency.executor import in_thread
 from nbcache.entry.durations_and_sizes import bytes_text
+from nbcache.entry.filter import EMBEDDING
 from nbcache.entry.usage.reported_charges import LITELLM_HEADER
 from nbcache.errors import UnstableIdentityError, warn_once
 from nbcache.integrations.http.apis.endpoint import Endpoint
@@ -34,6 +35,7 @@ from nbcache.keys.ignored.user_setting import exempt_names
 from nbcache.keys.request import Identity
 
 LARGEST_BODY = 64_000_000  # bytes: a picture or a sound of usual size has a fraction of it
+_VECTORS = "embed"  # in the name of an endpoint, or of a model behind an endpoint for models of all kinds
 _DEPLOYMENT = re.compile(r"/deployments/([^/]+)")
 
 
@@ -53,6 +55,9 @@ class Exchange:
         prompt, identity = _identified(model_call, route)
         request, endpoint = model_call.request, model_call.endpoint
         call = Call(identity=identity, is_chat=False, shares=not model_call.is_stream, timeout=request.timeout)
+        if _VECTORS in f"{endpoint.name} {identity.model}".lower():
+            call.kind = EMBEDDING
+        call.outer = call_around()
         call.attempt = _attempt(request.header("x-stainless-retry-count"))
         call.labels = (endpoint.api,)  # by which the setting `exclude` finds it, too
         return cls(cache, endpoint, prompt, call, model_call.is_stream)

@@ -11,7 +11,7 @@ from typing import Any
 
 from langchain_core.outputs import Generation
 
-from nbcache.cache.call import Call, current_call
+from nbcache.cache.call import Call, current_model_call
 from nbcache.entry.status import shows_end
 from nbcache.integrations.patching import Wrapping
 
@@ -90,6 +90,6 @@ def _aevents(_: Wrapping, original: Callable[..., AsyncIterator[Any]]) -> Callab
 
 def _note_mark(event: Any) -> None:
     if getattr(event, "event", None) in _MARKS or str(getattr(event, "data", "")).startswith(_DONE):
-        call = current_call.get()
+        call = current_model_call()
         if call is not None:
             call.marked = True

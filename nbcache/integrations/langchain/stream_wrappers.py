@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models import BaseChatModel, BaseLLM
 from langchain_core.language_models.base import BaseLanguageModel
 
-from nbcache.cache.call import Call, current_call, running
+from nbcache.cache.call import Call, current_call, current_model_call, running
 from nbcache.codec.new_chunks import Chunk
 from nbcache.entry.langchain_clients import is_clients_own
 from nbcache.integrations.langchain import rate_limits as limiters
@@ -81,7 +81,7 @@ def _stream(
 ) -> Callable[..., Iterator[Chunk]]:
     @functools.wraps(original)
     def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> Iterator[Chunk]:
-        call = current_call.get()
+        call = current_model_call()
         stream = Recording.of(call, model, args, kwargs) if wrapping.active else None
         answer = None if stream is None else stream.find()
         if stream is not None and answer is not None:
@@ -116,7 +116,7 @@ def _astream(
 ) -> Callable[..., AsyncIterator[Chunk]]:
     @functools.wraps(original)
     async def wrapper(model: Any, /, *args: Any, **kwargs: Any) -> AsyncIterator[Chunk]:
-        call = current_call.get()
+        call = current_model_call()
         stream = Recording.of(call, model, args, kwargs) if wrapping.active else None
         answer = None if stream is None else await stream.afind()
         if stream is not None and answer is not None:

@@ -3,11 +3,15 @@
 from collections.abc import Iterable
 from decimal import Decimal
 
-from nbcache.entry.records import Spending
+from nbcache.entry.records import CALL, Spending
+from nbcache.stores.sqlite.schema import OF_KINDS
 from nbcache.stores.sqlite.sql import Execute, dollars, moment, number, only, pico, text, whole, written
 
 # Rows of before 0.5 have no time that somebody would have waited, only what the models took in all: `saved_seconds`.
-_COUNTS = ("unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses", "charged_hits", "charged_misses")
+_COUNTS = (
+    *("unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses", "charged_hits", "charged_misses"),
+    "partly_priced_hits",
+)
 _PART = 10**6  # money is summed in two parts: SQLite's sums of whole numbers have an end
 
 
@@ -34,31 +38,40 @@ _SUMS = ", ".join(
 
 
 def record(sql: Execute, rows: Iterable[Spending]) -> None:
-    """Add rows. Those of one execution may come in several parts."""
+    """Add rows. Those of one execution may come in several parts. Within a transaction."""
+    for column in _missing(sql):
+        sql(f"ALTER TABLE spending ADD COLUMN {column}")
     for row in rows:
         sql(
             "INSERT INTO spending (session, execution, began, notebook, cell, model, hits, misses, spent, saved, waited,"
-            f" {', '.join(_COUNTS)}, saved_seconds, untimed_hits)"
-            f" VALUES ({', '.join('?' * (13 + len(_COUNTS)))})",
+            f" {', '.join(_COUNTS)}, saved_seconds, untimed_hits, kind)"
+            f" VALUES ({', '.join('?' * (14 + len(_COUNTS)))})",
             (
                 *(row.session, row.execution, row.when, row.notebook and written(row.notebook)),
                 *(row.cell and written(row.cell), written(row.model), row.hits, row.misses),
                 *(pico(row.spent_usd), pico(row.saved_usd), row.saved_seconds),
                 *(getattr(row, name) for name in _COUNTS),
-                *(row.model_seconds, row.untimed_hits),
+                *(row.model_seconds, row.untimed_hits, None if row.kind == CALL else row.kind),
             ),
         )
 
 
 def read(sql: Execute, notebook: str | None) -> list[Spending]:
-    """A row for each model in each execution of a cell, oldest first; of one notebook, or of all."""
+    """A row for each model and kind of call in each execution of a cell, oldest first; of one notebook, or of all."""
     where, values = ("WHERE notebook = ?", [written(notebook)]) if notebook is not None else ("", [])
+    missing = "".join(f", NULL AS {column.partition(' ')[0]}" for column in _missing(sql))
+    table = f"(SELECT *{missing} FROM spending)" if missing else "spending"
     rows = sql(
-        f"SELECT session, execution, {_BEGAN}, notebook, cell, model, {_SUMS} FROM spending {where}"
-        " GROUP BY session, execution, notebook, cell, model ORDER BY 3, min(id)",
+        f"SELECT session, execution, {_BEGAN}, notebook, cell, model, kind, {_SUMS} FROM {table} {where}"
+        " GROUP BY session, execution, notebook, cell, model, kind ORDER BY 3, min(id)",
         values,
     )
     return [_spending(row) for row in rows]
+
+
+def _missing(sql: Execute) -> list[str]:
+    there = {name for _, name, *_ in sql("PRAGMA table_info(spending)")}
+    return [column for column in OF_KINDS if column.partition(" ")[0] not in there]
 
 
 def rename(sql: Execute, notebook: str, new: str) -> None:
@@ -67,8 +80,8 @@ def rename(sql: Execute, notebook: str, new: str) -> None:
 
 
 def _spending(row: tuple[object, ...]) -> Spending:
-    session, execution, began, notebook, cell, model, hits, misses = row[:8]
-    spent, spent_rest, saved, saved_rest, waited, seconds, untimed, *counts = row[8:]
+    session, execution, began, notebook, cell, model, kind, hits, misses = row[:9]
+    spent, spent_rest, saved, saved_rest, waited, seconds, untimed, *counts = row[9:]
     return Spending(
         session=text(session),
         execution=whole(execution) or 0,
@@ -76,6 +89,7 @@ def _spending(row: tuple[object, ...]) -> Spending:
         notebook=None if notebook is None else text(notebook),
         cell=None if cell is None else text(cell),
         model=text(model),
+        kind=CALL if kind is None else text(kind),
         hits=whole(hits) or 0,
         misses=whole(misses) or 0,
         spent_usd=_money(spent, spent_rest),

@@ -42,7 +42,8 @@ _TABLES = (
     "CREATE TABLE spending (id INTEGER PRIMARY KEY, session TEXT NOT NULL, execution INTEGER NOT NULL, began REAL,"
     " notebook TEXT, cell TEXT, model TEXT NOT NULL, hits INTEGER, misses INTEGER, spent INTEGER, saved INTEGER,"
     " saved_seconds REAL, unpriced_hits INTEGER, unpriced_misses INTEGER, estimated_hits INTEGER,"
-    " estimated_misses INTEGER, charged_hits INTEGER, charged_misses INTEGER, waited REAL, untimed_hits INTEGER)",
+    " estimated_misses INTEGER, charged_hits INTEGER, charged_misses INTEGER, waited REAL, untimed_hits INTEGER,"
+    " partly_priced_hits INTEGER, kind TEXT)",
     "CREATE TRIGGER entry_gone AFTER DELETE ON Cache BEGIN"
     " DELETE FROM entry WHERE id = OLD.rowid; DELETE FROM preview WHERE id = OLD.rowid; END",
 )
@@ -62,9 +63,19 @@ _BOUNDS = (
 )
 # The columns that versions 3, 4, 6 and 7 added: last in their tables, where SQLite adds them. `saved_seconds` keeps its meaning,
 # which is what the models took in all.
+OF_KINDS = (
+    "partly_priced_hits INTEGER",
+    "kind TEXT",
+)  # within version 7: a ledger may lack them until it is written to
 _ADDED = {
     "entry": ("charged INTEGER", listing_index.COLUMN, "client TEXT", "streamed INTEGER", "kind TEXT", "function TEXT"),
-    "spending": ("charged_hits INTEGER", "charged_misses INTEGER", "waited REAL", "untimed_hits INTEGER"),
+    "spending": (
+        "charged_hits INTEGER",
+        "charged_misses INTEGER",
+        "waited REAL",
+        "untimed_hits INTEGER",
+        *OF_KINDS,
+    ),
 }
 _FROM_VERSION_1 = (
     *(f"DROP TRIGGER {name}" for name in ("entry_gone", "total_insert", "total_update", "total_delete")),

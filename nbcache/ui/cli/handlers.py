@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nbcache.costs.ledger_sums import by_model, total
+from nbcache.costs.ledger_sums import by_kind, by_model, total
 from nbcache.costs.money import amount_text, saved, saved_text, spent, usd_text
 from nbcache.entry.durations_and_sizes import bytes_text
 from nbcache.entry.records import EntryMeta, Filter, Spending, Stats
@@ -74,22 +74,22 @@ def _digits(store: DiskStore, rows: Sequence[EntryMeta]) -> int:
 def _stats(args: argparse.Namespace, contents: Contents) -> int:
     rows = contents.spendings()
     if args.by:
-        return _by_model(args, rows)
+        return _by(args, rows)
     stats, statuses = Stats.of(total(rows), contents.totals(), 0), report.status_counts(contents)
-    text = report.aligned(report.stats_lines(stats, contents.store, "so far", statuses))
+    text = report.aligned(report.stats_lines(stats, contents.store, "so far", statuses, rows))
     return _done(args, json_documents.stats(stats, statuses), text)
 
 
-def _by_model(args: argparse.Namespace, rows: Sequence[Spending]) -> int:
-    models = by_model(rows)
+def _by(args: argparse.Namespace, rows: Sequence[Spending]) -> int:
+    each_of = by_model(rows) if args.by == "model" else by_kind(rows)
     if args.json:
-        say_json([{"model": model, **json_documents.sums(row)} for model, row in models.items()])
+        say_json([{args.by: name, **json_documents.sums(row)} for name, row in each_of.items()])
     else:
         cells = [
-            (model, f"{row.hits:,}", f"{row.misses:,}", amount_text(spent(row)), saved_text(saved(row)))
-            for model, row in models.items()
+            (name, f"{row.hits:,}", f"{row.misses:,}", amount_text(spent(row)), saved_text(saved(row)))
+            for name, row in each_of.items()
         ]
-        say_table(("model", "hits", "misses", "paid", "saved"), cells, numbers=range(1, 5))
+        say_table((args.by, "hits", "misses", "paid", "saved"), cells, numbers=range(1, 5))
     return DONE
 
 

@@ -22,7 +22,7 @@ known), unpriced_hits, unpriced_misses, estimated_hits, estimated_misses, charge
 untimed_hits"""
 FIELDS = {
     "ls": f"a list of entries, each with {_ENTRY}",
-    "stats": f"{_SUMS}, entries, size_bytes, evictions, statuses; by model a list, each with model and the first thirteen",
+    "stats": f"{_SUMS}, entries, size_bytes, evictions, statuses; by model or kind a list, each with its name and the first thirteen",
     "show": "the fields of ls, prompt and answer whole, call: its class, endpoint and parameters, and versions: of what stored it",
     "evict": "the deleted entry, with the fields of ls",
     "clear": "deleted, size_bytes, kept (because other notebooks own them too), keys (of the deleted), dry_run",

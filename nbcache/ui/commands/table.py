@@ -29,7 +29,7 @@ STORE = Option(
 )
 CELL_ONLY = Option("--cell", "only the last cell", front_ends=LINE)
 LIFETIME = Option("--lifetime", "all calls that the store's ledger knows, not only this session's", front_ends=LINE)
-BY = Option("--by", "a row for each model", choices=("model",))
+BY = Option("--by", "a row for each model, or for each kind of call", choices=("model", "kind"))
 KEY = Option("KEY", "a key, or its first digits")
 KEY_TO_EVICT = Option("KEY", "a key, or at least its first 4 digits")
 LIMIT = Option("--limit", "list at most N (in a terminal 50, else all)", "N", type=number)

@@ -44,7 +44,8 @@ def stats(cache: NotebookCache, scope: str | None = None, *, lifetime: bool = Fa
     except StoreError:  # the numbers say so
         statuses = {}
     passed = () if lifetime else report.passed_lines(cache)
-    return Table(report.mode(cache), (*report.stats_lines(numbers, cache.store, of, statuses), *passed))
+    rows = cache.spendings(scope, lifetime=lifetime)
+    return Table(report.mode(cache), (*report.stats_lines(numbers, cache.store, of, statuses, rows), *passed))
 
 
 def summary() -> Table:
@@ -54,7 +55,7 @@ def summary() -> Table:
     cache = installation.installed()
     numbers = replace(cache.stats(), saved_seconds=0.0, untimed_hits=0)
     stored = report.stored_text(numbers, cache.store).partition(",")[0]
-    lines = dict(report.stats_lines(numbers, cache.store)) | {"stored": stored}
+    lines = dict(report.stats_lines(numbers, cache.store, rows=cache.ledger.rows())) | {"stored": stored}
     return Table(report.mode(cache), tuple(lines.items()))
 
 

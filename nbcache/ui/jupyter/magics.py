@@ -93,7 +93,9 @@ class Words:
     def _stats(self, args: argparse.Namespace) -> Any:
         cache = installation.installed()
         if args.by and args.cell:
-            raise UsageError("--cell and --by model don't go together: `%llmcache last` has each call of the last cell")
+            raise UsageError(
+                f"--cell and --by {args.by} don't go together: `%llmcache last` has each call of the last cell"
+            )
         if args.by:
             return api.stats(args.scope, lifetime=args.lifetime, by=args.by)
         if args.cell:
