@@ -1,6 +1,7 @@
 """Long `bytes` in an answer: raw, in a section of the payload, instead of Base64 in its JSON.
 
 The JSON has `{"!buffer": 0}` in the place of the first. For people, and in a cassette, they are in Base64 as short ones are.
+A `memoryview` becomes `{"!view": 0}`, and comes back as a view of the payload: whoever reads an array copies its numbers once.
 """
 
 import base64
@@ -12,7 +13,9 @@ from nbcache.codec.packing import packed_buffer, unpacked_bytes
 from nbcache.errors import DamagedError
 
 SHORTEST = 4096  # bytes of a buffer: what is shorter stays in the JSON
-BUFFER, BYTES = "!buffer", "!bytes"  # the tags
+BUFFER, VIEW, BYTES = "!buffer", "!view", "!bytes"  # the tags
+Raw = bytes | memoryview
+_TAGS = frozenset({BUFFER, VIEW})
 _COUNT = struct.Struct(">I")
 _ENTRY = struct.Struct(">BQ")  # of the table: whether the buffer is compressed, and its length as it is stored
 
@@ -23,20 +26,23 @@ class Buffer(NamedTuple):
     data: bytes | memoryview
     compressed: int
 
-    def content(self) -> bytes:
-        """The bytes that were stored, as a new object. Raises zstandard.ZstdError."""
-        return unpacked_bytes(self.data, self.compressed)
+    def content(self, tag: str) -> Raw:
+        """The bytes that were stored, as a new object, or a view of them. Raises zstandard.ZstdError."""
+        if tag == VIEW and not self.compressed:
+            return memoryview(self.data)
+        data = unpacked_bytes(self.data, self.compressed)
+        return memoryview(data) if tag == VIEW else data
 
 
-def placed(data: bytes, buffers: list[bytes] | None) -> dict[str, Any]:
+def placed(data: Raw, buffers: list[Raw] | None) -> dict[str, Any]:
     """What stands for `data` in JSON. Long bytes are added to `buffers`, if there are any."""
     if buffers is None or len(data) < SHORTEST:
         return {BYTES: base64.b64encode(data).decode()}
     buffers.append(data)
-    return {BUFFER: len(buffers) - 1}
+    return {BUFFER if type(data) is bytes else VIEW: len(buffers) - 1}
 
 
-def filled(value: Any, buffers: Sequence[Any], content_of: Callable[[Any], Any]) -> Any:
+def filled(value: Any, buffers: Sequence[Any], content_of: Callable[[Any, str], Any]) -> Any:
     """A JSON value with the contents of its buffers in their places: the lists and dicts in it are changed.
 
     Raises DamagedError if there is no such buffer.
@@ -46,23 +52,28 @@ def filled(value: Any, buffers: Sequence[Any], content_of: Callable[[Any], Any])
             if type(item) is dict or type(item) is list:
                 value[number] = filled(item, buffers, content_of)
     elif type(value) is dict:
-        if len(value) == 1 and BUFFER in value:
-            number = value[BUFFER]
+        if len(value) == 1 and (tag := next(iter(value))) in _TAGS:
+            number = value[tag]
             if type(number) is not int or not 0 <= number < len(buffers):
                 raise DamagedError(f"it has no buffer {str(number)[:40]}")
-            return content_of(buffers[number])
+            return content_of(buffers[number], tag)
         for name, item in value.items():
             if type(item) is dict or type(item) is list:
                 value[name] = filled(item, buffers, content_of)
     return value
 
 
-def in_base64(buffer: Buffer) -> dict[str, str]:
+def in_base64(buffer: Buffer, tag: str) -> dict[str, str]:
     """What stands for a buffer where there is JSON alone."""
-    return {BYTES: base64.b64encode(buffer.content()).decode()}
+    return {BYTES: base64.b64encode(buffer.content(tag)).decode()}
 
 
-def lifted(value: Any, buffers: list[bytes]) -> Any:
+def as_placed(data: Raw, tag: str) -> Raw:
+    """What was placed, as it comes back."""
+    return memoryview(data) if tag == VIEW else bytes(data)
+
+
+def lifted(value: Any, buffers: list[Raw]) -> Any:
     """A JSON value whose long bytes are in `buffers` instead. Raises ValueError where Base64 is wrong."""
     if type(value) is list:
         return [lifted(item, buffers) for item in value]
@@ -77,7 +88,7 @@ def lifted(value: Any, buffers: list[bytes]) -> Any:
 # The section of a payload
 
 
-def section_of(buffers: Sequence[bytes]) -> list[bytes]:
+def section_of(buffers: Sequence[Raw]) -> list[Raw]:
     """The parts of the section: a table, then the buffers."""
     stored = list(map(packed_buffer, buffers))
     table = [_ENTRY.pack(compressed, len(data)) for data, compressed in stored]

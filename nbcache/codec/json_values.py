@@ -19,7 +19,7 @@ import orjson
 from langchain_core.load.serializable import Serializable
 from pydantic import BaseModel
 
-from nbcache.codec.buffers import placed
+from nbcache.codec.buffers import Raw, placed
 from nbcache.codec.pydantic_objects import is_sdk_object, object_of, plain_object
 from nbcache.errors import DamagedError, NotStorableError
 from nbcache.keys.canonical import NotCanonicalError, canonical, digest, is_users_code
@@ -41,7 +41,7 @@ _COLLECTIONS: dict[type, str] = {tuple: "!tuple", set: "!set", frozenset: "!froz
 _COLLECTION_TAGS: dict[str, type] = {tag: cls for cls, tag in _COLLECTIONS.items()}
 
 
-def to_plain(value: Any, buffers: list[bytes] | None = None) -> Any:
+def to_plain(value: Any, buffers: list[Raw] | None = None) -> Any:
     """`value` in JSON's terms. Raises NotStorableError, naming the type that would not come back exactly.
 
     Long bytes are added to `buffers`, if there are any.
@@ -57,7 +57,7 @@ def to_plain(value: Any, buffers: list[bytes] | None = None) -> Any:
         return [to_plain(item, buffers) for item in value]
     if cls is dict:
         return _plain_dict(value, buffers)
-    if cls is bytes:
+    if cls is bytes or cls is memoryview:
         return placed(value, buffers)
     if cls in _SCALARS:
         return _plain_scalar(value)
@@ -94,7 +94,7 @@ def _plain_scalar(value: Any) -> dict[str, Any]:
     return {tag: text}
 
 
-def _plain_dict(value: dict[Any, Any], buffers: list[bytes] | None) -> dict[str, Any]:
+def _plain_dict(value: dict[Any, Any], buffers: list[Raw] | None) -> dict[str, Any]:
     plain = {}
     for name, item in value.items():
         if type(name) is not str:
@@ -120,7 +120,7 @@ def _untag(tag: str, content: Any, classes: Iterable[type[BaseModel]]) -> Any:
     raise DamagedError(f"it holds a value tagged {tag!r}, which a newer nbcache wrote", newer=True)
 
 
-def _plain_pydantic(value: BaseModel, buffers: list[bytes] | None) -> dict[str, Any]:
+def _plain_pydantic(value: BaseModel, buffers: list[Raw] | None) -> dict[str, Any]:
     if is_sdk_object(value):
         return {"!object": plain_object(value, lambda part: to_plain(part, buffers))}
     return {"!model": _plain_model(value)}

@@ -10,6 +10,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import BaseModel
 
+from nbcache.codec.buffers import Raw
 from nbcache.codec.json_values import from_plain, to_plain
 from nbcache.errors import DamagedError, NotStorableError
 from nbcache.keys.json_text import copied_later, copier
@@ -19,7 +20,7 @@ _T = TypeVar("_T", bound=BaseModel)
 _PlainDict = Callable[[dict[str, Any]], dict[str, Any]]
 
 
-def plain(generation: Generation, buffers: list[bytes] | None = None) -> dict[str, Any]:
+def plain(generation: Generation, buffers: list[Raw] | None = None) -> dict[str, Any]:
     """A generation or chunk in JSON's terms, with long bytes in `buffers`.
 
     Raises NotStorableError where it would not come back exactly.

@@ -38,14 +38,14 @@ def packed_bytes(data: bytes, *, fast: bool = False) -> tuple[bytes, bool]:
     return data, False
 
 
-def packed_buffer(data: bytes) -> tuple[bytes, bool]:
+def packed_buffer(data: bytes | memoryview) -> tuple[bytes | memoryview, bool]:
     """As `packed_bytes`, for what may be many megabytes: a sample shows whether it pays."""
     if len(data) > 4 * _SAMPLE:
         middle = len(data) // 2
-        sample = data[:_SAMPLE] + data[middle : middle + _SAMPLE] + data[-_SAMPLE:]
+        sample = b"".join((data[:_SAMPLE], data[middle : middle + _SAMPLE], data[-_SAMPLE:]))
         if len(_zstd.compress(sample)) > _PAYS * len(sample):
             return data, False
-    smaller, compressed = packed_bytes(data)
+    smaller, compressed = packed_bytes(bytes(data))
     return (smaller, True) if compressed and len(smaller) <= _PAYS * len(data) else (data, False)
 
 

@@ -24,7 +24,7 @@ from langchain_core.outputs import ChatGenerationChunk, Generation, GenerationCh
 from pydantic import BaseModel
 
 from nbcache.codec import chunk_copies
-from nbcache.codec.buffers import SHORTEST, Buffer, filled, in_base64, lifted, section_in, section_of
+from nbcache.codec.buffers import SHORTEST, Buffer, Raw, as_placed, filled, in_base64, lifted, section_in, section_of
 from nbcache.codec.chunks import unpacked
 from nbcache.codec.messages import generation_of, restored
 from nbcache.codec.packing import packed_bytes, unpacked_bytes
@@ -187,7 +187,7 @@ def encode(  # noqa: PLR0913 - all that an entry holds
     if classes is not None:
         shape = roundtrip.shape_of(generations, tagged=_is_tagged(written))
         if not roundtrip.is_sound(shape):
-            again = filled(_parsed(written), buffers, bytes) if buffers else _parsed(written)
+            again = filled(_parsed(written), buffers, as_placed) if buffers else _parsed(written)
             roundtrip.check(generations, restored(again, classes), shape)
     return _assembled(written, buffers, header, reusable=reusable, expires=expires, chunks=chunks)
 
@@ -201,7 +201,7 @@ def assemble(
     chunks: Sequence[Any] | None = None,
 ) -> bytes:
     """The payload of an entry whose generations have these plain forms, with buffers in Base64. `chunks` are packed."""
-    written, buffers = _json(plain_forms), list[bytes]()
+    written, buffers = _json(plain_forms), list[Raw]()
     if len(written) > SHORTEST and _BYTES in written:
         written = _json(lifted(plain_forms, buffers))
     return _assembled(written, buffers, header, reusable=reusable, expires=expires, chunks=chunks)
@@ -209,7 +209,7 @@ def assemble(
 
 def _assembled(  # noqa: PLR0913 - as above
     written: bytes,
-    buffers: Sequence[bytes],
+    buffers: Sequence[Raw],
     header: "EntryHeader",
     *,
     reusable: bool,

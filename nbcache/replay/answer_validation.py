@@ -9,7 +9,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import TypeAdapter, ValidationError
 
 from nbcache import codec
-from nbcache.codec.buffers import BUFFER, BYTES
+from nbcache.codec.buffers import BUFFER, BYTES, VIEW
 from nbcache.codec.chunk_limits import check_replayable
 from nbcache.codec.chunks import text_of
 from nbcache.codec.messages import restored
@@ -94,7 +94,7 @@ def _check_tagged(value: dict[str, Any]) -> None:
     ((tag, content),) = value.items()
     if tag in _HASHED:
         _check_hashed(tag[1:], content)
-    if tag == BUFFER:
+    if tag in {BUFFER, VIEW}:
         raise CassetteError(f'its answer has a buffer, and a cassette has none; write {{"{BYTES}": …}}')
     if tag in _TEXTS and isinstance(content, str) and len(content) > _MOST_DIGITS:
         raise CassetteError(f"its answer has a number or time of more than {_MOST_DIGITS:,} signs")

@@ -135,3 +135,18 @@ def test_the_golden_payload_of_version_4_is_read() -> None:
     assert whole.generations() == [ANSWER]
     assert whole.header() == HEADER
     assert whole.plain_with_buffers() == json.loads((GOLDEN / "payload_v4_bytes.json").read_text())
+
+
+def test_a_view_comes_back_as_a_view_without_a_copy() -> None:
+    payload = encode(
+        [Generation(text="x", generation_info={"x": memoryview(NOISE)})], HEADER, reusable=True, classes=()
+    )
+    (came,) = read(payload, KEY).generations()
+    assert came.generation_info is not None
+    view = came.generation_info["x"]
+    assert type(view) is memoryview
+    assert view == NOISE
+    assert view.obj is payload
+    (plain,) = read(payload, KEY).plain_with_buffers()
+    again = codec.assemble([plain], HEADER, reusable=True)
+    assert read(again, KEY).generations()[0].generation_info == {"x": NOISE}

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from nbcache.codec.buffers import SHORTEST, Raw
 from nbcache.errors import DamagedError
 
 if TYPE_CHECKING:
     from nbcache.codec.values.plain_forms import Reader, Writer
 
 _MOST_DIMENSIONS = 64
+_MOST_HEADER = 2**17  # bytes: of a header that is longer NumPy refuses the text
 
 
 def kind_of(cls: type) -> str | None:
@@ -38,7 +40,7 @@ def _plain_array(value: "np.ndarray[Any, Any]", writer: "Writer") -> dict[str, A
     raise writer.refused(f"an array of {value.dtype!r}")
 
 
-def _written(value: Any, writer: "Writer") -> bytes:
+def _written(value: Any, writer: "Writer") -> Raw:
     if value.dtype.hasobject or value.dtype.metadata:
         raise writer.refused(f"an array of {value.dtype!r}")
     file = io.BytesIO()
@@ -46,12 +48,13 @@ def _written(value: Any, writer: "Writer") -> bytes:
         np.save(file, value, allow_pickle=False)
     except ValueError:  # a dtype that can't do without pickle
         raise writer.refused(f"an array of {value.dtype!r}") from None
-    return file.getvalue()
+    data = file.getbuffer()
+    return data if len(data) >= SHORTEST else bytes(data)
 
 
-def array_in(data: bytes) -> "np.ndarray[Any, Any]":
+def array_in(data: Raw) -> "np.ndarray[Any, Any]":
     """The array in `data`. One copy is made of its numbers, where `np.load` makes several."""
-    file = io.BytesIO(data)
+    file = io.BytesIO(data[:_MOST_HEADER])
     version = np.lib.format.read_magic(file)
     header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     if version == (3, 0):  # names of fields that are not in Latin-1

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from nbcache.codec.buffers import SHORTEST, Raw
 from nbcache.errors import DamagedError, NotStorableError
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def _texts(form: Mapping[str, Any], reader: "Reader") -> Any:
     return pd.array(reader.items(form["items"]), dtype=pd.StringDtype("python", na_value=missing))
 
 
-def _plain_arrow(array: Any) -> bytes:
+def _plain_arrow(array: Any) -> Raw:
     """An array of Arrow's as IPC."""
     import pyarrow as pa  # noqa: PLC0415 - the array is of it
 
@@ -132,11 +133,11 @@ def _plain_arrow(array: Any) -> bytes:
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, table.schema) as stream:
         stream.write_table(table.combine_chunks())
-    data: bytes = sink.getvalue().to_pybytes()
-    return data
+    data = memoryview(sink.getvalue()).cast("B")
+    return data if len(data) >= SHORTEST else bytes(data)
 
 
-def arrow_values(data: bytes) -> Any:
+def arrow_values(data: Raw) -> Any:
     """The array of Arrow's in `data`. Raises NotStorableError where there is no pyarrow."""
     try:
         import pyarrow as pa  # noqa: PLC0415 - few values need it

@@ -24,7 +24,7 @@ from nbcache.session.installation import installed
 from tests.codec.test_payload import KEY
 from tests.codec.values.tables import TABLES, exactly_table
 from tests.codec.values.test_values import back, loaded, refusal, stored
-from tests.support.paths import ROOT
+from tests.support.paths import GOLDEN, ROOT
 
 TOKEN = "sk-" + "Ab1" * 12
 
@@ -309,3 +309,19 @@ def test_a_changed_table_is_the_callers_own() -> None:
     one = loaded(payload)
     one.loc[0, "a"] = 9.0
     assert loaded(payload)["a"].tolist() == [1.0, 2.0]
+
+
+# What this release writes
+
+GOLDEN_VALUE = {
+    "arrays": [TABLES[name] for name in ("large array", "array of records", "array of objects in columns")],
+    # Without texts: whether pandas keeps these by Arrow depends on what is installed.
+    "tables": [TABLES[name] for name in ("table with numbered columns", "column without a name", "range of rows")],
+    "others": (1, {2, "a"}, {(1,): b"x" * 5_000}, bytearray(b"y"), slice(1), pd.Timestamp("2025-01-01", tz="UTC")),
+}
+
+
+def test_the_golden_value_is_read() -> None:
+    came = loaded((GOLDEN / "payload_v4_values.bin").read_bytes())
+    assert all(exactly_table(came[name], GOLDEN_VALUE[name]) for name in ("arrays", "tables"))
+    assert came["others"] == GOLDEN_VALUE["others"]
