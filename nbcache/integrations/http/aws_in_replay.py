@@ -13,7 +13,7 @@ from nbcache.cache.modes import PLACEHOLDER
 from nbcache.integrations.patching import Wrapping
 
 _SERVICE = "bedrock-runtime"
-_METHOD = "nbcache"  # how the credentials were found
+_METHOD = "nbcache"  # botocore's `method` of credentials says where they come from
 _REGION = "us-east-1"  # any will do: a recording is found whatever its endpoint
 _CONFIG = 7  # its place among the arguments of `create_client` after the region
 
@@ -23,8 +23,8 @@ def with_credentials(wrapping: Wrapping, credentials: ModuleType, original: Call
 
     @wraps(original)
     def load_credentials(resolver: Any) -> Any:
-        found = original(resolver)
-        return found if found is not None or not _is_replay(wrapping) else _placeholders(credentials.Credentials)
+        resolved = original(resolver)
+        return resolved if resolved is not None or not _is_replay(wrapping) else _placeholders(credentials.Credentials)
 
     return load_credentials
 
@@ -36,8 +36,10 @@ def with_credentials_async(
 
     @wraps(original)
     async def load_credentials(resolver: Any) -> Any:
-        found = await original(resolver)
-        return found if found is not None or not _is_replay(wrapping) else _placeholders(credentials.AioCredentials)
+        resolved = await original(resolver)
+        return (
+            resolved if resolved is not None or not _is_replay(wrapping) else _placeholders(credentials.AioCredentials)
+        )
 
     return load_credentials
 
@@ -47,7 +49,7 @@ def _placeholders(cls: Any) -> Any:
 
 
 def for_models_only(original: Callable[..., Any]) -> Callable[..., Any]:
-    """The signer of a client: one of another service goes without the placeholders."""
+    """The constructor of a client's signer. That of another service gets no placeholders."""
 
     @wraps(original)
     def __init__(signer: Any, service_id: Any, *args: Any, **given: Any) -> None:  # noqa: N807 - the method's own name
@@ -60,7 +62,7 @@ def for_models_only(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def with_region(wrapping: Wrapping, original: Callable[..., Any]) -> Callable[..., Any]:
-    """The making of a client, in some region if none is set anywhere."""
+    """The method that makes a client. One for Bedrock's models gets a region if none is set anywhere."""
 
     @wraps(original)
     def create_client(session: Any, service_name: str, region_name: str | None = None, *args: Any, **given: Any) -> Any:

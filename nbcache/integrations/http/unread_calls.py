@@ -43,7 +43,7 @@ def api_of_unread_call(request: HTTPRequest) -> str | None:
 
 
 def is_doubtful(request: HTTPRequest) -> bool:
-    """Whether it may be such a call, or one to a service of another kind, by its path: its body can't be read."""
+    """Whether a request may be a call of a model: its path allows it, and its body, which would decide, can't be read."""
     return (
         request.method == "POST"
         and _DOUBTFUL.search(request.parts.path.rstrip("/")) is not None

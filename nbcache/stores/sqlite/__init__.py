@@ -17,7 +17,7 @@ of `listing_index.py`, and the words of `search_index.py` (`earlier_search_index
 `word_matches.py` finds entries by words, `text_candidates.py` those that may contain a text, and `id_sets.py` has sets of
 entries. `background_indexing.py` fills both indexes in the background.
 
-Deleting: `eviction.py` (over the bounds), `expiry.py` (too old), `tombstones.py` (what stays of these two), `clearing.py`
+Deleting: `eviction.py` (over the bounds), `expiry.py` (too old), `tombstones.py` (why and when), `clearing.py`
 (asked for), `deleted_text.py` (no text stays in the file). When something is wrong: `check.py` and `row_repair.py` (check and repair), `damaged_files.py` (set aside),
 `full_disk.py` (delete without free space), `late_answers.py` (kept in memory until they can be written). `changes.py` says
 whether what is in memory still holds.

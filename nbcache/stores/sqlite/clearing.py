@@ -43,8 +43,8 @@ def delete(write: Run, deletion: Deletion, parts: list[Cleared], progress: Progr
     keys, done = deletion.keys, 0
     while True:
         some_keys = keys[done : done + _LOOKED_AT]
-        tombs = max(0, tombstones.MOST - done)  # the first keys are those of the newest entries
-        part, some = write(partial(_delete_some, some=replace(deletion, keys=some_keys), tombs=tombs))
+        explained = max(0, tombstones.MOST - done)  # the first keys are those of the newest entries
+        part, some = write(partial(_delete_some, some=replace(deletion, keys=some_keys), explained=explained))
         parts.append(part)
         done += some
         if progress is not None:
@@ -61,8 +61,11 @@ def delete(write: Run, deletion: Deletion, parts: list[Cleared], progress: Progr
     return is_empty
 
 
-def _delete_some(cache: CacheFile, some: Deletion, tombs: int) -> tuple[Cleared, int]:
-    """What was done, and how many of the keys are done. At most `tombs` tombstones are left."""
+def _delete_some(cache: CacheFile, some: Deletion, explained: int) -> tuple[Cleared, int]:
+    """Delete for a moment. Returns what was done, and how many of the keys are done.
+
+    Only the first `explained` entries leave a tombstone: more are not kept.
+    """
     freed = kept = number = 0
     deleted: list[str] = []
     sql, now, ends = cache.execute, time.time(), time.monotonic() + _AT_ONCE
@@ -80,7 +83,7 @@ def _delete_some(cache: CacheFile, some: Deletion, tombs: int) -> tuple[Cleared,
                 freed += size
             if time.monotonic() > ends:
                 break
-        tombstones.write(sql, deleted[:tombs], now, some.why)
+        tombstones.write(sql, deleted[:explained], now, some.why)
     return Cleared(len(deleted), freed, kept), number
 
 
