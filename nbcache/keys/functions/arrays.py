@@ -15,8 +15,8 @@ from nbcache.keys.functions.plain_kinds import digest_of
 from nbcache.keys.functions.values import Values
 
 _CHUNK = 1 << 18  # bytes that are read at once: they stay in the processor's cache
-_TEXTS = {str, float, type(None)}
-_NONE, _NAN = -1, -2  # in place of the length of a text
+# In place of the length of a text: None, NaN, and pandas' NA.
+_GAPS = {"NoneType": -1, "float": -2, "NAType": -3}
 
 
 def numpy_form(values: Values, value: Any) -> Any:
@@ -124,13 +124,14 @@ def items_digest(values: Values, items: list[Any]) -> str:
     types = {*map(type, items)}
     if types == {str}:
         return _texts_digest(map(len, items), items)
-    if types <= _TEXTS and all(item != item for item in items if type(item) is float):  # noqa: PLR0124
-        lengths = [len(item) if type(item) is str else _NONE if item is None else _NAN for item in items]
+    gaps = {cls: _GAPS.get(cls.__name__) for cls in types - {str}}
+    if None not in gaps.values() and all(item != item for item in items if type(item) is float):  # noqa: PLR0124
+        lengths = [len(item) if type(item) is str else gaps[type(item)] for item in items]
         return _texts_digest(lengths, [item for item in items if type(item) is str])
     return digest_of(b"items" + values.written(items))
 
 
-def _texts_digest(lengths: Iterable[int], texts: list[str]) -> str:
+def _texts_digest(lengths: Iterable[Any], texts: list[str]) -> str:
     numpy = sys.modules["numpy"]
     digest = hashlib.sha256(numpy.fromiter(lengths, "<i8").data)
     digest.update("".join(texts).encode(errors="surrogatepass"))

@@ -100,7 +100,17 @@ def is_code(value: Any) -> bool:
 
 def is_missing_or_code(value: Any) -> bool:
     """Whether a name with this value is not one of data."""
-    return type(value) not in _FIXED and (value is MISSING or is_code(value))
+    cls: Any = type(value)
+    return value is MISSING or (not _is_data(cls) and is_code(value))
+
+
+@functools.lru_cache(maxsize=256)
+def _is_data(cls: type) -> bool:
+    """Whether no object of a class is code. Of a class whose objects can be called, some may be."""
+    if cls in _FIXED:
+        return True
+    is_callable = hasattr(cls, "__call__")  # noqa: B004 - of its objects
+    return not (is_callable or issubclass(cls, _CODE) or str(cls.__module__).startswith("nbcache."))
 
 
 def _is_bound(value: Any) -> bool:

@@ -113,6 +113,8 @@ def _dtype(values: Values, dtype: Any) -> Any:
         return ["category", dtype.ordered, categories]
     if isinstance(dtype, pandas.SparseDtype):
         return ["sparse", dtype_form(values, dtype.subtype), values.form(dtype.fill_value)]
+    if isinstance(dtype, pandas.StringDtype):  # where it keeps its texts depends on whether pyarrow is installed
+        return ["text", str(dtype)]
     return [type(dtype).__name__, repr(dtype)]
 
 

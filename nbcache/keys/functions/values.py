@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from nbcache.keys.functions.code_walk import CodePiece
 
 _JSON = frozenset({str, int, bool, type(None)})
+_TEXT = frozenset({str})
+_CONTAINERS = frozenset({list, dict})
 _NUMBERS = _JSON | {float}
 _EVERY = 16  # levels of values within values, after which a value counts by its digest
 
@@ -79,6 +81,8 @@ class Values:
         cls = type(value)
         if cls in _JSON:
             return _exactly(value) if self.is_exact else value
+        if cls in _CONTAINERS and not self._depth and not self.is_exact and _is_json(value):
+            return value
         write = KINDS.get(cls)
         return write(self, value) if write is not None else self._other(value)
 
@@ -184,6 +188,28 @@ class Values:
                 label = error.path if type(error) is UnstableNameError else name.label
                 raise UnstableNameError(error.what, label) from None
         return [piece.digest, data]
+
+
+def _is_json(value: Any) -> bool:
+    """Whether a list or dict is its own form: JSON at every depth, not too deep, and with no name that looks like a tag."""
+    level = [value]
+    for _ in range(_EVERY - 1):
+        inner: list[Any] = []
+        for each in level:
+            if type(each) is dict:
+                if not _TEXT.issuperset(map(type, each)) or any(name[:1] == "!" for name in each):
+                    return False
+                each = each.values()  # noqa: PLW2901 - what is in it
+            for item in each:
+                cls = type(item)
+                if cls in _CONTAINERS:
+                    inner.append(item)
+                elif cls not in _JSON and not (cls is float and math.isfinite(item)):
+                    return False
+        if not inner:
+            return True
+        level = inner
+    return False
 
 
 def _are_finite(numbers: Iterable[Any]) -> bool:

@@ -3,6 +3,7 @@
 import collections
 import subprocess
 import sys
+import typing
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -187,6 +188,31 @@ def test_the_order_in_memory_does_not_count(make: Callable[[], Any]) -> None:
     )
 
 
+def test_where_texts_are_kept_does_not_count() -> None:
+    pytest.importorskip("pyarrow")
+    dtype: Any = pd.StringDtype
+    for missing in (np.nan, pd.NA):
+        kept = [pd.array(["a", None, "bc"], dtype(storage, na_value=missing)) for storage in ("python", "pyarrow")]
+        assert form(pd.Series(kept[0])) == form(pd.Series(kept[1])) != form(pd.Series(kept[0][:2]))
+
+
+def test_columns_of_arrow_count_by_type_and_content() -> None:
+    arrow, dtype, series = (
+        pytest.importorskip("pyarrow"),
+        typing.cast("Any", pd.ArrowDtype),
+        typing.cast("Any", pd.Series),
+    )
+    makers: list[Any] = [
+        lambda: series([1, None], dtype=dtype(arrow.int64())),
+        lambda: series([1, None], dtype=dtype(arrow.int32())),
+        lambda: series([1, 2], dtype=dtype(arrow.int64())),
+        lambda: series([1, 2], dtype=dtype(arrow.int16())),
+        lambda: series(["a", "b"], dtype=dtype(arrow.string())),
+    ]
+    assert [form(make()) for make in makers] == [form(make()) for make in makers]
+    assert len({form(make()) for make in makers}) == len(makers)
+
+
 def test_all_nan_are_alike() -> None:
     made = np.array([0x7FF8000000000000, 0xFFF8000000000001, 0x7FF0000000000001], "<u8").view("<f8")
     assert form(made) == form(np.full(3, np.nan))
@@ -195,7 +221,7 @@ def test_all_nan_are_alike() -> None:
 
 
 def test_bytes_between_the_fields_of_an_array_do_not_count() -> None:
-    first, second = (np.frombuffer(bytes([n]) * 16, PADDED).copy() for n in (0, 1))
+    first, second = (np.frombuffer(bytearray([n] * 16), PADDED) for n in (0, 1))
     for array in (first, second):
         array["a"], array["b"] = 1, 2.0
     assert first.tobytes() != second.tobytes()
