@@ -381,7 +381,8 @@ class Info:
 class Record:
     """An entry as a person reads it: the whole prompt and answer, and the call's identity.
 
-    `versions` are those of nbcache and langchain-core that stored it, and empty if that isn't known.
+    `versions` are those of nbcache and langchain-core that stored it, and empty if that isn't known. `calls` are the keys of the
+    calls that were made inside of a function, each as often as it was made; those without a key are left out.
     """
 
     meta: EntryMeta
@@ -389,3 +390,4 @@ class Record:
     answer: str
     identity: dict[str, object]
     versions: dict[str, str] = field(default_factory=dict)
+    calls: tuple[str, ...] = ()

@@ -323,9 +323,9 @@ def _described_as(rows: Iterable[EntryMeta], which: Filter) -> list[EntryMeta]:
 def _record(meta: EntryMeta, payload: codec.Payload) -> Record:
     header = payload.header()
     identity = {**document(header.identity), "endpoint": header.endpoint}
-    return Record(
-        meta, prompt_text(header.shown_prompt), answer_text(payload.plain()), identity, dict(header.versions or {})
-    )
+    texts = prompt_text(header.shown_prompt), answer_text(payload.plain())
+    calls = tuple(call.key for call in header.calls or () if call.key is not None)
+    return Record(meta, *texts, identity, dict(header.versions or {}), calls)
 
 
 def _described(payload: bytes, key: str) -> EntryMeta:

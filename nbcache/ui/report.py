@@ -208,6 +208,7 @@ def record(entry: Record) -> str:
         "tokens": f"{_count_text(meta.input_tokens)} in, {_count_text(meta.output_tokens)} out",
         "price": cost_text(meta.cost_usd, charged=meta.charged),
         "took": None if meta.seconds is None else seconds_text(meta.seconds),
+        "calls inside": ", ".join(key[:8] for key in entry.calls),
         "call": json.dumps(entry.identity, indent=2, ensure_ascii=False),
     }
     head = aligned((name, value) for name, value in values.items() if value)

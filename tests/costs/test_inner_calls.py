@@ -28,6 +28,7 @@ from nbcache.entry.records import Filter, Stats
 from nbcache.keys.request import Identity
 from nbcache.session import installation
 from nbcache.stores import DiskStore
+from nbcache.ui import report
 from nbcache.ui.jupyter import html
 from tests.servers import canned as c
 from tests.servers.canned import Canned, Reply
@@ -404,6 +405,20 @@ def test_an_entry_of_a_function_costs_what_its_calls_cost(server: Canned, folder
     installation.installed().flush()
     (row,) = [row for row in installation.installed().contents().page(Filter()) if row.model == "judge"]
     assert (row.cost_usd, row.input_tokens, row.output_tokens) == (2 * CALL, 2000, 1000)
+
+
+def test_the_entry_of_a_function_names_the_calls_inside(server: Canned, folder: Path) -> None:
+    model = client(server)
+    server.reply(call(), call())
+    judge = memoized(lambda question: [model.invoke(each).text for each in (question, f"{question}?", question)])
+    judge("q")
+    keys = {row.prompt: row.key for row in installation.installed().contents().page(Filter())}
+    inside = [keys["q"], keys["q?"], keys["q"]]
+    entry = nbcache.show(keys["judge('q',)"])
+    assert list(entry.calls) == inside
+    line = next(line for line in report.record(entry).splitlines() if line.startswith("calls inside:"))
+    assert line.split(maxsplit=2)[2] == ", ".join(key[:8] for key in inside)
+    assert nbcache.show(keys["q"]).calls == ()
 
 
 # Calls that nobody sees

@@ -23,7 +23,7 @@ untimed_hits"""
 FIELDS = {
     "ls": f"a list of entries, each with {_ENTRY}",
     "stats": f"{_SUMS}, entries, size_bytes, evictions, statuses; by model or kind a list, each with its name and the first thirteen",
-    "show": "the fields of ls, prompt and answer whole, call: its class, endpoint and parameters, and versions: of what stored it",
+    "show": "the fields of ls, prompt and answer whole, call: its class, endpoint and parameters, versions: of what stored it, and calls: the keys of those inside of a function",
     "evict": "the deleted entry, with the fields of ls",
     "clear": "deleted, size_bytes, kept (because other notebooks own them too), keys (of the deleted), dry_run",
     "export": "path, entries, size_bytes, changed, scrubbed and left_out (by key, why), gone (keys), unknown (lines)",
@@ -49,6 +49,7 @@ def record(whole: Record) -> dict[str, Any]:
         "answer": whole.answer,
         "call": whole.identity,
         "versions": whole.versions,
+        "calls": list(whole.calls),
     }
 
 
