@@ -15,6 +15,7 @@ __version__ = "0.5.0"
 __all__ = [
     "AmbiguousKeyError",
     "CassetteError",
+    "Changed",
     "Cleared",
     "DamagedError",
     "EntryMeta",
@@ -46,6 +47,7 @@ __all__ = [
     "clear",
     "entries",
     "evict",
+    "expire",
     "export_cassette",
     "history",
     "import_cassette",
@@ -61,7 +63,9 @@ __all__ = [
     "register_api",
     "show",
     "stats",
+    "tag",
     "uninstall",
+    "untag",
     "why",
     "wrap",
 ]
@@ -74,6 +78,7 @@ if TYPE_CHECKING:
     from nbcache.cache.notebook_cache import NotebookCache
     from nbcache.costs.callbacks import on
     from nbcache.costs.session_events import Event
+    from nbcache.entry.edit import Changed
     from nbcache.entry.records import Cleared, EntryMeta, Info, Record, Stats
     from nbcache.errors import (
         AmbiguousKeyError,
@@ -111,6 +116,7 @@ if TYPE_CHECKING:
         stats,
         why,
     )
+    from nbcache.session.entry_changes import expire, tag, untag
     from nbcache.session.installation import install, installed, uninstall, wrap
     from nbcache.session.memoized_functions import memoize
     from nbcache.session.plans import Plan, PlannedMiss
@@ -125,6 +131,7 @@ _HOMES = {
         "cache.modes": ("mode",),
         "costs.callbacks": ("on",),
         "costs.session_events": ("Event",),
+        "entry.edit": ("Changed",),
         "entry.records": ("Cleared", "EntryMeta", "Info", "Record", "Stats"),
         "errors": (
             *(
@@ -154,6 +161,7 @@ _HOMES = {
             *("check", "clear", "entries", "evict", "export_cassette", "history", "import_cassette", "info", "last"),
             *("plan", "show", "stats", "why"),
         ),
+        "session.entry_changes": ("expire", "tag", "untag"),
         "session.installation": ("install", "installed", "uninstall", "wrap"),
         "ui.jupyter.html": ("panel",),
     }.items()

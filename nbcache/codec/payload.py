@@ -265,6 +265,30 @@ def read(payload: bytes, key: str) -> Payload:
     return Payload(key, created, flags, view[_START:end], header, view[chunks_at:end_of_chunks], buffers)
 
 
+def edited(payload: bytes, key: str, *, tags: Sequence[str] | None = None, expires: bool | None = None) -> bytes:
+    """The payload of `key` with these tags in its header, and marked to expire or not; what is None stays. All else stays, too.
+
+    What can't be read, or was written by a newer nbcache, stays as it is.
+    """
+    try:
+        whole = read(payload, key)
+        header, flags = whole.header_bytes, whole.flags
+        if tags is not None:
+            values = _parsed(unpacked_bytes(header, flags & _COMPRESSED_HEADER))
+            values["meta"]["tags"] = list(tags)
+            header, compressed = packed_bytes(_json(values), fast=True)
+            flags = flags & ~_COMPRESSED_HEADER | (_COMPRESSED_HEADER if compressed else 0)
+    except (DamagedError, *UNREADABLE):
+        return payload
+    if expires is not None:
+        flags = flags & ~_EXPIRES | (_EXPIRES if expires else 0)
+    magic, version, _, stored_key, created, length = _PREAMBLE.unpack_from(payload)
+    head = _PREAMBLE.pack(magic, version, flags, stored_key, created, length)
+    body = memoryview(payload)[_START : len(payload) - len(whole.header_bytes)]
+    checksum = zlib.crc32(header, zlib.crc32(body, zlib.crc32(head)))
+    return b"".join((head, checksum.to_bytes(4, "big"), body, header))
+
+
 def answer_length(payload: bytes) -> int:
     """The bytes of the generations in a payload, as they are stored. 0 if it is none."""
     return int(_PREAMBLE.unpack_from(payload)[-1]) if len(payload) >= _START else 0

@@ -8,12 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from nbcache.entry.durations_and_sizes import counted
-from nbcache.entry.filter import CALL as CALL  # noqa: PLC0414 - one of the kinds
-from nbcache.entry.filter import EMBEDDING as EMBEDDING  # noqa: PLC0414 - another
+from nbcache.entry.filter import CALL, EMBEDDING, FUNCTION, KINDS, TOOL
 from nbcache.entry.usage.reported_metadata import NO_TEXT, mapping
 
-FUNCTION, TOOL = "function", "tool"
-KINDS = (CALL, EMBEDDING, FUNCTION, TOOL)
+__all__ = ["CALL", "EMBEDDING", "FUNCTION", "KINDS", "MODELS", "TOOL", "kind_of", "numbers_text", "vectors_text"]
+
 MODELS = (CALL, EMBEDDING)  # of which a model was asked
 _KIND_OF = {"embeddings": EMBEDDING, FUNCTION: FUNCTION, TOOL: TOOL}  # by the first word of an identity's class
 _VECTORS = re.compile(r"[\d,]+ vectors?( of \d+ numbers)?|\d+( x \d+)* numbers")

@@ -31,6 +31,12 @@ def prompt_text(prompt: str) -> str:
     return "\n\n".join(f"{_role(message)}: {_message_text(message)}" for message in messages)
 
 
+def asked_text(prompt: str) -> str:
+    """The text of the last message of a chat prompt, which is what was asked; a prompt that is a text as it is."""
+    last = _last_message(prompt)
+    return prompt if last is None else _message_text(last)
+
+
 def request_text(identity: Mapping[str, Any]) -> str:
     """What counts of a request, but the model: for a request without a field that is known as its prompt.
 
@@ -45,8 +51,7 @@ def request_text(identity: Mapping[str, Any]) -> str:
 
 def prompt_preview(prompt: str) -> str:
     """The beginning of the last message, which is what was asked."""
-    last = _last_message(prompt)
-    return preview(prompt if last is None else _message_text(last))
+    return preview(asked_text(prompt))
 
 
 def answer_text(plain: list[dict[str, Any]]) -> str:

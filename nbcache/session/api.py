@@ -1,7 +1,7 @@
 """The Python API over the installed cache: what a magic does is a function here."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
@@ -10,19 +10,19 @@ from nbcache.cache.misses.explain import Why
 from nbcache.cache.modes import REPLAY
 from nbcache.cache.setting_field import refuse_unknown
 from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
-from nbcache.entry.records import Cleared, EntryMeta, Filter, Info, Record, Stats
+from nbcache.entry.records import Cleared, EntryMeta, Info, Record, Stats
 from nbcache.errors import warn_once
 from nbcache.replay.export_import_results import Exported, Imported
 from nbcache.session.installation import installed
 from nbcache.session.plans import Plan, planned
 from nbcache.stores.base import LedgerStore
+from nbcache.stores.entry_filters import FILTERS
 from nbcache.stores.progress import Progress
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# What `clear` takes besides the arguments in its signature; magics show its progress.
-_CLEARED = ("older_than", "model", "client", "tag", "match", "dry_run", "progress", "deleted")
+CHOOSING = (*FILTERS, "scope", "dry_run")  # the arguments by which entries are chosen
 
 
 @overload
@@ -67,32 +67,26 @@ def last() -> "pd.DataFrame":
 
 
 @public_in("nbcache")
-def entries(
-    scope: str | None = None,
-    *,
-    status: str | None = None,
-    model: str | None = None,
-    client: str | None = None,
-    tag: str | None = None,
-) -> "pd.DataFrame":
-    """A row for each entry of the scope, newest first. Times are UTC; `expires` is missing without a TTL.
+def entries(scope: str | None = None, **which: Any) -> "pd.DataFrame":
+    """A row for each entry of the scope that matches, newest first. Times are UTC; `expires` is missing without a TTL.
 
-    `status`, `model`, `client` and `tag` list only the entries that have this value. `client` is `langchain`, or an API such
-    as `openai`. A warning says which values there are, if no entry has one of these.
+    The filters are those of `clear`. A warning says which values there are, if no entry has one of these.
     """
-    frame, unknown = listed(scope, {"status": status, "model": model, "client": client, "tag": tag})
+    refuse_unknown(entries, which, FILTERS)
+    frame, unknown = listed(scope, which)
     if unknown:
         warn_once(unknown, unknown)
     return frame
 
 
-def listed(scope: str | None, which: Mapping[str, Any]) -> "tuple[pd.DataFrame, str]":
+def listed(scope: str | None, which: Mapping[str, Any], progress: Progress | None = None) -> "tuple[pd.DataFrame, str]":
     """As `entries`, and what `Contents.unknown_values` says if there are none."""
     from nbcache.session.dataframes import entries_frame  # noqa: PLC0415 - pandas takes a second to import
 
-    contents = installed().contents(scope)
-    frame = entries_frame(contents.columns(Filter(**which)))
-    return frame, contents.unknown_values(which) if frame.empty else ""
+    contents, filters = installed().contents(scope), dict(which)
+    spare = used_keys() if filters.pop("unused", False) else ()
+    frame = entries_frame(contents.columns_matching(spare=spare, progress=progress, **filters))
+    return frame, contents.unknown_values(filters) if frame.empty else ""
 
 
 @public_in("nbcache")
@@ -109,12 +103,14 @@ def evict(key: str) -> EntryMeta:
 
 @public_in("nbcache")
 def clear(*, scope: str | None = None, unused: bool = False, **which: Any) -> Cleared:
-    """Delete the entries of the scope, or those that match (older_than, model, client, tag, match, dry_run: see `Contents.matching`).
+    """Delete the entries of the scope, or those for which all of these filters hold. With `dry_run`, only say which.
 
-    `unused` means what this session has neither hit nor stored. Raises ValueError where it has called nothing yet. A
-    warning says which values there are, if no entry has one of these.
+    The filters are `match`, `model`, `tag`, `function`, `kind`, `client`, `status`, `older_than`, `not_hit_since`,
+    `larger_than`, `cheaper_than`, `cell`, `where` and `unused`: `docs/delete.md` says what each means. `unused` means what
+    this session has neither hit nor stored. Raises ValueError where it has called nothing yet. A warning says which values
+    there are, if no entry has one of these.
     """
-    refuse_unknown(clear, which, _CLEARED)
+    refuse_unknown(clear, which, (*CHOOSING, "progress", "deleted"))
     done, unknown = cleared(scope, unused=unused, **which)
     if unknown:
         warn_once(unknown, unknown)
@@ -123,13 +119,18 @@ def clear(*, scope: str | None = None, unused: bool = False, **which: Any) -> Cl
 
 def cleared(scope: str | None, *, unused: bool, **which: Any) -> tuple[Cleared, str]:
     """As `clear`, and what `Contents.unknown_values` says if nothing was to be cleared."""
-    cache = installed()
-    used = cache.ledger.used() if unused else ()
-    if unused and not used:
-        raise ValueError("unused: this session hasn't used an entry yet, so all would go; run the notebook first")
-    contents = cache.contents(scope)
-    done = contents.clear(spare=used, **which)
+    spare = used_keys() if unused else ()
+    contents = installed().contents(scope)
+    done = contents.clear(spare=spare, **which)
     return done, "" if done.deleted or done.kept else contents.unknown_values(which)
+
+
+def used_keys() -> Collection[str]:
+    """The keys that this session has hit or stored. Raises ValueError if there are none: then all entries would be unused."""
+    used = installed().ledger.used()
+    if not used:
+        raise ValueError("unused: this session hasn't used an entry yet, so all would go; run the notebook first")
+    return used
 
 
 @public_in("nbcache")

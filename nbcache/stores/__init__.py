@@ -5,8 +5,9 @@
 commands use it: the entries of all notebooks, or of one.
 
 Beside these: `entry_costs.py` reads what an entry cost from its payload, `text_search.py` looks for a text in an
-entry, `selection.py` has entries that were selected, `unknown_values.py` says which values of a filter no entry has,
-`evictions.py` says who is told of evicted entries, `progress.py` reports the progress of long work, and `earlier_names.py` adapts a user's own store that was written for nbcache 0.4.
+entry, `entry_filters.py` has the filters that users write, `selection.py` entries that were selected, `unknown_values.py` says
+which values of a filter no entry has, `evictions.py` says who is told of evicted entries, `progress.py` reports the progress of
+long work, and `earlier_names.py` adapts a user's own store that was written for nbcache 0.4.
 """
 
 from typing import TYPE_CHECKING

@@ -41,6 +41,7 @@ from nbcache.stores.progress import Counted, Progress
 from nbcache.stores.sqlite.store import DiskStore
 
 if TYPE_CHECKING:
+    from nbcache.entry.edit import Edit
     from nbcache.entry.records import Cleared, EntryMeta, Facets, SessionCall, Spending, Totals, Touch
     from nbcache.stores.selection import Search, Selection
 
@@ -114,6 +115,17 @@ class Listable(Deletable, Protocol):
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> "Cleared":
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner."""
+
+
+@runtime_checkable
+class Editable(Listable, Protocol):
+    """Entries that exist can get other tags, or another time at which they expire: `tag`, `untag` and `expire`."""
+
+    def edit(self, keys: Sequence[str], change: "Edit", progress: Progress | None = None) -> int:
+        """Change these entries, as far as they are there. Returns how many were changed: none that was so already.
+
+        A payload is changed with its row, by `codec.edited`. `progress` is called with how many are done, and of how many.
+        """
 
 
 @runtime_checkable

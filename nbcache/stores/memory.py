@@ -7,9 +7,10 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Any
 
-from nbcache import public_in
+from nbcache import codec, public_in
 from nbcache.concurrency.locks import Lock
 from nbcache.entry.durations_and_sizes import count, size
+from nbcache.entry.edit import Edit
 from nbcache.entry.records import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import DamagedError, TooLargeError
 from nbcache.stores.evictions import report
@@ -110,6 +111,21 @@ class MemoryStore:
                 if touch.cost_usd is not None:
                     meta = replace(meta, cost_usd=touch.cost_usd, charged=touch.charged)
                 self._entries[touch.key] = (payload, meta)
+
+    def edit(self, keys: Sequence[str], change: Edit, progress: Progress | None = None) -> int:
+        """Change these entries, as far as they are there. Returns how many were changed."""
+        changed = 0
+        with self._lock:
+            for key in followed(keys, progress):
+                entry = self._live(key)
+                if entry is None or not change.changes(entry[1].tags, entry[1].expires):
+                    continue
+                tags, expires = change.tags_of(entry[1].tags), change.expiry_of(entry[1].expires)
+                payload = codec.edited(entry[0], key, tags=tags, expires=expires is not None)
+                self._entries[key] = payload, replace(entry[1], tags=tags, expires=expires, size_bytes=len(payload))
+                self._bytes += len(payload) - len(entry[0])
+                changed += 1
+        return changed
 
     def delete(self, key: str) -> bool:
         """Delete the entry. Returns whether there was one."""
@@ -293,21 +309,8 @@ class MemoryStore:
         """There is nothing to close."""
 
     def _is_selected(self, key: str, which: Filter) -> bool:
-        meta, words = self._entries[key][1], self._words.get(key, frozenset())
-        return (
-            (which.notebook is None or which.notebook in meta.notebooks)
-            and (which.model is None or which.model == meta.model)
-            and (which.cell is None or which.cell == meta.cell)
-            and (which.prompt is None or which.prompt == meta.prompt)
-            and (which.status is None or which.status == meta.status)
-            and (which.client is None or which.client == meta.client)
-            and (which.kind is None or which.kind == meta.kind)
-            and (which.tag is None or which.tag in meta.tags)
-            and (which.before is None or meta.created < which.before)
-            and not (which.unused and meta.hits)
-            and (which.key is None or meta.key.startswith(which.key))
-            and all(any(indexed.startswith(word) for indexed in words) for word in which.words)
-        )
+        meta, indexed = self._entries[key][1], self._words.get(key, frozenset())
+        return which.selects(meta) and all(any(each.startswith(word) for each in indexed) for word in which.words)
 
     def _live(self, key: str) -> tuple[bytes, EntryMeta] | None:
         entry = self._entries.get(key)

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Protocol, overload, runtime_checkable
 
+from nbcache.entry.edit import Edit
 from nbcache.entry.records import Cleared, EntryMeta
 
 
@@ -31,6 +32,10 @@ class Search(Protocol):
     def text(self) -> str:
         """The text, in lower case."""
 
+    @property
+    def needs_more(self) -> bool:
+        """Whether an entry with the text has to be looked at all the same."""
+
     def is_in(self, row: Shown, payload: bytes) -> bool:
         """Whether the text is in this entry."""
 
@@ -55,6 +60,9 @@ class Selection(Protocol):
     def clearing(self, owner: str | None) -> Cleared:
         """What it would do to clear them for `owner`, as far as they have not expired."""
 
+    def changed_by(self, change: Edit) -> "Selection":
+        """Those of them of which a change makes something another."""
+
 
 class SelectedRows(tuple[EntryMeta, ...]):
     """A selection in memory."""
@@ -68,6 +76,10 @@ class SelectedRows(tuple[EntryMeta, ...]):
     def costs(self) -> Iterator[Decimal | None]:
         """What each of them cost, in US dollars; None where that isn't known."""
         return (row.cost_usd for row in self)
+
+    def changed_by(self, change: Edit) -> "SelectedRows":
+        """Those of them of which a change makes something another."""
+        return SelectedRows(row for row in self if change.changes(row.tags, row.expires))
 
     def clearing(self, owner: str | None) -> Cleared:
         """What it would do to clear them for `owner`, as far as they have not expired."""

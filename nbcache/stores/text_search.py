@@ -1,11 +1,12 @@
-"""Looks for a text in whole entries: `clear --match`, `ls --match`."""
+"""Looks for a text, or for a pattern of the whole prompt, in entries: `clear --match`, `ls --match`."""
 
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from nbcache import codec
-from nbcache.entry.text import answer_text, prompt_text
+from nbcache.entry.globs import is_glob, longest_text, matches
+from nbcache.entry.text import answer_text, asked_text, prompt_text
 from nbcache.errors import DamagedError
 from nbcache.stores.selection import Shown
 
@@ -21,8 +22,33 @@ _SIGNS, _ESCAPES = ("\u0130", "\u212a"), ("\\u0130", "\\u212a")
 _OTHERS = re.compile("[a-hjl-z]+")
 
 
+def search_for(match: str) -> "TextSearch | PromptSearch":
+    """The search for what a user typed: a text anywhere in any case, or a pattern of the whole prompt."""
+    return PromptSearch(match) if is_glob(match) else TextSearch(match)
+
+
+class PromptSearch:
+    """A search for the prompts that a pattern stands for: the whole prompt, or the last message of a chat."""
+
+    needs_more = True
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = pattern
+        self.text = longest_text(pattern).lower()
+
+    def is_in(self, row: Shown, payload: bytes) -> bool:
+        """Whether the prompt of this entry matches. Of an entry that can't be read it is the beginning, which its row has."""
+        try:
+            prompt = codec.read(payload, row.key).header().shown_prompt
+        except DamagedError:
+            return matches(self._pattern, row.prompt)
+        return matches(self._pattern, prompt_text(prompt)) or matches(self._pattern, asked_text(prompt))
+
+
 class TextSearch:
     """A search for a text in the prompts and the answers of entries, in any case."""
+
+    needs_more = False
 
     def __init__(self, text: str) -> None:
         self.text = text.lower()

@@ -1,13 +1,14 @@
 """Says of a filter that selects nothing which of its values no entry has, and which values there are."""
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
+from nbcache.entry.globs import matches
 from nbcache.entry.records import Facets
 from nbcache.errors import one_line
 
-_NAMES = ("model", "client", "tag", "status")
+_NAMES = ("model", "client", "tag", "status", "kind", "function", "cell")
+_PATTERNS = {"model", "function"}
 _LISTED = 8
 
 
@@ -19,13 +20,13 @@ def unknown_values(which: Mapping[str, Any], facets: Facets, owner: str | None) 
     lines = [
         _line(name, value, getattr(facets, name), owner)
         for name in _NAMES
-        if (value := which.get(name)) is not None and not _is_known(value, getattr(facets, name))
+        if (value := which.get(name)) is not None and not _is_known(name, value, getattr(facets, name))
     ]
     return "\n".join(lines) if facets.status else ""
 
 
-def _is_known(value: str, known: tuple[str, ...]) -> bool:
-    return value in known or any(fnmatchcase(each, value) for each in known)
+def _is_known(name: str, value: str, known: tuple[str, ...]) -> bool:
+    return value in known or (name in _PATTERNS and any(matches(value, each) for each in known))
 
 
 def _line(name: str, value: str, known: tuple[str, ...], owner: str | None) -> str:

@@ -1,15 +1,13 @@
-"""The entries of a store, or of one notebook in it: to list, read, evict and clear."""
+"""The entries of a store, or of one notebook in it: to list, read, change, evict and clear."""
 
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import timedelta
 from operator import attrgetter
 from typing import Any
 
 from nbcache import codec
 from nbcache.codec.entry_description import row_in
-from nbcache.entry.durations_and_sizes import seconds
+from nbcache.entry.edit import Changed, Edit
 from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals, Touch
 from nbcache.entry.text import answer_text, prompt_text
 from nbcache.errors import AmbiguousKeyError, UnknownKeyError, UnsupportedError
@@ -20,6 +18,7 @@ from nbcache.stores.base import (
     Checkable,
     Columnar,
     Deletable,
+    Editable,
     LedgerStore,
     Listable,
     Searchable,
@@ -27,9 +26,10 @@ from nbcache.stores.base import (
     Store,
     Streamable,
 )
+from nbcache.stores.entry_filters import EntryFilters
 from nbcache.stores.progress import Counted, Progress, followed
-from nbcache.stores.selection import SelectedRows, Selection
-from nbcache.stores.text_search import TextSearch
+from nbcache.stores.selection import Search, SelectedRows, Selection
+from nbcache.stores.text_search import search_for
 from nbcache.stores.unknown_values import unknown_values
 
 DIGITS_TO_EVICT = 4  # of a key at least: `evict 2` may mean the second row of a list
@@ -80,7 +80,7 @@ class Contents:
         if isinstance(self.store, Columnar):
             return self.store.columns(self._mine(which))
         rows = _described_as(self._listed().page(self._mine(which)), which)
-        return {field.name: [getattr(row, field.name) for row in rows] for field in fields(EntryMeta)}
+        return _columns(rows)
 
     def stream(
         self,
@@ -200,39 +200,63 @@ class Contents:
         rows = self.matching(**which)
         return self.would_clear(rows) if dry_run else self.clear_these(rows, deleted)
 
-    def matching(  # noqa: PLR0913 - filters, each with its default
+    def matching(
         self,
         *,
-        older_than: float | str | timedelta | None = None,
-        model: str | None = None,
-        client: str | None = None,
-        tag: str | None = None,
-        match: str | None = None,
-        unused: bool = False,
         spare: Collection[str] = (),
+        include_expired: bool = True,
+        key: str | None = None,
         progress: Progress | None = None,
+        **filters: Any,
     ) -> Selection:
-        """The entries for which all of this holds; all entries where nothing is given.
+        """The entries for which all of these `EntryFilters` hold; all entries where nothing is given.
 
-        `older_than` is the time since the answer was stored: seconds, or text such as `7d`. `client` is `langchain`, or the
-        API that another client called. `match` is text in the prompt or the answer, in any case. `unused` means never hit.
-        Entries whose keys are in `spare` are left out. Raises ValueError or StoreError.
+        Entries whose keys are in `spare` are left out, and with a `key` only this entry is looked at. Raises ValueError,
+        TypeError or StoreError.
         """
-        for name, value in (("match", match), ("tag", tag), ("client", client), ("model", model)):
-            if value is not None and not value:
-                raise ValueError(f"{name}='': write the text to look for; without it, all is meant")
-        age = seconds(older_than, "older_than")
-        which = Filter(
-            notebook=self.notebook,
-            model=model,
-            client=client,
-            tag=tag,
-            before=None if age is None else time.time() - age,
-            unused=unused,
-            include_expired=True,
-        )
-        rows = self.select(which, match, progress)
-        return SelectedRows(row for row in rows if row.key not in spare) if spare else rows
+        wanted = EntryFilters(**filters)
+        which = replace(wanted.filter(), notebook=self.notebook, include_expired=include_expired, key=key)
+        rows, where = self.select(which, wanted.match, progress), wanted.where
+        if not spare and where is None:
+            return rows
+        return SelectedRows(row for row in rows if row.key not in spare and (where is None or where(row)))
+
+    def columns_matching(
+        self, *, spare: Collection[str] = (), progress: Progress | None = None, **filters: Any
+    ) -> dict[str, list[Any]]:
+        """As `columns`, of the entries that `matching` finds and that have not expired."""
+        wanted = EntryFilters(**filters)
+        if not spare and wanted.match is None and wanted.where is None:
+            return self.columns(wanted.filter())
+        return _columns(self.matching(spare=spare, include_expired=False, progress=progress, **filters))
+
+    def edit(
+        self,
+        change: Edit,
+        *,
+        key: str | None = None,
+        dry_run: bool = False,
+        progress: Progress | None = None,
+        edited: Progress | None = None,
+        **filters: Any,
+    ) -> Changed:
+        """Change the entries that `matching` finds, whoever else owns them; with a `key`, that entry, if it is among them.
+
+        With `dry_run`, only say what would be changed. Raises as `matching`, and as `find` for the key.
+        """
+        store = self._listed()
+        if not isinstance(store, Editable):
+            raise UnsupportedError(f"the store {self.store.url} can't change the tags or the expiry of its entries")
+        whole = None if key is None else self.find(key, least=DIGITS_TO_EVICT).key
+        those = self if whole is None else replace(self, notebook=None)
+        rows = those.matching(include_expired=False, key=whole, progress=progress, **filters)
+        changing = rows.changed_by(change)
+        shown: Any = SelectedRows(changing) if len(changing) <= _IN_MEMORY else changing
+        done = Changed.of(shown, changing.costs())
+        if changing and not dry_run:
+            store.edit(changing.keys(), change, edited)
+            self.changed()
+        return done
 
     def would_clear(self, rows: Selection) -> Cleared:
         """What `clear_these` would do. Expired entries are not counted."""
@@ -252,15 +276,15 @@ class Contents:
         return replace(done, entries=going)
 
     def select(self, which: Filter, text: str | None = None, progress: Progress | None = None) -> Selection:
-        """Those that `which` selects of these entries; with `text` if prompt or answer contains it, in any case."""
+        """Those that `which` selects of these entries; with `text` those of them that `search_for` finds by it."""
         store, mine = self._listed(), self._mine(which)
-        search = None if text is None else TextSearch(text)
+        search = None if text is None else search_for(text)
         if isinstance(store, Selecting):
             return store.select(mine, search, progress)
         rows = store.page(mine) if search is None else self._containing(search, which, progress)
         return SelectedRows(_described_as(rows, which))
 
-    def _containing(self, search: TextSearch, which: Filter, progress: Progress | None) -> Iterator[EntryMeta]:
+    def _containing(self, search: Search, which: Filter, progress: Progress | None) -> Iterator[EntryMeta]:
         """The rows of the entries with a text, of a store that reads each of them for that."""
         return (row for row, payload in followed(self.stream(which), progress) if search.is_in(row, payload))
 
@@ -316,8 +340,13 @@ class _ReadOneByOne:
 
 
 def _described_as(rows: Iterable[EntryMeta], which: Filter) -> list[EntryMeta]:
-    """Those of the client and kind that `which` asks for. A store of a user's own that is older than these returns all."""
-    return [row for row in rows if which.client in {None, row.client} and which.kind in {None, row.kind}]
+    """Those of the rows that `which` selects. A store of a user's own that is older than some filters passes over these."""
+    return list(filter(which.selects, rows))
+
+
+def _columns(rows: Iterable[EntryMeta]) -> dict[str, list[Any]]:
+    whole = list(rows)
+    return {field.name: [getattr(row, field.name) for row in whole] for field in fields(EntryMeta)}
 
 
 def _record(meta: EntryMeta, payload: codec.Payload) -> Record:

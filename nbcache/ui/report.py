@@ -1,6 +1,7 @@
 """The texts that the magics, the panel and the command line share, in plain words."""
 
 import json
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -32,6 +33,7 @@ from nbcache.stores.selection import Selection
 
 if TYPE_CHECKING:  # what a command line need not import
     from nbcache.cache.notebook_cache import NotebookCache
+    from nbcache.entry.edit import Changed, Edit
     from nbcache.replay.export_import_results import Exported, Imported
     from nbcache.session.plans import Plan
     from nbcache.stores.view import Contents
@@ -253,10 +255,28 @@ def cleared(done: Cleared, store: Store, *, dry_run: bool) -> str:
     if done.kept:
         line += f"; {'would keep' if dry_run else 'kept'} {done.kept} that other notebooks own too"
     line += to_pay_again(done.entries)
-    if not dry_run:
-        return line
-    shown = [f"  {meta.key[:8]}  {one_line(meta.model)}  {one_line(meta.prompt)}" for meta in done.entries[:_LISTED]]
-    more = [f"  and {len(done.entries) - _LISTED:,} more"] if len(done.entries) > _LISTED else []
+    return _with_list(line, done.entries) if dry_run else line
+
+
+def changed(done: "Changed", change: "Edit", store: Store, *, dry_run: bool) -> str:
+    """What `tag`, `untag` or `expire` has changed, or would change."""
+    entries = f"{entries_text(done.changed)} of {place_text(store)}"
+    if change.sets_expiry and change.expires is None:
+        line = f"{'would keep' if dry_run else 'kept'} {entries} for good"
+    elif change.sets_expiry:
+        left = duration_text(round((change.expires or 0.0) - time.time()))
+        line = f"{'would let' if dry_run else 'let'} {entries} expire in {left}"
+    else:
+        verbs = ("would tag", "tagged") if change.add else ("would untag", "untagged")
+        line = f"{verbs[not dry_run]} {entries}: {one_line(', '.join(change.add or change.remove))}"
+    line += to_pay_again(done.entries)
+    return _with_list(line, done.entries) if dry_run else line
+
+
+def _with_list(line: str, entries: Sequence[EntryMeta]) -> str:
+    """What a dry run says, and the entries that it is about."""
+    shown = [f"  {meta.key[:8]}  {one_line(meta.model)}  {one_line(meta.prompt)}" for meta in entries[:_LISTED]]
+    more = [f"  and {len(entries) - _LISTED:,} more"] if len(entries) > _LISTED else []
     return "\n".join([f"{line}; nothing was changed", *shown, *more])
 
 

@@ -1,10 +1,11 @@
 """Stores against a plain dict: whatever is done in whatever order, they hold the same."""
 
+import fnmatch
 import hashlib
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from unittest import mock
 
@@ -12,13 +13,15 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, precondition, rule
 
+from nbcache.entry.edit import Edit
 from nbcache.entry.records import Cleared, EntryMeta, Filter, Totals, Touch
 from nbcache.stores import DiskStore, MemoryStore
 from tests.support.rows import FullStore, row_of
 
 NOTEBOOKS = ("a.ipynb", "b.ipynb", "naïve ☃.ipynb")
 TAGS = ("tag", "tagged", "☃")
-MODELS = ("m-1", "m-2")
+MODELS = ("m-1", "m-2", "m[12]", "M-1")
+PATTERNS = ("m-*", "?-1", "m[[]12]", "m[12]", "m-[!1]", "*", "m[", "n*")
 
 _owners = st.frozensets(st.sampled_from(NOTEBOOKS))
 _ttls = st.none() | st.sampled_from([1.0, 10.0, 60.0])
@@ -128,6 +131,22 @@ class AgainstADict(RuleBasedStateMachine):
                 deleted, freed = deleted + 1, freed + len(entry.payload)
         assert self.store.clear(cleared, owner=owner) == Cleared(deleted, freed, kept)
 
+    @rule(
+        keys=st.lists(keys, max_size=4), add=st.frozensets(st.sampled_from(TAGS)),
+        remove=st.frozensets(st.sampled_from(TAGS)), ttl=st.just("as it is") | _ttls,
+    )  # fmt: skip
+    def edit(self, keys: list[str], add: frozenset[str], remove: frozenset[str], ttl: float | str | None) -> None:
+        sets_expiry = ttl != "as it is"
+        expires = self.now + ttl if isinstance(ttl, float) else None
+        changed = 0
+        for key in keys:
+            if entry := self.live(key):
+                before = (entry.tags, entry.expires)
+                entry.tags = entry.tags - remove | add
+                entry.expires = expires if sets_expiry else entry.expires
+                changed += before != (entry.tags, entry.expires)
+        assert self.store.edit(keys, Edit(tuple(add), tuple(remove), sets_expiry, expires)) == changed
+
     @rule(seconds=st.sampled_from([0.5, 5.0, 30.0, 100.0]))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
@@ -141,13 +160,26 @@ class AgainstADict(RuleBasedStateMachine):
             tag=st.none() | st.sampled_from(TAGS),
             unused=st.booleans(),
         ),
+        models=st.none() | st.sampled_from(PATTERNS),
+        larger_than=st.none() | st.integers(0, 300),
+        idle=st.none() | st.floats(0, 60),
         age=st.none() | st.floats(0, 60),
         limit=st.none() | st.integers(0, 4),
         offset=st.integers(0, 3),
     )
-    def page(self, which: Filter, age: float | None, limit: int | None, offset: int) -> None:
+    def page(  # noqa: PLR0917 - Hypothesis names them
+        self,
+        which: Filter,
+        models: str | None,
+        larger_than: int | None,
+        idle: float | None,
+        age: float | None,
+        limit: int | None,
+        offset: int,
+    ) -> None:
         before = None if age is None else self.now - age
-        asked = Filter(which.notebook, which.model, which.tag, before, which.unused)
+        idle_since = None if idle is None else self.now - idle
+        asked = replace(which, before=before, models=models, larger_than=larger_than, idle_since=idle_since)
         meant = [
             key
             for key in sorted(self.entries, key=lambda key: self.entries[key].created, reverse=True)
@@ -157,6 +189,9 @@ class AgainstADict(RuleBasedStateMachine):
             and (asked.tag is None or asked.tag in entry.tags)
             and (asked.before is None or entry.created < asked.before)
             and not (asked.unused and entry.hits)
+            and (models is None or entry.model == models or fnmatch.fnmatchcase(entry.model, models))
+            and (larger_than is None or len(entry.payload) > larger_than)
+            and (idle_since is None or (entry.last_hit or entry.created) < idle_since)
         ]
         wanted = meant[offset:] if limit is None else meant[offset : offset + limit]
         assert [meta.key for meta in self.store.page(asked, limit=limit, offset=offset)] == wanted

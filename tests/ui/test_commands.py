@@ -127,7 +127,7 @@ def unread(command: Command, front_end: FrontEnd, names: set[str], do: Callable[
     return [option.name for option in command.options_in(front_end) if option.attribute not in names]
 
 
-NEEDED = {"KEY": "", "FILE": "x.jsonl"}
+NEEDED = {"KEY": "", "FILE": "x.jsonl", "TAGS": "draft"}
 
 
 def value_of(option: Option) -> list[str]:

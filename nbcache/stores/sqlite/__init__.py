@@ -18,7 +18,8 @@ of `listing_index.py`, and the words of `search_index.py` (`earlier_search_index
 entries. `background_indexing.py` fills both indexes in the background.
 
 Deleting: `eviction.py` (over the bounds), `expiry.py` (too old), `tombstones.py` (why and when), `clearing.py`
-(asked for), `deleted_text.py` (no text stays in the file). When something is wrong: `check.py` and `row_repair.py` (check and repair), `damaged_files.py` (set aside),
+(asked for), `deleted_text.py` (no text stays in the file). Changing: `editing.py` (tags, and when entries expire).
+When something is wrong: `check.py` and `row_repair.py` (check and repair), `damaged_files.py` (set aside),
 `full_disk.py` (delete without free space), `late_answers.py` (kept in memory until they can be written). `changes.py` says
 whether what is in memory still holds.
 """
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
         damaged_files,
         diskcache_file,
         earlier_search_index,
+        editing,
         entry_stream,
         full_disk,
         lifetime_ledger,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
         rows,
         schema,
         search_index,
+        selection,
         session_calls,
         tombstones,
         totals,
@@ -61,6 +64,7 @@ __all__ = [
     "damaged_files",
     "diskcache_file",
     "earlier_search_index",
+    "editing",
     "entry_stream",
     "full_disk",
     "lifetime_ledger",
@@ -70,6 +74,7 @@ __all__ = [
     "rows",
     "schema",
     "search_index",
+    "selection",
     "session_calls",
     "tombstones",
     "totals",

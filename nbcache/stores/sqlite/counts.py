@@ -32,11 +32,11 @@ def count(sql: Execute, which: Filter, now: float) -> tuple[int, int, int]:
     """Number and bytes of the entries that `which` selects, and all evictions."""
     evictions = totals.evictions(sql)
     if filters.names_entries(which) or filters.of_rows(which) or which.words or not listing_index.is_made(sql):
-        rowids = [*found] if (found := filters.matches(sql, which)) is not None else None
+        rowids = [*found] if (found := filters.with_words(sql, which)) is not None else None
         source = _marked(sql, which, now, rowids) or filters.source(sql, which, now, rowids)
         ((entries, size),) = sql(f"{_COUNT} {source.sql}", source.values)
         return entries, int(size), evictions
-    listed, wanted = together(filters.of_facets(which, "f")), together(filters.of_facets(which))
+    listed, wanted = together(filters.of_facets(sql, which, "f")), together(filters.of_facets(sql, which))
     ((entries, size),) = sql(f"{_SUMS} {listed.sql}", listed.values)
     parts = [(entries, size)]
     new = together([_unlisted(sql), *filters.is_alive(which, now), wanted])
@@ -54,13 +54,13 @@ def number(sql: Execute, which: Filter, now: float, sets: ValueSets, token: obje
     """
     if not which.words or filters.names_entries(which) or filters.of_rows(which) or not listing_index.is_made(sql):
         return count(sql, which, now)[0]
-    matches = filters.matches(sql, which)
+    matches = filters.with_words(sql, which)
     if matches is None:
         return count(sql, which, now)[0]
     gone = (
         {} if which.include_expired else id_sets.by_block(sql("SELECT rowid FROM Cache WHERE expire_time <= ?", (now,)))
     )
-    wanted = together(filters.of_facets(which))
+    wanted = together(filters.of_facets(sql, which))
     those = sets.of((token, wanted), partial(_with_values, sql, which)) if wanted.values else None
     entries = 0
     for block, bits in matches.blocks():
@@ -71,7 +71,10 @@ def number(sql: Execute, which: Filter, now: float, sets: ValueSets, token: obje
 
 def _with_values(sql: Execute, which: Filter) -> dict[int, int]:
     """The entries with the values that `which` asks for, by block."""
-    listed, new = together(filters.of_facets(which, "f")), together([_unlisted(sql), *filters.of_facets(which)])
+    listed, new = (
+        together(filters.of_facets(sql, which, "f")),
+        together([_unlisted(sql), *filters.of_facets(sql, which)]),
+    )
     facets = f"SELECT f.id FROM facet f WHERE {listed.sql}"
     rows = sql(
         f"SELECT json_group_array(e.id) FROM entry e INDEXED BY entry_by_facet WHERE e.facet IN ({facets})"
@@ -96,15 +99,15 @@ def _marked(sql: Execute, which: Filter, now: float, rowids: list[int] | None) -
         marks[rowid - first] = 1
     mark = Condition("e.id BETWEEN ? AND ? AND substr(?, e.id - ? + 1, 1) = x'01'", (first, last, bytes(marks), first))
     listed = Condition("entry e INDEXED BY entry_by_size WHERE e.facet IS NOT NULL")
-    return together([listed, mark, *filters.of_facets(which), *filters.not_expired(sql, which, now)])
+    return together([listed, mark, *filters.of_facets(sql, which), *filters.not_expired(sql, which, now)])
 
 
 def facets(sql: Execute, notebook: str | None, now: float) -> Facets:
     """The values that the entries have."""
     which = Filter(notebook=notebook)
     if listing_index.is_made(sql):
-        new = together([_unlisted(sql), *filters.is_alive(which, now), *filters.of_facets(which)])
-        listed = together(filters.of_facets(which, "f"))
+        new = together([_unlisted(sql), *filters.is_alive(which, now), *filters.of_facets(sql, which)])
+        listed = together(filters.of_facets(sql, which, "f"))
         source = f"SELECT f.* FROM {_LIVE} AND {listed.sql} UNION ALL SELECT {_NEW} FROM entry e WHERE {new.sql}"
         values = (now, *listed.values, *new.values)
     else:

@@ -4,9 +4,10 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from nbcache.entry.globs import matches
 from nbcache.entry.records import CALL, Filter
-from nbcache.stores.sqlite import search_index
-from nbcache.stores.sqlite.sql import Execute, joined, written
+from nbcache.stores.sqlite import listing_index, search_index
+from nbcache.stores.sqlite.sql import Execute, joined, pico, written
 from nbcache.stores.sqlite.word_matches import Matches
 
 OF_JSON = "SELECT value FROM json_each(?)"
@@ -26,16 +27,28 @@ def together(conditions: Sequence[Condition]) -> Condition:
     return Condition(" AND ".join(condition.sql for condition in conditions) or "1", values)
 
 
-def of_facets(which: Filter, row: str = "e") -> list[Condition]:
+def of_facets(sql: Execute, which: Filter, row: str = "e") -> list[Condition]:
     """What `which` asks of the values that `facet` has, too: of the row `e` of `entry`, or of a row of `facet`."""
     wanted = (("model", which.model), ("cell", which.cell), ("status", which.status), ("client", which.client))
     parts = [Condition(f"{row}.{column} = ?", (written(value),)) for column, value in wanted if value is not None]
     if which.kind is not None:
         parts.append(Condition(f"coalesce({row}.kind, x'') = ?", (b"" if which.kind == CALL else written(which.kind),)))
+    patterns = (("model", which.models), ("function", which.functions))
+    parts += [_matching(sql, row, column, pattern) for column, pattern in patterns if pattern is not None]
     several = (("notebooks", which.notebook), ("tags", which.tag))
     return parts + [
         Condition(f"instr({row}.{column}, ?)", (joined([value]),)) for column, value in several if value is not None
     ]
+
+
+def _matching(sql: Execute, row: str, column: str, pattern: str) -> Condition:
+    """That a name matches a pattern, by the names that there are: SQLite has other rules for patterns than `globs`."""
+    names = f"SELECT DISTINCT {column} FROM entry"
+    if listing_index.is_made(sql):
+        unlisted = f"{names} WHERE id > {listing_index.listed_until(sql)} AND facet IS NULL"
+        names = f"SELECT DISTINCT {column} FROM facet UNION {unlisted}"
+    found = [name for (name,) in sql(names) if isinstance(name, str) and matches(written(pattern), name)]
+    return Condition(f"{row}.{column} IN ({OF_JSON})", (json.dumps(found),))
 
 
 def is_alive(which: Filter, now: float) -> list[Condition]:
@@ -64,6 +77,12 @@ def of_rows(which: Filter) -> list[Condition]:
         parts.append(Condition("e.created < ?", (which.before,)))
     if which.unused:
         parts.append(Condition("e.hits = 0"))
+    if which.idle_since is not None:
+        parts.append(Condition("coalesce(e.last_hit, e.created) < ?", (which.idle_since,)))
+    if which.larger_than is not None:
+        parts.append(Condition("e.size > ?", (which.larger_than,)))
+    if which.cheaper_than is not None:
+        parts.append(Condition("typeof(e.cost) = 'integer' AND e.cost < ?", (pico(which.cheaper_than),)))
     return parts
 
 
@@ -72,20 +91,20 @@ def names_entries(which: Filter) -> bool:
     return which.key is not None or which.prompt is not None
 
 
-def matches(sql: Execute, which: Filter) -> Matches | None:
+def with_words(sql: Execute, which: Filter) -> Matches | None:
     """The entries with the words of `which`. None if it has none, or no entry is in the search index."""
     return Matches(sql, which.words) if which.words and search_index.is_filled(sql) else None
 
 
 def source(sql: Execute, which: Filter, now: float, rowids: Iterable[int] | None = None) -> Condition:
     """The SQL after FROM for the rows `e` that `which` selects; `rowids` are those among which they are, if that is known."""
-    tables, conditions = _with_words(which.words, matches(sql, which) if rowids is None else rowids)
+    tables, conditions = _with_words(which.words, with_words(sql, which) if rowids is None else rowids)
     if which.prompt is not None:
         conditions.append(Condition("e.id IN (SELECT id FROM preview WHERE prompt = ?)", (written(which.prompt),)))
     if which.key is not None:  # keys are hexadecimal
         keys = "SELECT rowid FROM Cache WHERE key >= ? AND key < ?"
         conditions.append(Condition(f"e.id IN ({keys})", (which.key, which.key + "g")))
-    where = together([*conditions, *is_alive(which, now), *of_facets(which), *of_rows(which)])
+    where = together([*conditions, *is_alive(which, now), *of_facets(sql, which), *of_rows(which)])
     return Condition(f"{tables} WHERE {where.sql}", where.values)
 
 

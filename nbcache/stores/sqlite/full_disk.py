@@ -6,13 +6,16 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from nbcache.errors import StoreError
 from nbcache.stores.sqlite.connection import connect
 from nbcache.stores.sqlite.damaged_files import aside
 from nbcache.stores.sqlite.folder import COMPANIONS, DATABASE, alone, prepare
 from nbcache.stores.sqlite.opening_modes import Access, copied
+
+if TYPE_CHECKING:
+    from nbcache.stores.sqlite.store import DiskStore
 
 _T = TypeVar("_T")
 _ROOM = 1_000_000  # bytes: with less SQLite can't open its log
@@ -26,6 +29,22 @@ def is_full(folder: Path, error: Exception) -> bool:
         room = os.statvfs(folder)
         return "disk I/O error" in str(error) and room.f_bavail * room.f_frsize < _ROOM
     return False
+
+
+def done_here_or_in_copy(store: "DiskStore", work: "Callable[[DiskStore], _T]", close: Callable[[], None]) -> _T:
+    """Do `work` on a store; if the disk is full, on a copy of it, after `close` has closed its files. Raises as `done_in_copy`."""
+    try:
+        return work(store)
+    except StoreError as error:
+        if not is_full(store.folder, error):
+            raise
+        close()
+
+    def work_in(folder: Path) -> _T:
+        with contextlib.closing(type(store)(folder)) as copy:
+            return work(copy)
+
+    return done_in_copy(store.folder, work_in)
 
 
 def done_in_copy(folder: Path, work: Callable[[Path], _T]) -> _T:

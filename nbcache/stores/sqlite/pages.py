@@ -241,7 +241,7 @@ def _is_listed(sql: Execute, which: Filter, matches: Matches | None, limit: int)
 
 def _matches(sql: Execute, which: Filter) -> tuple[Matches | None, list[int] | None]:
     """The entries with the words of `which`, and a list of them if they are few."""
-    matches = filters.matches(sql, which)
+    matches = filters.with_words(sql, which)
     few = None if matches is None else list(islice(matches, _FEW + 1))
     return matches, few if few is not None and len(few) <= _FEW else None
 
@@ -258,14 +258,14 @@ def _sources(sql: Execute, which: Filter, now: float, order: _Order, most: int) 
     ((last,),) = sql("SELECT max(id) FROM entry")
     if last is not None and last > until:
         new = Condition("entry e WHERE e.id > ? AND e.facet IS NULL", (until,))
-        sources.append(together([new, *filters.of_facets(which), *alive, *others]))
+        sources.append(together([new, *filters.of_facets(sql, which), *alive, *others]))
     return sources
 
 
 def _listed(sql: Execute, which: Filter, order: _Order, most: int) -> Condition:
     """The listed entries with the values that `which` asks for: in order, or without if that is quicker to read and sort."""
     in_order = Condition(f"entry e INDEXED BY entry_by_{order.column} WHERE e.facet IS NOT NULL")
-    wanted = together(filters.of_facets(which, "f"))
+    wanted = together(filters.of_facets(sql, which, "f"))
     if not wanted.values:
         return in_order
     facets = sql(f"SELECT f.id, f.entries FROM facet f WHERE {wanted.sql}", wanted.values).fetchall()

@@ -9,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 from typing import Any, overload
 
+from nbcache.entry.edit import Edit
 from nbcache.entry.records import Cleared, EntryMeta, Filter
 from nbcache.stores.progress import Progress
 from nbcache.stores.selection import Search
@@ -17,7 +18,7 @@ from nbcache.stores.sqlite.check import Run
 from nbcache.stores.sqlite.diskcache_file import CacheFile
 from nbcache.stores.sqlite.entry_stream import EntryStream
 from nbcache.stores.sqlite.id_sets import BLOCK
-from nbcache.stores.sqlite.sql import dollars, number, split, text, whole, written
+from nbcache.stores.sqlite.sql import dollars, moment, number, split, text, whole, written
 from nbcache.stores.sqlite.text_candidates import candidates
 
 _AT_ONCE = 10_000  # entries
@@ -72,6 +73,12 @@ class StoredSelection(Sequence[EntryMeta]):
                 size += whole(of_size) or 0
         return Cleared(len(going), size, kept, StoredSelection(self._look, going))
 
+    def changed_by(self, change: Edit) -> "StoredSelection":
+        """Those of them of which a change makes something another."""
+        columns = self._columns("e.id, e.tags, e.expires")
+        ids = (rowid for rowid, tags, expires in columns if change.changes(split(tags), moment(expires)))
+        return StoredSelection(self._look, array("q", ids))
+
     def _columns(self, columns: str, join: str = "") -> Iterator[tuple[Any, ...]]:
         for some in self._parts(_AT_ONCE):
             yield from self._look(partial(_values, ids=some, columns=columns, join=join))
@@ -85,6 +92,8 @@ def select(look: Run, which: Filter, search: Search | None, progress: Progress |
     if search is None:
         return StoredSelection(look, look(lambda cache: pages.ids(cache.execute, which, time.time(), None)))
     ids, found = look(partial(_candidates, which=which, text=search.text))
+    if search.needs_more:
+        found.clear()
     doubtful = EntryStream(
         *(look, array("q", (rowid for rowid in ids if not _has(found, rowid))), pages.shown_with_payloads),
         include_expired=True,

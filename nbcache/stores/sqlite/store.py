@@ -5,7 +5,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import closing, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -29,6 +29,7 @@ from nbcache.stores.sqlite.page_starts import PageStarts
 from nbcache.stores.sqlite.value_sets import ValueSets
 
 if TYPE_CHECKING:
+    from nbcache.entry.edit import Edit
     from nbcache.entry.records import Cleared, EntryMeta, Facets, SessionCall, Spending, Totals, Touch
     from nbcache.stores.selection import Search, Selection
     from nbcache.stores.sqlite.check import Read
@@ -202,10 +203,8 @@ class DiskStore:
 
     def select(self, which: Filter, search: "Search | None" = None, progress: Progress | None = None) -> "Selection":
         """The rows that `which` selects now, the newest first; with `search` those of entries with its text."""
-        from nbcache.stores.sqlite.selection import select  # noqa: PLC0415 - nothing that a call needs
-
         self._move_rows(which)
-        return select(self._look, which, search, progress)
+        return sqlite.selection.select(self._look, which, search, progress)
 
     def columns(self, which: Filter = Filter()) -> dict[str, list[Any]]:  # noqa: B008 - frozen
         """The fields of EntryMeta, each with its values in the order of the rows, the newest first."""
@@ -306,6 +305,13 @@ class DiskStore:
         """
         return self._delete(sqlite.clearing.Deletion(keys, owner), progress)
 
+    def edit(self, keys: Sequence[str], change: "Edit", progress: Progress | None = None) -> int:
+        """Change these entries, as far as they are there, a few at a time. Returns how many were changed."""
+        self._catch_up(_WRITE_TIMEOUT)
+        changed = sqlite.editing.edit(self._write_waiting, keys, change, progress)
+        self._indexing.stored(changed)  # whoever was indexing them meanwhile has passed over them
+        return len(changed)
+
     def _delete(self, deletion: "sqlite.clearing.Deletion", progress: Progress | None = None) -> "Cleared":
         parts: list[Cleared] = []
 
@@ -313,17 +319,7 @@ class DiskStore:
             store._catch_up(_WRITE_TIMEOUT)
             return sqlite.clearing.delete(store._write_waiting, deletion, parts, progress)
 
-        def clear_in(folder: Path) -> bool:
-            with closing(DiskStore(folder)) as store:
-                return clear(store)
-
-        try:
-            is_empty = clear(self)
-        except StoreError as error:
-            if not sqlite.full_disk.is_full(self.folder, error):
-                raise
-            self._database.close()
-            is_empty = sqlite.full_disk.done_in_copy(self.folder, clear_in)
+        is_empty = sqlite.full_disk.done_here_or_in_copy(self, clear, self._database.close)
         sqlite.damaged_files.forget_set_aside(self.folder, everything=is_empty)
         return sum(parts, entry.Cleared())
 

@@ -10,13 +10,16 @@ from typing import Any
 from nbcache.costs.ledger_sums import by_kind, by_model, total
 from nbcache.costs.money import amount_text, saved, saved_text, spent, usd_text
 from nbcache.entry.durations_and_sizes import bytes_text
+from nbcache.entry.edit import Edit
 from nbcache.entry.records import EntryMeta, Filter, Spending, Stats
 from nbcache.errors import UnknownKeyError, harmless, one_line
 from nbcache.keys.digests import KEY_LENGTH
 from nbcache.replay.cassette_export import export_entries
 from nbcache.replay.cassette_import import import_entries
 from nbcache.replay.secrets.scrubber import Scrubber
+from nbcache.session.entry_changes import check_chosen, checked_tags, expiry
 from nbcache.stores.base import DiskStore
+from nbcache.stores.entry_filters import EntryFilters
 from nbcache.stores.location import cassette_path
 from nbcache.stores.view import DIGITS_TO_EVICT, Contents
 from nbcache.ui import report
@@ -32,14 +35,14 @@ _DIGITS = 8  # of a key in a terminal, if they are enough
 
 
 def _ls(args: argparse.Namespace, contents: Contents) -> int:
-    which = Filter(**table.listed(args))
     limit = args.limit or (_SCREENFUL if is_terminal() and not args.json else None)
     rows: Sequence[EntryMeta]
     if args.match is None:
+        which = EntryFilters(**table.filters(args)).filter()
         rows, number = contents.page(which, limit=limit), contents.totals_of(which).entries
     else:
         with progress("searched") as shown:
-            matching = contents.select(which, args.match, shown)
+            matching = contents.matching(include_expired=False, progress=shown, **table.filters(args))
         rows, number = matching[:limit], len(matching)
     if args.json:
         say_json([json_documents.entry(meta) for meta in rows])
@@ -50,7 +53,7 @@ def _ls(args: argparse.Namespace, contents: Contents) -> int:
         if is_terminal() and number > len(rows):
             say(f"{number - len(rows):,} more: `--limit {number}` lists all")
     else:
-        complain(contents.unknown_values(table.listed(args)) or "no entries")
+        complain(contents.unknown_values(table.filters(args)) or "no entries")
     return DONE
 
 
@@ -133,6 +136,37 @@ def _clear(args: argparse.Namespace, contents: Contents) -> int:
     return _done(args, json_documents.cleared(done, dry_run=args.dry_run), text)
 
 
+def _expire(args: argparse.Namespace, contents: Contents) -> int:
+    if args.ttl is None:
+        raise ValueError("expire: write --ttl with a time such as 7d, or `--ttl none` to keep the entries for good")
+    return _change(args, contents, expiry(args.ttl), args.key)
+
+
+def _tag(args: argparse.Namespace, contents: Contents) -> int:
+    key, tags = table.key_and_tags(args)
+    return _change(args, contents, Edit(add=checked_tags(tags)), key)
+
+
+def _untag(args: argparse.Namespace, contents: Contents) -> int:
+    key, tags = table.key_and_tags(args)
+    return _change(args, contents, Edit(remove=checked_tags(tags)), key)
+
+
+def _change(args: argparse.Namespace, contents: Contents, change: Edit, key: str | None) -> int:
+    filters = table.filters(args)
+    check_chosen(args.word, key, filters)
+    if key is not None:
+        key = contents.find(key, least=DIGITS_TO_EVICT).key
+        args.key = key
+        _key(args, contents)
+    with progress("searched") as searched, progress("changed") as edited:
+        done = contents.edit(change, key=key, dry_run=args.dry_run, progress=searched, edited=edited, **filters)
+    if not done.changed and key is None and not args.json and (unknown := contents.unknown_values(filters)):
+        complain(unknown)
+    text = report.changed(done, change, contents.store, dry_run=args.dry_run)
+    return _done(args, json_documents.changed(done, dry_run=args.dry_run), text)
+
+
 def _check(args: argparse.Namespace, contents: Contents) -> int:
     with progress("checked") as shown:
         problems = contents.check(fix=args.fix and args.yes, progress=shown)
@@ -200,6 +234,9 @@ HANDLERS: dict[str, Callable[[argparse.Namespace, Contents], int]] = {
     "show": _show,
     "evict": _evict,
     "clear": _clear,
+    "expire": _expire,
+    "tag": _tag,
+    "untag": _untag,
     "check": _check,
     "export": _export,
     "import": _import,

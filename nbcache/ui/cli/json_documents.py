@@ -1,10 +1,12 @@
 """The documents that `nbcache … --json` prints. Programs read them: fields may be added, but none changes its meaning."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from nbcache.costs.money import Money, amount_text, saved, spent
+from nbcache.entry.edit import Changed
 from nbcache.entry.records import Cleared, EntryMeta, Record, Spending, Stats, known
 from nbcache.stores.selection import Selection
 
@@ -26,6 +28,10 @@ FIELDS = {
     "show": "the fields of ls, prompt and answer whole, call: its class, endpoint and parameters, versions: of what stored it, and calls: the keys of those inside of a function",
     "evict": "the deleted entry, with the fields of ls",
     "clear": "deleted, size_bytes, kept (because other notebooks own them too), keys (of the deleted), dry_run",
+    **dict.fromkeys(
+        ("expire", "tag", "untag"),
+        "changed, usd (what paying again would cost, as far as it is known), keys (of the changed), dry_run",
+    ),
     "export": "path, entries, size_bytes, changed, scrubbed and left_out (by key, why), gone (keys), unknown (lines)",
     "import": "path, new, same, conflicting (keys), preferred, dry_run",
     "check": "problems, left (those that were not mended)",
@@ -76,8 +82,13 @@ def sums(numbers: Stats | Spending) -> dict[str, Any]:
 def cleared(done: Cleared, *, dry_run: bool) -> dict[str, Any]:
     """What a clear has deleted, or would delete."""
     counts = {name: getattr(done, name) for name in ("deleted", "size_bytes", "kept")}
-    keys = done.entries.keys() if isinstance(done.entries, Selection) else [meta.key for meta in done.entries]
-    return {**counts, "keys": keys, "dry_run": dry_run}
+    return {**counts, "keys": _keys(done.entries), "dry_run": dry_run}
+
+
+def changed(done: Changed, *, dry_run: bool) -> dict[str, Any]:
+    """What `expire`, `tag` or `untag` has changed, or would change."""
+    usd = None if done.usd is None else f"{done.usd:f}"
+    return {"changed": done.changed, "usd": usd, "keys": _keys(done.entries), "dry_run": dry_run}
 
 
 def exported(done: "Exported") -> dict[str, Any]:
@@ -88,6 +99,10 @@ def exported(done: "Exported") -> dict[str, Any]:
 def imported(done: "Imported", *, dry_run: bool) -> dict[str, Any]:
     """What an import has stored, or would store."""
     return {**asdict(done), "path": str(done.path), "dry_run": dry_run}
+
+
+def _keys(entries: Sequence[EntryMeta]) -> list[str]:
+    return entries.keys() if isinstance(entries, Selection) else [meta.key for meta in entries]
 
 
 def _time(when: float | None) -> str | None:

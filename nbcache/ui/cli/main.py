@@ -77,7 +77,7 @@ def _open(args: argparse.Namespace, store: DiskStore) -> "Contents":
     """The entries that the command is about, as far as the user agrees to what it destroys."""
     if args.word == "import":
         return contents_to_fill(store, owner_of_import(store, args.file, args.notebook), dry_run=args.dry_run)
-    if args.word in {"clear", "evict"} or args.fix:
+    if args.word in {"clear", "evict", "expire", "tag", "untag"} or args.fix:
         refuse_below(args, store)
     if args.fix and is_damaged(store):
         confirm(args, store, "sets the damaged file aside, and begins a new store")

@@ -79,10 +79,11 @@ class Option:
             parser.add_argument(self.name, action="store_true", **settings)
             return
         if not self.is_named:
-            settings |= {"metavar": self.name, "nargs": "?" if self.is_optional else None}
+            nargs = "+" if self.repeats else "?" if self.is_optional else None
+            settings |= {"metavar": self.name, "nargs": nargs}
         elif not self.choices:
             settings["metavar"] = self.value
-        if self.repeats:
+        if self.repeats and self.is_named:
             settings |= {"action": "append", "default": []}
         else:
             settings |= {"choices": self.choices or None, "default": self.default}

@@ -7,6 +7,7 @@ import argparse
 from typing import Any
 
 from nbcache.cache.modes import MODES, SCOPES
+from nbcache.entry.filter import KINDS
 from nbcache.entry.records import STATUSES
 from nbcache.ui.commands.records import CELL, LINE, TERMINAL, Command, FrontEnd, Option, number, text
 
@@ -35,12 +36,25 @@ KEY_TO_EVICT = Option("KEY", "a key, or at least its first 4 digits")
 LIMIT = Option("--limit", "list at most N (in a terminal 50, else all)", "N", type=number)
 STATUS = Option("--status", "only answers like these", choices=STATUSES)
 OLDER_THAN = Option("--older-than", "only what was stored that long ago: 90s, 12h, 7d", "AGE", "7d")
-MODEL = Option("--model", "only those of this model", "M", type=text)
+NOT_HIT_SINCE = Option("--not-hit-since", "only what was not hit for so long, nor stored: 90s, 12h, 7d", "AGE", "30d")
+LARGER_THAN = Option("--larger-than", "only what takes more: 20000, 20kB, 2MB", "SIZE", "20kB")
+CHEAPER_THAN = Option("--cheaper-than", "only what costs less to pay again, in US dollars", "USD", "0.01")
+MODEL = Option("--model", "only those of this model, or of models such as `gpt-4o*`", "M", type=text)
+FUNCTION = Option("--function", "only those of this function or tool, or of such as `Judge.*`", "F", type=text)
+KIND = Option("--kind", "only those that this has made", choices=KINDS)
+CELL_ID = Option("--cell", "only those that this cell has stored first", "ID", type=text)
 CLIENT = Option("--client", "only those of this client: `langchain`, or an API such as `openai`", "C", type=text)
 TAG = Option("--tag", "only those with this tag", "T", type=text)
-MATCH = Option("--match", "only those with TEXT in prompt or answer", "TEXT", type=text)
+MATCH = Option(
+    "--match", "only those with TEXT in prompt or answer, or whose whole prompt is like `Q3*`", "TEXT", type=text
+)
 UNUSED = Option(
     "--unused", "only what was never hit", notebook_help="only what this session has neither hit nor stored"
+)
+EXPIRES = Option("--ttl", "when they expire, from now on: 90s, 12h, 7d (`none`: they are kept for good)", "AGE", "7d")
+TAGS = Option("TAGS", "one tag or several", repeats=True)
+KEY_TO_CHANGE = Option(
+    "KEY", "a key, or at least its first 4 digits, unless filters choose the entries", is_optional=True
 )
 DRY_RUN = Option("--dry-run", "only say how much it would be")
 EXPORT_FILE = Option("FILE", "the file (else the one beside the notebook)", is_optional=True)
@@ -71,8 +85,12 @@ OWNER = Option("--notebook", "only what this notebook owns (else the whole folde
 
 _FOLDER = (STORE.only(TERMINAL), JSON)  # of each command in a terminal
 _OWNED = (*_FOLDER, OWNER)  # of those that can be about one notebook
-FILTERS = (OLDER_THAN, MODEL, CLIENT, TAG, MATCH, UNUSED)  # which entries `clear` deletes
-LISTED = (STATUS, MODEL, CLIENT, TAG)  # which entries `ls` lists
+# Which entries are meant: all of these hold.
+FILTERS = (
+    *(MATCH, MODEL, TAG, FUNCTION, KIND, CLIENT, STATUS, CELL_ID),
+    *(OLDER_THAN, NOT_HIT_SINCE, LARGER_THAN, CHEAPER_THAN, UNUSED),
+)
+_CHANGING = (*_OWNED, KEY_TO_CHANGE)  # of those that change one entry, or those that match
 
 COMMANDS = (
     Command(
@@ -106,7 +124,7 @@ COMMANDS = (
     Command(
         "ls",
         "list entries, newest first",
-        (*_OWNED, *LISTED, *(each.only(TERMINAL) for each in (MATCH, LIMIT)), SCOPE),
+        (*_OWNED, *FILTERS, LIMIT.only(TERMINAL), SCOPE),
     ),
     Command(
         "show",
@@ -125,6 +143,24 @@ COMMANDS = (
         "delete all entries, or those for which all of this holds",
         (*_OWNED, *FILTERS, SCOPE, DRY_RUN, YES),
         notebook_help="delete this notebook's entries, or those of them for which all of this holds",
+    ),
+    Command(
+        "expire",
+        "let an entry, or those for which all of this holds, expire after a time from now on, or keep them for good",
+        (*_CHANGING, EXPIRES, *FILTERS, SCOPE, DRY_RUN),
+        hint="(a key or filters have to be there)",
+    ),
+    Command(
+        "tag",
+        "add tags to an entry, or to those for which all of this holds",
+        (*_CHANGING, TAGS, *FILTERS, SCOPE, DRY_RUN),
+        hint="(filters may take the place of the key)",
+    ),
+    Command(
+        "untag",
+        "take tags off an entry, or off those for which all of this holds",
+        (*_CHANGING, TAGS, *FILTERS, SCOPE, DRY_RUN),
+        hint="(filters may take the place of the key)",
     ),
     Command(
         "export",
@@ -157,10 +193,15 @@ def find(word: str, front_end: FrontEnd) -> Command | None:
 
 
 def filters(args: argparse.Namespace) -> dict[str, Any]:
-    """Which entries a `clear` means, as `Contents.matching` takes them."""
+    """Which entries a command means, as `EntryFilters` takes them."""
     return {option.attribute: getattr(args, option.attribute) for option in FILTERS}
 
 
-def listed(args: argparse.Namespace) -> dict[str, Any]:
-    """Which entries `ls` means, as `Filter` takes them."""
-    return {option.attribute: getattr(args, option.attribute) for option in LISTED}
+def key_and_tags(args: argparse.Namespace) -> tuple[str | None, tuple[str, ...]]:
+    """The key and the tags that were typed. Where filters choose the entries, all words are tags. Raises ValueError."""
+    words = ([] if args.key is None else [args.key]) + args.tags
+    if any(value not in (None, False) for value in filters(args).values()):
+        return None, tuple(words)
+    if args.key is None:
+        raise ValueError(f"{args.word}: write a key before the tags, or a filter such as --model or --match")
+    return args.key, tuple(args.tags)

@@ -9,8 +9,9 @@ from IPython.core.error import UsageError
 from IPython.core.interactiveshell import InteractiveShell
 
 from nbcache.cache.modes import MODES, REPLAY, Settings, settings
+from nbcache.entry.edit import Edit
 from nbcache.errors import UnknownKeyError
-from nbcache.session import api, installation
+from nbcache.session import api, entry_changes, installation
 from nbcache.session.placeholder_keys import missing_keys
 from nbcache.session.worker_processes import warn_of_running
 from nbcache.stores.location import notebook_path, shown_notebook
@@ -109,7 +110,8 @@ class Words:
         return api.last()
 
     def _ls(self, args: argparse.Namespace) -> Any:
-        frame, unknown = api.listed(args.scope, table.listed(args))
+        with progress("searched") as searched:
+            frame, unknown = api.listed(args.scope, table.filters(args), searched)
         if unknown:
             say(unknown)
         return frame
@@ -133,6 +135,28 @@ class Words:
             which = {"progress": searched, "deleted": deleted, **table.filters(args)}
             done, unknown = api.cleared(args.scope, dry_run=args.dry_run, **which)
         say(report.cleared(done, installation.installed().store, dry_run=args.dry_run))
+        if unknown:
+            say(unknown)
+
+    def _expire(self, args: argparse.Namespace) -> None:
+        if args.ttl is None:
+            raise UsageError("expire: write --ttl with a time such as 7d, or `--ttl none` to keep the entries for good")
+        self._change(args, entry_changes.expiry(args.ttl), args.key)
+
+    def _tag(self, args: argparse.Namespace) -> None:
+        key, tags = table.key_and_tags(args)
+        self._change(args, Edit(add=entry_changes.checked_tags(tags)), key)
+
+    def _untag(self, args: argparse.Namespace) -> None:
+        key, tags = table.key_and_tags(args)
+        self._change(args, Edit(remove=entry_changes.checked_tags(tags)), key)
+
+    @staticmethod
+    def _change(args: argparse.Namespace, change: Edit, key: str | None) -> None:
+        with progress("searched") as searched, progress("changed") as edited:
+            options = {"scope": args.scope, "dry_run": args.dry_run, "progress": searched, "edited": edited}
+            done, unknown = entry_changes.changed(change, key, args.word, table.filters(args) | options)
+        say(report.changed(done, change, installation.installed().store, dry_run=args.dry_run))
         if unknown:
             say(unknown)
 
