@@ -3,7 +3,7 @@
 import codecs
 import os
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import zip_longest
@@ -14,11 +14,12 @@ from nbcache import codec
 from nbcache.codec.chunk_limits import is_replayable
 from nbcache.codec.entry_description import call_of
 from nbcache.codec.payload import Payload
-from nbcache.entry.records import EntryMeta
+from nbcache.entry.records import EntryMeta, InnerCall, Usage
 from nbcache.errors import DamagedError, NbcacheError, NotStorableError
 from nbcache.keys.prompt import Normalize
 from nbcache.replay.cassette_draft import TABLES, CassetteDraft
-from nbcache.replay.cassette_format import AHEAD, FIRST, USAGE_TEXTS, Recording
+from nbcache.replay.cassette_fields import AHEAD, USAGE_TEXTS
+from nbcache.replay.cassette_format import FIRST, Recording
 from nbcache.replay.cassette_update import compare, with_plain_end
 from nbcache.replay.export_import_results import Exported
 from nbcache.replay.replay_key import scrubbed
@@ -101,16 +102,26 @@ def _recorded(
     if call is None:
         raise _LeftOutError("it was stored under a `normalize` that isn't set now")
     call, kinds = scrubbed(call, scrubber)
-    names = _USAGE_TEXTS if header.usage else ()
-    texts = [getattr(header.usage, name) for name in names]
-    beside = [call.model, list(row.tags), texts]
-    usage = header.usage
+    calls: Sequence[InnerCall] = header.calls or ()
+    usages = [header.usage, *(each.usage for each in calls)]
+    beside = [call.model, list(row.tags), [each.model for each in calls], [_texts_of(usage) for usage in usages]]
     if more := scrubber.kinds_in(beside):
         kinds = list(dict.fromkeys([*kinds, *more]))
-        model, tags, texts = scrubber.value(beside)
+        model, tags, models, texts = scrubber.value(beside)
         call, row = call._replace(model=model), replace(row, tags=tuple(tags))
-        usage = replace(usage, **dict(zip(names, texts, strict=True))) if usage else None
-    return Recording(call, answer, chunks, usage, row), kinds
+        usages = [_with_texts(usage, each) for usage, each in zip(usages, texts, strict=True)]
+        named = zip(calls, models, usages[1:], strict=True)
+        calls = [replace(each, model=model, usage=usage) for each, model, usage in named]
+    return Recording(call, answer, chunks, usages[0], row, None if header.calls is None else calls), kinds
+
+
+def _texts_of(usage: Usage | None) -> list[str | None]:
+    return [] if usage is None else [getattr(usage, name) for name in _USAGE_TEXTS]
+
+
+def _with_texts(usage: Usage | None, texts: Iterable[str | None]) -> Usage | None:
+    named: dict[str, Any] = dict(zip(_USAGE_TEXTS, texts, strict=False))
+    return None if usage is None else replace(usage, **named)
 
 
 def _hidden_texts(whole: Payload, answer: list[dict[str, Any]]) -> list[Any]:

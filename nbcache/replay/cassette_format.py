@@ -12,21 +12,17 @@ that a newer one wrote it.
 import contextlib
 import json
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nbcache import codec
 from nbcache.codec.entry_description import header_of, row_of
-from nbcache.codec.header import known_fields
 from nbcache.codec.payload import Payload
-from nbcache.entry.kind import FUNCTION, TOOL
-from nbcache.entry.records import EntryMeta, Usage
+from nbcache.entry.records import EntryMeta, InnerCall, Usage
 from nbcache.entry.status import UNFINISHED, reusable, status_of
 from nbcache.errors import CassetteError
 from nbcache.keys.earlier_keys import call_now
@@ -34,6 +30,19 @@ from nbcache.keys.json_text import parsed_strictly, written_json
 from nbcache.keys.key import SENT, VERSION_1, CallKey, key_in_version, prompt_of_request, rebuilt_call_key
 from nbcache.keys.prompt import VERBATIM
 from nbcache.replay.answer_validation import checked_answer, dicts, is_flat
+from nbcache.replay.cassette_fields import (
+    NAMED_KINDS,
+    calls_in,
+    kind_in,
+    price_in,
+    seconds_in,
+    texts_in,
+    usage_in,
+    when_in,
+    written_calls,
+    written_seconds,
+    written_usage,
+)
 from nbcache.replay.untrusted_files import Lines
 from nbcache.stores.progress import Progress, followed
 
@@ -44,31 +53,30 @@ _LC = ["langchain", "schema", "messages"]  # where LangChain's own messages say 
 # Characters that are invisible, or that change the order of others: they are written as JSON's escapes.
 _UNSEEN = re.compile("[\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
 _CONFLICT = ("<<<<<<< ", "=======", ">>>>>>> ", "||||||| ")  # how such lines begin
-_PRICE = re.compile(r"\d{1,6}(\.\d{1,30})?")
-_DAY = AHEAD = 86_400.0  # seconds: that an answer may have taken, and by which another machine's clock may be ahead
 _MOST_DRAWS = 1_000_000
 _SHOWN = 400  # characters of what is wrong
 _DEEPEST = 200  # levels of lists and objects: what looks at them calls itself for each
-_USAGE = {each.name: each.default for each in fields(Usage)}
-USAGE_TEXTS = {"provider", "model", "service_tier", "speed", "charged", "mixed"}
-_USAGE_FLAGS = {"estimated", "local"}
-_NAMED_KINDS = (FUNCTION, TOOL)  # the field of this name says which one made the answer
 FIELDS = {
     *("nbcache", "key", "model", "messages", "verbatim", "prompt", "counts", "sent", "answer", "chunks", "status"),
     *("parameters", "endpoint", "draw", "tokens", "price", "recorded", "seconds", "tags"),
-    *_NAMED_KINDS,
+    "calls",
+    *NAMED_KINDS,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One line: the call, its answer in the codec's plain form, and the row of the entry that it is."""
+    """One line: the call, its answer in the codec's plain form, and the row of the entry that it is.
+
+    `calls` are those that were made inside of a function.
+    """
 
     call: CallKey
     answer: list[dict[str, Any]]
     chunks: list[Any]
     usage: Usage | None
     meta: EntryMeta
+    calls: Sequence[InnerCall] | None = None
 
     def line(self) -> str:
         """The recording as a line of JSON, without its end. The same recording is always the same line."""
@@ -77,13 +85,13 @@ class Recording:
         values |= _written_prompt(self.call) | {"answer": self.answer}
         values |= {"chunks": self.chunks} if self.chunks else {}
         values |= {"status": meta.status, **_written_parameters(self.call), "endpoint": self.call.endpoint}
-        tokens = _written_usage(self.usage) if self.usage else {}
-        values |= {"tokens": tokens} if tokens else {}
+        values |= written_usage(self.usage)
         values |= {} if meta.cost_usd is None else {"price": f"{meta.cost_usd:f}"}
         values |= {"recorded": datetime.fromtimestamp(meta.created, UTC).isoformat().replace("+00:00", "Z")}
-        values |= {} if meta.seconds is None or meta.seconds > _DAY else {"seconds": round(meta.seconds, 3)}
+        values |= written_seconds(meta.seconds)
         values |= {"tags": list(meta.tags)} if meta.tags else {}
-        values |= {meta.kind: meta.function} if meta.kind in _NAMED_KINDS and meta.function else {}
+        values |= {meta.kind: meta.function} if meta.kind in NAMED_KINDS and meta.function else {}
+        values |= written_calls(self.calls)
         return _with_escapes(_as_line(values))
 
     def entry(self, notebook: str | None = None) -> tuple[bytes, EntryMeta]:
@@ -91,7 +99,7 @@ class Recording:
         meta = self.meta if notebook is None else replace(self.meta, notebooks=(notebook,))
         row = meta if meta.cost_usd is None else replace(meta, cost_usd=None, charged=False)  # the row's alone
         again = reusable(meta.status, limits_tokens=self.call.limits_tokens)
-        header = header_of(self.call, row, self.usage)
+        header = header_of(self.call, row, self.usage, calls=self.calls)
         return codec.assemble(self.answer, header, reusable=again, chunks=self.chunks), meta
 
     def same_answer(self, payload: Payload) -> bool:
@@ -201,25 +209,25 @@ def _recording(values: Any) -> Recording:
     if values["nbcache"] == 1:
         call = call_now(call) or call
     call.identity.decode()  # whatever is wrong with it is found now
-    usage = _usage(values["tokens"]) if "tokens" in values else None
+    usage = usage_in(values["tokens"]) if "tokens" in values else None
     answer, chunks = dicts(values["answer"], "answer"), values.get("chunks") or []
     generations = checked_answer(answer, chunks)
-    kind, function = _kind(values)
+    kind, function = kind_in(values)
     meta = row_of(
         *(call, generations, usage or Usage()),
         status=status_of(
             generations, ended=values.get("status") != UNFINISHED
         ),  # the answer itself doesn't show that it broke off
-        created=_when(values["recorded"]),
-        seconds=_number(values.get("seconds"), "seconds"),
-        tags=_texts(values.get("tags", []), "tags"),
+        created=when_in(values["recorded"]),
+        seconds=seconds_in(values.get("seconds")),
+        tags=texts_in(values.get("tags", []), "tags"),
         notebook=None,
-        cost_usd=_price(values.get("price")),
+        cost_usd=price_in(values.get("price")),
         has_chunks=bool(chunks),
         kind=kind,
         function=function,
     )
-    return Recording(call, answer, chunks, usage, meta)
+    return Recording(call, answer, chunks, usage, meta, calls_in(values.get("calls")))
 
 
 def check_version(values: Any) -> None:
@@ -287,61 +295,6 @@ def _expanded(message: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-def _usage(values: Any) -> Usage:
-    if not isinstance(values, dict):
-        raise CassetteError("its tokens aren't what nbcache writes")
-    values = known_fields(Usage, values)
-    for name, value in values.items():
-        if name == "charged":
-            is_right = isinstance(value, str) and _PRICE.fullmatch(value) is not None
-        elif name in USAGE_TEXTS:
-            is_right = isinstance(value, str)
-        elif name in _USAGE_FLAGS:
-            is_right = isinstance(value, bool)
-        else:
-            is_right = type(value) is int and 0 <= value < 2**53
-        if not is_right:
-            raise CassetteError(f"its tokens say {name}: {value!r}")
-    return Usage(**values)
-
-
-def _when(text: Any) -> float:
-    if not isinstance(text, str):
-        raise CassetteError("it says no time at which it was recorded")
-    when = datetime.fromisoformat(text).timestamp()
-    if not 0 <= when <= time.time() + AHEAD:
-        raise CassetteError(f"it says that it was recorded at {text}")
-    return when
-
-
-def _price(value: Any) -> Decimal | None:
-    if value is not None and not (isinstance(value, str) and _PRICE.fullmatch(value)):
-        raise CassetteError(f"its price is {value!r}")
-    return None if value is None else Decimal(value)
-
-
-def _number(value: Any, name: str) -> float | None:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _DAY):
-        raise CassetteError(f"its {name} are {value!r}")
-    return None if value is None else float(value)
-
-
-def _texts(value: Any, name: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(text, str) and text and "\x1f" not in text for text in value):
-        raise CassetteError(f"its {name} are no texts")
-    return tuple(value)
-
-
-def _kind(values: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """The kind of the recording, and the name of the function or the tool. None if it is neither: then its call says it."""
-    kind = next((each for each in _NAMED_KINDS if each in values), None)
-    if kind is None:
-        return None, None
-    if not isinstance(name := values[kind], str) or not name:
-        raise CassetteError(f"its {kind} is {name!r}")
-    return kind, name
-
-
 # A line, written
 
 
@@ -388,10 +341,6 @@ def _readable(identity: str) -> Any:
     """Canonical JSON, an identity that most calls of a notebook share, as JSON where that gives it back exactly."""
     parameters = json.loads(identity)
     return parameters if written_json(parameters).decode() == identity else identity
-
-
-def _written_usage(usage: Usage) -> dict[str, Any]:
-    return {name: value for name, default in _USAGE.items() if (value := getattr(usage, name)) != default}
 
 
 def _with_escapes(line: str) -> str:

@@ -9,7 +9,8 @@ import pytest
 from langchain_core.language_models import FakeListChatModel, FakeListLLM
 
 import nbcache
-from nbcache.replay.cassette_format import AHEAD, read
+from nbcache.replay.cassette_fields import AHEAD
+from nbcache.replay.cassette_format import read
 from nbcache.session import installation
 from nbcache.ui import report
 

@@ -116,3 +116,26 @@ def test_a_function_that_calls_no_model_costs_a_known_nothing() -> None:
     nothing()
     nothing()
     assert saved(0) == 0
+
+
+@pytest.mark.parametrize("is_imported", [True, False])
+def test_a_recorded_function_saves_what_its_calls_would_cost(is_imported: bool, price: Decimal, tmp_path: Path) -> None:
+    both("q")
+    spent = nbcache.stats().spent_usd
+    assert spent is not None
+    cassette = tmp_path / "a.jsonl"
+    nbcache.export_cassette(cassette)
+    lines = cassette.read_text().splitlines()
+    assert sum('"calls"' in line for line in lines) == 2  # of both functions
+    prices = {"m": {"input": 1_000, "output": 1_000}}
+    if is_imported:
+        nbcache.install(tmp_path / "other", prices=prices)
+        nbcache.import_cassette(cassette)
+    else:
+        nbcache.install(tmp_path / "other", cassette=cassette, mode="replay", prices=prices)
+    before = nbcache.stats().saved_usd or Decimal(0)
+    both("q")
+    stats = nbcache.stats()
+    assert stats.saved_usd is not None
+    assert stats.saved_usd - before == spent - price
+    assert (stats.unpriced_hits, stats.partly_priced_hits) == (0, 0)
