@@ -8,10 +8,11 @@ the store had no entry of a call. After a miss `save.py` stores the answer, unle
 
 What they share: `state.py` (the state of one cache), `user_rules.py` (the user's own rules), `provenance.py` (where messages
 came from), `response_origins.py` (the same of SDKs), `chains.py` (the names of the chains around a call), `session_end.py`
-(what is written down when a cache is closed), `session_tally.py` (the report to a run of pytest).
+(what is written down when a cache is closed), `call_statistics.py` (the sums for `stats`), `session_tally.py` (the report to
+a run of pytest).
 
-The settings: `ttl_rules.py` is how long which entries are kept, `setting_field.py` is one setting, `settings_table.py` the table of all, `settings_docs.py` writes
-`docs/settings.md`.
+The settings: `setting_field.py` is one setting, `settings_table.py` the table of all, `settings_docs.py` writes
+`docs/settings.md`; `ttl_rules.py` says how long which entries are kept.
 """
 
 from typing import TYPE_CHECKING

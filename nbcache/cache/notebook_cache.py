@@ -29,7 +29,7 @@ from nbcache.codec.payload import key_of
 from nbcache.concurrency.executor import in_thread
 from nbcache.costs.events import finish_callbacks
 from nbcache.costs.ledger import Ledger
-from nbcache.errors import StoreError, UnstableIdentityError, warn_once
+from nbcache.errors import UnstableIdentityError, warn_once
 from nbcache.keys.api_names import ALL
 from nbcache.keys.known_keys import KnownCall, known_call
 from nbcache.keys.request import Request
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from nbcache.cache.provenance import Origins
     from nbcache.cache.save import Saver
     from nbcache.codec.plain_store import KeyFn, Messages
-    from nbcache.entry.records import Info, Spending, Stats, Totals
+    from nbcache.entry.records import Info, Spending, Stats
     from nbcache.replay.secrets.scrubber import Scrubber
     from nbcache.stores.view import Contents
 
@@ -251,20 +251,9 @@ class NotebookCache(BaseCache):
         notebooks that share the store. Raises StoreError if these can't be read, and UnsupportedError if the store keeps no
         ledger.
         """
-        from nbcache.costs.ledger_sums import total  # noqa: PLC0415 - no call needs it
-        from nbcache.entry.records import Stats  # noqa: PLC0415
+        from nbcache.cache.call_statistics import stats_of  # noqa: PLC0415 - no call needs it
 
-        held: Totals | None = None
-        rows = self.ledger.rows()
-        try:
-            contents = self.contents(scope)
-            rows = contents.spendings() if lifetime else rows
-            held = contents.totals() if contents.is_listable else None
-        except StoreError as error:
-            if lifetime:
-                raise
-            warn_once(f"{type(error).__name__} {self.store.url}", f"nbcache could not count the entries: {error}")
-        return Stats.of(total(rows), held, self._state.errors)
+        return stats_of(self, scope, lifetime=lifetime, errors=self._state.errors)
 
     def spendings(self, scope: str | None = None, *, lifetime: bool = False) -> "list[Spending]":
         """The rows of which `stats` is the sum: for each model and kind of call. Raises as `stats`."""

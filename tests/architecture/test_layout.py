@@ -10,6 +10,7 @@ import pytest
 from tests.support.paths import ROOT
 
 MOST = 13  # names at the top of the package: a reader sees them at once
+LONGEST = 400  # lines of a module
 TESTS = ROOT / "tests"
 NO_ROOM = {"architecture", "benchmarks", "docs", "faults", "golden", "servers", "support"}  # what tests have besides
 
@@ -52,3 +53,8 @@ def test_the_docstring_of_each_room_names_all_that_is_in_it(path: Path) -> None:
     there = {f"{name}/" if (path.parent / name).is_dir() else f"{name}.py" for name in names(path.parent)}
     named = {*re.findall(r"`(\w+\.py)`", text), *re.findall(r"`(\w+/)`", text)}
     assert named - {"browser/"} == there
+
+
+def test_no_module_is_too_long_to_be_read() -> None:
+    lines = {path: len(path.read_text("utf-8").splitlines()) for path in (ROOT / "nbcache").rglob("*.py")}
+    assert [str(path) for path, count in lines.items() if count > LONGEST] == []
