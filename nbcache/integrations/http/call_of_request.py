@@ -57,7 +57,8 @@ def _exchange(cache: NotebookCache, call: ModelCall, route: Callable[[], Any], *
     """The exchange of a call of a model. None if the setting `clients` leaves its API out."""
     what = f"({call.request.method} {call.request.parts.path})"
     if is_hooked and not cache.caches_client(call.endpoint.api):
-        cache.forbid_in_replay(Call(is_chat=False), f"{what} isn't looked up, by the setting `clients`")
+        why = f"{what} isn't looked up, by the setting `clients`: `%config NBCache.clients = 'all'` plays such calls"
+        cache.forbid_in_replay(Call(is_chat=False), why)
         if cache.settings_now.mode != OFF and call.request.header("x-stainless-retry-count") in {"", "0"}:
             cache.ledger.leave_out(call.endpoint.api)
         return None
