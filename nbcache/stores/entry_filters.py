@@ -13,8 +13,16 @@ from nbcache.entry.globs import is_glob
 from nbcache.entry.records import EntryMeta
 
 _Age = float | str | timedelta
-_TEXTS = ("match", "model", "tag", "function", "kind", "client", "status", "cell")
-_EXAMPLES = {"match": "Q3*", "function": "judge", "kind": "embedding", "cell": "In [1]"}
+_TEXTS = {  # with an example of each
+    "match": "Q3*",
+    "model": "gpt-4o-mini",
+    "tag": "draft",
+    "function": "judge",
+    "kind": "embedding",
+    "client": "openai",
+    "status": "ok",
+    "cell": "In [1]",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,11 +53,10 @@ class EntryFilters:
     where: Callable[[EntryMeta], object] | None = None
 
     def __post_init__(self) -> None:
-        for name in _TEXTS:
+        for name, example in _TEXTS.items():
             value = getattr(self, name)
             if value is not None and not isinstance(value, str):
-                example = _EXAMPLES.get(name)
-                raise TypeError(f"{name}={value!r}: pass one text{f', such as {name}={example!r}' if example else ''}")
+                raise TypeError(f"{name}={value!r}: pass one text, such as {name}={example!r}")
             if value is not None and not value:
                 raise ValueError(f"{name}='': write the text to look for; without it, all is meant")
         if self.kind not in {None, *KINDS}:

@@ -269,24 +269,39 @@ def test_calls_of_tasks_and_of_langchains_threads_are_inside(server: Canned, fol
     assert stats().unpriced_hits == 0
 
 
-@pytest.mark.parametrize("way", ["sdk", "past LangChain"])
-def test_calls_of_sdks_and_past_langchain_are_inside(way: str, provider: Provider, folder: Path) -> None:
-    sdk, model = openai.OpenAI(**provider.openai), client(provider)
+def test_calls_of_sdks_are_inside(provider: Provider, folder: Path) -> None:
+    sdk = openai.OpenAI(**provider.openai)
     asked: Any = {"model": "m", "messages": [{"role": "user", "content": "q"}]}
-    judge = memoized(
-        (lambda _: sdk.chat.completions.create(**asked).choices[0].message.content)
-        if way == "sdk"
-        else (lambda question: [each.text for each in model._stream([HumanMessage(question)])])
-    )
+    judge = memoized(lambda _: sdk.chat.completions.create(**asked).choices[0].message.content)
     judge("q")
     assert stats().misses == 2
     paid = stats().spent_usd
     assert paid
     assert saved_by(lambda: judge("q")) == paid
     assert stats().unpriced_hits == 0
-    if way == "sdk":
-        assert sdk.chat.completions.create(**asked)
-        assert stats().hits == 2
+    assert sdk.chat.completions.create(**asked)
+    assert stats().hits == 2
+
+
+@pytest.mark.parametrize("way", ["_stream", "_astream"])
+def test_a_stream_past_langchain_is_one_call_inside(way: str, provider: Provider, folder: Path) -> None:
+    model = client(provider)
+    assert [*model.stream("from now on, its class is watched")]
+    before = stats().misses
+
+    async def awaited() -> list[str]:
+        return [each.text async for each in model._astream([HumanMessage("q")])]
+
+    def called(_: str) -> list[str]:
+        return (
+            [each.text for each in model._stream([HumanMessage("q")])] if way == "_stream" else asyncio.run(awaited())
+        )
+
+    judge = memoized(called)
+    judge("q")
+    assert stats().misses == before + 2
+    judge("q")
+    assert (stats().hits, stats().unpriced_hits) == (1, 1)
 
 
 def test_a_function_without_a_key_is_none_around_its_calls(server: Canned, folder: Path) -> None:

@@ -87,8 +87,9 @@ def _stream(
         if stream is not None and answer is not None:
             yield from stream.played(answer)
             return
-        if stream is None and wrapping.active:
-            _refuse(wrapping, model, call, "_stream")
+        if stream is None and wrapping.active and (bypass := _refuse(wrapping, model, call, "_stream")) is not None:
+            yield from stepped(bypass, original(model, *args, **kwargs))
+            return
         limiters.wait(call, model)
         chunks = original(model, *args, **kwargs)
         end = _end(wrapping, owner, call)
@@ -123,8 +124,10 @@ def _astream(
             for chunk in stream.played(answer):
                 yield chunk
             return
-        if stream is None and wrapping.active:
-            _refuse(wrapping, model, call, "_astream")
+        if stream is None and wrapping.active and (bypass := _refuse(wrapping, model, call, "_astream")) is not None:
+            async for chunk in astepped(bypass, original(model, *args, **kwargs)):
+                yield chunk
+            return
         await limiters.await_(call, model)
         chunks = original(model, *args, **kwargs)
         end = _end(wrapping, owner, call)
@@ -144,13 +147,17 @@ def _astream(
     return wrapper
 
 
-def _refuse(wrapping: Wrapping, model: Any, call: Call | None, name: str) -> None:
-    """Raise ReplayMiss in mode `replay`: these chunks were not looked up. Else, if no call is known, count an uncached one."""
+def _refuse(wrapping: Wrapping, model: Any, call: Call | None, name: str) -> Call | None:
+    """Raise ReplayMiss in mode `replay`: these chunks were not looked up. Else, if no call is known, count an uncached one.
+
+    Returns the one that was counted here: what is called within it is no further call.
+    """
     cache = wrapping.cache_now()
     if call is None:
-        count_bypass(cache, model, name)
-    elif cache is not None:
+        return count_bypass(cache, model, name)
+    if cache is not None:
         cache.forbid_in_replay(call, "isn't looked up")
+    return None
 
 
 def _end(wrapping: Wrapping, owner: type, call: Call | None) -> "End | None":

@@ -128,7 +128,7 @@ def test_what_the_setting_leaves_out_is_told_with_what_to_type(provider: Provide
         "left out:  openai (2), by the setting `clients`: `%config NBCache.clients = 'all'` caches such calls" in text
     )
     assert counts() == (0, 0, 0)
-    with nbcache.mode("replay"), pytest.raises(nbcache.ReplayMiss, match="NBCache.clients = 'all'"):
+    with nbcache.mode("replay"), pytest.raises(nbcache.ReplayMiss, match=r"NBCache\.clients = 'all'"):
         said(client)
     said(nbcache.wrap(client))
     installation.reinstall(clients="all")

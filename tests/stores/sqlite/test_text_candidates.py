@@ -134,7 +134,7 @@ def test_few_entries_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ("process77 and", 3, 13),
         ("PROCESS7", 33, 10),
         ("tarfile", 300, 10),
-        ("is x12?", 1, 12),
+        ("is x299", 1, 12),
         ("nowhere", 0, 10),
         ("no tarfile", 0, 10),
     ):
