@@ -8,7 +8,7 @@ from typing import Any
 
 from nbcache.keys.functions.code_walk import CodeWalk
 from nbcache.keys.usercode.annotations import annotations_of
-from nbcache.keys.usercode.classes import ALWAYS, FIELDS, NOT_COUNTED
+from nbcache.keys.usercode.classes import NOT_COUNTED, write_pydantic_fields
 from nbcache.keys.usercode.origin import is_users_code
 
 _LEFT_OUT = NOT_COUNTED | {"__doc__", "__dataclass_fields__", "__dataclass_params__", "__slotnames__"}
@@ -58,7 +58,7 @@ def write_class(walk: CodeWalk, cls: type) -> None:
     for name, annotation in annotations_of(cls).items():
         walk.put("annotation", name)
         walk.part(annotation, f"{cls.__qualname__}.{name}: annotation")
-    _pydantic_fields(walk, cls)
+    write_pydantic_fields(walk, cls, lambda value, name, part: walk.part(value, f"{cls.__qualname__}.{name}: {part}"))
     _dataclass_fields(walk, cls)
 
 
@@ -92,24 +92,6 @@ def _enumerated(walk: CodeWalk, cls: Any) -> None:
     for name, member in cls.__members__.items():
         walk.put("enum", name, str(member._name_))
         walk.part(member._value_, f"{cls.__qualname__}.{name}")
-
-
-def _pydantic_fields(walk: CodeWalk, cls: type) -> None:
-    """The fields that a pydantic class declares itself: their defaults are not members of the class."""
-    declared = annotations_of(cls)
-    for holder, parts in FIELDS.items():
-        fields = vars(cls).get(holder)
-        if not isinstance(fields, dict):
-            continue
-        for name in sorted(declared.keys() & fields.keys()):
-            walk.put("field", name)
-            walk.watch.name(fields, name, fields[name])
-            values = [getattr(fields[name], part) for part in parts]
-            walk.watch.attributes(fields[name], parts, values)
-            for part, value in zip(parts, values, strict=True):
-                if part in ALWAYS or not (value is None or value == []):
-                    walk.put("part", part)
-                    walk.part(value, f"{cls.__qualname__}.{name}: {part}")
 
 
 def _dataclass_fields(walk: CodeWalk, cls: type) -> None:

@@ -1,7 +1,6 @@
 """What counts of each kind of code: functions, classes, modules, and what Python wraps them in."""
 
 import functools
-import importlib.util
 import sys
 from collections.abc import Mapping
 from types import FunctionType, ModuleType
@@ -23,7 +22,14 @@ from nbcache.keys.usercode.annotations import annotations_of
 from nbcache.keys.usercode.bytecode_names import References, references
 from nbcache.keys.usercode.change_detection import MISSING
 from nbcache.keys.usercode.environment_variables import is_environment
-from nbcache.keys.usercode.functions import UNREADABLE, builtin_named, note_environment, source_file, source_stamp
+from nbcache.keys.usercode.functions import (
+    UNREADABLE,
+    absolute_name,
+    builtin_named,
+    note_environment,
+    source_file,
+    source_stamp,
+)
 from nbcache.keys.usercode.origin import is_users_code, is_users_module
 from nbcache.keys.usercode.refusal_cache import unless_refused
 from nbcache.keys.usercode.wrappers_and_containers import BUILTIN, DESCRIPTORS, WRAPPERS
@@ -220,12 +226,10 @@ def _chain(walk: CodeWalk, namespace: Mapping[str, Any], name: str, attributes: 
 
 def _imported(walk: CodeWalk, namespace: dict[str, Any], imported: tuple[int, str, str]) -> None:
     """Write what a function imports while it runs. A module that is not imported yet counts by its source or its release."""
-    level, name, member = imported
-    if level:
-        try:
-            name = importlib.util.resolve_name("." * level + name, str(namespace.get("__package__") or ""))
-        except ImportError:
-            return
+    level, relative_name, member = imported
+    name = absolute_name(namespace, level, relative_name)
+    if name is None:
+        return
     module = sys.modules.get(name)
     walk.watch.name(sys.modules, name, MISSING if module is None else module)
     if module is not None and is_users_module(module):

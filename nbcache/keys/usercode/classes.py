@@ -1,6 +1,8 @@
 """What of a class counts: its bases, members and annotations, and the fields of a pydantic class."""
 
 import types
+from collections.abc import Callable
+from typing import Any
 
 from nbcache.keys.usercode.annotations import annotations_of
 from nbcache.keys.usercode.origin import is_users_code
@@ -49,13 +51,16 @@ def write_class(walk: Walk, cls: type) -> None:
     for name, annotation in annotations_of(cls).items():
         walk.put("annotation", name)
         walk.child(annotation, name)
-    _fields(walk, cls)
+    write_pydantic_fields(walk, cls, lambda value, name, part: walk.child(value, f"{name}'s {part}"))
 
 
-def _fields(walk: Walk, cls: type) -> None:
-    """The fields that a pydantic class declares itself: their defaults are not members of the class."""
+def write_pydantic_fields(walk: Walk, cls: type, write: Callable[[Any, str, str], None]) -> None:
+    """The fields that a pydantic class declares itself: their defaults are not members of the class.
+
+    `write` writes a value, which is this part of the field of this name.
+    """
     declared = annotations_of(cls)
-    for holder, parts in FIELDS.items():
+    for holder, parts in _FIELDS.items():
         fields = vars(cls).get(holder)
         if not isinstance(fields, dict):
             continue
@@ -65,15 +70,15 @@ def _fields(walk: Walk, cls: type) -> None:
             values = [getattr(fields[name], part) for part in parts]
             walk.watch.attributes(fields[name], parts, values)
             for part, value in zip(parts, values, strict=True):
-                if part in ALWAYS or not (value is None or value == []):
+                if part in _ALWAYS or not (value is None or value == []):
                     walk.put("part", part)
-                    walk.child(value, f"{name}'s {part}")
+                    write(value, name, part)
 
 
-ALWAYS = ("default", "default_factory", "description")
-FIELDS = {
+_ALWAYS = ("default", "default_factory", "description")
+_FIELDS = {
     "__pydantic_fields__": (
-        *ALWAYS,
+        *_ALWAYS,
         *("alias", "validation_alias", "serialization_alias", "title", "examples", "exclude", "discriminator"),
         *("json_schema_extra", "metadata"),
     ),

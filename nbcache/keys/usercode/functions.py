@@ -147,14 +147,22 @@ def _chain(walk: Walk, value: Any, attributes: list[str], label: str) -> None:
     walk.child(value, label)
 
 
+def absolute_name(namespace: dict[str, Any], level: int, name: str) -> str | None:
+    """The name of a module that code in this namespace imports from so many packages above. None if there is no such package."""
+    if not level:
+        return name
+    try:
+        return importlib.util.resolve_name("." * level + name, str(namespace.get("__package__") or ""))
+    except ImportError:
+        return None
+
+
 def _imported(walk: Walk, namespace: dict[str, Any], imported: tuple[int, str, str]) -> None:
     """Write a user's module that a function imports while it runs; if it is not imported yet, by its source."""
-    level, name, member = imported
-    if level:
-        try:
-            name = importlib.util.resolve_name("." * level + name, str(namespace.get("__package__") or ""))
-        except ImportError:
-            return
+    level, relative_name, member = imported
+    name = absolute_name(namespace, level, relative_name)
+    if name is None:
+        return
     walk.watch.name(sys.modules, name, sys.modules.get(name, MISSING))
     module = sys.modules.get(name)
     if module is not None:
