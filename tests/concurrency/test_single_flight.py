@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,8 +28,7 @@ from nbcache.cache.modes import Settings
 from nbcache.concurrency.single_flight import CallSite, Flights, Lease
 from nbcache.session import installation
 from tests.servers.provider import Answer, Provider
-
-PATIENCE = 30  # seconds
+from tests.support.waiting_calls import PATIENCE, waiting
 
 
 @pytest.fixture(autouse=True)
@@ -42,15 +40,6 @@ def installed(tmp_path: Any) -> Iterator[None]:
 
 def openai(provider: Provider, **settings: Any) -> ChatOpenAI:
     return ChatOpenAI(**{"model": "gpt-4o-mini", "max_retries": 0, **provider.openai, **settings})
-
-
-def waiting(count: int) -> None:
-    """Wait until so many calls wait for another."""
-    flights = installation.installed()._lookup.flights
-    ends = time.monotonic() + PATIENCE
-    while sum(len(lease.waiters) for lease in list(flights._leases.values())) < count:
-        assert time.monotonic() < ends, "they don't wait"
-        threading.Event().wait(0.005)
 
 
 class Model(BaseChatModel):

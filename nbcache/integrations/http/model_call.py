@@ -84,12 +84,12 @@ def model_call(request: HTTPRequest) -> ModelCall | None:
     if len(content) > _LONGEST_CACHED:
         return _read(request, matches)
     # All that is read of a request: equal ones make the same call.
-    asked = (request.method, request.url, request.timeout, content, *request.headers, *request.headers.values())
-    call = _calls.get(asked)
+    parts = (request.method, request.url, request.timeout, content, *request.headers, *request.headers.values())
+    call = _calls.get(parts)
     if call is None and (call := _read(_detached(request, content), matches)) is not None:
         if len(_calls) >= _MOST_CACHED:
             _calls.clear()
-        _calls[asked] = call
+        _calls[parts] = call
     return call
 
 

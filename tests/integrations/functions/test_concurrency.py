@@ -16,8 +16,8 @@ import pytest
 
 import nbcache
 from nbcache.session import installation
+from tests.support.waiting_calls import PATIENCE, waiting
 
-PATIENCE = 30
 RUNS: list[Any] = []
 
 
@@ -26,15 +26,6 @@ def no_leases(store: Path) -> Any:
     RUNS.clear()
     yield
     assert not installation.installed()._lookup.flights._leases, "a lease was left behind"
-
-
-def waiting(count: int) -> None:
-    """Wait until so many calls wait for another."""
-    flights = installation.installed()._lookup.flights
-    ends = time.monotonic() + PATIENCE
-    while sum(len(lease.waiters) for lease in list(flights._leases.values())) < count:
-        assert time.monotonic() < ends, "they don't wait"
-        threading.Event().wait(0.005)
 
 
 class Gate:
