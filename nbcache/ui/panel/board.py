@@ -1,30 +1,23 @@
 """The panel's numbers and entries as plain values, and the replies to its requests. Texts for people are made here, not in the browser."""
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from typing import Any
 
-from nbcache import codec
-from nbcache.cache.misses.log import LoggedMiss
 from nbcache.cache.modes import MODES, OFF, checked_mode
 from nbcache.cache.notebook_cache import NotebookCache
-from nbcache.costs.money import amount_text, note_text, saved, saved_text, spent, usd_text, waited_text
+from nbcache.costs.money import amount_text, note_text, saved, saved_text, spent, waited_text
 from nbcache.entry.durations_and_sizes import bytes_text, seconds_text
-from nbcache.entry.records import EntryMeta, Filter, Usage
-from nbcache.entry.text import prompt_preview, words
+from nbcache.entry.records import Filter
 from nbcache.keys.canonical import digest
-from nbcache.keys.request import document
 from nbcache.session import installation
 from nbcache.stores.base import Listable
 from nbcache.stores.selection import SelectedRows
 from nbcache.stores.view import Contents
 from nbcache.ui import report
-from nbcache.ui.panel.transcript import TranscriptMessage, answer_chat, prompt_chat
+from nbcache.ui.panel import page_requests
+from nbcache.ui.panel.entry_view import miss_view, opened_view, row_view
 
-_MAX_ROWS = 200  # of a page
-_MAX_TEXT = 20_000  # characters of a message that are shown
 _SUMMED = 5_000  # entries found by a search at most whose size is worked out
 _INDEX_TIME = 0.2  # seconds that a search waits for the search index
 
@@ -118,10 +111,10 @@ class Board:
             "mode": self._mode,
         }
         if not isinstance(message, dict):
-            raise _not_understood("this:", message)
+            raise page_requests.not_understood("this:", message)
         handler = handlers.get(str(message.get("type")))
         if handler is None:
-            raise _not_understood("type", message.get("type"))
+            raise page_requests.not_understood("type", message.get("type"))
         reply: dict[str, Any] = _sendable(handler(message))
         return reply
 
@@ -144,13 +137,13 @@ class Board:
         return contents
 
     def _page(self, message: dict[str, Any]) -> dict[str, Any]:
-        which = _filter(message)
+        which = page_requests.entry_filter(message)
         if which.words:
             self._cache.ledger.index(within=_INDEX_TIME)
         contents = self._contents
         total, size = _sums(contents, which)
-        limit = _limit(message)
-        offset = min(max(0, _number(message, "offset")), max(0, total - 1) // limit * limit)
+        limit = page_requests.limit(message)
+        offset = min(max(0, page_requests.number(message, "offset")), max(0, total - 1) // limit * limit)
         sort = {"cost": "cost_usd"}.get(str(message.get("sort")), str(message.get("sort") or "created"))
         rows = contents.page(
             which, sort=sort, descending=bool(message.get("descending", True)), limit=limit, offset=offset
@@ -158,7 +151,7 @@ class Board:
         reply: dict[str, Any] = {
             "type": "page",
             "place": self._place(),
-            "rows": list(map(_row, rows)),
+            "rows": list(map(row_view, rows)),
             "total": total,
             "offset": offset,
             "limit": limit,
@@ -174,24 +167,15 @@ class Board:
     def _entry(self, message: dict[str, Any]) -> dict[str, Any]:
         contents = self._contents
         meta, payload = contents.open(str(message.get("key")))
-        header = payload.header()
-        return {
-            "type": "entry",
-            "key": meta.key,
-            "prompt": [_message(message, meta.key) for message in prompt_chat(header.shown_prompt)],
-            "answer": [_message(message, meta.key) for message in answer_chat(payload.plain())],
-            "facts": _facts(
-                meta, header, renewed=self._cache.refreshes(meta.key), has_hits=isinstance(contents.store, Listable)
-            ),
-            "parameters": _cut(_parameters(header), meta.key),
-        }
+        renewed, has_hits = self._cache.refreshes(meta.key), isinstance(contents.store, Listable)
+        return {"type": "entry", **opened_view(meta, payload, renewed=renewed, has_hits=has_hits)}
 
     def _misses(self, message: dict[str, Any]) -> dict[str, Any]:
-        latest = self._cache.misses()[-_limit(message) :]
-        return {"type": "misses", "rows": list(map(_miss, reversed(latest)))}
+        latest = self._cache.misses()[-page_requests.limit(message) :]
+        return {"type": "misses", "rows": list(map(miss_view, reversed(latest)))}
 
     def _why(self, message: dict[str, Any]) -> dict[str, Any]:
-        number = _number(message, "number")
+        number = page_requests.number(message, "number")
         missed = next((each for each in self._cache.misses() if each.number == number), None)
         if missed is None:
             raise ValueError("why this call missed is no longer known: too many have missed since, or in a new session")
@@ -208,8 +192,8 @@ class Board:
         return _done(f"evicted 1 entry, {bytes_text(meta.size_bytes)} freed{report.to_pay_again([meta])}")
 
     def _evict_shown(self, message: dict[str, Any]) -> dict[str, Any]:
-        contents, total = self._confirmed(message), _number(message, "total")
-        rows = contents.page(_filter(message))
+        contents, total = self._confirmed(message), page_requests.number(message, "total")
+        rows = contents.page(page_requests.entry_filter(message))
         if len(rows) != total:
             raise ValueError(
                 f"nothing was deleted: there are {len(rows):,} such entries by now, not {total:,}. Look again"
@@ -234,91 +218,6 @@ def _sums(contents: Contents, which: Filter) -> tuple[int, str]:
     return totals.entries, bytes_text(totals.size_bytes)
 
 
-def _filter(message: dict[str, Any]) -> Filter:
-    choices = {name: _text(message, name) or None for name in ("model", "client", "tag", "notebook", "cell", "status")}
-    search = _text(message, "search")
-    if search.strip() and not words(search):
-        raise ValueError("search for words: letters and digits")
-    return Filter(words=tuple(sorted(words(search))), **choices)  # type: ignore[arg-type]  # texts
-
-
-def _text(message: dict[str, Any], name: str) -> str:
-    value = message.get(name) or ""
-    if not isinstance(value, str):
-        raise _not_understood(name, value)
-    return value
-
-
-def _number(message: dict[str, Any], name: str) -> int:
-    value = message.get(name) or 0
-    if not isinstance(value, int):
-        raise _not_understood(name, value)
-    return value
-
-
-def _limit(message: dict[str, Any]) -> int:
-    """The number of rows of the page, at most `_MAX_ROWS`."""
-    return min(max(1, _number(message, "limit") or 25), _MAX_ROWS)
-
-
-def _not_understood(name: str, value: object) -> ValueError:
-    return ValueError(f"the panel asked for {name} {value!r}: reload the page, and run the cell again")
-
-
-def _row(meta: EntryMeta) -> dict[str, Any]:
-    names = (
-        "key",
-        "prompt",
-        "answer",
-        "model",
-        "provider",
-        "streamed",
-        "status",
-        "tags",
-        "notebooks",
-        "cell",
-        "created",
-        "last_hit",
-    )
-    numbers = ("hits", "size_bytes", "expires", "input_tokens", "output_tokens", "seconds")
-    return {
-        **{name: getattr(meta, name) for name in (*names, *numbers)},
-        "client": report.client_text(meta),
-        "size": bytes_text(meta.size_bytes),
-        "cost": "" if meta.cost_usd is None else usd_text(meta.cost_usd),
-        "cost_note": "as the provider charged" if meta.charged else "",
-    }
-
-
-def _miss(missed: LoggedMiss) -> dict[str, Any]:
-    record = missed.record
-    return {
-        "number": missed.number,
-        "when": record.when,
-        "model": record.model,
-        "prompt": prompt_preview(missed.prompt),
-        "why": record.why,
-    }
-
-
-def _message(message: TranscriptMessage, key: str) -> dict[str, Any]:
-    parts = [asdict(part) | {"text": _cut(part.text, key)} for part in message.parts]
-    return {"role": message.role, "parts": parts}
-
-
-def _parameters(header: codec.EntryHeader) -> str:
-    identity = {**document(header.identity), "endpoint": header.endpoint}
-    return json.dumps(identity, indent=2, ensure_ascii=False)
-
-
-def _cut(text: str, key: str) -> str:
-    """`text`, cut to what a page shows."""
-    more = len(text) - _MAX_TEXT
-    return (
-        text if more <= 0 else f"{text[:_MAX_TEXT]}…\n\n[{more:,} more characters: %llmcache show {key[:8]} prints all]"
-    )
-
-
 def _sendable(value: Any) -> Any:
     """`value` as JSON can carry it: a lone surrogate becomes a question mark."""
     if isinstance(value, str):
@@ -326,53 +225,6 @@ def _sendable(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _sendable(item) for name, item in value.items()}
     return list(map(_sendable, value)) if isinstance(value, list | tuple) else value
-
-
-def _facts(meta: EntryMeta, header: codec.EntryHeader, *, renewed: bool, has_hits: bool) -> list[tuple[str, str]]:
-    hits = f"{meta.hits:,}" + (f", the last {_time(meta.last_hit)}" if meta.last_hit else "")
-    facts = {
-        "Model": meta.model,
-        "Provider": meta.provider,
-        "Client": report.client_text(meta),
-        "Status": meta.status + (" (the next such call is made anew)" if renewed else ""),
-        "Tokens": _tokens(header.usage),
-        "Price": _price(meta),
-        "Took": None if meta.seconds is None else seconds_text(meta.seconds),
-        "Recorded": _time(meta.created),
-        "Stored by": report.versions_text(header.versions),
-        "Hits": hits if has_hits else None,
-        "Expires": "never" if meta.expires is None else _time(meta.expires),
-        "Notebooks": ", ".join(meta.notebooks),
-        "Cell": meta.cell,
-        "Tags": ", ".join(meta.tags),
-        "Size": bytes_text(meta.size_bytes),
-        "Key": meta.key,
-    }
-    return [(name, value) for name, value in facts.items() if value]
-
-
-def _price(meta: EntryMeta) -> str:
-    if meta.cost_usd is None:
-        return "not known"
-    return f"{usd_text(meta.cost_usd)} when it was recorded{', as the provider charged' if meta.charged else ''}"
-
-
-def _tokens(usage: Usage | None) -> str:
-    if usage is None or (usage.input_tokens is None and usage.output_tokens is None):
-        return "not reported"
-    parts = [
-        (usage.input_tokens, "in"),
-        (usage.output_tokens, "out"),
-        (usage.cache_read_tokens or None, "read from the provider's cache"),
-        (usage.cache_write_tokens or None, "written to it"),
-        (usage.reasoning_tokens or None, "of reasoning"),
-    ]
-    return ", ".join(f"{number:,} {what}" for number, what in parts if number is not None)
-
-
-def _time(when: float | None) -> str:
-    """The time in the kernel's time zone, which mostly is the browser's, as in the rows."""
-    return "" if when is None else datetime.fromtimestamp(when, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def _done(text: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ _CALLS = {"tool_use", "tool_call", "function_call", "server_tool_use"}  # the me
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a message. `kind` is `text`, `reasoning`, `tool call`, `tool result`, `image` or `other`."""
+    """A piece of a message. `kind` is `text`, `code`, `reasoning`, `tool call`, `tool result`, `image` or `other`."""
 
     kind: str
     text: str
@@ -45,6 +45,11 @@ def answer_chat(plain: list[dict[str, Any]]) -> list[TranscriptMessage]:
         else TranscriptMessage("assistant", (Part("text", str(item.get("text", ""))),))
         for item in plain
     ]
+
+
+def function_chat(call: str, value: str) -> tuple[list[TranscriptMessage], list[TranscriptMessage]]:
+    """A call of a function, as text with its name and its arguments, and what it returned."""
+    return [TranscriptMessage("call", (Part("code", call),))], [TranscriptMessage("value", (Part("code", value),))]
 
 
 _ROLES = {"human": "user", "ai": "assistant", "HumanMessage": "user", "AIMessage": "assistant"}

@@ -35,6 +35,8 @@ _PARTS = (
     "overview.js",
     "misses.js",
     "entry.js",
+    "filters.js",
+    "table.js",
     "entries.js",
     "panel.js",
 )

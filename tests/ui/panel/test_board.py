@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_openai import ChatOpenAI
@@ -53,7 +54,7 @@ def fake(*answers: str) -> FakeListChatModel:
     return FakeListChatModel(responses=list(answers or ("an answer",)))
 
 
-def ask(board: Board, kind: str, **message: Any) -> dict[str, Any]:
+def ask(board: Board, kind: str, /, **message: Any) -> dict[str, Any]:
     reply = board.ask({"type": kind, **message})
     assert json.loads(json.dumps(reply))  # what a widget sends is JSON
     return reply
@@ -260,6 +261,45 @@ def test_every_filter(tmp_path: Path, provider: Provider) -> None:
     assert "facets" not in ask(board, "page")
 
 
+def test_the_kinds_of_entries_are_told_apart(cache: NotebookCache) -> None:
+    model, embeddings = fake(), nbcache.wrap(DeterministicFakeEmbedding(size=3))
+
+    class Grader:
+        @nbcache.memoize(ignore=("self",))
+        def grade(self, question: str, strict: bool = False) -> str:
+            return model.invoke(question).text
+
+    Grader().grade("a boat")
+    embeddings.embed_query("a boat")
+    board = Board()
+    call = "test_the_kinds_of_entries_are_told_apart.<locals>.Grader.grade(question='a boat', strict=False)"
+    assert prompts(board, kind="call") == ["a boat"]
+    assert prompts(board, kind="function") == [call]
+    assert prompts(board, kind="embedding") == ["a boat"]
+    assert prompts(board, kind="tool") == []
+    assert prompts(board, kind="function", search="ship") == []
+    page = ask(board, "page", facets=True)
+    assert page["facets"]["kind"] == ["call", "embedding", "function"]
+    assert sorted(row["kind"] for row in page["rows"]) == page["facets"]["kind"]
+
+
+def test_an_opened_function_is_its_call_and_its_value(cache: NotebookCache) -> None:
+    @nbcache.memoize
+    def judge(question: str, *, strict: bool = False) -> dict[str, object]:
+        return {"question": question, "strict": strict}
+
+    judge("a [boat]", strict=True)
+    entry = ask(Board(), "entry", key=nbcache.entries().key[0])
+    name = "test_an_opened_function_is_its_call_and_its_value.<locals>.judge"
+    (call,), (value,) = entry["prompt"], entry["answer"]
+    assert (call["role"], value["role"]) == ("call", "value")
+    assert [part["text"] for part in call["parts"]] == [f"{name}(question='a [boat]', strict=True)"]
+    assert [part["text"] for part in value["parts"]] == ["{'question': 'a [boat]', 'strict': True}"]
+    facts = dict(entry["facts"])
+    assert (facts["Kind"], facts["Function"]) == ("function", name)
+    assert not {"Model", "Client"} & facts.keys()
+
+
 def test_a_notebook_sees_its_own_and_no_choice_of_others(tmp_path: Path) -> None:
     theirs = as_notebook(tmp_path / "store", tmp_path / "theirs.ipynb")
     fake().invoke("theirs")
@@ -417,6 +457,7 @@ def test_where_nothing_missed_no_miss_is_listed(cache: NotebookCache, tmp_path: 
         {"type": "page", "sort": ["created"]},
         {"type": "page", "model": {"a": 1}},
         {"type": "page", "tag": 7},
+        {"type": "page", "kind": ["call"]},
         {"type": "page", "search": ["word"]},
         {"type": "entry"},
         {"type": "entry", "key": "zz"},
@@ -495,7 +536,8 @@ def test_an_entry_is_a_chat_with_its_facts_and_parameters(cache: NotebookCache, 
     ]
     assert entry["answer"] == [{"role": "assistant", "parts": [{"kind": "text", "text": "Hi.", "name": ""}]}]
     facts = dict(entry["facts"])
-    assert (facts["Model"], facts["Provider"], facts["Status"]) == ("m", "127.0.0.1", "ok")
+    assert (facts["Kind"], facts["Model"], facts["Client"]) == ("call", "m", "langchain")
+    assert (facts["Provider"], facts["Status"]) == ("127.0.0.1", "ok")
     assert facts["Tokens"] == "1,000 in, 500 out"
     assert facts["Price"] == "$0.006 when it was recorded"
     assert facts["Hits"].startswith("1, the last 20")

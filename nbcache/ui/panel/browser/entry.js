@@ -4,7 +4,16 @@ import { button, confirmed, element } from "./elements.js";
 
 const FENCED = /(^```[^\n]*\n[\s\S]*?(?:\n```[ \t]*$|$(?![\s\S])))/m;
 
-const ROLE_NAMES = { human: "User", user: "User", ai: "Assistant", assistant: "Assistant", system: "System", tool: "Tool" };
+const ROLE_NAMES = {
+  human: "User",
+  user: "User",
+  ai: "Assistant",
+  assistant: "Assistant",
+  system: "System",
+  tool: "Tool",
+  call: "Call",
+  value: "Value",
+};
 
 // Text as it was typed; fenced code in a monospaced font.
 function prose(text) {
@@ -25,6 +34,8 @@ function part({ kind, text, name }) {
   switch (kind) {
     case "text":
       return prose(text);
+    case "code":
+      return [element("pre", { class: "code" }, text)];
     case "reasoning":
       return [element("div", { class: "caption" }, "Reasoning"), element("div", { class: "text quiet" }, text)];
     case "tool call":
