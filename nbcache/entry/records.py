@@ -382,7 +382,8 @@ class Record:
     """An entry as a person reads it: the whole prompt and answer, and the call's identity.
 
     `versions` are those of nbcache and langchain-core that stored it, and empty if that isn't known. `calls` are the keys of the
-    calls that were made inside of a function, each as often as it was made; those without a key are left out.
+    calls that were made inside of a function, each as often as it was made; those without a key are left out. `gone` are those of
+    them that are no longer in the store. `functions` are the rows of functions inside of which this call was made.
     """
 
     meta: EntryMeta
@@ -391,3 +392,5 @@ class Record:
     identity: dict[str, object]
     versions: dict[str, str] = field(default_factory=dict)
     calls: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    functions: tuple[EntryMeta, ...] = ()

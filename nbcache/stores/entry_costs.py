@@ -96,9 +96,12 @@ class EntryCosts:
 
 
 def words_of(payload: bytes, key: str) -> set[str]:
-    """The words by which an entry is found, of its prompt and its answer; and marks for what its words don't tell."""
+    """The words by which an entry is found, of its prompt and its answer; and marks for what its words don't tell.
+
+    The entry of a function has a word for each call inside, too.
+    """
     from nbcache.entry.text import answer_text, prompt_text  # noqa: PLC0415 - only new entries have to be read
-    from nbcache.stores.sqlite.search_index import UNSURE  # noqa: PLC0415
+    from nbcache.stores.sqlite.search_index import UNSURE, word_of_key  # noqa: PLC0415
 
     try:
         whole = codec.read(payload, key)
@@ -107,7 +110,8 @@ def words_of(payload: bytes, key: str) -> set[str]:
             (prompt_text(header.shown_prompt), header.meta.prompt),
             (answer_text(whole.plain()), header.meta.answer),
         )
-        return set().union(*(_words_and_marks(text, preview) for text, preview in texts))
+        inside = {word_of_key(call.key) for call in header.calls or () if call.key is not None}
+        return inside.union(*(_words_and_marks(text, preview) for text, preview in texts))
     except Exception:  # noqa: BLE001 - one such entry must not keep the others from being found
         return {UNSURE}
 

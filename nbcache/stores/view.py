@@ -8,6 +8,7 @@ from typing import Any
 from nbcache import codec
 from nbcache.codec.entry_description import row_in
 from nbcache.entry.edit import Changed, Edit
+from nbcache.entry.filter import FUNCTIONS
 from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, Record, Spending, Totals, Touch
 from nbcache.entry.text import answer_text, prompt_text
 from nbcache.errors import AmbiguousKeyError, UnknownKeyError, UnsupportedError
@@ -27,6 +28,7 @@ from nbcache.stores.base import (
     Streamable,
 )
 from nbcache.stores.entry_filters import EntryFilters
+from nbcache.stores.inner_entries import functions_around, gone
 from nbcache.stores.progress import Counted, Progress, followed
 from nbcache.stores.selection import Search, SelectedRows, Selection
 from nbcache.stores.text_search import search_for
@@ -145,7 +147,10 @@ class Contents:
     def read(self, prefix: str) -> Record:
         """The entry whose key begins with `prefix`, as a person reads it. Raises as `open`."""
         meta, payload = self.open(prefix)
-        return _record(meta, payload)
+        entry = _record(meta, payload)
+        if meta.kind in FUNCTIONS:  # what is called inside of one is inside of those around it, too
+            return replace(entry, gone=gone(self.store, entry.calls))
+        return replace(entry, functions=functions_around(self.store, meta.key))
 
     def page(
         self,

@@ -1,10 +1,8 @@
 """The texts that the magics, the panel and the command line share, in plain words."""
 
-import json
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -14,16 +12,15 @@ from nbcache.costs.ledger_sums import by_kind
 from nbcache.costs.money import (
     Money,
     amount_text,
-    cost_text,
     note_text,
     saved,
     saved_text,
     spent,
     waited_text,
 )
-from nbcache.entry.durations_and_sizes import bytes_text, counted, duration_text, plural, seconds_text
+from nbcache.entry.durations_and_sizes import bytes_text, counted, duration_text, seconds_text
 from nbcache.entry.filter import FUNCTIONS
-from nbcache.entry.records import CALL, STATUSES, Cleared, EntryMeta, Filter, Record, Spending, Stats
+from nbcache.entry.records import CALL, STATUSES, Cleared, EntryMeta, Filter, Spending, Stats
 from nbcache.entry.status import OK
 from nbcache.errors import CassetteError, one_line
 from nbcache.replay.secrets.scrubber import SECRET
@@ -190,33 +187,6 @@ def _and_seconds(sums: Stats) -> str:
     return waited if model == seconds_text(sums.saved_seconds) else f"{waited} ({model} of the models' time)"
 
 
-def record(entry: Record) -> str:
-    """One entry, whole: prompt, answer, model, parameters, where and when."""
-    meta = entry.meta
-    values = {
-        "key": meta.key,
-        "model": one_line(meta.model),
-        "client": client_text(meta),
-        "function": one_line(meta.function or ""),
-        "status": one_line(meta.status),
-        "tags": one_line(", ".join(meta.tags)),
-        "notebooks": one_line(", ".join(meta.notebooks)),
-        "cell": one_line(meta.cell or ""),
-        "stored": _time(meta.created),
-        "stored by": versions_text(entry.versions),
-        "last hit": f"{_time(meta.last_hit)} ({meta.hits} {plural(meta.hits, 'hit')})" if meta.last_hit else None,
-        "expires": _time(meta.expires),
-        "size": bytes_text(meta.size_bytes),
-        "tokens": f"{_count_text(meta.input_tokens)} in, {_count_text(meta.output_tokens)} out",
-        "price": cost_text(meta.cost_usd, charged=meta.charged),
-        "took": None if meta.seconds is None else seconds_text(meta.seconds),
-        "calls inside": ", ".join(key[:8] for key in entry.calls),
-        "call": json.dumps(entry.identity, indent=2, ensure_ascii=False),
-    }
-    head = aligned((name, value) for name, value in values.items() if value)
-    return f"{head}\n\n--- prompt ---\n{entry.prompt}\n\n--- answer ---\n{entry.answer}"
-
-
 def client_text(meta: EntryMeta) -> str:
     """The client of an entry, what it is unless it is a call, and whether its answer came in chunks: `openai, streamed`."""
     kind = "" if meta.kind == CALL else one_line(meta.kind)
@@ -226,10 +196,6 @@ def client_text(meta: EntryMeta) -> str:
 def versions_text(versions: Mapping[str, str] | None) -> str:
     """The versions that stored an entry: `nbcache 0.5.0, langchain-core 1.1.0`."""
     return one_line(", ".join(f"{name} {version}" for name, version in (versions or {}).items()))
-
-
-def _count_text(tokens: int | None) -> str:
-    return "unknown" if tokens is None else f"{tokens:,}"
 
 
 def evicted(meta: EntryMeta, store: Store) -> str:
@@ -393,7 +359,3 @@ def checked(problems: list[str], store: Store, *, fix: bool, command: str) -> st
 def entries_text(number: int) -> str:
     """A count of entries."""
     return f"{number:,} {'entry' if number == 1 else 'entries'}"
-
-
-def _time(when: float | None) -> str | None:
-    return None if when is None else datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -28,7 +28,7 @@ from nbcache.entry.records import Filter, Stats
 from nbcache.keys.request import Identity
 from nbcache.session import installation
 from nbcache.stores import DiskStore
-from nbcache.ui import report
+from nbcache.ui import entry_report
 from nbcache.ui.jupyter import html
 from tests.servers import canned as c
 from tests.servers.canned import Canned, Reply
@@ -431,9 +431,61 @@ def test_the_entry_of_a_function_names_the_calls_inside(server: Canned, folder: 
     inside = [keys["q"], keys["q?"], keys["q"]]
     entry = nbcache.show(keys["judge('q',)"])
     assert list(entry.calls) == inside
-    line = next(line for line in report.record(entry).splitlines() if line.startswith("calls inside:"))
+    line = next(line for line in entry_report.record(entry).splitlines() if line.startswith("calls inside:"))
     assert line.split(maxsplit=2)[2] == ", ".join(key[:8] for key in inside)
     assert nbcache.show(keys["q"]).calls == ()
+
+
+def test_a_call_names_the_functions_that_it_was_made_inside_of(server: Canned, folder: Path) -> None:
+    model = client(server)
+    server.reply(*(call() for _ in range(3)))
+    judge = memoized(lambda question: [model.invoke(question).text, model.invoke("alone").text])
+    rank = memoized(lambda question: model.invoke(question).text, "rank")
+    whole = memoized(judge, "whole")
+    whole("q")
+    rank("q")
+    model.invoke("outside")
+    keys = {row.prompt: row.key for row in installation.installed().contents().page(Filter())}
+    around = {row.function: row.key for row in nbcache.show(keys["q"]).functions}
+    assert around == {name: keys[f"{name}('q',)"] for name in ("judge", "rank", "whole")}
+    assert {row.function for row in nbcache.show(keys["alone"]).functions} == {"judge", "whole"}
+    assert nbcache.show(keys["outside"]).functions == ()
+    line = next(
+        line for line in entry_report.record(nbcache.show(keys["alone"])).splitlines() if line.startswith("inside of:")
+    )
+    assert sorted(line.split(maxsplit=2)[2].split(", ")) == [
+        f"{name} ({around[name][:8]})" for name in ("judge", "whole")
+    ]
+    nbcache.evict(around["judge"])
+    assert {row.function for row in nbcache.show(keys["alone"]).functions} == {"whole"}
+
+
+def test_a_call_inside_that_was_evicted_is_shown_as_gone(server: Canned, folder: Path) -> None:
+    model = client(server)
+    server.reply(call(), call())
+    judge = memoized(lambda question: [model.invoke(each).text for each in (question, f"{question}?")])
+    judge("q")
+    keys = {row.prompt: row.key for row in installation.installed().contents().page(Filter())}
+    assert nbcache.show(keys["judge('q',)"]).gone == ()
+    nbcache.evict(keys["q?"])
+    entry = nbcache.show(keys["judge('q',)"])
+    assert entry.calls == (keys["q"], keys["q?"])
+    assert entry.gone == (keys["q?"],)
+    assert f"{keys['q'][:8]}, {keys['q?'][:8]} (gone)" in entry_report.record(entry)
+
+
+def test_the_key_of_a_call_inside_is_no_text_of_the_function(server: Canned, folder: Path) -> None:
+    """A part of it is not found as a text: what is cleared by a text has that text."""
+    model = client(server)
+    server.reply(call())
+    memoized(lambda question: model.invoke(question).text)("zz")
+    cache = installation.installed()
+    cache.ledger.index()
+    contents = cache.contents()
+    (inner,) = [row.key for row in contents.page(Filter()) if row.model == "m"]
+    for text in (inner[:16], inner[:4], inner[3:8], inner[8:16], f">{inner[:6]}"):
+        assert len(contents.matching(match=text)) == 0, text
+    assert contents.number_of(Filter(words=(inner[:8],))) == 0
 
 
 # Calls that nobody sees

@@ -26,7 +26,7 @@ from nbcache.keys.request import Identity
 from nbcache.session import installation
 from nbcache.stores import DiskStore, Store
 from nbcache.stores.view import Contents
-from nbcache.ui import report
+from nbcache.ui import entry_report
 from nbcache.ui.cli.main import main
 from tests.servers.provider import Provider
 
@@ -86,7 +86,7 @@ def test_lists_and_show_name_the_function(
     contents: Contents, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     key = put(contents.store, kind="tool", function="search")
-    assert "function:  search" in report.record(contents.read(key)).splitlines()
+    assert "function:  search" in entry_report.record(contents.read(key)).splitlines()
     contents.store.close()
     assert main(["ls", "--store", str(tmp_path / "store")]) == 0
     assert " tool " in capsys.readouterr().out

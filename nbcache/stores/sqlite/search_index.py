@@ -28,6 +28,10 @@ ALL = "*"  # the beginning of no letter
 # Marks beside the words of an entry. With the first, the entry may contain what its words don't. With the second, its text
 # may be written in other letters than its words.
 UNSURE, FOLDED = "?", "~"
+# Begins the words that stand for the calls inside of a function. It is in no word of a text, and no part of a word is looked for
+# in these.
+INSIDE = ">"
+_DIGITS = 16  # of a key that such a word has: whoever looks for it reads the entry
 _GONE = (
     "INSERT INTO unindexed (id, words) SELECT id, words FROM indexed WHERE id = OLD.rowid;"
     " DELETE FROM indexed WHERE id = OLD.rowid; END"
@@ -180,7 +184,7 @@ def _add(sql: Execute, block: int, of_word: dict[str, bytes]) -> None:
             lists[len(of_word[word])].append(word)
     for length, some in lists.items():
         sql(_PUT_LISTS, (block, b"".join(map(of_word.__getitem__, some)), json.dumps(some), length))
-    if new := [word for word in new if not word.endswith("*")]:
+    if new := [word for word in new if not (word.endswith("*") or word.startswith(INSIDE))]:
         _put_vocabulary(sql, block, vocabulary(sql, block).split() + new)
 
 
@@ -221,6 +225,11 @@ def _by_word(lines: Sequence[tuple[int, str]]) -> dict[str, bytes]:
     places = [id_sets.written(place) for place, _ in lines]
     of_one = {1 << number: place for number, place in enumerate(places)}  # most words are in one entry
     return {word: of_one.get(bits) or b"".join(id_sets.chosen(places, bits)) for word, bits in of_word.items()}
+
+
+def word_of_key(key: str) -> str:
+    """The word of a function's entry that stands for the call `key` inside."""
+    return INSIDE + key[:_DIGITS]
 
 
 def plain(word: str) -> str:

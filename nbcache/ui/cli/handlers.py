@@ -22,7 +22,7 @@ from nbcache.stores.base import DiskStore
 from nbcache.stores.entry_filters import EntryFilters
 from nbcache.stores.location import cassette_path
 from nbcache.stores.view import DIGITS_TO_EVICT, Contents
-from nbcache.ui import report
+from nbcache.ui import entry_report, report
 from nbcache.ui.cli import json_documents
 from nbcache.ui.cli.confirmation import confirm
 from nbcache.ui.cli.exit_codes import DONE, NOTHING
@@ -98,7 +98,7 @@ def _by(args: argparse.Namespace, rows: Sequence[Spending]) -> int:
 
 def _show(args: argparse.Namespace, contents: Contents) -> int:
     entry = contents.read(_key(args, contents))
-    return _done(args, json_documents.record(entry), report.record(entry))
+    return _done(args, json_documents.record(entry), entry_report.record(entry))
 
 
 def _evict(args: argparse.Namespace, contents: Contents) -> int:

@@ -25,7 +25,7 @@ untimed_hits"""
 FIELDS = {
     "ls": f"a list of entries, each with {_ENTRY}",
     "stats": f"{_SUMS}, entries, size_bytes, evictions, statuses; by model or kind a list, each with its name and the first thirteen",
-    "show": "the fields of ls, prompt and answer whole, call: its class, endpoint and parameters, versions: of what stored it, and calls: the keys of those inside of a function",
+    "show": "the fields of ls, prompt and answer whole, call: its class, endpoint and parameters, versions: of what stored it, calls: the keys of those inside of a function, gone: those of them that are no longer stored, and functions: those around this call, each with its key and function",
     "evict": "the deleted entry, with the fields of ls",
     "clear": "deleted, size_bytes, kept (because other notebooks own them too), keys (of the deleted), dry_run",
     **dict.fromkeys(
@@ -56,6 +56,8 @@ def record(whole: Record) -> dict[str, Any]:
         "call": whole.identity,
         "versions": whole.versions,
         "calls": list(whole.calls),
+        "gone": list(whole.gone),
+        "functions": [{"key": row.key, "function": row.function} for row in whole.functions],
     }
 
 

@@ -15,7 +15,7 @@ from nbcache.session import api, entry_changes, installation
 from nbcache.session.placeholder_keys import missing_keys
 from nbcache.session.worker_processes import warn_of_running
 from nbcache.stores.location import notebook_path, shown_notebook
-from nbcache.ui import report
+from nbcache.ui import entry_report, report
 from nbcache.ui.commands import table
 from nbcache.ui.jupyter import arguments, html
 from nbcache.ui.jupyter.config_traits import NBCache
@@ -117,7 +117,7 @@ class Words:
         return frame
 
     def _show(self, args: argparse.Namespace) -> None:
-        say(report.record(api.show(args.key)))
+        say(entry_report.record(api.show(args.key)))
 
     def _evict(self, args: argparse.Namespace) -> None:
         say(report.evicted(api.evict(args.key), installation.installed().store))

@@ -15,7 +15,7 @@ import nbcache
 from nbcache.entry.records import Filter
 from nbcache.session import installation
 from nbcache.stores import MemoryStore
-from nbcache.ui import report
+from nbcache.ui import entry_report
 from nbcache.ui.cli.main import main
 from nbcache.ui.panel.board import Board
 from tests.servers.provider import Provider
@@ -91,7 +91,7 @@ def test_the_panel_shows_and_chooses_by_client() -> None:
     assert page["facets"]["client"] == ["anthropic", "langchain", "openai"]
     facts = dict(board.ask({"type": "entry", "key": page["rows"][0]["key"]})["facts"])
     assert facts["Client"] == page["rows"][0]["client"]
-    assert f"client:    {facts['Client']}" in report.record(nbcache.show(page["rows"][0]["key"])).splitlines()
+    assert f"client:    {facts['Client']}" in entry_report.record(nbcache.show(page["rows"][0]["key"])).splitlines()
 
 
 class _StoreOf05(MemoryStore):

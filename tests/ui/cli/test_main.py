@@ -27,7 +27,7 @@ from nbcache.entry.records import EntryMeta, Filter
 from nbcache.stores import DiskStore
 from nbcache.stores.location import user_folder
 from nbcache.stores.view import Contents
-from nbcache.ui import progress, report
+from nbcache.ui import entry_report, progress, report
 from nbcache.ui.cli.main import main
 from nbcache.ui.printing import age
 from tests.faults.test_faults import of_a_newer_version
@@ -299,7 +299,7 @@ def test_show_and_evict_say_what_the_magics_say(run: Run) -> None:
     keep("q")
     (meta,) = stored().values()
     with closing(DiskStore(".nbcache")) as store:
-        told = report.record(Contents(store).read(meta.key))
+        told = entry_report.record(Contents(store).read(meta.key))
     assert run("show", meta.key[:7]).out == told + "\n"
     assert json.loads(run("show", meta.key, "--json").out)["prompt"] == "human: q"
     assert run("evict", meta.key[:7].upper(), "--yes").out == report.evicted(meta, DiskStore(".nbcache")) + "\n"
