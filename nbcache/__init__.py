@@ -41,7 +41,10 @@ __all__ = [
     "UnknownKeyError",
     "UnstableIdentityError",
     "UnsupportedError",
+    "Warmed",
     "Why",
+    "args",
+    "awarm",
     "cache_key",
     "check",
     "clear",
@@ -66,6 +69,7 @@ __all__ = [
     "tag",
     "uninstall",
     "untag",
+    "warm",
     "why",
     "wrap",
 ]
@@ -120,6 +124,9 @@ if TYPE_CHECKING:
     from nbcache.session.installation import install, installed, uninstall, wrap
     from nbcache.session.memoized_functions import memoize
     from nbcache.session.plans import Plan, PlannedMiss
+    from nbcache.session.warming.results import Warmed
+    from nbcache.session.warming.targets import args
+    from nbcache.session.warming.warm import awarm, warm
     from nbcache.ui.jupyter.html import panel
 
 
@@ -157,6 +164,9 @@ _HOMES = {
         "replay.export_import_results": ("Exported", "Imported"),
         "session.memoized_functions": ("memoize",),
         "session.plans": ("Plan", "PlannedMiss"),
+        "session.warming.results": ("Warmed",),
+        "session.warming.targets": ("args",),
+        "session.warming.warm": ("awarm", "warm"),
         "session.api": (
             *("check", "clear", "entries", "evict", "export_cassette", "history", "import_cassette", "info", "last"),
             *("plan", "show", "stats", "why"),

@@ -3,7 +3,8 @@
 `installation.py` installs the cache and removes it, with the settings of `environment.py`. `api.py` has the functions that users
 call, `memoized_functions.py` has `memoize`, `entry_changes.py` those that change tags and expiry, `dataframes.py` those that
 return DataFrames, and `plans.py` says what the calls would cost now. `worker_processes.py` lets worker processes join, `placeholder_keys.py` sets API keys for `replay`, `network_block.py` blocks the network for pytest, and
-`repeated_calls.py` tells of calls that shared an answer.
+`repeated_calls.py` tells of calls that shared an answer. `warming/` has `warm`, which makes the calls for many inputs, and
+`progress_line.py` the line that shows how far it is.
 """
 
 from typing import TYPE_CHECKING

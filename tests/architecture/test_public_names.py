@@ -40,6 +40,7 @@ RECORDS = [
     nbcache.Why("m", "p", "new", "it is new"),
     nbcache.Event("0" * 40, "m", ("t",), 1.5, Decimal("0.25"), "new"),
     nbcache.Exported(Path("a.jsonl"), 1, 2, changed=True, scrubbed={"k": ["a key"]}),
+    nbcache.Warmed(2, 1, usd=Decimal("0.25"), seconds=1.5, calls=2),
     nbcache.Imported(Path("a.jsonl"), 1, 0, (), "store"),
 ]
 ERRORS = [

@@ -17,7 +17,7 @@ from nbcache.cache.misses.swallowed import take_swallowed
 from nbcache.errors import NbcacheError, harmless, warn_once
 from nbcache.keys import identity
 from nbcache.keys.ignored.langchain_parameters import ignore_also
-from nbcache.session import installation
+from nbcache.session import installation, progress_line
 from nbcache.session.repeated_calls import tell_repeats
 from nbcache.session.worker_processes import warn_of_others
 from nbcache.stores.location import notebook_path
@@ -147,6 +147,12 @@ def _complete(_: InteractiveShell, event: SimpleNamespace) -> list[str]:
     return completions(event.text_until_cursor)
 
 
+def _output_line() -> progress_line.Line | None:
+    from nbcache.ui.jupyter.progress_output import output_line  # noqa: PLC0415 - as above
+
+    return output_line()
+
+
 _loaded: dict[InteractiveShell, CacheMagics] = {}
 
 
@@ -177,6 +183,7 @@ def load(shell: InteractiveShell) -> None:
     shell.events.register("pre_run_cell", magics.before_cell)
     shell.events.register("post_run_cell", magics.after_cell)
     shell.input_transformers_cleanup.append(as_line)
+    progress_line.notebook.line = _output_line
     for name in (f"%{_NAME}", f"%%{_NAME}"):
         shell.set_hook("complete_command", _complete, str_key=name)  # type: ignore[no-untyped-call]
 
@@ -199,6 +206,7 @@ def unload(shell: InteractiveShell) -> None:
     shell.magics_manager.registry.pop(type(magics).__name__, None)
     for name in (f"%{_NAME}", f"%%{_NAME}"):
         shell.strdispatchers["complete_command"].strs.pop(name, None)
+    progress_line.notebook.line = None
     ignore_also(())
     identity.forget()
     installation.uninstall()

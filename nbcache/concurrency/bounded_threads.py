@@ -1,0 +1,101 @@
+"""A few threads for work that the caller hands out one by one, and an event loop in a thread of its own.
+
+The caller waits while all threads are busy, in short waits, so that an interrupt reaches it on every system.
+"""
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+from nbcache.concurrency.locks import Lock
+
+_T = TypeVar("_T")
+_Work = Callable[[], object]
+_STEP = 0.1  # seconds of one wait
+
+
+class BoundedThreads:
+    """At most so many threads, each started when it is first needed. They don't keep the process from ending.
+
+    `while_waiting` is called between waits.
+    """
+
+    def __init__(self, most: int, while_waiting: Callable[[], object]) -> None:
+        self._most = most
+        self._while_waiting = while_waiting
+        self._work: SimpleQueue[_Work | None] = SimpleQueue()
+        self._free: SimpleQueue[None] = SimpleQueue()  # as many as there are threads without work
+        self._threads: list[threading.Thread] = []
+
+    def give(self, work: _Work) -> None:
+        """Let a thread do `work`, as soon as one is free. `work` must not raise."""
+        self._wait_for_a_free_one()
+        self._work.put(work)
+
+    def _wait_for_a_free_one(self) -> None:
+        with contextlib.suppress(Empty):
+            return self._free.get_nowait()
+        if len(self._threads) < self._most:
+            thread = threading.Thread(target=self._run, name="nbcache-warm", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+            return None
+        while True:
+            self._while_waiting()
+            with contextlib.suppress(Empty):
+                return self._free.get(timeout=_STEP)
+
+    def _run(self) -> None:
+        while (work := self._work.get()) is not None:
+            work()
+            del work
+            self._free.put(None)
+
+    def end(self, within: float | None = None) -> None:
+        """Let the threads end after their work, and wait for that, for at most `within` seconds."""
+        ends = None if within is None else time.monotonic() + within
+        for _ in self._threads:
+            self._work.put(None)
+        for thread in self._threads:
+            while thread.is_alive() and (ends is None or time.monotonic() < ends):
+                self._while_waiting()
+                thread.join(_STEP)
+
+
+class LoopThread:
+    """An event loop for the coroutines that threads wait for. It runs in a thread, from the first of them on."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
+        """What a coroutine returns, which runs in a copy of this thread's context. Raises what it raises."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self._started()).result()
+
+    def _started(self) -> asyncio.AbstractEventLoop:
+        with self._lock:
+            if self._loop is None:
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._serve, args=(self._loop,), name="nbcache-warm", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+    @staticmethod
+    def _serve(loop: asyncio.AbstractEventLoop) -> None:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:  # at its end it cancels what still runs
+            runner.get_loop().run_forever()
+
+    def end(self) -> None:
+        """End the loop, and cancel what still runs on it."""
+        if self._loop is not None and self._thread is not None:
+            with contextlib.suppress(RuntimeError):  # it is closed
+                self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(_STEP * 10)

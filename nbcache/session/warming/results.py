@@ -1,0 +1,110 @@
+"""What a warm-up has done so far, and what it returns."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from nbcache import public_in
+from nbcache.concurrency.locks import Lock
+from nbcache.costs.ledger import Ledger
+from nbcache.costs.money import Money, amount_text
+from nbcache.costs.noted_calls import NotedCalls, money_of
+from nbcache.entry.durations_and_sizes import counted, seconds_text
+from nbcache.entry.records import CallRecord, known
+
+
+@public_in("nbcache")
+@dataclass(frozen=True, slots=True, repr=False)
+class Warmed:
+    """What `nbcache.warm` did.
+
+    Of the inputs, for `made` something was made anew, `hits` were answered from the cache alone, and `failures` has the others:
+    pairs of the input and its exception. `usd` is what the calls that were made have cost, in US dollars, also those of
+    failures, as far as that is known; None if it is known of none. Of these `calls` `unpriced` have no known price, and for
+    `estimated` the tokens were estimated. `seconds` is how long all took.
+    """
+
+    made: int = 0
+    hits: int = 0
+    failures: Sequence[tuple[Any, Any]] = ()
+    usd: Decimal | None = Decimal(0)
+    seconds: float = 0.0
+    calls: int = 0
+    unpriced: int = 0
+    estimated: int = 0
+
+    def __repr__(self) -> str:
+        return f"Warmed: {self.counts_text()}{f', in {seconds_text(self.seconds)}' if self.made else ''}"
+
+    def counts_text(self) -> str:
+        """How many inputs were made, for how much, and how many were hits and failures."""
+        money = amount_text(Money(self.usd or Decimal(0), self.calls, self.unpriced, self.estimated))
+        cost = "" if not self.calls else " (cost unknown)" if self.usd is None else f" for {money}"
+        parts = [f"{self.made:,} made{cost}", counted(self.hits, "hit")]
+        if self.failures:
+            parts.append(counted(len(self.failures), "failure"))
+        return ", ".join(parts)
+
+
+class Tally:
+    """The inputs that are done. Safe to use from any thread."""
+
+    def __init__(self, ledger: Ledger, total: int | None) -> None:
+        self.total = total
+        self.made = self.hits = 0
+        self.stopped_by: BaseException | None = None
+        self._ledger = ledger
+        self._unseen = 0  # inputs whose call made no call that the cache knows of
+        self._failures: list[tuple[int, Any, Exception]] = []
+        self._misses: list[CallRecord] = []
+        self._lock = Lock()
+
+    @contextmanager
+    def counted(self, number: int, value: Any) -> Iterator[None]:
+        """The block is the call for this input, in a context of its own. An exception that it raises is one of the failures."""
+        noted = NotedCalls()
+        noted.begin()
+        failure = None
+        try:
+            yield
+        except Exception as error:  # noqa: BLE001 - the user gets it
+            failure = error
+        finally:
+            with self._lock:
+                self._misses += noted.misses
+        with self._lock:
+            if failure is not None:
+                self._failures.append((number, value, failure))
+            elif noted.hits and not noted.misses:
+                self.hits += 1
+            else:
+                self.made += 1
+                self._unseen += not noted.misses
+
+    @property
+    def done(self) -> int:
+        """How many inputs are done."""
+        return self.made + self.hits + len(self._failures)
+
+    @property
+    def is_unseen(self) -> bool:
+        """Whether inputs were made, and the cache saw no call of any of them."""
+        return bool(self.made) and self._unseen == self.made and not self.hits
+
+    def result(self, seconds: float) -> Warmed:
+        """What was done, in so many seconds."""
+        with self._lock:
+            misses, failures = self._misses.copy(), sorted(self._failures, key=lambda failure: failure[0])
+        money = money_of(misses, self._ledger)
+        return Warmed(
+            self.made,
+            self.hits,
+            tuple((value, error) for _, value, error in failures),
+            known(money.usd, money.calls, money.unpriced),
+            seconds,
+            money.calls,
+            money.unpriced,
+            money.estimated,
+        )
