@@ -114,7 +114,7 @@ class Lookup:
             try:
                 key = None if absent is None or state.rules.normalize else absent.call_key(prompt, call)
                 normalize = state.rules.normalize if call is None or call.function is None else None
-                key = _sampled(key or call_key(prompt, llm_string, call, normalize), call, settings)
+                key = sampled(key or call_key(prompt, llm_string, call, normalize), call, settings)
             except UnstableIdentityError as error:
                 warn_once(error.cause, str(error))
                 reason, detail = "not cacheable", str(error).removeprefix("nbcache: ")
@@ -267,7 +267,7 @@ class Lookup:
         state, recordings = self._state, self._state.recordings
         try:
             normalize = state.rules.normalize if call is None or call.function is None else None
-            key = _sampled(call_key(prompt, llm_string, call, normalize), call, settings)
+            key = sampled(call_key(prompt, llm_string, call, normalize), call, settings)
         except Exception as error:  # noqa: BLE001 - whatever fails, the call is not made
             shown = str(error) if isinstance(error, UnstableIdentityError) else repr(error)
             raise state.replay_miss(call, f"has no key: {shown}", prompt) from None
@@ -285,7 +285,7 @@ class Lookup:
         raise state.replay_miss(call, absence, prompt, key, reason=NEW)
 
 
-def _sampled(key: CallKey, call: Call | None, settings: Settings) -> CallKey:
+def sampled(key: CallKey, call: Call | None, settings: Settings) -> CallKey:
     """The sample that this call is: the first, unless `samples` are on or an earlier answer was rejected."""
     if call is None:
         return key

@@ -126,6 +126,14 @@ class CachedEmbeddings(Embeddings):
         return _Batch(cache, call, texts)
 
 
+def planned_call(embeddings: CachedEmbeddings, what: str, *, is_async: bool) -> Call:
+    """The call to embed one text as one of the `documents` or a `query`, as it would be looked up. Raises UnstableIdentityError."""
+    model = embeddings._wrapped  # noqa: SLF001 - one of us
+    identity = embedder_identity(model, what, (), {}, is_async=is_async)
+    names = (type(model).__qualname__,)
+    return Call(identity=identity, is_chat=False, kind=EMBEDDING, outer=call_around(), labels=names)
+
+
 @dataclass(slots=True)
 class _Batch:
     """The texts of one call: the vectors that were found, by text, and the missing texts, each once."""

@@ -61,8 +61,23 @@ def begin(  # noqa: PLR0913 - all that is known of it
 
 def key_of(memoized: Memoized, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
     """The key of a call. Raises UnstableIdentityError if it has none, and TypeError for arguments that the function doesn't take."""
+    prompt, call = planned_call(memoized, args, kwargs)
+    return call_key(prompt, "", call).key
+
+
+def planned_call(memoized: Memoized, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, Call]:
+    """The prompt of a call and the call, as it would be looked up, without making it. Raises as `key_of`."""
     identified = memoized.key.call(args, kwargs)
-    return call_key(identified.prompt, "", Call(is_chat=False, identity=identified.identity)).key
+    call = Call(
+        kind=FUNCTION,
+        function=memoized.labels[0],
+        own=memoized.options.own,
+        is_chat=False,
+        identity=identified.identity,
+        outer=call_around(),
+        labels=memoized.labels,
+    )
+    return identified.prompt, call
 
 
 def _identified(

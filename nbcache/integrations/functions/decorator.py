@@ -7,7 +7,7 @@ from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from nbcache.integrations.functions.memoized import Memoized
-from nbcache.integrations.functions.methods import Method, is_in_class
+from nbcache.integrations.functions.methods import BoundMethod, Method, is_in_class
 from nbcache.integrations.functions.options import Options, check_ignored
 from nbcache.integrations.functions.wrappers import is_wrapper, wrapper_of
 
@@ -34,6 +34,17 @@ def memoized(function: Any, options: Options, cache_now: _CacheNow) -> Any:
     for name in ("cache_key", "cache_info", "cache_clear"):
         setattr(wrapper, name, getattr(made, name))
     return wrapper
+
+
+def memoized_in(function: Any) -> tuple[Memoized, tuple[Any, ...]] | None:
+    """What is behind a memoized function or method, and the arguments that come first: the object. None for anything else."""
+    if isinstance(function, BoundMethod):
+        return function.__func__.memoized, (function.__self__,)
+    if isinstance(function, Method):
+        return function.memoized, ()
+    if isinstance(function, FunctionType) and is_wrapper(function):
+        return function.cache_key.__self__, ()  # type: ignore[attr-defined]
+    return None
 
 
 def _refusal(thing: Any) -> str:

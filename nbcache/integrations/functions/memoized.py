@@ -1,5 +1,6 @@
 """One memoized function: what its wrapper and its methods share."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
 from types import FunctionType
@@ -32,6 +33,11 @@ class Memoized:
         self._key: FunctionKey | None = None
         # The call that begins. None if it is not looked up: then it is made as it is.
         self.begin: Callable[..., MemoizedCall | None] = self._load_and_begin
+
+    @property
+    def is_generator(self) -> bool:
+        """Whether its calls yield items."""
+        return inspect.isgeneratorfunction(self.function) or inspect.isasyncgenfunction(self.function)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.function, self.options, self.cache_now)

@@ -28,7 +28,7 @@ class Method:
     def __init__(self, memoized: Memoized, wrapper: Callable[..., Any]) -> None:
         functools.update_wrapper(self, wrapper)
         self.__wrapped__: Callable[..., Any] = memoized.function
-        self._memoized = memoized
+        self.memoized = memoized
         self._call = wrapper
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -40,40 +40,40 @@ class Method:
         return self if instance is None else BoundMethod(self, instance)
 
     def __repr__(self) -> str:
-        return f"<memoized {self._memoized.function!r}>"
+        return f"<memoized {self.memoized.function!r}>"
 
     def __reduce_ex__(self, protocol: Any) -> str | tuple[Any, ...]:
         if self.__module__ == "__main__" and _is_by_value(sys._getframe(1)):  # noqa: SLF001 - who pickles it
-            return _again, (self._memoized,)
+            return _again, (self.memoized,)
         return self.__qualname__
 
     @property
     def __code__(self) -> Any:
-        return self._memoized.function.__code__
+        return self.memoized.function.__code__
 
     @property
     def __defaults__(self) -> Any:
-        return self._memoized.function.__defaults__
+        return self.memoized.function.__defaults__
 
     @property
     def __kwdefaults__(self) -> Any:
-        return self._memoized.function.__kwdefaults__
+        return self.memoized.function.__kwdefaults__
 
     @property
     def __globals__(self) -> Any:
-        return self._memoized.function.__globals__
+        return self.memoized.function.__globals__
 
     def cache_key(self, /, *args: Any, **kwargs: Any) -> str:
         """As `Memoized.cache_key`, with the object as the first argument."""
-        return self._memoized.cache_key(*args, **kwargs)
+        return self.memoized.cache_key(*args, **kwargs)
 
     def cache_info(self) -> CacheInfo:
         """As `Memoized.cache_info`."""
-        return self._memoized.cache_info()
+        return self.memoized.cache_info()
 
     def cache_clear(self) -> None:
         """As `Memoized.cache_clear`."""
-        self._memoized.cache_clear()
+        self.memoized.cache_clear()
 
 
 class BoundMethod:

@@ -223,7 +223,7 @@ def _message_call(
         model,
         stop,
         options_of(kwargs),
-        mode=None if run is None else _mode(run.metadata),
+        mode=None if run is None else mode_in(run.metadata),
         outer=call_around(),
         labels=() if run is None else run.tags,
         parent=None if run is None else run.parent_run_id,
@@ -243,9 +243,9 @@ def _batch_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapp
         args[1] if len(args) > 1 else kwargs.get("stop"),
         options_of(kwargs),
         is_chat=isinstance(model, BaseChatModel),
-        mode=_mode(kwargs.get("metadata")) or _mode(model.metadata),
+        mode=mode_in(kwargs.get("metadata")) or mode_in(model.metadata),
         outer=call_around(),
-        labels=(*_flat(model.tags), *_flat(kwargs.get("tags"))),
+        labels=(*flat_tags(model.tags), *flat_tags(kwargs.get("tags"))),
         parent=getattr(first, "parent_run_id", None),
         shares=isinstance(model, BaseLLM) and isinstance(prompts, list) and len(prompts) == 1,
     )
@@ -259,9 +259,9 @@ def _stream_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Map
         kwargs.get("stop"),
         options_of(kwargs),
         is_chat=isinstance(model, BaseChatModel),
-        mode=_mode(config.get("metadata")) or _mode(model.metadata),
+        mode=mode_in(config.get("metadata")) or mode_in(model.metadata),
         outer=call_around(),
-        labels=(*_flat(model.tags), *(config.get("tags") or ())),
+        labels=(*flat_tags(model.tags), *(config.get("tags") or ())),
         parent=getattr(config.get("callbacks"), "parent_run_id", None),
         is_stream=True,
     )
@@ -276,7 +276,7 @@ def _events_call(model: BaseLanguageModel[Any], _: Sequence[Any], kwargs: Mappin
         model,
         kwargs.get("stop"),
         options_of(kwargs),
-        mode=_mode(run.metadata),
+        mode=mode_in(run.metadata),
         outer=outer,
         labels=run.tags,
         parent=run.parent_run_id,
@@ -284,14 +284,14 @@ def _events_call(model: BaseLanguageModel[Any], _: Sequence[Any], kwargs: Mappin
     )
 
 
-def _flat(tags: Any) -> list[str]:
+def flat_tags(tags: Any) -> list[str]:
     """The tags of a call, or of all calls of a batch. A user's own class may give something else, which has no tags."""
     if isinstance(tags, str):
         return [tags]
-    return [tag for each in tags for tag in _flat(each)] if isinstance(tags, list | tuple | set | frozenset) else []
+    return [tag for each in tags for tag in flat_tags(each)] if isinstance(tags, list | tuple | set | frozenset) else []
 
 
-def _mode(metadata: Any) -> str | None:
+def mode_in(metadata: Any) -> str | None:
     """The mode that a call asks for by `config={"metadata": {"nbcache": "off"}}`. Raises ValueError."""
     if not metadata or (type(metadata) is dict and "nbcache" not in metadata):
         return None

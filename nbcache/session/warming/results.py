@@ -18,12 +18,13 @@ from nbcache.entry.records import CallRecord, known
 @public_in("nbcache")
 @dataclass(frozen=True, slots=True, repr=False)
 class Warmed:
-    """What `nbcache.warm` did.
+    """What `nbcache.warm` did, or would do in a dry run.
 
     Of the inputs, for `made` something was made anew, `hits` were answered from the cache alone, and `failures` has the others:
     pairs of the input and its exception. `usd` is what the calls that were made have cost, in US dollars, also those of
     failures, as far as that is known; None if it is known of none. Of these `calls` `unpriced` have no known price, and for
-    `estimated` the tokens were estimated. `seconds` is how long all took.
+    `estimated` the tokens were estimated. `seconds` is how long all took. In a dry run `usd` is what
+    they would cost, and `basis` says what that is worked out from.
     """
 
     made: int = 0
@@ -34,15 +35,19 @@ class Warmed:
     calls: int = 0
     unpriced: int = 0
     estimated: int = 0
+    dry_run: bool = False
+    basis: str = ""
 
     def __repr__(self) -> str:
+        if self.dry_run:
+            return f"Warmed, dry run: {self.counts_text()}{f' ({self.basis})' if self.basis else ''}"
         return f"Warmed: {self.counts_text()}{f', in {seconds_text(self.seconds)}' if self.made else ''}"
 
     def counts_text(self) -> str:
         """How many inputs were made, for how much, and how many were hits and failures."""
         money = amount_text(Money(self.usd or Decimal(0), self.calls, self.unpriced, self.estimated))
         cost = "" if not self.calls else " (cost unknown)" if self.usd is None else f" for {money}"
-        parts = [f"{self.made:,} made{cost}", counted(self.hits, "hit")]
+        parts = [f"{self.made:,} {'to make' if self.dry_run else 'made'}{cost}", counted(self.hits, "hit")]
         if self.failures:
             parts.append(counted(len(self.failures), "failure"))
         return ", ".join(parts)
