@@ -249,12 +249,17 @@ class Contents:
 
         With `dry_run`, only say what would be changed. Raises as `matching`, and as `find` for the key.
         """
-        store = self._listed()
-        if not isinstance(store, Editable):
-            raise UnsupportedError(f"the store {self.store.url} can't change the tags or the expiry of its entries")
+        self._editable()
         whole = None if key is None else self.find(key, least=DIGITS_TO_EVICT).key
         those = self if whole is None else replace(self, notebook=None)
         rows = those.matching(include_expired=False, key=whole, progress=progress, **filters)
+        return self.edit_these(rows, change, dry_run=dry_run, edited=edited)
+
+    def edit_these(
+        self, rows: Selection, change: Edit, *, dry_run: bool = False, edited: Progress | None = None
+    ) -> Changed:
+        """Change these entries, whoever else owns them. With `dry_run`, only say what would be changed."""
+        store = self._editable()
         changing = rows.changed_by(change)
         shown: Any = SelectedRows(changing) if len(changing) <= _IN_MEMORY else changing
         done = Changed.of(shown, changing.costs())
@@ -282,7 +287,7 @@ class Contents:
 
     def select(self, which: Filter, text: str | None = None, progress: Progress | None = None) -> Selection:
         """Those that `which` selects of these entries; with `text` those of them that `search_for` finds by it."""
-        store, mine = self._listed(), self._mine(which)
+        store, mine = self._listed(which), self._mine(which)
         search = None if text is None else search_for(text)
         if isinstance(store, Selecting):
             return store.select(mine, search, progress)
@@ -317,6 +322,13 @@ class Contents:
         if which.words and not isinstance(self.store, Searchable):
             raise UnsupportedError(f"the store {self.store.url} can't search its entries")
         return self.store
+
+    def _editable(self) -> Editable:
+        """The store, if entries that exist can be changed in it."""
+        store = self._listed()
+        if not isinstance(store, Editable):
+            raise UnsupportedError(f"the store {self.store.url} can't change the tags or the expiry of its entries")
+        return store
 
     def _mine(self, which: Filter) -> Filter:
         return which if self.notebook is None else replace(which, notebook=self.notebook)

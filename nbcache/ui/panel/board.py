@@ -9,13 +9,12 @@ from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.costs.money import amount_text, note_text, saved, saved_text, spent, waited_text
 from nbcache.entry.durations_and_sizes import bytes_text, seconds_text
 from nbcache.entry.records import Filter
-from nbcache.keys.canonical import digest
 from nbcache.session import installation
 from nbcache.stores.base import Listable
-from nbcache.stores.selection import SelectedRows
 from nbcache.stores.view import Contents
 from nbcache.ui import report
 from nbcache.ui.panel import page_requests
+from nbcache.ui.panel.entry_actions import ACTIONS, place, would_clear
 from nbcache.ui.panel.entry_view import miss_view, opened_view, row_view
 
 _SUMMED = 5_000  # entries found by a search at most whose size is worked out
@@ -44,7 +43,7 @@ class Board:
             "mode": cache.settings.mode,
             "modes": list(MODES),
             "whose": report.whose(cache),
-            "place": self._place(),
+            "place": place(cache.contents()),
             "listable": isinstance(cache.store, Listable),
             "hits": stats.hits,
             "misses": stats.misses,
@@ -105,10 +104,9 @@ class Board:
             "misses": self._misses,
             "why": self._why,
             "renew": self._renew,
-            "evict": self._evict,
-            "evict shown": self._evict_shown,
-            "clear": self._clear,
             "mode": self._mode,
+            "would clear": self._would_clear,
+            **dict.fromkeys(ACTIONS, self._act),
         }
         if not isinstance(message, dict):
             raise page_requests.not_understood("this:", message)
@@ -121,20 +119,6 @@ class Board:
     @property
     def _contents(self) -> Contents:
         return self._cache.contents()
-
-    def _place(self, contents: Contents | None = None) -> str:
-        """A digest of the store and the scope: what was confirmed for one scope is never done to another."""
-        contents = contents or self._contents
-        return digest(f"{contents.store.url} {contents.notebook}".encode())
-
-    def _confirmed(self, message: dict[str, Any]) -> Contents:
-        """The entries that the user saw when they confirmed. Raises ValueError if the scope has changed since."""
-        contents = self._contents
-        if message.get("place") != self._place(contents):
-            raise ValueError(
-                "nothing was deleted: the cache has another store or scope by now. Look at its entries first"
-            )
-        return contents
 
     def _page(self, message: dict[str, Any]) -> dict[str, Any]:
         which = page_requests.entry_filter(message)
@@ -150,7 +134,7 @@ class Board:
         )
         reply: dict[str, Any] = {
             "type": "page",
-            "place": self._place(),
+            "place": place(contents),
             "rows": list(map(row_view, rows)),
             "total": total,
             "offset": offset,
@@ -187,22 +171,11 @@ class Board:
         self._cache.refresh_once(meta.key)
         return _done(f"the next such call in this session is made anew: {meta.key[:8]}")
 
-    def _evict(self, message: dict[str, Any]) -> dict[str, Any]:
-        meta = self._contents.evict(str(message.get("key")))
-        return _done(f"evicted 1 entry, {bytes_text(meta.size_bytes)} freed{report.to_pay_again([meta])}")
+    def _act(self, message: dict[str, Any]) -> dict[str, Any]:
+        return _done(ACTIONS[message["type"]](self._contents, message))
 
-    def _evict_shown(self, message: dict[str, Any]) -> dict[str, Any]:
-        contents, total = self._confirmed(message), page_requests.number(message, "total")
-        rows = contents.page(page_requests.entry_filter(message))
-        if len(rows) != total:
-            raise ValueError(
-                f"nothing was deleted: there are {len(rows):,} such entries by now, not {total:,}. Look again"
-            )
-        return _done(report.cleared(contents.clear_these(SelectedRows(rows)), contents.store, dry_run=False))
-
-    def _clear(self, message: dict[str, Any]) -> dict[str, Any]:
-        contents = self._confirmed(message)
-        return _done(report.cleared(contents.clear(), contents.store, dry_run=False))
+    def _would_clear(self, _: dict[str, Any]) -> dict[str, Any]:
+        return {"type": "would clear", "text": would_clear(self._contents)}
 
     def _mode(self, message: dict[str, Any]) -> dict[str, Any]:
         mode = checked_mode(str(message.get("mode")))

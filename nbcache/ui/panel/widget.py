@@ -30,15 +30,8 @@ _INTERVAL = 0.25  # seconds between two updates, at least
 
 _BROWSER = Path(__file__).parent / "browser"
 _PARTS = (
-    "elements.js",
-    "kernel.js",
-    "overview.js",
-    "misses.js",
-    "entry.js",
-    "filters.js",
-    "table.js",
-    "entries.js",
-    "panel.js",
+    *("elements.js", "kernel.js", "overview.js", "misses.js"),
+    *("changes.js", "entry.js", "filters.js", "table.js", "entries.js", "panel.js"),
 )
 # Removed when the parts are joined: imports and exports; comments and indents, which each saved notebook would keep.
 _LEFT_OUT = re.compile(r"^import [^;]*;\n|^export (?!default)|^ *//.*\n|^ +", re.MULTILINE)

@@ -330,7 +330,7 @@ def test_a_hundred_thousand_entries_are_paged_sorted_and_filtered(open_notebook:
     expect(where).to_have_text(shown(1, 50, 33_334))
     notebook.panel.get_by_label("Status").select_option("cut off")
     expect(where).to_have_text(shown(1, 50, 3_334))
-    notebook.panel.get_by_label("Tag").select_option("round")
+    notebook.panel.get_by_label("Tag", exact=True).select_option("round")
     expect(where).to_have_text(shown(1, 50, 334))
     expect(rows(notebook).first).to_contain_text("question 0")
     expect(hits).to_have_text("0")
@@ -382,7 +382,7 @@ def test_a_hostile_prompt_is_text(open_notebook: Open) -> None:
     expect(opened(notebook).get_by_role("region", name="Prompt")).to_contain_text(attack)
     search(notebook, attack)
     expect(notebook.panel.get_by_role("button", name="Clear filters")).to_be_visible()
-    notebook.panel.get_by_label("Tag").select_option(attack)
+    notebook.panel.get_by_label("Tag", exact=True).select_option(attack)
     expect(rows(notebook)).to_have_count(1)
     assert notebook.panel.locator("img:not(svg), script").count() == 0
     assert notebook.page.evaluate("typeof hacked") == "undefined"

@@ -58,31 +58,40 @@ export function setChildren(parent, nodes) {
   }
 }
 
-// Shows a question in place of a bar of buttons. Resolves to true if the answer is yes. `opener` then gets the focus.
+// Shows `strip` in place of a bar of buttons. Returns a function that shows the bar again; then `opener` gets the focus.
+// Escape does what `cancel` does.
+export function showInPlaceOf(bar, opener, strip, cancel) {
+  strip.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") {
+      event.stopPropagation();
+      cancel();
+    }
+  });
+  bar.hidden = true;
+  bar.after(strip);
+  return () => {
+    strip.remove();
+    bar.hidden = false;
+    opener.focus();
+  };
+}
+
+// Shows a question in place of a bar of buttons. Resolves to true if the answer is yes.
 export function confirmed(bar, opener, question, yes) {
   return new Promise((resolve) => {
     const answer = (agreed) => {
-      strip.remove();
-      bar.hidden = false;
-      opener.focus();
+      close();
       resolve(agreed);
     };
     const no = button("Cancel", () => answer(false));
     const strip = element(
       "div",
-      { class: "bar confirm", role: "group", "aria-label": "Please confirm" },
+      { class: "bar strip confirm", role: "group", "aria-label": "Please confirm" },
       element("p", { role: "alert" }, question),
       button(yes, () => answer(true), { class: "danger" }),
       no,
     );
-    strip.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") {
-        event.stopPropagation();
-        answer(false);
-      }
-    });
-    bar.hidden = true;
-    bar.after(strip);
+    const close = showInPlaceOf(bar, opener, strip, () => answer(false));
     no.focus();
   });
 }

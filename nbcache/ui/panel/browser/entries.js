@@ -1,5 +1,6 @@
 // The entries: filters, a table of one page, a pager, and the buttons that act on many entries.
 
+import { makeChangeButtons } from "./changes.js";
 import { button, confirmed, count, counted, element, setChildren } from "./elements.js";
 import { openEntry } from "./entry.js";
 import { FILTERS, makeFilters } from "./filters.js";
@@ -27,7 +28,7 @@ export function makeEntries(ask) {
   let page = { rows: [], total: 0, offset: 0, limit: query.limit, size: "" };
   let facets = {};
   let rows = new Map();
-  let opened = null; // the key and the table row of the entry that is being read
+  let opened = null; // the entry that is being read: its key, its table row, and what is shown of it
   let latest = 0; // the number of the last request for a page
   let state = {};
   let loaded = false;
@@ -46,9 +47,12 @@ export function makeEntries(ask) {
   const empty = element("p", { class: "empty" });
   const table = element("table", { "aria-label": "Entries" }, head.node, body);
   const scroller = element("div", { class: "scroller" }, table);
-  const evictShown = button("", () => evictAll(), { class: "danger" });
+  const changes = makeChangeButtons(() => bulk, { which: whichAreShown, tags, act });
+  const evictShown = button("Evict", () => evictAll(), { class: "danger" });
+  const ofShown = [...changes, evictShown]; // buttons that act on all that are shown
   const clear = button("", () => clearAll(), { class: "danger" });
-  const bulk = element("div", { class: "bar" }, evictShown, clear);
+  const shown = element("span", { class: "quiet", "aria-hidden": "true" });
+  const bulk = element("div", { class: "bar" }, shown, ...ofShown, clear);
   const foot = element("div", { class: "foot" }, pager.node, element("div", { class: "actions" }, bulk));
   const parts = [filters.node, scroller, empty, foot, status];
   const node = element("section", { class: "entries", "aria-label": "Entries" }, ...parts);
@@ -87,28 +91,49 @@ export function makeEntries(ask) {
     () => opened || !state.listable,
   );
 
-  async function act(request) {
-    const reply = await ask(request);
+  // Resolves to whether it was done, and then loads what it may have changed.
+  async function act(request, options) {
+    const reply = await ask(request, options);
     if (reply) {
       say(reply.text);
     }
+    reload();
+    return reply !== null;
+  }
+
+  async function reload() {
     await load({ anew: true });
+    const view = opened?.view;
+    const entry = view && (await ask({ type: "entry", key: view.key }, { quietly: true }));
+    if (entry) {
+      view.update(entry);
+    }
+  }
+
+  function tags() {
+    return facets.tag || [];
+  }
+
+  // How many entries are shown, and a request that means just these: if there are others by then, nothing is done.
+  function whichAreShown() {
+    const { offset, limit, sort, descending, ...filter } = query;
+    const { total, place } = page;
+    return { total, request: { ...filter, total, place } };
   }
 
   async function evictAll() {
-    const { offset, limit, sort, descending, ...filter } = query;
-    const { total, place } = page; // only these are evicted, whatever changes meanwhile
+    const { total, request } = whichAreShown();
     const which = counted(total, "entry", "entries");
     const question = `Evict ${which}${page.size && `, ${page.size}`}? Each such call is paid again the next time.`;
     if (await confirmed(bulk, evictShown, question, `Evict ${which}`)) {
-      act({ type: "evict shown", ...filter, total, place });
+      act({ type: "evict shown", ...request });
     }
   }
 
   async function clearAll() {
     const { place } = state;
-    const shared = isOneNotebook() ? " Those that other notebooks use too stay with them." : "";
-    if (await confirmed(bulk, clear, `Clear all entries of ${state.whose}?${shared}`, "Clear")) {
+    const would = await ask({ type: "would clear" });
+    if (would && (await confirmed(bulk, clear, `Clear all entries of ${state.whose}? That ${would.text}.`, "Clear"))) {
       act({ type: "clear", place });
     }
   }
@@ -126,8 +151,9 @@ export function makeEntries(ask) {
     if (!entry) {
       return;
     }
-    const cell = element("td", { colspan: COLUMNS.length + 1 }, openEntry(entry, { act, close, say }));
-    opened = { key, node: element("tr", { class: "opened" }, cell) };
+    const view = openEntry(entry, { act, close, say, tags });
+    const cell = element("td", { colspan: COLUMNS.length + 1 }, view.node);
+    opened = { key, view, node: element("tr", { class: "opened" }, cell) };
     drawRows();
   }
 
@@ -173,7 +199,10 @@ export function makeEntries(ask) {
     head.draw(query);
     drawRows();
     pager.draw(page);
-    evictShown.textContent = `Evict what is shown (${count(page.total)})`;
+    for (const control of ofShown) {
+      control.setAttribute("aria-label", `${control.textContent} what is shown (${count(page.total)})`);
+    }
+    shown.textContent = `${counted(page.total, "entry", "entries")} shown:`;
     drawFrame();
   }
 
@@ -184,7 +213,9 @@ export function makeEntries(ask) {
     filters.node.hidden = !state.listable || (none && !filtered);
     scroller.hidden = !state.listable || none;
     pager.node.hidden = !state.listable || none;
-    evictShown.hidden = !state.listable || none;
+    for (const part of [shown, ...ofShown]) {
+      part.hidden = !state.listable || none;
+    }
     clear.hidden = !state.listable || (!state.entries && none);
     clear.textContent = isOneNotebook() ? "Clear this notebook" : `Clear ${state.whose}`;
     empty.hidden = Boolean(state.listable) && !(none && loaded);

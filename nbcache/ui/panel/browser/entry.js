@@ -1,5 +1,6 @@
 // One entry, opened: its messages as a chat, its facts and parameters, and the buttons that act on it.
 
+import { makeChangeButtons } from "./changes.js";
 import { button, confirmed, element } from "./elements.js";
 
 const FENCED = /(^```[^\n]*\n[\s\S]*?(?:\n```[ \t]*$|$(?![\s\S])))/m;
@@ -95,17 +96,16 @@ function copyButton(label, messages, say) {
   return self;
 }
 
-function definitions(facts) {
-  return element(
-    "dl",
-    { class: "facts" },
-    ...facts.map(([term, text]) => element("div", {}, element("dt", {}, term), element("dd", {}, text))),
-  );
+function definition([term, text]) {
+  return element("div", {}, element("dt", {}, term), element("dd", {}, text));
 }
 
-// `act(request)` sends a request to the kernel; `close()` closes the entry; `say(text)` shows a message.
-export function openEntry(entry, { act, close, say }) {
+// `act(request, options)` sends a request to the kernel; `close()` closes the entry; `say(text)` shows a message; `tags()`
+// are the tags that there are. Returns its node, and `update(entry)`, which shows what has changed of the entry.
+export function openEntry(entry, { act, close, say, tags }) {
   const { key } = entry;
+  const facts = element("dl", { class: "facts" }, ...entry.facts.map(definition));
+  const changes = makeChangeButtons(() => actions, { which: () => ({ total: 1, request: { key } }), tags, act });
   const renew = button("Refresh", async () => {
     const question = "Refresh this entry? The next such call pays anew, and its answer takes this one's place.";
     if (await confirmed(actions, renew, question, "Refresh entry")) {
@@ -127,10 +127,11 @@ export function openEntry(entry, { act, close, say }) {
     copyButton("Copy prompt", entry.prompt, say),
     copyButton("Copy answer", entry.answer, say),
     element("span", { class: "gap" }),
+    ...changes,
     renew,
     evict,
   );
-  return element(
+  const node = element(
     "section",
     {
       class: "entry",
@@ -145,7 +146,7 @@ export function openEntry(entry, { act, close, say }) {
     element(
       "div",
       { class: "about", role: "group", "aria-label": "Facts" },
-      definitions(entry.facts),
+      facts,
       element(
         "details",
         {},
@@ -155,4 +156,9 @@ export function openEntry(entry, { act, close, say }) {
     ),
     element("div", { class: "actions" }, actions),
   );
+
+  function update(changed) {
+    facts.replaceChildren(...changed.facts.map(definition));
+  }
+  return { key, node, update };
 }

@@ -32,7 +32,7 @@ export function connect(model, { queued, failed, lost }) {
     lost(false);
     reportQueue();
     if (reply.type === "error" && !request.quietly) {
-      failed(reply.text);
+      request.failed(reply.text);
     }
     request.resolve(reply.type === "error" ? null : reply);
   }
@@ -45,13 +45,13 @@ export function connect(model, { queued, failed, lost }) {
     }
   }
 
-  // Resolves to the reply, or to null after an error, which goes to `failed`.
+  // Resolves to the reply, or to null after an error, which goes to the request's `failed`, or to that of all.
   // Nobody waits for a quiet request: if it is late or fails, nothing is shown.
-  function ask(message, { quietly = false } = {}) {
+  function ask(message, { quietly = false, failed: ofRequest = failed } = {}) {
     lastNumber += 1;
     const id = lastNumber;
     return new Promise((resolve) => {
-      const request = { resolve, quietly, late: false };
+      const request = { resolve, quietly, failed: ofRequest, late: false };
       request.timer = quietly ? undefined : setTimeout(() => markLate(request), QUEUED_AFTER);
       waiting.set(id, request);
       send({ ...message, id });
