@@ -15,6 +15,7 @@ from nbcache.stores.view import Contents
 from nbcache.ui import report
 from nbcache.ui.panel import page_requests
 from nbcache.ui.panel.entry_actions import ACTIONS, place, would_clear
+from nbcache.ui.panel.entry_links import links
 from nbcache.ui.panel.entry_view import miss_view, opened_view, row_view
 
 _SUMMED = 5_000  # entries found by a search at most whose size is worked out
@@ -152,7 +153,8 @@ class Board:
         contents = self._contents
         meta, payload = contents.open(str(message.get("key")))
         renewed, has_hits = self._cache.refreshes(meta.key), isinstance(contents.store, Listable)
-        return {"type": "entry", **opened_view(meta, payload, renewed=renewed, has_hits=has_hits)}
+        shown = opened_view(meta, payload, renewed=renewed, has_hits=has_hits)
+        return {"type": "entry", **shown, **links(contents, meta, payload.header().calls or ())}
 
     def _misses(self, message: dict[str, Any]) -> dict[str, Any]:
         latest = self._cache.misses()[-page_requests.limit(message) :]

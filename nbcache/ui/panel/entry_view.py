@@ -53,6 +53,7 @@ def opened_view(meta: EntryMeta, payload: codec.Payload, *, renewed: bool, has_h
     prompt, answer = _chats(meta, header, payload)
     return {
         "key": meta.key,
+        "title": meta.prompt,
         "prompt": [_message(each, meta.key) for each in prompt],
         "answer": [_message(each, meta.key) for each in answer],
         "facts": _facts(meta, header, renewed=renewed, has_hits=has_hits),

@@ -97,3 +97,34 @@ def change_the_one_that_is_open(notebook: Notebook) -> None:
     expect(opened(notebook)).to_have_count(0)  # it is no longer among those with this tag
     expect(rows(notebook)).to_have_count(1)
     expect(rows(notebook).get_by_role("button")).to_be_focused()
+
+
+def test_from_a_function_to_a_call_inside_and_back(open_notebook: Open) -> None:
+    notebook = open_notebook(START, JUDGE, SHOW).run()
+    notebook.panel.get_by_label("Kind").select_option("function")
+    expect(rows(notebook)).to_have_count(2)
+    opener = rows(notebook).last.get_by_role("button")
+    opener.click()
+    inside = opened(notebook).get_by_role("region", name="Calls inside (1)")
+    assert violations(notebook) == []
+    inside.get_by_role("button", name="tiny: Is a boat a ship?").click()
+    expect(opened(notebook).get_by_role("region", name="Prompt")).to_have_text("UserIs a boat a ship?")
+    expect(fact(notebook, "Kind")).to_have_text("call")
+    back = opened(notebook).get_by_role("button", name="Back to judge(question='Is a boat a ship?', strict=False)")
+    expect(back).to_be_focused()
+    around = opened(notebook).get_by_role("region", name="In functions").get_by_role("button")
+    expect(around).to_have_text("judge: judge(question='Is a boat a ship?', strict=False)")
+    notebook.panel.evaluate("(panel) => { panel.style.width = '700px' }")
+    assert violations(notebook) == []
+    notebook.page.keyboard.press("Enter")
+    expect(inside.get_by_role("button")).to_be_focused()
+    expect(fact(notebook, "Kind")).to_have_text("function")
+    notebook.page.keyboard.press("Enter")
+    press(notebook, "Evict")
+    press(notebook, "Evict entry")
+    notebook.status(re.compile("evicted 1 entry"))
+    expect(inside.get_by_role("listitem")).to_have_text("tiny: no longer stored")
+    expect(opener).to_have_attribute("aria-expanded", "true")
+    opened(notebook).get_by_role("button", name="Tag", exact=True).focus()
+    notebook.page.keyboard.press("Escape")
+    expect(opener).to_be_focused()

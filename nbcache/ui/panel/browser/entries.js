@@ -28,7 +28,9 @@ export function makeEntries(ask) {
   let page = { rows: [], total: 0, offset: 0, limit: query.limit, size: "" };
   let facets = {};
   let rows = new Map();
-  let opened = null; // the entry that is being read: its key, its table row, and what is shown of it
+  // The entry that is being read: the key of its row, the table row below, the entry that is shown there, and the keys and
+  // titles of those that led to it.
+  let opened = null;
   let latest = 0; // the number of the last request for a page
   let state = {};
   let loaded = false;
@@ -104,9 +106,14 @@ export function makeEntries(ask) {
   async function reload() {
     await load({ anew: true });
     const view = opened?.view;
-    const entry = view && (await ask({ type: "entry", key: view.key }, { quietly: true }));
+    if (!view) {
+      return;
+    }
+    const entry = await ask({ type: "entry", key: view.key }, { quietly: true });
     if (entry) {
       view.update(entry);
+    } else if (opened?.view === view && opened.trail.length) {
+      goBack();
     }
   }
 
@@ -151,10 +158,42 @@ export function makeEntries(ask) {
     if (!entry) {
       return;
     }
-    const view = openEntry(entry, { act, close, say, tags });
-    const cell = element("td", { colspan: COLUMNS.length + 1 }, view.node);
-    opened = { key, view, node: element("tr", { class: "opened" }, cell) };
+    const cell = element("td", { colspan: COLUMNS.length + 1 });
+    opened = { key, cell, node: element("tr", { class: "opened" }, cell) };
+    show(entry, []);
     drawRows();
+  }
+
+  function show(entry, trail) {
+    const last = trail.at(-1);
+    const back = last && { title: last.title, go: goBack };
+    opened.trail = trail;
+    opened.view = openEntry(entry, { act, go, back, close, say, tags });
+    opened.cell.replaceChildren(opened.view.node);
+  }
+
+  // Shows another entry in the place of the one that is open. Resolves to whether it is there.
+  async function showInstead(key, trail) {
+    const from = opened.view;
+    const entry = await ask({ type: "entry", key });
+    if (!entry || opened?.view !== from) {
+      return false;
+    }
+    show(entry, trail);
+    return true;
+  }
+
+  async function go(key) {
+    if (await showInstead(key, [...opened.trail, opened.view])) {
+      opened.view.focus();
+    }
+  }
+
+  async function goBack() {
+    const left = opened.view.key;
+    if (await showInstead(opened.trail.at(-1).key, opened.trail.slice(0, -1))) {
+      opened.view.focus(left);
+    }
   }
 
   function close() {

@@ -1,7 +1,7 @@
 // One entry, opened: its messages as a chat, its facts and parameters, and the buttons that act on it.
 
 import { makeChangeButtons } from "./changes.js";
-import { button, confirmed, element } from "./elements.js";
+import { button, confirmed, counted, element } from "./elements.js";
 
 const FENCED = /(^```[^\n]*\n[\s\S]*?(?:\n```[ \t]*$|$(?![\s\S])))/m;
 
@@ -100,10 +100,36 @@ function definition([term, text]) {
   return element("div", {}, element("dt", {}, term), element("dd", {}, text));
 }
 
-// `act(request, options)` sends a request to the kernel; `close()` closes the entry; `say(text)` shows a message; `tags()`
-// are the tags that there are. Returns its node, and `update(entry)`, which shows what has changed of the entry.
-export function openEntry(entry, { act, close, say, tags }) {
-  const { key } = entry;
+// What leads to another entry, as a line of a list: a call whose entry is gone leads nowhere.
+function makeLink({ key, model, prompt, times = 1 }, go) {
+  const text = `${times > 1 ? `${times} × ` : ""}${model}: ${prompt}`;
+  const line = key ? button(text, () => go(key), { class: "link", "data-key": key, title: prompt }) : text;
+  return element("li", { class: key ? null : "quiet" }, line);
+}
+
+function linked(title, links, go, ...others) {
+  const lines = [...links.map((link) => makeLink(link, go)), ...others.map((text) => element("li", { class: "quiet" }, text))];
+  return lines.length
+    ? element("section", { "aria-label": title }, element("div", { class: "caption" }, title), element("ul", { role: "list" }, ...lines))
+    : null;
+}
+
+// The calls that were made inside of a function, or the functions inside of which a call was made.
+function makeLinks({ around, inside, calls, more, unseen }, go) {
+  if (around) {
+    return linked("In functions", around, go);
+  }
+  const others = [more ? `and ${counted(more, "other call", "other calls")}` : "", unseen ? "There may be more." : ""];
+  return linked(`Calls inside (${unseen ? "≥ " : ""}${calls})`, inside, go, ...others.filter(Boolean));
+}
+
+// `act(request, options)` sends a request to the kernel; `go(key)` shows another entry in this place, and `back` leads from
+// there to the one before: its `title`, and `go()`; `close()` closes the entry; `say(text)` shows a message; `tags()` are
+// the tags that there are. Returns its node; `update(entry)`, which shows what has changed; and `focus(key)`, which sets the
+// focus on the link to the entry `key`, or else on the first link.
+export function openEntry(entry, { act, go, back, close, say, tags }) {
+  const { key, title } = entry;
+  const returner = back && button(`‹ Back to ${back.title}`, () => back.go(), { class: "link back" });
   const facts = element("dl", { class: "facts" }, ...entry.facts.map(definition));
   const changes = makeChangeButtons(() => actions, { which: () => ({ total: 1, request: { key } }), tags, act });
   const renew = button("Refresh", async () => {
@@ -142,11 +168,13 @@ export function openEntry(entry, { act, close, say, tags }) {
         }
       },
     },
+    returner,
     element("div", { class: "chat" }, conversation("Prompt", entry.prompt), conversation("Answer", entry.answer)),
     element(
       "div",
       { class: "about", role: "group", "aria-label": "Facts" },
       facts,
+      makeLinks(entry, go),
       element(
         "details",
         {},
@@ -160,5 +188,10 @@ export function openEntry(entry, { act, close, say, tags }) {
   function update(changed) {
     facts.replaceChildren(...changed.facts.map(definition));
   }
-  return { key, node, update };
+
+  function focus(linkedKey) {
+    const links = [...node.querySelectorAll(".link")];
+    (links.find((link) => link.dataset.key === linkedKey) || links[0])?.focus();
+  }
+  return { key, title, node, update, focus };
 }
