@@ -8,6 +8,8 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from contextlib import AbstractAsyncContextManager
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
@@ -16,6 +18,7 @@ from nbcache.concurrency.locks import Lock
 _T = TypeVar("_T")
 _Work = Callable[[], object]
 _STEP = 0.1  # seconds of one wait
+_NAME = "nbcache-warm"  # of the threads
 
 
 class BoundedThreads:
@@ -40,7 +43,7 @@ class BoundedThreads:
         with contextlib.suppress(Empty):
             return self._free.get_nowait()
         if len(self._threads) < self._most:
-            thread = threading.Thread(target=self._run, name="nbcache-warm", daemon=True)
+            thread = threading.Thread(target=self._run, name=_NAME, daemon=True)
             thread.start()
             self._threads.append(thread)
             return None
@@ -67,12 +70,17 @@ class BoundedThreads:
 
 
 class LoopThread:
-    """An event loop for the coroutines that threads wait for. It runs in a thread, from the first of them on."""
+    """An event loop for the coroutines that threads wait for. It runs in a thread, from the first of them on.
 
-    def __init__(self) -> None:
+    Its whole life is within a block of `around`.
+    """
+
+    def __init__(self, around: Callable[[], AbstractAsyncContextManager[object]]) -> None:
+        self._around = around
         self._lock = Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._end = asyncio.Event()
 
     def run(self, coroutine: Coroutine[Any, Any, _T]) -> _T:
         """What a coroutine returns, which runs in a copy of this thread's context. Raises what it raises."""
@@ -81,21 +89,21 @@ class LoopThread:
     def _started(self) -> asyncio.AbstractEventLoop:
         with self._lock:
             if self._loop is None:
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(
-                    target=self._serve, args=(self._loop,), name="nbcache-warm", daemon=True
-                )
+                started = Future[asyncio.AbstractEventLoop]()
+                self._thread = threading.Thread(target=asyncio.run, args=(self._serve(started),), daemon=True)
+                self._thread.name = _NAME
                 self._thread.start()
+                self._loop = started.result()
             return self._loop
 
-    @staticmethod
-    def _serve(loop: asyncio.AbstractEventLoop) -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:  # at its end it cancels what still runs
-            runner.get_loop().run_forever()
+    async def _serve(self, started: "Future[asyncio.AbstractEventLoop]") -> None:
+        async with self._around():
+            started.set_result(asyncio.get_running_loop())
+            await self._end.wait()
 
     def end(self) -> None:
         """End the loop, and cancel what still runs on it."""
         if self._loop is not None and self._thread is not None:
             with contextlib.suppress(RuntimeError):  # it is closed
-                self._loop.call_soon_threadsafe(self._loop.stop)
+                self._loop.call_soon_threadsafe(self._end.set)
             self._thread.join(_STEP * 10)

@@ -13,6 +13,7 @@ from nbcache.concurrency.bounded_threads import BoundedThreads, LoopThread
 from nbcache.costs.ledger import Ledger
 from nbcache.costs.money import usd_text
 from nbcache.errors import warn_once
+from nbcache.integrations.http.loop_connections import own_connections
 from nbcache.session.progress_line import ProgressLine
 from nbcache.session.warming.results import Tally, Warmed
 from nbcache.session.warming.targets import Target, arguments, finish
@@ -34,7 +35,7 @@ class Run:
         self._line = ProgressLine(self._text, is_wanted=progress)
         self._most = most
         self._threads = BoundedThreads(most, self._line.update)
-        self._loop = LoopThread()
+        self._loop = LoopThread(own_connections)
 
     # In threads
 

@@ -388,6 +388,33 @@ def test_async_functions_are_warmed_in_a_cell_whose_loop_runs(model: ChatOpenAI)
     assert no_threads_are_left()
 
 
+@pytest.mark.parametrize("is_sdk", [True, False])
+def test_an_async_client_works_in_the_cell_and_in_warm_ups_by_turns(
+    model: ChatOpenAI, provider: Provider, monkeypatch: pytest.MonkeyPatch, is_sdk: bool
+) -> None:
+    """Its open connections belong to one loop, and the server keeps them open."""
+    monkeypatch.setattr("tests.servers.loopback.Handler.protocol_version", "HTTP/1.1")
+    client = nbcache.wrap(openai.AsyncOpenAI(max_retries=0, **provider.openai))
+
+    async def ask(text: str) -> Any:
+        if is_sdk:
+            return await client.chat.completions.create(
+                model="gpt-4o-mini", messages=[{"role": "user", "content": text}]
+            )
+        return await model.ainvoke(text)
+
+    async def cell() -> None:
+        for number in range(3):
+            await ask(f"own {number}")
+            warmed = nbcache.warm(ask, [f"{number} {text}" for text in "abc"])
+            assert (warmed.made, warmed.failures) == (3, ())
+        await client.close()
+        await model.root_async_client.close()
+
+    asyncio.run(cell())
+    assert len(provider.requests) == 12
+
+
 def test_a_runnable_of_an_async_function_is_warmed(store: Path) -> None:
     del store
 
@@ -432,14 +459,16 @@ def test_awarm_makes_what_is_missing_on_its_loop(model: ChatOpenAI, provider: Pr
 
 def test_awarm_collects_failures_and_bounds_the_calls(store: Path) -> None:
     del store
-    running, most = 0, 0
+    running, most, two_run = 0, 0, asyncio.Event()
 
-    @nbcache.memoize(ignore=("running", "most"))
+    @nbcache.memoize(ignore=("running", "most", "two_run"))
     async def ask(text: str) -> str:
         nonlocal running, most
         running += 1
         most = max(most, running)
-        await asyncio.sleep(0)
+        if running == 2:
+            two_run.set()
+        await asyncio.wait_for(two_run.wait(), PATIENCE)
         running -= 1
         if text == "b":
             raise ValueError(text)
