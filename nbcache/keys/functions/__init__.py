@@ -7,7 +7,8 @@ that the code uses, and writes the call as people read it (`call_text.py`).
 objects, functions and types, `arrays.py` and `frames.py` those of numpy's and pandas' values, and
 `langchain_values.py` those of LangChain's models and messages. `code_walk.py` goes
 through the code and all that it uses, with the rules of `code_nodes.py` for functions and modules and those of
-`class_members.py` for classes and of `library_functions.py` for what libraries' decorators make. `compiled_code.py` says what of compiled code counts, and `libraries.py` which release of a
+`class_members.py` for classes and of `library_functions.py` for what libraries' decorators make.
+`late_imports.py` says what counts of modules that a function imports while it runs. `compiled_code.py` says what of compiled code counts, and `libraries.py` which release of a
 library a module belongs to, `module_names.py` what a module is called. `class_identity.py` makes the digest by which a class is recognised.
 """
 

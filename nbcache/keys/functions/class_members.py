@@ -17,6 +17,7 @@ _GENERATED = {
     *("__init__", "__repr__", "__eq__", "__lt__", "__le__", "__gt__", "__ge__", "__setattr__", "__delattr__"),
     *("__hash__", "__replace__"),
 }
+_MADE_OF_ANNOTATIONS = {"__dataclass_fields__", "__attrs_attrs__", "__struct_fields__"}
 _OF_ENUM = {"_member_map_", "_member_names_", "_new_member_", "_use_args_", "_member_type_", "_value_repr_"}
 _PARTS_OF_FIELD = ("default", "default_factory", "init", "repr", "hash", "compare", "kw_only", "metadata")
 
@@ -55,11 +56,27 @@ def write_class(walk: CodeWalk, cls: type) -> None:
         if not _is_left_out(cls, name, member):
             walk.put("member", name)
             walk.part(member, f"{cls.__qualname__}.{name}")
+    for reader in ("__dict__", "vars"):
+        walk.if_read(reader, set(), lambda: walk.put("order", *vars(cls)))
+    if _is_plain(cls):
+        walk.reflected({cls.__name__}, lambda: _annotations(walk, cls))
+    else:
+        _annotations(walk, cls)
+    write_pydantic_fields(walk, cls, lambda value, name, part: walk.part(value, f"{cls.__qualname__}.{name}: {part}"))
+    _dataclass_fields(walk, cls)
+
+
+def _annotations(walk: CodeWalk, cls: type) -> None:
     for name, annotation in annotations_of(cls).items():
         walk.put("annotation", name)
         walk.part(annotation, f"{cls.__qualname__}.{name}: annotation")
-    write_pydantic_fields(walk, cls, lambda value, name, part: walk.part(value, f"{cls.__qualname__}.{name}: {part}"))
-    _dataclass_fields(walk, cls)
+
+
+def _is_plain(cls: type) -> bool:
+    """Whether what a class is made of can't depend on its annotations, but for members that count themselves."""
+    return type(cls) is type and all(
+        base is object or (is_users_code(base) and _MADE_OF_ANNOTATIONS.isdisjoint(vars(base))) for base in cls.__mro__
+    )
 
 
 def _docstring(walk: CodeWalk, cls: type) -> None:

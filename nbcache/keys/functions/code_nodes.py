@@ -16,6 +16,7 @@ from nbcache.keys.functions.code_walk import (
     unwrapped,
 )
 from nbcache.keys.functions.compiled_code import compiled_code
+from nbcache.keys.functions.late_imports import write_sources
 from nbcache.keys.functions.libraries import place_in_library
 from nbcache.keys.functions.library_functions import content_of, write_librarys_function
 from nbcache.keys.usercode.annotations import annotations_of
@@ -24,12 +25,10 @@ from nbcache.keys.usercode.change_detection import MISSING
 from nbcache.keys.usercode.environment_variables import is_environment
 from nbcache.keys.usercode.functions import (
     UNREADABLE,
-    absolute_name,
     builtin_named,
     note_environment,
-    source_file,
-    source_stamp,
 )
+from nbcache.keys.usercode.module_sources import absolute_name
 from nbcache.keys.usercode.origin import is_users_code, is_users_module
 from nbcache.keys.usercode.refusal_cache import unless_refused
 from nbcache.keys.usercode.wrappers_and_containers import BUILTIN, DESCRIPTORS, WRAPPERS
@@ -73,7 +72,10 @@ def write_code(walk: CodeWalk, value: Any) -> None:  # noqa: C901 - one line for
         if cls is not wrapper:
             walk.code(cls)
         for name in _WRAPPERS[wrapper]:
-            walk.part(getattr(value, name), name)
+            part = getattr(value, name)
+            if type(part) is FunctionType and wrapper in {property, functools.cached_property}:
+                walk.getters.add(part)
+            walk.part(part, name)
     elif cls in _INLINE:
         _container(walk, value)
     elif isinstance(value, BUILTIN):
@@ -118,7 +120,7 @@ def _users_function(walk: CodeWalk, function: FunctionType) -> None:
     walk.put("function", function.__name__, code.digest)
     walk.watch.function(function)
     walk.handed_on |= code.handed_on
-    own = {function.__name__, function.__code__.co_name}
+    own = set() if function in walk.getters else {function.__name__, function.__code__.co_name}
     if function is walk.root and not walk.is_called:
         walk.handed_on.add(function.__name__)
     for name, docstring in code.docstrings:
@@ -191,6 +193,8 @@ def _references(walk: CodeWalk, function: FunctionType, names: References) -> No
             continue
         note_environment(walk, value, attributes)
         _chain(walk, namespace, head, attributes)
+    if names.computes_imports:
+        raise walk.refuse("a function that uses importlib.import_module() of a name that it computes")
     for level, module, name in sorted(names.imports):
         if module == "os" and not {"environ", "getenv"}.isdisjoint({name, *names.attributes}):
             walk.reads_environment = True
@@ -202,10 +206,11 @@ def _chain(walk: CodeWalk, namespace: Mapping[str, Any], name: str, attributes: 
     value = namespace[name]
     while attributes and isinstance(value, ModuleType) and is_users_module(value):
         walk.watch.name(namespace, name, value)
-        namespace, name, *attributes = vars(value), *attributes
+        module, (name, *attributes) = value, attributes
+        namespace = vars(module)
         value = namespace.get(name, MISSING)
         if value is MISSING:
-            walk.watch.name(namespace, name, value)
+            _member(walk, module, name)
             return
     if isinstance(value, ModuleType) and (value.__name__, *attributes[:1]) == ("sys", "modules"):
         raise walk.refuse("a function that uses sys.modules")
@@ -224,26 +229,40 @@ def _chain(walk: CodeWalk, namespace: Mapping[str, Any], name: str, attributes: 
         walk.data(Name(label, namespace, name, None))
 
 
-def _imported(walk: CodeWalk, namespace: dict[str, Any], imported: tuple[int, str, str]) -> None:
-    """Write what a function imports while it runs. A module that is not imported yet counts by its source or its release."""
+def _imported(walk: CodeWalk, namespace: Mapping[str, Any], imported: tuple[int, str, str]) -> None:
+    """Write what a function imports while it runs."""
     level, relative_name, member = imported
     name = absolute_name(namespace, level, relative_name)
     if name is None:
         return
     module = sys.modules.get(name)
     walk.watch.name(sys.modules, name, MISSING if module is None else module)
-    if module is not None and is_users_module(module):
-        walk.put("import", name, member)
-        if member in vars(module):
-            walk.handed_on.add(member)  # it is a local name from here on
-            _chain(walk, vars(module), member, [])
-        elif not member:
-            walk.code(module, name)
-    elif module is None and (file := source_file(name)) is not None:
-        walk.put("import of source", name, file.read_bytes().hex())
-        walk.watch.volatile(source_stamp, file, source_stamp(file))
-    else:
+    if (imports := write_sources(walk, name, member)) is not None:
+        for other, attribute in imports.others:
+            _imported(walk, {}, (0, other, attribute))
+    elif module is None or not is_users_module(module):
         walk.library(name, member)
+    elif not member:
+        walk.put("import", name)
+        for loaded in dict.fromkeys((name.partition(".")[0], name)):
+            walk.code(sys.modules[loaded], loaded)
+    else:
+        walk.put("import", name, member)
+        walk.handed_on.add(member)  # it is a local name from here on
+        _member(walk, module, member)
+
+
+def _member(walk: CodeWalk, module: ModuleType, name: str) -> None:
+    """Write what a module has under a name: a value, a module in a package, or what the module makes when it is asked."""
+    namespace = vars(module)
+    if name in namespace:
+        _chain(walk, namespace, name, [])
+        return
+    walk.watch.name(namespace, name, MISSING)
+    if "__getattr__" in namespace:
+        _chain(walk, namespace, "__getattr__", [])
+    if hasattr(module, "__path__"):
+        _imported(walk, namespace, (0, f"{module.__name__}.{name}", ""))
 
 
 def _attributes(walk: CodeWalk, function: FunctionType, own: set[str]) -> None:

@@ -170,6 +170,7 @@ class CodeWalk(Walk):
         self.names: dict[str, Name] = {}
         self.libraries: set[Release] = set()
         self.handed_on: set[str] = set()
+        self.getters: set[Any] = set()  # functions of properties: to read one calls it, and hands nothing on
         self.home = root.__globals__.get("__name__") if type(root) is FunctionType else getattr(root, "__module__", "")
         self._root_is_used = False
         self._deferred: list[tuple[Callable[[], bool], Callable[[], None]]] = []

@@ -1,23 +1,32 @@
 """What of compiled code can change what it does: its instructions, not its lines, docstrings and local names."""
 
+import bisect
 import dis
 import functools
 import hashlib
 import inspect
+import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
 _LOADS = {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_DEREF", "LOAD_CLASSDEREF", "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR"}
 _ATTRIBUTES = {"LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR", "STORE_ATTR", "DELETE_ATTR"}
+_NOTHING = {"CACHE", "EXTENDED_ARG", "NOP"}
+_JUMPS = frozenset({*dis.hasjrel, *dis.hasjabs})
+_ONWARD = {"JUMP_FORWARD", "JUMP_BACKWARD", "JUMP_BACKWARD_NO_INTERRUPT"}
+_DIRECTION = re.compile("_(?:FORWARD|BACKWARD)")
 _MAKING = {"MAKE_FUNCTION", "SET_FUNCTION_ATTRIBUTE"}
 # In a class body: where it is written, and what Python derives from it.
 _POSITIONS = {"__firstlineno__", "__static_attributes__"}
 _ALL_LOCALS = {"locals", "vars", "dir", "eval", "exec", "currentframe", "_getframe", "stack"}
 _NULL_COMES_FIRST = sys.version_info < (3, 13)  # before a function that is called, not after it
 _HAS_DOCSTRING = getattr(inspect, "CO_HAS_DOCSTRING", 0)
+_KINDS = (
+    0xFFFF  # the flags that say what kind of function it is. Others tell of docstrings, and of imports from __future__
+)
 _FUNCTION = inspect.CO_OPTIMIZED | inspect.CO_NEWLOCALS
 
 
@@ -57,19 +66,21 @@ def docstring_in(code: CodeType) -> str | None:
 
 def _read(code: CodeType, hasher: Any, handed_on: set[str], docstrings: list[tuple[str, str]]) -> None:
     arguments = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
-    counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & ~_HAS_DOCSTRING)
+    counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & _KINDS)
     reads_locals = not _ALL_LOCALS.isdisjoint(code.co_names)
     named = code.co_varnames if reads_locals else code.co_varnames[:arguments]
     _write(hasher, "code", code.co_name, repr(counts), *named)
     _write(hasher, "cells", *code.co_cellvars)
     _write(hasher, "free", *code.co_freevars)
-    hasher.update(b"%d:" % len(code.co_exceptiontable) + code.co_exceptiontable)
-    steps = [step for step in dis.get_instructions(code) if step.opname not in {"CACHE", "EXTENDED_ARG"}]
+    steps = [step for step in dis.get_instructions(code) if step.opname not in _NOTHING]
+    place = _places(steps)
+    for entry in _handlers(code):
+        _write(hasher, "handled", *(str(place(at)) for at in (entry.start, entry.end, entry.target)), str(entry.depth))
     for at, step in enumerate(steps):
         after = steps[at + 1] if at + 1 < len(steps) else None
-        if after is not None and after.opname == "STORE_NAME" and after.argval in _POSITIONS:
+        if after is not None and after.opname == "STORE_NAME" and _is_apart(code, after.argval):
             continue
-        _write_step(hasher, code, step)
+        _write_step(hasher, code, step, place)
         if step.opcode in dis.hasconst and isinstance(step.argval, CodeType):
             _note_function(step.argval, steps[at + 1 :], handed_on, docstrings)
             _read(step.argval, hasher, handed_on, docstrings)
@@ -77,8 +88,35 @@ def _read(code: CodeType, hasher: Any, handed_on: set[str], docstrings: list[tup
             handed_on.update([step.argval] if isinstance(step.argval, str) else step.argval)
 
 
-def _write_step(hasher: Any, code: CodeType, step: dis.Instruction) -> None:
-    if step.opname == "KW_NAMES":  # the names of keyword arguments, before Python 3.13
+def _is_apart(code: CodeType, name: str) -> bool:
+    """Whether the value of this name, in a class body or a module, is no part of what the code does."""
+    return name in _POSITIONS or (name == "__doc__" and code.co_name == "<module>")
+
+
+def _places(steps: list[dis.Instruction]) -> Callable[[int], int]:
+    """Which step is at an offset. Steps that do nothing are only there for the sake of lines, so offsets don't count."""
+    offsets = [step.offset for step in steps]
+
+    def place(offset: int) -> int:
+        at = bisect.bisect_left(offsets, offset)
+        for _ in steps:  # whether a jump to a jump takes the short way depends on lines, too
+            if at >= len(steps) or steps[at].opname not in _ONWARD:
+                break
+            at = bisect.bisect_left(offsets, steps[at].argval)
+        return at
+
+    return place
+
+
+def _handlers(code: CodeType) -> list[Any]:
+    """Which steps are within `try` blocks, and where their handlers are."""
+    return dis.Bytecode(code).exception_entries if code.co_exceptiontable else []  # type: ignore[attr-defined]
+
+
+def _write_step(hasher: Any, code: CodeType, step: dis.Instruction, place: Callable[[int], int]) -> None:
+    if step.opcode in _JUMPS:
+        _write(hasher, _DIRECTION.sub("", step.opname), str(place(step.argval)))
+    elif step.opname == "KW_NAMES":  # the names of keyword arguments, before Python 3.13
         _write(hasher, "keywords", *code.co_consts[step.arg or 0])
     elif step.opcode in dis.hasconst:
         _write(hasher, step.opname, *([] if isinstance(step.argval, CodeType) else _constant(step.argval)))
@@ -125,7 +163,11 @@ def _is_handed_on(steps: list[dis.Instruction], at: int) -> bool:
     if step.opname not in _LOADS and not step.opname.startswith("LOAD_FAST"):
         return False
     after = steps[at + 1].opname if at + 1 < len(steps) else ""
-    if after in _ATTRIBUTES or (after == "PUSH_NULL" and not _NULL_COMES_FIRST) or step.opname == "LOAD_METHOD":
+    if (
+        after in _ATTRIBUTES | {"CHECK_EXC_MATCH"}
+        or (after == "PUSH_NULL" and not _NULL_COMES_FIRST)
+        or step.opname == "LOAD_METHOD"
+    ):
         return False
     if at and _NULL_COMES_FIRST and steps[at - 1].opname == "PUSH_NULL":
         return False

@@ -36,6 +36,7 @@ class References:
         rebound: names of any kind that it assigns.
         variables: texts that may be names of environment variables.
         stored: all attributes that it assigns.
+        computes_imports: whether it imports modules whose names are not in it, by `importlib.import_module(name)`.
     """
 
     globals: set[tuple[str, ...]] = field(default_factory=set)
@@ -48,6 +49,7 @@ class References:
     rebound: set[str] = field(default_factory=set)
     variables: set[str] = field(default_factory=set)
     stored: set[str] = field(default_factory=set)
+    computes_imports: bool = False
 
 
 @functools.lru_cache(maxsize=2048)
@@ -70,8 +72,7 @@ def _read(code: CodeType, names: References) -> None:
             names.cells.add((step.argval, *_attributes_after(steps, at)))
         elif name in _ATTRIBUTES:
             names.attributes.add(step.argval)
-        elif name == "IMPORT_NAME":
-            _note_import(steps, at, names)
+        _note_import(steps, at, names)
         _note_written(code, steps, at, names)
     for constant in code.co_consts:
         if isinstance(constant, CodeType):
@@ -114,14 +115,28 @@ def _attributes_after(steps: list[dis.Instruction], at: int) -> tuple[str, ...]:
 
 
 def _note_import(steps: list[dis.Instruction], at: int, names: References) -> None:
-    level = next((step.argval for step in steps[at - 2 : at - 1] if isinstance(step.argval, int)), 0)
+    step = steps[at]
+    if step.opname == "IMPORT_NAME":
+        level = next((step.argval for step in steps[at - 2 : at - 1] if isinstance(step.argval, int)), 0)
+        names.imports |= {(level, step.argval, member) for member in _imported_members(steps, at) or [""]}
+    elif step.opname in _GLOBALS | _CELLS | _ATTRIBUTES and step.argval == "import_module":
+        argument = steps[at + 1] if at + 1 < len(steps) else step
+        if argument.opname == "LOAD_CONST" and not str(argument.argval).startswith("."):
+            names.imports.add((0, str(argument.argval), ""))
+        else:
+            names.computes_imports = True
+
+
+def _imported_members(steps: list[dis.Instruction], at: int) -> list[str]:
+    if steps[at - 1].opname == "LOAD_CONST" and steps[at - 1].argval is None:
+        return []  # of `import a.b as c` the code takes b from a, too
     members = []
     for step in steps[at + 1 :]:
         if step.opname == "IMPORT_FROM":
             members.append(step.argval)
         elif not step.opname.startswith("STORE_"):
             break
-    names.imports |= {(level, steps[at].argval, member) for member in members or [""]}
+    return members
 
 
 def _note_changed(step: dis.Instruction, names: References) -> None:

@@ -1,17 +1,16 @@
 """What of a function counts: its code, and all that the names in it mean now."""
 
 import builtins
-import importlib.util
 import os
 import sys
 import types
-from pathlib import Path
 from typing import Any
 
 from nbcache.keys.usercode.annotations import annotations_of
 from nbcache.keys.usercode.bytecode_names import references
 from nbcache.keys.usercode.change_detection import MISSING
 from nbcache.keys.usercode.environment_variables import is_environment, is_variable
+from nbcache.keys.usercode.module_sources import absolute_name, imports_of, source_stamp
 from nbcache.keys.usercode.origin import is_users_code, is_users_module
 from nbcache.keys.usercode.walk import Walk
 
@@ -147,16 +146,6 @@ def _chain(walk: Walk, value: Any, attributes: list[str], label: str) -> None:
     walk.child(value, label)
 
 
-def absolute_name(namespace: dict[str, Any], level: int, name: str) -> str | None:
-    """The name of a module that code in this namespace imports from so many packages above. None if there is no such package."""
-    if not level:
-        return name
-    try:
-        return importlib.util.resolve_name("." * level + name, str(namespace.get("__package__") or ""))
-    except ImportError:
-        return None
-
-
 def _imported(walk: Walk, namespace: dict[str, Any], imported: tuple[int, str, str]) -> None:
     """Write a user's module that a function imports while it runs; if it is not imported yet, by its source."""
     level, relative_name, member = imported
@@ -170,33 +159,10 @@ def _imported(walk: Walk, namespace: dict[str, Any], imported: tuple[int, str, s
             walk.put("import", name, member)
             _chain(walk, module, [member] if member else [], name)
         return
-    if (file := source_file(name)) is not None:
-        walk.put("import of source", name)
-        walk.watch.volatile(source_stamp, file, source_stamp(file))
-        walk.put(file.read_bytes().hex())
-
-
-def source_file(name: str) -> Path | None:
-    """The file of a user's module that has not been imported yet."""
-    if name.partition(".")[0] in sys.stdlib_module_names:
-        return None
-    head, _, _ = name.rpartition(".")
-    if head and head not in sys.modules:
-        return None  # to search for it would import the package
-    try:
-        spec = importlib.util.find_spec(name)
-    except (ImportError, ValueError, AttributeError):
-        return None
-    module = types.ModuleType(name)
-    module.__file__ = None if spec is None else spec.origin
-    return (
-        Path(module.__file__)
-        if module.__file__ and module.__file__.endswith(".py") and is_users_module(module)
-        else None
-    )
-
-
-def source_stamp(file: Path) -> tuple[int, int]:
-    """What changes when a file is written."""
-    status = file.stat()
-    return status.st_mtime_ns, status.st_size
+    imports = imports_of(name, member, lambda each: each in sys.modules)
+    for source in imports.sources if imports is not None else ():
+        walk.put("import of source", source.name)
+        walk.watch.volatile(source_stamp, source.file, source.stamp())
+        walk.put(source.file.read_bytes().hex())
+    for other, attribute in imports.others if imports is not None else ():
+        _imported(walk, {}, (0, other, attribute))

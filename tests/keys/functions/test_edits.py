@@ -155,6 +155,11 @@ EDITED = [
     ("a generator", with_use("def helper(x): yield 'a'", "[*helper(x)]"), "'a'", "'b'"),
     ("a coroutine", "async def helper(x): return 'a'\nasync def judge(x): return await helper(x)", "'a'", "'b'"),
     ("a match", "def judge(x):\n    match x:\n        case {'a': 1}: return 1", "'a'", "'b'"),
+    ("the order in a class that is read", with_use("class C:\n    a = 1\n    b = 2", "[*vars(C)]"), "a = 1\n    b = 2", "b = 2\n    a = 1"),
+    ("an annotation of a class that is read", with_use("class C:\n    a: int", "C.__annotations__"), "a: int", "a: str"),
+    ("a docstring of a property that is read", with_use("class C:\n    @property\n    def y(self):\n        'a'", "C.y.__doc__"), "'a'", "'b'"),
+    ("a class that an exception is caught by", "def judge(x):\n    class E(Exception): 'a'\n    try: return x()\n    except E: return E.__doc__", "'a'", "'b'"),
+    ("a module that is imported by its name", "import importlib\ndef judge(x): return importlib.import_module('json').dumps(x)", "'json'", "'math'"),
     ("a method of a class of an argument's kind", with_use("class C:\n    def y(self): return 'a'\n", "isinstance(x, C)"), "'a'", "'b'"),
 ]  # fmt: skip
 
@@ -181,6 +186,14 @@ SAME = [
     ("the order of definitions", with_use("A = 1\nB = 2", "A + B"), "A = 1\nB = 2", "B = 2\nA = 1"),
     ("a line that is broken", "def judge(x): return (1, x)", "(1, x)", "(1,\n    x)"),
     ("another quote", "def judge(x): return 'a'", "'a'", '"a"'),
+    ("a line that is joined", "def judge(x):\n    while True:\n        if x: return 1", "while True:\n        if", "while True: #\n\n\n        if"),
+    ("a pass", "def judge(x):\n    return 1", "    return", "    pass\n    return"),
+    ("annotations of the future", "\ndef judge(x: int): return 1", "\ndef", "from __future__ import annotations\ndef"),
+    ("an annotation of a plain class", with_use("class C:\n    a: int\n    def y(self): return 1", "C().y()"), "a: int", "a: str"),
+    ("a property's docstring", with_use("class C:\n    @property\n    def y(self):\n        'a'\n        return 1", "C().y"), "'a'", "'b'"),
+    ("a cached property's docstring", with_use("import functools\nclass C:\n    @functools.cached_property\n    def y(self):\n        'a'\n        return 1", "C().y"), "'a'", "'b'"),
+    ("a caught exception's docstring", with_use("class E(Exception):\n    'a'\ndef helper(x):\n    try: return 1\n    except E: return 2"), "'a'", "'b'"),
+    ("the order in a class", with_use("class C:\n    def a(self): return 1\n    def b(self): return 2", "C().a()"), "    def a(self): return 1\n    def b(self): return 2", "    def b(self): return 2\n    def a(self): return 1"),
     ("how a library is imported", with_use("import json as j", "j.dumps(x)"), "import json as j", "import sys\nimport json as j"),
 ]  # fmt: skip
 
