@@ -32,12 +32,12 @@ def links(contents: Contents, meta: EntryMeta, calls: Sequence[InnerCall]) -> di
 
 def _inside(contents: Contents, key: str | None, model: str) -> dict[str, Any]:
     if key is None:
-        return {"key": None, "model": model, "prompt": "not cached"}
+        return {"key": None, "text": f"{model}: not cached"}
     try:
         return _link(contents.find(key))
     except UnknownKeyError:
-        return {"key": None, "model": model, "prompt": "no longer stored"}
+        return {"key": None, "text": f"{model}: no longer stored"}
 
 
 def _link(row: EntryMeta) -> dict[str, Any]:
-    return {"key": row.key, "model": row.model, "prompt": row.prompt}
+    return {"key": row.key, "text": row.prompt if row.kind in FUNCTIONS else f"{row.model}: {row.prompt}"}

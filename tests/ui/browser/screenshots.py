@@ -39,12 +39,20 @@ redirection.__enter__()
 question, reviews = {question!r}, {reviews!r}"""
 _LOAD = """\
 %load_ext nbcache
+import nbcache
 from langchain_openai import ChatOpenAI
+from openai import OpenAI
 
-small, large = ChatOpenAI(model="gpt-4o-mini"), ChatOpenAI(model="gpt-4o")"""
+small, client = ChatOpenAI(model="gpt-4o-mini"), OpenAI()
+
+
+@nbcache.memoize(tags="reviews")
+def mood(review: str) -> str:
+    return small.invoke(review + question).text.split(".")[0]"""
 _ASK = """\
-judged = [small.invoke(review + question).text for review in reviews[:4]]
-harder = [large.invoke(review + question).text for review in reviews[4:]]"""
+moods = [mood(review) for review in reviews[:3]]
+message = {"role": "user", "content": reviews[4] + question}
+harder = client.chat.completions.create(model="gpt-4o", messages=[message])"""
 
 
 def main() -> int:
@@ -72,7 +80,7 @@ def shoot(page: Page, server: Server, url: str) -> None:
     notebook.run_cell(2)
     notebook.run_cell(2)
     rows = notebook.panel.locator("tbody tr[data-key]")
-    expect(rows.last.locator("td").nth(2)).to_have_text("2")  # hits
+    expect(rows.first.locator("td").nth(2)).to_have_text("2")  # hits
     cells = page.locator(".jp-CodeCell")
     top, bottom = cells.nth(1).bounding_box(), notebook.panel.bounding_box()
     assert top

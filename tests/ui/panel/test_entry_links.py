@@ -46,17 +46,17 @@ def test_a_function_leads_to_its_calls_and_each_of_these_back(cache: NotebookCac
     judge("a raft?")
     entry = opened("whole(")
     boat, another = (
-        {"key": key_of(prompt), "model": "FakeListChatModel", "prompt": prompt} for prompt in ("a boat?", "another")
+        {"key": key_of(prompt), "text": f"FakeListChatModel: {prompt}"} for prompt in ("a boat?", "another")
     )
     assert entry["inside"] == [boat | {"times": 2}, another | {"times": 1}]
     assert (entry["calls"], entry["more"], entry["unseen"]) == (3, 0, False)
     assert "around" not in entry
     around = opened("a boat?")["around"]
-    assert {(link["key"], link["model"], link["prompt"]) for link in around} == {
-        (key_of("whole("), "whole", "whole(question='a boat?')"),
-        (key_of("judge(question='a boat?'"), "judge", "judge(question='a boat?')"),
+    assert {link["key"]: link["text"] for link in around} == {
+        key_of("whole("): "whole(question='a boat?')",
+        key_of("judge(question='a boat?'"): "judge(question='a boat?')",
     }
-    assert [link["prompt"] for link in opened("a raft?")["around"]] == ["judge(question='a raft?')"]
+    assert [link["text"] for link in opened("a raft?")["around"]] == ["judge(question='a raft?')"]
     assert "inside" not in opened("a raft?")
 
 
@@ -64,7 +64,7 @@ def test_calls_that_lead_nowhere_are_said(cache: NotebookCache) -> None:
     judge, whole = names()
     whole("a boat?")
     ask(Board(), "evict", key=key_of("a boat?"))
-    gone = {"key": None, "model": "FakeListChatModel", "prompt": "no longer stored", "times": 2}
+    gone = {"key": None, "text": "FakeListChatModel: no longer stored", "times": 2}
     assert opened("whole(")["inside"][0] == gone
     ask(Board(), "evict", key=key_of("whole("))
     assert opened("another")["around"] == []

@@ -101,9 +101,9 @@ function definition([term, text]) {
 }
 
 // What leads to another entry, as a line of a list: a call whose entry is gone leads nowhere.
-function makeLink({ key, model, prompt, times = 1 }, go) {
-  const text = `${times > 1 ? `${times} × ` : ""}${model}: ${prompt}`;
-  const line = key ? button(text, () => go(key), { class: "link", "data-key": key, title: prompt }) : text;
+function makeLink({ key, text, times = 1 }, go) {
+  const label = times > 1 ? `${times} × ${text}` : text;
+  const line = key ? button(label, () => go(key), { class: "link", "data-key": key, title: text }) : label;
   return element("li", { class: key ? null : "quiet" }, line);
 }
 
