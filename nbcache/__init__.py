@@ -121,12 +121,13 @@ if TYPE_CHECKING:
         why,
     )
     from nbcache.session.entry_changes import expire, tag, untag
-    from nbcache.session.installation import install, installed, uninstall, wrap
+    from nbcache.session.installation import install, installed, uninstall
     from nbcache.session.memoized_functions import memoize
     from nbcache.session.plans import Plan, PlannedMiss
     from nbcache.session.warming.results import Warmed
     from nbcache.session.warming.targets import args
     from nbcache.session.warming.warm import awarm, warm
+    from nbcache.session.wrapping import wrap
     from nbcache.ui.jupyter.html import panel
 
 
@@ -172,7 +173,8 @@ _HOMES = {
             *("plan", "show", "stats", "why"),
         ),
         "session.entry_changes": ("expire", "tag", "untag"),
-        "session.installation": ("install", "installed", "uninstall", "wrap"),
+        "session.installation": ("install", "installed", "uninstall"),
+        "session.wrapping": ("wrap",),
         "ui.jupyter.html": ("panel",),
     }.items()
     for name in names

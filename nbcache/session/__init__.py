@@ -1,7 +1,7 @@
 """What is on, and the Python API over it.
 
 `installation.py` installs the cache and removes it, with the settings of `environment.py`. `api.py` has the functions that users
-call, `memoized_functions.py` has `memoize`, `entry_changes.py` those that change tags and expiry, `dataframes.py` those that
+call, `memoized_functions.py` has `memoize`, `wrapping.py` has `wrap`, `entry_changes.py` those that change tags and expiry, `dataframes.py` those that
 return DataFrames, and `plans.py` says what the calls would cost now. `worker_processes.py` lets worker processes join, `placeholder_keys.py` sets API keys for `replay`, `network_block.py` blocks the network for pytest, and
 `repeated_calls.py` tells of calls that shared an answer. `warming/` has `warm`, which makes the calls for many inputs, and
 `progress_line.py` the line that shows how far it is.
@@ -36,9 +36,9 @@ if TYPE_CHECKING:
         reinstall,
         take_back,
         uninstall,
-        wrap,
     )
     from nbcache.session.repeated_calls import tell_repeats
+    from nbcache.session.wrapping import wrap
 
 __all__ = [
     "check",
@@ -74,10 +74,10 @@ _INSTALLATION = (
     "reinstall",
     "take_back",
     "uninstall",
-    "wrap",
 )
 __getattr__ = handed_on(
     "nbcache.session",
-    {name: "installation" if name in _INSTALLATION else "api" for name in __all__} | {"tell_repeats": "repeated_calls"},
+    {name: "installation" if name in _INSTALLATION else "api" for name in __all__}
+    | {"tell_repeats": "repeated_calls", "wrap": "wrapping"},
     {"listen": "nbcache.concurrency.change_listeners:listen"},
 )

@@ -3,7 +3,7 @@
 import os
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from langchain_core.caches import BaseCache
 from langchain_core.globals import get_llm_cache, set_llm_cache
@@ -39,7 +39,6 @@ class _Session:
     workers: Wrapping  # of the functions that start worker processes
 
 
-_T = TypeVar("_T")
 _session: _Session | None = None
 _lock = Lock()
 
@@ -155,32 +154,6 @@ def take_back() -> bool:
     replaced = get_llm_cache() is not cache
     set_llm_cache(cache)
     return replaced
-
-
-@public_in("nbcache")
-def wrap(target: _T) -> _T:
-    """A cached copy of `target`: an SDK's client, one of an HTTP library, or LangChain's `Embeddings`. `target` is not changed.
-
-    SDKs are those whose clients hold a client of httpx: OpenAI's, Anthropic's, Google's, Mistral's, Groq's, Cohere's and so on.
-    HTTP libraries are httpx, requests (`Session`) and aiohttp (`ClientSession`). Each call asks the cache that is on at that
-    time, whatever the setting `clients` says, and is an ordinary call while none is on. Raises TypeError for anything else.
-    LangChain's models need no wrapping.
-    """
-    from langchain_core.embeddings import Embeddings  # noqa: PLC0415 - few need these
-    from langchain_core.language_models import BaseLanguageModel  # noqa: PLC0415
-
-    from nbcache.integrations.embeddings.wrapper import wrap_embeddings  # noqa: PLC0415
-    from nbcache.integrations.http.wrap_client import wrap_client  # noqa: PLC0415
-
-    if isinstance(target, type):
-        raise TypeError(f"nbcache.wrap: {target.__qualname__} is a class: wrap an object, {target.__qualname__}(…)")
-    if isinstance(target, BaseLanguageModel):
-        raise TypeError(
-            f"nbcache.wrap: {type(target).__qualname__} is one of LangChain's models: use it as it is, it is cached"
-        )
-    if isinstance(target, Embeddings):
-        return wrap_embeddings(target, _cache_now)  # type: ignore[return-value]  # Embeddings, as it was
-    return wrap_client(target, _cache_now)
 
 
 def join_parent() -> None:

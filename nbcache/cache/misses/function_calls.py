@@ -40,6 +40,7 @@ def differences(before: CallKey, now: CallKey) -> tuple[str, ...]:
     old, new = document(before.identity), document(now.identity)
     if old.get("code") != new.get("code") and "code" in old and "code" in new:
         lines.append(_CODE)
+    lines += _changes("the tool's ", _part(old, "tool"), _part(new, "tool"))
     lines += _changes("", _part(old, "names"), _part(new, "names"))
     single = ("version", "python")
     lines += _changes("", _named(old, single), _named(new, single))

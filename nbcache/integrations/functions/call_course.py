@@ -1,9 +1,7 @@
 """One call of a memoized function: its key, its lookup, and its value's way into the store."""
 
-import inspect
 from collections.abc import Callable, Mapping
 from functools import partial
-from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.outputs import Generation
@@ -14,9 +12,8 @@ from nbcache.cache.modes import OFF, Settings
 from nbcache.cache.notebook_cache import NotebookCache
 from nbcache.codec.values import as_generation, value_in
 from nbcache.concurrency.executor import in_thread
-from nbcache.entry.kind import FUNCTION
 from nbcache.errors import NotStorableError, UnstableIdentityError, warn_once
-from nbcache.integrations.functions.memoized import MISSING, Memoized
+from nbcache.integrations.functions.memoized import MISSING, Cached
 from nbcache.keys.key import call_key
 
 if TYPE_CHECKING:
@@ -25,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def begin(  # noqa: PLR0913 - all that is known of it
-    memoized: Memoized,
+    memoized: Cached,
     cache: NotebookCache,
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any],
@@ -39,7 +36,7 @@ def begin(  # noqa: PLR0913 - all that is known of it
     """
     name = memoized.labels[0]
     call = Call(
-        kind=FUNCTION,
+        kind=memoized.kind,
         function=name,
         own=memoized.options.own,
         is_chat=False,
@@ -59,7 +56,7 @@ def begin(  # noqa: PLR0913 - all that is known of it
     return MemoizedCall(memoized, cache, call, prompt, settings)
 
 
-def key_of(memoized: Memoized, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+def key_of(memoized: Cached, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
     """The key of a call. Raises UnstableIdentityError if it has none, and TypeError for arguments that the function doesn't take."""
     prompt, call = planned_call(memoized, args, kwargs)
     return call_key(prompt, "", call).key
@@ -81,7 +78,7 @@ def planned_call(memoized: Memoized, args: tuple[Any, ...], kwargs: Mapping[str,
 
 
 def _identified(
-    memoized: Memoized, cache: NotebookCache, call: Call, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+    memoized: Cached, cache: NotebookCache, call: Call, args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> "FunctionCall | None":
     """Which call this is. None if that can't be told, which is counted, and warned of once."""
     try:
@@ -89,7 +86,7 @@ def _identified(
     except UnstableIdentityError as error:
         cache.count_unidentified(call, error)
     except Exception as error:  # noqa: BLE001 - an object's own code: the call goes on without the cache
-        if _takes(memoized.function, args, kwargs):
+        if memoized.takes(args, kwargs):
             failed = UnstableIdentityError(
                 f"function {call.function} {error!r}",
                 f"nbcache: this call of {call.function} is not cached: its arguments could not be read: {error!r}",
@@ -98,21 +95,12 @@ def _identified(
     return None
 
 
-def _takes(function: FunctionType, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
-    """Whether a function takes these arguments. Where it doesn't, calling it raises what is wrong."""
-    try:
-        inspect.signature(function, follow_wrapped=False).bind(*args, **kwargs)
-    except TypeError:
-        return False
-    return True
-
-
 class MemoizedCall(running):
     """A call of a memoized function, within whose block it is the current one: what is called in it knows that."""
 
     __slots__ = ("_cache", "_settings", "_value", "call", "memoized", "prompt")
 
-    def __init__(self, memoized: Memoized, cache: NotebookCache, call: Call, prompt: str, settings: Settings) -> None:
+    def __init__(self, memoized: Cached, cache: NotebookCache, call: Call, prompt: str, settings: Settings) -> None:
         super().__init__(call)
         self._settings = settings
         self.call = call
@@ -150,7 +138,7 @@ class MemoizedCall(running):
 
     def save(self, value: Any) -> None:
         """Store what the function returned. When it returns, the entry is committed."""
-        self.keep(partial(as_generation, value, self.memoized.function))
+        self.keep(partial(as_generation, value, self.memoized.function), self.memoized.refusal(value))
 
     async def asave(self, value: Any) -> None:
         """As `save`, in a thread if it is stored."""

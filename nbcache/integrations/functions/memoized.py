@@ -1,4 +1,4 @@
-"""One memoized function: what its wrapper and its methods share."""
+"""One memoized function: what its wrapper and its methods share. A tool is cached by the same rules."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -6,6 +6,7 @@ from functools import partial
 from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
+from nbcache.entry.filter import FUNCTION
 from nbcache.integrations.functions.options import Options
 from nbcache.integrations.functions.signatures import CacheInfo
 
@@ -19,20 +20,58 @@ class MISSING:
     """Stands for a value where none was found. A class: in a pickle that takes the wrappers along it stays the same one."""
 
 
-class Memoized:
+class Cached:
+    """What of the user's own is cached call by call: a memoized function, or a wrapped tool.
+
+    Attributes:
+        kind: one of `entry.filter.FUNCTIONS`; the first of `labels` is its name.
+        function: what a call runs. The classes of its value may be found by its annotations.
+        begin: the call that begins. None if it is not looked up: then it is made as it is.
+    """
+
+    kind: str
+    function: Any
+    begin: "Callable[..., MemoizedCall | None]"
+
+    def __init__(
+        self, labels: tuple[str, ...], options: Options, cache_now: "Callable[[], NotebookCache | None]"
+    ) -> None:
+        self.labels = labels
+        self.options = options
+        self.cache_now = cache_now
+        self.hits = self.misses = 0
+
+    @property
+    def key(self) -> "FunctionKey":
+        """Makes the identity of each call. Raises UnstableIdentityError if there is none for any."""
+        raise NotImplementedError
+
+    def takes(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        """Whether it takes these arguments. If not, to call it raises what is wrong."""
+        try:
+            inspect.signature(self.function, follow_wrapped=False).bind(*args, **kwargs)
+        except TypeError:
+            return False
+        return True
+
+    def refusal(self, value: Any) -> str | None:
+        """Why a value that was returned is not kept, whatever it is. None if it may be."""
+        del value
+        return None
+
+
+class Memoized(Cached):
     """A function of the user's own, how its calls are cached, and its hits and misses in this process."""
+
+    kind = FUNCTION
 
     def __init__(
         self, function: FunctionType, options: Options, cache_now: "Callable[[], NotebookCache | None]"
     ) -> None:
+        super().__init__(tuple(dict.fromkeys((function.__qualname__, function.__name__))), options, cache_now)
         self.function = function
-        self.options = options
-        self.cache_now = cache_now
-        self.labels = tuple(dict.fromkeys((function.__qualname__, function.__name__)))
-        self.hits = self.misses = 0
         self._key: FunctionKey | None = None
-        # The call that begins. None if it is not looked up: then it is made as it is.
-        self.begin: Callable[..., MemoizedCall | None] = self._load_and_begin
+        self.begin = self._load_and_begin
 
     @property
     def is_generator(self) -> bool:
@@ -44,7 +83,7 @@ class Memoized:
 
     @property
     def key(self) -> "FunctionKey":
-        """Makes the identity of each call."""
+        """As of all that is cached."""
         if self._key is None:
             from nbcache.keys.functions import FunctionKey, FunctionRules  # noqa: PLC0415 - a decorator is to be light
 

@@ -54,7 +54,7 @@ def check_ignored(function: FunctionType, ignore: frozenset[str]) -> None:
         return
     unknown = ignore - parameters.keys()
     if unknown:
-        unknown = unknown - set(_used_names(function))
+        unknown = unknown - set(used_names(function))
     if unknown:
         raise ValueError(
             f"ignore: {function.__qualname__} has no parameter {min(unknown)!r}, and its code uses no such name; its "
@@ -62,7 +62,7 @@ def check_ignored(function: FunctionType, ignore: frozenset[str]) -> None:
         )
 
 
-def _used_names(function: FunctionType) -> Iterator[str]:
+def used_names(function: FunctionType) -> Iterator[str]:
     """The names that a function's code uses, and those that are used by the functions that it uses."""
     left, seen = [function], {function}
     while left:

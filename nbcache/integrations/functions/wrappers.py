@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Generator
 from types import FunctionType
 from typing import Any
 
-from nbcache.integrations.functions.memoized import MISSING, Memoized
+from nbcache.integrations.functions.memoized import MISSING, Cached, Memoized
 from nbcache.integrations.functions.stepping import Source, Step, stepped
 
 _Wrapper = Callable[..., Any]
@@ -18,14 +18,15 @@ _Wrapper = Callable[..., Any]
 def wrapper_of(memoized: Memoized) -> _Wrapper:
     """The wrapper of a function, with all that `functools` says of it."""
     function = memoized.function
+    make: Callable[[Memoized, FunctionType], _Wrapper]
     if inspect.iscoroutinefunction(function):
-        make = _coroutine
+        make = of_coroutine
     elif inspect.isasyncgenfunction(function):
         make = _async_generator
     elif inspect.isgeneratorfunction(function):
         make = _generator
     else:
-        make = _plain
+        make = of_function
     return functools.wraps(function)(make(memoized, function))
 
 
@@ -34,7 +35,9 @@ def is_wrapper(function: FunctionType) -> bool:
     return function.__code__.co_filename == __file__
 
 
-def _plain(memoized: Memoized, function: FunctionType) -> _Wrapper:
+def of_function(memoized: Cached, function: Callable[..., Any]) -> _Wrapper:
+    """A wrapper of a function that returns its value."""
+
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         cache = memoized.cache_now()
@@ -51,7 +54,9 @@ def _plain(memoized: Memoized, function: FunctionType) -> _Wrapper:
     return wrapper
 
 
-def _coroutine(memoized: Memoized, function: FunctionType) -> _Wrapper:
+def of_coroutine(memoized: Cached, function: Callable[..., Any]) -> _Wrapper:
+    """A wrapper of an async function."""
+
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         cache = memoized.cache_now()

@@ -1,7 +1,8 @@
 """Which call of which function this is: the identity of a call of the user's own function.
 
 `function_key.py` makes it, of the function's code, of its arguments bound to parameters (`parameters.py`), and of the data
-that the code uses, and writes the call as people read it (`call_text.py`).
+that the code uses, and writes the call as people read it (`call_text.py`). `tool_key.py` does so for a tool of LangChain's, and
+`tool_code.py` says what a tool runs.
 
 `values.py` writes the canonical form of a value: `plain_kinds.py` has those of Python's own kinds, `objects.py` those of
 objects, functions and types, `arrays.py` and `frames.py` those of numpy's and pandas' values, and
@@ -19,12 +20,14 @@ from nbcache import handed_on
 if TYPE_CHECKING:
     from nbcache.keys.functions.class_identity import class_digest
     from nbcache.keys.functions.function_key import FunctionCall, FunctionKey, FunctionRules
+    from nbcache.keys.functions.tool_key import ToolKey
 
-__all__ = ["FunctionCall", "FunctionKey", "FunctionRules", "class_digest"]
+__all__ = ["FunctionCall", "FunctionKey", "FunctionRules", "ToolKey", "class_digest"]
 __getattr__ = handed_on(
     "nbcache.keys.functions",
     {
         "class_digest": "class_identity",
+        "ToolKey": "tool_key",
         **dict.fromkeys(("FunctionCall", "FunctionKey", "FunctionRules"), "function_key"),
     },
 )

@@ -51,18 +51,20 @@ def piece_of(thing: Any) -> CodePiece:
     return piece
 
 
-def called_piece(function: FunctionType, ignore: frozenset[str]) -> CodePiece:
-    """The code of a function that is called, without the names to `ignore`. Raises NotCanonicalError."""
-    return unless_refused(
-        function, f"call {sorted(ignore)}", CodeWalk(write_code, function, ignore, is_called=True).piece
-    )
+def called_piece(thing: FunctionType | type, ignore: frozenset[str], *also: Any) -> CodePiece:
+    """The code of a function or of a tool's class that is called, without the names to `ignore`. Raises NotCanonicalError.
+
+    A tool may have an async function, `also`.
+    """
+    walk = CodeWalk(write_code, thing, ignore, is_called=True)
+    return unless_refused(thing, f"call {sorted(ignore)}", functools.partial(walk.piece, *also))
 
 
 def write_code(walk: CodeWalk, value: Any) -> None:  # noqa: C901 - one line for each kind of code
     """Write into `walk` what counts of some code. Raises NotCanonicalError."""
     cls = type(value)
     if cls is FunctionType:
-        (_users_function if is_users_code(value) else write_librarys_function)(walk, value)
+        _function(walk, value)
     elif issubclass(cls, type):
         write_class(walk, value)
     elif issubclass(cls, ModuleType):
@@ -90,6 +92,16 @@ def write_code(walk: CodeWalk, value: Any) -> None:  # noqa: C901 - one line for
         walk.data(Name(f"a {cls.__qualname__}", None, "", value))
 
 
+def _function(walk: CodeWalk, function: FunctionType) -> None:
+    if is_users_code(function):
+        _users_function(walk, function)
+    elif function in walk.called and "__wrapped__" not in function.__dict__:
+        walk.library(function.__globals__.get("__name__"), function.__code__.co_qualname)
+        _closure(walk, function, "")  # whatever a library has made it of: a retriever, a chain
+    else:
+        write_librarys_function(walk, function)
+
+
 def _container(walk: CodeWalk, value: Any) -> None:
     """A container of fixed values and code, which is a part of the code that holds it."""
     walk.put(type(value).__name__, str(len(value)))
@@ -115,13 +127,14 @@ def _item(walk: CodeWalk, value: Any) -> None:
 
 def _users_function(walk: CodeWalk, function: FunctionType) -> None:
     code = compiled_code(function.__code__)
-    is_root = function is walk.root and walk.is_called
+    is_called = function in walk.called
+    is_root = is_called and function is walk.root
     qualname = "" if is_root else function.__qualname__ + "."
     walk.put("function", function.__name__, code.digest)
     walk.watch.function(function)
     walk.handed_on |= code.handed_on
     own = set() if function in walk.getters else {function.__name__, function.__code__.co_name}
-    if function is walk.root and not walk.is_called:
+    if function is walk.root and not is_called:
         walk.handed_on.add(function.__name__)
     for name, docstring in code.docstrings:
         walk.reflected({name}, lambda name=name, docstring=docstring: walk.put("docstring", name, docstring))  # type: ignore[misc]

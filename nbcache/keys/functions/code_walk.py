@@ -165,7 +165,7 @@ class CodeWalk(Walk):
     ) -> None:
         super().__init__(nodes, State(), path=getattr(root, "__qualname__", ""))  # type: ignore[arg-type]
         self.root = root
-        self.is_called = is_called
+        self.called: tuple[Any, ...] = (root,) if is_called else ()
         self.ignore = ignore
         self.names: dict[str, Name] = {}
         self.libraries: set[Release] = set()
@@ -239,8 +239,11 @@ class CodeWalk(Walk):
             self._deferred.pop(ready[0])[1]()
             super()._visit_pending()
 
-    def piece(self) -> CodePiece:
-        """What the walk finds. Raises NotCanonicalError."""
+    def piece(self, *also: Any) -> CodePiece:
+        """What the walk finds, from its root and other code that is called. Raises NotCanonicalError."""
+        self.called += also
+        for code in also:
+            self.code(code)
         digest = self.digest(self.root)
         names = tuple(sorted(self.names.values(), key=lambda name: name.label))
         return CodePiece(

@@ -75,10 +75,9 @@ class FunctionCall(NamedTuple):
 class FunctionKey:
     """Makes the identity of each call of one function."""
 
-    def __init__(self, function: types.FunctionType, rules: FunctionRules, *, kind: str = "function") -> None:
+    def __init__(self, function: types.FunctionType, rules: FunctionRules) -> None:
         self._function = function
         self._rules = rules
-        self._kind = kind
         self._parameters: Parameters | None = None
         self._piece: CodePiece | None = None
         self._document: _Document | None = None
@@ -155,13 +154,7 @@ class FunctionKey:
         return known.written
 
     def _written_document(self, piece: CodePiece | None, names: Mapping[str, bytes], libraries: set[Release]) -> bytes:
-        function = self._function
-        document: dict[str, Any] = {
-            "class": [self._kind, function_name(function)],
-            "model": function.__qualname__,
-            "form": FORM_VERSION,
-            "python": _PYTHON,
-        }
+        document = {**self._named(), "form": FORM_VERSION, "python": _PYTHON}
         if piece is None:
             document["version"] = str(self._rules.version)
         else:
@@ -172,16 +165,23 @@ class FunctionKey:
             document["libraries"] = dict(sorted(libraries))
         return orjson.dumps(document)
 
+    def _named(self) -> dict[str, Any]:
+        """What the function is called."""
+        return {"class": ["function", function_name(self._function)], "model": self._function.__qualname__}
+
     def _current_piece(self) -> CodePiece:
         piece = self._piece
         if piece is None or not piece.is_current():
             try:
-                piece = called_piece(self._function, self._rules.ignore)
+                piece = self._walked()
             except NotCanonicalError as error:
                 where = f"its code, at {error.path}," if error.path else "its code"
                 raise self._unstable(where, f"code {error.path}", error, None) from None
             self._piece = piece
         return piece
+
+    def _walked(self) -> CodePiece:
+        return called_piece(self._function, self._rules.ignore)
 
     def _names_written(self, values: Values, names: Iterable[Name]) -> dict[str, bytes]:
         """The data that the code uses, by name, each in its canonical form."""

@@ -5,11 +5,16 @@ also from the cache. It counts only where the function's code may read it.
 """
 
 import sys
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 from nbcache.errors import UnstableIdentityError
+from nbcache.keys.functions.libraries import releases_of
+from nbcache.keys.functions.library_functions import content_of
+from nbcache.keys.functions.module_names import function_name
 from nbcache.keys.functions.plain_kinds import digest_of
 from nbcache.keys.usercode.not_canonical import NotCanonicalError
+from nbcache.keys.usercode.origin import is_users_code
 
 if TYPE_CHECKING:
     from nbcache.keys.functions.values import Values
@@ -27,6 +32,9 @@ def langchain_form(values: "Values", value: Any) -> Any:
     messages = core.get("langchain_core.messages")
     if messages is not None and isinstance(value, messages.BaseMessage):
         return _message(values, value, messages)
+    tools = core.get("langchain_core.tools")
+    if tools is not None and isinstance(value, tools.BaseTool):
+        return _tool(values, value)
     return None
 
 
@@ -59,6 +67,25 @@ def _embedder_identity(model: Any) -> "Identity":
     from nbcache.keys.embedder_identity import embedder_identity  # noqa: PLC0415 - only who has a model needs it
 
     return embedder_identity(model, "documents", (), {})
+
+
+def _tool(values: "Values", tool: Any) -> Any:
+    from nbcache.keys.functions.tool_code import held_by  # noqa: PLC0415 - only who has a tool needs it
+
+    held: dict[str, Any] = {}
+    for name, value in sorted(held_by(tool).items()):
+        held[name] = _closure(values, value) if name in {"func", "coroutine"} else values.form(value)
+    return {"!tool": [values.name(type(tool)), held]}
+
+
+def _closure(values: "Values", function: Any) -> Any:
+    """A function of a tool. One that a library has made for it counts by what it holds: a retriever, a chain."""
+    if type(function) is not FunctionType or is_users_code(function) or "__wrapped__" in function.__dict__:
+        return values.form(function)
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    module = str(function.__globals__.get("__name__"))
+    values.libraries.update(releases_of(module))
+    return {"!closure": [function_name(function), {name: values.form(content_of(cell)) for name, cell in cells}]}
 
 
 def _message(values: "Values", message: Any, messages: Any) -> Any:

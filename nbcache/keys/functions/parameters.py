@@ -80,6 +80,10 @@ class Parameters:
             bound[self._varkw] = dict(sorted(others.items()))
         return bound
 
+    def needs(self, name: str) -> bool:
+        """Whether a parameter has this name, and no default."""
+        return name in self._names and name not in self._defaults
+
     @property
     def keywords_name(self) -> str | None:
         """The name of the parameter that takes any keyword argument."""
