@@ -62,11 +62,11 @@ def key_of(memoized: Cached, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     return call_key(prompt, "", call).key
 
 
-def planned_call(memoized: Memoized, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, Call]:
+def planned_call(memoized: Cached, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, Call]:
     """The prompt of a call and the call, as it would be looked up, without making it. Raises as `key_of`."""
     identified = memoized.key.call(args, kwargs)
     call = Call(
-        kind=FUNCTION,
+        kind=memoized.kind,
         function=memoized.labels[0],
         own=memoized.options.own,
         is_chat=False,
