@@ -17,13 +17,13 @@ from nbcache import NotebookCache
 from nbcache.entry.records import Filter
 from nbcache.ui.panel.board import Board
 
-from . import BenchError, big_store, browser, larger_store
+from . import BenchError, big_store, browser, growth_changes, larger_store
 from .figures import Figures
 from .growth_pages import pages, searches
 from .processes import output_of
 from .workload import entries
 
-TRANSFERRED = 100_000  # entries at most that are exported and imported
+TRANSFERRED = 100_000  # entries at most that are changed in a copy, exported and imported
 PAINTED = 100_000
 TIMES = 10  # as large as the store that it is made of
 _TEXTS = {"dry run": "tarfile", "dry run, a sentence": "import tarfile", "dry run, nothing": "tarfile xylophone"}
@@ -44,6 +44,7 @@ def measure(stores: Path, sizes: tuple[int, ...], rounds: int, figures: Figures)
         finally:
             cache.close()
         if size <= TRANSFERRED:
+            growth_changes.measure(folder, column, figures)
             _transfer(folder, column, figures)
         if size == PAINTED:
             _paint(folder, size, rounds, figures)

@@ -28,7 +28,7 @@ _COPIED = (
     "INSERT INTO vocabulary SELECT block + :blocks, words FROM vocabulary WHERE block <= :last / :block",
     "INSERT INTO entry SELECT id + :ids, created + :later, expires, used + :later, last_hit + :later, hits,"
     " (SELECT length(value) FROM Cache WHERE rowid = e.id + :ids), input_tokens, output_tokens, cost + :number, seconds,"
-    " model, provider, status, cell, tags, notebooks, charged, facet, client, streamed FROM entry e WHERE id <= :last",
+    " model, provider, status, cell, tags, notebooks, charged, facet, client, streamed, kind, function FROM entry e WHERE id <= :last",
 )
 _RECOUNTED = (
     "UPDATE facet SET (entries, bytes) = (SELECT count(*), sum(size) FROM entry WHERE facet = facet.id)",

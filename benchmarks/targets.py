@@ -116,6 +116,11 @@ TARGETS = (
     ),
     _growth("evict", "`evict` of one", 20),
     _growth("dry run", "dry run of `clear --match`", 1_000),
+    *(
+        _growth(f"{what}{which}", f"`{what}` of a tenth of the entries, {by}", 1, "s", LARGE)
+        for what in ("tag", "expire", "clear")
+        for which, by in (("", "by model"), (", oldest", "the oldest"))
+    ),
     _growth("export", "export", 25, "s", LARGE),
     _growth("export, memory", "memory of the export", 200, "MB", LARGE),
     _growth("import", "import", 20, "s", LARGE),

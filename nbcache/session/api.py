@@ -84,7 +84,7 @@ def listed(scope: str | None, which: Mapping[str, Any], progress: Progress | Non
     from nbcache.session.dataframes import entries_frame  # noqa: PLC0415 - pandas takes a second to import
 
     contents, filters = installed().contents(scope), dict(which)
-    spare = used_keys() if filters.pop("unused", False) else ()
+    spare = spared_by(filters.pop("unused", None))
     frame = entries_frame(contents.columns_matching(spare=spare, progress=progress, **filters))
     return frame, contents.unknown_values(filters) if frame.empty else ""
 
@@ -119,10 +119,17 @@ def clear(*, scope: str | None = None, unused: bool = False, **which: Any) -> Cl
 
 def cleared(scope: str | None, *, unused: bool, **which: Any) -> tuple[Cleared, str]:
     """As `clear`, and what `Contents.unknown_values` says if nothing was to be cleared."""
-    spare = used_keys() if unused else ()
+    spare = spared_by(unused)
     contents = installed().contents(scope)
     done = contents.clear(spare=spare, **which)
     return done, "" if done.deleted or done.kept else contents.unknown_values(which)
+
+
+def spared_by(unused: object) -> Collection[str]:
+    """The keys that the filter `unused` leaves out. Raises TypeError for another value, and ValueError as `used_keys`."""
+    if unused is not None and not isinstance(unused, bool):
+        raise TypeError(f"unused={unused!r}: write True or False")
+    return used_keys() if unused else ()
 
 
 def used_keys() -> Collection[str]:

@@ -10,7 +10,7 @@ from nbcache.cache.setting_field import refuse_unknown
 from nbcache.entry.durations_and_sizes import seconds
 from nbcache.entry.edit import Changed, Edit
 from nbcache.errors import warn_once
-from nbcache.session.api import CHOOSING, used_keys
+from nbcache.session.api import CHOOSING, spared_by
 from nbcache.session.installation import installed
 from nbcache.stores.entry_filters import EntryFilters
 
@@ -59,10 +59,10 @@ def checked_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
 def changed(change: Edit, key: str | None, verb: str, which: dict[str, Any]) -> tuple[Changed, str]:
     """What was changed, and what `Contents.unknown_values` says if nothing was. Raises ValueError as `expire`."""
     options = dict(which)
-    scope, unused = options.pop("scope", None), options.pop("unused", None) or False
+    scope, unused = options.pop("scope", None), options.pop("unused", None)
     others = {name: options.pop(name) for name in ("dry_run", "progress", "edited") if name in options}
-    check_chosen(verb, key, {**options, "unused": unused})
-    spare = used_keys() if unused else ()
+    check_chosen(verb, key, {**options, "unused": False if unused is None else unused})
+    spare = spared_by(unused)
     contents = installed().contents(scope)
     done = contents.edit(change, key=key, spare=spare, **others, **options)
     return done, "" if done.changed or key is not None else contents.unknown_values(options)

@@ -1,17 +1,17 @@
 """The filters by which a user chooses entries: to list, clear and tag them, and to let them expire. All that are given must hold."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from datetime import timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
-from nbcache.entry.durations_and_sizes import seconds, size
+from nbcache.entry.durations_and_sizes import dollars, seconds, size
 from nbcache.entry.filter import KINDS, Filter
 from nbcache.entry.globs import is_glob
-from nbcache.entry.records import EntryMeta
+from nbcache.entry.records import STATUSES, EntryMeta
 
+_MOST_DOLLARS = 10**6
 _Age = float | str | timedelta
 _TEXTS = {  # with an example of each
     "match": "Q3*",
@@ -59,8 +59,9 @@ class EntryFilters:
                 raise TypeError(f"{name}={value!r}: pass one text, such as {name}={example!r}")
             if value is not None and not value:
                 raise ValueError(f"{name}='': write the text to look for; without it, all is meant")
-        if self.kind not in {None, *KINDS}:
-            raise ValueError(f"kind={self.kind!r}: write one of {', '.join(KINDS)}")
+        for name, known in (("kind", KINDS), ("status", STATUSES)):
+            if (value := getattr(self, name)) not in {None, *known}:
+                raise ValueError(f"{name}={value!r}: write one of {', '.join(known)}")
         if not isinstance(self.unused, bool):
             raise TypeError(f"unused={self.unused!r}: write True or False")
         if self.where is not None and not callable(self.where):
@@ -103,9 +104,9 @@ def _dollars(value: float | str | Decimal | None, name: str) -> Decimal | None:
     if value is None:
         return None
     try:
-        dollars = Decimal(value.strip().removeprefix("$") if isinstance(value, str) else str(value))
-    except InvalidOperation:
-        dollars = Decimal("nan")
-    if isinstance(value, bool) or not math.isfinite(dollars) or not 0 < dollars < 10**6:
+        usd = dollars(value, name)
+    except ValueError:
+        usd = None
+    if usd is None or usd >= _MOST_DOLLARS:
         raise ValueError(f"{name}={value!r}: write a number of US dollars, such as 0.01, above zero")
-    return dollars
+    return usd

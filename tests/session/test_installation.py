@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 from datetime import timedelta
+from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +195,28 @@ def test_a_filter_that_is_no_text_is_an_error_that_says_what_to_pass(tmp_path: P
     if name != "status":
         with pytest.raises(TypeError, match=says):
             nbcache.clear(**{name: ["x"]})  # type: ignore[arg-type]
+    assert nbcache.stats().entries == 1
+
+
+@pytest.mark.parametrize(
+    ("which", "says"),
+    [
+        ({"unused": "yes"}, "unused='yes': write True or False"),
+        ({"unused": 0}, "unused=0: write True or False"),
+        ({"status": "okay"}, "status='okay': write one of ok, cut off, filtered, empty, unfinished"),
+        ({"cheaper_than": Decimal("sNaN")}, "cheaper_than=Decimal('sNaN'): write a number of US dollars"),
+        ({"larger_than": float("nan")}, "larger_than=nan: write a number of bytes"),
+        ({"older_than": -1}, "older_than=-1: write a number of seconds"),
+    ],
+)
+def test_a_filter_that_cannot_be_meant_is_refused_by_every_function(
+    tmp_path: Path, which: dict[str, Any], says: str
+) -> None:
+    nbcache.install(tmp_path / "s")
+    model().invoke("q")
+    for choose in (nbcache.entries, nbcache.clear, partial(nbcache.tag, "t"), partial(nbcache.expire, "1d")):
+        with pytest.raises((TypeError, ValueError), match=re.escape(says)):
+            choose(**which)
     assert nbcache.stats().entries == 1
 
 

@@ -49,8 +49,10 @@ def _list_and_clear(which: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("called")
-def test_a_status_is_named_too() -> None:
-    with pytest.warns(nbcache.NbcacheWarning, match="no entry has the status 'okk'; there is: ok; did you mean ok"):
+def test_a_status_that_no_entry_has_is_named_and_one_that_none_can_have_is_refused() -> None:
+    with pytest.warns(nbcache.NbcacheWarning, match="no entry has the status 'empty'; there is: ok"):
+        nbcache.entries(status="empty")
+    with pytest.raises(ValueError, match="status='okk': write one of ok, cut off, filtered, empty, unfinished"):
         nbcache.entries(status="okk")
 
 

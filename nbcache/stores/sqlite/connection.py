@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+CACHE = 2_000  # kB of pages
 _LONGEST = 256 * 1024 * 1024  # bytes of a value: more than any answer has
 _LONGEST_STATEMENT = 1_000_000
 _STEPS = 200_000  # of SQLite's machine between two looks at the clock: a few milliseconds
@@ -19,7 +20,7 @@ _PRAGMAS = (
     "synchronous = NORMAL",  # in WAL mode a killed process loses nothing
     "secure_delete = ON",  # what is deleted is overwritten
     "mmap_size = 0",  # an error in a mapped file is no exception, but a signal
-    "cache_size = -2000",  # of each connection, and a process may have dozens: the system keeps the file's pages, too
+    f"cache_size = {-CACHE}",  # of each connection, and a process may have dozens: the system keeps the file's pages, too
     "wal_autocheckpoint = 4000",  # pages: folding the log in costs more than writing it
     "cell_size_check = ON",
 )

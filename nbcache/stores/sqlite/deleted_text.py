@@ -12,7 +12,8 @@ from contextlib import AbstractContextManager
 
 from nbcache.stores.sqlite.sql import Execute
 
-_AT_ONCE = 0.02  # seconds in one transaction: others may be waiting to write
+_AT_ONCE = 0.05  # seconds in one transaction: others may be waiting to write
+_PAGES = 50  # that are returned between two looks at the clock: a millisecond
 _SMALL = 8_000  # pages in use, below which a file is written anew: a tenth of a second
 _LEFT = "SELECT 1 FROM total WHERE name = 'traces'"
 _COPIES_LEFT = "SELECT 1 FROM total WHERE name = 'copies'"
@@ -38,7 +39,8 @@ def return_pages(sql: Execute, transaction: Callable[[], AbstractContextManager[
             return False
         with transaction():
             while free := _free(sql):
-                sql("PRAGMA incremental_vacuum(1)")  # of more pages Python's module would ask for the first alone
+                for _ in range(min(free, _PAGES)):
+                    sql("PRAGMA incremental_vacuum(1)")  # of more pages Python's module would ask for the first alone
                 if _free(sql) == free:
                     return False
                 if time.monotonic() > ends:

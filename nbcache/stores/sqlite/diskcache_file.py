@@ -16,6 +16,7 @@ import diskcache
 
 from nbcache.errors import DamagedError
 from nbcache.stores.sqlite import deleted_text, expiry, new_rows, schema, upgrade
+from nbcache.stores.sqlite.connection import CACHE
 from nbcache.stores.sqlite.connection_pool import Pool
 from nbcache.stores.sqlite.database import newer
 from nbcache.stores.sqlite.folder import APPLICATION_ID, STORE_VERSION, is_newer
@@ -28,6 +29,7 @@ _SETTINGS = {"statistics": 0, "eviction_policy": "none", "cull_limit": 0}
 _ROWS_AT_ONCE = 500  # in about ten milliseconds: others may be waiting to write
 _TRIED_AFTER = 0.5  # seconds between two attempts to empty a log that somebody reads
 
+_LARGE_CACHE = 32_000  # kB of pages, while many entries are changed or deleted: as much as the indexes of 100,000 have
 _LARGE = 200_000  # bytes of a payload that SQLite reads as a blob in a third of the time
 _VALID = "FROM Cache WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)"
 _READ = f"SELECT mode, value {_VALID}"
@@ -218,11 +220,18 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
         with self.transaction():
             return new_rows.move(self.execute, at_most) == at_most
 
+    def read_many_pages(self) -> None:
+        """Let the held connection keep more of the file in memory, until `read_few_pages`: entries are all over the indexes."""
+        self.execute(f"PRAGMA cache_size = {-_LARGE_CACHE}")
+
+    def read_few_pages(self) -> None:
+        """Give that memory back."""
+        self.execute(f"PRAGMA cache_size = {-CACHE}")
+
     def delete_expired(self) -> None:
-        """Delete expired entries, as `expiry` says."""
+        """Delete some expired entries, as `expiry` says. What is left is for the next who writes."""
         now = time.time()
-        if expiry.is_due(self._last_clock, now):
-            expiry.delete_expired(self.execute, now)
+        if expiry.is_due(self._last_clock, now) and not expiry.delete_expired(self.execute, now):
             self._last_clock = now
 
     def has_to_be_tidied(self) -> bool:

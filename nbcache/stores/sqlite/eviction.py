@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from nbcache.stores.sqlite.diskcache_file import CacheFile
     from nbcache.stores.sqlite.sql import Execute
 
+_AT_ONCE = 100  # entries in one transaction: others may want to write
+
 
 class Bounds:
     """How many bytes and entries a store may have."""
@@ -22,6 +24,7 @@ class Bounds:
         self._max_bytes, self._max_entries = max_bytes, max_entries
         self._counted: CacheFile | None = None  # the file whose totals were counted by this process
         self._evicted: list[EntryMeta] = []
+        self._is_over = False
         self.are_set = max_bytes is not None or max_entries is not None
 
     def check(self, payload: bytes) -> None:
@@ -30,7 +33,7 @@ class Bounds:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
 
     def keep(self, cache: "CacheFile", *, spare: str) -> None:
-        """Bring the store within its bounds. Totals are counted once by this process before they are used."""
+        """Bring the store within its bounds, or nearer to them. Totals are counted once by this process before they are used."""
         if not self.are_set:
             return
         if self._counted is not cache:
@@ -39,18 +42,32 @@ class Bounds:
         from nbcache.stores.evictions import report  # noqa: PLC0415 - few stores have bounds
 
         gone = None if report.to is None else self._evicted
-        evict(cache.execute, self._max_bytes, self._max_entries, spare=spare, now=time.time(), gone=gone)
+        self._is_over = evict(
+            cache.execute, self._max_bytes, self._max_entries, spare=spare, now=time.time(), gone=gone
+        )
 
     @contextmanager
-    def reporting(self, store: object) -> Iterator[None]:
-        """Report what is evicted within this block, once it is left without an error."""
-        evicted = self._evicted = []
-        yield
-        if evicted:
-            from nbcache.stores.evictions import report  # noqa: PLC0415 - as above
+    def keeping(self, store: object, cache: "CacheFile", *, spare: str) -> Iterator[None]:
+        """After this block, in which `keep` was called, go on until the store is within its bounds, and report what is evicted.
 
-            if report.to is not None:
-                report.to(store, evicted)
+        Others can write meanwhile. If the block is left by an error, nothing is done.
+        """
+        self._evicted, self._is_over = [], False
+        yield
+        evicted = self._evicted
+        try:
+            while self._is_over:
+                self._evicted = []
+                time.sleep(sqlite.check.PAUSE)
+                with cache.transaction():
+                    self.keep(cache, spare=spare)
+                evicted += self._evicted
+        finally:
+            if evicted:
+                from nbcache.stores.evictions import report  # noqa: PLC0415 - as above
+
+                if report.to is not None:
+                    report.to(store, evicted)
 
 
 def evict(  # noqa: PLR0913 - the bounds, and who is told
@@ -61,10 +78,10 @@ def evict(  # noqa: PLR0913 - the bounds, and who is told
     spare: str,
     now: float,
     gone: "list[EntryMeta] | None" = None,
-) -> None:
-    """Delete the least recently used entries, but not `spare`, until the store is within its bounds.
+) -> bool:
+    """Delete some of the least recently used entries, but not `spare`, until the store is within its bounds.
 
-    `gone` gets their rows. Expired entries, which go first, are not counted as evicted.
+    `gone` gets their rows. Expired entries, which go first, are not counted as evicted. Returns whether more have to go.
     """
     sqlite.schema.make_bounded(sql)
     sqlite.rows.put_last(sql, spare, now)
@@ -78,8 +95,11 @@ def evict(  # noqa: PLR0913 - the bounds, and who is told
     if held is None or is_over(held, 1, sqlite.rows.size_of(sql, spare, now) or 0):
         # Over by more than this entry: count first, so that a wrong total evicts nothing.
         held = sqlite.totals.recount(sql)
-    while is_over(held) and _evict_one(sql, spare, now, gone):
+    for _ in range(_AT_ONCE):
+        if not is_over(held) or not _evict_one(sql, spare, now, gone):
+            return False
         held = sqlite.totals.read(sql) or sqlite.totals.recount(sql)
+    return is_over(held)
 
 
 def _evict_one(sql: "Execute", spare: str, now: float, gone: "list[EntryMeta] | None") -> bool:

@@ -6,7 +6,7 @@ In the file a set of few is a list of places, two bytes each; a set of many has 
 import sys
 from array import array
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import compress
 from typing import TypeVar
 
@@ -97,10 +97,26 @@ def unpacked(column: object) -> int:
     return int.from_bytes(column, "little") if len(column) == BYTES else of_list(column)
 
 
+def without(column: object, gone: Collection[int], bits: int) -> bytes:
+    """The set in a column without the places `gone`, which are those of `bits`, too, as it is in the file; empty if none is left."""
+    if not isinstance(column, bytes):
+        return b""
+    if len(column) == BYTES:
+        return packed(int.from_bytes(column, "little") & ~bits)
+    left = array("H", [place for place in _listed(column) if place not in gone])
+    if sys.byteorder == "big":
+        left.byteswap()
+    return left.tobytes()
+
+
 def of_list(listed: bytes) -> int:
     """The set of the places in a list, which may be of any length."""
+    return bits_of(_listed(listed)) & _ALL
+
+
+def _listed(listed: bytes) -> "array[int]":
     places = array("H")
     places.frombytes(listed[: len(listed) // 2 * 2])
     if sys.byteorder == "big":
         places.byteswap()
-    return bits_of(places) & _ALL
+    return places

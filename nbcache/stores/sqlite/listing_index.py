@@ -47,14 +47,14 @@ def _unique(values: Sequence[str]) -> str:
     return f"CREATE UNIQUE INDEX facet_values ON facet ({', '.join(values)})"
 
 
-def _on_change(values: Sequence[str]) -> str:
+def _on_change(values: Sequence[str], when: str, only: str = "") -> str:
     names, changed = ", ".join(values), " OR ".join(f"NEW.{name} IS NOT OLD.{name}" for name in values)
     return (
-        f"CREATE TRIGGER facet_changed AFTER UPDATE OF {names} ON entry WHEN NEW.facet IS NOT NULL AND ({changed}) BEGIN"
+        f"CREATE TRIGGER facet_changed AFTER UPDATE OF {names} ON entry WHEN {when} AND ({changed}) BEGIN"
         # Not OR IGNORE: in a trigger that an upsert fires, SQLite would take it for ABORT.
         f" INSERT INTO facet ({names}, entries, bytes) SELECT {_of('NEW', values)}, 0, 0"
         f" WHERE {_facet_of('NEW', values)} IS NULL;"
-        f" UPDATE entry SET facet = {_facet_of('NEW', values)} WHERE id = NEW.id; END"
+        f" UPDATE entry SET facet = {_facet_of('NEW', values)} WHERE id = NEW.id{only}; END"
     )
 
 
@@ -69,6 +69,15 @@ _LEAVES = (
 _COUNTED = (
     f"SELECT facet, count(*) AS entries, sum({_bytes('e')}) AS bytes FROM entry e WHERE facet IS NOT NULL GROUP BY 1"
 )
+
+
+def _on_size(when: str) -> str:
+    return (
+        f"CREATE TRIGGER facet_size AFTER UPDATE OF size ON entry WHEN {when} BEGIN"
+        f" UPDATE facet SET bytes = bytes + ({_bytes('NEW')}) - ({_bytes('OLD')}) WHERE id = NEW.facet; END"
+    )
+
+
 COLUMN = "facet INTEGER"  # of `entry`
 STATEMENTS = {
     "facet": _table(VALUES),
@@ -81,9 +90,9 @@ STATEMENTS = {
     "entry_by_facet": "CREATE INDEX entry_by_facet ON entry (facet, created) WHERE facet IS NOT NULL",
     "facet_joined": "CREATE TRIGGER facet_joined AFTER UPDATE OF facet ON entry BEGIN"
     f" UPDATE facet SET entries = entries + 1, bytes = bytes + ({_bytes('NEW')}) WHERE id = NEW.facet; {_LEAVES} END",
-    "facet_size": "CREATE TRIGGER facet_size AFTER UPDATE OF size ON entry WHEN NEW.facet IS NOT NULL BEGIN"
-    f" UPDATE facet SET bytes = bytes + ({_bytes('NEW')}) - ({_bytes('OLD')}) WHERE id = NEW.facet; END",
-    "facet_changed": _on_change(VALUES),
+    "facet_size": _on_size("NEW.facet = OLD.facet"),  # else `facet_joined` counts the bytes
+    # Not if the row of `facet` was changed itself, or is another one by the same statement: to write the indexes takes its time.
+    "facet_changed": _on_change(VALUES, "NEW.facet = OLD.facet", f" AND facet IS NOT {_facet_of('NEW')}"),
     # A later entry may get the id of the last one, once that is deleted.
     "facet_left": f"CREATE TRIGGER facet_left AFTER DELETE ON entry WHEN OLD.facet IS NOT NULL BEGIN {_LEAVES}"
     " UPDATE total SET value = coalesce((SELECT max(id) FROM entry WHERE id < OLD.id), 0)"
@@ -91,7 +100,12 @@ STATEMENTS = {
 }
 _LAST = next(reversed(STATEMENTS))
 OF_VERSION_5, OF_VERSION_6 = (
-    {"facet": _table(values), "facet_values": _unique(values), "facet_changed": _on_change(values)}
+    {
+        "facet": _table(values),
+        "facet_values": _unique(values),
+        "facet_size": _on_size("NEW.facet IS NOT NULL"),
+        "facet_changed": _on_change(values, "NEW.facet IS NOT NULL"),
+    }
     for values in (_OF_VERSION_4, _OF_VERSION_6)
 )
 OF_EARLIER_VERSIONS = (*OF_VERSION_5.values(), *OF_VERSION_6.values())
@@ -124,7 +138,7 @@ def renew(sql: Execute) -> None:
     for name in missing:
         sql(f"ALTER TABLE facet ADD COLUMN {name} TEXT")
         sql(f"UPDATE facet SET {name} = x''")
-    for kind, name in (("INDEX", "facet_values"), ("TRIGGER", "facet_changed")):
+    for kind, name in (("INDEX", "facet_values"), ("TRIGGER", "facet_changed"), ("TRIGGER", "facet_size")):
         if name in made:
             sql(f"DROP {kind} {name}")
             sql(STATEMENTS[name])
@@ -147,6 +161,23 @@ def add(sql: Execute, rowid: int) -> None:
     """List an entry whose row was missing, and is before others that are listed. Within a transaction."""
     if is_made(sql) and rowid <= listed_until(sql):
         _list(sql, "id = ?", (rowid,))
+
+
+def with_tags(sql: Execute, facet: int, tags: str, entries: int) -> int:
+    """The row with the values of this one, but with these tags, for so many of its entries. Within a transaction.
+
+    If these are all, the row itself gets the tags: then the indexes stay as they are.
+    """
+    others = ", ".join("?1" if name == "tags" else name for name in VALUES)
+    found = sql(f"SELECT id FROM facet WHERE ({_NAMES}) = (SELECT {others} FROM facet WHERE id = ?2)", (tags, facet))
+    if (row := found.fetchone()) is not None:
+        return int(row[0])
+    if sql("UPDATE facet SET tags = ? WHERE id = ? AND entries = ?", (tags, facet, entries)).rowcount:
+        return facet
+    new = sql(
+        f"INSERT INTO facet ({_NAMES}, entries, bytes) SELECT {others}, 0, 0 FROM facet WHERE id = ?2", (tags, facet)
+    )
+    return int(new.lastrowid or 0) if new.rowcount else facet
 
 
 def repair(sql: Execute) -> bool:

@@ -65,3 +65,15 @@ class PageStarts:
             self._number += 1
             while self._number > _MOST and len(self._orders) > 1:
                 self._number -= len(self._orders.popitem(last=False)[1][0])
+            if self._number > _MOST:  # of this order alone
+                self._orders[order] = offsets, places = _apart(offsets, places, 2 * offsets[-1] // _MOST)
+                self._number = len(offsets)
+
+
+def _apart(offsets: list[int], places: list[Place], least: int) -> tuple[list[int], list[Place]]:
+    """Those of the offsets, with their places, that are at least so far from the one before."""
+    kept: list[tuple[int, Place]] = []
+    for offset, place in zip(offsets, places, strict=True):
+        if not kept or offset - kept[-1][0] >= least:
+            kept.append((offset, place))
+    return [offset for offset, _ in kept], [place for _, place in kept]

@@ -102,6 +102,7 @@ OF_EARLIER_VERSIONS = (
         for number in range(len(columns))
     )
     + listing_index.OF_EARLIER_VERSIONS
+    + search_index.OF_VERSION_6
 )
 
 

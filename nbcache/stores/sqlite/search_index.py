@@ -18,11 +18,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from nbcache.stores.sqlite import id_sets
-from nbcache.stores.sqlite.id_sets import BLOCK, joined, of_list, packed, unpacked
+from nbcache.stores.sqlite.id_sets import BLOCK, joined
 from nbcache.stores.sqlite.sql import Execute, text, whole, written
 
 MERGED_AT_ONCE = 100  # entries: a common word's row is written once for all, and nobody waits for long to write
-_PURGED_AT_ONCE = 256  # entries of one block
+_PURGED_AT_ONCE = 500  # entries of one block: some tens of milliseconds
 LETTERS = 2  # of the longest beginning that has a row
 ALL = "*"  # the beginning of no letter
 # Marks beside the words of an entry. With the first, the entry may contain what its words don't. With the second, its text
@@ -36,6 +36,8 @@ _GONE = (
     "INSERT INTO unindexed (id, words) SELECT id, words FROM indexed WHERE id = OLD.rowid;"
     " DELETE FROM indexed WHERE id = OLD.rowid; END"
 )
+_ON_CHANGE = "CREATE TRIGGER indexed_changed AFTER UPDATE OF value ON Cache WHEN OLD.key = NEW.key"
+OF_VERSION_6 = (f"{_ON_CHANGE} BEGIN {_GONE}",)
 STATEMENTS = (
     "CREATE TABLE word (block INTEGER, word TEXT, entries BLOB, PRIMARY KEY (block, word)) WITHOUT ROWID",
     "CREATE TABLE vocabulary (block INTEGER PRIMARY KEY, words TEXT)",
@@ -44,17 +46,17 @@ STATEMENTS = (
     "CREATE TABLE unindexed (number INTEGER PRIMARY KEY, id INTEGER, words TEXT)",
     "CREATE INDEX unindexed_id ON unindexed (id)",
     f"CREATE TRIGGER indexed_gone AFTER DELETE ON Cache BEGIN {_GONE}",
-    # An entry that gets another key keeps its words.
-    f"CREATE TRIGGER indexed_changed AFTER UPDATE OF value ON Cache WHEN OLD.key = NEW.key BEGIN {_GONE}",
+    # An entry that gets another key keeps its words; so does one that gets other tags, which `access_count` counts: nothing else
+    # uses this column of diskcache's.
+    f"{_ON_CHANGE} AND OLD.access_count IS NEW.access_count BEGIN {_GONE}",
     "CREATE TRIGGER fresh_gone AFTER DELETE ON indexed BEGIN DELETE FROM fresh WHERE id = OLD.id; END",
 )
 _OF_WORDS = "SELECT word, entries FROM word WHERE block = ? AND word IN (SELECT value FROM json_each(?))"
 _PUT = "INSERT INTO word VALUES (?, ?, ?) ON CONFLICT (block, word) DO UPDATE SET entries = excluded.entries"
-# All other words at once: their rows are lists, and stay lists. One statement leaves the interpreter to other threads.
-_PUT_LISTS = (
-    "INSERT INTO word SELECT ?1, value, substr(?2, 1 + key * ?4, ?4) FROM json_each(?3) WHERE true"
-    " ON CONFLICT (block, word) DO UPDATE SET entries = CAST(entries || excluded.entries AS BLOB)"
-)
+# Many words at once, of which the sets are as long. One statement leaves the interpreter to other threads.
+_SETS = "INSERT INTO word SELECT ?1, value, substr(?2, 1 + key * ?4, ?4) FROM json_each(?3) WHERE true ON CONFLICT (block, word)"
+_PUT_SETS = f"{_SETS} DO UPDATE SET entries = excluded.entries"
+_PUT_LISTS = f"{_SETS} DO UPDATE SET entries = CAST(entries || excluded.entries AS BLOB)"  # their rows stay lists
 _OTHERS = f"{_OF_WORDS} AND NOT (typeof(entries) = 'blob' AND length(entries) + ? < {id_sets.BYTES})"
 _NEW_WORDS = (
     "SELECT json_group_array(value) FROM json_each(?2)"
@@ -75,6 +77,9 @@ def make(sql: Execute) -> None:
         sql("DROP TABLE word")
         sql("DELETE FROM indexed")
         there.remove("word")
+    if "indexed_changed" in there:
+        sql("DROP TRIGGER indexed_changed")  # that of an earlier version
+        there.remove("indexed_changed")
     for statement in STATEMENTS:
         if statement.split()[2] not in there:
             sql(statement)
@@ -157,18 +162,33 @@ def purge_earlier(sql: Execute, rowids: Iterable[int]) -> None:
 def _purge(sql: Execute, which: str, values: tuple[object, ...]) -> None:
     """Remove these deleted entries from the rows of their words. A word that no entry of the block has any more goes."""
     gone = sql(f"SELECT number, id, words FROM unindexed WHERE {which}", values).fetchall()
-    for block, of_word in _by_block((rowid, text(words)) for _, rowid, words in gone).items():
-        lost = set()
-        for word, entries in sql(_OF_WORDS, (block, json.dumps([*of_word]))).fetchall():
-            if left := unpacked(entries) & ~of_list(of_word[word]):
-                sql("UPDATE word SET entries = ? WHERE block = ? AND word = ?", (packed(left), block, word))
-            else:
-                sql("DELETE FROM word WHERE block = ? AND word = ?", (block, word))
-                lost.add(word)
-        if lost:
-            _put_vocabulary(sql, block, [word for word in vocabulary(sql, block).split() if word not in lost])
+    of: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    for _, rowid, words in gone:
+        block, place = divmod(whole(rowid) or 0, BLOCK)
+        of[block].append((place, text(words)))
+    for block, lines in of.items():
+        _purge_block(sql, block, {place for place, _ in lines}, {word for _, line in lines for word in line.split()})
     numbers = json.dumps([number for number, _, _ in gone])
     sql("DELETE FROM unindexed WHERE number IN (SELECT value FROM json_each(?))", (numbers,))
+
+
+def _purge_block(sql: Execute, block: int, places: set[int], words: set[str]) -> None:
+    """Remove the entries at these places, which have these words among them."""
+    heads = {f"{word[:length]}*" for word in words for length in range(1, min(LETTERS, len(word)) + 1)}
+    gone, lost = id_sets.bits_of(places), list[str]()
+    left: dict[int, dict[str, bytes]] = defaultdict(dict)  # by the length of the set in the file
+    for word, entries in sql(_OF_WORDS, (block, json.dumps(sorted(words | heads | {ALL})))).fetchall():
+        others = id_sets.without(entries, places, gone)
+        if not others:
+            lost.append(word)
+        elif others != entries:
+            left[len(others)][word] = others
+    for length, sets in left.items():
+        sql(_PUT_SETS, (block, b"".join(sets.values()), json.dumps([*sets]), length))
+    if lost:
+        sql("DELETE FROM word WHERE block = ? AND word IN (SELECT value FROM json_each(?))", (block, json.dumps(lost)))
+        without = set(lost)
+        _put_vocabulary(sql, block, [word for word in vocabulary(sql, block).split() if word not in without])
 
 
 def _add(sql: Execute, block: int, of_word: dict[str, bytes]) -> None:

@@ -135,7 +135,7 @@ class DiskStore:
 
     def _put(self, cache: "CacheFile", answers: Sequence[LateAnswer]) -> None:
         """Write these answers, of which some may replace others, and do what is due."""
-        with self._bounds.reporting(self), cache.transaction():
+        with self._bounds.keeping(self, cache, spare=answers[-1].key), cache.transaction():
             sqlite.new_rows.move(cache.execute)
             cache.delete_expired()
             rowids = [sqlite.rows.put(cache.execute, *answer) for answer in answers]

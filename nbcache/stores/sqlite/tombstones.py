@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 MOST = 10_000  # the latest are kept
 EXPIRED = "SELECT rowid, key, expire_time FROM Cache WHERE expire_time <= ?"
 _DELETE_OLDEST = f"DELETE FROM tombstone WHERE id <= (SELECT max(id) FROM tombstone) - {MOST}"
+_OF_JSON = "SELECT value FROM json_each(?)"
 _MAY_HAVE_ONE = (
     "SELECT EXISTS (SELECT 1 FROM tombstone WHERE key = ?1)"
     " OR EXISTS (SELECT 1 FROM Cache WHERE key = ?1 AND expire_time IS NOT NULL)"
@@ -24,6 +25,20 @@ def delete_entry(sql: Execute, rowid: int, key: str, when: float, why: str) -> N
     if sql("DELETE FROM tombstone WHERE key = ? AND gone = ? AND why = 'told'", (key, when)).rowcount > 0:
         return
     sql("INSERT OR REPLACE INTO tombstone (key, gone, why) VALUES (?, ?, ?)", (key, when, why))
+    sql(_DELETE_OLDEST)
+
+
+def delete_expired(sql: Execute, rowids: Sequence[int]) -> None:
+    """Delete these expired entries, and write their tombstones, as `delete_entry` does for one."""
+    ids = (json.dumps(rowids),)
+    gone = f"SELECT key, expire_time FROM Cache WHERE rowid IN ({_OF_JSON})"
+    sql(
+        "INSERT OR REPLACE INTO tombstone (key, gone, why) SELECT key, expire_time, 'expired'"
+        f" FROM ({gone}) c WHERE (key, expire_time, 'told') NOT IN (SELECT key, gone, why FROM tombstone WHERE key = c.key)",
+        ids,
+    )
+    sql(f"DELETE FROM tombstone WHERE why = 'told' AND (key, gone) IN ({gone})", ids)
+    sql(f"DELETE FROM Cache WHERE rowid IN ({_OF_JSON})", ids)
     sql(_DELETE_OLDEST)
 
 

@@ -117,3 +117,15 @@ def test_wrong_bound_raises_at_once_and_says_what_to_write(make: Make, name: str
     for n in range(3):
         put(store, n)
     assert store.totals().entries == 2  # the bound of before holds
+
+
+def test_many_entries_beyond_a_new_bound_are_evicted_in_turns_with_others(make: Make, clock: Clock) -> None:
+    store = make()
+    keys = [put(store, n) for n in range(250)]
+    store.bound(None, 10)
+    clock.advance(1)
+    last = put(store, "last")
+    assert store.totals().entries == 10
+    assert store.totals().evictions == 241
+    assert store.get(last) is not None
+    assert store.tombstone(keys[0], clock.now) == ("evicted", clock.now)

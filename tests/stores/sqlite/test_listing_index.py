@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from nbcache.entry.edit import Edit
 from nbcache.entry.records import SORTABLE, EntryMeta, Facets, Filter, Totals, Touch
 from nbcache.stores import DiskStore
 from nbcache.stores.sqlite import listing_index, pages
@@ -56,7 +57,7 @@ def row(number: int, draw: random.Random) -> EntryMeta:
 def change(store: DiskStore, draw: random.Random, number: int) -> None:
     """Something that happens to a store."""
     key = key_of(draw.randrange(number + 1))
-    what = draw.randrange(12)
+    what = draw.randrange(14)
     if what < 6:
         ttl = draw.choice([None, None, 0.0, 1e6])
         store.put(key_of(number), b"payload" * draw.randrange(1, 9), row(number, draw), ttl)
@@ -68,6 +69,15 @@ def change(store: DiskStore, draw: random.Random, number: int) -> None:
         store.clear([key], owner=draw.choice(BOOKS))
     elif what == 9:
         store.delete(key)
+    elif what == 10:
+        those = draw.choice([Filter(), Filter(model="m1"), Filter(tag="t"), Filter(before=300.0), Filter(key=key)])
+        edits = (
+            Edit(add=("u",)),
+            Edit(remove=("t",)),
+            Edit(add=("t",), remove=("u",)),
+            Edit(sets_expiry=True, expires=5e9),
+        )
+        store.edit(store.select(those).keys(), draw.choice(edits))
     else:
         store.index(lambda _, key: [key], draw.randrange(1, 20))
 
@@ -366,5 +376,30 @@ def test_golden_store_of_version_3_gets_its_listing(tmp_path: Path) -> None:
         pass
     assert store.page(limit=10) == store.page() == [replace(row, client="langchain") for row in rows]
     assert (store.totals(), store.facets()) == (totals, replace(facets, client=("langchain",)))
+    assert store.check() == []
+    store.close()
+
+
+def test_tags_of_all_entries_with_equal_values_leave_the_indexes_alone(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path / "store")
+    for number in range(40):
+        key = key_of(number)
+        store.put(key, b"payload", EntryMeta(key, f"m{number % 4}", "p", "a", "ok", float(number), tags=("t",)))
+    while store.index(lambda _, key: [key], 50):
+        pass
+
+    def facets() -> dict[object, object]:
+        with closing(sqlite3.connect(store.folder / "cache.db")) as connection:
+            return dict(connection.execute("SELECT id, facet FROM entry"))
+
+    before = facets()
+    assert store.edit(store.select(Filter(model="m1")).keys(), Edit(add=("u",))) == 10
+    assert facets() == before
+    assert store.edit(store.select(Filter(before=20.0)).keys(), Edit(add=("v",))) == 20
+    assert len(set(facets().values())) == 8
+    assert store.edit(store.select(Filter(tag="t")).keys(), Edit(remove=("u", "v"))) == 25
+    assert len(set(facets().values())) == 4
+    assert store.totals(Filter(tag="t")) == Totals(40, 280, 0)
+    assert store.totals(Filter(tag="u")).entries == 0
     assert store.check() == []
     store.close()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nbcache.entry.edit import Edit
 from nbcache.entry.records import EntryMeta, Filter
 from nbcache.entry.text import words
 from nbcache.stores import DiskStore
@@ -297,4 +298,22 @@ def test_evicting_one_removes_the_words_of_an_earlier_index(of_version_3: Path) 
     store.delete(store.page()[0].key)
     assert left_in(of_version_3, b"xylophone") == []
     assert left_in(of_version_3, b"zugzwang") == []
+    store.close()
+
+
+def test_entry_that_gets_other_tags_stays_in_the_index(tmp_path: Path) -> None:
+    store = DiskStore(tmp_path / "store")
+    keys = [put(store, number, f"alpha x{number}") for number in range(5)]
+    index_all(store)
+    assert store.edit(keys, Edit(add=("new",))) == 5
+    assert store.edit(keys, Edit(sets_expiry=True, expires=5e9)) == 5
+    with closing(sqlite3.connect(store.folder / "cache.db")) as connection:
+        assert connection.execute("SELECT count(*) FROM indexed").fetchone() == (5,)
+        assert connection.execute("SELECT count(*) FROM unindexed").fetchone() == (0,)
+    assert found(store, "alpha", tag="new") == set(keys)
+    put(store, 3, "alps")  # another answer has other words
+    index_all(store)
+    assert found(store, "alpha") == {*keys} - {keys[3]}
+    assert found(store, "alps") == {keys[3]}
+    assert store.check() == []
     store.close()

@@ -361,6 +361,22 @@ def test_clearing_everything_leaves_nothing_of_expired_entries(
     assert traces(folder, SECRET) == []
 
 
+def test_many_expired_entries_are_deleted_with_several_writes(
+    store: DiskStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, left = time.time(), []
+    monkeypatch.setattr(time, "time", lambda: began)
+    for number in range(450):
+        store.put(key_of(number), b"payload", row(key_of(number)), ttl=60)
+    for number, hours in enumerate((2, 4, 4, 4)):
+        monkeypatch.setattr(time, "time", lambda hours=hours: began + hours * 3600)
+        store.put(key_of(f"new {number}"), b"payload", row(key_of(f"new {number}")))
+        with closing(sqlite3.connect(folder / "cache.db")) as connection:
+            left += connection.execute("SELECT count(*) FROM Cache WHERE expire_time IS NOT NULL").fetchone()
+    assert left == [450, 250, 50, 0]
+    assert store.tombstone(key_of(0), time.time()) == ("expired", began + 60)
+
+
 # Killed
 
 
