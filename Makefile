@@ -14,7 +14,7 @@ NEWEST_TESTS := tests/keys tests/integrations tests/entry/usage/test_usage_of_ca
 # Tests start hundreds of processes: none of them has to compile nbcache anew, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint unit coverage browser chromium notebooks compat clients docs newest truth bench beside lock format clean
+.PHONY: demo test lint unit redis coverage browser chromium notebooks compat clients docs newest truth bench beside lock format clean
 
 demo: .venv/ready
 	$(BIN)/python notebooks/demo.py
@@ -32,11 +32,18 @@ lint: .venv/ready
 # A file of tests at a time on each core.
 UNIT := pytest --ignore tests/ui/browser --numprocesses=2 --dist=loadfile
 
-unit: .venv/ready
+unit: .venv/ready redis
 	$(BIN)/$(UNIT)
 
+# The tests of stores start a server of their own; the one that the package would start is not needed.
+redis:
+	@command -v redis-server >/dev/null || command -v valkey-server >/dev/null || \
+	  { apt-get update -qq && RUNLEVEL=1 apt-get install -y -qq redis-server && \
+	    { ! command -v systemctl >/dev/null || systemctl disable --now redis-server || true; }; } || \
+	  { echo "The tests of stores need a server: install redis-server or valkey-server." >&2; exit 1; }
+
 # The same, and how much of nbcache the tests run. That takes half as long again, at least. To be run before each release.
-coverage: .venv/ready
+coverage: .venv/ready redis
 	$(BIN)/coverage erase
 	$(BIN)/$(UNIT) --cov --cov-report=term --cov-fail-under=95
 

@@ -99,6 +99,11 @@ class UnsupportedError(StoreError):
 
 
 @public_in("nbcache")
+class MissingPackageError(NbcacheError, ImportError):
+    """What was asked for needs a package that isn't installed; the message says which."""
+
+
+@public_in("nbcache")
 class StoreBusyError(StoreError):
     """Another process holds the store."""
 

@@ -34,8 +34,8 @@ from nbcache.keys.api_names import ALL
 from nbcache.keys.known_keys import KnownCall, known_call
 from nbcache.keys.request import Request
 from nbcache.replay.playback import Recordings
-from nbcache.stores.base import DiskStore, open_store
-from nbcache.stores.location import cassette_path, notebook_name, notebook_path, store_folder
+from nbcache.stores.base import open_store, owner_in
+from nbcache.stores.location import cassette_path, notebook_path, store_folder
 
 if TYPE_CHECKING:
     from nbcache.cache.misses.explain import Why
@@ -69,7 +69,7 @@ class NotebookCache(BaseCache):
             max_bytes=self.max_bytes,
             max_entries=self.max_entries,
         )
-        self.notebook = notebook_name(path, self.store.folder if isinstance(self.store, DiskStore) else None)
+        self.notebook = owner_in(self.store, path)
         self.scope = configuration.scope if self.notebook is not None else "folder"
         self.labels: dict[str, str] = {}
         self.rules = Rules.of(configuration)

@@ -85,9 +85,9 @@ class Configuration:
 
     store: Setting[_Place | None, _Place | None] = Setting(
         _store,
-        "where entries are kept: a folder, `disk:///path`, `memory://`, a Store object, or `user`, one store for all your "
-        "notebooks (`NotebookCache(…)` takes that for a folder). Without it: the folder that `NBCACHE_DIR` names, else the "
-        "nearest `.nbcache` folder upward from the notebook",
+        "where entries are kept: a folder, `disk:///path`, `memory://`, `redis://host:6379/0`, a Store object, or `user`, "
+        "one store for all your notebooks (`NotebookCache(…)` takes that for a folder). Without it: the folder that "
+        "`NBCACHE_DIR` names, else the nearest `.nbcache` folder upward from the notebook",
         kind="text",
         from_text=str,
     )

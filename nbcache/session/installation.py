@@ -18,13 +18,14 @@ from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC04
 from nbcache.concurrency.executor import uninterrupted
 from nbcache.concurrency.locks import Lock
 from nbcache.costs.events import end_callbacks, finish_callbacks
-from nbcache.errors import NotInstalledError, forget_warnings, warn_once
+from nbcache.errors import NotInstalledError, StoreError, forget_warnings, warn_once
 from nbcache.integrations.http.hooks import HTTPHooks
 from nbcache.integrations.langchain.models import Instrument
 from nbcache.integrations.patching import Wrapping
 from nbcache.session.environment import warn_of_misspelt, with_environment
 from nbcache.session.placeholder_keys import stand_in
 from nbcache.session.worker_processes import give_tickets, join
+from nbcache.stores.base import Remote, Store
 from nbcache.stores.location import BLOCK_NETWORK, user_folder
 
 
@@ -61,11 +62,24 @@ def _install(given: dict[str, Any]) -> NotebookCache:
     if given.get("store") == "user":
         given["store"] = user_folder()
     cache = NotebookCache(**given)
+    silence = _silence_of(cache.store)
     uninterrupted(partial(_turn_on, cache))
+    if silence is not None:
+        cache.failed("reach the store", silence)
     warn_of_misspelt()
     cache.ledger.announce_to(all_listeners)
     tell()
     return cache
+
+
+def _silence_of(store: Store) -> StoreError | None:
+    """The error of a store on a server that doesn't answer. Raises ValueError if it refuses the password."""
+    try:
+        if isinstance(store, Remote):
+            store.connect()
+    except StoreError as error:
+        return error
+    return None
 
 
 def _turn_on(cache: NotebookCache) -> None:

@@ -15,7 +15,7 @@ from nbcache.concurrency.worker_pipe import Sender, channel
 from nbcache.errors import logger, warn_once
 from nbcache.integrations.patching import Wrapping
 from nbcache.keys.ignored import langchain_parameters
-from nbcache.stores.base import DiskStore
+from nbcache.stores.base import DiskStore, Remote
 
 _Install = Callable[[dict[str, Any]], NotebookCache]
 _TICKET = "_nbcache"  # the attribute of a process object that holds its ticket
@@ -58,11 +58,12 @@ def _ticket(cache: NotebookCache, process: Any) -> Ticket | None:
         is_forked = getattr(process, "_start_method", None) == "fork"  # a forked child inherits everything
         if is_forked or os.fsdecode(spawn.get_executable()) != sys.executable:
             return None
-        if not isinstance(cache.store, DiskStore):
+        if not isinstance(cache.store, DiskStore | Remote):
             _warn(f"{cache.store.url} is of one process")
             return None
+        place = cache.store.folder.absolute() if isinstance(cache.store, DiskStore) else cache.store
         now = cache.settings_now
-        settings = {**vars(cache.configuration), "store": cache.store.folder.absolute(), "mode": now.mode}
+        settings = {**vars(cache.configuration), "store": place, "mode": now.mode}
         settings |= {"ttl": now.ttl, "tags": now.tags, "prices": cache.ledger.prices.own}
         for name in settings:
             if not _is_picklable(settings[name]):

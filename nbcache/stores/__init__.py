@@ -1,6 +1,7 @@
 """Where entries are kept: the protocol of a store, and the stores.
 
-`base.py` is the protocol, and `open_store` opens one of the stores: `memory.py` in this process, or `sqlite/` in a folder.
+`base.py` is the protocol, and `open_store` opens one of the stores: `memory.py` in this process, `sqlite/` in a folder, or
+`redis/` on a server.
 `location.py` finds the folder for this notebook, `nearby_folders.py` the other stores near it. `view.py` is the store as
 commands use it: the entries of all notebooks, or of one.
 
@@ -18,9 +19,17 @@ from nbcache import handed_on
 if TYPE_CHECKING:
     from nbcache.stores.base import Store, open_store
     from nbcache.stores.memory import MemoryStore
+    from nbcache.stores.redis.store import RedisStore
     from nbcache.stores.sqlite.store import DiskStore
 
-__all__ = ["DiskStore", "MemoryStore", "Store", "open_store"]
+__all__ = ["DiskStore", "MemoryStore", "RedisStore", "Store", "open_store"]
 __getattr__ = handed_on(
-    "nbcache.stores", {"Store": "base", "open_store": "base", "MemoryStore": "memory", "DiskStore": "sqlite.store"}
+    "nbcache.stores",
+    {
+        "Store": "base",
+        "open_store": "base",
+        "MemoryStore": "memory",
+        "DiskStore": "sqlite.store",
+        "RedisStore": "redis.store",
+    },
 )

@@ -28,7 +28,8 @@ A whole store:
 
 The tests in `tests/stores/contract/` say what each protocol promises, a file for each. To run them with your own store, in
 a clone of the repository, add it to `STORES` in the `conftest.py` there and run `pytest tests/stores/contract`: the tests of
-the capabilities that it has are run. `MemoryStore` has all capabilities but `ChangeTracking`, `Columnar` and `Selecting`, and is short.
+the capabilities that it has are run. `MemoryStore` has all capabilities but `ChangeTracking`, `Columnar`,
+`Selecting` and `Remote`, and is short.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -37,6 +38,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
 
 from nbcache.entry.filter import Filter
+from nbcache.stores.location import notebook_name, team_owner
 from nbcache.stores.progress import Counted, Progress
 from nbcache.stores.sqlite.store import DiskStore
 
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from nbcache.stores.selection import Search, Selection
 
 __all__ = ["DiskStore", "Store", "open_store"]
+_ON_A_SERVER = {"redis", "rediss", "valkey", "unix"}
 
 
 @runtime_checkable
@@ -264,11 +267,22 @@ class PayloadTracking(Protocol):
     """Returns a value that is equal only while no payload was changed or deleted. None if that isn't known now."""
 
 
-def open_store(place: "str | Path | Store", *, max_bytes: int | None = None, max_entries: int | None = None) -> Store:
-    """The store at `place`: a folder's path, `disk:///path`, `memory://`, or a store.
+@runtime_checkable
+class Remote(Protocol):
+    """The store is on a server, which several people may use: there an owner of entries is a user with a notebook."""
 
-    Raises ValueError for a place that can't be one, and for bounds of a store that has none. Nothing is made on disk
-    before it is used.
+    def connect(self) -> None:
+        """Ask the server once, for at most a second.
+
+        Raises ValueError if it refuses the password, and StoreError if it does not answer.
+        """
+
+
+def open_store(place: "str | Path | Store", *, max_bytes: int | None = None, max_entries: int | None = None) -> Store:
+    """The store at `place`: a folder's path, `disk:///path`, `memory://`, `redis://host:6379/0?prefix=team`, or a store.
+
+    Raises ValueError for a place that can't be one, and for bounds of a store that has none, and MissingPackageError.
+    Nothing is made on disk or sent to a server before it is used.
     """
     if isinstance(place, Store):
         from nbcache.stores.earlier_names import has_earlier_names, with_todays_names  # noqa: PLC0415 - few give one
@@ -287,6 +301,13 @@ def open_store(place: "str | Path | Store", *, max_bytes: int | None = None, max
     return store
 
 
+def owner_in(store: Store, notebook: Path | None) -> str | None:
+    """The name of the owner of what `notebook` stores. None if nobody is known."""
+    if isinstance(store, Remote):
+        return team_owner(notebook)
+    return notebook_name(notebook, store.folder if isinstance(store, DiskStore) else None)
+
+
 def _of_url(place: str) -> Store:
     parts = urlsplit(place)
     if "://" not in place:
@@ -297,4 +318,12 @@ def _of_url(place: str) -> Store:
         return MemoryStore()
     if parts.scheme == "disk" and not parts.netloc and parts.path not in {"", "/"}:
         return DiskStore(Path(unquote(parts.path)))
-    raise ValueError(f"store={place!r}: write a folder, disk:///absolute/path (three slashes) or memory://")
+    if parts.scheme in _ON_A_SERVER:
+        from nbcache.stores.redis.store import RedisStore  # noqa: PLC0415 - few stores are on a server
+
+        return RedisStore(place)
+    from nbcache.stores.redis.address import without_password  # noqa: PLC0415 - few URLs are wrong
+
+    raise ValueError(
+        f"store={without_password(place)!r}: write a folder, disk:///absolute/path (three slashes), memory:// or redis://host:6379/0"
+    )

@@ -10,6 +10,8 @@ from nbcache.errors import warn_once
 from nbcache.stores.nearby_folders import FOLDER, folders_below, notebook_on_command_line
 
 REPORT = "NBCACHE_REPORT"  # the folder in which each process writes its report for pytest
+OWNER = "NBCACHE_OWNER"  # who owns entries in a store of several people, if not the user
+REDIS_PASSWORD = "NBCACHE_REDIS_PASSWORD"  # noqa: S105 - the name of a variable
 BLOCK_NETWORK = "NBCACHE_BLOCK_NETWORK"  # set while pytest runs with `--nbcache-block-network`, for its kernels
 CASSETTE_SUFFIX = ".llmcache.jsonl"
 _LISTED = 3  # stores that a warning names
@@ -48,6 +50,17 @@ def notebook_name(notebook: Path | None, store_folder: Path | None) -> str | Non
     if store_folder is not None and notebook.is_relative_to(store_folder.parent):
         notebook = notebook.relative_to(store_folder.parent)
     return notebook.as_posix().encode(errors="replace").decode()
+
+
+def team_owner(notebook: Path | None) -> str:
+    """The name of an owner in a store of several people: `NBCACHE_OWNER` or the user's name, and the notebook if it is known."""
+    name = os.environ.get(OWNER) or _user_name()
+    if notebook is None:
+        return name
+    home = _home()
+    below_home = home is not None and notebook.is_relative_to(home)
+    path = notebook.relative_to(home) if home is not None and below_home else notebook
+    return f"{name}:{path.as_posix()}".encode(errors="replace").decode()
 
 
 def store_folder(notebook: Path | None = None) -> Path:
@@ -168,6 +181,15 @@ def _home() -> Path | None:
         return Path.home()
     except RuntimeError:  # a container's user without one
         return None
+
+
+def _user_name() -> str:
+    import getpass  # noqa: PLC0415 - most stores are one user's
+
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user without a name
+        return f"user {os.getuid()}" if hasattr(os, "getuid") else "user"
 
 
 def _is_mine(folder: Path) -> bool:

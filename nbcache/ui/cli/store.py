@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nbcache.errors import NbcacheError, NbcacheWarning, StoreError
 from nbcache.session.environment import warn_of_misspelt
-from nbcache.stores.base import DiskStore, open_store
+from nbcache.stores.base import DiskStore, Remote, open_store
 from nbcache.stores.location import (
     CASSETTE_SUFFIX,
     checked_path,
@@ -42,7 +42,12 @@ def find_store(place: str | None) -> DiskStore:
         )
     if isinstance(store, DiskStore):
         return store
-    raise ValueError(f"{store.url} is in the memory of one process: write a folder, disk:///path or user")
+    why = (
+        "is on a server, and opens in a notebook only"
+        if isinstance(store, Remote)
+        else "is in the memory of one process"
+    )
+    raise ValueError(f"{store.url} {why}: write a folder, disk:///path or user")
 
 
 def exists(store: DiskStore) -> bool:

@@ -26,7 +26,7 @@ STORE = Option(
     "a folder, disk:///path or user; else NBCACHE_STORE, NBCACHE_DIR or the nearest .nbcache",
     "PLACE",
     "URL|user",
-    notebook_help="where entries are kept: a folder, disk:///path, memory:// or user",
+    notebook_help="where entries are kept: a folder, disk:///path, memory://, redis://host or user",
 )
 CELL_ONLY = Option("--cell", "only the last cell", front_ends=LINE)
 LIFETIME = Option("--lifetime", "all calls that the store's ledger knows, not only this session's", front_ends=LINE)

@@ -10,6 +10,7 @@ from IPython.core.error import UsageError
 
 from nbcache.cache.modes import MODES
 from nbcache.errors import harmless
+from nbcache.stores.location import REDIS_PASSWORD
 from nbcache.ui.commands import table
 from nbcache.ui.commands.records import CELL, LINE, Command, FrontEnd
 
@@ -39,6 +40,19 @@ def parse_cell(line: str) -> argparse.Namespace:
     if command is None:
         raise UsageError(f"%%llmcache takes a mode for its cell: type one of {', '.join(table.words(CELL))}")
     return _parse(command, words, CELL)
+
+
+def refuse_password(store: object) -> None:
+    """Raise UsageError if the URL of a store has a password in it: Jupyter saves what is typed."""
+    if not isinstance(store, str) or "://" not in store:
+        return
+    from nbcache.stores.redis.address import has_password, without_password  # noqa: PLC0415 - few stores have a URL
+
+    if has_password(store):
+        raise UsageError(
+            f"{without_password(store)} has a password, which would be saved in the notebook: leave it out, and set "
+            f"{REDIS_PASSWORD} in the environment"
+        )
 
 
 def help_of(line: str) -> str | None:

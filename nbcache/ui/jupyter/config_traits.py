@@ -67,8 +67,11 @@ class NBCache(Configurable):
 
     def update_config(self, config: Config) -> None:
         """Set what `%config` sets. A value that is refused is forgotten everywhere."""
+        from nbcache.ui.jupyter.arguments import refuse_password  # noqa: PLC0415 - `%load_ext` needs no parsers
+
         before = {name: getattr(self, name) for name in self.trait_names(config=True)}
         try:
+            refuse_password(config["NBCache"].get("store"))
             super().update_config(config)
         except Exception:
             self._trait_values.update(before)
@@ -86,7 +89,7 @@ class NBCache(Configurable):
             trial = cls()
             trial.unobserve_all()  # nothing is switched by it
             try:
-                trial.update_config(Config({"NBCache": {name: config["NBCache"][name]}}))
+                Configurable.update_config(trial, Config({"NBCache": {name: config["NBCache"][name]}}))
             except TraitError:
                 del config["NBCache"][name]
                 refused.append(name)

@@ -60,6 +60,7 @@ class Words:
         warn_of_running(cache)
 
     def _switch(self, args: argparse.Namespace) -> None:
+        arguments.refuse_password(args.store)
         options = {
             "store": args.store,
             "scope": args.scope,

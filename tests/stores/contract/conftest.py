@@ -1,9 +1,13 @@
 """The stores that the contract is run with. A store of yours is one line in `STORES`.
 
+Stores on a server are run with each server that the machine has.
+
 A test module says in `NEEDS` which capabilities its tests are about; they are run with every store that has these.
 """
 
+import contextlib
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ import pytest
 
 from nbcache.stores import DiskStore, MemoryStore, Store
 from nbcache.stores.base import Bounded, Checkable
+from tests.servers.redis_server import RedisServer, programs
 from tests.stores.contract.entries import Clock
 from tests.support.small_stores import DictStore, ListedStore
 
@@ -21,7 +26,17 @@ STORES: dict[str, Callable[[Path], Store]] = {
     "dict": lambda _: DictStore(),
     "listed": lambda _: ListedStore(),
 }
+SERVERS = programs()
 Make = Callable[..., Any]  # a store, with the capabilities that the module needs
+
+
+def _on_server(url: str) -> Store:
+    from nbcache.stores import RedisStore
+
+    return RedisStore(url)
+
+
+STORES |= dict.fromkeys(SERVERS, lambda _: _on_server("redis://localhost"))  # that of a test is on a server of its own
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -44,13 +59,28 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return made
 
 
+@pytest.fixture(scope="session")
+def url_of() -> Iterator[Callable[[str], str]]:
+    """The URL of an empty store, on the server of this name, which is started at first use."""
+    running: dict[str, RedisServer] = {}
+    with contextlib.ExitStack() as servers:
+
+        def url(name: str) -> str:
+            if name not in running:
+                running[name] = servers.enter_context(RedisServer(SERVERS[name]))
+            return running[name].url(uuid.uuid4().hex)
+
+        yield url
+
+
 @pytest.fixture
-def make(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock) -> Iterator[Make]:
+def make(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, url_of: Callable[[str], str]) -> Iterator[Make]:
     """Makes a store with the bounds that it is given; it is checked and closed after the test."""
     stores: list[Store] = []
 
     def a_store(max_entries: int | None = None, max_bytes: int | None = None) -> Store:
-        store = STORES[request.param](tmp_path / f"store{len(stores)}")
+        name = request.param
+        store = _on_server(url_of(name)) if name in SERVERS else STORES[name](tmp_path / f"store{len(stores)}")
         if isinstance(store, Bounded):
             store.bound(max_bytes, max_entries)
         stores.append(store)

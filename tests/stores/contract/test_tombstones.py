@@ -4,6 +4,7 @@ import pytest
 
 from nbcache.stores import memory
 from nbcache.stores.base import Bounded, Listable, Tombstones
+from nbcache.stores.redis import scripts
 from nbcache.stores.sqlite import tombstones
 from tests.stores.contract.conftest import Make
 from tests.stores.contract.entries import Clock, key_of, put
@@ -53,6 +54,7 @@ def test_of_many_cleared_entries_the_newest_are_known(
 ) -> None:
     monkeypatch.setattr(tombstones, "MOST", 3)
     monkeypatch.setattr(memory, "_TOMBSTONES", 3)
+    monkeypatch.setattr(scripts, "TOMBSTONES", 3)
     keys = []
     for n in range(5):
         clock.advance(1)

@@ -1,0 +1,254 @@
+"""Lists of entries: the slots that a filter selects, in an order, their rows, and what they have in common."""
+
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from nbcache.entry.globs import matches
+from nbcache.entry.records import EntryMeta, Facets, Filter, Totals
+from nbcache.keys.digests import KEY_LENGTH
+from nbcache.stores.redis import rows
+from nbcache.stores.redis.columns import KEY_BYTES, NUMBERS, OF_ROW, digest
+from nbcache.stores.redis.scripts import run
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from nbcache.stores.redis.store import RedisStore
+
+    Array = npt.NDArray[Any]
+
+_AT_ONCE = 500  # rows that one script reads
+_PAYLOADS_AT_ONCE = 50
+_NUMBERS = {*NUMBERS, "expires", "last_hit", "hits", "size_bytes"}
+_EQUAL = (
+    "model",
+    "cell",
+    "status",
+    "prompt",
+    "client",
+    "kind",
+)  # fields of a filter and of a row, that have to be equal
+_HEXADECIMAL = set("0123456789abcdef")
+
+
+class Order(NamedTuple):
+    """A column to sort by."""
+
+    sort: str
+    descending: bool
+
+
+_NEWEST_FIRST = Order("created", descending=True)
+
+
+class Listing:
+    """The columns that are needed of a store, as they all were at one moment."""
+
+    def __init__(self, store: "RedisStore", names: Sequence[str]) -> None:
+        self._store = store
+        wanted = list(dict.fromkeys(["created", "expires", *names]))
+        with store.server.listing.pipeline(transaction=True) as together:
+            for name in wanted:
+                together.get(f"{store.root}c:{name}")
+            data = dict(zip(wanted, together.execute(), strict=True))
+        self._length = min(len(data[name] or b"") // _width(name) for name in wanted)
+        self._columns = {name: self._array(name, data[name] or b"") for name in wanted}
+
+    def select(self, which: Filter, now: float) -> "Array":
+        """The slots of the entries that `which` selects."""
+        mask = ~np.isnan(self._columns["created"])
+        if not which.include_expired:
+            mask &= self._columns["expires"] > now
+        for name in _EQUAL:
+            if (value := getattr(which, name)) is not None:
+                mask &= self._columns[name] == _code(value)
+        mask &= self._in_range(which)
+        if which.key:
+            mask &= self._begin_with(which.key)
+        for name, is_meant in _tests(which):
+            mask &= self._of_values(name, mask, is_meant)
+        return np.flatnonzero(mask)
+
+    def ordered(self, slots: "Array", order: Order) -> "Array":
+        """The slots by a column, those without a value last if it descends; entries with the same value by their age."""
+        column = self._columns[order.sort][slots] if order.sort in _NUMBERS else self._ranks(order.sort, slots)
+        column = np.where(np.isnan(column) | np.isinf(column), -np.inf, column)
+        places = np.lexsort((slots, self._columns["created"][slots], column))
+        return np.asarray(slots[places[::-1] if order.descending else places])
+
+    def slots(self) -> "Array":
+        """The slots of all entries, expired ones too."""
+        return np.flatnonzero(~np.isnan(self._columns["created"]))
+
+    def packed(self, slot: int) -> bytes:
+        """The values at a slot as `columns.packed` makes them."""
+        return b"".join(self._columns[name][slot].tobytes() for name in OF_ROW)
+
+    def keys(self, slots: "Array") -> list[str]:
+        """The keys at these slots."""
+        return [bytes(key).hex() for key in self._columns["key"][slots]]
+
+    def total(self, name: str, slots: "Array") -> float:
+        """The sum of a column."""
+        return float(self._columns[name][slots].sum())
+
+    def values(self, name: str, slots: "Array") -> dict[int, EntryMeta]:
+        """For each value of a column at these slots the row of one of the entries that have it."""
+        codes, first = np.unique(self._columns[name][slots], return_index=True)
+        there = zip(codes.tolist(), rows_at(self._store, slots[first].tolist()), strict=True)
+        return {code: row for code, row in there if row is not None}
+
+    def _in_range(self, which: Filter) -> "Array":
+        """Where the numbers are those that `which` asks for."""
+        mask = np.ones(self._length, bool)
+        if which.before is not None:
+            mask &= self._columns["created"] < which.before
+        if which.unused:
+            mask &= self._columns["hits"] == 0
+        if which.idle_since is not None:
+            last = self._columns["last_hit"]
+            mask &= np.where(np.isnan(last), self._columns["created"], last) < which.idle_since
+        if which.larger_than is not None:
+            mask &= self._columns["size_bytes"] > which.larger_than
+        if which.cheaper_than is not None:
+            mask &= self._columns["cost_usd"] < float(which.cheaper_than)
+        return mask
+
+    def _array(self, name: str, data: bytes) -> "Array":
+        if name == "key":
+            return np.frombuffer(data, np.uint8)[: self._length * KEY_BYTES].reshape(-1, KEY_BYTES)
+        return np.frombuffer(data, "<f8" if name in _NUMBERS else "<u8")[: self._length]
+
+    def _begin_with(self, prefix: str) -> "Array":
+        if set(prefix) - _HEXADECIMAL or len(prefix) > KEY_LENGTH:
+            return np.zeros(self._length, bool)
+        keys = self._columns["key"]
+        whole = bytes.fromhex(prefix[: len(prefix) // 2 * 2])
+        mask = (keys[:, : len(whole)] == np.frombuffer(whole, np.uint8)).all(axis=1)
+        if len(prefix) % 2:
+            mask &= keys[:, len(whole)] >> 4 == int(prefix[-1], 16)
+        return np.asarray(mask)
+
+    def _of_values(self, name: str, mask: "Array", is_meant: Callable[[EntryMeta], bool]) -> "Array":
+        there = self.values(name, np.flatnonzero(mask))
+        return np.isin(self._columns[name], np.array([code for code, row in there.items() if is_meant(row)], np.uint64))
+
+    def _ranks(self, name: str, slots: "Array") -> "Array":
+        texts = {code: getattr(row, name) for code, row in self.values(name, slots).items()}
+        known = sorted((text, code) for code, text in texts.items() if text is not None)
+        codes, inverse = np.unique(self._columns[name][slots], return_inverse=True)
+        ranks = {code: float(rank) for rank, (_, code) in enumerate(known)}
+        return np.asarray([ranks.get(code, np.nan) for code in codes.tolist()])[inverse]
+
+
+def page(store: "RedisStore", which: Filter, order: Order, part: slice) -> list[EntryMeta]:
+    """A part of the rows that `which` selects, in an order."""
+    now = time.time()
+    if which.key is not None and len(which.key) == KEY_LENGTH:
+        there: Any = store.server.listing.hget(f"{store.root}e:{which.key}", "s")
+        slots: Sequence[int] = [] if there is None else [int(there)]
+        return [row for row in _rows(store, slots) if row.key == which.key and _is_live(row, which, now)][part]
+    listing = Listing(store, (order.sort, *_columns_of(which)))
+    return list(_rows(store, listing.ordered(listing.select(which, now), order)[part].tolist(), which))
+
+
+def totals(store: "RedisStore", which: Filter) -> Totals:
+    """How many entries `which` selects, and how many bytes."""
+    now = time.time()
+    entries, size, evictions = run(store.server.listing, store.root, "totals", [repr(now)])
+    if which == Filter():
+        return Totals(entries, size, evictions)
+    listing = Listing(store, ("size_bytes", *_columns_of(which)))
+    slots = listing.select(which, now)
+    return Totals(len(slots), int(listing.total("size_bytes", slots)), evictions)
+
+
+def facets(store: "RedisStore", notebook: str | None) -> Facets:
+    """The values that the entries have."""
+    columns = {field.name: field.name for field in fields(Facets)} | {"tag": "tags", "notebook": "notebooks"}
+    which = Filter(notebook=notebook)
+    listing = Listing(store, (*columns.values(), *_columns_of(which)))
+    slots = listing.select(which, time.time())
+    found: dict[str, tuple[str, ...]] = {}
+    for name, column in columns.items():
+        values = [getattr(row, column) for row in listing.values(column, slots).values()]
+        each = values if name == column else [value for several in values for value in several]
+        found[name] = tuple(sorted({value for value in each if value}))
+    return Facets(**found)
+
+
+class Stream:
+    """The entries that a filter selects, or those of them among `keys`, with their payloads; the newest first."""
+
+    def __init__(self, store: "RedisStore", which: Filter, keys: Collection[str] | None) -> None:
+        self._store = store
+        listing = Listing(store, ("key", *_columns_of(which)))
+        slots = listing.ordered(listing.select(which, time.time()), _NEWEST_FIRST)
+        among = None if keys is None else frozenset(keys)
+        self._wanted = [key for key in listing.keys(slots) if among is None or key in among]
+
+    def __len__(self) -> int:
+        return len(self._wanted)
+
+    def __iter__(self) -> Iterator[tuple[EntryMeta, bytes]]:
+        for start in range(0, len(self._wanted), _PAYLOADS_AT_ONCE):
+            with self._store.server.asked():
+                some = self._wanted[start : start + _PAYLOADS_AT_ONCE]
+                there = run(self._store.server.listing, self._store.root, "entries", some)
+            yield from ((rows.read(parts), parts[-1]) for parts in there if parts is not None)
+
+
+def rows_at(store: "RedisStore", slots: Sequence[int]) -> list[EntryMeta | None]:
+    """The rows at these slots; None where the entry has gone meanwhile."""
+    found: list[EntryMeta | None] = []
+    for start in range(0, len(slots), _AT_ONCE):
+        there = run(store.server.listing, store.root, "rows", slots[start : start + _AT_ONCE])
+        found += [None if parts is None else rows.read(parts) for parts in there]
+    return found
+
+
+def _rows(store: "RedisStore", slots: Sequence[int], which: Filter | None = None) -> Iterator[EntryMeta]:
+    return (row for row in rows_at(store, slots) if row is not None and (which is None or which.selects(row)))
+
+
+def _is_live(row: EntryMeta, which: Filter, now: float) -> bool:
+    return which.selects(row) and (which.include_expired or row.expires is None or row.expires > now)
+
+
+def _columns_of(which: Filter) -> list[str]:
+    """The columns that have to be read for a filter."""
+    needed = {
+        **{name: getattr(which, name) is not None for name in _EQUAL},
+        "hits": which.unused,
+        "last_hit": which.idle_since is not None,
+        "size_bytes": which.larger_than is not None,
+        "cost_usd": which.cheaper_than is not None,
+        "key": bool(which.key),
+    }
+    return [*(name for name, is_needed in needed.items() if is_needed), *(name for name, _ in _tests(which))]
+
+
+def _tests(which: Filter) -> list[tuple[str, Callable[[EntryMeta], bool]]]:
+    """The columns of which all values have to be looked at, and how."""
+    tests: list[tuple[str, Callable[[EntryMeta], bool]]] = []
+    if which.notebook is not None:
+        tests.append(("notebooks", lambda row: which.notebook in row.notebooks))
+    if which.tag is not None:
+        tests.append(("tags", lambda row: which.tag in row.tags))
+    if which.models is not None:
+        tests.append(("model", lambda row: matches(str(which.models), row.model)))
+    if which.functions is not None:
+        tests.append(("function", lambda row: row.function is not None and matches(str(which.functions), row.function)))
+    return tests
+
+
+def _code(text: str) -> int:
+    return int.from_bytes(digest(text), "little")
+
+
+def _width(name: str) -> int:
+    return KEY_BYTES if name == "key" else 8

@@ -1,0 +1,11 @@
+-- List an entry that is there, and in no list.
+local key, columns, expires, milliseconds, now = unpack(ARGV)
+local size = redis.call('HSTRLEN', entry(key), 'p')
+if redis.call('EXISTS', entry(key)) == 0 then return end
+local slot = new_slot()
+redis.call('HSET', entry(key), 's', slot)
+write_row(key, slot, columns)
+write_owners(key, slot)
+write_expiry(key, slot, expires, milliseconds)
+write_size(slot, size)
+redis.call('ZADD', P..'lru', now, slot)

@@ -1,0 +1,19 @@
+-- Note hits, owners and costs of entries: six arguments each. An owner is written as its field.
+local now = tonumber(ARGV[1])
+for at = 2, #ARGV, 6 do
+  local key, owner, hits, when, cost, charged = unpack(ARGV, at, at + 5)
+  local slot = live(key, now)
+  if slot then
+    if owner ~= '' and redis.call('HSET', entry(key), owner, '') == 1 then write_owners(key, slot) end
+    if tonumber(hits) > 0 then
+      local last = number('last_hit', slot)
+      write_number('hits', slot, number('hits', slot) + hits)
+      if last ~= last or last < tonumber(when) then write_number('last_hit', slot, tonumber(when)) end
+      redis.call('ZADD', P..'lru', 'GT', when, slot)
+    end
+    if cost ~= '' then
+      redis.call('HSET', entry(key), 'c', charged..cost)
+      write_number('cost_usd', slot, tonumber(cost))
+    end
+  end
+end

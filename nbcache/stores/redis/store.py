@@ -1,0 +1,212 @@
+"""The store on a Redis or Valkey server."""
+
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import Any, cast
+
+from nbcache import public_in
+from nbcache.entry.durations_and_sizes import count, size
+from nbcache.entry.edit import Edit
+from nbcache.entry.records import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
+from nbcache.errors import StoreBusyError, TooLargeError
+from nbcache.stores import redis
+from nbcache.stores.evictions import report
+from nbcache.stores.progress import Counted, Progress
+from nbcache.stores.redis import rows
+from nbcache.stores.redis.address import address
+from nbcache.stores.redis.columns import packed
+from nbcache.stores.redis.scripts import Argument, run
+from nbcache.stores.redis.server import Server
+
+_AT_ONCE = 200  # entries that one script changes: the server does nothing else meanwhile
+
+
+@public_in("nbcache.stores")
+class RedisStore:
+    """A store on a Redis or Valkey server: `redis://host:6379/0?prefix=team`.
+
+    The server keeps entries until they are cleared or expire, or exceed `max_bytes` or `max_entries`. Needs redis-py:
+    `pip install "nbcache[redis]"`. Raises MissingPackageError without it, and ValueError for a wrong URL. Nothing is sent before the
+    store is used.
+    """
+
+    def __init__(self, url: str, *, max_bytes: int | None = None, max_entries: int | None = None) -> None:
+        self._place = url
+        self.server = Server(address(url))
+        # 1 is the version of what is kept under these keys, and how.
+        self.root = f"{{{self.server.address.prefix}}}:1:"
+        self.bound(max_bytes, max_entries)
+
+    @property
+    def url(self) -> str:
+        """The URL, without a password."""
+        return self.server.address.url
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A worker process gets a store of its own on the same server."""
+        return type(self), (self._place,), {"_max_bytes": self._max_bytes, "_max_entries": self._max_entries}
+
+    def connect(self) -> None:
+        """Ask the server once, for at most a second. Raises ValueError if it refuses the password, StoreError if it is silent."""
+        self.server.connect()
+
+    def get(self, key: str, *, wait: bool = True, include_expired: bool = False) -> bytes | None:
+        """The payload of `key`, or None if there is none or it has expired.
+
+        Raises StoreBusyError without `wait`: an answer over a network is waited for in a thread.
+        """
+        if not wait:
+            raise StoreBusyError(f"{self.url} is asked in a thread")
+        payload: bytes | None
+        with self.server.asked():
+            payload, expires = cast("Any", self.server.calls).execute_command("HMGET", f"{self.root}e:{key}", "p", "x")
+        return None if expires is not None and not include_expired and float(expires) <= time.time() else payload
+
+    def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
+        """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError if it is larger than the bound."""
+        arguments = self._entry(key, payload, meta, ttl)
+        with self.server.asked():
+            evicted = run(self.server.calls, self.root, "put", arguments)
+        self._report(evicted)
+
+    def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
+        """As `put` for each key with its payload and row, for good: all of them or none."""
+        whole = [self._entry(key, payload, meta, None) for key, payload, meta in entries]
+        with self.server.asked(), self.server.listing.pipeline(transaction=True) as together:
+            for arguments in whole:
+                run(together, self.root, "put", arguments)
+            evicted = together.execute()
+        self._report([row for some in evicted for row in some])
+
+    def touch(self, touches: Iterable[Touch]) -> None:
+        """Update rows: last hit, hits, owners, costs."""
+        arguments = [_of_touch(touch) for touch in touches]
+        for start in range(0, len(arguments), _AT_ONCE):
+            some = [value for each in arguments[start : start + _AT_ONCE] for value in each]
+            with self.server.asked():
+                run(self.server.listing, self.root, "touch", [_now(), *some])
+
+    def delete(self, key: str) -> bool:
+        """Delete the entry. Returns whether there was one."""
+        with self.server.asked():
+            return bool(run(self.server.listing, self.root, "delete", [_now(), "evicted by hand", "", key])[0])
+
+    def page(
+        self,
+        which: Filter = Filter(),  # noqa: B008 - frozen
+        *,
+        sort: str = "created",
+        descending: bool = True,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[EntryMeta]:
+        """The rows that `which` selects, in this order; rows without a value come last if it descends."""
+        if sort not in SORTABLE:
+            raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
+        with self.server.asked():
+            end = None if limit is None else offset + limit
+            return redis.listing.page(self, which, redis.listing.Order(sort, descending), slice(offset, end))
+
+    def stream(self, which: Filter, keys: Collection[str] | None = None) -> Counted[tuple[EntryMeta, bytes]]:
+        """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first."""
+        with self.server.asked():
+            return redis.listing.Stream(self, which, keys)
+
+    def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
+        """How many entries `which` selects, and how many bytes."""
+        with self.server.asked():
+            return redis.listing.totals(self, which)
+
+    def facets(self, notebook: str | None = None) -> Facets:
+        """The values that the entries have."""
+        with self.server.asked():
+            return redis.listing.facets(self, notebook)
+
+    def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> Cleared:
+        """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner."""
+        done, field = Cleared(), b"" if owner is None else rows.field_of(owner)
+        order = keys[::-1]  # the newest entries last: their tombstones stay
+        for start in range(0, len(order), _AT_ONCE):
+            some = order[start : start + _AT_ONCE]
+            with self.server.asked():
+                done += Cleared(*run(self.server.listing, self.root, "delete", [_now(), "cleared", field, *some]))
+            if progress is not None:
+                progress(start + len(some), len(order))
+        return done
+
+    def edit(self, keys: Sequence[str], change: Edit, progress: Progress | None = None) -> int:
+        """Change these entries, as far as they are there. Returns how many were changed."""
+        return redis.editing.edit(self, keys, change, progress)
+
+    def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
+        """Why and when the entry `key`, which missed at `when`, was removed; without `keep` only once."""
+        with self.server.asked():
+            gone = run(self.server.listing, self.root, "tombstone", [key, repr(when), int(keep)])
+        return (gone[0].decode(), float(gone[1])) if gone else None
+
+    def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
+        """From the next `put` on, evict what exceeds these bounds. Raises ValueError if one is below 1."""
+        self._max_bytes, self._max_entries = size(max_bytes), count(max_entries)
+
+    def check(
+        self,
+        *,
+        fix: bool = False,
+        read: Callable[[bytes, str], EntryMeta] | None = None,
+        progress: Progress | None = None,
+    ) -> list[str]:
+        """What is wrong with the store, a line each; with `fix` damaged entries are deleted, and lists written anew."""
+        with self.server.asked():
+            return redis.check.check(self, fix=fix, read=read, progress=progress)
+
+    def record(self, rows: Iterable[Spending]) -> None:
+        """Add rows to the lifetime ledger, which nothing clears."""
+        with self.server.asked():
+            redis.ledger.record(self, rows)
+
+    def spendings(self, notebook: str | None = None) -> list[Spending]:
+        """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
+        with self.server.asked():
+            return redis.ledger.spendings(self, notebook)
+
+    def record_calls(self, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
+        """Record what a session of a notebook called; the last two sessions of each notebook are kept."""
+        with self.server.asked():
+            redis.ledger.record_calls(self, session, notebook, calls)
+
+    def last_calls(self, notebook: str | None, but: str | None = None) -> list[SessionCall]:
+        """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
+        with self.server.asked():
+            return redis.ledger.last_calls(self, notebook, but)
+
+    def rename(self, notebook: str, new: str) -> None:
+        """Move a notebook's rows and calls to its new name."""
+        with self.server.asked():
+            redis.ledger.rename(self, notebook, new)
+
+    def close(self) -> None:
+        """Close the connections. A store that is used again opens them again."""
+        self.server.close()
+
+    def _entry(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None) -> list[Argument]:
+        if self._max_bytes is not None and len(payload) > self._max_bytes:
+            raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
+        now = time.time()
+        expiry = rows.expiry_arguments(None if ttl is None else now + ttl, now)
+        bounds = (self._max_bytes or 0, self._max_entries or 0, int(report.to is not None))
+        owners = (owner.encode(errors="surrogatepass") for owner in meta.notebooks)
+        return [key, payload, rows.written(meta), packed(meta), repr(now), *expiry, *bounds, *owners]
+
+    def _report(self, evicted: Sequence[Any]) -> None:
+        if evicted and report.to is not None:
+            report.to(self, [rows.read(parts) for parts in evicted if parts])
+
+
+def _of_touch(touch: Touch) -> list[Argument]:
+    owner = b"" if touch.notebook is None else rows.field_of(touch.notebook)
+    cost = "" if touch.cost_usd is None else str(touch.cost_usd)
+    return [touch.key, owner, touch.hits, repr(touch.when), cost, int(touch.charged)]
+
+
+def _now() -> str:
+    return repr(time.time())
