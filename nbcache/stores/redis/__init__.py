@@ -1,7 +1,7 @@
 """The store on a Redis or Valkey server, for many people and machines.
 
 `store.py` is the store, and `server.py` the connection to it: what fails raises StoreError, and `circuit_breaker.py` says when a
-server that failed is tried again. `address.py` reads a URL. `scripts.py` runs the scripts of `scripts/`, which are Lua and run
+server that failed is tried again. `address.py` reads a URL. `scripts.py` runs the scripts in the folder `lua`
 on the server, each as one transaction.
 
 An entry is one hash, `e:<key>`, with its payload, its row (`rows.py`), its expiry and a field for each owner: a hit is one

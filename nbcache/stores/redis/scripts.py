@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 TOMBSTONES = 10_000  # the latest are kept
 _GROWING = ("edit", "put")  # not run on a server whose memory is full: by this line, before anything of them is done
 _DENY_WHEN_FULL = "#!lua\n"
-_FOLDER = Path(__file__).with_name("scripts")
+_FOLDER = Path(__file__).with_name("lua")
 Argument = str | bytes | int | float
 
 
