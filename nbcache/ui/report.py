@@ -50,9 +50,18 @@ def mode(cache: "NotebookCache") -> str:
     options = [f"ttl {duration_text(settings.ttl)}"] if settings.ttl is not None else []
     options += [counted(len(cache.rules.ttl_rules), "TTL rule")] if cache.rules.ttl_rules else []
     options += [f"tag {one_line(tag)}" for tag in settings.tags]
+    options += _minimums(cache)
     text = ", ".join([str(settings.mode), *options, *filter(None, [bounds(cache)])])
     text += " (set from outside by NBCACHE_MODE, and so it stays)" if cache.is_locked else ""
     return f"nbcache: {text}, {played(cache) if settings.mode == REPLAY else f'for {whose(cache)}'}"
+
+
+def _minimums(cache: "NotebookCache") -> list[str]:
+    """What an answer has to have taken or cost to be kept, if the settings say so."""
+    rules = cache.rules
+    minimums = [] if rules.min_seconds is None else [duration_text(rules.min_seconds)]
+    minimums += [] if rules.min_usd is None else [f"${rules.min_usd:f}"]
+    return [f"keeps what takes or costs at least {' or '.join(minimums)}"] if minimums else []
 
 
 def no_key(names: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from nbcache.keys.functions.libraries import Release, place_in_library, releases_of
 from nbcache.keys.usercode.call_state import State
 from nbcache.keys.usercode.change_detection import MISSING, Check
+from nbcache.keys.usercode.environment_variables import Environment
 from nbcache.keys.usercode.origin import original_of
 from nbcache.keys.usercode.walk import Walk
 from nbcache.keys.usercode.wrappers_and_containers import BUILTIN, CACHED, DESCRIPTORS
@@ -39,6 +40,7 @@ _READS_IDS = frozenset(
         *("RemoveMessage", "__dict__", "vars"),
     }
 )
+_ENVIRONMENT = Environment()
 _MOST_INLINE = 1_000  # items of a container that count as a part of the code
 _DEEPEST = 5  # such containers within each other
 
@@ -47,7 +49,7 @@ class Name(NamedTuple):
     """A name of data that code uses. `owner` is the namespace or cell that has it; without one, `value` is the data itself."""
 
     label: str
-    owner: Mapping[str, Any] | CellType | None
+    owner: Mapping[str, Any] | CellType | Environment | None
     name: str
     value: Any
 
@@ -209,6 +211,10 @@ class CodeWalk(Walk):
             known = self.names.get(label)
         self.put("data", label)
         self.names[label] = name._replace(label=label)
+
+    def variable(self, name: str) -> None:
+        """Note an environment variable: it is data, too, so that `why` can name it."""
+        self.data(Name(f"environment variable {name}", _ENVIRONMENT, name, None))
 
     def label(self, module: Any, name: str) -> str:
         """How a global is called: by its name alone, if it is one of the function's own module."""

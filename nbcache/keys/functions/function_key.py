@@ -20,6 +20,7 @@ from nbcache.keys.functions.parameters import Parameters
 from nbcache.keys.functions.plain_kinds import digest_of
 from nbcache.keys.functions.values import UnstableNameError, Values
 from nbcache.keys.request import Identity
+from nbcache.keys.usercode.environment_variables import Environment
 from nbcache.keys.usercode.not_canonical import NotCanonicalError
 
 # Of the canonical form. Another number makes everybody pay again.
@@ -188,7 +189,9 @@ class FunctionKey:
         forms = {}
         for name in names:
             try:
-                forms[name.label] = _shortened(name.label, values.written(name.now()))
+                form = values.written(name.now())
+                is_private = type(name.owner) is Environment
+                forms[name.label] = _digested(form) if is_private else _shortened(name.label, form)
             except NotCanonicalError as error:
                 raise self._unstable(f"the name {name.label!r} that it uses", name.label, error, name.label) from None
         return forms
@@ -235,5 +238,9 @@ def _shortened(name: str, form: bytes) -> bytes:
     if len(form) > (_LONGEST_TEXT if is_text else _LONGEST) or (
         is_credential(name) if is_text else _SECRET.search(form)
     ):
-        return b'{"!digest":"%b"}' % digest_of(form).encode()
+        return _digested(form)
     return form
+
+
+def _digested(form: bytes) -> bytes:
+    return b'{"!digest":"%b"}' % digest_of(form).encode()

@@ -27,3 +27,12 @@ def is_environment(value: Any) -> bool:
 def value_of(name: str) -> str | None:
     """The present value of a variable. None if it isn't set."""
     return os.environ.get(name)
+
+
+class Environment:
+    """The environment, as a namespace in which each name has a value: None where it isn't set."""
+
+    @staticmethod
+    def get(name: str, _default: object = None) -> str | None:
+        """The present value of a variable."""
+        return value_of(name)

@@ -84,10 +84,14 @@ class Walk:
     def _finished(self) -> str:
         self._visit_pending()
         for name in sorted(self.variables) if self.reads_environment else ():
-            value = value_of(name)
-            self.put("variable", name, "unset" if value is None else "=" + value)
-            self.watch.volatile(value_of, name, value)
+            self.variable(name)
         return self._hash.hexdigest()[:32]
+
+    def variable(self, name: str) -> None:
+        """Write the value of an environment variable that the code may read."""
+        value = value_of(name)
+        self.put("variable", name, "unset" if value is None else "=" + value)
+        self.watch.volatile(value_of, name, value)
 
     def refuse(self, what: str) -> NotCanonicalError:
         """The error for a value without a digest, with the path of the present node."""

@@ -1,5 +1,6 @@
 """Why a call of a function missed: which argument, which name that its code uses, or that the code has changed."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,21 @@ def test_a_name_that_the_code_uses_is_named(store: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("tests.integrations.functions.test_explained.LIMIT", 4)
     assert changes("a") == ("LIMIT: 3 → 4",)
     assert "the same arguments are recorded as" in nbcache.why().text
+
+
+@nbcache.memoize
+def styled(text: str) -> str:
+    return text + os.environ.get("NBCACHE_TEST_STYLE", "plain")
+
+
+def test_an_environment_variable_is_named(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NBCACHE_TEST_STYLE", raising=False)
+    assert [styled("a"), styled("a"), styled.cache_info().misses] == ["aplain", "aplain", 1]
+    monkeypatch.setenv("NBCACHE_TEST_STYLE", "confidential")
+    assert styled("a") == "aconfidential"
+    assert nbcache.why().changes == ("environment variable NBCACHE_TEST_STYLE: another value",)
+    monkeypatch.delenv("NBCACHE_TEST_STYLE")
+    assert [styled("a"), styled.cache_info().misses] == ["aplain", 2]
 
 
 def test_changed_code_is_said_and_so_is_a_version(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

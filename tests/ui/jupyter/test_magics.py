@@ -559,7 +559,9 @@ def test_rules_and_minimums_are_set_from_a_cell(loaded: Callable[..., str], capl
     loaded("%config NBCache.min_usd = 0.01")
     rules = installation.installed().rules
     assert (rules.ttl_rules, rules.min_seconds, str(rules.min_usd)) == ({"gpt-4o*": 604800.0}, 1.5, "0.01")
-    assert "1 TTL rule" in loaded("%llmcache")
+    shown = loaded("%llmcache")
+    assert "1 TTL rule" in shown
+    assert "keeps what takes or costs at least 1.5s or $0.01" in shown
     loaded('%config NBCache.ttl_rules = {"tag:news": "soon"}')  # IPython logs what is wrong
     assert "ttl_rules['tag:news']='soon'" in caplog.text
     assert installation.installed().rules.ttl_rules == {"gpt-4o*": 604800.0}
@@ -568,6 +570,7 @@ def test_rules_and_minimums_are_set_from_a_cell(loaded: Callable[..., str], capl
     loaded("%config NBCache.ttl_rules = {}")
     rules = installation.installed().rules
     assert (rules.ttl_rules, rules.min_seconds, rules.min_usd) == ({}, None, None)
+    assert "at least" not in loaded("%llmcache")
 
 
 # Replay
