@@ -34,7 +34,7 @@ def measure(folder: Path, column: str, figures: Figures) -> None:
 def _changes() -> dict[str, Callable[[], int]]:
     """What is done, in this order; each returns of how many entries."""
     created = sorted(nbcache.entries()["created"])
-    oldest: dict[str, Any] = {"older_than": time.time() - created[len(created) // _PART]}
+    oldest: dict[str, Any] = {"older_than": time.time() - created[len(created) // _PART].timestamp()}
     tag: Callable[..., int] = lambda *tags, **which: nbcache.tag(*tags, **which).changed  # noqa: E731
     expire: Callable[..., int] = lambda **which: nbcache.expire("30d", **which).changed  # noqa: E731
     clear: Callable[..., int] = lambda **which: nbcache.clear(**which).deleted  # noqa: E731

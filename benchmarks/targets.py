@@ -119,7 +119,7 @@ TARGETS = (
     *(
         _growth(f"{what}{which}", f"`{what}` of a tenth of the entries, {by}", 1, "s", LARGE)
         for what in ("tag", "expire", "clear")
-        for which, by in (("", "by model"), (", oldest", "the oldest"))
+        for which, by in (("", "by model"), (", oldest", "by age"))
     ),
     _growth("export", "export", 25, "s", LARGE),
     _growth("export, memory", "memory of the export", 200, "MB", LARGE),
