@@ -245,3 +245,11 @@ def test_samples_are_not_used_up(model: ChatOpenAI, provider: Provider) -> None:
         assert counts(nbcache.warm(model, ["a", "a"], dry_run=True)) == (1, 1, 0)
         assert counts(nbcache.warm(model, ["a", "a"])) == (1, 1, 0)
     assert len(provider.requests) == 2
+
+
+def test_rules_for_prompts_hold(provider: Provider, tmp_path: Path) -> None:
+    nbcache.install(tmp_path / "store", normalize=r"\d+", exclude=["left out"])
+    model = ChatOpenAI(model="gpt-4o-mini", max_retries=0, **provider.openai)
+    nbcache.warm(model, ["page 1"])
+    assert counts(nbcache.warm(model, ["page 2"], dry_run=True)) == (0, 1, 0)
+    assert counts(nbcache.warm(model.with_config(tags=["left out"]), ["page 2"], dry_run=True)) == (1, 0, 0)
