@@ -5,7 +5,7 @@ second call of each process would be another one.
 """
 
 import sys
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from nbcache.keys.functions.code_walk import CodeWalk
@@ -67,13 +67,21 @@ def _stamp_now(source: ModuleSource) -> Stamp | None:
 
 
 def _state_of(module: ModuleType) -> list[Any]:
-    return [(name, _form(value)) for name, value in [*vars(module).items()] if not name.startswith("__")]
+    namespace = vars(module)
+    return [(name, _form(value, namespace)) for name, value in [*namespace.items()] if not name.startswith("__")]
 
 
-def _form(value: Any) -> Any:
+def _form(value: Any, namespace: dict[str, Any]) -> Any:
+    """What counts of a value of a module. What a function of its own refers to counts in its place."""
+    if type(value) is FunctionType and value.__globals__ is namespace and not _holds_values(value):
+        return value.__code__
     from nbcache.keys.functions.values import Values  # noqa: PLC0415 - few functions import the user's modules
 
     try:
         return Values().written(value)
     except NotCanonicalError:
         return id(value)
+
+
+def _holds_values(function: FunctionType) -> bool:
+    return any((function.__closure__, function.__defaults__, function.__kwdefaults__, function.__dict__))

@@ -115,6 +115,8 @@ def test_a_call_is_the_same_when_its_run_has_imported_what_it_uses(modules: Path
     seen.append(key.call((1,), {}).identity)
     module.S = "e"  # type: ignore[attr-defined]
     seen.append(key.call((1,), {}).identity)
+    module.h.__code__ = (lambda x: "c").__code__
+    seen.append(key.call((1,), {}).identity)
     assert all(one != other for one, other in itertools.pairwise(seen))
 
 
