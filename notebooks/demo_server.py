@@ -30,6 +30,7 @@ from openai import DefaultAsyncHttpxClient, DefaultHttpxClient
 # told this address, which never resolves, and reach the server as their HTTP proxy.
 HOST_URL = "http://demo.nbcache.invalid"
 BASE_URL = f"{HOST_URL}/v1"
+_NO_KEY = {"", "none-needed-in-replay"}  # in `replay` nbcache sets the second, since a client can't be made without one
 
 
 class DemoServer(ThreadingTCPServer):  # not HTTPServer, which looks its own name up and may wait seconds for the DNS
@@ -139,9 +140,14 @@ def _demo_url() -> str:
     return os.environ.get("NBCACHE_DEMO_URL") or _kernels_server().url
 
 
+def _has_key() -> bool:
+    """Whether there is a key of the provider's."""
+    return os.environ.get("OPENAI_API_KEY", "") not in _NO_KEY
+
+
 def client_options() -> dict[str, Any]:
     """What to give to `ChatOpenAI`: with `OPENAI_API_KEY` set, a model of the provider; else the demo server."""
-    if os.environ.get("OPENAI_API_KEY"):
+    if _has_key():
         print("OPENAI_API_KEY is set: the provider answers.")
         return {"model": "gpt-4o-mini"}
     print("OPENAI_API_KEY is not set: a demo server on this machine answers, from a fixed set of answers.")
@@ -156,7 +162,7 @@ def client_options() -> dict[str, Any]:
 
 def embedding_options() -> dict[str, Any]:
     """The same for `OpenAIEmbeddings`."""
-    if os.environ.get("OPENAI_API_KEY"):
+    if _has_key():
         return {"model": "text-embedding-3-small"}
     # Else it would count tokens first, with a tokenizer that it downloads.
     return {"model": EMBEDDING_MODEL, "check_embedding_ctx_length": False, **demo_options(_demo_url())}

@@ -97,6 +97,16 @@ def test_the_agent_its_documents_and_samples_are_paid_once(run: Callable[..., li
     assert server.requests == 2 + 2 * 3 + 3
 
 
+def test_the_agent_replays_whole_its_tools_included(
+    run: Callable[..., list[Any]], server: DemoServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run("agents.ipynb", in_lab=True, of="agents.ipynb")
+    paid = server.requests
+    monkeypatch.setenv("NBCACHE_MODE", "replay")
+    assert run("agents.ipynb", in_lab=True, of="agents.ipynb") == first
+    assert server.requests == paid
+
+
 @tool
 def look_up(question: str) -> str:
     """Look something up."""
