@@ -84,7 +84,8 @@ if TYPE_CHECKING:
     from nbcache.costs.callbacks import on
     from nbcache.costs.session_events import Event
     from nbcache.entry.edit import Changed
-    from nbcache.entry.records import Cleared, EntryMeta, Info, Record, Stats
+    from nbcache.entry.records import Cleared, EntryMeta, Info, Record
+    from nbcache.entry.stats import Stats
     from nbcache.errors import (
         AmbiguousKeyError,
         CassetteError,
@@ -142,7 +143,8 @@ _HOMES = {
         "costs.callbacks": ("on",),
         "costs.session_events": ("Event",),
         "entry.edit": ("Changed",),
-        "entry.records": ("Cleared", "EntryMeta", "Info", "Record", "Stats"),
+        "entry.records": ("Cleared", "EntryMeta", "Info", "Record"),
+        "entry.stats": ("Stats",),
         "errors": (
             *(
                 "AmbiguousKeyError",

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING
 
 from nbcache.costs.ledger_sums import total
-from nbcache.entry.records import Stats, Totals
+from nbcache.entry.stats import Stats
 from nbcache.errors import StoreError, warn_once
 
 if TYPE_CHECKING:
     from nbcache.cache.notebook_cache import NotebookCache
+    from nbcache.entry.records import Totals
 
 
 def stats_of(cache: "NotebookCache", scope: str | None, *, lifetime: bool, errors: int) -> Stats:

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
     from nbcache.cache.provenance import Origins
     from nbcache.cache.save import Saver
     from nbcache.codec.plain_store import KeyFn, Messages
-    from nbcache.entry.records import Info, Spending, Stats
+    from nbcache.entry.records import Info, Spending
+    from nbcache.entry.stats import Stats
     from nbcache.replay.secrets.scrubber import Scrubber
     from nbcache.stores.view import Contents
 

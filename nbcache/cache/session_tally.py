@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nbcache.costs.ledger import Ledger
     from nbcache.replay.playback import Recordings
 
-_DOLLARS = ("spent_usd", "saved_usd")
+_DOLLARS = ("spent_usd", "saved_usd", "provider_saved_usd")
 _lock = Lock()
 
 

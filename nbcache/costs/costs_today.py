@@ -50,6 +50,11 @@ class CostsToday:
             return Cost(None, None)
         return Cost(price.usd, price.why, usage.estimated and bool(price.usd) and price.why != CHARGED)
 
+    def saved_by_provider(self, usage: Usage) -> Decimal | None:
+        """What the provider's own prompt cache saves now in a call with this usage. None if that isn't known."""
+        saved = self._prices.saved_by_provider(usage)
+        return None if saved is None or abs(saved) > _ABSURD else saved
+
     def of_entry(self, key: str, entry: EntryCost) -> Cost:
         """What the call of the entry `key` would cost now."""
         if entry.calls is None:

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 
 from nbcache.entry.durations_and_sizes import counted, seconds_text
-from nbcache.entry.records import EXACT, Spending, Stats
+from nbcache.entry.records import EXACT, Spending
+from nbcache.entry.stats import Stats
 
 _CENT, _TEN_CENTS = Decimal("0.01"), Decimal("0.10")
 _LEAST = Decimal("0.0001")
@@ -108,6 +109,20 @@ def saved(sums: Stats | Spending) -> Money:
     """What the hits would have paid."""
     counts = (sums.hits, sums.unpriced_hits, sums.estimated_hits, sums.charged_hits, sums.partly_priced_hits)
     return Money(sums.saved_usd or Decimal(0), *counts)
+
+
+def saved_by_provider(sums: Stats | Spending) -> Money:
+    """What the providers' own prompt caches saved in misses, less what it cost to write them: it may be below zero."""
+    calls = sums.provider_priced_misses + sums.provider_unpriced_misses
+    return Money(sums.provider_saved_usd or Decimal(0), calls, sums.provider_unpriced_misses)
+
+
+def provider_note(money: Money) -> str:
+    """What a sum of `saved_by_provider` leaves out: `not known of 1 of 3 misses`. Nothing if all of it is known.
+
+    That may be below zero, too, so that no such sum is shown with `≥`.
+    """
+    return f"not known of {money.unpriced:,} of {counted(money.calls, 'miss')}" if money.unpriced else ""
 
 
 def waited_text(sums: Stats | Spending) -> str:

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal, DecimalException, localcontext
 from functools import lru_cache
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice
@@ -18,6 +18,7 @@ Why = Literal["charged", "list price", "your price", "local", "unknown model", "
 
 _WORDS = ("input", "output", "cache_read", "cache_write", "cache_write_1h", "request")
 _EXAMPLE = '{"gpt-4o-mini": {"input": 0.15, "output": 0.60}} (US dollars per million tokens)'
+_NO_CACHE: Mapping[str, Any] = dict.fromkeys(("cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"), 0)
 _MOST = 10**6  # so that nothing overflows
 _PREFIX = re.compile(r"^(?:.*publishers/[^/]+/)?models/")
 _DATE = re.compile(r"[-@]20\d\d-?[01]\d-?[0-3]\d$")
@@ -27,10 +28,14 @@ _USUAL = {None, "", "default", "standard", "standard_only", "auto", "on_demand"}
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """US dollars, exactly. None, never 0, means unknown. `why` says where the number comes from."""
+    """US dollars, exactly. None, never 0, means unknown. `why` says where the number comes from.
+
+    `lists_cached` says whether the tokens that were read from the provider's prompt cache, and written to it, have prices.
+    """
 
     usd: Decimal | None
     why: Why
+    lists_cached: bool = True
 
 
 class Prices:
@@ -68,6 +73,26 @@ class Prices:
         if not _consistent(usage) or "other" in usage.mixed.split():
             return Price(None, "no usage")
         return _list_price(usage, when) if own is None else _own_price(usage, own)
+
+    def saved_by_provider(self, usage: "Usage", when: datetime | None = None) -> Decimal | None:
+        """What the provider's own prompt cache saved in a call made at `when`, in US dollars, by list prices or the user's own.
+
+        All of the prompt would have cost the plain input price. Less than zero if writing to the cache cost more than reading
+        saved. None if a price isn't known.
+        """
+        from nbcache.entry.records import EXACT  # noqa: PLC0415 - `%load_ext` needs none of the records
+
+        when = when or datetime.now(UTC)
+        cached = self.price(replace(usage, charged=None), when)
+        plain = self.price(replace(usage, charged=None, **_NO_CACHE), when)  # of as many tokens: the tier is the same
+        if cached.usd is None or plain.usd is None or not (cached.lists_cached or plain.usd == 0):
+            return None
+        return EXACT.subtract(plain.usd, cached.usd)
+
+
+def uses_provider_cache(usage: "Usage") -> bool:
+    """Whether tokens were read from the provider's prompt cache or written to it, or may have been in an unknown number."""
+    return bool(usage.cache_read_tokens or usage.cache_write_tokens or "cache_" in usage.mixed)
 
 
 def charged_usd(usage: "Usage") -> Decimal | None:
@@ -177,7 +202,7 @@ def _looked_up(usage: "Usage", when: datetime, _data: datetime) -> Price:
             value in _USUAL or result.model.get_prices(when, {name: value}) != usual for name, value in context.items()
         )
         if model.lower().endswith(":free") or (known and _covers(result.model_price, usage)):
-            return Price(result.total_price, "list price")
+            return Price(result.total_price, "list price", _lists_cached(result.model_price, usage))
     return Price(None, "unknown model")
 
 
@@ -197,6 +222,14 @@ def _covers(price: "ModelPrice", usage: "Usage") -> bool:
         needed.append((price.output_audio_mtok, usage.output_audio_tokens))
     return all(rate is not None for rate, count in needed if count) and not any(
         _differs(price, kind) for kind in usage.mixed.split()
+    )
+
+
+def _lists_cached(price: "ModelPrice", usage: "Usage") -> bool:
+    """Whether tokens that were read from the provider's cache, or written to it, have prices of their own."""
+    reads = usage.cache_read_tokens or "cache_read" in usage.mixed.split()
+    return not (
+        (reads and price.cache_read_mtok is None) or (usage.cache_write_tokens and price.cache_write_mtok is None)
     )
 
 

@@ -13,7 +13,7 @@ from nbcache.costs.costs_today import CHARGED, INSIDE, Cost, CostsToday
 from nbcache.costs.events import CHEAP, NEW, NOT_CACHED, Gone, Hit, Kept, Paid, Unread, observation
 from nbcache.costs.forwarding import Note, WorkerHit
 from nbcache.costs.ledger_sums import add_to, total
-from nbcache.costs.price_lookup import Prices
+from nbcache.costs.price_lookup import Prices, uses_provider_cache
 from nbcache.costs.time_saved import Span, Timing
 from nbcache.entry.filter import FUNCTIONS
 from nbcache.entry.records import EXACT, CallRecord, Filter, Spending, Touch
@@ -240,6 +240,11 @@ class Accounts:
         call.owes = False
         row.estimated_misses += call.estimated
         row.charged_misses += call.price == CHARGED
+        if paid.calls is None and uses_provider_cache(paid.usage):
+            saved = self._costs_today.saved_by_provider(paid.whole_usage())
+            row.provider_saved_usd = EXACT.add(row.provider_saved_usd, saved or 0)
+            row.provider_priced_misses += saved is not None
+            row.provider_unpriced_misses += saved is None
         if paid.span is not None:
             now.spans.setdefault((call.execution, call.cell), []).append(paid.span)
 

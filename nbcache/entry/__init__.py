@@ -1,6 +1,6 @@
 """What is known of an answer: records, status, usage, text.
 
-`records.py` has the frozen records of an entry and of a store, and `filter.py` the one that chooses among entries (`globs.py`: by
+`records.py` has the frozen records of an entry and of a store, `stats.py` the sums of calls, and `filter.py` the one that chooses among entries (`globs.py`: by
 patterns of names).
 `status.py` says whether an answer may be handed out again (`finish_reasons.py`: what providers' reasons mean), and
 `status_of_new_answer.py` decides it for an answer that has just come.
@@ -31,12 +31,11 @@ if TYPE_CHECKING:
         Record,
         SessionCall,
         Spending,
-        Stats,
         Totals,
         Touch,
         Usage,
-        known,
     )
+    from nbcache.entry.stats import Stats, known
 
 __all__ = [
     "EXACT",
@@ -58,5 +57,7 @@ __all__ = [
     "known",
 ]
 __getattr__ = handed_on(
-    "nbcache.entry", dict.fromkeys(__all__, "records"), {"KEY_LENGTH": "nbcache.keys.digests:KEY_LENGTH"}
+    "nbcache.entry",
+    dict.fromkeys(__all__, "records") | dict.fromkeys(("Stats", "known"), "stats"),
+    {"KEY_LENGTH": "nbcache.keys.digests:KEY_LENGTH"},
 )

@@ -10,7 +10,8 @@ from nbcache.cache.misses.explain import Why
 from nbcache.cache.modes import REPLAY
 from nbcache.cache.setting_field import refuse_unknown
 from nbcache.concurrency.change_listeners import listen as listen  # noqa: PLC0414 - one of those below
-from nbcache.entry.records import Cleared, EntryMeta, Info, Record, Stats
+from nbcache.entry.records import Cleared, EntryMeta, Info, Record
+from nbcache.entry.stats import Stats
 from nbcache.errors import warn_once
 from nbcache.replay.export_import_results import Exported, Imported
 from nbcache.session.installation import installed

@@ -9,7 +9,8 @@ import pandas as pd
 
 from nbcache.costs.events import CHEAP
 from nbcache.costs.ledger_sums import add_to, by_kind, by_model
-from nbcache.entry.records import CallRecord, Spending, known
+from nbcache.entry.records import CallRecord, Spending
+from nbcache.entry.stats import known, provider_saved
 from nbcache.errors import harmless
 
 COLUMNS = [
@@ -26,7 +27,8 @@ _COUNTS = [name for name in _SUMS if name.endswith(("_hits", "_misses"))]
 _HISTORY = [
     *("when", "notebook", "cell", "calls", "hits"),
     *("spent_usd", "saved_usd", "saved_seconds", "model_seconds"),
-    *_COUNTS,
+    *(name for name in _COUNTS if not name.startswith("provider_")),
+    *("provider_saved_usd", "provider_priced_misses", "provider_unpriced_misses"),
 ]
 
 
@@ -141,6 +143,7 @@ def _sums(row: Spending) -> dict[str, object]:
         "calls": row.hits + row.misses,
         "spent_usd": known(row.spent_usd, row.misses, row.unpriced_misses),
         "saved_usd": known(row.saved_usd, row.hits, row.unknown_hits),
+        "provider_saved_usd": provider_saved(row),
         "saved_seconds": known(row.saved_seconds, row.hits, row.untimed_hits),
         "model_seconds": row.model_seconds or known(0.0, row.hits, row.untimed_hits),
     }

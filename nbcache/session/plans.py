@@ -7,7 +7,8 @@ from decimal import Decimal
 from nbcache import codec, public_in
 from nbcache.cache import modes
 from nbcache.cache.misses.log import NEWER
-from nbcache.entry.records import EXACT, STATUSES, SessionCall, known
+from nbcache.entry.records import EXACT, STATUSES, SessionCall
+from nbcache.entry.stats import known
 from nbcache.errors import DamagedError
 from nbcache.stores.base import Store, Tombstones
 

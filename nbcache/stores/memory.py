@@ -203,7 +203,7 @@ class MemoryStore:
         with self._lock:
             for row in self._spendings:
                 if notebook is None or row.notebook == notebook:
-                    which = (row.session, row.execution, row.notebook, row.cell, row.model)
+                    which = (row.session, row.execution, row.notebook, row.cell, row.model, row.kind)
                     if which in summed:
                         summed[which].add(row)
                     else:

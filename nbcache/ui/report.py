@@ -13,14 +13,18 @@ from nbcache.costs.money import (
     Money,
     amount_text,
     note_text,
+    provider_note,
     saved,
+    saved_by_provider,
     saved_text,
     spent,
+    usd_text,
     waited_text,
 )
 from nbcache.entry.durations_and_sizes import bytes_text, counted, duration_text, seconds_text
 from nbcache.entry.filter import FUNCTIONS
-from nbcache.entry.records import CALL, STATUSES, Cleared, EntryMeta, Filter, Spending, Stats
+from nbcache.entry.records import CALL, STATUSES, Cleared, EntryMeta, Filter, Spending
+from nbcache.entry.stats import Stats
 from nbcache.entry.status import OK
 from nbcache.errors import CassetteError, one_line
 from nbcache.replay.secrets.scrubber import SECRET
@@ -124,6 +128,7 @@ def stats_lines(
         *_function_lines(rows),
         ("paid", _joined(amount_text(spent(sums)), note_text(spent(sums), "miss"))),
         ("saved", _joined(saved_text(saved(sums)), note_text(saved(sums), "hit"), _and_seconds(sums))),
+        *_provider_lines(sums),
         ("stored", " · ".join([stored_text(sums, store), *_status_texts(statuses or {})])),
     ]
     if sums.errors:
@@ -140,6 +145,20 @@ def _function_lines(rows: Iterable[Spending]) -> list[tuple[str, str]]:
         for kind, row in by_kind(rows).items()
         if kind in FUNCTIONS
     ]
+
+
+def _provider_lines(sums: Stats) -> list[tuple[str, str]]:
+    """What the providers' own prompt caches saved, where that isn't nothing."""
+    money = saved_by_provider(sums)
+    if not (money.usd or money.unpriced):
+        return []
+    if money.unpriced == money.calls:
+        text = "unknown what its own prompt cache saved"
+    elif money.usd < 0:
+        text = f"its own prompt cache cost {usd_text(-money.usd)} more to write than it saved"
+    else:
+        text = f"saved {usd_text(money.usd)} by its own prompt cache"
+    return [("provider", _joined(text, provider_note(money)))]
 
 
 def passed_lines(cache: "NotebookCache") -> list[tuple[str, str]]:

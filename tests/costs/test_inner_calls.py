@@ -24,7 +24,8 @@ import nbcache
 from nbcache.cache.call import Call, call_around, running
 from nbcache.costs.events import watchers
 from nbcache.costs.money import amount_text, saved
-from nbcache.entry.records import Filter, Stats
+from nbcache.entry.records import Filter
+from nbcache.entry.stats import Stats
 from nbcache.keys.request import Identity
 from nbcache.session import installation
 from nbcache.stores import DiskStore
@@ -785,7 +786,7 @@ def test_what_was_saved_in_part_is_known_for_all_time(folder: Path) -> None:
 def test_the_ledger_of_a_store_without_kinds_gets_them(folder: Path, server: Canned) -> None:
     installation.end()
     shutil.rmtree(folder, ignore_errors=True)
-    shutil.copytree(GOLDEN / "store_v7", folder)
+    shutil.copytree(GOLDEN / "store_v6", folder)
     with closing(DiskStore(folder)) as store:
         assert [row.kind for row in store.spendings()] == ["call"]
     nbcache.install(folder, prices=PRICES, scope="folder")

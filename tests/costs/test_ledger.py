@@ -34,7 +34,8 @@ from nbcache.costs import costs_today
 from nbcache.costs import ledger as ledger_module
 from nbcache.costs.ledger import Ledger
 from nbcache.costs.price_lookup import Prices
-from nbcache.entry.records import EntryMeta, Spending, Stats, Touch
+from nbcache.entry.records import EntryMeta, Spending, Touch
+from nbcache.entry.stats import Stats
 from nbcache.errors import StoreError
 from nbcache.session import installation
 from nbcache.stores import DiskStore, MemoryStore
@@ -481,6 +482,7 @@ def test_a_cell_counts_its_latest_execution_alone(server: Canned, folder: Path) 
         *("when", "notebook", "cell", "calls", "hits", "spent_usd", "saved_usd", "saved_seconds", "model_seconds"),
         *("unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses", "charged_hits", "charged_misses"),
         "untimed_hits",
+        *("provider_saved_usd", "provider_priced_misses", "provider_unpriced_misses"),
     ]
     assert str(frame.when.dt.tz) == "UTC"
 

@@ -20,7 +20,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 import nbcache
 from nbcache.concurrency.strands import Strand, strand_here
 from nbcache.costs.time_saved import Span, Waits
-from nbcache.entry.records import Stats
+from nbcache.entry.stats import Stats
 from tests.support.paths import GOLDEN
 
 TOOK = 0.4  # seconds of a call that is made

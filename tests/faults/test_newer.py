@@ -7,6 +7,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable
 from contextlib import closing
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -439,6 +440,8 @@ def test_golden_store_is_read(tmp_path: Path, version: str) -> None:
     assert [contents.read(row.key).versions for row in rows] == [{"nbcache": "0.5.0", "langchain-core": "1.8.3"}] * 3
     (spending,) = store.spendings()
     assert (spending.misses, str(spending.spent_usd), spending.untimed_hits) == (1, "0.25", 2)
+    by_provider = (spending.provider_saved_usd, spending.provider_priced_misses, spending.provider_unpriced_misses)
+    assert by_provider == ((Decimal("-0.125"), 1, 0) if version == "store_v7" else (0, 0, 1))
     (called,) = store.last_calls("a.ipynb")
     assert (called.key, called.calls) == (rows[0].key, 3)
     assert contents.check() == []

@@ -14,7 +14,8 @@ from nbcache.codec.values import value_in
 from nbcache.costs.money import Money
 from nbcache.entry.durations_and_sizes import counted
 from nbcache.entry.filter import CALL, FUNCTION, Filter
-from nbcache.entry.records import EntryMeta, known
+from nbcache.entry.records import EntryMeta
+from nbcache.entry.stats import known
 from nbcache.entry.text import prompt_text
 from nbcache.entry.usage.usage_of_call import estimated, usage_of
 from nbcache.errors import DamagedError, NotStorableError, UnstableIdentityError, UnsupportedError

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbcache import public_in
 from nbcache.concurrency.locks import Lock
@@ -12,7 +12,10 @@ from nbcache.costs.ledger import Ledger
 from nbcache.costs.money import Money, amount_text
 from nbcache.costs.noted_calls import NotedCalls, money_of
 from nbcache.entry.durations_and_sizes import counted, seconds_text
-from nbcache.entry.records import CallRecord, known
+from nbcache.entry.stats import known
+
+if TYPE_CHECKING:
+    from nbcache.entry.records import CallRecord
 
 
 @public_in("nbcache")

@@ -4,13 +4,12 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from nbcache.entry.records import CALL, Spending
-from nbcache.stores.sqlite.schema import OF_KINDS
 from nbcache.stores.sqlite.sql import Execute, dollars, moment, number, only, pico, text, whole, written
 
 # Rows of before 0.5 have no time that somebody would have waited, only what the models took in all: `saved_seconds`.
 _COUNTS = (
     *("unpriced_hits", "unpriced_misses", "estimated_hits", "estimated_misses", "charged_hits", "charged_misses"),
-    "partly_priced_hits",
+    *("partly_priced_hits", "provider_priced_misses"),
 )
 _PART = 10**6  # money is summed in two parts: SQLite's sums of whole numbers have an end
 
@@ -32,6 +31,8 @@ _SUMS = ", ".join(
     (
         *(_sum("hits"), _sum("misses"), _parts("spent"), _parts("saved"), _total("waited")),
         *(_total("saved_seconds"), _sum("coalesce(untimed_hits, hits)")),
+        # Of earlier misses nobody knows what the providers' own caches saved.
+        *(_parts("provider_saved"), _sum("coalesce(provider_unpriced_misses, misses)")),
         *map(_sum, _COUNTS),
     )
 )
@@ -39,19 +40,18 @@ _SUMS = ", ".join(
 
 def record(sql: Execute, rows: Iterable[Spending]) -> None:
     """Add rows. Those of one execution may come in several parts. Within a transaction."""
-    for column in _missing(sql):
-        sql(f"ALTER TABLE spending ADD COLUMN {column}")
     for row in rows:
         sql(
             "INSERT INTO spending (session, execution, began, notebook, cell, model, hits, misses, spent, saved, waited,"
-            f" {', '.join(_COUNTS)}, saved_seconds, untimed_hits, kind)"
-            f" VALUES ({', '.join('?' * (14 + len(_COUNTS)))})",
+            f" {', '.join(_COUNTS)}, saved_seconds, untimed_hits, kind, provider_saved, provider_unpriced_misses)"
+            f" VALUES ({', '.join('?' * (16 + len(_COUNTS)))})",
             (
                 *(row.session, row.execution, row.when, row.notebook and written(row.notebook)),
                 *(row.cell and written(row.cell), written(row.model), row.hits, row.misses),
                 *(pico(row.spent_usd), pico(row.saved_usd), row.saved_seconds),
                 *(getattr(row, name) for name in _COUNTS),
                 *(row.model_seconds, row.untimed_hits, None if row.kind == CALL else row.kind),
+                *(pico(row.provider_saved_usd), row.provider_unpriced_misses),
             ),
         )
 
@@ -59,19 +59,12 @@ def record(sql: Execute, rows: Iterable[Spending]) -> None:
 def read(sql: Execute, notebook: str | None) -> list[Spending]:
     """A row for each model and kind of call in each execution of a cell, oldest first; of one notebook, or of all."""
     where, values = ("WHERE notebook = ?", [written(notebook)]) if notebook is not None else ("", [])
-    missing = "".join(f", NULL AS {column.partition(' ')[0]}" for column in _missing(sql))
-    table = f"(SELECT *{missing} FROM spending)" if missing else "spending"
     rows = sql(
-        f"SELECT session, execution, {_BEGAN}, notebook, cell, model, kind, {_SUMS} FROM {table} {where}"
+        f"SELECT session, execution, {_BEGAN}, notebook, cell, model, kind, {_SUMS} FROM spending {where}"
         " GROUP BY session, execution, notebook, cell, model, kind ORDER BY 3, min(id)",
         values,
     )
     return [_spending(row) for row in rows]
-
-
-def _missing(sql: Execute) -> list[str]:
-    there = {name for _, name, *_ in sql("PRAGMA table_info(spending)")}
-    return [column for column in OF_KINDS if column.partition(" ")[0] not in there]
 
 
 def rename(sql: Execute, notebook: str, new: str) -> None:
@@ -81,7 +74,8 @@ def rename(sql: Execute, notebook: str, new: str) -> None:
 
 def _spending(row: tuple[object, ...]) -> Spending:
     session, execution, began, notebook, cell, model, kind, hits, misses = row[:9]
-    spent, spent_rest, saved, saved_rest, waited, seconds, untimed, *counts = row[9:]
+    spent, spent_rest, saved, saved_rest, waited, seconds, untimed, *others = row[9:]
+    provider, provider_rest, provider_unpriced, *counts = others
     return Spending(
         session=text(session),
         execution=whole(execution) or 0,
@@ -97,6 +91,8 @@ def _spending(row: tuple[object, ...]) -> Spending:
         saved_seconds=number(waited) or 0.0,
         model_seconds=number(seconds) or 0.0,
         untimed_hits=whole(untimed) or 0,
+        provider_saved_usd=_money(provider, provider_rest),
+        provider_unpriced_misses=whole(provider_unpriced) or 0,
         **{name: whole(count) or 0 for name, count in zip(_COUNTS, counts, strict=True)},
     )
 

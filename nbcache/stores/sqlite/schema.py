@@ -43,7 +43,8 @@ _TABLES = (
     " notebook TEXT, cell TEXT, model TEXT NOT NULL, hits INTEGER, misses INTEGER, spent INTEGER, saved INTEGER,"
     " saved_seconds REAL, unpriced_hits INTEGER, unpriced_misses INTEGER, estimated_hits INTEGER,"
     " estimated_misses INTEGER, charged_hits INTEGER, charged_misses INTEGER, waited REAL, untimed_hits INTEGER,"
-    " partly_priced_hits INTEGER, kind TEXT)",
+    " partly_priced_hits INTEGER, kind TEXT, provider_saved INTEGER, provider_priced_misses INTEGER,"
+    " provider_unpriced_misses INTEGER)",
     "CREATE TRIGGER entry_gone AFTER DELETE ON Cache BEGIN"
     " DELETE FROM entry WHERE id = OLD.rowid; DELETE FROM preview WHERE id = OLD.rowid; END",
 )
@@ -63,10 +64,6 @@ _BOUNDS = (
 )
 # The columns that versions 3, 4, 6 and 7 added: last in their tables, where SQLite adds them. `saved_seconds` keeps its meaning,
 # which is what the models took in all.
-OF_KINDS = (
-    "partly_priced_hits INTEGER",
-    "kind TEXT",
-)  # within version 7: a ledger may lack them until it is written to
 _ADDED = {
     "entry": ("charged INTEGER", listing_index.COLUMN, "client TEXT", "streamed INTEGER", "kind TEXT", "function TEXT"),
     "spending": (
@@ -74,7 +71,8 @@ _ADDED = {
         "charged_misses INTEGER",
         "waited REAL",
         "untimed_hits INTEGER",
-        *OF_KINDS,
+        *("partly_priced_hits INTEGER", "kind TEXT"),
+        *("provider_saved INTEGER", "provider_priced_misses INTEGER", "provider_unpriced_misses INTEGER"),
     ),
 }
 _FROM_VERSION_1 = (

@@ -11,7 +11,8 @@ from nbcache.costs.ledger_sums import by_kind, by_model, total
 from nbcache.costs.money import amount_text, saved, saved_text, spent, usd_text
 from nbcache.entry.durations_and_sizes import bytes_text
 from nbcache.entry.edit import Edit
-from nbcache.entry.records import EntryMeta, Filter, Spending, Stats
+from nbcache.entry.records import EntryMeta, Filter, Spending
+from nbcache.entry.stats import Stats
 from nbcache.errors import UnknownKeyError, harmless, one_line
 from nbcache.keys.digests import KEY_LENGTH
 from nbcache.replay.cassette_export import export_entries

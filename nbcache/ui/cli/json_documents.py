@@ -5,9 +5,10 @@ from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from nbcache.costs.money import Money, amount_text, saved, spent
+from nbcache.costs.money import Money, amount_text, saved, saved_by_provider, spent
 from nbcache.entry.edit import Changed
-from nbcache.entry.records import Cleared, EntryMeta, Record, Spending, Stats, known
+from nbcache.entry.records import Cleared, EntryMeta, Record, Spending
+from nbcache.entry.stats import Stats, known
 from nbcache.stores.selection import Selection
 
 if TYPE_CHECKING:  # they import LangChain
@@ -21,10 +22,11 @@ client (`langchain`, or an API such as `openai`), streamed (whether the answer c
 _SUMS = """\
 hits, misses, spent_usd and saved_usd (null where no call has a price), saved_seconds (of waiting; null where it isn't
 known), unpriced_hits, unpriced_misses, estimated_hits, estimated_misses, charged_hits, charged_misses, model_seconds,
-untimed_hits"""
+untimed_hits, provider_saved_usd (by the providers' own prompt caches, in misses, less what writing to them cost; null where it
+isn't known), provider_priced_misses and provider_unpriced_misses (misses of which it is known, and isn't)"""
 FIELDS = {
     "ls": f"a list of entries, each with {_ENTRY}",
-    "stats": f"{_SUMS}, entries, size_bytes, evictions, statuses; by model or kind a list, each with its name and the first thirteen",
+    "stats": f"{_SUMS}, entries, size_bytes, evictions, statuses; by model or kind a list, each with its name and the first sixteen",
     "show": "the fields of ls, prompt and answer whole, call: its class, endpoint and parameters, versions: of what stored it, calls: the keys of those inside of a function, gone: those of them that are no longer stored, and functions: those around this call, each with its key and function",
     "evict": "the deleted entry, with the fields of ls",
     "clear": "deleted, size_bytes, kept (because other notebooks own them too), keys (of the deleted), dry_run",
@@ -78,7 +80,12 @@ def sums(numbers: Stats | Spending) -> dict[str, Any]:
         "model_seconds": model or known(0.0, numbers.hits, numbers.untimed_hits),
         "untimed_hits": numbers.untimed_hits,
     }
-    return {**calls, **money, "saved_seconds": waited, **counts, **times}
+    provider = {
+        "provider_saved_usd": _usd(saved_by_provider(numbers)),
+        "provider_priced_misses": numbers.provider_priced_misses,
+        "provider_unpriced_misses": numbers.provider_unpriced_misses,
+    }
+    return {**calls, **money, "saved_seconds": waited, **counts, **times, **provider}
 
 
 def cleared(done: Cleared, *, dry_run: bool) -> dict[str, Any]:

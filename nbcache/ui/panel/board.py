@@ -6,9 +6,20 @@ from typing import Any
 
 from nbcache.cache.modes import MODES, OFF, checked_mode
 from nbcache.cache.notebook_cache import NotebookCache
-from nbcache.costs.money import amount_text, note_text, saved, saved_text, spent, waited_text
+from nbcache.costs.money import (
+    amount_text,
+    note_text,
+    provider_note,
+    saved,
+    saved_by_provider,
+    saved_text,
+    spent,
+    usd_text,
+    waited_text,
+)
 from nbcache.entry.durations_and_sizes import bytes_text, seconds_text
 from nbcache.entry.records import Filter
+from nbcache.entry.stats import Stats
 from nbcache.session import installation
 from nbcache.stores.base import Listable
 from nbcache.stores.view import Contents
@@ -53,6 +64,7 @@ class Board:
             "saved_note": note_text(saved(stats), "hit"),
             "spent": amount_text(spent(stats)),
             "spent_note": note_text(spent(stats), "miss"),
+            **_provider(stats),
             "time_saved": waited_text(stats),
             "time_note": f"{seconds_text(stats.model_seconds)} of the models' time" if stats.model_seconds else "",
             "entries": "unknown" if stats.entries is None else stats.entries,
@@ -183,6 +195,14 @@ class Board:
         mode = checked_mode(str(message.get("mode")))
         self._cache.switch(replace(self._cache.settings, mode=mode))
         return _done(f"the mode is {mode}")
+
+
+def _provider(stats: Stats) -> dict[str, str]:
+    """What the providers' own prompt caches saved, where there is such a number: only then it is shown."""
+    money = saved_by_provider(stats)
+    text = "its prompt cache cost more to write than it saved" if money.usd < 0 else "by its own prompt cache"
+    note = " · ".join(filter(None, (text, provider_note(money))))
+    return {"provider_saved": usd_text(money.usd), "provider_note": note} if money.usd else {}
 
 
 def _sums(contents: Contents, which: Filter) -> tuple[int, str]:

@@ -32,6 +32,7 @@ from nbcache.codec.header import VERSIONS, EntryHeader
 from nbcache.entry.records import EntryMeta, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import DamagedError, StoreError
 from nbcache.stores import DiskStore, MemoryStore, open_store
+from nbcache.stores.entry_costs import words_of
 from nbcache.stores.view import Contents
 from tests.support.paths import GOLDEN
 from tests.support.rows import full, row_of
@@ -790,8 +791,11 @@ def make_golden_store(folder: Path) -> None:
     paid = Spending(
         "s", 1, 1_800_000_000.5, "a.ipynb", "cell-1", "model-0", hits=2, misses=1, spent_usd=Decimal("0.25")
     )
+    paid = replace(paid, provider_saved_usd=Decimal("-0.125"), provider_priced_misses=1)
     store.record([replace(paid, saved_usd=Decimal("0.5"), model_seconds=3.0, saved_seconds=1.5, untimed_hits=2)])
     store.record_calls("s", "a.ipynb", [SessionCall(key_of(2), "model-2", 3, Decimal("0.125"), when=1_800_000_000.5)])
+    while store.index(words_of):
+        pass
     store.close()
 
 

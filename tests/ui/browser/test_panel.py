@@ -488,6 +488,33 @@ def test_amounts_have_room_in_cards_and_columns_at_every_width(open_notebook: Op
         assert notebook.panel.evaluate(cut) == []
 
 
+def test_what_a_provider_saved_has_a_card_where_there_is_such_a_number(open_notebook: Open) -> None:
+    claude = """
+%config NBCache.prices = {"tiny": {"input": 1000, "output": 5000, "cache_read": 100, "cache_write": 1250}}
+from langchain_anthropic import ChatAnthropic
+claude = ChatAnthropic(model="tiny", base_url="PROVIDER".removesuffix("/v1"), api_key="none", max_retries=0)
+"""
+    notebook = open_notebook(START, claude, SHOW, CALLS).run()
+    expect(card(notebook, "misses")).to_have_text("3")
+    expect(card(notebook, "provider_saved")).to_be_hidden()
+    notebook.value("claude.invoke('a long prompt', cache_control={'type': 'ephemeral'})")
+    expect(card(notebook, "misses")).to_have_text("4")
+    tokens = int(notebook.value("installed().contents().open(keys()[0])[1].header().usage.cache_write_tokens"))
+    expect(card(notebook, "provider_saved")).to_be_visible()
+    assert repr(card(notebook, "provider_saved").text_content()) == notebook.value("numbers()['provider_saved']")
+    saved = literal_eval(notebook.value("float(nbcache.stats().provider_saved_usd)"))
+    assert saved == pytest.approx(tokens * -250 / 10**6)
+    expect(notebook.panel.get_by_text("its prompt cache cost more to write than it saved")).to_be_visible()
+    places = """(panel) => [...panel.querySelectorAll(".card")].map((card) => card.getBoundingClientRect())
+        .map((box) => [Math.round(box.top), Math.round(box.left), Math.round(box.width), Math.round(box.height)])"""
+    for width in (1112, 1060, 900, 700):
+        notebook.panel.evaluate("(panel, width) => { panel.style.width = `${width}px` }", width)
+        boxes = notebook.panel.evaluate(places)
+        assert sorted(Counter(top for top, _, _, _ in boxes).values()) == [4, 4], width
+        assert len({box_width for _, _, box_width, _ in boxes}) <= 2, width  # a pixel apart at most
+    assert violations(notebook) == []
+
+
 def test_no_prompt_and_no_answer_is_saved_with_the_notebook(open_notebook: Open, provider: Provider) -> None:
     provider.answer("Sousaphone")
     notebook = open_notebook(START, SHOW, "_ = call('Xylo' + 'phone')").run()

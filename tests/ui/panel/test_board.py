@@ -17,7 +17,8 @@ from langchain_openai import ChatOpenAI
 import nbcache
 from nbcache import NbcacheError, NbcacheWarning, NotebookCache
 from nbcache.entry.durations_and_sizes import bytes_text
-from nbcache.entry.records import SORTABLE, Stats, Totals
+from nbcache.entry.records import SORTABLE, Totals
+from nbcache.entry.stats import Stats
 from nbcache.errors import StoreError
 from nbcache.session import installation
 from nbcache.stores import MemoryStore

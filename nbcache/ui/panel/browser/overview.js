@@ -9,8 +9,10 @@ const CARDS = [
   ["saved", "Saved"],
   ["spent", "Spent"],
   ["time_saved", "Time saved"],
+  ["provider_saved", "Saved at provider"],
   ["entries", "Entries"],
 ];
+const OPTIONAL = "provider_saved"; // shown only where there is such a number
 
 function percent(share) {
   return share === null || share === undefined ? "–" : `${(share * 100).toFixed(share === 1 ? 0 : 1)}%`;
@@ -29,6 +31,7 @@ function noteOf(name, state) {
     saved: state.saved_note,
     spent: state.spent_note,
     time_saved: state.time_note,
+    provider_saved: state.provider_note,
     entries: [
       [state.size, state.bounds].filter(Boolean).join(" "),
       state.evictions ? counted(state.evictions, "eviction", "evictions") : "",
@@ -46,12 +49,16 @@ export function makeCards() {
   const cards = CARDS.map(([name, label]) => {
     const value = element("dd", { class: "value", "data-card": name });
     const note = element("dd", { class: "note" });
-    node.append(element("div", { class: "card" }, element("dt", {}, label), value, note));
-    return { name, value, note };
+    const card = element("div", { class: "card" }, element("dt", {}, label), value, note);
+    node.append(card);
+    return { name, card, value, note };
   });
 
   function draw(state) {
-    for (const { name, value, note } of cards) {
+    const hasAll = Boolean(state[OPTIONAL]);
+    node.classList.toggle("all", hasAll);
+    for (const { name, card, value, note } of cards) {
+      card.hidden = name === OPTIONAL && !hasAll;
       const [, hedge, amount] = HEDGED.exec(valueOf(name, state) ?? "");
       value.replaceChildren(element("span", { class: "hedge" }, hedge), amount);
       note.textContent = noteOf(name, state);
