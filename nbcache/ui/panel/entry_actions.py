@@ -51,10 +51,7 @@ def _untag(contents: Contents, message: dict[str, Any]) -> str:
 
 
 def _expire(contents: Contents, message: dict[str, Any]) -> str:
-    ttl = page_requests.text(message, "text").strip()
-    if not ttl:
-        raise ValueError("write the time from now on until they expire, such as 90s, 12h or 7d")
-    return _change(contents, message, expiry(ttl))
+    return _change(contents, message, expiry(page_requests.text(message, "text").strip()))
 
 
 ACTIONS: Mapping[str, Callable[[Contents, dict[str, Any]], str]] = {
