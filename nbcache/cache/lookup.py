@@ -13,12 +13,13 @@ from nbcache import codec
 from nbcache.cache import modes
 from nbcache.cache.absent import Absent
 from nbcache.cache.call import Call
-from nbcache.cache.memory import CachedAnswer, DecodedContent, MemoryTier, holds_up
+from nbcache.cache.memory import LARGE, CachedAnswer, DecodedContent, MemoryTier, holds_up
 from nbcache.cache.misses.log import NEWER
 from nbcache.cache.modes import Settings
 from nbcache.cache.samples import current_attempt, note_attempt
 from nbcache.cache.state import CacheState
 from nbcache.cache.wait_limit import longest_wait
+from nbcache.codec.buffers import Raw
 from nbcache.concurrency.effects import Effect, InThread, adrive, drive
 from nbcache.concurrency.executor import in_thread, is_writing
 from nbcache.concurrency.loop_turns import take_turn
@@ -34,10 +35,11 @@ from nbcache.errors import (
 )
 from nbcache.keys.key import CallKey, call_key, with_sample
 from nbcache.keys.known_keys import KnownCall
-from nbcache.stores.base import ChangeTracking, PayloadTracking, Store
+from nbcache.stores.base import ChangeTracking, Owning, PayloadTracking
 
 Found = tuple[CachedAnswer | None, str]  # an answer, or the reason why there is none
 Search = Generator[Effect, Any, CachedAnswer | None]
+Get = Callable[..., Raw | None]  # of a store
 IsHeard = Callable[[], bool]  # whether somebody listens to a call
 
 
@@ -49,6 +51,7 @@ class Lookup:
         self._state = state
         self._memory = MemoryTier(memory)
         store = state.store
+        self._get: Get = store.get_owned if isinstance(store, Owning) else store.get
         self._token: object = None  # the last that was read
         self._change_token: Callable[[], object] = _no_change_token
         if memory and isinstance(store, PayloadTracking):
@@ -134,10 +137,11 @@ class Lookup:
         self, key: CallKey, answer: CachedAnswer, call: Call | None, began: float, entry: str | None = None
     ) -> CachedAnswer:
         """Count a hit of `entry`, the call's own key by default."""
-        self._state.ledger.hit(entry or key.key, answer.payload, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        self._state.ledger.hit(entry or key.key, _noted(answer.payload), seconds)
         lease = None if call is None else call.settle(key.key)
         if lease is not None:
-            lease.resolve(answer.payload)
+            lease.resolve(bytes(answer.payload))  # before the caller gets an object that may be in the same memory
         if current_attempt.holder() is not None:
             note_attempt(key.base_key)
         return answer
@@ -160,7 +164,7 @@ class Lookup:
             seconds = time.perf_counter() - began
             if is_heard():
                 return None
-            self._state.ledger.hit(known.key, found.payload, seconds)
+            self._state.ledger.hit(known.key, _noted(found.payload), seconds)
             return found
         return None if found is None else Absent(known, found)
 
@@ -187,10 +191,10 @@ class Lookup:
             return None
         return self._memory.decode(key, payload, token, classes)
 
-    def _read(self, key: str, *, wait: bool) -> tuple[bytes | None, object]:
+    def _read(self, key: str, *, wait: bool) -> tuple[Raw | None, object]:
         """The payload in the store, with a change token that is not newer. A miss needs none: it takes longer than the read."""
         before = self._token
-        payload = self._state.store.get(key, wait=wait)
+        payload = self._get(key, wait=wait)
         if payload is not None:
             self._token = self._change_token()  # if it differs, this entry is read again when it is looked up again
         return payload, before
@@ -233,17 +237,17 @@ class Lookup:
 
     def _stored(self, key: CallKey, call: Call | None, *, on_loop: bool) -> Generator[Effect, Any, Found]:
         token = None if on_loop and is_writing() else self._change_token()
-        payload = yield _Read(self._state.store, key.key)
+        payload = yield _Read(self._get, key.key)
         if payload is None:
             return None, NEW
         return (yield from self._decoded(key, call, payload, token))
 
-    def _decoded(self, key: CallKey, call: Call | None, payload: bytes, token: object) -> Generator[Effect, Any, Found]:
+    def _decoded(self, key: CallKey, call: Call | None, payload: Raw, token: object) -> Generator[Effect, Any, Found]:
         if not holds_up(payload):
             return self._decode(key, payload, token, call)
         return (yield InThread(partial(self._decode, key, payload, token, call)))  # type: ignore[no-any-return]
 
-    def _decode(self, key: CallKey, payload: bytes, token: object, call: Call | None) -> Found:
+    def _decode(self, key: CallKey, payload: Raw, token: object, call: Call | None) -> Found:
         try:
             answer = self._memory.decode(key.key, payload, token, () if call is None else call.classes())
             if answer is None:
@@ -311,6 +315,11 @@ def _recorded_answer(key: str, payload: bytes, call: Call | None) -> CachedAnswe
     return answer
 
 
+def _noted(payload: Raw) -> bytes:
+    """What of a payload is kept to tell later what a hit of it saved: not a large array that the caller may change."""
+    return payload if type(payload) is bytes and len(payload) <= LARGE else codec.without_buffers(payload)
+
+
 def _no_change_token() -> None:
     """The change token if the store has none, or if no answers are kept in memory."""
 
@@ -318,17 +327,17 @@ def _no_change_token() -> None:
 class _Read:
     """A read of the store. Another process may have locked it."""
 
-    def __init__(self, store: Store, key: str) -> None:
-        self._store = store
+    def __init__(self, get: Get, key: str) -> None:
+        self._get = get
         self._key = key
 
-    def run(self) -> bytes | None:
-        return self._store.get(self._key)
+    def run(self) -> Raw | None:
+        return self._get(self._key)
 
-    async def arun(self) -> bytes | None:
+    async def arun(self) -> Raw | None:
         if is_writing():  # SQLite lets the writing thread run, which may take milliseconds
             return await in_thread(self.run, writes=True)
         try:
-            return self._store.get(self._key, wait=False)
+            return self._get(self._key, wait=False)
         except StoreBusyError:
             return await in_thread(self.run)

@@ -9,26 +9,30 @@ from langchain_core.outputs import Generation
 from pydantic import BaseModel
 
 from nbcache import codec
+from nbcache.codec.buffers import Raw
 from nbcache.codec.messages import copies_of
 
 if TYPE_CHECKING:
     from nbcache.codec.sdk_response import HTTPResponse
 
-_LARGE = 100_000  # bytes of a payload that is not kept
+LARGE = 100_000  # bytes of a payload that is not kept
 _LONG = 1_000_000  # bytes of a payload that holds up an event loop, even if only its checksum is computed
 
 
-def holds_up(payload: bytes) -> bool:
+def holds_up(payload: Raw) -> bool:
     """Whether decoding this payload would hold up an event loop. What it has besides the answer is not decoded."""
-    return len(payload) > _LARGE and (len(payload) > _LONG or codec.answer_length(payload) > _LARGE)
+    return len(payload) > LARGE and (len(payload) > _LONG or codec.answer_length(payload) > LARGE)
 
 
 class CachedAnswer:
-    """The answer of an entry: its payload, and when it was recorded (seconds since the epoch)."""
+    """The answer of an entry: its payload, and when it was recorded (seconds since the epoch).
+
+    A payload that is no `bytes` may be in the memory of the objects that were made of it.
+    """
 
     __slots__ = ("_content", "created", "payload")
 
-    def __init__(self, payload: bytes, created: float, content: "Content") -> None:
+    def __init__(self, payload: Raw, created: float, content: "Content") -> None:
         self.payload = payload
         self.created = created
         self._content = content
@@ -114,9 +118,7 @@ class MemoryTier:
             return None
         return CachedAnswer(entry.payload, entry.whole.created, entry)
 
-    def decode(
-        self, key: str, payload: bytes, token: object, classes: Iterable[type[BaseModel]]
-    ) -> CachedAnswer | None:
+    def decode(self, key: str, payload: Raw, token: object, classes: Iterable[type[BaseModel]]) -> CachedAnswer | None:
         """The answer in `payload`. None if it may not be handed out again.
 
         The payload has just been read from the store: if another kernel has replaced the entry, its bytes differ from those
@@ -131,7 +133,7 @@ class MemoryTier:
             return None
         generations = whole.generations(classes)
         # Objects of the caller's class are made anew: the class may be another by the next call.
-        if self._capacity and not whole.holds_objects and len(payload) <= _LARGE:
+        if self._capacity and not whole.holds_objects and len(payload) <= LARGE and type(payload) is bytes:
             token = None if whole.expires else token
             self._keep(key, _MemoryEntry(payload, token, whole))
         return CachedAnswer(payload, whole.created, DecodedContent(generations))

@@ -42,7 +42,7 @@ class Origins:
 
     def note_response(self, answer: CachedAnswer, *, is_stored: bool) -> None:
         """Note that an SDK got `answer`. It `is_stored` unless a cassette had it."""
-        payload = None if is_stored else answer.payload
+        payload = None if is_stored else bytes(answer.payload)
         self.responses.note(key_of(answer.payload), hit=True, created=answer.created, payload=payload)
 
     def note(self, generations: Iterable[Generation], *, hit: bool, key: str, created: float) -> None:

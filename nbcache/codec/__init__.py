@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         encode,
         key_of,
         read,
+        without_buffers,
     )
 
 __all__ = [
@@ -45,6 +46,7 @@ __all__ = [
     "encode",
     "key_of",
     "read",
+    "without_buffers",
 ]
 _MOVED = {
     "About": "nbcache.codec.header:EntryHeader",

@@ -1,7 +1,8 @@
 """Long `bytes` in an answer: raw, in a section of the payload, instead of Base64 in its JSON.
 
 The JSON has `{"!buffer": 0}` in the place of the first. For people, and in a cassette, they are in Base64 as short ones are.
-A `memoryview` becomes `{"!view": 0}`, and comes back as a view of the payload: whoever reads an array copies its numbers once.
+A `memoryview` becomes `{"!view": 0}`, and comes back as a view of the payload. In memory that is the reader's own it can be
+written to: an array is then made of it without a copy. For that each buffer begins where the numbers of an array may.
 """
 
 import base64
@@ -18,6 +19,7 @@ Raw = bytes | memoryview
 _TAGS = frozenset({BUFFER, VIEW})
 _COUNT = struct.Struct(">I")
 _ENTRY = struct.Struct(">BQ")  # of the table: whether the buffer is compressed, and its length as it is stored
+_ALIGNMENT = 64  # bytes: each buffer begins at a multiple of it, counted from the payload's first byte, after zeros
 
 
 class Buffer(NamedTuple):
@@ -88,25 +90,30 @@ def lifted(value: Any, buffers: list[Raw]) -> Any:
 # The section of a payload
 
 
-def section_of(buffers: Sequence[Raw]) -> list[Raw]:
-    """The parts of the section: a table, then the buffers."""
+def section_of(buffers: Sequence[Raw], start: int) -> list[Raw]:
+    """The parts of the section, which begins at `start` in the payload: a table, then the buffers."""
     stored = list(map(packed_buffer, buffers))
-    table = [_ENTRY.pack(compressed, len(data)) for data, compressed in stored]
-    return [_COUNT.pack(len(stored)), *table, *(data for data, _ in stored)]
+    parts: list[Raw] = [_COUNT.pack(len(stored)), *(_ENTRY.pack(compressed, len(data)) for data, compressed in stored)]
+    end = start + sum(map(len, parts))
+    for data, _ in stored:
+        parts += [bytes(-end % _ALIGNMENT), data]
+        end += -end % _ALIGNMENT + len(data)
+    return parts
 
 
-def section_in(view: memoryview) -> tuple[tuple[Buffer, ...], memoryview]:
-    """The buffers of the section that `view` begins with, and what follows it. Raises DamagedError."""
+def section_in(payload: memoryview, start: int) -> tuple[tuple[Buffer, ...], int]:
+    """The buffers of the section that begins at `start` in the payload, and where it ends. Raises DamagedError."""
     try:
-        (count,) = _COUNT.unpack_from(view)
-        end = _COUNT.size + count * _ENTRY.size
-        table = list(_ENTRY.iter_unpack(view[_COUNT.size : end]))
+        (count,) = _COUNT.unpack_from(payload, start)
+        end = start + _COUNT.size + count * _ENTRY.size
+        table = list(_ENTRY.iter_unpack(payload[start + _COUNT.size : end]))
     except struct.error:
-        table, count, end = [], -1, 0
+        table, count, end = [], -1, start
     buffers = []
     for compressed, length in table:
-        buffers.append(Buffer(view[end : end + length], compressed))
-        end += length
-    if len(table) != count or end > len(view):
+        begin = end + -end % _ALIGNMENT
+        end = begin + length
+        buffers.append(Buffer(payload[begin:end], compressed))
+    if len(table) != count or end > len(payload):
         raise DamagedError("its buffers are missing")
-    return tuple(buffers), view[end:]
+    return tuple(buffers), end

@@ -45,7 +45,7 @@ _WITHOUT_CHUNKS, _WITHOUT_BUFFERS = 1, 3
 _PREAMBLE = struct.Struct(">3sBB20sdI")  # magic, version, flags, key, time of creation, length of the generations
 _CHECKED_PREAMBLE = struct.Struct(_PREAMBLE.format + "I")  # with a checksum of all the rest; then come the sections
 PREAMBLE_LENGTH = _START = _CHECKED_PREAMBLE.size  # bytes
-KEY_AT = slice(5, 25)  # in the preamble
+_VERSION_AT, KEY_AT = 3, slice(5, 25)  # in the preamble
 _MAGIC = b"NBC"
 _COMPRESSED_ANSWERS, _COMPRESSED_HEADER, _REUSABLE, _HOLDS_OBJECTS, _EXPIRES, _COMPRESSED_CHUNKS = 1, 2, 4, 8, 16, 32
 _FLAGS = 2 * _COMPRESSED_CHUNKS - 1  # all that there are
@@ -219,7 +219,8 @@ def _assembled(  # noqa: PLR0913 - as above
     answers, compressed = packed_bytes(written)
     rest, rest_compressed = packed_bytes(_json(header), fast=True)
     streamed, chunks_compressed = packed_bytes(_json(chunks)) if chunks else (b"", False)
-    section = section_of(buffers) if buffers else ()
+    start = _START + len(answers) + _LENGTH.size + len(streamed)
+    section = section_of(buffers, start) if buffers else ()
     rest = b"".join((_LENGTH.pack(len(streamed)), streamed, *section, rest))
     flags = (
         (_COMPRESSED_ANSWERS if compressed else 0)
@@ -236,33 +237,56 @@ def _assembled(  # noqa: PLR0913 - as above
     return b"".join((head, checksum.to_bytes(4, "big"), answers, rest))
 
 
-def read(payload: bytes, key: str) -> Payload:
+def read(payload: Raw, key: str) -> Payload:
     """Check that `payload` is whole, and the entry of `key`: stored under another it is damage.
 
     Raises DamagedError, with `newer` where a newer nbcache wrote it.
     """
-    if not payload.startswith(_MAGIC) or len(payload) < _START:
-        raise DamagedError(f"entry {key[:8]} is damaged: no payload of nbcache")
-    _, version, flags, stored_key, created, length, checksum = _CHECKED_PREAMBLE.unpack_from(payload)
     view = memoryview(payload)
+    if view[: len(_MAGIC)] != _MAGIC or len(view) < _START:
+        raise DamagedError(f"entry {key[:8]} is damaged: no payload of nbcache")
+    _, version, flags, stored_key, _, _, checksum = _CHECKED_PREAMBLE.unpack_from(view)
     if checksum != zlib.crc32(view[_START:], zlib.crc32(view[: _PREAMBLE.size])) or stored_key.hex() != key:
         raise DamagedError(f"entry {key[:8]} is damaged: its checksum or key is not what was written")
     # Every version keeps this preamble, so that a flipped bit is not taken for a newer one.
     if version > FORMAT_VERSION or flags & ~_FLAGS:
         raise DamagedError(f"entry {key[:8]} was written by a newer nbcache", newer=True)
+    return _sections(view, key)
+
+
+def _sections(view: memoryview, key: str) -> Payload:
+    """A payload that was checked, as its sections. Raises DamagedError."""
+    _, version, flags, _, created, length = _PREAMBLE.unpack_from(view)
     end_of_chunks = chunks_at = end = _START + length
     if version > _WITHOUT_CHUNKS:
         chunks_at = end + _LENGTH.size
-        if len(payload) < chunks_at:
+        if len(view) < chunks_at:
             raise DamagedError(f"entry {key[:8]} is damaged: its chunks are missing")
-        end_of_chunks = chunks_at + _LENGTH.unpack_from(payload, end)[0]
-    header, buffers = view[end_of_chunks:], tuple[Buffer, ...]()
+        end_of_chunks = chunks_at + _LENGTH.unpack_from(view, end)[0]
+    buffers, end_of_buffers = tuple[Buffer, ...](), end_of_chunks
     if version > _WITHOUT_BUFFERS:
         try:
-            buffers, header = section_in(header)
+            buffers, end_of_buffers = section_in(view, end_of_chunks)
         except DamagedError as error:
             raise DamagedError(f"entry {key[:8]} is damaged: {error}") from None
-    return Payload(key, created, flags, view[_START:end], header, view[chunks_at:end_of_chunks], buffers)
+    streamed = view[chunks_at:end_of_chunks]
+    return Payload(key, created, flags, view[_START:end], view[end_of_buffers:], streamed, buffers)
+
+
+def without_buffers(payload: Raw) -> bytes:
+    """A payload that was read, without its buffers: what the entry tells of its call is in the rest.
+
+    It is the same object where there are none. Whoever only wants to know the cost need not hold megabytes, nor memory that
+    the caller may change.
+    """
+    if payload[_VERSION_AT] <= _WITHOUT_BUFFERS:
+        return bytes(payload)
+    whole = _sections(memoryview(payload), "")
+    streamed = whole.streamed
+    parts = whole.answers, _LENGTH.pack(len(streamed)), streamed, *section_of((), 0), whole.header_bytes
+    head = bytes(payload[: _PREAMBLE.size])
+    body = b"".join(parts)
+    return b"".join((head, zlib.crc32(body, zlib.crc32(head)).to_bytes(4, "big"), body))
 
 
 def edited(payload: bytes, key: str, *, tags: Sequence[str] | None = None, expires: bool | None = None) -> bytes:
@@ -289,12 +313,12 @@ def edited(payload: bytes, key: str, *, tags: Sequence[str] | None = None, expir
     return b"".join((head, checksum.to_bytes(4, "big"), body, header))
 
 
-def answer_length(payload: bytes) -> int:
+def answer_length(payload: Raw) -> int:
     """The bytes of the generations in a payload, as they are stored. 0 if it is none."""
     return int(_PREAMBLE.unpack_from(payload)[-1]) if len(payload) >= _START else 0
 
 
-def key_of(payload: bytes) -> str:
+def key_of(payload: Raw) -> str:
     """The key of the entry that a payload says it is."""
     return payload[KEY_AT].hex()
 

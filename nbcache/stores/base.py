@@ -28,7 +28,7 @@ A whole store:
 
 The tests in `tests/stores/contract/` say what each protocol promises, a file for each. To run them with your own store, in
 a clone of the repository, add it to `STORES` in the `conftest.py` there and run `pytest tests/stores/contract`: the tests of
-the capabilities that it has are run. `MemoryStore` has all capabilities but `ChangeTracking`, `Columnar`,
+the capabilities that it has are run. `MemoryStore` has all capabilities but `ChangeTracking`, `Columnar`, `Owning`,
 `Selecting` and `Remote`, and is short.
 """
 
@@ -265,6 +265,14 @@ class PayloadTracking(Protocol):
 
     payload_token: Callable[[], object]
     """Returns a value that is equal only while no payload was changed or deleted. None if that isn't known now."""
+
+
+@runtime_checkable
+class Owning(Protocol):
+    """A large payload can be read into memory that belongs to the reader: arrays are made of it without a copy."""
+
+    def get_owned(self, key: str, *, wait: bool = True) -> bytes | memoryview | None:
+        """As `get`. A memoryview can be written to, and nobody else has its memory."""
 
 
 @runtime_checkable

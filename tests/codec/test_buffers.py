@@ -2,6 +2,7 @@
 
 import json
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,22 @@ def stored() -> bytes:
     return encode([ANSWER], HEADER, reusable=True, classes=())
 
 
-def section(*buffers: tuple[int, int, bytes], count: int | None = None) -> bytes:
-    """What stands between the chunks, of which there are none, and the header."""
+def section(*buffers: tuple[int, int, bytes], count: int | None = None) -> Callable[[int], bytes]:
+    """Makes what stands between an answer that ends at `start` of the payload and the header: no chunks, and these buffers."""
+
+    def made_at(start: int) -> bytes:
+        made = struct.pack(">II", 0, len(buffers) if count is None else count) + table
+        for *_, data in buffers:
+            made += bytes(-(start + len(made)) % 64) + data
+        return made
+
     table = b"".join(struct.pack(">BQ", compressed, length) for compressed, length, _ in buffers)
-    begin = struct.pack(">II", 0, len(buffers) if count is None else count)
-    return begin + table + b"".join(data for *_, data in buffers)
+    return made_at
 
 
-def answer_with(value: Any) -> bytes:
-    return orjson.dumps([{"type": "Generation", "text": "x", "info": {"x": value}}])
+def forged_with(value: Any, rest: Callable[[int], bytes]) -> bytes:
+    answer = orjson.dumps([{"type": "Generation", "text": "x", "info": {"x": value}}])
+    return forged(answer, version=4, rest=rest(codec.PREAMBLE_LENGTH + len(answer)))
 
 
 def test_long_bytes_come_back_as_they_were() -> None:
@@ -75,19 +83,24 @@ def test_people_read_the_rest_without_the_bytes() -> None:
         ({"!buffer": 0}, section((0, 5, b"abcd"))),
         ({"!buffer": 0}, section((0, 4, b"abcd"), count=2**32 - 1)),
         ({"!buffer": 0}, section((1, 4, b"abcd"))),
-        ({"!buffer": 0}, struct.pack(">I", 0)),
-        ({"!buffer": 0}, b""),
+        ({"!buffer": 0}, lambda _: struct.pack(">I", 0)),
+        ({"!buffer": 0}, lambda _: b""),
     ],
     ids=["beyond", "negative", "a text", "a flag", "huge", "cut", "many", "no zstandard", "no table", "nothing"],
 )
-def test_a_wrong_buffer_is_damage(value: Any, rest: bytes) -> None:
+def test_a_wrong_buffer_is_damage(value: Any, rest: Callable[[int], bytes]) -> None:
     with pytest.raises(DamagedError):
-        read(forged(answer_with(value), version=4, rest=rest), KEY).generations()
+        read(forged_with(value, rest), KEY).generations()
+
+
+def test_a_right_buffer_is_read() -> None:
+    whole = read(forged_with({"!buffer": 0}, section((0, 4, b"abcd"))), KEY)
+    assert whole.generations()[0].generation_info == {"x": b"abcd"}
 
 
 def test_a_buffer_that_would_fill_the_memory_is_damage() -> None:
     bomb = zstandard.ZstdCompressor().compress(bytes(2**26))
-    payload = forged(answer_with({"!buffer": 0}), version=4, rest=section((1, len(bomb), bomb)))
+    payload = forged_with({"!buffer": 0}, section((1, len(bomb), bomb)))
     with pytest.raises(DamagedError):
         read(payload, KEY).generations()
 
@@ -97,6 +110,32 @@ def test_every_flipped_bit_of_a_buffer_is_found() -> None:
     payload[payload.index(NOISE) + len(NOISE) // 2] ^= 4
     with pytest.raises(DamagedError):
         read(bytes(payload), KEY)
+    with pytest.raises(DamagedError):
+        read(memoryview(payload), KEY)
+
+
+def test_a_buffer_begins_where_the_numbers_of_an_array_may() -> None:
+    for length in range(4_096, 4_096 + 70):
+        answer = Generation(text="x" * (length - 4_000), generation_info={"a": NOISE[:length], "b": NOISE[1:]})
+        payload = encode([answer], HEADER, reusable=True, classes=())
+        whole = read(payload, KEY)
+        assert (payload.index(NOISE[:length]) % 64, payload.index(NOISE[1:]) % 64) == (0, 0)
+        assert whole.generations() == [answer]
+        assert whole.header() == HEADER
+
+
+def test_without_its_buffers_a_payload_says_the_same_of_its_call() -> None:
+    payload = stored()
+    rest = codec.without_buffers(payload)
+    assert len(rest) < 2_000
+    whole, again = read(payload, KEY), read(rest, KEY)
+    assert again == whole._replace(buffers=())
+    assert again.header() == HEADER
+    assert again.plain() == whole.plain()
+    with pytest.raises(DamagedError):
+        again.generations()
+    short = encode([Generation(text="x")], HEADER, reusable=True)
+    assert codec.without_buffers(short) is short
 
 
 def test_an_answer_with_long_bytes_goes_through_a_cassette(tmp_path: Path) -> None:

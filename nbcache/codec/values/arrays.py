@@ -4,8 +4,10 @@ What that format does not keep is found when the array is stored: it is read bac
 array, is refused.
 """
 
+import functools
 import io
 import math
+import struct
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,8 @@ if TYPE_CHECKING:
     from nbcache.codec.values.plain_forms import Reader, Writer
 
 _MOST_DIMENSIONS = 64
-_MOST_HEADER = 2**17  # bytes: of a header that is longer NumPy refuses the text
+_OF_VERSION_1 = b"\x93NUMPY\x01\x00"
+_PREFIX = struct.Struct("<8sH")  # the magic and the version; then the length of the header, which is a text
 
 
 def kind_of(cls: type) -> str | None:
@@ -53,18 +56,30 @@ def _written(value: Any, writer: "Writer") -> Raw:
 
 
 def array_in(data: Raw) -> "np.ndarray[Any, Any]":
-    """The array in `data`. One copy is made of its numbers, where `np.load` makes several."""
-    file = io.BytesIO(data[:_MOST_HEADER])
-    version = np.lib.format.read_magic(file)
-    header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    if version == (3, 0):  # names of fields that are not in Latin-1
-        array: np.ndarray[Any, Any] = np.load(io.BytesIO(data), allow_pickle=False)
-        return array
-    shape, in_columns, dtype = header(file)
-    if dtype.hasobject or not dtype.itemsize:
-        return np.load(io.BytesIO(data), allow_pickle=False)  # type: ignore[no-any-return]
-    flat = np.frombuffer(data, dtype, math.prod(shape), file.tell()).copy()
-    return flat.reshape(shape, order="F" if in_columns else "C")
+    """The array in `data`, in the same memory if that can be written to. Else its numbers are copied once."""
+    begin = bytes(data[: _PREFIX.size])
+    if begin[:8] == _OF_VERSION_1 and len(begin) == _PREFIX.size:
+        length = _PREFIX.size + _PREFIX.unpack(begin)[1]
+        header = bytes(data[len(_OF_VERSION_1) : length])
+        shape, in_columns, dtype = _known_header(header)
+        if dtype.names is not None:
+            shape, in_columns, dtype = _header(header)  # whoever has such a dtype can change its names
+        if not dtype.hasobject and dtype.itemsize:
+            flat = np.frombuffer(data, dtype, math.prod(shape), length)
+            if not (flat.flags.writeable and flat.flags.aligned):
+                flat = flat.copy()
+            return flat.reshape(shape, order="F" if in_columns else "C")
+    # Names of fields that are not in Latin-1, many fields, or items without bytes.
+    array: np.ndarray[Any, Any] = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    return array
+
+
+def _header(header: bytes) -> tuple[tuple[int, ...], bool, "np.dtype[Any]"]:
+    """The shape of an array, whether its order is Fortran's, and its dtype."""
+    return np.lib.format.read_array_header_1_0(io.BytesIO(header))
+
+
+_known_header = functools.lru_cache(maxsize=256)(_header)  # columns of a table are alike, and to read one takes 40 µs
 
 
 def _array(form: Mapping[str, Any], reader: "Reader") -> "np.ndarray[Any, Any]":

@@ -8,9 +8,10 @@ statistics and recency written on every read, waiting a minute for a lock.
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import diskcache
 
@@ -21,19 +22,20 @@ from nbcache.stores.sqlite.connection_pool import Pool
 from nbcache.stores.sqlite.database import newer
 from nbcache.stores.sqlite.folder import APPLICATION_ID, STORE_VERSION, is_newer
 from nbcache.stores.sqlite.foreign_tables import inspect
+from nbcache.stores.sqlite.large_payloads import LARGE, Read
 from nbcache.stores.sqlite.late_answers import LateAnswer
 from nbcache.stores.sqlite.opening_modes import access_to, copied
 from nbcache.stores.sqlite.sql import Execute
 
+_T = TypeVar("_T")
 _SETTINGS = {"statistics": 0, "eviction_policy": "none", "cull_limit": 0}
 _ROWS_AT_ONCE = 500  # in about ten milliseconds: others may be waiting to write
 _TRIED_AFTER = 0.5  # seconds between two attempts to empty a log that somebody reads
 
 _LARGE_CACHE = 32_000  # kB of pages, while many entries are changed or deleted: as much as the indexes of 100,000 have
-_LARGE = 200_000  # bytes of a payload that SQLite reads as a blob in a third of the time
 _VALID = "FROM Cache WHERE key = ? AND raw = 1 AND (expire_time IS NULL OR expire_time > ?)"
 _READ = f"SELECT mode, value {_VALID}"
-_READ_SMALL = f"SELECT mode, CASE WHEN length(value) <= {_LARGE} THEN value END, length(value) > {_LARGE} {_VALID}"
+_READ_SMALL = f"SELECT mode, CASE WHEN length(value) <= {LARGE} THEN value END, length(value) > {LARGE} {_VALID}"
 _FIND_LARGE = f"SELECT rowid {_VALID} AND mode = {diskcache.core.MODE_RAW} AND typeof(value) = 'blob'"
 
 
@@ -69,7 +71,7 @@ def payload_in(mode: int, value: object) -> bytes:
     return value
 
 
-def _large_payload(connection: sqlite3.Connection, values: tuple[str, float]) -> bytes | None:
+def _large_payload(connection: sqlite3.Connection, values: tuple[str, float], read: Read) -> bytes | memoryview | None:
     """A payload that is read as a blob, within one transaction, so that it is that of its key. None if there is none."""
     begins = not connection.in_transaction
     if begins:
@@ -79,7 +81,7 @@ def _large_payload(connection: sqlite3.Connection, values: tuple[str, float]) ->
         if row is None:
             return None
         with connection.blobopen("Cache", "value", row[0], readonly=True) as blob:
-            return blob.read()
+            return read(blob)
     finally:
         if begins:
             connection.execute("COMMIT")
@@ -192,16 +194,25 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
             if self.pool.held.in_transaction:
                 self.execute("COMMIT")
 
+    def of_one_state(self, read: Callable[[Execute], _T]) -> _T:
+        """What `read` returns: see `snapshot`."""
+        with self.snapshot():
+            return read(self.execute)
+
     @staticmethod
-    def payload_of(connection: sqlite3.Connection, key: str, *, include_expired: bool) -> bytes | None:
-        """The payload of `key`, or None. Raises DamagedError, or sqlite3.Error."""
+    def payload_of(
+        connection: sqlite3.Connection, key: str, *, include_expired: bool, read: Read = sqlite3.Blob.read
+    ) -> bytes | memoryview | None:
+        """The payload of `key`, or None; a large one as `read` reads it. Raises DamagedError, or sqlite3.Error."""
         values = key, 0 if include_expired else time.time()
         row = connection.execute(_READ_SMALL, values).fetchone()
         if row is None:
             return None
         mode, payload, is_large = row
         if is_large:
-            payload = _large_payload(connection, values)
+            payload = _large_payload(connection, values, read)
+            if type(payload) is memoryview:
+                return payload
             if payload is None:  # it was just deleted, or is no payload
                 row = connection.execute(_READ, values).fetchone()
                 return None if row is None else payload_in(*row)

@@ -2,9 +2,14 @@
 
 from collections.abc import Iterable
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from nbcache.entry.records import CALL, Spending
+from nbcache.stores.sqlite import session_calls
 from nbcache.stores.sqlite.sql import Execute, dollars, moment, number, only, pico, text, whole, written
+
+if TYPE_CHECKING:
+    from nbcache.stores.sqlite.diskcache_file import CacheFile
 
 # Rows of before 0.5 have no time that somebody would have waited, only what the models took in all: `saved_seconds`.
 _COUNTS = (
@@ -67,9 +72,11 @@ def read(sql: Execute, notebook: str | None) -> list[Spending]:
     return [_spending(row) for row in rows]
 
 
-def rename(sql: Execute, notebook: str, new: str) -> None:
-    """Move a notebook's rows to its new name. Within a transaction."""
-    sql("UPDATE spending SET notebook = ? WHERE notebook = ?", (written(new), written(notebook)))
+def rename(cache: "CacheFile", notebook: str, new: str) -> None:
+    """Move a notebook's rows, and the calls of its sessions, to its new name."""
+    with cache.transaction():
+        cache.execute("UPDATE spending SET notebook = ? WHERE notebook = ?", (written(new), written(notebook)))
+        session_calls.rename(cache.execute, notebook, new)
 
 
 def _spending(row: tuple[object, ...]) -> Spending:

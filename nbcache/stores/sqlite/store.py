@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from nbcache.stores.sqlite.check import Read
     from nbcache.stores.sqlite.diskcache_file import CacheFile
     from nbcache.stores.sqlite.entry_stream import EntryStream
+    from nbcache.stores.sqlite.large_payloads import Read as ReadBlob
     from nbcache.stores.sqlite.sql import Execute
 
 _READ_TIMEOUT = 0.5  # seconds to wait for another process before a lookup counts as a miss
@@ -76,6 +77,16 @@ class DiskStore:
 
     def get(self, key: str, *, wait: bool = True, include_expired: bool = False) -> bytes | None:
         """The payload of `key`, or None. Without `wait`, raises StoreBusyError sooner than take its time."""
+        payload = self._get(key, wait=wait, include_expired=include_expired)
+        return bytes(payload) if type(payload) is memoryview else payload
+
+    def get_owned(self, key: str, *, wait: bool = True) -> bytes | memoryview | None:
+        """As `get`. Many bytes are in memory that can be written to and that nobody else has."""
+        if getattr(self.get, "__func__", None) is not _own_get:  # a subclass has its own
+            return self.get(key, wait=wait)
+        return self._get(key, wait=wait, include_expired=False, read=sqlite.large_payloads.read_owned)
+
+    def _get(self, key: str, *, wait: bool, include_expired: bool, **how: "ReadBlob") -> bytes | memoryview | None:
         if self._late.answers and (late := self._late.get(key, include_expired=include_expired)) is not None:
             return late
         file = self._database.file
@@ -83,14 +94,14 @@ class DiskStore:
             try:
                 connection = file.pool.acquire()
                 try:
-                    return file.payload_of(connection, key, include_expired=include_expired)
+                    return file.payload_of(connection, key, include_expired=include_expired, **how)
                 finally:
                     file.pool.release(connection)
             except (sqlite3.Error, UnicodeDecodeError):  # busy or damaged: `Database.run` below finds out
                 pass
         if not wait:
             raise StoreBusyError(f"{self.folder} has to be opened or waited for")
-        return self._query(lambda file: file.payload_of(file.pool.held, key, include_expired=include_expired))
+        return self._query(lambda file: file.payload_of(file.pool.held, key, include_expired=include_expired, **how))
 
     def change_token(self) -> object:
         """A value that is equal only while no process has written. None if that isn't known now."""
@@ -232,12 +243,7 @@ class DiskStore:
 
     def _of_one_state(self, read: "Callable[[Execute], _T]") -> _T:
         """What `read` returns, with several statements on one state of the file."""
-
-        def read_all(cache: "CacheFile") -> _T:
-            with cache.snapshot():
-                return read(cache.execute)
-
-        return self._query(read_all)
+        return self._query(lambda cache: cache.of_one_state(read))
 
     def index(self, words_of: Callable[[bytes, str], Iterable[str]], at_most: int = 100) -> bool:
         """Index at most so many entries, those of this process first; as many are listed. Returns whether some are left."""
@@ -277,13 +283,7 @@ class DiskStore:
 
     def rename(self, notebook: str, new: str) -> None:
         """Move a notebook's rows and calls to its new name."""
-
-        def write(cache: "CacheFile") -> None:
-            with cache.transaction():
-                sqlite.lifetime_ledger.rename(cache.execute, notebook, new)
-                sqlite.session_calls.rename(cache.execute, notebook, new)
-
-        self._write_waiting(write)
+        self._write_waiting(lambda cache: sqlite.lifetime_ledger.rename(cache, notebook, new))
 
     def similar(self, words: Sequence[str], limit: int) -> list[str]:
         """The keys of indexed entries that have most of these words, the most similar first."""
@@ -394,3 +394,6 @@ class DiskStore:
             )
         self._move_own_rows()
         self._database.close()
+
+
+_own_get = DiskStore.get

@@ -311,6 +311,24 @@ def test_a_changed_table_is_the_callers_own() -> None:
     assert loaded(payload)["a"].tolist() == [1.0, 2.0]
 
 
+def test_a_table_in_memory_of_the_readers_own_is_not_copied() -> None:
+    noise = np.random.default_rng(0)  # what can be compressed is, and then unpacked into other memory
+    table = pd.DataFrame({"a": noise.normal(size=3_000), "b": noise.integers(2**62, size=3_000)})
+    memory = memoryview(bytearray(stored(table)))
+    (generation,) = read(memory, KEY).generations()
+    came = value_in(generation)
+    assert exactly_table(came, table)
+    assert all(np.shares_memory(came[name].to_numpy(), np.frombuffer(memory, "u1")) for name in table)
+    came.loc[0, "a"] = 9.0
+    assert came.loc[0, "a"] == 9.0
+
+
+def test_names_of_fields_that_are_changed_stay_so_for_that_array_alone() -> None:
+    payload = stored(np.zeros(2, dtype=[("a", "i4"), ("b", "f8")]))
+    loaded(payload).dtype.names = ("b", "a")
+    assert loaded(payload).dtype.names == ("a", "b")
+
+
 # What this release writes
 
 GOLDEN_VALUE = {

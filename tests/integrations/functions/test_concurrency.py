@@ -12,9 +12,13 @@ from concurrent.futures import wait as futures_wait
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nbcache
+from nbcache import codec
+from nbcache.cache.call import Call
+from nbcache.codec.values import value_in
 from nbcache.session import installation
 from tests.support.waiting_calls import PATIENCE, waiting
 
@@ -297,3 +301,25 @@ def test_a_forked_childs_calls_are_hits_of_its_parent() -> None:
     RUNS.clear()
     assert [fibonacci(5), fibonacci(6)] == [5, 8]
     assert RUNS == []
+
+
+@nbcache.memoize
+def numbers(count: int) -> Any:
+    return np.arange(count) * 0.1
+
+
+def test_whoever_waits_for_a_hit_gets_memory_of_its_own(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Lease:
+        handed: list[Any] = []  # noqa: RUF012 - for this test alone
+
+        def resolve(self, payload: Any) -> None:
+            self.handed.append(payload)
+
+    numbers(400_000)
+    monkeypatch.setattr(Call, "settle", lambda *_: Lease())
+    came = numbers(400_000)
+    came[:] = 0.0
+    (payload,) = Lease.handed
+    assert type(payload) is bytes
+    (generation,) = codec.read(payload, numbers.cache_key(400_000)).generations()
+    assert np.array_equal(value_in(generation), np.arange(400_000) * 0.1)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from langchain_openai import ChatOpenAI
 
@@ -43,6 +44,11 @@ async def awaited_items(number: int) -> AsyncIterator[str]:
         yield str((await MODEL.ainvoke(f"awaited item {at}")).text)
 
 
+@nbcache.memoize(ignore="MODEL")
+def measured(question: str) -> dict[str, Any]:
+    return {"answer": str(MODEL.invoke(question).text), "numbers": np.arange(400_000) * 0.1}
+
+
 @pytest.fixture(autouse=True)
 def price(provider: Provider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Decimal:
     """What one call of the model costs."""
@@ -69,6 +75,15 @@ def test_a_hit_saves_what_was_called_inside(provider: Provider, price: Decimal) 
     ask("item 0")
     assert saved(0) == price
     assert len(provider.requests) == 2
+
+
+def test_a_hit_saves_it_even_if_its_large_array_is_changed_at_once(price: Decimal) -> None:
+    first = measured("item 0")
+    for number in (1, 2):
+        came = measured("item 0")
+        assert np.array_equal(came["numbers"], first["numbers"])
+        came["numbers"][:] = 0.0
+        assert saved(0) == number * price
 
 
 def test_functions_that_nest_count_each_call_once(provider: Provider, price: Decimal) -> None:

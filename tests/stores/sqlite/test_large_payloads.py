@@ -10,7 +10,7 @@ import pytest
 
 from nbcache.errors import DamagedError
 from nbcache.stores import DiskStore
-from nbcache.stores.sqlite.diskcache_file import _LARGE
+from nbcache.stores.sqlite.large_payloads import LARGE as _LARGE
 from tests.stores.sqlite.test_store import key_of, row
 
 PAYLOAD = os.urandom(3 * _LARGE)
@@ -57,6 +57,32 @@ def test_what_is_no_payload_is_damage_however_long(store: DiskStore, value: str)
     change(store, f"UPDATE Cache SET value = {value}")
     with pytest.raises(DamagedError):
         store.get(KEY)
+
+
+def test_a_large_payload_can_be_read_into_memory_of_the_readers_own(store: DiskStore) -> None:
+    long = os.urandom(3_000_001)
+    store.put(key_of(2), long, row(key_of(2)))
+    one, other = store.get_owned(key_of(2)), store.get_owned(key_of(2))
+    assert isinstance(one, memoryview)
+    assert isinstance(other, memoryview)
+    assert bytes(one) == bytes(other) == long == store.get(key_of(2))
+    one[0] = one[0] ^ 1
+    assert bytes(other) == long == store.get(key_of(2))
+    assert store.get_owned(KEY) == PAYLOAD
+    assert store.get_owned(key_of(3)) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_what_a_forked_process_writes_into_such_memory_stays_its_own(store: DiskStore) -> None:
+    store.put(key_of(2), bytes(2_000_000), row(key_of(2)))
+    memory = store.get_owned(key_of(2))
+    assert isinstance(memory, memoryview)
+    child = os.fork()
+    if not child:
+        memory[0] = 1
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert memory[0] == 0
 
 
 def test_a_read_leaves_no_transaction(store: DiskStore, tmp_path: Path) -> None:
