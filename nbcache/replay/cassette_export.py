@@ -25,6 +25,7 @@ from nbcache.replay.export_import_results import Exported
 from nbcache.replay.replay_key import scrubbed
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.replay.temporary_tables import temporary_tables
+from nbcache.replay.untrusted_files import FileBounds
 from nbcache.stores.progress import Progress, followed
 from nbcache.stores.view import Contents
 
@@ -60,10 +61,11 @@ def export_entries(  # noqa: PLR0913 - what an export is
     taken_out: dict[str, list[str]] = {}
     left_out: dict[str, str] = {}
     with temporary_tables(*TABLES) as database:
-        draft = CassetteDraft(database)
+        draft, bounds = CassetteDraft(database), FileBounds()
         for row, payload in followed(entries, progress):  # the newest first
             try:
                 recording, kinds = _recorded(row, payload, scrubber, normalize)
+                line = _line_within(bounds, recording)
             except (_LeftOutError, DamagedError) as why:
                 left_out[row.key] = str(why)
                 continue
@@ -71,7 +73,7 @@ def export_entries(  # noqa: PLR0913 - what an export is
                 taken_out[row.key] = kinds
             # Two entries may be the same call without their secrets. One that had none came from an import of the other:
             # no loss.
-            if not draft.add(recording.call.key, recording.line()) and kinds:
+            if not draft.add(recording.call.key, line) and kinds:
                 left_out[row.key] = "without its secret it is the same call as a later one"
         if not len(draft):  # the file stays as it is
             return Exported(path, 0, 0, changed=False, left_out=left_out)
@@ -84,6 +86,14 @@ def export_entries(  # noqa: PLR0913 - what an export is
                 _copy(path, done.backup)
             _write(path, draft.lines())
     return done
+
+
+def _line_within(bounds: FileBounds, recording: Recording) -> str:
+    """The line of a recording. Raises _LeftOutError if a file with it could not be imported."""
+    line = recording.line()
+    if excess := bounds.excess(f"{line}\n".encode()):
+        raise _LeftOutError(f"its line {excess}, and no import would read that")
+    return line
 
 
 def _recorded(

@@ -62,18 +62,31 @@ def _check(path: Path, state: os.stat_result) -> None:
 
 
 def _within_bounds(path: Path, file: BinaryIO) -> Iterator[bytes]:
-    size = values = number = 0
+    bounds, number = FileBounds(), 0
     while line := file.readline(LONGEST + 1):
         number += 1
-        size += len(line)
-        values += dense_values(line)
-        if len(line) > LONGEST:
-            raise CassetteError(f"{path}, line {number} is longer than {LONGEST >> 20:,} MB")
-        if size > _LARGEST:
-            raise CassetteError(f"{path} is larger than {_LARGEST >> 20:,} MB")  # it has grown, or tells no size
-        if values > MOST_VALUES:
-            raise CassetteError(f"{path}, line {number} has too many values: reading them would take gigabytes")
+        if excess := bounds.excess(line):  # the file may have grown, or tell no size
+            raise CassetteError(f"{path}, line {number} {excess}")
         yield line
+
+
+class FileBounds:
+    """The bounds of one file that is read, or written so that it can be read."""
+
+    def __init__(self) -> None:
+        self._size = self._values = 0
+
+    def excess(self, line: bytes) -> str:
+        """What is too much with one more line. An empty text if nothing is: then it counts."""
+        size, values = self._size + len(line), self._values + dense_values(line)
+        if len(line) > LONGEST:
+            return f"is longer than {LONGEST >> 20:,} MB"
+        if size > _LARGEST:
+            return f"makes the file larger than {_LARGEST >> 20:,} MB"
+        if values > MOST_VALUES:
+            return "has too many values: reading them would take gigabytes"
+        self._size, self._values = size, values
+        return ""
 
 
 def dense_values(text: str | bytes) -> int:

@@ -237,7 +237,8 @@ def why(key: str | None = None) -> Why:
 def info(answer: Any) -> Info | None:
     """Whether `answer` was a hit, its key, what it cost, and when it was recorded. None if it is not of this session.
 
-    `answer` is a message of LangChain's, or a response of an SDK: parsed, raw, or a chunk of a stream.
+    `answer` is a message of LangChain's, or a response of an SDK: parsed, raw, or a chunk of a stream. Of all else, such as
+    the value of a memoized function, the result is None.
     """
     cache = installed()
     cache.flush()  # what it cost is written down then

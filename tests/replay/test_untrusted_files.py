@@ -25,6 +25,7 @@ from nbcache.keys import llm_string
 from nbcache.replay import untrusted_files
 from nbcache.replay.cassette_format import read
 from nbcache.replay.importers import langchain_sqlite as langchain_file
+from nbcache.session import installation
 from tests.replay.test_langchain_sqlite import LLM, PROMPT, TABLE, schema, write
 from tests.support.paths import GOLDEN
 
@@ -424,3 +425,26 @@ def test_wrong_content_is_not_looked_at_item_by_item(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 200 * path.stat().st_size
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("bound", "most", "why"),
+    [
+        ("LONGEST", 20_000, "its line is longer than"),
+        ("_LARGEST", 20_000, "its line makes the file larger than"),
+        ("MOST_VALUES", 5_000, "its line has too many values"),
+    ],
+)
+def test_what_no_import_would_read_is_left_out_of_an_export(
+    store: Path, monkeypatch: pytest.MonkeyPatch, bound: str, most: int, why: str
+) -> None:
+    cache, cassette = installation.installed(), store.with_name("cassette.jsonl")
+    cache.put("large", [[]] * 10_000, model="m")
+    cache.put("small", "x", model="m")
+    monkeypatch.setattr(untrusted_files, bound, most)
+    done = nbcache.export_cassette(cassette)
+    assert (done.entries, len(done.left_out)) == (1, 1)
+    assert next(iter(done.left_out.values())).startswith(why)
+    nbcache.clear()
+    assert nbcache.import_cassette(cassette).new == 1
+    assert cache.get("small", model="m") == "x"

@@ -7,7 +7,8 @@ looked up among those that are loaded. What would not come back exactly is refus
 `generation.py` makes the answer, and `shown_text.py` what people read of it. `plain_forms.py` goes through a value, writes each
 part by its kind, and reads it back. The kinds: `scalars.py` and `containers.py` of the standard library, `data_objects.py`
 (dataclasses, named tuples, members of enumerations, classes) and `pydantic_values.py`, which has LangChain's objects, too.
-Those of libraries are loaded when they are needed: `arrays.py` (NumPy), `frames.py` and, for its columns, `pandas_dtypes.py`.
+Those of libraries are loaded when they are needed: `arrays.py` (NumPy), `frames.py` and, for its columns,
+`frame_columns.py` and `pandas_dtypes.py`.
 `class_lookup.py` finds the class of an object. `hidden_texts.py` has the texts that an export searches for
 secrets, and `kind_names.py` the names that other rooms need.
 """

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from nbcache.codec.roundtrip import same
+from nbcache.codec.values.frame_columns import frame_of, plain_columns
 from nbcache.codec.values.pandas_dtypes import column, plain_column, plain_zone, zone
-from nbcache.errors import DamagedError, NotStorableError
+from nbcache.errors import NotStorableError
 
 if TYPE_CHECKING:
     from nbcache.codec.values.plain_forms import Reader, Writer
@@ -65,23 +66,18 @@ def _compared(write: _Write, kind: str, compare: Callable[[Any, Any], None]) -> 
 
 
 def _plain_frame(value: Any, writer: "Writer") -> dict[str, Any]:
-    columns = [writer.within(f".columns[{n}]", plain_column, value.iloc[:, n]) for n in range(value.shape[1])]
+    columns = plain_columns(value, writer)
     return {
         "index": writer.part(value.index, ".index"),
         "columns": writer.part(value.columns, ".columns"),
-        "data": columns,
+        **columns,
         **_plain_rest(value, writer),
     }
 
 
 def _frame(form: Mapping[str, Any], reader: "Reader") -> Any:
     index, columns = reader.value(form["index"]), reader.value(form["columns"])
-    data = {number: _typed(column(each, reader), index) for number, each in enumerate(form["data"])}
-    if len(data) != len(columns):
-        raise DamagedError("a table has another number of columns than names")
-    frame = pd.DataFrame(data, index=index, columns=range(len(columns)), copy=False)
-    frame.columns = columns
-    return _with_rest(frame, form, reader)
+    return _with_rest(frame_of(form, index, columns, reader), form, reader)
 
 
 def _plain_series(value: Any, writer: "Writer") -> dict[str, Any]:

@@ -64,6 +64,11 @@ TABLES: dict[str, Any] = {
     "record": _RECORDS[0],
     "table": _TABLE,
     "table of noise": pd.DataFrame(_NOISE, columns=["a", "b", "c"]),
+    "table of many columns": pd.DataFrame(np.random.default_rng(1).normal(size=(20, 300))),
+    "table in rows": pd.DataFrame(np.asfortranarray(_NOISE)),
+    "table of columns that take turns": pd.DataFrame(
+        {n: np.arange(3).astype(("f8", "i4", "?", "M8[s]", "O")[n % 5]) for n in range(15)}
+    ),
     "table without rows": _TABLE.iloc[:0],
     "table without columns": pd.DataFrame(index=[3, 4]),
     "empty table": pd.DataFrame(),

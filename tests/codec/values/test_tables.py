@@ -17,8 +17,9 @@ from langchain_core.outputs import Generation
 
 import nbcache
 from nbcache.codec.payload import read
-from nbcache.codec.values import as_generation, frames, value_in
+from nbcache.codec.values import as_generation, frame_columns, frames, value_in
 from nbcache.codec.values.hidden_texts import hidden_texts
+from nbcache.codec.values.plain_forms import Writer
 from nbcache.errors import DamagedError, NotStorableError
 from nbcache.session.installation import installed
 from tests.codec.test_payload import KEY
@@ -66,6 +67,23 @@ def test_a_table_comes_back_without_pyarrow(tmp_path: Path) -> None:
         "    (pathlib.Path(sys.argv[1]) / f'{name}.bin').write_bytes(stored(value))\n"
     )
     run(_WITHOUT + write + _READ, str(tmp_path))
+
+
+@pytest.mark.parametrize("name", [name for name in TABLES if isinstance(TABLES[name], pd.DataFrame)])
+def test_a_table_comes_back_with_a_pandas_that_takes_no_blocks(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    payload = stored(TABLES[name])
+    monkeypatch.setattr(frame_columns, "_of_blocks", None)
+    assert exactly_table(loaded(payload), TABLES[name])
+    assert exactly_table(back(TABLES[name]), TABLES[name])
+
+
+def test_a_table_of_many_columns_is_one_array() -> None:
+    table = TABLES["table of many columns"]
+    whole = read(stored(table), KEY)
+    assert len(whole.buffers) == 1
+    came = loaded(stored(table))
+    came["another"] = 1  # pandas would warn of a table in hundreds of pieces
+    assert exactly_table(came.drop(columns="another").set_axis(table.columns, axis=1), table)
 
 
 def test_a_column_of_arrows_is_missed_without_pyarrow(tmp_path: Path) -> None:
@@ -191,6 +209,27 @@ def _npy(header: str, data: bytes = b"") -> bytes:
     return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text + data
 
 
+def table_of(data: list[Any], *blocks: Any, columns: int | None = None) -> dict[str, Any]:
+    """The plain form of a table of two rows."""
+    forms = [Writer().form(each) if isinstance(each, np.ndarray) else each for each in data]
+    labels = [Writer().form(pd.RangeIndex(length)) for length in (2, len(data) if columns is None else columns)]
+    return {
+        "#kind": "DataFrame",
+        "index": labels[0],
+        "columns": labels[1],
+        "data": forms,
+        "blocks": [Writer().form(each) for each in blocks],
+    }
+
+
+def test_a_table_by_hand_is_read() -> None:
+    form = table_of([1, 0, np.array([5, 6]), 1], np.zeros((1, 2)), np.array([[1, 2], [3, 4]]))
+    came = value_in(Generation(text="", generation_info={"value": form}))
+    assert exactly_table(
+        came, pd.DataFrame({0: [1, 2], 1: [0.0, 0.0], 2: [5, 6], 3: [3, 4]}).set_axis(range(4), axis=1)
+    )
+
+
 HOSTILE: dict[str, Any] = {
     "objects": {"#kind": "array", "npy": _npy("{'descr': '|O', 'fortran_order': False, 'shape': (1,), }", b"x" * 8)},
     "a huge shape": {"#kind": "array", "npy": _npy("{'descr': '<f8', 'fortran_order': False, 'shape': (2**60,), }")},
@@ -203,6 +242,16 @@ HOSTILE: dict[str, Any] = {
     "no bytes": {"#kind": "array", "npy": 3},
     "a wrong shape of objects": {"#kind": "array", "items": [1], "shape": [10**9, 10**9], "order": "C"},
     "no table": {"#kind": "DataFrame", "index": 1, "columns": 2, "data": 3},
+    "a table of another length": table_of([np.zeros(3)], columns=1),
+    "a table of another number of rows": table_of([0, 0], np.zeros((2, 3))),
+    "a table of another number of columns": table_of([0, 0], np.zeros((3, 2))),
+    "a table of an array that it lacks": table_of([0, 1], np.zeros((1, 2))),
+    "a table of a negative array": table_of([0, -1], np.zeros((1, 2))),
+    "a table of an array that no column has": table_of([0], np.zeros((1, 2)), np.zeros((1, 2))),
+    "a table of a cube": table_of([np.zeros((2, 1))], columns=1),
+    "a table of NumPy's texts": table_of([0], np.array([["a", "b"]])),
+    "a table of records": table_of([0], np.zeros((1, 2), dtype=[("a", "i4")])),
+    "a table of a number": table_of([1.5], columns=1),
     "an unknown column": {"#kind": "Series", "index": None, "name": None, "data": {"dtype": "of tomorrow"}},
     "no arrow": {
         "#kind": "Series",

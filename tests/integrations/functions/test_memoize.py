@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 import nbcache
@@ -400,3 +401,8 @@ def test_importing_a_module_with_a_memoized_function_loads_no_langchain(tmp_path
         "print([name for name in sys.modules if name.split('.')[0] in {'langchain_core', 'pydantic', 'IPython', 'pandas'}])\n"
     )
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("value", [None, 1, "x", {"id": "x"}, [1], b"x", pd.DataFrame({"id": [1]})])
+def test_a_value_does_not_tell_where_it_came_from(store: Path, value: Any) -> None:
+    assert nbcache.info(value) is None
