@@ -58,9 +58,10 @@ class _Checker:
         return [f"entry {key[:8]} is listed, and not there"] if self.run("forget", key, slot, int(self._fix)) else []
 
     def damaged(self, parts: Any) -> list[str]:
-        """An entry whose payload can't be read."""
+        """An entry whose payload or row can't be read."""
         key = parts[0].decode()
         try:
+            rows.read(parts)
             if self._read is not None:
                 self._read(parts[-1], key)
         except DamagedError as error:
@@ -94,6 +95,9 @@ class _Checker:
     def _list_anew(self, key: str) -> None:
         values: Any = self._store.server.listing.hmget(f"{self._store.root}e:{key}", "r", "x", "c")
         row, expires, cost = (value or b"" for value in values)
-        meta = rows.read([key.encode(), row, expires, cost, *rows.NEVER_HIT, 0, [], b""])
+        meta = rows.read_or_none([key.encode(), row, expires, cost, *rows.NEVER_HIT, 0, [], b""])
+        if meta is None:
+            self._store.server.listing.unlink(f"{self._store.root}e:{key}")
+            return
         now = time.time()
         self.run("relist", key, packed(meta), *rows.expiry_arguments(meta.expires, now), repr(now))

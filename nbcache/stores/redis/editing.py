@@ -51,8 +51,8 @@ def _edit(store: "RedisStore", keys: Sequence[str], change: Edit) -> tuple[int, 
 
 def _arguments(key: str, parts: list[Any], change: Edit, now: float) -> list[Argument] | None:
     """What the script takes; None if nothing changes."""
-    row, payload = rows.read(parts), parts[-1]
-    if (row.expires is not None and row.expires <= now) or not change.changes(row.tags, row.expires):
+    row, payload = rows.read_or_none(parts), parts[-1]
+    if row is None or (row.expires is not None and row.expires <= now) or not change.changes(row.tags, row.expires):
         return None
     tags, expires = change.tags_of(row.tags), change.expiry_of(row.expires)
     after = replace(row, tags=tags, expires=expires)

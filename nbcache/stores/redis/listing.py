@@ -73,12 +73,21 @@ class Listing:
             mask &= self._of_values(name, mask, is_meant)
         return np.flatnonzero(mask)
 
-    def ordered(self, slots: "Array", order: Order) -> "Array":
-        """The slots by a column, those without a value last if it descends; entries with the same value by their age."""
+    def ordered(self, slots: "Array", order: Order, end: int | None = None) -> "Array":
+        """The slots by a column, as far as `end`; those without a value last if it descends, and else first.
+
+        Entries with the same value stand by their age.
+        """
+        slots = slots[::-1] if order.descending else slots
         column = self._columns[order.sort][slots] if order.sort in _NUMBERS else self._ranks(order.sort, slots)
         column = np.where(np.isnan(column) | np.isinf(column), -np.inf, column)
-        places = np.lexsort((slots, self._columns["created"][slots], column))
-        return np.asarray(slots[places[::-1] if order.descending else places])
+        age = self._columns["created"][slots]
+        if order.descending:
+            column, age = -column, -age
+        if end is not None and 0 < end < len(slots):  # to sort all takes much longer than to find those that come first
+            among = np.flatnonzero(column <= np.partition(column, end - 1)[end - 1])
+            slots, column, age = slots[among], column[among], age[among]
+        return np.asarray(slots[np.lexsort((age, column))][:end])
 
     def slots(self) -> "Array":
         """The slots of all entries, expired ones too."""
@@ -99,7 +108,10 @@ class Listing:
     def values(self, name: str, slots: "Array") -> dict[int, EntryMeta]:
         """For each value of a column at these slots the row of one of the entries that have it."""
         codes, first = np.unique(self._columns[name][slots], return_index=True)
-        there = zip(codes.tolist(), rows_at(self._store, slots[first].tolist()), strict=True)
+        return self._rows_of(codes, slots[first])
+
+    def _rows_of(self, codes: "Array", slots: "Array") -> dict[int, EntryMeta]:
+        there = zip(codes.tolist(), rows_at(self._store, slots.tolist()), strict=True)
         return {code: row for code, row in there if row is not None}
 
     def _in_range(self, which: Filter) -> "Array":
@@ -138,9 +150,10 @@ class Listing:
         return np.isin(self._columns[name], np.array([code for code, row in there.items() if is_meant(row)], np.uint64))
 
     def _ranks(self, name: str, slots: "Array") -> "Array":
-        texts = {code: getattr(row, name) for code, row in self.values(name, slots).items()}
+        """Numbers in the order of the texts of a column; not a number where there is none."""
+        codes, first, inverse = np.unique(self._columns[name][slots], return_index=True, return_inverse=True)
+        texts = {code: getattr(row, name) for code, row in self._rows_of(codes, slots[first]).items()}
         known = sorted((text, code) for code, text in texts.items() if text is not None)
-        codes, inverse = np.unique(self._columns[name][slots], return_inverse=True)
         ranks = {code: float(rank) for rank, (_, code) in enumerate(known)}
         return np.asarray([ranks.get(code, np.nan) for code in codes.tolist()])[inverse]
 
@@ -150,10 +163,11 @@ def page(store: "RedisStore", which: Filter, order: Order, part: slice) -> list[
     now = time.time()
     if which.key is not None and len(which.key) == KEY_LENGTH:
         there: Any = store.server.listing.hget(f"{store.root}e:{which.key}", "s")
-        slots: Sequence[int] = [] if there is None else [int(there)]
-        return [row for row in _rows(store, slots) if row.key == which.key and _is_live(row, which, now)][part]
+        slot = [] if there is None else [int(there)]
+        return [row for row in _rows(store, slot) if row.key == which.key and _is_live(row, which, now)][part]
     listing = Listing(store, (order.sort, *_columns_of(which)))
-    return list(_rows(store, listing.ordered(listing.select(which, now), order)[part].tolist(), which))
+    slots = listing.ordered(listing.select(which, now), order, part.stop)[part]
+    return list(_rows(store, slots.tolist(), which))
 
 
 def totals(store: "RedisStore", which: Filter) -> Totals:
@@ -199,15 +213,15 @@ class Stream:
             with self._store.server.asked():
                 some = self._wanted[start : start + _PAYLOADS_AT_ONCE]
                 there = run(self._store.server.listing, self._store.root, "entries", some)
-            yield from ((rows.read(parts), parts[-1]) for parts in there if parts is not None)
+            yield from ((row, parts[-1]) for parts in there if parts is not None and (row := rows.read_or_none(parts)))
 
 
 def rows_at(store: "RedisStore", slots: Sequence[int]) -> list[EntryMeta | None]:
-    """The rows at these slots; None where the entry has gone meanwhile."""
+    """The rows at these slots; None where the entry has gone meanwhile, or is damaged."""
     found: list[EntryMeta | None] = []
     for start in range(0, len(slots), _AT_ONCE):
         there = run(store.server.listing, store.root, "rows", slots[start : start + _AT_ONCE])
-        found += [None if parts is None else rows.read(parts) for parts in there]
+        found += [None if parts is None else rows.read_or_none(parts) for parts in there]
     return found
 
 

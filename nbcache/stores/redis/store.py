@@ -18,6 +18,7 @@ from nbcache.stores.redis.columns import packed
 from nbcache.stores.redis.scripts import Argument, run
 from nbcache.stores.redis.server import Server
 
+_LARGE = 100_000  # bytes that a slow network takes longer for than a call should wait for a silent server
 _AT_ONCE = 200  # entries that one script changes: the server does nothing else meanwhile
 
 
@@ -66,7 +67,8 @@ class RedisStore:
         """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError if it is larger than the bound."""
         arguments = self._entry(key, payload, meta, ttl)
         with self.server.asked():
-            evicted = run(self.server.calls, self.root, "put", arguments)
+            client = self.server.calls if len(payload) < _LARGE else self.server.listing
+            evicted = run(client, self.root, "put", arguments)
         self._report(evicted)
 
     def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
@@ -199,7 +201,7 @@ class RedisStore:
 
     def _report(self, evicted: Sequence[Any]) -> None:
         if evicted and report.to is not None:
-            report.to(self, [rows.read(parts) for parts in evicted if parts])
+            report.to(self, [row for parts in evicted if parts and (row := rows.read_or_none(parts))])
 
 
 def _of_touch(touch: Touch) -> list[Argument]:

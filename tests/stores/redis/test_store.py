@@ -120,6 +120,20 @@ def test_check_finds_what_is_wrong_and_mends_it(store: RedisStore) -> None:
     assert store.totals().size_bytes == 14
 
 
+@pytest.mark.parametrize(
+    "planted", [b"", b"{}", b"no JSON", b"[1]", b"[" * 100_000, b'[5,"p","a","ok",1,[],null,null,null,null,null,null]']
+)
+def test_a_row_that_somebody_planted_is_damage_and_nothing_else(store: RedisStore, planted: bytes) -> None:
+    good, bad = put(store, "good"), put(store, "bad")
+    raw(store).hset(f"{store.root}e:{bad}", "r", planted)
+    assert [meta.key for meta in store.page()] == [good]
+    assert [meta.key for meta, _ in store.stream(Filter())] == [good]
+    assert store.edit([bad], Edit(add=("tag",))) == 0
+    assert store.facets().model == ("model",)
+    assert store.check(fix=True) == [f"the row of entry {bad[:8]} is damaged"]
+    assert store.totals().entries == 1
+
+
 def test_a_bound_counts_evictions_for_everybody(store: RedisStore, server: RedisServer, prefix: str) -> None:
     small = RedisStore(server.url(prefix), max_entries=2)
     for number in range(5):
