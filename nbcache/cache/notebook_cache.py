@@ -301,7 +301,6 @@ class NotebookCache(BaseCache):
             self._configuration,
             store=self.store,
             notebook=self.path,
-            scope=self.scope,
             mode=self.settings.mode,
             ttl=self.settings.ttl,
             tags=self.settings.tags,

@@ -136,6 +136,20 @@ def test_the_magic_turns_it_on_and_where_says_it(
     printed = capsys.readouterr().out
     assert nbcache.installed().store.url in printed
     assert "owner: ann" in printed
+    assert nbcache.installed().scope == "notebook"  # although the store of before was a folder without a notebook
+
+
+def test_a_clear_by_the_magic_spares_what_others_own(
+    shell: InteractiveShell, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    as_user(monkeypatch, "ann", url)
+    model().invoke("hers")
+    nbcache.uninstall()
+    monkeypatch.setenv("NBCACHE_OWNER", "bob")
+    shell.run_line_magic("llmcache", f"on --store '{url}'")
+    model().invoke("his")
+    shell.run_line_magic("llmcache", "clear")
+    assert len(nbcache.entries(scope="folder")) == 1
 
 
 def test_a_url_with_a_password_is_refused_where_jupyter_would_save_it(
