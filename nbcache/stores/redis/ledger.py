@@ -13,7 +13,7 @@ from nbcache.stores.redis.scripts import run
 if TYPE_CHECKING:
     from nbcache.stores.redis.store import RedisStore
 
-_MONEY = ("spent_usd", "saved_usd")
+_MONEY = [name for name in Spending.__slots__ if name.endswith("_usd")]
 _WHICH = ("session", "execution", "notebook", "cell", "model", "kind")
 
 

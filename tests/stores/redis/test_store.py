@@ -78,6 +78,19 @@ def test_the_server_forgets_an_entry_an_hour_after_it_has_expired(store: RedisSt
     assert raw(store).ttl(f"{store.root}e:{key}") == -1
 
 
+def test_an_expired_entry_that_has_explained_a_miss_explains_no_other(
+    store: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key, other = put(store, 1, ttl=10), put(store, 2, ttl=10)
+    now = time.time() + 7_200
+    monkeypatch.setattr(time, "time", lambda: now)
+    assert store.tombstone(key, now) is not None
+    put(store, "new")  # what has expired for so long is deleted
+    assert store.get(key, include_expired=True) is None
+    assert store.tombstone(key, now) is None
+    assert store.tombstone(other, now) is not None
+
+
 def test_a_ttl_may_be_longer_than_any_server_takes(store: RedisStore) -> None:
     key = put(store, 1, ttl=1e15)
     assert store.get(key) == b"payload"
