@@ -18,6 +18,7 @@ from nbcache.cache.misses.log import NEWER
 from nbcache.cache.modes import Settings
 from nbcache.cache.samples import current_attempt, note_attempt
 from nbcache.cache.state import CacheState
+from nbcache.cache.user_rules import Rules
 from nbcache.cache.wait_limit import longest_wait
 from nbcache.codec.buffers import Raw
 from nbcache.concurrency.effects import Effect, InThread, adrive, drive
@@ -116,8 +117,7 @@ class Lookup:
         else:
             try:
                 key = None if absent is None or state.rules.normalize else absent.call_key(prompt, call)
-                normalize = state.rules.normalize if call is None or call.function is None else None
-                key = sampled(key or call_key(prompt, llm_string, call, normalize), call, settings)
+                key = sampled(key or unsampled_key(prompt, llm_string, call, state.rules), call, settings)
             except UnstableIdentityError as error:
                 warn_once(error.cause, str(error))
                 reason, detail = "not cacheable", str(error).removeprefix("nbcache: ")
@@ -270,8 +270,7 @@ class Lookup:
         """The recorded answer. Raises ReplayMiss: whatever the reason, the call is not made."""
         state, recordings = self._state, self._state.recordings
         try:
-            normalize = state.rules.normalize if call is None or call.function is None else None
-            key = sampled(call_key(prompt, llm_string, call, normalize), call, settings)
+            key = sampled(unsampled_key(prompt, llm_string, call, state.rules), call, settings)
         except Exception as error:  # noqa: BLE001 - whatever fails, the call is not made
             shown = str(error) if isinstance(error, UnstableIdentityError) else repr(error)
             raise state.replay_miss(call, f"has no key: {shown}", prompt) from None
@@ -287,6 +286,13 @@ class Lookup:
 
         absence = yield InThread(partial(absence_text, key, recordings))
         raise state.replay_miss(call, absence, prompt, key, reason=NEW)
+
+
+def unsampled_key(prompt: str, llm_string: str, call: Call | None, rules: Rules) -> CallKey:
+    """The key of a call's first sample. Raises UnstableIdentityError if it has none."""
+    # The rules that normalize prompts are for models: a function's arguments count as they are.
+    normalize = rules.normalize if call is None or call.function is None else None
+    return call_key(prompt, llm_string, call, normalize)
 
 
 def sampled(key: CallKey, call: Call | None, settings: Settings) -> CallKey:

@@ -1,10 +1,14 @@
 """What is on, and the Python API over it.
 
-`installation.py` installs the cache and removes it, with the settings of `environment.py`. `api.py` has the functions that users
-call, `memoized_functions.py` has `memoize`, `wrapping.py` has `wrap`, `entry_changes.py` those that change tags and expiry, `dataframes.py` those that
-return DataFrames, and `plans.py` says what the calls would cost now. `worker_processes.py` lets worker processes join, `placeholder_keys.py` sets API keys for `replay`, `network_block.py` blocks the network for pytest, and
-`repeated_calls.py` tells of calls that shared an answer. `warming/` has `warm`, which makes the calls for many inputs, and
-`progress_line.py` the line that shows how far it is.
+`installation.py` installs the cache and removes it, with the settings of `environment.py`.
+
+The functions that users call are in `api.py`, those that change tags and expiry in `entry_changes.py`, and those that return
+DataFrames in `dataframes.py`. `memoized_functions.py` has `memoize`, and `wrapping.py` has `wrap`. `warming/` has `warm`, which
+makes the calls for many inputs, and `progress_line.py` the line that shows how far it is. `plans.py` says what the calls would
+cost now.
+
+Beside these: `worker_processes.py` lets worker processes join, `placeholder_keys.py` sets API keys for `replay`,
+`network_block.py` blocks the network for pytest, and `repeated_calls.py` tells of calls that shared an answer.
 """
 
 from typing import TYPE_CHECKING

@@ -1,8 +1,7 @@
 """Where entries are kept: the protocol of a store, and the stores.
 
 `base.py` is the protocol, and `open_store` opens one of the stores: `memory.py` in this process, `sqlite/` in a folder, or
-`redis/` on a server.
-`location.py` finds the folder for this notebook, `nearby_folders.py` the other stores near it. `view.py` is the store as
+`redis/` on a server. `location.py` finds the folder for this notebook, `nearby_folders.py` the other stores near it. `view.py` is the store as
 commands use it: the entries of all notebooks, or of one.
 
 Beside these: `entry_costs.py` reads what an entry cost from its payload, `inner_entries.py` finds the functions around a call,

@@ -7,6 +7,6 @@ for the call that a request makes (`http_request.py`), by the endpoints in `apis
 that call: its key, and what is stored. `call_course.py` is its course, the same for every library. `uncached_requests.py`
 names the other requests to a model's API, which are counted, and `unread_calls.py` the calls among them that can't be looked
 up. `transport_identity.py` says what counts of a transport of the user's own. `recorded_bodies.py` records and replays the
-bodies of responses, and `urllib_bodies.py` hands them to libraries over urllib3. `loop_connections.py` keeps the connections of two event loops apart. `aws_in_replay.py` gives Bedrock's clients
-credentials and a region in mode `replay`.
+bodies of responses, and `urllib_bodies.py` hands them to libraries over urllib3. `loop_connections.py` keeps the connections of
+two event loops apart. `aws_in_replay.py` gives Bedrock's clients credentials and a region in mode `replay`.
 """

@@ -6,11 +6,13 @@ that the code uses, and writes the call as people read it (`call_text.py`). `too
 
 `values.py` writes the canonical form of a value: `plain_kinds.py` has those of Python's own kinds, `objects.py` those of
 objects, functions and types, `arrays.py` and `frames.py` those of numpy's and pandas' values, and
-`langchain_values.py` those of LangChain's models and messages. `code_walk.py` goes
-through the code and all that it uses, with the rules of `code_nodes.py` for functions and modules and those of
-`class_members.py` for classes and of `library_functions.py` for what libraries' decorators make.
-`late_imports.py` says what counts of modules that a function imports while it runs. `compiled_code.py` says what of compiled code counts, and `libraries.py` which release of a
-library a module belongs to, `module_names.py` what a module is called. `class_identity.py` makes the digest by which a class is recognised.
+`langchain_values.py` those of LangChain's models and messages.
+
+`code_walk.py` goes through the code and all that it uses, with the rules of `code_nodes.py` for functions and modules, of
+`class_members.py` for classes, of `library_functions.py` for what libraries' decorators make, and of `late_imports.py` for modules
+that a function imports while it runs. `compiled_code.py` says what of compiled code counts, `libraries.py` which release of a
+library a module belongs to, and `module_names.py` what a module is called. `class_identity.py` makes the digest by which a class
+is recognised.
 """
 
 from typing import TYPE_CHECKING

@@ -5,9 +5,10 @@ call the pieces are compared with what they were (`change_detection.py`), and di
 
 `pieces.py` remembers the digests, and `walk.py` makes them. What it writes of each value is in `wrappers_and_containers.py`,
 `functions.py`, `classes.py`, `objects.py`, `clients.py`, `type_hints.py`, `annotations.py` and `environment_variables.py`.
-`bytecode_names.py` reads the names from compiled code, `module_sources.py` finds modules that are not imported yet,
-and `origin.py` says whether code is the user's or a library's. What calls themselves change is found by `call_state.py`, and counts as it was at first (`initial_state.py`). `refusal_cache.py` remembers
-what has no digest, which raises the error in `not_canonical.py`.
+`bytecode_names.py` reads the names from compiled code, `module_sources.py` finds modules that are not imported yet, and
+`origin.py` says whether code is the user's or a library's. What calls themselves change is found by `call_state.py`, and counts
+as it was at first (`initial_state.py`). `refusal_cache.py` remembers what has no digest, which raises the error in
+`not_canonical.py`.
 """
 
 from typing import TYPE_CHECKING

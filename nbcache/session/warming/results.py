@@ -23,11 +23,18 @@ if TYPE_CHECKING:
 class Warmed:
     """What `nbcache.warm` did, or would do in a dry run.
 
-    Of the inputs, for `made` something was made anew, `hits` were answered from the cache alone, and `failures` has the others:
-    pairs of the input and its exception. `usd` is what the calls that were made have cost, in US dollars, also those of
-    failures, as far as that is known; None if it is known of none. Of these `calls` `unpriced` have no known price, and for
-    `estimated` the tokens were estimated. `seconds` is how long all took. In a dry run `usd` is what
-    they would cost, and `basis` says what that is worked out from.
+    Attributes:
+        made: inputs for which something was made anew.
+        hits: inputs that the cache alone answered.
+        failures: the other inputs, each with its exception, in their order.
+        usd: what the calls that were made have cost, in US dollars, those of failures, too; in a dry run what they would cost.
+            None if it is known of none.
+        seconds: how long all took.
+        calls: how many calls were made.
+        unpriced: of these calls, how many have no known price, so that `usd` is without them.
+        estimated: of these calls, for how many the tokens were estimated.
+        dry_run: whether this is what would be done.
+        basis: in a dry run, what `usd` is worked out from.
     """
 
     made: int = 0
@@ -107,12 +114,12 @@ class Tally:
             misses, failures = self._misses.copy(), sorted(self._failures, key=lambda failure: failure[0])
         money = money_of(misses, self._ledger)
         return Warmed(
-            self.made,
-            self.hits,
-            tuple((value, error) for _, value, error in failures),
-            known(money.usd, money.calls, money.unpriced),
-            seconds,
-            money.calls,
-            money.unpriced,
-            money.estimated,
+            made=self.made,
+            hits=self.hits,
+            failures=tuple((value, error) for _, value, error in failures),
+            usd=known(money.usd, money.calls, money.unpriced),
+            seconds=seconds,
+            calls=money.calls,
+            unpriced=money.unpriced,
+            estimated=money.estimated,
         )

@@ -9,7 +9,8 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any
 
-from nbcache.concurrency.bounded_threads import BoundedThreads, LoopThread
+from nbcache.concurrency.bounded_threads import BoundedThreads
+from nbcache.concurrency.loop_thread import LoopThread
 from nbcache.costs.ledger import Ledger
 from nbcache.costs.money import usd_text
 from nbcache.errors import warn_once

@@ -5,10 +5,10 @@ retries it while the file is busy (`connection.py` is one of them). Before that,
 `network_drives.py` and `opening_modes.py` say how the file can be opened.
 
 The tables: `schema.py` makes them and `foreign_tables.py` checks those that are there. `diskcache_file.py` holds the
-payloads, of which `large_payloads.py` reads the large ones. `rows.py`, `session_calls.py`, `lifetime_ledger.py` and `totals.py` each have the statements on one subject, and
-`new_rows.py` the one statement of an update, with the row that it leaves to be moved. `entry_stream.py` reads many entries with
-their payloads, and `sql.py` converts the values in columns. `upgrade.py` and `rekeying.py` give entries of earlier versions their
-present keys.
+payloads, of which `large_payloads.py` reads the large ones. `rows.py`, `session_calls.py`, `lifetime_ledger.py` and `totals.py`
+each have the statements on one subject, and `new_rows.py` the one statement of an update, with the row that it leaves to be
+moved. `entry_stream.py` reads many entries with their payloads, and `sql.py` converts the values in columns. `upgrade.py` and
+`rekeying.py` give entries of earlier versions their present keys.
 
 Reading many entries: `pages.py`, `counts.py` and `columns.py` read pages, totals with facets, and all rows; `filters.py` has
 the SQL of a filter, `page_starts.py` remembers where pages begin, and `value_sets.py` which entries have the values of a
