@@ -40,7 +40,14 @@ _CONTENTS = {
     ),
     "Reference": ("docs/commands", "docs/settings", "docs/api"),
     "Examples": (
-        *("notebooks/quickstart", "notebooks/clients", "notebooks/dashboard", "notebooks/agents", "notebooks/replay"),
+        *(
+            "notebooks/quickstart",
+            "notebooks/clients",
+            "notebooks/dashboard",
+            "notebooks/agents",
+            "notebooks/functions",
+        ),
+        "notebooks/replay",
     ),
     "For developers": ("docs/architecture", "docs/glossary", "CONTRIBUTING", "CHANGELOG"),
 }

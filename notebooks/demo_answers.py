@@ -25,6 +25,7 @@ ANSWERS = {
     "who are you?": "A small server that comes with nbcache's examples. I know a dozen answers by heart.",
 }
 FALLBACK = "I am not a model and know only a dozen answers. Set OPENAI_API_KEY to ask a real one."
+CHARACTERS_A_TOKEN = 4  # a guess that is good enough for a demo
 NAMES = ("Fresnel", "Pharos", "Skerry", "Tallow", "Halyard", "Beacon")
 
 Message = Mapping[str, Any]
@@ -47,6 +48,7 @@ class Repertoire:
 
     def __init__(self) -> None:
         self._turns: defaultdict[str, Iterator[int]] = defaultdict(itertools.count)
+        self._beginnings: set[str] = set()
 
     def reply(self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]]) -> Reply:
         """The answer to this conversation; `tools` are what it may call."""
@@ -57,6 +59,15 @@ class Repertoire:
             return Reply(f"{MARK} I looked it up: {_nearest(question, map(text_of, reversed(results)))}")
         call = _call(question, tools) if messages[-1].get("role") == "user" else None
         return Reply(f"{MARK} I look it up.", call) if call else Reply(f"{MARK} {self._by_heart(question)}")
+
+    def cached_tokens(self, messages: Sequence[Message]) -> int:
+        """How many tokens of these messages have been sent before, as the beginning of others: 1,024 or more, in steps of 128."""
+        text = "\n".join(map(text_of, messages))
+        lengths = range(1024, len(text) // CHARACTERS_A_TOKEN + 1, 128)
+        beginnings = {length: text[: length * CHARACTERS_A_TOKEN] for length in lengths}
+        cached = max((length for length, beginning in beginnings.items() if beginning in self._beginnings), default=0)
+        self._beginnings.update(beginnings.values())
+        return cached
 
     def _by_heart(self, question: str) -> str:
         question = " ".join(question.lower().split())

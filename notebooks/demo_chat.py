@@ -7,7 +7,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Any, Self
 
-from demo_answers import Repertoire, Reply, text_of
+from demo_answers import CHARACTERS_A_TOKEN, Repertoire, Reply, text_of
 
 CHAT_MODEL = "demo-model"
 
@@ -18,6 +18,7 @@ class Completion:
 
     reply: Reply
     prompt_tokens: int
+    cached_tokens: int
     n: int
     stream: bool
 
@@ -37,6 +38,7 @@ class Completion:
         return cls(
             reply=repertoire.reply(messages, tools),
             prompt_tokens=3 + sum(4 + tokens_in(text_of(message)) for message in messages),
+            cached_tokens=repertoire.cached_tokens(messages),
             n=n,
             stream=bool(request.get("stream")),
         )
@@ -77,7 +79,10 @@ class Completion:
         """The tokens, as the provider reports them: the prompt's once, the answer's for each of the n choices."""
         said = self.reply.text + (json.dumps(self.reply.call) if self.reply.call else "")
         asked, answered = self.prompt_tokens, self.n * tokens_in(said)
-        details = {"prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 0}}
+        details = {
+            "prompt_tokens_details": {"cached_tokens": self.cached_tokens},
+            "completion_tokens_details": {"reasoning_tokens": 0},
+        }
         return details | {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
 
     def _called(self, arguments: str) -> dict[str, Any]:
@@ -91,8 +96,8 @@ class Completion:
 
 
 def tokens_in(text: str) -> int:
-    """A guess that is good enough for a demo."""
-    return -(-len(text) // 4)
+    """About how many tokens this text has."""
+    return -(-len(text) // CHARACTERS_A_TOKEN)
 
 
 def seconds_for(answer: str) -> float:

@@ -25,6 +25,7 @@ from tests.support.paths import ROOT
 NOTEBOOKS = ROOT / "notebooks"
 sys.path.insert(0, str(NOTEBOOKS))
 
+from demo_answers import Repertoire  # noqa: E402 - the examples are no package
 from demo_server import DemoServer, client_options, embedding_options, prepare_clients  # noqa: E402 - the examples are no package
 
 pytestmark = [
@@ -105,6 +106,24 @@ def test_the_agent_replays_whole_its_tools_included(
     monkeypatch.setenv("NBCACHE_MODE", "replay")
     assert run("agents.ipynb", in_lab=True, of="agents.ipynb") == first
     assert server.requests == paid
+
+
+def test_functions_tools_and_rules_tell_the_same_story_each_time(
+    run: Callable[..., list[Any]], server: DemoServer
+) -> None:
+    first = run("functions.ipynb", in_lab=False, of="functions.ipynb")
+    server.repertoire = Repertoire()  # it has seen no prompt, as the server of another kernel
+    assert run("functions.ipynb", in_lab=False, of="functions.ipynb") == first
+
+
+@pytest.mark.usefixtures("server")
+def test_the_demo_server_reports_how_much_of_a_long_prompt_was_sent_before() -> None:
+    model, manual = ChatOpenAI(**client_options()), "You keep a lighthouse. " * 400
+    usages = [
+        model.invoke([("system", manual), ("user", text)]).usage_metadata
+        for text in ("Who are you?", "What is a cache?")
+    ]
+    assert [usage and usage.get("input_token_details", {}).get("cache_read") for usage in usages] == [0, 2_176]
 
 
 @tool
