@@ -19,7 +19,7 @@ from nbcache.integrations.functions.memoized import Cached
 from nbcache.integrations.functions.options import Options, used_names
 from nbcache.integrations.functions.wrappers import of_coroutine, of_function
 from nbcache.keys.functions import FunctionRules, ToolKey
-from nbcache.keys.functions.tool_code import called, functions_of, is_of_function
+from nbcache.keys.functions.tool_code import called_function, functions_of, is_of_function
 from nbcache.keys.usercode import NotCanonicalError, is_users_code
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _names_of(tool: BaseTool) -> Iterator[str]:
     yield from ("self", *type(tool).model_fields, *(tool.__pydantic_private__ or ()), *tool.args)
     for function in functions_of(tool):
         try:
-            code = called(function).function
+            code = called_function(function).function
         except NotCanonicalError:  # which a call says
             continue
         yield from inspect.signature(code, follow_wrapped=False).parameters

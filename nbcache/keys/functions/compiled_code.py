@@ -24,9 +24,8 @@ _POSITIONS = {"__firstlineno__", "__static_attributes__"}
 _ALL_LOCALS = {"locals", "vars", "dir", "eval", "exec", "currentframe", "_getframe", "stack"}
 _NULL_COMES_FIRST = sys.version_info < (3, 13)  # before a function that is called, not after it
 _HAS_DOCSTRING = getattr(inspect, "CO_HAS_DOCSTRING", 0)
-_KINDS = (
-    0xFFFF  # the flags that say what kind of function it is. Others tell of docstrings, and of imports from __future__
-)
+# The flags that say what kind of function it is. Others tell of docstrings, and of imports from __future__.
+_KINDS = 0xFFFF
 _FUNCTION = inspect.CO_OPTIMIZED | inspect.CO_NEWLOCALS
 
 
@@ -65,7 +64,11 @@ def docstring_in(code: CodeType) -> str | None:
 
 
 def _read(code: CodeType, hasher: Any, handed_on: set[str], docstrings: list[tuple[str, str]]) -> None:
-    arguments = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & 4) + bool(code.co_flags & 8)
+    arguments = (
+        code.co_argcount
+        + code.co_kwonlyargcount
+        + sum(map(bool, (code.co_flags & inspect.CO_VARARGS, code.co_flags & inspect.CO_VARKEYWORDS)))
+    )
     counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags & _KINDS)
     reads_locals = not _ALL_LOCALS.isdisjoint(code.co_names)
     named = code.co_varnames if reads_locals else code.co_varnames[:arguments]

@@ -26,10 +26,8 @@ from nbcache.keys.usercode.not_canonical import NotCanonicalError
 # Of the canonical form. Another number makes everybody pay again.
 FORM_VERSION = 1
 _PYTHON = ".".join(platform.python_version_tuple()[:2])
-_LONGEST, _LONGEST_TEXT = (
-    400,
-    1_200,
-)  # bytes of a value's form that are stored as they are; of a longer one its digest is
+# Bytes of a value's form that are stored as they are; of a longer one its digest is.
+_LONGEST, _LONGEST_TEXT = 400, 1_200
 _MOST_KNOWN, _LONGEST_KNOWN = 256, 10_000  # calls of a function, and characters of one
 _PLAIN = frozenset({str, int, bool, bytes, type(None)})  # kinds of which equal ones are the same
 _NO_NAMES: Mapping[str, bytes] = types.MappingProxyType({})

@@ -22,7 +22,7 @@ _HANDED_BY_NAME = re.compile(r"\b(?:Injected\w*|ToolRuntime|Runtime|RunnableConf
 OF_TRACES = frozenset({"run_manager", "callbacks"})
 
 
-class Called(NamedTuple):
+class CalledFunction(NamedTuple):
     """A function, and the arguments that come before those of a call: a method's object, and those of a `partial`."""
 
     function: Any  # a FunctionType; mypy would take that for a method
@@ -49,13 +49,13 @@ def functions_of(tool: BaseTool) -> tuple[Any, ...]:
     return (cls._run,) if cls._arun is BaseTool._arun else (cls._run, cls._arun)  # noqa: SLF001 - as above
 
 
-def called(function: Any) -> Called:
+def called_function(function: Any) -> CalledFunction:
     """What a call of `function` runs. Raises NotCanonicalError for what is not written in Python."""
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}
     while True:
         if type(function) is FunctionType and unwrapped(function) is function:
-            return Called(function, args, kwargs)
+            return CalledFunction(function, args, kwargs)
         if isinstance(function, functools.partial):
             args, kwargs = (*function.args, *args), {**function.keywords, **kwargs}
             function = function.func

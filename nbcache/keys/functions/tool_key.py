@@ -13,7 +13,15 @@ from nbcache.keys.functions.function_key import FunctionCall, FunctionKey, Funct
 from nbcache.keys.functions.module_names import class_name, function_name
 from nbcache.keys.functions.parameters import Parameters
 from nbcache.keys.functions.plain_kinds import digest_of
-from nbcache.keys.functions.tool_code import OF_TRACES, Called, called, functions_of, handed_to, held_by, is_of_function
+from nbcache.keys.functions.tool_code import (
+    OF_TRACES,
+    CalledFunction,
+    called_function,
+    functions_of,
+    handed_to,
+    held_by,
+    is_of_function,
+)
 from nbcache.keys.functions.values import UnstableNameError, Values
 from nbcache.keys.request import Identity
 from nbcache.keys.usercode.not_canonical import NotCanonicalError
@@ -37,13 +45,12 @@ class ToolKey(FunctionKey):
         self._referenced = functions, tool.args_schema  # so that no address is used again
         try:
             self._schema = _schema_of(tool.args_schema)
-            all_called = [called(function) for function in functions]
+            all_called = [called_function(function) for function in functions]
         except NotCanonicalError as error:
             raise self._unstable("what it runs, or its schema,", "code", error, None) from None
         super().__init__(all_called[0].function, rules)
         self._codes = tuple(each.function for each in all_called)
-        self._called: Called = all_called[-1 if is_async else 0]
-        self._binding = Parameters(self._called.function)
+        self._called: CalledFunction = all_called[-1 if is_async else 0]
         self._handed = handed_to(tool)
 
     @property
@@ -55,8 +62,8 @@ class ToolKey(FunctionKey):
         """The call with these arguments, of which the first is the tool. Raises as FunctionKey."""
         tool, *given = args
         self._check_handed(self._handed)
-        arguments, own = self.arguments(tuple(given), kwargs)
-        self._check_handed(name for name, value in own.items() if _is_of_run(value))
+        arguments, passed = self.arguments(tuple(given), kwargs)
+        self._check_handed(name for name, value in passed.items() if _is_of_run(value))
         if self._class is not None:
             arguments = {**self._state(tool), **arguments}
         rules = self._rules
@@ -68,29 +75,32 @@ class ToolKey(FunctionKey):
         values.counts_ids = piece is not None and piece.reads_ids
         counted = self._written(values, arguments, owner)
         document = self._document_of(piece, names, values)
-        text = call_text(self.tool_name, {name: value for name, value in own.items() if name not in rules.ignore})
+        text = call_text(self.tool_name, {name: value for name, value in passed.items() if name not in rules.ignore})
         identity = Identity(document, "", self.tool_name, limits_tokens=False, counted_prompt=counted)
         return FunctionCall(self.tool_name, text, identity)
 
     def arguments(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The values of all parameters, and of those that are not bound before a call. Raises TypeError."""
-        before, takes = self._called, self._binding
-        if not takes.are_current():
-            takes = self._binding = Parameters(before.function)
+        """The values of all parameters, and of those alone that this call passes: the others were bound before.
+
+        Raises TypeError for arguments that the tool doesn't take.
+        """
+        called, parameters = self._called, self._parameters
+        if parameters is None or not parameters.are_current():
+            parameters = self._parameters = Parameters(called.function)
         of_run = OF_TRACES if self._class is not None else OF_TRACES | {"config"}
         given = {name: value for name, value in kwargs.items() if name not in of_run}
         for name in self._handed & self._rules.ignore:
-            if takes.needs(name):
+            if parameters.needs(name):
                 given.setdefault(name, None)
-        leading = before.args if self._class is None else (None,)
-        bound = takes.bind((*leading, *args), {**before.kwargs, **given})
+        leading = called.args if self._class is None else (None,)  # a tool of a class of its own counts by its fields
+        bound = parameters.bind((*leading, *args), {**called.kwargs, **given})
         for name in OF_TRACES:
             bound.pop(name, None)
-        first = [*bound][: len(leading)]
+        leading_names = [*bound][: len(leading)]
         if self._class is not None:
-            del bound[first[0]]
-        hidden = {*first, *(before.kwargs.keys() - given.keys())}
-        return bound, {name: value for name, value in bound.items() if name not in hidden}
+            del bound[leading_names[0]]
+        bound_before = {*leading_names, *(called.kwargs.keys() - given.keys())}
+        return bound, {name: value for name, value in bound.items() if name not in bound_before}
 
     def _check_handed(self, names: Iterable[str]) -> None:
         if counted := {*names} - self._rules.ignore:

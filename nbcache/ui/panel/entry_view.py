@@ -18,21 +18,8 @@ from nbcache.ui.panel.transcript import TranscriptMessage, answer_chat, function
 
 _MAX_TEXT = 20_000  # characters of a message that are shown
 _IN_ROW = (
-    *(
-        "key",
-        "prompt",
-        "answer",
-        "model",
-        "provider",
-        "streamed",
-        "kind",
-        "status",
-        "tags",
-        "notebooks",
-        "cell",
-        "created",
-    ),
-    *("last_hit", "hits", "size_bytes", "expires", "input_tokens", "output_tokens", "seconds"),
+    *("key", "prompt", "answer", "model", "provider", "streamed", "kind", "status", "tags", "notebooks", "cell"),
+    *("created", "last_hit", "hits", "size_bytes", "expires", "input_tokens", "output_tokens", "seconds"),
 )
 
 

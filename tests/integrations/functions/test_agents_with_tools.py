@@ -1,6 +1,5 @@
 """Agents whose tools are wrapped: a run is recorded whole, and comes back without a model, a network or a tool."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,8 @@ from langgraph.prebuilt import ToolNode, tools_condition
 
 import nbcache
 from nbcache.cache.misses.swallowed import take_swallowed
-from tests.integrations.functions.runs import note, noted
+from tests.integrations.functions.runs import note
 from tests.servers.provider import Answer, Provider
-
-
-@pytest.fixture
-def runs() -> Iterator[list[Any]]:
-    with noted() as noted_runs:
-        yield noted_runs
 
 
 @tool

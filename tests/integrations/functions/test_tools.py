@@ -6,7 +6,7 @@ import functools
 import pickle
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,18 +28,8 @@ from langchain_core.tools import (
 from pydantic import BaseModel, Field
 
 import nbcache
-from tests.integrations.functions.runs import note, noted
-
-
-@pytest.fixture
-def runs() -> Iterator[list[Any]]:
-    with noted() as noted_runs:
-        yield noted_runs
-
-
-def asked(name: str, args: dict[str, Any], number: str = "1") -> dict[str, Any]:
-    """A model's request to call a tool."""
-    return {"name": name, "args": args, "id": number, "type": "tool_call"}
+from tests.integrations.functions.runs import note
+from tests.integrations.functions.tool_calls import tool_call
 
 
 @tool
@@ -70,7 +60,7 @@ def test_a_call_runs_once_however_its_arguments_are_passed(store: Path, runs: li
         "ships",
         {"query": "ships"},
         {"limit": 3, "query": "ships"},
-        asked("search", {"query": "ships"}),
+        tool_call("search", {"query": "ships"}),
     ]
     results = [cached.invoke(call) for call in calls]
     results += [cached.run("ships"), *cached.batch(["ships", {"query": "ships"}])]
@@ -91,7 +81,7 @@ async def test_a_call_that_is_awaited_is_the_same_call(store: Path, runs: list[A
 
 def test_the_message_is_the_answer_to_the_request_that_asks_now(store: Path, runs: list[Any]) -> None:
     cached = nbcache.wrap(measure)
-    first, again = (cached.invoke(asked("measure", {"name": "boat"}, number)) for number in "12")
+    first, again = (cached.invoke(tool_call("measure", {"name": "boat"}, number)) for number in "12")
     assert (first.tool_call_id, again.tool_call_id) == ("1", "2")
     for message in (first, again):
         assert isinstance(message, ToolMessage)
@@ -220,7 +210,7 @@ def test_no_error_is_kept_handled_or_not(store: Path, runs: list[Any], handled: 
     cached.handle_tool_error = handled
     for number in "12":
         if handled:
-            message = cached.invoke(asked("fail", {"text": "no"}, number))
+            message = cached.invoke(tool_call("fail", {"text": "no"}, number))
             assert (message.status, message.tool_call_id) == ("error", number)
         else:
             with pytest.raises(ToolException, match="no"):
@@ -232,7 +222,7 @@ def test_no_error_is_kept_handled_or_not(store: Path, runs: list[Any], handled: 
 def test_arguments_that_are_refused_reach_no_cache(store: Path, runs: list[Any]) -> None:
     cached = nbcache.wrap(search)
     cached.handle_validation_error = True
-    message = cached.invoke(asked("search", {"query": "ships", "limit": "many"}))
+    message = cached.invoke(tool_call("search", {"query": "ships", "limit": "many"}))
     assert (message.status, runs, len(nbcache.last())) == ("error", [], 0)
 
 
@@ -355,7 +345,7 @@ def test_options_hold_for_its_entries(store: Path) -> None:
         (search, {"ignore": 3}, TypeError, "ignore=3"),
         ([search, print], {}, TypeError, "only tools are wrapped in a list"),
         (StructuredTool, {}, TypeError, "is a class"),
-        (asked, {}, TypeError, "is a function.*@nbcache.memoize.*@tool"),
+        (tool_call, {}, TypeError, "is a function.*@nbcache.memoize.*@tool"),
         (object(), {"ttl": "7d"}, TypeError, "are for tools"),
     ],
 )
@@ -453,8 +443,8 @@ async def test_a_tool_of_a_server_has_a_coroutine_and_a_schema_as_json(store: Pa
             response_format="content_and_artifact",
         )
     )
-    first = await cached.ainvoke(asked("weather", {"city": "Ulm", "days": 2}, "1"))
-    again = await cached.ainvoke(asked("weather", {"days": 2, "city": "Ulm"}, "2"))
+    first = await cached.ainvoke(tool_call("weather", {"city": "Ulm", "days": 2}, "1"))
+    again = await cached.ainvoke(tool_call("weather", {"days": 2, "city": "Ulm"}, "2"))
     assert first.content == again.content
     assert again.tool_call_id == "2"
     assert len(runs) == 1
@@ -488,7 +478,7 @@ def test_in_replay_a_call_that_was_not_recorded_names_the_tool(store: Path, runs
     cached = nbcache.wrap(search)
     cached.invoke("ships")
     with nbcache.mode("replay"):
-        assert cached.invoke(asked("search", {"query": "ships"}, "9")).tool_call_id == "9"
+        assert cached.invoke(tool_call("search", {"query": "ships"}, "9")).tool_call_id == "9"
         with pytest.raises(nbcache.ReplayMiss, match="search"):
             cached.invoke("boats")
     assert len(runs) == 1
@@ -500,7 +490,7 @@ def test_a_cassette_replays_it_elsewhere(store: Path, tmp_path: Path, runs: list
     assert nbcache.export_cassette(tmp_path / "c.jsonl").entries == 1
     nbcache.uninstall()
     nbcache.install(tmp_path / "other", mode="replay", cassette=tmp_path / "c.jsonl")
-    message = cached.invoke(asked("measure", {"name": "boat"}, "5"))
+    message = cached.invoke(tool_call("measure", {"name": "boat"}, "5"))
     assert (message.content, message.artifact, message.tool_call_id) == ("boat is long", {"length": 4}, "5")
     assert len(runs) == 1
 

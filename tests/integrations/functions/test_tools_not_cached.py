@@ -1,7 +1,7 @@
 """Tools whose calls are not cached, since they are told of the run that they are in, or their results are good for it alone."""
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,17 +15,8 @@ from langgraph.types import Command
 from pydantic import BaseModel
 
 import nbcache
-from tests.integrations.functions.runs import note, noted
-
-
-@pytest.fixture
-def runs() -> Iterator[list[Any]]:
-    with noted() as noted_runs:
-        yield noted_runs
-
-
-def asked(name: str, args: dict[str, Any], number: str = "1") -> dict[str, Any]:
-    return {"name": name, "args": args, "id": number, "type": "tool_call"}
+from tests.integrations.functions.runs import note
+from tests.integrations.functions.tool_calls import tool_call
 
 
 @tool
@@ -117,7 +108,7 @@ def test_a_tool_that_is_told_of_its_run_is_not_cached(
     cached = nbcache.wrap(handed)
 
     def message(number: str) -> ToolMessage:
-        call = asked(handed.name, {"text": "a", **more}, number)
+        call = tool_call(handed.name, {"text": "a", **more}, number)
         return cached.invoke(call, {"metadata": {"user": f"user {number}"}})  # type: ignore[no-any-return]
 
     with pytest.warns(nbcache.NbcacheWarning, match=f"the tool {handed.name} are not cached.*{name!r}"):
@@ -127,7 +118,7 @@ def test_a_tool_that_is_told_of_its_run_is_not_cached(
     assert nbcache.stats().entries == 0
     assert nbcache.last()["why"].tolist() == ["not cacheable"] * 2
     with nbcache.mode("replay"), pytest.raises(nbcache.ReplayMiss, match=handed.name):
-        cached.invoke(asked(handed.name, {"text": "a", **more}))
+        cached.invoke(tool_call(handed.name, {"text": "a", **more}))
 
 
 async def test_an_async_one_neither(store: Path, runs: list[Any]) -> None:
@@ -142,7 +133,7 @@ def test_whoever_knows_that_no_result_depends_on_it_says_so(store: Path, runs: l
     users = [cached.invoke("a", {"metadata": {"user": user}}) for user in ("ada", "bob")]
     assert users == ["ada", "ada"]
     cached = nbcache.wrap(with_id, ignore=("call_id",))
-    messages = [cached.invoke(asked("with_id", {"text": "a"}, number)) for number in "12"]
+    messages = [cached.invoke(tool_call("with_id", {"text": "a"}, number)) for number in "12"]
     assert [message.tool_call_id for message in messages] == ["1", "2"]
     assert len(runs) == 2
 
@@ -167,8 +158,8 @@ def test_a_result_that_is_good_for_one_run_is_returned_and_not_kept(store: Path,
     cached = nbcache.wrap(act)
     name = "ToolMessage" if kind == "several" else kind
     with pytest.warns(nbcache.NbcacheWarning, match=f"act returns is not cached: a {name} is good for one run"):
-        first = cached.invoke(asked("act", {"text": "a"}))
-    assert str(first) == str(make()) == str(cached.invoke(asked("act", {"text": "a"})))
+        first = cached.invoke(tool_call("act", {"text": "a"}))
+    assert str(first) == str(make()) == str(cached.invoke(tool_call("act", {"text": "a"})))
     assert len(runs) == 2
     assert nbcache.stats().entries == 0
 
