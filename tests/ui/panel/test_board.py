@@ -55,6 +55,17 @@ def fake(*answers: str) -> FakeListChatModel:
     return FakeListChatModel(responses=list(answers or ("an answer",)))
 
 
+def share_with_another_notebook(folder: Path) -> None:
+    """Turn the cache on for a notebook with three entries, one of which another notebook owns, too."""
+    theirs = as_notebook(folder / "store", folder / "theirs.ipynb")
+    for question in ("shared apple", "their apple"):
+        fake().invoke(question)
+    theirs.flush()
+    as_notebook(folder / "store", folder / "mine.ipynb")
+    for question in ("shared apple", "my apple", "my pear"):
+        fake().invoke(question)
+
+
 def ask(board: Board, kind: str, /, **message: Any) -> dict[str, Any]:
     reply = board.ask({"type": kind, **message})
     assert json.loads(json.dumps(reply))  # what a widget sends is JSON
@@ -621,13 +632,7 @@ def test_evict_says_what_it_freed_and_what_it_costs_again(cache: NotebookCache, 
 
 
 def test_evict_shown_takes_what_the_filter_means_and_keeps_what_others_own(tmp_path: Path) -> None:
-    theirs = as_notebook(tmp_path / "store", tmp_path / "theirs.ipynb")
-    for question in ("shared apple", "their apple"):
-        fake().invoke(question)
-    theirs.flush()
-    as_notebook(tmp_path / "store", tmp_path / "mine.ipynb")
-    for question in ("shared apple", "my apple", "my pear"):
-        fake().invoke(question)
+    share_with_another_notebook(tmp_path)
     assert prompts(Board(), search="apple") == ["my apple", "shared apple"]
     page = ask(Board(), "page", search="apple")
     done = ask(Board(), "evict shown", search="apple", total=2, place=page["place"])

@@ -15,7 +15,16 @@ from nbcache.ui.panel.board import Board
 from tests.faults.test_faults import in_new_process
 from tests.servers.canned import Canned
 from tests.stores.sqlite.test_opening_modes import lock_up, public
-from tests.ui.panel.test_board import as_notebook, ask, cache, fake, paying, prompts, server
+from tests.ui.panel.test_board import (
+    as_notebook,
+    ask,
+    cache,
+    fake,
+    paying,
+    prompts,
+    server,
+    share_with_another_notebook,
+)
 
 __all__ = ["cache", "public", "server"]  # fixtures
 
@@ -67,13 +76,7 @@ def test_one_entry_expires_and_is_kept_for_good_again(cache: NotebookCache) -> N
 
 
 def test_what_is_shown_is_changed_whoever_else_owns_it(tmp_path: Path) -> None:
-    theirs = as_notebook(tmp_path / "store", tmp_path / "theirs.ipynb")
-    for question in ("shared apple", "their apple"):
-        fake().invoke(question)
-    theirs.flush()
-    as_notebook(tmp_path / "store", tmp_path / "mine.ipynb")
-    for question in ("shared apple", "my apple", "my pear"):
-        fake().invoke(question)
+    share_with_another_notebook(tmp_path)
     assert prompts(Board(), search="apple") == ["my apple", "shared apple"]
     assert do("tag", "draft", search="apple").startswith("tagged 2 entries of ")
     assert do("tag", "draft", search="apple").startswith("tagged 0 entries of ")
