@@ -73,7 +73,8 @@ def on(event: str) -> Callable[[Callable[[Event], object]], Callback]:
     Raises ValueError for another event, and TypeError for what can't be called with a record, or is a coroutine function.
     """
     if event not in EVENTS:
-        raise ValueError(f"event={event!r}: write hit, miss, store or evict")
+        names = ", ".join(f'@nbcache.on("{name}")' for name in EVENTS)
+        raise ValueError(f"event={event!r:.80}: write one of {names}")
 
     def decorate(function: Callable[[Event], object]) -> Callback:
         plain = function.function if isinstance(function, Callback) else function

@@ -284,7 +284,7 @@ class Cleared:
     deleted: int = 0
     size_bytes: int = 0
     kept: int = 0
-    entries: Sequence[EntryMeta] = ()
+    entries: Sequence[EntryMeta] = field(default=(), repr=False)  # there may be thousands
 
     def __add__(self, other: "Cleared") -> "Cleared":
         return Cleared(self.deleted + other.deleted, self.size_bytes + other.size_bytes, self.kept + other.kept)

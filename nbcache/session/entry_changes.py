@@ -53,6 +53,9 @@ def checked_tags(tags: tuple[str, ...]) -> tuple[str, ...]:
     """These tags. Raises ValueError if there is none, or one that can't be a tag."""
     if not tags:
         raise ValueError('write a tag, or several, such as "draft"')
+    for tag in tags:
+        if isinstance(tag, list | tuple | set):
+            raise ValueError(f"tags={tag!r}: write each tag by itself: {', '.join(map(repr, tag))}")  # noqa: TRY004 - a setting
     return tuple(dict.fromkeys(modes.settings(tags=tags).tags))
 
 

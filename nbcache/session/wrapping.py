@@ -78,8 +78,9 @@ def _tools(tools: Iterable[Any], options: Options | None) -> list[Any]:
     tools = [*tools]
     for each in tools:
         if not isinstance(each, BaseTool):
+            name = getattr(each, "__qualname__", type(each).__qualname__)
             raise TypeError(
-                f"nbcache.wrap: only tools are wrapped in a list, and {each!r:.200} is none of LangChain's: make one of a "
+                f"nbcache.wrap: only tools are wrapped in a list, and {name} is none of LangChain's: make one of a "
                 "function by @tool, and wrap other objects one by one"
             )
     if options is not None and tools:

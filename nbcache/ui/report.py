@@ -63,9 +63,9 @@ def mode(cache: "NotebookCache") -> str:
 def _minimums(cache: "NotebookCache") -> list[str]:
     """What an answer has to have taken or cost to be kept, if the settings say so."""
     rules = cache.rules
-    minimums = [] if rules.min_seconds is None else [duration_text(rules.min_seconds)]
-    minimums += [] if rules.min_usd is None else [f"${rules.min_usd:f}"]
-    return [f"keeps what takes or costs at least {' or '.join(minimums)}"] if minimums else []
+    minimums = [] if rules.min_seconds is None else [f"takes at least {duration_text(rules.min_seconds)}"]
+    minimums += [] if rules.min_usd is None else [f"costs at least ${rules.min_usd:f}"]
+    return [f"keeps what {' or '.join(minimums)}"] if minimums else []
 
 
 def no_key(names: Sequence[str]) -> str:

@@ -191,6 +191,7 @@ def test_what_cant_be_meant_is_refused_and_nothing_is_lost(tmp_path: Path, says:
         (lambda: nbcache.untag("draft", unused=False), "write a key, or a filter"),
         (lambda: nbcache.tag(model="m"), "write a tag"),
         (lambda: nbcache.tag(" ", model="m"), "tag=' '"),
+        (lambda: nbcache.tag(["a", "b"], model="m"), "write each tag by itself: 'a', 'b'"),  # type: ignore[arg-type]
         (lambda: nbcache.expire(0, model="m"), "above zero"),
         (lambda: nbcache.expire("tomorrow", model="m"), "text such as 90s, 12h or 7d"),
     ],

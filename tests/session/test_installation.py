@@ -238,7 +238,9 @@ def test_clear_takes_filters_and_a_dry_run_changes_nothing(tmp_path: Path) -> No
     asked.invoke("about pears " + "and more " * 100 + "at the END")
     asked.invoke("about plums")
     asked.invoke("about plums")
-    assert nbcache.clear(tag="draft", dry_run=True).deleted == 1
+    planned = nbcache.clear(tag="draft", dry_run=True)
+    assert planned.deleted == len(planned.entries) == 1
+    assert repr(planned) == f"Cleared(deleted=1, size_bytes={planned.size_bytes}, kept=0)"  # not thousands of entries
     assert nbcache.clear(older_than="1h").deleted == 0
     assert nbcache.clear(model="no such model").deleted == 0
     assert nbcache.stats().entries == 3

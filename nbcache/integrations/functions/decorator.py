@@ -69,4 +69,5 @@ def _refusal(thing: Any) -> str:
         return f"{name} isn't written in Python: decorate a function that calls it"
     if callable(thing):
         return f"this is an object of {name}: decorate its class's method __call__"
-    return f'{thing!r} is no function: decorate a function, as in @nbcache.memoize or @nbcache.memoize(ttl="7d")'
+    shown = repr(thing) if isinstance(thing, str | int | float | None) else f"an object of {name}"
+    return f'{shown:.200} is no function: decorate a function, as in @nbcache.memoize or @nbcache.memoize(ttl="7d")'

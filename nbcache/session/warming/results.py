@@ -1,5 +1,6 @@
 """What a warm-up has done so far, and what it returns."""
 
+import reprlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,9 +14,12 @@ from nbcache.costs.money import Money, amount_text
 from nbcache.costs.noted_calls import NotedCalls, money_of
 from nbcache.entry.durations_and_sizes import counted, seconds_text
 from nbcache.entry.stats import known
+from nbcache.errors import one_line
 
 if TYPE_CHECKING:
     from nbcache.entry.records import CallRecord
+
+_ERROR_WIDTH = 200  # characters of an exception's text
 
 
 @public_in("nbcache")
@@ -50,8 +54,16 @@ class Warmed:
 
     def __repr__(self) -> str:
         if self.dry_run:
-            return f"Warmed, dry run: {self.counts_text()}{f' ({self.basis})' if self.basis else ''}"
-        return f"Warmed: {self.counts_text()}{f', in {seconds_text(self.seconds)}' if self.made else ''}"
+            return f"Warmed, dry run: {self.counts_text()}{f' ({self.basis})' if self.basis else ''}{self._first_failure()}"
+        seconds = f", in {seconds_text(self.seconds)}" if self.made else ""
+        return f"Warmed: {self.counts_text()}{seconds}{self._first_failure()}"
+
+    def _first_failure(self) -> str:
+        """An input that failed, and why, for who looks no further."""
+        if not self.failures:
+            return ""
+        value, error = self.failures[0]
+        return f"; the first is {one_line(reprlib.repr(value))}, {one_line(f'{type(error).__name__}: {error}'):.{_ERROR_WIDTH}}"
 
     def counts_text(self) -> str:
         """How many inputs were made, for how much, and how many were hits and failures."""

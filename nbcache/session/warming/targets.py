@@ -61,7 +61,9 @@ def target_of(runnable: Any, *, on_loop: bool) -> Target:
             return Target(lambda text: runnable.aembed_documents([text]), is_async=True, name=name)
         return Target(lambda text: runnable.embed_documents([text]), is_async=False, name=name)
     if not callable(runnable):
-        raise TypeError(f"nbcache.warm: a {name} can't be called: pass a model, a chain, a function or a method")
+        raise TypeError(
+            f"nbcache.warm: {name} can't be called: write a model, a chain, a function or a method, and then the inputs"
+        )
     return Target(runnable, _is_async(runnable), name)
 
 

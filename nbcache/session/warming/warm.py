@@ -44,10 +44,11 @@ def warm(
         NotInstalledError: while the cache is off.
         ReplayMiss: in mode `replay`, for an input that was not recorded.
     """
+    target = target_of(runnable, on_loop=False)
     cache = _checked(inputs, max_concurrency, on_loop=False)
     if dry_run:
         return _estimate(runnable, inputs, cache, is_async=False)
-    run = Run(cache.ledger, target_of(runnable, on_loop=False), inputs, max_concurrency, progress=progress)
+    run = Run(cache.ledger, target, inputs, max_concurrency, progress=progress)
     with noting():
         return run.run()
 
@@ -65,11 +66,12 @@ async def awarm(
 
     If it is cancelled, the calls that run are, too.
     """
+    target = target_of(runnable, on_loop=True)
     cache = _checked(inputs, max_concurrency, on_loop=True)
     if dry_run:
         given = [value async for value in one_by_one(inputs)]
         return await in_thread(partial(_estimate, runnable, given, cache, is_async=True))
-    run = Run(cache.ledger, target_of(runnable, on_loop=True), inputs, max_concurrency, progress=progress)
+    run = Run(cache.ledger, target, inputs, max_concurrency, progress=progress)
     with noting():
         return await run.arun()
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from langchain_core.language_models import FakeListChatModel
 
 import nbcache
 from nbcache import NbcacheWarning, ReplayMiss, UnstableIdentityError
@@ -213,6 +214,7 @@ async def coroutine() -> int:
         (lambda: property(lambda _: 1), "write @property above"),
         (lambda: "judge", "is no function"),
         (lambda: None, "is no function"),
+        (lambda: FakeListChatModel(responses=["secret"]), "an object of FakeListChatModel is no function: decorate"),
     ],
 )
 def test_what_is_no_function_is_refused_with_what_to_decorate(make: Callable[[], Any], says: str) -> None:

@@ -343,7 +343,7 @@ def test_options_hold_for_its_entries(store: Path) -> None:
         (search, {"ttl": "soon"}, ValueError, "soon"),
         (search, {"version": 2}, TypeError, 'version="2"'),
         (search, {"ignore": 3}, TypeError, "ignore=3"),
-        ([search, print], {}, TypeError, "only tools are wrapped in a list"),
+        ([search, print], {}, TypeError, "only tools are wrapped in a list, and print is none"),
         (StructuredTool, {}, TypeError, "is a class"),
         (tool_call, {}, TypeError, "is a function.*@nbcache.memoize.*@tool"),
         (object(), {"ttl": "7d"}, TypeError, "are for tools"),

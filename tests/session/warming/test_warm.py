@@ -111,6 +111,8 @@ def test_failures_are_returned_with_their_inputs_and_the_rest_is_made(model: Cha
     assert counts(warmed) == (2, 0, 1)
     [(value, error)] = warmed.failures
     assert value == "a"
+    assert "1 failure" in repr(warmed)
+    assert f"; the first is 'a', {type(error).__name__}: Error code: 500" in repr(warmed)
     assert isinstance(error, openai.APIStatusError)
     assert counts(nbcache.warm(model, ["a", "b", "c"])) == (1, 2, 0)
 
@@ -303,6 +305,26 @@ def test_what_cannot_be_called_is_refused(store: Path, wrong: Any) -> None:
     del store
     with pytest.raises(TypeError, match=r"nbcache\.warm: "):
         nbcache.warm(wrong, ["a"])
+
+
+def test_inputs_before_the_model_are_told_by_what_cannot_be_called(model: ChatOpenAI) -> None:
+    with pytest.raises(
+        TypeError, match="str can't be called: write a model, a chain, a function or a method, and then"
+    ):
+        nbcache.warm("What is a monad?", model)
+
+
+def test_a_failure_is_shown_in_one_short_line(store: Path) -> None:
+    del store
+
+    @nbcache.memoize
+    def fails(number: int) -> None:
+        raise ValueError("a\nb" * 1000 + str(number))
+
+    shown = repr(nbcache.warm(fails, [1, 2]))
+    assert shown.startswith("Warmed: 0 made, 0 hits, 2 failures; the first is 1, ValueError: a\\nba")
+    assert len(shown) < 300
+    assert "\n" not in shown
 
 
 def test_what_the_inputs_raise_is_raised_and_what_was_made_is_kept(model: ChatOpenAI) -> None:

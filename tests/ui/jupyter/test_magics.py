@@ -561,7 +561,7 @@ def test_rules_and_minimums_are_set_from_a_cell(loaded: Callable[..., str], capl
     assert (rules.ttl_rules, rules.min_seconds, str(rules.min_usd)) == ({"gpt-4o*": 604800.0}, 1.5, "0.01")
     shown = loaded("%llmcache")
     assert "1 TTL rule" in shown
-    assert "keeps what takes or costs at least 1.5s or $0.01" in shown
+    assert "keeps what takes at least 1.5s or costs at least $0.01" in shown
     loaded('%config NBCache.ttl_rules = {"tag:news": "soon"}')  # IPython logs what is wrong
     assert "ttl_rules['tag:news']='soon'" in caplog.text
     assert installation.installed().rules.ttl_rules == {"gpt-4o*": 604800.0}
