@@ -8,6 +8,7 @@ from datetime import timedelta
 from types import CodeType, FunctionType
 
 from nbcache.cache.modes import NOTHING_SET, Settings, settings
+from nbcache.keys.functions.run_state import READER_NAMES
 
 _EXAMPLE = 'ignore=("client",)'
 
@@ -54,7 +55,7 @@ def check_ignored(function: FunctionType, ignore: frozenset[str]) -> None:
         return
     unknown = ignore - parameters.keys()
     if unknown:
-        unknown = unknown - set(used_names(function))
+        unknown = unknown - set(used_names(function)) - READER_NAMES
     if unknown:
         raise ValueError(
             f"ignore: {function.__qualname__} has no parameter {min(unknown)!r}, and its code uses no such name; its "

@@ -19,6 +19,7 @@ from nbcache.integrations.functions.memoized import Cached
 from nbcache.integrations.functions.options import Options, used_names
 from nbcache.integrations.functions.wrappers import of_coroutine, of_function
 from nbcache.keys.functions import FunctionRules, ToolKey
+from nbcache.keys.functions.run_state import READER_NAMES
 from nbcache.keys.functions.tool_code import called_function, functions_of, is_of_function
 from nbcache.keys.usercode import NotCanonicalError, is_users_code
 
@@ -53,7 +54,7 @@ def wrapped_tool(tool: BaseTool, options: Options | None, cache_now: _CacheNow) 
 
 def check_ignored_by(tools: Iterable[BaseTool], ignore: frozenset[str]) -> None:
     """Raise ValueError for a name to ignore that no tool has as an argument or field, and the code of none uses."""
-    if unknown := ignore - {name for tool in tools for name in _names_of(tool)}:
+    if unknown := ignore - {name for tool in tools for name in _names_of(tool)} - READER_NAMES:
         named = " and ".join(tool.name for tool in tools)
         raise ValueError(
             f"ignore: {named} has no argument or field {min(unknown)!r}, and its code uses no such name; its arguments are "

@@ -10,9 +10,9 @@ objects, functions and types, `arrays.py` and `frames.py` those of numpy's and p
 
 `code_walk.py` goes through the code and all that it uses, with the rules of `code_nodes.py` for functions and modules, of
 `class_members.py` for classes, of `library_functions.py` for what libraries' decorators make, and of `late_imports.py` for modules
-that a function imports while it runs. `compiled_code.py` says what of compiled code counts, `libraries.py` which release of a
-library a module belongs to, and `module_names.py` what a module is called. `class_identity.py` makes the digest by which a class
-is recognised.
+that a function imports while it runs. `run_state.py` knows what reads the run that a call is in: such code has no key.
+`compiled_code.py` says what of compiled code counts, `libraries.py` which release of a library a module belongs to, and
+`module_names.py` what a module is called. `class_identity.py` makes the digest by which a class is recognised.
 """
 
 from typing import TYPE_CHECKING

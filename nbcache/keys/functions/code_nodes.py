@@ -1,8 +1,9 @@
 """What counts of each kind of code: functions, classes, modules, and what Python wraps them in."""
 
+import builtins
 import functools
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -19,6 +20,7 @@ from nbcache.keys.functions.compiled_code import compiled_code
 from nbcache.keys.functions.late_imports import write_sources
 from nbcache.keys.functions.libraries import place_in_library
 from nbcache.keys.functions.library_functions import content_of, write_librarys_function
+from nbcache.keys.functions.run_state import reader, reader_imported, reader_in
 from nbcache.keys.usercode.annotations import annotations_of
 from nbcache.keys.usercode.bytecode_names import References, references
 from nbcache.keys.usercode.change_detection import MISSING
@@ -63,6 +65,7 @@ def called_piece(thing: FunctionType | type, ignore: frozenset[str], *also: Any)
 def write_code(walk: CodeWalk, value: Any) -> None:  # noqa: C901 - one line for each kind of code
     """Write into `walk` what counts of some code. Raises NotCanonicalError."""
     cls = type(value)
+    walk.check_run_state(reader(value))
     if cls is FunctionType:
         _function(walk, value)
     elif issubclass(cls, type):
@@ -197,6 +200,7 @@ def _references(walk: CodeWalk, function: FunctionType, names: References) -> No
         value = namespace.get(head, MISSING)
         if value is MISSING:
             walk.watch.name(namespace, head, value)
+            walk.check_run_state(reader_in(builtins, [head]))
             value = builtin_named(walk, head)
             if value is not MISSING:
                 walk.put("builtin", head)
@@ -211,7 +215,7 @@ def _references(walk: CodeWalk, function: FunctionType, names: References) -> No
     for level, module, name in sorted(names.imports):
         if module == "os" and not {"environ", "getenv"}.isdisjoint({name, *names.attributes}):
             walk.reads_environment = True
-        _imported(walk, namespace, (level, module, name))
+        _imported(walk, namespace, (level, module, name), names.attributes)
 
 
 def _chain(walk: CodeWalk, namespace: Mapping[str, Any], name: str, attributes: list[str]) -> None:
@@ -225,11 +229,11 @@ def _chain(walk: CodeWalk, namespace: Mapping[str, Any], name: str, attributes: 
         if value is MISSING:
             _member(walk, module, name)
             return
-    if isinstance(value, ModuleType) and (value.__name__, *attributes[:1]) == ("sys", "modules"):
-        raise walk.refuse("a function that uses sys.modules")
     label = walk.label(namespace.get("__name__"), name)
     if label in walk.ignore or is_environment(value):
         return
+    if isinstance(value, ModuleType):
+        walk.check_run_state(reader_in(value, attributes))
     walk.put("name", name)
     if is_missing_or_code(value):
         walk.watch.name(namespace, name, value)
@@ -242,8 +246,10 @@ def _chain(walk: CodeWalk, namespace: Mapping[str, Any], name: str, attributes: 
         walk.data(Name(label, namespace, name, None))
 
 
-def _imported(walk: CodeWalk, namespace: Mapping[str, Any], imported: tuple[int, str, str]) -> None:
-    """Write what a function imports while it runs."""
+def _imported(
+    walk: CodeWalk, namespace: Mapping[str, Any], imported: tuple[int, str, str], attributes: Collection[str]
+) -> None:
+    """Write what a function imports while it runs. `attributes` are all that its code reads, of whatever."""
     level, relative_name, member = imported
     name = absolute_name(namespace, level, relative_name)
     if name is None:
@@ -252,8 +258,10 @@ def _imported(walk: CodeWalk, namespace: Mapping[str, Any], imported: tuple[int,
     walk.watch.name(sys.modules, name, MISSING if module is None else module)
     if (imports := write_sources(walk, name, member)) is not None:
         for other, attribute in imports.others:
-            _imported(walk, {}, (0, other, attribute))
-    elif module is None or not is_users_module(module):
+            _imported(walk, {}, (0, other, attribute), walk.reads)
+        return
+    walk.check_run_state(reader_imported(name, member, attributes))
+    if module is None or not is_users_module(module):
         walk.library(name, member)
     elif not member:
         walk.put("import", name)
@@ -275,7 +283,7 @@ def _member(walk: CodeWalk, module: ModuleType, name: str) -> None:
     if "__getattr__" in namespace:
         _chain(walk, namespace, "__getattr__", [])
     if hasattr(module, "__path__"):
-        _imported(walk, namespace, (0, f"{module.__name__}.{name}", ""))
+        _imported(walk, namespace, (0, f"{module.__name__}.{name}", ""), ())
 
 
 def _attributes(walk: CodeWalk, function: FunctionType, own: set[str]) -> None:

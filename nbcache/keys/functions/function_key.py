@@ -18,6 +18,7 @@ from nbcache.keys.functions.libraries import Release
 from nbcache.keys.functions.module_names import function_name
 from nbcache.keys.functions.parameters import Parameters
 from nbcache.keys.functions.plain_kinds import digest_of
+from nbcache.keys.functions.run_state import RunStateError
 from nbcache.keys.functions.values import UnstableNameError, Values
 from nbcache.keys.request import Identity
 from nbcache.keys.usercode.environment_variables import Environment
@@ -79,6 +80,7 @@ class FunctionKey:
         self._rules = rules
         self._parameters: Parameters | None = None
         self._piece: CodePiece | None = None
+        self._is_checked = False  # with a version: that its code reads nothing of the run
         self._document: _Document | None = None
         self._calls: dict[Any, FunctionCall] = {}  # the last ones with plain arguments
 
@@ -92,7 +94,7 @@ class FunctionKey:
         if parameters is None or not parameters.are_current():
             parameters = self._parameters = Parameters(self._function)
             self._calls.clear()
-        piece = self._current_piece() if self._rules.version is None else None
+        piece = self._counted_piece()
         values = Values(self._rules.ignore)
         names = self._names_written(values, piece.names) if piece is not None and piece.names else _NO_NAMES
         plain = _plain(args, kwargs) if parameters.are_fixed else None
@@ -168,6 +170,20 @@ class FunctionKey:
         """What the function is called."""
         return {"class": ["function", function_name(self._function)], "model": self._function.__qualname__}
 
+    def _counted_piece(self) -> CodePiece | None:
+        """The code as it is now. None with a version, which counts in its place; what it reads of the run is refused all the same."""
+        if self._rules.version is None:
+            return self._current_piece()
+        if not self._is_checked:
+            try:
+                self._walked()
+            except RunStateError as error:
+                raise self._unstable("its code", "code", error, None) from None
+            except NotCanonicalError:
+                pass
+            self._is_checked = True
+        return None
+
     def _current_piece(self) -> CodePiece:
         piece = self._piece
         if piece is None or not piece.is_current():
@@ -199,6 +215,8 @@ class FunctionKey:
     ) -> UnstableIdentityError:
         function = self._function
         name = function.__qualname__
+        if type(error) is RunStateError:
+            return error.unstable(f"function {function_name(function)}", name)
         if type(error) is UnstableNameError:
             where, ignorable = f"{where}, by {error.path},", error.path
         advice = "pass `version=` to say yourself when its code changes"

@@ -13,6 +13,7 @@ from nbcache.keys.functions.function_key import FunctionCall, FunctionKey, Funct
 from nbcache.keys.functions.module_names import class_name, function_name
 from nbcache.keys.functions.parameters import Parameters
 from nbcache.keys.functions.plain_kinds import digest_of
+from nbcache.keys.functions.run_state import RunStateError
 from nbcache.keys.functions.tool_code import (
     OF_TRACES,
     CalledFunction,
@@ -67,7 +68,7 @@ class ToolKey(FunctionKey):
         if self._class is not None:
             arguments = {**self._state(tool), **arguments}
         rules = self._rules
-        piece = self._current_piece() if rules.version is None else None
+        piece = self._counted_piece()
         values = Values(rules.ignore)
         names = self._names_written(values, piece.names) if piece is not None else {}
         owner = self._owner_of(arguments) if rules.ignore and self._class is None else None
@@ -131,6 +132,8 @@ class ToolKey(FunctionKey):
     def _unstable(
         self, where: str, cause: str, error: NotCanonicalError, ignorable: str | None
     ) -> UnstableIdentityError:
+        if type(error) is RunStateError:
+            return error.unstable(f"tool {self.tool_name}", f"the tool {self.tool_name}")
         if type(error) is UnstableNameError:
             where, ignorable = f"{where}, by {error.path},", error.path
         advice = "pass `version=` to say yourself when it changes"

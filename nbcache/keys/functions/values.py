@@ -14,6 +14,7 @@ import orjson
 from nbcache.keys.functions.libraries import Release, releases_of
 from nbcache.keys.functions.module_names import class_name
 from nbcache.keys.functions.plain_kinds import KINDS, Write, digest_of
+from nbcache.keys.functions.run_state import RunStateError
 from nbcache.keys.usercode.not_canonical import NotCanonicalError
 
 if TYPE_CHECKING:
@@ -184,6 +185,8 @@ class Values:
                 continue
             try:
                 data[name.label] = self.form(name.now())
+            except RunStateError:
+                raise
             except NotCanonicalError as error:
                 label = error.path if type(error) is UnstableNameError else name.label
                 raise UnstableNameError(error.what, label) from None
