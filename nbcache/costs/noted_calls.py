@@ -12,7 +12,7 @@ from nbcache.costs.events import Hit, watchers
 from nbcache.costs.ledger import Ledger
 from nbcache.costs.money import Money
 from nbcache.entry.filter import FUNCTIONS
-from nbcache.entry.records import EXACT, CallRecord
+from nbcache.entry.records import CallRecord
 
 
 class NotedCalls:
@@ -70,11 +70,9 @@ def _change_users(by: int) -> None:
 def money_of(misses: Iterable[CallRecord], ledger: Ledger) -> Money:
     """What these calls cost. What a function cost is what the calls inside did."""
     ledger.rows()  # enters what is noted: then the records have their costs
-    usd, calls, unpriced, estimated, charged = Decimal(0), 0, 0, 0, 0
-    for call in misses:
-        if call.kind not in FUNCTIONS:
-            usd, calls = EXACT.add(usd, call.usd or 0), calls + 1
-            unpriced += call.owes or (call.answered and call.usd is None)
-            estimated += call.estimated
-            charged += call.price == CHARGED
-    return Money(usd, calls, unpriced, estimated, charged)
+    return sum((_money_of_call(call) for call in misses if call.kind not in FUNCTIONS), Money())
+
+
+def _money_of_call(call: CallRecord) -> Money:
+    is_unpriced = call.owes or (call.answered and call.usd is None)  # one without an answer costs nothing
+    return Money(call.usd or Decimal(0), 1, int(is_unpriced), int(call.estimated), int(call.price == CHARGED))

@@ -162,11 +162,8 @@ def purge_earlier(sql: Execute, rowids: Iterable[int]) -> None:
 def _purge(sql: Execute, which: str, values: tuple[object, ...]) -> None:
     """Remove these deleted entries from the rows of their words. A word that no entry of the block has any more goes."""
     gone = sql(f"SELECT number, id, words FROM unindexed WHERE {which}", values).fetchall()
-    of: dict[int, list[tuple[int, str]]] = defaultdict(list)
-    for _, rowid, words in gone:
-        block, place = divmod(whole(rowid) or 0, BLOCK)
-        of[block].append((place, text(words)))
-    for block, lines in of.items():
+    lines_by_block = _lines_by_block((rowid, text(words)) for _, rowid, words in gone)
+    for block, lines in lines_by_block.items():
         _purge_block(sql, block, {place for place, _ in lines}, {word for _, line in lines for word in line.split()})
     numbers = json.dumps([number for number, _, _ in gone])
     sql("DELETE FROM unindexed WHERE number IN (SELECT value FROM json_each(?))", (numbers,))
@@ -175,20 +172,22 @@ def _purge(sql: Execute, which: str, values: tuple[object, ...]) -> None:
 def _purge_block(sql: Execute, block: int, places: set[int], words: set[str]) -> None:
     """Remove the entries at these places, which have these words among them."""
     heads = {f"{word[:length]}*" for word in words for length in range(1, min(LETTERS, len(word)) + 1)}
-    gone, lost = id_sets.bits_of(places), list[str]()
+    gone, lost = id_sets.bits_of(places), set[str]()
     left: dict[int, dict[str, bytes]] = defaultdict(dict)  # by the length of the set in the file
     for word, entries in sql(_OF_WORDS, (block, json.dumps(sorted(words | heads | {ALL})))).fetchall():
         others = id_sets.without(entries, places, gone)
         if not others:
-            lost.append(word)
+            lost.add(word)
         elif others != entries:
             left[len(others)][word] = others
     for length, sets in left.items():
         sql(_PUT_SETS, (block, b"".join(sets.values()), json.dumps([*sets]), length))
     if lost:
-        sql("DELETE FROM word WHERE block = ? AND word IN (SELECT value FROM json_each(?))", (block, json.dumps(lost)))
-        without = set(lost)
-        _put_vocabulary(sql, block, [word for word in vocabulary(sql, block).split() if word not in without])
+        sql(
+            "DELETE FROM word WHERE block = ? AND word IN (SELECT value FROM json_each(?))",
+            (block, json.dumps(sorted(lost))),
+        )
+        _put_vocabulary(sql, block, [word for word in vocabulary(sql, block).split() if word not in lost])
 
 
 def _add(sql: Execute, block: int, of_word: dict[str, bytes]) -> None:
@@ -220,11 +219,16 @@ def _put_vocabulary(sql: Execute, block: int, words: Iterable[str]) -> None:
 
 def _by_block(lines: Iterable[tuple[int, str]]) -> dict[int, dict[str, bytes]]:
     """The entries of each block, by word and by beginning of words: as lists of places."""
-    of: dict[int, list[tuple[int, str]]] = defaultdict(list)
+    return {block: _by_word(some) for block, some in _lines_by_block(lines).items()}
+
+
+def _lines_by_block(lines: Iterable[tuple[object, str]]) -> dict[int, list[tuple[int, str]]]:
+    """The words of entries, with their places in each block."""
+    of_block: dict[int, list[tuple[int, str]]] = defaultdict(list)
     for rowid, line in lines:
         block, place = divmod(whole(rowid) or 0, BLOCK)
-        of[block].append((place, line))
-    return {block: _by_word(some) for block, some in of.items()}
+        of_block[block].append((place, line))
+    return of_block
 
 
 def _by_word(lines: Sequence[tuple[int, str]]) -> dict[str, bytes]:
