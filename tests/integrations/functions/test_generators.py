@@ -225,9 +225,12 @@ async def test_what_is_sent_or_thrown_into_an_async_one_reaches_the_function(sto
 
 
 async def test_a_cancelled_reader_leaves_nothing(store: Path) -> None:
-    @nbcache.memoize
+    is_stuck = asyncio.Event()
+
+    @nbcache.memoize(ignore="is_stuck")
     async def stuck() -> AsyncIterator[int]:
         yield 1
+        is_stuck.set()
         await asyncio.Event().wait()
 
     async def read() -> None:
@@ -235,7 +238,7 @@ async def test_a_cancelled_reader_leaves_nothing(store: Path) -> None:
             pass
 
     task = asyncio.create_task(read())
-    await asyncio.sleep(0.05)
+    await asyncio.wait_for(is_stuck.wait(), 60)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
