@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nbcache.cache.misses.shown_forms import shown_form
 from nbcache.entry.kind import FUNCTION, TOOL
 from nbcache.keys.key import CallKey
 from nbcache.keys.request import document
@@ -68,7 +69,10 @@ def _changes(kind: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[
 def _change(old: Any, new: Any) -> str:
     if _is_digest(old) and _is_digest(new):
         return "another value"
-    return f"{_shown(old)} → {_shown(new)}"
+    before, now = _shown(old), _shown(new)
+    return (
+        f"another {now}: its code or settings, or what it holds, have changed" if before == now else f"{before} → {now}"
+    )
 
 
 def _is_digest(value: Any) -> bool:
@@ -78,7 +82,7 @@ def _is_digest(value: Any) -> bool:
 def _shown(value: Any) -> str:
     if value is _UNSET:
         return "not set"
-    text = "a longer value" if _is_digest(value) else json.dumps(value, ensure_ascii=False)
+    text = shown_form(value)
     return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
 
 

@@ -1,10 +1,14 @@
 """Why a call of a function missed: which argument, which name that its code uses, or that the code has changed."""
 
 import os
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_openai import ChatOpenAI
+from pydantic import BaseModel
 
 import nbcache
 from nbcache import ReplayMiss
@@ -66,6 +70,64 @@ def test_an_environment_variable_is_named(store: Path, monkeypatch: pytest.Monke
     assert nbcache.why().changes == ("environment variable NBCACHE_TEST_STYLE: another value",)
     monkeypatch.delenv("NBCACHE_TEST_STYLE")
     assert [styled("a"), styled.cache_info().misses] == ["aplain", 2]
+
+
+class Rubric:
+    """What a class of the user's holds, and how it is graded."""
+
+    def __init__(self, scale: int) -> None:
+        self.scale = scale
+
+    def grade(self) -> int:
+        return self.scale
+
+
+@dataclass
+class Row:
+    text: str
+    marks: tuple[int, ...] = (1, 2)
+
+
+class Case(BaseModel):
+    day: date
+
+
+@nbcache.memoize
+def graded(thing: Any) -> str:
+    return type(thing).__name__
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "says"),
+    [
+        (Rubric(5), Rubric(6), "Rubric(scale=5) → Rubric(scale=6)"),
+        ([Rubric(5)], {"a": Rubric(6)}, '[Rubric(scale=5)] → {"a": Rubric(scale=6)}'),
+        (Row("a"), Row("b", (3,)), 'Row(marks=(1, 2), text="a") → Row(marks=(3,), text="b")'),
+        (Case(day=date(2026, 1, 1)), {"a"}, 'Case(day=2026-01-01) → {"a"}'),
+        (Rubric, Row, "Rubric → Row"),
+        (ChatOpenAI(model="m", api_key="k"), ChatOpenAI(model="n", api_key="k"), "m → n"),
+        (
+            ChatOpenAI(model="m", api_key="k"),
+            ChatOpenAI(model="m", api_key="k", temperature=0),
+            "another m: its code or settings, or what it holds, have changed",
+        ),
+    ],
+    ids=["an object", "in a list", "a dataclass", "pydantic", "a class", "a model", "a model's settings"],
+)
+def test_an_object_is_shown_without_digests(store: Path, before: Any, now: Any, says: str) -> None:
+    graded(before)
+    graded(now)
+    assert [change.replace(f"{__name__}.", "") for change in nbcache.why().changes if "argument" in change] == [
+        f"argument thing: {says}"
+    ]
+
+
+def test_an_edited_class_is_said_of_its_objects(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    graded(Rubric(5))
+    monkeypatch.setattr(Rubric, "grade", lambda self: self.scale + 1)
+    graded(Rubric(5))
+    [change] = nbcache.why().changes
+    assert change.endswith("Rubric(scale=5): its code or settings, or what it holds, have changed")
 
 
 def test_changed_code_is_said_and_so_is_a_version(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
