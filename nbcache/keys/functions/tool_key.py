@@ -121,8 +121,8 @@ class ToolKey(FunctionKey):
 
     def _named(self) -> dict[str, Any]:
         place = function_name(self._function) if self._class is None else class_name(self._class)
-        said = {"description": _described(self._description), "schema": self._schema}
-        return {"class": ["tool", place], "model": self.tool_name, "tool": said}
+        interface = {"description": _described(self._description), "schema": self._schema}
+        return {"class": ["tool", place], "model": self.tool_name, "tool": interface}
 
     def _walked(self) -> "CodePiece":
         if self._class is not None:

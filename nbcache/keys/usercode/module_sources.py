@@ -43,22 +43,31 @@ def imports_of(name: str, member: str, is_loaded: Callable[[str], bool]) -> Impo
     """What `import name`, or `from name import member`, runs. None unless `name` is a user's module that is not loaded."""
     sources: dict[str, ModuleSource] = {}
     others: dict[tuple[str, str], None] = {}
-    left = [(name, member)]
-    while left:
-        module, attribute = left.pop()
-        found = [] if is_loaded(module) else [*_on_the_way(module, is_loaded)]
-        if not found and attribute and not is_loaded(module):  # a namespace has no source of its own
-            found = [*_on_the_way(f"{module}.{attribute}", is_loaded)]
-        if not found:
+    pending = [(name, member)]
+    while pending:
+        module, attribute = pending.pop()
+        run = _sources_run(module, attribute, is_loaded)
+        if not run:
             others[module, attribute] = None
-        elif attribute and (submodule := _source(f"{module}.{attribute}")) is not None:
-            found.append(submodule)
-        for source in found:
+        for source in run:
             if source.name not in sources:
                 sources[source.name] = source
-                left.extend(_imports_in(source))
+                pending.extend(_imports_in(source))
     others.pop((name, member), None)
     return Imports(sorted(sources.values()), sorted(others)) if sources else None
+
+
+def _sources_run(module: str, attribute: str, is_loaded: Callable[[str], bool]) -> list[ModuleSource]:
+    """The sources that `from module import attribute` itself runs. None of them if the module is loaded, or a library's."""
+    if is_loaded(module):
+        return []
+    sources = [*_on_the_way(module, is_loaded)]
+    if attribute:
+        submodule = f"{module}.{attribute}"
+        sources = sources or [*_on_the_way(submodule, is_loaded)]  # a namespace has no source of its own
+        if sources and (source := _source(submodule)) is not None:
+            sources.append(source)
+    return sources
 
 
 def absolute_name(namespace: Mapping[str, Any], level: int, name: str) -> str | None:

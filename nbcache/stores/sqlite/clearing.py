@@ -100,19 +100,20 @@ def _delete_some(cache: CacheFile, deletion: Deletion, done: int) -> tuple[Clear
 
 def _delete(sql: Execute, some: Deletion, now: float, explained: int) -> Cleared:
     """Delete these entries; the first `explained` of them leave a tombstone."""
-    going, gone, kept = list[_Row](), list[_Row](), list[_Row]()
+    removed, expired, kept = list[_Row](), list[_Row](), list[_Row]()
     for row in map(_Row._make, sql(_ROWS, (now, json.dumps([*dict.fromkeys(some.keys)]))).fetchall()):
         if some.owner is not None and {*split(row.notebooks)} - {written(some.owner)}:
             kept.append(row)
             rows.disown(sql, row.key, some.owner)
         else:
-            (gone if row.has_expired and not row.is_live else going).append(row)
-    if gone:
-        tombstones.delete_expired(sql, [row.rowid for row in gone])
+            (expired if row.has_expired and not row.is_live else removed).append(row)
+    if expired:
+        tombstones.delete_expired(sql, [row.rowid for row in expired])
     sql(
-        "DELETE FROM Cache WHERE rowid IN (SELECT value FROM json_each(?))", (json.dumps([row.rowid for row in going]),)
+        "DELETE FROM Cache WHERE rowid IN (SELECT value FROM json_each(?))",
+        (json.dumps([row.rowid for row in removed]),),
     )
-    deleted = [row for row in going if row.is_live]
+    deleted = [row for row in removed if row.is_live]  # the others were damaged
     tombstones.write(sql, [row.key for row in deleted][:explained], now, some.why)
     return Cleared(len(deleted), sum(whole(row.size) or 0 for row in deleted), sum(row.is_live for row in kept))
 

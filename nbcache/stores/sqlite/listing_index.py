@@ -169,8 +169,8 @@ def with_tags(sql: Execute, facet: int, tags: str, entries: int) -> int:
     If these are all, the row itself gets the tags: then the indexes stay as they are.
     """
     others = ", ".join("?1" if name == "tags" else name for name in VALUES)
-    found = sql(f"SELECT id FROM facet WHERE ({_NAMES}) = (SELECT {others} FROM facet WHERE id = ?2)", (tags, facet))
-    if (row := found.fetchone()) is not None:
+    twin = sql(f"SELECT id FROM facet WHERE ({_NAMES}) = (SELECT {others} FROM facet WHERE id = ?2)", (tags, facet))
+    if (row := twin.fetchone()) is not None:
         return int(row[0])
     if sql("UPDATE facet SET tags = ? WHERE id = ? AND entries = ?", (tags, facet, entries)).rowcount:
         return facet
