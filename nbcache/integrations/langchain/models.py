@@ -9,7 +9,7 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel, BaseLLM, chat_models
 from langchain_core.language_models.base import BaseLanguageModel
-from langchain_core.runnables import ensure_config
+from langchain_core.runnables import RunnableConfig, ensure_config
 
 from nbcache.cache.call import Call, call_around, running
 from nbcache.cache.modes import OFF, checked_mode
@@ -223,7 +223,7 @@ def _message_call(
         model,
         stop,
         options_of(kwargs),
-        mode=None if run is None else mode_in(run.metadata),
+        mode=None if run is None else _mode(run.metadata),
         outer=call_around(),
         labels=() if run is None else run.tags,
         parent=None if run is None else run.parent_run_id,
@@ -243,9 +243,9 @@ def _batch_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapp
         args[1] if len(args) > 1 else kwargs.get("stop"),
         options_of(kwargs),
         is_chat=isinstance(model, BaseChatModel),
-        mode=mode_in(kwargs.get("metadata")) or mode_in(model.metadata),
+        mode=_mode(kwargs.get("metadata")) or _mode(model.metadata),
         outer=call_around(),
-        labels=(*flat_tags(model.tags), *flat_tags(kwargs.get("tags"))),
+        labels=(*_flat(model.tags), *_flat(kwargs.get("tags"))),
         parent=getattr(first, "parent_run_id", None),
         shares=isinstance(model, BaseLLM) and isinstance(prompts, list) and len(prompts) == 1,
     )
@@ -254,16 +254,30 @@ def _batch_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapp
 def _stream_call(model: BaseLanguageModel[Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> Call:
     """A call of `stream(input, config, *, stop, **options)`."""
     config = ensure_config(args[1] if len(args) > 1 else kwargs.get("config"))
+    return call_with_config(model, config, kwargs.get("stop"), kwargs, is_stream=True)
+
+
+def call_with_config(  # noqa: PLR0913 - the arguments of `stream`, and what kind of call it is
+    model: BaseLanguageModel[Any],
+    config: RunnableConfig,
+    stop: Any,
+    kwargs: Mapping[str, Any],
+    *,
+    is_async: bool = False,
+    is_stream: bool = False,
+) -> Call:
+    """A call of `invoke` or `stream` with this config. Raises ModeError for a wrong mode in it."""
     return Call(
         model,
-        kwargs.get("stop"),
+        stop,
         options_of(kwargs),
         is_chat=isinstance(model, BaseChatModel),
-        mode=mode_in(config.get("metadata")) or mode_in(model.metadata),
+        mode=_mode(config.get("metadata")) or _mode(model.metadata),
         outer=call_around(),
-        labels=(*flat_tags(model.tags), *(config.get("tags") or ())),
+        labels=(*_flat(model.tags), *(config.get("tags") or ())),
         parent=getattr(config.get("callbacks"), "parent_run_id", None),
-        is_stream=True,
+        is_async=is_async,
+        is_stream=is_stream,
     )
 
 
@@ -276,7 +290,7 @@ def _events_call(model: BaseLanguageModel[Any], _: Sequence[Any], kwargs: Mappin
         model,
         kwargs.get("stop"),
         options_of(kwargs),
-        mode=mode_in(run.metadata),
+        mode=_mode(run.metadata),
         outer=outer,
         labels=run.tags,
         parent=run.parent_run_id,
@@ -284,14 +298,14 @@ def _events_call(model: BaseLanguageModel[Any], _: Sequence[Any], kwargs: Mappin
     )
 
 
-def flat_tags(tags: Any) -> list[str]:
+def _flat(tags: Any) -> list[str]:
     """The tags of a call, or of all calls of a batch. A user's own class may give something else, which has no tags."""
     if isinstance(tags, str):
         return [tags]
-    return [tag for each in tags for tag in flat_tags(each)] if isinstance(tags, list | tuple | set | frozenset) else []
+    return [tag for each in tags for tag in _flat(each)] if isinstance(tags, list | tuple | set | frozenset) else []
 
 
-def mode_in(metadata: Any) -> str | None:
+def _mode(metadata: Any) -> str | None:
     """The mode that a call asks for by `config={"metadata": {"nbcache": "off"}}`. Raises ValueError."""
     if not metadata or (type(metadata) is dict and "nbcache" not in metadata):
         return None

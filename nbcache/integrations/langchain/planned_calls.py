@@ -9,9 +9,8 @@ from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.base import RunnableBindingBase
 from langchain_core.runnables.config import merge_configs
 
-from nbcache.cache.call import Call, call_around
-from nbcache.integrations.langchain.models import flat_tags, mode_in
-from nbcache.keys.request import options_of
+from nbcache.cache.call import Call
+from nbcache.integrations.langchain.models import call_with_config
 
 
 class PlannedModel:
@@ -46,23 +45,12 @@ class PlannedModel:
         whole = ensure_config(merge_configs(self._config, config))
         options = {**self._options, **options}
         stop = options.pop("stop", None) if stop is None else stop
-        options = dict(options_of(options))
-        call = Call(
-            model,
-            stop,
-            options,
-            is_chat=isinstance(model, BaseChatModel),
-            mode=mode_in(whole.get("metadata")) or mode_in(model.metadata),
-            outer=call_around(),
-            labels=(*flat_tags(model.tags), *(whole.get("tags") or ())),
-            parent=getattr(whole.get("callbacks"), "parent_run_id", None),
-            is_async=self._is_async,
-        )
+        call = call_with_config(model, whole, stop, options, is_async=self._is_async)
         value = model._convert_input(given)  # noqa: SLF001 - as `invoke` does
         if isinstance(model, BaseChatModel):
             call.messages = _normalized(value.to_messages())
             prompt = dumps([message.model_copy(update={"id": None}) for message in call.messages])
-            return prompt, model._get_llm_string(stop=stop, **options), call  # noqa: SLF001 - as above
+            return prompt, model._get_llm_string(stop=stop, **call.options), call  # noqa: SLF001 - as above
         return value.to_string(), _llm_string(model, stop), call
 
 
