@@ -5,6 +5,7 @@ pandas is not imported: whoever has a frame has pandas.
 
 import sys
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from nbcache.keys.functions.arrays import array_parts, dtype_form, items_digest
 from nbcache.keys.functions.libraries import releases_of
@@ -115,7 +116,15 @@ def _dtype(values: Values, dtype: Any) -> Any:
         return ["sparse", dtype_form(values, dtype.subtype), values.form(dtype.fill_value)]
     if isinstance(dtype, pandas.StringDtype):  # where it keeps its texts depends on whether pyarrow is installed
         return ["text", str(dtype)]
-    return [type(dtype).__name__, repr(dtype)]
+    form = [type(dtype).__name__, repr(dtype)]
+    if isinstance(dtype, pandas.DatetimeTZDtype) and _is_named_alike(dtype.tz):
+        form.append(values.form(dtype.tz))
+    return form
+
+
+def _is_named_alike(zone: Any) -> bool:
+    """Whether pandas names a time zone as it names the usual one, of zoneinfo or `datetime.UTC`."""
+    return type(zone).__module__.partition(".")[0] == "pytz" or (type(zone) is ZoneInfo and zone.key == "UTC")
 
 
 def _scalar(values: Values, value: Any, pandas: Any) -> Any:

@@ -8,6 +8,7 @@ import functools
 import operator
 import sys
 import typing
+from datetime import tzinfo
 from enum import EnumMeta
 from logging import Logger
 from types import (
@@ -88,7 +89,7 @@ def object_form(values: Values, value: Any) -> Any:  # noqa: C901, PLR0912 - one
 
 
 def _of_libraries(values: Values, value: Any) -> Any:
-    """The form of a value of LangChain's, numpy's or pandas' classes, or of a class that is derived from them. None for others."""
+    """The form of a value of LangChain's, numpy's, pandas' or pytz's classes, or of a class that is derived from them. None for others."""
     packages = {base.__module__.partition(".")[0] for base in type(value).__mro__}
     if "pandas" in packages and "pandas" in sys.modules:
         from nbcache.keys.functions.frames import pandas_form  # noqa: PLC0415 - only who has a frame needs it
@@ -98,6 +99,10 @@ def _of_libraries(values: Values, value: Any) -> Any:
         from nbcache.keys.functions.arrays import numpy_form  # noqa: PLC0415 - only who has an array needs it
 
         return numpy_form(values, value)
+    if str(type(value).__module__).partition(".")[0] == "pytz" and isinstance(value, tzinfo):
+        reduced: Any = value.__reduce__()
+        make, parts = reduced[:2]  # its name, and which of the zone's offsets it is
+        return {"!pytz": [make.__name__, *parts]}
     if "langchain_core" in packages:
         from nbcache.keys.functions.langchain_values import langchain_form  # noqa: PLC0415 - only who has one needs it
 

@@ -7,6 +7,7 @@ import typing
 from collections.abc import Callable
 from functools import partial
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pandas as pd
@@ -120,6 +121,7 @@ MAKERS: list[Callable[[], Any]] = [
     lambda: frame(a=[True, None]).astype("boolean"),
     lambda: frame(a=pd.to_datetime(["2026-01-01"])),
     lambda: frame(a=pd.to_datetime(["2026-01-01"]).tz_localize("UTC")),
+    lambda: frame(a=pd.to_datetime(["2026-01-01"]).tz_localize(ZoneInfo("UTC"))),
     lambda: frame(a=pd.to_datetime(["2026-01-01"]).tz_localize("Europe/Berlin")),
     lambda: frame(a=pd.to_timedelta(["1s"])),
     lambda: frame(a=pd.period_range("2026-01", periods=2, freq="M")),
