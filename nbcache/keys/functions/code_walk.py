@@ -12,7 +12,7 @@ from types import CellType, FunctionType, ModuleType
 from typing import Any, NamedTuple
 
 from nbcache.keys.functions.libraries import Release, place_in_library, releases_of
-from nbcache.keys.functions.run_state import RunStateError
+from nbcache.keys.functions.run_state import check_reader
 from nbcache.keys.usercode.call_state import State
 from nbcache.keys.usercode.change_detection import MISSING, Check
 from nbcache.keys.usercode.environment_variables import Environment
@@ -228,8 +228,7 @@ class CodeWalk(Walk):
 
     def check_run_state(self, reader: str | None) -> None:
         """Raise RunStateError for the full name of what reads the state of a run, unless it is ignored. None is no such name."""
-        if reader is not None and self.ignore.isdisjoint({reader, reader.rpartition(".")[2]}):
-            raise RunStateError(reader, self._path)
+        check_reader(reader, self.ignore, self._path)
 
     def reflected(self, names: set[str], write: Callable[[], None]) -> None:
         """Write something that only counts if code may read it of the function or class with one of these `names`."""

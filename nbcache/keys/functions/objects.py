@@ -29,7 +29,7 @@ from nbcache.keys.functions.code_walk import unwrapped
 from nbcache.keys.functions.libraries import place_in_library, releases_of
 from nbcache.keys.functions.module_names import function_name
 from nbcache.keys.functions.plain_kinds import CONTENT, digest_of
-from nbcache.keys.functions.run_state import RunStateError, reader
+from nbcache.keys.functions.run_state import check_reader, reader
 from nbcache.keys.functions.values import Values
 from nbcache.keys.usercode.not_canonical import NotCanonicalError
 from nbcache.keys.usercode.origin import is_users_code, is_users_module
@@ -118,14 +118,8 @@ def function_form(values: Values, function: FunctionType) -> Any:
     name = function_name(function)
     if is_users_code(function) or function.__closure__ or "__wrapped__" in function.__dict__:
         return {"!function": [name, values.code(function)]}
-    _check_run_state(values, function)
+    check_reader(reader(function), values.ignore)
     return {"!function": [name, _released(values, function.__globals__.get("__name__"))]}
-
-
-def _check_run_state(values: Values, function: Any) -> None:
-    name = reader(function)
-    if name is not None and values.ignore.isdisjoint({name, name.rpartition(".")[2]}):
-        raise RunStateError(name)
 
 
 def _released(values: Values, module: Any) -> str:
@@ -137,7 +131,7 @@ def _builtin(values: Values, value: Any) -> Any:
     owner = getattr(value, "__self__", None)
     if owner is not None and not issubclass(type(owner), ModuleType | type):
         return {"!method": [value.__name__, values.form(owner)]}
-    _check_run_state(values, value)
+    check_reader(reader(value), values.ignore)
     holder = getattr(value, "__objclass__", owner)
     module = str(getattr(value, "__module__", None) or getattr(holder, "__module__", ""))
     return {"!builtin": [module, value.__qualname__, _released(values, module)]}

@@ -51,6 +51,12 @@ class RunStateError(NotCanonicalError):
         )
 
 
+def check_reader(name: str | None, ignore: Collection[str], path: str = "") -> None:
+    """Raise RunStateError for the full name of a reader, unless that or its last part is one to `ignore`. None names no reader."""
+    if name is not None and name not in ignore and name.rpartition(".")[2] not in ignore:
+        raise RunStateError(name, path)
+
+
 def reader(value: Any) -> str | None:
     """The full name of a function or object that reads the state of a run. None for any other value."""
     if value is MISSING:
