@@ -10,7 +10,7 @@ import sys
 import threading
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -30,13 +30,7 @@ from langgraph.types import Command, interrupt
 from langgraph.types import interrupt as ask_a_human
 
 import nbcache
-from tests.integrations.functions.runs import note, noted
-
-
-@pytest.fixture
-def runs() -> Iterator[list[Any]]:
-    with noted() as noted_runs:
-        yield noted_runs
+from tests.integrations.functions.runs import note
 
 
 class State(TypedDict):
