@@ -708,7 +708,7 @@ def test_store_opens_from_path_text_and_url(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     "place",
-    ["", "  ", "disk://", "disk:///", "disk://relative/path", "disk://host", "memory://name", "redis://localhost",
+    ["", "  ", "disk://", "disk:///", "disk://relative/path", "disk://host", "memory://name",
      "http://example.org/x", "sqlite:///x.db", "://x"],
 )  # fmt: skip
 def test_place_that_is_none_raises_and_says_what_to_write(place: str) -> None:
