@@ -15,9 +15,9 @@ _LEAST = Decimal("0.0001")
 class Money:
     """US dollars over a number of calls, exactly.
 
-    `unpriced` calls have no known price, and are not in the sum. Of some of them (`partly`) a part is: of functions. The tokens of `estimated` calls were estimated from the
-    text, and the cost of `charged` calls was stated by the provider: both are in the sum. What was saved and what was
-    spent are two sums, never netted.
+    `unpriced` calls have no known price, and are not in the sum. Of some of them, which are functions, a part is (`partly`).
+    The tokens of `estimated` calls were estimated from the text, and the cost of `charged` calls was stated by the provider:
+    both are in the sum. What was saved and what was spent are two sums, never netted.
     """
 
     usd: Decimal = Decimal(0)

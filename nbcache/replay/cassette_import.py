@@ -31,7 +31,8 @@ def import_entries(  # noqa: PLR0913 - what an import is
 
     It may be a file of LangChain's `SQLiteCache`, too. All of them or, where the file is wrong, none: it is read to
     its end first. They are stored in parts. After an interrupt some parts are there, and another import stores the others.
-    `progress` is called with how many lines are read, and `stored` with how many recordings are stored, each with of how many. Raises ValueError, CassetteError, StoreError or OSError.
+    `progress` is called with how many lines are read, and `stored` with how many recordings are stored, each with of how many.
+    Raises ValueError, CassetteError, StoreError or OSError.
     """
     if prefer not in PREFERENCES:
         raise ValueError(f"prefer={prefer!r}: write file or store")

@@ -13,6 +13,6 @@ letters alone), `command_passwords.py`, `logins.py` (in URLs, before hosts, in B
 `token_patterns.py` (the tokens of `service_tokens.py`, private keys). In JSON, `json_fields.py` also knows the name that
 belongs to a value.
 
-`word_search.py` looks for many words at once, `runs.py` finds long runs of characters, `encoded.py` reads Base64, and `compiled.py` compiles a regular expression at
-its first use.
+`word_search.py` looks for many words at once, `runs.py` finds long runs of characters, `encoded.py` reads Base64, and
+`compiled.py` compiles a regular expression at its first use.
 """

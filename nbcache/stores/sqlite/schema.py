@@ -119,7 +119,8 @@ def make(sql: Execute) -> None:
 
     Version 3 has the tables of version 2 with some more columns, and versions 4 and 5 the listing and the search index, so
     that an earlier nbcache that has the store open isn't in trouble. Version 3 stands for the entries' keys and payloads.
-    Version 6 adds the client of each entry, and version 7 its kind and function. A store of an earlier version gets its listing and its index in the background.
+    Version 6 adds the client of each entry, and version 7 its kind and function. A store of an earlier version gets its listing
+    and its index in the background.
     """
     now = version(sql)
     if now == STORE_VERSION:
