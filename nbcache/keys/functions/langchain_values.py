@@ -1,6 +1,6 @@
 """The canonical forms of LangChain's models and messages.
 
-A model counts as it does in the key of its own calls. The id of an AI message is another one each time its call is repeated,
+A model counts as it does in the key of its own calls. One that is configurable counts by what the run configures of it, too. The id of an AI message is another one each time its call is repeated,
 also from the cache. It counts only where the function's code may read it.
 """
 
@@ -17,6 +17,8 @@ from nbcache.keys.usercode.not_canonical import NotCanonicalError
 from nbcache.keys.usercode.origin import is_users_code
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from nbcache.keys.functions.values import Values
     from nbcache.keys.request import Identity
 
@@ -35,7 +37,25 @@ def langchain_form(values: "Values", value: Any) -> Any:
     tools = core.get("langchain_core.tools")
     if tools is not None and isinstance(value, tools.BaseTool):
         return _tool(values, value)
+    if (reads := _configurable_names(value)) is not None:
+        held = values.attributes(value.__dict__)
+        return {"!configurable": [values.name(type(value)), held, values.form(_configured_now(reads))]}
     return None
+
+
+def _configurable_names(runnable: Any) -> "Callable[[str], bool] | None":
+    """Which names of a run's configuration a configurable model reads. None for any other runnable."""
+    configurable = sys.modules.get("langchain_core.runnables.configurable")
+    if configurable is not None and isinstance(runnable, configurable.DynamicRunnable):
+        return {spec.id for spec in runnable.config_specs}.__contains__
+    prefix = getattr(runnable, "_config_prefix", None)  # of `init_chat_model`
+    return None if type(prefix) is not str else lambda name: name.startswith(prefix)
+
+
+def _configured_now(reads: "Callable[[str], bool]") -> dict[str, Any]:
+    """What the present run configures under the names that a model `reads`."""
+    config = sys.modules["langchain_core.runnables.config"].var_child_runnable_config.get() or {}
+    return {name: value for name, value in config.get("configurable", {}).items() if reads(name)}
 
 
 def _identified(identity_of: Any, model: Any) -> list[str]:

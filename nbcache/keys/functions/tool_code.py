@@ -1,5 +1,6 @@
 """What a tool of LangChain's runs: a function, with what is bound to it, or the methods of its class."""
 
+import dis
 import functools
 import inspect
 import re
@@ -20,6 +21,7 @@ _HANDED = frozenset({"InjectedToolArg", "_DirectlyInjectedToolArg", "ToolRuntime
 _HANDED_BY_NAME = re.compile(r"\b(?:Injected\w*|ToolRuntime|Runtime|RunnableConfig)\b")
 # What LangChain adds to the arguments for the sake of traces.
 OF_TRACES = frozenset({"run_manager", "callbacks"})
+_OF_RUN = frozenset({"metadata", "inheritable_metadata", "tags", "inheritable_tags", "run_id", "parent_run_id"})
 
 
 class CalledFunction(NamedTuple):
@@ -88,7 +90,22 @@ def handed_to(tool: BaseTool) -> frozenset[str]:
         *_fields(tool.args_schema),
         *(pair for each in functions_of(tool) for pair in _annotations(each).items()),
     ]
-    return frozenset(name for name, annotation in annotated if name != "return" and _is_handed(annotation))
+    names = {name for name, annotation in annotated if name != "return" and _is_handed(annotation)}
+    return frozenset(names.union(*map(_read_of_run, functions_of(tool))))
+
+
+def _read_of_run(function: Any) -> Iterator[str]:
+    """The parameters by which a function reads metadata, tags or ids of its run, of what LangChain adds for traces."""
+    try:
+        code = called_function(function).function.__code__
+    except NotCanonicalError:  # a call says so
+        return
+    before: Any = ""
+    for step in dis.get_instructions(code):
+        loaded = {*before} if isinstance(before, tuple) else {before}  # one step may load two names
+        if step.opname in {"LOAD_ATTR", "LOAD_METHOD"} and step.argval in _OF_RUN:
+            yield from OF_TRACES & loaded
+        before = step.argval
 
 
 def _fields(schema: Any) -> Iterator[tuple[str, Any]]:

@@ -26,13 +26,14 @@ from nbcache.keys.functions.tool_code import (
 from nbcache.keys.functions.values import UnstableNameError, Values
 from nbcache.keys.request import Identity
 from nbcache.keys.usercode.not_canonical import NotCanonicalError
+from nbcache.keys.usercode.origin import is_users_code
 
 if TYPE_CHECKING:
     from nbcache.keys.functions.code_walk import CodePiece
 
 _LONGEST = 400  # characters of a description that are stored as they are
 # Fields of every tool, which its code does not read, or which count apart.
-_OF_EVERY_TOOL = frozenset(BaseTool.model_fields) - {"tags", "metadata", "extras"}
+_OF_EVERY_TOOL = frozenset(BaseTool.model_fields) - {"tags", "metadata", "extras", "return_direct", "response_format"}
 
 
 class ToolKey(FunctionKey):
@@ -53,6 +54,8 @@ class ToolKey(FunctionKey):
         self._codes = tuple(each.function for each in all_called)
         self._called: CalledFunction = all_called[-1 if is_async else 0]
         self._handed = handed_to(tool)
+        # Two functions of the user's own may return different values.
+        self._is_apart = is_async and len(functions) > 1 and any(map(is_users_code, self._codes))
 
     @property
     def function(self) -> Any:
@@ -122,6 +125,8 @@ class ToolKey(FunctionKey):
     def _named(self) -> dict[str, Any]:
         place = function_name(self._function) if self._class is None else class_name(self._class)
         interface = {"description": _described(self._description), "schema": self._schema}
+        if self._is_apart:
+            interface["way"] = "async"
         return {"class": ["tool", place], "model": self.tool_name, "tool": interface}
 
     def _walked(self) -> "CodePiece":

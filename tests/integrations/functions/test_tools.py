@@ -181,6 +181,33 @@ async def test_a_tool_of_a_class_counts_by_what_it_holds(store: Path, runs: list
     assert len(runs) == 5
 
 
+async def test_two_functions_of_ones_own_share_nothing(store: Path, runs: list[Any]) -> None:
+    def look(text: str) -> str:
+        note(text)
+        return f"looked at {text}"
+
+    async def watch(text: str) -> str:
+        note(text)
+        return f"watched {text}"
+
+    cached = nbcache.wrap(StructuredTool.from_function(look, watch, name="look", description="Look."))
+    for _ in range(2):
+        assert [cached.invoke("ships"), await cached.ainvoke("ships")] == ["looked at ships", "watched ships"]
+    assert len(runs) == 2
+
+
+def test_what_langchain_reads_of_a_tool_counts_where_its_class_may_read_it(store: Path) -> None:
+    class Told(BaseTool):
+        name: str = "told"
+        description: str = "Tell."
+
+        def _run(self, text: str) -> str:
+            return f"{text} {self.return_direct} {self.response_format}"
+
+    assert nbcache.wrap(Told()).invoke("a") == "a False content"
+    assert nbcache.wrap(Told(return_direct=True)).invoke("a") == "a True content"
+
+
 def test_what_a_tool_notes_of_itself_is_noted_in_the_wrapped_one(store: Path) -> None:
     class Counter(BaseTool):
         name: str = "counter"

@@ -158,8 +158,9 @@ EDITED = [
     ("the order in a class that is read", with_use("class C:\n    a = 1\n    b = 2", "[*vars(C)]"), "a = 1\n    b = 2", "b = 2\n    a = 1"),
     ("an annotation of a class that is read", with_use("class C:\n    a: int", "C.__annotations__"), "a: int", "a: str"),
     ("a docstring of a property that is read", with_use("class C:\n    @property\n    def y(self):\n        'a'", "C.y.__doc__"), "'a'", "'b'"),
-    ("a class that an exception is caught by", "def judge(x):\n    class E(Exception): 'a'\n    try: return x()\n    except E: return E.__doc__", "'a'", "'b'"),
-    ("a module that is imported by its name", "import importlib\ndef judge(x): return importlib.import_module('json').dumps(x)", "'json'", "'math'"),
+    ("a class that an exception is caught by", "class E(ValueError): pass\ndef judge(x):\n    try: return x()\n    except E: return 1", "ValueError", "TypeError"),
+    ("the docstring of such a class that is passed on", "class E(Exception):\n    'a'\ndef judge(x):\n    try: return 1\n    except E: return str(E)", "'a'", "'b'"),
+    ("a module that is imported by its name", "import importlib, sys, types\nsys.modules['nbcache_shown'] = types.ModuleType('nbcache_shown')\nsys.modules['nbcache_shown'].y = 'a'\ndef judge(x): return importlib.import_module('nbcache_shown').y", "'a'", "'b'"),
     ("a method of a class of an argument's kind", with_use("class C:\n    def y(self): return 'a'\n", "isinstance(x, C)"), "'a'", "'b'"),
 ]  # fmt: skip
 
