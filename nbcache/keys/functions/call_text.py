@@ -15,6 +15,7 @@ _MOST = 50  # items of a container
 _PLAIN: frozenset[type] = frozenset({int, float, bool, type(None), complex, bytes})
 _TIMES = " \N{MULTIPLICATION SIGN} "
 _HIDDEN = "'**********'"
+_MODELS = "langchain_core.language_models.base"  # of the class of all LangChain's models
 
 
 def call_text(name: str, arguments: Mapping[str, Any]) -> str:
@@ -48,6 +49,8 @@ def value_text(value: Any, depth: int = 0) -> str:
         return f"{cls.__name__}.{value._name_}"
     if issubclass(cls, SecretStr | SecretBytes):
         return f"{cls.__name__}({_HIDDEN})"
+    if any(base.__module__ == _MODELS for base in cls.__mro__):
+        return cls.__name__  # its dozens of fields would hide the other arguments
     if issubclass(cls, BaseModel) or hasattr(cls, "__dataclass_fields__"):
         fields = getattr(value, "__dict__", {})
         return "…" if depth > _DEEPEST else f"{cls.__name__}({_named(fields, depth + 1)})"

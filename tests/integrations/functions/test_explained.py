@@ -122,6 +122,16 @@ def test_an_object_is_shown_without_digests(store: Path, before: Any, now: Any, 
     ]
 
 
+def test_a_model_among_the_arguments_is_listed_by_its_class_alone(store: Path) -> None:
+    @nbcache.memoize
+    def ask(model: Any, question: str) -> str:
+        return f"{model.model_name}: {question}"
+
+    ask(ChatOpenAI(model="m", api_key="k"), "a")
+    [listed] = nbcache.entries()["prompt"]
+    assert listed.endswith(".ask(model=ChatOpenAI, question='a')")
+
+
 def test_an_edited_class_is_said_of_its_objects(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     graded(Rubric(5))
     monkeypatch.setattr(Rubric, "grade", lambda self: self.scale + 1)
