@@ -26,29 +26,32 @@ _C = TypeVar("_C", bound=_Pooled)
 _T = TypeVar("_T")
 
 LONG = 20.0  # seconds: no query takes so long, unless somebody prepared the file for that
+_OPENING = 2.0  # seconds to wait for others that open or make the store: a pool's workers do so all at once
 _RECOVERED = 0.1  # seconds between two searches for connections that an interrupt has left
 # A flipped byte in a table's schema is an error of Python's decoding, not of SQLite's.
 _FAILURES = (sqlite3.Error, UnicodeDecodeError)
 
 
 class Database(Generic[_C]):
-    """Runs operations on the database file in `folder`, which `make` opens."""
+    """Runs operations on the database file in `folder`. `load` loads and returns what opens or makes it."""
 
-    def __init__(self, folder: Path, make: Callable[[Path], _C]) -> None:
+    def __init__(self, folder: Path, load: Callable[[], Callable[[Path], _C]]) -> None:
         self._folder = folder
         self._path = folder / DATABASE
-        self._make = make
+        self._load = load
         self._reading, self._writing = BusyRetry(), BusyRetry()
         self._lock = Lock()
         self.file: _C | None = None  # the open file; `pool.moved` says whether another one has this name by now
 
     def run(self, operation: Callable[[_C], _T], timeout: float, limit: float = LONG, *, writes: bool = False) -> _T:
-        """Run `operation` with a connection held; wait at most `timeout` seconds for other processes.
+        """Run `operation` with a connection held; wait at most `timeout` seconds for other processes, two where it must be opened.
 
         It may take `limit` seconds. A damaged file is set aside and a new one begun, once. Raises StoreError.
         """
         name, waiting = str(self._folder), self._writing if writes else self._reading
         attempt = functools.partial(self._attempt, operation, limit, writes=writes)
+        if self.file is None:
+            timeout = max(timeout, _OPENING)
         try:
             return waiting.retry(attempt, timeout, name)
         except _FailedError as failed:
@@ -108,6 +111,7 @@ class Database(Generic[_C]):
                 self.file.pool.close()
                 self.file = None
             prepare(self._folder)
+            make = self._load()  # before the lock, for which the workers of a pool would wait in a row
             with alone(self._folder):
                 kind = kind_of(self._path)
                 if kind is Kind.FOREIGN:
@@ -121,7 +125,7 @@ class Database(Generic[_C]):
                     raise newer(self._path)
                 if kind is Kind.DAMAGED:
                     raise sqlite3.DatabaseError("file is not a database")
-                opened = self._make(self._folder)
+                opened = make(self._folder)
             try:
                 opened.finish()
             except BaseException:
@@ -155,7 +159,7 @@ class Database(Generic[_C]):
     def _is_whole(self) -> bool:
         """Whether all tables are there, even if they are others than before. Raises StoreRefusedError."""
         with contextlib.suppress(*_FAILURES):
-            self._make(self._folder).pool.close()
+            self._load()(self._folder).pool.close()
             return True
         return False
 

@@ -59,8 +59,7 @@ class DiskStore:
         self.folder = Path(folder).expanduser().absolute()
         if os.path.exists(self.folder) and not os.path.isdir(self.folder):  # noqa: PTH110, PTH112 - pathlib's may raise
             raise ValueError(f"store={str(folder)!r} is a file: write a folder")
-        opened: Callable[[Path], CacheFile] = lambda path: sqlite.diskcache_file.CacheFile(path)  # noqa: E731, PLW0108 - loads it
-        self._database = Database(self.folder, opened)
+        self._database: Database[CacheFile] = Database(self.folder, lambda: sqlite.diskcache_file.CacheFile)
         self._writes = Lock()  # so that threads of this process don't wait for each other in SQLite
         self._late = LateAnswers()
         self._changes = Changes(self._database, self._late)
