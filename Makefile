@@ -123,8 +123,12 @@ format: .venv/ready
 clean:
 	rm -rf .venv docs/_build .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
+# Two of those below may begin at once, and each would make the folder.
+.venv:
+	mkdir -p $@
+
 # Releases that the tests have passed with. `make lock` looks for newer ones.
-.venv/ready: pyproject.toml requirements/dev.txt
+.venv/ready: pyproject.toml requirements/dev.txt | .venv
 	$(PYTHON) -m venv .venv
 	$(call INSTALL,.venv,dev)
 	touch $@
@@ -139,7 +143,7 @@ clean:
 	$(call INSTALL,.venv/clients,clients)
 	touch $@
 
-.venv/docs/ready: pyproject.toml requirements/docs.txt
+.venv/docs/ready: pyproject.toml requirements/docs.txt | .venv
 	$(PYTHON) -m venv .venv/docs
 	$(call INSTALL,.venv/docs,docs)
 	touch $@
