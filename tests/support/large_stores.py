@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration
@@ -38,9 +39,15 @@ OPERATIONS: dict[str, Operation] = {
     "store": lambda contents, file, progress: import_entries(_Watched(contents.store, progress=progress), file),
     "match": lambda contents, _, progress: contents.clear(match="at midnight", dry_run=True, progress=progress),
     "clear": lambda contents, _, progress: contents.clear(match="at noon", progress=progress),
-    "delete": lambda contents, _, progress: contents.clear(deleted=progress),
+    "delete": lambda contents, _, progress: _delete_in_small_parts(contents, progress),
     "check": lambda contents, _, progress: contents.check(progress=progress),
 }
+
+
+def _delete_in_small_parts(contents: Contents, progress: Progress) -> None:
+    """A part is what is deleted in some time. Here none is left, so that each part is one statement on any machine."""
+    with patch("nbcache.stores.sqlite.clearing._AT_ONCE", 0.0):
+        contents.clear(deleted=progress)
 
 
 @dataclass(frozen=True)

@@ -90,7 +90,7 @@ def _delete_some(cache: CacheFile, deletion: Deletion, done: int) -> tuple[Clear
     with cache.transaction():
         new_rows.move(sql)
         deleted_text.leave(sql)
-        while at < len(deletion.keys) and time.monotonic() < ends:
+        while at < len(deletion.keys) and (at == done or time.monotonic() < ends):
             some = deletion.keys[at : at + _BY_ONE_STATEMENT]
             # Only so many leave a tombstone: more are not kept. The first keys are those of the newest entries.
             all_done += _delete(sql, replace(deletion, keys=some), now, max(0, tombstones.MOST - at))

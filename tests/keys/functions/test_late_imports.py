@@ -55,9 +55,11 @@ def identity(source: str) -> Any:
 
 
 def edit(file: Path, old: str, new: str) -> None:
-    text = file.read_text()
+    """Edit `file` a second after it was written: Python takes another of the same second and size for the same."""
+    text, written = file.read_text(), file.stat().st_mtime
     assert old in text
     file.write_text(text.replace(old, new))
+    os.utime(file, (written + 1, written + 1))
 
 
 LATE = "def judge(x):\n    {}\n"

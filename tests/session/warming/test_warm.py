@@ -588,15 +588,29 @@ def test_an_interrupt_keeps_what_is_done_and_begins_nothing_more(
 
 
 class Terminal(io.StringIO):
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_shown_one = threading.Event()
+
     def isatty(self) -> bool:
         return True
+
+    def write(self, text: str) -> int:
+        if "1 of 2" in text:
+            self.has_shown_one.set()
+        return super().write(text)
 
 
 def test_a_terminal_shows_one_line_with_counts_and_cost(model: ChatOpenAI, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("nbcache.session.progress_line._DELAY", -1.0)
     monkeypatch.setattr("nbcache.session.progress_line._INTERVAL", 0.0)
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
-    warmed = nbcache.warm(model, ["a", "b"], max_concurrency=1)
+
+    def ask(text: str) -> str:
+        assert text == "a" or terminal.has_shown_one.wait(PATIENCE)
+        return model.invoke(text).text
+
+    warmed = nbcache.warm(ask, ["a", "b"], max_concurrency=1)
     *earlier, last = terminal.getvalue().split("\r")
     assert last.rstrip() == f"[####################] 2 of 2, 2 made for ${warmed.usd:.2f}, 0 hits"
     assert any("1 of 2, 1 made for $" in line and " in all" in line for line in earlier)
