@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import threading
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal
@@ -41,12 +41,6 @@ from tests.support.paths import GOLDEN
 PRICES = {"m": {"input": 2, "output": 8}}
 CALL = Decimal("0.006")
 NOTHING = Decimal(0)
-
-
-@pytest.fixture
-def server() -> Iterator[Canned]:
-    with Canned() as running_server:
-        yield running_server
 
 
 @pytest.fixture

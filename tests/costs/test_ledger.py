@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from decimal import Decimal, localcontext
@@ -68,12 +68,6 @@ def written(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
 
     monkeypatch.setattr(DiskStore, "record", record_and_tell)
     return paid
-
-
-@pytest.fixture
-def server() -> Iterator[Canned]:
-    with Canned() as running:
-        yield running
 
 
 def used(asked: int, answered: int, text: str = "Hi.", model: str = "m") -> Reply:

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
 from decimal import Decimal
@@ -48,12 +48,6 @@ def read(tokens: int) -> Decimal:
 
 def written(short: int, long: int = 0) -> Decimal:
     return (short * Decimal("0.5") + long * 2) / 10**6
-
-
-@pytest.fixture
-def server() -> Iterator[Canned]:
-    with Canned() as running:
-        yield running
 
 
 @pytest.fixture
