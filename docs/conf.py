@@ -33,7 +33,7 @@ html_additional_pages = {"index": "index.html"}
 _CONTENTS = {
     "Tasks": (
         *("docs/see-what-was-saved", "docs/control", "docs/functions", "docs/warm-up", "docs/ci", "docs/share"),
-        *("docs/delete", "docs/terminal", "docs/clients", "docs/upgrading"),
+        *("docs/teams", "docs/delete", "docs/terminal", "docs/clients", "docs/upgrading"),
     ),
     "What it does": (
         *("docs/what-is-cached", "docs/money", "docs/store", "docs/privacy", "docs/limits", "docs/figures"),
