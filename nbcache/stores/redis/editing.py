@@ -25,7 +25,7 @@ def edit(store: "RedisStore", keys: Sequence[str], change: Edit, progress: Progr
     for start in range(0, len(keys), _AT_ONCE):
         some = left = keys[start : start + _AT_ONCE]
         while left:  # an entry that somebody else changed meanwhile is read again
-            with store.server.asked():
+            with store.server.request():
                 edited, left = _edit(store, left, change)
             changed += edited
         if progress is not None:

@@ -24,14 +24,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 500  # rows that one script reads
 _PAYLOADS_AT_ONCE = 50
 _NUMBERS = {*NUMBERS, "expires", "last_hit", "hits", "size_bytes"}
-_EQUAL = (
-    "model",
-    "cell",
-    "status",
-    "prompt",
-    "client",
-    "kind",
-)  # fields of a filter and of a row, that have to be equal
+_EQUAL = ("model", "cell", "status", "prompt", "client", "kind")  # to a value of the row
 _HEXADECIMAL = set("0123456789abcdef")
 
 
@@ -210,7 +203,7 @@ class Stream:
 
     def __iter__(self) -> Iterator[tuple[EntryMeta, bytes]]:
         for start in range(0, len(self._wanted), _PAYLOADS_AT_ONCE):
-            with self._store.server.asked():
+            with self._store.server.request():
                 some = self._wanted[start : start + _PAYLOADS_AT_ONCE]
                 there = run(self._store.server.listing, self._store.root, "entries", some)
             yield from ((row, parts[-1]) for parts in there if parts is not None and (row := rows.read_or_none(parts)))

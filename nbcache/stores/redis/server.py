@@ -15,11 +15,8 @@ if TYPE_CHECKING:
 
     from nbcache.stores.redis.address import Address
 
-_HIT, _LISTING, _INSTALL = (
-    0.25,
-    10.0,
-    1.0,
-)  # seconds for an answer: to a call of the user, to what takes the server long, at install
+# Seconds for an answer: to a call of the user, to what takes the server long, at install.
+_HIT, _LISTING, _INSTALL = 0.25, 10.0, 1.0
 _WITH_PASSWORD = "redis://user:password@host:6379/0"  # noqa: S105 - an example
 
 
@@ -46,8 +43,8 @@ class Server:
         return self._client(_LISTING)
 
     @contextmanager
-    def asked(self) -> Iterator[None]:
-        """What fails in the block raises StoreError. While the server is left alone, so does the block itself."""
+    def request(self) -> Iterator[None]:
+        """A request in a block: what fails in it raises StoreError. While the server is left alone, none is begun."""
         if wait := self._breaker.wait():
             raise StoreError(f"{self.address.url} does not answer; it is asked again in {wait:.0f} s")
         begun = time.monotonic()
@@ -77,7 +74,7 @@ class Server:
         """Ask the server once, for at most a second. Raises ValueError if it refuses the password, StoreError if it is silent."""
         client = self._client(_INSTALL / 2)  # to connect, and to answer
         try:
-            with self.asked():
+            with self.request():
                 policy = _eviction_policy(client)
         except RefusedError as error:
             raise ValueError(str(error)) from None

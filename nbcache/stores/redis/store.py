@@ -59,14 +59,14 @@ class RedisStore:
         if not wait:
             raise StoreBusyError(f"{self.url} is asked in a thread")
         payload: bytes | None
-        with self.server.asked():
+        with self.server.request():
             payload, expires = cast("Any", self.server.calls).execute_command("HMGET", f"{self.root}e:{key}", "p", "x")
         return None if expires is not None and not include_expired and float(expires) <= time.time() else payload
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
         """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError if it is larger than the bound."""
         arguments = self._entry(key, payload, meta, ttl)
-        with self.server.asked():
+        with self.server.request():
             client = self.server.calls if len(payload) < _LARGE else self.server.listing
             evicted = run(client, self.root, "put", arguments)
         self._report(evicted)
@@ -74,7 +74,7 @@ class RedisStore:
     def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
         """As `put` for each key with its payload and row, for good: all of them or none."""
         whole = [self._entry(key, payload, meta, None) for key, payload, meta in entries]
-        with self.server.asked(), self.server.listing.pipeline(transaction=True) as together:
+        with self.server.request(), self.server.listing.pipeline(transaction=True) as together:
             for arguments in whole:
                 run(together, self.root, "put", arguments)
             evicted = together.execute()
@@ -85,12 +85,12 @@ class RedisStore:
         arguments = [_of_touch(touch) for touch in touches]
         for start in range(0, len(arguments), _AT_ONCE):
             some = [value for each in arguments[start : start + _AT_ONCE] for value in each]
-            with self.server.asked():
+            with self.server.request():
                 run(self.server.listing, self.root, "touch", [_now(), *some])
 
     def delete(self, key: str) -> bool:
         """Delete the entry. Returns whether there was one."""
-        with self.server.asked():
+        with self.server.request():
             return bool(run(self.server.listing, self.root, "delete", [_now(), "evicted by hand", "", key])[0])
 
     def page(
@@ -105,23 +105,23 @@ class RedisStore:
         """The rows that `which` selects, in this order; rows without a value come last if it descends."""
         if sort not in SORTABLE:
             raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
-        with self.server.asked():
+        with self.server.request():
             end = None if limit is None else offset + limit
             return redis.listing.page(self, which, redis.listing.Order(sort, descending), slice(offset, end))
 
     def stream(self, which: Filter, keys: Collection[str] | None = None) -> Counted[tuple[EntryMeta, bytes]]:
         """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first."""
-        with self.server.asked():
+        with self.server.request():
             return redis.listing.Stream(self, which, keys)
 
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
         """How many entries `which` selects, and how many bytes."""
-        with self.server.asked():
+        with self.server.request():
             return redis.listing.totals(self, which)
 
     def facets(self, notebook: str | None = None) -> Facets:
         """The values that the entries have."""
-        with self.server.asked():
+        with self.server.request():
             return redis.listing.facets(self, notebook)
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> Cleared:
@@ -130,7 +130,7 @@ class RedisStore:
         order = keys[::-1]  # the newest entries last: their tombstones stay
         for start in range(0, len(order), _AT_ONCE):
             some = order[start : start + _AT_ONCE]
-            with self.server.asked():
+            with self.server.request():
                 done += Cleared(*run(self.server.listing, self.root, "delete", [_now(), "cleared", field, *some]))
             if progress is not None:
                 progress(start + len(some), len(order))
@@ -142,7 +142,7 @@ class RedisStore:
 
     def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
         """Why and when the entry `key`, which missed at `when`, was removed; without `keep` only once."""
-        with self.server.asked():
+        with self.server.request():
             gone = run(self.server.listing, self.root, "tombstone", [key, repr(when), int(keep)])
         return (gone[0].decode(), float(gone[1])) if gone else None
 
@@ -158,32 +158,32 @@ class RedisStore:
         progress: Progress | None = None,
     ) -> list[str]:
         """What is wrong with the store, a line each; with `fix` damaged entries are deleted, and lists written anew."""
-        with self.server.asked():
+        with self.server.request():
             return redis.check.check(self, fix=fix, read=read, progress=progress)
 
     def record(self, rows: Iterable[Spending]) -> None:
         """Add rows to the lifetime ledger, which nothing clears."""
-        with self.server.asked():
+        with self.server.request():
             redis.ledger.record(self, rows)
 
     def spendings(self, notebook: str | None = None) -> list[Spending]:
         """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
-        with self.server.asked():
+        with self.server.request():
             return redis.ledger.spendings(self, notebook)
 
     def record_calls(self, session: str, notebook: str | None, calls: Iterable[SessionCall]) -> None:
         """Record what a session of a notebook called; the last two sessions of each notebook are kept."""
-        with self.server.asked():
+        with self.server.request():
             redis.ledger.record_calls(self, session, notebook, calls)
 
     def last_calls(self, notebook: str | None, but: str | None = None) -> list[SessionCall]:
         """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
-        with self.server.asked():
+        with self.server.request():
             return redis.ledger.last_calls(self, notebook, but)
 
     def rename(self, notebook: str, new: str) -> None:
         """Move a notebook's rows and calls to its new name."""
-        with self.server.asked():
+        with self.server.request():
             redis.ledger.rename(self, notebook, new)
 
     def close(self) -> None:
