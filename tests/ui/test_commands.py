@@ -71,7 +71,9 @@ def test_an_added_option_completes_in_a_notebook(
 def test_an_added_option_is_explained(fake: Option, capsys: pytest.CaptureFixture[str]) -> None:
     assert "[--fake 7]" in str(arguments.help_of("help where"))
     assert "[--fake 7]" in arguments.documentation()
-    with pytest.raises(UsageError, match=r"Type: %llmcache where \[--fake 7\]"):
+    with pytest.raises(
+        UsageError, match=r"%llmcache where: --fake: invalid int value.* Type: %llmcache where \[--fake 7\]"
+    ):
         arguments.parse("where --fake no-number")
     with pytest.raises(SystemExit):
         parser().parse_args(["where", "--help"])

@@ -4,16 +4,16 @@ import argparse
 from typing import NoReturn
 
 from nbcache import __version__
-from nbcache.errors import harmless
-from nbcache.ui.cli.exit_codes import EXIT_CODES
+from nbcache.ui.cli.exit_codes import EXIT_CODES, FAILED
 from nbcache.ui.cli.json_documents import FIELDS, UNITS
 from nbcache.ui.commands import table
+from nbcache.ui.commands.parsing import Parser, complaint
 from nbcache.ui.commands.records import TERMINAL
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     def error(self, message: str) -> NoReturn:
-        super().error(harmless(message))
+        self.exit(FAILED, complaint(self.prog, message, f"`{self.prog} --help` tells more") + "\n")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from enum import Flag
 from typing import Any
 
+from nbcache.entry.durations_and_sizes import seconds
+
 
 class FrontEnd(Flag):
     """Where a command is typed."""
@@ -143,6 +145,23 @@ def text(typed: str) -> str:
     if not typed:
         raise argparse.ArgumentTypeError("write the text to look for")
     return typed
+
+
+def age(typed: str) -> str:
+    """A time with its unit: a bare 7 may be meant as days, and as seconds it would select nearly all. Raises ArgumentTypeError."""
+    bare = typed.strip()
+    if bare.replace(".", "", 1).isdecimal():
+        raise argparse.ArgumentTypeError(f"{bare} has no unit: write {bare}s, {bare}m, {bare}h or {bare}d")
+    try:
+        seconds(typed)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{typed!r}: write a time such as 90s, 12h or 7d") from None
+    return typed
+
+
+def age_or_none(typed: str) -> str:
+    """The same, or `none`."""
+    return typed if typed == "none" else age(typed)
 
 
 def number(typed: str) -> int:

@@ -9,7 +9,18 @@ from typing import Any
 from nbcache.cache.modes import MODES, SCOPES
 from nbcache.entry.filter import KINDS
 from nbcache.entry.records import STATUSES
-from nbcache.ui.commands.records import CELL, LINE, TERMINAL, Command, FrontEnd, Option, number, text
+from nbcache.ui.commands.records import (
+    CELL,
+    LINE,
+    TERMINAL,
+    Command,
+    FrontEnd,
+    Option,
+    age,
+    age_or_none,
+    number,
+    text,
+)
 
 # Options, each once. Those that are not for all front ends say for which.
 
@@ -35,8 +46,10 @@ KEY = Option("KEY", "a key, or its first digits")
 KEY_TO_EVICT = Option("KEY", "a key, or at least its first 4 digits")
 LIMIT = Option("--limit", "list at most N (in a terminal 50, else all)", "N", type=number)
 STATUS = Option("--status", "only answers like these", choices=STATUSES)
-OLDER_THAN = Option("--older-than", "only what was stored that long ago: 90s, 12h, 7d", "AGE", "7d")
-NOT_HIT_SINCE = Option("--not-hit-since", "only what was not hit for so long, nor stored: 90s, 12h, 7d", "AGE", "30d")
+OLDER_THAN = Option("--older-than", "only what was stored that long ago: 90s, 12h, 7d", "AGE", "7d", type=age)
+NOT_HIT_SINCE = Option(
+    "--not-hit-since", "only what was not hit for so long, nor stored: 90s, 12h, 7d", "AGE", "30d", type=age
+)
 LARGER_THAN = Option("--larger-than", "only what takes more: 20000, 20kB, 2MB", "SIZE", "20kB")
 CHEAPER_THAN = Option("--cheaper-than", "only what costs less to pay again, in US dollars", "USD", "0.01")
 MODEL = Option("--model", "only those of this model, or of models such as `gpt-4o*`", "M", type=text)
@@ -51,7 +64,13 @@ MATCH = Option(
 UNUSED = Option(
     "--unused", "only what was never hit", notebook_help="only what this session has neither hit nor stored"
 )
-EXPIRES = Option("--ttl", "when they expire, from now on: 90s, 12h, 7d (`none`: they are kept for good)", "AGE", "7d")
+EXPIRES = Option(
+    "--ttl",
+    "when they expire, from now on: 90s, 12h, 7d (`none`: they are kept for good)",
+    "AGE",
+    "7d",
+    type=age_or_none,
+)
 TAGS = Option("TAGS", "one tag or several", repeats=True)
 KEY_TO_CHANGE = Option(
     "KEY", "a key, or at least its first 4 digits, unless filters choose the entries", is_optional=True

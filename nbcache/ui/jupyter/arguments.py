@@ -9,17 +9,19 @@ from typing import NoReturn
 from IPython.core.error import UsageError
 
 from nbcache.cache.modes import MODES
-from nbcache.errors import harmless
+from nbcache.errors import harmless, one_line
 from nbcache.stores.location import REDIS_PASSWORD
 from nbcache.ui.commands import table
-from nbcache.ui.commands.records import CELL, LINE, Command, FrontEnd
+from nbcache.ui.commands.parsing import Parser, complaint, did_you_mean
+from nbcache.ui.commands.records import CELL, LINE, PREFIXES, Command, FrontEnd
 
 _HELP = {"--help", "-h"}
+_SHORT = 120  # signs of a usage that a complaint shows whole
 
 
-class _Parser(argparse.ArgumentParser):
+class _Parser(Parser):
     def error(self, message: str) -> NoReturn:
-        raise UsageError(harmless(f"{message}. {self.description}"))
+        raise UsageError(complaint(self.prog, message, self.description or ""))
 
 
 def parse(line: str) -> argparse.Namespace:
@@ -27,7 +29,7 @@ def parse(line: str) -> argparse.Namespace:
     words = _words(line) or ["panel"]
     command = table.find(words[0], LINE)
     if command is None:
-        raise UsageError(f"%llmcache {words[0]}: type one of {', '.join(table.words(LINE))}")
+        raise UsageError(one_line(f"%llmcache {words[0]}: no such command{_instead_of(words[0], LINE)}"))
     if "--samples" in words and words[0] in MODES:
         raise UsageError(f"samples are drawn by one cell: type `%%llmcache {words[0]} --samples` at its top")
     return _parse(command, words, LINE)
@@ -38,7 +40,7 @@ def parse_cell(line: str) -> argparse.Namespace:
     words = _words(line)
     command = table.find(words[0], CELL) if words else None
     if command is None:
-        raise UsageError(f"%%llmcache takes a mode for its cell: type one of {', '.join(table.words(CELL))}")
+        raise UsageError(f"%%llmcache takes a mode for its cell{_instead_of(' '.join(words[:1]), CELL)}")
     return _parse(command, words, CELL)
 
 
@@ -85,18 +87,23 @@ def completions(text: str) -> list[str]:
     return [option.name for option in command.options_in(front_end) if option.is_named] if command else []
 
 
+def _instead_of(word: str, front_end: FrontEnd) -> str:
+    """What to type in place of a first word that there isn't."""
+    known = table.words(front_end)
+    return did_you_mean(word, known) or f": type one of {', '.join(known)}"
+
+
 def _parse(command: Command, words: Sequence[str], front_end: FrontEnd) -> argparse.Namespace:
-    word = words[0]
-    args = _parser(command, command.usage(front_end, word if front_end is LINE else None), front_end).parse_args(
-        words[1:]
-    )
-    args.word = word
+    args = _parser(command, words[0], front_end).parse_args(words[1:])
+    args.word = words[0]
     return args
 
 
 @functools.cache
-def _parser(command: Command, usage: str, front_end: FrontEnd) -> _Parser:
-    parser = _Parser(description=f"Type: {usage}", add_help=False, allow_abbrev=False)
+def _parser(command: Command, word: str, front_end: FrontEnd) -> _Parser:
+    usage = command.usage(front_end, word)
+    how = f"Type: {usage}" if len(usage) <= _SHORT else f"`{PREFIXES[LINE]} {word} --help` has all options"
+    parser = _Parser(f"{PREFIXES[front_end]} {word}", description=how, add_help=False, allow_abbrev=False)
     command.add_to(parser, front_end)
     return parser
 

@@ -609,6 +609,44 @@ def test_wrong_usage_is_told_with_2(argv: list[str], run: Run) -> None:
     assert len(stored()) == 1
 
 
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["lss"], "nbcache: no command lss; did you mean ls? `nbcache --help` tells more"),
+        (["ls", "--modle", "m"], "nbcache ls: no option --modle; did you mean --model? `nbcache ls --help` tells more"),
+        (["evict", "--yess"], "nbcache evict: no option --yess; did you mean --yes? `nbcache evict --help` tells more"),
+        (["ls", "model", "m"], "nbcache ls: unexpected 'model'; did you mean --model? `nbcache ls --help` tells more"),
+        (["ls", "--kind", "tol"], "nbcache ls: --kind: no 'tol'; did you mean tool? `nbcache ls --help` tells more"),
+        (["show"], "nbcache show: this is missing: KEY. `nbcache show --help` tells more"),
+        (
+            ["clear", "--older-than", "7", "--yes"],
+            "nbcache clear: --older-than: 7 has no unit: write 7s, 7m, 7h or 7d. `nbcache clear --help` tells more",
+        ),
+        (
+            ["expire", "--match", "q", "--ttl", "7"],
+            "nbcache expire: --ttl: 7 has no unit: write 7s, 7m, 7h or 7d. `nbcache expire --help` tells more",
+        ),
+    ],
+)
+def test_a_slip_is_told_in_one_line_with_what_was_meant(argv: list[str], says: str, run: Run) -> None:
+    keep("q")
+    said = run(*argv)
+    assert (said.code, said.out, said.err) == (2, "", f"{says}\n")
+    assert len(stored()) == 1
+
+
+def test_values_that_look_like_options_are_values(run: Run) -> None:
+    keep("--not an option", "another")
+    assert [entry["prompt"] for entry in json.loads(run("ls", "--match", "--not an", "--json").out)] == [
+        "--not an option"
+    ]
+    assert json.loads(run("ls", "--match=--not", "--json").out)[0]["prompt"] == "--not an option"
+    assert (
+        run("show", "--", "--key").err
+        == "nbcache: '--key' is no key: a key is 40 hexadecimal digits, or the first few of them\n"
+    )
+
+
 @pytest.mark.parametrize("argv", [[], *([command] for command in ("ls", "stats", "clear", "check", "where"))])
 def test_help_tells_the_exit_codes(argv: list[str], run: Run) -> None:
     said = run(*argv, "--help")

@@ -160,7 +160,7 @@ def test_last_has_a_row_for_each_call_of_the_last_cell_that_made_any(
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("stats --cell --lifetime", "not allowed with"),
+        ("stats --cell --lifetime", "--lifetime: does not go together with --cell"),
         ("stats --by cell", "model"),
         ("stats --by", "Type: %llmcache stats"),
         ("stats --cell --by model", "--by model"),
