@@ -74,7 +74,7 @@ compat: .venv/oldest/ready
 # Their notebook runs cold and then warm, like the others. LiteLLM would fetch its price list from the network.
 clients: NOTEBOOK = env -u OPENAI_API_KEY -u ANTHROPIC_API_KEY -u GEMINI_API_KEY -u GOOGLE_API_KEY \
   NBCACHE_DIR=$(CURDIR)/.venv/clients/store LITELLM_LOCAL_MODEL_COST_MAP=True .venv/clients/bin/pytest --nbval notebooks/clients.ipynb
-clients: .venv/clients/ready
+clients: .venv/clients/ready redis
 	.venv/clients/bin/pytest tests/integrations/clients
 	rm -rf .venv/clients/store
 	$(NOTEBOOK)

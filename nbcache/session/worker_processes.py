@@ -15,7 +15,7 @@ from nbcache.concurrency.worker_pipe import Sender, channel
 from nbcache.errors import logger, warn_once
 from nbcache.integrations.patching import Wrapping
 from nbcache.keys.ignored import langchain_parameters
-from nbcache.stores.base import DiskStore, Remote
+from nbcache.stores.base import DiskStore
 
 _Install = Callable[[dict[str, Any]], NotebookCache]
 _TICKET = "_nbcache"  # the attribute of a process object that holds its ticket
@@ -58,7 +58,7 @@ def _ticket(cache: NotebookCache, process: Any) -> Ticket | None:
         is_forked = getattr(process, "_start_method", None) == "fork"  # a forked child inherits everything
         if is_forked or os.fsdecode(spawn.get_executable()) != sys.executable:
             return None
-        if not isinstance(cache.store, DiskStore | Remote):
+        if not isinstance(cache.store, DiskStore) and type(cache.store).__reduce__ is object.__reduce__:
             _warn(f"{cache.store.url} is of one process")
             return None
         place = cache.store.folder.absolute() if isinstance(cache.store, DiskStore) else cache.store

@@ -1,7 +1,8 @@
 """Where entries are kept: the protocol of a store, and the stores.
 
 `base.py` is the protocol, and `open_store` opens one of the stores: `memory.py` in this process, `sqlite/` in a folder, or
-`redis/` on a server. `location.py` finds the folder for this notebook, `nearby_folders.py` the other stores near it. `view.py` is the store as
+`redis/` on a server. `langchain_cache.py` keeps entries in any LangChain cache. `circuit_breaker.py` says when what failed is
+tried again. `location.py` finds the folder for this notebook, `nearby_folders.py` the other stores near it. `view.py` is the store as
 commands use it: the entries of all notebooks, or of one.
 
 Beside these: `entry_costs.py` reads what an entry cost from its payload, `inner_entries.py` finds the functions around a call,
@@ -17,11 +18,12 @@ from nbcache import handed_on
 
 if TYPE_CHECKING:
     from nbcache.stores.base import Store, open_store
+    from nbcache.stores.langchain_cache import LangChainStore
     from nbcache.stores.memory import MemoryStore
     from nbcache.stores.redis.store import RedisStore
     from nbcache.stores.sqlite.store import DiskStore
 
-__all__ = ["DiskStore", "MemoryStore", "RedisStore", "Store", "open_store"]
+__all__ = ["DiskStore", "LangChainStore", "MemoryStore", "RedisStore", "Store", "open_store"]
 __getattr__ = handed_on(
     "nbcache.stores",
     {
@@ -29,6 +31,7 @@ __getattr__ = handed_on(
         "open_store": "base",
         "MemoryStore": "memory",
         "DiskStore": "sqlite.store",
+        "LangChainStore": "langchain_cache",
         "RedisStore": "redis.store",
     },
 )

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 from nbcache.errors import MissingPackageError, StoreError, StoreReadOnlyError, one_line, warn_once
+from nbcache.stores.circuit_breaker import CircuitBreaker
 from nbcache.stores.location import REDIS_PASSWORD
-from nbcache.stores.redis.circuit_breaker import CircuitBreaker
 
 if TYPE_CHECKING:
     import redis

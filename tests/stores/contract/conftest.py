@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.caches import InMemoryCache
 
-from nbcache.stores import DiskStore, MemoryStore, Store
+from nbcache.stores import DiskStore, LangChainStore, MemoryStore, Store
 from nbcache.stores.base import Bounded, Checkable
 from tests.servers.redis_server import RedisServer, programs
 from tests.stores.contract.entries import Clock
@@ -25,6 +26,7 @@ STORES: dict[str, Callable[[Path], Store]] = {
     "disk": DiskStore,
     "dict": lambda _: DictStore(),
     "listed": lambda _: ListedStore(),
+    "langchain": lambda _: LangChainStore(InMemoryCache()),
 }
 SERVERS = programs()
 Make = Callable[..., Any]  # a store, with the capabilities that the module needs

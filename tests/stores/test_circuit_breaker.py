@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from nbcache.stores.redis.circuit_breaker import CircuitBreaker
+from nbcache.stores.circuit_breaker import CircuitBreaker
 
 
 class Now:
