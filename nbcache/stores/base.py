@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from nbcache.stores.selection import Search, Selection
 
 __all__ = ["DiskStore", "Store", "open_store"]
-_ON_A_SERVER = {"redis", "rediss", "valkey", "unix"}
+_ON_A_SERVER = {"redis", "rediss", "valkey", "unix"}  # each may have `+sentinel` or `+cluster` behind it
 
 
 @runtime_checkable
@@ -326,7 +326,7 @@ def _of_url(place: str) -> Store:
         return MemoryStore()
     if parts.scheme == "disk" and not parts.netloc and parts.path not in {"", "/"}:
         return DiskStore(Path(unquote(parts.path)))
-    if parts.scheme in _ON_A_SERVER:
+    if parts.scheme.partition("+")[0] in _ON_A_SERVER:
         from nbcache.stores.redis.store import RedisStore  # noqa: PLC0415 - few stores are on a server
 
         return RedisStore(place)

@@ -1,29 +1,57 @@
 """When a server that failed is tried again."""
 
 import time
+from _thread import allocate_lock
+from collections.abc import Callable
 
+from nbcache.concurrency.executor import in_background
 from nbcache.concurrency.locks import Lock
 
 _FIRST, _LONGEST = 1.0, 30.0  # seconds
+_PATIENCE = 0.03  # seconds for which a call waits for the trial: enough for a server nearby that is back
 
 
 class CircuitBreaker:
-    """After a failure nothing is tried for a second, then once. Each further failure doubles the pause, up to 30 seconds."""
+    """After a failure the server is left alone for a second. Each further failure doubles the pause, up to 30 seconds.
 
-    def __init__(self) -> None:
+    The first call after a pause tries it. With `attempt`, this is done in the background, so that an outage costs calls no further
+    time: it says by `answered` or `failed` what came of it.
+    """
+
+    def __init__(self, attempt: Callable[[], None] | None = None) -> None:
+        self._attempt = attempt
         self._lock = Lock()
-        self._pause = self._failed_at = self._opens_at = 0.0
+        self._is_open = False  # as a circuit is: nothing passes
+        self._pause = self._failed_at = self._tried_from = 0.0
 
     def wait(self) -> float:
-        """Seconds for which the server is left alone; 0 if it can be tried now. While one call tries it, others wait."""
-        if not self._pause:
+        """Seconds for which the server is left alone; 0 if it can be used."""
+        if not self._is_open:
             return 0.0
         with self._lock:
             now = time.monotonic()
-            if self._pause and now < self._opens_at:
-                return self._opens_at - now
-            self._opens_at = now + self._pause
+            if now < self._tried_from:
+                return self._tried_from - now
+            self._tried_from = (
+                now + self._pause
+            )  # whatever becomes of the trial, as in a process that is forked meanwhile
+        if self._attempt is None:
             return 0.0
+        self._try(self._attempt)
+        return max(self._tried_from - time.monotonic(), 0.001) if self._is_open else 0.0
+
+    def _try(self, attempt: Callable[[], None]) -> None:
+        done = allocate_lock()
+        done.acquire()
+
+        def try_it() -> None:
+            try:
+                attempt()
+            finally:
+                done.release()
+
+        in_background(try_it)
+        done.acquire(timeout=_PATIENCE)
 
     def failed(self, begun: float) -> None:
         """What begun then (`time.monotonic`) had no answer. Of several that were under way at a time, one counts."""
@@ -32,8 +60,14 @@ class CircuitBreaker:
                 return
             self._pause = min(2 * self._pause, _LONGEST) if self._pause else _FIRST
             self._failed_at = time.monotonic()
-            self._opens_at = self._failed_at + self._pause
+            self._tried_from = self._failed_at + self._pause
+            self._is_open = True
+
+    def answered(self) -> None:
+        """The server has answered the trial: calls use it again. If it fails at once, the pause goes on to double."""
+        self._is_open = False
 
     def worked(self) -> None:
-        """The server has answered."""
-        self._pause = 0.0
+        """The server has done what a call asked for."""
+        if self._pause:
+            self._is_open, self._pause = False, 0.0

@@ -1,7 +1,9 @@
 """The store on a Redis or Valkey server, for many people and machines.
 
-`store.py` is the store, and `server.py` the connection to it: what fails raises StoreError, and the server is left alone for a
-while. `address.py` reads a URL. `scripts.py` runs the scripts in the folder `lua` on the server, each as one transaction.
+`store.py` is the store, and `server.py` the connection to it: what fails raises StoreError, of which `failures.py` has the words,
+and the server is left alone for a while. `address.py` reads a URL, `topology.py` asks Sentinels or a
+cluster where the keys are, and `connections.py` keeps all that within time. `scripts.py` runs the scripts in the folder `lua`
+on the server, each as one transaction.
 
 An entry is one hash, `e:<key>`, with its payload, its row (`rows.py`), its expiry and a field for each owner: a hit is one
 command. Rows are listed by columns (`columns.py`): a string for each field that can be sorted or filtered by, with eight bytes

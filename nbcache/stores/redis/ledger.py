@@ -19,7 +19,7 @@ _WHICH = ("session", "execution", "notebook", "cell", "model", "kind")
 
 def record(store: "RedisStore", rows: Iterable[Spending]) -> None:
     """Add rows to the ledger."""
-    with store.server.listing.pipeline(transaction=True) as together:
+    with store.server.calls.pipeline(transaction=True) as together:
         for row in rows:
             owner = _owner(row.notebook)
             together.sadd(store.root + "spenders", owner)
@@ -51,7 +51,7 @@ def record_calls(store: "RedisStore", session: str, notebook: str | None, calls:
     for call in calls:
         whole = asdict(call)
         values += [json.dumps([whole.pop("key"), whole.pop("model")]), json.dumps(whole, default=str)]
-    run(store.server.listing, store.root, "calls", [_owner(notebook), session, *values])
+    run(store.server.calls, store.root, "calls", [_owner(notebook), session, *values])
 
 
 def last_calls(store: "RedisStore", notebook: str | None, but: str | None) -> list[SessionCall]:

@@ -6,22 +6,17 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
-from nbcache.errors import MissingPackageError, StoreError, StoreReadOnlyError, one_line, warn_once
+from nbcache.errors import MissingPackageError, StoreError, warn_once
 from nbcache.stores.circuit_breaker import CircuitBreaker
-from nbcache.stores.location import REDIS_PASSWORD
 
 if TYPE_CHECKING:
     import redis
 
     from nbcache.stores.redis.address import Address
 
-# Seconds for an answer: to a call of the user, to what takes the server long, at install.
-_HIT, _LISTING, _INSTALL = 0.25, 10.0, 1.0
-_WITH_PASSWORD = "redis://user:password@host:6379/0"  # noqa: S105 - an example
-
-
-class RefusedError(StoreError):
-    """The server refuses the user or the password."""
+# Seconds for an answer: to a call of the user, to what takes the server long, and at install, where three answers may be needed.
+_HIT, _LISTING, _INSTALL = 0.25, 10.0, 0.33
+_IDLE = 1.0  # seconds after which the server is looked at, before it is asked for what takes long
 
 
 class Server:
@@ -29,7 +24,7 @@ class Server:
 
     def __init__(self, address: "Address") -> None:
         self.address = address
-        self._breaker = CircuitBreaker()
+        self._breaker = CircuitBreaker(self._attempt)
         _redis()
 
     @cached_property
@@ -40,7 +35,7 @@ class Server:
     @cached_property
     def listing(self) -> "redis.Redis":
         """The client for lists, changes of many entries, and checks."""
-        return self._client(_LISTING)
+        return self._client(_LISTING, health_check_interval=_IDLE)
 
     @contextmanager
     def request(self) -> Iterator[None]:
@@ -48,31 +43,18 @@ class Server:
         if wait := self._breaker.wait():
             raise StoreError(f"{self.address.url} does not answer; it is asked again in {wait:.0f} s")
         begun = time.monotonic()
-        redis = _redis()
+        package = _redis()
         try:
             yield
-        except redis.AuthenticationError as error:
-            self._breaker.failed(begun)
-            raise RefusedError(
-                f"{self.address.url} refuses the user or the password: set {REDIS_PASSWORD}, or write "
-                f"{_WITH_PASSWORD} in code ({_reason(error)})"
-            ) from None
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            self._breaker.failed(begun)
-            raise StoreError(f"{self.address.url} does not answer: {_reason(error)}") from None
-        except redis.ReadOnlyError:
-            self._breaker.worked()
-            raise StoreReadOnlyError(
-                f"{self.address.url} can only be read: it is a replica of another server"
-            ) from None
-        except redis.RedisError as error:
-            self._breaker.worked()
-            raise StoreError(f"{self.address.url} refused it: {_reason(error)}") from None
+        except package.RedisError as error:
+            raise self._explained(error, begun) from None
         self._breaker.worked()
 
     def connect(self) -> None:
         """Ask the server once, for at most a second. Raises ValueError if it refuses the password, StoreError if it is silent."""
-        client = self._client(_INSTALL / 2)  # to connect, and to answer
+        from nbcache.stores.redis.failures import RefusedError  # noqa: PLC0415 - needs redis-py
+
+        client = self._client(_INSTALL)
         try:
             with self.request():
                 policy = _eviction_policy(client)
@@ -89,28 +71,56 @@ class Server:
 
     def close(self) -> None:
         """Close the connections. They are opened again when they are needed."""
+        self._disconnect(in_use=True)
+
+    def _attempt(self) -> None:
+        """Look whether the server is back, for the circuit breaker."""
+        begun = time.monotonic()
+        try:
+            self.calls.ping()
+        except _redis().RedisError as error:
+            self._explained(error, begun)
+        else:
+            self._breaker.answered()
+
+    def _explained(self, error: Exception, begun: float) -> StoreError:
+        """The error that says what failed. If nothing can be had from the server for now, it is left alone."""
+        from nbcache.stores.redis import failures  # noqa: PLC0415 - needs redis-py
+
+        is_outage = failures.is_outage(error)
+        if is_outage:
+            self._breaker.failed(begun)
+        else:
+            self._breaker.worked()
+        if is_outage or failures.is_of_another(error):
+            self._disconnect()  # what is left may lead to a server that hangs, or is no longer the one to ask
+        return failures.explained(error, self.address)
+
+    def _disconnect(self, *, in_use: bool = False) -> None:
         for name in ("calls", "listing"):
             if name in vars(self):
-                vars(self)[name].connection_pool.disconnect()
+                vars(self)[name].connection_pool.disconnect(inuse_connections=in_use)
 
-    def _client(self, seconds: float) -> "redis.Redis":
+    def _client(self, seconds: float, **further: Any) -> "redis.Redis":
         package = _redis()
         from redis.backoff import NoBackoff  # noqa: PLC0415 - as in `_redis`
         from redis.retry import Retry  # noqa: PLC0415 - as in `_redis`
 
-        kind: Any = package.Connection
-        if self.address.is_encrypted:
-            kind = package.SSLConnection
-        elif "path" in self.address.options:
-            kind = package.UnixDomainSocketConnection
+        from nbcache.stores.redis import connections, topology  # noqa: PLC0415 - as in `_redis`
+
         options = {
             **self.address.options,
+            **further,
             "protocol": 2,
             "retry": Retry(NoBackoff(), 0),  # it would take seconds, while a user's call waits
             "socket_timeout": seconds,
+            "socket_connect_timeout": min(seconds, _INSTALL),
         }
-        if kind is not package.UnixDomainSocketConnection:
-            options["socket_connect_timeout"] = seconds
+        kind: Any = connections.TlsConnection if self.address.is_encrypted else connections.TcpConnection
+        if "path" in options:
+            kind = connections.UnixConnection
+        elif self.address.kind:
+            options["find"] = topology.Topology(self.address, kind, options).find
         client: Any = package.Redis(connection_pool=package.ConnectionPool(connection_class=kind, **options))
         return cast("redis.Redis", client)
 
@@ -124,13 +134,8 @@ def _redis() -> Any:
 
 
 def _eviction_policy(client: "redis.Redis") -> str:
-    client.ping()
     try:
         memory: Any = client.info("memory")
-    except _redis().ResponseError:  # a user who may not ask
+    except _redis().exceptions.NoPermissionError:  # a user who may not ask
         return ""
     return str(memory.get("maxmemory_policy", "")) if memory.get("maxmemory") else ""
-
-
-def _reason(error: Exception) -> str:
-    return one_line(str(error)) or type(error).__name__

@@ -18,7 +18,6 @@ from nbcache.stores.redis.columns import packed
 from nbcache.stores.redis.scripts import Argument, run
 from nbcache.stores.redis.server import Server
 
-_LARGE = 100_000  # bytes that a slow network takes longer for than a call should wait for a silent server
 _AT_ONCE = 200  # entries that one script changes: the server does nothing else meanwhile
 
 
@@ -67,8 +66,7 @@ class RedisStore:
         """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError if it is larger than the bound."""
         arguments = self._entry(key, payload, meta, ttl)
         with self.server.request():
-            client = self.server.calls if len(payload) < _LARGE else self.server.listing
-            evicted = run(client, self.root, "put", arguments)
+            evicted = run(self.server.calls, self.root, "put", arguments)
         self._report(evicted)
 
     def put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
@@ -86,7 +84,7 @@ class RedisStore:
         for start in range(0, len(arguments), _AT_ONCE):
             some = [value for each in arguments[start : start + _AT_ONCE] for value in each]
             with self.server.request():
-                run(self.server.listing, self.root, "touch", [_now(), *some])
+                run(self.server.calls, self.root, "touch", [_now(), *some])
 
     def delete(self, key: str) -> bool:
         """Delete the entry. Returns whether there was one."""

@@ -22,10 +22,17 @@ from nbcache.stores.redis.address import address, has_password
             {"host": "lab", "port": 6379, "db": 0, "username": "ann", "password": "p@ss"},
         ),
         (
-            "rediss://lab?ssl_ca_certs=/ca.pem",
+            f"rediss://lab?ssl_ca_certs={__file__}",
             "rediss://lab:6379/0?prefix=nbcache",
-            {"host": "lab", "port": 6379, "db": 0, "ssl_ca_certs": "/ca.pem"},
+            {"host": "lab", "port": 6379, "db": 0, "ssl_ca_certs": __file__},
         ),
+        ("redis+sentinel://lab/main", "redis+sentinel://lab:26379/main/0?prefix=nbcache", {"db": 0}),
+        (
+            "rediss+sentinel://ann:p%40ss@a:1,[::1],b/main/2?prefix=x",
+            "rediss+sentinel://a:1,[::1]:26379,b:26379/main/2?prefix=x",
+            {"db": 2, "username": "ann", "password": "p@ss"},
+        ),
+        ("redis+cluster://a,b:7000?prefix=x", "redis+cluster://a:6379,b:7000?prefix=x", {"db": 0}),
     ],
 )
 def test_a_url_says_where_the_store_is(url: str, shown: str, options: dict[str, object]) -> None:
@@ -43,7 +50,13 @@ def test_a_url_says_where_the_store_is(url: str, shown: str, options: dict[str, 
         ("redis://lab?prefix=", "prefix without colons"),
         ("redis://lab?timeout=3", "no 'timeout'; write some of prefix, db"),
         ("unix://", "path of the server's socket"),
-        ("redis+sentinel://lab", "redis://host:6379/0"),
+        ("redis://a,b/0", "several for Sentinel, such as redis"),
+        ("redis+sentinel://lab", "name that Sentinel has for the server, such as redis.sentinel://"),
+        ("redis+sentinel://lab/main/x", "number for the database, such as redis.sentinel://"),
+        ("redis+cluster://lab/3", "the database 0 only"),
+        ("redis+cluster://lab:x", "write a URL such as redis://"),
+        ("redis+else://lab/0", "such as redis://.*redis.sentinel://.*redis.cluster://"),
+        ("rediss://lab?ssl_ca_certs=/nowhere/ca.pem", "there is no file /nowhere/ca.pem"),
     ],
 )
 def test_a_wrong_url_raises_at_once_and_says_what_to_write(url: str, advice: str) -> None:
@@ -53,7 +66,14 @@ def test_a_wrong_url_raises_at_once_and_says_what_to_write(url: str, advice: str
 
 @pytest.mark.parametrize(
     "url",
-    ["redis://:hunter2@lab/first", "redis://a:hunter2@lab:x", "redis://a:hunter2@lab?x=1", "reddis://a:hunter2@lab"],
+    [
+        "redis://:hunter2@lab/first",
+        "redis://a:hunter2@lab:x",
+        "redis://a:hunter2@lab?x=1",
+        "reddis://a:hunter2@lab",
+        "redis+sentinel://a:hunter2@lab,lab2",
+        "redis+cluster://a:hunter2@lab,lab2:x",
+    ],
 )
 def test_the_error_of_a_wrong_url_does_not_show_its_password(url: str) -> None:
     with pytest.raises(ValueError) as raised:
@@ -68,9 +88,10 @@ def test_a_password_comes_from_the_environment_unless_the_url_has_one(monkeypatc
     assert address("redis://:own@lab").options["password"] == "own"
 
 
-def test_a_store_shows_its_password_nowhere() -> None:
-    store = RedisStore("redis://ann:hunter2@lab/0")
-    assert "hunter2" not in f"{store.url} {store!r} {store.server.address!r}"
+@pytest.mark.parametrize("url", ["redis://{}lab/0", "redis+sentinel://{}lab,lab2/main", "redis+cluster://{}lab,lab2"])
+def test_a_store_shows_its_password_nowhere(url: str) -> None:
+    store = RedisStore(url.format("ann:hunter2@"))
+    assert "hunter2" not in f"{store.url} {store!r} {store.server.address!r} {store.server.calls!r}"
 
 
 @pytest.mark.parametrize(

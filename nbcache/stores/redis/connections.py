@@ -1,0 +1,116 @@
+"""redis-py's connections, within time: no name, address, Sentinel or large answer keeps a call waiting for longer than it may.
+
+This is imported when a store connects.
+"""
+
+import socket
+import time
+from _thread import allocate_lock, start_new_thread
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import redis
+
+from nbcache.stores.redis.address import Place
+
+Find = Callable[[float], Place]  # where the server is, found out until then (`time.monotonic`)
+_PIECE = 65_536  # bytes sent at once, and held by the system: what is sent slowly is not taken for a silent server
+_SILENCE = 0.25  # seconds for an answer to a PING
+_Addresses = list[tuple[Any, ...]]  # as socket.getaddrinfo returns them
+
+
+class _Quiet:
+    """Sends no name and version of redis-py, and looks whether the server is alive before what may take it long."""
+
+    _sock: Any
+    socket_timeout: Any
+    health_check_interval: Any
+    driver_info: Any
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.driver_info = self.lib_name = self.lib_version = None  # each would cost a round trip
+
+    def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's
+        pieces = command if isinstance(command, str) else _in_pieces(command)
+        super().send_packed_command(pieces, check_health)  # type: ignore[misc]
+
+    def check_health(self) -> None:
+        if self.health_check_interval:
+            self._sock.settimeout(min(_SILENCE, self.socket_timeout))
+            super().check_health()  # type: ignore[misc]
+            self._sock.settimeout(self.socket_timeout)
+
+
+class UnixConnection(_Quiet, redis.UnixDomainSocketConnection):
+    """A connection to a socket of this machine."""
+
+
+class TcpConnection(_Quiet, redis.Connection):
+    """A connection that is made within `socket_connect_timeout` seconds, with all that has to be found out for it."""
+
+    def __init__(self, *, find: Find | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self._find = find
+
+    def _connect(self) -> socket.socket:
+        ends = time.monotonic() + (self.socket_connect_timeout or 0)
+        if self._find is not None:
+            self.host, self.port = self._find(ends)
+        addresses = _addresses(self.host, self.port, ends)
+        for number, (family, kind, protocol, _, place) in enumerate(addresses, 1):
+            each = max(ends - time.monotonic(), 0.001) / (len(addresses) - number + 1)
+            made = socket.socket(family, kind, protocol)
+            try:
+                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                made.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _PIECE)
+                made.settimeout(each)
+                made.connect(place)
+                made.settimeout(self.socket_timeout)
+            except OSError:
+                made.close()
+                if number == len(addresses):
+                    raise
+            else:
+                return made
+        raise OSError(f"{self.host} has no address")
+
+
+class TlsConnection(redis.SSLConnection, TcpConnection):
+    """The same by TLS."""
+
+
+def _in_pieces(command: Any) -> Iterator[Any]:
+    for item in command:
+        if len(item) <= _PIECE:
+            yield item
+        else:
+            whole = memoryview(item)
+            yield from (whole[start : start + _PIECE] for start in range(0, len(whole), _PIECE))
+
+
+def _addresses(host: str, port: int, ends: float) -> _Addresses:
+    """The addresses of a host. The system may take long to look them up, and can't be interrupted: a thread asks it."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        pass  # it is a name
+    outcome: list[_Addresses | OSError] = []
+    done = allocate_lock()
+    done.acquire()
+
+    def look_up() -> None:
+        try:
+            outcome.append(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+        except (OSError, UnicodeError) as error:
+            outcome.append(error if isinstance(error, OSError) else OSError(f"{host} is no name of a host"))
+        finally:
+            done.release()
+
+    start_new_thread(look_up, ())
+    if not done.acquire(timeout=max(ends - time.monotonic(), 0)):
+        raise redis.TimeoutError(f"the name {host} takes too long to look up")
+    if isinstance(outcome[0], OSError):
+        raise outcome[0]
+    return outcome[0]
