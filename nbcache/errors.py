@@ -173,7 +173,7 @@ _warned: dict[str, object] = {}
 
 
 def warn_once(cause: str, message: str) -> None:
-    """Say `message` once for each `cause` in a session. Never raises.
+    """Say `message` once for each `cause` in a session, at the user's line that runs, if there is one. Never raises.
 
     Under `-W error` a warning is an exception, and inside a lookup it would cost the user a paid
     answer: then it goes to the `nbcache` logger instead.
@@ -182,9 +182,16 @@ def warn_once(cause: str, message: str) -> None:
     if _warned.setdefault(cause, mark) is not mark:  # in one step, so that no lock is needed
         return
     try:
-        warnings.warn(harmless(message), NbcacheWarning, stacklevel=2)
+        file, line = _users_line()
+        warnings.warn_explicit(harmless(message), NbcacheWarning, file, line, module="nbcache")
     except Exception:  # noqa: BLE001 - a filter or a hook of the user's may raise anything
         logger.warning(message)
+
+
+def _users_line() -> tuple[str, int]:
+    from nbcache.concurrency.user_frames import users_line  # noqa: PLC0415 - most sessions warn of nothing
+
+    return users_line() or ("<nbcache>", 1)
 
 
 def forget_warnings() -> None:

@@ -6,7 +6,8 @@ pool (`pool_waits.py`). `executor.py` runs work in threads of nbcache's own. A w
 (`bounded_threads.py`), and coroutines on a loop beside the notebook's (`loop_thread.py`).
 
 Beneath these: `locks.py` (a lock that is never left held), `context_blocks.py` (values within a `with` block), both by
-`running_frames.py`; `strands.py` (which calls follow each other, and which run side by side).
+`running_frames.py`; `strands.py` (which calls follow each other, and which run side by side); `user_frames.py` (which line of
+the user's own code is running).
 
 Beside calls: `timer.py` (delayed work), `rests.py` (between steps of work in the background), `regex_time_limit.py` (for regular
 expressions), `change_listeners.py` (who is called after a change), `import_hooks.py` (what is done once a module has been

@@ -1,16 +1,13 @@
 """Whether code is the user's own, which is edited and counts by its content, or a library's, which counts by its name."""
 
-import functools
 import os
 import sys
-import sysconfig
 import types
 from pathlib import Path
 from typing import Any
 
-_LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("stdlib", "platstdlib", "purelib", "platlib")})
-# Libraries that are installed elsewhere, for one user or in another environment, are in folders of these names.
-_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+from nbcache.concurrency.user_frames import is_installed
+
 _OURS = str(Path(__file__).parents[2]) + os.sep
 ORIGINAL = "__nbcache_original__"  # the attribute of a wrapper that holds the wrapped method
 _NAMES = sys.stdlib_module_names | {"builtins", "nbcache"}
@@ -46,7 +43,7 @@ def is_users_module(module: types.ModuleType) -> bool:
 def _is_users_function(function: types.FunctionType) -> bool:
     """By the file that the code was compiled from: a wrapper's `__module__` is that of the function in it."""
     file = function.__code__.co_filename
-    if file.startswith("<frozen") or _is_installed(file):
+    if file.startswith("<frozen") or is_installed(file):
         return False
     name = function.__globals__.get(
         "__name__"
@@ -62,9 +59,4 @@ def _is_users_module(name: Any, file: str | None = None) -> bool:
     if name.partition(".")[0] in _NAMES or name.startswith("_cython_"):
         return False
     file = file or getattr(sys.modules.get(name), "__file__", None)
-    return file is None or not _is_installed(file)
-
-
-@functools.lru_cache(maxsize=1024)
-def _is_installed(file: str) -> bool:
-    return file.startswith(_LIBRARIES) or any(name in file for name in _INSTALLED)
+    return file is None or not is_installed(file)

@@ -24,6 +24,7 @@ from nbcache.stores.location import notebook_path
 from nbcache.ui.jupyter.config_traits import NBCache
 from nbcache.ui.jupyter.new_ids import NewIds
 from nbcache.ui.jupyter.notebook_renames import Follower
+from nbcache.ui.jupyter.short_tracebacks import shorten, show_whole
 
 _NAME = "llmcache"
 
@@ -183,6 +184,7 @@ def load(shell: InteractiveShell) -> None:
     shell.events.register("pre_run_cell", magics.before_cell)
     shell.events.register("post_run_cell", magics.after_cell)
     shell.input_transformers_cleanup.append(as_line)
+    shorten(shell)
     progress_line.notebook.line = _output_line
     for name in (f"%{_NAME}", f"%%{_NAME}"):
         shell.set_hook("complete_command", _complete, str_key=name)  # type: ignore[no-untyped-call]
@@ -206,6 +208,7 @@ def unload(shell: InteractiveShell) -> None:
     shell.magics_manager.registry.pop(type(magics).__name__, None)
     for name in (f"%{_NAME}", f"%%{_NAME}"):
         shell.strdispatchers["complete_command"].strs.pop(name, None)
+    show_whole(shell)
     progress_line.notebook.line = None
     ignore_also(())
     identity.forget()

@@ -70,6 +70,7 @@ def test_loading_turns_it_on_and_unloading_puts_everything_back(
             [made for made in shell.configurables if type(made).__module__.startswith("nbcache")],
             {name: list(hooks) for name, hooks in shell.events.callbacks.items()},
             list(shell.input_transformers_cleanup),
+            shell.custom_exceptions,
             {key: list(value) for key, value in shell.strdispatchers["complete_command"].strs.items()},
         )
 
