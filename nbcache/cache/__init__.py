@@ -2,7 +2,7 @@
 
 In the order of a call: `call.py` holds what is known of it, `active_settings.py` decides which settings hold for it
 (`modes.py`), and `samples.py` which sample it is. `notebook_cache.py` is the cache that LangChain asks: `lookup.py` looks in
-`memory.py`, the store, and among the calls in flight (`wait_limit.py`: how long it waits for one); `absent.py` remembers that
+`memory.py`, the store, and among the calls in flight (`wait_limit.py`: how long it waits for one) and those of other processes (`team_leases.py`); `absent.py` remembers that
 the store had no entry of a call. After a miss `save.py` stores the answer, unless it was too cheap (`cheap_answers.py`).
 `misses/` notes and explains the calls that missed, `function_runs.py` what is called inside of a function. `planned_keys.py` says
 under which key a call would be looked up.

@@ -1,4 +1,4 @@
-"""A call's lookup: in memory, in the store, in flight, or in the recordings that `replay` plays."""
+"""A call's lookup: in memory, in the store, in flight here or in another process, or in the recordings that `replay` plays."""
 
 import time
 from collections.abc import Callable, Generator, Iterable
@@ -24,19 +24,20 @@ from nbcache.codec.buffers import Raw
 from nbcache.concurrency.effects import Effect, InThread, adrive, drive
 from nbcache.concurrency.executor import in_thread, is_writing
 from nbcache.concurrency.loop_turns import take_turn
-from nbcache.concurrency.single_flight import CallSite, Flights, Waiter
+from nbcache.concurrency.single_flight import CallSite, Flights, Lease, Waiter
 from nbcache.costs.events import NEW
 from nbcache.errors import (
     DamagedError,
     NotStorableError,
     StoreBusyError,
+    StoreError,
     UnstableIdentityError,
     logger,
     warn_once,
 )
 from nbcache.keys.key import CallKey, call_key, with_sample
 from nbcache.keys.known_keys import KnownCall
-from nbcache.stores.base import ChangeTracking, Owning, PayloadTracking
+from nbcache.stores.base import ChangeTracking, Leasing, Owning, PayloadTracking
 
 Found = tuple[CachedAnswer | None, str]  # an answer, or the reason why there is none
 Search = Generator[Effect, Any, CachedAnswer | None]
@@ -59,6 +60,10 @@ class Lookup:
             self._change_token = store.payload_token
         elif memory and isinstance(store, ChangeTracking):
             self._change_token = store.change_token
+        if isinstance(store, Leasing):
+            from nbcache.cache.team_leases import TeamLeases  # noqa: PLC0415 - most stores are one machine's
+
+            state.team = TeamLeases(store, self.flights)
 
     def find(self, prompt: str, llm_string: str, call: Call | None, settings: Settings) -> CachedAnswer | None:
         """The answer to this call, counted as a hit. None, counted as a miss, if the call has to be made.
@@ -215,7 +220,7 @@ class Lookup:
     def _stored_or_in_flight(
         self, key: CallKey, call: Call | None, ended: int | None, *, on_loop: bool
     ) -> Generator[Effect, Any, Found]:
-        """The stored answer, or that of an identical call which is being made now.
+        """The stored answer, or that of an identical call which is being made now, in this process or in another one.
 
         `ended` is how many calls in flight had ended before the store had no answer. None if it was not read.
         """
@@ -225,15 +230,36 @@ class Lookup:
             answer, reason = yield from self._stored(key, call, on_loop=on_loop)
         if answer is not None or call is None or not call.shares or (around := call.keys_held()) is None:
             return answer, reason
-        site = CallSite.here(call.frame, on_loop=on_loop)
-        turn = self.flights.join(key.key, site, call.leases, longest_wait(call), around)
+        site, longest = CallSite.here(call.frame, on_loop=on_loop), longest_wait(call)
+        until = time.monotonic() + longest
+        turn = self.flights.join(key.key, site, call.leases, longest, around)
         if isinstance(turn, Waiter):
             turn = yield turn
         if isinstance(turn, bytes):
             return (yield from self._decoded(key, call, turn, None))
         if turn is not None and self.flights.has_ended_since(key.key, ended):  # while this call looked or waited
-            return (yield from self._stored(key, call, on_loop=on_loop))
-        return None, reason
+            answer, reason = yield from self._stored(key, call, on_loop=on_loop)
+        if isinstance(turn, Lease) and answer is None and reason == NEW:
+            payload = yield from self._answer_of_team(call, turn, until, is_within=bool(around))
+            if payload is not None:
+                return (yield from self._decoded(key, call, payload, None))
+        return answer, reason
+
+    def _answer_of_team(
+        self, call: Call, lease: Lease, until: float, *, is_within: bool
+    ) -> Generator[Effect, Any, bytes | None]:
+        """The payload of the answer that another process has got. None if this call has to be made: then others wait for it.
+
+        An answer that is not kept can't be waited for.
+        """
+        team = self._state.team
+        if team is None or call.settings is None or call.settings.mode != modes.ON:
+            return None
+        try:
+            return (yield from team.lease_or_answer(lease, until, is_within=is_within))
+        except StoreError as error:
+            self._state.failed("ask who makes a call", error)
+            return None
 
     def _stored(self, key: CallKey, call: Call | None, *, on_loop: bool) -> Generator[Effect, Any, Found]:
         token = None if on_loop and is_writing() else self._change_token()

@@ -1,6 +1,7 @@
 """An answer's way into the store: checked by the rules, encoded, stored, counted, and handed to calls that wait."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from langchain_core.outputs import Generation
 
@@ -102,7 +103,8 @@ class Saver:
                 state.refresh_once.discard(key.key)
                 unkept = NOT_KEPT if self._has_newer(key.key, pending) else ""
             if not unkept:
-                state.store.put(key.key, payload, meta, ttl)
+                put = state.store.put if state.team is None else partial(state.team.put, lease)
+                put(key.key, payload, meta, ttl)
                 state.origins.note(answer, hit=False, key=key.key, created=meta.created)
                 if pending.call is not None:
                     pending.call.origin = (False, key.key, meta.created)

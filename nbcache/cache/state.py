@@ -1,5 +1,7 @@
 """What the lookups and the updates of one cache share."""
 
+from typing import TYPE_CHECKING
+
 from nbcache.cache.call import Call
 from nbcache.cache.misses.log import MissLog, called_model
 from nbcache.cache.misses.swallowed import note_swallowed
@@ -13,6 +15,9 @@ from nbcache.keys.key import CallKey
 from nbcache.replay.playback import Recordings
 from nbcache.stores.base import Store
 
+if TYPE_CHECKING:
+    from nbcache.cache.team_leases import TeamLeases
+
 
 class CacheState:
     """A store, the accounts and rules of one notebook, and what has happened in its session.
@@ -21,6 +26,7 @@ class CacheState:
         cell: the cell that runs, or ran last.
         errors: how often the cache failed.
         refresh_once: the keys whose next call is made anew.
+        team: where other processes wait for calls of this one. None if the store can't tell them.
     """
 
     def __init__(
@@ -36,6 +42,7 @@ class CacheState:
         self.cell: str | None = None
         self.errors = 0
         self.refresh_once: set[str] = set()
+        self.team: TeamLeases | None = None
 
     def failed(self, what: str, error: Exception) -> None:
         """Count a failure of the cache and warn once; the user's call goes on."""

@@ -5,7 +5,7 @@ first call waits for the second, which must not wait for the first.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, _base, thread
 from types import FrameType
 from typing import Any
@@ -18,8 +18,8 @@ _SEVERAL = (_base.wait.__code__, _base.as_completed.__code__)
 _JOIN, _SHUTDOWN = threading.Thread.join.__code__, ThreadPoolExecutor.shutdown.__code__
 
 
-def waits_for(waiting: int, other: int) -> bool:
-    """Whether the thread `waiting` waits, itself or through others, for the thread `other` to end what it does."""
+def waits_for(waiting: Container[int], other: int) -> bool:
+    """Whether one of the threads `waiting` waits, itself or through others, for the thread `other` to end what it does."""
     stacks = {ident: list(_frames(top)) for ident, top in innermost_frames().items()}
     left, seen = [other], {other}
     while left:
@@ -27,7 +27,7 @@ def waits_for(waiting: int, other: int) -> bool:
         work = _work_of(stacks.get(ident, []), ident)
         for waiter, frames in stacks.items():
             if waiter not in seen and any(not work.isdisjoint(_awaited(frame)) for frame in frames):
-                if waiter == waiting:
+                if waiter in waiting:
                     return True
                 seen.add(waiter)
                 left.append(waiter)

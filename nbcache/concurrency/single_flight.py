@@ -1,7 +1,8 @@
 """Single-flight: of identical calls one is made, and the others wait for its answer.
 
 No two calls wait for each other. A call waits only for one that can go on meanwhile: not for one of its own thread, and a thread
-does not wait for a call on an event loop. A call within others, which hold leases, waits for none that itself waits for these.
+does not wait for a call on an event loop. A call within others, which hold leases, waits for none that itself waits for these, or
+for another process: what that does isn't known here.
 """
 
 import asyncio
@@ -13,10 +14,13 @@ import weakref
 from _thread import LockType, allocate_lock
 from collections import OrderedDict, deque
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.running_frames import is_running
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _LAST = 4_096  # keys for which the end of the last call is remembered
 _CHECK = 0.25  # seconds between a waiter's checks that the call still goes on
@@ -68,6 +72,9 @@ class Flights:
         self.ended = 0  # how many calls have ended
         self._last: OrderedDict[str, int] = OrderedDict()  # for each key, the number of its last call
         self._forgotten = 0
+        self.on_end: Callable[[Lease, bool], None] | None = (
+            None  # called with each lease that ends, and whether its call failed
+        )
         _flights.add(self)
 
     def join(
@@ -91,7 +98,9 @@ class Flights:
                 lease = leases[key] = Lease(self, key, site)
                 self._leases[key] = lease
                 return lease
-            if not site.may_wait_for(lease.site) or (around and self._waits_for(key, around, {key})):
+            if not site.may_wait_for(lease.site):
+                return None
+            if around and (lease.waits_elsewhere or self._waits_for(key, around, {key})):
                 return None
             waiter = leases[key] = Waiter(self, lease, site, leases, timeout, around=around)
             lease.waiters.append(waiter)
@@ -132,6 +141,18 @@ class Flights:
                 del self._leases[lease.key]
             for waiter in notified:
                 waiter.notify(payload)
+        if self.on_end is not None:
+            self.on_end(lease, failed)
+
+    def may_wait_elsewhere(self, lease: "Lease") -> bool:
+        """Whether the call of `lease` may wait for another process. While it does, no call within others waits for it."""
+        with self._lock:
+            lease.waits_elsewhere = lease.site.waits and not any(waiter.around for waiter in lease.waiters)
+            return lease.waits_elsewhere
+
+    def goes_on(self, lease: "Lease") -> bool:
+        """Whether the call of `lease` is still being made."""
+        return self._leases.get(lease.key) is lease and not lease.site.is_left()
 
     def leave(self, waiter: "Waiter") -> "Lease | None":
         """Stop waiting. Returns the lease that the waiter has just got, if any: it must be released."""
@@ -168,6 +189,7 @@ class Lease:
         self.key = key
         self.site = site
         self.waiters: deque[Waiter] = deque() if waiters is None else waiters
+        self.waits_elsewhere = False  # for another process
         self._flights = flights
 
     def resolve(self, payload: bytes | None) -> None:
@@ -264,7 +286,7 @@ class Waiter:
             return False
         from nbcache.concurrency.pool_waits import waits_for  # noqa: PLC0415 - few calls wait so long
 
-        return waits_for(leader.thread, self.site.thread)
+        return waits_for((leader.thread,), self.site.thread)
 
     def _give_up(self) -> None:
         """Stop waiting. An outcome that came at the last moment is kept."""

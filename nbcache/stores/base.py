@@ -29,10 +29,10 @@ A whole store:
 The tests in `tests/stores/contract/` say what each protocol promises, a file for each. To run them with your own store, in
 a clone of the repository, add it to `STORES` in the `conftest.py` there and run `pytest tests/stores/contract`: the tests of
 the capabilities that it has are run. `MemoryStore` has all capabilities but `ChangeTracking`, `Columnar`, `Owning`,
-`Selecting` and `Remote`, and is short.
+`Selecting`, `Remote` and `Leasing`, and is short.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from urllib.parse import unquote, urlsplit
@@ -284,6 +284,29 @@ class Remote(Protocol):
 
         Raises ValueError if it refuses the password, and StoreError if it does not answer.
         """
+
+
+@runtime_checkable
+class Leasing(Store, Protocol):
+    """Of identical calls in several processes one makes the request: the one that has the lease of their key.
+
+    A lease is a token's, which no other call has. It ends after some seconds if it is not renewed, and with every `put` of its key.
+    """
+
+    def lease(self, key: str, token: str, seconds: float) -> bytes | bool | None:
+        """The payload of `key`; without one, whether the lease is the token's now.
+
+        Returns None if nobody needs it: an answer of this key was not stored a moment ago.
+        """
+
+    def renew(self, leases: Mapping[str, str], seconds: float) -> None:
+        """Let these keys' leases last for so many seconds from now. One that had ended is taken again, if nothing took its place."""
+
+    def put_leased(self, key: str, payload: bytes, meta: "EntryMeta", ttl: float | None, token: str) -> None:
+        """As `put`. If the lease is the token's no longer, an entry that was stored meanwhile stays."""
+
+    def release(self, key: str, token: str, *, failed: bool) -> None:
+        """End the token's lease without an answer: the call failed, or its answer is not stored, as those that wait are told."""
 
 
 def open_store(place: "str | Path | Store", *, max_bytes: int | None = None, max_entries: int | None = None) -> Store:

@@ -25,7 +25,7 @@ from typing_extensions import TypedDict
 
 import nbcache
 from nbcache.cache.modes import Settings
-from nbcache.concurrency.single_flight import CallSite, Flights, Lease
+from nbcache.concurrency.single_flight import CallSite, Flights, Lease, Waiter
 from nbcache.session import installation
 from tests.servers.provider import Answer, Provider
 from tests.support.waiting_calls import PATIENCE, waiting
@@ -615,3 +615,20 @@ def test_what_has_ended_since_is_known_by_its_key_and_taken_for_granted_where_it
     assert flights.has_ended_since("a", begun)
     assert flights.has_ended_since("x", begun)
     assert not flights.has_ended_since("a", later)
+
+
+def test_while_a_call_waits_for_another_process_none_that_holds_leases_waits_for_it() -> None:
+    flights, here, thread = Flights(), CallSite(1), CallSite(2)
+    lease = flights.join("a", here, {}, 1.0)
+    assert isinstance(lease, Lease)
+    assert flights.may_wait_elsewhere(lease)
+    assert flights.join("a", thread, {}, 1.0, frozenset("b")) is None
+    assert isinstance(flights.join("a", thread, {}, 1.0), Waiter)
+
+
+def test_a_call_that_one_with_leases_waits_for_waits_for_no_other_process() -> None:
+    flights, here, thread = Flights(), CallSite(1), CallSite(2)
+    lease = flights.join("a", here, {}, 1.0)
+    assert isinstance(lease, Lease)
+    assert isinstance(flights.join("a", thread, {}, 1.0, frozenset("b")), Waiter)
+    assert not flights.may_wait_elsewhere(lease)

@@ -1,7 +1,7 @@
 """The store on a Redis or Valkey server."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 from nbcache import public_in
@@ -64,7 +64,11 @@ class RedisStore:
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
         """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError if it is larger than the bound."""
-        arguments = self._entry(key, payload, meta, ttl)
+        self.put_leased(key, payload, meta, ttl, "")
+
+    def put_leased(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None, token: str) -> None:
+        """As `put`. If the lease is the token's no longer, an entry that was stored meanwhile stays."""
+        arguments = self._entry(key, payload, meta, ttl, token)
         with self.server.request():
             evicted = run(self.server.calls, self.root, "put", arguments)
         self._report(evicted)
@@ -184,18 +188,33 @@ class RedisStore:
         with self.server.request():
             redis.ledger.rename(self, notebook, new)
 
+    def lease(self, key: str, token: str, seconds: float) -> bytes | bool | None:
+        """The payload of `key`; without one, whether the lease is the token's now. None if nobody needs it."""
+        with self.server.request():
+            return redis.leases.lease(self, key, token, seconds)
+
+    def renew(self, leases: Mapping[str, str], seconds: float) -> None:
+        """Let these keys' leases last for so many seconds from now, or take them again."""
+        with self.server.request():
+            redis.leases.renew(self, leases, seconds)
+
+    def release(self, key: str, token: str, *, failed: bool) -> None:
+        """End the token's lease without an answer."""
+        with self.server.request():
+            redis.leases.release(self, key, token, failed=failed)
+
     def close(self) -> None:
         """Close the connections. A store that is used again opens them again."""
         self.server.close()
 
-    def _entry(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None) -> list[Argument]:
+    def _entry(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None, token: str = "") -> list[Argument]:
         if self._max_bytes is not None and len(payload) > self._max_bytes:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
         now = time.time()
         expiry = rows.expiry_arguments(None if ttl is None else now + ttl, now)
         bounds = (self._max_bytes or 0, self._max_entries or 0, int(report.to is not None))
         owners = (owner.encode(errors="surrogatepass") for owner in meta.notebooks)
-        return [key, payload, rows.written(meta), packed(meta), repr(now), *expiry, *bounds, *owners]
+        return [key, payload, rows.written(meta), packed(meta), repr(now), *expiry, *bounds, token, *owners]
 
     def _report(self, evicted: Sequence[Any]) -> None:
         if evicted and report.to is not None:

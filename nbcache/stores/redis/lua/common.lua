@@ -32,6 +32,10 @@ local function entry(key)
   return P..'e:'..key
 end
 
+local function lease(key)
+  return P..'l:'..key
+end
+
 local function owners_of(key)
   local owners = {}
   for _, field in ipairs(redis.call('HKEYS', entry(key))) do

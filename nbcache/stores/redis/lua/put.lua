@@ -1,6 +1,8 @@
 -- Store an entry, and evict what exceeds the bounds. Returns the rows of the evicted ones, if they are wanted.
+-- It ends the lease of the key. A call whose own lease has ended replaces no entry: that is a later answer than its own.
 local key, payload, row, columns, now, expires, milliseconds = unpack(ARGV, 1, 7)
 local max_bytes, max_entries, wants_rows = tonumber(ARGV[8]), tonumber(ARGV[9]), ARGV[10] == '1'
+local token = ARGV[11]
 local moment = now -- as it was written, with all of its digits
 now = tonumber(now)
 
@@ -12,11 +14,13 @@ end
 drop_expired(now - PROOF, 20)
 for _, slot in ipairs(redis.call('ZRANDMEMBER', P..'lru', 2)) do forget_if_gone(slot) end
 local slot, expired_slot, expired = live(key, now)
+if slot and token ~= '' and redis.call('GET', lease(key)) ~= token then return {} end
+redis.call('DEL', lease(key))
 if expired_slot then drop(key, expired_slot, 'expired', expired) end
 slot = slot or new_slot()
 redis.call('HSET', entry(key), 'p', payload, 'r', row, 's', slot)
 redis.call('HDEL', entry(key), 'c', 't')
-for at = 11, #ARGV do redis.call('HSET', entry(key), 'o:'..ARGV[at], '') end
+for at = 12, #ARGV do redis.call('HSET', entry(key), 'o:'..ARGV[at], '') end
 write_row(key, slot, columns)
 write_owners(key, slot)
 write_expiry(key, slot, expires, milliseconds)
