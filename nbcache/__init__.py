@@ -53,6 +53,7 @@ __all__ = [
     "evict",
     "expire",
     "export_cassette",
+    "flush",
     "history",
     "import_cassette",
     "info",
@@ -78,6 +79,7 @@ __all__ = [
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from nbcache import stores as stores
     from nbcache.cache.misses.explain import Why
     from nbcache.cache.modes import mode
     from nbcache.cache.notebook_cache import NotebookCache
@@ -114,6 +116,7 @@ if TYPE_CHECKING:
         entries,
         evict,
         export_cassette,
+        flush,
         history,
         import_cassette,
         info,
@@ -174,8 +177,8 @@ _HOMES = {
         "session.warming.targets": ("args",),
         "session.warming.warm": ("awarm", "warm"),
         "session.api": (
-            *("check", "clear", "entries", "evict", "export_cassette", "history", "import_cassette", "info", "last"),
-            *("plan", "show", "stats", "why"),
+            *("check", "clear", "entries", "evict", "export_cassette", "flush", "history", "import_cassette", "info"),
+            *("last", "plan", "show", "stats", "why"),
         ),
         "session.entry_changes": ("expire", "tag", "untag"),
         "session.installation": ("install", "installed", "uninstall"),
@@ -261,7 +264,13 @@ def _set_values(record: Any, state: dict[str, Any] | list[Any]) -> None:
         object.__setattr__(record, name, values.get(name, None if default is MISSING else default))
 
 
-__getattr__ = handed_on(__name__, _HOMES)
+def __getattr__(name: str) -> Any:
+    if name == "stores":
+        return import_module("nbcache.stores")
+    return _look_up(name)
+
+
+_look_up = handed_on(__name__, _HOMES)
 add_earlier_modules(  # 0.4's, in whose names there may be pickles
     {
         "nbcache.exports": ("Exported", "Imported"),

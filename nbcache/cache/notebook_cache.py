@@ -4,7 +4,7 @@ import os
 import weakref
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
@@ -34,8 +34,9 @@ from nbcache.keys.api_names import ALL
 from nbcache.keys.known_keys import KnownCall, known_call
 from nbcache.keys.request import Request
 from nbcache.replay.playback import Recordings
-from nbcache.stores.base import open_store, owner_in
 from nbcache.stores.location import cassette_path, notebook_path, store_folder
+from nbcache.stores.opening import open_store
+from nbcache.stores.owners import owner_in
 
 if TYPE_CHECKING:
     from nbcache.cache.misses.explain import Why
@@ -65,11 +66,8 @@ class NotebookCache(BaseCache):
         configuration = self._configuration = Configuration(**given)
         self.path = path = configuration.notebook or notebook_path()
         self.max_bytes, self.max_entries = configuration.max_bytes, configuration.max_entries
-        self.store = open_store(
-            store_folder(path) if configuration.store is None else configuration.store,
-            max_bytes=self.max_bytes,
-            max_entries=self.max_entries,
-        )
+        place, own = "disk" if configuration.store is None else configuration.store, partial(store_folder, path)
+        self.store = open_store(place, own_folder=own, max_bytes=self.max_bytes, max_entries=self.max_entries)
         self.notebook = owner_in(self.store, path)
         self.scope = configuration.scope if self.notebook is not None else "folder"
         self.labels: dict[str, str] = {}
@@ -344,6 +342,7 @@ class NotebookCache(BaseCache):
         """The cell has ended: its settings hold no longer, its hits are written down, and callbacks know of them."""
         self._active.cell = NOTHING_SET
         self.flush()
+        session_end.send(self.store)
         finish_callbacks()
 
     def flush(self) -> None:

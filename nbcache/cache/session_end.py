@@ -1,4 +1,4 @@
-"""What a cache writes down at the end of its session, and after each cell for a run of pytest."""
+"""What a cache writes down at the end of its session, and after each cell."""
 
 import os
 from functools import partial
@@ -6,8 +6,16 @@ from functools import partial
 from nbcache.concurrency.executor import in_background, uninterrupted
 from nbcache.costs.ledger import Ledger
 from nbcache.replay.playback import Recordings
-from nbcache.stores.base import Store
+from nbcache.stores.base import Buffered, Store
 from nbcache.stores.location import REPORT
+
+_SENT_WITHIN = 0.3  # seconds that the end of a cell waits for a server to get its answers
+
+
+def send(store: Store, within: float | None = None) -> None:
+    """Wait until all tiers of the store have what is new, or can't have it now, for so many seconds at most."""
+    if isinstance(store, Buffered):
+        store.flush(_SENT_WITHIN if within is None else within)
 
 
 def close(ledger: Ledger, store: Store, recordings: Recordings) -> None:

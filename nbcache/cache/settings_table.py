@@ -17,20 +17,20 @@ from nbcache.costs.price_lookup import Prices
 from nbcache.entry.durations_and_sizes import count, dollars, seconds, size
 from nbcache.keys.api_names import ALL, checked_clients
 from nbcache.keys.prompt import Normalize
-from nbcache.stores.base import Store, open_store
+from nbcache.stores.base import Store
 from nbcache.stores.location import checked_path
+from nbcache.stores.opening import Place, open_store
 
 Normalizer = str | Iterable[str] | Normalize
 GivenTTLs = Mapping[str, float | str | timedelta | None]
 ShouldStore = Callable[[Any], bool]
 _Texts = str | Iterable[str]
-_Place = str | Path | Store
 _EVICTED = "The least recently used are evicted first. Without it there is no bound"
 
 
-def _store(place: _Place) -> _Place:
+def _store(place: Place) -> Place:
     if not isinstance(place, Store):
-        open_store(place)
+        open_store(place, own_folder=Path)  # it is found when the store is opened
     return place
 
 
@@ -83,12 +83,13 @@ def _comma_separated(text: str) -> list[str]:
 class Configuration:
     """The settings of a cache: given as they are typed, and read as they were checked. Raises ValueError."""
 
-    store: Setting[_Place | None, _Place | None] = Setting(
+    store: Setting[Place | None, Place | None] = Setting(
         _store,
         "where entries are kept: a folder, `disk:///path`, `memory://`, `redis://host:6379/0`, a Store object, or `user`, "
-        "one store for all your notebooks (`NotebookCache(…)` takes that for a folder). Without it: the folder that "
-        "`NBCACHE_DIR` names, else the nearest `.nbcache` folder upward from the notebook",
-        kind="text",
+        "one store for all your notebooks (`NotebookCache(…)` takes that for a folder). Several are tiers, the nearest first: a "
+        "list, or text with a comma and a space between them; `:ro` at the end of one means that it is only read. Without it, and "
+        "with `disk`: the folder that `NBCACHE_DIR` names, else the nearest `.nbcache` folder upward from the notebook",
+        kind="object",
         from_text=str,
     )
     _: KW_ONLY

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from nbcache import public_in
+from nbcache.cache import session_end
 from nbcache.cache.misses.explain import Why
 from nbcache.cache.modes import REPLAY
 from nbcache.cache.setting_field import refuse_unknown
@@ -23,6 +24,7 @@ from nbcache.stores.progress import Progress
 if TYPE_CHECKING:
     import pandas as pd
 
+_SENT_WITHIN = 10.0  # seconds
 CHOOSING = (*FILTERS, "scope", "dry_run")  # the arguments by which entries are chosen
 
 
@@ -243,6 +245,17 @@ def info(answer: Any) -> Info | None:
     cache = installed()
     cache.flush()  # what it cost is written down then
     return cache.info(answer)
+
+
+@public_in("nbcache")
+def flush() -> None:
+    """Write down what was counted, and wait until all tiers of the store have the new answers: 10 seconds at most.
+
+    This happens by itself at the end of each cell and of the process. What a server can't get now is sent when it can.
+    """
+    cache = installed()
+    cache.flush()
+    session_end.send(cache.store, _SENT_WITHIN)
 
 
 @public_in("nbcache")

@@ -26,7 +26,8 @@ from nbcache.session.environment import warn_of_misspelt, with_environment
 from nbcache.session.placeholder_keys import stand_in
 from nbcache.session.worker_processes import give_tickets, join
 from nbcache.stores.base import Remote, Store
-from nbcache.stores.location import BLOCK_NETWORK, user_folder
+from nbcache.stores.location import BLOCK_NETWORK
+from nbcache.stores.opening import with_users_folder
 
 
 @dataclass(slots=True)
@@ -59,8 +60,7 @@ def install(given: dict[str, Any]) -> NotebookCache:
 
 def _install(given: dict[str, Any]) -> NotebookCache:
     """As `install`, without the environment."""
-    if given.get("store") == "user":
-        given["store"] = user_folder()
+    given["store"] = with_users_folder(given.get("store"))
     cache = NotebookCache(**given)
     silence = _silence_of(cache.store)
     uninterrupted(partial(_turn_on, cache))

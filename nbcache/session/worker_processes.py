@@ -15,7 +15,7 @@ from nbcache.concurrency.worker_pipe import Sender, channel
 from nbcache.errors import logger, warn_once
 from nbcache.integrations.patching import Wrapping
 from nbcache.keys.ignored import langchain_parameters
-from nbcache.stores.base import DiskStore
+from nbcache.stores.sqlite.store import DiskStore
 
 _Install = Callable[[dict[str, Any]], NotebookCache]
 _TICKET = "_nbcache"  # the attribute of a process object that holds its ticket

@@ -1,4 +1,4 @@
-"""What a store is: the smallest protocol, one protocol for each further capability, and `open_store`.
+"""What a store is: the smallest protocol, and one protocol for each further capability.
 
 To write a store, begin with `Store`: two methods that matter, a name, and `close`. That is a valid store. Calls are
 answered from it, and money and time of the session are counted in memory. Add the methods of a capability, and what needs
@@ -29,26 +29,19 @@ A whole store:
 The tests in `tests/stores/contract/` say what each protocol promises, a file for each. To run them with your own store, in
 a clone of the repository, add it to `STORES` in the `conftest.py` there and run `pytest tests/stores/contract`: the tests of
 the capabilities that it has are run. `MemoryStore` has all capabilities but `ChangeTracking`, `Columnar`, `Owning`,
-`Selecting`, `Remote` and `Leasing`, and is short.
+`Selecting`, `Copyable`, `Buffered`, `Remote` and `Leasing`, and is short.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
-from urllib.parse import unquote, urlsplit
 
 from nbcache.entry.filter import Filter
-from nbcache.stores.location import notebook_name, team_owner
 from nbcache.stores.progress import Counted, Progress
-from nbcache.stores.sqlite.store import DiskStore
 
 if TYPE_CHECKING:
     from nbcache.entry.edit import Edit
     from nbcache.entry.records import Cleared, EntryMeta, Facets, SessionCall, Spending, Totals, Touch
     from nbcache.stores.selection import Search, Selection
-
-__all__ = ["DiskStore", "Store", "open_store"]
-_ON_A_SERVER = {"redis", "rediss", "valkey", "unix"}  # each may have `+sentinel` or `+cluster` behind it
 
 
 @runtime_checkable
@@ -276,6 +269,22 @@ class Owning(Protocol):
 
 
 @runtime_checkable
+class Copyable(Protocol):
+    """A few entries can be read whole by their keys, in a time that does not depend on how many there are: to fill a nearer tier."""
+
+    def entries(self, keys: Collection[str]) -> "Iterable[tuple[EntryMeta, bytes]]":
+        """Those of these entries that are there and have not expired, each with its payload."""
+
+
+@runtime_checkable
+class Buffered(Protocol):
+    """Not all that is stored has reached its place when `put` returns."""
+
+    def flush(self, within: float) -> None:
+        """Wait for that for at most `within` seconds, and for less if it can't be done now."""
+
+
+@runtime_checkable
 class Remote(Protocol):
     """The store is on a server, which several people may use: there an owner of entries is a user with a notebook."""
 
@@ -309,52 +318,13 @@ class Leasing(Store, Protocol):
         """End the token's lease without an answer: the call failed, or its answer is not stored, as those that wait are told."""
 
 
-def open_store(place: "str | Path | Store", *, max_bytes: int | None = None, max_entries: int | None = None) -> Store:
-    """The store at `place`: a folder's path, `disk:///path`, `memory://`, `redis://host:6379/0?prefix=team`, or a store.
-
-    Raises ValueError for a place that can't be one, and for bounds of a store that has none, and MissingPackageError.
-    Nothing is made on disk or sent to a server before it is used.
-    """
-    if isinstance(place, Store):
-        from nbcache.stores.earlier_names import has_earlier_names, with_todays_names  # noqa: PLC0415 - few give one
-
-        store: Store = with_todays_names(place) if has_earlier_names(place) else place
-    elif isinstance(place, Path):
-        store = DiskStore(place)
-    elif isinstance(place, str) and place.strip():
-        store = _of_url(place)
-    else:
-        raise ValueError(f"store={place!r}: write a folder, disk:///path or memory://")
-    if max_bytes is not None or max_entries is not None:
-        if not isinstance(store, Bounded):
-            raise ValueError(f"max_bytes, max_entries: the store {store.url} can't be bounded; leave them out")
-        store.bound(max_bytes, max_entries)
-    return store
+def tiers_of(store: Store) -> Sequence[Store]:
+    """The stores of which `store` consists: only itself, unless it has tiers."""
+    tiers: Sequence[Store] = getattr(store, "tiers", (store,))
+    return tiers
 
 
-def owner_in(store: Store, notebook: Path | None) -> str | None:
-    """The name of the owner of what `notebook` stores. None if nobody is known."""
-    if isinstance(store, Remote):
-        return team_owner(notebook)
-    return notebook_name(notebook, store.folder if isinstance(store, DiskStore) else None)
-
-
-def _of_url(place: str) -> Store:
-    parts = urlsplit(place)
-    if "://" not in place:
-        return DiskStore(Path(place))
-    if parts.scheme == "memory" and not parts.netloc and parts.path in {"", "/"}:
-        from nbcache.stores.memory import MemoryStore  # noqa: PLC0415 - most stores are in a folder
-
-        return MemoryStore()
-    if parts.scheme == "disk" and not parts.netloc and parts.path not in {"", "/"}:
-        return DiskStore(Path(unquote(parts.path)))
-    if parts.scheme.partition("+")[0] in _ON_A_SERVER:
-        from nbcache.stores.redis.store import RedisStore  # noqa: PLC0415 - few stores are on a server
-
-        return RedisStore(place)
-    from nbcache.stores.redis.address import without_password  # noqa: PLC0415 - few URLs are wrong
-
-    raise ValueError(
-        f"store={without_password(place)!r}: write a folder, disk:///absolute/path (three slashes), memory:// or redis://host:6379/0"
-    )
+def home_of(store: Store) -> Store:
+    """The store whose entries are listed, and that has the ledger: itself, unless it has tiers."""
+    home: Store = getattr(store, "home", store)
+    return home

@@ -57,7 +57,7 @@ def team_owner(notebook: Path | None) -> str:
     name = os.environ.get(OWNER) or _user_name()
     if notebook is None:
         return name
-    home = _home()
+    home = home_folder()
     below_home = home is not None and notebook.is_relative_to(home)
     path = notebook.relative_to(home) if home is not None and below_home else notebook
     return f"{name}:{path.as_posix()}".encode(errors="replace").decode()
@@ -101,7 +101,7 @@ def store_folder(notebook: Path | None = None) -> Path:
 def elsewhere(here: Path) -> list[Path]:
     """The user's stores that a search from `here` does not find: those below, and those above the repository's root."""
     above = [folder / FOLDER for folder in here.parents if folder not in _upward(here)]
-    below = [] if here in {_home(), Path(here.anchor)} else folders_below(here)
+    below = [] if here in {home_folder(), Path(here.anchor)} else folders_below(here)
     return [folder for folder in (*below, *above) if _is_mine(folder)]
 
 
@@ -167,7 +167,7 @@ def user_folder() -> Path:
 
 def _upward(here: Path) -> list[Path]:
     """`here` and the folders above it, up to the repository's root or the home folder."""
-    home = _home()
+    home = home_folder()
     folders = []
     for folder in (here, *here.parents):
         folders.append(folder)
@@ -176,7 +176,8 @@ def _upward(here: Path) -> list[Path]:
     return folders
 
 
-def _home() -> Path | None:
+def home_folder() -> Path | None:
+    """The user's home folder. None for a user without one."""
     try:
         return Path.home()
     except RuntimeError:  # a container's user without one

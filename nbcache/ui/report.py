@@ -2,9 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from nbcache.cache.modes import NOTEBOOK, REPLAY
@@ -28,9 +28,10 @@ from nbcache.entry.stats import Stats
 from nbcache.entry.status import OK
 from nbcache.errors import CassetteError, one_line
 from nbcache.replay.secrets.scrubber import SECRET
-from nbcache.stores.base import DiskStore, Listable, Store
+from nbcache.stores.base import Listable, Store, tiers_of
 from nbcache.stores.location import from_here
 from nbcache.stores.selection import Selection
+from nbcache.stores.sqlite.store import DiskStore
 
 if TYPE_CHECKING:  # what a command line need not import
     from nbcache.cache.notebook_cache import NotebookCache
@@ -294,13 +295,21 @@ def where(cache: "NotebookCache") -> str:
 
 
 def place_text(store: Store) -> str:
-    """The store's folder as a path from here, or its URL."""
-    return one_line(str(from_here(store.folder))) if isinstance(store, DiskStore) else store.url
+    """The store's folder as a path from here, or its URL; of tiers each."""
+    return _tiers_text(store, lambda folder: str(from_here(folder)))
 
 
 def store_text(store: Store) -> str:
-    """The store's folder, or its URL."""
-    return one_line(str(store.folder)) if isinstance(store, DiskStore) else store.url
+    """The store's folder, or its URL; of tiers each."""
+    return _tiers_text(store, str)
+
+
+def _tiers_text(store: Store, folder_text: Callable[[Path], str]) -> str:
+    names = getattr(store, "names", (store.url,))
+    return ", ".join(
+        name.replace(tier.url, one_line(folder_text(tier.folder))) if isinstance(tier, DiskStore) else name
+        for tier, name in zip(tiers_of(store), names, strict=True)
+    )
 
 
 def plan(costs: "Plan") -> str:

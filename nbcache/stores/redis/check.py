@@ -73,12 +73,12 @@ class _Checker:
     def misplaced(self, parts: Any, columns: bytes) -> list[str]:
         """An entry that is listed with other values than its row has."""
         row, payload = rows.read(parts), parts[-1]
-        if packed(row, payload) == columns:
+        if packed(row) == columns:
             return []
         if self._fix:
             digest = hashlib.sha1(payload, usedforsecurity=False).hexdigest()
             expiry = rows.expiry_arguments(row.expires, time.time())
-            self.run("edit", row.key, digest, parts[1], payload, parts[1], packed(row, payload), *expiry)
+            self.run("edit", row.key, digest, parts[1], payload, parts[1], packed(row), *expiry)
         return [f"entry {row.key[:8]} is listed with values of another"]
 
     def unlisted(self, listed: set[str]) -> Iterator[str]:
@@ -93,11 +93,11 @@ class _Checker:
                 yield f"entry {key[:8]} is in no list"
 
     def _list_anew(self, key: str) -> None:
-        values: Any = self._store.server.listing.hmget(f"{self._store.root}e:{key}", "r", "x", "c", "p")
-        row, expires, cost, payload = (value or b"" for value in values)
+        values: Any = self._store.server.listing.hmget(f"{self._store.root}e:{key}", "r", "x", "c")
+        row, expires, cost = (value or b"" for value in values)
         meta = rows.read_or_none([key.encode(), row, expires, cost, *rows.NEVER_HIT, 0, [], b""])
         if meta is None:
             self._store.server.listing.unlink(f"{self._store.root}e:{key}")
             return
         now = time.time()
-        self.run("relist", key, packed(meta, payload), *rows.expiry_arguments(meta.expires, now), repr(now))
+        self.run("relist", key, packed(meta), *rows.expiry_arguments(meta.expires, now), repr(now))

@@ -10,24 +10,21 @@ import numpy as np
 from nbcache.entry.globs import matches
 from nbcache.entry.records import EntryMeta, Facets, Filter, Totals
 from nbcache.keys.digests import KEY_LENGTH
-from nbcache.stores.progress import Progress
-from nbcache.stores.redis import rows, searches
+from nbcache.stores.redis import rows
 from nbcache.stores.redis.columns import KEY_BYTES, NUMBERS, OF_ROW, digest
 from nbcache.stores.redis.scripts import run
-from nbcache.stores.redis.selection import StoredSelection
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from nbcache.stores.redis.store import RedisStore
-    from nbcache.stores.selection import Search
 
     Array = npt.NDArray[Any]
 
 _AT_ONCE = 500  # rows that one script reads
+_PAYLOADS_AT_ONCE = 50
 _NUMBERS = {*NUMBERS, "expires", "last_hit", "hits", "size_bytes"}
 _EQUAL = ("model", "cell", "status", "prompt", "client", "kind")  # to a value of the row
-_ODD = {"created": 0x9E3779B97F4A7C15, "size_bytes": 0xC2B2AE3D27D4EB4F}  # by which they are multiplied in an id
 _HEXADECIMAL = set("0123456789abcdef")
 
 
@@ -97,25 +94,6 @@ class Listing:
         """The keys at these slots."""
         return [bytes(key).hex() for key in self._columns["key"][slots]]
 
-    def sizes(self, slots: "Array") -> "Array":
-        """The bytes of the payloads at these slots."""
-        return np.asarray(self._columns["size_bytes"][slots])
-
-    def ids(self, slots: "Array") -> "Array":
-        """A number for each entry at these slots, which it has until it is replaced."""
-        parts = [np.ascontiguousarray(self._columns["key"][:, :8]).view("<u8")[:, 0], self._columns["prompt"]]
-        parts += [self._columns[name].view("<u8") * np.uint64(odd) for name, odd in _ODD.items()]
-        return np.asarray(np.bitwise_xor.reduce([part[slots] for part in parts]))
-
-    def common(self, slots: "Array", signature: int) -> "Array":
-        """How many bits of a signature of words each entry at these slots has."""
-        bits = self._columns["words"][slots] & np.uint64(signature)
-        return np.asarray(np.unpackbits(bits.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1, dtype=np.int64))
-
-    def among(self, slots: "Array", name: str, values: Collection[str]) -> "Array":
-        """Those of the slots that have one of these values in a column."""
-        return np.asarray(slots[np.isin(self._columns[name][slots], np.array([*map(_code, values)], np.uint64))])
-
     def total(self, name: str, slots: "Array") -> float:
         """The sum of a column."""
         return float(self._columns[name][slots].sum())
@@ -176,12 +154,12 @@ class Listing:
 def page(store: "RedisStore", which: Filter, order: Order, part: slice) -> list[EntryMeta]:
     """A part of the rows that `which` selects, in an order."""
     now = time.time()
-    if which.key is not None and len(which.key) == KEY_LENGTH and not which.words:
+    if which.key is not None and len(which.key) == KEY_LENGTH:
         there: Any = store.server.listing.hget(f"{store.root}e:{which.key}", "s")
         slot = [] if there is None else [int(there)]
         return [row for row in _rows(store, slot) if row.key == which.key and _is_live(row, which, now)][part]
     listing = Listing(store, (order.sort, *_columns_of(which)))
-    slots = listing.ordered(_selected(store, listing, which, now), order, part.stop)[part]
+    slots = listing.ordered(listing.select(which, now), order, part.stop)[part]
     return list(_rows(store, slots.tolist(), which))
 
 
@@ -192,41 +170,8 @@ def totals(store: "RedisStore", which: Filter) -> Totals:
     if which == Filter():
         return Totals(entries, size, evictions)
     listing = Listing(store, ("size_bytes", *_columns_of(which)))
-    slots = _selected(store, listing, which, now)
+    slots = listing.select(which, now)
     return Totals(len(slots), int(listing.total("size_bytes", slots)), evictions)
-
-
-def number(store: "RedisStore", which: Filter) -> int:
-    """How many entries `which` selects."""
-    return len(_selected(store, Listing(store, _columns_of(which)), which, time.time()))
-
-
-def select(store: "RedisStore", which: Filter, search: "Search | None", progress: Progress | None) -> StoredSelection:
-    """The entries that `which` selects and that contain what is searched for, the newest first."""
-    listing = Listing(store, (*searches.NEEDED, *_columns_of(which)))
-    slots = listing.ordered(_selected(store, listing, which, time.time()), _NEWEST_FIRST)
-    if search is not None:
-        slots = slots[searches.contain(store, listing, slots, search.is_in, progress)]
-    return StoredSelection(store, listing.keys(slots))
-
-
-def columns(store: "RedisStore", which: Filter) -> dict[str, list[Any]]:
-    """The fields of EntryMeta, each with its values in the order of the rows that `which` selects, the newest first."""
-    listing = Listing(store, _columns_of(which))
-    slots = listing.ordered(_selected(store, listing, which, time.time()), _NEWEST_FIRST).tolist()
-    values: dict[str, list[Any]] = {field.name: [] for field in fields(EntryMeta)}
-    for start in range(0, len(slots), _AT_ONCE):
-        for row in _rows(store, slots[start : start + _AT_ONCE], which):
-            for name, of_all in values.items():
-                of_all.append(getattr(row, name))
-    return values
-
-
-def similar(store: "RedisStore", words: Sequence[str], limit: int) -> list[str]:
-    """The keys of the entries that have most of these words, the most similar first."""
-    listing = Listing(store, (*searches.NEEDED, "kind", "words"))
-    slots = listing.ordered(listing.select(Filter(), time.time()), _NEWEST_FIRST)
-    return store.searches.similar(listing, slots, words, limit)
 
 
 def facets(store: "RedisStore", notebook: str | None) -> Facets:
@@ -248,19 +193,19 @@ class Stream:
 
     def __init__(self, store: "RedisStore", which: Filter, keys: Collection[str] | None) -> None:
         self._store = store
-        listing = Listing(store, ("key", "size_bytes", *_columns_of(which)))
-        slots = listing.ordered(_selected(store, listing, which, time.time()), _NEWEST_FIRST)
-        all_keys, among = listing.keys(slots), None if keys is None else frozenset(keys)
-        mine = [place for place, key in enumerate(all_keys) if among is None or key in among]
-        self._wanted, self._sizes = [all_keys[place] for place in mine], listing.sizes(slots)[mine]
+        listing = Listing(store, ("key", *_columns_of(which)))
+        slots = listing.ordered(listing.select(which, time.time()), _NEWEST_FIRST)
+        among = None if keys is None else frozenset(keys)
+        self._wanted = [key for key in listing.keys(slots) if among is None or key in among]
 
     def __len__(self) -> int:
         return len(self._wanted)
 
     def __iter__(self) -> Iterator[tuple[EntryMeta, bytes]]:
-        for part in searches.parts(self._sizes):
+        for start in range(0, len(self._wanted), _PAYLOADS_AT_ONCE):
             with self._store.server.request():
-                there = run(self._store.server.listing, self._store.root, "entries", self._wanted[part])
+                some = self._wanted[start : start + _PAYLOADS_AT_ONCE]
+                there = run(self._store.server.listing, self._store.root, "entries", some)
             yield from ((row, parts[-1]) for parts in there if parts is not None and (row := rows.read_or_none(parts)))
 
 
@@ -271,12 +216,6 @@ def rows_at(store: "RedisStore", slots: Sequence[int]) -> list[EntryMeta | None]
         there = run(store.server.listing, store.root, "rows", slots[start : start + _AT_ONCE])
         found += [None if parts is None else rows.read_or_none(parts) for parts in there]
     return found
-
-
-def _selected(store: "RedisStore", listing: Listing, which: Filter, now: float) -> "Array":
-    """The slots of the entries that `which` selects."""
-    slots = listing.select(which, now)
-    return store.searches.having(listing, slots, which.words) if which.words else slots
 
 
 def _rows(store: "RedisStore", slots: Sequence[int], which: Filter | None = None) -> Iterator[EntryMeta]:
@@ -297,8 +236,7 @@ def _columns_of(which: Filter) -> list[str]:
         "cost_usd": which.cheaper_than is not None,
         "key": bool(which.key),
     }
-    of_words = searches.NEEDED if which.words else ()
-    return [*(name for name, is_needed in needed.items() if is_needed), *(name for name, _ in _tests(which)), *of_words]
+    return [*(name for name, is_needed in needed.items() if is_needed), *(name for name, _ in _tests(which))]
 
 
 def _tests(which: Filter) -> list[tuple[str, Callable[[EntryMeta], bool]]]:

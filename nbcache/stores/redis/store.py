@@ -2,8 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from nbcache import public_in
 from nbcache.entry.durations_and_sizes import count, size
@@ -11,7 +10,6 @@ from nbcache.entry.edit import Edit
 from nbcache.entry.records import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import StoreBusyError, TooLargeError
 from nbcache.stores import redis
-from nbcache.stores.entry_costs import words_of
 from nbcache.stores.evictions import report
 from nbcache.stores.progress import Counted, Progress
 from nbcache.stores.redis import rows
@@ -19,12 +17,7 @@ from nbcache.stores.redis.address import address
 from nbcache.stores.redis.columns import packed
 from nbcache.stores.redis.scripts import Argument, run
 from nbcache.stores.redis.server import Server
-from nbcache.stores.selection import Search, Selection
 
-if TYPE_CHECKING:
-    from nbcache.stores.redis.searches import Searches
-
-WordsOf = Callable[[bytes, str], Iterable[str]]
 _AT_ONCE = 200  # entries that one script changes: the server does nothing else meanwhile
 
 
@@ -42,18 +35,12 @@ class RedisStore:
         self.server = Server(address(url))
         # 1 is the version of what is kept under these keys, and how.
         self.root = f"{{{self.server.address.prefix}}}:1:"
-        self.words_of: WordsOf = words_of
         self.bound(max_bytes, max_entries)
 
     @property
     def url(self) -> str:
         """The URL, without a password."""
         return self.server.address.url
-
-    @cached_property
-    def searches(self) -> "Searches":
-        """What searches have found in this process."""
-        return redis.searches.Searches(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A worker process gets a store of its own on the same server."""
@@ -129,6 +116,14 @@ class RedisStore:
         with self.server.request():
             return redis.listing.Stream(self, which, keys)
 
+    def entries(self, keys: Collection[str]) -> list[tuple[EntryMeta, bytes]]:
+        """Those of these entries that are there and have not expired, each with its payload."""
+        now = time.time()
+        with self.server.request():
+            there = run(self.server.listing, self.root, "entries", [*keys])
+        found = [(row, parts[-1]) for parts in there if parts is not None and (row := rows.read_or_none(parts))]
+        return [entry for entry in found if entry[0].expires is None or entry[0].expires > now]
+
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
         """How many entries `which` selects, and how many bytes."""
         with self.server.request():
@@ -138,31 +133,6 @@ class RedisStore:
         """The values that the entries have."""
         with self.server.request():
             return redis.listing.facets(self, notebook)
-
-    def columns(self, which: Filter = Filter()) -> dict[str, list[Any]]:  # noqa: B008 - frozen
-        """The fields of EntryMeta, each with its values in the order of the rows that `which` selects, the newest first."""
-        with self.server.request():
-            return redis.listing.columns(self, which)
-
-    def select(self, which: Filter, search: Search | None = None, progress: Progress | None = None) -> Selection:
-        """The rows that `which` selects now, the newest first; with `search` those of the entries with its text."""
-        with self.server.request():
-            return redis.listing.select(self, which, search, progress)
-
-    def number(self, which: Filter) -> int:
-        """How many entries `which` selects."""
-        with self.server.request():
-            return redis.listing.number(self, which)
-
-    def index(self, words_of: WordsOf, at_most: int = 100) -> bool:  # noqa: ARG002 - nothing is indexed
-        """Search by these words from now on. Returns whether some entries are left to index: there are never any."""
-        self.words_of = words_of
-        return False
-
-    def similar(self, words: Sequence[str], limit: int) -> list[str]:
-        """The keys of the entries that have most of these words, the most similar first."""
-        with self.server.request():
-            return redis.listing.similar(self, words, limit)
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> Cleared:
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner."""
@@ -252,7 +222,7 @@ class RedisStore:
         expiry = rows.expiry_arguments(None if ttl is None else now + ttl, now)
         bounds = (self._max_bytes or 0, self._max_entries or 0, int(report.to is not None))
         owners = (owner.encode(errors="surrogatepass") for owner in meta.notebooks)
-        return [key, payload, rows.written(meta), packed(meta, payload), repr(now), *expiry, *bounds, token, *owners]
+        return [key, payload, rows.written(meta), packed(meta), repr(now), *expiry, *bounds, token, *owners]
 
     def _report(self, evicted: Sequence[Any]) -> None:
         if evicted and report.to is not None:

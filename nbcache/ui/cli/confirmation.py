@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from nbcache.errors import NbcacheError, one_line
-from nbcache.stores.base import DiskStore
 from nbcache.stores.location import elsewhere, from_here
+from nbcache.stores.sqlite.store import DiskStore
 from nbcache.ui.printing import complain, prompt_for
 
 _LISTED = 5  # other stores that a question names

@@ -19,9 +19,9 @@ from nbcache.replay.cassette_export import export_entries
 from nbcache.replay.cassette_import import import_entries
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.session.entry_changes import check_chosen, checked_tags, expiry
-from nbcache.stores.base import DiskStore
 from nbcache.stores.entry_filters import EntryFilters
 from nbcache.stores.location import cassette_path
+from nbcache.stores.sqlite.store import DiskStore
 from nbcache.stores.view import DIGITS_TO_EVICT, Contents
 from nbcache.ui import entry_report, report
 from nbcache.ui.cli import json_documents

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nbcache.errors import AmbiguousKeyError, NbcacheError, UnknownKeyError
-from nbcache.stores.base import DiskStore
+from nbcache.stores.sqlite.store import DiskStore
 from nbcache.ui.cli.arguments import parser
 from nbcache.ui.cli.confirmation import DeclinedError, confirm, refuse_below
 from nbcache.ui.cli.exit_codes import DONE, FAILED, INTERRUPTED, NOTHING

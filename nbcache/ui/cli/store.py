@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nbcache.errors import NbcacheError, NbcacheWarning, StoreError
 from nbcache.session.environment import warn_of_misspelt
-from nbcache.stores.base import DiskStore, Remote, open_store
+from nbcache.stores.base import Remote
 from nbcache.stores.location import (
     CASSETTE_SUFFIX,
     checked_path,
@@ -18,7 +18,9 @@ from nbcache.stores.location import (
     user_folder,
 )
 from nbcache.stores.memory import MemoryStore
+from nbcache.stores.opening import open_store
 from nbcache.stores.sqlite.folder import DATABASE, Kind, kind_of
+from nbcache.stores.sqlite.store import DiskStore
 from nbcache.ui.printing import complain
 
 if TYPE_CHECKING:

@@ -46,15 +46,15 @@ def parse_cell(line: str) -> argparse.Namespace:
 
 def refuse_password(store: object) -> None:
     """Raise UsageError if the URL of a store has a password in it: Jupyter saves what is typed."""
-    if not isinstance(store, str) or "://" not in store:
-        return
-    from nbcache.stores.redis.address import has_password, without_password  # noqa: PLC0415 - few stores have a URL
+    from nbcache.stores.opening import shown  # noqa: PLC0415 - few name a store
 
-    if has_password(store):
-        raise UsageError(
-            f"{without_password(store)} has a password, which would be saved in the notebook: leave it out, and set "
-            f"{REDIS_PASSWORD} in the environment"
-        )
+    for each in store if isinstance(store, list | tuple) else [store]:
+        place = getattr(each, "place", each)  # of a ReadOnly
+        if isinstance(place, str) and shown(place) != place:
+            raise UsageError(
+                f"{shown(place)} has a password, which would be saved in the notebook: leave it out, and set "
+                f"{REDIS_PASSWORD} in the environment"
+            )
 
 
 def help_of(line: str) -> str | None:

@@ -2,7 +2,8 @@
 
 Stores on a server are run with each server that the machine has.
 
-A test module says in `NEEDS` which capabilities its tests are about; they are run with every store that has these.
+A test module says in `NEEDS` which capabilities its tests are about; they are run with every store that has these. With
+`IN_TIERS = False` they are not run with stores in tiers.
 """
 
 import contextlib
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 from langchain_core.caches import InMemoryCache
 
-from nbcache.stores import DiskStore, LangChainStore, MemoryStore, Store
+from nbcache.stores import DiskStore, LangChainStore, MemoryStore, Store, TieredStore
 from nbcache.stores.base import Bounded, Checkable
 from tests.servers.redis_server import RedisServer, programs
 from tests.stores.contract.entries import Clock
@@ -27,6 +28,8 @@ STORES: dict[str, Callable[[Path], Store]] = {
     "dict": lambda _: DictStore(),
     "listed": lambda _: ListedStore(),
     "langchain": lambda _: LangChainStore(InMemoryCache()),
+    "memory and disk": lambda folder: TieredStore([STORES["memory"](folder), DiskStore(folder)]),
+    "disk and memory": lambda folder: TieredStore([DiskStore(folder), STORES["memory"](folder)]),
 }
 SERVERS = programs()
 Make = Callable[..., Any]  # a store, with the capabilities that the module needs
@@ -39,13 +42,20 @@ def _on_server(url: str) -> Store:
 
 
 STORES |= dict.fromkeys(SERVERS, lambda _: _on_server("redis://localhost"))  # that of a test is on a server of its own
+BEHIND = "disk and "
+STORES |= {
+    f"{BEHIND}{name}": lambda folder: TieredStore([DiskStore(folder), _on_server("redis://localhost")])
+    for name in SERVERS
+}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test of stores with each that has what it needs."""
     if "make" in metafunc.fixturenames:
         needs = getattr(metafunc.module, "NEEDS", ())
-        metafunc.parametrize("make", [name for name in STORES if _has(STORES[name], needs)], indirect=True)
+        in_tiers = getattr(metafunc.module, "IN_TIERS", True)
+        names = [name for name in STORES if _has(STORES[name], needs) and (in_tiers or " and " not in name)]
+        metafunc.parametrize("make", names, indirect=True)
 
 
 def _has(new: Callable[[Path], Store], needs: tuple[type, ...]) -> bool:
@@ -81,8 +91,12 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, url_of: C
     stores: list[Store] = []
 
     def a_store(max_entries: int | None = None, max_bytes: int | None = None) -> Store:
-        name = request.param
-        store = _on_server(url_of(name)) if name in SERVERS else STORES[name](tmp_path / f"store{len(stores)}")
+        name, folder = request.param, tmp_path / f"store{len(stores)}"
+        if (server := name.removeprefix(BEHIND)) in SERVERS:
+            store = _on_server(url_of(server))
+            store = store if name == server else TieredStore([DiskStore(folder), store])
+        else:
+            store = STORES[name](folder)
         if isinstance(store, Bounded):
             store.bound(max_bytes, max_entries)
         stores.append(store)

@@ -10,6 +10,7 @@ from nbcache.stores.base import Bounded, Listable
 from tests.stores.contract.conftest import Make
 from tests.stores.contract.entries import Clock, key_of, put, row, use
 
+IN_TIERS = False  # what the first one evicts, the others still have
 NEEDS = (Bounded, Listable)
 
 

@@ -1,0 +1,306 @@
+"""What goes from one tier to the others in the background, and what is left of it when a tier fails."""
+
+import os
+import sys
+import time
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import TypeVar
+
+from nbcache.concurrency.locks import Lock
+from nbcache.concurrency.timer import Timer
+from nbcache.entry.records import EntryMeta, Touch
+from nbcache.errors import StoreError, StoreReadOnlyError, TooLargeError, UnsupportedError, logger
+from nbcache.stores.base import Deletable, Listable, Remote, Store
+from nbcache.stores.circuit_breaker import CircuitBreaker
+from nbcache.stores.location import team_owner
+from nbcache.stores.owners import translated
+from nbcache.stores.tiers.copies import entries_in, row_in, seconds_left
+from nbcache.stores.tiers.unsent import CLEAR, COPY, DELETE, REPLACE, Job, Unsent
+
+_SOON, _LATER = 0.005, 1.0  # seconds after which an answer is sent, and after which what failed is tried again
+_FILLED_WITHIN = 0.3  # seconds that are waited for copies in the home, which are about to be counted
+_AT_ONCE = 200  # entries that are read and sent together
+_PAUSE = 0.002
+_T = TypeVar("_T")
+
+
+class Transfers:
+    """Copies entries between `tiers`, of which those at `writable` may be written. The `home` is the one that is listed.
+
+    Only keys are noted. Payload and row are read when they are sent, and what is gone by then is not sent. `failed` is called with
+    a tier and what went wrong.
+    """
+
+    def __init__(
+        self,
+        tiers: Sequence[Store],
+        writable: Iterable[int],
+        home: int,
+        unsent: Unsent,
+        failed: Callable[[Store, StoreError], None],
+    ) -> None:
+        self._tiers, self._writable, self._home = tiers, sorted(writable), home
+        self._unsent, self._failed = unsent, failed
+        self._new: dict[int, dict[str, int]] = {
+            at: {} for at in self._writable
+        }  # for each tier keys, and where they are
+        self._answered: list[set[str]] = [set() for _ in tiers]  # keys, until their hits are written down
+        self._touches: dict[int, list[Touch]] = {at: [] for at in self._writable}
+        self._too_large: set[tuple[int, str]] = set()
+        self._breakers = {at: CircuitBreaker() for at in self._writable}
+        self._sending = Lock()  # what is deleted must not be sent afterwards
+        self._begin()
+        _all.add(self)
+
+    def _begin(self) -> None:
+        self._soon, self._later = Timer(self._send_new, _SOON), Timer(self._send_left, _LATER)
+
+    # What is to be sent
+
+    def stored(self, key: str, at: int) -> None:
+        """An answer was committed to the tier `at`."""
+        for target in self._writable:
+            if target != at:
+                self._new[target][key] = at
+                self._soon.wake()
+
+    def fill(self, key: str, at: int) -> None:
+        """The tier `at` had the entry, and those above did not."""
+        self._answered[at].add(key)
+        for target in self._writable:
+            if target < at and (target, key) not in self._too_large:
+                self._new[target].setdefault(key, at)
+                self._soon.wake()
+
+    def touched(self, touches: Sequence[Touch]) -> None:
+        """The home was told of hits and costs. Other tiers are told of those that they answered, and what answers cost."""
+        for at in self._writable:
+            answered, self._answered[at] = self._answered[at], set()
+            tier = self._tiers[at]
+            if at == self._home or not isinstance(tier, Listable):
+                continue
+            for touch in touches:
+                if touch.cost_usd is not None or touch.key in answered:
+                    self._touches[at].append(replace(touch, notebook=self._owner(touch.notebook, tier)))
+            if self._touches[at]:
+                self._soon.wake()
+
+    def row_for(self, at: int, row: EntryMeta) -> EntryMeta:
+        """The home's row of an entry for the tier `at`."""
+        return row if at == self._home else row_in(self._tiers[at], row, self._tiers[self._home])
+
+    def hides(self, at: int, key: str) -> bool:
+        """Whether the entry is still to be deleted in the tier `at`."""
+        return self._unsent.hides(self._tiers[at].url, key)
+
+    def at_once(
+        self, change: Callable[[Store], _T], keys: Sequence[str], kind: str, owner: str | None = None
+    ) -> list[_T]:
+        """Change these entries in all tiers that may be written, the home first. Returns what `change` returns for each.
+
+        What fails in another tier than the home is noted as a job of this kind.
+        """
+        with self._sending:
+            if kind != REPLACE:
+                for pending in self._new.values():
+                    for key in keys:
+                        pending.pop(key, None)
+            done = [change(self._tiers[self._home])]
+            for at, tier in enumerate(self._tiers):
+                if at in self._writable and at != self._home:
+                    done += self._changed(at, change, keys, kind, owner)
+                elif kind == DELETE and at != self._home:  # it stays there, and must not come back from there
+                    self._unsent.add(tier.url, keys, kind)
+        return done
+
+    def _changed(
+        self, at: int, change: Callable[[Store], _T], keys: Sequence[str], kind: str, owner: str | None
+    ) -> list[_T]:
+        tier = self._tiers[at]
+        try:
+            done = [change(tier)]
+            self._unsent.done(tier.url, keys)
+        except StoreError as error:
+            self._left(at, keys, kind, owner)
+            if not isinstance(error, UnsupportedError):
+                self._failed(tier, error)
+            return []
+        return done
+
+    def give_up(self, tier: Store, keys: Sequence[str], owner: str | None) -> None:
+        """Clear these entries in a tier: of an owner, named as in the home, or of all. A store without owners is cleared of all only."""
+        theirs = None if owner is None else self._owner(owner, tier)
+        if (theirs is None) != (owner is None):
+            return
+        if isinstance(tier, Listable):
+            tier.clear(keys, owner=theirs)
+        elif isinstance(tier, Deletable) and owner is None:
+            for key in keys:
+                tier.delete(key)
+
+    def _owner(self, owner: str | None, tier: Store) -> str | None:
+        name = None if owner is None else translated(owner, self._tiers[self._home], tier)
+        return team_owner(None) if name is None and isinstance(tier, Remote) else name
+
+    # Sending it
+
+    def _send_new(self, _: Timer) -> bool:
+        """Send what is new. Returns whether there is more by now."""
+        for at in self._writable:
+            with (
+                self._sending,
+                suppress(Exception),
+            ):  # a store of the user's own may raise anything, and the thread goes on
+                keys = list(self._new[at])
+                places = {key: place for key in keys if (place := self._new[at].pop(key, None)) is not None}
+                for place in dict.fromkeys(places.values()):
+                    self._send(at, place, [key for key in keys if places.get(key) == place])
+                touches, self._touches[at] = self._touches[at], []
+                if touches and not self._breakers[at].wait():
+                    with suppress(StoreError):
+                        self._tiers[at].touch(touches)  # type: ignore[attr-defined]  # as `touched` found out
+        return any(self._new.values())
+
+    def _send(self, target: int, place: int, keys: Sequence[str]) -> None:
+        if place != self._home:
+            keys = [key for key in keys if not self.hides(place, key)]
+        left: Sequence[str] = keys
+        if not self._breakers[target].wait():
+            left = self._copied(target, place, keys)
+        if len(left) < len(keys):
+            self._unsent.done(self._tiers[target].url, set(keys) - set(left))
+        if left and place == self._home:
+            self._left(target, left, COPY)
+
+    def _copied(self, target: int, place: int, keys: Sequence[str]) -> list[str]:
+        """Copy these entries. Returns the keys of those that could not be copied; those that are gone are done."""
+        begun, tier, left = time.monotonic(), self._tiers[place], dict.fromkeys(keys)
+        try:
+            for row, payload in entries_in(tier, keys):
+                tier = self._tiers[target]
+                self._put(target, row_in(tier, row, self._tiers[place]), payload)
+                left.pop(row.key, None)
+                tier = self._tiers[place]
+        except StoreReadOnlyError as error:
+            self._failed(tier, error)
+            return (
+                [*left] if isinstance(tier, Remote) else []
+            )  # a replica may become the primary; a folder stays as it is
+        except StoreError as error:
+            logger.debug("nbcache: an entry could not be copied to %s: %s", self._tiers[target].url, error)
+            if tier is self._tiers[target]:
+                self._breakers[target].failed(begun)
+            self._failed(tier, error)
+            return [*left]
+        self._breakers[target].worked()
+        return []
+
+    def _put(self, target: int, row: EntryMeta, payload: bytes) -> None:
+        ttl = seconds_left(row)
+        if ttl is not None and ttl <= 0:
+            return
+        try:
+            self._tiers[target].put(row.key, payload, row, ttl)
+        except TooLargeError as error:
+            logger.debug("nbcache: %s", error)
+            self._too_large.add((target, row.key))
+
+    # What could not be sent
+
+    def _left(self, at: int, keys: Iterable[str], kind: str, owner: str | None = None) -> None:
+        self._unsent.add(self._tiers[at].url, keys, kind, owner)
+        self._later.wake()
+
+    def _send_left(self, _: Timer) -> bool:
+        """Try again what could not be sent. Returns whether something is left."""
+        is_left = False
+        for at in self._writable:
+            while (jobs := self._unsent.of(self._tiers[at].url)) and not self._breakers[at].wait():
+                with self._sending:
+                    if not self._do(at, jobs[:_AT_ONCE]):
+                        break
+            is_left |= bool(jobs)
+        return is_left
+
+    def _do(self, at: int, jobs: Sequence[Job]) -> bool:
+        """Do these jobs. Returns whether all could be done."""
+        tier, begun = self._tiers[at], time.monotonic()
+        copies = [job.key for job in jobs if job.kind in {COPY, REPLACE}]
+        left = self._copied(at, self._home, copies) if copies else []
+        self._unsent.done(tier.url, [job.key for job in jobs if job.kind == COPY and job.key not in left])
+        if left:
+            kind = next(job.kind for job in jobs if job.key == left[0])
+            self._unsent.add(tier.url, left[:1], kind)  # the others come before it: it may be refused each time
+            return False
+        try:
+            for _, key, kind, owner, _ in jobs:
+                if kind == DELETE or (kind == REPLACE and self._tiers[self._home].get(key) is None):
+                    if isinstance(tier, Deletable):
+                        tier.delete(key)
+                elif kind == CLEAR:
+                    self.give_up(tier, [key], owner)
+                self._unsent.done(tier.url, [key])
+        except StoreError as error:
+            self._breakers[at].failed(begun)
+            self._failed(tier, error)
+            return False
+        return True
+
+    # Waiting for it
+
+    def fill_now(self) -> None:
+        """Wait for the copies that the home is to get."""
+        self._wait(lambda: bool(self._new[self._home]), _FILLED_WITHIN)
+
+    def flush(self, within: float) -> None:
+        """Wait until what is new was sent or has failed, for at most `within` seconds. What was left by earlier processes is begun."""
+        if any(self._unsent.of(self._tiers[at].url) for at in self._writable):
+            self._later.wake()
+        self._wait(lambda: any(self._new.values()) or any(self._touches.values()), within)
+
+    def _wait(self, is_left: Callable[[], bool], within: float) -> None:
+        until = time.monotonic() + within
+        if is_left():
+            self._soon.wake()
+        while (is_left() or self._sending.is_held) and time.monotonic() < until:
+            time.sleep(_PAUSE)
+
+    def close(self, within: float) -> None:
+        """As `flush`. What is new and could not be sent by then is left for the next process."""
+        self.flush(within)
+        for at in self._writable:
+            keys = [key for key, place in list(self._new[at].items()) if place == self._home]
+            if keys:
+                self._unsent.add(self._tiers[at].url, keys, COPY)
+        soon, later = self._soon, self._later
+        self._begin()
+        soon.stop()
+        later.stop()
+
+    def begin_in_child(self) -> None:
+        """In a forked child: the parent sends what was new before."""
+        for at in self._writable:
+            self._new[at], self._touches[at] = {}, []
+        self._begin()
+
+
+_all: "weakref.WeakSet[Transfers]" = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for transfers in list(_all):
+        transfers.begin_in_child()
+    if (util := sys.modules.get("multiprocessing.util")) is not None:  # its children end without running `atexit`
+        util.register_after_fork(_all, lambda _: util.Finalize(None, _flush_all, exitpriority=-1))
+
+
+def _flush_all() -> None:
+    for transfers in list(_all):
+        transfers.close(_LATER)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
