@@ -75,6 +75,16 @@ def settings(
     return Settings(None if mode is None else checked_mode(mode), seconds(ttl), tuple(tags), drawn)
 
 
+class _ModeBlock(Block[Settings]):
+    """The block that `mode` makes. A notebook shows it where no `with` takes it."""
+
+    def __repr__(self) -> str:
+        return (
+            "<nbcache.mode: nothing is switched yet. Write `with nbcache.mode(…):` above the calls that it is for, or "
+            "`%llmcache off` and so on for all that follow>"
+        )
+
+
 @public_in("nbcache")
 def mode(
     mode: str | None = None,
@@ -95,4 +105,4 @@ def mode(
     def within(around: Settings | None) -> Settings:
         return settings(mode, ttl, tags, samples=samples).within(around or Settings())
 
-    return Block(current_settings, within)
+    return _ModeBlock(current_settings, within)

@@ -1,14 +1,16 @@
 """DataFrames of entries, calls and costs. Besides `codec/values`, this is the one module that imports pandas."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import fields
+from shutil import get_terminal_size
 from typing import Any
 
 import pandas as pd
 
 from nbcache.costs.events import CHEAP
 from nbcache.costs.ledger_sums import add_to, by_kind, by_model
+from nbcache.entry.durations_and_sizes import counted
 from nbcache.entry.records import CallRecord, Spending
 from nbcache.entry.stats import known, provider_saved
 from nbcache.errors import harmless
@@ -21,6 +23,16 @@ COLUMNS = [
 ]
 _FIELD_OF = {"notebook": "notebooks"}  # of EntryMeta
 _CALLS = ["when", "cell", "model", "hit", "why", "usd", "estimated", "seconds", "key", "price", "kind"]
+# What a narrow text shows of entries, calls and sums. Of these, the last are left out first.
+_IMPORTANT = [
+    *("key", "model", "hit", "why", "prompt", "hits", "misses", "usd", "cost_usd", "spent_usd", "saved_usd"),
+    *("cell", "created", "when", "seconds", "saved_seconds"),
+]
+_SHORT: dict[str, Callable[[object], str]] = {
+    "key": lambda key: str(key)[:8],
+    "created": lambda when: str(when)[:19],
+    "when": lambda when: str(when)[:19],
+}
 _NOT_SUMS = ("session", "execution", "when", "notebook", "cell", "model", "partly_priced_hits", "kind")
 _SUMS = [field.name for field in fields(Spending) if field.name not in _NOT_SUMS]
 _COUNTS = [name for name in _SUMS if name.endswith(("_hits", "_misses"))]
@@ -59,7 +71,41 @@ class Table(pd.DataFrame):
         return Column
 
     def __repr__(self) -> str:
-        return harmless(super().__repr__())
+        return harmless(self._narrow_text() or super().__repr__())
+
+    def _narrow_text(self) -> str:
+        """The most important columns, where not all fit side by side. Empty if they do, or if none would."""
+        width = pd.get_option("display.width") or get_terminal_size().columns
+        if self.empty or self.columns.nlevels > 1 or not pd.get_option("display.expand_frame_repr"):
+            return ""
+        with pd.option_context("display.expand_frame_repr", False):
+            if _wide(super().__repr__()) <= width or not self.columns.is_unique:
+                return ""
+        names = [name for name in _IMPORTANT if name in self.columns]
+        while names and _wide(text := self._text_of(names, width)) > width:
+            names.pop()
+        rest = counted(len(self.columns) - len(names), "more column")
+        return f"{text}\n({rest}: the table's `columns` are their names)" if names else ""
+
+    def _text_of(self, names: list[str], width: int) -> str:
+        """The text of these columns, in which keys, times and prompts are short."""
+        return self.to_string(
+            columns=names,
+            formatters={name: short for name, short in _SHORT.items() if name in names}
+            | ({"prompt": lambda prompt: _cut(prompt, width // 3)} if "prompt" in names else {}),
+            max_rows=pd.get_option("display.max_rows"),
+            min_rows=pd.get_option("display.min_rows"),
+            max_colwidth=pd.get_option("display.max_colwidth"),
+        )
+
+
+def _wide(text: str) -> int:
+    return max(map(len, text.splitlines()))
+
+
+def _cut(text: object, most: int) -> str:
+    line = repr(text)[1:-1] if isinstance(text, str) else str(text)
+    return line if len(line) <= most else line[: most - 1] + "…"
 
 
 def entries_frame(columns: dict[str, list[Any]]) -> pd.DataFrame:

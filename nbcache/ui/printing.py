@@ -10,6 +10,8 @@ from typing import Any
 
 from nbcache.errors import harmless
 
+_ENOUGH = 24  # columns of a terminal for the beginning of a prompt
+
 
 def say(text: str) -> None:
     """Print `text`."""
@@ -45,17 +47,33 @@ def rewrite(text: str) -> None:
     print(f"\r{harmless(text)}", end="", file=sys.stderr, flush=True)
 
 
-def say_table(names: Sequence[str], rows: Iterable[Sequence[str]], numbers: range) -> None:
-    """Print `rows` in columns under their names. The columns of `numbers` are aligned to the right."""
+def say_table(
+    names: Sequence[str], rows: Iterable[Sequence[str]], numbers: range, *, spare: Sequence[str] = ()
+) -> None:
+    """Print `rows` in columns under their names. The columns of `numbers` are aligned to the right.
+
+    In a terminal the last column has some room: for it columns of `spare` are left out, one after the other.
+    """
     table = [names, *([harmless(" ".join(cell.split())) for cell in row] for row in rows)]
     widths = [max(map(_width, column)) for column in zip(*table, strict=True)]
+    shown = _shown(names, widths, spare) if is_terminal() else range(len(names))
     for row in table:
         cells = []
-        for at, (cell, width) in enumerate(zip(row, widths, strict=True)):
-            room = " " * (width - _width(cell))
-            cells.append(room + cell if at in numbers else cell + room)
+        for at in shown:
+            room = " " * (widths[at] - _width(row[at]))
+            cells.append(room + row[at] if at in numbers else row[at] + room)
         line = "  ".join(cells).rstrip()
         print(cut(line, columns()) if is_terminal() else line)
+
+
+def _shown(names: Sequence[str], widths: Sequence[int], spare: Sequence[str]) -> list[int]:
+    """Which columns are shown in this terminal."""
+    shown = list(range(len(names)))
+    for name in spare:
+        if sum(widths[at] + 2 for at in shown[:-1]) + min(widths[-1], _ENOUGH) <= columns():
+            break
+        shown.remove(names.index(name))
+    return shown
 
 
 def is_terminal() -> bool:

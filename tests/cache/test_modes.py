@@ -99,3 +99,7 @@ def test_the_same_holds_for_a_providers_class(provider: Provider) -> None:
     model.temperature = 0.0
     assert model.invoke("q").text == cold
     assert len(provider.requests) == 2
+
+
+def test_a_block_that_no_with_takes_says_so_where_a_notebook_shows_it() -> None:
+    assert "nothing is switched yet. Write `with nbcache.mode(…):`" in repr(nbcache.mode("off"))

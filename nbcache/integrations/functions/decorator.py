@@ -25,7 +25,7 @@ def memoized(function: Any, options: Options, cache_now: _CacheNow) -> Any:
     if isinstance(function, classmethod | staticmethod):
         return type(function)(memoized(function.__func__, options, cache_now))
     if not isinstance(function, FunctionType) or is_wrapper(function):
-        raise TypeError(f"nbcache.memoize: {_refusal(function)}")
+        raise TypeError(f"nbcache.memoize: {_of_langchain(function) or _refusal(function)}")
     check_ignored(function, options.ignore)
     made = Memoized(function, options, cache_now)
     wrapper = wrapper_of(made)
@@ -71,3 +71,19 @@ def _refusal(thing: Any) -> str:
         return f"this is an object of {name}: decorate its class's method __call__"
     shown = repr(thing) if isinstance(thing, str | int | float | None) else f"an object of {name}"
     return f'{shown:.200} is no function: decorate a function, as in @nbcache.memoize or @nbcache.memoize(ttl="7d")'
+
+
+def _of_langchain(thing: Any) -> str | None:
+    """What to do with an object of LangChain's, or with a method of one. None for anything else."""
+    from langchain_core.embeddings import Embeddings  # noqa: PLC0415 - this is on its way to an error
+    from langchain_core.language_models import BaseLanguageModel  # noqa: PLC0415 - as above
+    from langchain_core.tools import BaseTool  # noqa: PLC0415 - as above
+
+    target = getattr(thing, "__self__", thing)
+    name = type(target).__qualname__
+    if isinstance(target, BaseLanguageModel):
+        return f"{name} is one of LangChain's models, whose calls are cached already: use it as it is"
+    if isinstance(target, BaseTool | Embeddings):
+        kind = "tool" if isinstance(target, BaseTool) else "model of embeddings"
+        return f"{name} is a {kind} of LangChain's: write nbcache.wrap(…) around it"
+    return None

@@ -32,6 +32,7 @@ from nbcache.ui.printing import age, columns, complain, cut, is_terminal, say, s
 from nbcache.ui.progress import progress
 
 _SCREENFUL = 50  # entries that `ls` shows in a terminal
+_SPARE = ("client", "tokens", "size", "hits")  # columns of `ls` that a narrow terminal does without, in this order
 _DIGITS = 8  # of a key in a terminal, if they are enough
 
 
@@ -50,7 +51,7 @@ def _ls(args: argparse.Namespace, contents: Contents) -> int:
     elif rows:
         digits = _digits(_disk(contents), rows) if is_terminal() else None
         names = ("key", "age", "model", "tokens", "cost", "hits", "size", "client", "prompt")
-        say_table(names, [_cells(meta, digits) for meta in rows], numbers=range(3, 7))
+        say_table(names, [_cells(meta, digits) for meta in rows], numbers=range(3, 7), spare=_SPARE)
         if is_terminal() and number > len(rows):
             say(f"{number - len(rows):,} more: `--limit {number}` lists all")
     else:

@@ -12,7 +12,9 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.language_models import FakeListChatModel
+from langchain_core.tools import StructuredTool
 
 import nbcache
 from nbcache import NbcacheWarning, ReplayMiss, UnstableIdentityError
@@ -214,7 +216,21 @@ async def coroutine() -> int:
         (lambda: property(lambda _: 1), "write @property above"),
         (lambda: "judge", "is no function"),
         (lambda: None, "is no function"),
-        (lambda: FakeListChatModel(responses=["secret"]), "an object of FakeListChatModel is no function: decorate"),
+        (
+            lambda: FakeListChatModel(responses=["secret"]),
+            "FakeListChatModel is one of .* models, whose calls are cached",
+        ),
+        (lambda: FakeListChatModel(responses=[""]).invoke, "models, whose calls are cached already: use it as it is"),
+        (lambda: FakeListChatModel(responses=[""]).abatch, "models, whose calls are cached already"),
+        (
+            lambda: StructuredTool.from_function(helper, description="helps"),
+            "StructuredTool is a tool of LangChain's: write nbcache.wrap",
+        ),
+        (
+            lambda: StructuredTool.from_function(helper, description="helps").invoke,
+            "StructuredTool is a tool of LangChain's: write nbcache.wrap",
+        ),
+        (lambda: DeterministicFakeEmbedding(size=2).embed_query, "DeterministicFakeEmbedding is a model of embeddings"),
     ],
 )
 def test_what_is_no_function_is_refused_with_what_to_decorate(make: Callable[[], Any], says: str) -> None:

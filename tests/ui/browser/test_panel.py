@@ -488,6 +488,19 @@ def test_amounts_have_room_in_cards_and_columns_at_every_width(open_notebook: Op
         assert notebook.panel.evaluate(cut) == []
 
 
+def test_the_cards_leave_no_gap_at_any_width(open_notebook: Open) -> None:
+    notebook = open_notebook(START, SHOW, CALLS).run()
+    expect(card(notebook, "misses")).to_have_text("3")
+    ends = """(panel) => {
+        const right = panel.querySelector(".cards").getBoundingClientRect().right
+        const rows = Map.groupBy(panel.querySelectorAll(".card:not([hidden])"), (card) => card.getBoundingClientRect().top)
+        return [...rows.values()].map((row) => Math.round(right - row.at(-1).getBoundingClientRect().right))
+    }"""
+    for width in (1200, 1060, 900, 700, 500, 360):
+        notebook.panel.evaluate("(panel, width) => { panel.style.width = `${width}px` }", width)
+        assert set(notebook.panel.evaluate(ends)) == {0}, width
+
+
 def test_what_a_provider_saved_has_a_card_where_there_is_such_a_number(open_notebook: Open) -> None:
     claude = """
 %config NBCache.prices = {"tiny": {"input": 1000, "output": 5000, "cache_read": 100, "cache_write": 1250}}

@@ -129,6 +129,25 @@ def test_ls_in_a_terminal_shows_a_screenful_and_says_how_many_more_there_are(ter
     assert len(json.loads(terminal("ls", "--json").out)) == 60
 
 
+@pytest.mark.parametrize(
+    ("width", "names"),
+    [
+        (60, ["key", "age", "model", "cost", "prompt"]),
+        (80, ["key", "age", "model", "cost", "hits", "size", "prompt"]),
+        (120, ["key", "age", "model", "tokens", "cost", "hits", "size", "client", "prompt"]),
+    ],
+)
+def test_ls_leaves_room_for_prompts_in_a_narrow_terminal(
+    width: int, names: list[str], terminal: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep("What is a functor, and what is a monad, and what is a monoid?")
+    monkeypatch.setenv("COLUMNS", str(width))
+    head, line = terminal("ls").out.splitlines()
+    assert head.split() == names
+    assert "What is a functor" in line
+    assert len(line) <= width
+
+
 def test_ls_in_a_terminal_fits_its_width_whatever_is_in_a_prompt() -> None:
     keep("日本語のプロンプト" * 20, f"{HOSTILE} " * 9, "👩‍👩‍👧 " * 50, answer=HOSTILE)
     ours, theirs = os.openpty()
