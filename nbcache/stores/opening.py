@@ -89,9 +89,9 @@ def with_users_folder(place: object) -> object:
     return found[0] if len(found) == 1 else found
 
 
-def _tier(place: OneStore, own_folder: Callable[[], Path]) -> Store | ReadOnly:
+def _tier(place: OneStore, own_folder: Callable[[], Path], *, read_only: bool = False) -> Store | ReadOnly:
     if isinstance(place, ReadOnly):
-        opened = _tier(place.place, own_folder)
+        opened = _tier(place.place, own_folder, read_only=True)
         return opened if isinstance(opened, ReadOnly) else ReadOnly(opened)
     if isinstance(place, Store):
         from nbcache.stores.earlier_names import has_earlier_names, with_todays_names  # noqa: PLC0415 - few give one
@@ -99,24 +99,26 @@ def _tier(place: OneStore, own_folder: Callable[[], Path]) -> Store | ReadOnly:
         store: Store = with_todays_names(place) if has_earlier_names(place) else place
         return store
     if isinstance(place, str) and place.strip().endswith(_READ_ONLY):
-        return ReadOnly(_of_text(place.strip().removesuffix(_READ_ONLY), own_folder))
-    return DiskStore(place) if isinstance(place, Path) else _of_text(place, own_folder)
+        return ReadOnly(_of_text(place.strip().removesuffix(_READ_ONLY), own_folder, read_only=True))
+    if isinstance(place, Path):
+        return DiskStore(place, read_only=read_only)
+    return _of_text(place, own_folder, read_only=read_only)
 
 
-def _of_text(place: str, own_folder: Callable[[], Path]) -> Store:
+def _of_text(place: str, own_folder: Callable[[], Path], *, read_only: bool) -> Store:
     if place == _OWN:
-        return DiskStore(own_folder())
+        return DiskStore(own_folder(), read_only=read_only)
     if "://" not in place:
         if not place.strip():
             raise ValueError(f"store={place!r}: {_HOW}")
-        return DiskStore(Path(place))
+        return DiskStore(Path(place), read_only=read_only)
     parts = urlsplit(place)
     if parts.scheme == "memory" and not parts.netloc and parts.path in {"", "/"}:
         from nbcache.stores.memory import MemoryStore  # noqa: PLC0415 - most stores are in a folder
 
         return MemoryStore()
     if parts.scheme == "disk" and not parts.netloc and parts.path not in {"", "/"}:
-        return DiskStore(Path(unquote(parts.path)))
+        return DiskStore(Path(unquote(parts.path)), read_only=read_only)
     if parts.scheme.partition("+")[0] in _ON_A_SERVER:
         from nbcache.stores.redis.store import RedisStore  # noqa: PLC0415 - few stores are on a server
 

@@ -1,13 +1,14 @@
 """The store in a folder: one SQLite file.
 
 For one operation: `store.py` is the store, `database.py` its file, and `connection_pool.py` the pool that runs the statement and
-retries it while the file is busy (`connection.py` is one of them). Before that, `folder.py` makes the folder, and
-`network_drives.py` and `opening_modes.py` say how the file can be opened.
+retries it while the file is busy (`connection.py` is one of them). Before that, `folder.py` makes the folder, `file_kinds.py`
+says whose the file is, and `network_drives.py` and `opening_modes.py` how it can be opened. `network_locks.py` locks it where
+several machines have it.
 
 The tables: `schema.py` makes them and `foreign_tables.py` checks those that are there. `diskcache_file.py` holds the
 payloads, of which `large_payloads.py` reads the large ones. `rows.py`, `session_calls.py`, `lifetime_ledger.py` and `totals.py`
-each have the statements on one subject, and `new_rows.py` the one statement of an update, with the row that it leaves to be
-moved. `entry_stream.py` reads many entries with their payloads, and `sql.py` converts the values in columns. `upgrade.py` and
+each have the statements on one subject (`stored_ledger.py` keeps the ledger in memory where nothing can be written), and
+`new_rows.py` the one statement of an update, with the row that it leaves to be moved. `entry_stream.py` reads many entries with their payloads, and `sql.py` converts the values in columns. `upgrade.py` and
 `rekeying.py` give entries of earlier versions their present keys.
 
 Reading many entries: `pages.py`, `counts.py` and `columns.py` read pages, totals with facets, and all rows; `filters.py` has

@@ -3,15 +3,20 @@
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from typing import NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from nbcache.entry.records import EntryMeta
 from nbcache.errors import DamagedError
 from nbcache.stores.progress import Progress
 from nbcache.stores.sqlite import row_repair
 from nbcache.stores.sqlite.diskcache_file import CacheFile
+from nbcache.stores.sqlite.opening_modes import copied
+
+if TYPE_CHECKING:
+    from nbcache.stores.sqlite.store import DiskStore
 
 PAUSE = 0.005  # seconds between two transactions, for others
 _AT_ONCE = 200  # entries looked at in one piece
@@ -63,6 +68,16 @@ def check(look: Run, write: Run, read: Read | None, progress: Progress | None, *
         if progress is not None:
             progress(done, max(done, entries))
     return problems + write(partial(_tables, fix=fix))
+
+
+def check_copy(store: "DiskStore", read: Read | None, progress: Progress | None) -> list[str]:
+    """What is wrong with a store that can only be read, a line each: a check tries what it would repair, in a copy here."""
+    access = store._query(lambda cache: copied(cache.access))  # noqa: SLF001 - one of us
+    try:
+        with closing(type(store)(access.database.parent)) as copy:
+            return copy.check(read=read, progress=progress)
+    finally:
+        access.release()
 
 
 def _structure(cache: CacheFile) -> list[str]:

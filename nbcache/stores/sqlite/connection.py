@@ -2,6 +2,7 @@
 
 import functools
 import math
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -33,6 +34,16 @@ class Connection(sqlite3.Connection):
     """
 
     ends: list[float]  # one time, on the clock `monotonic`
+    lock: int | None = None  # of `network_locks`, held until this is closed
+
+    def close(self) -> None:
+        """Close it, and then release its lock."""
+        try:
+            super().close()
+        finally:
+            lock, self.lock = self.lock, None
+            if lock is not None:
+                os.close(lock)
 
     def bound(self) -> None:
         """Start to check the clock."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.running_frames import is_around, is_running
 from nbcache.errors import StoreBusyError, StoreError
-from nbcache.stores.sqlite.connection import Connection, connect
+from nbcache.stores.sqlite.connection import Connection
 
 if TYPE_CHECKING:
     from nbcache.stores.sqlite.opening_modes import Access
@@ -66,7 +66,7 @@ class Pool:
         self.database = access.database
         self._access = access
         self._keeps = _IDLE if access.keeps_open else 0
-        self._stamp = access.stamp()
+        self._is_stamped = access.source is not None
         self._local = threading.local()
         self.inode = inode_of(self.database)
         self._open: list[Connection] = []  # all that are open
@@ -213,16 +213,20 @@ class Pool:
 
     def _new_writer(self) -> Connection:
         """Open the writer. The caller holds `_watching`."""
-        writer = self._connect()
+        writer = self._connect(writes=True)
         self._writer = writer, version_of(writer)
         if self._watch is not None and (changes := version_of(self._watch)) != self._seen:  # nobody knows by whom
             self._seen = changes
             self._foreign += 1
         return writer
 
+    def is_overtaken(self) -> bool:
+        """Whether a file that is read without locks has been written to since it was opened."""
+        return self._is_stamped and self._access.is_overtaken()
+
     def moved(self, within: float = 0.0) -> bool:
         """Whether another file has this name by now, or none. An answer is remembered for `within` seconds."""
-        if self._stamp is not None and self._access.stamp() != self._stamp:
+        if self._is_stamped and self._access.is_overtaken():
             return True
         now = time.monotonic()
         if now - self._looked < within:
@@ -287,10 +291,10 @@ class Pool:
         with suppress(ValueError):
             self._open.remove(connection)
 
-    def _connect(self) -> Connection:
+    def _connect(self, *, writes: bool = False) -> Connection:
         if self.inode in _inherited:
             raise StoreError(f"{self.database} was being written when this process was forked: it can't be used here")
-        self._open.append(connection := connect(self.database, self._access.options, self._access.pragmas))
+        self._open.append(connection := self._access.connect(writes=writes))
         return connection
 
 

@@ -2,16 +2,17 @@
 
 import contextlib
 import functools
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
 from nbcache.concurrency.locks import Lock
-from nbcache.errors import StoreError, StoreRefusedError, warn_once
+from nbcache.errors import StoreError, warn_once
 from nbcache.stores.sqlite.connection import connect
 from nbcache.stores.sqlite.connection_pool import BusyRetry, Pool, inode_of, is_busy
-from nbcache.stores.sqlite.folder import DATABASE, Kind, alone, is_newer, kind_of, prepare
+from nbcache.stores.sqlite.folder import DATABASE, alone, is_newer, may_write, prepare
 
 
 class _Pooled(Protocol):
@@ -33,12 +34,16 @@ _FAILURES = (sqlite3.Error, UnicodeDecodeError)
 
 
 class Database(Generic[_C]):
-    """Runs operations on the database file in `folder`. `load` loads and returns what opens or makes it."""
+    """Runs operations on the database file in `folder`. `load` loads and returns what opens or makes it.
 
-    def __init__(self, folder: Path, load: Callable[[], Callable[[Path], _C]]) -> None:
+    With `read_only`, nothing is made, changed or set aside, even if it could be.
+    """
+
+    def __init__(self, folder: Path, load: Callable[[], Callable[..., _C]], *, read_only: bool = False) -> None:
         self._folder = folder
         self._path = folder / DATABASE
         self._load = load
+        self._read_only = read_only
         self._reading, self._writing = BusyRetry(), BusyRetry()
         self._lock = Lock()
         self.file: _C | None = None  # the open file; `pool.moved` says whether another one has this name by now
@@ -55,14 +60,21 @@ class Database(Generic[_C]):
         try:
             return waiting.retry(attempt, timeout, name)
         except _FailedError as failed:
-            if inode_of(self._path) == failed.inode:  # else another process or thread has replaced it
+            if (
+                not failed.is_overtaken and inode_of(self._path) == failed.inode
+            ):  # else others have changed or replaced it
                 if not _is_damage(failed.cause):
                     raise StoreError(f"{self._folder}: {failed.cause}") from failed.cause
                 waiting.retry(functools.partial(self._replace, failed), timeout, name)
         try:
             return waiting.retry(attempt, timeout, name)
         except _FailedError as failed:
-            raise StoreError(f"{self._folder}: {failed.cause}") from failed.cause
+            advice = (
+                ". Its owner may type `nbcache check --fix`"
+                if _is_damage(failed.cause) and self._is_read_only()
+                else ""
+            )
+            raise StoreError(f"{self._folder}: {failed.cause}{advice}") from failed.cause
 
     def recover(self) -> None:
         """Take back the connections that an interrupt has left."""
@@ -88,14 +100,17 @@ class Database(Generic[_C]):
                 inode = file.pool.inode
             with file.pool.hold(writes=writes):
                 file.bound(limit)
-                return operation(file)
+                done = operation(file)
+            if file.pool.is_overtaken():  # it may be half of one state, and half of another
+                raise sqlite3.OperationalError("database is locked")
+            return done
         except _FAILURES as error:
             if is_busy(error):
                 self.recover()  # the lock may be of a function that an interrupt has ended
                 raise
             if "interrupted" in str(error):
                 raise StoreError(f"{self._folder}: the operation took longer than {limit:g} s") from error
-            raise _FailedError(error, inode) from error
+            raise _FailedError(error, inode, is_overtaken=file is not None and file.pool.is_overtaken()) from error
 
     def _current(self) -> _C | None:
         """What is open, if it is still the file of this name."""
@@ -110,22 +125,12 @@ class Database(Generic[_C]):
             if self.file is not None:
                 self.file.pool.close()
                 self.file = None
-            prepare(self._folder)
+            is_read_only = self._is_read_only()
+            if not is_read_only:
+                prepare(self._folder)
             make = self._load()  # before the lock, for which the workers of a pool would wait in a row
-            with alone(self._folder):
-                kind = kind_of(self._path)
-                if kind is Kind.FOREIGN:
-                    raise StoreRefusedError(f"{self._path} belongs to another program; it is left alone")
-                if kind is Kind.NO_FILE:
-                    raise StoreRefusedError(
-                        f"{self._path} is no file of its own: there is a link, a pipe or a folder in its place or in that "
-                        "of its log; it is left alone"
-                    )
-                if kind is Kind.NEWER:
-                    raise newer(self._path)
-                if kind is Kind.DAMAGED:
-                    raise sqlite3.DatabaseError("file is not a database")
-                opened = make(self._folder)
+            with contextlib.nullcontext() if is_read_only else alone(self._folder):  # it would keep the owner waiting
+                opened = make(self._folder, read_only=self._read_only)
             try:
                 opened.finish()
             except BaseException:
@@ -134,10 +139,21 @@ class Database(Generic[_C]):
             self.file = opened
             return opened
 
+    def _is_read_only(self) -> bool:
+        return self._read_only or (os.path.lexists(self._path) and not may_write(self._folder))
+
     def _replace(self, failed: "_FailedError") -> None:
+        if self._is_read_only():  # opened anew, it may be sound: its owner may have changed its tables
+            with self._lock:
+                file, self.file = self.file, None
+                if file is not None:
+                    file.pool.close()
+            return
         with self._lock, alone(self._folder):
             if inode_of(self._path) != failed.inode:
                 return  # another was faster
+            from nbcache.stores.sqlite.file_kinds import newer  # noqa: PLC0415 - few files are damaged
+
             if self._is_newer():  # a newer nbcache has changed its tables since we opened it
                 raise newer(self._path)
             file, self.file = self.file, None
@@ -146,9 +162,11 @@ class Database(Generic[_C]):
             if _is_of_tables(failed.cause) and self._is_whole():
                 return
             from nbcache.stores.sqlite.damaged_files import set_aside  # noqa: PLC0415 - few files are damaged
+            from nbcache.stores.sqlite.network_locks import on_network  # noqa: PLC0415 - as above
 
             try:
-                aside = set_aside(self._folder)
+                with on_network(self._path, shared=False):
+                    aside = set_aside(self._folder)
             except OSError as error:
                 raise StoreError(f"{self._path} is damaged ({failed.cause}) and can't be renamed: {error}") from error
         warn_once(
@@ -174,15 +192,11 @@ class Database(Generic[_C]):
 class _FailedError(Exception):
     """An operation failed on the file with this inode."""
 
-    def __init__(self, cause: Exception, inode: tuple[int, int] | None) -> None:
+    def __init__(self, cause: Exception, inode: tuple[int, int] | None, *, is_overtaken: bool = False) -> None:
         super().__init__(str(cause))
         self.cause = cause
         self.inode = inode
-
-
-def newer(path: Path) -> StoreRefusedError:
-    """The error for a file of a newer nbcache."""
-    return StoreRefusedError(f"{path} was written by a newer nbcache: upgrade with `pip install -U nbcache`")
+        self.is_overtaken = is_overtaken  # by what others have written meanwhile, where it is read without locks
 
 
 def _is_damage(error: Exception) -> bool:

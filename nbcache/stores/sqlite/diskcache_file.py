@@ -19,12 +19,12 @@ from nbcache.errors import DamagedError
 from nbcache.stores.sqlite import deleted_text, expiry, new_rows, schema, upgrade
 from nbcache.stores.sqlite.connection import CACHE
 from nbcache.stores.sqlite.connection_pool import Pool
-from nbcache.stores.sqlite.database import newer
-from nbcache.stores.sqlite.folder import APPLICATION_ID, STORE_VERSION, is_newer
+from nbcache.stores.sqlite.file_kinds import newer, refuse_others
+from nbcache.stores.sqlite.folder import APPLICATION_ID, DATABASE, STORE_VERSION, is_newer
 from nbcache.stores.sqlite.foreign_tables import inspect
 from nbcache.stores.sqlite.large_payloads import LARGE, Read
 from nbcache.stores.sqlite.late_answers import LateAnswer
-from nbcache.stores.sqlite.opening_modes import access_to, copied
+from nbcache.stores.sqlite.opening_modes import access_to, copied, leave_log, warn_of
 from nbcache.stores.sqlite.sql import Execute
 
 _T = TypeVar("_T")
@@ -95,8 +95,12 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
     _last_clock: float | None = None
     _has_traces = False
 
-    def __init__(self, folder: Path) -> None:
-        self.access = access_to(folder)
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        refuse_others(folder / DATABASE)
+        self.access = access_to(folder, read_only=read_only)
+        warn_of(self.access, read_only=read_only)
+        if not self.is_read_only and self.access.network is not None:
+            leave_log(self.access.database)
         if not self._begin():  # it is read-only, and of an earlier nbcache
             self.access = copied(self.access)
             self._begin()
@@ -106,12 +110,17 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
         """Whether nothing can be written."""
         return self.access.is_read_only
 
+    @property
+    def _is_alone(self) -> bool:
+        """Whether nobody else may read while this one writes."""
+        return self.access.network is not None and not self.is_read_only
+
     def _begin(self) -> bool:
         """Open, make or upgrade the file. Returns whether it can be used where it is."""
         self.pool = Pool(self.access)
         is_fixed = self.is_read_only and self.access.copy is None
         try:
-            with self.pool.hold():
+            with self.pool.hold(writes=self._is_alone):
                 self._adopt()
                 self._claim(is_fixed=is_fixed)
                 inspect(self.execute, self.pool.database)
@@ -134,7 +143,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
         """Finish an upgrade, in turns with other processes: it may take a second for ten thousand entries."""
         if self.is_read_only and self.access.copy is None:
             return
-        with self.pool.hold():
+        with self.pool.hold(writes=self._is_alone):
             upgrade.finish(self.execute, self.transaction)
             if self.is_read_only:  # in this copy
                 self.move_rows(at_most=None)
@@ -144,7 +153,7 @@ class CacheFile(diskcache.Cache):  # type: ignore[misc]
     def tidy(self) -> None:
         """The last thing that is done before the file is closed."""
         if not self.is_read_only:
-            with self.pool.hold():
+            with self.pool.hold(writes=self._is_alone):
                 deleted_text.remove_copies(self.execute)
 
     @property

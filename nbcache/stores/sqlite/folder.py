@@ -5,7 +5,6 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from enum import Enum
 from pathlib import Path
 
 from nbcache.errors import StoreError, warn_once
@@ -21,7 +20,6 @@ APPLICATION_ID = 0x6E626361  # "nbca": the file is ours
 # alone and says to upgrade. Else it would take what is new for damage.
 STORE_VERSION = 7
 _LAST_VERSION = 9_999  # what is beyond is damage
-_HEADER = 100  # bytes of a database
 COMPANIONS = ("-wal", "-shm", "-journal")  # SQLite's own files beside it
 _CACHEDIR_TAG = """\
 Signature: 8a477f597d28d172789f06886806bc55
@@ -29,17 +27,6 @@ Signature: 8a477f597d28d172789f06886806bc55
 # The form of this file: Cache Directory Tagging, bford.info/cachedir
 """
 _MARKS = {".gitignore": "*\n", "CACHEDIR.TAG": _CACHEDIR_TAG}
-
-
-class Kind(Enum):
-    """What the database file is."""
-
-    NEW = "new"
-    OURS = "ours"
-    NEWER = "newer"
-    FOREIGN = "foreign"
-    NO_FILE = "no file"
-    DAMAGED = "damaged"
 
 
 def prepare(folder: Path) -> None:
@@ -54,14 +41,21 @@ def prepare(folder: Path) -> None:
             with contextlib.suppress(FileExistsError):
                 folder.mkdir(mode=0o700, parents=True)
             _mark(folder)
-        elif any(_is_cut(folder / name, text) for name, text in _MARKS.items()):
+        elif may_write(folder) and any(_is_cut(folder / name, text) for name, text in _MARKS.items()):
             _mark(folder)
         database = folder / DATABASE
         if not database.exists():
             with contextlib.suppress(FileExistsError):  # another process was faster
-                _create(database)
+                create(database)
     except OSError as error:
         raise StoreError(f"{folder} can't be used: {error.strerror or error}") from error
+
+
+def may_write(folder: Path) -> bool:
+    """Whether this user may write to the folder and, if it is there, to its database: on a mount for reading nobody may."""
+    database = folder / DATABASE
+    may = os.access(folder, os.W_OK | os.X_OK)
+    return may and (os.access(database, os.W_OK) or not os.path.lexists(database))
 
 
 def _mark(folder: Path) -> None:
@@ -69,7 +63,7 @@ def _mark(folder: Path) -> None:
     try:
         for name, text in _MARKS.items():
             with contextlib.suppress(FileExistsError):
-                _create(folder / name)
+                create(folder / name)
             if _is_cut(folder / name, text):
                 (folder / name).write_text(text)
     except OSError:
@@ -103,7 +97,7 @@ def warn_of_others(folder: Path) -> None:
             )
 
 
-def _create(path: Path) -> None:
+def create(path: Path) -> None:
     """Make an empty file with the permissions of its folder; SQLite gives its own files the same."""
     descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
     try:
@@ -111,68 +105,6 @@ def _create(path: Path) -> None:
             os.fchmod(descriptor, stat.S_IMODE(path.parent.stat().st_mode) & 0o666)
     finally:
         os.close(descriptor)
-
-
-def kind_of(database: Path) -> Kind:
-    """What the file is, by its header alone: nothing else of another program's file is read.
-
-    SQLite reads it, not Python: to close a file of Python's would remove this process's locks, and let other processes
-    delete the log that it writes to (sqlite.org/howtocorrupt.html, 2.2).
-    """
-    try:
-        if not _are_files(database):
-            return Kind.NO_FILE
-        size = database.stat().st_size if database.exists() else 0
-        if size < _HEADER:
-            return Kind.DAMAGED if size else Kind.NEW
-        application, version = _marks_of(database)
-    except OSError as error:
-        raise StoreError(f"{database} can't be read: {error.strerror or error}") from error
-    except sqlite3.DatabaseError as error:
-        if "locked" in str(error):
-            raise
-        if _is_hindered(error):
-            raise StoreError(f"{database} can't be read: {error}") from error
-        return Kind.DAMAGED
-    if application != APPLICATION_ID:
-        return Kind.FOREIGN
-    return Kind.NEWER if is_newer(version) else Kind.OURS
-
-
-def _marks_of(database: Path) -> tuple[int, int]:
-    """The application id and the version in the header."""
-    for options in ("mode=ro&immutable=1", "mode=ro"):  # without its log, and with it
-        with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?{options}", timeout=0, uri=True)) as header:
-            try:
-                ((application,),) = header.execute("PRAGMA application_id")
-                ((version,),) = header.execute("PRAGMA user_version")
-            except sqlite3.DatabaseError as error:
-                if "malformed" in str(error) and "immutable" in options:
-                    continue  # a process that was killed, or had no room, has moved a part of the log into the file
-                raise
-            return application, version
-    raise AssertionError
-
-
-def _is_hindered(error: sqlite3.Error) -> bool:
-    """Whether SQLite could not read a file that may be sound."""
-    return any(sign in str(error) for sign in ("unable to open", "disk I/O", "disk is full"))
-
-
-def _are_files(database: Path) -> bool:
-    """Whether the database and what SQLite keeps beside it are files, as far as they are there.
-
-    A pipe would be waited for, and a link could lead anywhere: only the user's own, of the database, is followed.
-    """
-    for suffix in ("", *COMPANIONS):
-        path = database.with_name(database.name + suffix)
-        with contextlib.suppress(FileNotFoundError):
-            status = path.lstat()
-            if stat.S_ISLNK(status.st_mode) and not suffix and is_mine(status):
-                status = path.stat()
-            if not stat.S_ISREG(status.st_mode):
-                return False
-    return True
 
 
 def is_mine(status: os.stat_result) -> bool:

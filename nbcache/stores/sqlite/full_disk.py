@@ -12,6 +12,7 @@ from nbcache.errors import StoreError
 from nbcache.stores.sqlite.connection import connect
 from nbcache.stores.sqlite.damaged_files import aside
 from nbcache.stores.sqlite.folder import COMPANIONS, DATABASE, alone, prepare
+from nbcache.stores.sqlite.network_locks import on_network
 from nbcache.stores.sqlite.opening_modes import Access, copied
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def done_in_copy(folder: Path, work: Callable[[Path], _T]) -> _T:
     another process has the store open.
     """
     database = folder / DATABASE
-    with alone(folder):
+    with alone(folder), on_network(database, shared=False):
         _check_that_nobody_has_it_open(database)
         access = copied(Access(database))
         try:
@@ -68,8 +69,7 @@ def done_in_copy(folder: Path, work: Callable[[Path], _T]) -> _T:
         except OSError as error:
             raise StoreError(f"{folder} has no room, and can't be replaced: {error.strerror or error}") from error
         finally:
-            if access.copy is not None:
-                access.copy.cleanup()
+            access.release()
     return done
 
 

@@ -26,11 +26,12 @@ from nbcache.stores.sqlite.database import LONG, Database
 from nbcache.stores.sqlite.eviction import Bounds
 from nbcache.stores.sqlite.late_answers import LateAnswer, LateAnswers, end_of, is_temporary
 from nbcache.stores.sqlite.page_starts import PageStarts
+from nbcache.stores.sqlite.stored_ledger import StoredLedger
 from nbcache.stores.sqlite.value_sets import ValueSets
 
 if TYPE_CHECKING:
     from nbcache.entry.edit import Edit
-    from nbcache.entry.records import Cleared, EntryMeta, Facets, SessionCall, Spending, Totals, Touch
+    from nbcache.entry.records import Cleared, EntryMeta, Facets, Totals, Touch
     from nbcache.stores.selection import Search, Selection
     from nbcache.stores.sqlite.check import Read
     from nbcache.stores.sqlite.diskcache_file import CacheFile
@@ -48,18 +49,28 @@ _Operation = Callable[["CacheFile"], _T]
 
 
 @public_in("nbcache.stores")
-class DiskStore:
+class DiskStore(StoredLedger):
     """Entries in the folder `folder`, kept until cleared, or least recently used first within bounds.
 
     Opened at first use. A damaged database is set aside under a new name in the folder, and a new one is begun. Another
-    program's file, or one of a newer nbcache, is left alone (StoreRefusedError).
+    program's file, or one of a newer nbcache, is left alone (StoreRefusedError). With `read_only`, nothing is made or changed
+    in the folder: writing raises StoreReadOnlyError, and where there is no store, reading raises StoreError.
     """
 
-    def __init__(self, folder: str | Path, *, max_bytes: int | None = None, max_entries: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        max_bytes: int | None = None,
+        max_entries: int | None = None,
+        read_only: bool = False,
+    ) -> None:
         self.folder = Path(folder).expanduser().absolute()
         if os.path.exists(self.folder) and not os.path.isdir(self.folder):  # noqa: PTH110, PTH112 - pathlib's may raise
             raise ValueError(f"store={str(folder)!r} is a file: write a folder")
-        self._database: Database[CacheFile] = Database(self.folder, lambda: sqlite.diskcache_file.CacheFile)
+        self._database: Database[CacheFile] = Database(
+            self.folder, lambda: sqlite.diskcache_file.CacheFile, read_only=read_only
+        )
         self._writes = Lock()  # so that threads of this process don't wait for each other in SQLite
         self._late = LateAnswers()
         self._changes = Changes(self._database, self._late)
@@ -101,6 +112,10 @@ class DiskStore:
         if not wait:
             raise StoreBusyError(f"{self.folder} has to be opened or waited for")
         return self._query(lambda file: file.payload_of(file.pool.held, key, include_expired=include_expired, **how))
+
+    def is_read_only(self) -> bool:
+        """Whether nothing can be written here. Raises StoreError."""
+        return self._query(lambda file: file.is_read_only)
 
     def change_token(self) -> object:
         """A value that is equal only while no process has written. None if that isn't known now."""
@@ -262,28 +277,6 @@ class DiskStore:
         if (file := self._database.file) is not None and not file.pool.moved():
             self._move_rows()
 
-    def record(self, rows: "Iterable[Spending]") -> None:
-        """Add rows to the lifetime ledger, which nothing clears."""
-        if new := list(rows):
-            self._note(lambda sql: sqlite.lifetime_ledger.record(sql, new))
-
-    def spendings(self, notebook: str | None = None) -> "list[Spending]":
-        """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""
-        return self._query(lambda cache: sqlite.lifetime_ledger.read(cache.execute, notebook))
-
-    def record_calls(self, session: str, notebook: str | None, calls: "Iterable[SessionCall]") -> None:
-        """Record what a session of a notebook called."""
-        if new := list(calls):
-            self._note(lambda sql: sqlite.session_calls.record(sql, session, notebook, new))
-
-    def last_calls(self, notebook: str | None, but: str | None = None) -> "list[SessionCall]":
-        """What the last session of a notebook called, other than the session `but`, in the order of the calls."""
-        return self._query(lambda cache: sqlite.session_calls.read(cache.execute, notebook, but))
-
-    def rename(self, notebook: str, new: str) -> None:
-        """Move a notebook's rows and calls to its new name."""
-        self._write_waiting(lambda cache: sqlite.lifetime_ledger.rename(cache, notebook, new))
-
     def similar(self, words: Sequence[str], limit: int) -> list[str]:
         """The keys of indexed entries that have most of these words, the most similar first."""
         return self._query(lambda cache: sqlite.rows.similar(cache.execute, words, limit))
@@ -332,6 +325,8 @@ class DiskStore:
         A damaged database file is set aside by opening it, with or without `fix`, as at any use.
         """
         self._move_rows()
+        if not fix and self.is_read_only():
+            return sqlite.check.check_copy(self, read, progress)
         problems = sqlite.check.check(self._look, self._write_waiting, read, progress, fix=fix)
         aside = sqlite.damaged_files.forget_aside(self.folder) if fix else []
         return problems + [f"{name}, which had been set aside as damaged, is deleted" for name in aside]
@@ -345,16 +340,18 @@ class DiskStore:
     def _write_waiting(self, operation: "_Operation[_T]") -> _T:
         return self._write(operation, _WRITE_TIMEOUT, math.inf)
 
-    def _note(self, note: "Callable[[Execute], None]") -> None:
-        """Write what is useful and not needed: a read-only store goes without it."""
+    def _note(self, note: "Callable[[Execute], None]") -> bool:
 
         def write(cache: "CacheFile") -> None:
             with cache.transaction():
                 cache.delete_expired()
                 note(cache.execute)
 
-        with suppress(StoreReadOnlyError):
+        try:
             self._write_beside(write)
+        except StoreReadOnlyError:
+            return False
+        return True
 
     def _write_beside(self, operation: "_Operation[_T]", timeout: float | None = None) -> _T:
         """As `_write`, of what changes and deletes no payload, unless it has expired."""
@@ -367,7 +364,7 @@ class DiskStore:
 
         def write(cache: "CacheFile") -> _T:
             if cache.is_read_only:
-                raise StoreReadOnlyError(f"{self.folder} can only be read here: nothing new is kept")
+                raise StoreReadOnlyError(f"{self.folder} can only be read here: nothing in it is changed")
             done = operation(cache)
             cache.go_on()
             return done

@@ -19,7 +19,8 @@ from nbcache.stores.location import (
 )
 from nbcache.stores.memory import MemoryStore
 from nbcache.stores.opening import open_store
-from nbcache.stores.sqlite.folder import DATABASE, Kind, kind_of
+from nbcache.stores.sqlite.file_kinds import Kind, kind_of
+from nbcache.stores.sqlite.folder import DATABASE
 from nbcache.stores.sqlite.store import DiskStore
 from nbcache.ui.printing import complain
 

@@ -202,9 +202,8 @@ def test_processes_on_a_network_file_system_lose_nothing(tmp_path: Path) -> None
 def test_store_that_is_moved_between_disk_and_network_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kinds = iter(["ext4", "nfs4", "ext4"])
-    monkeypatch.setattr(network_drives, "kind_of_mount", lambda _: next(kinds))
-    for number, journal in enumerate(["wal", "truncate", "wal"]):
+    for number, (kind, journal) in enumerate([("ext4", "wal"), ("nfs4", "truncate"), ("ext4", "wal")]):
+        monkeypatch.setattr(network_drives, "kind_of_mount", lambda _, kind=kind: kind)
         store = DiskStore(tmp_path / "store")
         with heard():
             put(store, number)
