@@ -3,13 +3,57 @@
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import replace
+from typing import NamedTuple
 
 from nbcache.entry.filter import Filter
 from nbcache.entry.records import EntryMeta
-from nbcache.errors import DamagedError
+from nbcache.errors import DamagedError, StoreError, TooLargeError
 from nbcache.stores.base import Copyable, Listable, Remote, Store, Streamable
 from nbcache.stores.location import team_owner
 from nbcache.stores.owners import translated
+
+_REFUSED = 3  # entries that a store refuses in a row until no more are tried
+
+
+class Copied(NamedTuple):
+    """What became of copies: the keys that are left to do, and of those that never fit; why, and which store failed."""
+
+    left: list[str]
+    too_large: list[str]
+    error: StoreError | None = None
+    failed: Store | None = None
+
+
+def copy(keys: Collection[str], source: Store, target: Store) -> Copied:
+    """Copy these entries with their rows and expiry. What the source no longer has is done.
+
+    Among those that are left, the ones that the target refused come first.
+    """
+    unseen, refused, too_large = dict.fromkeys(keys), list[str](), list[str]()
+    error: StoreError | None = None
+    in_a_row = 0
+    try:
+        for row, payload in entries_in(source, keys):
+            unseen.pop(row.key, None)
+            try:
+                _put(target, row_in(target, row, source), payload)
+                in_a_row = 0
+            except TooLargeError:
+                too_large.append(row.key)
+            except StoreError as failed:
+                error, in_a_row = failed, in_a_row + 1
+                refused.append(row.key)
+            if in_a_row == _REFUSED:  # it is not the entry, but the store
+                return Copied([*refused, *unseen], too_large, error, target)
+    except StoreError as failed:
+        return Copied([*refused, *unseen], too_large, failed, source)
+    return Copied(refused, too_large, error, target)
+
+
+def _put(target: Store, row: EntryMeta, payload: bytes) -> None:
+    ttl = None if row.expires is None else row.expires - time.time()
+    if ttl is None or ttl > 0:
+        target.put(row.key, payload, row, ttl)
 
 
 def entries_in(store: Store, keys: Collection[str]) -> Iterator[tuple[EntryMeta, bytes]]:
@@ -39,11 +83,6 @@ def row_in(tier: Store, row: EntryMeta, of: Store) -> EntryMeta:
     if not names and isinstance(tier, Remote):
         names = [team_owner(None)]
     return replace(row, notebooks=tuple(dict.fromkeys(names)))
-
-
-def seconds_left(row: EntryMeta) -> float | None:
-    """For how long the entry is still kept. None if it is kept for good; zero or less if it has expired."""
-    return None if row.expires is None else row.expires - time.time()
 
 
 def _described(payload: bytes, key: str) -> EntryMeta | None:

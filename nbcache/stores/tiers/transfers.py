@@ -12,12 +12,12 @@ from typing import TypeVar
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.timer import Timer
 from nbcache.entry.records import EntryMeta, Touch
-from nbcache.errors import StoreError, StoreReadOnlyError, TooLargeError, UnsupportedError, logger
+from nbcache.errors import StoreError, StoreReadOnlyError, UnsupportedError
 from nbcache.stores.base import Deletable, Listable, Remote, Store
 from nbcache.stores.circuit_breaker import CircuitBreaker
 from nbcache.stores.location import team_owner
 from nbcache.stores.owners import translated
-from nbcache.stores.tiers.copies import entries_in, row_in, seconds_left
+from nbcache.stores.tiers.copies import copy, row_in
 from nbcache.stores.tiers.unsent import CLEAR, COPY, DELETE, REPLACE, Job, Unsent
 
 _SOON, _LATER = 0.005, 1.0  # seconds after which an answer is sent, and after which what failed is tried again
@@ -150,10 +150,7 @@ class Transfers:
     def _send_new(self, _: Timer) -> bool:
         """Send what is new. Returns whether there is more by now."""
         for at in self._writable:
-            with (
-                self._sending,
-                suppress(Exception),
-            ):  # a store of the user's own may raise anything, and the thread goes on
+            with self._sending, suppress(Exception):  # whatever a store of the user's own raises, the thread goes on
                 keys = list(self._new[at])
                 places = {key: place for key in keys if (place := self._new[at].pop(key, None)) is not None}
                 for place in dict.fromkeys(places.values()):
@@ -176,37 +173,19 @@ class Transfers:
             self._left(target, left, COPY)
 
     def _copied(self, target: int, place: int, keys: Sequence[str]) -> list[str]:
-        """Copy these entries. Returns the keys of those that could not be copied; those that are gone are done."""
-        begun, tier, left = time.monotonic(), self._tiers[place], dict.fromkeys(keys)
-        try:
-            for row, payload in entries_in(tier, keys):
-                tier = self._tiers[target]
-                self._put(target, row_in(tier, row, self._tiers[place]), payload)
-                left.pop(row.key, None)
-                tier = self._tiers[place]
-        except StoreReadOnlyError as error:
-            self._failed(tier, error)
-            return (
-                [*left] if isinstance(tier, Remote) else []
-            )  # a replica may become the primary; a folder stays as it is
-        except StoreError as error:
-            logger.debug("nbcache: an entry could not be copied to %s: %s", self._tiers[target].url, error)
-            if tier is self._tiers[target]:
-                self._breakers[target].failed(begun)
-            self._failed(tier, error)
-            return [*left]
-        self._breakers[target].worked()
-        return []
-
-    def _put(self, target: int, row: EntryMeta, payload: bytes) -> None:
-        ttl = seconds_left(row)
-        if ttl is not None and ttl <= 0:
-            return
-        try:
-            self._tiers[target].put(row.key, payload, row, ttl)
-        except TooLargeError as error:
-            logger.debug("nbcache: %s", error)
-            self._too_large.add((target, row.key))
+        """Copy these entries. Returns the keys of those that could not be copied: first what was refused."""
+        begun, tier = time.monotonic(), self._tiers[target]
+        copied = copy(keys, self._tiers[place], tier)
+        self._too_large.update((target, key) for key in copied.too_large)
+        if copied.error is None:
+            self._breakers[target].worked()
+            return []
+        self._failed(copied.failed or tier, copied.error)
+        if isinstance(copied.error, StoreReadOnlyError) and not isinstance(tier, Remote):
+            return []  # a server's replica may be written later, a folder may not
+        if copied.failed is tier:
+            self._breakers[target].failed(begun)
+        return copied.left
 
     # What could not be sent
 

@@ -19,7 +19,7 @@ CLEAR = "clear"  # its owner gives it up, or all owners do
 
 _FILE = "unsent.db"
 _MOST = 10_000  # of all tiers; copies are forgotten first
-_TIMEOUT = 1.0  # seconds to wait for another process
+_TIMEOUT = 2.0  # seconds to wait for another process
 _TABLE = "CREATE TABLE IF NOT EXISTS job (tier, key, kind, owner, noted, PRIMARY KEY (tier, key)) WITHOUT ROWID"
 _HIDING = {DELETE, CLEAR}
 
@@ -100,6 +100,7 @@ class Unsent:
         if self._path is None or not rows or not (makes or self._path.exists()):
             return
         with contextlib.suppress(sqlite3.Error), self._opened() as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")  # otherwise two that read first would fail, not wait
             if makes:
                 connection.execute(_TABLE)
             connection.executemany(statement, rows)
