@@ -5,7 +5,7 @@ from typing import NoReturn
 
 from nbcache import __version__
 from nbcache.ui.cli.exit_codes import EXIT_CODES, FAILED
-from nbcache.ui.cli.json_documents import FIELDS, UNITS
+from nbcache.ui.cli.json_documents import UNITS, printed
 from nbcache.ui.commands import table
 from nbcache.ui.commands.parsing import Parser, complaint
 from nbcache.ui.commands.records import TERMINAL
@@ -33,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
                 word,
                 help=does,
                 description=f"{does[0].upper()}{does[1:]}.",
-                epilog=f"--json prints {FIELDS[word]} ({UNITS}). {EXIT_CODES}",
+                epilog=f"--json prints {printed(word)}; {UNITS}. {EXIT_CODES}",
                 allow_abbrev=False,
             )
             sub.set_defaults(fix=False, notebook=None)

@@ -14,32 +14,77 @@ from nbcache.stores.selection import Selection
 if TYPE_CHECKING:  # they import LangChain
     from nbcache.replay.export_import_results import Exported, Imported
 
-_ENTRY = """\
-key, model, provider, prompt and answer (their beginnings), status, tags, notebooks, cell, created, last_hit, hits,
-size_bytes, expires, input_tokens, output_tokens, cost_usd, seconds, charged (whether the provider itself told the cost),
-client (`langchain`, or an API such as `openai`), streamed (whether the answer came in chunks), kind (`call`,
-`embedding`, `function` or `tool`), function (its name, or that of the tool)"""
-_SUMS = """\
-hits, misses, spent_usd and saved_usd (null where no call has a price), saved_seconds (of waiting; null where it isn't
-known), unpriced_hits, unpriced_misses, estimated_hits, estimated_misses, charged_hits, charged_misses, model_seconds,
-untimed_hits, provider_saved_usd (by the providers' own prompt caches, in misses, less what writing to them cost; null where it
-isn't known), provider_priced_misses and provider_unpriced_misses (misses of which it is known, and isn't)"""
-FIELDS = {
-    "ls": f"a list of entries, each with {_ENTRY}",
-    "stats": f"{_SUMS}, entries, size_bytes, evictions, statuses; by model or kind a list, each with its name and the first sixteen",
-    "show": "the fields of ls, prompt and answer whole, call: its class, endpoint and parameters, versions: of what stored it, calls: the keys of those inside of a function, gone: those of them that are no longer stored, and functions: those around this call, each with its key and function",
-    "evict": "the deleted entry, with the fields of ls",
-    "clear": "deleted, size_bytes, kept (because other notebooks own them too), keys (of the deleted), dry_run",
-    **dict.fromkeys(
-        ("expire", "tag", "untag"),
-        "changed, usd (what paying again would cost, as far as it is known), keys (of the changed), dry_run",
+# What `--json` prints for each command: the kind of document, and its fields, in groups with a note on each.
+_ENTRY = {
+    "key, model, provider, status, tags, notebooks, cell": "",
+    "prompt, answer": "their beginnings",
+    "created, last_hit, expires": "times",
+    "hits, size_bytes, input_tokens, output_tokens, seconds": "",
+    "cost_usd, charged": "what it cost, and whether the provider itself told that",
+    "client": "`langchain`, or an API such as `openai`",
+    "streamed": "whether the answer came in chunks",
+    "kind": "`call`, `embedding`, `function` or `tool`",
+    "function": "its name, or that of the tool",
+}
+_STATS = {
+    "hits, misses": "",
+    "spent_usd, saved_usd": "null where no call has a price",
+    "unpriced_hits, unpriced_misses": "those without a price",
+    "estimated_hits, estimated_misses": "those whose price is estimated",
+    "charged_hits, charged_misses": "those whose cost the provider itself told",
+    "saved_seconds, model_seconds": "of waiting, and of the models' own time",
+    "untimed_hits": "those whose time isn't known",
+    "provider_saved_usd": "by the providers' own prompt caches, in misses, less what writing to them cost",
+    "provider_priced_misses, provider_unpriced_misses": "misses of which that is known, and isn't",
+    "entries, size_bytes, evictions, statuses": "what is stored; not with `--by`",
+}
+_RECORD = {
+    "prompt, answer": "whole",
+    "call": "its class, endpoint and parameters",
+    "versions": "of what stored it",
+    "calls, gone": "the keys of the calls inside of a function, and those of them that are no longer stored",
+    "functions": "those around this call, each with its key and function",
+}
+_CHANGED = {
+    "changed, dry_run": "",
+    "usd": "what paying again would cost, as far as it is known",
+    "keys": "of the changed entries",
+}
+FIELDS: dict[str, tuple[str, dict[str, str]]] = {
+    "ls": ("a list of entries, each with", _ENTRY),
+    "stats": ("one object, or with `--by` a list of them, each with its `model` or `kind`", _STATS),
+    "show": ("the fields of `ls`, and", _RECORD),
+    "evict": ("the deleted entry, with the fields of `ls`", {}),
+    "clear": (
+        "",
+        {
+            "deleted, size_bytes, dry_run": "",
+            "kept": "because other notebooks own them too",
+            "keys": "of the deleted entries",
+        },
     ),
-    "export": "path, entries, size_bytes, changed, scrubbed and left_out (by key, why), gone (keys), unknown (lines)",
-    "import": "path, new, same, conflicting (keys), preferred, dry_run",
-    "check": "problems, left (those that were not mended)",
-    "where": "store, exists",
+    **dict.fromkeys(("expire", "tag", "untag"), ("", _CHANGED)),
+    "export": (
+        "",
+        {
+            "path, entries, size_bytes, changed": "",
+            "scrubbed, left_out": "by key, why",
+            "gone": "keys",
+            "unknown": "lines",
+        },
+    ),
+    "import": ("", {"path, new, same, preferred, dry_run": "", "conflicting": "keys"}),
+    "check": ("", {"problems": "", "left": "those that were not mended"}),
+    "where": ("", {"store, exists": ""}),
 }
 UNITS = "times are ISO 8601 in UTC, sizes bytes, money US dollars in a string; what isn't known is null"
+
+
+def printed(word: str) -> str:
+    """What `--json` prints for a command, on one line."""
+    document, fields_of = FIELDS[word]
+    parts = [f"{names} ({note})" if note else names for names, note in fields_of.items()]
+    return " ".join(filter(None, [document + (":" if document and parts else ""), ", ".join(parts)]))
 
 
 def entry(meta: EntryMeta) -> dict[str, Any]:

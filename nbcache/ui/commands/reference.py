@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from nbcache.ui.cli.exit_codes import EXIT_CODES
-from nbcache.ui.cli.json_documents import FIELDS, UNITS
+from nbcache.ui.cli.json_documents import FIELDS, UNITS, printed
 from nbcache.ui.commands import table
 from nbcache.ui.commands.records import CELL, LINE, TERMINAL, Command, FrontEnd
 from nbcache.ui.printing import say
@@ -19,6 +19,7 @@ _TAIL = """\
 
 Every command takes `--help`. With `--json` it prints one document: {units}. {exit_codes}
 """
+_FEW = 4  # groups of fields that are told in a sentence
 _NAMES = {LINE: "`%llmcache`", CELL: "`%%llmcache`", TERMINAL: "`nbcache`"}
 
 
@@ -50,8 +51,21 @@ def _section(commands: Sequence[Command]) -> str:
         ]
         lines.append("")
     if any(front_end is TERMINAL for _, front_end in typed):
-        lines += [f"`--json` prints {' '.join(FIELDS[commands[0].names[0]].split())}.", ""]
+        lines += [*_json(commands[0].names[0]), ""]
     return "\n".join(lines)
+
+
+def _json(word: str) -> list[str]:
+    """What `--json` prints: a line, or a list if it is long."""
+    document, fields = FIELDS[word]
+    if len(fields) <= _FEW:
+        return [f"`--json` prints {printed(word)}."]
+    rows = [f"- {_code(names)}{note and f': {note}'}" for names, note in fields.items()]
+    return [f"`--json` prints {document}:", "", *rows]
+
+
+def _code(names: str) -> str:
+    return ", ".join(f"`{name}`" for name in names.split(", "))
 
 
 def _sentence(text: str) -> str:
