@@ -20,6 +20,11 @@ from typing import Any, TypeVar
 _T = TypeVar("_T")
 _Work = Callable[[], Callable[[], Any]]  # returns a function that signals its end
 
+awaiting_loop: contextvars.ContextVar[asyncio.AbstractEventLoop | None] = contextvars.ContextVar(
+    "awaiting_loop", default=None
+)
+"""The event loop that awaits the work of this thread. None where none does: there it may be blocked meanwhile."""
+
 _READERS = 4
 _EXIT_TIMEOUT = 5.0  # seconds that the end of the process waits for work that has begun
 
@@ -38,6 +43,7 @@ async def in_thread(work: Callable[[], _T], *, writes: bool = False) -> _T:
             loop.call_soon_threadsafe(lambda: None if future.done() else done(outcome))
 
     def do() -> Callable[[], None]:
+        awaiting_loop.set(loop)  # in a copy of the caller's context
         try:
             outcome = work()
         except BaseException as error:  # noqa: BLE001 - it is raised in the caller

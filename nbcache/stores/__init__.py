@@ -1,10 +1,10 @@
 """Where entries are kept: the protocol of a store, and the stores.
 
-`base.py` is the protocol, and `opening.py` opens the store at the place that a user writes: `memory.py` in this process, `sqlite/`
-in a folder, `redis/` on a server, or several of them as `tiers/`. `langchain_cache.py` keeps entries in any LangChain cache.
-`circuit_breaker.py` says when what failed is tried again. `owners.py` names the owners of entries. `location.py` finds the folder
-for this notebook, `nearby_folders.py` the other stores near it. `view.py` is the store as
-commands use it: the entries of all notebooks, or of one.
+`base.py` is the protocol, and `opening.py` opens the store at the place that a user writes: `memory.py` in this process,
+`sqlite/` in a folder, `redis/` on a server, or several of them as `tiers/`. `langchain_cache.py` keeps entries in any LangChain
+cache, `momento_cache.py` in one of the service Momento. `circuit_breaker.py` says when what failed is tried again. `owners.py`
+names the owners of entries. `location.py` finds the folder for this notebook, `nearby_folders.py` the other stores near it.
+`view.py` is the store as commands use it: the entries of all notebooks, or of one.
 
 Beside these: `entry_costs.py` reads what an entry cost from its payload, `inner_entries.py` finds the functions around a call,
 `text_search.py` looks for a text in an entry, `entry_filters.py` has the filters that users write, `selection.py` entries that
@@ -21,13 +21,24 @@ if TYPE_CHECKING:
     from nbcache.stores.base import Store
     from nbcache.stores.langchain_cache import LangChainStore
     from nbcache.stores.memory import MemoryStore
+    from nbcache.stores.momento_cache import MomentoStore
     from nbcache.stores.opening import open_store
     from nbcache.stores.redis.store import RedisStore
     from nbcache.stores.sqlite.store import DiskStore
     from nbcache.stores.tiers.read_only import ReadOnly
     from nbcache.stores.tiers.store import TieredStore
 
-__all__ = ["DiskStore", "LangChainStore", "MemoryStore", "ReadOnly", "RedisStore", "Store", "TieredStore", "open_store"]
+__all__ = [
+    "DiskStore",
+    "LangChainStore",
+    "MemoryStore",
+    "MomentoStore",
+    "ReadOnly",
+    "RedisStore",
+    "Store",
+    "TieredStore",
+    "open_store",
+]
 __getattr__ = handed_on(
     "nbcache.stores",
     {
@@ -36,6 +47,7 @@ __getattr__ = handed_on(
         "MemoryStore": "memory",
         "DiskStore": "sqlite.store",
         "LangChainStore": "langchain_cache",
+        "MomentoStore": "momento_cache",
         "RedisStore": "redis.store",
         "ReadOnly": "tiers.read_only",
         "TieredStore": "tiers.store",

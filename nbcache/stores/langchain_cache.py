@@ -55,6 +55,7 @@ class LangChainStore:
         self.cache = cache
         self._is_in_process = type(cache) is InMemoryCache
         self._breaker = CircuitBreaker()
+        self._failure = ""  # the last one that took long
 
     @property
     def url(self) -> str:
@@ -109,21 +110,22 @@ class LangChainStore:
         Some caches wait for a dead server and then report a miss.
         """
         if wait := self._breaker.wait():
-            raise StoreError(f"{self.url} does not answer; it is asked again in {wait:.0f} s")
+            raise StoreError(f"{self._failure}; it is asked again in {wait:.0f} s")
         begun = time.monotonic()
         try:
             yield
         except Exception as error:
-            self._note(begun, _LONG_FAILURE)
-            reason = one_line(str(error)) or type(error).__name__
-            raise StoreError(f"{self.url} failed: {reason}") from error
-        self._note(begun, _LONG_MISS)
+            failure = f"{self.url} failed: {one_line(str(error)) or type(error).__name__}"
+            self._note(begun, _LONG_FAILURE, failure)
+            raise StoreError(failure) from error
+        self._note(begun, _LONG_MISS, f"{self.url} takes longer than a second")
 
-    def _note(self, begun: float, limit: float) -> None:
-        if not self._is_in_process and time.monotonic() - begun > limit:
-            self._breaker.failed(begun)
-        else:
+    def _note(self, begun: float, limit: float, failure: str) -> None:
+        if self._is_in_process or time.monotonic() - begun <= limit:
             self._breaker.worked()
+            return
+        self._failure = failure
+        self._breaker.failed(begun)
 
 
 def _enveloped(key: str, entry: _Entry) -> str:

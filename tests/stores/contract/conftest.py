@@ -7,6 +7,7 @@ A test module says in `NEEDS` which capabilities its tests are about; they are r
 """
 
 import contextlib
+import importlib.util
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -41,6 +42,20 @@ def _on_server(url: str) -> Store:
     return RedisStore(url)
 
 
+def _at_momento(port: int) -> Store:
+    from datetime import timedelta
+
+    from momento import CacheClient, Configurations
+
+    from nbcache.stores import MomentoStore
+    from tests.servers.momento_server import credentials
+
+    client = CacheClient(Configurations.Laptop.latest(), credentials(port), timedelta(hours=1))
+    return MomentoStore(client, "team", ensure_cache_exists=port > 0)
+
+
+if importlib.util.find_spec("momento") is not None:
+    STORES["momento"] = lambda _: _at_momento(0)  # that of a test is on a local server that speaks Momento's protocol
 STORES |= dict.fromkeys(SERVERS, lambda _: _on_server("redis://localhost"))  # that of a test is on a server of its own
 BEHIND = "disk and "
 STORES |= {
@@ -64,10 +79,11 @@ def _has(new: Callable[[Path], Store], needs: tuple[type, ...]) -> bool:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The time, which stands still until the test advances it."""
+def clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time, which stands still until the test advances it. With Momento it is the server's alone: gRPC needs one that goes."""
     made = Clock()
-    monkeypatch.setattr(time, "time", lambda: made.now)
+    if request.node.callspec.params.get("make") != "momento":
+        monkeypatch.setattr(time, "time", lambda: made.now)
     return made
 
 
@@ -89,12 +105,18 @@ def url_of() -> Iterator[Callable[[str], str]]:
 def make(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, url_of: Callable[[str], str]) -> Iterator[Make]:
     """Makes a store with the bounds that it is given; it is checked and closed after the test."""
     stores: list[Store] = []
+    servers = contextlib.ExitStack()
 
     def a_store(max_entries: int | None = None, max_bytes: int | None = None) -> Store:
         name, folder = request.param, tmp_path / f"store{len(stores)}"
         if (server := name.removeprefix(BEHIND)) in SERVERS:
             store = _on_server(url_of(server))
             store = store if name == server else TieredStore([DiskStore(folder), store])
+        elif name == "momento":
+            from tests.servers.momento_server import MomentoServer
+
+            momento = servers.enter_context(MomentoServer(max_item=5_000_000, clock=lambda: clock.now))
+            store = _at_momento(momento.port)
         else:
             store = STORES[name](folder)
         if isinstance(store, Bounded):
@@ -107,6 +129,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, url_of: C
         if isinstance(store, Checkable):
             assert store.check() == []
         store.close()
+    servers.close()
 
 
 @pytest.fixture
