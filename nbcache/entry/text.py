@@ -14,6 +14,7 @@ from nbcache.keys.json_text import parsed
 
 _SEARCHED = 1_000_000  # characters of an entry that can be searched
 _LONGEST = 40  # letters of a word
+_TELLING = 16  # words of a text that tell most of it
 _SAYS = frozenset({"content", "tool_calls", "function_call", "refusal", "audio"})  # fields of a message
 # How LangChain begins to write a list of messages, and what it writes of an object that it can't read again.
 _LANGCHAINS = '[{"lc": 1, "type": "constructor", "id": ["langchain", "schema", "messages", "'
@@ -87,6 +88,11 @@ def words(text: str) -> set[str]:
         return _shortened(set(text.translate(_WORDS_OF_ASCII).split()))
     folded = unicodedata.normalize("NFKC", text).casefold()
     return _shortened(set(_WORD.findall(_SIGN.sub(" ", folded)))).union(_SIGN.findall(folded))
+
+
+def longest_words(text: str) -> list[str]:
+    """The longest words of a text: these tell most of it."""
+    return sorted(words(text), key=lambda word: (-len(word), word))[:_TELLING]
 
 
 def _shortened(words: set[str]) -> set[str]:

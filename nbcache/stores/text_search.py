@@ -1,14 +1,15 @@
-"""Looks for a text, or for a pattern of the whole prompt, in entries: `clear --match`, `ls --match`."""
+"""Looks in entries for a text, or for a pattern of the whole prompt (`clear --match`, `ls --match`), or for words (the panel)."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from nbcache import codec
 from nbcache.entry.globs import is_glob, longest_text, matches
-from nbcache.entry.text import answer_text, asked_text, prompt_text
+from nbcache.entry.text import answer_text, asked_text, prompt_text, words
 from nbcache.errors import DamagedError
 from nbcache.stores.selection import Shown
+from nbcache.stores.sqlite.search_index import INSIDE, plain
 
 # Letters and blanks that are in the JSON of an entry as they are in its text. Between two parts of a text are other signs.
 _PHRASE = re.compile("[a-z]+(?: +[a-z]+)*")
@@ -20,6 +21,8 @@ _END_OF_ESCAPE = re.compile("u?[0-9a-f]{0,4} *")
 # Letters besides `I` and `K` whose lower case has an `i` or a `k`: in JSON as they are, and as escapes.
 _SIGNS, _ESCAPES = ("\u0130", "\u212a"), ("\\u0130", "\\u212a")
 _OTHERS = re.compile("[a-hjl-z]+")
+_LETTERS, _ESCAPE = re.compile("[a-z]+"), rb"\u"
+_ELLIPSIS = "\u2026".encode()  # at the end of what a row shows
 
 
 def search_for(match: str) -> "TextSearch | PromptSearch":
@@ -78,6 +81,35 @@ class TextSearch:
         return phrase in folded or (letters in folded and any(sign in folded for sign in like))
 
 
+class WordSearch:
+    """A search for entries with words that begin in some ways. `words_of` finds the words of an entry."""
+
+    def __init__(self, beginnings: Iterable[str], words_of: Callable[[bytes, str], Iterable[str]]) -> None:
+        self._beginnings, self._words_of = [*beginnings], words_of
+        self._letters = [_letters_of(beginning) for beginning in self._beginnings]
+
+    def is_in(self, row: Shown, payload: bytes) -> bool:
+        """Whether this entry has such words. An entry that can't be read is searched as far as its row goes."""
+        if not self._may_be_in(payload, row.key):
+            return False
+        return self._are_in(words(f"{row.prompt} {row.answer}")) or self._are_in(self._words_of(payload, row.key))
+
+    def _may_be_in(self, payload: bytes, key: str) -> bool:
+        """Whether an entry may have such words, by its JSON: where that has only ASCII, it has the letters of each word."""
+        try:
+            written = b" ".join(codec.read(payload, key).written())
+        except DamagedError:
+            return True
+        folded = written.lower()
+        if all(letters in folded for letters in self._letters) or _ESCAPE in folded:
+            return True
+        return not folded.isascii() and not folded.replace(_ELLIPSIS, b"").isascii()
+
+    def _are_in(self, found: Iterable[str]) -> bool:
+        named = [*map(plain, found)]
+        return all(any(word.startswith(beginning) for word in named) for beginning in self._beginnings)
+
+
 class _Sought(NamedTuple):
     """What is looked for in JSON: a phrase or, where one of the signs `like` is, the letters in it that these aren't like."""
 
@@ -89,6 +121,13 @@ class _Sought(NamedTuple):
 def _sought(phrase: str, like: Sequence[str]) -> _Sought:
     letters = max(_OTHERS.findall(phrase), key=len, default="")
     return _Sought(_needle(phrase), _needle(letters), [sign.encode() for sign in like if set("ik") & set(phrase)])
+
+
+def _letters_of(beginning: str) -> bytes:
+    """Letters that are in the JSON of an entry with a word that begins so: numbers may be written in another way there."""
+    if beginning.startswith(INSIDE):
+        return beginning.removeprefix(INSIDE).encode()
+    return _needle(max(_LETTERS.findall(beginning), key=len, default=""))
 
 
 def _needle(phrase: str) -> bytes:

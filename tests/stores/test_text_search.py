@@ -11,9 +11,11 @@ from langchain_core.outputs import ChatGeneration, Generation
 from nbcache import codec
 from nbcache.codec.entry_description import header_of, row_of
 from nbcache.entry.records import EntryMeta, Usage
-from nbcache.entry.text import answer_text, prompt_text
+from nbcache.entry.text import answer_text, prompt_text, words
 from nbcache.keys.key import call_key
-from nbcache.stores.text_search import TextSearch
+from nbcache.stores.entry_costs import words_of
+from nbcache.stores.sqlite.search_index import plain
+from nbcache.stores.text_search import TextSearch, WordSearch
 
 TEXTS = [
     *(
@@ -116,6 +118,16 @@ def test_a_text_is_found_where_it_is_read() -> None:
             )
 
 
+def test_words_are_found_where_the_words_of_an_entry_begin_so() -> None:
+    made = [(row, payload, {*map(plain, words_of(payload, row.key))}) for row, payload in entries()]
+    for wanted in [*map(words, WANTED), {"whale", "quoted"}, {"stras", "e"}, {"1e", "05"}, {"日", "whale"}]:
+        beginnings = {*map(plain, wanted)}
+        search = WordSearch(beginnings, words_of)
+        for row, payload, found in made:
+            has = all(any(word.startswith(beginning) for word in found) for beginning in beginnings)
+            assert search.is_in(row, payload) == has, (wanted, found)
+
+
 def test_most_entries_need_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(codec.Payload, "header", None)
     for text in (
@@ -123,6 +135,18 @@ def test_most_entries_need_not_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
         "lines two",
     ):  # of which no word is in an entry, and which are there in another order
         assert not any(TextSearch(text).is_in(row, payload) for row, payload in entries())
+
+
+def test_words_are_read_only_of_entries_that_may_have_them() -> None:
+    read = []
+
+    def noted(payload: bytes, key: str) -> set[str]:
+        read.append(codec.read(payload, key))
+        return words_of(payload, key)
+
+    made = entries()
+    assert not any(WordSearch(["zebra"], noted).is_in(row, payload) for row, payload in made)
+    assert 0 < len(read) < len(made)
 
 
 def test_an_entry_that_is_damaged_is_found_by_its_row() -> None:

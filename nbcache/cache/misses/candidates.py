@@ -4,13 +4,12 @@ import math
 from collections.abc import Iterator
 
 from nbcache.cache.misses.function_calls import is_of_function
-from nbcache.entry.text import prompt_text, words
+from nbcache.entry.text import longest_words, prompt_text, words
 from nbcache.errors import UnsupportedError
 from nbcache.keys.key import CallKey
 from nbcache.replay.playback import Recordings
 from nbcache.stores.base import Searchable
 
-_WORDS = 16  # of a prompt: the longest tell most
 _CANDIDATES = 40
 
 
@@ -34,8 +33,7 @@ def stored_like(
     store = recordings.store
     if not isinstance(store, Searchable):
         raise UnsupportedError(f"the store {store.url} can't search its entries")
-    wanted = sorted(words(prompt_text(call.prompt)), key=lambda word: (-len(word), word))[:_WORDS]
-    keys = store.similar(wanted, most)
+    keys = store.similar(longest_words(prompt_text(call.prompt)), most)
     if is_of_function(call):  # whatever its arguments are
         keys = [*dict.fromkeys((*store.similar(sorted(words(call.model)), most), *keys))]
     for key in keys:

@@ -7,7 +7,8 @@ on the server, each as one transaction.
 
 An entry is one hash, `e:<key>`, with its payload, its row (`rows.py`), its expiry and a field for each owner: a hit is one
 command. Rows are listed by columns (`columns.py`): a string for each field that can be sorted or filtered by, with eight bytes
-for each entry at its slot. `listing.py` reads the few columns that a page needs, and then the rows of the page. `editing.py`
+for each entry at its slot. `listing.py` reads the few columns that `pages.py` needs for a list, and then its rows; `selection.py`
+is what it selects without all rows in memory. `rebuilding.py` mends the lists after the server has evicted entries or columns. `searches.py` reads payloads, to find words and texts in them. `editing.py`
 changes entries, `check.py` compares entries and columns, and `ledger.py` keeps the accounts. A lease (`leases.py`) is the string
 `l:<key>`: the token of the call that is being made, or empty if an answer was not stored a moment ago.
 
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING
 from nbcache import modules_when_used
 
 if TYPE_CHECKING:
-    from nbcache.stores.redis import check, editing, leases, ledger, listing
+    from nbcache.stores.redis import check, editing, leases, ledger, listing, pages, searches
 
-__all__ = ["check", "editing", "leases", "ledger", "listing"]  # a hit doesn't need them, nor numpy
+__all__ = ["check", "editing", "leases", "ledger", "listing", "pages", "searches"]  # a hit doesn't need them, nor numpy
 __getattr__ = modules_when_used("nbcache.stores.redis", __all__)

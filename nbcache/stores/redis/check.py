@@ -1,7 +1,6 @@
 """Compares the entries of a store with the columns in which they are listed, and repairs them."""
 
 import hashlib
-import re
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -9,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nbcache.entry.records import EntryMeta
 from nbcache.errors import DamagedError
 from nbcache.stores.progress import Progress
-from nbcache.stores.redis import rows
+from nbcache.stores.redis import rebuilding, rows
 from nbcache.stores.redis.columns import OF_ROW, packed
 from nbcache.stores.redis.listing import Listing
 from nbcache.stores.redis.scripts import Argument, run
@@ -23,6 +22,7 @@ _AT_ONCE = 100
 
 def check(store: "RedisStore", *, fix: bool, read: Read | None, progress: Progress | None) -> list[str]:
     """What is wrong, a line each; with `fix` it is repaired. What others change meanwhile is passed over."""
+    rebuilding.prepare(store)
     listing = Listing(store, ("key", *OF_ROW))
     slots = listing.slots()
     keys = listing.keys(slots)
@@ -39,7 +39,7 @@ def check(store: "RedisStore", *, fix: bool, read: Read | None, progress: Progre
                 problems += checker.damaged(parts) or checker.misplaced(parts, listing.packed(slot))
         if progress is not None:
             progress(start + len(some), len(keys))
-    problems += checker.unlisted(set(keys))
+    problems += checker.unlisted()
     return [*problems, *(["the totals are wrong"] if checker.run("recount", int(fix)) else [])]
 
 
@@ -55,7 +55,7 @@ class _Checker:
 
     def missing(self, key: str, slot: int) -> list[str]:
         """An entry that is not there, if it is still listed."""
-        return [f"entry {key[:8]} is listed, and not there"] if self.run("forget", key, slot, int(self._fix)) else []
+        return [f"entry {key[:8]} is listed, and not there"] if self.run("forget", int(self._fix), key, slot) else []
 
     def damaged(self, parts: Any) -> list[str]:
         """An entry whose payload or row can't be read."""
@@ -73,31 +73,17 @@ class _Checker:
     def misplaced(self, parts: Any, columns: bytes) -> list[str]:
         """An entry that is listed with other values than its row has."""
         row, payload = rows.read(parts), parts[-1]
-        if packed(row) == columns:
+        if packed(row, payload) == columns:
             return []
         if self._fix:
             digest = hashlib.sha1(payload, usedforsecurity=False).hexdigest()
             expiry = rows.expiry_arguments(row.expires, time.time())
-            self.run("edit", row.key, digest, parts[1], payload, parts[1], packed(row), *expiry)
+            self.run("edit", row.key, digest, parts[1], payload, parts[1], packed(row, payload), *expiry)
         return [f"entry {row.key[:8]} is listed with values of another"]
 
-    def unlisted(self, listed: set[str]) -> Iterator[str]:
+    def unlisted(self) -> Iterator[str]:
         """The entries that are there, and in no list."""
-        beginning = f"{self._store.root}e:"
-        pattern = re.sub(r"([\\*?\[\]])", r"\\\1", beginning) + "*"
-        for name in self._store.server.listing.scan_iter(pattern, count=1000):
-            key = name.decode(errors="replace").removeprefix(beginning)
-            if key not in listed and self.run("entries", key) == [None]:
-                if self._fix:
-                    self._list_anew(key)
-                yield f"entry {key[:8]} is in no list"
-
-    def _list_anew(self, key: str) -> None:
-        values: Any = self._store.server.listing.hmget(f"{self._store.root}e:{key}", "r", "x", "c")
-        row, expires, cost = (value or b"" for value in values)
-        meta = rows.read_or_none([key.encode(), row, expires, cost, *rows.NEVER_HIT, 0, [], b""])
-        if meta is None:
-            self._store.server.listing.unlink(f"{self._store.root}e:{key}")
-            return
-        now = time.time()
-        self.run("relist", key, packed(meta), *rows.expiry_arguments(meta.expires, now), repr(now))
+        for key in rebuilding.unlisted(self._store):
+            if self._fix:
+                rebuilding.list_anew(self._store, [key])
+            yield f"entry {key[:8]} is in no list"

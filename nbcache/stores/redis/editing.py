@@ -59,4 +59,4 @@ def _arguments(key: str, parts: list[Any], change: Edit, now: float) -> list[Arg
     edited = codec.edited(payload, key, tags=tags, expires=expires is not None)
     digest = hashlib.sha1(payload, usedforsecurity=False).hexdigest()
     expiry = rows.expiry_arguments(expires, now)
-    return [key, digest, parts[1], edited, rows.written(after), packed(after), *expiry]
+    return [key, digest, parts[1], edited, rows.written(after), packed(after, edited), *expiry]

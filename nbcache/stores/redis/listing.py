@@ -1,16 +1,14 @@
 """Lists of entries: the slots that a filter selects, in an order, their rows, and what they have in common."""
 
-import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from nbcache.entry.globs import matches
-from nbcache.entry.records import EntryMeta, Facets, Filter, Totals
+from nbcache.entry.records import EntryMeta, Filter
 from nbcache.keys.digests import KEY_LENGTH
-from nbcache.stores.redis import rows
+from nbcache.stores.redis import rows, searches
 from nbcache.stores.redis.columns import KEY_BYTES, NUMBERS, OF_ROW, digest
 from nbcache.stores.redis.scripts import run
 
@@ -21,10 +19,10 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[Any]
 
-_AT_ONCE = 500  # rows that one script reads
-_PAYLOADS_AT_ONCE = 50
+AT_ONCE = 500  # rows that one script reads
 _NUMBERS = {*NUMBERS, "expires", "last_hit", "hits", "size_bytes"}
 _EQUAL = ("model", "cell", "status", "prompt", "client", "kind")  # to a value of the row
+_ODD = {"created": 0x9E3779B97F4A7C15, "size_bytes": 0xC2B2AE3D27D4EB4F}  # by which they are multiplied in an id
 _HEXADECIMAL = set("0123456789abcdef")
 
 
@@ -33,9 +31,6 @@ class Order(NamedTuple):
 
     sort: str
     descending: bool
-
-
-_NEWEST_FIRST = Order("created", descending=True)
 
 
 class Listing:
@@ -94,6 +89,25 @@ class Listing:
         """The keys at these slots."""
         return [bytes(key).hex() for key in self._columns["key"][slots]]
 
+    def sizes(self, slots: "Array") -> "Array":
+        """The bytes of the payloads at these slots."""
+        return np.asarray(self._columns["size_bytes"][slots])
+
+    def ids(self, slots: "Array") -> "Array":
+        """A number for each entry at these slots, which it has until it is replaced."""
+        parts = [np.ascontiguousarray(self._columns["key"][:, :8]).view("<u8")[:, 0], self._columns["prompt"]]
+        parts += [self._columns[name].view("<u8") * np.uint64(odd) for name, odd in _ODD.items()]
+        return np.asarray(np.bitwise_xor.reduce([part[slots] for part in parts]))
+
+    def common(self, slots: "Array", signature: int) -> "Array":
+        """How many bits of a signature of words each entry at these slots has."""
+        bits = self._columns["words"][slots] & np.uint64(signature)
+        return np.asarray(np.unpackbits(bits.view(np.uint8).reshape(-1, 8), axis=1).sum(axis=1, dtype=np.int64))
+
+    def among(self, slots: "Array", name: str, values: Collection[str]) -> "Array":
+        """Those of the slots that have one of these values in a column."""
+        return np.asarray(slots[np.isin(self._columns[name][slots], np.array([*map(_code, values)], np.uint64))])
+
     def total(self, name: str, slots: "Array") -> float:
         """The sum of a column."""
         return float(self._columns[name][slots].sum())
@@ -151,82 +165,16 @@ class Listing:
         return np.asarray([ranks.get(code, np.nan) for code in codes.tolist()])[inverse]
 
 
-def page(store: "RedisStore", which: Filter, order: Order, part: slice) -> list[EntryMeta]:
-    """A part of the rows that `which` selects, in an order."""
-    now = time.time()
-    if which.key is not None and len(which.key) == KEY_LENGTH:
-        there: Any = store.server.listing.hget(f"{store.root}e:{which.key}", "s")
-        slot = [] if there is None else [int(there)]
-        return [row for row in _rows(store, slot) if row.key == which.key and _is_live(row, which, now)][part]
-    listing = Listing(store, (order.sort, *_columns_of(which)))
-    slots = listing.ordered(listing.select(which, now), order, part.stop)[part]
-    return list(_rows(store, slots.tolist(), which))
-
-
-def totals(store: "RedisStore", which: Filter) -> Totals:
-    """How many entries `which` selects, and how many bytes."""
-    now = time.time()
-    entries, size, evictions = run(store.server.listing, store.root, "totals", [repr(now)])
-    if which == Filter():
-        return Totals(entries, size, evictions)
-    listing = Listing(store, ("size_bytes", *_columns_of(which)))
-    slots = listing.select(which, now)
-    return Totals(len(slots), int(listing.total("size_bytes", slots)), evictions)
-
-
-def facets(store: "RedisStore", notebook: str | None) -> Facets:
-    """The values that the entries have."""
-    columns = {field.name: field.name for field in fields(Facets)} | {"tag": "tags", "notebook": "notebooks"}
-    which = Filter(notebook=notebook)
-    listing = Listing(store, (*columns.values(), *_columns_of(which)))
-    slots = listing.select(which, time.time())
-    found: dict[str, tuple[str, ...]] = {}
-    for name, column in columns.items():
-        values = [getattr(row, column) for row in listing.values(column, slots).values()]
-        each = values if name == column else [value for several in values for value in several]
-        found[name] = tuple(sorted({value for value in each if value}))
-    return Facets(**found)
-
-
-class Stream:
-    """The entries that a filter selects, or those of them among `keys`, with their payloads; the newest first."""
-
-    def __init__(self, store: "RedisStore", which: Filter, keys: Collection[str] | None) -> None:
-        self._store = store
-        listing = Listing(store, ("key", *_columns_of(which)))
-        slots = listing.ordered(listing.select(which, time.time()), _NEWEST_FIRST)
-        among = None if keys is None else frozenset(keys)
-        self._wanted = [key for key in listing.keys(slots) if among is None or key in among]
-
-    def __len__(self) -> int:
-        return len(self._wanted)
-
-    def __iter__(self) -> Iterator[tuple[EntryMeta, bytes]]:
-        for start in range(0, len(self._wanted), _PAYLOADS_AT_ONCE):
-            with self._store.server.request():
-                some = self._wanted[start : start + _PAYLOADS_AT_ONCE]
-                there = run(self._store.server.listing, self._store.root, "entries", some)
-            yield from ((row, parts[-1]) for parts in there if parts is not None and (row := rows.read_or_none(parts)))
-
-
 def rows_at(store: "RedisStore", slots: Sequence[int]) -> list[EntryMeta | None]:
     """The rows at these slots; None where the entry has gone meanwhile, or is damaged."""
     found: list[EntryMeta | None] = []
-    for start in range(0, len(slots), _AT_ONCE):
-        there = run(store.server.listing, store.root, "rows", slots[start : start + _AT_ONCE])
+    for start in range(0, len(slots), AT_ONCE):
+        there = run(store.server.listing, store.root, "rows", slots[start : start + AT_ONCE])
         found += [None if parts is None else rows.read_or_none(parts) for parts in there]
     return found
 
 
-def _rows(store: "RedisStore", slots: Sequence[int], which: Filter | None = None) -> Iterator[EntryMeta]:
-    return (row for row in rows_at(store, slots) if row is not None and (which is None or which.selects(row)))
-
-
-def _is_live(row: EntryMeta, which: Filter, now: float) -> bool:
-    return which.selects(row) and (which.include_expired or row.expires is None or row.expires > now)
-
-
-def _columns_of(which: Filter) -> list[str]:
+def columns_of(which: Filter) -> list[str]:
     """The columns that have to be read for a filter."""
     needed = {
         **{name: getattr(which, name) is not None for name in _EQUAL},
@@ -236,7 +184,8 @@ def _columns_of(which: Filter) -> list[str]:
         "cost_usd": which.cheaper_than is not None,
         "key": bool(which.key),
     }
-    return [*(name for name, is_needed in needed.items() if is_needed), *(name for name, _ in _tests(which))]
+    of_words = searches.NEEDED if which.words else ()
+    return [*(name for name, is_needed in needed.items() if is_needed), *(name for name, _ in _tests(which)), *of_words]
 
 
 def _tests(which: Filter) -> list[tuple[str, Callable[[EntryMeta], bool]]]:

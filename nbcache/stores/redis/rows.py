@@ -77,6 +77,15 @@ def read_or_none(parts: list[Any]) -> EntryMeta | None:
         return None
 
 
+def texts(row: bytes) -> tuple[str, str]:
+    """The beginnings of the prompt and the answer in a row that is written. Raises DamagedError."""
+    try:
+        _, prompt, answer, *_ = json.loads(row.decode(errors="surrogatepass"))
+    except (ValueError, TypeError, RecursionError):
+        raise DamagedError("the row of an entry is damaged") from None
+    return str(prompt), str(answer)
+
+
 def expiry_arguments(expires: float | None, now: float) -> tuple[str, int]:
     """An expiry as the scripts take it: seconds since the epoch, and milliseconds from now on."""
     if expires is None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbcache.stores.redis.columns import OF_ROW
+from nbcache.stores.redis.columns import OF_ROW, OTHERS
 
 if TYPE_CHECKING:
     from redis.commands.core import Script
@@ -27,7 +27,8 @@ def _script(name: str, tombstones: int) -> "Script":
     from redis import Redis  # noqa: PLC0415 - few stores are on a server
 
     columns = ", ".join(f"'{column}'" for column in OF_ROW)
-    constants = f"local COLUMNS, TOMBSTONES = {{{columns}}}, {tombstones}\n"
+    others = ", ".join(f"'{column}'" for column in OTHERS)
+    constants = f"local COLUMNS, OTHER_COLUMNS, TOMBSTONES = {{{columns}}}, {{{others}}}, {tombstones}\n"
     first_line = _DENY_WHEN_FULL if name in _GROWING else ""
     text = first_line + constants + "\n".join((_FOLDER / f"{part}.lua").read_text("utf-8") for part in ("common", name))
     return Redis().register_script(text)

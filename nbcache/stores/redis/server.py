@@ -66,7 +66,7 @@ class Server:
             warn_once(
                 f"{policy} {self.address.url}",
                 f"nbcache: {self.address.url} may evict any key when its memory is full (maxmemory-policy {policy}), "
-                "so that entries are lost and lists of them are wrong: set maxmemory-policy to noeviction, and max_bytes here",
+                "so that entries are lost, and often listed anew: set maxmemory-policy to noeviction, and max_bytes here",
             )
 
     def close(self) -> None:

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
 
 from nbcache import public_in
 from nbcache.entry.durations_and_sizes import count, size
@@ -10,6 +11,7 @@ from nbcache.entry.edit import Edit
 from nbcache.entry.records import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import StoreBusyError, TooLargeError
 from nbcache.stores import redis
+from nbcache.stores.entry_costs import words_of
 from nbcache.stores.evictions import report
 from nbcache.stores.progress import Counted, Progress
 from nbcache.stores.redis import rows
@@ -17,7 +19,12 @@ from nbcache.stores.redis.address import address
 from nbcache.stores.redis.columns import packed
 from nbcache.stores.redis.scripts import Argument, run
 from nbcache.stores.redis.server import Server
+from nbcache.stores.selection import Search, Selection
 
+if TYPE_CHECKING:
+    from nbcache.stores.redis.searches import Searches
+
+WordsOf = Callable[[bytes, str], Iterable[str]]
 _AT_ONCE = 200  # entries that one script changes: the server does nothing else meanwhile
 
 
@@ -35,12 +42,19 @@ class RedisStore:
         self.server = Server(address(url))
         # 1 is the version of what is kept under these keys, and how.
         self.root = f"{{{self.server.address.prefix}}}:1:"
+        self.words_of: WordsOf = words_of
+        self.evicted_keys = 0  # by the server, of which the lists know
         self.bound(max_bytes, max_entries)
 
     @property
     def url(self) -> str:
         """The URL, without a password."""
         return self.server.address.url
+
+    @cached_property
+    def searches(self) -> "Searches":
+        """What searches have found in this process."""
+        return redis.searches.Searches(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A worker process gets a store of its own on the same server."""
@@ -109,12 +123,12 @@ class RedisStore:
             raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
         with self.server.request():
             end = None if limit is None else offset + limit
-            return redis.listing.page(self, which, redis.listing.Order(sort, descending), slice(offset, end))
+            return redis.pages.page(self, which, redis.listing.Order(sort, descending), slice(offset, end))
 
     def stream(self, which: Filter, keys: Collection[str] | None = None) -> Counted[tuple[EntryMeta, bytes]]:
         """The entries that `which` selects now, or those of them among `keys`, each with its payload; the newest first."""
         with self.server.request():
-            return redis.listing.Stream(self, which, keys)
+            return redis.pages.Stream(self, which, keys)
 
     def entries(self, keys: Collection[str]) -> list[tuple[EntryMeta, bytes]]:
         """Those of these entries that are there and have not expired, each with its payload."""
@@ -127,12 +141,37 @@ class RedisStore:
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
         """How many entries `which` selects, and how many bytes."""
         with self.server.request():
-            return redis.listing.totals(self, which)
+            return redis.pages.totals(self, which)
 
     def facets(self, notebook: str | None = None) -> Facets:
         """The values that the entries have."""
         with self.server.request():
-            return redis.listing.facets(self, notebook)
+            return redis.pages.facets(self, notebook)
+
+    def columns(self, which: Filter = Filter()) -> dict[str, list[Any]]:  # noqa: B008 - frozen
+        """The fields of EntryMeta, each with its values in the order of the rows that `which` selects, the newest first."""
+        with self.server.request():
+            return redis.pages.columns(self, which)
+
+    def select(self, which: Filter, search: Search | None = None, progress: Progress | None = None) -> Selection:
+        """The rows that `which` selects now, the newest first; with `search` those of the entries with its text."""
+        with self.server.request():
+            return redis.pages.select(self, which, search, progress)
+
+    def number(self, which: Filter) -> int:
+        """How many entries `which` selects."""
+        with self.server.request():
+            return redis.pages.number(self, which)
+
+    def index(self, words_of: WordsOf, at_most: int = 100) -> bool:  # noqa: ARG002 - nothing is indexed
+        """Search by these words from now on. Returns whether some entries are left to index: there are never any."""
+        self.words_of = words_of
+        return False
+
+    def similar(self, words: Sequence[str], limit: int) -> list[str]:
+        """The keys of the entries that have most of these words, the most similar first."""
+        with self.server.request():
+            return redis.pages.similar(self, words, limit)
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> Cleared:
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner."""
@@ -222,7 +261,7 @@ class RedisStore:
         expiry = rows.expiry_arguments(None if ttl is None else now + ttl, now)
         bounds = (self._max_bytes or 0, self._max_entries or 0, int(report.to is not None))
         owners = (owner.encode(errors="surrogatepass") for owner in meta.notebooks)
-        return [key, payload, rows.written(meta), packed(meta), repr(now), *expiry, *bounds, token, *owners]
+        return [key, payload, rows.written(meta), packed(meta, payload), repr(now), *expiry, *bounds, token, *owners]
 
     def _report(self, evicted: Sequence[Any]) -> None:
         if evicted and report.to is not None:

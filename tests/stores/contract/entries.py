@@ -1,11 +1,18 @@
 """What the tests of stores have in common."""
 
 import hashlib
+import json
 import time
 from dataclasses import replace
 
-from nbcache.entry.records import EntryMeta, Touch
+from langchain_core.outputs import Generation
+
+from nbcache import codec
+from nbcache.codec.entry_description import header_of
+from nbcache.codec.entry_description import row_of as row_of_call
+from nbcache.entry.records import EntryMeta, Touch, Usage
 from nbcache.entry.text import words
+from nbcache.keys.key import call_key
 from nbcache.stores import Store
 from nbcache.stores.base import Listable
 from tests.support.rows import FullStore, row_of
@@ -60,3 +67,11 @@ def keep(store: FullStore, name: str, **fields: object) -> str:
     meta = EntryMeta(*(key, "model", "prompt", "answer", "ok", NOW))
     store.put(key, name.encode(), replace(meta, **fields))  # type: ignore[arg-type]  # whatever the test sets
     return key
+
+
+def stored(store: Store, model: str, prompt: str, answer: str) -> str:
+    """Store an entry as a call leaves it, with a payload that can be read. Returns its key."""
+    call, answers = call_key(prompt, json.dumps({"kwargs": {"model": model}})), [Generation(text=answer)]
+    meta = replace(row_of_call(call, answers, Usage(), status="ok", created=NOW, notebook=None), model=model)
+    store.put(call.key, codec.encode(answers, header_of(call, meta, None), reusable=True), meta)
+    return call.key

@@ -8,7 +8,8 @@ from nbcache.entry.records import EntryMeta, Filter
 from nbcache.entry.text import words
 from nbcache.stores import MemoryStore
 from nbcache.stores.base import Listable, Searchable
-from tests.stores.contract.entries import NOW, keep, key_of, said
+from nbcache.stores.entry_costs import words_of
+from tests.stores.contract.entries import NOW, keep, key_of, said, stored
 from tests.support.rows import FullStore
 
 NEEDS = (Searchable, Listable)
@@ -61,6 +62,54 @@ def test_what_is_gone_or_replaced_is_found_no_longer(searched: FullStore) -> Non
 
 def test_index_has_nothing_left_to_do_once_it_is_done(searched: FullStore) -> None:
     assert not searched.index(said)
+
+
+def test_words_are_looked_for_among_the_entries_that_a_filter_selects(searched: FullStore) -> None:
+    keep(searched, "A monad, later", prompt="A monad, later", model="other", tags=("t",))
+    while searched.index(said):
+        pass
+    which = Filter(words=("mon",))
+    assert [row.prompt for row in searched.page(which, sort="model", descending=True, limit=1)] == ["A monad, later"]
+    assert len(searched.page(which)) == searched.totals(which).entries == 3
+    assert [row.prompt for row in searched.page(Filter(words=("mon",), model="other"))] == ["A monad, later"]
+    assert [row.prompt for row in searched.page(Filter(words=("mon",), tag="t"))] == ["A monad, later"]
+    assert searched.page(Filter(words=("mon",), key=key_of("東京の天気"))) == []
+    searched.delete(key_of("A monad, later"))
+    assert searched.totals(which).entries == len(searched.page(which)) == 2
+
+
+LONG = " ".join(f"word{number}" for number in range(20))
+
+
+@pytest.fixture
+def calls(store: FullStore) -> dict[str, str]:
+    """The keys of entries, by their prompts."""
+    prompts = ("What is a monad?", "What is a monoid?", "How tall is the Eiffel Tower?", LONG, LONG + " and more")
+    keys = {prompt: stored(store, "m", prompt, "An answer.") for prompt in prompts}
+    while store.index(words_of):
+        pass
+    return keys
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        ("What is a monad?", "What is a monad?"),
+        ("the Eiffel Tower, how tall is it", "How tall is the Eiffel Tower?"),
+        (LONG + " and more", LONG + " and more"),
+    ],
+)
+def test_the_most_similar_entry_comes_first(store: FullStore, calls: dict[str, str], asked: str, first: str) -> None:
+    found = store.similar(sorted(words(asked)), 3)
+    assert found[0] == calls[first]
+    assert len(found) <= 3
+    assert len(set(found)) == len(found)
+
+
+def test_nothing_is_similar_to_words_that_no_entry_has(store: FullStore, calls: dict[str, str]) -> None:
+    assert len(calls) == 5
+    assert store.similar(["zebra", "xylophone"], 10) == []
+    assert store.similar([], 10) == []
 
 
 @given(st.text(), st.text())

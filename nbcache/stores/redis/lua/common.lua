@@ -3,8 +3,38 @@ local P = KEYS[1]
 local PROOF = 3600 -- seconds after which an expired entry is deleted: a clock that is ahead for less deletes nothing
 local NEVER, UNKNOWN = struct.pack('<d', 1/0), struct.pack('<d', 0/0)
 
+-- A server that may evict any key may have taken one of those by which entries are listed. What is written then would make the
+-- others wrong, so they are all dropped; the entries stay, and `rebuilding.py` lists them anew. Scripts are not interrupted by evictions.
+local LISTS = {'lru', 'due', 'free', 'gone', 'gone_order'}
+
+local function is_complete()
+  local columns = {}
+  for at, name in ipairs(COLUMNS) do columns[at] = P..'c:'..name end
+  for _, name in ipairs(OTHER_COLUMNS) do columns[#columns + 1] = P..'c:'..name end
+  local there = redis.call('EXISTS', unpack(columns))
+  local slots, entries, due = unpack(redis.call('HMGET', P..'counts', 'next', 'entries', 'due'))
+  if not slots then return there == 0 end
+  return there == #columns
+    and redis.call('ZCARD', P..'lru') == tonumber(entries) and redis.call('ZCARD', P..'due') == tonumber(due or 0)
+end
+
+local function drop_lists()
+  for _, names in ipairs({COLUMNS, OTHER_COLUMNS}) do
+    for _, name in ipairs(names) do redis.call('UNLINK', P..'c:'..name) end
+  end
+  for _, name in ipairs(LISTS) do redis.call('UNLINK', P..name) end
+  redis.call('HDEL', P..'counts', 'next', 'entries', 'due', 'bytes')
+  redis.call('HSET', P..'counts', 'incomplete', 1)
+end
+
 local function raw(name, slot, width)
   return redis.call('GETRANGE', P..'c:'..name, slot * width, (slot + 1) * width - 1)
+end
+
+-- What a column has at a slot, if the server has not evicted it.
+local function eight(name, slot, otherwise)
+  local bytes = raw(name, slot, 8)
+  return #bytes == 8 and bytes or otherwise
 end
 
 local function number(name, slot)
@@ -53,16 +83,29 @@ local function write_owners(key, slot)
   return #owners
 end
 
+-- Note when an entry was used last. Other machines may have noted a later moment.
+local function use(slot, moment)
+  redis.call('HINCRBY', P..'counts', 'entries', redis.call('ZADD', P..'lru', 'GT', moment, slot))
+end
+
+local function set_due(slot, expires)
+  redis.call('HINCRBY', P..'counts', 'due', redis.call('ZADD', P..'due', expires, slot))
+end
+
+local function unset_due(slot)
+  redis.call('HINCRBY', P..'counts', 'due', 0 - redis.call('ZREM', P..'due', slot))
+end
+
 local function write_expiry(key, slot, expires, milliseconds)
   if expires == '' then
     redis.call('HDEL', entry(key), 'x')
     redis.call('PERSIST', entry(key))
-    redis.call('ZREM', P..'due', slot)
+    unset_due(slot)
     write('expires', slot, NEVER)
   else
     redis.call('HSET', entry(key), 'x', expires)
     redis.call('PEXPIRE', entry(key), milliseconds + PROOF * 1000)
-    redis.call('ZADD', P..'due', expires, slot)
+    set_due(slot, expires)
     write_number('expires', slot, tonumber(expires))
   end
 end
@@ -84,8 +127,8 @@ end
 local function free(slot)
   redis.call('HINCRBY', P..'counts', 'bytes', 0 - number('size_bytes', slot))
   write('created', slot, UNKNOWN)
-  redis.call('ZREM', P..'lru', slot)
-  redis.call('ZREM', P..'due', slot)
+  redis.call('HINCRBY', P..'counts', 'entries', 0 - redis.call('ZREM', P..'lru', slot))
+  unset_due(slot)
   redis.call('RPUSH', P..'free', slot)
 end
 
@@ -132,9 +175,15 @@ local function forget_if_gone(slot)
   return 0
 end
 
+-- The slot at which an entry is listed. What its own field says may be of lists that were dropped.
+local function listed_at(key, slot)
+  return slot and number('created', slot) == number('created', slot) and raw('key', slot, 20) == bytes_of(key) and slot or nil
+end
+
 -- The slot and the expiry of an entry; expired ones are deleted if `now` is given, and are none.
 local function live(key, now)
   local slot, expires = unpack(redis.call('HMGET', entry(key), 's', 'x'))
+  slot = listed_at(key, slot)
   if slot and expires and tonumber(expires) <= now then return nil, slot, expires end
   return slot or nil
 end
@@ -147,7 +196,7 @@ local function row_at(slot, with_payload)
   local row, at, expires, cost, size = unpack(redis.call('HMGET', entry(key), 'r', 's', 'x', 'c'))
   if at ~= tostring(slot) then return false end
   return {
-    key, row, expires or '', cost or '', raw('hits', slot, 8), raw('last_hit', slot, 8),
+    key, row, expires or '', cost or '', eight('hits', slot, struct.pack('<d', 0)), eight('last_hit', slot, UNKNOWN),
     redis.call('HSTRLEN', entry(key), 'p'), owners_of(key),
     with_payload and redis.call('HGET', entry(key), 'p') or '',
   }

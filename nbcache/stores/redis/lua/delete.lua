@@ -1,4 +1,5 @@
 -- Delete entries or, with an owner, remove its ownership and delete those without another. Returns deleted, bytes and kept.
+if not is_complete() then drop_lists() end
 local now, why, owner = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 local deleted, freed, kept = 0, 0, 0
 for at = 4, #ARGV do
@@ -14,6 +15,8 @@ for at = 4, #ARGV do
       deleted, freed = deleted + 1, freed + number('size_bytes', slot)
       drop(key, slot, why, ARGV[1])
     end
+  else
+    redis.call('UNLINK', entry(key))
   end
 end
 return {deleted, freed, kept}

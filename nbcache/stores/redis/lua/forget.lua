@@ -1,6 +1,11 @@
--- Whether an entry is listed at a slot, and not there. With the third argument, the slot is freed.
-local key, slot = ARGV[1], ARGV[2]
-local created = number('created', slot)
-if created ~= created or key_at(slot) ~= key or redis.call('HGET', entry(key), 's') == slot then return 0 end
-if ARGV[3] == '1' then free(slot) end
-return 1
+-- How many of these keys are listed at these slots, and have no entry. If the first argument is 1, the slots are freed.
+local gone = 0
+if not is_complete() then return 0 end
+for at = 2, #ARGV, 2 do
+  local key, slot = ARGV[at], ARGV[at + 1]
+  if listed_at(key, slot) and redis.call('HGET', entry(key), 's') ~= slot then
+    gone = gone + 1
+    if ARGV[1] == '1' then free(slot) end
+  end
+end
+return gone

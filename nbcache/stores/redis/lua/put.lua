@@ -11,6 +11,7 @@ local function is_over()
     or (max_bytes > 0 and tonumber(redis.call('HGET', P..'counts', 'bytes')) > max_bytes)
 end
 
+if not is_complete() then drop_lists() end
 drop_expired(now - PROOF, 20)
 for _, slot in ipairs(redis.call('ZRANDMEMBER', P..'lru', 2)) do forget_if_gone(slot) end
 local slot, expired_slot, expired = live(key, now)
@@ -25,7 +26,7 @@ write_row(key, slot, columns)
 write_owners(key, slot)
 write_expiry(key, slot, expires, milliseconds)
 write_size(slot, #payload)
-redis.call('ZADD', P..'lru', 'GT', moment, slot)
+use(slot, moment)
 
 if is_over() then drop_expired(now, 1000, tostring(slot)) end
 local evicted = {}

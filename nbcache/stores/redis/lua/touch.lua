@@ -1,4 +1,5 @@
 -- Note hits, owners and costs of entries: six arguments each. An owner is written as its field.
+if not is_complete() then drop_lists() end
 local now = tonumber(ARGV[1])
 for at = 2, #ARGV, 6 do
   local key, owner, hits, when, cost, charged = unpack(ARGV, at, at + 5)
@@ -9,7 +10,7 @@ for at = 2, #ARGV, 6 do
       local last = number('last_hit', slot)
       write_number('hits', slot, number('hits', slot) + hits)
       if last ~= last or last < tonumber(when) then write_number('last_hit', slot, tonumber(when)) end
-      redis.call('ZADD', P..'lru', 'GT', when, slot)
+      use(slot, when)
     end
     if cost ~= '' then
       redis.call('HSET', entry(key), 'c', charged..cost)
