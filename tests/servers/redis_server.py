@@ -102,11 +102,13 @@ class RedisServer:
 
         return redis.Redis(unix_socket_path=str(self._socket), protocol=2)
 
-    def start(self, *options: str) -> None:
-        """Start it, with further options for this time."""
+    def start(self, *options: str, waits: bool = True) -> None:
+        """Start it, with further options for this time. Without `waits` it may not be ready then."""
         self._process = subprocess.Popen(
             [*self._command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         )
+        if not waits:
+            return
         assert self._process.stdout is not None
         log = []
         for line in self._process.stdout:
@@ -160,14 +162,18 @@ class Sentinel(RedisServer):
 class Cluster:
     """Three servers that share the slots; and a fourth, a replica of the one that has a store's keys, if that is asked for."""
 
-    def __init__(self, program: str, *options: str, replica_for: str | None = None) -> None:
+    def __init__(
+        self, program: str, *options: str, replica_for: str | None = None, tls: "Certificate | None" = None
+    ) -> None:
         self._replica_for = replica_for
+        self._scheme = "rediss" if tls else "redis"
         self.nodes = [
             RedisServer(
                 program,
                 *("--cluster-enabled", "yes", "--cluster-port", str(free_port()), "--cluster-node-timeout", "500"),
                 *options,
                 tcp=True,
+                tls=tls,
             )
             for _ in range(3 if replica_for is None else 4)
         ]
@@ -186,7 +192,7 @@ class Cluster:
 
     def url(self, prefix: str = "nbcache") -> str:
         """The URL of a store on this cluster."""
-        return f"redis+cluster://127.0.0.1:{self.nodes[0].port},127.0.0.1:{self.nodes[1].port}?prefix={prefix}"
+        return f"{self._scheme}+cluster://127.0.0.1:{self.nodes[0].port},127.0.0.1:{self.nodes[1].port}?prefix={prefix}"
 
     def node_of(self, prefix: str) -> RedisServer:
         """The node that has the keys of a store."""

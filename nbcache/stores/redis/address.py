@@ -117,7 +117,18 @@ def _query(parts: SplitResult, shown: str) -> dict[str, str]:
     for name in _FILES:
         if name in query and not Path(query[name]).is_file():
             raise ValueError(f"store={shown!r}: there is no file {one_line(query[name])} ({name})")
+    if "ssl_ca_certs" in query:
+        _check_authority(query["ssl_ca_certs"], shown)
     return query
+
+
+def _check_authority(file: str, shown: str) -> None:
+    import ssl  # noqa: PLC0415 - few URLs name one
+
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(file)
+    except OSError:
+        raise ValueError(f"store={shown!r}: {one_line(file)} holds no certificates (ssl_ca_certs)") from None
 
 
 def _database(text: str, shown: str, example: str) -> int:

@@ -12,6 +12,9 @@ from nbcache.stores.location import REDIS_PASSWORD
 from nbcache.stores.redis.address import Address
 
 _WITH_PASSWORD = "redis://user:password@host:6379/0"  # noqa: S105 - an example
+_CLOSED = ("Connection not ready", "Connection has data")  # redis-py's words for a server that speaks first
+_ENDED = ("Connection closed by server.",)
+_AT_THE_DOOR = "it refuses connections, as when it has too many clients (maxclients)"
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "UNEXPECTED_EOF_WHILE_READING")
 
 
@@ -41,36 +44,53 @@ def is_of_another(error: Exception) -> bool:
 
 def explained(error: Exception, address: Address) -> StoreError:
     """The error to raise for one of redis-py's."""
-    url, reason = address.url, one_line(str(error)) or type(error).__name__
-    cause = error.__cause__ or error.__context__
+    return _refusal(error, address) or StoreError(f"{address.url} {_silence(error, address)}")
+
+
+def _refusal(error: Exception, address: Address) -> StoreError | None:
+    """What the server says with an answer; None if it says nothing that has words of its own here."""
+    url, reason = address.url, _text(error)
     match error:
         case redis.AuthenticationError():
             return RefusedError(
                 f"{url} refuses the user or the password: set {REDIS_PASSWORD}, or write {_WITH_PASSWORD} in code ({reason})"
             )
         case redis.exceptions.NoPermissionError():
-            return NoRightsError(
-                f"{url}: the user may not do this: give it the rights to ~{{{address.prefix}}}:* ({reason})"
-            )
+            rights = f"~{{{address.prefix}}}:*"
+            return NoRightsError(f"{url}: the user may not do this: give it the rights to {rights} ({reason})")
         case redis.exceptions.OutOfMemoryError():
             return FullError(
                 f"{url} is full: raise its maxmemory, or delete entries, as by `%llmcache clear` ({reason})"
             )
         case redis.ReadOnlyError():
             return StoreReadOnlyError(f"{url} can only be read: it is a replica of another server")
+        case redis.exceptions.MovedError() if address.kind == "cluster":
+            return StoreError(f"{url} has moved its keys to another node, which is asked from now on")
         case redis.exceptions.MovedError():
-            if address.kind == "cluster":
-                return StoreError(f"{url} has moved its keys to another node, which is asked from now on")
             return StoreError(f"{url} is a node of a cluster: write redis+cluster:// instead of redis://")
-        case redis.InvalidResponse():
-            return StoreError(
-                f"{url} does not answer as Redis does: if it speaks TLS, write rediss:// instead of redis://"
-            )
+    return None
+
+
+def _silence(error: Exception, address: Address) -> str:
+    """What there is instead of an answer."""
+    cause, reason = error.__cause__ or error.__context__, _text(error)
     if isinstance(cause, ssl.SSLError):
-        return StoreError(f"{url} {_of_tls(cause)}")
-    if is_outage(error):
-        return StoreError(f"{url} does not answer: {reason}")
-    return StoreError(f"{url} refused it: {reason}")
+        return _of_tls(cause)
+    if isinstance(cause, TimeoutError) and "handshake" in str(cause):
+        return "does not answer: if it speaks no TLS, write redis:// instead of rediss://"
+    if isinstance(error, redis.InvalidResponse):
+        return "does not answer as Redis does: if it speaks TLS, write rediss:// instead of redis://"
+    if not is_outage(error):
+        return f"refused it: {reason}"
+    if reason in _CLOSED:
+        reason = _AT_THE_DOOR
+    elif (isinstance(cause, ConnectionResetError) or reason in _ENDED) and not address.is_encrypted:
+        reason = "it has ended the connection (if it speaks TLS, write rediss:// instead of redis://)"
+    return f"does not answer: {reason}"
+
+
+def _text(error: Exception) -> str:
+    return one_line(str(error)) or type(error).__name__
 
 
 def _of_tls(error: ssl.SSLError) -> str:

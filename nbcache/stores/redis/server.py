@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Seconds for an answer: to a call of the user, to what takes the server long, and at install, where three answers may be needed.
 _HIT, _LISTING, _INSTALL = 0.25, 10.0, 0.33
-_IDLE = 1.0  # seconds after which the server is looked at, before it is asked for what takes long
+_IDLE = 0.05  # seconds after which the server is looked at, before it is asked for what takes long
 
 
 class Server:
@@ -25,6 +25,7 @@ class Server:
     def __init__(self, address: "Address") -> None:
         self.address = address
         self._breaker = CircuitBreaker(self._attempt)
+        self._failure = StoreError(f"{address.url} does not answer")  # the last one
         _redis()
 
     @cached_property
@@ -41,7 +42,7 @@ class Server:
     def request(self) -> Iterator[None]:
         """A request in a block: what fails in it raises StoreError. While the server is left alone, none is begun."""
         if wait := self._breaker.wait():
-            raise StoreError(f"{self.address.url} does not answer; it is asked again in {wait:.0f} s")
+            raise type(self._failure)(f"{self._failure}; it is asked again in {wait:.0f} s")
         begun = time.monotonic()
         package = _redis()
         try:
@@ -87,14 +88,16 @@ class Server:
         """The error that says what failed. If nothing can be had from the server for now, it is left alone."""
         from nbcache.stores.redis import failures  # noqa: PLC0415 - needs redis-py
 
+        failure = failures.explained(error, self.address)
         is_outage = failures.is_outage(error)
         if is_outage:
+            self._failure = failure
             self._breaker.failed(begun)
         else:
             self._breaker.worked()
         if is_outage or failures.is_of_another(error):
             self._disconnect()  # what is left may lead to a server that hangs, or is no longer the one to ask
-        return failures.explained(error, self.address)
+        return failure
 
     def _disconnect(self, *, in_use: bool = False) -> None:
         for name in ("calls", "listing"):

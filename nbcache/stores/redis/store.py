@@ -192,7 +192,7 @@ class RedisStore:
     def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
         """Why and when the entry `key`, which missed at `when`, was removed; without `keep` only once."""
         with self.server.request():
-            gone = run(self.server.listing, self.root, "tombstone", [key, repr(when), int(keep)])
+            gone = run(self.server.calls, self.root, "tombstone", [key, repr(when), int(keep)])
         return (gone[0].decode(), float(gone[1])) if gone else None
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:

@@ -1,11 +1,14 @@
 """URLs of servers: what they mean, and that a password is never shown."""
 
 import traceback
+from pathlib import Path
 
 import pytest
 
 from nbcache.stores import RedisStore, open_store
 from nbcache.stores.redis.address import address, has_password
+
+AUTHORITY = Path(__file__).parents[2] / "servers" / "authority.pem"
 
 
 @pytest.mark.parametrize(
@@ -22,9 +25,9 @@ from nbcache.stores.redis.address import address, has_password
             {"host": "lab", "port": 6379, "db": 0, "username": "ann", "password": "p@ss"},
         ),
         (
-            f"rediss://lab?ssl_ca_certs={__file__}",
+            f"rediss://lab?ssl_ca_certs={AUTHORITY}",
             "rediss://lab:6379/0?prefix=nbcache",
-            {"host": "lab", "port": 6379, "db": 0, "ssl_ca_certs": __file__},
+            {"host": "lab", "port": 6379, "db": 0, "ssl_ca_certs": str(AUTHORITY)},
         ),
         ("redis+sentinel://lab/main", "redis+sentinel://lab:26379/main/0?prefix=nbcache", {"db": 0}),
         (
@@ -56,6 +59,7 @@ def test_a_url_says_where_the_store_is(url: str, shown: str, options: dict[str, 
         ("redis+cluster://lab/3", "the database 0 only"),
         ("redis+cluster://lab:x", "write a URL such as redis://"),
         ("redis+else://lab/0", "such as redis://.*redis.sentinel://.*redis.cluster://"),
+        (f"rediss://lab?ssl_ca_certs={__file__}", "holds no certificates"),
         ("rediss://lab?ssl_ca_certs=/nowhere/ca.pem", "there is no file /nowhere/ca.pem"),
     ],
 )

@@ -1,6 +1,5 @@
 """Stores behind Sentinels and in clusters: the keys are found, all of them on one server, and found again when it fails."""
 
-import contextlib
 import warnings
 from collections.abc import Iterator
 
@@ -9,36 +8,11 @@ from langchain_core.language_models import FakeListChatModel
 
 import nbcache
 from nbcache import NbcacheWarning
-from nbcache.entry.edit import Edit
-from nbcache.entry.records import Filter, Touch
 from nbcache.errors import StoreError
 from nbcache.stores import RedisStore
 from tests.servers.redis_server import Cluster, RedisServer, Sentinel, program, replicated, until
 from tests.stores.contract.entries import key_of, put
-
-
-def is_used(store: RedisStore) -> bool:
-    """Whether an entry can be stored and read."""
-    with contextlib.suppress(StoreError):
-        put(store, "probe", b"is here")
-        return store.get(key_of("probe")) == b"is here"
-    return False
-
-
-def exercise(store: RedisStore) -> None:
-    """Do what a store can do."""
-    keys = [put(store, number, b"%d" % number, "a.ipynb") for number in range(5)]
-    assert [store.get(key) for key in keys] == [b"0", b"1", b"2", b"3", b"4"]
-    store.touch([Touch(key, "b.ipynb", 1, 5.0) for key in keys])
-    assert store.edit(keys[:2], Edit(add=("kept",))) == 2
-    assert {row.key for row in store.page(sort="hits", limit=3)} <= set(keys)
-    assert store.totals(Filter(notebook="a.ipynb")).entries == 5
-    assert store.facets().notebook == ("a.ipynb", "b.ipynb")
-    assert [payload for _, payload in store.stream(Filter())] != []
-    assert store.delete(keys[0])
-    assert store.clear(keys[1:3]).deleted == 2
-    assert store.spendings() == []
-    assert store.check() == []
+from tests.stores.redis.outages import exercise, is_used
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import re
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +19,7 @@ from nbcache.errors import MissingPackageError, NbcacheWarning, StoreError, Stor
 from nbcache.stores import RedisStore, open_store
 from tests.servers.redis_server import RedisServer, program
 from tests.stores.contract.entries import key_of, put
+from tests.stores.redis.outages import exercise
 
 
 @pytest.fixture
@@ -114,6 +117,7 @@ def test_a_process_that_was_forked_has_connections_of_its_own(own_server: RedisS
 import os, sys
 from nbcache.stores import RedisStore
 from tests.stores.contract.entries import key_of, put
+from tests.stores.redis.outages import exercise
 store = RedisStore({own_server.url()!r})
 put(store, 0, b"0")
 children = []
@@ -165,6 +169,25 @@ def test_a_password_comes_from_the_url_or_the_environment(
     assert from_environment.get(key_of(1)) == b"payload"
     for each in (with_password, from_environment):
         each.close()
+
+
+def test_a_user_with_the_rights_that_the_page_names_can_do_all(
+    own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "teams.md").read_text("utf-8")
+    rights = re.search(r"`user (team on >a-long-password [^`]*)`", page)
+    assert rights is not None
+    own_server.client.execute_command("ACL SETUSER", *rights[1].split())
+    own_server.client.execute_command("ACL SETUSER", "default", "off")
+    monkeypatch.setenv("NBCACHE_REDIS_PASSWORD", "a-long-password")
+    store = RedisStore(own_server.url("vision").replace("redis://", "redis://team@"))
+    store.connect()
+    exercise(store)
+    store.close()
+    other = RedisStore(own_server.url("other").replace("redis://", "redis://team@"))
+    with pytest.raises(StoreError, match=r"may not do this: give it the rights to ~\{other\}:\*"):
+        other.get(key_of(1))
+    other.close()
 
 
 @pytest.mark.parametrize("user", ["", ":wr0ng@", "ann:wr0ng@"])
