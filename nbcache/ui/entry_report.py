@@ -1,5 +1,6 @@
 """The text of one whole entry, for magics and the command line."""
 
+import contextlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -7,10 +8,24 @@ from datetime import UTC, datetime
 from nbcache.costs.money import cost_text
 from nbcache.entry.durations_and_sizes import bytes_text, plural, seconds_text
 from nbcache.entry.records import EntryMeta, Record
-from nbcache.errors import one_line
+from nbcache.errors import NbcacheError, UnknownKeyError, one_line
+from nbcache.stores.base import Listable
+from nbcache.stores.view import DIGITS_TO_EVICT, Contents
 from nbcache.ui.report import aligned, client_text, versions_text
 
+_DIGITS = 8  # of a key that is proposed, at least
 _LISTED = 10  # functions around a call
+
+
+def unknown_key(error: UnknownKeyError, contents: Contents, key: str, ls: str) -> UnknownKeyError:
+    """The same error, which also says which key was meant, if one begins as `key` does, and what lists them all: `ls`."""
+    if not isinstance(contents.store, Listable):
+        return error
+    beginning, meant = key.strip()[:DIGITS_TO_EVICT], ""
+    if len(beginning) == DIGITS_TO_EVICT < len(key):
+        with contextlib.suppress(NbcacheError):  # none, or several
+            meant = f"; did you mean {contents.find(beginning).key[: max(len(key), _DIGITS)]}?"
+    return UnknownKeyError(f"{error}{meant or '.'} `{ls}` lists the keys")
 
 
 def record(entry: Record) -> str:

@@ -385,11 +385,11 @@ def test_expiry_is_typed(tmp_path: Path, loaded: Callable[..., str], where: str)
     [
         ("expire --ttl 1h", "write a key, or a filter"),
         ("expire --model m", "write --ttl"),
-        ("expire --model m --ttl soon", "ttl='soon'"),
+        ("expire --model m --ttl soon", "'soon': write a time such as 90s, 12h or 7d"),
         ("tag draft", "write a key before the tags"),
         ("tag --cheaper-than x draft", "cheaper_than='x'"),
         ("clear --larger-than x", "larger_than='x'"),
-        ("ls --not-hit-since x", "not_hit_since='x'"),
+        ("ls --not-hit-since x", "'x': write a time such as 90s, 12h or 7d"),
     ],
 )
 def test_what_is_typed_wrong_is_said_and_changes_nothing(

@@ -118,7 +118,10 @@ def _disk(contents: Contents) -> DiskStore:
 
 def _key(args: argparse.Namespace, contents: Contents, *, least: int = 1) -> str:
     """The whole key of the entry, which `--notebook` has to own if it is given. Raises as `Contents.find`."""
-    meta = contents.find(args.key, least=least)
+    try:
+        meta = contents.find(args.key, least=least)
+    except UnknownKeyError as error:
+        raise entry_report.unknown_key(error, contents, args.key, "nbcache ls") from None
     if contents.notebook not in {None, *meta.notebooks}:
         raise UnknownKeyError(f"no entry of {contents.notebook} has a key that begins with {args.key!r}")
     return meta.key
@@ -158,9 +161,7 @@ def _change(args: argparse.Namespace, contents: Contents, change: Edit, key: str
     filters = table.filters(args)
     check_chosen(args.word, key, filters)
     if key is not None:
-        key = contents.find(key, least=DIGITS_TO_EVICT).key
-        args.key = key
-        _key(args, contents)
+        key = _key(args, contents, least=DIGITS_TO_EVICT)
     with progress("searched") as searched, progress("changed") as edited:
         done = contents.edit(change, key=key, dry_run=args.dry_run, progress=searched, edited=edited, **filters)
     if not done.changed and key is None and not args.json and (unknown := contents.unknown_values(filters)):

@@ -22,6 +22,8 @@ from nbcache.ui.jupyter.config_traits import NBCache
 from nbcache.ui.printing import say
 from nbcache.ui.progress import progress
 
+_LS = "%llmcache ls"
+
 
 def run_cell(shell: InteractiveShell, line: str, code: str) -> None:
     """Run `code`, in which the words of `line` hold, within the cell that runs. Raises UsageError for other words."""
@@ -52,7 +54,12 @@ class Words:
         args = arguments.parse(line)
         if args.word in MODES:
             return self._switch(args)
-        return getattr(self, f"_{args.word}")(args)
+        try:
+            return getattr(self, f"_{args.word}")(args)
+        except UnknownKeyError as error:
+            if args.word == "why":  # its keys are those of calls
+                raise
+            raise entry_report.unknown_key(error, installation.installed().contents(), args.key, _LS) from None
 
     def _for_this_cell(self, args: argparse.Namespace) -> None:
         cache = installation.installed()

@@ -325,6 +325,23 @@ def test_show_and_evict_say_what_the_magics_say(run: Run) -> None:
     assert stored() == {}
 
 
+@pytest.mark.parametrize(
+    "command", [["show"], ["evict", "--yes"], ["tag", "draft"], ["expire", "--ttl", "7d"]], ids=str
+)
+def test_a_misspelt_key_is_told_with_the_one_that_was_meant(command: list[str], run: Run) -> None:
+    keep("q")
+    (key,) = [meta.key for meta in stored().values()]
+    wrong = key[:6] + ("00" if key[6:8] != "00" else "11")
+    said = run(command[0], wrong, *command[1:])
+    assert (said.code, said.out) == (1, "")
+    assert said.err == (
+        f"nbcache: no entry has a key that begins with {wrong!r}; did you mean {key[:8]}? `nbcache ls` lists the keys\n"
+    )
+    unlike = "0000" if key[0] != "0" else "1111"
+    assert run(command[0], unlike, *command[1:]).err.endswith(f"{unlike!r}. `nbcache ls` lists the keys\n")
+    assert [meta.key for meta in stored().values()] == [key]
+
+
 @pytest.mark.parametrize("command", ["show", "evict"])
 @pytest.mark.parametrize(("key", "says"), [("zz", "is no key"), ("abcd", "no entry has"), ("dd", "write more digits")])
 def test_a_key_that_names_no_entry_or_several_is_told_with_1(command: str, key: str, says: str, run: Run) -> None:
@@ -662,7 +679,7 @@ def test_values_that_look_like_options_are_values(run: Run) -> None:
     assert json.loads(run("ls", "--match=--not", "--json").out)[0]["prompt"] == "--not an option"
     assert (
         run("show", "--", "--key").err
-        == "nbcache: '--key' is no key: a key is 40 hexadecimal digits, or the first few of them\n"
+        == "nbcache: '--key' is no key: a key is 40 hexadecimal digits, or the first few of them. `nbcache ls` lists the keys\n"
     )
 
 

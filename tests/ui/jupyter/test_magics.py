@@ -233,6 +233,17 @@ def test_check_finds_nothing_wrong(loaded: Callable[..., str]) -> None:
     assert loaded("%llmcache check") == "nothing is wrong with the store .nbcache\n"
 
 
+def test_a_misspelt_key_is_told_with_the_one_that_was_meant(
+    shell: InteractiveShell, loaded: Callable[..., str]
+) -> None:
+    loaded("model.invoke('q')")
+    (key,) = nbcache.entries().key
+    for word in ("show", "evict"):
+        with pytest.raises(UsageError, match=rf"; did you mean {key[:8]}\? `%llmcache ls` lists the keys"):
+            shell.run_line_magic("llmcache", f"{word} {key[:5]}zzz")
+    assert nbcache.stats().entries == 1
+
+
 @pytest.mark.parametrize(
     ("line", "says"),
     [
@@ -248,7 +259,8 @@ def test_check_finds_nothing_wrong(loaded: Callable[..., str]) -> None:
         ("on extra words", "Type: %llmcache on"),
         ("show", "Type: %llmcache show KEY"),
         ("show zz", "is no key"),
-        ("show abcd", "no entry has a key"),
+        ("show abcd", "no entry has a key that begins with 'abcd'. `%llmcache ls` lists the keys"),
+        ("tag abcd draft", "no entry has a key that begins with 'abcd'. `%llmcache ls` lists the keys"),
         ("evict ''", "is no key"),
         ("clear --older-than soon", "--older-than: 'soon': write a time such as 90s, 12h or 7d"),
         ("clear --older-than 7", "write 7s, 7m, 7h or 7d"),
