@@ -5,6 +5,7 @@ import io
 import json
 import shlex
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -402,7 +403,8 @@ def test_what_is_typed_wrong_is_said_and_changes_nothing(
     keep(install(tmp_path), "a question")
     assert says in run_line(loaded, line)
     installation.installed().store.close()
-    assert main([*shlex.split(line), "--store", str(tmp_path / ".nbcache")]) != 0
+    with pytest.raises(SystemExit, match="2"):
+        sys.exit(main([*shlex.split(line), "--store", str(tmp_path / ".nbcache")]))
     assert says in capsys.readouterr().err
     assert len(nbcache.entries("folder")) == 1
 
