@@ -16,6 +16,7 @@ Place = OneStore | Sequence[OneStore]
 
 _OWN, _USERS, _READ_ONLY = "disk", "user", ":ro"
 _BETWEEN = re.compile(r",\s+")
+_OF_CODE = {"langchain": "LangChainStore", "momento": "MomentoStore"}  # their names look like places
 _ON_A_SERVER = {"redis", "rediss", "valkey", "unix"}  # each may have `+sentinel` or `+cluster` behind it
 _HOW = "write a folder, disk:///path or memory://"
 _EXAMPLE = 'such as "disk, redis://host:6379/0"'
@@ -123,6 +124,10 @@ def _of_text(place: str, own_folder: Callable[[], Path], *, read_only: bool) -> 
         from nbcache.stores.redis.store import RedisStore  # noqa: PLC0415 - few stores are on a server
 
         return RedisStore(place)
+    if parts.scheme in _OF_CODE:
+        raise ValueError(
+            f"store={shown(place)!r}: this store is made in code: nbcache.install(nbcache.stores.{_OF_CODE[parts.scheme]}(…))"
+        )
     raise ValueError(
         f"store={shown(place)!r}: write a folder, disk:///absolute/path (three slashes), memory:// or redis://host:6379/0"
     )

@@ -26,6 +26,7 @@ from nbcache.stores.base import (
     Selecting,
     Store,
     Streamable,
+    tiers_of,
 )
 from nbcache.stores.entry_filters import EntryFilters
 from nbcache.stores.inner_entries import functions_around, gone
@@ -35,6 +36,7 @@ from nbcache.stores.text_search import search_for
 from nbcache.stores.unknown_values import unknown_values
 
 DIGITS_TO_EVICT = 4  # of a key at least: `evict 2` may mean the second row of a list
+TO_LIST = 'put `disk` before it, store=["disk", …], to list what this machine has stored'
 _CANDIDATES = 10
 _IN_MEMORY = 1_000  # rows of a result at most that are all read at once
 
@@ -67,6 +69,13 @@ class Contents:
     def is_listable(self) -> bool:
         """Whether the store can list and count its entries."""
         return isinstance(self.store, Listable)
+
+    @property
+    def unlisted(self) -> str:
+        """What a list of these entries leaves out: the tiers that can't list theirs. An empty text if it shows all."""
+        tiers = tiers_of(self.store) if self.is_listable else ()
+        names = " and ".join(tier.url for tier in tiers if not isinstance(tier, Listable))
+        return f"{names} can't list entries: this shows what this machine has stored" if names else ""
 
     def entries(self, keys: Collection[str] | None = None) -> list[EntryMeta]:
         """The rows, or those whose keys are in `keys`, newest first."""
@@ -318,7 +327,7 @@ class Contents:
     def _listed(self, which: Filter = Filter()) -> Listable:  # noqa: B008 - frozen
         """The store, if it can list its entries, and search them where `which` asks for words."""
         if not isinstance(self.store, Listable):
-            raise UnsupportedError(f"the store {self.store.url} can't list its entries")
+            raise UnsupportedError(f"the store {self.store.url} can't list its entries: {TO_LIST}")
         if which.words and not isinstance(self.store, Searchable):
             raise UnsupportedError(f"the store {self.store.url} can't search its entries")
         return self.store

@@ -291,7 +291,8 @@ def to_pay_again(entries: Sequence[EntryMeta]) -> str:
 def where(cache: "NotebookCache") -> str:
     """Where the entries are kept, and whose they are."""
     lines = [f"store: {store_text(cache.store)}", f"scope: {whose(cache)}"]
-    return "\n".join([*lines, *([f"owner: {one_line(cache.notebook)}"] if cache.notebook else [])])
+    lines += [f"owner: {one_line(cache.notebook)}"] if cache.notebook else []
+    return "\n".join([*lines, *filter(None, [cache.contents().unlisted])])
 
 
 def place_text(store: Store) -> str:

@@ -120,8 +120,9 @@ class Words:
     def _ls(self, args: argparse.Namespace) -> Any:
         with progress("searched") as searched:
             frame, unknown = api.listed(args.scope, table.filters(args), searched)
-        if unknown:
-            say(unknown)
+        note = unknown or installation.installed().contents(args.scope).unlisted
+        if note:
+            say(note)
         return frame
 
     def _show(self, args: argparse.Namespace) -> None:

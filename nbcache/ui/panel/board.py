@@ -57,6 +57,7 @@ class Board:
             "whose": report.whose(cache),
             "place": place(cache.contents()),
             "listable": isinstance(cache.store, Listable),
+            "unlisted": cache.contents().unlisted,
             "hits": stats.hits,
             "misses": stats.misses,
             "hit_rate": stats.hit_rate if calls else None,

@@ -69,6 +69,14 @@ class Unlistable(Board):
         return {**super().state(), "listable": False}
 """
 )
+PARTLY_LISTED = (
+    START
+    + """
+class PartlyListed(Board):
+    def state(self):
+        return {**super().state(), "unlisted": "momento://team can't list entries: this shows what this machine has stored"}
+"""
+)
 FAILING = (
     START
     + """
@@ -579,6 +587,12 @@ def test_the_mode_is_switched(open_notebook: Open) -> None:
     notebook.panel.get_by_label("Mode", exact=True).select_option("refresh")
     notebook.status(re.compile("refresh"))
     assert notebook.value("numbers()['mode']") == "'refresh'"
+
+
+def test_what_stands_behind_the_list_and_can_not_be_listed_is_said(open_notebook: Open) -> None:
+    notebook = open_notebook(PARTLY_LISTED, CALLS, "Panel(PartlyListed(), lambda: ('', ''))").run()
+    expect(notebook.panel.get_by_text("momento://team can't list entries")).to_be_visible()
+    assert violations(notebook) == []
 
 
 @pytest.mark.parametrize(

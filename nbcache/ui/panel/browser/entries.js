@@ -10,7 +10,8 @@ import { COLUMNS, PAGE_SIZES, TEXT_COLUMNS, makeHead, makePager, makeRow } from 
 // The text that explains why no entry is shown.
 function emptyText({ listable, mode }, filtered) {
   if (!listable) {
-    return "This store can't list its entries. The numbers above are what this session saw.";
+    return "This store can't list its entries. The numbers above are what this session saw. \
+With store=[\"disk\", …] what this machine has stored is listed.";
   }
   if (filtered) {
     return "No entry is like that.";
@@ -56,7 +57,8 @@ export function makeEntries(ask) {
   const shown = element("span", { class: "quiet", "aria-hidden": "true" });
   const bulk = element("div", { class: "bar" }, shown, ...ofShown, clear);
   const foot = element("div", { class: "foot" }, pager.node, element("div", { class: "actions" }, bulk));
-  const parts = [filters.node, scroller, empty, foot, status];
+  const unlisted = element("p", { class: "note" }); // what the list leaves out
+  const parts = [filters.node, scroller, empty, unlisted, foot, status];
   const node = element("section", { class: "entries", "aria-label": "Entries" }, ...parts);
 
   function say(text, { failed = false } = {}) {
@@ -259,6 +261,8 @@ export function makeEntries(ask) {
     clear.textContent = isOneNotebook() ? "Clear this notebook" : `Clear ${state.whose}`;
     empty.hidden = Boolean(state.listable) && !(none && loaded);
     empty.textContent = emptyText(state, filtered);
+    unlisted.textContent = state.unlisted || "";
+    unlisted.hidden = !state.unlisted;
   }
 
   function draw(newState) {
