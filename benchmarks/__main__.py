@@ -29,6 +29,7 @@ from . import (
     kernels,
     load,
     machine,
+    redis_store,
     report,
     size,
     traffic,
@@ -55,12 +56,13 @@ class Scale:
     hits: int = 1_000
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     rows: int = 100_000  # of a data frame
+    on_server: int = 100_000  # entries
 
 
 _FEW = Amounts(
     questions=6, batches=1, long=1, chats=(1, 1, 1), streams=2, threads=3, at_once=10, texts=10, misses=10, requests=200
 )
-FULL, QUICK = Scale(), Scale(_FEW, 1, 60, 10, 2, 2, 5, 50, 20, (300, 600), 100)
+FULL, QUICK = Scale(), Scale(_FEW, 1, 60, 10, 2, 2, 5, 50, 20, (300, 600), 100, 300)
 
 
 def main() -> int:
@@ -133,6 +135,9 @@ def _parts(
         "disk": lambda here: disk.measure(here, scale.entries, batch=scale.batch, rounds=scale.rounds, figures=figures),
         "functions": lambda here: functions.measure(
             here, scale.rows, calls=scale.batch, rounds=scale.rounds, figures=figures
+        ),
+        "redis": lambda _: redis_store.measure(
+            scale.on_server, batch=scale.batch, rounds=scale.rounds, figures=figures
         ),
         "load": lambda _: load.measure(min(scale.rounds, 7), figures),
         "traffic": lambda here: traffic.measure(here, scale.hits, figures),

@@ -29,8 +29,8 @@ DAY = 86_400.0
 T = TypeVar("T")
 
 
-def fill(folder: Path, count: int) -> None:
-    """Make a store in `folder` and put `count` entries into it, findable by their words."""
+def fill(folder: Path | str, count: int) -> None:
+    """Make a store in a folder, or at the URL of a server, and put `count` entries into it, findable by their words."""
     store = open_store(folder)
     began = time.time() - 100 * DAY
     for start in range(0, count, CHUNK):

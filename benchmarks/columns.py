@@ -10,13 +10,16 @@ DSPY = "DSPy's cache"
 JOBLIB = "joblib.Memory"
 DISKCACHE = "bare diskcache"
 SQLITE3 = "bare sqlite3"
+GET = "bare GET"
+REDIS_CACHE = "RedisCache"
 EMBEDDINGS = "CacheBackedEmbeddings"
 NONE = "no cache"
 
-ALL = (NBCACHE, IN_MEMORY, SQLITE, LANGGRAPH, DSPY, JOBLIB, EMBEDDINGS, DISKCACHE, SQLITE3, NONE)
+ALL = (NBCACHE, IN_MEMORY, SQLITE, LANGGRAPH, DSPY, JOBLIB, EMBEDDINGS, DISKCACHE, SQLITE3, REDIS_CACHE, GET, NONE)
 
 _PACKAGES = {
     SQLITE: ("langchain_community",),
+    REDIS_CACHE: ("langchain_community", "redis"),
     LANGGRAPH: ("langgraph", "langgraph.cache", "langgraph.cache.sqlite"),
     DSPY: ("dspy",),
     JOBLIB: ("joblib",),

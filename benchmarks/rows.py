@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .columns import EMBEDDINGS, IN_MEMORY, JOBLIB, NONE, SQLITE
+from .columns import EMBEDDINGS, GET, IN_MEMORY, JOBLIB, NBCACHE, NONE, REDIS_CACHE, SQLITE
 
 Unit = tuple[float, str]
 MICRO, MILLI, SECOND = (1e6, "µs"), (1e3, "ms"), (1.0, "s")
@@ -65,6 +65,14 @@ SECTIONS: dict[str, dict[str, Row]] = {
     "A function that is memoized": {
         "function": Row("repeated hit, argument and value of 1 kB", MICRO, JOBLIB),
         "function, frame": Row("repeated hit, data frames of 10 MB", MILLI, JOBLIB),
+    },
+    "A store on a Redis server on loopback": {
+        "redis hit": Row("the bytes of a hit", MICRO, GET),
+        "redis lookup": Row("lookup of an answer of 2 kB", MICRO, REDIS_CACHE),
+        "redis page": Row(
+            "page of 50 of 100,000 entries, the slowest of its sorts, filters and places", MILLI, NBCACHE
+        ),
+        "redis bytes": Row("bytes of a small entry beside its payload", KILO, NBCACHE),
     },
     "A kernel": {
         "load": Row("two imports and `%load_ext nbcache` in a fresh IPython", MILLI, IMPORTS),
