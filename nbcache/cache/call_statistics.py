@@ -1,5 +1,6 @@
 """The sums of a session, or of all sessions, with what the scope holds."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nbcache.costs.ledger_sums import total
@@ -23,4 +24,4 @@ def stats_of(cache: "NotebookCache", scope: str | None, *, lifetime: bool, error
         if lifetime:
             raise
         warn_once(f"{type(error).__name__} {cache.store.url}", f"nbcache could not count the entries: {error}")
-    return Stats.of(total(rows), held, errors)
+    return replace(Stats.of(total(rows), held, errors), by_tier={} if lifetime else cache.ledger.by_tier())

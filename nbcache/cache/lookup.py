@@ -54,6 +54,7 @@ class Lookup:
         self._memory = MemoryTier(memory)
         store = state.store
         self._get: Get = store.get_owned if isinstance(store, Owning) else store.get
+        self._tier_of: Callable[[str, object], str] | None = getattr(store, "tier_of", None)
         self._token: object = None  # the last that was read
         self._change_token: Callable[[], object] = _no_change_token
         if memory and isinstance(store, PayloadTracking):
@@ -143,13 +144,21 @@ class Lookup:
     ) -> CachedAnswer:
         """Count a hit of `entry`, the call's own key by default."""
         seconds = time.perf_counter() - began
-        self._state.ledger.hit(entry or key.key, _noted(answer.payload), seconds)
+        # An answer that is played in `replay` may be a cassette's.
+        tier = None if self._tier_of is None or entry is not None else self._tier(key.key, answer.payload)
+        self._state.ledger.hit(entry or key.key, _noted(answer.payload), seconds, tier)
         lease = None if call is None else call.settle(key.key)
         if lease is not None:
             lease.resolve(bytes(answer.payload))  # before the caller gets an object that may be in the same memory
         if current_attempt.holder() is not None:
             note_attempt(key.base_key)
         return answer
+
+    def _tier(self, key: str, payload: Raw) -> str:
+        """The tier of the store that answered a hit, which is noted for `nbcache.info`, too."""
+        tier: str = self._tier_of(key, payload)  # type: ignore[misc]  # there is more than one tier
+        self._state.origins.note_tier(key, tier)
+        return tier
 
     def _failed(self, key: CallKey, call: Call | None, error: Exception) -> None:
         """Count a failure, and the miss that follows from it."""
@@ -169,7 +178,8 @@ class Lookup:
             seconds = time.perf_counter() - began
             if is_heard():
                 return None
-            self._state.ledger.hit(known.key, _noted(found.payload), seconds)
+            tier = None if self._tier_of is None else self._tier(known.key, found.payload)
+            self._state.ledger.hit(known.key, _noted(found.payload), seconds, tier)
             return found
         return None if found is None else Absent(known, found)
 

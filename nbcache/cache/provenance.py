@@ -25,6 +25,7 @@ class Origins:
 
     def __init__(self) -> None:
         self._origins: OrderedDict[str, tuple[bool, str, float]] = OrderedDict()
+        self._tiers: OrderedDict[str, str] = OrderedDict()  # by key
         self._responses: ResponseOrigins | None = None
 
     @property
@@ -35,6 +36,12 @@ class Origins:
 
             self._responses = ResponseOrigins()
         return self._responses
+
+    def note_tier(self, key: str, tier: str) -> None:
+        """Note which tier of the store answered a hit."""
+        self._tiers[key] = tier
+        if len(self._tiers) > _CAPACITY:
+            self._tiers.popitem(last=False)
 
     def note_hit(self, message: BaseMessage, answer: CachedAnswer) -> None:
         """Note that `message`, with an id that LangChain has given it, is a part of `answer`."""
@@ -73,4 +80,4 @@ class Origins:
         hit, key, recorded = origin
         rows = store.page(Filter(key=key), limit=1) if isinstance(store, Listable) else ()
         cost = next((row.cost_usd for row in rows), None)
-        return Info(hit, key, datetime.fromtimestamp(recorded, UTC), cost)
+        return Info(hit, key, datetime.fromtimestamp(recorded, UTC), cost, self._tiers.get(key) if hit else None)

@@ -41,6 +41,7 @@ class Hit(NamedTuple):
     strand: Strand
     began: float
     ended: float
+    tier: str | None = None  # of the store, if it has several
 
 
 class Paid(NamedTuple):

@@ -86,11 +86,11 @@ class Ledger:
 
     # On the path of a call
 
-    def hit(self, key: str, payload: bytes, seconds: float) -> None:
-        """Note a hit of the entry `key`. Its lookup took `seconds`, and ends now."""
+    def hit(self, key: str, payload: bytes, seconds: float, tier: str | None = None) -> None:
+        """Note a hit of the entry `key`, which a `tier` of the store answered. Its lookup took `seconds`, and ends now."""
         ended = time.perf_counter()
         strand, began = call_here(ended, seconds)
-        self._note(Hit(self._where, key, payload, time.time(), seconds, strand, began, ended))
+        self._note(Hit(self._where, key, payload, time.time(), seconds, strand, began, ended, tier))
 
     def missed(  # noqa: PLR0913 - all that is known of it
         self,
@@ -224,6 +224,10 @@ class Ledger:
     def rows(self) -> "list[Spending]":
         """This session's sums, a row for each model and kind of call."""
         return self._read(lambda: list(map(replace, self._accounts.of_model.values())))
+
+    def by_tier(self) -> dict[str, int]:
+        """How many hits of this session each tier answered."""
+        return self._read(lambda: dict(self._accounts.of_tier)) if self._has_notes() else {}
 
     def session(self) -> "Spending":
         """This session's sums."""

@@ -28,7 +28,7 @@ EXPIRED = "expired"  # why an entry is gone, and why its call missed
 _CALLS = 10_000  # the last calls, of which each has its own record
 _POINTS = 200  # of the chart
 _EXECUTIONS = 64  # the last executions, whose late calls still count for the time saved
-_OF_SESSION = ("calls", "of_model", "of_cell", "called", "uncached", "curve", "_timings")
+_OF_SESSION = ("calls", "of_model", "of_cell", "called", "uncached", "curve", "of_tier", "_timings")
 
 
 class _Batch(NamedTuple):
@@ -54,6 +54,7 @@ class Accounts:
         self.uncached = Counter[str]()  # requests that no cache can answer, by what they were for
         self.of_model: dict[tuple[str, str], Spending] = {}  # by model and kind
         self.of_cell: dict[str, Spending] = {}
+        self.of_tier = Counter[str]()  # hits
         self.curve: list[tuple[float, Decimal, Decimal]] = []
         self.touches: dict[str, Touch] = {}
         self.unwritten: dict[tuple[int, str, str], Spending] = {}
@@ -132,6 +133,8 @@ class Accounts:
         saved = None if entry.seconds is None else max(0.0, entry.seconds - hit.seconds)
         cost = self._costs_today.of_entry(hit.key, entry)
         where = hit.where
+        if hit.tier is not None:
+            self.of_tier[hit.tier] += 1
         self.called.use(hit.key, entry.model)
         call = CallRecord(
             *(hit.when, where.execution, where.cell, entry.model, hit.key),

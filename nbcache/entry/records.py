@@ -295,13 +295,15 @@ class Cleared:
 class Info:
     """Where an answer came from: whether it was a hit, its key, when it was recorded, and what it cost then (US dollars).
 
-    `cost_usd` is None if that isn't known.
+    `cost_usd` is None if that isn't known. If the store has several tiers, `tier` is the name of the one that answered the last hit
+    of this key.
     """
 
     hit: bool
     key: str
     recorded: datetime
     cost_usd: Decimal | None = None
+    tier: str | None = None
 
     @property
     def saved_usd(self) -> Decimal | None:

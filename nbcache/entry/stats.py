@@ -1,6 +1,7 @@
 """The sums of calls, as `nbcache.stats()` gives them."""
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from typing import TypeVar
 
@@ -28,6 +29,9 @@ class Stats:
     `provider_saved_usd` is what the providers' own prompt caches saved in misses, less what it cost to write them: so it may be
     below zero. It is no part of `saved_usd`, and `spent_usd` has it in it. It leaves out `provider_unpriced_misses`, of which it
     isn't known, and is None if it isn't known of any call that used such a cache (`provider_priced_misses` are those of which it is).
+
+    `by_tier` counts the hits that each tier of the store answered in this session, by its name. It is empty if there is one tier,
+    and over the lifetime. An answer that is still in memory counts for the tier that it was read from.
     """
 
     hits: int
@@ -51,6 +55,7 @@ class Stats:
     provider_saved_usd: Decimal | None = Decimal(0)
     provider_priced_misses: int = 0
     provider_unpriced_misses: int = 0
+    by_tier: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, sums: Spending, held: Totals | None, errors: int) -> "Stats":

@@ -324,6 +324,12 @@ def tiers_of(store: Store) -> Sequence[Store]:
     return tiers
 
 
+def names_of(store: Store) -> Sequence[str]:
+    """The names of its tiers."""
+    names: Sequence[str] = getattr(store, "names", (store.url,))
+    return names
+
+
 def home_of(store: Store) -> Store:
     """The store whose entries are listed, and that has the ledger: itself, unless it has tiers."""
     home: Store = getattr(store, "home", store)

@@ -2,9 +2,9 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from nbcache.cache.modes import NOTEBOOK, REPLAY
@@ -28,10 +28,10 @@ from nbcache.entry.stats import Stats
 from nbcache.entry.status import OK
 from nbcache.errors import CassetteError, one_line
 from nbcache.replay.secrets.scrubber import SECRET
-from nbcache.stores.base import Listable, Store, tiers_of
+from nbcache.stores.base import Listable, Store
 from nbcache.stores.location import from_here
 from nbcache.stores.selection import Selection
-from nbcache.stores.sqlite.store import DiskStore
+from nbcache.ui.tier_texts import hits_text, place_text, store_text
 
 if TYPE_CHECKING:  # what a command line need not import
     from nbcache.cache.notebook_cache import NotebookCache
@@ -126,6 +126,7 @@ def stats_lines(
     rate = f" ({sums.hit_rate:.0%} hits)" if calls else ""
     lines = [
         ("calls", f"{of}: {counted(sums.hits, 'hit')}, {counted(sums.misses, 'miss')}{rate}"),
+        *([("tiers", f"hits of {tiers}")] if (tiers := hits_text(sums.by_tier, store)) else []),
         *_function_lines(rows),
         ("paid", _joined(amount_text(spent(sums)), note_text(spent(sums), "miss"))),
         ("saved", _joined(saved_text(saved(sums)), note_text(saved(sums), "hit"), _and_seconds(sums))),
@@ -293,24 +294,6 @@ def where(cache: "NotebookCache") -> str:
     lines = [f"store: {store_text(cache.store)}", f"scope: {whose(cache)}"]
     lines += [f"owner: {one_line(cache.notebook)}"] if cache.notebook else []
     return "\n".join([*lines, *filter(None, [cache.contents().unlisted])])
-
-
-def place_text(store: Store) -> str:
-    """The store's folder as a path from here, or its URL; of tiers each."""
-    return _tiers_text(store, lambda folder: str(from_here(folder)))
-
-
-def store_text(store: Store) -> str:
-    """The store's folder, or its URL; of tiers each."""
-    return _tiers_text(store, str)
-
-
-def _tiers_text(store: Store, folder_text: Callable[[Path], str]) -> str:
-    names = getattr(store, "names", (store.url,))
-    return ", ".join(
-        name.replace(tier.url, one_line(folder_text(tier.folder))) if isinstance(tier, DiskStore) else name
-        for tier, name in zip(tiers_of(store), names, strict=True)
-    )
 
 
 def plan(costs: "Plan") -> str:

@@ -39,6 +39,7 @@ _OWN: dict[type, tuple[str, ...]] = {  # what goes to all tiers
     base.Editable: ("edit",),
     base.Bulk: ("put_all",),
 }
+_NOTED = 10_000  # answers of lower tiers
 _AT_THE_END = 2.0  # seconds that the end of the process waits for what is still to be sent
 
 
@@ -61,6 +62,9 @@ class TieredStore:
         for url in urls:
             if urls.count(url) > 1:
                 raise ValueError(f"store: the tier {url} is there twice; leave one out")
+        # The name of each tier, with `:ro` after those that are only read.
+        self.names = tuple(tier.url if at in self.writable else f"{tier.url}:ro" for at, tier in enumerate(self.tiers))
+        self._answers: dict[str, tuple[int, int]] = {}
         listed = [at for at, tier in enumerate(self.tiers) if isinstance(tier, Listable)]
         self._home_at = min(self.writable, default=listed[0] if listed else 0)
         self.home = self.tiers[self._home_at]
@@ -92,11 +96,6 @@ class TieredStore:
     def url(self) -> str:
         """The names of the tiers. Without passwords."""
         return ", ".join(self.names)
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The name of each tier, with `:ro` after those that are only read."""
-        return tuple(tier.url if at in self.writable else f"{tier.url}:ro" for at, tier in enumerate(self.tiers))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A worker process gets stores of its own at the same places."""
@@ -149,10 +148,22 @@ class TieredStore:
                 continue
             if payload is not None:
                 self._transfers.fill(key, at)
+                self._note(key, payload, at)
                 return payload
         if error is not None:
             raise error
         return None
+
+    def _note(self, key: str, payload: bytes, at: int) -> None:
+        """Note which tier answered. The payload is told by its identity: the others have equal ones."""
+        if len(self._answers) >= _NOTED:
+            self._answers.clear()
+        self._answers[key] = id(payload), at
+
+    def tier_of(self, key: str, payload: object) -> str:
+        """The name of the tier that answered `key` with this object. It is the first one, where nothing else is known."""
+        identity, at = self._answers.get(key, (0, 0))
+        return self.names[at if identity == id(payload) else 0]
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
         """Commit `payload` to the first tier that may be written, and can be; the others get it in the background."""
@@ -172,6 +183,7 @@ class TieredStore:
         payload = tier.lease(key, token, seconds)
         if isinstance(payload, bytes):
             self._transfers.fill(key, at)
+            self._note(key, payload, at)
         return payload
 
     def _put_leased(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None, token: str) -> None:  # noqa: ARG002
@@ -260,7 +272,7 @@ def _opened(tier: Store | ReadOnly) -> Store:
     store: Any = tier.place if isinstance(tier, ReadOnly) else tier
     if not isinstance(store, Store):
         raise TypeError(f"TieredStore([{store!r}]): give stores, or ReadOnly(store)")
-    return store
+    return DiskStore(store.folder, read_only=True) if isinstance(tier, ReadOnly) and type(store) is DiskStore else store
 
 
 def _made(places: Sequence[Any], writable: Sequence[int]) -> TieredStore:

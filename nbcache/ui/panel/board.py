@@ -28,6 +28,7 @@ from nbcache.ui.panel import page_requests
 from nbcache.ui.panel.entry_actions import ACTIONS, place, would_clear
 from nbcache.ui.panel.entry_links import links
 from nbcache.ui.panel.entry_view import miss_view, opened_view, row_view
+from nbcache.ui.tier_texts import hits_text
 
 _SUMMED = 5_000  # entries found by a search at most whose size is worked out
 _INDEX_TIME = 0.2  # seconds that a search waits for the search index
@@ -72,6 +73,7 @@ class Board:
             "size": report.why_unknown(cache.store) if stats.size_bytes is None else bytes_text(stats.size_bytes),
             "bounds": report.bounds(cache),
             "evictions": stats.evictions or 0,
+            "tiers": hits_text(stats.by_tier, cache.store),
             "errors": stats.errors,
         }
 

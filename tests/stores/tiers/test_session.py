@@ -12,6 +12,8 @@ from langchain_core.language_models import FakeListChatModel
 
 import nbcache
 from nbcache.stores import DiskStore, RedisStore, TieredStore
+from nbcache.ui import report
+from nbcache.ui.panel.board import Board
 from tests.servers.redis_server import RedisServer
 
 
@@ -46,6 +48,66 @@ def test_what_one_has_paid_is_a_hit_for_the_others_and_then_without_the_server(
     nbcache.install(store=tmp_path / "bob" / ".nbcache")
     assert model().invoke("q").content == paid
     assert nbcache.stats().hits == 1
+
+
+def test_which_tier_answered_is_known(
+    monkeypatch: pytest.MonkeyPatch, url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    begin(monkeypatch, "ann", url, tmp_path)
+    for question in ("q1", "q2"):
+        model().invoke(question)
+    nbcache.flush()
+    store = begin(monkeypatch, "bob", url, tmp_path).store
+    assert isinstance(store, TieredStore)
+    near, far = store.names
+    made = model().invoke("bob's")
+    answers = [model().invoke(question) for question in ("q1", "q2", "bob's", "bob's")]
+    assert nbcache.stats().by_tier == {far: 2, near: 2}
+    infos = [nbcache.info(answer) for answer in (made, *answers)]
+    assert [info and info.tier for info in infos] == [None, far, far, near, near]
+    assert nbcache.stats(lifetime=True).by_tier == {}
+    lines = dict(report.stats_lines(nbcache.stats(), store))
+    assert lines["tiers"].startswith("hits of ")
+    assert f"{far} (2)" in lines["tiers"]
+    assert f"{far} (2)" in Board(nbcache.installed()).state()["tiers"]
+    assert capsys.readouterr().err == ""
+
+
+def test_with_one_tier_nothing_is_said_of_tiers(tmp_path: Path) -> None:
+    cache = nbcache.install(tmp_path)
+    answer = [model().invoke("q") for _ in range(2)][1]
+    info = nbcache.info(answer)
+    assert info is not None
+    assert info.hit
+    assert info.tier is None
+    assert nbcache.stats().by_tier == {}
+    assert "tiers" not in dict(report.stats_lines(nbcache.stats(), cache.store))
+
+
+def test_a_class_reads_the_teachers_answers_and_writes_its_own(tmp_path: Path) -> None:
+    course = tmp_path / "course" / ".nbcache"
+    nbcache.install(course)
+    paid = model().invoke("q").content
+    nbcache.uninstall()
+    before = {path: path.read_bytes() for path in course.iterdir() if path.is_file()}
+    nbcache.install(store=f"{tmp_path}/own, {course}:ro")
+    assert model().invoke("q").content == paid
+    assert nbcache.stats().hits == 1
+    model().invoke("mine")
+    assert nbcache.clear(scope="folder").deleted == 2
+    assert model().invoke("q").content == paid
+    assert nbcache.stats().hits == 2  # what is the teacher's was not cleared
+    nbcache.uninstall()
+    assert {path: path.read_bytes() for path in course.iterdir() if path.is_file()} == before
+
+
+def test_a_folder_that_is_only_read_and_is_not_there_is_warned_of_once(tmp_path: Path) -> None:
+    nbcache.install(store=f"{tmp_path}/own, {tmp_path}/course/.nbcache:ro")
+    with pytest.warns(nbcache.NbcacheWarning, match="course") as warned:
+        answers = model().batch(["q1", "q2", "q3"])
+    assert len(answers) == 3
+    assert len(warned) == 1
+    assert not (tmp_path / "course").exists()
 
 
 def test_each_clears_what_is_hers_alone(monkeypatch: pytest.MonkeyPatch, url: str, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ function valueOf(name, state) {
 
 function noteOf(name, state) {
   const notes = {
+    hits: state.tiers || "",
     misses: state.errors ? counted(state.errors, "cache error", "cache errors") : "",
     saved: state.saved_note,
     spent: state.spent_note,
