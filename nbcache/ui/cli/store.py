@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from nbcache.errors import NbcacheError, NbcacheWarning, StoreError
 from nbcache.session.environment import warn_of_misspelt
-from nbcache.stores.base import Remote
+from nbcache.stores.base import Remote, home_of
 from nbcache.stores.location import (
     CASSETTE_SUFFIX,
     checked_path,
@@ -43,8 +43,10 @@ def find_store(place: str | None) -> DiskStore:
         store = open_store(
             store_folder(notebook_path()) if place is None else user_folder() if place == "user" else place
         )
-    if isinstance(store, DiskStore):
-        return store
+    if isinstance(home := home_of(store), DiskStore):
+        if home is not store:
+            complain(f"of the tiers {store.url} a command in a terminal reads and changes {home.folder} alone")
+        return home
     why = (
         "is on a server, and opens in a notebook only"
         if isinstance(store, Remote)
