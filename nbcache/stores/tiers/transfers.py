@@ -195,14 +195,16 @@ class Transfers:
 
     def _send_left(self, _: Timer) -> bool:
         """Try again what could not be sent. Returns whether something is left."""
-        is_left = False
-        for at in self._writable:
-            while (jobs := self._unsent.of(self._tiers[at].url)) and not self._breakers[at].wait():
-                with self._sending:
-                    if not self._do(at, jobs[:_AT_ONCE]):
-                        break
-            is_left |= bool(jobs)
-        return is_left
+        left = [self._is_left(at) for at in self._writable]
+        return any(left)
+
+    def _is_left(self, at: int) -> bool:
+        """Do what is left for a tier, as far as that works. Returns whether something is still left."""
+        while True:
+            with self._sending:  # what is sent meanwhile takes the place of an earlier job
+                jobs = self._unsent.of(self._tiers[at].url)
+                if not jobs or self._breakers[at].wait() or not self._do(at, jobs[:_AT_ONCE]):
+                    return bool(jobs)
 
     def _do(self, at: int, jobs: Sequence[Job]) -> bool:
         """Do these jobs. Returns whether all could be done."""

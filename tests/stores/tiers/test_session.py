@@ -94,6 +94,7 @@ def test_a_class_reads_the_teachers_answers_and_writes_its_own(tmp_path: Path) -
     assert model().invoke("q").content == paid
     assert nbcache.stats().hits == 1
     model().invoke("mine")
+    nbcache.flush()
     assert nbcache.clear(scope="folder").deleted == 2
     assert model().invoke("q").content == paid
     assert nbcache.stats().hits == 2  # what is the teacher's was not cleared
