@@ -134,6 +134,12 @@ def test_what_is_no_entry_of_this_version_or_damaged_is_a_miss(found: Any) -> No
     assert LangChainStore(Answering(found)).get(KEY) is None
 
 
+def test_the_text_of_another_key_is_a_miss() -> None:
+    store = LangChainStore(Answering(with_text(str)))
+    assert store.get(key_of("another"), include_expired=True) is None
+    assert not store.delete(key_of("a third"))
+
+
 def test_what_a_semantic_cache_finds_for_a_similar_prompt_is_a_miss(provider: Provider) -> None:
     nbcache.install(LangChainStore(Answering(None)))
     provider.answer("cats", "dogs")
