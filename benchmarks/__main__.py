@@ -32,6 +32,7 @@ from . import (
     redis_store,
     report,
     size,
+    team,
     traffic,
 )
 from .figures import Figures
@@ -52,6 +53,7 @@ class Scale:
     rounds: int = 15
     processes: int = 8
     crowd: int = 500  # updates of each of them
+    members: team.Load = field(default_factory=team.Load)
     answers: int = 5_000
     hits: int = 1_000
     sizes: tuple[int, ...] = (10_000, 100_000, 1_000_000)
@@ -62,7 +64,8 @@ class Scale:
 _FEW = Amounts(
     questions=6, batches=1, long=1, chats=(1, 1, 1), streams=2, threads=3, at_once=10, texts=10, misses=10, requests=200
 )
-FULL, QUICK = Scale(), Scale(_FEW, 1, 60, 10, 2, 2, 5, 50, 20, (300, 600), 100, 300)
+FULL = Scale()
+QUICK = Scale(_FEW, 1, 60, 10, 2, 2, 5, team.Load(2, 20, 5, 1), 50, 20, (300, 600), 100, 300)
 
 
 def main() -> int:
@@ -142,6 +145,7 @@ def _parts(
         "load": lambda _: load.measure(min(scale.rounds, 7), figures),
         "traffic": lambda here: traffic.measure(here, scale.hits, figures),
         "crowd": lambda here: crowd.measure(here, scale.processes, scale.crowd, figures),
+        "team": lambda _: team.measure(scale.members, figures),
         "size": lambda here: size.measure(here, scale.answers, figures),
         "counts": lambda here: counts.measure(here, scale.amounts, figures),
     }

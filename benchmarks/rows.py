@@ -85,6 +85,10 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "paint": Row("first paint of a panel in JupyterLab", MILLI, NONE),
         "paint, sent": Row("what is sent for it, without the script", KILO, NONE),
     },
+    "A team on one server": {
+        "team": Row("16 processes, 1,000 calls of 200 keys each, the server killed twice: wrong or lost", COUNT, NONE),
+        "team, requests": Row("requests a key of these while the server is up", COUNT, NONE),
+    },
     "What is stored grows": {
         "opening": Row("open a store", MILLI, SMALLEST),
         "page": Row("page of 50, the slowest of its sorts, filters and places", MILLI, SMALLEST),

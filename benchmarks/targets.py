@@ -98,6 +98,8 @@ TARGETS = (
     _ratio("disk", SQLITE, 0.9, "bytes on disk / SQLiteCache's"),
     _ratio("disk, unindexed", SQLITE, 0.6, "bytes on disk without the search index / SQLiteCache's"),
     _value("crowd", NBCACHE, "calls", 0, "8 processes on one store: lost, wrong or failed"),
+    _value("team", NBCACHE, "calls", 0, "16 processes on a server that is killed twice: wrong or lost"),
+    _value("team, requests", NBCACHE, "requests", 1.02, "requests a key of these while the server is up"),
     _value("traffic", NBCACHE, "messages", 10, "a panel in the busiest second of 1,000 hits"),
     _value("paint", LARGE, "ms", 250, f"first paint of a panel at {LARGE}"),
     _value("paint, sent", LARGE, "kB", 60, "what is sent for it, without the script"),

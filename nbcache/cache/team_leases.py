@@ -17,7 +17,7 @@ from nbcache.concurrency.executor import in_background
 from nbcache.concurrency.pool_waits import waits_for
 from nbcache.concurrency.single_flight import Flights, Lease
 from nbcache.entry.records import EntryMeta
-from nbcache.errors import logger
+from nbcache.errors import StoreError, TooLargeError, logger
 from nbcache.stores.base import Leasing
 
 _LEASE, _RENEWAL = 5.0, 1.0  # seconds: how long a lease lasts whose process has died, and between two renewals
@@ -81,7 +81,13 @@ class TeamLeases:
         if lease is None or token is None:
             self._store.put(key, payload, meta, ttl)
             return
-        self._store.put_leased(key, payload, meta, ttl, token)
+        try:
+            self._store.put_leased(key, payload, meta, ttl, token)
+        except TooLargeError:
+            raise
+        except StoreError:
+            self._end(lease, failed=True)  # another one may have more luck
+            raise
         self._tokens.pop(lease, None)
 
     def _end(self, lease: Lease, failed: bool) -> None:  # noqa: FBT001 - as Flights calls it

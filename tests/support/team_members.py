@@ -5,12 +5,15 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
+import uuid
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Self
 
 import openai
@@ -25,6 +28,7 @@ from tests.support.waiting_calls import PATIENCE
 
 PROCESS: Any = multiprocessing.get_context("forkserver")
 PROCESS.set_forkserver_preload([__name__])
+_PATIENCE_TO_START, _READY = 100, "ready"
 UNLIMITED = 600.0  # seconds of a lease that doesn't end in a test
 Work = Callable[..., list[Any]]
 
@@ -43,16 +47,24 @@ class Outcome:
 class Member:
     """A process with a session on the store at `url`.
 
-    With `lease` a lease lasts so many seconds. The server has all the time that it needs to answer, unless the test is about that.
+    With `lease` a lease lasts so many seconds. With `local` a folder in it is the member's own store, in front of the team's. The server has all the time that it needs to answer, unless the test is about that.
     """
 
-    def __init__(self, url: str, *, lease: float | None = UNLIMITED, patient: bool = True) -> None:
+    def __init__(
+        self, url: str, *, lease: float | None = UNLIMITED, patient: bool = True, local: Path | None = None
+    ) -> None:
         self._pipe, theirs = PROCESS.Pipe()
         self._gate, self.renewals = PROCESS.Semaphore(0), PROCESS.Semaphore(0)
         self._inside, self._waits = PROCESS.Semaphore(0), PROCESS.Semaphore(0)
         signals = _Signals(self._gate, self._inside, self.renewals, self._waits)
-        self.process = PROCESS.Process(target=_live, args=(url, theirs, signals, lease, patient), daemon=True)
+        store = url if local is None else f"{local / uuid.uuid4().hex}, {url}"
+        self.process = PROCESS.Process(target=_live, args=(store, theirs, signals, lease, patient), daemon=True)
         self.process.start()
+
+    def wait_until_ready(self) -> None:
+        """Return when it has its session. The first one imports everything."""
+        assert self._pipe.poll(_PATIENCE_TO_START), "a member doesn't start"
+        assert self._pipe.recv() == _READY
 
     def begin(self, work: Work, *args: Any) -> Self:
         """Let it make the calls of `work`."""
@@ -90,6 +102,8 @@ def members(count: int, url: str, **options: Any) -> Iterator[list[Member]]:
     """So many members, which end with the block."""
     team = [Member(url, **options) for _ in range(count)]
     try:
+        for member in team:
+            member.wait_until_ready()
         yield team
     finally:
         for member in team:
@@ -119,7 +133,7 @@ class _Here:
 here = _Here()
 
 
-def _live(url: str, pipe: Connection, signals: _Signals, lease: float | None, patient: bool) -> None:
+def _live(store: str, pipe: Connection, signals: _Signals, lease: float | None, patient: bool) -> None:
     os.environ |= {"NO_PROXY": "127.0.0.1", "NBCACHE_OWNER": "ann"}
     here.signals = signals
     if lease is not None:
@@ -128,7 +142,8 @@ def _live(url: str, pipe: Connection, signals: _Signals, lease: float | None, pa
         server._HIT = PATIENCE
     _watch(signals)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    nbcache.install(url)
+    nbcache.install(store)
+    pipe.send(_READY)
     while True:
         try:
             work, args = pipe.recv()
@@ -275,15 +290,28 @@ def cancelled(client: Arguments, text: str) -> list[Any]:
 
 
 def beside_a_heartbeat(client: Arguments, text: str) -> list[Any]:
-    """The answer, and how often another task of the loop had its turn until it came."""
+    """The answer, how often another task of the loop had its turn until it came, and how often the loop's thread waited."""
+    held_up: list[str] = []
+    sleep, ask = time.sleep, RedisStore.lease
+
+    def watched_sleep(seconds: float) -> None:
+        if asyncio._get_running_loop() is not None:
+            held_up.append(f"slept {seconds}")
+        sleep(seconds)
+
+    def watched_ask(*args: Any) -> bytes | bool | None:
+        if asyncio._get_running_loop() is not None:
+            held_up.append("asked the server")
+        return ask(*args)
 
     async def call() -> list[Any]:
         task, turns = asyncio.ensure_future(model(client).ainvoke(text)), 0
         while not task.done():
             await asyncio.sleep(0)
             turns += 1
-        return [(await task).content, turns]
+        return [(await task).content, turns, held_up]
 
+    time.sleep, RedisStore.lease = watched_sleep, watched_ask  # type: ignore[assignment,method-assign]
     return asyncio.run(call())
 
 

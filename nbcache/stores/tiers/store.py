@@ -180,7 +180,13 @@ class TieredStore:
         raise error
 
     def _lease(self, at: int, tier: Leasing, key: str, token: str, seconds: float) -> bytes | bool | None:
-        payload = tier.lease(key, token, seconds)
+        if self._transfers.hides(at, key):
+            return None
+        try:
+            payload = tier.lease(key, token, seconds)
+        except StoreError as error:
+            self._failed(tier, error)
+            return None
         if isinstance(payload, bytes):
             self._transfers.fill(key, at)
             self._note(key, payload, at)
