@@ -14,7 +14,7 @@ NEWEST_TESTS := tests/keys tests/integrations tests/entry/usage/test_usage_of_ca
 # Tests start hundreds of processes: none of them has to compile nbcache anew, whatever the environment says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lint unit redis fuse coverage browser chromium notebooks compat clients docs newest truth bench beside lock format clean
+.PHONY: demo test lint unit redis mounts coverage browser chromium notebooks compat clients docs newest truth bench beside lock format clean
 
 demo: .venv/ready
 	$(BIN)/python notebooks/demo.py
@@ -32,7 +32,7 @@ lint: .venv/ready
 # A file of tests at a time on each core.
 UNIT := pytest --ignore tests/ui/browser --numprocesses=2 --dist=loadfile
 
-unit: .venv/ready redis fuse
+unit: .venv/ready redis mounts
 	$(BIN)/$(UNIT)
 
 # The tests of stores start a server of their own; the one that the package would start is not needed.
@@ -42,13 +42,15 @@ redis:
 	    { ! command -v systemctl >/dev/null || systemctl disable --now redis-server || true; }; } || \
 	  { echo "The tests of stores need a server: install redis-server or valkey-server." >&2; exit 1; }
 
-# A file system that the tests mount twice, as two machines would. Where none may be mounted, they are skipped, and say so.
-fuse:
-	@command -v bindfs >/dev/null || [ ! -e /dev/fuse ] || { apt-get update -qq && apt-get install -y -qq bindfs; } || \
-	  echo "The tests of network file systems need bindfs: they are skipped." >&2
+# A file system that the tests mount twice, as two machines would, and one with quotas. Where none may be mounted, these tests
+# are skipped, and say so.
+mounts:
+	@{ command -v bindfs && command -v mkfs.btrfs; } >/dev/null || [ ! -e /dev/fuse ] || \
+	  { apt-get update -qq && apt-get install -y -qq bindfs btrfs-progs; } || \
+	  echo "The tests of network file systems and quotas need bindfs and btrfs-progs: they are skipped." >&2
 
 # The same, and how much of nbcache the tests run. That takes half as long again, at least. To be run before each release.
-coverage: .venv/ready redis fuse
+coverage: .venv/ready redis mounts
 	$(BIN)/coverage erase
 	$(BIN)/$(UNIT) --cov --cov-report=term --cov-fail-under=95
 

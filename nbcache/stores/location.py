@@ -10,6 +10,7 @@ from nbcache.errors import warn_once
 from nbcache.stores.nearby_folders import FOLDER, folders_below, notebook_on_command_line
 
 REPORT = "NBCACHE_REPORT"  # the folder in which each process writes its report for pytest
+NETWORK_DRIVE = "NBCACHE_NETWORK_DRIVE"  # `yes` or `no`: whether folders are on a network file system
 OWNER = "NBCACHE_OWNER"  # who owns entries in a store of several people, if not the user
 REDIS_PASSWORD = "NBCACHE_REDIS_PASSWORD"  # noqa: S105 - the name of a variable
 BLOCK_NETWORK = "NBCACHE_BLOCK_NETWORK"  # set while pytest runs with `--nbcache-block-network`, for its kernels

@@ -64,17 +64,22 @@ class Database(Generic[_C]):
                 not failed.is_overtaken and inode_of(self._path) == failed.inode
             ):  # else others have changed or replaced it
                 if not _is_damage(failed.cause):
-                    raise StoreError(f"{self._folder}: {failed.cause}") from failed.cause
+                    raise StoreError(f"{self._folder}: {self._reason(failed.cause)}") from failed.cause
                 waiting.retry(functools.partial(self._replace, failed), timeout, name)
         try:
             return waiting.retry(attempt, timeout, name)
         except _FailedError as failed:
-            advice = (
-                ". Its owner may type `nbcache check --fix`"
-                if _is_damage(failed.cause) and self._is_read_only()
-                else ""
-            )
-            raise StoreError(f"{self._folder}: {failed.cause}{advice}") from failed.cause
+            raise StoreError(f"{self._folder}: {self._reason(failed.cause)}") from failed.cause
+
+    def _reason(self, cause: Exception) -> str:
+        """What SQLite says, and what it doesn't."""
+        if _is_damage(cause) and self._is_read_only():
+            return f"{cause}. Its owner may type `nbcache check --fix`"
+        if "disk I/O error" in str(cause):
+            from nbcache.stores.sqlite.full_disk import is_full  # noqa: PLC0415 - few disks are full
+
+            return "the disk is full, or your quota is used up" if is_full(self._folder, cause) else str(cause)
+        return str(cause)
 
     def recover(self) -> None:
         """Take back the connections that an interrupt has left."""

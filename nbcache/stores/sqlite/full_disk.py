@@ -1,9 +1,11 @@
 """How entries are deleted on a full disk, where SQLite has no room even for its log."""
 
 import contextlib
+import errno
 import os
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -23,13 +25,20 @@ _ROOM = 1_000_000  # bytes: with less SQLite can't open its log
 
 
 def is_full(folder: Path, error: Exception) -> bool:
-    """Whether a full disk is the cause of this error."""
-    if "disk is full" in str(error):
-        return True
-    with contextlib.suppress(OSError, AttributeError):  # Windows tells it in the error
-        room = os.statvfs(folder)
-        return "disk I/O error" in str(error) and room.f_bavail * room.f_frsize < _ROOM
-    return False
+    """Whether a full disk, or a quota that is used up, is the cause of this error."""
+    return "disk is full" in str(error) or ("disk I/O error" in str(error) and not _has_room(folder))
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether as much can be written as SQLite needs at least. Only that tells of a quota."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(os.urandom(_ROOM))  # what a file system can't compress
+            probe.flush()
+            os.fsync(probe.fileno())
+    except OSError as error:
+        return error.errno not in {errno.ENOSPC, errno.EDQUOT}
+    return True
 
 
 def done_here_or_in_copy(store: "DiskStore", work: "Callable[[DiskStore], _T]", close: Callable[[], None]) -> _T:

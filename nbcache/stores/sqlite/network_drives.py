@@ -1,4 +1,4 @@
-"""What kind of file system a folder is on."""
+"""What kind of file system a folder is on, and whether SQLite's log can be used there."""
 
 import os
 import subprocess
@@ -6,6 +6,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from nbcache.errors import StoreError
+from nbcache.stores.location import NETWORK_DRIVE
 
 # Several machines may have them open, or a machine and its guest: memory that is mapped is not shared between these.
 _NETWORK = frozenset(
@@ -29,6 +32,23 @@ _NETWORK = frozenset(
         *("pvfs2", "panfs", "ocfs2", "gfs2", "acfs", "macfuse", "osxfuse"),
     )
 )
+_WITHOUT_LOCKS = frozenset(
+    f"fuse.{name}"
+    for name in (
+        "sshfs",
+        "s3fs",
+        "gcsfuse",
+        "rclone",
+        "goofys",
+        "mountpoint-s3",
+        "blobfuse",
+        "blobfuse2",
+        "geesefs",
+        "davfs2",
+    )
+)
+WITH_QUOTAS = "btrfs with quotas"
+_BTRFS = Path("/sys/fs/btrfs")
 _LOCAL_FUSE = (
     "fuseblk",
     "fuse.fuse-overlayfs",
@@ -41,10 +61,29 @@ _LOCAL_FUSE = (
 
 
 def network_of(folder: Path) -> str | None:
-    """The name of the network file system that the folder is on. None if it is on a disk of this machine."""
+    """The name of the file system that the folder is on, if it is a network's. None if it is on a disk of this machine.
+
+    `NBCACHE_NETWORK_DRIVE` (`yes` or `no`) overrides what is found. Raises StoreError for another value. On btrfs with quotas it
+    is as on a network: when one is used up, the memory that SQLite's log maps ends the process (SIGBUS).
+    """
     kind = kind_of_mount(folder)
-    is_fuse = kind.startswith("fuse") and kind not in _LOCAL_FUSE
-    return kind if kind in _NETWORK or is_fuse else None
+    given = os.environ.get(NETWORK_DRIVE, "").lower()
+    if given not in {"", "yes", "no"}:
+        raise StoreError(f"{NETWORK_DRIVE}={os.environ[NETWORK_DRIVE]!r}: write yes or no")
+    if kind == "btrfs" and any(_BTRFS.glob("*/qgroups")):
+        return WITH_QUOTAS
+    is_network = kind in _NETWORK or (kind.startswith("fuse") and kind not in _LOCAL_FUSE)
+    return (kind or "unknown") if given == "yes" or (not given and is_network) else None
+
+
+def place_of(network: str) -> str:
+    """Where a folder on this file system is, for people."""
+    return f"on {network}" if network == WITH_QUOTAS else f"on a network file system ({network})"
+
+
+def lacks_locks(network: str) -> bool:
+    """Whether this kind of file system is known to lock files on one machine alone."""
+    return network in _WITHOUT_LOCKS
 
 
 def kind_of_mount(folder: Path) -> str:

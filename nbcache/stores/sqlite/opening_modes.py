@@ -15,7 +15,7 @@ from nbcache.errors import StoreError, warn_once
 from nbcache.stores.sqlite import network_locks
 from nbcache.stores.sqlite.connection import Connection, connect
 from nbcache.stores.sqlite.folder import DATABASE, may_write, warn_of_others
-from nbcache.stores.sqlite.network_drives import network_of
+from nbcache.stores.sqlite.network_drives import lacks_locks, network_of, place_of
 
 _LARGEST_COPY = 2**31  # bytes
 _COPIED_ANEW = 60.0  # seconds at least between two copies of a database that its owner goes on writing
@@ -103,9 +103,20 @@ def warn_of(access: Access, *, read_only: bool) -> None:
     if access.network is not None:
         warn_once(
             f"network {folder}",
-            f"nbcache: {folder} is on a network file system ({access.network}): it is used without SQLite's log, which takes "
-            "longer. NBCACHE_DIR names a folder on a disk of this machine",
+            f"nbcache: {folder} is {place_of(access.network)}: it is used without SQLite's log, which takes longer. NBCACHE_DIR names "
+            "a folder on a disk of this machine",
         )
+
+
+def notes_on(folder: Path, *, read_only: bool = False) -> list[str]:
+    """What there is to say of a store in this folder, a line each: whether it can only be read, and how it is kept."""
+    notes = []
+    if read_only or ((folder / DATABASE).exists() and not may_write(folder)):
+        notes.append("for reading only: nothing in it is changed")
+    if (network := network_of(folder)) is not None:
+        locks = ". Locks do not reach other machines there: use it from one at a time" if lacks_locks(network) else ""
+        notes.append(f"{place_of(network)}: it has a journal instead of SQLite's log{locks}")
+    return notes
 
 
 def copied(access: Access) -> Access:

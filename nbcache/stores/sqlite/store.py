@@ -68,6 +68,7 @@ class DiskStore(StoredLedger):
         self.folder = Path(folder).expanduser().absolute()
         if os.path.exists(self.folder) and not os.path.isdir(self.folder):  # noqa: PTH110, PTH112 - pathlib's may raise
             raise ValueError(f"store={str(folder)!r} is a file: write a folder")
+        self.read_only = read_only
         self._database: Database[CacheFile] = Database(
             self.folder, lambda: sqlite.diskcache_file.CacheFile, read_only=read_only
         )
@@ -112,10 +113,6 @@ class DiskStore(StoredLedger):
         if not wait:
             raise StoreBusyError(f"{self.folder} has to be opened or waited for")
         return self._query(lambda file: file.payload_of(file.pool.held, key, include_expired=include_expired, **how))
-
-    def is_read_only(self) -> bool:
-        """Whether nothing can be written here. Raises StoreError."""
-        return self._query(lambda file: file.is_read_only)
 
     def change_token(self) -> object:
         """A value that is equal only while no process has written. None if that isn't known now."""
@@ -325,7 +322,7 @@ class DiskStore(StoredLedger):
         A damaged database file is set aside by opening it, with or without `fix`, as at any use.
         """
         self._move_rows()
-        if not fix and self.is_read_only():
+        if not fix and self._query(lambda file: file.is_read_only):
             return sqlite.check.check_copy(self, read, progress)
         problems = sqlite.check.check(self._look, self._write_waiting, read, progress, fix=fix)
         aside = sqlite.damaged_files.forget_aside(self.folder) if fix else []

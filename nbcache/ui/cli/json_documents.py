@@ -75,7 +75,7 @@ FIELDS: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "import": ("", {"path, new, same, preferred, dry_run": "", "conflicting": "keys"}),
     "check": ("", {"problems": "", "left": "those that were not mended"}),
-    "where": ("", {"store, exists": ""}),
+    "where": ("", {"store, exists": "", "notes": "how it is kept"}),
 }
 UNITS = "times are ISO 8601 in UTC, sizes bytes, money US dollars in a string; what isn't known is null"
 

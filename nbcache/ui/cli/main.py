@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from nbcache.errors import AmbiguousKeyError, NbcacheError, UnknownKeyError
+from nbcache.stores.sqlite.opening_modes import notes_on
 from nbcache.stores.sqlite.store import DiskStore
 from nbcache.ui.cli.arguments import parser
 from nbcache.ui.cli.confirmation import DeclinedError, confirm, refuse_below
@@ -87,8 +88,10 @@ def _open(args: argparse.Namespace, store: DiskStore) -> "Contents":
 
 def _where(args: argparse.Namespace, store: DiskStore) -> int:
     is_there = exists(store)
-    document = {"store": str(store.folder), "exists": is_there}
-    say_result(f"store: {store.folder}", document, as_json=args.json)
+    notes = notes_on(store.folder)
+    document = {"store": str(store.folder), "exists": is_there, "notes": notes}
+    lines = [f"store: {store.folder}", *(f"  it is {note}" for note in notes)]
+    say_result("\n".join(lines), document, as_json=args.json)
     if not is_there:
         complain("nothing was cached there yet")
     return DONE if is_there else NOTHING

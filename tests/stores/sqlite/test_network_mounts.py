@@ -50,7 +50,7 @@ while True:
 def _mount(folder: Path, *points: Path) -> str:
     """Mount the folder at these places; why that can't be done, or nothing."""
     if shutil.which("bindfs") is None:
-        return "bindfs is not installed: `make fuse` installs it"
+        return "bindfs is not installed: `make mounts` installs it"
     for point in points:
         point.mkdir()
         done = subprocess.run(
