@@ -31,6 +31,7 @@ from nbcache.replay.secrets.scrubber import SECRET
 from nbcache.stores.base import Listable, Store
 from nbcache.stores.location import from_here
 from nbcache.stores.selection import Selection
+from nbcache.ui.folder_notes import notes_on_store
 from nbcache.ui.tier_texts import hits_text, place_text, store_text
 
 if TYPE_CHECKING:  # what a command line need not import
@@ -291,7 +292,7 @@ def to_pay_again(entries: Sequence[EntryMeta]) -> str:
 
 def where(cache: "NotebookCache") -> str:
     """Where the entries are kept, and whose they are."""
-    lines = [f"store: {store_text(cache.store)}", f"scope: {whose(cache)}"]
+    lines = [f"store: {store_text(cache.store)}", *notes_on_store(cache.store), f"scope: {whose(cache)}"]
     lines += [f"owner: {one_line(cache.notebook)}"] if cache.notebook else []
     return "\n".join([*lines, *filter(None, [cache.contents().unlisted])])
 

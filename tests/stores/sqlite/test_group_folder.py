@@ -33,7 +33,6 @@ def team() -> Iterator[Path]:
         folder.chmod(0o2770)
         with heard():  # what has to be imported is imported now
             _uses(Path(name, "mine"), [], 0)
-            network_locks._statx()
         yield folder
 
 
@@ -50,6 +49,7 @@ def _uses(folder: Path, there: list[int], new: int) -> None:
 
 
 def _as(user: int, folder: Path, there: list[int], new: int, kind: str = "") -> str:
+    network_locks._statx()  # imported before this process loses the rights to
     os.setgroups([])
     os.setgid(TEAM)
     os.setuid(user)

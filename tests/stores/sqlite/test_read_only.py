@@ -20,6 +20,7 @@ from nbcache.stores import DiskStore
 from nbcache.stores.sqlite import opening_modes
 from nbcache.stores.sqlite.folder import STORE_VERSION
 from nbcache.stores.view import Contents
+from nbcache.ui import report
 from tests.faults.test_faults import Echo, ask, change, contents, heard, in_new_process
 from tests.stores.sqlite.test_store import key_of, put
 from tests.support.paths import GOLDEN
@@ -360,3 +361,15 @@ def test_a_mount_for_reading_gives_hits_whether_the_store_is_open_elsewhere_or_n
         assert len(said) == 1
         with closing(sqlite3.connect(tmp_path / "disk" / "store" / "cache.db")) as database:
             assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+
+
+def test_where_says_how_a_store_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(DiskStore(tmp_path / "store"), 1)
+    monkeypatch.setenv("NBCACHE_NETWORK_DRIVE", "yes")
+    nbcache.install(DiskStore(tmp_path / "store", read_only=True))
+    said = report.where(nbcache.installed())
+    assert "is for reading only" in said
+    assert "is on a network file system" in said
+    monkeypatch.setenv("NBCACHE_NETWORK_DRIVE", "no")
+    assert "network" not in report.where(nbcache.installed())
+    nbcache.uninstall()
