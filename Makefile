@@ -67,7 +67,7 @@ chromium:
 # one needs the clients: `clients` runs it.
 notebooks: NOTEBOOKS = env -u OPENAI_API_KEY NBCACHE_DIR=$(CURDIR)/.venv/notebooks \
   $(BIN)/pytest --nbval notebooks --ignore notebooks/replay.ipynb --ignore notebooks/clients.ipynb
-notebooks: .venv/ready
+notebooks: .venv/ready redis
 	rm -rf .venv/notebooks
 	$(NOTEBOOKS)
 	$(NOTEBOOKS)

@@ -145,9 +145,14 @@ class Flights:
             self.on_end(lease, failed)
 
     def may_wait_elsewhere(self, lease: "Lease") -> bool:
-        """Whether the call of `lease` may wait for another process. While it does, no call within others waits for it."""
+        """Whether the call of `lease` may wait for another process. While it does, no call within others waits for it.
+
+        A sync call on the thread of an event loop, as in each cell of a notebook, holds up the calls that are awaited there. If there
+        are some, the other process may wait for one of them.
+        """
         with self._lock:
-            lease.waits_elsewhere = lease.site.waits and not any(waiter.around for waiter in lease.waiters)
+            holds_up = not lease.site.waits and any(other.site.loop is not None for other in self._leases.values())
+            lease.waits_elsewhere = not holds_up and not any(waiter.around for waiter in lease.waiters)
             return lease.waits_elsewhere
 
     def goes_on(self, lease: "Lease") -> bool:

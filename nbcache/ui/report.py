@@ -28,7 +28,7 @@ from nbcache.entry.stats import Stats
 from nbcache.entry.status import OK
 from nbcache.errors import CassetteError, one_line
 from nbcache.replay.secrets.scrubber import SECRET
-from nbcache.stores.base import Listable, Store
+from nbcache.stores.base import Listable, Store, home_of
 from nbcache.stores.location import from_here
 from nbcache.stores.selection import Selection
 from nbcache.ui.folder_notes import notes_on_store
@@ -248,7 +248,7 @@ def would_clear(done: Cleared) -> str:
 def cleared(done: Cleared, store: Store, *, dry_run: bool) -> str:
     """What a clear has deleted, or would delete."""
     verb = "would delete" if dry_run else "deleted"
-    line = f"{verb} {entries_text(done.deleted)} ({bytes_text(done.size_bytes)}) of {place_text(store)}"
+    line = f"{verb} {entries_text(done.deleted)} ({bytes_text(done.size_bytes)}) of {place_text(home_of(store))}"
     if done.kept:
         line += f"; {'would keep' if dry_run else 'kept'} {done.kept} that other notebooks own too"
     line += to_pay_again(done.entries)

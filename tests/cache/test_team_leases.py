@@ -14,7 +14,10 @@ from tests.support.team_members import Member, Work, members
 
 pytestmark = pytest.mark.slow
 CROSSWISE = (("f", "g"), ("g", "f"))  # which function is called within which
-KINDS = (calls.invoke, calls.ainvoke, calls.batch, calls.abatch, calls.sdk, calls.asdk, calls.function, calls.afunction)
+KINDS = (
+    *(calls.invoke, calls.ainvoke, calls.on_the_loops_thread, calls.batch, calls.abatch, calls.sdk, calls.asdk),
+    *(calls.function, calls.afunction),
+)
 
 
 @pytest.fixture(scope="module")
@@ -220,9 +223,7 @@ def test_an_answer_that_is_not_kept_is_not_waited_for_one_after_the_other(url: s
         assert [member.outcome().misses for member in followers] == [1, 1]
 
 
-@pytest.mark.parametrize(
-    "work", [calls.refresh, calls.read_only, calls.stream, calls.on_the_loops_thread], ids=lambda work: work.__name__
-)
+@pytest.mark.parametrize("work", [calls.refresh, calls.read_only, calls.stream], ids=lambda work: work.__name__)
 def test_some_calls_wait_for_no_other_process(provider: Provider, url: str, work: Work) -> None:
     with members(2, url) as team:
         with provider.hold():
@@ -269,6 +270,18 @@ def test_calls_beside_those_of_a_function_join_no_circle_of_two_processes(url: s
         for member in team:
             member.open()
         _assert_ended(team)
+
+
+def test_a_sync_call_that_holds_up_calls_of_its_event_loop_joins_no_circle(provider: Provider, url: str) -> None:
+    with members(2, url) as team:
+        with provider.hold():
+            for member, texts in zip(team, CROSSWISE, strict=True):
+                member.begin(calls.beside_a_task, provider.openai, *texts).inside()
+            provider.wait_for(2)
+            for member in team:
+                member.open()
+            provider.wait_for(4)
+        assert all(len(member.outcome().answers) == 2 for member in team)
 
 
 def test_a_function_that_waits_for_a_thread_of_its_own_joins_no_circle(url: str) -> None:

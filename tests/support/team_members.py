@@ -375,6 +375,17 @@ def crosswise_beside_threads(first: str, second: str) -> list[Any]:
     return [gated(first, meanwhile)]
 
 
+def beside_a_task(client: Arguments, first: str, second: str) -> list[Any]:
+    """A sync call on an event loop's thread, while another call is awaited there."""
+
+    async def calls() -> list[Any]:
+        task = asyncio.ensure_future(model(client).ainvoke(first))
+        await asyncio.to_thread(here.wait)
+        return [*invoke(client, second), (await task).content]
+
+    return asyncio.run(calls())
+
+
 def crosswise_in_a_pool(first: str, second: str) -> list[Any]:
     """The same, where the inner call is made in a thread that knows nothing of the outer one."""
 
