@@ -46,6 +46,7 @@ _CONTENTS = {
             "notebooks/dashboard",
             "notebooks/agents",
             "notebooks/functions",
+            "notebooks/team",
         ),
         "notebooks/replay",
     ),
