@@ -132,14 +132,6 @@ class SessionCalls:
         models, self._unwritten_models = self._unwritten_models, set()
         return [*map(self._calls_without_key, models), *self._calls(changed)]
 
-    def put_back(self, calls: Iterable[SessionCall]) -> None:
-        """Let `take` return these calls again: they could not be written down."""
-        for call in calls:
-            if call.key:
-                self._unwritten.add(self._of(call.key, call.model))
-            else:
-                self._unwritten_models.add(call.model)
-
     def _of(self, key: str, model: str) -> _Of:
         number = self._models.setdefault(model, len(self._models))
         if len(key) == 2 * _KEY:

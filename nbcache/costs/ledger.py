@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbcache.concurrency.executor import uninterrupted
 from nbcache.concurrency.locks import Lock
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from nbcache.costs.session_events import Unanswered
     from nbcache.costs.session_sums import Accounts
     from nbcache.costs.time_saved import Span
-    from nbcache.entry.records import CallRecord, EntryMeta, InnerCall, SessionCall, Spending, Touch, Usage
+    from nbcache.entry.records import CallRecord, EntryMeta, InnerCall, SessionCall, Spending, Usage
 
 _DELAY = 1.0  # seconds from a call until it is written down, unless its cell ends before
 _AT_ONCE = 20  # entries indexed in one transaction, for which an update may have to wait
@@ -63,6 +63,7 @@ class Ledger:
         self._incoming: Incoming | None = None
         self._notes: deque[Note | WorkerHit | Gone | Kept] = deque()
         self._made: Accounts | None = None
+        self._batches: dict[str, list[Any]] = {}  # what could not be written down
         self._listeners: list[Callable[[], None]] = []
         self._audiences = [self._listeners]
         self._sums, self._writing = Lock(), Lock()
@@ -291,31 +292,32 @@ class Ledger:
 
     def _flush(self) -> None:
         with self._writing:
-            touches, rows, called = self._read_sums(self._taken)
-            accounts = self._accounts
-            # Each is written by itself: after a failure only that one is written again, since written twice it counts twice.
-            if (listed := self._listed) is not None:
-                self._write_down(lambda: listed.touch(touches.values()), lambda: accounts.put_back(touches))
+            accounts = self._read_sums(lambda: self._accounts)
+            record = calls = None
             if (lifetime := self._lifetime) is not None:
-                self._write_down(lambda: lifetime.record(rows.values()), lambda: accounts.put_back_rows(rows))
-                self._write_down(
-                    lambda: lifetime.record_calls(self._id, self.notebook, called),
-                    lambda: accounts.called.put_back(called),
-                )
+                record, calls = lifetime.record, partial(lifetime.record_calls, self._id, self.notebook)
+            touch = None if self._listed is None else self._listed.touch
+            self._write_down("touches", accounts.take_touches, touch)
+            self._write_down("rows", accounts.take_rows, record)
+            self._write_down("calls", accounts.called.take, calls)
 
-    def _write_down(self, write: Callable[[], None], put_back: Callable[[], None]) -> None:
-        try:
-            write()
-        except Exception as error:  # noqa: BLE001 - whatever fails, it is written the next time
-            logger.debug("nbcache: what was counted could not be written down: %s", error)
-            with self._sums:
-                put_back()
+    def _write_down(self, name: str, take: Callable[[], list[_T]], write: Callable[[list[_T]], None] | None) -> None:
+        """Write down what was noted, if the store keeps it. What a silent server got may be written all the same.
 
-    def _taken(self) -> "tuple[dict[str, Touch], dict[tuple[int, str, str], Spending], list[SessionCall]]":
-        accounts = self._accounts
-        touches, accounts.touches = accounts.touches, {}
-        rows, accounts.unwritten = accounts.unwritten, {}
-        return touches, rows, accounts.called.take()
+        So it is written again just as it was, and before what comes later: the store knows it by that, and counts it once.
+        """
+        while batch := self._batches.pop(name, None) or self._locked(take):
+            try:
+                if write is not None:
+                    write(batch)
+            except Exception as error:  # noqa: BLE001 - whatever fails, it is written the next time
+                logger.debug("nbcache: what was counted could not be written down: %s", error)
+                self._batches[name] = batch
+                return
+
+    def _locked(self, take: Callable[[], _T]) -> _T:
+        with self._sums:
+            return take()
 
     def index(self, within: float | None = None) -> None:
         """Index the words of new entries for the search, for at most `within` seconds."""

@@ -94,19 +94,15 @@ class Accounts:
 
             self._events = SessionEvents()
 
-    def put_back(self, touches: dict[str, Touch]) -> None:
-        """Take back touches that could not be written down, for the next time."""
-        for key, touch in touches.items():
-            now = self.touches.setdefault(key, touch)
-            if now is not touch:
-                now.hits, now.when = now.hits + touch.hits, max(now.when, touch.when)
-                if now.cost_usd is None:
-                    now.cost_usd, now.charged = touch.cost_usd, touch.charged
+    def take_touches(self) -> list[Touch]:
+        """The touches since this was last called."""
+        touches, self.touches = self.touches, {}
+        return list(touches.values())
 
-    def put_back_rows(self, rows: dict[tuple[int, str, str], Spending]) -> None:
-        """Take back rows of the ledger that could not be written down."""
-        for of, row in rows.items():
-            add_to(self.unwritten, of, row)
+    def take_rows(self) -> list[Spending]:
+        """The rows of the ledger since this was last called."""
+        rows, self.unwritten = self.unwritten, {}
+        return list(rows.values())
 
     def _enter(self, note: Note | WorkerHit | Gone | Kept, now: "_Batch") -> None:
         if isinstance(note, WorkerHit):

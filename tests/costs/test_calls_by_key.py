@@ -28,8 +28,6 @@ def test_calls_of_a_key_are_counted_and_the_last_price_counts() -> None:
     assert calls.all() == [first, SessionCall("one of somebody else's", MODEL, 1, when=1.0)]
     assert sorted(calls.take(), key=lambda call: call.key) == calls.all()
     assert calls.take() == []
-    calls.put_back([first])
-    assert calls.take() == [first]
 
 
 def test_calls_without_a_key_are_summed_and_so_are_those_that_are_not_kept() -> None:

@@ -9,7 +9,8 @@ An entry is one hash, `e:<key>`, with its payload, its row (`rows.py`), its expi
 command. Rows are listed by columns (`columns.py`): a string for each field that can be sorted or filtered by, with eight bytes
 for each entry at its slot. `listing.py` reads the few columns that `pages.py` needs for a list, and then its rows; `selection.py`
 is what it selects without all rows in memory. `rebuilding.py` mends the lists after the server has evicted entries or columns. `searches.py` reads payloads, to find words and texts in them. `editing.py`
-changes entries, `check.py` compares entries and columns, and `ledger.py` keeps the accounts. A lease (`leases.py`) is the string
+changes entries, `check.py` compares entries and columns, and `ledger.py` keeps the accounts. `batches.py` has what is added up
+applied once. A lease (`leases.py`) is the string
 `l:<key>`: the token of the call that is being made, or empty if an answer was not stored a moment ago.
 
 The names of all keys begin with `{prefix}:1:`, where 1 is the version of all this. The braces make a cluster keep them on one node.

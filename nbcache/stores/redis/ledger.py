@@ -19,13 +19,7 @@ _WHICH = ("session", "execution", "notebook", "cell", "model", "kind")
 
 def record(store: "RedisStore", rows: Iterable[Spending]) -> None:
     """Add rows to the ledger."""
-    with store.server.calls.pipeline(transaction=True) as together:
-        for row in rows:
-            owner = _owner(row.notebook)
-            together.sadd(store.root + "spenders", owner)
-            values = {name: value for name, value in asdict(row).items() if name != "notebook"}
-            together.rpush(store.root.encode() + b"spent:" + owner, json.dumps(values, default=str))
-        together.execute()
+    store.batches.write("spend", [(_owner(row.notebook), _text(row)) for row in rows])
 
 
 def spendings(store: "RedisStore", notebook: str | None) -> list[Spending]:
@@ -78,6 +72,10 @@ def _owner(notebook: str | None) -> bytes:
 
 def _notebook(owner: bytes) -> str | None:
     return owner[1:].decode(errors="surrogatepass") if owner[:1] == b"=" else None
+
+
+def _text(row: Spending) -> str:
+    return json.dumps({name: value for name, value in asdict(row).items() if name != "notebook"}, default=str)
 
 
 def _spending(values: dict[str, Any], notebook: str | None) -> Spending:

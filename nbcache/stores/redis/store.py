@@ -16,6 +16,7 @@ from nbcache.stores.evictions import report
 from nbcache.stores.progress import Counted, Progress
 from nbcache.stores.redis import rows
 from nbcache.stores.redis.address import address
+from nbcache.stores.redis.batches import Batches
 from nbcache.stores.redis.columns import packed
 from nbcache.stores.redis.scripts import Argument, run
 from nbcache.stores.redis.server import Server
@@ -42,6 +43,7 @@ class RedisStore:
         self.server = Server(address(url))
         # 1 is the version of what is kept under these keys, and how.
         self.root = f"{{{self.server.address.prefix}}}:1:"
+        self.batches = Batches(self)
         self.words_of: WordsOf = words_of
         self.evicted_keys = 0  # by the server, of which the lists know
         self.bound(max_bytes, max_entries)
@@ -98,11 +100,7 @@ class RedisStore:
 
     def touch(self, touches: Iterable[Touch]) -> None:
         """Update rows: last hit, hits, owners, costs."""
-        arguments = [_of_touch(touch) for touch in touches]
-        for start in range(0, len(arguments), _AT_ONCE):
-            some = [value for each in arguments[start : start + _AT_ONCE] for value in each]
-            with self.server.request():
-                run(self.server.calls, self.root, "touch", [_now(), *some])
+        self.batches.write("touch", [_of_touch(touch) for touch in touches], _now())
 
     def delete(self, key: str) -> bool:
         """Delete the entry. Returns whether there was one."""
@@ -212,8 +210,7 @@ class RedisStore:
 
     def record(self, rows: Iterable[Spending]) -> None:
         """Add rows to the lifetime ledger, which nothing clears."""
-        with self.server.request():
-            redis.ledger.record(self, rows)
+        redis.ledger.record(self, rows)
 
     def spendings(self, notebook: str | None = None) -> list[Spending]:
         """The lifetime ledger: a row for each model in each execution of a cell, oldest first."""

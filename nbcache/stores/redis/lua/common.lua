@@ -3,6 +3,18 @@ local P = KEYS[1]
 local PROOF = 3600 -- seconds after which an expired entry is deleted: a clock that is ahead for less deletes nothing
 local NEVER, UNKNOWN = struct.pack('<d', 1/0), struct.pack('<d', 0/0)
 
+local BATCHES, WEEK = 500, 604800 -- batches that are remembered of each writer, and for how many seconds after the last one
+
+-- Whether this batch of a writer was not applied before. A closed connection may still deliver one minutes after its retry.
+local function is_new(writer, batch)
+  local done = P..'done:'..writer
+  if redis.call('LPOS', done, batch) then return false end
+  redis.call('LPUSH', done, batch)
+  redis.call('LTRIM', done, 0, BATCHES - 1)
+  redis.call('EXPIRE', done, WEEK)
+  return true
+end
+
 -- A server that may evict any key may have taken one of those by which entries are listed. What is written then would make the
 -- others wrong, so they are all dropped; the entries stay, and `rebuilding.py` lists them anew. Scripts are not interrupted by evictions.
 local LISTS = {'lru', 'due', 'free', 'gone', 'gone_order'}

@@ -1,7 +1,8 @@
 -- Note hits, owners and costs of entries: six arguments each. An owner is written as its field.
+if not is_new(ARGV[1], ARGV[2]) then return end
 if not is_complete() then drop_lists() end
-local now = tonumber(ARGV[1])
-for at = 2, #ARGV, 6 do
+local now = tonumber(ARGV[3])
+for at = 4, #ARGV, 6 do
   local key, owner, hits, when, cost, charged = unpack(ARGV, at, at + 5)
   local slot = live(key, now)
   if slot then
