@@ -213,9 +213,9 @@ class NotebookCache(BaseCache):
         clients = self._configuration.clients
         return ALL in clients or api in clients
 
-    def failed(self, what: str, error: Exception) -> None:
+    def failed(self, what: str, error: Exception, *goes_on: str) -> None:
         """Count a failure of the cache and say so once; the user's call goes on."""
-        self._state.failed(what, error)
+        self._state.failed(what, error, *goes_on)
 
     def clear(self, **kwargs: Any) -> None:
         """Clear the scope, or the entries in it that `Contents.clear` finds by the same arguments. Raises StoreError."""

@@ -44,13 +44,10 @@ class CacheState:
         self.refresh_once: set[str] = set()
         self.team: TeamLeases | None = None
 
-    def failed(self, what: str, error: Exception) -> None:
+    def failed(self, what: str, error: Exception, goes_on: str = "The call goes on without the cache") -> None:
         """Count a failure of the cache and warn once; the user's call goes on."""
         self.errors += 1
-        warn_once(
-            f"{type(error).__name__} {self.store.url}",
-            f"nbcache could not {what}: {error}. The call goes on without the cache",
-        )
+        warn_once(f"{type(error).__name__} {self.store.url}", f"nbcache could not {what}: {error}. {goes_on}")
 
     def replay_miss(
         self,

@@ -25,7 +25,7 @@ from nbcache.integrations.patching import Wrapping
 from nbcache.session.environment import warn_of_misspelt, with_environment
 from nbcache.session.placeholder_keys import stand_in
 from nbcache.session.worker_processes import give_tickets, join
-from nbcache.stores.base import Remote, Store
+from nbcache.stores.base import Remote, Store, tiers_of
 from nbcache.stores.location import BLOCK_NETWORK
 from nbcache.stores.opening import with_users_folder
 
@@ -62,10 +62,12 @@ def _install(given: dict[str, Any]) -> NotebookCache:
     """As `install`, without the environment."""
     given["store"] = with_users_folder(given.get("store"))
     cache = NotebookCache(**given)
-    silence = _silence_of(cache.store)
+    tiers = tiers_of(cache.store)
+    silences = [silence for tier in tiers if (silence := _silence_of(tier)) is not None]
     uninterrupted(partial(_turn_on, cache))
-    if silence is not None:
-        cache.failed("reach the store", silence)
+    if silences:
+        others = ("Calls go on with the other tiers",) if len(silences) < len(tiers) else ()
+        cache.failed("reach the store", silences[-1], *others)
     warn_of_misspelt()
     cache.ledger.announce_to(all_listeners)
     tell()

@@ -268,7 +268,8 @@ class TieredStore:
 
     def _failed(self, tier: Store, error: StoreError) -> None:
         """Warn once that a tier fails. The cache that has these tiers says nothing more of the same kind."""
-        later = "" if tier is self.home or not self.writable else ". It gets what it misses when it works again"
+        is_sent_to = tier is not self.home and self.tiers.index(tier) in self.writable
+        later = ". It gets what it misses when it works again" if is_sent_to else ""
         text = f"nbcache: {str(error).rstrip('.')}: calls go on with the other tiers{later}"
         warn_once(f"{type(error).__name__} {self.url}", text)
 

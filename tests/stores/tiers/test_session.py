@@ -14,7 +14,7 @@ import nbcache
 from nbcache.stores import DiskStore, RedisStore, TieredStore
 from nbcache.ui import report
 from nbcache.ui.panel.board import Board
-from tests.servers.redis_server import RedisServer
+from tests.servers.redis_server import RedisServer, free_port
 
 
 def model(*answers: str) -> FakeListChatModel:
@@ -109,6 +109,42 @@ def test_a_folder_that_is_only_read_and_is_not_there_is_warned_of_once(tmp_path:
     assert len(answers) == 3
     assert len(warned) == 1
     assert not (tmp_path / "course").exists()
+
+
+def answers_on(store: str) -> list[object]:
+    """The answers to one call twice."""
+    nbcache.install(store)
+    answers = [model("right").invoke("q").content for _ in range(2)]
+    nbcache.installed().leave_cell()
+    return list(answers)
+
+
+@pytest.mark.parametrize("is_read_only", [True, False])
+def test_a_silent_server_is_warned_of_once_and_calls_go_on_with_the_folder(is_read_only: bool, tmp_path: Path) -> None:
+    silent = f"redis://127.0.0.1:{free_port()}" + is_read_only * ":ro"
+    with pytest.warns(nbcache.NbcacheWarning, match="Calls go on with the other tiers") as warned:
+        answers = answers_on(f"{tmp_path}/own, {silent}")
+    assert answers == ["right", "right"]
+    assert nbcache.stats().hits == 1
+    assert len(warned) == 1
+    assert "without the cache" not in str(warned[0].message)
+
+
+def test_servers_that_are_all_silent_leave_no_tier_to_go_on_with() -> None:
+    with pytest.warns(nbcache.NbcacheWarning, match="goes on without the cache"):
+        nbcache.install(store=", ".join(f"redis://127.0.0.1:{free_port()}" for _ in range(2)))
+
+
+@pytest.mark.parametrize("is_read_only", [True, False])
+def test_what_a_server_misses_is_promised_only_where_it_is_written(
+    is_read_only: bool, own_server: RedisServer, tmp_path: Path
+) -> None:
+    nbcache.install(store=f"{tmp_path}/own, {own_server.url()}" + is_read_only * ":ro")
+    own_server.stop()
+    with pytest.warns(nbcache.NbcacheWarning, match="calls go on with the other tiers") as warned:
+        model("right").batch(["q"])
+    nbcache.uninstall()
+    assert ("when it works again" in str(warned[0].message)) is not is_read_only
 
 
 def test_each_clears_what_is_hers_alone(monkeypatch: pytest.MonkeyPatch, url: str, tmp_path: Path) -> None:
