@@ -1,14 +1,14 @@
 """Entries as they are copied from one tier to another."""
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
 from nbcache.entry.filter import Filter
 from nbcache.entry.records import EntryMeta
 from nbcache.errors import DamagedError, StoreError, TooLargeError
-from nbcache.stores.base import Copyable, Listable, Remote, Store, Streamable
+from nbcache.stores.base import Copyable, Leasing, Listable, Remote, Store, Streamable
 from nbcache.stores.location import team_owner
 from nbcache.stores.owners import translated
 
@@ -24,10 +24,11 @@ class Copied(NamedTuple):
     failed: Store | None = None
 
 
-def copy(keys: Collection[str], source: Store, target: Store) -> Copied:
+def copy(keys: Collection[str], source: Store, target: Store, tokens: Mapping[str, str]) -> Copied:
     """Copy these entries with their rows and expiry. What the source no longer has is done.
 
-    Among those that are left, the ones that the target refused come first.
+    Among those that are left, the ones that the target refused come first. An answer whose call had a lease at the target comes
+    with its token.
     """
     unseen, refused, too_large = dict.fromkeys(keys), list[str](), list[str]()
     error: StoreError | None = None
@@ -36,7 +37,7 @@ def copy(keys: Collection[str], source: Store, target: Store) -> Copied:
         for row, payload in entries_in(source, keys):
             unseen.pop(row.key, None)
             try:
-                _put(target, row_in(target, row, source), payload)
+                _put(target, row_in(target, row, source), payload, tokens.get(row.key))
                 in_a_row = 0
             except TooLargeError:
                 too_large.append(row.key)
@@ -50,9 +51,13 @@ def copy(keys: Collection[str], source: Store, target: Store) -> Copied:
     return Copied(refused, too_large, error, target)
 
 
-def _put(target: Store, row: EntryMeta, payload: bytes) -> None:
+def _put(target: Store, row: EntryMeta, payload: bytes, token: str | None) -> None:
     ttl = None if row.expires is None else row.expires - time.time()
-    if ttl is None or ttl > 0:
+    if ttl is not None and ttl <= 0:
+        return
+    if token is not None and isinstance(target, Leasing):
+        target.put_leased(row.key, payload, row, ttl, token)
+    else:
         target.put(row.key, payload, row, ttl)
 
 

@@ -90,6 +90,7 @@ class TieredStore:
             if isinstance(tier, Leasing):
                 self.lease, self.put_leased = partial(self._lease, at, tier), self._put_leased
                 self.renew, self.release = tier.renew, tier.release
+                self._leasing_at = at
                 break
 
     @property
@@ -167,16 +168,24 @@ class TieredStore:
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
         """Commit `payload` to the first tier that may be written, and can be; the others get it in the background."""
+        self._put(key, payload, meta, ttl, None)
+
+    def _put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None, lease: tuple[int, str] | None) -> None:
+        """As `put`, for a call that has a `lease`: at which tier, and its token."""
         error: StoreError = StoreReadOnlyError(f"{self.url} can only be read: nothing new is kept")
         for at in sorted(self.writable):
+            tier, row = self.tiers[at], self._transfers.row_for(at, meta)
             try:
-                self.tiers[at].put(key, payload, self._transfers.row_for(at, meta), ttl)
+                if lease is not None and lease[0] == at and isinstance(tier, Leasing):
+                    tier.put_leased(key, payload, row, ttl, lease[1])
+                else:
+                    tier.put(key, payload, row, ttl)
             except TooLargeError:  # for the bounds that the user has set
                 raise
             except StoreError as failed:
                 error = failed if at == self._home_at else error
                 continue
-            return self._transfers.stored(key, at)
+            return self._transfers.stored(key, at, lease)
         raise error
 
     def _lease(self, at: int, tier: Leasing, key: str, token: str, seconds: float) -> bytes | bool | None:
@@ -192,8 +201,8 @@ class TieredStore:
             self._note(key, payload, at)
         return payload
 
-    def _put_leased(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None, token: str) -> None:  # noqa: ARG002
-        self.put(key, payload, meta, ttl)  # when it reaches the tier that has the lease, that ends
+    def _put_leased(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None, token: str) -> None:
+        self._put(key, payload, meta, ttl, (self._leasing_at, token))  # the lease ends when it reaches its tier
 
     def _put_all(self, entries: Iterable[tuple[str, bytes, EntryMeta]]) -> None:
         whole = list(entries)

@@ -48,6 +48,7 @@ class Transfers:
             at: {} for at in self._writable
         }  # for each tier keys, and where they are
         self._answered: list[set[str]] = [set() for _ in tiers]  # keys, until their hits are written down
+        self._tokens: dict[tuple[int, str], str] = {}  # of leases that end when the answer arrives, by tier and key
         self._touches: dict[int, list[Touch]] = {at: [] for at in self._writable}
         self._too_large: set[tuple[int, str]] = set()
         self._breakers = {at: CircuitBreaker() for at in self._writable}
@@ -60,8 +61,11 @@ class Transfers:
 
     # What is to be sent
 
-    def stored(self, key: str, at: int) -> None:
-        """An answer was committed to the tier `at`."""
+    def stored(self, key: str, at: int, lease: tuple[int, str] | None = None) -> None:
+        """An answer was committed to the tier `at`. Its call had a `lease`: at which tier, and its token."""
+        self._forget_leases([key])
+        if lease is not None and lease[0] != at:
+            self._tokens[lease[0], key] = lease[1]
         for target in self._writable:
             if target != at:
                 self._new[target][key] = at
@@ -104,6 +108,7 @@ class Transfers:
         What fails in another tier than the home is noted as a job of this kind.
         """
         with self._sending:
+            self._forget_leases(keys)
             if kind != REPLACE:
                 for pending in self._new.values():
                     for key in keys:
@@ -115,6 +120,12 @@ class Transfers:
                 elif kind == DELETE and at != self._home:  # it stays there, and must not come back from there
                     self._unsent.add(tier.url, keys, kind)
         return done
+
+    def _forget_leases(self, keys: Sequence[str]) -> None:
+        """What is sent of these entries from now on replaces what is there."""
+        for at in self._writable:
+            for key in keys:
+                self._tokens.pop((at, key), None)
 
     def _changed(
         self, at: int, change: Callable[[Store], _T], keys: Sequence[str], kind: str, owner: str | None
@@ -175,7 +186,11 @@ class Transfers:
     def _copied(self, target: int, place: int, keys: Sequence[str]) -> list[str]:
         """Copy these entries. Returns the keys of those that could not be copied: first what was refused."""
         begun, tier = time.monotonic(), self._tiers[target]
-        copied = copy(keys, self._tiers[place], tier)
+        tokens = {key: token for key in keys if (token := self._tokens.get((target, key))) is not None}
+        copied = copy(keys, self._tiers[place], tier, tokens)
+        for key in tokens.keys() - set(copied.left):
+            if self._tokens.get((target, key)) == tokens[key]:  # else it was stored anew meanwhile
+                self._tokens.pop((target, key), None)
         self._too_large.update((target, key) for key in copied.too_large)
         if copied.error is None:
             self._breakers[target].worked()
@@ -265,6 +280,7 @@ class Transfers:
         """In a forked child: the parent sends what was new before."""
         for at in self._writable:
             self._new[at], self._touches[at] = {}, []
+        self._tokens.clear()
         self._begin()
 
 

@@ -127,7 +127,7 @@ def test_nobody_needs_the_lease_of_an_answer_that_was_not_stored(store: Any) -> 
 
 def test_who_has_lost_the_lease_replaces_no_answer(store: Any) -> None:
     if isinstance(store, TieredStore):
-        pytest.skip("each machine keeps its own answer in its own tier")
+        pytest.skip("each machine keeps its own answer in its own tier: tests/stores/tiers/ has what the server keeps")
     ended(store, "a")
     store.lease(KEY, "b", LONG)
     store.put_leased(KEY, b"of b", row(KEY), None, "b")

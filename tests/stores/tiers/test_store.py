@@ -279,6 +279,32 @@ def test_what_is_no_store_is_refused() -> None:
         TieredStore(["disk"])  # type: ignore[list-item]
 
 
+def test_a_late_answer_replaces_none_of_the_server_by_whom_the_lease_was_lost(
+    store: Any, near: DiskStore, far: RedisStore
+) -> None:
+    key = key_of(1)
+    assert store.lease(key, "late", 600.0) is True
+    far.release(key, "late", failed=True)  # as after the seconds for which it lasts
+    assert far.lease(key, "next", 600.0) is True
+    far.put_leased(key, b"of the next", row(key), None, "next")
+    store.put_leased(key, b"late", row(key), None, "late")
+    store.flush(ENOUGH)
+    assert far.get(key) == b"of the next"
+    assert near.get(key) == b"late"  # the own answer, as it was shown
+    put(store, 1, b"refreshed")  # by a call without a lease
+    store.flush(ENOUGH)
+    assert far.get(key) == b"refreshed"
+
+
+def test_a_late_answer_is_sent_where_the_server_has_none(store: Any, far: RedisStore) -> None:
+    key = key_of(1)
+    store.lease(key, "late", 600.0)
+    far.release(key, "late", failed=True)
+    store.put_leased(key, b"late", row(key), None, "late")
+    store.flush(ENOUGH)
+    assert far.get(key) == b"late"
+
+
 def test_rows_go_with_their_entries(store: Any, near: DiskStore, far: RedisStore) -> None:
     key = key_of(1)
     meta = EntryMeta(*(key, "model", "prompt", "answer", "cut off", 1.0), tags=("tag",), cell="cell", seconds=2.0)
