@@ -28,6 +28,7 @@ _IMPORTANT = [
     *("key", "model", "hit", "why", "prompt", "hits", "misses", "usd", "cost_usd", "spent_usd", "saved_usd"),
     *("cell", "created", "when", "seconds", "saved_seconds"),
 ]
+_FEW = 8  # columns, which somebody has chosen: all of them are shown
 _SHORT: dict[str, Callable[[object], str]] = {
     "key": lambda key: str(key)[:8],
     "created": lambda when: str(when)[:19],
@@ -74,9 +75,14 @@ class Table(pd.DataFrame):
         return harmless(self._narrow_text() or super().__repr__())
 
     def _narrow_text(self) -> str:
-        """The most important columns, where not all fit side by side. Empty if they do, or if none would."""
+        """The most important columns, where not all of many fit side by side. Empty if they do, or if none would."""
         width = pd.get_option("display.width") or get_terminal_size().columns
-        if self.empty or self.columns.nlevels > 1 or not pd.get_option("display.expand_frame_repr"):
+        if (
+            self.empty
+            or len(self.columns) <= _FEW
+            or self.columns.nlevels > 1
+            or not pd.get_option("display.expand_frame_repr")
+        ):
             return ""
         with pd.option_context("display.expand_frame_repr", False):
             if _wide(super().__repr__()) <= width or not self.columns.is_unique:

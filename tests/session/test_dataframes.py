@@ -31,6 +31,13 @@ def test_a_wide_table_shows_its_most_important_columns_in_80_columns() -> None:
     assert entries()["key"].tolist() == [KEY] * 3
 
 
+def test_columns_that_were_chosen_are_all_shown() -> None:
+    chosen = ["key", "model", "prompt", "created", "last_hit", "hits", "size_bytes", "status"]
+    with pd.option_context("display.max_columns", 20):  # as in a kernel
+        text = repr(entries()[chosen])
+    assert all(name in text for name in chosen)
+
+
 @pytest.mark.parametrize("width", [30, 50, 80, 120, 300])
 def test_no_line_is_wider_than_the_page(width: int) -> None:
     with pd.option_context("display.width", width):
