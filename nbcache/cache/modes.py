@@ -14,7 +14,7 @@ ON, OFF, READ_ONLY, REFRESH, REPLAY = MODES = ("on", "off", "read-only", "refres
 LOOKS_UP = frozenset({ON, READ_ONLY})
 KEEPS = frozenset({ON, REFRESH})
 PLACEHOLDER = "none-needed-in-replay"  # for a key or credential without which a client can't be used
-NOTEBOOK, FOLDER = SCOPES = ("notebook", "folder")
+NOTEBOOK, FOLDER, _STORE = SCOPES = ("notebook", "folder", "store")  # `store` is another word for `folder`
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,10 @@ def checked_mode(mode: str) -> str:
 
 
 def checked_scope(scope: str) -> str:
-    """`scope`, if it is one. Raises ValueError."""
+    """`notebook` or `folder`, as which `store` counts. Raises ValueError for another scope."""
     if not isinstance(scope, str) or scope not in SCOPES:
-        raise ValueError(f"scope={scope!r}: write notebook or folder")
-    return scope
+        raise ValueError(f"scope={scope!r}: write notebook, folder or store")
+    return FOLDER if scope == _STORE else scope
 
 
 def settings(

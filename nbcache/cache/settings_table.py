@@ -95,7 +95,7 @@ class Configuration:
     _: KW_ONLY
     scope: Setting[str | None, str] = Setting(
         modes.checked_scope,
-        "whose entries are counted, shown and cleared: this `notebook`'s, or the whole `folder`'s",
+        "whose entries are counted, shown and cleared: this `notebook`'s, or the whole `folder`'s (`store` says the same)",
         default=modes.NOTEBOOK,
         kind="text",
         from_text=str,

@@ -23,14 +23,14 @@ def translated(owner: str, of: Store, to: Store) -> str | None:
     """The name in the store `to` of an owner that the store `of` has. None if `to` has no name for it: it is somebody else."""
     if owner == team_owner(None) or (isinstance(of, Remote) and isinstance(to, Remote)):
         return owner
-    path = _notebook(owner, of)
+    path = notebook_of(owner, of)
     if path is None:
         return None
     return team_owner(path) if isinstance(to, Remote) else notebook_name(path, _folder(to))
 
 
-def _notebook(owner: str, store: Store) -> Path | None:
-    """The path of the notebook that the store names `owner`. None if it is another user's."""
+def notebook_of(owner: str, store: Store) -> Path | None:
+    """The path of the notebook that the store names `owner`. None if it is another user's, or no notebook's."""
     if not isinstance(store, Remote):
         folder = _folder(store)
         return Path(owner) if folder is None else folder.parent / owner

@@ -17,7 +17,7 @@ class _Parser(Parser):
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of the whole line. Its result has the command's word as `word`, and always a `fix` and a `notebook`."""
+    """The parser of the whole line. Its result has the command's word as `word`, and always a `fix`, a `notebook` and a `scope`."""
     whole = _Parser(
         "nbcache",
         description="Look after the answers of LLM calls that nbcache keeps on disk.",
@@ -36,6 +36,6 @@ def parser() -> argparse.ArgumentParser:
                 epilog=f"--json prints {printed(word)}; {UNITS}. {EXIT_CODES}",
                 allow_abbrev=False,
             )
-            sub.set_defaults(fix=False, notebook=None)
+            sub.set_defaults(fix=False, notebook=None, scope=None)
             command.add_to(sub, TERMINAL)
     return whole

@@ -19,9 +19,10 @@ from nbcache.replay.cassette_export import export_entries
 from nbcache.replay.cassette_import import import_entries
 from nbcache.replay.secrets.scrubber import Scrubber
 from nbcache.session.entry_changes import check_chosen, checked_tags, expiry
+from nbcache.stores.base import Remote, home_of
 from nbcache.stores.entry_filters import EntryFilters
 from nbcache.stores.location import cassette_path
-from nbcache.stores.sqlite.store import DiskStore
+from nbcache.stores.owners import notebook_of
 from nbcache.stores.view import DIGITS_TO_EVICT, Contents
 from nbcache.ui import entry_report, report
 from nbcache.ui.cli import json_documents
@@ -34,6 +35,7 @@ from nbcache.ui.progress import progress
 _SCREENFUL = 50  # entries that `ls` shows in a terminal
 _SPARE = ("client", "tokens", "size", "hits")  # columns of `ls` that a narrow terminal does without, in this order
 _DIGITS = 8  # of a key in a terminal, if they are enough
+_DIGITS_ON_A_SERVER = 12  # which would be asked for each row. They are unique, as far as there is no bad luck
 
 
 def _ls(args: argparse.Namespace, contents: Contents) -> int:
@@ -49,7 +51,7 @@ def _ls(args: argparse.Namespace, contents: Contents) -> int:
     if args.json:
         say_json([json_documents.entry(meta) for meta in rows])
     elif rows:
-        digits = _digits(_disk(contents), rows) if is_terminal() else None
+        digits = _digits(contents, rows) if is_terminal() else None
         names = ("key", "age", "model", "tokens", "cost", "hits", "size", "client", "prompt")
         say_table(names, [_cells(meta, digits) for meta in rows], numbers=range(3, 7), spare=_SPARE)
         if is_terminal() and number > len(rows):
@@ -68,10 +70,12 @@ def _cells(meta: EntryMeta, digits: int | None) -> tuple[str, ...]:
     return (meta.key[:digits], age(time.time() - meta.created), model, *numbers, report.client_text(meta), meta.prompt)
 
 
-def _digits(store: DiskStore, rows: Sequence[EntryMeta]) -> int:
+def _digits(contents: Contents, rows: Sequence[EntryMeta]) -> int:
     """The least number of digits with which each of these keys is unique in the store."""
-    digits = _DIGITS
-    while digits < KEY_LENGTH and any(store.totals(Filter(key=meta.key[:digits])).entries > 1 for meta in rows):
+    if isinstance(home_of(contents.store), Remote):
+        return _DIGITS_ON_A_SERVER
+    digits, whole = _DIGITS, Contents(contents.store)
+    while digits < KEY_LENGTH and any(whole.totals_of(Filter(key=meta.key[:digits])).entries > 1 for meta in rows):
         digits += 1
     return digits
 
@@ -106,14 +110,9 @@ def _show(args: argparse.Namespace, contents: Contents) -> int:
 def _evict(args: argparse.Namespace, contents: Contents) -> int:
     meta = contents.find(_key(args, contents, least=DIGITS_TO_EVICT))
     owners = f", which {', '.join(map(one_line, meta.notebooks))} have" if len(meta.notebooks) > 1 else ""
-    confirm(args, _disk(contents), f"deletes the entry {report.entry(meta)}{owners}")
+    confirm(args, contents.store, f"deletes the entry {report.entry(meta)}{owners}")
     meta = contents.evict(meta.key)
     return _done(args, json_documents.entry(meta), report.evicted(meta, contents.store))
-
-
-def _disk(contents: Contents) -> DiskStore:
-    assert isinstance(contents.store, DiskStore)
-    return contents.store
 
 
 def _key(args: argparse.Namespace, contents: Contents, *, least: int = 1) -> str:
@@ -132,7 +131,7 @@ def _clear(args: argparse.Namespace, contents: Contents) -> int:
         entries = contents.matching(progress=shown, **table.filters(args))
     done = contents.would_clear(entries)
     if entries and not args.dry_run:
-        confirm(args, _disk(contents), report.would_clear(done))
+        confirm(args, contents.store, report.would_clear(done))
         with progress("deleted") as shown:
             done = contents.clear_these(entries, shown)
     text = report.cleared(done, contents.store, dry_run=args.dry_run)
@@ -176,7 +175,7 @@ def _check(args: argparse.Namespace, contents: Contents) -> int:
     if problems and args.fix and not args.yes:
         confirm(
             args,
-            _disk(contents),
+            contents.store,
             "\n".join([f"finds {len(problems):,} faults to mend:", *problems[:_SCREENFUL]])
             + "\nIt deletes damaged entries",
         )
@@ -204,8 +203,7 @@ def _cassette(args: argparse.Namespace, contents: Contents) -> Path:
     """The file to write: from the command line, else from the environment, else beside the notebook. Raises ValueError."""
     if args.file is not None:
         return Path(args.file)
-    assert isinstance(contents.store, DiskStore)
-    notebook = None if contents.notebook is None else contents.store.folder.parent / contents.notebook
+    notebook = None if contents.notebook is None else notebook_of(contents.notebook, home_of(contents.store))
     cassette = cassette_path(notebook)
     if cassette is None:
         raise ValueError("export: name the file to write, or the `--notebook` to write it beside")
@@ -219,7 +217,7 @@ def _import(args: argparse.Namespace, contents: Contents) -> int:
         done = do_import(dry_run=is_look, progress=read, stored=stored)
     if args.prefer == "file" and not args.dry_run and not args.yes:
         if done.conflicting:
-            confirm(args, _disk(contents), f"replaces {len(done.conflicting):,} of the store's answers by the file's")
+            confirm(args, contents.store, f"replaces {len(done.conflicting):,} of the store's answers by the file's")
         with progress("read") as read, progress("stored") as stored:
             done = do_import(progress=read, stored=stored)
     text = report.imported(done, contents.store, dry_run=args.dry_run)

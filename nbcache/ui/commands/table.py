@@ -6,7 +6,7 @@ A command that is added here also needs what it does: `ui/jupyter/magics.py` for
 import argparse
 from typing import Any
 
-from nbcache.cache.modes import MODES, SCOPES
+from nbcache.cache.modes import FOLDER, MODES, SCOPES
 from nbcache.entry.filter import KINDS
 from nbcache.entry.records import STATUSES
 from nbcache.ui.commands.records import (
@@ -31,10 +31,15 @@ MAX_SIZE = Option("--max-size", "how much is kept; the least recently used is ev
 MAX_ENTRIES = Option(
     "--max-entries", "how many entries are kept; the least recently used is evicted first", "N", type=int
 )
-SCOPE = Option("--scope", "whose entries: this notebook's, or the whole folder's", choices=SCOPES, front_ends=LINE)
+SCOPE = Option(
+    "--scope", "whose entries: this notebook's, or the whole folder's or store's", choices=SCOPES, front_ends=LINE
+)
+EVERYBODY = Option(
+    "--scope", "everybody's entries, in a store on a server too", choices=(FOLDER, "store"), front_ends=TERMINAL
+)
 STORE = Option(
     "--store",
-    "a folder, disk:///path or user; else NBCACHE_STORE, NBCACHE_DIR or the nearest .nbcache",
+    "a folder, disk:///path, redis://host, user or tiers; else NBCACHE_STORE, NBCACHE_DIR or the nearest .nbcache",
     "PLACE",
     "URL|user",
     notebook_help="where entries are kept: a folder, disk:///path, memory://, redis://host or user",
@@ -100,7 +105,7 @@ FIX = Option(
 )
 YES = Option("--yes", "don't ask first (needed where nobody can answer)", front_ends=TERMINAL)
 JSON = Option("--json", "print one JSON document", front_ends=TERMINAL)
-OWNER = Option("--notebook", "only what this notebook owns (else the whole folder)", "NAME", front_ends=TERMINAL)
+OWNER = Option("--notebook", "only what this notebook owns", "NAME", front_ends=TERMINAL)
 
 _FOLDER = (STORE.only(TERMINAL), JSON)  # of each command in a terminal
 _OWNED = (*_FOLDER, OWNER)  # of those that can be about one notebook
@@ -160,25 +165,25 @@ COMMANDS = (
     Command(
         "clear",
         "delete all entries, or those for which all of this holds",
-        (*_OWNED, *FILTERS, SCOPE, DRY_RUN, YES),
+        (*_OWNED, *FILTERS, SCOPE, EVERYBODY, DRY_RUN, YES),
         notebook_help="delete this notebook's entries, or those of them for which all of this holds",
     ),
     Command(
         "expire",
         "let an entry, or those for which all of this holds, expire after a time from now on, or keep them for good",
-        (*_CHANGING, EXPIRES, *FILTERS, SCOPE, DRY_RUN),
+        (*_CHANGING, EXPIRES, *FILTERS, SCOPE, EVERYBODY, DRY_RUN),
         hint="(a key or filters have to be there)",
     ),
     Command(
         "tag",
         "add tags to an entry, or to those for which all of this holds",
-        (*_CHANGING, TAGS, *FILTERS, SCOPE, DRY_RUN),
+        (*_CHANGING, TAGS, *FILTERS, SCOPE, EVERYBODY, DRY_RUN),
         hint="(filters may take the place of the key)",
     ),
     Command(
         "untag",
         "take tags off an entry, or off those for which all of this holds",
-        (*_CHANGING, TAGS, *FILTERS, SCOPE, DRY_RUN),
+        (*_CHANGING, TAGS, *FILTERS, SCOPE, EVERYBODY, DRY_RUN),
         hint="(filters may take the place of the key)",
     ),
     Command(

@@ -393,7 +393,7 @@ def test_a_comment_alone_is_no_word(loaded: Run) -> None:  # noqa: F811
 
 def test_a_misspelt_scope_deletes_nothing(loaded: Run) -> None:  # noqa: F811
     loaded("model.invoke('q')")
-    with pytest.raises(ValueError, match="write notebook or folder"):
+    with pytest.raises(ValueError, match="write notebook, folder or store"):
         nbcache.clear(scope="notebok")
     with pytest.raises(ValueError, match="write the text"):
         nbcache.clear(match="")
