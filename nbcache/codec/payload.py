@@ -41,6 +41,7 @@ UNREADABLE = (
 )
 
 FORMAT_VERSION = 4
+SEALED = 128  # the version of what is encrypted: see `stores/sealed/envelope.py`
 _WITHOUT_CHUNKS, _WITHOUT_BUFFERS = 1, 3
 _PREAMBLE = struct.Struct(">3sBB20sdI")  # magic, version, flags, key, time of creation, length of the generations
 _CHECKED_PREAMBLE = struct.Struct(_PREAMBLE.format + "I")  # with a checksum of all the rest; then come the sections
@@ -237,6 +238,22 @@ def _assembled(  # noqa: PLR0913 - as above
     return b"".join((head, checksum.to_bytes(4, "big"), answers, rest))
 
 
+def sealed_head(key: str, created: float) -> bytes:
+    """The beginning of an encrypted payload, which is kept under `key`."""
+    return _PREAMBLE.pack(_MAGIC, SEALED, 0, bytes.fromhex(key), created, 0)
+
+
+def sealed_payload(head: bytes, body: bytes) -> bytes:
+    """An encrypted payload that begins so: every release can check that it is whole, and leaves it alone."""
+    return b"".join((head, zlib.crc32(body, zlib.crc32(head)).to_bytes(4, "big"), body))
+
+
+def head_of_sealed(payload: Raw) -> bytes | None:
+    """The beginning of an encrypted payload. None if it is none."""
+    is_sealed = len(payload) >= _START and payload[:_VERSION_AT] == _MAGIC and payload[_VERSION_AT] == SEALED
+    return bytes(payload[: _PREAMBLE.size]) if is_sealed else None
+
+
 def read(payload: Raw, key: str) -> Payload:
     """Check that `payload` is whole, and the entry of `key`: stored under another it is damage.
 
@@ -249,6 +266,10 @@ def read(payload: Raw, key: str) -> Payload:
     if checksum != zlib.crc32(view[_START:], zlib.crc32(view[: _PREAMBLE.size])) or stored_key.hex() != key:
         raise DamagedError(f"entry {key[:8]} is damaged: its checksum or key is not what was written")
     # Every version keeps this preamble, so that a flipped bit is not taken for a newer one.
+    if version == SEALED:
+        raise DamagedError(
+            f"entry {key[:8]} is sealed: set NBCACHE_SECRET to the secret of those who stored it", newer=True
+        )
     if version > FORMAT_VERSION or flags & ~_FLAGS:
         raise DamagedError(f"entry {key[:8]} was written by a newer nbcache", newer=True)
     return _sections(view, key)
@@ -321,6 +342,11 @@ def answer_length(payload: Raw) -> int:
 def key_of(payload: Raw) -> str:
     """The key of the entry that a payload says it is."""
     return payload[KEY_AT].hex()
+
+
+def created_in(payload: Raw) -> float:
+    """When the answer in a payload was stored, as it says (seconds since the epoch)."""
+    return float(_PREAMBLE.unpack_from(payload)[4])
 
 
 def _streamed(data: bytes, compressed: int) -> list[Any]:

@@ -23,7 +23,8 @@ from nbcache.costs.events import finish_callbacks, observation, watchers
 from nbcache.costs.forks import ledgers
 from nbcache.costs.session_events import EVENTS, EVICT, Event, Happened, Unanswered
 from nbcache.errors import warn_once
-from nbcache.stores.evictions import report
+from nbcache.stores.base import home_of
+from nbcache.stores.evictions import as_listed, kept_in, report
 
 if TYPE_CHECKING:
     from nbcache.entry.records import EntryMeta
@@ -224,9 +225,10 @@ def _is_redefined(earlier: Callback, new: Callback) -> bool:
 
 def _evicted(store: object, entries: "list[EntryMeta]") -> None:
     """Note that the bounds of a store have evicted these entries, in the latest ledger of this store."""
-    of_store = [ledger for ledger in ledgers if ledger.store is store]
+    of_store = [ledger for ledger in ledgers if kept_in(home_of(ledger.store)) is store]
     if of_store:
-        max(of_store, key=lambda ledger: ledger.created).gone(entries, BOUND)
+        latest = max(of_store, key=lambda ledger: ledger.created)
+        latest.gone(as_listed(home_of(latest.store), entries), BOUND)
 
 
 callbacks = Callbacks()

@@ -1,7 +1,7 @@
 """A change of entries that exist: other tags, or another time at which they expire."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -15,12 +15,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What to change. With `sets_expiry`, entries expire at `expires` (seconds since the epoch), or never if it is None."""
+    """What to change. With `sets_expiry`, entries expire at `expires` (seconds since the epoch), or never if it is None.
+
+    `payload` changes a payload with its row, if `codec.edited` can't read it; it takes the same arguments.
+    """
 
     add: tuple[str, ...] = ()
     remove: tuple[str, ...] = ()
     sets_expiry: bool = False
     expires: float | None = None
+    payload: "Callable[..., bytes] | None" = field(default=None, repr=False, compare=False)
 
     def tags_of(self, tags: Sequence[str]) -> tuple[str, ...]:
         """The tags afterwards of an entry that has these."""

@@ -12,6 +12,7 @@ from nbcache.entry.filter import SORTABLE as SORTABLE  # noqa: PLC0414
 from nbcache.entry.filter import Filter as Filter  # noqa: PLC0414
 
 PREVIEW_LENGTH = 120
+SEALED_PREVIEW = "(sealed)"  # in place of a prompt's beginning, of an entry in a store that keeps no text
 STATUSES = ("ok", "cut off", "filtered", "empty", "unfinished")  # what an answer is good for: see `status.py`
 
 

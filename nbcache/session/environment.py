@@ -8,7 +8,7 @@ from nbcache.cache.modes import MODES
 from nbcache.cache.setting_field import Setting
 from nbcache.cache.settings_table import SETTINGS
 from nbcache.errors import warn_once
-from nbcache.stores.location import BLOCK_NETWORK, NETWORK_DRIVE, OWNER, REDIS_PASSWORD, REPORT
+from nbcache.stores.location import BLOCK_NETWORK, NETWORK_DRIVE, OWNER, REDIS_PASSWORD, REPORT, SECRET
 
 _PREFIX = "NBCACHE_"
 _CLOSE = 0.7  # similarity of two names, from 0 to 1, from which on one may be a misspelling of the other
@@ -41,7 +41,9 @@ def is_in_environment(setting: Setting[Any, Any]) -> bool:
 def misspelt() -> dict[str, str]:
     """The variables that look like settings but are none, each with what to write instead."""
     settings = {setting.variable.removeprefix(_PREFIX) for setting in SETTINGS if setting.variable is not None}
-    settings |= {name.removeprefix(_PREFIX) for name in (BLOCK_NETWORK, NETWORK_DRIVE, OWNER, REDIS_PASSWORD, REPORT)}
+    settings |= {
+        name.removeprefix(_PREFIX) for name in (BLOCK_NETWORK, NETWORK_DRIVE, OWNER, REDIS_PASSWORD, REPORT, SECRET)
+    }
     advices: dict[str, str] = {}
     for variable in os.environ:
         name = variable.upper().replace("-", "_")

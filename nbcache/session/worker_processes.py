@@ -15,7 +15,8 @@ from nbcache.concurrency.worker_pipe import Sender, channel
 from nbcache.errors import logger, warn_once
 from nbcache.integrations.patching import Wrapping
 from nbcache.keys.ignored import langchain_parameters
-from nbcache.stores.sqlite.store import DiskStore
+from nbcache.stores.evictions import kept_in
+from nbcache.stores.owners import folder_of
 
 _Install = Callable[[dict[str, Any]], NotebookCache]
 _TICKET = "_nbcache"  # the attribute of a process object that holds its ticket
@@ -58,10 +59,11 @@ def _ticket(cache: NotebookCache, process: Any) -> Ticket | None:
         is_forked = getattr(process, "_start_method", None) == "fork"  # a forked child inherits everything
         if is_forked or os.fsdecode(spawn.get_executable()) != sys.executable:
             return None
-        if not isinstance(cache.store, DiskStore) and type(cache.store).__reduce__ is object.__reduce__:
+        folder = folder_of(cache.store)
+        if folder is None and type(kept_in(cache.store)).__reduce__ is object.__reduce__:
             _warn(f"{cache.store.url} is of one process")
             return None
-        place = cache.store.folder.absolute() if isinstance(cache.store, DiskStore) else cache.store
+        place = cache.store if folder is None else folder.absolute()
         now = cache.settings_now
         settings = {**vars(cache.configuration), "store": place, "mode": now.mode}
         settings |= {"ttl": now.ttl, "tags": now.tags, "prices": cache.ledger.prices.own}
@@ -146,7 +148,8 @@ def warn_of_others(cache: NotebookCache) -> None:
         with contextlib.suppress(Exception):  # another release of it, or only a part of it is imported
             is_in_use = name in sys.modules and is_used(sys.modules[name])
         if is_in_use:
-            place = repr(str(cache.store.folder)) if isinstance(cache.store, DiskStore) else "a folder"
+            folder = folder_of(cache.store)
+            place = "a folder" if folder is None else repr(str(folder))
             warn_once(
                 f"workers of {name}",
                 f"nbcache: workers of {name} don't know of this cache, and ask the model each time: call "

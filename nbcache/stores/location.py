@@ -13,6 +13,7 @@ REPORT = "NBCACHE_REPORT"  # the folder in which each process writes its report 
 NETWORK_DRIVE = "NBCACHE_NETWORK_DRIVE"  # `yes` or `no`: whether folders are on a network file system
 OWNER = "NBCACHE_OWNER"  # who owns entries in a store of several people, if not the user
 REDIS_PASSWORD = "NBCACHE_REDIS_PASSWORD"  # noqa: S105 - the name of a variable
+SECRET = "NBCACHE_SECRET"  # noqa: S105 - as above; what is kept in stores is sealed with it
 BLOCK_NETWORK = "NBCACHE_BLOCK_NETWORK"  # set while pytest runs with `--nbcache-block-network`, for its kernels
 CASSETTE_SUFFIX = ".llmcache.jsonl"
 _LISTED = 3  # stores that a warning names

@@ -121,7 +121,7 @@ class MemoryStore:
                 if entry is None or not change.changes(entry[1].tags, entry[1].expires):
                     continue
                 tags, expires = change.tags_of(entry[1].tags), change.expiry_of(entry[1].expires)
-                payload = codec.edited(entry[0], key, tags=tags, expires=expires is not None)
+                payload = (change.payload or codec.edited)(entry[0], key, tags=tags, expires=expires is not None)
                 self._entries[key] = payload, replace(entry[1], tags=tags, expires=expires, size_bytes=len(payload))
                 self._bytes += len(payload) - len(entry[0])
                 changed += 1

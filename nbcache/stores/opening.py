@@ -1,5 +1,6 @@
 """Opens the store at the place that a user writes: a folder, a URL, a store object, or several of them as tiers."""
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from nbcache.stores.base import Bounded, Store
-from nbcache.stores.location import store_folder, user_folder
+from nbcache.stores.location import SECRET, store_folder, user_folder
 from nbcache.stores.sqlite.store import DiskStore
 from nbcache.stores.tiers.read_only import ReadOnly
 
@@ -34,10 +35,13 @@ def open_store(
     Several places are tiers: a list, or one text with a comma and a space between them. `disk` is the notebook's own folder,
     which `own_folder` returns. A place that ends in `:ro` is only read.
 
+    With `NBCACHE_SECRET`, a store keeps its entries sealed. Of tiers this holds for all but a first one in a folder or in memory.
+
     Raises ValueError for a place that can't be one, and for bounds of a store that has none, and MissingPackageError.
     Nothing is made on disk or sent to a server before it is used.
     """
     tiers = [_tier(each, own_folder) for each in places(place)]
+    tiers = _sealed(tiers) if os.environ.get(SECRET) else tiers
     first = tiers[0]
     if len(tiers) == 1 and not isinstance(first, ReadOnly):
         store = first
@@ -88,6 +92,20 @@ def with_users_folder(place: object) -> object:
         elif each == f"{_USERS}{_READ_ONLY}":
             found[at] = ReadOnly(user_folder())
     return found[0] if len(found) == 1 else found
+
+
+def _sealed(tiers: Sequence[Store | ReadOnly]) -> list[Store | ReadOnly]:
+    """The same tiers with their entries sealed: but for a first one of this machine, whose previews and search work on."""
+    from nbcache.stores.memory import MemoryStore  # noqa: PLC0415 - as in `_of_text`
+    from nbcache.stores.sealed.store import sealed  # noqa: PLC0415 - few stores are sealed
+
+    kept = 1 if len(tiers) > 1 and isinstance(_store_in(tiers[0]), DiskStore | MemoryStore) else 0
+    others = (ReadOnly(sealed(_store_in(tier))) if isinstance(tier, ReadOnly) else sealed(tier) for tier in tiers[kept:])
+    return [*tiers[:kept], *others]
+
+
+def _store_in(tier: Any) -> Any:
+    return tier.place if isinstance(tier, ReadOnly) else tier
 
 
 def _tier(place: OneStore, own_folder: Callable[[], Path], *, read_only: bool = False) -> Store | ReadOnly:

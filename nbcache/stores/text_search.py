@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from nbcache import codec
 from nbcache.entry.globs import is_glob, longest_text, matches
+from nbcache.entry.records import SEALED_PREVIEW
 from nbcache.entry.text import answer_text, asked_text, prompt_text, words
 from nbcache.errors import DamagedError
 from nbcache.stores.selection import Shown
@@ -61,7 +62,7 @@ class TextSearch:
 
     def is_in(self, row: Shown, payload: bytes) -> bool:
         """Whether the text is in this entry. An entry that can't be read is searched as far as its row goes."""
-        if self.text in row.prompt.lower() or self.text in row.answer.lower():
+        if row.prompt != SEALED_PREVIEW and (self.text in row.prompt.lower() or self.text in row.answer.lower()):
             return True
         try:
             return self._is_in_payload(codec.read(payload, row.key))

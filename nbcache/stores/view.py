@@ -31,6 +31,7 @@ from nbcache.stores.base import (
 from nbcache.stores.entry_filters import EntryFilters
 from nbcache.stores.inner_entries import functions_around, gone
 from nbcache.stores.progress import Counted, Progress, followed
+from nbcache.stores.sealed.mark import warned_of
 from nbcache.stores.selection import Search, SelectedRows, Selection
 from nbcache.stores.text_search import search_for
 from nbcache.stores.unknown_values import unknown_values
@@ -80,7 +81,7 @@ class Contents:
     def entries(self, keys: Collection[str] | None = None) -> list[EntryMeta]:
         """The rows, or those whose keys are in `keys`, newest first."""
         if keys is None or isinstance(self.store, Listable):
-            rows = self._listed().page(Filter(notebook=self.notebook))
+            rows = warned_of(self._listed().page(Filter(notebook=self.notebook)))
             return [row for row in rows if keys is None or row.key in keys]
         there = ((key, self.store.get(key)) for key in keys)
         rows = [_described(payload, key) for key, payload in there if payload is not None]
@@ -171,7 +172,8 @@ class Contents:
         offset: int = 0,
     ) -> list[EntryMeta]:
         """The rows that `which` selects of these entries. Raises ValueError for a column that can't be sorted by."""
-        return self._listed(which).page(self._mine(which), sort=sort, descending=descending, limit=limit, offset=offset)
+        store, mine = self._listed(which), self._mine(which)
+        return warned_of(store.page(mine, sort=sort, descending=descending, limit=limit, offset=offset))
 
     def totals_of(self, which: Filter) -> Totals:
         """How many of these entries `which` selects, and how many bytes."""

@@ -30,6 +30,7 @@ from nbcache.errors import CassetteError, one_line
 from nbcache.replay.secrets.scrubber import SECRET
 from nbcache.stores.base import Listable, Store, home_of
 from nbcache.stores.location import from_here
+from nbcache.stores.sealed.mark import not_opened
 from nbcache.stores.selection import Selection
 from nbcache.ui.folder_notes import notes_on_store
 from nbcache.ui.tier_texts import hits_text, place_text, store_text
@@ -294,7 +295,7 @@ def where(cache: "NotebookCache") -> str:
     """Where the entries are kept, and whose they are."""
     lines = [f"store: {store_text(cache.store)}", *notes_on_store(cache.store), f"scope: {whose(cache)}"]
     lines += [f"owner: {one_line(cache.notebook)}"] if cache.notebook else []
-    return "\n".join([*lines, *filter(None, [cache.contents().unlisted])])
+    return "\n".join([*lines, *not_opened(cache.store), *filter(None, [cache.contents().unlisted])])
 
 
 def plan(costs: "Plan") -> str:

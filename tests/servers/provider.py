@@ -70,6 +70,11 @@ class Provider(Loopback):
         with self._changed:
             self._script.extend(Answer(one) if isinstance(one, str) else one for one in answers)
 
+    def answer_only(self, answer: str) -> None:
+        """Give this answer to the next request, whatever it was to be."""
+        with self._changed:
+            self._script = deque([Answer(answer)])
+
     def fail(self, status: int, times: int = 1) -> None:
         """Answer the next `times` requests with this error status."""
         with self._changed:

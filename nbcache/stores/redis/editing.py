@@ -56,7 +56,7 @@ def _arguments(key: str, parts: list[Any], change: Edit, now: float) -> list[Arg
         return None
     tags, expires = change.tags_of(row.tags), change.expiry_of(row.expires)
     after = replace(row, tags=tags, expires=expires)
-    edited = codec.edited(payload, key, tags=tags, expires=expires is not None)
+    edited = (change.payload or codec.edited)(payload, key, tags=tags, expires=expires is not None)
     digest = hashlib.sha1(payload, usedforsecurity=False).hexdigest()
     expiry = rows.expiry_arguments(expires, now)
     return [key, digest, parts[1], edited, rows.written(after), packed(after, edited), *expiry]

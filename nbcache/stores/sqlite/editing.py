@@ -107,7 +107,7 @@ def _edit_payloads(sql: Execute, keys: Sequence[str], change: Edit, ends: float)
         new_tags, new_expires = cleaned(change.tags_of(tags)), change.expiry_of(expires)
         is_tagged = {*new_tags} != {*tags}
         if is_tagged or (new_expires is None) != (expires is None):
-            new_size = _edit_payload(sql, rowid, key, new_tags if is_tagged else None, new_expires)
+            new_size = _edit_payload(sql, rowid, new_tags if is_tagged else None, new_expires, change)
             if is_tagged:
                 edited.tagged.append(_Tagged(rowid, new_size or size, facet, joined(new_tags)))
         elif new_expires != expires:
@@ -120,15 +120,17 @@ def _edit_payloads(sql: Execute, keys: Sequence[str], change: Edit, ends: float)
     return edited
 
 
-def _edit_payload(sql: Execute, rowid: int, key: str, tags: Sequence[str] | None, expires: float | None) -> int | None:
+def _edit_payload(
+    sql: Execute, rowid: int, tags: Sequence[str] | None, expires: float | None, change: Edit
+) -> int | None:
     """Write the payload and when it expires. Returns its size; None if it is none of nbcache's."""
     from nbcache import codec  # noqa: PLC0415 - LangChain's classes, which a store needs for this alone
 
-    (payload,) = sql("SELECT value FROM Cache WHERE rowid = ?", (rowid,)).fetchone()
+    key, payload = sql("SELECT key, value FROM Cache WHERE rowid = ?", (rowid,)).fetchone()
     if not isinstance(payload, bytes):
         sql("UPDATE Cache SET expire_time = ? WHERE rowid = ?", (expires, rowid))
         return None
-    edited = codec.edited(payload, key, tags=tags, expires=expires is not None)
+    edited = (change.payload or codec.edited)(payload, key, tags=tags, expires=expires is not None)
     sql(_PAYLOAD, (edited, expires, rowid))
     return len(edited)
 

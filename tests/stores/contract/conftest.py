@@ -33,6 +33,8 @@ STORES: dict[str, Callable[[Path], Store]] = {
     "disk and memory": lambda folder: TieredStore([DiskStore(folder), STORES["memory"](folder)]),
 }
 SERVERS = programs()
+SEALED = "sealed "  # before the name of the store that keeps the entries
+SECRET = "a secret of all contract tests"
 Make = Callable[..., Any]  # a store, with the capabilities that the module needs
 
 
@@ -62,6 +64,17 @@ STORES |= {
     f"{BEHIND}{name}": lambda folder: TieredStore([DiskStore(folder), _on_server("redis://localhost")])
     for name in SERVERS
 }
+
+
+def _sealed(inner: Store) -> Store:
+    from nbcache.stores.sealed.store import sealed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NBCACHE_SECRET", SECRET)
+        return sealed(inner)
+
+
+STORES |= {SEALED + name: lambda folder, new=new: _sealed(new(folder)) for name, new in STORES.items()}  # type: ignore[misc]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -108,7 +121,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, url_of: C
     servers = contextlib.ExitStack()
 
     def a_store(max_entries: int | None = None, max_bytes: int | None = None) -> Store:
-        name, folder = request.param, tmp_path / f"store{len(stores)}"
+        name, folder = request.param.removeprefix(SEALED), tmp_path / f"store{len(stores)}"
         if (server := name.removeprefix(BEHIND)) in SERVERS:
             store = _on_server(url_of(server))
             store = store if name == server else TieredStore([DiskStore(folder), store])
@@ -119,6 +132,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path, clock: Clock, url_of: C
             store = _at_momento(momento.port)
         else:
             store = STORES[name](folder)
+        store = store if name == request.param else _sealed(store)
         if isinstance(store, Bounded):
             store.bound(max_bytes, max_entries)
         stores.append(store)

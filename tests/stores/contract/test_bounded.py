@@ -8,7 +8,7 @@ from nbcache.entry.records import Totals, Touch
 from nbcache.errors import StoreError
 from nbcache.stores.base import Bounded, Listable
 from tests.stores.contract.conftest import Make
-from tests.stores.contract.entries import Clock, key_of, put, row, use
+from tests.stores.contract.entries import Clock, counts_payloads_alone, key_of, put, row, use
 
 IN_TIERS = False  # what the first one evicts, the others still have
 NEEDS = (Bounded, Listable)
@@ -31,6 +31,7 @@ def test_bound_in_entries_evicts_the_least_recently_used(make: Make, clock: Cloc
 
 def test_bound_in_bytes_evicts_until_there_is_room(make: Make, clock: Clock) -> None:
     store = make(max_bytes=100)
+    counts_payloads_alone(store)
     keys = []
     for n in range(5):
         clock.advance(1)
@@ -44,6 +45,7 @@ def test_bound_in_bytes_evicts_until_there_is_room(make: Make, clock: Clock) -> 
 
 def test_replaced_entry_counts_once_and_is_used(make: Make, clock: Clock) -> None:
     store = make(max_entries=2, max_bytes=100)
+    counts_payloads_alone(store)
     one, two = put(store, 1, b"x" * 40), None
     clock.advance(1)
     two = put(store, 2, b"x" * 40)
@@ -68,6 +70,7 @@ def test_entry_that_was_just_put_is_never_the_one_evicted(make: Make, clock: Clo
 
 def test_payload_larger_than_the_bound_is_refused_and_nothing_evicted(make: Make) -> None:
     store = make(max_bytes=100)
+    counts_payloads_alone(store)
     key = put(store, 1, b"x" * 60)
     with pytest.raises(StoreError, match="max_bytes=100"):
         put(store, 2, b"x" * 101)
