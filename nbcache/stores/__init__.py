@@ -2,9 +2,9 @@
 
 `base.py` is the protocol, and `opening.py` opens the store at the place that a user writes: `memory.py` in this process,
 `sqlite/` in a folder, `redis/` on a server, or several of them as `tiers/`. `langchain_cache.py` keeps entries in any LangChain
-cache, `momento_cache.py` in one of the service Momento. `circuit_breaker.py` says when what failed is tried again. `owners.py`
-names the owners of entries. `location.py` finds the folder for this notebook, `nearby_folders.py` the other stores near it.
-`view.py` is the store as commands use it: the entries of all notebooks, or of one.
+cache, `momento_cache.py` in one of the service Momento. `sealed/` encrypts what any of them keeps. `circuit_breaker.py` says when
+what failed is tried again. `owners.py` names the owners of entries. `location.py` finds the folder for this notebook,
+`nearby_folders.py` the other stores near it. `view.py` is the store as commands use it: the entries of all notebooks, or of one.
 
 Beside these: `entry_costs.py` reads what an entry cost from its payload, `inner_entries.py` finds the functions around a call,
 `text_search.py` looks for a text in an entry, `entry_filters.py` has the filters that users write, `selection.py` entries that
