@@ -266,12 +266,9 @@ def read(payload: Raw, key: str) -> Payload:
     if checksum != zlib.crc32(view[_START:], zlib.crc32(view[: _PREAMBLE.size])) or stored_key.hex() != key:
         raise DamagedError(f"entry {key[:8]} is damaged: its checksum or key is not what was written")
     # Every version keeps this preamble, so that a flipped bit is not taken for a newer one.
-    if version == SEALED:
-        raise DamagedError(
-            f"entry {key[:8]} is sealed: set NBCACHE_SECRET to the secret of those who stored it", newer=True
-        )
     if version > FORMAT_VERSION or flags & ~_FLAGS:
-        raise DamagedError(f"entry {key[:8]} was written by a newer nbcache", newer=True)
+        why = "is sealed: set NBCACHE_SECRET" if version == SEALED else "was written by a newer nbcache"
+        raise DamagedError(f"entry {key[:8]} {why}", newer=True)
     return _sections(view, key)
 
 
