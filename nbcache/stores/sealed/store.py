@@ -6,7 +6,7 @@ There is a class for each capability. A sealed store has those of the store that
 
 import functools
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -284,6 +284,27 @@ class _Remote(SealedStore):
         self.inner.connect()
 
 
+class _Leasing(SealedStore):
+    def lease(self, key: str, token: str, seconds: float) -> bytes | bool | None:
+        """The payload of `key`; without one, whether the lease is the token's now. None if nobody needs it."""
+        kept_as = self._keys.key(key)
+        found = self.inner.lease(kept_as, token, seconds)
+        return self._opened(found, kept_as) if isinstance(found, bytes) else cast("bool | None", found)
+
+    def renew(self, leases: Mapping[str, str], seconds: float) -> None:
+        """Let these keys' leases last for so many seconds from now."""
+        self.inner.renew({self._keys.key(key): token for key, token in leases.items()}, seconds)
+
+    def put_leased(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None, token: str) -> None:
+        """As `put`. If the lease is the token's no longer, an entry that was stored meanwhile stays."""
+        kept_as, closed, row = self._entry(key, payload, meta)
+        self.inner.put_leased(kept_as, closed, row, ttl, token)
+
+    def release(self, key: str, token: str, *, failed: bool) -> None:
+        """End the token's lease without an answer."""
+        self.inner.release(self._keys.key(key), token, failed=failed)
+
+
 # The richer come first: a class takes its methods from them.
 _PARTS: tuple[tuple[Any, type[SealedStore]], ...] = (
     (base.Streamable, _Streamable),
@@ -298,6 +319,7 @@ _PARTS: tuple[tuple[Any, type[SealedStore]], ...] = (
     (base.ChangeTracking, _ChangeTracking),
     (base.PayloadTracking, _PayloadTracking),
     (base.Remote, _Remote),
+    (base.Leasing, _Leasing),
 )
 
 
