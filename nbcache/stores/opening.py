@@ -100,7 +100,9 @@ def _sealed(tiers: Sequence[Store | ReadOnly]) -> list[Store | ReadOnly]:
     from nbcache.stores.sealed.store import sealed  # noqa: PLC0415 - few stores are sealed
 
     kept = 1 if len(tiers) > 1 and isinstance(_store_in(tiers[0]), DiskStore | MemoryStore) else 0
-    others = (ReadOnly(sealed(_store_in(tier))) if isinstance(tier, ReadOnly) else sealed(tier) for tier in tiers[kept:])
+    others = (
+        ReadOnly(sealed(_store_in(tier))) if isinstance(tier, ReadOnly) else sealed(tier) for tier in tiers[kept:]
+    )
     return [*tiers[:kept], *others]
 
 

@@ -38,7 +38,7 @@ def notebook_of(owner: str, store: Store) -> Path | None:
     mine = f"{team_owner(None)}:"
     if not owner.startswith(mine):
         return None
-    return (homefolder_of() or Path()) / owner.removeprefix(mine)
+    return (home_folder() or Path()) / owner.removeprefix(mine)
 
 
 def folder_of(store: Store) -> Path | None:

@@ -4,10 +4,12 @@ There is a class for each capability. A sealed store has those of the store that
 (`Searchable`, `Selecting`, `Columnar`) or hand out the store's own memory (`Owning`).
 """
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 from nbcache import codec
@@ -22,6 +24,8 @@ from nbcache.stores.progress import Counted, Progress
 from nbcache.stores.sealed import envelope
 from nbcache.stores.sealed.keys import Keys
 from nbcache.stores.sealed.rows import Rows, is_applied_here
+from nbcache.stores.sqlite.store import DiskStore
+from nbcache.stores.tiers.copies import entries_in
 
 
 def sealed(inner: base.Store) -> "SealedStore":
@@ -29,8 +33,14 @@ def sealed(inner: base.Store) -> "SealedStore":
 
     Raises ValueError if the secret is too short, and MissingPackageError without the package `cryptography`.
     """
+    if isinstance(inner, SealedStore):
+        return inner
     has = tuple(part for capability, part in _PARTS if isinstance(inner, capability))
     return _class(has)(inner, Keys(os.environ.get(SECRET, "")))
+
+
+def _sealed_at(place: Path | base.Store) -> "SealedStore":
+    return sealed(DiskStore(place) if isinstance(place, Path) else place)
 
 
 class SealedStore:
@@ -42,7 +52,7 @@ class SealedStore:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A worker process reads the secret from its environment, and not from here."""
-        return sealed, (self.inner,)
+        return _sealed_at, (self.inner.folder if isinstance(self.inner, DiskStore) else self.inner,)
 
     @property
     def url(self) -> str:
@@ -134,6 +144,16 @@ class _Listable(_Deletable):
     def clear(self, keys: Sequence[str], *, owner: str | None = None) -> Cleared:
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner."""
         return self._cleared(self.inner.clear(self._kept_as(keys), owner=self._rows.notebook(owner)))
+
+    def entries(self, keys: Collection[str]) -> Iterator[tuple[EntryMeta, bytes]]:
+        """Those of these entries that are there and have not expired, with previews: a nearer tier may keep text."""
+        for row, found in entries_in(self.inner, self._kept_as(keys)):
+            opened = self._rows.opened(row)
+            with contextlib.suppress(DamagedError):
+                if opened is not None:
+                    payload = self._opened(found, row.key)
+                    header = codec.read(payload, opened.key).header().meta
+                    yield replace(opened, prompt=header.prompt, answer=header.answer), payload
 
     def others(self) -> int:
         """How many entries the store has that are not sealed with this secret: they are misses."""
@@ -278,6 +298,12 @@ class _PayloadTracking(SealedStore):
         return self.inner.payload_token()
 
 
+class _Buffered(SealedStore):
+    def flush(self, within: float) -> None:
+        """Wait until what was stored has reached its place, for at most `within` seconds."""
+        self.inner.flush(within)
+
+
 class _Remote(SealedStore):
     def connect(self) -> None:
         """Ask the server once. Raises ValueError if it refuses the password, and StoreError if it does not answer."""
@@ -318,6 +344,7 @@ _PARTS: tuple[tuple[Any, type[SealedStore]], ...] = (
     (base.Bulk, _Bulk),
     (base.ChangeTracking, _ChangeTracking),
     (base.PayloadTracking, _PayloadTracking),
+    (base.Buffered, _Buffered),
     (base.Remote, _Remote),
     (base.Leasing, _Leasing),
 )

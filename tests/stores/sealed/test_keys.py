@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from nbcache.errors import DamagedError, MissingPackageError
-from nbcache.stores.base import open_store
+from nbcache.stores.opening import open_store
 from nbcache.stores.sealed.keys import Keys
 from tests.stores.contract.entries import key_of
 from tests.stores.sealed.conftest import ANOTHER, SECRET

@@ -11,8 +11,8 @@ from langchain_openai import ChatOpenAI
 import nbcache
 from nbcache import MissingPackageError, NbcacheWarning
 from nbcache.costs.events import finish_callbacks
-from nbcache.stores import DiskStore
-from nbcache.stores.base import folder_of
+from nbcache.stores import DiskStore, TieredStore
+from nbcache.stores.owners import folder_of
 from nbcache.ui.report import where
 from tests.servers.provider import Provider
 from tests.stores.sealed.conftest import ANOTHER, SECRET
@@ -161,3 +161,33 @@ def test_the_secret_is_in_nothing_that_is_shown(
     shown = capsys.readouterr()
     assert "(sealed)" in shown.out
     assert SECRET not in shown.out + shown.err
+
+
+def test_of_tiers_a_first_folder_is_not_sealed_and_those_behind_it_are(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, url: str, tmp_path: Path
+) -> None:
+    cache = begin(monkeypatch, f"{tmp_path / 'ann'}, {url}", SECRET)
+    assert ask("the question", "ours") == "ours"
+    assert isinstance(cache.store, TieredStore)
+    cache.store.flush(10.0)
+    assert where(cache).splitlines()[0] == f"store: {tmp_path / 'ann'}, {cache.store.tiers[1].url}"
+    assert cache.store.tiers[1].url.endswith("(sealed)")
+    (entry,) = cache.contents("folder").entries()
+    assert entry.prompt == "the question"
+    cache = begin(monkeypatch, f"{tmp_path / 'bob'}, {url}", SECRET)
+    hits = nbcache.stats().hits
+    assert ask("the question", "another") == "ours"
+    assert nbcache.stats().hits == hits + 1
+    assert isinstance(cache.store, TieredStore)
+    cache.store.flush(10.0)
+    (entry,) = cache.contents("folder").entries()  # a copy in Bob's folder, with its previews
+    assert (entry.prompt, entry.answer) == ("the question", "ours")
+    begin(monkeypatch, url, None)
+    assert ask("the question", "unsealed") == "unsealed"
+
+
+def test_a_read_only_tier_is_sealed_too(ask: Ask, monkeypatch: pytest.MonkeyPatch, url: str, tmp_path: Path) -> None:
+    begin(monkeypatch, url, SECRET)
+    ask("q", "ours")
+    begin(monkeypatch, f"{tmp_path / 'own'}, {url}:ro", SECRET)
+    assert ask("q", "another") == "ours"

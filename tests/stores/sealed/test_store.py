@@ -16,7 +16,8 @@ from nbcache.entry.edit import Edit
 from nbcache.entry.records import EntryMeta, Filter, SessionCall, Spending, Touch
 from nbcache.errors import DamagedError, TooLargeError
 from nbcache.stores import DiskStore, MemoryStore, RedisStore, Store
-from nbcache.stores.base import Checkable, Columnar, Listable, Owning, Remote, Searchable, Selecting, open_store
+from nbcache.stores.base import Checkable, Columnar, Listable, Owning, Remote, Searchable, Selecting
+from nbcache.stores.opening import open_store
 from nbcache.stores.sealed import envelope
 from nbcache.stores.sealed.store import SealedStore
 from nbcache.stores.view import Contents
