@@ -119,7 +119,7 @@ class AgainstADict(RuleBasedStateMachine):
     @rule(cleared=st.lists(keys, max_size=4), owner=st.none() | st.sampled_from(NOTEBOOKS))
     def clear(self, cleared: list[str], owner: str | None) -> None:
         deleted = freed = kept = 0
-        for key in cleared:
+        for key in dict.fromkeys(cleared):
             entry = self.live(key)
             if entry is None:
                 continue

@@ -174,7 +174,7 @@ class RedisStore:
     def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> Cleared:
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner."""
         done, field = Cleared(), b"" if owner is None else rows.field_of(owner)
-        order = keys[::-1]  # the newest entries last: their tombstones stay
+        order = [*dict.fromkeys(keys)][::-1]  # the newest entries last: their tombstones stay
         for start in range(0, len(order), _AT_ONCE):
             some = order[start : start + _AT_ONCE]
             with self.server.request():

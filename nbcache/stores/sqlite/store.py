@@ -292,7 +292,7 @@ class DiskStore(StoredLedger):
         A few at a time, so that other kernels need not wait. Deleted text is overwritten, and removed from the search
         index and from SQLite's log: once no other process has the store open, it is in no file of the folder.
         """
-        return self._delete(sqlite.clearing.Deletion(keys, owner), progress)
+        return self._delete(sqlite.clearing.Deletion([*dict.fromkeys(keys)], owner), progress)
 
     def edit(self, keys: Sequence[str], change: "Edit", progress: Progress | None = None) -> int:
         """Change these entries, as far as they are there, a few at a time. Returns how many were changed."""

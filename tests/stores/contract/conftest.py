@@ -99,7 +99,8 @@ def _has(new: Callable[[Path], Store], needs: tuple[type, ...]) -> bool:
 def clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time, which stands still until the test advances it. With Momento it is the server's alone: gRPC needs one that goes."""
     made = Clock()
-    if request.node.callspec.params.get("make") != "momento":
+    parameters = getattr(request.node, "callspec", None)
+    if parameters is None or parameters.params.get("make") != "momento":
         monkeypatch.setattr(time, "time", lambda: made.now)
     return made
 

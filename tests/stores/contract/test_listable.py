@@ -285,6 +285,12 @@ def test_clear_deletes_what_it_is_given(store: FullStore) -> None:
     assert store.totals() == Totals(1, 2, 0)
 
 
+def test_a_key_that_is_given_twice_is_cleared_once(store: FullStore) -> None:
+    shared = put(store, 1, b"1", "a.ipynb", "b.ipynb")
+    assert store.clear([shared, shared], owner="a.ipynb") == Cleared(0, 0, 1)
+    assert store.clear([shared, shared]) == Cleared(1, 1, 0)
+
+
 def test_clear_by_an_owner_keeps_what_others_own(store: FullStore) -> None:
     mine, shared = put(store, 1, b"1", "a.ipynb"), put(store, 2, b"22", "a.ipynb", "b.ipynb")
     others, nobodys = put(store, 3, b"333", "b.ipynb"), put(store, 4, b"4444")
