@@ -265,9 +265,8 @@ class MemoryStore:
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner."""
         deleted = freed = kept = 0
         with self._lock:
-            for key in followed(
-                [*dict.fromkeys(keys)][::-1], progress
-            ):  # the newest entries last: their tombstones stay
+            # The newest entries last: their tombstones stay.
+            for key in followed([*dict.fromkeys(keys)][::-1], progress):
                 entry = self._live(key)
                 if entry is None:
                     self._delete(key, "cleared")

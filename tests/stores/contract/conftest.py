@@ -100,7 +100,7 @@ def clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cl
     """The time, which stands still until the test advances it. With Momento it is the server's alone: gRPC needs one that goes."""
     made = Clock()
     parameters = getattr(request.node, "callspec", None)
-    if parameters is None or parameters.params.get("make") != "momento":
+    if parameters is None or parameters.params.get("make") not in {"momento", f"{SEALED}momento"}:
         monkeypatch.setattr(time, "time", lambda: made.now)
     return made
 
