@@ -330,7 +330,7 @@ class Ledger:
     def _index_some(self, at_most: int) -> bool:
         if self._searched is None:
             return False
-        from nbcache.stores.entry_costs import words_of  # noqa: PLC0415 - as in `_accounts`
+        from nbcache.stores.index_words import words_of  # noqa: PLC0415 - as in `_accounts`
 
         return self._searched.index(words_of, at_most)
 

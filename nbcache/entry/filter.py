@@ -88,3 +88,9 @@ class Filter:
     def stale(self) -> bool:
         """The earlier name of `include_expired`, for a user's own store that was written for nbcache 0.4."""
         return self.include_expired
+
+
+def check_sort(sort: str) -> None:
+    """Raise ValueError unless `sort` is a field of EntryMeta among `SORTABLE`."""
+    if sort not in SORTABLE:
+        raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")

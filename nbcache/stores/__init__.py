@@ -6,8 +6,8 @@ cache, `momento_cache.py` in one of the service Momento. `sealed/` encrypts what
 what failed is tried again. `owners.py` names the owners of entries. `location.py` finds the folder for this notebook,
 `nearby_folders.py` the other stores near it. `view.py` is the store as commands use it: the entries of all notebooks, or of one.
 
-Beside these: `entry_costs.py` reads what an entry cost from its payload, `inner_entries.py` finds the functions around a call,
-`text_search.py` looks for a text in an entry, `entry_filters.py` has the filters that users write, `selection.py` entries that
+Beside these: `entry_costs.py` reads what an entry cost from its payload, `index_words.py` the words by which it is found,
+`inner_entries.py` finds the functions around a call, `text_search.py` looks for a text in an entry, `entry_filters.py` has the filters that users write, `selection.py` entries that
 were selected, `unknown_values.py` says which values of a filter no entry has, `evictions.py` says who is told of evicted
 entries, `progress.py` reports the progress of long work, and `earlier_names.py` adapts a user's own store that was written for
 nbcache 0.4.

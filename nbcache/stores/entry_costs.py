@@ -1,4 +1,4 @@
-"""What an entry cost, read from its payload: tokens and seconds; and the words by which it is found."""
+"""What an entry cost, read from its payload: tokens and seconds."""
 
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -93,38 +93,6 @@ class EntryCosts:
             self._costs[preamble] = cost
             while len(self._costs) > _REMEMBERED:
                 self._costs.popitem(last=False)
-
-
-def words_of(payload: bytes, key: str) -> set[str]:
-    """The words by which an entry is found, of its prompt and its answer; and marks for what its words don't tell.
-
-    The entry of a function has a word for each call inside, too.
-    """
-    from nbcache.entry.text import answer_text, prompt_text  # noqa: PLC0415 - only new entries have to be read
-    from nbcache.stores.sqlite.search_index import UNSURE, word_of_key  # noqa: PLC0415
-
-    try:
-        whole = codec.read(payload, key)
-        header = whole.header()
-        texts = (
-            (prompt_text(header.shown_prompt), header.meta.prompt),
-            (answer_text(whole.plain()), header.meta.answer),
-        )
-        inside = {word_of_key(call.key) for call in header.calls or () if call.key is not None}
-        return inside.union(*(_words_and_marks(text, preview) for text, preview in texts))
-    except Exception:  # noqa: BLE001 - one such entry must not keep the others from being found
-        return {UNSURE}
-
-
-def _words_and_marks(text: str, preview: str) -> set[str]:
-    from nbcache.entry.text import has_other_words, is_folded, words  # noqa: PLC0415 - as above
-    from nbcache.stores.sqlite.search_index import FOLDED, UNSURE  # noqa: PLC0415
-
-    found = words(text)
-    shown = preview.removesuffix("…")
-    is_shown = shown in text or shown in " ".join(text.split())
-    marks = {UNSURE} if has_other_words(text, found) or not is_shown else set()
-    return found | marks | ({FOLDED} if is_folded(text, found) else set())
 
 
 def asks_a_model(identity: Mapping[str, Any]) -> bool:

@@ -13,8 +13,7 @@ from nbcache.codec.entry_description import row_in
 from nbcache.entry.records import EntryMeta
 from nbcache.errors import DamagedError, StoreError
 from nbcache.stores.base import Searchable, Store
-from nbcache.stores.entry_costs import words_of
-from nbcache.stores.sqlite.search_index import word_of_key
+from nbcache.stores.index_words import word_of_key, words_of
 
 MOST_FUNCTIONS = 100  # around one call that are listed
 _INDEXED_WITHIN = 1.0  # seconds

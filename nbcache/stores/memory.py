@@ -11,7 +11,8 @@ from nbcache import codec, public_in
 from nbcache.concurrency.locks import Lock
 from nbcache.entry.durations_and_sizes import count, size
 from nbcache.entry.edit import Edit
-from nbcache.entry.records import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
+from nbcache.entry.filter import check_sort
+from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import DamagedError, TooLargeError
 from nbcache.stores.evictions import report
 from nbcache.stores.progress import Progress, followed
@@ -144,8 +145,7 @@ class MemoryStore:
         offset: int = 0,
     ) -> list[EntryMeta]:
         """The rows that `which` selects, in this order; rows without a value come last if it descends."""
-        if sort not in SORTABLE:
-            raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
+        check_sort(sort)
         with self._lock:
             live = self._entries.get if which.include_expired else self._live
             rows = [entry[1] for key in list(self._entries) if (entry := live(key)) and self._is_selected(key, which)]

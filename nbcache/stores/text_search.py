@@ -9,8 +9,8 @@ from nbcache.entry.globs import is_glob, longest_text, matches
 from nbcache.entry.records import SEALED_PREVIEW
 from nbcache.entry.text import answer_text, asked_text, prompt_text, words
 from nbcache.errors import DamagedError
+from nbcache.stores.index_words import INSIDE, plain
 from nbcache.stores.selection import Shown
-from nbcache.stores.sqlite.search_index import INSIDE, plain
 
 # Letters and blanks that are in the JSON of an entry as they are in its text. Between two parts of a text are other signs.
 _PHRASE = re.compile("[a-z]+(?: +[a-z]+)*")

@@ -13,8 +13,7 @@ from nbcache.codec.entry_description import header_of, row_of
 from nbcache.entry.records import EntryMeta, Usage
 from nbcache.entry.text import answer_text, prompt_text, words
 from nbcache.keys.key import call_key
-from nbcache.stores.entry_costs import words_of
-from nbcache.stores.sqlite.search_index import plain
+from nbcache.stores.index_words import plain, words_of
 from nbcache.stores.text_search import TextSearch, WordSearch
 
 TEXTS = [

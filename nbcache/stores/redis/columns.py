@@ -16,7 +16,7 @@ from nbcache import codec
 from nbcache.entry.filter import FUNCTIONS
 from nbcache.entry.text import longest_words, prompt_text, words
 from nbcache.errors import DamagedError
-from nbcache.stores.sqlite.search_index import plain
+from nbcache.stores.index_words import plain
 
 if TYPE_CHECKING:
     from nbcache.entry.records import EntryMeta

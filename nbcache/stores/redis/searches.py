@@ -15,12 +15,12 @@ import numpy as np
 from nbcache.concurrency.locks import Lock
 from nbcache.entry.filter import FUNCTIONS
 from nbcache.errors import DamagedError
+from nbcache.stores.index_words import INSIDE, plain
 from nbcache.stores.progress import Progress
 from nbcache.stores.redis import rows
 from nbcache.stores.redis.columns import signature
 from nbcache.stores.redis.scripts import run
 from nbcache.stores.selection import Shown
-from nbcache.stores.sqlite.search_index import INSIDE, plain
 from nbcache.stores.text_search import WordSearch
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, cast
 from nbcache import public_in
 from nbcache.entry.durations_and_sizes import count, size
 from nbcache.entry.edit import Edit
-from nbcache.entry.records import SORTABLE, Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
+from nbcache.entry.filter import check_sort
+from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import StoreBusyError, TooLargeError
 from nbcache.stores import redis
-from nbcache.stores.entry_costs import words_of
 from nbcache.stores.evictions import report
+from nbcache.stores.index_words import words_of
 from nbcache.stores.progress import Counted, Progress
 from nbcache.stores.redis import rows
 from nbcache.stores.redis.address import address
@@ -117,8 +118,7 @@ class RedisStore:
         offset: int = 0,
     ) -> list[EntryMeta]:
         """The rows that `which` selects, in this order; rows without a value come last if it descends."""
-        if sort not in SORTABLE:
-            raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
+        check_sort(sort)
         with self.server.request():
             end = None if limit is None else offset + limit
             return redis.pages.page(self, which, redis.listing.Order(sort, descending), slice(offset, end))

@@ -15,7 +15,7 @@ from typing import Any, cast
 from nbcache import codec
 from nbcache.codec.payload import created_in
 from nbcache.entry.edit import Edit
-from nbcache.entry.filter import SORTABLE
+from nbcache.entry.filter import check_sort
 from nbcache.entry.records import Cleared, EntryMeta, Facets, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import DamagedError
 from nbcache.stores import base
@@ -116,8 +116,7 @@ class _Listable(_Deletable):
         offset: int = 0,
     ) -> list[EntryMeta]:
         """The rows that `which` selects, in this order; rows without a value come last if it descends."""
-        if sort not in SORTABLE:
-            raise ValueError(f"sort={sort!r}: write one of {', '.join(SORTABLE)}")
+        check_sort(sort)
         wanted = self._rows.filter(which)
         if not is_applied_here(which, sort):
             rows = self.inner.page(wanted, sort=sort, descending=descending, limit=limit, offset=offset)

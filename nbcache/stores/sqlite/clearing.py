@@ -101,7 +101,7 @@ def _delete_some(cache: CacheFile, deletion: Deletion, done: int) -> tuple[Clear
 def _delete(sql: Execute, some: Deletion, now: float, explained: int) -> Cleared:
     """Delete these entries; the first `explained` of them leave a tombstone."""
     removed, expired, kept = list[_Row](), list[_Row](), list[_Row]()
-    for row in map(_Row._make, sql(_ROWS, (now, json.dumps([*dict.fromkeys(some.keys)]))).fetchall()):
+    for row in map(_Row._make, sql(_ROWS, (now, json.dumps([*some.keys]))).fetchall()):
         if some.owner is not None and {*split(row.notebooks)} - {written(some.owner)}:
             kept.append(row)
             rows.disown(sql, row.key, some.owner)

@@ -11,7 +11,8 @@ from functools import partial
 from itertools import islice
 from typing import NamedTuple
 
-from nbcache.entry.records import SORTABLE, EntryMeta, Filter
+from nbcache.entry.filter import check_sort
+from nbcache.entry.records import EntryMeta, Filter
 from nbcache.stores.sqlite import counts, filters, listing_index
 from nbcache.stores.sqlite.filters import OF_JSON, Condition, together
 from nbcache.stores.sqlite.page_starts import PageOrder, PageStarts, Place
@@ -73,8 +74,7 @@ def select(  # noqa: PLR0913 - the part, and from where it can be read
 
     `starts` has the places that are known while the store has this change token, and gets those that are found.
     """
-    if part.sort not in SORTABLE:
-        raise ValueError(f"sort={part.sort!r}: write one of {', '.join(SORTABLE)}")
+    check_sort(part.sort)
     starts = PageStarts() if starts is None else starts
     column = listing_index.COLUMN_OF[part.sort]
     in_order = PageOrder(token, _next_expiry(sql, now), which, column, part.descending)

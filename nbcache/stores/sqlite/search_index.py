@@ -12,11 +12,10 @@ what is removed.
 """
 
 import json
-import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from nbcache.stores.index_words import INSIDE, plain
 from nbcache.stores.sqlite import id_sets
 from nbcache.stores.sqlite.id_sets import BLOCK, joined
 from nbcache.stores.sqlite.sql import Execute, text, whole, written
@@ -25,13 +24,6 @@ MERGED_AT_ONCE = 100  # entries: a common word's row is written once for all, an
 _PURGED_AT_ONCE = 500  # entries of one block: some tens of milliseconds
 LETTERS = 2  # of the longest beginning that has a row
 ALL = "*"  # the beginning of no letter
-# Marks beside the words of an entry. With the first, the entry may contain what its words don't. With the second, its text
-# may be written in other letters than its words.
-UNSURE, FOLDED = "?", "~"
-# Begins the words that stand for the calls inside of a function. It is in no word of a text, and no part of a word is looked for
-# in these.
-INSIDE = ">"
-_DIGITS = 16  # of a key that such a word has: whoever looks for it reads the entry
 _GONE = (
     "INSERT INTO unindexed (id, words) SELECT id, words FROM indexed WHERE id = OLD.rowid;"
     " DELETE FROM indexed WHERE id = OLD.rowid; END"
@@ -62,7 +54,6 @@ _NEW_WORDS = (
     "SELECT json_group_array(value) FROM json_each(?2)"
     " WHERE NOT EXISTS (SELECT 1 FROM word WHERE block = ?1 AND word = value)"
 )
-_MARKS = re.compile("[\u0300-\u036f]+")  # accents, once a letter is taken apart
 _UNINDEXED = (
     "SELECT rowid, key, value FROM Cache WHERE rowid IN (SELECT value FROM json_each(?))"
     " AND NOT EXISTS (SELECT 1 FROM indexed WHERE id = Cache.rowid)"
@@ -249,15 +240,3 @@ def _by_word(lines: Sequence[tuple[int, str]]) -> dict[str, bytes]:
     places = [id_sets.written(place) for place, _ in lines]
     of_one = {1 << number: place for number, place in enumerate(places)}  # most words are in one entry
     return {word: of_one.get(bits) or b"".join(id_sets.chosen(places, bits)) for word, bits in of_word.items()}
-
-
-def word_of_key(key: str) -> str:
-    """The word of a function's entry that stands for the call `key` inside."""
-    return INSIDE + key[:_DIGITS]
-
-
-def plain(word: str) -> str:
-    """A word without accents."""
-    if word.isascii():
-        return word
-    return unicodedata.normalize("NFC", _MARKS.sub("", unicodedata.normalize("NFD", word)))

@@ -10,9 +10,9 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from nbcache.stores.index_words import FOLDED, UNSURE, plain
 from nbcache.stores.sqlite import search_index
 from nbcache.stores.sqlite.id_sets import BLOCK, places_of
-from nbcache.stores.sqlite.search_index import FOLDED, UNSURE, plain
 from nbcache.stores.sqlite.sql import Execute, written
 from nbcache.stores.sqlite.word_matches import entries_with, merged_entries, others_than
 

@@ -5,8 +5,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from nbcache.stores.index_words import plain
 from nbcache.stores.sqlite.id_sets import BLOCK, by_block, places_of, unpacked
-from nbcache.stores.sqlite.search_index import ALL, LETTERS, plain
+from nbcache.stores.sqlite.search_index import ALL, LETTERS
 from nbcache.stores.sqlite.sql import Execute, text, whole, written
 
 _READ_AT_ONCE = 256  # blocks

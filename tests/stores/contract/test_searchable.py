@@ -8,7 +8,7 @@ from nbcache.entry.records import EntryMeta, Filter
 from nbcache.entry.text import words
 from nbcache.stores import MemoryStore
 from nbcache.stores.base import Listable, Searchable
-from nbcache.stores.entry_costs import words_of
+from nbcache.stores.index_words import words_of
 from tests.stores.contract.entries import NOW, keep, key_of, said, stored
 from tests.support.rows import FullStore
 

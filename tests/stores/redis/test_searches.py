@@ -9,7 +9,7 @@ import pytest
 from nbcache.entry.edit import Edit
 from nbcache.entry.records import Filter
 from nbcache.stores import RedisStore
-from nbcache.stores.entry_costs import words_of
+from nbcache.stores.index_words import words_of
 from nbcache.stores.inner_entries import functions_around
 from nbcache.stores.redis.searches import parts
 from tests.stores.contract.entries import key_of, put, row, said, stored

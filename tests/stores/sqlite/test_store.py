@@ -32,7 +32,7 @@ from nbcache.codec.header import VERSIONS, EntryHeader
 from nbcache.entry.records import EntryMeta, Filter, SessionCall, Spending, Totals, Touch
 from nbcache.errors import DamagedError, StoreError
 from nbcache.stores import DiskStore, MemoryStore, open_store
-from nbcache.stores.entry_costs import words_of
+from nbcache.stores.index_words import words_of
 from nbcache.stores.view import Contents
 from tests.support.paths import GOLDEN
 from tests.support.rows import full, row_of

@@ -13,7 +13,7 @@ from nbcache.codec.entry_description import header_of, row_of
 from nbcache.entry.records import EntryMeta, Filter, Usage
 from nbcache.keys.key import call_key
 from nbcache.stores import DiskStore
-from nbcache.stores.entry_costs import words_of
+from nbcache.stores.index_words import words_of
 from nbcache.stores.sqlite import id_sets, search_index, selection, text_candidates, word_matches
 from nbcache.stores.text_search import TextSearch
 from nbcache.stores.view import Contents
