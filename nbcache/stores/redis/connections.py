@@ -6,7 +6,7 @@ This is imported when a store connects.
 import socket
 import time
 from _thread import allocate_lock, start_new_thread
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import redis
@@ -20,9 +20,15 @@ _Addresses = list[tuple[Any, ...]]  # as socket.getaddrinfo returns them
 
 
 class _Quiet:
-    """Sends no name and version of redis-py, and looks whether the server is alive before what may take it long."""
+    """Sends no name and version of redis-py, and looks whether the server is alive before what may take it long.
+
+    An interrupt may come before the password was sent and the database chosen, or after a command was sent and before its reply
+    was read: the next command would be in another database, or read another's reply. So such a connection is not used again.
+    """
 
     _sock: Any
+    _is_made = False  # with password and database
+    _unread = 0  # replies to what was sent
     socket_timeout: Any
     health_check_interval: Any
     driver_info: Any
@@ -30,6 +36,39 @@ class _Quiet:
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.driver_info = self.lib_name = self.lib_version = None  # each would cost a round trip
+
+    def send_command(self, *args: Any, **options: Any) -> None:
+        self._unread += 1
+        super().send_command(*args, **options)  # type: ignore[misc]
+
+    def pack_commands(self, commands: Iterable[Any]) -> Any:
+        whole = [*commands]
+        self._unread += len(whole)
+        return super().pack_commands(whole)  # type: ignore[misc]
+
+    def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            reply = super().read_response(*args, **options)  # type: ignore[misc]
+        except redis.ResponseError:
+            self._unread = max(self._unread - 1, 0)
+            raise
+        self._unread = max(self._unread - 1, 0)
+        return reply
+
+    def connect_check_health(self, *args: Any, **options: Any) -> None:
+        if self._sock is None:
+            self._is_made = False
+            super().connect_check_health(*args, **options)  # type: ignore[misc]
+            self._is_made = True
+
+    def can_read(self, *args: Any, **options: Any) -> bool:
+        """Whether this connection can't be used as it is: redis-py looks before each use, and then connects anew."""
+        is_left = self._unread > 0 or not self._is_made
+        return is_left or bool(super().can_read(*args, **options))  # type: ignore[misc]
+
+    def disconnect(self, *args: Any, **options: Any) -> None:
+        super().disconnect(*args, **options)  # type: ignore[misc]
+        self._unread = 0
 
     def send_packed_command(self, command: Any, check_health: bool = True) -> None:  # noqa: FBT001, FBT002 - redis-py's
         pieces = command if isinstance(command, str) else _in_pieces(command)
