@@ -11,6 +11,7 @@
   are these caches.
 - `load.py`, `load_child.py`: what `%load_ext` takes in a fresh IPython.
 - `crowd.py`, `size.py`, `traffic.py`: processes on one store, bytes on disk, messages of a panel.
+- `redis_store.py`, `redis_bytes.py`: a store on a server, and what an entry takes there. `tiers.py`: a folder with one behind it.
 - `team.py`: processes on one server, which is killed meanwhile.
 - `growth.py`: what grows with a store; `big_store.py` makes large ones, `growth_pages.py` asks for pages, `transfer.py` exports
   and imports, `browser.py` paints a panel.

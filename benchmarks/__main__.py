@@ -33,6 +33,7 @@ from . import (
     report,
     size,
     team,
+    tiers,
     traffic,
 )
 from .figures import Figures
@@ -142,6 +143,7 @@ def _parts(
         "redis": lambda _: redis_store.measure(
             scale.on_server, batch=scale.batch, rounds=scale.rounds, figures=figures
         ),
+        "tiers": lambda here: tiers.measure(here, batch=scale.batch, rounds=scale.rounds, figures=figures),
         "load": lambda _: load.measure(min(scale.rounds, 7), figures),
         "traffic": lambda here: traffic.measure(here, scale.hits, figures),
         "crowd": lambda here: crowd.measure(here, scale.processes, scale.crowd, figures),

@@ -12,14 +12,33 @@ DISKCACHE = "bare diskcache"
 SQLITE3 = "bare sqlite3"
 GET = "bare GET"
 REDIS_CACHE = "RedisCache"
+LANGCHAIN_REDIS = "langchain-redis's RedisCache"
+TIERS = "nbcache, a folder with Redis behind it"
+SMALL, MIDDLE, SEALED = "payload of 1 kB", "payloads of 3 to 4 kB", "payload of 1 kB, sealed"
 EMBEDDINGS = "CacheBackedEmbeddings"
 NONE = "no cache"
 
-ALL = (NBCACHE, IN_MEMORY, SQLITE, LANGGRAPH, DSPY, JOBLIB, EMBEDDINGS, DISKCACHE, SQLITE3, REDIS_CACHE, GET, NONE)
+ALL = (
+    NBCACHE,
+    IN_MEMORY,
+    SQLITE,
+    LANGGRAPH,
+    DSPY,
+    JOBLIB,
+    EMBEDDINGS,
+    DISKCACHE,
+    SQLITE3,
+    REDIS_CACHE,
+    LANGCHAIN_REDIS,
+    GET,
+    NONE,
+    TIERS,
+)
 
 _PACKAGES = {
     SQLITE: ("langchain_community",),
     REDIS_CACHE: ("langchain_community", "redis"),
+    LANGCHAIN_REDIS: ("langchain_redis",),
     LANGGRAPH: ("langgraph", "langgraph.cache", "langgraph.cache.sqlite"),
     DSPY: ("dspy",),
     JOBLIB: ("joblib",),

@@ -1,5 +1,6 @@
 """Pages of the panel's table, and searches in it: what the kernel does for them, as the panel asks for it."""
 
+from collections.abc import Mapping, Sequence
 from functools import partial
 from time import perf_counter
 from typing import Any
@@ -25,15 +26,17 @@ PLACES = {"first": 0.0, "middle": 0.5, "last": 1.0}
 SEARCHES = {"search, word": "subprocess", "search, prefix": "subpr", "search, letter": "s"}
 
 
-def pages(board: Board, rounds: int) -> tuple[str, list[float]]:
+def pages(
+    board: Board, rounds: int, sorts: Sequence[str] = SORTS, filters: Mapping[str, dict[str, str]] = FILTERS
+) -> tuple[str, list[float]]:
     """The slowest of all sorts, filters and places: what it is, and its seconds."""
-    totals = {name: _total(board, filters) for name, filters in FILTERS.items()}
+    totals = {name: _total(board, chosen) for name, chosen in filters.items()}
     runs = {
         f"sorted by {sort}, {name}, the {place}": partial(
-            _page, board, {**FILTERS[name], "sort": sort}, int(part * totals[name]), totals[name]
+            _page, board, {**filters[name], "sort": sort}, int(part * totals[name]), totals[name]
         )
-        for sort in SORTS
-        for name in FILTERS
+        for sort in sorts
+        for name in filters
         for place, part in PLACES.items()
     }
     found = alternate(runs, rounds)

@@ -70,9 +70,16 @@ SECTIONS: dict[str, dict[str, Row]] = {
         "redis hit": Row("the bytes of a hit", MICRO, GET),
         "redis lookup": Row("lookup of an answer of 2 kB", MICRO, REDIS_CACHE),
         "redis page": Row(
-            "page of 50 of 100,000 entries, the slowest of its sorts, filters and places", MILLI, NBCACHE
+            "page of 50 of 100,000 entries, the slowest of its sorts, filters, searches and places", MILLI, NBCACHE
         ),
-        "redis bytes": Row("bytes of a small entry beside its payload", KILO, NBCACHE),
+        "redis first search": Row("the first search of a process for a word among them", SECOND, NBCACHE),
+        "redis lists": Row("list them anew, after the server has evicted the lists", SECOND, NBCACHE),
+        "redis bytes": Row("bytes of an entry beside its payload, the most of these", KILO, NBCACHE),
+    },
+    "A folder with a Redis server behind it": {
+        "tier hit": Row("the bytes of a hit of the folder", MICRO, NBCACHE),
+        "tier update": Row("a stored answer, until the call returns", MICRO, NBCACHE),
+        "tier updates": Row("one of a hundred stored answers in a row", MICRO, NBCACHE),
     },
     "A kernel": {
         "load": Row("two imports and `%load_ext nbcache` in a fresh IPython", MILLI, IMPORTS),

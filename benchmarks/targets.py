@@ -3,7 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .columns import DISKCACHE, GET, IN_MEMORY, JOBLIB, LANGGRAPH, NBCACHE, NONE, REDIS_CACHE, SQLITE, SQLITE3
+from .columns import (
+    DISKCACHE,
+    GET,
+    IN_MEMORY,
+    JOBLIB,
+    LANGCHAIN_REDIS,
+    LANGGRAPH,
+    NBCACHE,
+    NONE,
+    REDIS_CACHE,
+    SQLITE,
+    SQLITE3,
+    TIERS,
+)
 from .figures import SECONDS, Figures, Spread
 from .rows import IMPORTS, SMALLEST
 
@@ -89,9 +102,24 @@ TARGETS = (
     _ratio("function", DISKCACHE, 1.0, "the same / diskcache's `memoize`"),
     _ratio("function, frame", JOBLIB, 1.0, "repeated hit of a function with frames of 10 MB / joblib.Memory's"),
     _ratio("redis hit", GET, 1.6, "hit from Redis, 2 kB / a bare `GET` of the same bytes"),
-    _ratio("redis lookup", REDIS_CACHE, 0.5, "lookup in Redis / RedisCache's"),
-    _value("redis page", NBCACHE, "ms", 50, "page of 50 of 100,000 entries in Redis, any sort, filter and place"),
-    _value("redis bytes", NBCACHE, "kB", 1.2, "bytes of a small entry in Redis beside its payload"),
+    _ratio("redis lookup", REDIS_CACHE, 0.5, "lookup in Redis / community's RedisCache"),
+    _ratio("redis lookup", LANGCHAIN_REDIS, 0.5, "the same / langchain-redis's, on a server with its modules"),
+    _value("redis page", NBCACHE, "ms", 50, "page of 50 of 100,000 in Redis, any sort, filter, search and place"),
+    _value("redis bytes", NBCACHE, "kB", 1.2, "bytes of an entry in Redis beside its payload: small, longer or sealed"),
+    _ratio(
+        "tier hit",
+        NBCACHE,
+        1.05,
+        "hit of a folder with Redis behind it, without a command to it / of the folder alone",
+        TIERS,
+    ),
+    _ratio(
+        "tier update",
+        NBCACHE,
+        1.3,
+        "stored answer with Redis behind, until the call returns / of the folder alone",
+        TIERS,
+    ),
     _ratio("load", IMPORTS, 1.1, "two imports and `%load_ext` / the imports"),
     _ratio("stall", NONE, 1.5, "1,000 misses at once on one loop: longest stall / uncached"),
     _value("memory", NBCACHE, "MB", 20, "growth of a kernel by 100,000 misses"),

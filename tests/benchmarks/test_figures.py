@@ -1,5 +1,7 @@
 """What the bench makes of its figures: ratios, the history of releases, the table in the docs."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from benchmarks import history, report
 from benchmarks.figures import PROCESSOR, Figures, Spread
 from benchmarks.rows import ROWS, SECTIONS
 from benchmarks.targets import TARGETS
+from tests.support.paths import ROOT
 
 
 def _figures(repeated: list[float]) -> Figures:
@@ -81,7 +84,7 @@ def test_the_docs_get_the_table_and_keep_all_else(tmp_path: Path) -> None:
     text = file.read_text(encoding="utf-8")
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
-    assert "old" not in text
+    assert "\nold\n" not in text
     assert text.count("nobody listens") == 1
 
 
@@ -108,3 +111,8 @@ def test_a_missed_aim_is_called_missed_and_one_that_nobody_measured_is_not_calle
 def test_the_page_names_no_row_twice() -> None:
     names = [name for section in SECTIONS.values() for name in section]
     assert len(names) == len(set(names)) == len(ROWS)
+
+
+def test_the_bench_needs_no_package_that_only_tests_have() -> None:
+    program = "import sys; sys.modules['pytest'] = None; import benchmarks.__main__"
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=60)

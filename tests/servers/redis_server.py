@@ -14,8 +14,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-import pytest
-
 if TYPE_CHECKING:
     from tests.servers.certificates import Certificate
 
@@ -36,6 +34,8 @@ def programs() -> dict[str, str]:
 
 def program() -> str:
     """A server that can be run here. The test is skipped, or fails in CI, where there is none."""
+    import pytest  # the bench, which starts servers too, has none
+
     found = programs()
     if not found:
         text = "no Redis: install redis-server or valkey-server, and redis-py"
