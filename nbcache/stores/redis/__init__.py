@@ -2,7 +2,7 @@
 
 `store.py` is the store, and `server.py` the connection to it: what fails raises StoreError, of which `failures.py` has the words,
 and the server is left alone for a while. `address.py` reads a URL, `topology.py` asks Sentinels or a
-cluster where the keys are, and `connections.py` keeps all that within time. `scripts.py` runs the scripts in the folder `lua`
+cluster where the keys are, and `connections.py` keeps all that within time. `clock.py` is the server's clock. `scripts.py` runs the scripts in the folder `lua`
 on the server, each as one transaction.
 
 An entry is one hash, `e:<key>`, with its payload, its row (`rows.py`), its expiry and a field for each owner: a hit is one

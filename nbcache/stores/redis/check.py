@@ -1,7 +1,6 @@
 """Compares the entries of a store with the columns in which they are listed, and repairs them."""
 
 import hashlib
-import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -66,7 +65,7 @@ class _Checker:
                 self._read(parts[-1], key)
         except DamagedError as error:
             if self._fix and not error.newer:
-                self.run("delete", repr(time.time()), "", "", key)
+                self.run("delete", repr(self._store.server.now()), "", "", key)
             return [str(error)]
         return []
 
@@ -77,7 +76,7 @@ class _Checker:
             return []
         if self._fix:
             digest = hashlib.sha1(payload, usedforsecurity=False).hexdigest()
-            expiry = rows.expiry_arguments(row.expires, time.time())
+            expiry = rows.expiry_arguments(row.expires, self._store.server.now())
             self.run("edit", row.key, digest, parts[1], payload, parts[1], packed(row, payload), *expiry)
         return [f"entry {row.key[:8]} is listed with values of another"]
 

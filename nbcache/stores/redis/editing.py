@@ -35,12 +35,11 @@ def edit(store: "RedisStore", keys: Sequence[str], change: Edit, progress: Progr
 
 def _edit(store: "RedisStore", keys: Sequence[str], change: Edit) -> tuple[int, list[str]]:
     """Change these entries. Returns how many were changed, and those that were not the ones that were read any more."""
-    now = time.time()
     there = run(store.server.listing, store.root, "entries", keys)
     edits = {
         key: arguments
         for key, parts in zip(keys, there, strict=True)
-        if parts is not None and (arguments := _arguments(key, parts, change, now)) is not None
+        if parts is not None and (arguments := _arguments(store, key, parts, change)) is not None
     }
     with store.server.listing.pipeline(transaction=False) as together:
         for arguments in edits.values():
@@ -49,14 +48,19 @@ def _edit(store: "RedisStore", keys: Sequence[str], change: Edit) -> tuple[int, 
     return sum(done), [key for key, is_done in zip(edits, done, strict=True) if not is_done]
 
 
-def _arguments(key: str, parts: list[Any], change: Edit, now: float) -> list[Argument] | None:
+def _arguments(store: "RedisStore", key: str, parts: list[Any], change: Edit) -> list[Argument] | None:
     """What the script takes; None if nothing changes."""
-    row, payload = rows.read_or_none(parts), parts[-1]
-    if row is None or (row.expires is not None and row.expires <= now) or not change.changes(row.tags, row.expires):
+    now, ahead = store.server.now(), store.server.clock.ahead
+    row, payload = store.row(parts), parts[-1]
+    if (
+        row is None
+        or (row.expires is not None and row.expires <= time.time())
+        or not change.changes(row.tags, row.expires)
+    ):
         return None
     tags, expires = change.tags_of(row.tags), change.expiry_of(row.expires)
     after = replace(row, tags=tags, expires=expires)
     edited = (change.payload or codec.edited)(payload, key, tags=tags, expires=expires is not None)
     digest = hashlib.sha1(payload, usedforsecurity=False).hexdigest()
-    expiry = rows.expiry_arguments(expires, now)
+    expiry = rows.expiry_arguments(None if expires is None else expires + ahead, now)
     return [key, digest, parts[1], edited, rows.written(after), packed(after, edited), *expiry]

@@ -4,7 +4,6 @@ A lease is kept by the server's clock, and with the entry of its key in one tran
 process stood still, can't replace what was stored meanwhile.
 """
 
-import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,9 @@ _UNSHARED = 5.0  # seconds for which nobody waits after an answer that was not s
 
 def lease(store: "RedisStore", key: str, token: str, seconds: float) -> bytes | bool | None:
     """The payload of `key`; without one, whether the lease is the token's now. None if nobody needs it."""
-    found: Any = run(store.server.calls, store.root, "lease", [key, token, _milliseconds(seconds), repr(time.time())])
+    found: Any = run(
+        store.server.calls, store.root, "lease", [key, token, _milliseconds(seconds), repr(store.server.now())]
+    )
     if isinstance(found, bytes):
         return found
     return {_OTHERS: False, _OURS: True}.get(found)
@@ -28,7 +29,7 @@ def lease(store: "RedisStore", key: str, token: str, seconds: float) -> bytes | 
 def renew(store: "RedisStore", leases: Mapping[str, str], seconds: float) -> None:
     """Let these keys' leases last for so many seconds from now, or take them again."""
     pairs = [text for pair in leases.items() for text in pair]
-    run(store.server.calls, store.root, "renew", [_milliseconds(seconds), repr(time.time()), *pairs])
+    run(store.server.calls, store.root, "renew", [_milliseconds(seconds), repr(store.server.now()), *pairs])
 
 
 def release(store: "RedisStore", key: str, token: str, *, failed: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nbcache.entry.records import EntryMeta, Facets, Filter, Totals
 from nbcache.keys.digests import KEY_LENGTH
 from nbcache.stores.progress import Progress
-from nbcache.stores.redis import rebuilding, rows, searches
+from nbcache.stores.redis import rebuilding, searches
 from nbcache.stores.redis.listing import AT_ONCE, Listing, Order, columns_of, rows_at
 from nbcache.stores.redis.scripts import run
 from nbcache.stores.redis.selection import StoredSelection
@@ -23,37 +23,35 @@ _NEWEST_FIRST = Order("created", descending=True)
 
 def page(store: "RedisStore", which: Filter, order: Order, part: slice) -> list[EntryMeta]:
     """A part of the rows that `which` selects, in an order."""
-    now = time.time()
     if which.key is not None and len(which.key) == KEY_LENGTH and not which.words:
         there: Any = store.server.listing.hget(f"{store.root}e:{which.key}", "s")
         slot = [] if there is None else [int(there)]
-        return [row for row in _rows(store, slot) if row.key == which.key and _is_live(row, which, now)][part]
+        return [row for row in _rows(store, slot) if row.key == which.key and _is_live(row, which)][part]
     listing = _listed(store, (order.sort, *columns_of(which)))
-    slots = listing.ordered(_selected(store, listing, which, now), order, part.stop)[part]
+    slots = listing.ordered(_selected(store, listing, which), order, part.stop)[part]
     return list(_rows(store, slots.tolist(), which))
 
 
 def totals(store: "RedisStore", which: Filter) -> Totals:
     """How many entries `which` selects, and how many bytes."""
-    now = time.time()
     rebuilding.prepare(store)
-    entries, size, evictions = run(store.server.listing, store.root, "totals", [repr(now)])
+    entries, size, evictions = run(store.server.listing, store.root, "totals", [repr(store.server.now())])
     if which == Filter():
         return Totals(entries, size, evictions)
     listing = _listed(store, ("size_bytes", *columns_of(which)))
-    slots = _selected(store, listing, which, now)
+    slots = _selected(store, listing, which)
     return Totals(len(slots), int(listing.total("size_bytes", slots)), evictions)
 
 
 def number(store: "RedisStore", which: Filter) -> int:
     """How many entries `which` selects."""
-    return len(_selected(store, _listed(store, columns_of(which)), which, time.time()))
+    return len(_selected(store, _listed(store, columns_of(which)), which))
 
 
 def select(store: "RedisStore", which: Filter, search: "Search | None", progress: Progress | None) -> StoredSelection:
     """The entries that `which` selects and that contain what is searched for, the newest first."""
     listing = _listed(store, (*searches.NEEDED, *columns_of(which)))
-    slots = listing.ordered(_selected(store, listing, which, time.time()), _NEWEST_FIRST)
+    slots = listing.ordered(_selected(store, listing, which), _NEWEST_FIRST)
     if search is not None:
         slots = slots[searches.contain(store, listing, slots, search.is_in, progress)]
     return StoredSelection(store, listing.keys(slots))
@@ -62,7 +60,7 @@ def select(store: "RedisStore", which: Filter, search: "Search | None", progress
 def columns(store: "RedisStore", which: Filter) -> dict[str, list[Any]]:
     """The fields of EntryMeta, each with its values in the order of the rows that `which` selects, the newest first."""
     listing = _listed(store, columns_of(which))
-    slots = listing.ordered(_selected(store, listing, which, time.time()), _NEWEST_FIRST).tolist()
+    slots = listing.ordered(_selected(store, listing, which), _NEWEST_FIRST).tolist()
     values: dict[str, list[Any]] = {field.name: [] for field in fields(EntryMeta)}
     for start in range(0, len(slots), AT_ONCE):
         for row in _rows(store, slots[start : start + AT_ONCE], which):
@@ -74,7 +72,7 @@ def columns(store: "RedisStore", which: Filter) -> dict[str, list[Any]]:
 def similar(store: "RedisStore", words: Sequence[str], limit: int) -> list[str]:
     """The keys of the entries that have most of these words, the most similar first."""
     listing = _listed(store, (*searches.NEEDED, "kind", "words"))
-    slots = listing.ordered(listing.select(Filter(), time.time()), _NEWEST_FIRST)
+    slots = listing.ordered(listing.select(Filter(), store.server.now()), _NEWEST_FIRST)
     return store.searches.similar(listing, slots, words, limit)
 
 
@@ -83,7 +81,7 @@ def facets(store: "RedisStore", notebook: str | None) -> Facets:
     columns = {field.name: field.name for field in fields(Facets)} | {"tag": "tags", "notebook": "notebooks"}
     which = Filter(notebook=notebook)
     listing = _listed(store, (*columns.values(), *columns_of(which)))
-    slots = listing.select(which, time.time())
+    slots = listing.select(which, store.server.now())
     found: dict[str, tuple[str, ...]] = {}
     for name, column in columns.items():
         values = [getattr(row, column) for row in listing.values(column, slots).values()]
@@ -98,7 +96,7 @@ class Stream:
     def __init__(self, store: "RedisStore", which: Filter, keys: Collection[str] | None) -> None:
         self._store = store
         listing = _listed(store, ("key", "size_bytes", *columns_of(which)))
-        slots = listing.ordered(_selected(store, listing, which, time.time()), _NEWEST_FIRST)
+        slots = listing.ordered(_selected(store, listing, which), _NEWEST_FIRST)
         all_keys, among = listing.keys(slots), None if keys is None else frozenset(keys)
         mine = [place for place, key in enumerate(all_keys) if among is None or key in among]
         self._wanted, self._sizes = [all_keys[place] for place in mine], listing.sizes(slots)[mine]
@@ -110,12 +108,12 @@ class Stream:
         for part in searches.parts(self._sizes):
             with self._store.server.request():
                 there = run(self._store.server.listing, self._store.root, "entries", self._wanted[part])
-            yield from ((row, parts[-1]) for parts in there if parts is not None and (row := rows.read_or_none(parts)))
+            yield from ((row, parts[-1]) for parts in there if parts is not None and (row := self._store.row(parts)))
 
 
-def _selected(store: "RedisStore", listing: Listing, which: Filter, now: float) -> "Array":
+def _selected(store: "RedisStore", listing: Listing, which: Filter) -> "Array":
     """The slots of the entries that `which` selects."""
-    slots = listing.select(which, now)
+    slots = listing.select(which, store.server.now())
     return store.searches.having(listing, slots, which.words) if which.words else slots
 
 
@@ -123,8 +121,8 @@ def _rows(store: "RedisStore", slots: Sequence[int], which: Filter | None = None
     return (row for row in rows_at(store, slots) if row is not None and (which is None or which.selects(row)))
 
 
-def _is_live(row: EntryMeta, which: Filter, now: float) -> bool:
-    return which.selects(row) and (which.include_expired or row.expires is None or row.expires > now)
+def _is_live(row: EntryMeta, which: Filter) -> bool:
+    return which.selects(row) and (which.include_expired or row.expires is None or row.expires > time.time())
 
 
 def _listed(store: "RedisStore", names: Sequence[str]) -> Listing:

@@ -4,7 +4,6 @@ A server that evicts entries leaves them in the lists: `prepare` takes them out 
 """
 
 import re
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
@@ -45,7 +44,7 @@ def unlisted(store: "RedisStore") -> Iterator[str]:
 
 def list_anew(store: "RedisStore", keys: Sequence[str]) -> None:
     """List entries that are in no list. One that can't be read is deleted. Hits were counted in the lists, and begin anew."""
-    client, now = store.server.listing, time.time()
+    client, now = store.server.listing, store.server.now()
     with client.pipeline(transaction=False) as together:
         for key in keys:
             together.hmget(f"{store.root}e:{key}", "r", "x", "c", "p")

@@ -47,8 +47,8 @@ def field_of(owner: str) -> bytes:
     return b"o:" + owner.encode(errors="surrogatepass")
 
 
-def read(parts: list[Any]) -> EntryMeta:
-    """The row that the script `rows` returns. Raises DamagedError if it is none."""
+def read(parts: list[Any], ahead: float = 0.0) -> EntryMeta:
+    """The row that the script `rows` returns; it expires by a clock that the server's is ahead of. Raises DamagedError if it is none."""
     key, row, expires, cost, hits, last_hit, size, owners, _ = parts
     try:
         values = _values(row)
@@ -64,15 +64,15 @@ def read(parts: list[Any]) -> EntryMeta:
         hits=int(_float(hits)),
         last_hit=None if math.isnan(last) else last,
         size_bytes=size,
-        expires=float(expires) if expires else None,
+        expires=float(expires) - ahead if expires else None,
         **values,
     )
 
 
-def read_or_none(parts: list[Any]) -> EntryMeta | None:
+def read_or_none(parts: list[Any], ahead: float = 0.0) -> EntryMeta | None:
     """As `read`; None if the row is damaged, which `check` says."""
     try:
-        return read(parts)
+        return read(parts, ahead)
     except DamagedError:
         return None
 

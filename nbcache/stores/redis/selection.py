@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, overload
 
 from nbcache.entry.edit import Edit
 from nbcache.entry.records import Cleared, EntryMeta
-from nbcache.stores.redis import rows
 from nbcache.stores.redis.scripts import run
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ class StoredSelection(Sequence[EntryMeta]):
             with self._store.server.request():
                 some = self._keys[start : start + _AT_ONCE]
                 there = run(self._store.server.listing, self._store.root, "rows_of_keys", some)
-            yield from (row for parts in there if parts is not None and (row := rows.read_or_none(parts)))
+            yield from (row for parts in there if parts is not None and (row := self._store.row(parts)))
 
     def keys(self) -> list[str]:
         """Their keys."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nbcache.errors import MissingPackageError, StoreError, warn_once
 from nbcache.stores.circuit_breaker import CircuitBreaker
+from nbcache.stores.redis.clock import ServerClock
 
 if TYPE_CHECKING:
     import redis
@@ -24,6 +25,7 @@ class Server:
 
     def __init__(self, address: "Address") -> None:
         self.address = address
+        self.clock = ServerClock(self._time)
         self._breaker = CircuitBreaker(self._attempt)
         self._failure = StoreError(f"{address.url} does not answer")  # the last one
         _redis()
@@ -70,6 +72,11 @@ class Server:
                 "so that entries are lost, and often listed anew: set maxmemory-policy to noeviction, and max_bytes here",
             )
 
+    def now(self) -> float:
+        """The time by the server's clock, in seconds since the epoch. Raises StoreError if it is not known."""
+        with self.request():
+            return self.clock.now()
+
     def close(self) -> None:
         """Close the connections. They are opened again when they are needed."""
         self._disconnect(in_use=True)
@@ -84,6 +91,14 @@ class Server:
         else:
             self._breaker.answered()
 
+    def _time(self) -> float:
+        """What the server's clock says; this machine's, where the user may not ask."""
+        try:
+            seconds, microseconds = self.calls.time()
+        except _redis().exceptions.NoPermissionError:
+            return time.time()
+        return seconds + microseconds / 1e6
+
     def _explained(self, error: Exception, begun: float) -> StoreError:
         """The error that says what failed. If nothing can be had from the server for now, it is left alone."""
         from nbcache.stores.redis import failures  # noqa: PLC0415 - needs redis-py
@@ -96,6 +111,7 @@ class Server:
         else:
             self._breaker.worked()
         if is_outage or failures.is_of_another(error):
+            self.clock.forget()
             self._disconnect()  # what is left may lead to a server that hangs, or is no longer the one to ask
         return failure
 

@@ -77,7 +77,8 @@ class RedisStore:
         payload: bytes | None
         with self.server.request():
             payload, expires = cast("Any", self.server.calls).execute_command("HMGET", f"{self.root}e:{key}", "p", "x")
-        return None if expires is not None and not include_expired and float(expires) <= time.time() else payload
+        is_over = expires is not None and not include_expired and float(expires) <= self.server.now()
+        return None if is_over else payload
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
         """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError if it is larger than the bound."""
@@ -101,12 +102,14 @@ class RedisStore:
 
     def touch(self, touches: Iterable[Touch]) -> None:
         """Update rows: last hit, hits, owners, costs."""
-        self.batches.write("touch", [_of_touch(touch) for touch in touches], _now())
+        self.batches.write("touch", [_of_touch(touch) for touch in touches], repr(self.server.now()))
 
     def delete(self, key: str) -> bool:
         """Delete the entry. Returns whether there was one."""
         with self.server.request():
-            return bool(run(self.server.listing, self.root, "delete", [_now(), "evicted by hand", "", key])[0])
+            return bool(
+                run(self.server.listing, self.root, "delete", [repr(self.server.now()), "evicted by hand", "", key])[0]
+            )
 
     def page(
         self,
@@ -130,10 +133,10 @@ class RedisStore:
 
     def entries(self, keys: Collection[str]) -> list[tuple[EntryMeta, bytes]]:
         """Those of these entries that are there and have not expired, each with its payload."""
-        now = time.time()
         with self.server.request():
             there = run(self.server.listing, self.root, "entries", [*keys])
-        found = [(row, parts[-1]) for parts in there if parts is not None and (row := rows.read_or_none(parts))]
+        found = [(row, parts[-1]) for parts in there if parts is not None and (row := self.row(parts))]
+        now = time.time()
         return [entry for entry in found if entry[0].expires is None or entry[0].expires > now]
 
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
@@ -178,7 +181,8 @@ class RedisStore:
         for start in range(0, len(order), _AT_ONCE):
             some = order[start : start + _AT_ONCE]
             with self.server.request():
-                done += Cleared(*run(self.server.listing, self.root, "delete", [_now(), "cleared", field, *some]))
+                now = repr(self.server.now())
+                done += Cleared(*run(self.server.listing, self.root, "delete", [now, "cleared", field, *some]))
             if progress is not None:
                 progress(start + len(some), len(order))
         return done
@@ -190,8 +194,9 @@ class RedisStore:
     def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
         """Why and when the entry `key`, which missed at `when`, was removed; without `keep` only once."""
         with self.server.request():
+            when += self.server.now() - time.time()
             gone = run(self.server.calls, self.root, "tombstone", [key, repr(when), int(keep)])
-        return (gone[0].decode(), float(gone[1])) if gone else None
+        return (gone[0].decode(), float(gone[1]) - self.server.clock.ahead) if gone else None
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
         """From the next `put` on, evict what exceeds these bounds. Raises ValueError if one is below 1."""
@@ -254,22 +259,22 @@ class RedisStore:
     def _entry(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None, token: str = "") -> list[Argument]:
         if self._max_bytes is not None and len(payload) > self._max_bytes:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
-        now = time.time()
+        now = self.server.now()
         expiry = rows.expiry_arguments(None if ttl is None else now + ttl, now)
         bounds = (self._max_bytes or 0, self._max_entries or 0, int(report.to is not None))
         owners = (owner.encode(errors="surrogatepass") for owner in meta.notebooks)
         return [key, payload, rows.written(meta), packed(meta, payload), repr(now), *expiry, *bounds, token, *owners]
 
+    def row(self, parts: list[Any]) -> EntryMeta | None:
+        """The row that a script returns, with its expiry by this machine's clock; None if it is damaged, which `check` says."""
+        return rows.read_or_none(parts, self.server.clock.ahead)
+
     def _report(self, evicted: Sequence[Any]) -> None:
         if evicted and report.to is not None:
-            report.to(self, [row for parts in evicted if parts and (row := rows.read_or_none(parts))])
+            report.to(self, [row for parts in evicted if parts and (row := self.row(parts))])
 
 
 def _of_touch(touch: Touch) -> list[Argument]:
     owner = b"" if touch.notebook is None else rows.field_of(touch.notebook)
     cost = "" if touch.cost_usd is None else str(touch.cost_usd)
     return [touch.key, owner, touch.hits, repr(touch.when), cost, int(touch.charged)]
-
-
-def _now() -> str:
-    return repr(time.time())

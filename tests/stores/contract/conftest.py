@@ -19,6 +19,7 @@ from langchain_core.caches import InMemoryCache
 
 from nbcache.stores import DiskStore, LangChainStore, MemoryStore, Store, TieredStore
 from nbcache.stores.base import Bounded, Checkable
+from nbcache.stores.redis.clock import ServerClock
 from tests.servers.redis_server import RedisServer, programs
 from tests.stores.contract.entries import Clock
 from tests.support.small_stores import DictStore, ListedStore
@@ -102,6 +103,7 @@ def clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cl
     parameters = getattr(request.node, "callspec", None)
     if parameters is None or parameters.params.get("make") not in {"momento", f"{SEALED}momento"}:
         monkeypatch.setattr(time, "time", lambda: made.now)
+        monkeypatch.setattr(ServerClock, "now", lambda _: made.now)
     return made
 
 

@@ -11,6 +11,7 @@ from nbcache.entry.edit import Edit
 from nbcache.entry.records import EntryMeta, Filter, Spending, Touch
 from nbcache.stores import RedisStore
 from nbcache.stores.redis import rows
+from nbcache.stores.redis.clock import ServerClock
 from tests.servers.redis_server import RedisServer, program
 from tests.stores.contract.entries import key_of, put, row
 
@@ -84,6 +85,7 @@ def test_an_expired_entry_that_has_explained_a_miss_explains_no_other(
     key, other = put(store, 1, ttl=10), put(store, 2, ttl=10)
     now = time.time() + 7_200
     monkeypatch.setattr(time, "time", lambda: now)
+    monkeypatch.setattr(ServerClock, "now", lambda _: now)
     assert store.tombstone(key, now) is not None
     put(store, "new")  # what has expired for so long is deleted
     assert store.get(key, include_expired=True) is None
@@ -170,10 +172,10 @@ def test_an_edit_of_what_somebody_else_replaces_meanwhile_loses_neither(
     key = put(store, 1, b"old")
     read = rows.read
 
-    def replaced_meanwhile(parts: list[Any]) -> EntryMeta:
+    def replaced_meanwhile(parts: list[Any], ahead: float) -> EntryMeta:
         monkeypatch.setattr(rows, "read", read)
         store.put(key, b"new", replace(row(key), model="new"))
-        return read(parts)
+        return read(parts, ahead)
 
     monkeypatch.setattr(rows, "read", replaced_meanwhile)
     assert store.edit([key], Edit(add=("tag",))) == 1
