@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import multiprocessing
 import os
 import resource
 import sqlite3
@@ -14,10 +13,10 @@ import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from langchain_core.callbacks import CallbackManagerForLLMRun
@@ -33,8 +32,7 @@ from nbcache.codec.payload import FORMAT_VERSION
 from nbcache.entry.records import EntryMeta, Touch
 from nbcache.errors import forget_warnings
 from nbcache.stores import DiskStore, MemoryStore
-
-_T = TypeVar("_T")
+from tests.support.processes import in_new_process
 
 SECONDS = 10.0  # what "within seconds" means here, for all calls of a test together
 LLM = "[('_type', 'echo'), ('model', 'echo-1'), ('stop', None)]"
@@ -99,11 +97,6 @@ def within_seconds() -> Iterator[None]:
     begun = time.monotonic()
     yield
     assert time.monotonic() - begun < SECONDS
-
-
-def in_new_process(work: Callable[..., _T], *args: object) -> _T:
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(work, *args).result(timeout=100)
 
 
 @pytest.fixture

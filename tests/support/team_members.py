@@ -1,7 +1,6 @@
 """Processes of a team: each has a session of its own on the team's store, and makes the calls that a test tells it to make."""
 
 import asyncio
-import multiprocessing
 import os
 import signal
 import threading
@@ -24,10 +23,9 @@ from nbcache.cache import team_leases
 from nbcache.errors import NbcacheWarning
 from nbcache.stores.redis import server
 from nbcache.stores.redis.store import RedisStore
+from tests.support.processes import PROCESS
 from tests.support.waiting_calls import PATIENCE
 
-PROCESS: Any = multiprocessing.get_context("forkserver")
-PROCESS.set_forkserver_preload([__name__])
 _PATIENCE_TO_START, _READY = 100, "ready"
 UNLIMITED = 600.0  # seconds of a lease that doesn't end in a test
 Work = Callable[..., list[Any]]

@@ -11,9 +11,10 @@ import pytest
 
 from nbcache.stores import DiskStore
 from nbcache.stores.sqlite import network_drives, network_locks
-from tests.faults.test_faults import heard, in_new_process
+from tests.faults.test_faults import heard
 from tests.stores.sqlite.test_store import key_of, put
 from tests.support.paths import GOLDEN
+from tests.support.processes import in_new_process
 
 pytestmark = [
     pytest.mark.slow,

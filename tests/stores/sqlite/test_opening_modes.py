@@ -18,9 +18,10 @@ from nbcache.errors import StoreError, forget_warnings
 from nbcache.stores import DiskStore
 from nbcache.stores.location import store_folder
 from nbcache.stores.sqlite import network_drives
-from tests.faults.test_faults import Echo, ask, contents, heard, in_new_process
+from tests.faults.test_faults import Echo, ask, contents, heard
 from tests.stores.sqlite.test_store import key_of, put
 from tests.support.paths import GOLDEN
+from tests.support.processes import in_new_process
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier

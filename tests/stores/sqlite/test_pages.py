@@ -25,11 +25,58 @@ from tests.support.paths import GOLDEN
 pytestmark = pytest.mark.usefixtures("clock")
 
 
+@pytest.fixture(scope="module")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of 20,000 entries, of which every seventh is gone. It takes long to make: tests get copies."""
+    folder, draw = tmp_path_factory.mktemp("made") / "store", random.Random(7)
+    with closing(DiskStore(folder)) as disk:
+        put(disk, "first")
+    entries, rows = [], []
+    for number in range(2, 20_001):
+        entries.append((number, key_of(number)))
+        seconds = None if number % 5 == 0 else draw.randrange(40)  # many are equal, and many not known
+        rows.append((number, draw.random(), seconds, draw.choice("abc"), joined(["a.ipynb"] if number % 2 else [])))
+    with closing(sqlite3.connect(folder / "cache.db")) as connection, connection:
+        connection.executemany(
+            "INSERT INTO Cache (rowid, key, raw, store_time, access_time, mode, value) VALUES (?, ?, 1, 0, 0, 1, x'')",
+            entries,
+        )
+        connection.executemany(
+            "INSERT INTO entry (id, created, used, size, seconds, model, status, tags, notebooks)"
+            " VALUES (?, ?, 0, 1, ?, ?, 'ok', '', ?)",
+            rows,
+        )
+        connection.execute("DELETE FROM Cache WHERE rowid % 7 = 0")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def _made_and_listed(_made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("listed") / "store"
+    shutil.copytree(_made, folder)
+    with closing(DiskStore(folder)) as disk:
+        while disk.index(lambda _payload, _key: (), 1_000):
+            pass
+    return folder
+
+
+@pytest.fixture
+def large(_made: Path, tmp_path: Path) -> Path:
+    """A folder with a store of 20,000 entries."""
+    return Path(shutil.copytree(_made, tmp_path / "store"))
+
+
+@pytest.fixture
+def large_and_listed(_made_and_listed: Path, tmp_path: Path) -> Path:
+    """The same, with all entries in the indexes of lists."""
+    return Path(shutil.copytree(_made_and_listed, tmp_path / "store"))
+
+
 @pytest.mark.parametrize("sort", ["seconds", "model", "created"])
 @pytest.mark.parametrize("descending", [True, False])
 @pytest.mark.slow
-def test_pages_far_in_go_on_where_the_page_before_ends(tmp_path: Path, sort: str, descending: bool) -> None:
-    disk, _ = _store_of_20_000(tmp_path / "store")
+def test_pages_far_in_go_on_where_the_page_before_ends(large: Path, sort: str, descending: bool) -> None:
+    disk = DiskStore(large)
     for which in (Filter(), Filter(notebook="a.ipynb")):
         whole = [row.key for row in disk.page(which, sort=sort, descending=descending)]
         for offset in (*range(0, len(whole), 997), len(whole) - 1, len(whole), len(whole) + 100_000):
@@ -41,13 +88,11 @@ def test_pages_far_in_go_on_where_the_page_before_ends(tmp_path: Path, sort: str
 @pytest.mark.parametrize("sort", ["seconds", "model", "created"])
 @pytest.mark.slow
 def test_jumps_to_and_fro_show_the_same_pages_as_reading_from_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sort: str
+    large_and_listed: Path, monkeypatch: pytest.MonkeyPatch, sort: str
 ) -> None:
     monkeypatch.setattr(pages, "_STEP", 500)
-    disk, draw = _store_of_20_000(tmp_path / "store")
-    while disk.index(lambda _payload, _key: (), 1_000):  # until all are listed
-        pass
-    for number in range(3):
+    disk, draw = DiskStore(large_and_listed), random.Random(7)
+    for number in range(2):
         whole = {
             (which, descending): [row.key for row in disk.page(which, sort=sort, descending=descending)]
             for which in (Filter(), Filter(notebook="a.ipynb"))
@@ -104,11 +149,9 @@ def test_the_ids_of_many_entries_are_a_set_of_each_block(rowids: list[int]) -> N
 
 
 @pytest.mark.slow
-def test_a_second_jump_passes_few_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_second_jump_passes_few_entries(large_and_listed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "_STEP", 500)
-    disk, _ = _store_of_20_000(tmp_path / "store")
-    while disk.index(lambda _payload, _key: (), 1_000):
-        pass
+    disk = DiskStore(large_and_listed)
     passed: list[int] = []
     further = pages._further
 
@@ -122,28 +165,6 @@ def test_a_second_jump_passes_few_entries(tmp_path: Path, monkeypatch: pytest.Mo
         disk.page(sort="seconds", limit=50, offset=offset)
         assert sum(passed) <= most
     disk.close()
-
-
-def _store_of_20_000(folder: Path) -> tuple[DiskStore, random.Random]:
-    disk, draw = DiskStore(folder), random.Random(7)
-    put(disk, "first")
-    with closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as connection:
-        connection.execute("BEGIN")
-        for number in range(2, 20_001):
-            seconds = None if number % 5 == 0 else draw.randrange(40)  # many are equal, and many not known
-            connection.execute(
-                "INSERT INTO Cache (rowid, key, raw, store_time, access_time, mode, value) VALUES (?, ?, 1, 0, 0, 1, ?)",
-                (number, key_of(number), b""),
-            )
-            connection.execute(
-                "INSERT INTO entry (id, created, used, size, seconds, model, status, tags, notebooks)"
-                " VALUES (?, ?, 0, 1, ?, ?, 'ok', '', ?)",
-                (number, draw.random(), seconds, draw.choice("abc"), joined(["a.ipynb"] if number % 2 else [])),
-            )
-            if number % 7 == 0:  # some are gone
-                connection.execute("DELETE FROM Cache WHERE rowid = ?", (number,))
-        connection.execute("COMMIT")
-    return disk, draw
 
 
 def test_words_of_a_deleted_entry_are_in_no_file(tmp_path: Path) -> None:

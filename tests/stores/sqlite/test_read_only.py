@@ -21,9 +21,10 @@ from nbcache.stores.sqlite import opening_modes
 from nbcache.stores.sqlite.folder import STORE_VERSION
 from nbcache.stores.view import Contents
 from nbcache.ui import report
-from tests.faults.test_faults import Echo, ask, change, contents, heard, in_new_process
+from tests.faults.test_faults import Echo, ask, change, contents, heard
 from tests.stores.sqlite.test_store import key_of, put
 from tests.support.paths import GOLDEN
+from tests.support.processes import in_new_process
 
 needs_two_users = pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="needs two users")
 

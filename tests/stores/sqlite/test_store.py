@@ -1,7 +1,6 @@
 """The store in a folder: what it leaves on disk, and what it survives."""
 
 import hashlib
-import multiprocessing
 import os
 import pickle
 import secrets
@@ -35,6 +34,7 @@ from nbcache.stores import DiskStore, MemoryStore, open_store
 from nbcache.stores.index_words import words_of
 from nbcache.stores.view import Contents
 from tests.support.paths import GOLDEN
+from tests.support.processes import PROCESS
 from tests.support.rows import full, row_of
 
 if TYPE_CHECKING:
@@ -409,12 +409,7 @@ def test_what_was_put_survives_kill_9(store: DiskStore, folder: Path, count: int
     assert store.check() == []
 
 
-# Processes: each begins afresh, but what they all import is imported once.
-
-PROCESS = multiprocessing.get_context("forkserver")
-PROCESS.set_forkserver_preload(
-    ["diskcache", "langchain_core.outputs", "nbcache.codec.payload", "nbcache.stores", "pytest"]
-)
+# Several processes
 
 
 def _put_and_get(folder: Path, process: int, barrier: "Barrier", wrong: "SimpleQueue[str | None]") -> None:

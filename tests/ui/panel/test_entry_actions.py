@@ -12,9 +12,9 @@ from nbcache import NbcacheError, NotebookCache
 from nbcache.errors import StoreError
 from nbcache.stores import MemoryStore
 from nbcache.ui.panel.board import Board
-from tests.faults.test_faults import in_new_process
 from tests.servers.canned import Canned
 from tests.stores.sqlite.test_opening_modes import lock_up, public
+from tests.support.processes import in_new_process
 from tests.ui.panel.test_board import (
     as_notebook,
     ask,
