@@ -92,6 +92,7 @@ class Member:
         self._gate.release()
 
     def signal(self, number: signal.Signals) -> None:
+        assert self.process.pid is not None
         os.kill(self.process.pid, number)
 
 
