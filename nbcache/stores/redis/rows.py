@@ -55,6 +55,7 @@ def read(parts: list[Any], ahead: float = 0.0) -> EntryMeta:
         if cost:
             values |= {"cost_usd": cost[1:].decode(), "charged": cost[:1] == b"1"}
         values["cost_usd"] = None if values["cost_usd"] is None else Decimal(values["cost_usd"])
+        when = float(expires) - ahead if expires else None
     except (ValueError, TypeError, ArithmeticError, RecursionError):
         raise DamagedError(f"the row of entry {key[:8].decode(errors='replace')} is damaged") from None
     last = _float(last_hit)
@@ -64,7 +65,7 @@ def read(parts: list[Any], ahead: float = 0.0) -> EntryMeta:
         hits=int(_float(hits)),
         last_hit=None if math.isnan(last) else last,
         size_bytes=size,
-        expires=float(expires) - ahead if expires else None,
+        expires=when,
         **values,
     )
 

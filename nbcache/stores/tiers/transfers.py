@@ -133,7 +133,8 @@ class Transfers:
         tier = self._tiers[at]
         try:
             done = [change(tier)]
-            self._unsent.done(tier.url, keys)
+            if kind != REPLACE:  # what is still to be copied was not there to be edited
+                self._unsent.done(tier.url, keys, owner)
         except StoreError as error:
             self._left(at, keys, kind, owner)
             if not isinstance(error, UnsupportedError):
@@ -175,6 +176,10 @@ class Transfers:
     def _send(self, target: int, place: int, keys: Sequence[str]) -> None:
         if place != self._home:
             keys = [key for key in keys if not self.hides(place, key)]
+        given_up = {job.key for job in self._unsent.of(self._tiers[target].url) if job.owner}
+        if later := [key for key in keys if key in given_up]:  # by an earlier answer's owner, who may own this one too
+            self._left(target, later, COPY)
+            keys = [key for key in keys if key not in given_up]
         left: Sequence[str] = keys
         if not self._breakers[target].wait():
             left = self._copied(target, place, keys)
@@ -224,21 +229,24 @@ class Transfers:
     def _do(self, at: int, jobs: Sequence[Job]) -> bool:
         """Do these jobs. Returns whether all could be done."""
         tier, begun = self._tiers[at], time.monotonic()
-        copies = [job.key for job in jobs if job.kind in {COPY, REPLACE}]
-        left = self._copied(at, self._home, copies) if copies else []
-        self._unsent.done(tier.url, [job.key for job in jobs if job.kind == COPY and job.key not in left])
-        if left:
-            kind = next(job.kind for job in jobs if job.key == left[0])
-            self._unsent.add(tier.url, left[:1], kind)  # the others come before it: it may be refused each time
-            return False
         try:
-            for _, key, kind, owner, _ in jobs:
-                if kind == DELETE or (kind == REPLACE and self._tiers[self._home].get(key) is None):
-                    if isinstance(tier, Deletable):
-                        tier.delete(key)
-                elif kind == CLEAR:
-                    self.give_up(tier, [key], owner)
-                self._unsent.done(tier.url, [key])
+            for job in jobs:
+                if job.kind == CLEAR:  # before copies: an owner of an answer that was given up may own a later one
+                    self.give_up(tier, [job.key], job.owner or None)
+                    self._unsent.done(tier.url, [job.key], job.owner)
+            copies = [job for job in jobs if job.kind in {COPY, REPLACE}]
+            left = self._copied(at, self._home, [job.key for job in copies]) if copies else []
+            self._unsent.done(tier.url, [job.key for job in copies if job.kind == COPY and job.key not in left])
+            if left:
+                kind = next(job.kind for job in copies if job.key == left[0])
+                self._unsent.add(tier.url, left[:1], kind)  # the others come before it: it may be refused each time
+                return False
+            for job in jobs:
+                is_gone = job.kind == DELETE or (job.kind == REPLACE and self._tiers[self._home].get(job.key) is None)
+                if is_gone and isinstance(tier, Deletable):
+                    tier.delete(job.key)
+                if job.kind != CLEAR:
+                    self._unsent.done(tier.url, [job.key])
         except StoreError as error:
             self._breakers[at].failed(begun)
             self._failed(tier, error)

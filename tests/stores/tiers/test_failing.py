@@ -1,5 +1,8 @@
 """A tier that fails: calls go on with the others, and what it missed reaches it when it works again, in whatever process."""
 
+import contextlib
+import os
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -163,6 +166,63 @@ def test_a_clear_reaches_the_server_later_and_spares_what_others_own(
     assert near.page() == []
 
 
+def test_a_clear_of_each_of_two_notebooks_reaches_the_server_later(
+    store: Any, near: DiskStore, own: RedisStore, own_server: RedisServer
+) -> None:
+    key = put(store, 1, b"payload", "a.ipynb", "b.ipynb")
+    store.flush(ENOUGH)
+    own_server.freeze()
+    for notebook in ("a.ipynb", "b.ipynb"):
+        store.clear([key], owner=notebook)
+    own_server.go_on()
+    wait_until(lambda: not unsent.Unsent(near.folder).of(own.url))
+    assert own.page() == []
+    assert store.get(key) is None
+
+
+def test_an_entry_that_is_cleared_after_its_delete_is_deleted_for_all(
+    store: Any, near: DiskStore, own: RedisStore, own_server: RedisServer
+) -> None:
+    key = put(store, 1, b"payload", "a.ipynb")
+    store.flush(ENOUGH)
+    own.put(key, b"payload", row(key, "bob:b.ipynb"))
+    own_server.freeze()
+    store.delete(key)
+    store.clear([key], owner="a.ipynb")
+    own_server.go_on()
+    wait_until(lambda: not unsent.Unsent(near.folder).of(own.url))
+    assert store.get(key) is None
+
+
+def test_an_answer_stored_after_a_clear_keeps_its_owner(
+    store: Any, near: DiskStore, own: RedisStore, own_server: RedisServer
+) -> None:
+    key = put(store, 1, b"old", "a.ipynb", "b.ipynb")
+    store.flush(ENOUGH)
+    own_server.freeze()
+    store.clear([key], owner="a.ipynb")
+    own_server.go_on()
+    store.clear([key], owner="b.ipynb")
+    put(store, 1, b"new", "a.ipynb")
+    wait_until(lambda: own.get(key) == b"new" and not unsent.Unsent(near.folder).of(own.url))
+    assert found(own, key).notebooks == (f"ann:{near.folder.parent}/a.ipynb",)
+
+
+def test_what_is_to_be_copied_stays_so_though_it_is_edited(
+    near: DiskStore, own: RedisStore, own_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "_LATER", 10_000.0)
+    store: Any = TieredStore([near, own])
+    own_server.stop()
+    key = answer(store, "1")
+    store.flush(ENOUGH)
+    own_server.start()
+    wait_until(lambda: own.page() == [])
+    store.edit([key], Edit(add=("new",)))
+    assert [job.key for job in unsent.Unsent(near.folder).of(own.url)] == [key]
+    store.close()
+
+
 def test_an_edit_reaches_the_server_later(store: Any, own: RedisStore, own_server: RedisServer) -> None:
     key = answer(store, "1")
     store.flush(ENOUGH)
@@ -295,12 +355,33 @@ for number in range(50):
     assert other.of("t") == []
 
 
-def test_a_damaged_note_of_what_is_left_stops_nothing(tmp_path: Path) -> None:
-    (tmp_path / "unsent.db").write_bytes(b"no database" * 1000)
+def test_a_damaged_note_of_what_is_left_is_written_anew(tmp_path: Path) -> None:
     left = unsent.Unsent(tmp_path)
+    left.add("t", ["earlier"], unsent.DELETE)
+    (tmp_path / "unsent.db").write_bytes(b"no database" * 1000)
     left.add("t", ["key"], unsent.DELETE)
-    assert left.hides("t", "key")
-    assert [job.key for job in left.of("t")] == ["key"]
+    for each in (left, unsent.Unsent(tmp_path)):
+        assert each.hides("t", "key")
+        assert [job.key for job in each.of("t")] == ["earlier", "key"]
+
+
+def test_a_lookup_does_not_wait_for_another_process_that_notes_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unsent, "_TIMEOUT", ENOUGH)
+    left = unsent.Unsent(tmp_path)
+    left.add("t", ["first"], unsent.DELETE)
+    with contextlib.closing(sqlite3.connect(tmp_path / "unsent.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        other.execute("UPDATE job SET key = 'second'")
+        os.utime(tmp_path / "unsent.db", (1, 1))
+        threading.Thread(target=left.add, args=("t", ["third"], unsent.DELETE), daemon=True).start()
+        began = time.monotonic()
+        assert left.hides("t", "first")
+        assert time.monotonic() - began < ENOUGH / 2
+        other.execute("COMMIT")
+    wait_until(lambda: left.hides("t", "second") and not left.hides("t", "first"))
+    assert left.hides("t", "third")
 
 
 # A session
