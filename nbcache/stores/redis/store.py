@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nbcache.stores.redis.searches import Searches
 
 WordsOf = Callable[[bytes, str], Iterable[str]]
+_LARGEST = 512 * 2**20  # bytes of a value: the server ends the connection of who sends more
 _AT_ONCE = 200  # entries that one script changes: the server does nothing else meanwhile
 
 
@@ -81,7 +82,7 @@ class RedisStore:
         return None if is_over else payload
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
-        """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError if it is larger than the bound."""
+        """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError if it is larger than the bound, or than 512 MB."""
         self.put_leased(key, payload, meta, ttl, "")
 
     def put_leased(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None, token: str) -> None:
@@ -257,6 +258,8 @@ class RedisStore:
         self.server.close()
 
     def _entry(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None, token: str = "") -> list[Argument]:
+        if len(payload) > _LARGEST:
+            raise TooLargeError(f"an answer of {len(payload)} bytes is larger than Redis takes ({_LARGEST} bytes)")
         if self._max_bytes is not None and len(payload) > self._max_bytes:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
         now = self.server.now()

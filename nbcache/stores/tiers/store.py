@@ -116,6 +116,7 @@ class TieredStore:
         try:
             payload = self.tiers[0].get(key, wait=wait, include_expired=include_expired)
             if payload is not None:
+                self._answers.pop(key, None)  # of another tier, earlier
                 return payload
         except StoreError as failed:
             error = failed
@@ -126,6 +127,7 @@ class TieredStore:
         try:
             payload: bytes | memoryview | None = self._first(key, wait=wait)
             if payload is not None:
+                self._answers.pop(key, None)  # of another tier, earlier
                 return payload
         except StoreError as failed:
             error = failed

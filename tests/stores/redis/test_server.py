@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from nbcache.errors import MissingPackageError, NbcacheWarning, StoreError, StoreReadOnlyError
+from nbcache.errors import MissingPackageError, NbcacheWarning, StoreError, StoreReadOnlyError, TooLargeError
 from nbcache.stores import RedisStore, open_store
 from tests.servers.redis_server import RedisServer, program
 from tests.stores.contract.entries import key_of, put
@@ -254,3 +254,9 @@ def test_without_the_package_the_error_says_what_to_type(monkeypatch: pytest.Mon
     with pytest.raises(MissingPackageError, match=r'pip install "nbcache\[redis\]"') as raised:
         open_store("redis://localhost")
     assert isinstance(raised.value, ImportError)
+
+
+def test_an_answer_that_no_server_takes_is_refused_and_the_others_are_kept(own: RedisStore) -> None:
+    with pytest.raises(TooLargeError, match="larger than Redis takes"):
+        put(own, "large", bytes(512 * 2**20 + 1))
+    assert own.get(put(own, "small")) == b"payload"  # the server was not asked, and is not taken for silent

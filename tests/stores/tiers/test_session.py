@@ -73,6 +73,22 @@ def test_which_tier_answered_is_known(
     assert capsys.readouterr().err == ""
 
 
+def test_an_answer_that_the_nearest_tier_has_by_now_is_its_own(
+    monkeypatch: pytest.MonkeyPatch, url: str, tmp_path: Path
+) -> None:
+    begin(monkeypatch, "ann", url, tmp_path)
+    model().invoke("q")
+    nbcache.flush()
+    store = begin(monkeypatch, "bob", url, tmp_path).store
+    assert isinstance(store, TieredStore)
+    near, far = store.names
+    model().invoke("q")
+    nbcache.flush()
+    for _ in range(4):  # the first one is read there, and the others are in memory
+        model().invoke("q")
+    assert nbcache.stats().by_tier == {far: 1, near: 4}
+
+
 def test_with_one_tier_nothing_is_said_of_tiers(tmp_path: Path) -> None:
     cache = nbcache.install(tmp_path)
     answer = [model().invoke("q") for _ in range(2)][1]
