@@ -29,7 +29,7 @@ A whole store:
 The tests in `tests/stores/contract/` say what each protocol promises, a file for each. To run them with your own store, in
 a clone of the repository, add it to `STORES` in the `conftest.py` there and run `pytest tests/stores/contract`: the tests of
 the capabilities that it has are run. `MemoryStore` has all capabilities but `ChangeTracking`, `Columnar`, `Owning`,
-`Selecting`, `Copyable`, `Buffered`, `Remote` and `Leasing`, and is short.
+`Selecting`, `Copyable`, `Expiring`, `Buffered`, `Remote` and `Leasing`, and is short.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -274,6 +274,14 @@ class Copyable(Protocol):
 
     def entries(self, keys: Collection[str]) -> "Iterable[tuple[EntryMeta, bytes]]":
         """Those of these entries that are there and have not expired, each with its payload."""
+
+
+@runtime_checkable
+class Expiring(Protocol):
+    """A store without rows says when an entry expires, so that a nearer tier keeps a copy no longer."""
+
+    def expiry(self, key: str) -> float | None:
+        """When the entry expires (seconds since the epoch). None if there is none, or if it never does."""
 
 
 @runtime_checkable

@@ -82,6 +82,11 @@ class LangChainStore:
         """Keep `payload` for `ttl` seconds, or for good."""
         self._write(key, _enveloped(key, _Entry(math.inf if ttl is None else time.time() + ttl, payload)))
 
+    def expiry(self, key: str) -> float | None:
+        """When the entry expires (seconds since the epoch). None if there is none, or if it never does."""
+        entry = _opened(key, self._text(key))
+        return None if entry is None or entry.expires == math.inf else entry.expires
+
     def delete(self, key: str) -> bool:
         """Overwrite the entry. Returns whether there was one."""
         text = self._text(key)

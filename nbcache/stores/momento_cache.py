@@ -1,10 +1,13 @@
 """A store in a cache of Momento, a service: each entry is one item.
 
-The key of an item is `nbcache:1:` and the key of its entry, and the item is the payload as it is. 1 is the version of this.
+The key of an item is `nbcache:1:` and the key of its entry. The item is the expiry, which the service tells nobody, and the payload.
+1 is the version of this.
 """
 
 import asyncio
+import math
 import os
+import struct
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from nbcache.entry.records import EntryMeta
 
 _BEGIN = "nbcache:1:"
+_EXPIRY = struct.Struct("<d")  # seconds since the epoch; infinity if the call has no TTL
 _LONGEST = timedelta(hours=24)  # the service keeps nothing for longer
 _SHORTEST = timedelta(milliseconds=1)
 _ANSWER, _CONNECT = timedelta(seconds=0.25), timedelta(seconds=5)  # to a call of the user; when the store is made
@@ -187,16 +191,28 @@ class MomentoStore:
         """
         if not wait:
             raise StoreBusyError(f"{self.url} is asked in a thread")
-        payload: bytes | None = getattr(self._ask("get", _BEGIN + key), "value_bytes", None)
-        return payload
+        item = self._item(key)
+        return None if item is None else item[_EXPIRY.size :]
+
+    def expiry(self, key: str) -> float | None:
+        """When the entry expires (seconds since the epoch). None if there is none, or if its call has no TTL."""
+        item = self._item(key)
+        expires = math.inf if item is None else _EXPIRY.unpack_from(item)[0]
+        return None if expires == math.inf else expires
+
+    def _item(self, key: str) -> bytes | None:
+        item: bytes | None = getattr(self._ask("get", _BEGIN + key), "value_bytes", None)
+        return item if item is not None and len(item) >= _EXPIRY.size else None
 
     def put(self, key: str, payload: bytes, meta: "EntryMeta", ttl: float | None = None) -> None:  # noqa: ARG002 - it lists no entries
         """Keep `payload` for `ttl` seconds, for 24 hours at most. Raises TooLargeError if the service takes no item of this size.
 
         What it had before is deleted then.
         """
+        kept_for = self._ttl if ttl is None else self._capped(ttl)
+        expires = math.inf if ttl is None or kept_for is None else time.time() + kept_for.total_seconds()
         try:
-            self._ask("set", _BEGIN + key, payload, self._ttl if ttl is None else self._capped(ttl))
+            self._ask("set", _BEGIN + key, _EXPIRY.pack(expires) + payload, kept_for)
         except TooLargeError:
             self._ask("delete", _BEGIN + key)
             raise

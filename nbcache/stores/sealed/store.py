@@ -297,6 +297,12 @@ class _PayloadTracking(SealedStore):
         return self.inner.payload_token()
 
 
+class _Expiring(SealedStore):
+    def expiry(self, key: str) -> float | None:
+        """When the entry expires (seconds since the epoch). None if there is none, or if it never does."""
+        return cast("float | None", self.inner.expiry(self._keys.key(key)))
+
+
 class _Buffered(SealedStore):
     def flush(self, within: float) -> None:
         """Wait until what was stored has reached its place, for at most `within` seconds."""
@@ -343,6 +349,7 @@ _PARTS: tuple[tuple[Any, type[SealedStore]], ...] = (
     (base.Bulk, _Bulk),
     (base.ChangeTracking, _ChangeTracking),
     (base.PayloadTracking, _PayloadTracking),
+    (base.Expiring, _Expiring),
     (base.Buffered, _Buffered),
     (base.Remote, _Remote),
     (base.Leasing, _Leasing),

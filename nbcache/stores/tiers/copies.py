@@ -8,7 +8,7 @@ from typing import NamedTuple
 from nbcache.entry.filter import Filter
 from nbcache.entry.records import EntryMeta
 from nbcache.errors import DamagedError, StoreError, TooLargeError
-from nbcache.stores.base import Copyable, Leasing, Listable, Remote, Store, Streamable
+from nbcache.stores.base import Copyable, Expiring, Leasing, Listable, Remote, Store, Streamable
 from nbcache.stores.location import team_owner
 from nbcache.stores.owners import translated
 
@@ -64,7 +64,7 @@ def _put(target: Store, row: EntryMeta, payload: bytes, token: str | None) -> No
 def entries_in(store: Store, keys: Collection[str]) -> Iterator[tuple[EntryMeta, bytes]]:
     """Those of these entries that are there and have not expired, each with its payload.
 
-    Of a store without rows, an entry that expires is left out: nobody knows when.
+    Of a store without rows, an entry that expires is left out if the store does not say when.
     """
     if isinstance(store, Copyable):
         yield from store.entries(keys)
@@ -78,7 +78,7 @@ def entries_in(store: Store, keys: Collection[str]) -> Iterator[tuple[EntryMeta,
     else:
         for key in keys:
             payload = store.get(key)
-            if payload is not None and (described := _described(payload, key)) is not None:
+            if payload is not None and (described := _described(store, payload, key)) is not None:
                 yield described, payload
 
 
@@ -90,13 +90,17 @@ def row_in(tier: Store, row: EntryMeta, of: Store) -> EntryMeta:
     return replace(row, notebooks=tuple(dict.fromkeys(names)))
 
 
-def _described(payload: bytes, key: str) -> EntryMeta | None:
-    """The row in a payload. None if it expires, or can't be read."""
+def _described(store: Store, payload: bytes, key: str) -> EntryMeta | None:
+    """The row in a payload. None if it expires, and the store does not say when, or if it can't be read."""
     from nbcache import codec  # noqa: PLC0415 - few stores have no rows
     from nbcache.codec.entry_description import row_in as row_in_payload  # noqa: PLC0415
 
     try:
         read = codec.read(payload, key)
-        return None if read.expires else row_in_payload(read)
+        row = row_in_payload(read)
     except DamagedError:
         return None
+    if not read.expires:
+        return row
+    expires = store.expiry(key) if isinstance(store, Expiring) else None
+    return None if expires is None else replace(row, expires=expires)

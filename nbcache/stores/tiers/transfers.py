@@ -1,5 +1,6 @@
 """What goes from one tier to the others in the background, and what is left of it when a tier fails."""
 
+import asyncio
 import os
 import sys
 import time
@@ -9,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TypeVar
 
+from nbcache.concurrency.executor import awaiting_loop
 from nbcache.concurrency.locks import Lock
 from nbcache.concurrency.timer import Timer
 from nbcache.entry.records import EntryMeta, Touch
@@ -18,7 +20,7 @@ from nbcache.stores.circuit_breaker import CircuitBreaker
 from nbcache.stores.location import team_owner
 from nbcache.stores.owners import translated
 from nbcache.stores.tiers.copies import copy, row_in
-from nbcache.stores.tiers.unsent import CLEAR, COPY, DELETE, REPLACE, Job, Unsent
+from nbcache.stores.tiers.unsent import CLEAR, COPY, DELETE, HIDE, REPLACE, Job, Unsent
 
 _SOON, _LATER = 0.005, 1.0  # seconds after which an answer is sent, and after which what failed is tried again
 _FILLED_WITHIN = 0.3  # seconds that are waited for copies in the home, which are about to be counted
@@ -52,6 +54,7 @@ class Transfers:
         self._touches: dict[int, list[Touch]] = {at: [] for at in self._writable}
         self._too_large: set[tuple[int, str]] = set()
         self._breakers = {at: CircuitBreaker() for at in self._writable}
+        self._loop: asyncio.AbstractEventLoop | None = None  # of the latest async call: a tier's client may need one
         self._sending = Lock()  # what is deleted must not be sent afterwards
         self._begin()
         _all.add(self)
@@ -64,6 +67,7 @@ class Transfers:
     def stored(self, key: str, at: int, lease: tuple[int, str] | None = None) -> None:
         """An answer was committed to the tier `at`. Its call had a `lease`: at which tier, and its token."""
         self._forget_leases([key])
+        self._loop = awaiting_loop.get() or self._loop
         if lease is not None and lease[0] != at:
             self._tokens[lease[0], key] = lease[1]
         for target in self._writable:
@@ -74,6 +78,7 @@ class Transfers:
     def fill(self, key: str, at: int) -> None:
         """The tier `at` had the entry, and those above did not."""
         self._answered[at].add(key)
+        self._loop = awaiting_loop.get() or self._loop
         for target in self._writable:
             if target < at and (target, key) not in self._too_large:
                 self._new[target].setdefault(key, at)
@@ -112,14 +117,23 @@ class Transfers:
             if kind != REPLACE:
                 for pending in self._new.values():
                     for key in keys:
-                        pending.pop(key, None)
+                        if owner is None or pending.get(key) != self._home:  # else other owners may keep it
+                            pending.pop(key, None)
             done = [change(self._tiers[self._home])]
             for at, tier in enumerate(self._tiers):
-                if at in self._writable and at != self._home:
+                if at == self._home:
+                    continue
+                if self._only_hides(at, kind, owner):
+                    self._unsent.add(tier.url, keys, HIDE)
+                elif at in self._writable:
                     done += self._changed(at, change, keys, kind, owner)
-                elif kind == DELETE and at != self._home:  # it stays there, and must not come back from there
-                    self._unsent.add(tier.url, keys, kind)
         return done
+
+    def _only_hides(self, at: int, kind: str, owner: str | None) -> bool:
+        """Whether what is deleted stays in the tier `at`: it is only read, or nobody knows whose entries it has."""
+        if at not in self._writable:
+            return kind == DELETE
+        return kind == CLEAR and owner is not None and not isinstance(self._tiers[at], Listable)
 
     def _forget_leases(self, keys: Sequence[str]) -> None:
         """What is sent of these entries from now on replaces what is there."""
@@ -161,6 +175,7 @@ class Transfers:
 
     def _send_new(self, _: Timer) -> bool:
         """Send what is new. Returns whether there is more by now."""
+        awaiting_loop.set(self._running_loop())
         for at in self._writable:
             with self._sending, suppress(Exception):  # whatever a store of the user's own raises, the thread goes on
                 keys = list(self._new[at])
@@ -172,6 +187,11 @@ class Transfers:
                     with suppress(StoreError):
                         self._tiers[at].touch(touches)  # type: ignore[attr-defined]  # as `touched` found out
         return any(self._new.values())
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop | None:
+        if self._loop is not None and not self._loop.is_running():
+            self._loop = None
+        return self._loop
 
     def _send(self, target: int, place: int, keys: Sequence[str]) -> None:
         if place != self._home:
@@ -215,6 +235,7 @@ class Transfers:
 
     def _send_left(self, _: Timer) -> bool:
         """Try again what could not be sent. Returns whether something is left."""
+        awaiting_loop.set(self._running_loop())
         left = [self._is_left(at) for at in self._writable]
         return any(left)
 

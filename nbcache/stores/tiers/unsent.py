@@ -16,6 +16,7 @@ COPY = "copy"  # the entry is to be copied, if it is still there
 REPLACE = "replace"  # the same of an entry that was edited: if it is gone, it is to be deleted
 DELETE = "delete"
 CLEAR = "clear"  # its owner gives it up, or all owners do
+HIDE = "hide"  # nothing: it stays there, and is not answered from there until it is stored anew
 
 _FILE = "unsent.db"
 _MOST = 10_000  # of all tiers; copies are forgotten first
@@ -25,7 +26,7 @@ _ADD, _REMOVE = (
     "INSERT OR REPLACE INTO job VALUES (?, ?, ?, ?, ?)",
     "DELETE FROM job WHERE tier = ? AND key = ? AND owner = ?",
 )
-_HIDING = {DELETE, CLEAR}
+_HIDING = {DELETE, CLEAR, HIDE}
 
 
 class Job(NamedTuple):
@@ -55,10 +56,13 @@ class Unsent:
         self._read()
 
     def add(self, tier: str, keys: Iterable[str], kind: str, owner: str | None = None) -> None:
-        """Note a job for each of these entries, in place of an earlier one that is nobody's own, or this owner's."""
-        new = [Job(tier, key, kind, owner or "", time.time()) for key in keys]
+        """Note a job for each of these entries, in place of an earlier one that is nobody's own, or this owner's.
+
+        A copy of what was to be deleted takes its place there also if it is gone by then.
+        """
         with self._lock:
             self._read()
+            new = [Job(tier, key, self._after(tier, key, kind), owner or "", time.time()) for key in keys]
             for job in new:
                 self._jobs.pop(job.place, None)
                 self._jobs[job.place] = job
@@ -66,6 +70,10 @@ class Unsent:
             self._hide()
             self._write(_ADD, new, makes=True)
             self._write(_REMOVE, [job.place for job in forgotten])
+
+    def _after(self, tier: str, key: str, kind: str) -> str:
+        earlier = self._jobs.get((tier, key, ""))
+        return REPLACE if kind == COPY and earlier is not None and earlier.kind != COPY else kind
 
     def done(self, tier: str, keys: Iterable[str], owner: str | None = None) -> None:
         """Forget the jobs of these entries that are this owner's, or nobody's own."""
@@ -80,7 +88,7 @@ class Unsent:
         """The jobs of a tier, the oldest first."""
         with self._lock:
             self._read()
-            return [job for job in self._jobs.values() if job.tier == tier]
+            return [job for job in self._jobs.values() if job.tier == tier and job.kind != HIDE]
 
     def hides(self, tier: str, key: str) -> bool:
         """Whether this entry is still to be deleted in the tier: then it must not be answered from there.

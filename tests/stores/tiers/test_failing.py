@@ -462,3 +462,33 @@ def test_a_lookup_is_shared_while_the_server_is_down(own_server: RedisServer, tm
         model().batch(["q"] * 5)
     assert (nbcache.stats().hits, nbcache.stats().misses) == (4, 1)
     own_server.start()
+
+
+# What one owner clears, and others keep
+
+
+def test_what_one_notebook_clears_is_still_sent_for_the_other(
+    store: Any, near: DiskStore, own: RedisStore, own_server: RedisServer
+) -> None:
+    own_server.stop()
+    key = put(store, 1, b"payload", "a.ipynb", "b.ipynb")
+    store.flush(ENOUGH)
+    store.clear([key], owner="a.ipynb")
+    own_server.start()
+    wait_until(lambda: own.get(key) == b"payload")
+    wait_until(lambda: found(own, key).notebooks == (f"ann:{near.folder.parent}/b.ipynb",))
+
+
+def test_a_deleted_entry_does_not_come_back_when_the_one_in_its_place_has_expired(
+    store: Any, own: RedisStore, own_server: RedisServer
+) -> None:
+    key = put(store, 1, b"old")
+    store.flush(ENOUGH)
+    own_server.freeze()
+    store.delete(key)
+    put(store, 1, b"new", ttl=0.1)
+    store.flush(ENOUGH)
+    time.sleep(0.1)  # until it has expired
+    own_server.go_on()
+    wait_until(lambda: own.get(key) is None)
+    assert store.get(key) is None
