@@ -69,9 +69,22 @@ def places(place: object) -> list[OneStore]:
     if not found:
         raise ValueError(f"store={place!r}: {_HOW}, or a list of them")
     for each in found:
-        if not (isinstance(each, Path | Store | ReadOnly) or (isinstance(each, str) and each.strip())):
-            raise ValueError(f"store={each!r}: {_HOW}")
+        if (fault := _fault_of(each.place if isinstance(each, ReadOnly) else each)) is not None:
+            raise ValueError(f"store={each!r}: {fault}")
     return found
+
+
+def _fault_of(place: object) -> str | None:
+    """What to write instead of something that is no place. None if it is one."""
+    if isinstance(place, type):
+        return f"this is the class; give a store, such as {place.__name__}(…)"
+    if isinstance(place, Path | Store | ReadOnly) or (isinstance(place, str) and place.strip()):
+        return None
+    if isinstance(place, list | tuple) and place:
+        return "write all tiers in one list"
+    from langchain_core.caches import BaseCache  # noqa: PLC0415 - what is right doesn't come here
+
+    return "write nbcache.stores.LangChainStore(cache)" if isinstance(place, BaseCache) else _HOW
 
 
 def shown(place: str) -> str:

@@ -4,12 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from langchain_core.caches import InMemoryCache
 
 import nbcache
 from nbcache.stores import DiskStore, MemoryStore, ReadOnly, RedisStore, Store, TieredStore, open_store
 from nbcache.stores.opening import places, shown
 
 pytest.importorskip("redis")
+MEMORY = MemoryStore()
 URL = "redis://cache.lab:6379/0?prefix=vision"
 
 
@@ -80,7 +82,15 @@ def test_one_place_in_a_list_is_that_place(tmp_path: Path) -> None:
         (["disk", ""], "write a folder"),
         (["disk", None], "write a folder"),
         (["disk", 7], "write a folder"),
-        ([["disk"]], "write a folder"),
+        (["disk", []], "write a folder"),
+        ([["disk"]], "all tiers in one list"),
+        (["disk", TieredStore([MemoryStore()])], "all tiers in one list"),
+        (ReadOnly(["disk"]), "all tiers in one list"),  # type: ignore[arg-type]
+        (ReadOnly(None), "write a folder"),  # type: ignore[arg-type]
+        (MemoryStore, r"such as MemoryStore\("),
+        (["disk", RedisStore], r"such as RedisStore\("),
+        (["disk", InMemoryCache()], r"LangChainStore\(cache\)"),
+        ([MEMORY, MEMORY], "there twice"),
         ("disk, sqlite:///x.db", "write a folder"),
         ("disk, redis://lab/0?prefx=a", "prefix"),
         (":ro", "write a folder"),

@@ -52,16 +52,13 @@ class TieredStore:
     another process. What is deleted, cleared or edited is so in all of them.
 
     Entries are listed, searched, counted and checked in the `home`: the first tier that may be written, else the first that can
-    list. Raises ValueError for a tier that is there twice.
+    list. Raises TypeError for what is no store, and ValueError for none, for a tier that is there twice or that has tiers itself.
     """
 
     def __init__(self, tiers: Sequence[Store | ReadOnly]) -> None:
         self.tiers: tuple[Store, ...] = tuple(map(_opened, tiers))
         self.writable = frozenset(at for at, tier in enumerate(tiers) if not isinstance(tier, ReadOnly))
-        urls = [tier.url for tier in self.tiers if isinstance(tier, DiskStore | Remote)]
-        for url in urls:
-            if urls.count(url) > 1:
-                raise ValueError(f"store: the tier {url} is there twice; leave one out")
+        _check_tiers(self.tiers)
         # The name of each tier, with `:ro` after those that are only read.
         self.names = tuple(tier.url if at in self.writable else f"{tier.url}:ro" for at, tier in enumerate(self.tiers))
         self._answers: dict[str, tuple[int, int]] = {}
@@ -285,10 +282,21 @@ class TieredStore:
         warn_once(f"{type(error).__name__} {self.url}", text)
 
 
+def _check_tiers(tiers: Sequence[Store]) -> None:
+    if not tiers:
+        raise ValueError("TieredStore([]): give at least one store")
+    names = [tier.url if isinstance(tier, DiskStore | Remote) else id(tier) for tier in tiers]
+    for tier, name in zip(tiers, names, strict=True):
+        if isinstance(tier, TieredStore):
+            raise ValueError(f"store: {tier.url} has tiers itself; write all tiers in one list")  # noqa: TRY004 - it is a store
+        if names.count(name) > 1:
+            raise ValueError(f"store: the tier {tier.url} is there twice; leave one out")
+
+
 def _opened(tier: Store | ReadOnly) -> Store:
     """The store of a tier. A folder that is only read is opened so that nothing in it changes."""
     store: Any = tier.place if isinstance(tier, ReadOnly) else tier
-    if not isinstance(store, Store):
+    if isinstance(store, type) or not isinstance(store, Store):
         raise TypeError(f"TieredStore([{store!r}]): give stores, or ReadOnly(store)")
     return DiskStore(store.folder, read_only=True) if isinstance(tier, ReadOnly) and type(store) is DiskStore else store
 

@@ -277,6 +277,10 @@ def test_a_store_that_is_there_twice_is_refused(near: DiskStore) -> None:
 def test_what_is_no_store_is_refused() -> None:
     with pytest.raises(TypeError, match="give stores"):
         TieredStore(["disk"])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match="give stores"):
+        TieredStore([MemoryStore])  # type: ignore[list-item]
+    with pytest.raises(ValueError, match="at least one"):
+        TieredStore([])
 
 
 def test_a_late_answer_replaces_none_of_the_server_by_whom_the_lease_was_lost(
