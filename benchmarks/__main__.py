@@ -66,7 +66,7 @@ _FEW = Amounts(
     questions=6, batches=1, long=1, chats=(1, 1, 1), streams=2, threads=3, at_once=10, texts=10, misses=10, requests=200
 )
 FULL = Scale()
-QUICK = Scale(_FEW, 1, 60, 10, 1, 2, 5, team.Load(2, 20, 5, 1), 50, 20, (300, 600), 100, 300)
+QUICK = Scale(_FEW, 1, 60, 10, 2, 2, 5, team.Load(2, 20, 5, 1), 50, 20, (300, 600), 100, 300)
 
 
 def main() -> int:
