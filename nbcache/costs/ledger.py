@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from nbcache.entry.records import CallRecord, EntryMeta, InnerCall, SessionCall, Spending, Usage
 
 _DELAY = 1.0  # seconds from a call until it is written down, unless its cell ends before
-_AT_ONCE = 20  # entries indexed in one transaction, for which an update may have to wait
-_IN_A_STEP = 8  # the same in the background: a few milliseconds
+_IN_A_STEP = 8  # entries indexed in one transaction, in the background: a few milliseconds
 _T = TypeVar("_T")
 
 
@@ -222,6 +221,10 @@ class Ledger:
 
     # Sums of the session
 
+    def settle(self) -> None:
+        """Enter all notes in the sums. Then the records of calls have their costs."""
+        self._read(lambda: None)
+
     def rows(self) -> "list[Spending]":
         """This session's sums, a row for each model and kind of call."""
         return self._read(lambda: list(map(replace, self._accounts.of_model.values())))
@@ -321,18 +324,10 @@ class Ledger:
 
     def index(self, within: float | None = None) -> None:
         """Index the words of new entries for the search, for at most `within` seconds."""
-        ends = None if within is None else time.monotonic() + within
-        with contextlib.suppress(Exception):  # the next entry tries again
-            while self._index_some(_AT_ONCE):
-                if ends is not None and time.monotonic() > ends:
-                    return
+        if self._searched is not None:
+            from nbcache.stores.index_words import index_new_entries  # noqa: PLC0415 - as in `_accounts`
 
-    def _index_some(self, at_most: int) -> bool:
-        if self._searched is None:
-            return False
-        from nbcache.stores.index_words import words_of  # noqa: PLC0415 - as in `_accounts`
-
-        return self._searched.index(words_of, at_most)
+            index_new_entries(self._searched, within)
 
     def close(self) -> None:
         """Write down what is left, and end the thread."""
@@ -374,11 +369,13 @@ class Ledger:
     def _tidy(self, timer: Timer) -> bool:
         """Write down and index, in a thread, some time after a call. Returns whether work is left."""
         from nbcache.concurrency.rests import Rests  # noqa: PLC0415 - as in `_accounts`
+        from nbcache.stores.index_words import words_of  # noqa: PLC0415
 
         self.flush()
+        store = self._searched
         written, rests = time.monotonic(), Rests()
         with contextlib.suppress(Exception):  # the next entry tries again
-            while self._index_some(_IN_A_STEP) and not timer.is_stopped:
+            while store is not None and store.index(words_of, _IN_A_STEP) and not timer.is_stopped:
                 rests.rest()
                 if time.monotonic() > written + _DELAY:
                     self.flush()

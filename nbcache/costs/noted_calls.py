@@ -69,7 +69,7 @@ def _change_users(by: int) -> None:
 
 def money_of(misses: Iterable[CallRecord], ledger: Ledger) -> Money:
     """What these calls cost. What a function cost is what the calls inside did."""
-    ledger.rows()  # enters what is noted: then the records have their costs
+    ledger.settle()
     return sum((_money_of_call(call) for call in misses if call.kind not in FUNCTIONS), Money())
 
 

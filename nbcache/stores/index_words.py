@@ -1,10 +1,17 @@
 """The words by which an entry is found, in every store that can be searched, and the marks beside them."""
 
 import re
+import time
 import unicodedata
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from nbcache import codec
 
+if TYPE_CHECKING:
+    from nbcache.stores.base import Searchable
+
+_AT_ONCE = 20  # entries indexed in one transaction, for which an update may have to wait
 # Marks beside the words of an entry. With the first, the entry may contain what its words don't. With the second, its text
 # may be written in other letters than its words.
 UNSURE, FOLDED = "?", "~"
@@ -43,6 +50,15 @@ def _words_and_marks(text: str, preview: str) -> set[str]:
     is_shown = shown in text or shown in " ".join(text.split())
     marks = {UNSURE} if has_other_words(text, found) or not is_shown else set()
     return found | marks | ({FOLDED} if is_folded(text, found) else set())
+
+
+def index_new_entries(store: "Searchable", within: float | None = None) -> None:
+    """Index the words of new entries, for at most `within` seconds. Never raises."""
+    ends = None if within is None else time.monotonic() + within
+    with suppress(Exception):  # where nothing can be written, what is indexed is found; the next call tries again
+        while store.index(words_of, _AT_ONCE):
+            if ends is not None and time.monotonic() > ends:
+                return
 
 
 def word_of_key(key: str) -> str:

@@ -4,16 +4,15 @@ A function's entry has the keys of those calls. The search index has them, too, 
 around a call are found as quickly as the entries with a word, and nothing has to be kept true when entries are deleted.
 """
 
-import time
 from collections.abc import Sequence
 from contextlib import suppress
 
 from nbcache import codec
 from nbcache.codec.entry_description import row_in
 from nbcache.entry.records import EntryMeta
-from nbcache.errors import DamagedError, StoreError
+from nbcache.errors import DamagedError
 from nbcache.stores.base import Searchable, Store
-from nbcache.stores.index_words import word_of_key, words_of
+from nbcache.stores.index_words import index_new_entries, word_of_key
 
 MOST_FUNCTIONS = 100  # around one call that are listed
 _INDEXED_WITHIN = 1.0  # seconds
@@ -26,10 +25,7 @@ def functions_around(store: Store, key: str) -> tuple[EntryMeta, ...]:
     """
     if not isinstance(store, Searchable):
         return ()
-    ends = time.monotonic() + _INDEXED_WITHIN
-    with suppress(StoreError):  # where nothing can be written, what is indexed is found
-        while store.index(words_of) and time.monotonic() < ends:
-            pass
+    index_new_entries(store, _INDEXED_WITHIN)
     rows = (_row_with(store.get(each), each, key) for each in store.similar([word_of_key(key)], MOST_FUNCTIONS))
     return tuple(row for row in rows if row is not None)
 
