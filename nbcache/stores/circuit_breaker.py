@@ -32,9 +32,8 @@ class CircuitBreaker:
             now = time.monotonic()
             if now < self._tried_from:
                 return self._tried_from - now
-            self._tried_from = (
-                now + self._pause
-            )  # whatever becomes of the trial, as in a process that is forked meanwhile
+            # Whatever becomes of the trial: it may be lost in a process that is forked meanwhile.
+            self._tried_from = now + self._pause
         if self._attempt is None:
             return 0.0
         self._try(self._attempt)

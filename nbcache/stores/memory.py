@@ -41,9 +41,8 @@ class MemoryStore:
         self._spendings: list[Spending] = []
         self._sessions: dict[tuple[str | None, str], dict[tuple[str, str], SessionCall]] = {}
         self._tombstones: dict[str, tuple[float, str]] = {}
-        self._explained: set[tuple[str, float | None]] = (
-            set()
-        )  # expired entries that are still there, and have explained a miss
+        # Expired entries that are still there, and have explained a miss.
+        self._explained: set[tuple[str, float | None]] = set()
         self._last_clock: float | None = None
         self.bound(max_bytes, max_entries)
 
