@@ -1,4 +1,4 @@
-"""The server's clock, by which entries expire: those of the machines that share a store may be wrong."""
+"""The server's clock, by which the times of entries are kept: those of the machines that share a store may be wrong."""
 
 import time
 from collections.abc import Callable
@@ -12,18 +12,23 @@ class ServerClock:
     def __init__(self, ask: Callable[[], float]) -> None:
         self._ask = ask
         self._set_at: float | None = None  # what this machine's clock was ahead of its uptime
-        self.ahead = 0.0  # seconds that the server's clock is ahead of this machine's
+        self._ahead = 0.0
 
     def now(self) -> float:
         """Seconds since the epoch. Raises what a request to the server raises."""
+        return time.time() + self.ahead()
+
+    def ahead(self) -> float:
+        """Seconds that it is ahead of this machine's clock. Raises what a request to the server raises."""
         set_at = time.time() - time.monotonic()
         if self._set_at is None or abs(set_at - self._set_at) > _NEAR:
             begun = time.time()
             server = self._ask()
-            ahead = server - (begun + time.time()) / 2
-            self.ahead = ahead if abs(ahead) > _NEAR else 0.0
+            # The answer is from some moment until now: a process that stood still meanwhile has a right clock all the same.
+            ahead = server - min(max(server, begun), time.time())
+            self._ahead = ahead if abs(ahead) > _NEAR else 0.0
             self._set_at = set_at
-        return time.time() + self.ahead
+        return self._ahead
 
     def forget(self) -> None:
         """Ask again before the time is needed next: it may be another server by then."""

@@ -50,7 +50,7 @@ def _edit(store: "RedisStore", keys: Sequence[str], change: Edit) -> tuple[int, 
 
 def _arguments(store: "RedisStore", key: str, parts: list[Any], change: Edit) -> list[Argument] | None:
     """What the script takes; None if nothing changes."""
-    now, ahead = store.server.now(), store.server.clock.ahead
+    now, ahead = store.server.now(), store.server.ahead()
     row, payload = store.row(parts), parts[-1]
     if (
         row is None
@@ -59,7 +59,7 @@ def _arguments(store: "RedisStore", key: str, parts: list[Any], change: Edit) ->
     ):
         return None
     tags, expires = change.tags_of(row.tags), change.expiry_of(row.expires)
-    after = replace(row, tags=tags, expires=expires)
+    after = replace(row, tags=tags, expires=expires, created=row.created + ahead)
     edited = (change.payload or codec.edited)(payload, key, tags=tags, expires=expires is not None)
     digest = hashlib.sha1(payload, usedforsecurity=False).hexdigest()
     expiry = rows.expiry_arguments(None if expires is None else expires + ahead, now)

@@ -37,7 +37,7 @@ class Listing:
     """The columns that are needed of a store, as they all were at one moment."""
 
     def __init__(self, store: "RedisStore", names: Sequence[str]) -> None:
-        self._store = store
+        self._store, self._ahead = store, store.server.ahead()
         wanted = list(dict.fromkeys(["created", "expires", *names]))
         with store.server.listing.pipeline(transaction=True) as together:
             for name in wanted:
@@ -125,12 +125,12 @@ class Listing:
         """Where the numbers are those that `which` asks for."""
         mask = np.ones(self._length, bool)
         if which.before is not None:
-            mask &= self._columns["created"] < which.before
+            mask &= self._columns["created"] < which.before + self._ahead
         if which.unused:
             mask &= self._columns["hits"] == 0
         if which.idle_since is not None:
             last = self._columns["last_hit"]
-            mask &= np.where(np.isnan(last), self._columns["created"], last) < which.idle_since
+            mask &= np.where(np.isnan(last), self._columns["created"], last) < which.idle_since + self._ahead
         if which.larger_than is not None:
             mask &= self._columns["size_bytes"] > which.larger_than
         if which.cheaper_than is not None:

@@ -48,13 +48,14 @@ def field_of(owner: str) -> bytes:
 
 
 def read(parts: list[Any], ahead: float = 0.0) -> EntryMeta:
-    """The row that the script `rows` returns; it expires by a clock that the server's is ahead of. Raises DamagedError if it is none."""
+    """The row that the script `rows` returns; its times are by a clock that the server's is ahead of. Raises DamagedError if it is none."""
     key, row, expires, cost, hits, last_hit, size, owners, _ = parts
     try:
         values = _values(row)
         if cost:
             values |= {"cost_usd": cost[1:].decode(), "charged": cost[:1] == b"1"}
         values["cost_usd"] = None if values["cost_usd"] is None else Decimal(values["cost_usd"])
+        values["created"] -= ahead
         when = float(expires) - ahead if expires else None
     except (ValueError, TypeError, ArithmeticError, RecursionError):
         raise DamagedError(f"the row of entry {key[:8].decode(errors='replace')} is damaged") from None
@@ -63,7 +64,7 @@ def read(parts: list[Any], ahead: float = 0.0) -> EntryMeta:
         key=key.decode(),
         notebooks=tuple(owner.decode(errors="surrogatepass") for owner in owners),
         hits=int(_float(hits)),
-        last_hit=None if math.isnan(last) else last,
+        last_hit=None if math.isnan(last) else last - ahead,
         size_bytes=size,
         expires=when,
         **values,

@@ -77,6 +77,11 @@ class Server:
         with self.request():
             return self.clock.now()
 
+    def ahead(self) -> float:
+        """Seconds that the server's clock is ahead of this machine's. Raises StoreError if it is not known."""
+        with self.request():
+            return self.clock.ahead()
+
     def close(self) -> None:
         """Close the connections. They are opened again when they are needed."""
         self._disconnect(in_use=True)

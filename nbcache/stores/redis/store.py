@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
@@ -103,7 +104,9 @@ class RedisStore:
 
     def touch(self, touches: Iterable[Touch]) -> None:
         """Update rows: last hit, hits, owners, costs."""
-        self.batches.write("touch", [_of_touch(touch) for touch in touches], repr(self.server.now()))
+        self.batches.write(
+            "touch", [_of_touch(touch) for touch in touches], repr(self.server.now()), repr(self.server.ahead())
+        )
 
     def delete(self, key: str) -> bool:
         """Delete the entry. Returns whether there was one."""
@@ -195,9 +198,9 @@ class RedisStore:
     def tombstone(self, key: str, when: float, *, keep: bool = False) -> tuple[str, float] | None:
         """Why and when the entry `key`, which missed at `when`, was removed; without `keep` only once."""
         with self.server.request():
-            when += self.server.now() - time.time()
+            when += self.server.ahead()
             gone = run(self.server.calls, self.root, "tombstone", [key, repr(when), int(keep)])
-        return (gone[0].decode(), float(gone[1]) - self.server.clock.ahead) if gone else None
+        return (gone[0].decode(), float(gone[1]) - self.server.ahead()) if gone else None
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
         """From the next `put` on, evict what exceeds these bounds. Raises ValueError if one is below 1."""
@@ -262,15 +265,16 @@ class RedisStore:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than Redis takes ({_LARGEST} bytes)")
         if self._max_bytes is not None and len(payload) > self._max_bytes:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
-        now = self.server.now()
+        now, ahead = self.server.now(), self.server.ahead()
+        row = replace(meta, created=meta.created + ahead) if ahead else meta
         expiry = rows.expiry_arguments(None if ttl is None else now + ttl, now)
         bounds = (self._max_bytes or 0, self._max_entries or 0, int(report.to is not None))
         owners = (owner.encode(errors="surrogatepass") for owner in meta.notebooks)
-        return [key, payload, rows.written(meta), packed(meta, payload), repr(now), *expiry, *bounds, token, *owners]
+        return [key, payload, rows.written(row), packed(row, payload), repr(now), *expiry, *bounds, token, *owners]
 
     def row(self, parts: list[Any]) -> EntryMeta | None:
-        """The row that a script returns, with its expiry by this machine's clock; None if it is damaged, which `check` says."""
-        return rows.read_or_none(parts, self.server.clock.ahead)
+        """The row that a script returns, with its times by this machine's clock; None if it is damaged, which `check` says."""
+        return rows.read_or_none(parts, self.server.ahead())
 
     def _report(self, evicted: Sequence[Any]) -> None:
         if evicted and report.to is not None:

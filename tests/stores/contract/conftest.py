@@ -103,7 +103,7 @@ def clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Cl
     parameters = getattr(request.node, "callspec", None)
     if parameters is None or parameters.params.get("make") not in {"momento", f"{SEALED}momento"}:
         monkeypatch.setattr(time, "time", lambda: made.now)
-        monkeypatch.setattr(ServerClock, "now", lambda _: made.now)
+        monkeypatch.setattr(ServerClock, "ahead", lambda _: 0.0)
     return made
 
 
