@@ -5,15 +5,14 @@ and the server is left alone for a while. `address.py` reads a URL, `topology.py
 cluster where the keys are, and `connections.py` keeps all that within time. `clock.py` is the server's clock. `scripts.py` runs the scripts in the folder `lua`
 on the server, each as one transaction.
 
-An entry is one hash, `e:<key>`, with its payload, its row (`rows.py`), its expiry and a field for each owner: a hit is one
-command. Rows are listed by columns (`columns.py`): a string for each field that can be sorted or filtered by, with eight bytes
+An entry is one string, `e:<key>`: its expiry, its row (`rows.py`), its owners and its payload. A hit is one command. Rows are listed by columns (`columns.py`): a string for each field that can be sorted or filtered by, with eight bytes
 for each entry at its slot. `listing.py` reads the few columns that `pages.py` needs for a list, and then its rows; `selection.py`
 is what it selects without all rows in memory. `rebuilding.py` mends the lists after the server has evicted entries or columns. `searches.py` reads payloads, to find words and texts in them. `editing.py`
 changes entries, `check.py` compares entries and columns, and `ledger.py` keeps the accounts. `batches.py` has what is added up
 applied once. A lease (`leases.py`) is the string
 `l:<key>`: the token of the call that is being made, or empty if an answer was not stored a moment ago.
 
-The names of all keys begin with `{prefix}:1:`, where 1 is the version of all this. The braces make a cluster keep them on one node.
+The names of all keys begin with `{prefix}:2:`, where 2 is the version of all this. The braces make a cluster keep them on one node.
 """
 
 from typing import TYPE_CHECKING

@@ -24,9 +24,9 @@ _NEWEST_FIRST = Order("created", descending=True)
 def page(store: "RedisStore", which: Filter, order: Order, part: slice) -> list[EntryMeta]:
     """A part of the rows that `which` selects, in an order."""
     if which.key is not None and len(which.key) == KEY_LENGTH and not which.words:
-        there: Any = store.server.listing.hget(f"{store.root}e:{which.key}", "s")
-        slot = [] if there is None else [int(there)]
-        return [row for row in _rows(store, slot) if row.key == which.key and _is_live(row, which)][part]
+        found = run(store.server.listing, store.root, "rows_of_keys", [which.key])
+        there = (row for parts in found if parts is not None and (row := store.row(parts)))
+        return [row for row in there if _is_live(row, which)][part]
     listing = _listed(store, (order.sort, *columns_of(which)))
     slots = listing.ordered(_selected(store, listing, which), order, part.stop)[part]
     return list(_rows(store, slots.tolist(), which))

@@ -6,12 +6,12 @@ A server that evicts entries leaves them in the lists: `prepare` takes them out 
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nbcache.stores.redis import rows
 from nbcache.stores.redis.columns import packed
 from nbcache.stores.redis.listing import Listing
-from nbcache.stores.redis.scripts import run
+from nbcache.stores.redis.scripts import Argument, run
 
 if TYPE_CHECKING:
     from nbcache.stores.redis.store import RedisStore
@@ -45,20 +45,19 @@ def unlisted(store: "RedisStore") -> Iterator[str]:
 def list_anew(store: "RedisStore", keys: Sequence[str]) -> None:
     """List entries that are in no list. One that can't be read is deleted. Hits were counted in the lists, and begin anew."""
     client, now = store.server.listing, store.server.now()
-    with client.pipeline(transaction=False) as together:
-        for key in keys:
-            together.hmget(f"{store.root}e:{key}", "r", "x", "c", "p")
-        found = together.execute()
-    with client.pipeline(transaction=False) as together:
-        for key, values in zip(keys, found, strict=True):
-            row, expires, cost, payload = (value or b"" for value in values)
-            meta = rows.read_or_none([key.encode(), row, expires, cost, *rows.NEVER_HIT, 0, [], b""])
-            if meta is None:
-                together.unlink(f"{store.root}e:{key}")
-            else:
-                expiry = rows.expiry_arguments(meta.expires, now)
-                run(together, store.root, "relist", [key, packed(meta, payload), *expiry, repr(now)])
-        together.execute()
+    found: Any = client.mget([f"{store.root}e:{key}" for key in keys])
+    arguments: list[Argument] = []
+    for key, entry in zip(keys, found, strict=True):
+        if entry is None:
+            continue
+        parts = rows.parts_of(key, entry)
+        meta = rows.read_or_none(parts)
+        if meta is None:
+            client.unlink(f"{store.root}e:{key}")
+        else:
+            expiry = rows.expiry_arguments(meta.expires, now)
+            arguments += [key, packed(meta, parts[-1]), *expiry, repr(now)]
+    run(client, store.root, "relist", arguments)
 
 
 def _forget_evicted(store: "RedisStore") -> None:

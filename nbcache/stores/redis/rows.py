@@ -1,8 +1,12 @@
-"""Rows as they are written: a JSON list of what describes an answer. Owners, hits, size and expiry stand beside it."""
+"""Entries as they are written: a head, the row, what the answer cost, its owners and its payload, one after the other.
+
+A row is a JSON list of what describes an answer, compressed. The scripts write the rest: `common.lua` has the same head.
+"""
 
 import json
 import math
 import struct
+import zlib
 from decimal import Decimal
 from typing import Any, cast
 
@@ -32,6 +36,19 @@ _TYPES: dict[str, Any] = {
 }
 _NUMBER = struct.Struct("<d")
 NEVER_HIT = (_NUMBER.pack(0.0), _NUMBER.pack(math.nan))  # hits, and the last of them, as the scripts return them
+_HEAD = struct.Struct(
+    "<d4xIIBB"
+)  # expires, slot, where the payload starts, lengths of row and cost (between: has explained a miss)
+_DICTIONARY = (  # what many rows have in common, and therefore take little space for. Another one can't read what this one wrote.
+    b"the of and to in is that for it with as was on be by this are from or an at not which you have but can all use when code "
+    b"data how what does write explain value list return function class string file object test error name type None True False"
+    b'["sealed, to be read with NBCACHE_SECRET: ","sealed-","unfinished","filtered","empty","cut off","embedding","tool",'
+    b'"function","anthropic","google","mistral","ollama","openai","local",["claude-","gemini-","mistral-","llama","gpt-4o-mini","'
+    b'","ok",17","ok",18,[],"In [],null,"]","openai",0,null,null,1.,true,"langchain",true,"call",null]'
+    b',null,0.5,false,"langchain",false,"call",null]'
+)
+_WINDOW = 12  # bits: a row is short, and less memory to set up takes less time
+_LARGEST = 1_000_000  # bytes of a row, decompressed: what is larger is damage
 _LONGEST = 10**14  # milliseconds that a server takes for a time to live
 
 
@@ -39,12 +56,37 @@ def written(row: EntryMeta) -> bytes:
     """A row as the scripts keep it."""
     values = [getattr(row, name) for name in _TYPES]
     text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), default=str)
-    return text.encode(errors="surrogatepass")
+    deflate = zlib.compressobj(9, zlib.DEFLATED, -_WINDOW, zdict=_DICTIONARY)
+    return deflate.compress(text.encode(errors="surrogatepass")) + deflate.flush()
 
 
-def field_of(owner: str) -> bytes:
-    """The field of an entry that says that `owner` owns it."""
-    return b"o:" + owner.encode(errors="surrogatepass")
+def owner_argument(owner: str | None) -> bytes:
+    """An owner as the scripts take it, which may be none."""
+    return b"" if owner is None else b"=" + owner.encode(errors="surrogatepass")
+
+
+def payload_in(entry: bytes) -> bytes:
+    """The payload of an entry. What is no entry is taken for a payload, which can't be read either."""
+    return entry[_HEAD.unpack_from(entry)[1] :] if len(entry) >= _HEAD.size else entry
+
+
+def expiry_in(entry: bytes) -> float | None:
+    """When an entry expires."""
+    expires = _float(entry[: _NUMBER.size]) if len(entry) >= _HEAD.size else math.inf
+    return expires if math.isfinite(expires) else None
+
+
+def row_in(entry: bytes) -> bytes:
+    """The row of an entry, as it is written."""
+    return entry[_HEAD.size :][: _HEAD.unpack_from(entry)[2]] if len(entry) >= _HEAD.size else b""
+
+
+def parts_of(key: str, entry: bytes) -> list[Any]:
+    """An entry as `read` takes it, without owners and hits."""
+    head = entry[: _HEAD.size].ljust(_HEAD.size, b"\0")
+    _, start, length, _, cost_length = _HEAD.unpack(head)
+    cost = entry[_HEAD.size + length :][:cost_length]
+    return [key.encode(), row_in(entry), head[:8], cost, *NEVER_HIT, len(entry) - start, [], payload_in(entry)]
 
 
 def read(parts: list[Any], ahead: float = 0.0) -> EntryMeta:
@@ -56,17 +98,16 @@ def read(parts: list[Any], ahead: float = 0.0) -> EntryMeta:
             values |= {"cost_usd": cost[1:].decode(), "charged": cost[:1] == b"1"}
         values["cost_usd"] = None if values["cost_usd"] is None else Decimal(values["cost_usd"])
         values["created"] -= ahead
-        when = float(expires) - ahead if expires else None
     except (ValueError, TypeError, ArithmeticError, RecursionError):
         raise DamagedError(f"the row of entry {key[:8].decode(errors='replace')} is damaged") from None
-    last = _float(last_hit)
+    last, expiry = _float(last_hit), _float(expires)
     return EntryMeta(
         key=key.decode(),
         notebooks=tuple(owner.decode(errors="surrogatepass") for owner in owners),
         hits=int(_float(hits)),
         last_hit=None if math.isnan(last) else last - ahead,
         size_bytes=size,
-        expires=when,
+        expires=expiry - ahead if math.isfinite(expiry) else None,
         **values,
     )
 
@@ -82,7 +123,7 @@ def read_or_none(parts: list[Any], ahead: float = 0.0) -> EntryMeta | None:
 def texts(row: bytes) -> tuple[str, str]:
     """The beginnings of the prompt and the answer in a row that is written. Raises DamagedError."""
     try:
-        _, prompt, answer, *_ = json.loads(row.decode(errors="surrogatepass"))
+        _, prompt, answer, *_ = _json(row)
     except (ValueError, TypeError, RecursionError):
         raise DamagedError("the row of an entry is damaged") from None
     return str(prompt), str(answer)
@@ -96,7 +137,7 @@ def expiry_arguments(expires: float | None, now: float) -> tuple[str, int]:
 
 
 def _values(row: bytes) -> dict[str, Any]:
-    written_values = json.loads(row.decode(errors="surrogatepass"))
+    written_values = _json(row)
     if not isinstance(written_values, list):
         raise TypeError("a row is a list")
     values = dict(zip(_TYPES, written_values, strict=False))  # those that a newer nbcache adds stand at the end
@@ -106,6 +147,18 @@ def _values(row: bytes) -> dict[str, Any]:
         raise TypeError("a tag is no text")
     values["tags"] = tuple(values["tags"])
     return values
+
+
+def _json(row: bytes) -> Any:
+    """The value in a row. Raises ValueError, also for one that is larger than any that is written."""
+    inflate = zlib.decompressobj(-zlib.MAX_WBITS, zdict=_DICTIONARY)
+    try:
+        text = inflate.decompress(row, _LARGEST)
+    except zlib.error:
+        raise ValueError("a row is compressed") from None
+    if not inflate.eof:
+        raise ValueError("a row is longer or shorter than what was written")
+    return json.loads(text.decode(errors="surrogatepass"))
 
 
 def _float(data: bytes) -> float:

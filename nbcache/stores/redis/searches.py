@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from nbcache.stores.index_words import INSIDE, plain
 from nbcache.stores.progress import Progress
 from nbcache.stores.redis import rows
 from nbcache.stores.redis.columns import signature
-from nbcache.stores.redis.scripts import run
 from nbcache.stores.selection import Shown
 from nbcache.stores.text_search import WordSearch
 
@@ -143,10 +142,10 @@ def read(store: "RedisStore", keys: Sequence[str], sizes: "Array") -> Iterator[t
     """The entries with these keys that are there, with their payloads, of these sizes: memory holds some of them at a time."""
     for part in parts(sizes):
         with store.server.request():
-            found = run(store.server.listing, store.root, "payloads", keys[part])
-        for key, row, payload in zip(keys[part], found[::2], found[1::2], strict=True):
-            if row is not None and payload is not None:
-                yield key, _Beginning(key, row), payload
+            found: Any = store.server.listing.mget([f"{store.root}e:{key}" for key in keys[part]])
+        for key, entry in zip(keys[part], found, strict=True):
+            if entry is not None:
+                yield key, _Beginning(key, rows.row_in(entry)), rows.payload_in(entry)
 
 
 def parts(sizes: "Array") -> Iterator[slice]:

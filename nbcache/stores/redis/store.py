@@ -44,8 +44,8 @@ class RedisStore:
     def __init__(self, url: str, *, max_bytes: int | None = None, max_entries: int | None = None) -> None:
         self._place = url
         self.server = Server(address(url))
-        # 1 is the version of what is kept under these keys, and how.
-        self.root = f"{{{self.server.address.prefix}}}:1:"
+        # 2 is the version of what is kept under these keys, and how.
+        self.root = f"{{{self.server.address.prefix}}}:2:"
         self.batches = Batches(self)
         self.words_of: WordsOf = words_of
         self.evicted_keys = 0  # by the server, of which the lists know
@@ -76,11 +76,13 @@ class RedisStore:
         """
         if not wait:
             raise StoreBusyError(f"{self.url} is asked in a thread")
-        payload: bytes | None
+        entry: bytes | None
         with self.server.request():
-            payload, expires = cast("Any", self.server.calls).execute_command("HMGET", f"{self.root}e:{key}", "p", "x")
-        is_over = expires is not None and not include_expired and float(expires) <= self.server.now()
-        return None if is_over else payload
+            entry = cast("Any", self.server.calls).execute_command("GET", f"{self.root}e:{key}")
+        if entry is None:
+            return None
+        expires = None if include_expired else rows.expiry_in(entry)
+        return None if expires is not None and expires <= self.server.now() else rows.payload_in(entry)
 
     def put(self, key: str, payload: bytes, meta: EntryMeta, ttl: float | None = None) -> None:
         """Keep `payload` for `ttl` seconds, or for good. Raises TooLargeError if it is larger than the bound, or than 512 MB."""
@@ -180,13 +182,13 @@ class RedisStore:
 
     def clear(self, keys: Sequence[str], *, owner: str | None = None, progress: Progress | None = None) -> Cleared:
         """Delete these entries; with an `owner`, remove its ownership and delete entries without another owner."""
-        done, field = Cleared(), b"" if owner is None else rows.field_of(owner)
+        done, whose = Cleared(), rows.owner_argument(owner)
         order = [*dict.fromkeys(keys)][::-1]  # the newest entries last: their tombstones stay
         for start in range(0, len(order), _AT_ONCE):
             some = order[start : start + _AT_ONCE]
             with self.server.request():
                 now = repr(self.server.now())
-                done += Cleared(*run(self.server.listing, self.root, "delete", [now, "cleared", field, *some]))
+                done += Cleared(*run(self.server.listing, self.root, "delete", [now, "cleared", whose, *some]))
             if progress is not None:
                 progress(start + len(some), len(order))
         return done
@@ -282,6 +284,5 @@ class RedisStore:
 
 
 def _of_touch(touch: Touch) -> list[Argument]:
-    owner = b"" if touch.notebook is None else rows.field_of(touch.notebook)
     cost = "" if touch.cost_usd is None else str(touch.cost_usd)
-    return [touch.key, owner, touch.hits, repr(touch.when), cost, int(touch.charged)]
+    return [touch.key, rows.owner_argument(touch.notebook), touch.hits, repr(touch.when), cost, int(touch.charged)]

@@ -139,7 +139,7 @@ def test_what_a_server_remembers_of_batches_is_bounded_and_expires(
 ) -> None:
     for _ in range(510):
         record(store)
-    (done,) = server.client.keys(f"{{{prefix}}}:1:done:*")
+    (done,) = server.client.keys(f"{{{prefix}}}:2:done:*")
     assert server.client.llen(done) == 500
     assert 0 < server.client.ttl(done) <= 604_800
     assert store.spendings()[0].misses == 510

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from nbcache.entry.edit import Edit
 from nbcache.entry.records import Filter, Totals
 from nbcache.stores import RedisStore
+from nbcache.stores.redis import rows
 from nbcache.stores.redis.clock import ServerClock
 from tests.servers.redis_server import RedisServer, program
 from tests.stores.contract.entries import key_of, put, row
@@ -28,7 +30,8 @@ def set_clock(monkeypatch: pytest.MonkeyPatch) -> SetClock:
 
 
 def expires_at_server(store: RedisStore, key: str) -> float:
-    return float(store.server.calls.hget(f"{store.root}e:{key}", "x") or 0)
+    entry: Any = store.server.calls.get(f"{store.root}e:{key}")
+    return rows.expiry_in(entry) or 0
 
 
 @pytest.mark.parametrize("wrong", [HOUR, -HOUR, 30.0, -30.0])

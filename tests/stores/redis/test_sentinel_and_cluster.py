@@ -28,7 +28,7 @@ def test_a_store_in_a_cluster_has_its_keys_on_one_node_and_can_do_all(cluster: C
     exercise(store)
     counts = [len(node.client.keys(f"{{{prefix}}}*")) for node in cluster.nodes]
     assert sum(count > 0 for count in counts) == 1
-    assert cluster.node_of(prefix).client.exists(f"{{{prefix}}}:1:e:{key_of(3)}")
+    assert cluster.node_of(prefix).client.exists(f"{{{prefix}}}:2:e:{key_of(3)}")
     store.close()
 
 
@@ -93,7 +93,7 @@ def test_keys_that_move_to_another_node_are_found_there() -> None:
         with pytest.raises(StoreError, match="another node"):
             store.get(key_of(1))
         assert is_used(store)
-        assert new.client.exists(f"{{nbcache}}:1:e:{key_of('probe')}")
+        assert new.client.exists(f"{{nbcache}}:2:e:{key_of('probe')}")
         store.close()
 
 
@@ -103,7 +103,7 @@ def test_a_store_behind_a_sentinel_follows_when_its_server_is_killed() -> None:
         store.connect()
         exercise(store)
         put(store, "kept")
-        until(lambda: replica.client.exists(f"{{nbcache}}:1:e:{key_of('kept')}"))
+        until(lambda: replica.client.exists(f"{{nbcache}}:2:e:{key_of('kept')}"))
         main.stop()
         until(lambda: is_used(store))
         assert store.get(key_of("kept")) == b"payload"
@@ -120,7 +120,7 @@ def test_a_server_that_was_frozen_is_left_for_its_replica_and_nothing_is_written
         main.go_on()
         until(lambda: main.client.info("replication")["role"] == "slave")
         put(store, "later")
-        assert replica.client.exists(f"{{nbcache}}:1:e:{key_of('later')}")
+        assert replica.client.exists(f"{{nbcache}}:2:e:{key_of('later')}")
         store.close()
 
 

@@ -1,8 +1,11 @@
 """What a store on a server promises besides the contract."""
 
+import json
 import pickle
+import struct
 import time
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -14,11 +17,18 @@ from nbcache.stores.redis import rows
 from nbcache.stores.redis.clock import ServerClock
 from tests.servers.redis_server import RedisServer, program
 from tests.stores.contract.entries import key_of, put, row
+from tests.support.paths import ROOT
 
 
 def raw(store: RedisStore) -> Any:
     """The server itself, as another program sees it."""
     return store.server.listing
+
+
+def slot_of(store: RedisStore, key: str) -> int:
+    """Where the columns have an entry."""
+    slot: int = struct.unpack_from("<I", raw(store).get(f"{store.root}e:{key}"), 8)[0]
+    return slot
 
 
 def test_two_stores_with_one_prefix_are_one(store: RedisStore, server: RedisServer, prefix: str) -> None:
@@ -116,8 +126,8 @@ def test_totals_are_right_soon_after_the_server_has_evicted(store: RedisStore) -
 def test_check_finds_what_is_wrong_and_mends_it(store: RedisStore) -> None:
     gone, other, wrong = (put(store, name, b"payload", "a.ipynb", ttl=60) for name in ("gone", "other", "wrong"))
     server = raw(store)
-    slot = int(server.hget(f"{store.root}e:{wrong}", "s"))
-    unlisted = int(server.hget(f"{store.root}e:{other}", "s"))
+    slot = slot_of(store, wrong)
+    unlisted = slot_of(store, other)
     server.delete(f"{store.root}e:{gone}")
     server.setrange(f"{store.root}c:model", slot * 8, b"\0" * 8)
     server.setrange(f"{store.root}c:created", unlisted * 8, b"\0\0\0\0\0\0\xf8\x7f")
@@ -140,7 +150,12 @@ def test_check_finds_what_is_wrong_and_mends_it(store: RedisStore) -> None:
 )
 def test_a_row_that_somebody_planted_is_damage_and_nothing_else(store: RedisStore, planted: bytes) -> None:
     good, bad = put(store, "good"), put(store, "bad")
-    raw(store).hset(f"{store.root}e:{bad}", "r", planted)
+    name = f"{store.root}e:{bad}"
+    entry = raw(store).get(name)
+    length = struct.unpack_from("<I", entry, 16)[0]
+    raw(store).set(name, entry[:16] + struct.pack("<I", len(planted)) + entry[20:22] + planted + entry[22 + length :])
+    start = struct.unpack_from("<I", entry, 12)[0] + len(planted) - length
+    raw(store).setrange(name, 12, struct.pack("<I", start))
     assert [meta.key for meta in store.page()] == [good]
     assert [meta.key for meta, _ in store.stream(Filter())] == [good]
     assert store.edit([bad], Edit(add=("tag",))) == 0
@@ -222,3 +237,22 @@ def test_an_entry_takes_little_beside_its_payload() -> None:
         taken = (raw(store).info("memory")["used_memory"] - before) / 5_000 - len(payload)
         assert taken < 1_200
         store.close()
+
+
+def test_an_entry_that_was_written_before_is_read(store: RedisStore) -> None:
+    golden = json.loads((ROOT / "tests/golden/redis_entry_v2.json").read_text())
+    key, payload = golden["key"], bytes.fromhex(golden["payload"])
+    raw(store).set(f"{store.root}e:{key}", bytes.fromhex(golden["entry"]))
+    raw(store).hset(f"{store.root}counts", "incomplete", 1)  # it is in no list yet
+    assert store.root.endswith(":2:")
+    assert store.get(key) == payload
+    assert store.page() == [golden_row(key, payload)]
+
+
+def golden_row(key: str, payload: bytes) -> EntryMeta:
+    made = EntryMeta(key, "gpt-4o-mini", "What is a monad? 🦜", "A monoid, you know", "ok", 1_800_000_000.25)
+    described = replace(made, tags=("t",), notebooks=("ann:a.ipynb", "bob:ü.ipynb"), cell="In [1]", provider="openai")
+    counted = replace(
+        described, input_tokens=10, output_tokens=20, cost_usd=Decimal("0.00012"), charged=True, seconds=1.5
+    )
+    return replace(counted, client="langchain", kind="call", expires=4_000_000_000.5, size_bytes=len(payload))

@@ -78,21 +78,62 @@ local function lease(key)
   return P..'l:'..key
 end
 
-local function owners_of(key)
-  local owners = {}
-  for _, field in ipairs(redis.call('HKEYS', entry(key))) do
-    if string.sub(field, 1, 2) == 'o:' then owners[#owners + 1] = string.sub(field, 3) end
+-- An entry is one string: a head of fixed length, the row, what it cost, its owners, and the payload.
+local HEAD, HEAD_BYTES, SLOT_AT, EXPLAINED_AT = '<dI4I4I4BB', 22, 8, 20
+
+-- The head: when it expires, its slot, where the payload starts, the lengths of row and cost, and whether it has explained a miss.
+local function head_of(key)
+  local bytes = redis.call('GETRANGE', entry(key), 0, HEAD_BYTES - 1)
+  if #bytes < HEAD_BYTES then return nil end
+  local head = {}
+  head.expires, head.slot, head.start, head.row_bytes, head.explained, head.cost_bytes = struct.unpack(HEAD, bytes)
+  return head.start >= HEAD_BYTES and head or nil
+end
+
+-- The head with the row, the cost and the owners.
+local function read_entry(key)
+  local head = head_of(key)
+  if not head then return nil end
+  local about = redis.call('GETRANGE', entry(key), HEAD_BYTES, head.start - 1)
+  local at = head.row_bytes + head.cost_bytes + 1
+  head.row, head.cost, head.owners = string.sub(about, 1, head.row_bytes), string.sub(about, head.row_bytes + 1, at - 1), {}
+  while at + 3 <= #about do
+    local length = struct.unpack('<I4', about, at)
+    head.owners[#head.owners + 1] = string.sub(about, at + 4, at + 3 + length)
+    at = at + 4 + length
   end
-  table.sort(owners)
-  return owners
+  return head
+end
+
+local function payload_of(key, head)
+  return redis.call('GETRANGE', entry(key), head.start, -1)
+end
+
+local function write_entry(key, head, payload)
+  table.sort(head.owners)
+  local about = {head.row, head.cost}
+  for _, owner in ipairs(head.owners) do about[#about + 1] = struct.pack('<I4', #owner)..owner end
+  about = table.concat(about)
+  local start = HEAD_BYTES + #about
+  local bytes = struct.pack(HEAD, head.expires, head.slot, start, #head.row, head.explained, #head.cost)
+  redis.call('SET', entry(key), bytes..about..payload, 'KEEPTTL')
+end
+
+-- Returns whether the owner is a new one.
+local function add_owner(head, owner)
+  for _, known in ipairs(head.owners) do
+    if known == owner then return false end
+  end
+  head.owners[#head.owners + 1] = owner
+  return true
 end
 
 -- The column has a digest of all owners together.
-local function write_owners(key, slot)
-  local owners = owners_of(key)
-  for at, owner in ipairs(owners) do owners[at] = #owner..':'..owner end
-  write('notebooks', slot, string.sub(bytes_of(redis.sha1hex(table.concat(owners))), 1, 8))
-  return #owners
+local function write_owners(slot, owners)
+  local whole = {}
+  table.sort(owners)
+  for at, owner in ipairs(owners) do whole[at] = #owner..':'..owner end
+  write('notebooks', slot, string.sub(bytes_of(redis.sha1hex(table.concat(whole))), 1, 8))
 end
 
 -- Note when an entry was used last. Other machines may have noted a later moment.
@@ -109,16 +150,15 @@ local function unset_due(slot)
 end
 
 local function write_expiry(key, slot, expires, milliseconds)
+  local bytes = expires == '' and NEVER or struct.pack('<d', tonumber(expires))
+  redis.call('SETRANGE', entry(key), 0, bytes)
+  write('expires', slot, bytes)
   if expires == '' then
-    redis.call('HDEL', entry(key), 'x')
     redis.call('PERSIST', entry(key))
     unset_due(slot)
-    write('expires', slot, NEVER)
   else
-    redis.call('HSET', entry(key), 'x', expires)
     redis.call('PEXPIRE', entry(key), milliseconds + PROOF * 1000)
     set_due(slot, expires)
-    write_number('expires', slot, tonumber(expires))
   end
 end
 
@@ -165,10 +205,10 @@ end
 
 -- Delete an entry. Without a reason, or if it has explained a miss already, it leaves no tombstone.
 local function drop(key, slot, why, when)
-  local explained = redis.call('HEXISTS', entry(key), 't') == 1
+  local head = head_of(key)
   redis.call('UNLINK', entry(key))
   free(slot)
-  if why ~= '' and not explained then bury(key, why, when) end
+  if why ~= '' and not (head and head.explained == 1) then bury(key, why, when) end
 end
 
 local function drop_expired(until_when, most, but)
@@ -177,26 +217,32 @@ local function drop_expired(until_when, most, but)
   end
 end
 
+-- The slot that an entry says it has. It may be of lists that were dropped.
+local function slot_of(key)
+  local head = head_of(key)
+  return head and head.slot
+end
+
 -- An entry whose key the server has evicted is in the columns still.
 local function forget_if_gone(slot)
   local alive = number('created', slot)
-  if alive == alive and redis.call('HGET', entry(key_at(slot)), 's') ~= tostring(slot) then
+  if alive == alive and slot_of(key_at(slot)) ~= tonumber(slot) then
     free(slot)
     return 1
   end
   return 0
 end
 
--- The slot at which an entry is listed. What its own field says may be of lists that were dropped.
+-- The slot at which an entry is listed, if it is.
 local function listed_at(key, slot)
   return slot and number('created', slot) == number('created', slot) and raw('key', slot, 20) == bytes_of(key) and slot or nil
 end
 
--- The slot and the expiry of an entry; expired ones are deleted if `now` is given, and are none.
+-- The slot of an entry. One that has expired is none: its slot is second then, with the time.
 local function live(key, now)
-  local slot, expires = unpack(redis.call('HMGET', entry(key), 's', 'x'))
-  slot = listed_at(key, slot)
-  if slot and expires and tonumber(expires) <= now then return nil, slot, expires end
+  local head = head_of(key)
+  local slot = head and listed_at(key, head.slot)
+  if slot and head.expires <= now then return nil, slot, string.format('%.17g', head.expires) end
   return slot or nil
 end
 
@@ -205,11 +251,11 @@ local function row_at(slot, with_payload)
   local created = number('created', slot)
   if created ~= created then return false end
   local key = key_at(slot)
-  local row, at, expires, cost, size = unpack(redis.call('HMGET', entry(key), 'r', 's', 'x', 'c'))
-  if at ~= tostring(slot) then return false end
+  local head = read_entry(key)
+  if not head or head.slot ~= tonumber(slot) then return false end
   return {
-    key, row, expires or '', cost or '', eight('hits', slot, struct.pack('<d', 0)), eight('last_hit', slot, UNKNOWN),
-    redis.call('HSTRLEN', entry(key), 'p'), owners_of(key),
-    with_payload and redis.call('HGET', entry(key), 'p') or '',
+    key, head.row, struct.pack('<d', head.expires), head.cost,
+    eight('hits', slot, struct.pack('<d', 0)), eight('last_hit', slot, UNKNOWN),
+    redis.call('STRLEN', entry(key)) - head.start, head.owners, with_payload and payload_of(key, head) or '',
   }
 end

@@ -1,6 +1,6 @@
 -- Take the lease of a key. Returns its payload, 1 if the lease is the token's now, 0 if it is another's, 2 if nobody needs it.
 local key, token, milliseconds, now = unpack(ARGV)
-if live(key, tonumber(now)) then return redis.call('HGET', entry(key), 'p') end
+if live(key, tonumber(now)) then return payload_of(key, head_of(key)) end
 local holder = redis.call('GET', lease(key))
 if holder == '' then return 2 end
 if holder and holder ~= token then return 0 end

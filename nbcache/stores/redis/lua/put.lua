@@ -19,11 +19,12 @@ if slot and token ~= '' and redis.call('GET', lease(key)) ~= token then return {
 redis.call('DEL', lease(key))
 if expired_slot then drop(key, expired_slot, 'expired', expired) end
 slot = slot or new_slot()
-redis.call('HSET', entry(key), 'p', payload, 'r', row, 's', slot)
-redis.call('HDEL', entry(key), 'c', 't')
-for at = 12, #ARGV do redis.call('HSET', entry(key), 'o:'..ARGV[at], '') end
+local before = read_entry(key)
+local head = {expires = 0, slot = slot, row = row, cost = '', explained = 0, owners = before and before.owners or {}}
+for at = 12, #ARGV do add_owner(head, ARGV[at]) end
+write_entry(key, head, payload)
 write_row(key, slot, columns)
-write_owners(key, slot)
+write_owners(slot, head.owners)
 write_expiry(key, slot, expires, milliseconds)
 write_size(slot, #payload)
 use(slot, moment)

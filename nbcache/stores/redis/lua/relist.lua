@@ -1,13 +1,15 @@
--- List an entry that is there, and in no list.
-local key, columns, expires, milliseconds, now = unpack(ARGV)
+-- List entries that are there, and in no list: five arguments each, of which the last is the time.
 if not is_complete() then drop_lists() end
-if listed_at(key, redis.call('HGET', entry(key), 's')) then return end
-local size = redis.call('HSTRLEN', entry(key), 'p')
-if redis.call('EXISTS', entry(key)) == 0 then return end
-local slot = new_slot()
-redis.call('HSET', entry(key), 's', slot)
-write_row(key, slot, columns)
-write_owners(key, slot)
-write_expiry(key, slot, expires, milliseconds)
-write_size(slot, size)
-use(slot, now)
+for at = 1, #ARGV, 5 do
+  local key, columns, expires, milliseconds, now = unpack(ARGV, at, at + 4)
+  local head = read_entry(key)
+  if head and not listed_at(key, head.slot) then
+    local slot = new_slot()
+    redis.call('SETRANGE', entry(key), SLOT_AT, struct.pack('<I4', slot))
+    write_row(key, slot, columns)
+    write_owners(slot, head.owners)
+    write_expiry(key, slot, expires, milliseconds)
+    write_size(slot, redis.call('STRLEN', entry(key)) - head.start)
+    use(slot, now)
+  end
+end

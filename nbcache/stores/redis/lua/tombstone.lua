@@ -1,9 +1,9 @@
 -- Why and when the entry was removed, which missed then; {} if it was not.
 local key, when, keep = ARGV[1], tonumber(ARGV[2]), ARGV[3] == '1'
-local expires, explained = unpack(redis.call('HMGET', entry(key), 'x', 't'))
-if expires and tonumber(expires) <= when and not explained then
-  if not keep then redis.call('HSET', entry(key), 't', '') end
-  return {'expired', expires}
+local head = head_of(key)
+if head and head.expires <= when and head.explained == 0 then
+  if not keep then redis.call('SETRANGE', entry(key), EXPLAINED_AT, '\1') end
+  return {'expired', string.format('%.17g', head.expires)}
 end
 local gone, why = string.match(redis.call('HGET', P..'gone', key) or '', '^(%S+) (.+)$')
 if not gone or tonumber(gone) > when then return {} end
