@@ -47,7 +47,9 @@ class CacheState:
     def failed(self, what: str, error: Exception, goes_on: str = "The call goes on without the cache") -> None:
         """Count a failure of the cache and warn once; the user's call goes on."""
         self.errors += 1
-        warn_once(f"{type(error).__name__} {self.store.url}", f"nbcache could not {what}: {error}. {goes_on}")
+        warn_once(
+            f"{type(error).__name__} {self.store.url}", f"nbcache could not {what}: {str(error).rstrip('.')}. {goes_on}"
+        )
 
     def replay_miss(
         self,

@@ -19,6 +19,9 @@ _OWN, _USERS, _READ_ONLY = "disk", "user", ":ro"
 _BETWEEN = re.compile(r",\s+")
 _OF_CODE = {"langchain": "LangChainStore", "momento": "MomentoStore"}  # their names look like places
 _ON_A_SERVER = {"redis", "rediss", "valkey", "unix"}  # each may have `+sentinel` or `+cluster` behind it
+# As a folder, a server that is misspelt would be shared with nobody.
+_MISSPELT = re.compile(r"(?:rediss?|valkeys?|unix|memory|disk)(?:\+\w+)?(?::|//)|[^/\\]+:\d+(?:/.*)?$", re.IGNORECASE)
+_QUOTES = ("'", '"')
 _HOW = "write a folder, disk:///path or memory://"
 _EXAMPLE = 'such as "disk, redis://host:6379/0"'
 
@@ -139,12 +142,28 @@ def _tier(place: OneStore, own_folder: Callable[[], Path], *, read_only: bool = 
     return _of_text(place, own_folder, read_only=read_only)
 
 
+def _refuse_misspelt(place: str) -> None:
+    """Raise ValueError for a text that would be taken for a folder, and is hardly meant as one."""
+    if not place:
+        raise ValueError(f"store={place!r}: {_HOW}")
+    if place.startswith(_QUOTES) or place.endswith(_QUOTES):
+        raise ValueError(f"store={shown(place)!r}: leave out the quotation marks around it")
+    if "://" in place:
+        if re.search(r"\s", place.partition("://")[0]):
+            raise ValueError(f"store={shown(place)!r}: write a comma and a space between the tiers, {_EXAMPLE}")
+    elif _MISSPELT.match(place):
+        name = re.sub(r".*@", "…@", place)  # what stands before it may be a password
+        raise ValueError(
+            f"store={name!r}: write a server as redis://host:6379/0, and a folder of this name as ./{name}"
+        )
+
+
 def _of_text(place: str, own_folder: Callable[[], Path], *, read_only: bool) -> Store:
+    place = place.strip()
     if place == _OWN:
         return DiskStore(own_folder(), read_only=read_only)
+    _refuse_misspelt(place)
     if "://" not in place:
-        if not place.strip():
-            raise ValueError(f"store={place!r}: {_HOW}")
         return DiskStore(Path(place), read_only=read_only)
     parts = urlsplit(place)
     if parts.scheme == "memory" and not parts.netloc and parts.path in {"", "/"}:

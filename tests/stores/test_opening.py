@@ -38,6 +38,23 @@ def test_disk_is_the_notebooks_own_folder_and_a_folder_of_that_name_is_written_w
     assert (own.folder, named.folder) == (tmp_path, Path.cwd() / "disk")
 
 
+def test_blanks_around_a_place_do_not_count(tmp_path: Path) -> None:
+    own, named = (
+        open_store(place, own_folder=lambda: tmp_path / "own") for place in (" disk ", f" {tmp_path}/other :ro ")
+    )
+    assert isinstance(own, DiskStore)
+    assert own.folder == tmp_path / "own"
+    assert isinstance(named, TieredStore)
+    assert named.tiers[0].url == f"disk://{tmp_path}/other"
+
+
+def test_a_folder_may_look_like_a_server_where_it_is_written_as_a_path(tmp_path: Path) -> None:
+    for place in (f"{tmp_path}/cache.lab:6379", Path(f"{tmp_path}/redis:6379")):
+        store = open_store(place)
+        assert isinstance(store, DiskStore)
+        assert store.folder == Path(place)
+
+
 def test_a_folder_with_a_comma_is_a_folder(tmp_path: Path) -> None:
     store = open_store(str(tmp_path / "a,b"))
     assert isinstance(store, DiskStore)
@@ -96,6 +113,14 @@ def test_one_place_in_a_list_is_that_place(tmp_path: Path) -> None:
         (":ro", "write a folder"),
         ("disk, disk", "there twice"),
         ("redis://lab/0, redis://lab/0", "there twice"),
+        ("redis//lab:6379/0", "redis://host"),
+        ("redis:/lab/0", "redis://host"),
+        ("Valkey+cluster//lab", "redis://host"),
+        ("cache.lab:6379", "redis://host"),
+        ("disk, cache.lab:6379/0?prefix=vision", "as ./cache.lab:6379/0"),
+        ("disk:/srv/course", "a folder of this name as ./disk:/srv"),
+        ('"disk, redis://lab/0"', "quotation marks"),
+        ("disk redis://lab/0", "a comma and a space"),
     ],
 )
 def test_what_is_wrong_raises_and_says_what_to_write(tmp_path: Path, place: Any, advice: str) -> None:
@@ -112,6 +137,10 @@ def test_no_message_has_a_password(tmp_path: Path) -> None:
     with pytest.raises(ValueError) as raised:
         places(f"{place}, ")
     assert "s3cret" not in str(raised.value)
+    for misspelt in ("redis//:s3cret@lab/0", "ann:s3cret@lab:6379/0"):
+        with pytest.raises(ValueError, match="redis://host") as raised:
+            open_store(misspelt)
+        assert "s3cret" not in str(raised.value)
 
 
 def test_wrong_tiers_change_nothing(tmp_path: Path) -> None:

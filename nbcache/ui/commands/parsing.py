@@ -30,6 +30,17 @@ def complaint(prog: str, message: str, advice: str) -> str:
     return one_line(f"{prog}: {message}{'' if message.endswith('?') else '.'} {advice}")
 
 
+def _unexpected(word: str, words: Sequence[str]) -> str:
+    """The complaint about a word that nothing takes: it has no password, and says how several stores are written."""
+    from nbcache.stores.opening import shown  # noqa: PLC0415 - few words are wrong
+
+    before = ["", "", *words[: words.index(word)]]
+    is_store = before[-2] == "--store" or before[-1].startswith("--store=")
+    return f"unexpected {shown(word)!r}" + (
+        '; write several stores in quotes, as --store "disk, URL"' if is_store else ""
+    )
+
+
 class Parser(argparse.ArgumentParser):
     """A parser of the words of a command. Subclasses say in `error` how they end."""
 
@@ -39,7 +50,7 @@ class Parser(argparse.ArgumentParser):
         self._refuse_misspelt(words)
         known, rest = super().parse_known_args(words, namespace)
         if rest:
-            self.error(f"unexpected {rest[0]!r}{did_you_mean(rest[0], self._option_string_actions)}")
+            self.error(_unexpected(rest[0], words) + did_you_mean(rest[0], self._option_string_actions))
         return known, rest
 
     def _refuse_misspelt(self, words: Sequence[str]) -> None:
