@@ -103,7 +103,11 @@ FIX = Option(
     "mend it: damaged entries are deleted, after asking",
     notebook_help="mend it: damaged entries are deleted",
 )
-YES = Option("--yes", "don't ask first (needed where nobody can answer)", front_ends=TERMINAL)
+YES = Option(
+    "--yes",
+    "don't ask first (needed where nobody can answer)",
+    notebook_help="needed for everybody's entries on a server",
+)
 JSON = Option("--json", "print one JSON document", front_ends=TERMINAL)
 OWNER = Option("--notebook", "only what this notebook owns", "NAME", front_ends=TERMINAL)
 
@@ -159,7 +163,7 @@ COMMANDS = (
     Command(
         "evict",
         "delete one entry, whoever owns it",
-        (*_OWNED, KEY_TO_EVICT, YES),
+        (*_OWNED, KEY_TO_EVICT, YES.only(TERMINAL)),
         hint="(the first 4 digits of a key, or more; `%llmcache ls` lists them)",
     ),
     Command(
@@ -194,9 +198,9 @@ COMMANDS = (
     Command(
         "import",
         "put the answers of a cassette into the store; none if a line of it is wrong",
-        (*_OWNED, IMPORT_FILE, IMPORT_DRY_RUN, PREFER, YES),
+        (*_OWNED, IMPORT_FILE, IMPORT_DRY_RUN, PREFER, YES.only(TERMINAL)),
     ),
-    Command("check", "look for damage in the whole store", (*_FOLDER, FIX, YES)),
+    Command("check", "look for damage in the whole store", (*_FOLDER, FIX, YES.only(TERMINAL))),
     Command("where", "tell where the store is", _FOLDER),
 )
 

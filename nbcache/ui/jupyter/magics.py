@@ -14,6 +14,7 @@ from nbcache.errors import UnknownKeyError
 from nbcache.session import api, entry_changes, installation
 from nbcache.session.placeholder_keys import missing_keys
 from nbcache.session.worker_processes import warn_of_running
+from nbcache.stores.base import Remote, tiers_of
 from nbcache.stores.location import notebook_path, shown_notebook
 from nbcache.ui import entry_report, report
 from nbcache.ui.commands import table
@@ -140,12 +141,29 @@ class Words:
         say(report.checked(problems, installation.installed().store, fix=args.fix, command="%llmcache check"))
 
     def _clear(self, args: argparse.Namespace) -> None:
+        if not args.dry_run and not args.yes:
+            self._spare_the_team(args)
         with progress("searched") as searched, progress("deleted") as deleted:
             which = {"progress": searched, "deleted": deleted, **table.filters(args)}
             done, unknown = api.cleared(args.scope, dry_run=args.dry_run, **which)
         say(report.cleared(done, installation.installed().store, dry_run=args.dry_run))
         if unknown:
             say(unknown)
+
+    @staticmethod
+    def _spare_the_team(args: argparse.Namespace) -> None:
+        """Raise UsageError if a clear would delete what others on a server have: a cell is run by accident, too."""
+        cache = installation.installed()
+        writable = getattr(cache.store, "writable", (0,))
+        servers = [each for at, each in enumerate(tiers_of(cache.store)) if at in writable and isinstance(each, Remote)]
+        if not servers or cache.contents(args.scope).notebook is not None:
+            return
+        done, _ = api.cleared(args.scope, dry_run=True, **table.filters(args))
+        if done.deleted:
+            raise UsageError(
+                f"this {report.would_clear(done)}, of everybody who uses {servers[0].url}. Nothing was changed: look first "
+                "with `--dry-run`, then add `--yes`"
+            )
 
     def _expire(self, args: argparse.Namespace) -> None:
         if args.ttl is None:

@@ -152,6 +152,26 @@ def test_a_clear_by_the_magic_spares_what_others_own(
     assert len(nbcache.entries(scope="folder")) == 1
 
 
+@pytest.mark.parametrize("place", ["{}", "memory://, {}"])
+def test_everybodys_entries_are_cleared_by_the_magic_only_where_one_says_yes(
+    shell: InteractiveShell, url: str, place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    as_user(monkeypatch, "ann", url)
+    model().invoke("hers")
+    nbcache.uninstall()
+    monkeypatch.setenv("NBCACHE_OWNER", "bob")
+    shell.run_line_magic("llmcache", f"on --store '{place.format(url)}'")
+    model().invoke("hers")
+    with pytest.raises(UsageError, match=r"deletes 1 entry .* of everybody who uses .* add `--yes`"):
+        shell.run_line_magic("llmcache", "clear --scope store")
+    assert len(nbcache.entries(scope="store")) == 1
+    shell.run_line_magic("llmcache", "clear --scope store --dry-run")
+    assert "would delete 1 entry" in capsys.readouterr().out
+    shell.run_line_magic("llmcache", "clear --scope store --yes")
+    assert len(nbcache.entries(scope="store")) == 0
+    shell.run_line_magic("llmcache", "clear --scope store")  # nothing to lose
+
+
 def test_a_url_with_a_password_is_refused_where_jupyter_would_save_it(
     shell: InteractiveShell, caplog: pytest.LogCaptureFixture
 ) -> None:
