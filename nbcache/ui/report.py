@@ -372,9 +372,9 @@ def checked(problems: list[str], store: Store, *, fix: bool, command: str) -> st
     if not problems:
         return f"nothing is wrong with the store {place_text(store)}"
     end = (
-        f"mended {place_text(store)}: damaged entries were deleted, those of a newer nbcache left"
+        f"mended {place_text(store)}: damaged entries were deleted, those of a newer nbcache or another secret left"
         if fix
-        else f"`{command} --fix` mends it, deleting damaged entries"
+        else f"`{command} --fix` mends damage: it deletes damaged entries, and no others"
     )
     return "\n".join([*problems, end])
 

@@ -451,7 +451,7 @@ def test_a_damaged_entry_is_told_with_1_until_it_is_mended(run: Run) -> None:
         database.execute("UPDATE Cache SET value = zeroblob(99) WHERE key = ?", (stored()["one"].key,))
     found = run("check")
     assert found.code == 1
-    assert "`nbcache check --fix` mends it" in found.out
+    assert "`nbcache check --fix` mends damage: it deletes damaged entries, and no others" in found.out
     assert run("show", stored()["one"].key).code == 2
     assert json.loads(run("check", "--json").out)["left"] != []
     fixed = run("check", "--fix", "--yes")
