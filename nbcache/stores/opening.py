@@ -114,7 +114,10 @@ def _sealed(tiers: Sequence[Store | ReadOnly]) -> list[Store | ReadOnly]:
     """The same tiers with their entries sealed: but for a first one of this machine, whose previews and search work on."""
     from nbcache.stores.memory import MemoryStore  # noqa: PLC0415 - as in `_of_text`
     from nbcache.stores.sealed.store import sealed  # noqa: PLC0415 - few stores are sealed
+    from nbcache.stores.tiers.store import TieredStore  # noqa: PLC0415 - as in `open_store`
 
+    if isinstance(whole := tiers[0], TieredStore) and len(tiers) == 1:
+        tiers = [tier if at in whole.writable else ReadOnly(tier) for at, tier in enumerate(whole.tiers)]
     kept = 1 if len(tiers) > 1 and isinstance(_store_in(tiers[0]), DiskStore | MemoryStore) else 0
     others = (
         ReadOnly(sealed(_store_in(tier))) if isinstance(tier, ReadOnly) else sealed(tier) for tier in tiers[kept:]

@@ -33,7 +33,7 @@ from nbcache.stores.location import from_here
 from nbcache.stores.sealed.mark import not_opened
 from nbcache.stores.selection import Selection
 from nbcache.ui.folder_notes import notes_on_store
-from nbcache.ui.tier_texts import hits_text, place_text, store_text
+from nbcache.ui.tier_texts import hits_text, place_text, read_only_text, store_text
 
 if TYPE_CHECKING:  # what a command line need not import
     from nbcache.cache.notebook_cache import NotebookCache
@@ -253,6 +253,8 @@ def cleared(done: Cleared, store: Store, *, dry_run: bool) -> str:
     if done.kept:
         line += f"; {'would keep' if dry_run else 'kept'} {done.kept} that other notebooks own too"
     line += to_pay_again(done.entries)
+    if done.deleted and (read_only := read_only_text(store)):
+        line += f"; what {read_only} has of them stays there, and is a hit"
     return _with_list(line, done.entries) if dry_run else line
 
 

@@ -19,6 +19,12 @@ def store_text(store: Store) -> str:
     return ", ".join(_names(store, str))
 
 
+def read_only_text(store: Store) -> str:
+    """The tiers that are only read. Empty if there are none."""
+    names = _names(store, lambda folder: str(from_here(folder)))
+    return " and ".join(name for name in names if name.endswith(":ro"))
+
+
 def hits_text(hits: Mapping[str, int], store: Store) -> str:
     """How many hits each tier answered: `.nbcache (12), redis://cache.lab:6379/0 (3)`. Empty if there is one tier."""
     names = zip(names_of(store), _names(store, lambda folder: str(from_here(folder))), strict=True)

@@ -227,6 +227,18 @@ def test_a_worker_process_is_not_given_a_copy_of_a_cache_in_memory() -> None:
     assert process.exitcode == 0
 
 
+def test_worker_processes_join_without_a_tier_that_is_of_one_process(provider: Provider, tmp_path: Path) -> None:
+    nbcache.install(store=[tmp_path / "store", LangChainStore(InMemoryCache())])
+    url = provider.openai["base_url"]
+    paid = worker_functions.ask(url, 1)
+    with pytest.warns(NbcacheWarning, match="go on without langchain://InMemoryCache") as warned:
+        pool = multiprocessing.get_context("spawn").Pool(2)
+    with pool:
+        assert pool.apply(worker_functions.ask, (url, 1)) == paid
+    assert len(warned) == 1
+    assert len(provider.requests) == 1
+
+
 def test_a_session_on_it_gives_no_warning(provider: Provider) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,5 +1,6 @@
 """The store that consists of several: a lookup goes down, and an answer goes to all that may be written."""
 
+import pickle
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
@@ -96,12 +97,16 @@ class TieredStore:
         return ", ".join(self.names)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A worker process gets stores of its own at the same places."""
-        places = [
-            tier.folder if isinstance(tier, DiskStore) else None if isinstance(tier, MemoryStore) else tier
-            for tier in self.tiers
-        ]
-        return _made, (places, sorted(self.writable))
+        """A worker process gets stores of its own at the same places, but for those that are of this process."""
+        places = []
+        for at, tier in enumerate(self.tiers):
+            if _is_of_one_process(tier):
+                text = f"nbcache: worker processes that are started afresh go on without {tier.url}, which is of one process"
+                warn_once(f"workers {tier.url}", text)
+            else:
+                place = tier.folder if isinstance(tier, DiskStore) else None if isinstance(tier, MemoryStore) else tier
+                places.append((place, at in self.writable))
+        return _made, (places,)
 
     def get(self, key: str, *, wait: bool = True, include_expired: bool = False) -> bytes | None:
         """The payload of `key` in the first tier that has it.
@@ -301,10 +306,17 @@ def _opened(tier: Store | ReadOnly) -> Store:
     return DiskStore(store.folder, read_only=True) if isinstance(tier, ReadOnly) and type(store) is DiskStore else store
 
 
-def _made(places: Sequence[Any], writable: Sequence[int]) -> TieredStore:
+def _is_of_one_process(tier: Store) -> bool:
+    try:
+        pickle.dumps(None if isinstance(tier, DiskStore | MemoryStore) else tier)
+    except Exception:  # noqa: BLE001 - pickling runs the tier's own code
+        return True
+    return False
+
+
+def _made(places: Sequence[tuple[Any, bool]]) -> TieredStore:
     """The same tiers in another process. One in memory begins empty."""
-    tiers = [_at(place) for place in places]
-    return TieredStore([tier if at in writable else ReadOnly(tier) for at, tier in enumerate(tiers)])
+    return TieredStore([_at(place) if is_written else ReadOnly(_at(place)) for place, is_written in places])
 
 
 def _at(place: Any) -> Store:

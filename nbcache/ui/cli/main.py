@@ -8,9 +8,10 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nbcache.errors import AmbiguousKeyError, NbcacheError, UnknownKeyError
+from nbcache.errors import AmbiguousKeyError, NbcacheError, StoreReadOnlyError, UnknownKeyError
 from nbcache.stores.base import Remote, Store
 from nbcache.stores.sqlite.store import DiskStore
+from nbcache.stores.tiers.store import TieredStore
 from nbcache.ui.cli.arguments import parser
 from nbcache.ui.cli.confirmation import DeclinedError, confirm, refuse_below
 from nbcache.ui.cli.exit_codes import DONE, FAILED, INTERRUPTED, NOTHING
@@ -33,6 +34,8 @@ from nbcache.ui.tier_texts import store_text
 
 if TYPE_CHECKING:
     from nbcache.stores.view import Contents
+
+_CHANGES = ("clear", "evict", "expire", "tag", "untag")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     try:
-        store = find_store(args.store)
+        store = find_store(args.store, only_reads=not args.fix and args.word not in {*_CHANGES, "import", "where"})
         with shown_warnings() as warnings, contextlib.closing(store):
             reach(store)
             if args.word == "where":
@@ -86,7 +89,9 @@ def _open(args: argparse.Namespace, store: Store) -> "Contents":
     """The entries that the command is about, as far as the user agrees to what it destroys."""
     if args.word == "import":
         return contents_to_fill(store, owner_of_import(store, args.file, args.notebook), dry_run=args.dry_run)
-    if args.word in {"clear", "evict", "expire", "tag", "untag"} or args.fix:
+    if args.word in _CHANGES or args.fix:
+        if isinstance(store, TieredStore) and not store.writable:
+            raise StoreReadOnlyError(f"{store_text(store)} can only be read")
         refuse_below(args, store)
     if args.fix and is_damaged(store):
         confirm(args, store, "sets the damaged file aside, and begins a new store")

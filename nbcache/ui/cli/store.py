@@ -33,9 +33,10 @@ class NothingError(NbcacheError):
     """The store or the notebook of the command line doesn't exist."""
 
 
-def find_store(place: str | None) -> Store:
+def find_store(place: str | None, *, only_reads: bool) -> Store:
     """The store at `place`, else the one that the environment names, else the one that the library finds from here.
 
+    Of tiers that are all only read it is the one that is listed, if the command `only_reads` entries.
     Raises ValueError if `place` can't be a store's, or has a password, and MissingPackageError.
     """
     _refuse_password(place)
@@ -51,8 +52,8 @@ def find_store(place: str | None) -> Store:
         raise ValueError(  # noqa: TRY004 - a setting
             f"{store.url} is in the memory of one process: write a folder, disk:///path, a server's URL or user"
         )
-    is_folder_to_read = isinstance(home, DiskStore) and isinstance(store, TieredStore) and not store.writable
-    return home if is_folder_to_read else store  # read by itself it tells more, such as its ledger
+    is_to_read = isinstance(store, TieredStore) and not store.writable and (isinstance(home, DiskStore) or only_reads)
+    return home if is_to_read else store  # read by itself it tells more, such as its ledger
 
 
 def reach(store: Store) -> None:

@@ -11,7 +11,7 @@ from langchain_openai import ChatOpenAI
 import nbcache
 from nbcache import MissingPackageError, NbcacheWarning
 from nbcache.costs.events import finish_callbacks
-from nbcache.stores import DiskStore, TieredStore
+from nbcache.stores import DiskStore, ReadOnly, RedisStore, TieredStore
 from nbcache.stores.owners import folder_of
 from nbcache.ui.report import where
 from tests.servers.provider import Provider
@@ -184,6 +184,18 @@ def test_of_tiers_a_first_folder_is_not_sealed_and_those_behind_it_are(
     assert (entry.prompt, entry.answer) == ("the question", "ours")
     begin(monkeypatch, url, None)
     assert ask("the question", "unsealed") == "unsealed"
+
+
+def test_of_a_store_with_tiers_the_first_folder_is_not_sealed_either(
+    ask: Ask, monkeypatch: pytest.MonkeyPatch, url: str, tmp_path: Path
+) -> None:
+    begin(monkeypatch, url, SECRET)
+    ask("q", "ours")
+    nbcache.uninstall()
+    cache = nbcache.install(TieredStore([DiskStore(tmp_path / "own"), ReadOnly(RedisStore(url))]))
+    assert ask("q", "another") == "ours"
+    assert isinstance(cache.store, TieredStore)
+    assert [name.endswith("(sealed):ro") for name in cache.store.names] == [False, True]
 
 
 def test_a_read_only_tier_is_sealed_too(ask: Ask, monkeypatch: pytest.MonkeyPatch, url: str, tmp_path: Path) -> None:

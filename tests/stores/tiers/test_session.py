@@ -111,7 +111,10 @@ def test_a_class_reads_the_teachers_answers_and_writes_its_own(tmp_path: Path) -
     assert nbcache.stats().hits == 1
     model().invoke("mine")
     nbcache.flush()
-    assert nbcache.clear(scope="folder").deleted == 2
+    cleared = nbcache.clear(scope="folder")
+    assert cleared.deleted == 2
+    said = report.cleared(cleared, nbcache.installed().store, dry_run=False)
+    assert said.endswith("course/.nbcache:ro has of them stays there, and is a hit")
     assert model().invoke("q").content == paid
     assert nbcache.stats().hits == 2  # what is the teacher's was not cleared
     nbcache.uninstall()

@@ -67,6 +67,17 @@ def test_what_all_have_stored_is_listed_shown_and_counted(run: Run, url: str) ->
     done(run("check", "--fix", "--yes", "--store", url))
 
 
+def test_a_server_that_is_only_read_is_counted_and_checked_and_not_changed(run: Run, url: str) -> None:
+    read_only = f"{url}:ro"
+    assert json.loads(done(run("stats", "--store", read_only, "--json")).out)["entries"] == 3
+    assert run("stats", "--store", read_only, "--json").out == run("stats", "--store", url, "--json").out
+    done(run("check", "--store", read_only))
+    assert done(run("where", "--store", read_only)).out.endswith(":ro\n")
+    for command in (["clear", "--yes", "--scope", "store"], ["check", "--fix", "--yes"]):
+        assert "can only be read" in run(*command, "--store", read_only).err
+    assert len(on_server(url)) == 3
+
+
 def test_the_environment_names_the_server_too(run: Run, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NBCACHE_STORE", url)
     assert len(json.loads(done(run("ls", "--json")).out)) == 3
