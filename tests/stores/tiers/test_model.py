@@ -95,6 +95,7 @@ class AgainstDicts(RuleBasedStateMachine):
         self.now = 1_800_000_000.0
         for name, value in (
             ("time.time", lambda: self.now),
+            ("nbcache.stores.redis.clock.ServerClock.ahead", lambda _: 0.0),
             ("nbcache.stores.redis.clock.ServerClock.now", lambda _: self.now),
             ("nbcache.stores.tiers.transfers._LATER", 0.001),
             ("nbcache.stores.tiers.transfers._SOON", 0.0005),
