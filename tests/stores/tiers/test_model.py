@@ -414,7 +414,8 @@ def _server() -> Iterator[None]:
 
 _SETTINGS = settings(
     phases=[Phase.explicit, Phase.generate],
-    max_examples=8,
+    max_examples=5,
+    derandomize=True,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
