@@ -95,7 +95,7 @@ class Lookup:
             if absent is not None and absent.known.key == key.key:
                 ended: int | None = absent.ended  # neither the store nor the memory had it a moment ago
             else:
-                found = self._at_once(key.key, () if call is None else call.classes(), on_loop=on_loop)
+                found = self._at_once(key.key, () if call is None else call.classes(), _is_chat(call), on_loop=on_loop)
                 if isinstance(found, CachedAnswer):
                     if call is not None and call.read is not None:
                         call.read(found)
@@ -173,7 +173,7 @@ class Lookup:
         Raises whatever fails.
         """
         began = time.perf_counter()
-        found = self._at_once(known.key, (), on_loop=on_loop)
+        found = self._at_once(known.key, (), True, on_loop=on_loop)
         if isinstance(found, CachedAnswer):
             seconds = time.perf_counter() - began
             if is_heard():
@@ -185,7 +185,14 @@ class Lookup:
 
     # In memory or in the store, at once
 
-    def _at_once(self, key: str, classes: Iterable[type[BaseModel]], *, on_loop: bool) -> CachedAnswer | int | None:
+    def _at_once(
+        self,
+        key: str,
+        classes: Iterable[type[BaseModel]],
+        is_chat: bool | None,  # noqa: FBT001 - as `decode` takes it
+        *,
+        on_loop: bool,
+    ) -> CachedAnswer | int | None:
         """The answer in memory or in the store, or how many calls in flight had ended before the store had none.
 
         None if a search has to find that out: the answer may not be a hit, or it takes too long for an event loop. Raises
@@ -204,7 +211,7 @@ class Lookup:
             return ended
         if on_loop and holds_up(payload):
             return None
-        return self._memory.decode(key, payload, token, classes)
+        return self._memory.decode(key, payload, token, classes, is_chat)
 
     def _read(self, key: str, *, wait: bool) -> tuple[Raw | None, object]:
         """The payload in the store, with a change token that is not newer. A miss needs none: it takes longer than the read."""
@@ -285,7 +292,8 @@ class Lookup:
 
     def _decode(self, key: CallKey, payload: Raw, token: object, call: Call | None) -> Found:
         try:
-            answer = self._memory.decode(key.key, payload, token, () if call is None else call.classes())
+            classes = () if call is None else call.classes()
+            answer = self._memory.decode(key.key, payload, token, classes, _is_chat(call))
             if answer is None:
                 return None, codec.read(payload, key.key).header().meta.status
             if call is not None and call.read is not None:
@@ -348,13 +356,17 @@ def _recorded_answer(key: str, payload: bytes, call: Call | None) -> CachedAnswe
     """The answer in the payload of the entry `key`, whatever its status. Raises DamagedError or NotStorableError."""
     content = codec.read(payload, key)
     generations = content.generations(() if call is None else call.classes())
-    of_chat = call is not None and call.model is not None and call.is_chat
-    if of_chat and not all(isinstance(each, ChatGeneration) for each in generations):
+    if _is_chat(call) and not all(isinstance(each, ChatGeneration) for each in generations):
         raise DamagedError(f"entry {key[:8]} holds no answer of a chat model")
     answer = CachedAnswer(payload, content.created, DecodedContent(generations))
     if call is not None and call.read is not None:
         call.read(answer)
     return answer
+
+
+def _is_chat(call: Call | None) -> bool | None:
+    """Whether the answer is a chat model's. None if that isn't known."""
+    return None if call is None or call.model is None else call.is_chat
 
 
 def _noted(payload: Raw) -> bytes:

@@ -5,12 +5,13 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from langchain_core.outputs import Generation
+from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import BaseModel
 
 from nbcache import codec
 from nbcache.codec.buffers import Raw
 from nbcache.codec.messages import copies_of
+from nbcache.errors import DamagedError
 
 if TYPE_CHECKING:
     from nbcache.codec.sdk_response import HTTPResponse
@@ -118,8 +119,15 @@ class MemoryTier:
             return None
         return CachedAnswer(entry.payload, entry.whole.created, entry)
 
-    def decode(self, key: str, payload: Raw, token: object, classes: Iterable[type[BaseModel]]) -> CachedAnswer | None:
-        """The answer in `payload`. None if it may not be handed out again.
+    def decode(
+        self,
+        key: str,
+        payload: Raw,
+        token: object,
+        classes: Iterable[type[BaseModel]],
+        is_chat: bool | None = None,  # noqa: FBT001 - as the others
+    ) -> CachedAnswer | None:
+        """The answer in `payload`, of a chat model or not, if that is known. None if it may not be handed out again.
 
         The payload has just been read from the store: if another kernel has replaced the entry, its bytes differ from those
         in memory, and it is decoded anew. Raises DamagedError or NotStorableError.
@@ -132,6 +140,8 @@ class MemoryTier:
         if not whole.reusable:
             return None
         generations = whole.generations(classes)
+        if not generations or (is_chat and not all(isinstance(each, ChatGeneration) for each in generations)):
+            raise DamagedError(f"entry {key[:8]} holds no answer of {'a chat model' if is_chat else 'a model'}")
         # Objects of the caller's class are made anew: the class may be another by the next call.
         if self._capacity and not whole.holds_objects and len(payload) <= LARGE and type(payload) is bytes:
             token = None if whole.expires else token

@@ -1,7 +1,7 @@
 """Answers ↔ bytes: exact, described by themselves, and never executed.
 
 Writing: `roundtrip.py` checks that an answer can be restored, `messages.py` makes JSON values of it (with `json_values.py` and
-`pydantic_objects.py`), `written_answer.py` writes them, `chunks.py` packs the chunks of a stream (`new_chunks.py` as they
+`pydantic_objects.py`), `field_checks.py` checks their fields when they are read, `written_answer.py` writes them, `chunks.py` packs the chunks of a stream (`new_chunks.py` as they
 come), and `payload.py` makes the bytes: the header (`header.py`) and the compressed sections (`packing.py`). Reading goes the
 other way, and `chunk_copies.py` makes the chunks of a hit; `chunk_limits.py` refuses chunks that would take too much.
 

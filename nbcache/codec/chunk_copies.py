@@ -22,7 +22,7 @@ class ChunkForm:
     """A chunk of which copies are made, each with a text of its own. Raises what `generation_of` raises."""
 
     def __init__(self, plain: dict[str, Any]) -> None:
-        chunk = generation_of(cleaned(plain), ())
+        chunk = generation_of(cleaned(plain), (), checked=True)
         self.takes_text = text_of(plain) is not None
         self._class, self._fields = type(chunk), set(chunk.__dict__)
         self._values = chunk.__dict__

@@ -14,6 +14,7 @@ from typing import Any
 from langchain_core.version import VERSION
 
 from nbcache import __version__
+from nbcache.entry.believable import believed
 from nbcache.entry.records import EntryMeta, InnerCall, Usage
 from nbcache.keys.api_names import LANGCHAIN
 from nbcache.keys.request import document
@@ -55,24 +56,27 @@ def shown_prompt(prompt: str, client: str | None, identity: str | bytes) -> str:
 
 
 def header_in(values: dict[str, Any]) -> EntryHeader:
-    """The header that was written as these JSON values. Raises whatever garbage may raise."""
+    """The header that was written as these JSON values. Raises whatever garbage may raise, also for figures that can't be right."""
     row = known_fields(EntryMeta, values["meta"])
     row |= {"tags": tuple(row["tags"]), "notebooks": tuple(row["notebooks"])}
     others = known_fields(EntryHeader, values)
+    if not all(isinstance(others.get(name, ""), str | None) for name in ("prompt", "identity", "endpoint", "said")):
+        raise TypeError("a text is none")
     others |= {"usage": _usage_in(values.get("usage")), "calls": _calls_in(values.get("calls"))}
     if not isinstance(others.get("versions"), dict | None):
         raise TypeError("its versions are no object")
-    return EntryHeader(**others | {"meta": EntryMeta(**row)})
+    return EntryHeader(**others | {"meta": believed(EntryMeta(**row))})
 
 
 def _usage_in(values: dict[str, Any] | None) -> Usage | None:
-    return Usage(**known_fields(Usage, values)) if values else None
+    return believed(Usage(**known_fields(Usage, values))) if values else None
 
 
 def _calls_in(calls: list[dict[str, Any]] | None) -> tuple[InnerCall, ...] | None:
     if calls is None:
         return None
-    return tuple(InnerCall(**known_fields(InnerCall, call) | {"usage": _usage_in(call.get("usage"))}) for call in calls)
+    inner = (InnerCall(**known_fields(InnerCall, call) | {"usage": _usage_in(call.get("usage"))}) for call in calls)
+    return tuple(map(believed, inner))
 
 
 def known_fields(cls: type, values: dict[str, Any]) -> dict[str, Any]:

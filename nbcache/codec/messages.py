@@ -11,6 +11,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import BaseModel
 
 from nbcache.codec.buffers import Raw
+from nbcache.codec.field_checks import check_fields
 from nbcache.codec.json_values import from_plain, to_plain
 from nbcache.errors import DamagedError, NotStorableError
 from nbcache.keys.json_text import copied_later, copier
@@ -31,15 +32,20 @@ def plain(generation: Generation, buffers: list[Raw] | None = None) -> dict[str,
         raise NotStorableError("a value that holds itself, or too many others,") from None
 
 
-def restored(plain_forms: Iterable[dict[str, Any]], classes: Iterable[type[BaseModel]] | None = ()) -> list[Any]:
-    """The generations or chunks with these plain forms, as new objects; `classes` as for `generation_of`."""
-    return [generation_of(item, classes) for item in plain_forms]
+def restored(
+    plain_forms: Iterable[dict[str, Any]], classes: Iterable[type[BaseModel]] | None = (), *, checked: bool = False
+) -> list[Any]:
+    """The generations or chunks with these plain forms, as new objects; the others are as for `generation_of`."""
+    return [generation_of(item, classes, checked=checked) for item in plain_forms]
 
 
-def generation_of(plain: dict[str, Any], classes: Iterable[type[BaseModel]] | None) -> Generation:
+def generation_of(
+    plain: dict[str, Any], classes: Iterable[type[BaseModel]] | None, *, checked: bool = False
+) -> Generation:
     """A new generation from its plain form.
 
-    `classes` are those of which pydantic objects in it may be. With None all that has a tag stays as it is written.
+    `classes` are those of which pydantic objects in it may be. With None all that has a tag stays as it is written. With `checked`,
+    raises TypeError if it is none that LangChain would make: others may have written it.
     """
     cls = _class_of(plain["type"], GENERATIONS)
     info = plain.get("info")
@@ -47,17 +53,29 @@ def generation_of(plain: dict[str, Any], classes: Iterable[type[BaseModel]] | No
     if "message" not in plain:
         text = plain["text"]
         values["text"] = text if classes is None else from_plain(text, classes)
-        return _completed(cls, values)
+        return _checked(_completed(cls, values)) if checked else _completed(cls, values)
     message = plain["message"]
     message_cls, fields = _class_of(message["type"], MESSAGES), message["fields"]
     if classes is not None:
         fields = {name: from_plain(value, classes) for name, value in fields.items()}
     names = _default_values(message_cls)[0].keys()
+    if checked:
+        check_fields(message_cls, fields)
     extra = {} if fields.keys() <= names else {name: fields.pop(name) for name in fields.keys() - names}
     fields["id"] = new_id()
     message = _completed(message_cls, fields, extra)
     values["message"], values["text"] = message, plain.get("text", message.content)
-    return _completed(cls, values)
+    return _checked(_completed(cls, values)) if checked else _completed(cls, values)
+
+
+def _checked(generation: Generation) -> Generation:
+    """The same. Raises TypeError if it is no whole generation."""
+    info = generation.generation_info
+    if not isinstance(generation.text, str) or not (info is None or type(info) is dict):
+        raise TypeError("its text or its info is none")
+    if isinstance(generation, ChatGeneration) and not isinstance(generation.__dict__.get("message"), BaseMessage):
+        raise TypeError("it has no message")
+    return generation
 
 
 def _class_of(name: str, classes: Mapping[str, type[_T]]) -> type[_T]:

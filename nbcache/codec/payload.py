@@ -29,7 +29,7 @@ from nbcache.codec.chunks import unpacked
 from nbcache.codec.messages import generation_of, restored
 from nbcache.codec.packing import packed_bytes, unpacked_bytes
 from nbcache.entry.langchain_headers import cleaned, has_headers
-from nbcache.errors import DamagedError
+from nbcache.errors import DamagedError, NotStorableError
 
 if TYPE_CHECKING:
     from nbcache.codec.header import EntryHeader
@@ -94,7 +94,7 @@ class Payload(NamedTuple):
             answers = _answers(data)
             if self.buffers and tagged:
                 answers = filled(answers, self.buffers, Buffer.content)
-            return restored(answers, classes if tagged else None)
+            return restored(answers, classes if tagged else None, checked=classes is not None)
         except UNREADABLE as error:
             raise DamagedError(f"entry {self.key[:8]} can't be read: {error}") from error
 
@@ -106,7 +106,7 @@ class Payload(NamedTuple):
                 yield from chunk_copies.copies(forms)
                 return
             for plain_chunk in unpacked(self.packed_chunks()):
-                chunk: Any = generation_of(cleaned(plain_chunk), classes)
+                chunk: Any = generation_of(cleaned(plain_chunk), classes, checked=True)
                 if isinstance(chunk, ChatGenerationChunk):
                     chunk.message.__dict__["id"] = None
                 yield chunk
@@ -189,7 +189,10 @@ def encode(  # noqa: PLR0913 - all that an entry holds
         shape = roundtrip.shape_of(generations, tagged=_is_tagged(written))
         if not roundtrip.is_sound(shape):
             again = filled(_parsed(written), buffers, as_placed) if buffers else _parsed(written)
-            roundtrip.check(generations, restored(again, classes), shape)
+            try:
+                roundtrip.check(generations, restored(again, classes, checked=True), shape)
+            except TypeError as error:
+                raise NotStorableError(f"an answer that is none of LangChain's: {error}") from None
     return _assembled(written, buffers, header, reusable=reusable, expires=expires, chunks=chunks)
 
 

@@ -1,7 +1,7 @@
 """What is known of an answer: records, status, usage, text.
 
 `records.py` has the frozen records of an entry and of a store, `stats.py` the sums of calls, and `filter.py` the filter that
-chooses among entries (`globs.py`: by patterns of names).
+chooses among entries (`globs.py`: by patterns of names). `believable.py` says which records of others are believed.
 `status.py` says whether an answer may be handed out again (`finish_reasons.py`: what providers' reasons mean), and
 `status_of_new_answer.py` decides it for an answer that has just come.
 

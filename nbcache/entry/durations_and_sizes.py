@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal, DecimalException
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
+LAST_SECOND = 253_402_300_799  # of the year 9999, since the epoch: what is beyond is no date
 _CENTURY = 100 * 365.25 * 86400
 _BYTES = {"b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "kib": 2**10, "mib": 2**20, "gib": 2**30}
 

@@ -1,17 +1,16 @@
 """The answers of a cassette, which somebody else may have written: checked before one is handed out."""
 
-import functools
 import math
 from typing import Any
 
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
-from pydantic import TypeAdapter, ValidationError
 
 from nbcache import codec
 from nbcache.codec.buffers import BUFFER, BYTES, VIEW
 from nbcache.codec.chunk_limits import check_replayable
 from nbcache.codec.chunks import text_of
+from nbcache.codec.field_checks import check_fields
 from nbcache.codec.messages import restored
 from nbcache.codec.sdk_response import HTTPResponse
 from nbcache.codec.values.kind_names import HASHED, KIND
@@ -148,17 +147,7 @@ def _check_fields(generation: Generation) -> None:
 
 
 def _check_message(message: BaseMessage) -> None:
-    """Check each field on its own, and each item of a list: the class's validators would parse the arguments of tools."""
-    types = _field_types(type(message))
-    for name, value in message.__dict__.items():
-        try:
-            for each in [[item] for item in value] if type(value) is list else [value]:
-                types[name].validate_python(each, strict=True)
-        except ValidationError as error:
-            raise CassetteError(f"its answer has a wrong {name}: {error.errors()[0]['msg']}") from None
-
-
-@functools.cache
-def _field_types(cls: type[BaseMessage]) -> dict[str, TypeAdapter[Any]]:
-    types: dict[str, Any] = {name: info.annotation for name, info in cls.model_fields.items()}
-    return {name: TypeAdapter(kind) for name, kind in types.items()}
+    try:
+        check_fields(type(message), message.__dict__)
+    except TypeError as error:
+        raise CassetteError(f"its answer has {error}") from None

@@ -125,12 +125,19 @@ def entries_frame(columns: dict[str, list[Any]]) -> pd.DataFrame:
 def _entries_column(name: str, values: list[Any]) -> "pd.Series[Any]":
     if name in {"tags", "notebook"}:
         line_of = _Lines()
-        return pd.Series([line_of[each] for each in values])
+        return _series([line_of[each] for each in values])
     if name in {"created", "last_hit", "expires"}:
         return _times(pd.Series(values, dtype="float64"))
     kind: Any = {"input_tokens": "Int64", "output_tokens": "Int64", "seconds": "float64"}.get(name)
-    column: pd.Series[Any] = pd.Series(values, dtype=kind)
-    return column
+    return _series(values, kind)
+
+
+def _series(values: list[Any], kind: Any = None) -> "pd.Series[Any]":
+    """A column. Halves of characters, which pandas can't keep, become question marks."""
+    with suppress(UnicodeEncodeError):
+        column: pd.Series[Any] = pd.Series(values, dtype=kind)
+        return column
+    return pd.Series([each.encode(errors="replace").decode() if isinstance(each, str) else each for each in values])
 
 
 class _Lines(dict[tuple[str, ...], str]):

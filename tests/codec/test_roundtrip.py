@@ -317,9 +317,9 @@ def test_each_shape_is_read_back_once(monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[Any] = []
     restored = messages.restored
 
-    def counted(*args: Any) -> Any:
+    def counted(*args: Any, **options: Any) -> Any:
         reads.append(args)
-        return restored(*args)
+        return restored(*args, **options)
 
     monkeypatch.setattr("nbcache.codec.payload.restored", counted)
     for tokens in range(3):

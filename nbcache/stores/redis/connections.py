@@ -15,8 +15,47 @@ from nbcache.stores.redis.address import Place
 
 Find = Callable[[float], Place]  # where the server is, found out until then (`time.monotonic`)
 _PIECE = 65_536  # bytes sent at once, and held by the system: what is sent slowly is not taken for a silent server
+_PATIENCE, _SLOWEST = 1.0, 100_000  # seconds for a reply, and a second more for so many bytes of it
+_LARGEST = 2**30  # bytes of a reply
 _SILENCE = 0.25  # seconds for an answer to a PING
 _Addresses = list[tuple[Any, ...]]  # as socket.getaddrinfo returns them
+
+
+class _Paced:
+    """A socket by which a reply may come slowly, but not drop by drop, and not without end."""
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        self.sendall, self.settimeout = sock.sendall, sock.settimeout  # a hit needs them
+        self._receive = sock.recv
+        self.ends: float | None = None  # when a reply of which nothing has come is given up (`time.monotonic`)
+        self._received = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._sock, name)
+
+    def begin_reply(self, timeout: float | None) -> None:
+        """A reply is waited for: `timeout` seconds for its first bytes, and as long as it needs for more."""
+        self.ends, self._received = time.monotonic() + (timeout or 0) + _PATIENCE, 0
+
+    def recv(self, size: int) -> bytes:
+        """As a socket does. Raises TimeoutError if the reply comes too slowly, or is too large."""
+        data: bytes = self._receive(size)
+        self._count(len(data))
+        return data
+
+    def recv_into(self, buffer: Any, *arguments: int) -> int:
+        """As `recv`."""
+        received: int = self._sock.recv_into(buffer, *arguments)
+        self._count(received)
+        return received
+
+    def _count(self, received: int) -> None:
+        if self.ends is None:
+            return
+        self._received += received
+        if self._received > _LARGEST or time.monotonic() > self.ends + self._received / _SLOWEST:
+            raise TimeoutError("the reply has no end")
 
 
 class _Quiet:
@@ -37,6 +76,10 @@ class _Quiet:
         super().__init__(**options)
         self.driver_info = self.lib_name = self.lib_version = None  # each would cost a round trip
 
+    def on_connect_check_health(self, *args: Any, **options: Any) -> None:
+        self._sock = _Paced(self._sock)
+        super().on_connect_check_health(*args, **options)  # type: ignore[misc]
+
     def send_command(self, *args: Any, **options: Any) -> None:
         self._unread += 1
         super().send_command(*args, **options)  # type: ignore[misc]
@@ -47,11 +90,19 @@ class _Quiet:
         return super().pack_commands(whole)  # type: ignore[misc]
 
     def read_response(self, *args: Any, **options: Any) -> Any:
+        sock = self._sock
+        if sock is not None:
+            sock.begin_reply(self.socket_timeout)
         try:
             reply = super().read_response(*args, **options)  # type: ignore[misc]
         except redis.ResponseError:
             self._unread = max(self._unread - 1, 0)
             raise
+        except (ValueError, TypeError, RecursionError, MemoryError) as error:
+            raise redis.InvalidResponse(repr(error)) from None
+        finally:
+            if sock is not None:
+                sock.ends = None
         self._unread = max(self._unread - 1, 0)
         return reply
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 AT_ONCE = 500  # rows that one script reads
 _NUMBERS = {*NUMBERS, "expires", "last_hit", "hits", "size_bytes"}
+_COUNTS, _MOST = {"hits", "size_bytes"}, 2.0**53
 _EQUAL = ("model", "cell", "status", "prompt", "client", "kind")  # to a value of the row
 _ODD = {"created": 0x9E3779B97F4A7C15, "size_bytes": 0xC2B2AE3D27D4EB4F}  # by which they are multiplied in an id
 _HEXADECIMAL = set("0123456789abcdef")
@@ -85,6 +86,10 @@ class Listing:
         """The values at a slot as `columns.packed` makes them."""
         return b"".join(self._columns[name][slot].tobytes() for name in OF_ROW)
 
+    def expiry_and_size(self, slot: int) -> tuple[float, float]:
+        """When the entry at a slot expires (seconds since the epoch, or infinity), and the bytes of its payload."""
+        return float(self._columns["expires"][slot]), float(self._columns["size_bytes"][slot])
+
     def keys(self, slots: "Array") -> list[str]:
         """The keys at these slots."""
         return [bytes(key).hex() for key in self._columns["key"][slots]]
@@ -140,7 +145,14 @@ class Listing:
     def _array(self, name: str, data: bytes) -> "Array":
         if name == "key":
             return np.frombuffer(data, np.uint8)[: self._length * KEY_BYTES].reshape(-1, KEY_BYTES)
-        return np.frombuffer(data, "<f8" if name in _NUMBERS else "<u8")[: self._length]
+        if name not in _NUMBERS:
+            return np.frombuffer(data, "<u8")[: self._length]
+        column = np.frombuffer(data, "<f8")[: self._length]
+        if name == "expires":
+            return column
+        return np.where(
+            np.abs(column) < _MOST, column, 0.0 if name in _COUNTS else np.nan
+        )  # the scripts write no others
 
     def _begin_with(self, prefix: str) -> "Array":
         if set(prefix) - _HEXADECIMAL or len(prefix) > KEY_LENGTH:

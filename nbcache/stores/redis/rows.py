@@ -10,30 +10,16 @@ import zlib
 from decimal import Decimal
 from typing import Any, cast
 
+from nbcache.entry.believable import believed
+from nbcache.entry.durations_and_sizes import LAST_SECOND
 from nbcache.entry.records import EntryMeta
 from nbcache.errors import DamagedError
 
-_TEXT, _NUMBER_OR_NONE, _TEXT_OR_NONE = str, int | float | None, str | None
-# In the order in which they are written. Others may have written a row: what is of another type is damage.
-_TYPES: dict[str, Any] = {
-    "model": _TEXT,
-    "prompt": _TEXT,
-    "answer": _TEXT,
-    "status": _TEXT,
-    "created": int | float,
-    "tags": list,
-    "cell": _TEXT_OR_NONE,
-    "provider": _TEXT_OR_NONE,
-    "input_tokens": int | None,
-    "output_tokens": int | None,
-    "cost_usd": _TEXT_OR_NONE,
-    "seconds": _NUMBER_OR_NONE,
-    "charged": bool,
-    "client": _TEXT_OR_NONE,
-    "streamed": bool,
-    "kind": _TEXT,
-    "function": _TEXT_OR_NONE,
-}
+# In the order in which they are written.
+_NAMES = (
+    *("model", "prompt", "answer", "status", "created", "tags", "cell", "provider", "input_tokens", "output_tokens"),
+    *("cost_usd", "seconds", "charged", "client", "streamed", "kind", "function"),
+)
 _NUMBER = struct.Struct("<d")
 NEVER_HIT = (_NUMBER.pack(0.0), _NUMBER.pack(math.nan))  # hits, and the last of them, as the scripts return them
 _HEAD = struct.Struct(
@@ -49,12 +35,13 @@ _DICTIONARY = (  # what many rows have in common, and therefore take little spac
 )
 _WINDOW = 12  # bits: a row is short, and less memory to set up takes less time
 _LARGEST = 1_000_000  # bytes of a row, decompressed: what is larger is damage
+_MOST = 2**53
 _LONGEST = 10**14  # milliseconds that a server takes for a time to live
 
 
 def written(row: EntryMeta) -> bytes:
     """A row as the scripts keep it."""
-    values = [getattr(row, name) for name in _TYPES]
+    values = [getattr(row, name) for name in _NAMES]
     text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), default=str)
     deflate = zlib.compressobj(9, zlib.DEFLATED, -_WINDOW, zdict=_DICTIONARY)
     return deflate.compress(text.encode(errors="surrogatepass")) + deflate.flush()
@@ -90,26 +77,32 @@ def parts_of(key: str, entry: bytes) -> list[Any]:
 
 
 def read(parts: list[Any], ahead: float = 0.0) -> EntryMeta:
-    """The row that the script `rows` returns; its times are by a clock that the server's is ahead of. Raises DamagedError if it is none."""
+    """The row that the script `rows` returns; its times are by a clock that the server's is ahead of.
+
+    Others may have written it. Raises DamagedError if it is none.
+    """
     key, row, expires, cost, hits, last_hit, size, owners, _ = parts
     try:
         values = _values(row)
         if cost:
             values |= {"cost_usd": cost[1:].decode(), "charged": cost[:1] == b"1"}
-        values["cost_usd"] = None if values["cost_usd"] is None else Decimal(values["cost_usd"])
+        if (usd := values["cost_usd"]) is not None:
+            values["cost_usd"] = Decimal(str(usd))
         values["created"] -= ahead
+        last, expiry = _count(last_hit), _float(expires)
+        return believed(
+            EntryMeta(
+                key=key.decode(),
+                notebooks=tuple(owner.decode(errors="surrogatepass") for owner in owners),
+                hits=int(_count(hits) or 0),
+                last_hit=None if last is None else last - ahead,
+                size_bytes=size,
+                expires=min(expiry - ahead, float(LAST_SECOND)) if math.isfinite(expiry) else None,
+                **values,
+            )
+        )
     except (ValueError, TypeError, ArithmeticError, RecursionError):
         raise DamagedError(f"the row of entry {key[:8].decode(errors='replace')} is damaged") from None
-    last, expiry = _float(last_hit), _float(expires)
-    return EntryMeta(
-        key=key.decode(),
-        notebooks=tuple(owner.decode(errors="surrogatepass") for owner in owners),
-        hits=int(_float(hits)),
-        last_hit=None if math.isnan(last) else last - ahead,
-        size_bytes=size,
-        expires=expiry - ahead if math.isfinite(expiry) else None,
-        **values,
-    )
 
 
 def read_or_none(parts: list[Any], ahead: float = 0.0) -> EntryMeta | None:
@@ -140,11 +133,9 @@ def _values(row: bytes) -> dict[str, Any]:
     written_values = _json(row)
     if not isinstance(written_values, list):
         raise TypeError("a row is a list")
-    values = dict(zip(_TYPES, written_values, strict=False))  # those that a newer nbcache adds stand at the end
-    if len(values) < len(_TYPES) or not all(isinstance(values[name], wanted) for name, wanted in _TYPES.items()):
-        raise TypeError("a field is of another type")
-    if not all(isinstance(tag, str) for tag in values["tags"]):
-        raise TypeError("a tag is no text")
+    values = dict(zip(_NAMES, written_values, strict=False))  # those that a newer nbcache adds stand at the end
+    if len(values) < len(_NAMES) or not isinstance(values["tags"], list):
+        raise TypeError("a field is missing, or of another type")
     values["tags"] = tuple(values["tags"])
     return values
 
@@ -159,6 +150,12 @@ def _json(row: bytes) -> Any:
     if not inflate.eof:
         raise ValueError("a row is longer or shorter than what was written")
     return json.loads(text.decode(errors="surrogatepass"))
+
+
+def _count(data: bytes) -> float | None:
+    """A number of a column. None if it isn't known, or is none that the scripts write."""
+    value = _float(data)
+    return value if 0 <= value <= _MOST else None
 
 
 def _float(data: bytes) -> float:

@@ -162,4 +162,6 @@ def _eviction_policy(client: "redis.Redis") -> str:
         memory: Any = client.info("memory")
     except _redis().exceptions.NoPermissionError:  # a user who may not ask
         return ""
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise _redis().exceptions.InvalidResponse(repr(error)) from None
     return str(memory.get("maxmemory_policy", "")) if memory.get("maxmemory") else ""

@@ -11,10 +11,11 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+from nbcache.entry.durations_and_sizes import LAST_SECOND
 from nbcache.entry.records import Filter
 from nbcache.stores.sqlite import listing_index, pages
 from nbcache.stores.sqlite.diskcache_file import CacheFile
-from nbcache.stores.sqlite.sql import LAST_SECOND, Execute, dollars, kind_in, only, split, text
+from nbcache.stores.sqlite.sql import Execute, dollars, kind_in, only, split, text
 
 _AT_ONCE = 500  # rows: of more, the garbage collector would look at each
 _MOST_VALUES = 100_000  # that are made once

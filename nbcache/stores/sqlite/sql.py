@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from decimal import Decimal
 from typing import Any
 
+from nbcache.entry.durations_and_sizes import LAST_SECOND
 from nbcache.entry.exact_sums import EXACT
 from nbcache.entry.filter import CALL
 
@@ -36,7 +37,6 @@ def split(written: object) -> tuple[str, ...]:
 
 
 _PICO = 10**12
-LAST_SECOND = 253_402_300_799  # of the year 9999: what is beyond is no date
 
 
 def pico(usd: Decimal | None) -> int | None:

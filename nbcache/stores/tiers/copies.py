@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -24,11 +25,13 @@ class Copied(NamedTuple):
     failed: Store | None = None
 
 
-def copy(keys: Collection[str], source: Store, target: Store, tokens: Mapping[str, str]) -> Copied:
+def copy(
+    keys: Collection[str], source: Store, target: Store, tokens: Mapping[str, str], *, replaces: bool = True
+) -> Copied:
     """Copy these entries with their rows and expiry. What the source no longer has is done.
 
     Among those that are left, the ones that the target refused come first. An answer whose call had a lease at the target comes
-    with its token.
+    with its token. What the target has by now stays there unless the copy `replaces` it.
     """
     unseen, refused, too_large = dict.fromkeys(keys), list[str](), list[str]()
     error: StoreError | None = None
@@ -37,7 +40,8 @@ def copy(keys: Collection[str], source: Store, target: Store, tokens: Mapping[st
         for row, payload in entries_in(source, keys):
             unseen.pop(row.key, None)
             try:
-                _put(target, row_in(target, row, source), payload, tokens.get(row.key))
+                if replaces or not _has(target, row.key):
+                    _put(target, row_in(target, row, source), payload, tokens.get(row.key))
                 in_a_row = 0
             except TooLargeError:
                 too_large.append(row.key)
@@ -49,6 +53,12 @@ def copy(keys: Collection[str], source: Store, target: Store, tokens: Mapping[st
     except StoreError as failed:
         return Copied([*refused, *unseen], too_large, failed, source)
     return Copied(refused, too_large, error, target)
+
+
+def _has(store: Store, key: str) -> bool:
+    with suppress(StoreError):  # what can't be read is replaced
+        return store.get(key) is not None
+    return False
 
 
 def _put(target: Store, row: EntryMeta, payload: bytes, token: str | None) -> None:

@@ -68,6 +68,7 @@ class Transfers:
         """An answer was committed to the tier `at`. Its call had a `lease`: at which tier, and its token."""
         self._forget_leases([key])
         self._loop = awaiting_loop.get() or self._loop
+        self._new[at].pop(key, None)  # what another tier had is not to replace it
         if lease is not None and lease[0] != at:
             self._tokens[lease[0], key] = lease[1]
         for target in self._writable:
@@ -212,7 +213,7 @@ class Transfers:
         """Copy these entries. Returns the keys of those that could not be copied: first what was refused."""
         begun, tier = time.monotonic(), self._tiers[target]
         tokens = {key: token for key in keys if (token := self._tokens.get((target, key))) is not None}
-        copied = copy(keys, self._tiers[place], tier, tokens)
+        copied = copy(keys, self._tiers[place], tier, tokens, replaces=place == self._home)
         for key in tokens.keys() - set(copied.left):
             if self._tokens.get((target, key)) == tokens[key]:  # else it was stored anew meanwhile
                 self._tokens.pop((target, key), None)
