@@ -1,9 +1,11 @@
 """Compares the entries of a store with the columns in which they are listed, and repairs them."""
 
 import hashlib
+import math
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from nbcache.entry.durations_and_sizes import LAST_SECOND
 from nbcache.entry.records import EntryMeta
 from nbcache.errors import DamagedError
 from nbcache.stores.progress import Progress
@@ -22,7 +24,7 @@ _AT_ONCE = 100
 def check(store: "RedisStore", *, fix: bool, read: Read | None, progress: Progress | None) -> list[str]:
     """What is wrong, a line each; with `fix` it is repaired. What others change meanwhile is passed over."""
     rebuilding.prepare(store)
-    listing = Listing(store, ("key", *OF_ROW))
+    listing = Listing(store, ("key", "size_bytes", *OF_ROW))
     slots = listing.slots()
     keys = listing.keys(slots)
     checker = _Checker(store, read, fix=fix)
@@ -35,7 +37,9 @@ def check(store: "RedisStore", *, fix: bool, read: Read | None, progress: Progre
             if parts is None:
                 problems += checker.missing(key, slot)
             else:
-                problems += checker.damaged(parts) or checker.misplaced(parts, listing.packed(slot))
+                problems += checker.damaged(parts) or checker.misplaced(
+                    parts, listing.packed(slot), listing.expiry_and_size(slot)
+                )
         if progress is not None:
             progress(start + len(some), len(keys))
     problems += checker.unlisted()
@@ -69,10 +73,12 @@ class _Checker:
             return [str(error)]
         return []
 
-    def misplaced(self, parts: Any, columns: bytes) -> list[str]:
+    def misplaced(self, parts: Any, columns: bytes, others: tuple[float, float]) -> list[str]:
         """An entry that is listed with other values than its row has."""
         row, payload = rows.read(parts), parts[-1]
-        if packed(row, payload) == columns:
+        listed, size = others
+        expires = min(listed, LAST_SECOND) if math.isfinite(listed) else None
+        if (packed(row, payload), row.expires, len(payload)) == (columns, expires, size):
             return []
         if self._fix:
             digest = hashlib.sha1(payload, usedforsecurity=False).hexdigest()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from nbcache.keys.digests import KEY_LENGTH
 from nbcache.stores.redis import rows
 from nbcache.stores.redis.columns import packed
 from nbcache.stores.redis.listing import Listing
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 _AT_ONCE = 100  # entries
+_KEY = re.compile(f"[0-9a-f]{{{KEY_LENGTH}}}")
 
 
 def prepare(store: "RedisStore") -> None:
@@ -48,10 +50,10 @@ def list_anew(store: "RedisStore", keys: Sequence[str]) -> None:
     found: Any = client.mget([f"{store.root}e:{key}" for key in keys])
     arguments: list[Argument] = []
     for key, entry in zip(keys, found, strict=True):
-        if entry is None:
-            continue
-        parts = rows.parts_of(key, entry)
-        meta = rows.read_or_none(parts)
+        parts = rows.parts_of(key, entry or b"")
+        meta = (
+            rows.read_or_none(parts) if entry is not None and _KEY.fullmatch(key) else None
+        )  # others may have put it there
         if meta is None:
             client.unlink(f"{store.root}e:{key}")
         else:

@@ -7,10 +7,11 @@ import json
 import math
 import struct
 import zlib
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any, cast
 
-from nbcache.entry.believable import believed
+from nbcache.entry.believable import believed, is_moment, is_name
 from nbcache.entry.durations_and_sizes import LAST_SECOND
 from nbcache.entry.records import EntryMeta
 from nbcache.errors import DamagedError
@@ -120,6 +121,14 @@ def texts(row: bytes) -> tuple[str, str]:
     except (ValueError, TypeError, RecursionError):
         raise DamagedError("the row of an entry is damaged") from None
     return str(prompt), str(answer)
+
+
+def tombstone(gone: list[bytes], ahead: float) -> tuple[str, float] | None:
+    """Why and when an entry was removed, by a clock that the server's is ahead of. None if that is no text, or no time."""
+    with suppress(ValueError):
+        why, when = gone[0].decode(), float(gone[1]) - ahead
+        return (why, when) if is_name(why) and is_moment(when) else None
+    return None
 
 
 def expiry_arguments(expires: float | None, now: float) -> tuple[str, int]:

@@ -202,7 +202,7 @@ class RedisStore:
         with self.server.request():
             when += self.server.ahead()
             gone = run(self.server.calls, self.root, "tombstone", [key, repr(when), int(keep)])
-        return (gone[0].decode(), float(gone[1]) - self.server.ahead()) if gone else None
+        return rows.tombstone(gone, self.server.ahead()) if gone else None
 
     def bound(self, max_bytes: int | None, max_entries: int | None) -> None:
         """From the next `put` on, evict what exceeds these bounds. Raises ValueError if one is below 1."""

@@ -19,15 +19,36 @@ end
 -- others wrong, so they are all dropped; the entries stay, and `rebuilding.py` lists them anew. Scripts are not interrupted by evictions.
 local LISTS = {'lru', 'due', 'free', 'gone', 'gone_order'}
 
+-- The answer of a command about a key. None if it has another type: somebody else has written it.
+local function asked(...)
+  local found = redis.pcall(...)
+  return not (type(found) == 'table' and found.err) and found or nil
+end
+
+-- A whole number that is written in a field, and at least 0; else 0.
+local function whole(text)
+  return text and #text < 16 and string.match(text, '^%d+$') and tonumber(text) or 0
+end
+
+-- Add to a count, whatever stood there.
+local function add(name, by)
+  local sum = asked('HINCRBY', P..'counts', name, by)
+  if not sum then redis.call('HSET', P..'counts', name, by) end
+  return sum or by
+end
+
 local function is_complete()
-  local columns = {}
-  for at, name in ipairs(COLUMNS) do columns[at] = P..'c:'..name end
-  for _, name in ipairs(OTHER_COLUMNS) do columns[#columns + 1] = P..'c:'..name end
-  local there = redis.call('EXISTS', unpack(columns))
-  local slots, entries, due = unpack(redis.call('HMGET', P..'counts', 'next', 'entries', 'due'))
-  if not slots then return there == 0 end
-  return there == #columns
-    and redis.call('ZCARD', P..'lru') == tonumber(entries) and redis.call('ZCARD', P..'due') == tonumber(due or 0)
+  local counts = asked('HMGET', P..'counts', 'next', 'entries', 'due', 'bytes')
+  if not counts then return false end
+  local slots = whole(counts[1])
+  for _, names in ipairs({COLUMNS, OTHER_COLUMNS}) do
+    for _, name in ipairs(names) do
+      if asked('STRLEN', P..'c:'..name) ~= slots * (name == 'key' and 20 or 8) then return false end
+    end
+  end
+  return asked('ZCARD', P..'lru') == whole(counts[2]) and asked('ZCARD', P..'due') == whole(counts[3])
+    and (not counts[4] or string.match(counts[4], '^%d+$')) and asked('LLEN', P..'free')
+    and asked('HLEN', P..'gone') and asked('ZCARD', P..'gone_order') and true or false
 end
 
 local function drop_lists()
@@ -35,7 +56,7 @@ local function drop_lists()
     for _, name in ipairs(names) do redis.call('UNLINK', P..'c:'..name) end
   end
   for _, name in ipairs(LISTS) do redis.call('UNLINK', P..name) end
-  redis.call('HDEL', P..'counts', 'next', 'entries', 'due', 'bytes')
+  if not asked('HDEL', P..'counts', 'next', 'entries', 'due', 'bytes') then redis.call('UNLINK', P..'counts') end
   redis.call('HSET', P..'counts', 'incomplete', 1)
 end
 
@@ -51,7 +72,14 @@ end
 
 local function number(name, slot)
   local bytes = raw(name, slot, 8)
-  return #bytes == 8 and struct.unpack('<d', bytes) or 0/0
+  local value = #bytes == 8 and struct.unpack('<d', bytes) or 0/0
+  return value > -2^53 and value < 2^53 and value or 0/0
+end
+
+-- The same, and 0 where there is none.
+local function amount(name, slot)
+  local value = number(name, slot)
+  return value == value and value or 0
 end
 
 local function write(name, slot, bytes)
@@ -81,13 +109,17 @@ end
 -- An entry is one string: a head of fixed length, the row, what it cost, its owners, and the payload.
 local HEAD, HEAD_BYTES, SLOT_AT, EXPLAINED_AT = '<dI4I4I4BB', 22, 8, 20
 
+local MOST_ABOUT = 2^20 -- bytes of row, cost and owners: what has more is no entry of ours
+
 -- The head: when it expires, its slot, where the payload starts, the lengths of row and cost, and whether it has explained a miss.
 local function head_of(key)
-  local bytes = redis.call('GETRANGE', entry(key), 0, HEAD_BYTES - 1)
-  if #bytes < HEAD_BYTES then return nil end
+  local bytes = asked('GETRANGE', entry(key), 0, HEAD_BYTES - 1)
+  if not bytes or #bytes < HEAD_BYTES then return nil end
   local head = {}
   head.expires, head.slot, head.start, head.row_bytes, head.explained, head.cost_bytes = struct.unpack(HEAD, bytes)
-  return head.start >= HEAD_BYTES and head or nil
+  local about = head.start - HEAD_BYTES
+  local is_ours = head.expires == head.expires and about >= head.row_bytes + head.cost_bytes and about < MOST_ABOUT
+  return is_ours and head.start <= redis.call('STRLEN', entry(key)) and head or nil
 end
 
 -- The head with the row, the cost and the owners.
@@ -138,15 +170,15 @@ end
 
 -- Note when an entry was used last. Other machines may have noted a later moment.
 local function use(slot, moment)
-  redis.call('HINCRBY', P..'counts', 'entries', redis.call('ZADD', P..'lru', 'GT', moment, slot))
+  add('entries', redis.call('ZADD', P..'lru', 'GT', moment, slot))
 end
 
 local function set_due(slot, expires)
-  redis.call('HINCRBY', P..'counts', 'due', redis.call('ZADD', P..'due', expires, slot))
+  add('due', redis.call('ZADD', P..'due', expires, slot))
 end
 
 local function unset_due(slot)
-  redis.call('HINCRBY', P..'counts', 'due', 0 - redis.call('ZREM', P..'due', slot))
+  add('due', 0 - redis.call('ZREM', P..'due', slot))
 end
 
 local function write_expiry(key, slot, expires, milliseconds)
@@ -169,7 +201,11 @@ end
 
 -- A place in the columns that no entry has.
 local function new_slot()
-  local slot = redis.call('LPOP', P..'free') or redis.call('HINCRBY', P..'counts', 'next', 1) - 1
+  local slot = redis.call('LPOP', P..'free')
+  local last = whole(redis.call('HGET', P..'counts', 'next')) - 1
+  if not slot or tostring(whole(slot)) ~= slot or whole(slot) > last or number('created', slot) == number('created', slot) then
+    slot = add('next', 1) - 1
+  end
   write_number('hits', slot, 0)
   write('last_hit', slot, UNKNOWN)
   write_number('size_bytes', slot, 0)
@@ -177,15 +213,15 @@ local function new_slot()
 end
 
 local function free(slot)
-  redis.call('HINCRBY', P..'counts', 'bytes', 0 - number('size_bytes', slot))
+  add('bytes', 0 - amount('size_bytes', slot))
   write('created', slot, UNKNOWN)
-  redis.call('HINCRBY', P..'counts', 'entries', 0 - redis.call('ZREM', P..'lru', slot))
+  add('entries', 0 - redis.call('ZREM', P..'lru', slot))
   unset_due(slot)
   redis.call('RPUSH', P..'free', slot)
 end
 
 local function write_size(slot, size)
-  redis.call('HINCRBY', P..'counts', 'bytes', size - number('size_bytes', slot))
+  add('bytes', size - amount('size_bytes', slot))
   write_number('size_bytes', slot, size)
 end
 
@@ -197,7 +233,7 @@ end
 -- A tombstone says when and why; the latest are kept.
 local function bury(key, why, when)
   redis.call('HSET', P..'gone', key, when..' '..why)
-  redis.call('ZADD', P..'gone_order', redis.call('HINCRBY', P..'counts', 'tombstones', 1), key)
+  redis.call('ZADD', P..'gone_order', add('tombstones', 1), key)
   while redis.call('ZCARD', P..'gone_order') > TOMBSTONES do
     redis.call('HDEL', P..'gone', redis.call('ZPOPMIN', P..'gone_order')[1])
   end
@@ -235,7 +271,7 @@ end
 
 -- The slot at which an entry is listed, if it is.
 local function listed_at(key, slot)
-  return slot and number('created', slot) == number('created', slot) and raw('key', slot, 20) == bytes_of(key) and slot or nil
+  return slot and number('created', slot) == number('created', slot) and key_at(slot) == key and slot or nil
 end
 
 -- The slot of an entry. One that has expired is none: its slot is second then, with the time.

@@ -29,7 +29,7 @@ for at = 4, #ARGV do
   elseif owner ~= '' and is_kept(key, slot) then
     kept = kept + 1
   else
-    deleted, freed = deleted + 1, freed + number('size_bytes', slot)
+    deleted, freed = deleted + 1, freed + amount('size_bytes', slot)
     drop(key, slot, why, ARGV[1])
   end
 end

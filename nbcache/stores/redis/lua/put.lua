@@ -8,14 +8,14 @@ now = tonumber(now)
 
 local function is_over()
   return (max_entries > 0 and redis.call('ZCARD', P..'lru') > max_entries)
-    or (max_bytes > 0 and tonumber(redis.call('HGET', P..'counts', 'bytes')) > max_bytes)
+    or (max_bytes > 0 and whole(redis.call('HGET', P..'counts', 'bytes')) > max_bytes)
 end
 
 if not is_complete() then drop_lists() end
 drop_expired(now - PROOF, 20)
 for _, slot in ipairs(redis.call('ZRANDMEMBER', P..'lru', 2)) do forget_if_gone(slot) end
 local slot, expired_slot, expired = live(key, now)
-if slot and token ~= '' and redis.call('GET', lease(key)) ~= token then return {} end
+if slot and token ~= '' and asked('GET', lease(key)) ~= token then return {} end
 redis.call('DEL', lease(key))
 if expired_slot then drop(key, expired_slot, 'expired', expired) end
 slot = slot or new_slot()
@@ -38,6 +38,6 @@ for _ = 1, 1000 do
   if not victim then break end
   if wants_rows then evicted[#evicted + 1] = row_at(victim) end
   drop(key_at(victim), victim, 'evicted', moment)
-  redis.call('HINCRBY', P..'counts', 'evictions', 1)
+  add('evictions', 1)
 end
 return evicted

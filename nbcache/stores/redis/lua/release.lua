@@ -1,6 +1,6 @@
 -- End a lease without an answer. If the call did not fail, its answer is not stored: for a while nobody waits for one.
 local key, token, failed, milliseconds = unpack(ARGV)
-if redis.call('GET', lease(key)) ~= token then return end
+if asked('GET', lease(key)) ~= token then return end
 if failed == '1' then
   redis.call('DEL', lease(key))
 else

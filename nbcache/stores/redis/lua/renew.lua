@@ -2,7 +2,7 @@
 local milliseconds, now = ARGV[1], tonumber(ARGV[2])
 for at = 3, #ARGV, 2 do
   local key, token = ARGV[at], ARGV[at + 1]
-  local holder = redis.call('GET', lease(key))
+  local holder = asked('GET', lease(key))
   if holder == token or (not holder and not live(key, now)) then
     redis.call('SET', lease(key), token, 'PX', milliseconds)
   end

@@ -5,7 +5,7 @@ if head and head.expires <= when and head.explained == 0 then
   if not keep then redis.call('SETRANGE', entry(key), EXPLAINED_AT, '\1') end
   return {'expired', string.format('%.17g', head.expires)}
 end
-local gone, why = string.match(redis.call('HGET', P..'gone', key) or '', '^(%S+) (.+)$')
-if not gone or tonumber(gone) > when then return {} end
+local gone, why = string.match(asked('HGET', P..'gone', key) or '', '^(%S+) (.+)$')
+if not gone or (tonumber(gone) or 0) > when then return {} end
 if not keep then take_tombstone(key) end
 return {why, gone}

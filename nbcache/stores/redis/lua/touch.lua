@@ -21,7 +21,7 @@ for at = 5, #ARGV, 6 do
     write_about(key, slot, owner, cost ~= '' and charged..cost or '')
     if tonumber(hits) > 0 then
       local last = number('last_hit', slot)
-      write_number('hits', slot, number('hits', slot) + hits)
+      write_number('hits', slot, amount('hits', slot) + hits)
       if last ~= last or last < tonumber(when) then write_number('last_hit', slot, tonumber(when)) end
       use(slot, when)
     end
