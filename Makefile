@@ -29,8 +29,9 @@ lint: .venv/ready
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-# A file of tests at a time on each core.
-UNIT := pytest --ignore tests/ui/browser --numprocesses=2 --dist=loadfile
+# A file of tests at a time on each core, in the order of their names: otherwise files with few tests that take long come last,
+# and one core waits for the other.
+UNIT := pytest --ignore tests/ui/browser --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 unit: .venv/ready redis mounts
 	$(BIN)/$(UNIT)

@@ -99,19 +99,19 @@ def _all(url: str) -> dict[str, Counts]:
 
 def _fewest(calls: Iterator[Callable[[], Any]]) -> Counts:
     """The counts of the shortest of these calls, of which the first makes everything ready."""
-    counts = []
+    counts, moment = [], time.monotonic()
     for call in calls:
-        with _counted() as steps:
+        with _counted(moment) as steps:
             call()
         counts.append(steps)
     return {name: min(each[name] for each in counts[1:]) for name in ("instructions", "calls")}
 
 
 @contextmanager
-def _counted() -> Iterator[Counts]:
-    """Count what nbcache's own functions do in this thread within the block, in which the clock stands still.
+def _counted(moment: float) -> Iterator[Counts]:
+    """Count what nbcache's own functions do in this thread within the block, in which the clock stands still at a `moment`.
 
-    Otherwise it would be chance how many milliseconds a call takes, and what is looked at again after each.
+    Otherwise it would be chance how many milliseconds calls take, and what is looked at again after each.
     """
     counts = {"instructions": 0, "calls": 0}
 
@@ -131,8 +131,8 @@ def _counted() -> Iterator[Counts]:
         elif event == "call" and frame.f_back is not None and not _is_ours(frame):
             counts["calls"] += _is_ours(frame.f_back)
 
-    earlier, clock, now = (sys.gettrace(), sys.getprofile()), time.monotonic, time.monotonic()
-    time.monotonic = lambda: now
+    earlier, clock = (sys.gettrace(), sys.getprofile()), time.monotonic
+    time.monotonic = lambda: moment
     sys.setprofile(profile)
     sys.settrace(trace)
     try:

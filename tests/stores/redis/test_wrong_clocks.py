@@ -222,5 +222,5 @@ def _commands(server: RedisServer) -> int:
 
 def _pass(store: RedisStore, key: str) -> None:
     """Let an entry's time be over."""
-    edit = Edit(sets_expiry=True, expires=0.001, payload=lambda payload, *_, **__: payload)
+    edit = Edit(sets_expiry=True, expires=time.time() - 1, payload=lambda payload, *_, **__: payload)
     assert store.edit([key], edit) == 1
