@@ -34,7 +34,7 @@ lint: .venv/ready
 UNIT := pytest --ignore tests/ui/browser --numprocesses=2 --dist=loadfile --no-loadscope-reorder
 
 unit: .venv/ready redis mounts
-	$(BIN)/$(UNIT)
+	$(BIN)/$(UNIT) -m "not before_release"
 
 # The tests of stores start a server of their own; the one that the package would start is not needed.
 redis:
@@ -50,7 +50,7 @@ mounts:
 	  { apt-get update -qq && apt-get install -y -qq bindfs btrfs-progs; } || \
 	  echo "The tests of network file systems and quotas need bindfs and btrfs-progs: they are skipped." >&2
 
-# The same, and how much of nbcache the tests run. That takes half as long again, at least. To be run before each release.
+# The same with two parts of the bench that take minutes, and how much of nbcache the tests run. That takes half as long again, at least. To be run before each release.
 coverage: .venv/ready redis mounts
 	$(BIN)/coverage erase
 	$(BIN)/$(UNIT) --cov --cov-report=term --cov-fail-under=95

@@ -28,12 +28,14 @@ def test_a_tiny_run_measures_every_row(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "| repeated hit, nobody listens | nbcache |" in report.page(run, None)
 
 
+@pytest.mark.before_release
 def test_a_tiny_run_measures_what_grows() -> None:
     figures = bench.measure(bench.QUICK, None, with_growth=True).figures
     assert set(figures.kinds["seconds"]) == _GROWTH
     assert all(set(figures.columns(row)) == {"300 entries", "600 entries"} for row in _GROWTH)
 
 
+@pytest.mark.before_release
 @pytest.mark.skipif(bool(instructions.missing()), reason=f"needs {instructions.missing()}")
 def test_a_kernels_calls_are_counted(tmp_path: Path) -> None:
     few = bench.QUICK.amounts
