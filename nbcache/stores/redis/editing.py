@@ -36,10 +36,11 @@ def edit(store: "RedisStore", keys: Sequence[str], change: Edit, progress: Progr
 def _edit(store: "RedisStore", keys: Sequence[str], change: Edit) -> tuple[int, list[str]]:
     """Change these entries. Returns how many were changed, and those that were not the ones that were read any more."""
     there = run(store.server.listing, store.root, "entries", keys)
+    ahead = store.server.ahead()
     edits = {
         key: arguments
         for key, parts in zip(keys, there, strict=True)
-        if parts is not None and (arguments := _arguments(store, key, parts, change)) is not None
+        if parts is not None and (arguments := _arguments(key, parts, change, ahead)) is not None
     }
     with store.server.listing.pipeline(transaction=False) as together:
         for arguments in edits.values():
@@ -48,19 +49,14 @@ def _edit(store: "RedisStore", keys: Sequence[str], change: Edit) -> tuple[int, 
     return sum(done), [key for key, is_done in zip(edits, done, strict=True) if not is_done]
 
 
-def _arguments(store: "RedisStore", key: str, parts: list[Any], change: Edit) -> list[Argument] | None:
-    """What the script takes; None if nothing changes."""
-    now, ahead = store.server.now(), store.server.ahead()
-    row, payload = store.row(parts), parts[-1]
-    if (
-        row is None
-        or (row.expires is not None and row.expires <= time.time())
-        or not change.changes(row.tags, row.expires)
-    ):
+def _arguments(key: str, parts: list[Any], change: Edit, ahead: float) -> list[Argument] | None:
+    """What the script takes; None if nothing changes. The server's clock is `ahead` of this machine's by so many seconds."""
+    row, payload, now = rows.read_or_none(parts, ahead), parts[-1], time.time()
+    if row is None or (row.expires is not None and row.expires <= now) or not change.changes(row.tags, row.expires):
         return None
     tags, expires = change.tags_of(row.tags), change.expiry_of(row.expires)
     after = replace(row, tags=tags, expires=expires, created=row.created + ahead)
     edited = (change.payload or codec.edited)(payload, key, tags=tags, expires=expires is not None)
     digest = hashlib.sha1(payload, usedforsecurity=False).hexdigest()
-    expiry = rows.expiry_arguments(None if expires is None else expires + ahead, now)
+    expiry = rows.expiry_arguments(None if expires is None else expires + ahead, now + ahead)
     return [key, digest, parts[1], edited, rows.written(after), packed(after, edited), *expiry]

@@ -12,6 +12,7 @@ from redis import ResponseError
 
 from nbcache.entry.believable import believed
 from nbcache.entry.records import SessionCall, Spending
+from nbcache.stores.redis.rows import owner_argument
 from nbcache.stores.redis.scripts import run
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def rename(store: "RedisStore", notebook: str, new: str) -> None:
 
 
 def _owner(notebook: str | None) -> bytes:
-    return b"-" if notebook is None else b"=" + notebook.encode(errors="surrogatepass")
+    return owner_argument(notebook) or b"-"
 
 
 def _text(row: Spending) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 from nbcache.entry.globs import matches
 from nbcache.entry.records import EntryMeta, Filter
 from nbcache.keys.digests import KEY_LENGTH
-from nbcache.stores.redis import searches
+from nbcache.stores.redis import rows, searches
 from nbcache.stores.redis.columns import KEY_BYTES, NUMBERS, OF_ROW, digest
 from nbcache.stores.redis.scripts import run
 
@@ -180,9 +180,10 @@ class Listing:
 def rows_at(store: "RedisStore", slots: Sequence[int]) -> list[EntryMeta | None]:
     """The rows at these slots; None where the entry has gone meanwhile, or is damaged."""
     found: list[EntryMeta | None] = []
+    ahead = store.server.ahead()
     for start in range(0, len(slots), AT_ONCE):
         there = run(store.server.listing, store.root, "rows", slots[start : start + AT_ONCE])
-        found += [None if parts is None else store.row(parts) for parts in there]
+        found += [None if parts is None else rows.read_or_none(parts, ahead) for parts in there]
     return found
 
 

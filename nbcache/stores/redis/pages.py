@@ -25,8 +25,7 @@ def page(store: "RedisStore", which: Filter, order: Order, part: slice) -> list[
     """A part of the rows that `which` selects, in an order."""
     if which.key is not None and len(which.key) == KEY_LENGTH and not which.words:
         found = run(store.server.listing, store.root, "rows_of_keys", [which.key])
-        there = (row for parts in found if parts is not None and (row := store.row(parts)))
-        return [row for row in there if _is_live(row, which)][part]
+        return [row for row, _ in store.rows_in(found) if _is_live(row, which)][part]
     listing = _listed(store, (order.sort, *columns_of(which)))
     slots = listing.ordered(_selected(store, listing, which), order, part.stop)[part]
     return list(_rows(store, slots.tolist(), which))
@@ -108,7 +107,7 @@ class Stream:
         for part in searches.parts(self._sizes):
             with self._store.server.request():
                 there = run(self._store.server.listing, self._store.root, "entries", self._wanted[part])
-            yield from ((row, parts[-1]) for parts in there if parts is not None and (row := self._store.row(parts)))
+            yield from self._store.rows_in(there)
 
 
 def _selected(store: "RedisStore", listing: Listing, which: Filter) -> "Array":

@@ -23,9 +23,8 @@ _NAMES = (
 )
 _NUMBER = struct.Struct("<d")
 NEVER_HIT = (_NUMBER.pack(0.0), _NUMBER.pack(math.nan))  # hits, and the last of them, as the scripts return them
-_HEAD = struct.Struct(
-    "<d4xIIBB"
-)  # expires, slot, where the payload starts, lengths of row and cost (between: has explained a miss)
+# When it expires, where the payload starts, the row's length, whether it has explained a miss, the length of the cost.
+_HEAD = struct.Struct("<d4xIIBB")
 _DICTIONARY = (  # what many rows have in common, and therefore take little space for. Another one can't read what this one wrote.
     b"the of and to in is that for it with as was on be by this are from or an at not which you have but can all use when code "
     b"data how what does write explain value list return function class string file object test error name type None True False"

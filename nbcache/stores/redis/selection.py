@@ -39,7 +39,7 @@ class StoredSelection(Sequence[EntryMeta]):
             with self._store.server.request():
                 some = self._keys[start : start + _AT_ONCE]
                 there = run(self._store.server.listing, self._store.root, "rows_of_keys", some)
-            yield from (row for parts in there if parts is not None and (row := self._store.row(parts)))
+            yield from (row for row, _ in self._store.rows_in(there))
 
     def keys(self) -> list[str]:
         """Their keys."""

@@ -1,7 +1,7 @@
 """The store on a Redis or Valkey server."""
 
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -106,9 +106,8 @@ class RedisStore:
 
     def touch(self, touches: Iterable[Touch]) -> None:
         """Update rows: last hit, hits, owners, costs."""
-        self.batches.write(
-            "touch", [_of_touch(touch) for touch in touches], repr(self.server.now()), repr(self.server.ahead())
-        )
+        ahead = self.server.ahead()
+        self.batches.write("touch", [_of_touch(touch) for touch in touches], repr(time.time() + ahead), repr(ahead))
 
     def delete(self, key: str) -> bool:
         """Delete the entry. Returns whether there was one."""
@@ -141,9 +140,8 @@ class RedisStore:
         """Those of these entries that are there and have not expired, each with its payload."""
         with self.server.request():
             there = run(self.server.listing, self.root, "entries", [*keys])
-        found = [(row, parts[-1]) for parts in there if parts is not None and (row := self.row(parts))]
         now = time.time()
-        return [entry for entry in found if entry[0].expires is None or entry[0].expires > now]
+        return [entry for entry in self.rows_in(there) if entry[0].expires is None or entry[0].expires > now]
 
     def totals(self, which: Filter = Filter()) -> Totals:  # noqa: B008 - frozen
         """How many entries `which` selects, and how many bytes."""
@@ -267,20 +265,27 @@ class RedisStore:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than Redis takes ({_LARGEST} bytes)")
         if self._max_bytes is not None and len(payload) > self._max_bytes:
             raise TooLargeError(f"an answer of {len(payload)} bytes is larger than max_bytes={self._max_bytes}")
-        now, ahead = self.server.now(), self.server.ahead()
+        ahead = self.server.ahead()
+        now = time.time() + ahead
         row = replace(meta, created=meta.created + ahead) if ahead else meta
         expiry = rows.expiry_arguments(None if ttl is None else now + ttl, now)
         bounds = (self._max_bytes or 0, self._max_entries or 0, int(report.to is not None))
         owners = (owner.encode(errors="surrogatepass") for owner in meta.notebooks)
         return [key, payload, rows.written(row), packed(row, payload), repr(now), *expiry, *bounds, token, *owners]
 
-    def row(self, parts: list[Any]) -> EntryMeta | None:
-        """The row that a script returns, with its times by this machine's clock; None if it is damaged, which `check` says."""
-        return rows.read_or_none(parts, self.server.ahead())
+    def rows_in(self, there: Iterable[list[Any] | None]) -> Iterator[tuple[EntryMeta, bytes]]:
+        """The rows that a script returns, with their times by this machine's clock, and the payloads if it returns these.
+
+        Entries that are gone are left out, and damaged ones, which `check` says.
+        """
+        ahead = self.server.ahead()
+        for parts in there:
+            if parts and (row := rows.read_or_none(parts, ahead)):
+                yield row, parts[-1]
 
     def _report(self, evicted: Sequence[Any]) -> None:
         if evicted and report.to is not None:
-            report.to(self, [row for parts in evicted if parts and (row := self.row(parts))])
+            report.to(self, [row for row, _ in self.rows_in(evicted)])
 
 
 def _of_touch(touch: Touch) -> list[Argument]:

@@ -488,7 +488,7 @@ def test_a_deleted_entry_does_not_come_back_when_the_one_in_its_place_has_expire
     store.delete(key)
     put(store, 1, b"new", ttl=0.1)
     store.flush(ENOUGH)
-    time.sleep(0.1)  # until it has expired
+    wait_until(lambda: store.home.get(key) is None)  # it has expired
     own_server.go_on()
     wait_until(lambda: own.get(key) is None)
     assert store.get(key) is None

@@ -1,6 +1,6 @@
 -- What the scripts share. KEYS[1] is the beginning of all keys; COLUMNS (written before this) names those that a row fills.
 local P = KEYS[1]
-local PROOF = 3600 -- seconds after which an expired entry is deleted: a clock that is ahead for less deletes nothing
+local PROOF = 3600 -- seconds after which an expired entry is deleted: it says why its call misses, and a user without TIME may have a wrong clock
 local NEVER, UNKNOWN = struct.pack('<d', 1/0), struct.pack('<d', 0/0)
 
 local BATCHES, WEEK = 500, 604800 -- batches that are remembered of each writer, and for how many seconds after the last one
