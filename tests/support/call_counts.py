@@ -30,7 +30,7 @@ import nbcache
 from nbcache.keys import key
 from nbcache.session import installation
 from tests.servers.provider import Provider
-from tests.support.call_path import model
+from tests.support.call_path import clock_at, model
 from tests.support.paths import ROOT
 
 FILE = ROOT / "tests/architecture/call_counts.json"
@@ -109,10 +109,7 @@ def _fewest(calls: Iterator[Callable[[], Any]]) -> Counts:
 
 @contextmanager
 def _counted(moment: float) -> Iterator[Counts]:
-    """Count what nbcache's own functions do in this thread within the block, in which the clock stands still at a `moment`.
-
-    Otherwise it would be chance how many milliseconds calls take, and what is looked at again after each.
-    """
+    """Count what nbcache's own functions do in this thread within the block, in which the clock stands still at a `moment`."""
     counts = {"instructions": 0, "calls": 0}
 
     def trace(frame: FrameType, _: str, __: Any) -> Any:
@@ -131,16 +128,15 @@ def _counted(moment: float) -> Iterator[Counts]:
         elif event == "call" and frame.f_back is not None and not _is_ours(frame):
             counts["calls"] += _is_ours(frame.f_back)
 
-    earlier, clock = (sys.gettrace(), sys.getprofile()), time.monotonic
-    time.monotonic = lambda: moment
-    sys.setprofile(profile)
-    sys.settrace(trace)
-    try:
-        yield counts
-    finally:
-        sys.settrace(earlier[0])
-        sys.setprofile(earlier[1])
-        time.monotonic = clock
+    earlier = sys.gettrace(), sys.getprofile()
+    with clock_at(moment):
+        sys.setprofile(profile)
+        sys.settrace(trace)
+        try:
+            yield counts
+        finally:
+            sys.settrace(earlier[0])
+            sys.setprofile(earlier[1])
 
 
 def _is_ours(frame: FrameType) -> bool:

@@ -8,7 +8,9 @@ fifty warm ones, and of fifty that LangChain looks up, each in the order in whic
 
 import json
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,26 +28,42 @@ def model(url: str) -> ChatOpenAI:
     return ChatOpenAI(model="gpt-5-nano", base_url=url, api_key="none")
 
 
-def entered(call: Callable[[], Any]) -> list[str]:
-    """The modules of nbcache's that `call` runs code of in this thread, in the order in which they are first entered."""
+@contextmanager
+def clock_at(moment: float) -> Iterator[None]:
+    """Within this block the clock stands still at a `moment`.
+
+    Otherwise it would be chance how many milliseconds calls take, and what is looked at again after each.
+    """
+    clock = time.monotonic
+    time.monotonic = lambda: moment
+    try:
+        yield
+    finally:
+        time.monotonic = clock
+
+
+def entered(call: Callable[[], Any], moment: float) -> list[str]:
+    """The modules of nbcache's that `call`, made at a `moment`, runs code of in this thread, in the order in which they are entered."""
     files: dict[str, None] = {}
 
     def note(frame: FrameType, event: str, _: Any) -> None:
         if event == "call" and frame.f_code.co_filename.startswith(_PACKAGE):
             files[frame.f_code.co_filename.removeprefix(_PACKAGE + "/")] = None
 
-    sys.setprofile(note)
-    try:
-        call()
-    finally:
-        sys.setprofile(None)
+    with clock_at(moment):
+        sys.setprofile(note)
+        try:
+            call()
+        finally:
+            sys.setprofile(None)
     return list(files)
 
 
 if __name__ == "__main__":
     nbcache.install(sys.argv[2])
     client = model(sys.argv[1])
-    first, *warm = [entered(lambda: client.invoke(QUESTION)) for _ in range(51)]
+    now = time.monotonic()
+    first, *warm = [entered(lambda: client.invoke(QUESTION), now) for _ in range(51)]
     nbcache.NotebookCache.known_call = lambda *_: None  # type: ignore[method-assign]  # as of a call whose key is not told early
-    looked_up = [entered(lambda: client.invoke(QUESTION)) for _ in range(50)]
+    looked_up = [entered(lambda: client.invoke(QUESTION), now) for _ in range(50)]
     print(json.dumps([first, warm, looked_up]))
